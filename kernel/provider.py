@@ -1,0 +1,181 @@
+"""The provider protocol: what the rest of the system knows about any model.
+
+A provider answers a single turn; the tool loop composes turns. A provider that can fill a hole in code also is an
+``Infiller``. Nothing outside ``kernel/`` knows which provider it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from ledger.vocabulary import Frozen
+
+
+class ToolCall(Frozen):
+    """A model asks for a tool. ``arguments`` is the raw JSON text: checking it is the caller's business."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(Frozen):
+    """One turn of a conversation. ``calls`` only on assistant turns, ``call_id`` only on tool turns."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+
+
+class ToolSchema(Frozen):
+    """What a model is told about a tool. ``parameters`` is a JSON schema object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class Limits(Frozen):
+    """Bounds of one call. ``timeout_s`` is the total deadline; connect, first-byte and idle are the provider's own."""
+
+    max_tokens: int = 1024
+    timeout_s: float = 120.0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Usage(Frozen):
+    """Tokens of one call as the provider counted them (``estimated`` when it did not say)."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    estimated: bool = False
+
+
+class TextDelta(Frozen):
+    kind: Literal["text"] = "text"
+    text: str
+
+
+class CallDelta(Frozen):
+    """A complete tool call (providers assemble the pieces)."""
+
+    kind: Literal["call"] = "call"
+    call: ToolCall
+
+
+class Done(Frozen):
+    """Always the last event of a turn that did not raise. ``finish``: stop, length, calls."""
+
+    kind: Literal["done"] = "done"
+    finish: Literal["stop", "length", "calls"]
+    usage: Usage
+
+
+Event = TextDelta | CallDelta | Done
+
+
+class Capabilities(Frozen):
+    tools: bool = False
+    infill: bool = False
+    images: bool = False
+    documents: bool = False
+    logprobs: bool = False
+    local: bool = False
+
+
+class Price(Frozen):
+    """Micro-dollars per million tokens. Zero is a known price; an unknown one is ``None`` on the provider."""
+
+    input: int
+    output: int
+
+
+class Health(Frozen):
+    ready: bool
+    detail: str  # one sentence; what is missing and what to do when not ready
+
+
+class InfillSpan(Frozen):
+    """One hole: the model writes what stands between ``prefix`` and ``suffix``."""
+
+    prefix: str
+    suffix: str
+    max_tokens: int = 48
+    stop: tuple[str, ...] = ("\n",)  # the returned text ends before the first of these
+
+
+class InfillRequest(Frozen):
+    """Holes that are filled as one batch, ``samples`` answers each."""
+
+    spans: tuple[InfillSpan, ...]
+    samples: int = 1
+    temperature: float = 0.0  # 0: greedy (then ``samples`` must be 1)
+    top_p: float = 0.95
+    seed: int = 0
+    timeout_s: float = 120.0
+
+
+class Infill(Frozen):
+    """One answer. ``logprob_milli`` is the mean log-probability per token times 1000 (0 when unknown)."""
+
+    span: int  # index into the request's spans
+    text: str
+    logprob_milli: int = 0
+    finish: Literal["stop", "length"] = "stop"
+
+
+class InfillAnswer(Frozen):
+    infills: tuple[Infill, ...]
+    usage: Usage
+
+
+class Provider(Protocol):
+    """One model behind one way of reaching it.
+
+    ``respond`` and ``infill`` raise ``ProviderUnavailable`` (with ``kind``) or ``ProviderBadOutput``; cancelling the
+    task that awaits them stops the model within one step.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str:
+        """Model name and a short fingerprint, e.g. ``qwen2.5-coder-1.5b@cc324af0``: stands in the commit trailer."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def price(self) -> Price | None:
+        """None means unknown, and an unknown price is denied."""
+        ...
+
+    async def health(self) -> Health:
+        """Cheap; loads nothing."""
+        ...
+
+    def respond(
+        self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
+    ) -> AsyncIterator[Event]: ...
+
+    async def aclose(self) -> None:
+        """Free memory, connections, threads. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Infiller(Protocol):
+    """What a provider with ``capabilities.infill`` can also do."""
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of ``text`` for this model (may be an estimate before the model is loaded)."""
+        ...
+
+    async def infill(self, request: InfillRequest) -> InfillAnswer: ...

@@ -1,0 +1,58 @@
+"""Time is injected: wall time is UTC, monotonic time is never stored."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What everything that needs the time is given."""
+
+    def now(self) -> datetime:
+        """Wall time, timezone-aware UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds for measuring durations; meaningless across processes."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class ManualClock:
+    """A clock that stands still until it is moved: for tests and replay."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+        self._monotonic = 0.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def advance(self, seconds: float) -> None:
+        """Move both clocks forward by ``seconds``."""
+        self._now += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+
+def stamp(moment: datetime) -> str:
+    """UTC as ISO 8601 with milliseconds and ``Z``: the only form in which time is stored."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def unstamp(text: str) -> datetime:
+    """The inverse of :func:`stamp`."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -1,0 +1,61 @@
+"""Where things lie, as a value: computed once in ``daemon.settings`` and handed down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Every folder that the daemon of one repository uses. All paths are absolute and real.
+
+    ``repo`` is the top of the work tree, ``git_dir`` the per-worktree git folder, ``common_dir`` the shared one.
+    ``repo_id`` is the first 12 hex of sha256 of ``common_dir``.
+    """
+
+    repo: Path
+    git_dir: Path
+    common_dir: Path
+    repo_id: str
+    state: Path  # ledger, journal, keys, spool: 0700
+    cache: Path  # models, workspaces that do not fit on tmpfs: 0700
+    config: Path  # folder of the owner's settings files
+    runtime: Path  # folder of the socket: 0700
+    home: Path
+
+    @property
+    def socket(self) -> Path:
+        return self.runtime / f"{self.repo_id}.sock"
+
+    @property
+    def ledger(self) -> Path:
+        return self.state / "ledger.sqlite3"
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "journal"
+
+    @property
+    def keys(self) -> Path:
+        return self.state / "keys"
+
+    @property
+    def spool(self) -> Path:
+        return self.state / "spool"
+
+    @property
+    def models(self) -> Path:
+        return self.cache / "models"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostEnv:
+    """What children outside the sandbox (git, hooks on request) may inherit: a scrubbed copy of the environment.
+
+    ``variables`` holds no ``GIT_*`` name and no secret; ``path`` is the search path for programs.
+    """
+
+    variables: Mapping[str, str]
+    path: str

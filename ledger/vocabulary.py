@@ -1,0 +1,444 @@
+"""The words that every room uses. There is no second vocabulary.
+
+All types are frozen and reject unknown fields. Nothing here does I/O. Money is in micro-dollars, durations in
+milliseconds, confidences in basis points (0..10000), so that every value can be stored as canonical JSON.
+Paths are relative to the top of the repository, with ``/`` between components.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SIGNAL_LIMIT_BYTES = 64 * 1024
+
+
+class Frozen(BaseModel):
+    """Base of every value type: immutable, closed, bytes as base64 in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+
+
+# --- states ---------------------------------------------------------------------------------------------------------
+
+
+class State(StrEnum):
+    """The eleven phases, then the terminals that are not phases. COMPLETE is both."""
+
+    CLASSIFY = "CLASSIFY"
+    ROUTE = "ROUTE"
+    CONTEXT_EXPANSION = "CONTEXT_EXPANSION"
+    PLAN = "PLAN"
+    GENERATE = "GENERATE"
+    VALIDATE = "VALIDATE"
+    GATE = "GATE"
+    APPROVE = "APPROVE"
+    APPLY = "APPLY"
+    VERIFY = "VERIFY"
+    COMPLETE = "COMPLETE"
+    NOOP = "NOOP"
+    POSTMORTEM = "POSTMORTEM"
+    CANCELLED = "CANCELLED"
+    BLOCKED = "BLOCKED"
+    FAILED_PERMANENT = "FAILED_PERMANENT"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset(
+    {State.COMPLETE, State.NOOP, State.POSTMORTEM, State.CANCELLED, State.BLOCKED, State.FAILED_PERMANENT}
+)
+
+
+class Tier(IntEnum):
+    """Risk tiers; a higher one asks for more caution. Payloads show ``.name``."""
+
+    SAFE_AUTO = 0
+    NOTIFY_APPLY = 1
+    APPROVAL_REQUIRED = 2
+    BLOCKED = 3
+
+    def raised(self, steps: int = 1) -> Tier:
+        """One step up, but never past APPROVAL_REQUIRED: only a BLOCKED rule blocks."""
+        return self if self is Tier.BLOCKED else Tier(min(self + steps, Tier.APPROVAL_REQUIRED))
+
+
+class Urgency(IntEnum):
+    """One ranked enum for merging and priority: the highest wins."""
+
+    LOW = 0
+    NORMAL = 1
+    HIGH = 2
+    CRITICAL = 3
+
+
+class Complexity(IntEnum):
+    """Computed at CLASSIFY without a model; a plan may propose a higher one, never a lower one."""
+
+    TRIVIAL = 0
+    SIMPLE = 1
+    MODERATE = 2
+    COMPLEX = 3
+    ARCHITECTURAL = 4
+
+
+class Route(StrEnum):
+    """Which providers, clock and target cost an op gets."""
+
+    IMMEDIATE = "IMMEDIATE"
+    STANDARD = "STANDARD"
+    COMPLEX = "COMPLEX"
+    BACKGROUND = "BACKGROUND"
+    SPECULATIVE = "SPECULATIVE"
+
+
+class Source(StrEnum):
+    """Who stamped a signal."""
+
+    TEST_FAILURE = "test_failure"
+    MANUAL = "manual"
+
+
+class SourceClass(StrEnum):
+    """How a source is routed."""
+
+    REFLEX = "reflex"
+    STANDARD = "standard"
+    BACKGROUND = "background"
+    SPECULATIVE = "speculative"
+
+
+class FailureClass(StrEnum):
+    """What kind of trouble ended an op."""
+
+    NONE = "none"
+    CODE = "code"
+    TEST = "test"
+    INFRA = "infra"
+    PROVIDER = "provider"
+    BUDGET = "budget"
+    POLICY = "policy"
+    COLLAPSE = "collapse"
+    USER = "user"
+    INTERNAL = "internal"
+
+
+class RootCause(StrEnum):
+    """Closed list of causes, stamped on every terminal entry."""
+
+    NONE = "none"
+    BLOCKED_PATH = "blocked_path"
+    POLICY_REFUSED = "policy_refused"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    NO_CANDIDATE = "no_candidate"
+    CANDIDATE_INVALID = "candidate_invalid"
+    TESTS_FAILED = "tests_failed"
+    CLOSURE_OPEN = "closure_open"
+    STALE_BASE = "stale_base"
+    APPLY_CONFLICT = "apply_conflict"
+    HOOK_REFUSED = "hook_refused"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    PROVIDER_BAD_OUTPUT = "provider_bad_output"
+    COLLAPSE = "collapse"
+    TIMEOUT = "timeout"
+    CANCELLED_BY_OWNER = "cancelled_by_owner"
+    APPROVAL_EXPIRED = "approval_expired"
+    APPROVAL_REJECTED = "approval_rejected"
+    CRASH_RECOVERED = "crash_recovered"
+    SANDBOX_MISSING = "sandbox_missing"
+    INTERNAL = "internal"
+
+
+# --- signals --------------------------------------------------------------------------------------------------------
+
+
+class TestsPass(Frozen):
+    """Closed when every one of these test ids passes at the tree that is asked about."""
+
+    kind: Literal["tests_pass"] = "tests_pass"
+    ids: tuple[str, ...]
+
+
+class OwnerConfirms(Frozen):
+    """Closed only by the owner's yes; a signal with this check needs APPROVAL_REQUIRED."""
+
+    kind: Literal["owner_confirms"] = "owner_confirms"
+    question: str
+
+
+Closure = Annotated[TestsPass | OwnerConfirms, Field(discriminator="kind")]
+
+
+class Evidence(Frozen):
+    """What a statement rests on."""
+
+    claim: str
+    evidence: str
+    confidence_bp: int = Field(ge=0, le=10_000)
+    source: str
+
+
+class Signal(Frozen):
+    """What a sensor emits: a condition that was seen, and how to ask later whether it is gone."""
+
+    id: str
+    source: Source
+    goal: str = Field(min_length=1, max_length=2_000)
+    targets: tuple[str, ...] = ()
+    urgency: Urgency = Urgency.NORMAL
+    confidence_bp: int = Field(default=10_000, ge=0, le=10_000)
+    evidence: tuple[Evidence, ...] = ()
+    key: str = Field(pattern=r"^[0-9a-f]{64}$")
+    closure: Closure
+    base: str  # commit the condition was seen at
+    snapshot: str | None = None  # eager only: a commit of the uncommitted tree; repairs go to a branch on it
+    depth: int = Field(default=0, ge=0)  # how many of our own commits stand in its cause chain
+    boot: str = ""  # id of the daemon's boot; signals of different boots never merge
+    seen_at: str = ""  # UTC stamp
+
+    @field_validator("targets")
+    @classmethod
+    def _relative(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if path.startswith("/") or ".." in path.split("/") or not path:
+                raise ValueError(f"target {path!r} is not a path inside the repository")
+        return value
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Signal:
+        if len(self.model_dump_json()) > SIGNAL_LIMIT_BYTES:
+            raise ValueError(f"a signal may hold {SIGNAL_LIMIT_BYTES} bytes at most")
+        return self
+
+
+# --- operations -----------------------------------------------------------------------------------------------------
+
+
+class Spend(Frozen):
+    """What an op (or a call) has cost so far."""
+
+    usd_micro: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    calls: int = 0
+    working_ms: int = 0
+
+    def plus(self, other: Spend) -> Spend:
+        return Spend(
+            usd_micro=self.usd_micro + other.usd_micro,
+            tokens_in=self.tokens_in + other.tokens_in,
+            tokens_out=self.tokens_out + other.tokens_out,
+            calls=self.calls + other.calls,
+            working_ms=self.working_ms + other.working_ms,
+        )
+
+
+class Operation(Frozen):
+    """One unit of work, from one or several merged signals."""
+
+    id: str
+    origin: Source
+    signals: tuple[Signal, ...] = Field(min_length=1)
+    targets: tuple[str, ...] = ()
+    urgency: Urgency
+    base: str  # commit that the op is planned on
+    created_at: str
+    attempt: int = 1
+
+    @property
+    def goal(self) -> str:
+        """The goals of all merged signals, one sentence each."""
+        return " ".join(dict.fromkeys(s.goal for s in self.signals))
+
+    @property
+    def tree(self) -> str:
+        """The commit whose files the op works on: the eager snapshot where there is one, else the base."""
+        return next((s.snapshot for s in self.signals if s.snapshot), self.base)
+
+    @property
+    def test_ids(self) -> tuple[str, ...]:
+        """All test ids named by the closures, in order, without repeats."""
+        ids = (i for s in self.signals if isinstance(s.closure, TestsPass) for i in s.closure.ids)
+        return tuple(dict.fromkeys(ids))
+
+    @property
+    def depth(self) -> int:
+        return max(s.depth for s in self.signals)
+
+
+class EditKind(StrEnum):
+    CREATE = "create"
+    MODIFY = "modify"
+    DELETE = "delete"
+    RENAME = "rename"
+
+
+class Edit(Frozen):
+    """One file change. ``after`` is None only for a deletion; ``before`` is the sha256 of what was read."""
+
+    path: str
+    kind: EditKind
+    before: str | None  # sha256 hex of the bytes before; None for a creation
+    after: bytes | None
+    mode: int = 0o644
+    renamed_from: str | None = None
+    rationale: str = ""
+
+
+class Candidate(Frozen):
+    """One or more edits, who made them, and what they cost."""
+
+    schema_tag: Literal["2b.1", "2b.1-noop"] = "2b.1"
+    edits: tuple[Edit, ...] = ()
+    rationale: str = ""
+    provider: str
+    model: str
+    strategy: str  # "conversation", "cloze", "linear"
+    spend: Spend = Spend()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(e.path for e in self.edits)
+
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"  # broke in set-up, tear-down or collection
+    SKIPPED = "skipped"
+    XFAILED = "xfailed"
+    XPASSED = "xpassed"
+
+    @property
+    def red(self) -> bool:
+        return self in (Outcome.FAILED, Outcome.ERROR)
+
+
+class Frame(Frozen):
+    """One traceback frame inside the repository."""
+
+    path: str
+    line: int
+    function: str
+
+
+class TestResult(Frozen):
+    """What the runner (never the model) says about one test. ``message`` and ``detail`` are capped by the plugin."""
+
+    __test__ = False  # not a pytest class
+
+    id: str
+    outcome: Outcome
+    duration_ms: int = 0
+    exception: str = ""  # type name of the exception, e.g. "AssertionError"
+    message: str = ""  # one or a few lines
+    detail: str = ""  # long representation, capped
+    frames: tuple[Frame, ...] = ()  # outermost first; only files inside the repository
+
+
+class RunStatus(StrEnum):
+    """GREEN and RED are verdicts about the code; the others never count as green, nor are they a candidate's fault."""
+
+    GREEN = "green"
+    RED = "red"
+    INCONCLUSIVE = "inconclusive"  # zero collected, forged or torn report, ids missing
+    TIMEOUT = "timeout"
+    INFRA = "infra"  # interpreter, pytest or sandbox could not run
+
+
+class TestRun(Frozen):
+    """One run of (part of) the owner's suite."""
+
+    __test__ = False
+
+    status: RunStatus
+    reason: str = ""  # one sentence, always set unless GREEN
+    collected: tuple[str, ...] = ()
+    results: tuple[TestResult, ...] = ()
+    duration_ms: int = 0
+    output: str = ""  # head and tail, capped
+    coverage: dict[str, dict[str, tuple[int, ...]]] = {}  # test id -> path -> executed lines; empty unless asked for
+
+    @property
+    def red(self) -> tuple[TestResult, ...]:
+        return tuple(r for r in self.results if r.outcome.red)
+
+    @property
+    def passed(self) -> int:
+        return sum(r.outcome in (Outcome.PASSED, Outcome.XFAILED, Outcome.XPASSED) for r in self.results)
+
+
+# --- gates ----------------------------------------------------------------------------------------------------------
+
+
+class Decision(StrEnum):
+    ALLOW = "allow"
+    REPAIR = "repair"  # the candidate may be mended and offered again; ``Verdict.reason`` is the feedback
+    DENY = "deny"
+
+
+class Verdict(Frozen):
+    """What one deterministic rule says. ``floor`` raises the tier, whatever the decision."""
+
+    gate: int
+    rule: str  # e.g. "gate13.shrink": named to the model, the person and the ledger
+    decision: Decision = Decision.ALLOW
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+    floor: Tier | None = None
+
+
+# --- the record -----------------------------------------------------------------------------------------------------
+
+
+class EntryKind(StrEnum):
+    """Closed list of what the ledger records."""
+
+    SESSION = "session"  # boot, stop, degraded
+    SIGNAL = "signal"  # received, suppressed, merged, queued, claimed, done, dead
+    TRANSITION = "transition"  # written before the effect that it announces
+    DECISION = "decision"  # a pure decision with its inputs: tier, route, priority, gates
+    VERDICT = "verdict"  # one gate or tool policy verdict
+    CALL = "call"  # one model call: estimate, settlement, usage
+    TOOL = "tool"  # one tool call
+    RUN = "run"  # one test run
+    CANDIDATE = "candidate"
+    APPROVAL = "approval"  # requested, approved, rejected, expired
+    CHANGE = "change"  # journal opened, applied, intent, committed, rolled back, recovered
+    LEASE = "lease"
+    OUTCOME = "outcome"  # terminal record, undo
+    CONTROL = "control"  # what a person asked over the socket
+
+
+class Draft(Frozen):
+    """An entry before the store gives it a place in the chain. ``payload`` must be canonical JSON material."""
+
+    kind: EntryKind
+    op_id: str | None = None
+    phase: State | None = None
+    payload: dict[str, Any] = {}
+    spend: Spend = Spend()  # the op's cost and time so far
+    causes: tuple[int, ...] = ()  # sequence numbers of the entries that led here
+
+
+class Entry(Draft):
+    """One row of the ledger."""
+
+    seq: int
+    at: str
+    prev: str
+    hash: str
+
+
+class Head(Frozen):
+    """Where the chain stands."""
+
+    seq: int
+    hash: str

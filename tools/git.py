@@ -1,0 +1,123 @@
+"""The one way git is called: explicit folders, hooks and hostile configuration off, bounded time.
+
+Every call names the git folder and the work tree, so a ``.git`` file that candidate code rewrote is never followed.
+``Git`` blocks: on the event loop use :meth:`Git.call` (or ``asyncio.to_thread``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import GitFailed
+from ledger.places import HostEnv, Places
+
+QUIET = (
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.quotePath=false",
+    "-c", "diff.external=",
+    "-c", "commit.gpgSign=false",
+    "-c", "protocol.ext.allow=never",
+    "-c", "gc.auto=0",
+    "-c", "advice.detachedHead=false",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """Exit code and both streams of one call."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Standard output without the trailing newline."""
+        return self.out.decode("utf-8", errors="surrogateescape").rstrip("\n")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Standard output of a ``-z`` command, split at NUL."""
+        return tuple(f for f in self.out.decode("utf-8", errors="surrogateescape").split("\0") if f)
+
+
+class Git:
+    """Calls git for one repository. Values in, values out; raises ``GitFailed`` on an unexpected exit code."""
+
+    def __init__(self, places: Places, env: HostEnv, *, timeout_s: float = 60.0) -> None:
+        self.places = places
+        self._timeout_s = timeout_s
+        self._env = {
+            **env.variables,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        index: Path | None = None,
+        work_tree: Path | None = None,
+        ok: tuple[int, ...] = (0,),
+        extra_env: Mapping[str, str] | None = None,
+    ) -> GitResult:
+        """Run ``git ARGS``. ``index`` is a private index file; ``work_tree`` defaults to the owner's checkout."""
+        tree = work_tree or self.places.repo
+        argv = ("git", *QUIET, f"--git-dir={self.places.git_dir}", f"--work-tree={tree}", *args)
+        env = {**self._env, **(extra_env or {})}
+        if index is not None:
+            env["GIT_INDEX_FILE"] = str(index)
+        try:
+            done = subprocess.run(
+                argv,
+                input=stdin if stdin is not None else b"",
+                capture_output=True,
+                cwd=tree,
+                env=env,
+                timeout=self._timeout_s,
+                check=False,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise GitFailed(
+                f"`git {' '.join(args[:2])}` did not end within {self._timeout_s:g} s.",
+                argv=argv, code=-1, stderr="", remedy="Look for a stuck filter driver or a slow disk.",
+            ) from error  # fmt: skip
+        except FileNotFoundError as error:
+            raise GitFailed(
+                "git cannot be started.",
+                argv=argv,
+                code=-1,
+                stderr=str(error),
+                remedy="Install git and put it on PATH.",
+            ) from error
+        result = GitResult(done.returncode, done.stdout, done.stderr.decode("utf-8", errors="replace"))
+        if result.code not in ok:
+            last = result.err.strip().splitlines()[-1:] or ["no message"]
+            raise GitFailed(
+                f"`git {' '.join(args[:2])}` ended with {result.code}: {last[0]}.",
+                argv=argv, code=result.code, stderr=result.err,
+            )  # fmt: skip
+        return result
+
+    async def call(
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        index: Path | None = None,
+        work_tree: Path | None = None,
+        ok: tuple[int, ...] = (0,),
+        extra_env: Mapping[str, str] | None = None,
+    ) -> GitResult:
+        """:meth:`run` in a thread."""
+        return await asyncio.to_thread(
+            self.run, *args, stdin=stdin, index=index, work_tree=work_tree, ok=ok, extra_env=extra_env
+        )
