@@ -9,6 +9,7 @@ OuroError
 ├── RepositoryError        the git repository is not in a state that can be worked on
 │   ├── RepositoryBusy     a merge, rebase, bisect or cherry-pick is under way
 │   └── GitFailed          a git command ended with an error
+├── ChildFailed            a child process could not be started
 ├── SandboxError           a child could not be confined
 │   └── SandboxMissing     no back end holds its walls on this machine
 ├── PolicyRefused          a deterministic rule said no (names the rule)
@@ -20,8 +21,10 @@ OuroError
 │   ├── StaleBase          the files are not those that were read
 │   ├── ApplyConflict      the owner's files are in the way
 │   └── HookRefused        the repository's own hook said no
+├── ToolError              a tool could not do what a model asked of it
 ├── TransitionRefused      the state machine has no such edge
 ├── PhaseContract          a phase returned what it may not return
+├── LeaseLost              an op was taken back from the worker that held it
 ├── InstanceHeld           another daemon owns this repository
 └── ControlError           a request over the socket was refused
     └── NoDaemon           nothing answers on the socket
@@ -87,6 +90,10 @@ class GitFailed(RepositoryError):
         self.argv = argv
         self.code = code
         self.stderr = stderr
+
+
+class ChildFailed(OuroError):
+    """A child process could not be started."""
 
 
 class SandboxError(OuroError):
@@ -171,12 +178,24 @@ class HookRefused(ChangeError):
         self.output = output
 
 
+class ToolError(OuroError):
+    """A tool could not do what a model asked of it; the text goes back to the model."""
+
+
 class TransitionRefused(OuroError):
     """The state machine has no such edge."""
 
 
 class PhaseContract(OuroError):
     """A phase returned what it may not return."""
+
+
+class LeaseLost(OuroError):
+    """An op was taken back from the worker that held it, or never was active."""
+
+    def __init__(self, message: str, *, op_id: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.op_id = op_id
 
 
 class InstanceHeld(OuroError):

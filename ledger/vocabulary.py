@@ -159,6 +159,8 @@ class RootCause(StrEnum):
 class TestsPass(Frozen):
     """Closed when every one of these test ids passes at the tree that is asked about."""
 
+    __test__ = False
+
     kind: Literal["tests_pass"] = "tests_pass"
     ids: tuple[str, ...]
 

@@ -1,0 +1,121 @@
+"""Measure the ledger on this machine: durable appends, their latency, and the rate of verification.
+
+    python -m bench.ledger [--folder DIR] [--entries N] [--verify N]
+
+Plain ``sqlite3`` inserts, one transaction each and with the same durability, run in the same minute on the same disk
+for comparison. The folder must lie on the disk that is to be measured: on tmpfs waiting for the disk costs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from ledger.clock import SystemClock
+from ledger.store import Ledger
+from ledger.vocabulary import Draft, EntryKind, State
+
+CALLERS = 64
+REPO_ID = "0123456789ab"
+TEXT = "the state before and the state after, and why"
+
+
+def draft(number: int) -> Draft:
+    payload = {"from": "VALIDATE", "to": "GATE", "why": TEXT, "number": number}
+    return Draft(kind=EntryKind.TRANSITION, op_id=f"op-{number % 50:032x}-manual", phase=State.GATE, payload=payload)
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)] * 1000
+
+
+def row(name: str, per_s: float, times: list[float] | None = None) -> None:
+    latency = f"{quantile(times, 0.5):.2f} | {quantile(times, 0.99):.2f}" if times else " | "
+    print(f"| {name} | {per_s:,.0f} | {latency} |")
+
+
+def plain(folder: Path, count: int) -> None:
+    """What the standard library does with the same bytes and ``synchronous=FULL``."""
+    times = []
+    body = b"x" * 330
+    with closing(sqlite3.connect(folder / "plain.sqlite3", isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, op_id TEXT, kind TEXT, body BLOB, hash TEXT)")
+        db.execute("CREATE INDEX by_op ON entries (op_id, seq)")
+        db.execute("CREATE INDEX by_kind ON entries (kind, seq)")
+        for number in range(count):
+            started = time.perf_counter()
+            db.execute(
+                "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?)",
+                (f"op-{number % 50:032x}-manual", "transition", body, f"{number:064x}"),
+            )
+            times.append(time.perf_counter() - started)
+    row("plain sqlite3, one insert a transaction", count / sum(times), times)
+
+
+async def ours(folder: Path, count: int, to_verify: int) -> None:
+    ledger = await Ledger.open(folder / "state" / "ledger.sqlite3", repo_id=REPO_ID, clock=SystemClock())
+    times: list[float] = []
+
+    async def timed(number: int) -> None:
+        started = time.perf_counter()
+        await ledger.append(draft(number))
+        times.append(time.perf_counter() - started)
+
+    async def caller() -> None:
+        for number in range(count // CALLERS):
+            await timed(number)
+
+    for number in range(count // 4):
+        await timed(number)
+    row("append, one caller", len(times) / sum(times), times)
+    times.clear()
+    started = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    row(f"append, {CALLERS} callers at once", len(times) / (time.perf_counter() - started), times)
+
+    while ledger.head.seq < to_verify:
+        await ledger.append(*(draft(number) for number in range(500)))
+    rates = []
+    for _ in range(5):
+        report = await ledger.verify()
+        report.raise_if_broken()
+        rates.append(report.entries_per_s)
+    row(f"verify, {report.entries:,} entries, median of 5", sorted(rates)[2])
+    await ledger.close()
+
+
+def filesystem(folder: Path) -> str:
+    """The kind of file system that holds ``folder``."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
+    holding = [m for m in mounts if folder.is_relative_to(m[1])]
+    return max(holding, key=lambda m: len(m[1]))[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--folder", type=Path, default=None, help="a folder on the disk to measure")
+    parser.add_argument("--entries", type=int, default=8_000, help="entries to append")
+    parser.add_argument("--verify", type=int, default=100_000, help="entries to verify")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
+        folder = Path(name)
+        print(
+            f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores, "
+            f"{filesystem(folder)}, load {os.getloadavg()[0]:.1f}\n"
+        )
+        print("| what | entries/s | p50 ms | p99 ms |\n|---|---:|---:|---:|")
+        plain(folder, chosen.entries // 4)
+        asyncio.run(ours(folder, chosen.entries, chosen.verify))
+
+
+if __name__ == "__main__":
+    main()

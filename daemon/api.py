@@ -1,0 +1,321 @@
+"""What a person or a script can ask of a running daemon: one protocol, closed request and result types.
+
+The service implements :class:`Api`; the control server exposes any implementation over the socket; the client is an
+implementation that forwards. All results are plain frozen values, without floats, that can be printed as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from typing import Protocol
+
+from pydantic import Field
+
+from ledger.vocabulary import (
+    Complexity,
+    Entry,
+    FailureClass,
+    Frozen,
+    RootCause,
+    Route,
+    Source,
+    Spend,
+    State,
+    Tier,
+)
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+class NoParams(Frozen):
+    """A method without parameters."""
+
+
+class OpRef(Frozen):
+    """An op by its full id, its hex core, or any suffix of it."""
+
+    op: str = Field(min_length=1, max_length=200)
+
+
+class OpsRequest(Frozen):
+    """``all`` includes ops that have ended, newest first, at most ``limit``."""
+
+    all: bool = False
+    limit: int = Field(default=50, ge=1, le=1000)
+
+
+class RejectRequest(OpRef):
+    reason: str = Field(default="", max_length=2_000)
+
+
+class SubmitRequest(Frozen):
+    """A goal from the owner. Without ``closed_when`` (test ids) the owner's yes is the closure."""
+
+    goal: str = Field(min_length=1, max_length=2_000)
+    files: tuple[str, ...] = ()
+    closed_when: tuple[str, ...] = ()
+
+
+class FixRequest(Frozen):
+    """Scan now; with ``node_id`` only that test."""
+
+    node_id: str | None = Field(default=None, max_length=2_000)
+
+
+class LogRequest(Frozen):
+    """Entries after sequence number ``after`` (None: the newest ``limit``), of one op when ``op`` is set."""
+
+    after: int | None = Field(default=None, ge=0)
+    limit: int = Field(default=100, ge=1, le=1000)
+    op: str | None = Field(default=None, max_length=200)
+
+
+class EventsRequest(Frozen):
+    """Events after ledger sequence ``after``; None begins with what happens next."""
+
+    after: int | None = Field(default=None, ge=0)
+
+
+# --- results --------------------------------------------------------------------------------------------------------
+
+
+class Life(StrEnum):
+    """Where the service is in its life."""
+
+    INACTIVE = "INACTIVE"
+    STARTING = "STARTING"
+    ACTIVE = "ACTIVE"
+    DEGRADED = "DEGRADED"
+    STOPPING = "STOPPING"
+    FAILED = "FAILED"
+
+
+class Ack(Frozen):
+    """A request was carried out; ``message`` is one sentence for the person."""
+
+    message: str
+    op: str | None = None
+
+
+class Submitted(Frozen):
+    """What became of a submitted goal. ``status``: queued, duplicate, suppressed, parked."""
+
+    signal: str
+    status: str
+    message: str = ""
+
+
+class Fixing(Frozen):
+    """What a scan found. Without signals there is nothing to do; ``message`` says what was seen."""
+
+    signals: tuple[str, ...] = ()
+    message: str = ""
+
+
+class Step(Frozen):
+    """One line in the life of an op."""
+
+    at: str  # UTC stamp
+    phase: State | None = None
+    label: str = ""  # "why", "localise", "infill" ...
+    text: str
+
+
+class OpView(Frozen):
+    """One op as a person sees it. ``steps`` and ``diff`` are empty in lists."""
+
+    id: str
+    short: str
+    origin: Source
+    goal: str
+    state: State
+    waiting: bool = False  # parked for a person
+    tier: Tier | None = None
+    route: Route | None = None
+    complexity: Complexity | None = None
+    targets: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()  # ids that the closure names
+    signals: tuple[str, ...] = ()  # ids of the merged signals
+    attempt: int = 1
+    base: str = ""  # commit it was planned on
+    started_at: str = ""
+    updated_at: str = ""
+    waiting_until: str = ""  # when a parked request expires
+    spend: Spend = Spend()
+    commit: str | None = None
+    branch: str | None = None  # where the commit is: the owner's branch or a review branch
+    undone_by: str | None = None
+    root_cause: RootCause = RootCause.NONE
+    failure_class: FailureClass = FailureClass.NONE
+    reason: str = ""
+    ledger_seq: int | None = None
+    steps: tuple[Step, ...] = ()
+    diff: str = ""
+
+
+class OpsView(Frozen):
+    ops: tuple[OpView, ...] = ()
+    more: bool = False
+
+
+class DiffView(Frozen):
+    """The unified diff of an op's newest candidate or commit; empty when there is none yet."""
+
+    op: str
+    diff: str
+    commit: str | None = None
+
+
+class KernelView(Frozen):
+    provider: str
+    model: str
+    ready: bool
+    detail: str = ""  # one sentence, with the remedy when not ready
+
+
+class SandboxView(Frozen):
+    """``name`` is "none" without one; ``unsandboxed`` when the owner allows work without walls."""
+
+    name: str
+    held: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unsandboxed: bool = False
+    remedy: str = ""
+
+
+class QueueView(Frozen):
+    queued: int = 0
+    claimed: int = 0
+    parked: int = 0
+    paused: bool = False
+
+
+class SuiteView(Frozen):
+    """The owner's tests as last seen. ``status`` is a RunStatus value, or "unknown" / "running"."""
+
+    status: str = "unknown"
+    tests: int = 0
+    red: tuple[str, ...] = ()
+    commit: str = ""
+    at: str = ""
+    note: str = ""  # e.g. red only in uncommitted edits
+
+
+class DayView(Frozen):
+    """Today, UTC. A ceiling of None means that none is set."""
+
+    ops: int = 0
+    completed: int = 0
+    spend: Spend = Spend()
+    ceiling_usd_micro: int | None = None
+
+
+class StatusView(Frozen):
+    """Everything that ``ouro status`` and the first line of ``ouro run`` show."""
+
+    state: Life
+    reasons: tuple[str, ...] = ()
+    version: str
+    session: str = ""
+    pid: int = 0
+    started_at: str = ""
+    repo: str  # path of the work tree
+    branch: str | None = None  # None: detached
+    commit: str | None = None
+    kernel: KernelView
+    sandbox: SandboxView
+    queue: QueueView = QueueView()
+    suite: SuiteView = SuiteView()
+    today: DayView = DayView()
+    files_watched: int = 0
+    active: tuple[OpView, ...] = ()
+    waiting: tuple[OpView, ...] = ()  # approvals that a person has to decide
+    notes: tuple[str, ...] = ()
+
+
+class CostLine(Frozen):
+    """What one provider and model cost today."""
+
+    provider: str
+    model: str
+    spend: Spend
+
+
+class CostView(Frozen):
+    today: DayView
+    lines: tuple[CostLine, ...] = ()
+    ops: tuple[OpView, ...] = ()  # today's, newest first
+
+
+class HealthView(Frozen):
+    ok: bool
+    state: Life
+    reasons: tuple[str, ...] = ()
+    uptime_s: int = 0
+    resident_kb: int = 0
+    loop_lag_ms: int = 0
+    open_files: int = 0
+    tasks: int = 0
+    ledger_seq: int = 0
+
+
+class LogView(Frozen):
+    entries: tuple[Entry, ...] = ()
+    head: int = 0  # sequence number of the newest entry there is
+
+
+class Event(Frozen):
+    """One thing that happened. ``cursor`` is the ledger sequence to continue after, also over a restart.
+
+    ``entry`` is a ledger entry; without one ``note`` is a heartbeat line of ``op``, or (``op`` None) plain text for the
+    person. ``missed`` counts entries that this subscriber was too slow for, before this one.
+    """
+
+    cursor: int
+    entry: Entry | None = None
+    op: str | None = None
+    note: str = ""
+    missed: int = 0
+
+
+class Api(Protocol):
+    """One method per control method. Each raises ``OuroError`` when it refuses."""
+
+    async def status(self) -> StatusView: ...
+
+    async def ops(self, request: OpsRequest) -> OpsView: ...
+
+    async def show(self, request: OpRef) -> OpView: ...
+
+    async def diff(self, request: OpRef) -> DiffView: ...
+
+    async def submit(self, request: SubmitRequest) -> Submitted: ...
+
+    async def fix(self, request: FixRequest) -> Fixing: ...
+
+    async def approve(self, request: OpRef) -> Ack: ...
+
+    async def reject(self, request: RejectRequest) -> Ack: ...
+
+    async def cancel(self, request: OpRef) -> Ack: ...
+
+    async def undo(self, request: OpRef) -> Ack: ...
+
+    async def pause(self) -> Ack: ...
+
+    async def resume(self) -> Ack: ...
+
+    async def cost(self) -> CostView: ...
+
+    async def health(self) -> HealthView: ...
+
+    async def reload(self) -> Ack: ...
+
+    async def shutdown(self) -> Ack: ...
+
+    async def log(self, request: LogRequest) -> LogView: ...
+
+    def events(self, request: EventsRequest) -> AsyncIterator[Event]:
+        """Endless; closing the iterator ends the subscription."""
+        ...

@@ -1,0 +1,204 @@
+"""Commands that ask the running daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from daemon.cli.base import Call, answer, call_of, coloured, leave, sentence
+from daemon.codes import Exit
+
+if TYPE_CHECKING:
+    from daemon.api import Ack
+    from daemon.client import Client
+
+T = TypeVar("T")
+Op = Annotated[str, typer.Argument(help="An op: its short id, or any end of its id.", metavar="OP")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    commands: dict[str, Callable[..., None]] = {
+        "status": status,
+        "ops": ops,
+        "show": show_op,
+        "diff": diff,
+        "approve": approve,
+        "reject": reject,
+        "cancel": cancel,
+        "undo": undo,
+        "pause": pause,
+        "resume": resume,
+        "cost": cost,
+        "repl": repl,
+    }
+    for name, command in commands.items():
+        app.command(name)(command)
+
+
+def asked(call: Call, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Connect to this repository's daemon and do ``work``."""
+    from daemon.client import ask
+
+    config = call.config()
+    return ask(config.places.socket, config.settings.control, work)
+
+
+def _acknowledge(call: Call, done: Ack) -> None:
+    sentence(call, done.message, op=done.op)
+
+
+def status(
+    context: typer.Context, health: Annotated[bool, typer.Option(help="How the daemon itself is.")] = False
+) -> None:
+    """What runs, what waits, what is red.
+
+    Example: ouro status --json
+    """
+    from daemon.render import health_block, status_block
+
+    call = call_of(context)
+    if health:
+        found = asked(call, lambda client: client.health())
+        answer(call, found, health_block(found))
+        leave(Exit.DONE if found.ok else Exit.FAULT)
+        return
+    view = asked(call, lambda client: client.status())
+    answer(call, view, status_block(view))
+
+
+def ops(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", "-a", help="Ended ones too.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)] = 50,
+) -> None:
+    """Operations: those under way and those that wait for you.
+
+    Example: ouro ops --all
+    """
+    from daemon.api import OpsRequest
+    from daemon.render import ops_block
+
+    call = call_of(context)
+    view = asked(call, lambda client: client.ops(OpsRequest(all=every, limit=limit)))
+    answer(call, view, ops_block(view.ops))
+
+
+def show_op(context: typer.Context, op: Op) -> None:
+    """Everything about one op: why, what was tried, its change, its end.
+
+    Example: ouro show 7f3a21
+    """
+    from daemon.api import OpRef
+    from daemon.render import op_block
+
+    call = call_of(context)
+    view = asked(call, lambda client: client.show(OpRef(op=op)))
+    answer(call, view, op_block(view))
+
+
+def diff(context: typer.Context, op: Op) -> None:
+    """The change of an op, as a unified diff.
+
+    Example: ouro diff 7f3a21 | less
+    """
+    from daemon.api import OpRef
+    from daemon.render import diff_block
+
+    call = call_of(context)
+    view = asked(call, lambda client: client.diff(OpRef(op=op)))
+    if not call.json and not coloured():
+        typer.echo(view.diff, nl=False)  # to the byte: it may go into `git apply`
+    else:
+        answer(call, view, diff_block(view.diff))
+    leave(Exit.DONE if view.diff else Exit.NOTHING)
+
+
+def approve(context: typer.Context, op: Op) -> None:
+    """Let a waiting change through.
+
+    Example: ouro approve 7f3a21
+    """
+    from daemon.api import OpRef
+
+    call = call_of(context)
+    _acknowledge(call, asked(call, lambda client: client.approve(OpRef(op=op))))
+
+
+def reject(
+    context: typer.Context, op: Op, reason: Annotated[str, typer.Option(help="Why; it is remembered.")] = ""
+) -> None:
+    """Refuse a waiting change.
+
+    Example: ouro reject 7f3a21 --reason "the test is wrong, not the code"
+    """
+    from daemon.api import RejectRequest
+
+    call = call_of(context)
+    _acknowledge(call, asked(call, lambda client: client.reject(RejectRequest(op=op, reason=reason))))
+
+
+def cancel(context: typer.Context, op: Op) -> None:
+    """Stop an op now: its model, its tests, its writes.
+
+    Example: ouro cancel 7f3a21
+    """
+    from daemon.api import OpRef
+
+    call = call_of(context)
+    _acknowledge(call, asked(call, lambda client: client.cancel(OpRef(op=op))))
+
+
+def undo(context: typer.Context, op: Op) -> None:
+    """Revert the commit of an op by a commit of its own.
+
+    Example: ouro undo 7f3a21
+    """
+    from daemon.api import OpRef
+
+    call = call_of(context)
+    _acknowledge(call, asked(call, lambda client: client.undo(OpRef(op=op))))
+
+
+def pause(context: typer.Context) -> None:
+    """Take no new ops; what is under way goes on.
+
+    Example: ouro pause
+    """
+    call = call_of(context)
+    _acknowledge(call, asked(call, lambda client: client.pause()))
+
+
+def resume(context: typer.Context) -> None:
+    """Take ops again.
+
+    Example: ouro resume
+    """
+    call = call_of(context)
+    _acknowledge(call, asked(call, lambda client: client.resume()))
+
+
+def cost(context: typer.Context) -> None:
+    """What today has cost, by model and by op.
+
+    Example: ouro cost --json
+    """
+    from daemon.render import cost_block
+
+    call = call_of(context)
+    view = asked(call, lambda client: client.cost())
+    answer(call, view, cost_block(view))
+
+
+def repl(context: typer.Context) -> None:
+    """Talk to the running daemon and watch it work.
+
+    Example: ouro repl
+    """
+    import sys
+
+    from daemon.repl import run_repl
+
+    asked(call_of(context), lambda client: run_repl(client, stdin=sys.stdin, stdout=sys.stdout))

@@ -1,0 +1,133 @@
+"""What the commands share: the application, its global options, and how answers and errors are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.codes import Exit, epilog, exit_for_error
+from daemon.text import Line, Role, Span, line, show
+from ledger.errors import OuroError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from daemon.settings import Config
+
+app = typer.Typer(
+    name="ouro",
+    help="A governed maintenance daemon for a git repository: a failing test becomes a verified, signed commit.",
+    epilog=epilog(),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The global options of one call."""
+
+    repo: Path
+    json: bool
+
+    def config(self) -> Config:
+        """Settings and places of the repository that this call is about."""
+        from daemon.settings import load
+
+        return load(self.repo)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"ouroboros {version('ouroboros')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    context: typer.Context,
+    repo: Annotated[Path, typer.Option(help="A folder of the repository; default: the current one.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it, leave.")
+    ] = False,
+) -> None:
+    """--repo and --json may stand before or after the command."""
+    context.obj = Call(repo=repo.absolute(), json=as_json)
+
+
+def call_of(context: typer.Context) -> Call:
+    """The global options, from any command."""
+    found = context.find_object(Call)
+    return found if found is not None else Call(repo=Path.cwd(), json=False)
+
+
+def hoist(words: list[str]) -> list[str]:
+    """Put ``--json`` and ``--repo`` in front of the command, wherever they were written before ``--``."""
+    front: list[str] = []
+    rest: list[str] = []
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if word == "--":
+            rest += [word, *queue]
+            break
+        if word == "--json" or word.startswith("--repo="):
+            front.append(word)
+        elif word == "--repo" and queue:
+            front += [word, queue.pop(0)]
+        else:
+            rest.append(word)
+    return [*dict.fromkeys(w for w in front if w == "--json"), *(w for w in front if w != "--json"), *rest]
+
+
+def coloured() -> bool:
+    """Colours only on a terminal."""
+    return sys.stdout.isatty()
+
+
+def put(block: Iterable[Line]) -> None:
+    """Print a block of text."""
+    typer.echo(show(block, colour=coloured()))
+
+
+def answer(call: Call, value: BaseModel, block: Iterable[Line]) -> None:
+    """Print a result: as JSON where that was asked for, else as text."""
+    if call.json:
+        typer.echo(value.model_dump_json(indent=2))
+    else:
+        put(block)
+
+
+def sentence(call: Call, text: str, **facts: object) -> None:
+    """Print one sentence, or as JSON the sentence with its facts."""
+    typer.echo(json.dumps({"message": text, **facts}) if call.json else show([line(text)], colour=False))
+
+
+def leave(code: Exit) -> None:
+    """End the command with ``code``."""
+    if code is not Exit.DONE:
+        raise typer.Exit(int(code))
+
+
+def report(error: OuroError, *, as_json: bool) -> int:
+    """Say what went wrong and what to do about it; returns the exit code."""
+    code = getattr(error, "exit", None) or exit_for_error(error)
+    if as_json:
+        told = {"type": type(error).__name__, "message": error.message, "remedy": error.remedy, "exit": int(code)}
+        typer.echo(json.dumps({"error": told}))
+    parts = [Span("ouro: ", Role.BAD), Span(error.message)]
+    typer.echo(show([line(*parts)], colour=sys.stderr.isatty()), err=True)
+    if error.remedy:
+        typer.echo(show([line(Span("      " + error.remedy))], colour=False), err=True)
+    return int(code)

@@ -1,0 +1,177 @@
+"""Commands about this machine and this installation: init, doctor, model, service, completion."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.cli.base import Call, answer, call_of, leave, put, sentence
+from daemon.codes import Exit
+from daemon.text import Line, Role, Span, line
+from ledger.errors import ConfigError
+
+
+class Shell(StrEnum):
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("init")(init)
+    app.command("doctor")(doctor)
+    service = typer.Typer(help="A systemd user service for this repository.", no_args_is_help=True)
+    service.command("install")(service_install)
+    service.command("uninstall")(service_uninstall)
+    service.command("status")(service_status)
+    app.add_typer(service, name="service")
+    app.command("completion")(completion)
+
+
+def init(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Add the pytest wake-up without asking.")] = False,
+    no_plugin: Annotated[bool, typer.Option("--no-plugin", help="Add no pytest wake-up, and do not ask.")] = False,
+    hook: Annotated[bool, typer.Option("--hook", help="Also add a post-commit hook that wakes the daemon.")] = False,
+) -> None:
+    """Prepare this repository: settings file, keys, and (if you agree) a pytest wake-up. Changes nothing else.
+
+    Example: ouro init --no-plugin
+    """
+    from daemon.initialise import Wishes, initialise
+    from governance.changes.signing import ensure_identity
+
+    call = call_of(context)
+    config = call.config()
+    places, settings = config.places, config.settings
+    someone = sys.stdin.isatty() and sys.stdout.isatty() and not call.json
+    steps = initialise(
+        places,
+        make_keys=lambda: ensure_identity(places, settings.changes).key,
+        site_packages=_site_packages(call),
+        wishes=Wishes(plugin=False if no_plugin else True if yes else None, hook=hook),
+        ask=typer.confirm if someone else None,
+    )
+    if call.json:
+        sentence(call, "done", steps=[{"path": str(s.path), "done": s.done, "text": s.text} for s in steps])
+        return
+    for step in steps:
+        mark = Span("+ " if step.done else "  ", Role.GOOD)
+        put([line(mark, f"{step.path}  ", Span(step.text, Role.DIM))])
+
+
+def _site_packages(call: Call) -> Path | None:
+    """Where the repository's own virtual environment keeps modules; None when its tests use another Python."""
+    from tools.testing.environment import detect
+
+    config = call.config()
+    found = asyncio.run(detect(config.places, config.settings.tests, config.env))
+    if found.problem or not (found.prefix / "pyvenv.cfg").is_file():
+        return None
+    folder = found.prefix / "lib" / f"python{found.version[0]}.{found.version[1]}" / "site-packages"
+    return folder if folder.is_dir() else None
+
+
+def doctor(context: typer.Context) -> None:
+    """Look at everything that a repair needs here; say what to do where it is missing.
+
+    Example: ouro doctor
+    """
+    from daemon.doctor import examine
+    from daemon.settings import user_environment
+
+    call = call_of(context)
+    found = asyncio.run(examine(call.repo, user_environment()))
+    lines: list[Line] = []
+    for check in found.checks:
+        mark = Span("ok    ", Role.GOOD) if check.ok else Span("FAIL  ", Role.BAD)
+        if not check.ok and not check.essential:
+            mark = Span("note  ", Role.WARN)
+        lines.append(line(mark, Span(f"{check.name:<24}", Role.HEAD), check.detail))
+        if check.remedy and not check.ok:
+            lines.append(line(f"{'':<30}", Span(check.remedy, Role.WARN)))
+    answer(call, found, lines)
+    leave(Exit.DONE if found.ok else Exit.FAULT)
+
+
+def service_install(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the unit, write nothing.")] = False,
+) -> None:
+    """Start the daemon for this repository now and at every login.
+
+    Example: ouro service install --dry-run
+    """
+    from daemon.settings import user_environment
+    from daemon.unit import install, render
+
+    call = call_of(context)
+    places = call.config().places
+    text = render(places, _own_command())
+    if dry_run:
+        typer.echo(text, nl=False)
+        return
+    _each(call, install(places, text, user_environment()))
+
+
+def service_uninstall(context: typer.Context) -> None:
+    """Stop the service and remove its unit.
+
+    Example: ouro service uninstall
+    """
+    from daemon.settings import user_environment
+    from daemon.unit import uninstall
+
+    call = call_of(context)
+    said = uninstall(call.config().places, user_environment())
+    _each(call, said or ("there is no service for this repository",))
+    leave(Exit.DONE if said else Exit.NOTHING)
+
+
+def service_status(context: typer.Context) -> None:
+    """What the service manager says of the service.
+
+    Example: ouro service status
+    """
+    from daemon.settings import user_environment
+    from daemon.unit import state, unit_name
+
+    call = call_of(context)
+    places = call.config().places
+    found = state(places, user_environment())
+    sentence(call, f"{unit_name(places)}: {found}", state=found)
+
+
+def completion(shell: Annotated[Shell, typer.Argument(help="For which shell.")] = Shell.BASH) -> None:
+    """Print the completion script of a shell.
+
+    Example: ouro completion bash >> ~/.bash_completion
+    """
+    from typer._completion_shared import get_completion_script
+
+    typer.echo(get_completion_script(prog_name="ouro", complete_var="_OURO_COMPLETE", shell=shell.value))
+
+
+def _own_command() -> Path:
+    """The ``ouro`` of this installation: beside the interpreter that runs it."""
+    found = Path(sys.executable).parent / "ouro"
+    if not found.is_file():
+        raise ConfigError(
+            f"The command `ouro` is not beside {sys.executable}.",
+            remedy="Install Ouroboros into an environment of its own.",
+        )
+    return found
+
+
+def _each(call: Call, sentences: tuple[str, ...]) -> None:
+    if call.json:
+        sentence(call, "; ".join(sentences))
+        return
+    for text in sentences:
+        typer.echo(text)

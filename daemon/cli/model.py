@@ -1,0 +1,110 @@
+"""``ouro model``: the weights of the embedded kernel. Needs no repository and no daemon."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.cli.base import Call, answer, call_of, leave, sentence
+from daemon.codes import Exit
+from daemon.text import Role, Span, line
+
+Progress = Callable[[int, int, str], None]
+_TENTH = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    model = typer.Typer(
+        help="Weights of the local kernel: what there is, what is here, fetch it.", no_args_is_help=True
+    )
+    model.command("list")(list_models)
+    model.command("status")(status)
+    model.command("pull")(pull)
+    app.add_typer(model, name="model")
+
+
+def list_models(context: typer.Context) -> None:
+    """The models that can be fetched by name.
+
+    Example: ouro model list
+    """
+    from daemon.weights import known_models
+
+    found = known_models(_folder())
+    lines = [
+        line(
+            Span(f"{one.name:<28}", Role.HEAD),
+            f"{one.megabytes:>6} MB  ",
+            Span(f"{'here' if one.fetched or one.converted else '-':<6}", Role.GOOD),
+            one.license,
+        )
+        for one in found.models
+    ]
+    answer(call_of(context), found, lines)
+
+
+def status(context: typer.Context) -> None:
+    """Which weights are on this machine, and where.
+
+    Example: ouro model status --json
+    """
+    from daemon.weights import known_models
+
+    found = known_models(_folder())
+    here = [one for one in found.models if one.fetched or one.converted]
+    lines = [line(f"{found.folder}: {len(here)} of {len(found.models)} models")]
+    lines += [line(f"  {one.name}  ", Span("converted" if one.converted else "fetched", Role.GOOD)) for one in here]
+    answer(call_of(context), found.model_copy(update={"models": tuple(here)}), lines)
+    leave(Exit.DONE if here else Exit.NOTHING)
+
+
+def pull(context: typer.Context, name: Annotated[str, typer.Argument(help="A name of `ouro model list`.")]) -> None:
+    """Fetch weights. Goes on where an interrupted pull stopped, and checks the sum.
+
+    Example: ouro model pull qwen2.5-coder-1.5b
+    """
+    from kernel.weights.pull import pull as fetch
+
+    call = call_of(context)
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _progress(call) as progress:
+        path = fetch(name, models_dir=folder, progress=progress)
+    sentence(call, f"{name} is at {path}", path=str(path))
+
+
+def _folder() -> Path:
+    from daemon.settings import models_folder
+
+    return models_folder()
+
+
+@contextmanager
+def _progress(call: Call) -> Iterator[Progress]:
+    """A bar on a terminal; a line each tenth elsewhere, on standard error, so that answers stay clean."""
+    if sys.stderr.isatty() and not call.json:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Bar(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task("weights", total=None)
+            yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
+        return
+    last = -1
+
+    def plain(done: int, total: int, what: str) -> None:
+        nonlocal last
+        tenth = _TENTH * done // max(total, 1)
+        if tenth != last:
+            last = tenth
+            typer.echo(f"{what}: {done // 2**20} of {total // 2**20} MB", err=True)
+
+    yield plain

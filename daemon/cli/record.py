@@ -1,0 +1,172 @@
+"""Commands that read the record: log, verify, ledger. They need no daemon and open the ledger read-only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from daemon.cli.base import Call, answer, call_of, coloured, leave, put, sentence
+from daemon.codes import Exit
+from daemon.text import Role, Span, line, show
+
+if TYPE_CHECKING:
+    from daemon.settings import Config
+    from ledger.store import Ledger
+
+T = TypeVar("T")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("log")(log)
+    app.command("verify")(verify)
+    ledger = typer.Typer(help="The hash-chained record: verify, export, replay.", no_args_is_help=True)
+    ledger.command("verify")(ledger_verify)
+    ledger.command("export")(ledger_export)
+    ledger.command("replay")(ledger_replay)
+    app.add_typer(ledger, name="ledger")
+
+
+def _reading(call: Call, work: Callable[[Config, Ledger], Awaitable[T]]) -> T:
+    async def whole() -> T:
+        from daemon.reading import open_ledger
+
+        config = call.config()
+        ledger = await open_ledger(config)
+        try:
+            return await work(config, ledger)
+        finally:
+            await ledger.close()
+
+    return asyncio.run(whole())
+
+
+def log(
+    context: typer.Context,
+    op: Annotated[str | None, typer.Option(help="Only this op.")] = None,
+    number: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At most so many, the newest.")] = 50,
+    after: Annotated[int | None, typer.Option(min=0, help="Those after this sequence number, oldest first.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens (needs the daemon).")] = False,
+) -> None:
+    """What was recorded, one line an entry.
+
+    Example: ouro log --op 7f3a21
+    """
+    from daemon.reading import log_view
+    from daemon.render import log_block
+
+    call = call_of(context)
+    view = _reading(call, lambda config, ledger: log_view(ledger, op=op, limit=number, after=after))
+    if not follow:
+        answer(call, view, log_block(view))
+        leave(Exit.DONE if view.entries else Exit.NOTHING)
+        return
+    _follow(call, view.entries[-1].seq if view.entries else view.head, op)
+
+
+def _follow(call: Call, after: int, op: str | None) -> None:
+    from daemon.api import EventsRequest
+    from daemon.cli.ask import asked
+    from daemon.client import Client
+    from daemon.render import log_line
+
+    async def work(client: Client) -> None:
+        async for event in client.events(EventsRequest(after=after)):
+            entry = event.entry
+            if entry is None or (op is not None and op.removeprefix("op-") not in (entry.op_id or "")):
+                continue
+            if call.json:
+                typer.echo(entry.model_dump_json())
+            else:
+                put([log_line(entry)])
+
+    asked(call, work)
+
+
+def verify(
+    context: typer.Context,
+    commits: Annotated[str, typer.Argument(metavar="[RANGE]", help="A commit, or a range as git takes it.")] = "HEAD",
+) -> None:
+    """Check commits of the daemon: signature, trailers, the ledger entry they name, and the chain.
+
+    Example: ouro verify main~10..main
+    """
+    from daemon.reading import verify_commits
+
+    call = call_of(context)
+    report = _reading(call, lambda config, ledger: verify_commits(config, ledger, commits))
+    lines = []
+    for one in report.commits:
+        role = Role.GOOD if one.ok else Role.BAD
+        said = "signed, trailers and ledger agree" if one.ok else "; ".join(one.problems)
+        lines.append(line(Span(one.commit[:12], Role.HEAD), "  ", Span(said, role)))
+    if report.chain:
+        lines.append(line(Span(f"ledger: {report.chain}", Role.GOOD if report.chain_ok else Role.BAD)))
+    if not report.commits:
+        lines.append(line(f"No commit of the daemon in {commits}."))
+    answer(call, report, lines)
+    leave(Exit.NOTHING if not report.commits else Exit.DONE if report.ok else Exit.FAULT)
+
+
+def ledger_verify(context: typer.Context) -> None:
+    """Recompute the whole chain; name the first bad row.
+
+    Example: ouro ledger verify
+    """
+    from daemon.reading import chain_sentence
+
+    call = call_of(context)
+    report = _reading(call, lambda config, ledger: ledger.verify())
+    role = Role.GOOD if report.ok else Role.BAD
+    answer(call, report, [line(Span(chain_sentence(report), role))])
+    leave(Exit.DONE if report.ok else Exit.FAULT)
+
+
+def ledger_export(
+    context: typer.Context,
+    op: Annotated[str | None, typer.Option(help="Only this op.")] = None,
+) -> None:
+    """The record as JSON Lines, on standard output.
+
+    Example: ouro ledger export --op 7f3a21 > op.jsonl
+    """
+    from daemon.reading import resolve
+    from ledger.export import export
+
+    async def work(config: Config, ledger: Ledger) -> None:
+        op_id = None if op is None else await resolve(ledger, op)
+        async for row in export(ledger, op_id=op_id):
+            typer.echo(row.decode("utf-8"))
+
+    _reading(call_of(context), work)
+
+
+def ledger_replay(
+    context: typer.Context,
+    op: Annotated[str | None, typer.Argument(help="One op; default: every op.")] = None,
+) -> None:
+    """Derive every pure decision again from its stored inputs, and compare.
+
+    Example: ouro ledger replay 7f3a21
+    """
+    from daemon.reading import resolve
+    from daemon.replay import replay
+
+    async def work(config: Config, ledger: Ledger) -> tuple[int, tuple[str, ...]]:
+        report = await replay(ledger, op_id=None if op is None else await resolve(ledger, op))
+        return report.decisions, tuple(report.differences)
+
+    call = call_of(context)
+    decisions, differences = _reading(call, work)
+    for difference in differences:
+        typer.echo(show([line(Span(difference, Role.BAD))], colour=coloured()), err=True)
+    sentence(
+        call,
+        f"{decisions} decisions derived again, {len(differences)} differ.",
+        decisions=decisions,
+        differences=list(differences),
+    )
+    leave(Exit.FAULT if differences else Exit.DONE if decisions else Exit.NOTHING)

@@ -1,0 +1,134 @@
+"""Commands that do work: the daemon itself, one op in front of the owner, a goal handed in."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.base import Call, call_of, coloured, leave, sentence
+from daemon.codes import Exit
+from ledger.errors import NoDaemon
+
+if TYPE_CHECKING:
+    from daemon.api import Event, FixRequest, SubmitRequest
+    from daemon.client import Client
+    from daemon.settings import Config
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    commands: dict[str, Callable[..., None]] = {"run": run, "fix": fix, "submit": submit}
+    for name, command in commands.items():
+        app.command(name)(command)
+
+
+def run(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end: for cron and CI.")] = False,
+) -> None:
+    """Watch the repository and repair it, until stopped.
+
+    Example: ouro run --once
+    """
+    call = call_of(context)
+    config = _prepared(call)
+    from daemon.service import reexecute, run_once, serve
+
+    screen = _screen(call)
+    if once:
+        code = asyncio.run(run_once(config, request=None, on_event=screen))
+    else:
+        code = asyncio.run(serve(config, on_event=screen))
+    if code == Exit.RESTART and config.notify_socket is None:
+        reexecute()  # nobody else would start it again
+    leave(Exit(code))
+
+
+def fix(
+    context: typer.Context,
+    node_id: Annotated[str | None, typer.Argument(help="Only this test; default: whatever is red.")] = None,
+) -> None:
+    """Look for a red test now, repair it, and wait for the end.
+
+    Example: ouro fix tests/test_cart.py::test_total
+    """
+    from daemon.api import FixRequest
+    from daemon.follow import fix_and_wait
+
+    call = call_of(context)
+    request = FixRequest(node_id=node_id)
+    _through_daemon_or_here(call, request, lambda client: fix_and_wait(client, request, _screen(call)))
+
+
+def submit(
+    context: typer.Context,
+    goal: Annotated[str, typer.Argument(help="What is to be done, in a sentence.")],
+    files: Annotated[list[str] | None, typer.Option("--files", help="A file it is about; may be repeated.")] = None,
+    closed_when: Annotated[
+        list[str] | None, typer.Option("--closed-when", help="A test that passes when it is done; may be repeated.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended or waits for you.")] = False,
+) -> None:
+    """Hand in work of your own. Without --closed-when it needs your approval at the end.
+
+    Example: ouro submit "Round totals half up" --files shop/cart.py --closed-when tests/test_cart.py::test_round
+    """
+    from daemon.api import SubmitRequest
+    from daemon.follow import submit_and_wait
+
+    call = call_of(context)
+    request = SubmitRequest(goal=goal, files=tuple(files or ()), closed_when=tuple(closed_when or ()))
+    if wait:
+        _through_daemon_or_here(call, request, lambda client: submit_and_wait(client, request, _screen(call)))
+        return
+    from daemon.cli.ask import asked
+
+    done = asked(call, lambda client: client.submit(request))
+    sentence(call, done.message or f"{done.status}: {done.signal}", signal=done.signal, status=done.status)
+
+
+def _prepared(call: Call) -> Config:
+    from daemon.settings import prepare_process
+
+    prepare_process()
+    return call.config()
+
+
+def _screen(call: Call) -> Callable[[Event], None]:
+    """Prints live blocks, or with --json one event a line."""
+    from daemon.teller import Teller
+
+    teller = Teller(colour=coloured())
+
+    def show(event: Event) -> None:
+        text = event.model_dump_json() if call.json else teller.event(event)
+        if text:
+            typer.echo(text)
+            sys.stdout.flush()
+
+    return show
+
+
+def _through_daemon_or_here(
+    call: Call, request: FixRequest | SubmitRequest, work: Callable[[Client], Awaitable[Exit]]
+) -> None:
+    """Ask the running daemon; where none runs, do the same in this process."""
+    from daemon.client import Client
+
+    config = _prepared(call)
+
+    async def whole() -> int:
+        try:
+            client = await Client.connect(config.places.socket, config.settings.control)
+        except NoDaemon:
+            from daemon.service import run_once
+
+            return await run_once(config, request=request, on_event=_screen(call))
+        async with client:
+            return int(await work(client))
+
+    leave(Exit(asyncio.run(whole())))

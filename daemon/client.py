@@ -1,0 +1,244 @@
+"""The other end of the control socket: an :class:`~daemon.api.Api` that asks the running daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from daemon.api import (
+    Ack,
+    CostView,
+    DiffView,
+    Event,
+    EventsRequest,
+    Fixing,
+    FixRequest,
+    HealthView,
+    LogRequest,
+    LogView,
+    NoParams,
+    OpRef,
+    OpsRequest,
+    OpsView,
+    OpView,
+    RejectRequest,
+    StatusView,
+    SubmitRequest,
+    Submitted,
+)
+from daemon.bounds import ControlSettings
+from daemon.codes import Exit
+from daemon.wire import SUBSCRIBE, request_line
+from ledger.errors import ControlError, NoDaemon
+
+R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
+_ANSWER_LIMIT_BYTES = 256 * 1024 * 1024  # the daemon is trusted: a long diff or log is one line
+
+
+class RemoteError(ControlError):
+    """The daemon refused a request; ``kind`` is the name of its error, ``exit`` the exit code that goes with it."""
+
+    def __init__(self, message: str, *, code: int, remedy: str, kind: str, exit: Exit) -> None:
+        super().__init__(message, code=code, remedy=remedy)
+        self.kind = kind
+        self.exit = exit
+
+
+class Client:
+    """One connection, several requests at a time. Use as ``async with await Client.connect(...) as client``."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, settings: ControlSettings) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._settings = settings
+        self._numbers = 0
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._events: dict[int, asyncio.Queue[Event | None]] = {}
+        self._pump = asyncio.get_running_loop().create_task(self._receive())
+
+    @classmethod
+    async def connect(cls, path: Path, settings: ControlSettings) -> Client:
+        """Raises ``NoDaemon`` when nothing answers there."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=_ANSWER_LIMIT_BYTES)
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+            raise NoDaemon(
+                "No daemon watches this repository.", remedy="`ouro run` starts one; `ouro service install` keeps one."
+            ) from error
+        except OSError as error:
+            raise NoDaemon(f"The daemon's socket {path} cannot be used: {error.strerror}.") from error
+        return cls(reader, writer, settings)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connection; safe to call twice."""
+        self._pump.cancel()
+        await asyncio.gather(self._pump, return_exceptions=True)
+        self._writer.close()
+        await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
+
+    async def status(self) -> StatusView:
+        return await self._ask("status", NoParams(), StatusView)
+
+    async def ops(self, request: OpsRequest) -> OpsView:
+        return await self._ask("ops", request, OpsView)
+
+    async def show(self, request: OpRef) -> OpView:
+        return await self._ask("show", request, OpView)
+
+    async def diff(self, request: OpRef) -> DiffView:
+        return await self._ask("diff", request, DiffView)
+
+    async def submit(self, request: SubmitRequest) -> Submitted:
+        return await self._ask("submit", request, Submitted)
+
+    async def fix(self, request: FixRequest) -> Fixing:
+        # a scan runs the owner's suite: as long as that takes, and the socket's end says when the daemon is gone
+        return await self._ask("fix", request, Fixing, timeout_s=None)
+
+    async def approve(self, request: OpRef) -> Ack:
+        return await self._ask("approve", request, Ack)
+
+    async def reject(self, request: RejectRequest) -> Ack:
+        return await self._ask("reject", request, Ack)
+
+    async def cancel(self, request: OpRef) -> Ack:
+        return await self._ask("cancel", request, Ack)
+
+    async def undo(self, request: OpRef) -> Ack:
+        return await self._ask("undo", request, Ack)
+
+    async def pause(self) -> Ack:
+        return await self._ask("pause", NoParams(), Ack)
+
+    async def resume(self) -> Ack:
+        return await self._ask("resume", NoParams(), Ack)
+
+    async def cost(self) -> CostView:
+        return await self._ask("cost", NoParams(), CostView)
+
+    async def health(self) -> HealthView:
+        return await self._ask("health", NoParams(), HealthView)
+
+    async def reload(self) -> Ack:
+        return await self._ask("reload", NoParams(), Ack)
+
+    async def shutdown(self) -> Ack:
+        return await self._ask("shutdown", NoParams(), Ack)
+
+    async def log(self, request: LogRequest) -> LogView:
+        return await self._ask("log", request, LogView)
+
+    async def events(self, request: EventsRequest) -> AsyncIterator[Event]:
+        """Events until the daemon ends the stream; raises ``NoDaemon`` when it went away."""
+        async for event in await self.subscribe(request):
+            yield event
+
+    async def subscribe(self, request: EventsRequest) -> AsyncIterator[Event]:
+        """Like :meth:`events`, but the subscription stands when this returns: nothing after it is missed."""
+        result = await self._call(SUBSCRIBE, request, self._settings.answer_timeout_s)
+        return self._drain(self._queue(int(result["subscription"])))
+
+    async def _drain(self, queue: asyncio.Queue[Event | None]) -> AsyncIterator[Event]:
+        while (event := await queue.get()) is not None:
+            yield event
+        if self._pump.done():
+            raise _gone()
+
+    async def _ask(self, method: str, params: BaseModel, result: type[R], *, timeout_s: float | None = -1.0) -> R:
+        limit = self._settings.answer_timeout_s if timeout_s == -1.0 else timeout_s
+        return result.model_validate_json(json.dumps(await self._call(method, params, limit)))
+
+    async def _call(self, method: str, params: BaseModel, timeout_s: float | None) -> Any:
+        if self._pump.done():
+            raise _gone()
+        self._numbers += 1
+        number = self._numbers
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            self._writer.write(request_line(number, method, params.model_dump(mode="json")))
+            await self._writer.drain()
+            return await asyncio.wait_for(future, timeout_s)
+        except TimeoutError as error:
+            raise NoDaemon(
+                f"The daemon has not answered `{method}` within {timeout_s:g} s.", remedy="Its log may say why."
+            ) from error
+        except ConnectionError as error:
+            raise _gone() from error
+        finally:
+            self._waiting.pop(number, None)
+
+    def _queue(self, number: int) -> asyncio.Queue[Event | None]:
+        return self._events.setdefault(number, asyncio.Queue())
+
+    async def _receive(self) -> None:
+        try:
+            while line := await self._reader.readline():
+                self._dispatch(json.loads(line))
+        except (ConnectionError, ValueError):
+            return  # torn or foreign: the same as an end
+        finally:
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(_gone())
+            for queue in self._events.values():
+                queue.put_nowait(None)
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        params = message.get("params", {})
+        if message.get("method") == "event":
+            number = params.pop("subscription")
+            self._queue(number).put_nowait(Event.model_validate_json(json.dumps(params)))
+        elif message.get("method") == "ended":
+            self._queue(params["subscription"]).put_nowait(None)
+        elif "error" in message:
+            error = _remote(message["error"])
+            future = self._waiting.get(message.get("id") or 0)
+            waiting = [future] if future else list(self._waiting.values())  # no id: it refuses the whole connection
+            for one in waiting:
+                if not one.done():
+                    one.set_exception(error)
+        else:
+            future = self._waiting.get(message["id"])
+            if future is not None and not future.done():
+                future.set_result(message["result"])
+
+
+def _gone() -> NoDaemon:
+    return NoDaemon("The daemon went away.", remedy="`ouro status` asks whether one runs.")
+
+
+def _remote(error: dict[str, Any]) -> RemoteError:
+    data = error.get("data") or {}
+    return RemoteError(
+        str(error.get("message", "")),
+        code=int(error.get("code", 0)),
+        remedy=str(data.get("remedy", "")),
+        kind=str(data.get("error", "")),
+        exit=Exit(data.get("exit", Exit.FAULT)),
+    )
+
+
+def ask(path: Path, settings: ControlSettings, work: Callable[[Client], Awaitable[T]]) -> T:
+    """For plain code: connect, do ``work``, disconnect."""
+
+    async def whole() -> T:
+        async with await Client.connect(path, settings) as client:
+            return await work(client)
+
+    return asyncio.run(whole())

@@ -1,0 +1,68 @@
+"""Exit codes: what a script can rely on, and which error gives which code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from ledger.errors import (
+    BudgetExhausted,
+    ConfigError,
+    HookRefused,
+    InstanceHeld,
+    NoDaemon,
+    OuroError,
+    PolicyRefused,
+    RepositoryBusy,
+    RepositoryError,
+    SandboxMissing,
+)
+
+
+class Exit(IntEnum):
+    """The closed list of exit codes of ``ouro``."""
+
+    DONE = 0
+    FAULT = 1
+    USAGE = 2
+    PERSON = 3
+    REFUSED = 4
+    NOTHING = 5
+    NO_DAEMON = 6
+    RESTART = 75
+
+
+MEANING: dict[Exit, str] = {
+    Exit.DONE: "done",
+    Exit.FAULT: "a fault of ours",
+    Exit.USAGE: "wrong usage or settings",
+    Exit.PERSON: "something waits for a person",
+    Exit.REFUSED: "refused by a rule",
+    Exit.NOTHING: "nothing to do",
+    Exit.NO_DAEMON: "no daemon answers",
+    Exit.RESTART: "the daemon asks to be restarted",
+}
+
+_BY_ERROR: tuple[tuple[type[OuroError], Exit], ...] = (
+    (NoDaemon, Exit.NO_DAEMON),
+    (ConfigError, Exit.USAGE),
+    (InstanceHeld, Exit.USAGE),
+    (RepositoryBusy, Exit.PERSON),
+    (RepositoryError, Exit.USAGE),
+    (PolicyRefused, Exit.REFUSED),
+    (BudgetExhausted, Exit.REFUSED),
+    (SandboxMissing, Exit.REFUSED),
+    (HookRefused, Exit.REFUSED),
+)
+
+
+def exit_for_error(error: OuroError) -> Exit:
+    """The exit code of a command that ended with ``error``."""
+    for kind, code in _BY_ERROR:
+        if isinstance(error, kind):
+            return code
+    return Exit.FAULT
+
+
+def epilog() -> str:
+    """The table that stands below ``ouro --help``."""
+    return "Exit codes: " + " · ".join(f"{int(code)} {text}" for code, text in MEANING.items()) + "."

@@ -1,0 +1,142 @@
+"""The control socket: JSON-RPC 2.0, one object a line, for the owner alone.
+
+Each connection has a reader and a writer task, each request a task of its own; the server owns them all. Whatever a
+client sends or fails to read, it hurts nobody but itself: lines, queues, requests and connections are bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import struct
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from daemon.api import Api
+from daemon.bounds import ControlSettings
+from daemon.connection import Connection
+from daemon.wire import BUSY, INVALID_REQUEST, error_line
+from ledger.errors import ConfigError, InstanceHeld
+
+_PEER = struct.Struct("3i")  # pid, uid, gid of SO_PEERCRED
+
+
+class ControlServer:
+    """Serves one :class:`Api` on one socket path. ``start`` once, ``close`` once."""
+
+    def __init__(self, *, api: Api, path: Path, settings: ControlSettings) -> None:
+        self._api = api
+        self._path = path
+        self._settings = settings
+        self._log = structlog.get_logger("control")
+        self._server: asyncio.Server | None = None
+        self._identity: tuple[int, int] | None = None  # device and inode: only our own socket file is removed
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+
+    async def start(self) -> None:
+        """Listen. Raises ``InstanceHeld`` when a live server has the path, ``ConfigError`` when it is not a socket."""
+        await asyncio.to_thread(clear_stale, self._path)
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            channel.bind(str(self._path))  # its folder is 0700: nobody else can connect before the next line
+            self._path.chmod(0o600)
+            found = self._path.lstat()
+            self._identity = (found.st_dev, found.st_ino)
+            self._server = await asyncio.start_unix_server(
+                self._connected, sock=channel, limit=self._settings.line_bytes
+            )
+        except OSError as error:
+            channel.close()
+            raise ConfigError(
+                f"The control socket {self._path} cannot be made: {error.strerror}.",
+                remedy="Its folder must exist and be writable.",
+            ) from error
+
+    async def close(self) -> None:
+        """No new clients, a moment for last answers, then everything ends; the socket file is removed."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._remove_file()
+        for connection in self._connections:
+            connection.finish()
+        tasks = self._tasks | set(self._connections.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._settings.close_timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+
+    def peer_uid(self, channel: socket.socket) -> int:
+        """Who is at the other end, as the kernel says."""
+        uid: int = _PEER.unpack(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1]
+        return uid
+
+    def own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``work`` as a task that ends with the server at the latest."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("a control task failed", exc_info=error)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        refusal = self._refusal(writer)
+        if refusal is not None:
+            writer.write(refusal)
+            writer.close()
+            return
+        connection = Connection(api=self._api, reader=reader, writer=writer, settings=self._settings, own=self.own)
+        task = self.own(connection.run())
+        self._connections[connection] = task
+        task.add_done_callback(lambda _: self._connections.pop(connection, None))
+
+    def _refusal(self, writer: asyncio.StreamWriter) -> bytes | None:
+        if self._server is None or not self._server.is_serving():
+            return error_line(None, BUSY, "The daemon is stopping.")
+        uid = self.peer_uid(writer.get_extra_info("socket"))
+        if uid != os.getuid():
+            self._log.warning("a client of another user was refused", uid=uid)
+            return error_line(None, INVALID_REQUEST, "This daemon answers to its owner only.")
+        if len(self._connections) >= self._settings.connections:
+            return error_line(None, BUSY, "Too many clients are connected.", remedy="Close one and try again.")
+        return None
+
+    def _remove_file(self) -> None:
+        try:
+            found = self._path.lstat()
+        except FileNotFoundError:
+            return
+        if (found.st_dev, found.st_ino) == self._identity:
+            self._path.unlink(missing_ok=True)
+
+
+def clear_stale(path: Path) -> None:
+    """Remove a socket file that nothing answers on. Raises when something does, or when it is not a socket."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
+        raise ConfigError(f"{path} is in the way: it is not a socket of this user.", remedy="Move it away.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except FileNotFoundError:
+            return
+    raise InstanceHeld(f"Another daemon answers on {path}.", remedy="`ouro status` asks it.")

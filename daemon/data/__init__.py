@@ -1,0 +1,1 @@
+"""Files that are installed elsewhere: the pytest wake-up and the service unit."""

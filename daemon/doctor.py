@@ -1,0 +1,204 @@
+"""``ouro doctor``: looks at everything that a repair needs on this machine, and says what to do where it is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemon.instance import last_holder
+from daemon.places import host_env, make_folders, places_for
+from daemon.settings import Settings, settings_for
+from ledger.errors import OuroError
+from ledger.places import HostEnv, Places
+from ledger.vocabulary import Frozen
+
+OLDEST_GIT = (2, 36)  # `git hook run`
+DISK_WANTED_MB = 6_000  # default weights, their converted form, and room to work
+MEMORY_WANTED_MB = 4_000
+WATCHES_WANTED = 8_192
+
+
+class Check(Frozen):
+    """One look. A failed essential one means that nothing can be repaired here."""
+
+    name: str
+    ok: bool
+    detail: str
+    essential: bool = False
+    remedy: str = ""
+
+
+class Examination(Frozen):
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks if check.essential)
+
+
+async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
+    """All checks for the repository at ``path``; never raises for what is wrong with the machine."""
+    checks = [_python(), await asyncio.to_thread(_git, environ)]
+    try:
+        places = await asyncio.to_thread(places_for, path, environ)
+        make_folders(places)
+    except OuroError as error:
+        return Examination(checks=(*checks, _failed("repository", error)))
+    settings, config = _settings(places, environ)
+    env = host_env(environ)
+    checks += [config, await _repository(places, env), _socket(places), _keys(places)]
+    checks += [await _tests(places, settings, env), *await _walls(places, settings, env)]
+    checks += [*_kernel(places, settings), _disk(places), _memory(), _watches()]
+    return Examination(checks=tuple(checks))
+
+
+def _failed(name: str, error: OuroError) -> Check:
+    return Check(name=name, ok=False, detail=error.message, essential=True, remedy=error.remedy)
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    good = sys.version_info >= (3, 11)
+    return Check(
+        name="python", ok=good, detail=f"{version}, {sys.executable}", essential=True, remedy="Use 3.11 or newer."
+    )
+
+
+def _git(environ: Mapping[str, str]) -> Check:
+    program = shutil.which("git", path=environ.get("PATH"))
+    if program is None:
+        return Check(name="git", ok=False, detail="it is not on PATH", essential=True, remedy="Install git.")
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    found = re.search(r"(\d+)\.(\d+)", said)
+    good = found is not None and (int(found[1]), int(found[2])) >= OLDEST_GIT
+    remedy = f"Version {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer is needed to run your hooks."
+    return Check(name="git", ok=good, detail=said or program, essential=True, remedy="" if good else remedy)
+
+
+def _settings(places: Places, environ: Mapping[str, str]) -> tuple[Settings, Check]:
+    try:
+        settings = settings_for(places, environ)
+    except OuroError as error:
+        return Settings(), _failed("settings", error)
+    present = [f for f in (places.config / "config.toml", places.repo / ".ouro" / "config.toml") if f.exists()]
+    detail = ", ".join(map(str, present)) or "defaults (no file)"
+    return settings, Check(name="settings", ok=True, detail=detail, essential=True)
+
+
+async def _repository(places: Places, env: HostEnv) -> Check:
+    from tools.git import Git
+    from tools.repository import Repository
+
+    repository = Repository(Git(places, env))
+    try:
+        await repository.check()
+        head = await repository.head()
+    except OuroError as error:
+        return _failed("repository", error)
+    where = f"on {head.branch}" if head.branch else "detached: commits go to review branches"
+    detail = f"{places.repo} at {(head.commit or '')[:7]}, {where}, id {places.repo_id}"
+    return Check(name="repository", ok=True, detail=detail, essential=True)
+
+
+def _socket(places: Places) -> Check:
+    holder = last_holder(places)
+    running = f", last held by process {holder.pid}" if holder else ""
+    return Check(name="socket", ok=True, detail=f"{places.socket}{running}", essential=True)
+
+
+def _keys(places: Places) -> Check:
+    files = list(places.keys.iterdir())
+    loose = [file for file in files if file.name.startswith("signing") and file.stat().st_mode & 0o077]
+    if loose:
+        return Check(
+            name="keys",
+            ok=False,
+            detail=f"{loose[0]} can be read by others",
+            essential=True,
+            remedy=f"chmod 600 {loose[0]}",
+        )
+    detail = str(places.keys) if files else "none yet: made by `ouro init` or the first commit"
+    return Check(name="keys", ok=True, detail=detail)
+
+
+async def _tests(places: Places, settings: Settings, env: HostEnv) -> Check:
+    from tools.testing.environment import detect
+
+    found = await detect(places, settings.tests, env)
+    if found.problem:
+        return Check(name="tests", ok=False, detail=found.problem, essential=True)
+    version = ".".join(map(str, found.version))
+    detail = f"{found.python}, Python {version}, pytest {found.pytest or 'is missing'}"
+    return Check(name="tests", ok=True, detail=detail, essential=True)
+
+
+async def _walls(places: Places, settings: Settings, env: HostEnv) -> list[Check]:
+    from tools.sandbox import choose
+
+    choice = await choose(settings.sandbox, places, env)
+    found = choice.sandbox
+    tried = "; ".join(f"{name}: {why}" for name, why in choice.tried)
+    checks = [
+        Check(
+            name="sandbox",
+            ok=found is not None and found.name != "none",
+            detail=(found.name if found else "none works") + (f" (not used: {tried})" if tried else ""),
+            essential=True,
+            remedy="" if found is not None and found.name != "none" else choice.remedy,
+        )
+    ]
+    checks += [Check(name=f"wall {p.wall.value}", ok=p.held, detail=p.detail) for p in choice.proofs]
+    return checks
+
+
+def _kernel(places: Places, settings: Settings) -> list[Check]:
+    """What the chosen provider needs. Nothing is loaded or called."""
+    chosen = settings.kernel.provider
+    if chosen != "local":
+        return [Check(name="kernel", ok=True, detail=f"{chosen}; nothing is needed on this machine")]
+    from daemon.weights import known_models
+
+    there = importlib.util.find_spec("torch") is not None
+    torch = Check(
+        name="torch", ok=there, detail="installed" if there else "not installed", essential=True,
+        remedy="" if there else "Install the kernel extra: pip install 'ouroboros[kernel]' with the CPU constraints.",
+    )  # fmt: skip
+    name = settings.kernel.model
+    here = [one for one in known_models(places.models).models if one.name == name and (one.fetched or one.converted)]
+    weights = Check(
+        name="weights", ok=bool(here), detail=f"{name} {'is here' if here else 'is not on this machine'}",
+        essential=True, remedy="" if here else f"ouro model pull {name}",
+    )  # fmt: skip
+    return [torch, weights]
+
+
+def _disk(places: Places) -> Check:
+    free = shutil.disk_usage(places.cache).free // 2**20
+    remedy = f"{DISK_WANTED_MB} MB are wanted for weights and workspaces."
+    good = free >= DISK_WANTED_MB
+    return Check(name="disk", ok=good, detail=f"{free} MB free at {places.cache}", remedy="" if good else remedy)
+
+
+def _memory() -> Check:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    good = total >= MEMORY_WANTED_MB
+    remedy = "" if good else "Use the smallest model (`ouro model list`)."
+    return Check(name="memory", ok=good, detail=f"{total} MB", remedy=remedy)
+
+
+def _watches() -> Check:
+    try:
+        limit = int(Path("/proc/sys/fs/inotify/max_user_watches").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return Check(name="inotify", ok=False, detail="its limits cannot be read", remedy="Files are polled instead.")
+    good = limit >= WATCHES_WANTED
+    remedy = "" if good else "sysctl fs.inotify.max_user_watches=524288"
+    return Check(name="inotify", ok=good, detail=f"{limit} watches", remedy=remedy)

@@ -1,0 +1,76 @@
+"""The hands that rooms are given from rooms they may not import: each class here is one door."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from governance.irongate import g19_recursion
+from ledger.errors import SandboxMissing
+from ledger.store import Ledger
+from ledger.vocabulary import EntryKind, RunStatus, Signal, TestRun, Verdict
+from tools.git import Git
+from tools.repository import Repository
+from tools.testing.runner import TestRunner
+from tools.workspace import Workspaces
+
+
+class CommittedTests:
+    """The sensors' test runner: the suite (or some ids) at a commit, in a fresh workspace."""
+
+    def __init__(self, *, workspaces: Workspaces, limit_s: float) -> None:
+        self._workspaces = workspaces
+        self._limit_s = limit_s
+        self.runner: TestRunner | None = None
+        self.problem = "the sandbox is still being probed"
+
+    async def run(self, commit: str, ids: Sequence[str] | None = None) -> TestRun:
+        """Never raises for a repository that cannot be tested: the run says why."""
+        if self.runner is None:
+            return TestRun(status=RunStatus.INFRA, reason=self.problem)
+        workspace = await self._workspaces.acquire("test_failure", commit)
+        try:
+            return await self.runner.run(workspace, ids, limit_s=self._limit_s)
+        except SandboxMissing as error:
+            return TestRun(status=RunStatus.INFRA, reason=str(error))
+        finally:
+            await self._workspaces.release(workspace)
+
+
+class BranchQuestions:
+    """The router's question about review branches, and the commit on which an op is planned."""
+
+    def __init__(self, *, repository: Repository) -> None:
+        self._repository = repository
+
+    async def lives(self, branch: str) -> bool:
+        return await self._repository.has_branch(branch)
+
+    async def head(self) -> str | None:
+        return (await self._repository.head()).commit
+
+
+def admit(signal: Signal) -> Verdict:
+    """Gate 19 at intake: what our own commits have caused too deeply is parked."""
+    return g19_recursion.check(g19_recursion.Facts(depth=signal.depth))
+
+
+class RepositoryIgnores:
+    """What git ignores, for the watcher."""
+
+    def __init__(self, *, git: Git) -> None:
+        self._git = git
+
+    async def ignored_folders(self) -> Collection[str]:
+        listed = await self._git.call("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+        return tuple(path.rstrip("/") for path in listed.fields if path.endswith("/"))
+
+    async def ignored_among(self, paths: Collection[str]) -> Collection[str]:
+        stdin = "".join(f"{path}\0" for path in paths).encode("utf-8", errors="surrogateescape")
+        return (await self._git.call("check-ignore", "-z", "--stdin", stdin=stdin, ok=(0, 1))).fields
+
+
+async def depth_of(ledger: Ledger, op_id: str) -> int:
+    """How many of our own commits stood in the cause chain of an op; 0 for an unknown one."""
+    entries = await ledger.entries(op_id=op_id, kinds=(EntryKind.DECISION,))
+    started = (e for e in entries if e.payload.get("event") == "op.started")
+    return next((int(e.payload.get("depth", 0)) for e in started), 0)

@@ -1,0 +1,280 @@
+"""What the control socket can ask of the service: the Api, answered from the op table and the parts of the house."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sensors.manual import manual_signal
+
+from daemon.api import (
+    Ack,
+    CostLine,
+    CostView,
+    DayView,
+    DiffView,
+    Event,
+    EventsRequest,
+    Fixing,
+    FixRequest,
+    HealthView,
+    KernelView,
+    LogRequest,
+    LogView,
+    OpRef,
+    OpsRequest,
+    OpsView,
+    OpView,
+    QueueView,
+    RejectRequest,
+    SandboxView,
+    StatusView,
+    SubmitRequest,
+    Submitted,
+    SuiteView,
+)
+from daemon.diffs import diff_of
+from daemon.undo import undo_op
+from governance.record import Recorder
+from ledger.clock import stamp
+from ledger.errors import ControlError
+from ledger.vocabulary import EntryKind, Spend, State
+
+if TYPE_CHECKING:
+    from daemon.house import House
+    from daemon.service import Service
+    from governance.pool import Pool
+
+NOT_YET = "The daemon is still starting."
+
+
+class Facade:
+    """Implements :class:`daemon.api.Api` for one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    @property
+    def _house(self) -> House:
+        if self._service.house is None:
+            raise ControlError(NOT_YET, remedy="Ask again in a second.")
+        return self._service.house
+
+    @property
+    def _pool(self) -> Pool:
+        if self._house.pool is None:
+            raise ControlError(NOT_YET, remedy="Ask again in a second.")
+        return self._house.pool
+
+    async def _heard(self, what: str, *, op: str | None = None, **facts: str | None) -> None:
+        """What a person asked for stands in the ledger before it is done."""
+        record = Recorder(self._house.ledger, op_id=op)
+        await record.note(EntryKind.CONTROL, f"control.{what}", asked=facts)
+
+    # --- questions ---
+
+    async def status(self) -> StatusView:
+        service, house = self._service, self._house
+        head = await house.repository.head()
+        health = await house.provider.health()
+        counts = house.router.snapshot()
+        reasons = service.reasons + (("the ledger is read-only",) if house.ledger.read_only else ())
+        live = service.table.newest(ended=False)
+        return StatusView(
+            state=service.life,
+            reasons=reasons,
+            version=version("ouroboros"),
+            session=service.boot,
+            pid=os.getpid(),
+            started_at=stamp(service.started_at),
+            repo=str(house.config.places.repo),
+            branch=head.branch,
+            commit=head.commit,
+            kernel=KernelView(
+                provider=house.provider.name, model=house.provider.model, ready=health.ready, detail=health.detail
+            ),
+            sandbox=self._sandbox(),
+            queue=QueueView(
+                queued=counts.counts.get("queued", 0),
+                claimed=counts.counts.get("claimed", 0) + counts.counts.get("in_flight", 0),
+                parked=counts.counts.get("parked", 0),
+                paused=counts.paused,
+            ),
+            suite=service.senses.suite() if service.senses else SuiteView(),
+            today=await self._today(),
+            files_watched=service.senses.files_watched() if service.senses else 0,
+            active=tuple(slim(v) for v in live if not v.waiting),
+            waiting=tuple(slim(v) for v in live if v.waiting),
+            notes=service.senses.notes() if service.senses else (),
+        )
+
+    def _sandbox(self) -> SandboxView:
+        choice = self._house.choice
+        if choice is None or choice.sandbox is None:
+            return SandboxView(name="none", remedy=choice.remedy if choice else "")
+        sandbox = choice.sandbox
+        return SandboxView(
+            name=sandbox.name,
+            held=tuple(sorted(w.value for w in sandbox.walls)),
+            missing=tuple(sorted(w.value for w in sandbox.missing)),
+            unsandboxed=sandbox.name == "none",
+            remedy=choice.remedy,
+        )
+
+    async def _today(self) -> DayView:
+        day = self._service.clock.now().date().isoformat()
+        ops = [v for v in self._service.table.newest(ended=True) if v.started_at.startswith(day)]
+        spend = Spend()
+        for view in ops:
+            spend = spend.plus(view.spend)
+        return DayView(
+            ops=len(ops),
+            completed=sum(v.state is State.COMPLETE for v in ops),
+            spend=spend,
+            ceiling_usd_micro=self._house.budget.settings.per_day_usd_micro,
+        )
+
+    async def ops(self, request: OpsRequest) -> OpsView:
+        views = self._service.table.newest(ended=request.all)
+        return OpsView(ops=tuple(slim(v) for v in views[: request.limit]), more=len(views) > request.limit)
+
+    async def show(self, request: OpRef) -> OpView:
+        view = self._service.table.resolve(request.op)
+        return view.model_copy(update={"diff": (await self.diff(request)).diff})
+
+    async def diff(self, request: OpRef) -> DiffView:
+        view = self._service.table.resolve(request.op)
+        return DiffView(op=view.id, diff=await diff_of(self._house.ledger, self._house.git, view), commit=view.commit)
+
+    async def cost(self) -> CostView:
+        today = self._service.clock.now().date().isoformat()
+        spends: dict[str, Spend] = {}
+        for day, provider, _, _, usd, tokens_in, tokens_out, calls in await self._house.budget.table():
+            if day == today:
+                line = Spend(usd_micro=usd, tokens_in=tokens_in, tokens_out=tokens_out, calls=calls)
+                spends[provider] = spends.get(provider, Spend()).plus(line)
+        views = [v for v in self._service.table.newest(ended=True) if v.started_at.startswith(today)]
+        lines = tuple(CostLine(provider=p, model=self._model(p), spend=s) for p, s in sorted(spends.items()))
+        return CostView(today=await self._today(), lines=lines, ops=tuple(slim(v) for v in views))
+
+    def _model(self, provider: str) -> str:
+        return self._house.provider.model if provider == self._house.provider.name else ""
+
+    async def health(self) -> HealthView:
+        service = self._service
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return HealthView(
+            ok=service.life.value in ("ACTIVE", "DEGRADED"),
+            state=service.life,
+            reasons=service.reasons,
+            uptime_s=round((service.clock.now() - service.started_at).total_seconds()),
+            resident_kb=usage.ru_maxrss,
+            loop_lag_ms=service.lag.p99_ms(),
+            open_files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
+            tasks=len(asyncio.all_tasks()),
+            ledger_seq=self._house.ledger.head.seq,
+        )
+
+    async def log(self, request: LogRequest) -> LogView:
+        ledger = self._house.ledger
+        op = self._service.table.resolve(request.op).id if request.op else None
+        newest = request.after is None
+        entries = await ledger.entries(op_id=op, after=request.after or 0, limit=request.limit, newest_first=newest)
+        return LogView(entries=tuple(reversed(entries) if newest else entries), head=ledger.head.seq)
+
+    async def events(self, request: EventsRequest) -> AsyncIterator[Event]:
+        ledger = self._house.ledger
+        cursor = request.after if request.after is not None else ledger.head.seq
+        async with ledger.subscribe() as live:
+            for entry in await ledger.entries(after=cursor):
+                cursor = entry.seq
+                yield Event(cursor=entry.seq, entry=entry, op=entry.op_id)
+            async for entry in live:
+                if entry.seq > cursor:
+                    cursor = entry.seq
+                    yield Event(cursor=entry.seq, entry=entry, op=entry.op_id, missed=live.missed)
+
+    # --- orders ---
+
+    async def submit(self, request: SubmitRequest) -> Submitted:
+        house = self._house
+        head = await house.repository.head()
+        if head.commit is None:
+            raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
+        signal = manual_signal(
+            request.goal,
+            files=request.files,
+            closed_when=request.closed_when,
+            base=head.commit,
+            clock=self._service.clock,
+        )
+        await self._heard("submit", goal=request.goal)
+        receipt = await house.router.submit(signal)
+        return Submitted(signal=signal.id, status=receipt.status, message=receipt.reason)
+
+    async def fix(self, request: FixRequest) -> Fixing:
+        senses = self._service.senses
+        if senses is None:
+            raise ControlError(NOT_YET, remedy="Ask again in a second.")
+        await self._heard("fix", node=request.node_id)
+        return await senses.scan(request.node_id)
+
+    async def approve(self, request: OpRef) -> Ack:
+        view = self._service.table.resolve(request.op)
+        await self._heard("approve", op=view.id)
+        await self._pool.decide(view.id, "approved", by="owner")
+        return Ack(message=f"{view.short} is approved and goes on.", op=view.id)
+
+    async def reject(self, request: RejectRequest) -> Ack:
+        view = self._service.table.resolve(request.op)
+        await self._heard("reject", op=view.id, reason=request.reason)
+        await self._pool.decide(view.id, "rejected", by="owner", reason=request.reason or "rejected by the owner")
+        return Ack(message=f"{view.short} is rejected; this diff will not be offered again.", op=view.id)
+
+    async def cancel(self, request: OpRef) -> Ack:
+        view = self._service.table.resolve(request.op)
+        await self._heard("cancel", op=view.id)
+        await self._pool.cancel(view.id, "cancelled by the owner")
+        return Ack(message=f"{view.short} is being cancelled.", op=view.id)
+
+    async def undo(self, request: OpRef) -> Ack:
+        view = self._service.table.resolve(request.op)
+        if self._house.changes is None:
+            raise ControlError(NOT_YET, remedy="Ask again in a second.")
+        await self._heard("undo", op=view.id)
+        committed = await undo_op(self._house.ledger, self._house.changes, view)
+        return Ack(message=f"{view.short} is undone by {committed.commit[:10]}.", op=view.id)
+
+    async def pause(self) -> Ack:
+        await self._heard("pause")
+        self._house.router.pause()
+        return Ack(message="Paused: signals are taken in, no new op begins.")
+
+    async def resume(self) -> Ack:
+        await self._heard("resume")
+        self._house.router.resume()
+        return Ack(message="Resumed.")
+
+    async def reload(self) -> Ack:
+        from daemon.settings import load
+
+        await asyncio.to_thread(load, self._house.config.places.repo)
+        await self._heard("reload")
+        self._service.restart = True
+        self._service.stopping.set()
+        return Ack(message="The settings are fine; the daemon restarts with them.")
+
+    async def shutdown(self) -> Ack:
+        await self._heard("shutdown")
+        self._service.stopping.set()
+        return Ack(message="The daemon is stopping.")
+
+
+def slim(view: OpView) -> OpView:
+    """For lists: without steps and diff."""
+    return view.model_copy(update={"steps": (), "diff": ""})

@@ -1,0 +1,322 @@
+"""One ledger entry as one line for a person: a short label and a sentence. Pure, and tolerant of missing fields.
+
+Entries are read by their payload's ``event`` name. What has no line of its own here is bookkeeping: silent in a live
+block, shown generically by ``ouro log``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.text import Role, clean, count, duration, money
+from ledger.ids import core_of, short_id
+from ledger.vocabulary import Entry, State
+
+Payload = Mapping[str, Any]
+LABEL_WIDTH = 9
+_SCOPES = {"failing": "the failing tests", "affected": "affected tests", "suite": "whole suite", "closure": "closure"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one entry says. ``label`` is a word such as "why" or "done"."""
+
+    label: str
+    text: str
+    role: Role = Role.PLAIN
+
+    def __str__(self) -> str:
+        return f"{self.label:<{LABEL_WIDTH}} {self.text}".rstrip()
+
+
+def narrate(entry: Entry) -> str | None:
+    """The line of ``entry`` in the block of its op; None when it says nothing new to a person."""
+    told = tell(entry)
+    return None if told is None else str(told)
+
+
+def tell(entry: Entry) -> Told | None:
+    """Like :func:`narrate`, as label, text and role."""
+    teller = _TELLERS.get(event_of(entry))
+    if teller is None:
+        return None
+    told = teller(entry.payload, entry)
+    return None if told is None else Told(told.label, clean(told.text), told.role)
+
+
+def describe(entry: Entry) -> str:
+    """One line for any entry, for the log: never silent."""
+    told = tell(entry)
+    if told is not None:
+        return f"{told.label}: {told.text}"
+    plain = [f"{key} {value}" for key, value in entry.payload.items() if key != "event" and _short(value)]
+    return clean(" · ".join([event_of(entry) or entry.kind.value, *plain[:4]]))
+
+
+def event_of(entry: Entry) -> str:
+    """The name of what happened."""
+    return str(entry.payload.get("event", ""))
+
+
+def short_of(op_id: str) -> str:
+    """``op-1a2b3c`` for a full op id; the id itself when it has another shape."""
+    try:
+        return f"op-{short_id(op_id)}" if len(core_of(op_id)) == 32 else op_id
+    except IndexError:
+        return op_id
+
+
+def _short(value: object) -> bool:
+    return isinstance(value, str | int) and 0 < len(str(value)) <= 60
+
+
+def _text(payload: Payload, *names: str) -> str:
+    """The first of ``names`` that holds something, as text."""
+    return next((str(payload[n]) for n in names if payload.get(n) not in (None, "", [], {})), "")
+
+
+def _number(payload: Payload, *names: str) -> int | None:
+    for name in names:
+        value = payload.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def _names(payload: Payload, *names: str) -> list[str]:
+    for name in names:
+        value = payload.get(name)
+        if isinstance(value, list | tuple) and value:
+            return [str(item) for item in value]
+    return []
+
+
+def _few(items: list[str], limit: int = 3) -> str:
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more
+
+
+def _took(payload: Payload) -> str:
+    millis = _number(payload, "ms", "duration_ms")
+    return "" if millis is None else f" in {duration(millis)}"
+
+
+def _join(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
+
+
+def _place(payload: Payload) -> str:
+    path, line, function = _text(payload, "path"), _number(payload, "line"), _text(payload, "function")
+    where = f"{path}:{line}" if path and line is not None else path
+    return where + (f" in {function}()" if where and function else "")
+
+
+def _red(payload: Payload, entry: Entry) -> Told:
+    if _text(payload, "status") == "green":
+        return Told("why", "the test is green at this commit: " + (_text(payload, "reason") or "nothing to repair"))
+    failing = _names(payload, "failing", "ids", "tests", "red")
+    what = ": ".join(part for part in (_text(payload, "exception"), _first_line(payload)) if part)
+    others = f"{len(failing)} tests fail" if len(failing) > 1 else ""
+    return Told("why", _join(what or _text(payload, "reason") or _few(failing), _deepest(payload), others))
+
+
+def _first_line(payload: Payload) -> str:
+    return next((line.strip() for line in _text(payload, "message").splitlines() if line.strip()), "")
+
+
+def _deepest(payload: Payload) -> str:
+    """Where it fails: the innermost of ``frames`` ([path, line, function] each), or the fields of ``frame``."""
+    frames = payload.get("frames")
+    if isinstance(frames, list | tuple) and frames and isinstance(frames[-1], list | tuple) and len(frames[-1]) == 3:
+        path, line, function = frames[-1]
+        return f"{path}:{line} in {function}()"
+    frame = payload.get("frame")
+    return _place(frame if isinstance(frame, dict) else payload)
+
+
+def _localised(payload: Payload, entry: Entry) -> Told:
+    lines = _number(payload, "executed", "lines")
+    found: list[object] = next(
+        (list(payload[n]) for n in ("places", "suspicious") if isinstance(payload.get(n), list | tuple)), []
+    )
+    spots = [_spot(item) for item in found]
+    head = count(lines, "executed line") if lines is not None else ""
+    counts = ", ".join(part for part in (head, f"{len(spots)} suspicious") if part)
+    return Told("localise", counts + _colon(_few(spots)))
+
+
+def _spot(item: object) -> str:
+    """``path:line (0.92)`` of [path, line, basis points, ...] or of an object with these fields."""
+    if isinstance(item, dict):
+        score, where = _number(item, "score_bp", "score"), _place(item)
+    elif isinstance(item, list | tuple) and len(item) >= 2:
+        score, where = item[2] if len(item) > 2 and isinstance(item[2], int) else None, f"{item[0]}:{item[1]}"
+    else:
+        score, where = None, str(item)
+    return where + (f" ({score / 10_000:.2f})" if score is not None else "")
+
+
+def _colon(text: str) -> str:
+    return f": {text}" if text else ""
+
+
+def _infilled(payload: Payload, entry: Entry) -> Told:
+    made = _number(payload, "infills", "candidates") or 0
+    distinct = _number(payload, "distinct")
+    extra = f", {distinct} distinct" if distinct is not None else ""
+    wave = _text(payload, "wave")
+    return Told("infill", f"{count(made, 'candidate')}{_took(payload)}{extra}" + (f" ({wave})" if wave else ""))
+
+
+def _tested(payload: Payload, entry: Entry) -> Told:
+    tested, green = _number(payload, "tested") or 0, _number(payload, "green") or 0
+    turned = "none turns the test green" if not green else f"{green} {'turns' if green == 1 else 'turn'} the test green"
+    return Told("try", f"{tested} tested{_took(payload)}, {turned}", Role.GOOD if green else Role.PLAIN)
+
+
+def _generated(payload: Payload, entry: Entry) -> Told:
+    what = _few(_names(payload, "paths", "files")) or _text(payload, "reason")
+    return Told("propose", _join(what, _text(payload, "rationale"), _text(payload, "strategy")))
+
+
+def _validated(payload: Payload, entry: Entry) -> Told:
+    passed, total = _number(payload, "passed"), _number(payload, "total", "collected")
+    counts = f"{passed}/{total} passed{_took(payload)}" if passed is not None and total is not None else ""
+    status, newly_red, flaky = _text(payload, "status"), _names(payload, "newly_red"), _names(payload, "flaky")
+    good = status in ("", "green", "red") and not newly_red  # red before and after is not this change's doing
+    told = _join(
+        counts or status,
+        _SCOPES.get(_text(payload, "scope"), ""),
+        f"newly red: {_few(newly_red)}" if newly_red else "",
+        f"flaky: {_few(flaky)}" if flaky else "",
+        "" if good else _text(payload, "reason"),
+    )
+    label = "verify" if entry.phase is State.VERIFY else "validate"
+    return Told(label, told, Role.PLAIN if good else Role.WARN)
+
+
+def _closure(payload: Payload, entry: Entry) -> Told:
+    if payload.get("closed") is True:
+        return Told("closure", "the signal is gone", Role.GOOD)
+    return Told("closure", _join("the signal is still there", _text(payload, "reason")), Role.WARN)
+
+
+def _gates(payload: Payload, entry: Entry) -> Told:
+    """All gates of one candidate; those that say no are named."""
+    verdicts = [v for v in payload.get("verdicts") or () if isinstance(v, dict)]
+    against = [v for v in verdicts if _text(v, "decision") in ("deny", "repair")]
+    named = "; ".join(f"{_text(v, 'rule')}{_colon(_text(v, 'reason'))}" for v in against[:3])
+    passed = f"{len(verdicts) - len(against)}/{len(verdicts)}"
+    return Told("gates", _join(passed, named), Role.BAD if against else Role.PLAIN)
+
+
+def _gate(payload: Payload, entry: Entry) -> Told | None:
+    decision = _text(payload, "decision")
+    if decision in ("", "allow"):
+        return None
+    rule = _text(payload, "rule") or "a rule"
+    word = "says no" if decision == "deny" else "asks for a repair"
+    return Told(
+        "gate", f"{rule} {word}" + _colon(_text(payload, "reason")), Role.BAD if decision == "deny" else Role.WARN
+    )
+
+
+def _asked(payload: Payload, entry: Entry) -> Told:
+    short = short_of(entry.op_id or "").removeprefix("op-")
+    until = _text(payload, "expires_at", "until")
+    what = _text(payload, "reason") or "this change needs a person"
+    return Told("waits", _join(what, f"until {until}" if until else "", f"ouro approve {short}"), Role.WARN)
+
+
+def _decided(payload: Payload, entry: Entry) -> Told:
+    word = event_of(entry).partition(".")[2]
+    role = Role.GOOD if word == "approved" else Role.BAD
+    return Told("answer", _join(word, _text(payload, "by"), _text(payload, "reason")), role)
+
+
+def _notified(payload: Payload, entry: Entry) -> Told:
+    short = short_of(entry.op_id or "").removeprefix("op-")
+    return Told(
+        "notice", f"applied in {_number(payload, 'delay_s') or 0} s unless cancelled: ouro cancel {short}", Role.WARN
+    )
+
+
+def _landing(payload: Payload, entry: Entry) -> Told | None:
+    if _text(payload, "mode") in ("", "branch"):
+        return None
+    ref = _text(payload, "ref").removeprefix("refs/heads/")
+    return Told("lands", _join(f"{_text(payload, 'mode')} {ref}".strip(), _text(payload, "reason")), Role.WARN)
+
+
+def _rolled_back(payload: Payload, entry: Entry) -> Told:
+    kept = _names(payload, "kept")
+    left = f"left as you have them: {_few(kept)}" if kept else ""
+    return Told("back", _join("the change is taken back", _text(payload, "rule", "reason"), left), Role.WARN)
+
+
+def _committed(payload: Payload, entry: Entry) -> Told | None:
+    """The terminal entry tells of an ordinary commit; here only what the owner has to know besides."""
+    note = _text(payload, "note")
+    return Told("note", note, Role.WARN) if note else None
+
+
+def _terminal(payload: Payload, entry: Entry) -> Told:
+    state = _text(payload, "to", "state") or (entry.phase.value if entry.phase else "")
+    reason = _text(payload, "reason")
+    short = short_of(entry.op_id or "").removeprefix("op-")
+    took = _number(payload, "ms")
+    tail = [duration(took) if took is not None else duration(entry.spend.working_ms) if entry.spend.working_ms else ""]
+    tail += [money(entry.spend.usd_micro) if entry.spend.usd_micro else "", f"ledger {entry.seq}"]
+    if state == State.COMPLETE.value:
+        commit, ref = _text(payload, "commit")[:7], _text(payload, "branch", "ref").removeprefix("refs/heads/")
+        done = f"committed {commit}" if commit else reason or "complete"
+        where = f" on {ref}" if commit and ref else ""
+        signed = ", signed" if commit and payload.get("signed", True) else ""
+        return Told("done", _join(f"{done}{where}{signed}", *tail, f"undo: ouro undo {short}"), Role.GOOD)
+    if state == State.NOOP.value:
+        return Told("nothing", _join(reason or "the goal is met already", *tail))
+    cause = _text(payload, "root_cause").replace("_", " ")
+    label = {"CANCELLED": "cancelled", "BLOCKED": "refused"}.get(state, "failed")
+    told = _join(reason or state, f"cause: {cause}" if cause and cause != "none" else "", *tail, f"ouro show {short}")
+    return Told(label, told, Role.BAD)
+
+
+def _degraded(payload: Payload, entry: Entry) -> Told:
+    return Told("degraded", _few(_names(payload, "reasons")) or _text(payload, "reason"), Role.WARN)
+
+
+def _plain(label: str, *names: str) -> Callable[[Payload, Entry], Told]:
+    def teller(payload: Payload, entry: Entry) -> Told:
+        return Told(label, _join(*(_text(payload, name) for name in names)))
+
+    return teller
+
+
+_TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
+    "suite.red": _red,
+    "reproduced": _red,
+    "localised": _localised,
+    "infilled": _infilled,
+    "candidates.tested": _tested,
+    "candidate": _generated,
+    "planned": _plain("plan", "approach", "failed"),
+    "validated": _validated,
+    "verified": _validated,
+    "closure": _closure,
+    "gates": _gates,
+    "gate": _gate,
+    "approval.requested": _asked,
+    "approval.notified": _notified,
+    "approval.approved": _decided,
+    "approval.rejected": _decided,
+    "approval.expired": _decided,
+    "landing.chosen": _landing,
+    "change.rolling_back": _rolled_back,
+    "committed": _committed,
+    "change.recovered": _plain("recover", "outcome", "detail", "reason"),
+    "undone": _plain("undone", "commit"),
+    "terminal": _terminal,
+    "degraded": _degraded,
+}

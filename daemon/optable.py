@@ -1,0 +1,123 @@
+"""The ops as a person sees them: a pure fold of ledger entries into views."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+from daemon.api import OpView, Step
+from daemon.narrate import tell
+from ledger.ids import core_of, resolve_op, short_id
+from ledger.vocabulary import (
+    Complexity,
+    Entry,
+    EntryKind,
+    FailureClass,
+    RootCause,
+    Route,
+    Source,
+    State,
+    Tier,
+)
+
+KEPT_OPS = 500
+KEPT_STEPS = 200
+
+
+def _member(enum: Any, value: object) -> Any:
+    return enum[value] if isinstance(value, str) and value in enum.__members__ else None
+
+
+def begin(entry: Entry) -> OpView:
+    """A view of an op of which only its id is known."""
+    op_id = entry.op_id or ""
+    origin = op_id.rpartition("-")[2]
+    return OpView(
+        id=op_id,
+        short=short_id(op_id) if len(core_of(op_id)) == 32 else op_id,
+        origin=Source(origin) if origin in set(Source) else Source.MANUAL,
+        goal="",
+        state=State.CLASSIFY,
+        started_at=entry.at,
+    )
+
+
+def fold(view: OpView, entry: Entry) -> OpView:
+    """``view`` after ``entry``."""
+    payload, changes = entry.payload, dict[str, Any](updated_at=entry.at, spend=entry.spend)
+    event = payload.get("event")
+    if event == "op.started":
+        changes |= {
+            "goal": payload.get("goal", ""),
+            "targets": tuple(payload.get("targets", ())),
+            "tests": tuple(payload.get("tests", ())),
+            "signals": tuple(payload.get("signals", ())),
+            "attempt": payload.get("attempt", 1),
+            "base": payload.get("base", ""),
+        }
+    elif event == "tier.assigned":
+        changes["tier"] = _member(Tier, payload.get("tier"))
+        if payload.get("complexity"):
+            changes["complexity"] = _member(Complexity, payload["complexity"])
+    elif event == "route.chosen":
+        changes["route"] = _member(Route, payload.get("route"))
+    elif event == "phase.entered":
+        changes |= {"state": State(str(payload["to"])), "waiting": False}
+    elif event == "approval.requested":
+        changes |= {
+            "waiting": True,
+            "waiting_until": payload.get("expires_at", ""),
+            "reason": payload.get("reason", ""),
+        }
+    elif entry.kind is EntryKind.APPROVAL:
+        changes["waiting"] = False
+    elif event == "committed":
+        ref = str(payload.get("ref", ""))
+        changes |= {"commit": payload.get("commit"), "branch": ref.removeprefix("refs/heads/")}
+    elif event == "undone":
+        changes["undone_by"] = payload.get("commit")
+    elif event == "terminal":
+        changes |= {
+            "state": State(str(payload["to"])),
+            "waiting": False,
+            "root_cause": RootCause(payload.get("root_cause", "none")),
+            "failure_class": FailureClass(payload.get("failure_class", "none")),
+            "reason": payload.get("reason", ""),
+            "ledger_seq": entry.seq,
+        }
+    told = tell(entry)
+    if told is not None:
+        step = Step(at=entry.at, phase=entry.phase, label=told.label, text=told.text)
+        changes["steps"] = (*view.steps, step)[-KEPT_STEPS:]
+    return view.model_copy(update=changes)
+
+
+class OpTable:
+    """The newest ops, kept current by feeding every entry once, in order."""
+
+    def __init__(self) -> None:
+        self._ops: OrderedDict[str, OpView] = OrderedDict()
+        self.seq = 0
+
+    def feed(self, entries: Iterable[Entry]) -> None:
+        """Fold entries in; entries that were fed before are ignored."""
+        for entry in entries:
+            if entry.seq <= self.seq:
+                continue
+            self.seq = entry.seq
+            if entry.op_id is None:
+                continue
+            known = self._ops.get(entry.op_id)
+            self._ops[entry.op_id] = fold(known or begin(entry), entry)
+            self._ops.move_to_end(entry.op_id)
+            while len(self._ops) > KEPT_OPS:
+                self._ops.popitem(last=False)
+
+    def resolve(self, reference: str) -> OpView:
+        """The op that ``reference`` names. Raises ``ControlError`` for none or several."""
+        return self._ops[resolve_op(reference, self._ops)]
+
+    def newest(self, *, ended: bool) -> list[OpView]:
+        """Newest first; without ``ended`` only those that are not over."""
+        return [v for v in reversed(self._ops.values()) if ended or not v.state.terminal]

@@ -1,0 +1,166 @@
+"""Where everything of one repository lies: asked of git once, then a value. The environment is handed in."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from ledger.errors import ConfigError, RepositoryError
+from ledger.ids import sha256_hex
+from ledger.places import HostEnv, Places
+
+NAME = "ouroboros"
+SOCKET_PATH_LIMIT = 107  # bytes of sun_path without its final NUL
+_QUESTION_TIMEOUT_S = 20.0
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_OURS = ("GIT_", "OURO_", "_OURO_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
+
+
+def host_env(environ: Mapping[str, str]) -> HostEnv:
+    """The environment for children outside the sandbox: no git redirection, no setting of ours, no secret."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.upper().startswith(_OURS) and not _SECRET.search(name)
+    }
+    path = kept.setdefault("PATH", os.defpath)
+    return HostEnv(variables=kept, path=path)
+
+
+def places_for(path: Path, environ: Mapping[str, str]) -> Places:
+    """The places of the repository that ``path`` lies in; nothing is created.
+
+    Raises ``RepositoryError`` when there is no work tree there, ``ConfigError`` when a folder cannot be trusted.
+    """
+    repo, git_dir, common = _ask_git(path, host_env(environ))
+    repo_id = sha256_hex(os.fsencode(common))[:12]
+    home = _home(environ)
+    return Places(
+        repo=repo,
+        git_dir=git_dir,
+        common_dir=common,
+        repo_id=repo_id,
+        state=_xdg(environ, "XDG_STATE_HOME", home / ".local" / "state") / NAME / repo_id,
+        cache=user_cache(environ),
+        config=_xdg(environ, "XDG_CONFIG_HOME", home / ".config") / NAME,
+        runtime=_runtime(environ, repo_id),
+        home=home,
+    )
+
+
+def user_cache(environ: Mapping[str, str]) -> Path:
+    """The cache folder of this user, shared by all repositories."""
+    return _xdg(environ, "XDG_CACHE_HOME", _home(environ) / ".cache") / NAME
+
+
+def make_folders(places: Places) -> None:
+    """Create the folders of ours, private to the owner. Raises ``ConfigError`` when one belongs to somebody else."""
+    ours = (places.state, places.cache, places.runtime, places.journal, places.keys, places.spool, places.models)
+    for folder in ours:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (places.state, places.cache, places.runtime):
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise ConfigError(f"{folder} is not a folder of this user.", remedy="Move it away and start again.")
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
+
+
+def _ask_git(path: Path, env: HostEnv) -> tuple[Path, Path, Path]:
+    if not path.is_dir():
+        raise RepositoryError(f"{path} is not a folder.", remedy="Name the repository with --repo PATH.")
+    answer = _git(path, env, "--is-bare-repository", "--is-inside-work-tree", "--absolute-git-dir", "--git-common-dir")
+    bare, inside, git_dir, common = answer
+    if bare == "true":
+        raise RepositoryError(
+            f"{path} is a bare repository: it has no files to watch.", remedy="Name a checkout of it with --repo PATH."
+        )
+    if inside != "true":
+        raise RepositoryError(f"{path} lies inside a git folder.", remedy="Name the checkout with --repo PATH.")
+    (top,) = _git(path, env, "--show-toplevel")
+    # --git-common-dir may be relative to where git was asked
+    return tuple(Path(os.path.realpath(path / part)) for part in (top, git_dir, common))  # type: ignore[return-value]  # three in, three out
+
+
+def _git(path: Path, env: HostEnv, *questions: str) -> list[str]:
+    argv = ["git", "-c", "core.fsmonitor=false", "rev-parse", *questions]
+    variables = {**env.variables, "LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        done = subprocess.run(
+            argv, cwd=path, env=variables, stdin=subprocess.DEVNULL, capture_output=True, timeout=_QUESTION_TIMEOUT_S
+        )
+    except FileNotFoundError as error:
+        raise RepositoryError("git cannot be started.", remedy="Install git and put it on PATH.") from error
+    except subprocess.TimeoutExpired as error:
+        raise RepositoryError(f"git does not answer in {path}.", remedy="Look for a slow or stuck disk.") from error
+    if done.returncode:
+        raise _why_not(path, os.fsdecode(done.stderr))
+    return os.fsdecode(done.stdout).removesuffix("\n").split("\n")
+
+
+def _why_not(path: Path, said: str) -> RepositoryError:
+    if "dubious ownership" in said:
+        return RepositoryError(
+            f"The repository at {path} belongs to another user, so git refuses to read it.",
+            remedy=f"If you trust it: git config --global --add safe.directory {path}",
+        )
+    if "not a git repository" in said:
+        return RepositoryError(
+            f"{path} is not inside a git repository.", remedy="Go to one, or name it with --repo PATH."
+        )
+    last = (said.strip().splitlines() or ["it gave no reason"])[-1]
+    return RepositoryError(f"git cannot read the repository at {path}: {last}.", remedy="`git status` there says more.")
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    named = environ.get("HOME", "")
+    return Path(named) if named.startswith("/") else Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+
+def _xdg(environ: Mapping[str, str], name: str, fallback: Path) -> Path:
+    """XDG: a relative path in such a variable counts as unset."""
+    named = environ.get(name, "")
+    return Path(named) if named.startswith("/") else fallback
+
+
+def _runtime(environ: Mapping[str, str], repo_id: str) -> Path:
+    """The first folder for the socket that is ours alone and short enough for a socket path."""
+    uid = os.getuid()
+    named = environ.get("XDG_RUNTIME_DIR", "")
+    parents = [Path(named)] if named.startswith("/") else []
+    parents.append(Path("/run/user") / str(uid))
+    candidates = [parent / NAME for parent in dict.fromkeys(parents) if _problem(parent, must_exist=True) is None]
+    candidates.append(Path("/tmp") / f"{NAME}-{uid}")
+    problems = []
+    for folder in candidates:
+        length = len(os.fsencode(folder / f"{repo_id}.sock"))
+        problem = f"a socket path of {length} bytes is too long" if length > SOCKET_PATH_LIMIT else _problem(folder)
+        if problem is None:
+            return folder
+        problems.append(f"{folder}: {problem}")
+    raise ConfigError(
+        f"No folder for the control socket can be trusted ({'; '.join(problems)}).",
+        remedy="Set XDG_RUNTIME_DIR to a short path that only you can write to.",
+    )
+
+
+def _problem(folder: Path, *, must_exist: bool = False) -> str | None:
+    """Why ``folder`` must not hold a socket of ours; None when it may (also when it can still be made)."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return "it does not exist" if must_exist else None
+    except OSError as error:
+        return str(error.strerror)
+    if not stat.S_ISDIR(found.st_mode):
+        return "it is not a folder"
+    if found.st_uid != os.getuid():
+        return "it belongs to another user"
+    if found.st_mode & 0o022:
+        return "others can write to it"
+    return None

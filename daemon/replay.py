@@ -1,0 +1,108 @@
+"""Replay: every pure decision of an op is made again from its recorded inputs, and must come out the same."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from governance import fsm
+from governance.irongate.battery import Inspection, inspect
+from governance.risk import ChangeFacts, ComplexityFacts, assess, complexity
+from governance.routes import choose_route
+from ledger.errors import TransitionRefused
+from ledger.store import Ledger
+from ledger.vocabulary import Complexity, Entry, EntryKind, Frozen, SourceClass, State, Tier, Urgency
+from sensors.intake.priority import PriorityInputs, priority
+
+GetBlob = Callable[[str], Awaitable[bytes]]
+
+
+class ReplayReport(Frozen):
+    """``decisions``: how many were made again; ``differences``: a sentence for each that came out otherwise."""
+
+    decisions: int
+    differences: tuple[str, ...] = ()
+
+
+def _tier(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    facts = ChangeFacts.model_validate(payload["facts"])
+    floors = tuple((Tier[name], why) for name, why in payload["floors"])
+    derived = assess(facts, floors=floors)
+    found = [("tier", str(payload["tier"]), derived.tier.name), ("rule", str(payload["rule"]), str(derived.rule))]
+    if "size" in payload:
+        size = ComplexityFacts.model_validate(payload["size"])
+        found.append(("complexity", str(payload["complexity"]), complexity(size).name))
+    return found
+
+
+def _route(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    derived, _ = choose_route(
+        complexity=Complexity[payload["complexity"]],
+        source=SourceClass(payload["source"]),
+        urgency=Urgency[payload["urgency"]],
+    )
+    return [("route", str(payload["route"]), derived.value)]
+
+
+def _priority(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    derived = priority(PriorityInputs.model_validate(payload["inputs"]))
+    return [("priority", str(payload["result"]), str(derived))]
+
+
+async def _gates(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
+    """Gate 15 keeps findings only, never the secret, and is not made again."""
+    inspection = Inspection.model_validate_json(await blob(str(payload["inspection"])))
+    derived = {v.gate: v for v in inspect(inspection)}
+    found = []
+    for row in payload["verdicts"]:
+        if row["gate"] != 15 and row["gate"] in derived:
+            verdict = derived[row["gate"]]
+            recorded = f"{row['decision']} {row['rule']}"
+            found.append((f"gate {row['gate']}", recorded, f"{verdict.decision.value} {verdict.rule}"))
+    return found
+
+
+def _edge(current: State | None, payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    origin, wanted = State(str(payload["origin"])), State(str(payload["to"]))
+    if current is not None and origin is not current and payload["event"] != "terminal":
+        return [("transition", f"from {origin}", f"from {current}")]
+    if origin is wanted and origin is fsm.START and current is None:
+        return []
+    try:
+        fsm.transition(origin, wanted)
+    except TransitionRefused as error:
+        return [("transition", f"{origin} -> {wanted}", str(error))]
+    return [("transition", wanted.value, wanted.value)]
+
+
+async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
+    """All decisions among ``entries`` (any ops, in the order of the ledger)."""
+    count, differences = 0, []
+    current: dict[str, State] = {}
+    for entry in entries:
+        payload, event, op = entry.payload, entry.payload.get("event"), entry.op_id or ""
+        found: list[tuple[str, str, str]] = []
+        if event == "tier.assigned":
+            found = _tier(payload)
+        elif event == "route.chosen":
+            found = _route(payload)
+        elif event == "gates":
+            found = await _gates(payload, blob)
+        elif payload.get("decision") == "priority":
+            found = _priority(payload)
+        elif event in ("phase.entered", "terminal"):
+            found = _edge(current.get(op), payload)
+            current[op] = State(str(payload["to"]))
+        count += len(found)
+        differences += [
+            f"{entry.seq} ({op}): {name} was {recorded}, comes out as {derived}"
+            for name, recorded, derived in found
+            if recorded != derived
+        ]
+    return ReplayReport(decisions=count, differences=tuple(differences))
+
+
+async def replay(ledger: Ledger, *, op_id: str | None) -> ReplayReport:
+    """Make every recorded decision of ``op_id`` (None: of all ops) again."""
+    kinds = (EntryKind.DECISION, EntryKind.VERDICT, EntryKind.TRANSITION)
+    return await replay_entries(await ledger.entries(op_id=op_id, kinds=kinds), ledger.get_blob)

@@ -1,0 +1,157 @@
+"""JSON-RPC 2.0 as values: a line becomes a request, a request becomes an answer. No socket in here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from daemon.api import (
+    Api,
+    EventsRequest,
+    FixRequest,
+    LogRequest,
+    NoParams,
+    OpRef,
+    OpsRequest,
+    RejectRequest,
+    SubmitRequest,
+)
+from daemon.codes import exit_for_error
+from daemon.wire import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    REFUSED,
+    SUBSCRIBE,
+    RequestId,
+    error_line,
+    result_line,
+)
+from ledger.errors import ControlError, OuroError
+from ledger.vocabulary import Frozen
+
+P = TypeVar("P", bound=BaseModel)
+
+
+class Unsubscribe(Frozen):
+    subscription: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One valid request. ``silent`` is a notification: it is carried out and not answered."""
+
+    id: RequestId
+    method: str
+    params: Mapping[str, Any]
+    silent: bool = False
+
+
+class BadRequest(Exception):
+    """Why a line is no request; ``line`` is the answer to send."""
+
+    def __init__(self, line: bytes) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[P]):
+    """How one method is checked and called."""
+
+    params: type[P]
+    call: Callable[[Api, P], Awaitable[BaseModel]]
+
+    async def run(self, api: Api, params: Mapping[str, Any]) -> BaseModel:
+        # as JSON, so that arrays become tuples
+        return await self.call(api, self.params.model_validate_json(json.dumps(params)))
+
+
+METHODS: Mapping[str, Method[Any]] = {
+    "status": Method(NoParams, lambda api, p: api.status()),
+    "ops": Method(OpsRequest, lambda api, p: api.ops(p)),
+    "show": Method(OpRef, lambda api, p: api.show(p)),
+    "diff": Method(OpRef, lambda api, p: api.diff(p)),
+    "submit": Method(SubmitRequest, lambda api, p: api.submit(p)),
+    "fix": Method(FixRequest, lambda api, p: api.fix(p)),
+    "approve": Method(OpRef, lambda api, p: api.approve(p)),
+    "reject": Method(RejectRequest, lambda api, p: api.reject(p)),
+    "cancel": Method(OpRef, lambda api, p: api.cancel(p)),
+    "undo": Method(OpRef, lambda api, p: api.undo(p)),
+    "pause": Method(NoParams, lambda api, p: api.pause()),
+    "resume": Method(NoParams, lambda api, p: api.resume()),
+    "cost": Method(NoParams, lambda api, p: api.cost()),
+    "health": Method(NoParams, lambda api, p: api.health()),
+    "reload": Method(NoParams, lambda api, p: api.reload()),
+    "shutdown": Method(NoParams, lambda api, p: api.shutdown()),
+    "log": Method(LogRequest, lambda api, p: api.log(p)),
+}
+
+
+def parse(line: bytes) -> Request:
+    """One line as a request. Raises ``BadRequest`` that carries the answer."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        raise BadRequest(error_line(None, PARSE_ERROR, "The line is not valid JSON.")) from None
+    if not isinstance(value, dict):
+        what = "Batches are not supported" if isinstance(value, list) else "A request is a JSON object"
+        raise BadRequest(error_line(None, INVALID_REQUEST, f"{what}: send one object a line."))
+    identity, method, params = value.get("id"), value.get("method"), value.get("params", {})
+    if isinstance(identity, bool) or not isinstance(identity, str | int | None):
+        raise BadRequest(error_line(None, INVALID_REQUEST, "An id is a string or a whole number."))
+    if value.get("jsonrpc") != "2.0" or not isinstance(method, str):
+        raise BadRequest(error_line(identity, INVALID_REQUEST, 'A request needs "jsonrpc": "2.0" and a method name.'))
+    if not isinstance(params, dict):
+        raise BadRequest(error_line(identity, INVALID_PARAMS, "Parameters are given by name, as an object."))
+    return Request(identity, method, params, silent="id" not in value)
+
+
+async def answer(api: Api, request: Request) -> bytes:
+    """Carry a request out. Every error becomes an answer: this is the boundary of a control request."""
+    method = METHODS.get(request.method)
+    if method is None:
+        return error_line(
+            request.id,
+            METHOD_NOT_FOUND,
+            f"There is no method {request.method!r}.",
+            remedy="Methods: " + ", ".join(METHODS),
+        )
+    try:
+        return result_line(request.id, (await method.run(api, request.params)).model_dump(mode="json"))
+    except Exception as error:  # noqa: BLE001 - the boundary of a control request: whatever is thrown is answered
+        return failure_line(request, error)
+
+
+def failure_line(request: Request, error: Exception) -> bytes:
+    """What a client is told about ``error``; what it is not told is logged."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "parameters"
+        return error_line(request.id, INVALID_PARAMS, f"{request.method}: {where}: {first['msg']}.")
+    if isinstance(error, OuroError):
+        code = error.code if isinstance(error, ControlError) else REFUSED
+        return error_line(
+            request.id,
+            code,
+            error.message,
+            remedy=error.remedy,
+            error=type(error).__name__,
+            exit=int(exit_for_error(error)),
+        )
+    structlog.get_logger("control").error("request failed", method=request.method, exc_info=error)
+    text = f"{request.method} failed inside the daemon ({type(error).__name__})."
+    return error_line(request.id, INTERNAL_ERROR, text, remedy="The daemon's log holds the trace.")
+
+
+def subscription_request(request: Request) -> EventsRequest | Unsubscribe:
+    """Checked parameters of ``subscribe`` or ``unsubscribe``. Raises ``ValidationError``."""
+    model = EventsRequest if request.method == SUBSCRIBE else Unsubscribe
+    return model.model_validate_json(json.dumps(request.params))

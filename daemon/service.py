@@ -1,0 +1,269 @@
+"""The service: life cycle of one boot. Starts fast, says what is missing, stops in stages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from daemon.api import Event, FixRequest, Life, SubmitRequest
+from daemon.control import ControlServer
+from daemon.exits import Exit, exit_for_op, worst
+from daemon.facade import Facade
+from daemon.house import House, equip, furnish
+from daemon.instance import Instance
+from daemon.lag import LagProbe, Watchdog
+from daemon.notify import Notifier
+from daemon.optable import OpTable
+from daemon.recovery import Recovery
+from daemon.senses import Senses
+from daemon.settings import Config
+from governance.record import Recorder
+from kernel.catalogue import build
+from kernel.provider import Provider
+from ledger.clock import Clock, SystemClock
+from ledger.errors import LedgerError, OuroError, RepositoryError
+from ledger.ids import uuid7_hex
+from ledger.store import Ledger
+from ledger.vocabulary import EntryKind
+
+log = structlog.get_logger(__name__)
+
+OnEvent = Callable[[Event], None]
+
+
+class Service:
+    """One boot: ``open`` answers on the socket, ``bring_up`` makes it work, ``close`` ends it in stages."""
+
+    def __init__(self, config: Config, *, clock: Clock, on_event: OnEvent | None = None) -> None:
+        self.config = config
+        self.clock = clock
+        self.boot = uuid7_hex()
+        self.life = Life.STARTING
+        self.reasons: tuple[str, ...] = ("still starting",)
+        self.restart = False
+        self.table = OpTable()
+        self.lag = LagProbe()
+        self.started_at = clock.now()
+        self.stopping = asyncio.Event()
+        self.house: House | None = None
+        self.senses: Senses | None = None
+        self._on_event = on_event
+        self._notifier = Notifier(config.notify_socket, watchdog_s=config.watchdog_s)
+        self._watchdog = Watchdog(self._notifier)
+        self._instance: Instance | None = None
+        self._ledger: Ledger | None = None
+        self._control: ControlServer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Lock, ledger, socket: what answers `status`. Raises ``InstanceHeld``, ``LedgerError``, ``ControlError``."""
+        places = self.config.places
+        self._instance = Instance.acquire(places, self.clock)
+        self._ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=self.clock)
+        self.table.feed(await self._ledger.entries())
+        await Recorder(self._ledger).note(EntryKind.SESSION, "session.started", boot=self.boot, pid=os.getpid())
+        self.house = await furnish(
+            self.config, ledger=self._ledger, clock=self.clock, boot=self.boot, provider=self.provider()
+        )
+        self._tasks.append(asyncio.create_task(self._follow(self._ledger), name="op table"))
+        self._control = ControlServer(api=Facade(self), path=places.socket, settings=self.config.settings.control)
+        await self._control.start()
+
+    def provider(self) -> Provider:
+        """The model that the settings name."""
+        settings, config = self.config.settings.kernel, self.config
+        return build(settings.provider, settings, models_dir=config.places.models, api_key=config.secret)
+
+    async def bring_up(self) -> None:
+        """Recover, then equip, then let work in. What is missing becomes a reason, not a failure."""
+        house = self._furnished()
+        await house.repository.check()
+        problem = await equip(house)
+        if house.changes is None or house.pool is None:
+            raise RepositoryError("The service could not be equipped.")
+        recovery = Recovery(
+            ledger=house.ledger, changes=house.changes, router=house.router, inbox=house.inbox,
+            workspaces=house.workspaces, git=house.git,
+        )  # fmt: skip
+        notes = await recovery.run()
+        for note in notes:
+            log.info("recovered", what=note)
+        health = await house.provider.health()
+        self.reasons = tuple(r for r in (problem, "" if health.ready else health.detail) if r)
+        self.life = Life.DEGRADED if self.reasons else Life.ACTIVE
+        self.senses = Senses(house)
+        self._tasks.append(asyncio.create_task(self._work(house), name="pool"))
+        await Recorder(house.ledger).note(
+            EntryKind.SESSION, "session.ready", boot=self.boot, state=self.life.value, reasons=list(self.reasons),
+            recovered=list(notes),
+        )  # fmt: skip
+        self._notifier.ready(self.life.value)
+        self._watchdog.start()
+
+    async def _work(self, house: House) -> None:
+        """The pool, until it is stopped. A ledger that cannot be written ends the work: nothing runs unrecorded."""
+        pool = house.pool
+        if pool is None:
+            return
+        try:
+            await pool.run()
+        except* LedgerError as errors:
+            self.life, self.reasons = Life.DEGRADED, (str(errors.exceptions[0]),)
+            log.error("ledger.lost", problem=self.reasons[0])
+
+    async def _follow(self, ledger: Ledger) -> None:
+        """Keep the table current; hand every entry to who watches in this process."""
+        async with ledger.subscribe() as entries:
+            if self._on_event is not None and self.table.seq < ledger.head.seq:
+                self.table.feed(await ledger.entries(after=self.table.seq))
+            async for entry in entries:
+                self.table.feed((entry,))
+                house = self.house
+                if house and house.orchestrator and house.orchestrator.live:
+                    self.lag.start()
+                else:
+                    self.lag.stop()
+                if self._on_event is not None:
+                    self._on_event(Event(cursor=entry.seq, entry=entry, op=entry.op_id))
+
+    async def close(self) -> None:
+        """Intake, ops, socket, ledger: each stage has its own time and names what was late."""
+        self.life = Life.STOPPING
+        self._notifier.stopping()
+        self._watchdog.stop()
+        house, limits = self.house, self.config.settings.service
+        if self.senses is not None:
+            await self._stage("sensors", self.senses.stop(), limits.stop_sensors_s)
+        pool = house.pool if house else None
+        if house is not None and pool is not None:
+            pool.stop()
+            if not await self._stage("running ops", self._ops_ended(), limits.stop_grace_s):
+                pool.cancel_all("the daemon stopped")
+                await self._stage("cancelled ops", self._ops_ended(), limits.stop_cancel_s)
+        if self._control is not None:
+            await self._stage("control socket", self._control.close(), limits.stop_sensors_s)
+        if house is not None:
+            await self._stage("provider", house.provider.aclose(), limits.stop_cancel_s)
+        self.lag.stop()
+        if self._ledger is not None and not self._ledger.read_only:
+            await Recorder(self._ledger).note(EntryKind.SESSION, "session.ended", boot=self.boot)
+        if self._ledger is not None:
+            await self._ledger.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._instance is not None:
+            self._instance.release()
+        self.life = Life.INACTIVE
+
+    async def _ops_ended(self) -> None:
+        pool_tasks = [t for t in self._tasks if t.get_name() == "pool"]
+        if pool_tasks:
+            await asyncio.wait(pool_tasks)
+
+    async def _stage(self, name: str, work: Awaitable[None], limit_s: float) -> bool:
+        """Run one stage of the stop; False when it was late."""
+        try:
+            await asyncio.wait_for(work, limit_s)
+        except TimeoutError:
+            log.warning("stop.late", stage=name, limit_s=limit_s)
+            return False
+        return True
+
+    def _furnished(self) -> House:
+        if self.house is None:
+            raise RepositoryError("The service has not been opened.")
+        return self.house
+
+
+async def serve(config: Config, on_event: OnEvent | None = None) -> int:
+    """Run until a signal or a `shutdown` request ends it. Returns the exit code."""
+    service = Service(config, clock=SystemClock(), on_event=on_event)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: request_restart(service))
+    try:
+        await service.open()
+        await service.bring_up()
+        if service.senses is not None:
+            await service.senses.start()
+        await service.stopping.wait()
+    finally:
+        await service.close()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+    return int(Exit.RESTART) if service.restart else int(Exit.DONE)
+
+
+def request_restart(service: Service) -> None:
+    """SIGHUP and `reload`: the settings are read again by a clean restart; a broken file keeps the old ones."""
+    from daemon.settings import load
+
+    try:
+        load(service.config.places.repo)
+    except OuroError as error:
+        log.error("reload.refused", problem=str(error))
+        return
+    service.restart = True
+    service.stopping.set()
+
+
+async def run_once(
+    config: Config, *, request: SubmitRequest | FixRequest | None, on_event: OnEvent | None = None
+) -> int:
+    """Scan (or take ``request``), work off the queue, end. Returns the worst exit code of the ops."""
+    service = Service(config, clock=SystemClock(), on_event=on_event)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stopping.set)
+    codes: list[Exit] = []
+    try:
+        await service.open()
+        await service.bring_up()
+        codes = await work_off(service, request)
+    finally:
+        await service.close()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    if not codes and request is None:
+        return int(Exit.DONE)
+    return int(worst(codes))
+
+
+async def work_off(service: Service, request: SubmitRequest | FixRequest | None) -> list[Exit]:
+    """Bring the work in and wait for its end; ops that wait for a person are left parked."""
+    house, senses = service.house, service.senses
+    if house is None or house.pool is None or senses is None:
+        return []
+    api = Facade(service)
+    if isinstance(request, SubmitRequest):
+        await api.submit(request)
+    else:
+        found = await api.fix(request or FixRequest())
+        if not found.signals and service._on_event is not None and found.message:
+            service._on_event(Event(cursor=house.ledger.head.seq, note=found.message))
+    codes: list[Exit] = []
+    stopping = asyncio.create_task(service.stopping.wait())
+    try:
+        while not stopping.done() and (house.pool.busy() or not await house.router.idle()):
+            ended = asyncio.create_task(house.pool.ended.get())
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                ended.cancel()
+                break
+            ending = ended.result()
+            codes.append(Exit.PERSON if ending.request is not None else exit_for_op(ending.state, ending.cause))
+    finally:
+        stopping.cancel()
+    return codes
+
+
+def reexecute() -> None:
+    """Start again in the same process: torch never gives its memory back, and new settings need fresh parts."""
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,0 +1,143 @@
+"""The commands of the REPL: one typed line becomes one question to the daemon and one text."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from daemon.api import Api, OpRef, OpsRequest, RejectRequest, SubmitRequest
+from daemon.render import cost_block, diff_block, health_block, op_block, ops_block, status_block
+from daemon.text import show
+from ledger.errors import OuroError
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to print, and whether the person leaves."""
+
+    text: str = ""
+    leave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slash:
+    """One command: how it is called, what it does, whether it takes an op."""
+
+    usage: str
+    help: str
+    run: Callable[[Api, list[str], bool], Awaitable[str]]
+    takes_op: bool = False
+
+
+async def answer(api: Api, typed: str, *, colour: bool) -> Reply:
+    """Carry out one line. Refusals are part of the reply; nothing is raised for what the daemon says no to."""
+    typed = typed.strip()
+    if not typed:
+        return Reply()
+    if not typed.startswith("/"):
+        return Reply(f"Commands begin with '/': /help lists them. To hand in work: /submit {typed}")
+    name, _, rest = typed.partition(" ")
+    if name in ("/q", "/quit", "/exit"):
+        return Reply(leave=True)
+    if name == "/help":
+        return Reply(help_text(rest.strip()))
+    command = COMMANDS.get(name)
+    if command is None:
+        return Reply(f"There is no command {name}. /help lists them.")
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        return Reply("A quote is not closed.")
+    if command.takes_op and not words:
+        return Reply(f"Usage: {command.usage}")
+    try:
+        return Reply(await command.run(api, words, colour))
+    except OuroError as error:
+        return Reply(str(error))
+
+
+def help_text(topic: str = "") -> str:
+    """All commands, or the settings reference for the topic ``settings``."""
+    if topic == "settings":
+        from daemon.reference import reference
+
+        return reference()
+    width = max(len(command.usage) for command in COMMANDS.values())
+    lines = [f"{command.usage:<{width}}  {command.help}" for command in COMMANDS.values()]
+    lines += [f"{'/help [settings]':<{width}}  this list, or every setting", f"{'/q':<{width}}  leave"]
+    return "\n".join(lines)
+
+
+async def _status(api: Api, words: list[str], colour: bool) -> str:
+    return show(status_block(await api.status()), colour=colour)
+
+
+async def _ops(api: Api, words: list[str], colour: bool) -> str:
+    view = await api.ops(OpsRequest(all="all" in words or "--all" in words))
+    return show(ops_block(view.ops), colour=colour)
+
+
+async def _show(api: Api, words: list[str], colour: bool) -> str:
+    return show(op_block(await api.show(OpRef(op=words[0]))), colour=colour)
+
+
+async def _diff(api: Api, words: list[str], colour: bool) -> str:
+    view = await api.diff(OpRef(op=words[0]))
+    return show(diff_block(view.diff), colour=colour) if view.diff else "There is no diff yet."
+
+
+async def _approve(api: Api, words: list[str], colour: bool) -> str:
+    return (await api.approve(OpRef(op=words[0]))).message
+
+
+async def _reject(api: Api, words: list[str], colour: bool) -> str:
+    return (await api.reject(RejectRequest(op=words[0], reason=" ".join(words[1:])))).message
+
+
+async def _cancel(api: Api, words: list[str], colour: bool) -> str:
+    return (await api.cancel(OpRef(op=words[0]))).message
+
+
+async def _undo(api: Api, words: list[str], colour: bool) -> str:
+    return (await api.undo(OpRef(op=words[0]))).message
+
+
+async def _submit(api: Api, words: list[str], colour: bool) -> str:
+    if not words:
+        return f"Usage: {COMMANDS['/submit'].usage}"
+    done = await api.submit(SubmitRequest(goal=" ".join(words)))
+    return done.message or done.status
+
+
+async def _cost(api: Api, words: list[str], colour: bool) -> str:
+    return show(cost_block(await api.cost()), colour=colour)
+
+
+async def _health(api: Api, words: list[str], colour: bool) -> str:
+    return show(health_block(await api.health()), colour=colour)
+
+
+async def _pause(api: Api, words: list[str], colour: bool) -> str:
+    return (await api.pause()).message
+
+
+async def _resume(api: Api, words: list[str], colour: bool) -> str:
+    return (await api.resume()).message
+
+
+COMMANDS: Mapping[str, Slash] = {
+    "/status": Slash("/status", "what runs, what waits, what is red", _status),
+    "/ops": Slash("/ops [all]", "operations, also ended ones", _ops),
+    "/show": Slash("/show OP", "everything about one op", _show, takes_op=True),
+    "/diff": Slash("/diff OP", "the change of an op", _diff, takes_op=True),
+    "/approve": Slash("/approve OP", "let a waiting change through", _approve, takes_op=True),
+    "/reject": Slash("/reject OP [WHY]", "refuse a waiting change", _reject, takes_op=True),
+    "/cancel": Slash("/cancel OP", "stop an op now", _cancel, takes_op=True),
+    "/undo": Slash("/undo OP", "revert the commit of an op", _undo, takes_op=True),
+    "/submit": Slash("/submit GOAL", "hand in work of your own", _submit),
+    "/cost": Slash("/cost", "what today has cost", _cost),
+    "/health": Slash("/health", "how the daemon itself is", _health),
+    "/pause": Slash("/pause", "take no new ops", _pause),
+    "/resume": Slash("/resume", "take ops again", _resume),
+}

@@ -1,0 +1,39 @@
+"""From an exception to the cause that stands in the record."""
+
+from __future__ import annotations
+
+from governance.result import PhaseResult, failed
+from ledger.errors import (
+    ApplyConflict,
+    BudgetExhausted,
+    HookRefused,
+    OuroError,
+    PolicyRefused,
+    ProviderBadOutput,
+    ProviderUnavailable,
+    RepositoryBusy,
+    SandboxError,
+    StaleBase,
+)
+from ledger.vocabulary import FailureClass, RootCause
+
+CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
+    (BudgetExhausted, RootCause.BUDGET_EXHAUSTED, FailureClass.BUDGET),
+    (PolicyRefused, RootCause.POLICY_REFUSED, FailureClass.POLICY),
+    (ProviderUnavailable, RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER),
+    (ProviderBadOutput, RootCause.PROVIDER_BAD_OUTPUT, FailureClass.PROVIDER),
+    (SandboxError, RootCause.SANDBOX_MISSING, FailureClass.INFRA),
+    (StaleBase, RootCause.STALE_BASE, FailureClass.INFRA),
+    (ApplyConflict, RootCause.APPLY_CONFLICT, FailureClass.INFRA),
+    (HookRefused, RootCause.HOOK_REFUSED, FailureClass.POLICY),
+    (RepositoryBusy, RootCause.APPLY_CONFLICT, FailureClass.INFRA),
+)
+
+
+def blame(error: Exception) -> PhaseResult:
+    """A POSTMORTEM with the cause that ``error`` names; an error that is not ours is a fault of ours."""
+    for kind, cause, failure in CAUSES:
+        if isinstance(error, kind):
+            return failed(cause, failure, str(error))
+    reason = str(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
+    return failed(RootCause.INTERNAL, FailureClass.INTERNAL, reason)

@@ -1,0 +1,76 @@
+"""How far a change reaches: transitive dependents from the module graph, weighted by missing test coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from governance.irongate.g02_protected import own_patterns
+from governance.irongate.paths import is_test_path
+from governance.risk import blast_score
+from tools.repository import Repository
+from tools.testing.imports import graph as import_graph
+
+MAX_FILES = 2_000
+BUILD_FILES = frozenset(
+    {"pyproject.toml", "setup.py", "setup.cfg", "Makefile", "CMakeLists.txt", "tox.ini", "noxfile.py"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blast:
+    """``dependents``: non-test files that import a target, directly or not; ``uncovered``: those no test reaches."""
+
+    dependents: int
+    uncovered: int
+    score_bp: int
+    is_ourselves: bool
+
+
+def build_files(paths: Collection[str]) -> tuple[str, ...]:
+    """Those of ``paths`` that configure the build."""
+    return tuple(p for p in paths if PurePosixPath(p).name in BUILD_FILES)
+
+
+def reach(graph: Mapping[str, Collection[str]], starts: Collection[str]) -> frozenset[str]:
+    """Files that import one of ``starts``, directly or through others. ``graph``: file -> files that it imports."""
+    importers: dict[str, set[str]] = {}
+    for file, imported in graph.items():
+        for target in imported:
+            importers.setdefault(target, set()).add(file)
+    found: set[str] = set()
+    frontier = list(starts)
+    while frontier:
+        for file in importers.get(frontier.pop(), ()):
+            if file not in found:
+                found.add(file)
+                frontier.append(file)
+    return frozenset(found - set(starts))
+
+
+def measure(graph: Mapping[str, Collection[str]], targets: Collection[str], *, is_ourselves: bool) -> Blast:
+    """Pure: the blast radius of changing ``targets``."""
+    dependents = {f for f in reach(graph, targets) if not is_test_path(f)}
+    tested: set[str] = set()
+    frontier = [f for f in graph if is_test_path(f)]
+    while frontier:
+        for imported in graph.get(frontier.pop(), ()):
+            if imported not in tested:
+                tested.add(imported)
+                frontier.append(imported)
+    uncovered = len(dependents - tested)
+    score = blast_score(dependents=len(dependents), uncovered=uncovered)
+    return Blast(dependents=len(dependents), uncovered=uncovered, score_bp=score, is_ourselves=is_ourselves)
+
+
+async def read_python(repository: Repository, commit: str) -> dict[str, bytes]:
+    """Python files of a commit, bounded."""
+    names = [p for p in await repository.files(commit) if p.endswith(".py")][:MAX_FILES]
+    return await repository.read_many(commit, names)
+
+
+async def blast_of(repository: Repository, commit: str, targets: Collection[str]) -> Blast:
+    """Measure at ``commit``."""
+    files = await read_python(repository, commit)
+    return measure(import_graph(files), targets, is_ourselves=bool(own_patterns(files)))

@@ -1,0 +1,155 @@
+"""Ceilings that are checked before the spend: per call, per op, per day and provider. Persisted in the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pydantic import Field
+
+from governance.irongate import g07_cost
+from kernel.provider import Price, Usage
+from ledger.clock import Clock
+from ledger.errors import BudgetExhausted
+from ledger.store import Ledger, Statement
+from ledger.vocabulary import Decision, Frozen, Spend, Verdict
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS spend (
+    day TEXT NOT NULL, provider TEXT NOT NULL, op_id TEXT NOT NULL, route TEXT NOT NULL, phase TEXT NOT NULL,
+    usd_micro INTEGER NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS spend_day ON spend (day);
+"""
+
+
+class BudgetSettings(Frozen):
+    """Ceilings in micro-dollars and tokens."""
+
+    per_call_usd_micro: int = Field(100_000, ge=0, description="One model call may cost this much at most.")
+    per_op_usd_micro: int = Field(250_000, ge=0, description="All model calls of one op.")
+    per_day_usd_micro: int = Field(2_000_000, ge=0, description="All model calls of one day (UTC).")
+    per_provider_day_usd_micro: dict[str, int] = Field(
+        {}, description="Ceilings of single providers for one day, by name."
+    )
+    per_op_tokens: int = Field(2_000_000, ge=0, description="Tokens of one op, in and out.")
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a call may cost at most; settled when it has ended."""
+
+    provider: str
+    op_id: str
+    route: str
+    phase: str
+    usd_micro: int
+
+
+def estimate(price: Price | None, tokens_in: int, max_tokens_out: int) -> int | None:
+    """Micro-dollars that a call may cost at most; None when the price is unknown."""
+    if price is None:
+        return None
+    return -(-(tokens_in * price.input + max_tokens_out * price.output) // 1_000_000)
+
+
+class Budget:
+    """Answers *may this call be made?* before it is made, and remembers what it cost."""
+
+    def __init__(self, *, ledger: Ledger, clock: Clock, settings: BudgetSettings) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self.settings = settings
+        self._open: dict[int, Reservation] = {}
+        self._next = 0
+
+    async def prepare(self) -> None:
+        await self._ledger.ensure(SCHEMA)
+
+    def _day(self) -> str:
+        return self._clock.now().date().isoformat()
+
+    async def spent_today(self, provider: str | None = None) -> int:
+        """Micro-dollars of this day (UTC), of one provider or all."""
+        sql = "SELECT COALESCE(SUM(usd_micro), 0) FROM spend WHERE day = ?"
+        if provider is None:
+            rows = await self._ledger.query(sql, (self._day(),))
+        else:
+            rows = await self._ledger.query(sql + " AND provider = ?", (self._day(), provider))
+        return int(str(rows[0][0]))
+
+    async def spent_by(self, op_id: str) -> Spend:
+        rows = await self._ledger.query(
+            "SELECT COALESCE(SUM(usd_micro), 0), COALESCE(SUM(tokens_in), 0), COALESCE(SUM(tokens_out), 0), COUNT(*)"
+            " FROM spend WHERE op_id = ?",
+            (op_id,),
+        )
+        usd, tokens_in, tokens_out, calls = (int(str(v)) for v in rows[0])
+        return Spend(usd_micro=usd, tokens_in=tokens_in, tokens_out=tokens_out, calls=calls)
+
+    async def reserve(
+        self, *, provider: str, price: Price | None, op_id: str, route: str, phase: str, tokens_in: int, tokens_out: int
+    ) -> tuple[int, Verdict]:
+        """Hold the estimate of a call. Raises ``BudgetExhausted`` naming the ceiling that it would pass."""
+        asked = estimate(price, tokens_in, tokens_out)
+        held = sum(r.usd_micro for r in self._open.values())
+        mine = await self.spent_by(op_id)
+        held_mine = sum(r.usd_micro for r in self._open.values() if r.op_id == op_id)
+        held_provider = sum(r.usd_micro for r in self._open.values() if r.provider == provider)
+        tokens = mine.tokens_in + mine.tokens_out + tokens_in + tokens_out
+        if tokens > self.settings.per_op_tokens:
+            raise BudgetExhausted(
+                f"The call was not made: the op would use {tokens} tokens of {self.settings.per_op_tokens}.",
+                ceiling="per_op_tokens",
+                remedy="The ceiling is budget.per_op_tokens in the owner's settings.",
+            )
+        verdict = g07_cost.check(
+            g07_cost.Facts(
+                cost=asked,
+                op_spent=mine.usd_micro + held_mine,
+                day_spent=await self.spent_today() + held,
+                provider_spent=await self.spent_today(provider) + held_provider,
+                per_call=self.settings.per_call_usd_micro,
+                per_op=self.settings.per_op_usd_micro,
+                per_day=self.settings.per_day_usd_micro,
+                per_provider=self.settings.per_provider_day_usd_micro.get(provider),
+            )
+        )
+        if verdict.decision is not Decision.ALLOW:
+            raise BudgetExhausted(
+                f"The call was not made: {verdict.reason} ({verdict.rule}).",
+                ceiling=verdict.rule,
+                remedy="`ouro cost` shows the spend; ceilings are [budget] in the owner's settings.",
+            )
+        self._next += 1
+        self._open[self._next] = Reservation(provider, op_id, route, phase, asked or 0)
+        return self._next, verdict
+
+    def settle(self, ticket: int, usage: Usage, price: Price | None) -> tuple[Spend, Statement]:
+        """Replace a reservation by what the call really took; the statement goes with the call's entry."""
+        held = self._open.pop(ticket)
+        usd = estimate(price, usage.tokens_in, usage.tokens_out) or 0
+        spend = Spend(usd_micro=usd, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, calls=1)
+        row = (self._day(), held.provider, held.op_id, held.route, held.phase, usd, usage.tokens_in, usage.tokens_out)
+        return spend, ("INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    async def exhausted(self) -> bool:
+        """True when the day's money is gone: then the next op stays queued. Never with free providers only."""
+        return 0 < self.settings.per_day_usd_micro <= await self.spent_today()
+
+    def seconds_to_midnight(self) -> float:
+        """Until the next UTC day begins."""
+        now = self._clock.now()
+        tomorrow = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), tzinfo=UTC)
+        return (tomorrow - now).total_seconds()
+
+    async def table(self) -> list[tuple[str, str, str, str, int, int, int, int]]:
+        """Rows for ``ouro cost``: day, provider, route, op, micro-dollars, tokens in, tokens out, calls."""
+        rows = await self._ledger.query(
+            "SELECT day, provider, route, op_id, SUM(usd_micro), SUM(tokens_in), SUM(tokens_out), COUNT(*) FROM spend"
+            " GROUP BY day, provider, route, op_id ORDER BY day DESC, op_id"
+        )
+        return [
+            (str(day), str(provider), str(route), str(op), *(int(str(n)) for n in numbers))  # type: ignore[misc]
+            for day, provider, route, op, *numbers in rows
+        ]

@@ -1,0 +1,203 @@
+"""Every file and git effect of a change, one method each: the only place of this room that writes.
+
+``step`` is called just before each effect. It does nothing here; a subclass can end the process there (the crash
+tests do so at every effect in turn), delay, or fail.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from governance.changes.exchange import RENAME_EXCHANGE, RENAME_NOREPLACE, UNSUPPORTED, Rename2, rename2
+from governance.changes.folders import FOLDER, open_parent
+from ledger.errors import GitFailed
+from tools.git import Git
+
+ASIDE = ".aside"
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+DURABLE = ("-c", "core.fsync=objects,reference")  # git syncs neither by default: a ref could outlive its commit
+PRIVATE = (*DURABLE, "-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.fileMode=true")
+
+
+class Effects:
+    """Writes. Folders are open descriptors, names are single components, so that no link is ever followed."""
+
+    def __init__(self, git: Git, *, rename2: Rename2 = rename2) -> None:
+        self.git = git
+        self._rename2 = rename2
+
+    def step(self, effect: str, target: str) -> None:
+        """Called just before each effect."""
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    def write_new(self, folder: int, name: str, data: bytes, mode: int) -> None:
+        """A new file with exactly these bytes, on disk when this returns."""
+        self.step("create", name)
+        fd = os.open(name, NEW_FILE, 0o600, dir_fd=folder)
+        with os.fdopen(fd, "wb") as file:
+            self.step("write", name)
+            file.write(data)
+            file.flush()
+            os.fchmod(fd, mode)
+            self.step("fsync", name)
+            os.fsync(fd)
+
+    def rename(self, folder: int, source: str, target: str) -> None:
+        """Rename, replacing ``target``. Both names are ours."""
+        self.step("rename", target)
+        os.rename(source, target, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def rename_new(self, folder: int, source: str, target: str) -> None:
+        """Rename; ``FileExistsError`` when ``target`` exists."""
+        self.step("rename_new", target)
+        try:
+            self._rename2(folder, source, target, RENAME_NOREPLACE)
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
+            os.link(source, target, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            self.unlink(folder, source)
+
+    def exchange(self, folder: int, partner: str, target: str) -> None:
+        """Swap two existing names; afterwards ``partner`` holds what ``target`` held at that very instant.
+
+        ``FileNotFoundError`` when ``target`` is gone, or was replaced while hard links stood in for ``renameat2``.
+        """
+        self.step("exchange", target)
+        try:
+            self._rename2(folder, partner, target, RENAME_EXCHANGE)
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
+            self._exchange_by_links(folder, partner, target)
+
+    def _exchange_by_links(self, folder: int, partner: str, target: str) -> None:
+        aside = partner + ASIDE
+        os.link(target, aside, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        self.step("rename", target)
+        if not _same_file(folder, target, aside):
+            os.unlink(aside, dir_fd=folder)
+            raise FileNotFoundError(errno.ENOENT, "it was replaced at this very moment", target)
+        os.rename(partner, target, src_dir_fd=folder, dst_dir_fd=folder)
+        self.rename(folder, aside, partner)
+
+    def unlink(self, folder: int, name: str) -> None:
+        """Remove one of our own names."""
+        self.step("unlink", name)
+        os.unlink(name, dir_fd=folder)
+
+    def make_folder(self, folder: int, name: str) -> None:
+        """A new folder; one that appeared meanwhile is fine."""
+        self.step("mkdir", name)
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=folder)
+
+    def remove_folder(self, folder: int, name: str) -> None:
+        """Remove a folder if it is empty."""
+        self.step("rmdir", name)
+        with suppress(OSError):
+            os.rmdir(name, dir_fd=folder)
+
+    def sync_folder(self, folder: int) -> None:
+        """The names in this folder are on disk when this returns."""
+        self.step("fsync_folder", "")
+        os.fsync(folder)
+
+    def make_private(self, folder: Path) -> None:
+        """A folder of ours, outside the repository."""
+        self.step("mkdir", folder.name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def remove_private(self, folder: Path) -> None:
+        """A folder of ours, outside the repository, with all that is in it."""
+        self.step("remove_private", folder.name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def lay_out(self, root: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
+        """Files below a folder of ours."""
+        for path, (data, mode) in files.items():
+            self.step("lay_out", path)
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            with open_parent(root, path) as (folder, name):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
+                with os.fdopen(os.open(name, NEW_FILE, 0o600, dir_fd=folder), "wb") as file:
+                    file.write(data)
+                    os.fchmod(file.fileno(), mode)
+
+    # --- git --------------------------------------------------------------------------------------------------------
+
+    def read_tree(self, index: Path, tree: str) -> None:
+        """Fill a private index with a tree."""
+        self.step("read_tree", tree)
+        self.git.run(*PRIVATE, "read-tree", tree, index=index)
+
+    def stage(self, index: Path, root: Path, paths: tuple[str, ...]) -> None:
+        """Take these files below ``root`` into a private index as ``git add`` would (attributes, filters, mode)."""
+        self.step("stage", str(len(paths)))
+        names = "".join(f"{path}\0" for path in paths).encode("utf-8", errors="surrogateescape")
+        self.git.run(
+            *PRIVATE, "update-index", "--add", "--remove", "-z", "--stdin", stdin=names, index=index, work_tree=root
+        )
+
+    def graft(self, index: Path, lines: bytes) -> None:
+        """Put entries (``--index-info`` form, NUL-terminated) into a private index."""
+        self.step("graft", "")
+        self.git.run(*PRIVATE, "update-index", "-z", "--index-info", stdin=lines, index=index)
+
+    def write_tree(self, index: Path) -> str:
+        """The tree object of a private index."""
+        self.step("write_tree", "")
+        return self.git.run(*PRIVATE, "write-tree", index=index).text
+
+    def write_commit(self, data: bytes) -> str:
+        """Store a commit object."""
+        self.step("write_commit", "")
+        return self.git.run(*DURABLE, "hash-object", "-t", "commit", "-w", "--stdin", stdin=data).text
+
+    def move_ref(self, ref: str, new: str, old: str, message: str, identity: Mapping[str, str]) -> bool:
+        """Compare and swap. False when the ref does not stand at ``old`` (all zeros: must not exist)."""
+        self.step("move_ref", ref)
+        done = self.git.run(
+            *DURABLE, "update-ref", "--create-reflog", "-m", message, ref, new, old, ok=(0, 1, 128), extra_env=identity
+        )
+        return done.code == 0
+
+    def update_owner_index(self, lines: bytes) -> bool:
+        """Put entries into the owner's own index. False when another git holds its lock."""
+        self.step("update_owner_index", "")
+        done = self.git.run("update-index", "-z", "--index-info", stdin=lines, ok=(0, 128))
+        if done.code and "index.lock" not in done.err:
+            raise GitFailed(
+                f"The owner's index could not be updated: {done.err.strip()}.",
+                argv=("update-index",), code=done.code, stderr=done.err,
+            )  # fmt: skip
+        return done.code == 0
+
+    def refresh_owner_index(self) -> None:
+        """Let the owner's index notice that files are unchanged. A held lock is left alone: git does it later."""
+        self.step("refresh_owner_index", "")
+        self.git.run("update-index", "-q", "--refresh", ok=(0, 1, 128))
+
+
+def _same_file(folder: int, one: str, other: str) -> bool:
+    try:
+        first, second = (os.stat(name, dir_fd=folder, follow_symlinks=False) for name in (one, other))
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(first, second)
+
+
+def sync_path(effects: Effects, folder: Path) -> None:
+    """:meth:`Effects.sync_folder` for a folder of ours that is named by its path."""
+    fd = os.open(folder, FOLDER)
+    try:
+        effects.sync_folder(fd)
+    finally:
+        os.close(fd)

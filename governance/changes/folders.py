@@ -1,0 +1,104 @@
+"""Walking to a file without following a symbolic link, and looking at what stands there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import ApplyConflict
+from ledger.ids import sha256_hex
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+NOT_A_FILE = "not-a-file"  # stands where a hash would stand: a link, a folder, a device
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What stands under a name. ``sha`` is None for nothing and ``NOT_A_FILE`` for anything but a regular file."""
+
+    sha: str | None
+    data: bytes = b""
+    mode: int = 0
+
+
+def components(path: str) -> tuple[str, ...]:
+    """The parts of a path inside the repository. Raises ``ApplyConflict`` for any other path."""
+    parts = tuple(path.split("/"))
+    bad = "\0" in path or any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
+    if bad:
+        raise ApplyConflict(f"{path!r} is not a path that may be written.", paths=(path,))
+    return parts
+
+
+@contextmanager
+def open_parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
+    """The open folder that holds ``path``, and the name in it.
+
+    Raises ``ApplyConflict`` when a component is a link or a file, ``FileNotFoundError`` when a folder is missing.
+    """
+    *parents, name = components(path)
+    folder = os.open(root, FOLDER)
+    try:
+        for part in parents:
+            try:
+                deeper = os.open(part, FOLDER, dir_fd=folder)
+            except OSError as error:
+                if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                    raise ApplyConflict(
+                        f"{part!r} in {path!r} is a symbolic link or a file, not a folder.",
+                        paths=(path,),
+                        remedy="Changes never go through a link; name the real path.",
+                    ) from error
+                raise
+            os.close(folder)
+            folder = deeper
+        yield folder, name
+    finally:
+        os.close(folder)
+
+
+def look(folder: int, name: str) -> Seen:
+    """Read what stands under ``name``; never follows a link, never blocks on a pipe."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return Seen(None)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return Seen(NOT_A_FILE)
+        raise
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        return Seen(NOT_A_FILE)
+    with os.fdopen(fd, "rb") as file:
+        data = file.read()
+    return Seen(sha256_hex(data), data, stat.S_IMODE(status.st_mode))
+
+
+def look_at(root: Path, path: str) -> Seen:
+    """:func:`look` at a path inside the repository; a missing folder is a missing file."""
+    try:
+        with open_parent(root, path) as (folder, name):
+            return look(folder, name)
+    except FileNotFoundError:
+        return Seen(None)
+
+
+def missing_folders(root: Path, path: str) -> tuple[str, ...]:
+    """The folders above ``path`` that do not exist, outermost first."""
+    parents = components(path)[:-1]
+    found = []
+    for depth in range(1, len(parents) + 1):
+        folder = "/".join(parents[:depth])
+        try:
+            with open_parent(root, f"{folder}/x"):
+                continue
+        except FileNotFoundError:
+            found.append(folder)
+    return tuple(found)

@@ -1,0 +1,175 @@
+"""The repository's own pre-commit and commit-msg hooks: found as the owner configured them, run where he allows it.
+
+git's plumbing runs no hooks, so they are run here, with the private index and an exported copy of the tree. Where there
+is no hook nothing is started. A hook that edits files, the index or the message is refused, and its edit is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from governance.changes.arena import Arena, open_arena
+from governance.changes.settings import ChangeSettings
+from ledger.places import HostEnv, Places
+from ledger.vocabulary import Frozen
+from tools.git import Git
+
+if TYPE_CHECKING:
+    from tools.process import Finished
+    from tools.sandbox import Mount, Sandbox
+
+HOOKS = ("pre-commit", "commit-msg")
+
+
+class HookResult(Frozen):
+    """What a hook said. ``ran`` is False when the repository has no such hook."""
+
+    ok: bool
+    output: str = ""
+    ran: bool = True
+
+
+class HookRunner(Protocol):
+    """The door through which hooks run."""
+
+    async def run(self, hook: str, *, index: Path, message: Path | None) -> HookResult:
+        """Run one hook on the tree in ``index``; ``message`` is the file that commit-msg is given."""
+        ...
+
+
+class NoHooks:
+    """For a repository that has none: refuses when one is there after all, because nothing can run it."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+
+    async def run(self, hook: str, *, index: Path, message: Path | None) -> HookResult:
+        """Fine without a hook, a refusal with one."""
+        if find_hook(self._git, hook) is None:
+            return HookResult(ok=True, ran=False)
+        return HookResult(
+            ok=False, output=f'There is a {hook} hook, but no sandbox to run it in (or set changes.hooks = "owner").'
+        )
+
+
+def find_hook(git: Git, hook: str) -> Path | None:
+    """The script that git would run: ``core.hooksPath`` of the owner's configuration, else the hooks folder."""
+    raw = git.run("config", "--show-scope", "-z", "--type=path", "--get-all", "core.hooksPath", ok=(0, 1)).fields
+    own = [value for scope, value in zip(raw[::2], raw[1::2], strict=False) if scope != "command"]
+    folder = git.places.repo / own[-1] if own else git.places.common_dir / "hooks"
+    script = folder / hook
+    is_script = script.is_file() and script.stat().st_mode & 0o111
+    return script if is_script else None
+
+
+class SandboxedHooks:
+    """Runs hooks behind the same walls as the tests. ``mounts`` are more things that they may see (an environment)."""
+
+    def __init__(
+        self,
+        *,
+        git: Git,
+        settings: ChangeSettings,
+        sandbox: Sandbox,
+        mounts: tuple[Mount, ...] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._git = git
+        self._settings = settings
+        self._sandbox = sandbox
+        self._mounts = mounts
+        self._env = dict(env or {})
+
+    async def run(self, hook: str, *, index: Path, message: Path | None) -> HookResult:
+        """Run one hook in an exported copy of the tree, which stands at the checkout's own path where it can."""
+        from tools.sandbox import Job, Mount
+
+        script = find_hook(self._git, hook)
+        if script is None:
+            return HookResult(ok=True, ran=False)
+        places = self._git.places
+        async with open_arena(self._git, index=index, message=message) as arena:
+            seen_at = places.repo if self._sandbox.maps_paths else arena.tree
+            job = Job(
+                argv=(str(script if self._sandbox.maps_paths else arena.script(script)), *arena.arguments),
+                cwd=seen_at,
+                mounts=(
+                    Mount(source=arena.tree, target=seen_at, writable=True),
+                    Mount(source=places.common_dir, target=places.common_dir),
+                    Mount(source=arena.desk, target=arena.desk, writable=True),
+                    *_outside(places, script, Mount),
+                    *self._mounts,
+                ),
+                env={**self._env, **arena.env(seen_at)},
+                timeout_s=self._settings.hook_timeout_s,
+            )
+            return await _judge(arena, hook, await self._sandbox.run(job))
+
+
+class OwnerHooks:
+    """Runs hooks in the owner's own environment, as ``git commit`` would: only when his own settings say so."""
+
+    def __init__(self, *, git: Git, settings: ChangeSettings, env: HostEnv) -> None:
+        self._git = git
+        self._settings = settings
+        self._env = env
+
+    async def run(self, hook: str, *, index: Path, message: Path | None) -> HookResult:
+        """Run one hook through ``git hook run`` in an exported copy of the tree."""
+        from tools.process import Command, run
+
+        script = find_hook(self._git, hook)
+        if script is None:
+            return HookResult(ok=True, ran=False)
+        async with open_arena(self._git, index=index, message=message) as arena:
+            if await arena.changes_hooks(script):
+                return HookResult(ok=False, output=f"The change edits {hook} itself; it is not run outside a sandbox.")
+            command = Command(
+                argv=(
+                    "git", "-c", f"core.hooksPath={script.parent}", f"--git-dir={self._git.places.git_dir}",
+                    f"--work-tree={arena.tree}", "hook", "run", hook, "--", *arena.arguments,
+                ),
+                cwd=arena.tree,
+                env={**self._env.variables, **arena.env(arena.tree)},
+                timeout_s=self._settings.hook_timeout_s,
+            )  # fmt: skip
+            return await _judge(arena, hook, await run(command))
+
+
+def make_hooks(
+    *,
+    git: Git,
+    settings: ChangeSettings,
+    sandbox: Sandbox | None,
+    env: HostEnv,
+    mounts: tuple[Mount, ...] = (),
+) -> HookRunner:
+    """The runner that the settings ask for."""
+    if settings.hooks == "owner":
+        return OwnerHooks(git=git, settings=settings, env=env)
+    if sandbox is None:
+        return NoHooks(git)
+    return SandboxedHooks(git=git, settings=settings, sandbox=sandbox, mounts=mounts)
+
+
+async def _judge(arena: Arena, hook: str, done: Finished) -> HookResult:
+    output = done.output.decode("utf-8", errors="replace").strip()
+    if done.timed_out or done.flooded or done.code != 0:
+        why = (
+            "did not end in time"
+            if done.timed_out
+            else f"ended with {done.code if done.code is not None else 'a signal'}"
+        )
+        return HookResult(ok=False, output=f"{hook} {why}.\n{output}".strip())
+    edits = await arena.edits()
+    if edits:
+        return HookResult(ok=False, output=f"{hook} changed what was to be committed:\n{edits}\n{output}".strip())
+    return HookResult(ok=True, output=output)
+
+
+def _outside(places: Places, script: Path, mount: type[Mount]) -> tuple[Mount, ...]:
+    """A hooks folder that lies neither in the repository nor in its git folder has to be shown as well."""
+    inside = any(script.is_relative_to(folder) for folder in (places.repo, places.common_dir))
+    return () if inside else (mount(source=script.parent, target=script.parent),)

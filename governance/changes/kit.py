@@ -1,0 +1,37 @@
+"""What every part of this room works with, and the lock that all of them take."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from governance.changes.effects import Effects
+from governance.changes.settings import ChangeSettings
+from ledger.clock import Clock
+from ledger.places import Places
+from tools.git import Git
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Handed down; holds no state of its own."""
+
+    git: Git
+    places: Places
+    settings: ChangeSettings
+    effects: Effects
+    clock: Clock
+
+
+@contextmanager
+def change_lock(places: Places) -> Iterator[None]:
+    """One change at a time per repository, among threads and processes. Blocks; children do not inherit it."""
+    fd = os.open(places.state / "changes.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

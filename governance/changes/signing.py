@@ -1,0 +1,119 @@
+"""The daemon's own identity: its key, and the file by which git's own tools check its commits."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from governance.changes import sshsig
+from governance.changes.settings import ChangeSettings
+from governance.changes.trailers import one_line
+from ledger.errors import ConfigError
+from ledger.places import Places
+
+KEY = "signing_ed25519"
+ALLOWED = "allowed_signers"
+GIT_NAMESPACE = "git"
+NAMESPACES = f"{GIT_NAMESPACE},ouro-ledger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who commits. ``public`` is the raw public key; ``key`` and ``allowed_signers`` are files."""
+
+    name: str
+    email: str
+    public: bytes
+    key: Path
+    allowed_signers: Path
+
+    @property
+    def line(self) -> str:
+        """``Name <mail>``."""
+        return f"{self.name} <{self.email}>"
+
+    @property
+    def git_env(self) -> dict[str, str]:
+        """For git calls that write a reflog."""
+        return {"GIT_COMMITTER_NAME": self.name, "GIT_COMMITTER_EMAIL": self.email}
+
+    def sign(self, message: bytes, *, namespace: str = GIT_NAMESPACE) -> str:
+        """An armoured SSH signature by this key."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+        key = load_ssh_private_key(self.key.read_bytes(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigError(f"{self.key} is not an Ed25519 key.", remedy="Move it away; a new one is made.")
+        return sshsig.sign(key, message, namespace=namespace)
+
+    def problem_with(self, signature: str, message: bytes, *, namespace: str = GIT_NAMESPACE) -> str:
+        """Why ``signature`` is not ours over ``message``; empty when it is."""
+        return sshsig.problem_with(signature, message, namespace=namespace, public_key=self.public)
+
+
+def ensure_identity(places: Places, settings: ChangeSettings) -> Identity:
+    """The identity of this repository's daemon; the key is made on first use, outside the repository, mode 0600.
+
+    Raises ``ConfigError`` when the key file is not one of ours or others can read it.
+    """
+    import base64
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+    path = places.keys / KEY
+    if not path.exists():
+        _make_key(path)
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(f"The signing key {path} can be read by others.", remedy=f"chmod 600 {path}")
+    try:
+        key = load_ssh_private_key(path.read_bytes(), password=None)
+    except ValueError as error:
+        raise ConfigError(f"{path} is not an SSH key.", remedy="Move it away; a new one is made.") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError(f"{path} is not an Ed25519 key.", remedy="Move it away; a new one is made.")
+    public = key.public_key().public_bytes_raw()
+    name = one_line(settings.name).translate({ord("<"): None, ord(">"): None})
+    email = one_line(settings.email).translate({ord("<"): None, ord(">"): None, ord(" "): None})
+    identity = Identity(
+        name=name,
+        email=email or f"ouroboros@{socket.gethostname() or 'localhost'}",
+        public=public,
+        key=path,
+        allowed_signers=places.keys / ALLOWED,
+    )
+    encoded = base64.b64encode(sshsig.public_blob(public)).decode()
+    _write_if_changed(path.with_suffix(".pub"), f"ssh-ed25519 {encoded} {identity.email}\n")
+    line = f'{identity.email} namespaces="{NAMESPACES}" ssh-ed25519 {encoded}\n'
+    _write_if_changed(identity.allowed_signers, line)
+    return identity
+
+
+def _make_key(path: Path) -> None:
+    """Made under another name and linked: whoever comes first wins, and no half a key is ever seen."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    data = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    with suppress(FileExistsError):
+        path.hardlink_to(part)
+    part.unlink()
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

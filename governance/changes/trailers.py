@@ -1,0 +1,100 @@
+"""The commit message: conventional subject, plain body, and trailers in one fixed order, exactly one of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from governance.changes.types import CommitText
+
+SUBJECT_LIMIT = 72
+LEDGER = "Ouro-Ledger"
+UNDOES = "Ouro-Undoes"
+SIGNED_OFF = "Signed-off-by"
+CO_AUTHOR = "Co-authored-by"
+ORDER = (
+    "Ouro-Op", UNDOES, "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Sandbox", LEDGER,
+    "Generated-By", SIGNED_OFF, CO_AUTHOR,
+)  # fmt: skip
+REQUIRED = (
+    "Ouro-Op", "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Sandbox", LEDGER, "Generated-By",
+    SIGNED_OFF,
+)  # fmt: skip
+REQUIRED_OF_UNDO = (UNDOES, LEDGER, "Generated-By", SIGNED_OFF)
+
+_OURS = re.compile(rf"^\s*(ouro-[a-z-]+|{'|'.join(ORDER)})\s*:", re.IGNORECASE)
+_NAME = re.compile(r"^[A-Za-z0-9-]+$")
+_TRAILER = re.compile(r"^([A-Za-z0-9-]+): (.*)$")
+_CONVENTIONAL = re.compile(r"^[a-z]+(\([^()]*\))?!?: \S")
+
+
+def one_line(text: str) -> str:
+    """No control or invisible characters, single blanks, no edges."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(shown.split())
+
+
+def subject_line(text: str) -> str:
+    """A conventional subject of 72 characters at most; ``fix:`` where the type is missing."""
+    line = one_line(text)
+    if not _CONVENTIONAL.match(line):
+        line = f"fix: {line or 'repair'}"
+    if len(line) <= SUBJECT_LIMIT:
+        return line
+    cut = line[: SUBJECT_LIMIT - 3]
+    head, blank, _ = cut.rpartition(" ")
+    return f"{head if blank and len(head) > SUBJECT_LIMIT // 2 else cut}..."
+
+
+def clean_body(text: str) -> str:
+    """The body without trailers of our names (a model may have written some) and without control characters."""
+    lines: list[str] = []
+    dropping = False
+    for raw in text.replace("\r\n", "\n").split("\n"):
+        line = "".join(c for c in raw if c == "\t" or c.isprintable()).rstrip()
+        dropping = bool(_OURS.match(line)) or (dropping and line[:1] in (" ", "\t"))
+        if not dropping:
+            lines.append(line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+
+def ordered(trailers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The fixed order; the first of each name counts (co-authors may be several); unknown names before the ledger's."""
+    kept: dict[tuple[str, str], tuple[str, str]] = {}
+    canonical = {name.lower(): name for name in ORDER}
+    for raw_name, value in trailers:
+        if not _NAME.match(raw_name):
+            continue
+        name = canonical.get(raw_name.lower(), raw_name)
+        kept.setdefault((name.lower(), value if name == CO_AUTHOR else ""), (name, one_line(value)))
+    rank = {name: place for place, name in enumerate(ORDER)}
+    return tuple(sorted(kept.values(), key=lambda t: rank.get(t[0], rank[LEDGER] - 0.5)))
+
+
+def compose(text: CommitText, *, signed_off_by: str, ledger: tuple[int, str] | None) -> str:
+    """The whole message. ``ledger`` is sequence and hash of the entry that announces the commit."""
+    given = [t for t in text.trailers if t[0].lower() not in (LEDGER.lower(), SIGNED_OFF.lower())]
+    given.append((SIGNED_OFF, signed_off_by))
+    if ledger is not None:
+        given.append((LEDGER, f"{ledger[0]} sha256:{ledger[1]}"))
+    block = "\n".join(f"{name}: {value}" for name, value in ordered(given))
+    parts = (subject_line(text.subject), clean_body(text.body), block)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def read_trailers(message: str) -> dict[str, str]:
+    """The trailers in the last paragraph of a message."""
+    block = message.rstrip("\n").rpartition("\n\n")[2]
+    matches = (_TRAILER.match(line) for line in block.split("\n"))
+    return {m.group(1): m.group(2) for m in matches if m}
+
+
+def trailer_problems(message: str) -> tuple[str, ...]:
+    """What is wrong with the trailers of one of our messages: missing, or given more than once anywhere in it."""
+    names = [m.group(1).lower() for m in map(_OURS.match, message.split("\n")) if m]
+    found = read_trailers(message)
+    required = REQUIRED_OF_UNDO if UNDOES in found else REQUIRED
+    problems = [f"the trailer {name} is missing" for name in required if name not in found]
+    repeated = {n for n in names if names.count(n) > 1} - {CO_AUTHOR.lower()}
+    problems += [f"the trailer {name} stands there {names.count(name)} times" for name in sorted(repeated)]
+    return tuple(problems)

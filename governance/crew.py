@@ -1,0 +1,116 @@
+"""Everything a phase may use, handed to it in one frozen value. Built once an op by the orchestrator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from governance.ask import Asker
+from governance.baseline import Baselines
+from governance.changes import Changes
+from governance.changes.types import Receipt
+from governance.doors import Claims, ClosureDoor
+from governance.lessons import Lessons
+from governance.record import Recorder
+from governance.refused import Refused
+from governance.settings import GovernanceSettings
+from kernel.provider import Provider
+from ledger.clock import Clock
+from ledger.places import Places
+from ledger.vocabulary import Operation
+from tools.git import Git
+from tools.manifest import Toolbox
+from tools.repository import Repository
+from tools.testing.runner import TestRunner
+from tools.workspace import Workspace, Workspaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """What all ops share: the tools, the one provider, the owner's settings."""
+
+    places: Places
+    git: Git
+    repository: Repository
+    workspaces: Workspaces
+    runner: TestRunner | None  # None: nothing may be run here; ``runner_problem`` says why
+    runner_problem: str
+    sandbox_name: str
+    toolbox: Toolbox
+    changes: Changes
+    provider: Provider
+    closures: ClosureDoor
+    claims: Claims
+    baselines: Baselines
+    lessons: Lessons
+    refused: Refused
+    settings: GovernanceSettings
+    clock: Clock
+    heavy: asyncio.Semaphore
+
+
+@dataclass(slots=True)
+class Holdings:
+    """What an op holds and must give back whatever happens: open workspaces, and writes that are not yet committed."""
+
+    workspaces: list[Workspace] = field(default_factory=list)
+    receipt: Receipt | None = None
+
+    def keep(self, receipt: Receipt) -> None:
+        """Remember writes that must be rolled back unless they are committed."""
+        self.receipt = receipt
+
+
+class OpClock:
+    """An op's own working time. Extended when L2 repair is dispatched; stands still while a person is asked."""
+
+    def __init__(self, *, loop_time: float, limit_s: float) -> None:
+        self._timeout = asyncio.timeout_at(None)
+        self.started = loop_time
+        self.limit_s = limit_s
+
+    def start(self, timeout: asyncio.Timeout) -> None:
+        """From here on the clock moves the deadline of ``timeout``."""
+        self._timeout = timeout
+
+    def remaining_s(self) -> float:
+        """Seconds until the op is ended for taking too long."""
+        when = self._timeout.when()
+        return float("inf") if when is None else when - asyncio.get_running_loop().time()
+
+    def limit_to(self, seconds: float) -> None:
+        """Set the op's working time, counted from its start."""
+        self.limit_s = seconds
+        self._timeout.reschedule(self.started + seconds)
+
+    def extend_to(self, seconds: float) -> None:
+        """Give the op at least ``seconds`` from now; never less than it had."""
+        when = self._timeout.when()
+        wanted = asyncio.get_running_loop().time() + seconds
+        if when is not None and wanted > when:
+            self._timeout.reschedule(wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """The shop, and what belongs to one op alone."""
+
+    shop: Shop
+    record: Recorder
+    asker: Asker
+    clock: OpClock
+    holdings: Holdings
+
+    @asynccontextmanager
+    async def workspace(self, op: Operation, *, tree: str | None = None) -> AsyncIterator[Workspace]:
+        """A fresh workspace at ``tree`` (default: the op's), given back at the end."""
+        workspace = await self.shop.workspaces.acquire(op.id, tree or op.tree)
+        self.holdings.workspaces.append(workspace)
+        try:
+            yield workspace
+        finally:
+            if workspace in self.holdings.workspaces:
+                self.holdings.workspaces.remove(workspace)
+                await self.shop.workspaces.release(workspace)

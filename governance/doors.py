@@ -1,0 +1,52 @@
+"""Protocols for the hands that governance needs from rooms it may not import; the wiring gives the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Protocol
+
+from ledger.vocabulary import Closure, Operation, RootCause, State, TestRun
+
+
+class ClosureAnswer(Protocol):
+    """Is the condition gone, and what says so."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class ClosureDoor(Protocol):
+    """The sensors' own check, asked on an explicit tree: ``run`` runs tests there."""
+
+    async def is_closed(
+        self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]
+    ) -> ClosureAnswer: ...
+
+
+class Claims(Protocol):
+    """File claims of the router: a file belongs to one active op."""
+
+    async def widen(self, op_id: str, paths: Collection[str]) -> bool:
+        """Claim more files; False when another active op holds one of them (then nothing was claimed)."""
+        ...
+
+
+class WorkSource(Protocol):
+    """Where ops come from and are given back: the intake router."""
+
+    async def next(self) -> Operation: ...
+
+    async def started(self, op_id: str) -> None: ...
+
+    async def renew(self, op_id: str) -> None: ...
+
+    async def park(self, op_id: str) -> None: ...
+
+    async def unpark(self, op_id: str) -> None: ...
+
+    async def finish(
+        self, op_id: str, state: State, *, cause: RootCause, branch: str | None = None, retry: bool = False
+    ) -> None: ...

@@ -1,0 +1,240 @@
+"""What the phases of one op have produced so far: typed outputs, checked where they are merged.
+
+A dossier is frozen and serialisable, so an op that waits for a person can be stored whole and taken up again by
+another process.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from governance.changes.types import Committed, Receipt
+from ledger.errors import PhaseContract
+from ledger.vocabulary import (
+    Candidate,
+    Complexity,
+    Frozen,
+    Route,
+    RunStatus,
+    State,
+    Tier,
+    Verdict,
+)
+from tools.manifest import ToolUse
+
+
+class Output(Frozen):
+    """Base of what a phase hands on. ``phase`` is who may produce it, ``schema_tag`` its version."""
+
+    phase: ClassVar[State]
+    schema_tag: str
+
+
+class Classification(Output):
+    phase = State.CLASSIFY
+    schema_tag: Literal["classify.1"] = "classify.1"
+    tier: Tier
+    complexity: Complexity
+    change_type: str
+    rule: int
+    reasons: tuple[str, ...]
+    blast_bp: int
+
+
+class Routing(Output):
+    phase = State.ROUTE
+    schema_tag: Literal["route.1"] = "route.1"
+    route: Route
+    reason: str
+    turn_ms: int  # one model turn, grace included
+    op_ms: int  # the op's own working time
+    target_usd_micro: int
+
+
+class ContextFile(Frozen):
+    path: str
+    reason: str
+
+
+class Expansion(Output):
+    phase = State.CONTEXT_EXPANSION
+    schema_tag: Literal["expansion.1"] = "expansion.1"
+    files: tuple[ContextFile, ...] = ()
+    rounds: int = 0
+    refused: tuple[str, ...] = ()  # named by the model but outside the repository or missing
+
+
+class PlannedChange(Frozen):
+    path: str
+    what: str
+    after: tuple[str, ...] = ()  # paths whose change must come first
+
+
+class Plan(Output):
+    phase = State.PLAN
+    schema_tag: Literal["plan.1"] = "plan.1"
+    approach: str = ""
+    complexity: Complexity | None = None
+    ordered_changes: tuple[PlannedChange, ...] = ()
+    risk_factors: tuple[str, ...] = ()
+    test_strategy: str = ""
+    architectural_notes: str = ""
+    failed: str = ""  # why there is no plan (a failed plan is soft)
+
+
+class Generation(Output):
+    phase = State.GENERATE
+    schema_tag: Literal["generation.1"] = "generation.1"
+    candidate: Candidate
+    attempt: int
+    exploration: tuple[ToolUse, ...] = ()
+    reads: dict[str, str] = Field(default_factory=dict)  # path -> sha256 of what was read
+    tried: int = 0  # candidates that were tested to get this one
+    notes: tuple[str, ...] = ()
+
+
+class RunReport(Frozen):
+    """A test run in short, for the record."""
+
+    scope: Literal["failing", "affected", "suite", "closure"]
+    status: RunStatus
+    passed: int
+    total: int
+    newly_red: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    duration_ms: int = 0
+    reason: str = ""
+
+
+class Validation(Output):
+    phase = State.VALIDATE
+    schema_tag: Literal["validation.1"] = "validation.1"
+    runs: tuple[RunReport, ...]
+    verdicts: tuple[Verdict, ...]
+    suite_ran: bool
+    passed: int
+    total: int
+
+
+class Gating(Output):
+    phase = State.GATE
+    schema_tag: Literal["gate.1"] = "gate.1"
+    tier: Tier
+    rule: int
+    reasons: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    blast_bp: int
+
+
+class Approval(Output):
+    phase = State.APPROVE
+    schema_tag: Literal["approval.1"] = "approval.1"
+    decision: Literal["passed", "notified", "approved"]
+    by: str
+    at: str
+
+
+class Application(Output):
+    phase = State.APPLY
+    schema_tag: Literal["apply.1"] = "apply.1"
+    receipt: Receipt
+    changed_neighbours: tuple[str, ...] = ()
+
+
+class Verification(Output):
+    phase = State.VERIFY
+    schema_tag: Literal["verify.1"] = "verify.1"
+    runs: tuple[RunReport, ...]
+    closed: bool
+    closure_reason: str
+    passed: int
+    total: int
+    committed: Committed | None  # None in a dry run
+    intent_seq: int | None
+
+
+class Feedback(Frozen):
+    """Why an attempt went back, for the next one's prompt."""
+
+    phase: State
+    rule: str
+    text: str
+    candidate: str = ""  # hash of the diff that was refused
+
+
+OUTPUTS: dict[State, type[Output]] = {
+    cls.phase: cls
+    for cls in (
+        Classification, Routing, Expansion, Plan, Generation, Validation, Gating, Approval, Application, Verification,
+    )
+}  # fmt: skip
+
+_FIELD: dict[State, str] = {
+    State.CLASSIFY: "classification",
+    State.ROUTE: "routing",
+    State.CONTEXT_EXPANSION: "expansion",
+    State.PLAN: "plan",
+    State.GENERATE: "generation",
+    State.VALIDATE: "validation",
+    State.GATE: "gating",
+    State.APPROVE: "approval",
+    State.APPLY: "application",
+    State.VERIFY: "verification",
+}
+
+_LATER: dict[State, tuple[str, ...]] = {
+    phase: tuple(_FIELD[p] for p in list(_FIELD)[index + 1 :]) for index, phase in enumerate(_FIELD)
+}
+
+
+class Dossier(Frozen):
+    """All outputs so far. Entering an earlier phase again drops what later phases had said."""
+
+    classification: Classification | None = None
+    routing: Routing | None = None
+    expansion: Expansion | None = None
+    plan: Plan | None = None
+    generation: Generation | None = None
+    validation: Validation | None = None
+    gating: Gating | None = None
+    approval: Approval | None = None
+    application: Application | None = None
+    verification: Verification | None = None
+    feedback: tuple[Feedback, ...] = ()
+    visits: dict[State, int] = Field(default_factory=dict)
+
+    def merge(self, phase: State, output: Output | None) -> Dossier:
+        """The dossier with ``output`` of ``phase`` in its place.
+
+        Raises ``PhaseContract`` when the phase does not produce outputs of that type.
+        """
+        if output is None:
+            return self
+        expected = OUTPUTS.get(phase)
+        if expected is None or type(output) is not expected:
+            raise PhaseContract(
+                f"{phase} returned {type(output).__name__}; it may return {expected and expected.__name__}."
+            )
+        return self.model_copy(update={_FIELD[phase]: output, **dict.fromkeys(_LATER[phase])})
+
+    def entered(self, phase: State) -> Dossier:
+        """The dossier with one more visit of ``phase``."""
+        return self.model_copy(update={"visits": {**self.visits, phase: self.visits.get(phase, 0) + 1}})
+
+    def with_feedback(self, feedback: Feedback) -> Dossier:
+        return self.model_copy(update={"feedback": (*self.feedback, feedback)})
+
+    @property
+    def tier(self) -> Tier:
+        """The highest tier that any phase has assigned."""
+        tiers = [o.tier for o in (self.classification, self.gating) if o is not None]
+        return max(tiers, default=Tier.SAFE_AUTO)
+
+    @property
+    def complexity(self) -> Complexity:
+        """The classified complexity, raised (never lowered) by the plan."""
+        stamped = self.classification.complexity if self.classification else Complexity.SIMPLE
+        proposed = self.plan.complexity if self.plan and self.plan.complexity is not None else stamped
+        return max(stamped, proposed)

@@ -1,0 +1,85 @@
+"""Characters that deceive a reader: invisible ones, look-alikes of Latin letters, and typographic marks in code.
+
+A compact table by hand: the look-alikes that Unicode Technical Standard 39 lists for the letters that identifiers are
+made of, and no more, so that an ordinary Greek or Russian name stays the owner's business.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+ZERO_WIDTH = frozenset(
+    "\u00ad\u034f\u115f\u1160\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\u3164\ufeff\uffa0"
+)
+JOINER = "\u200d"
+TAGS = range(0xE0000, 0xE0080)
+PLAIN_CONTROLS = frozenset("\t\n\r\f")
+
+_PAIRS = (
+    ("аеорсухіјѕһԁԛԝѵ", "aeopcyxijshdqwv"),  # Cyrillic, small
+    ("АВЕКМНОРСТХУІЈЅԌԚԜ", "ABEKMHOPCTXYIJSGQW"),  # Cyrillic, capital
+    ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo"),  # Greek
+    ("օսհո", "ouhn"),  # Armenian
+    ("ıɡɑ", "iga"),  # Latin
+)
+ALIKE = {char: latin for chars, latins in _PAIRS for char, latin in zip(chars, latins, strict=True)}
+# Small Greek letters are common symbols in science: a look-alike only beside Latin letters in one word.
+ALIKE_IN_COMPANY = {**ALIKE, **dict(zip("αγηικνρστυχω", "aynikvpotuxw", strict=True))}
+SAME_SYMBOL = frozenset("\u00b5")  # the micro sign of keyboards, which Python itself reads as the Greek letter
+WORD = re.compile(r"[^\W\d]\w*")
+
+MENDED = {
+    **dict.fromkeys("‘’‚‛′", "'"),
+    **dict.fromkeys("“”„‟″«»", '"'),
+    **dict.fromkeys("‐‑‒–—―−", "-"),
+    **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " "),
+    "…": "...",
+    "×": "*",
+    "÷": "/",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+}
+
+
+def invisible(text: str) -> tuple[str, int] | None:
+    """The first character that must not stand in a text: (what it is, its index). A joiner inside an emoji is plain."""
+    for index, char in enumerate(text):
+        if char < "\x7f" and (char >= " " or char in PLAIN_CONTROLS):
+            continue
+        if char in BIDI:
+            return "bidi control", index
+        if (char in ZERO_WIDTH or ord(char) in TAGS) and not _inside_emoji(text, index):
+            return "zero-width character", index
+        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") and char not in PLAIN_CONTROLS:
+            return "control character", index
+    return None
+
+
+def _inside_emoji(text: str, index: int) -> bool:
+    around = text[index - 1 : index] + text[index + 1 : index + 2]
+    return text[index] == JOINER and len(around) == 2 and all(_pictorial(char) for char in around)
+
+
+def _pictorial(char: str) -> bool:
+    return char == "\ufe0f" or unicodedata.category(char) in ("So", "Sk")
+
+
+def deceptive(word: str) -> str | None:
+    """Why an identifier deceives, or None. Words are judged by their parts between underscores and digits."""
+    if word.isascii():
+        return None
+    plain = unicodedata.normalize("NFC", word)
+    if unicodedata.normalize("NFKC", plain) != plain and not SAME_SYMBOL.intersection(word):
+        return "it is written in compatibility characters that read as other letters"
+    for part in re.split(r"[_\d]+", plain):
+        if not part or part.isascii():
+            continue
+        latin = any(char.isascii() for char in part)
+        if latin and any(char in ALIKE_IN_COMPANY for char in part):
+            return "it mixes Latin letters with look-alikes"
+        if all(char in ALIKE for char in part):
+            return "all its letters look like Latin ones but are not"
+    return None

@@ -1,0 +1,151 @@
+"""Gate 1, path containment: a path is plain, relative, inside its root, and no link leads away on the way to it.
+
+Denied: absolute paths, ``..`` and ``.``, empty components, a home sign, control or invisible characters, backslashes,
+names that git or a program would read as an option or a pattern, git's own folder in any spelling, components that
+are links, a linked root, a second spelling (upper and lower case) of a name that is there, devices and pipes, and
+modes that are not those of a plain file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from pathlib import Path
+
+from governance.irongate.verdicts import denied, passed, shown
+from ledger.vocabulary import Decision, Frozen, Verdict
+
+GATE = 1
+LONGEST_PATH = 4096
+LONGEST_NAME = 255
+DECEPTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+class Facts(Frozen):
+    """A path as it was given, and what was found on the way to it (nothing when only the text is judged)."""
+
+    path: str
+    mode: int = 0o644
+    root_is_link: bool = False
+    links: tuple[str, ...] = ()  # prefixes of the path that are symbolic links
+    twins: tuple[str, ...] = ()  # names that are there and differ from a component by case only
+    special: bool = False  # something other than a file or folder stands on the way
+
+
+def check(facts: Facts) -> Verdict:
+    """Deny a path that is not plainly inside."""
+    fault = _text_fault(facts.path)
+    if fault is None and facts.root_is_link:
+        fault = ("root_link", "the root itself is a symbolic link")
+    if fault is None and facts.links:
+        fault = ("link", f"it goes through the symbolic link {shown(facts.links[0])}")
+    if fault is None and facts.special:
+        fault = ("special", "something other than a file or folder stands there")
+    if fault is None and facts.twins:
+        fault = ("case", f"it differs from {shown(facts.twins[0])} by upper and lower case only")
+    if fault is None and facts.mode & ~stat.S_IFREG not in range(0o1000):
+        fault = ("mode", f"mode {facts.mode:o} is not that of a plain file")
+    if fault is None:
+        return passed(GATE)
+    return denied(GATE, fault[0], f"The path {shown(facts.path)} is refused: {fault[1]}.", evidence=(facts.path,))
+
+
+def _text_fault(path: str) -> tuple[str, str] | None:
+    if not path:
+        return "empty", "it is empty"
+    if len(path) > LONGEST_PATH:
+        return "long", "it is too long"
+    if path.startswith(("/", "~")):
+        return "absolute", "it does not begin at the top of the repository"
+    if path.startswith(("-", ":")):
+        return "option", "a program could read it as an option or a pattern"
+    if "\\" in path:
+        return "backslash", "it holds a backslash"
+    for char in path:
+        if unicodedata.category(char) in DECEPTIVE:
+            return "characters", f"it holds the character U+{ord(char):04X}"
+    for part in path.split("/"):
+        if part in ("", ".", ".."):
+            return "dots", "a component is empty, `.` or `..`"
+        if len(part.encode("utf-8")) > LONGEST_NAME:
+            return "long", "a component is too long"
+        if is_git(part):
+            return "git", "it lies in git's own folder"
+    return None
+
+
+def is_git(component: str) -> bool:
+    """Whether a component names ``.git`` on some file system (case, compatibility forms, trailing dots, short name)."""
+    plain = unicodedata.normalize("NFKC", component).casefold().rstrip(". ")
+    return plain in (".git", "git~1") or plain.startswith(".git::")
+
+
+def gather(root: str | Path, path: str, *, mode: int = 0o644) -> Facts:
+    """Look at each component below ``root`` without following links. Blocks for one status call a component."""
+    if _text_fault(path) is not None:
+        return Facts(path=path, mode=mode)
+    base = os.fspath(root)
+    root_is_link = _kind(base) == stat.S_IFLNK
+    links: list[str] = []
+    twins: tuple[str, ...] = ()
+    special = False
+    here = base
+    parts = path.split("/")
+    for index, part in enumerate(parts):
+        parent, here = here, f"{here}/{part}"
+        kind = _kind(here)
+        if kind == stat.S_IFLNK:
+            links.append("/".join(parts[: index + 1]))
+            break
+        if kind is None:
+            twins = _twins(parent, part)
+            break
+        if kind not in (stat.S_IFDIR, stat.S_IFREG) or (kind == stat.S_IFREG and index + 1 < len(parts)):
+            special = True
+            break
+    return Facts(path=path, mode=mode, root_is_link=root_is_link, links=tuple(links), twins=twins, special=special)
+
+
+def _kind(path: str) -> int | None:
+    try:
+        return stat.S_IFMT(os.lstat(path).st_mode)
+    except OSError:
+        return None
+
+
+def _twins(folder: str, name: str) -> tuple[str, ...]:
+    try:
+        names = [entry.name for entry in Path(folder).iterdir()]
+    except OSError:
+        return ()
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return tuple(sorted(n for n in names if n != name and unicodedata.normalize("NFKC", n).casefold() == folded))
+
+
+EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+    (Facts(path="src/app.py"), Decision.ALLOW),
+    (Facts(path="docs/über uns.md"), Decision.ALLOW),
+    (Facts(path="a..b/..c.py"), Decision.ALLOW),
+    (Facts(path=""), Decision.DENY),
+    (Facts(path="/etc/passwd"), Decision.DENY),
+    (Facts(path="src/../../x"), Decision.DENY),
+    (Facts(path="./src/app.py"), Decision.DENY),
+    (Facts(path="a//b"), Decision.DENY),
+    (Facts(path="~/x"), Decision.DENY),
+    (Facts(path="a\\..\\b"), Decision.DENY),
+    (Facts(path="a\0b"), Decision.DENY),
+    (Facts(path="a\u202eb"), Decision.DENY),
+    (Facts(path="-rf"), Decision.DENY),
+    (Facts(path=":(top)x"), Decision.DENY),
+    (Facts(path=".git/config"), Decision.DENY),
+    (Facts(path="sub/.GIT/hooks/pre-commit"), Decision.DENY),
+    (Facts(path=".git. /config"), Decision.DENY),
+    (Facts(path="link/x.py", links=("link",)), Decision.DENY),
+    (Facts(path="x.py", root_is_link=True), Decision.DENY),
+    (Facts(path="SRC/x.py", twins=("src",)), Decision.DENY),
+    (Facts(path="pipe", special=True), Decision.DENY),
+    (Facts(path="x.py", mode=0o120000), Decision.DENY),
+    (Facts(path="x.py", mode=0o4755), Decision.DENY),
+    (Facts(path="x.sh", mode=0o100755), Decision.ALLOW),
+)

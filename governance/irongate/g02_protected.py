@@ -1,0 +1,87 @@
+"""Gate 2, protected paths: by path component, never by substring. Nothing can take a built-in pattern away.
+
+A pattern without a slash is compared with every component. One that begins with a slash is compared with the first
+components of the path, one with a slash inside with any run of components. Upper and lower case are the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+from fnmatch import fnmatchcase
+
+from governance.irongate.verdicts import denied, passed, shown
+from ledger.vocabulary import Decision, Frozen, Verdict
+
+GATE = 2
+BUILT_IN = (
+    ".git", ".gitmodules", ".gitconfig", ".git-credentials", ".hg", ".svn",
+    ".ouro",
+    ".env*", ".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".dockercfg", ".docker/config.json",
+    ".ssh", ".gnupg", ".aws", ".azure", ".kube",
+    "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "authorized_keys",
+    "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk",
+    "credentials*", "secrets.yml", "secrets.yaml", "secrets.json", "secrets.toml", "service-account*.json",
+)  # fmt: skip
+OWN_CODE = ("/governance", "/ledger", "/daemon")
+OWN_MARK = "governance/irongate/registry.py"
+
+
+class Facts(Frozen):
+    """A path, the owner's further patterns, and those that cover the daemon's own code and state."""
+
+    path: str
+    owner: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+def check(facts: Facts) -> Verdict:
+    """Deny a path that a pattern covers; the verdict names the pattern."""
+    for rule, patterns in (("built_in", BUILT_IN), ("own", facts.own), ("owner", facts.owner)):
+        hit = next((pattern for pattern in patterns if matches(pattern, facts.path)), None)
+        if hit is not None:
+            reason = f"{shown(facts.path)} is protected by the pattern {shown(hit)}."
+            return denied(GATE, rule, reason, evidence=(facts.path, hit))
+    return passed(GATE)
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether ``pattern`` covers ``path`` or a folder above it."""
+    parts = [_plain(part) for part in path.split("/")]
+    wanted = [_plain(part) for part in pattern.strip("/").split("/") if part]
+    if not wanted:
+        return False
+    last = len(parts) - len(wanted)
+    starts = range(min(1, last + 1)) if pattern.startswith("/") else range(last + 1)
+    return any(
+        all(fnmatchcase(parts[start + i], want) for i, want in enumerate(wanted)) for start in starts
+    )  # fmt: skip
+
+
+def _plain(component: str) -> str:
+    return unicodedata.normalize("NFKC", component).casefold().rstrip(". ") or component
+
+
+def own_patterns(files: Collection[str]) -> tuple[str, ...]:
+    """Patterns for the daemon's own code, when the watched repository is the daemon's."""
+    return OWN_CODE if OWN_MARK in files else ()
+
+
+EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+    (Facts(path="src/environment.py"), Decision.ALLOW),
+    (Facts(path="src/keyboard.py"), Decision.ALLOW),
+    (Facts(path="docs/credential_flow.md"), Decision.ALLOW),
+    (Facts(path="src/orchestrator.py", owner=("orchestra",)), Decision.ALLOW),
+    (Facts(path=".env"), Decision.DENY),
+    (Facts(path="deploy/.ENV.production"), Decision.DENY),
+    (Facts(path=".git/config"), Decision.DENY),
+    (Facts(path="certs/server.pem"), Decision.DENY),
+    (Facts(path="home/.ssh/config"), Decision.DENY),
+    (Facts(path="x/.docker/config.json"), Decision.DENY),
+    (Facts(path="src/billing/tax.py", owner=("billing",)), Decision.DENY),
+    (Facts(path="src/billing/tax.py", owner=("/billing",)), Decision.ALLOW),
+    (Facts(path="src/billing/tax.py", owner=("src/*/tax.py",)), Decision.DENY),
+    (Facts(path=".env", owner=("!.env",)), Decision.DENY),
+    (Facts(path="governance/risk.py", own=OWN_CODE), Decision.DENY),
+    (Facts(path="docs/governance/risk.md", own=OWN_CODE), Decision.ALLOW),
+)

@@ -1,0 +1,44 @@
+"""Gate 6, coverage of the plan: every file that the plan names is changed, and no other without a stated reason."""
+
+from __future__ import annotations
+
+from governance.irongate.verdicts import passed, repairable, shown
+from ledger.vocabulary import Decision, Frozen, Verdict
+
+GATE = 6
+
+
+class Facts(Frozen):
+    """Paths of the plan (None: the op has no plan), paths of the candidate, and those of it that give a reason."""
+
+    planned: tuple[str, ...] | None
+    changed: tuple[str, ...]
+    reasoned: tuple[str, ...] = ()
+
+
+def check(facts: Facts) -> Verdict:
+    """Repair when a planned file is left out, or a file outside the plan has no reason."""
+    if facts.planned is None:
+        return passed(GATE)
+    left_out = sorted(set(facts.planned) - set(facts.changed))
+    if left_out:
+        names = ", ".join(shown(path) for path in left_out)
+        return repairable(
+            GATE, "left_out", f"The plan names files that the change leaves out: {names}.", evidence=left_out
+        )
+    outside = sorted(set(facts.changed) - set(facts.planned) - set(facts.reasoned))
+    if outside:
+        names = ", ".join(shown(path) for path in outside)
+        return repairable(
+            GATE, "outside_plan", f"Files outside the plan need a reason each, or must go: {names}.", evidence=outside
+        )
+    return passed(GATE)
+
+
+EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+    (Facts(planned=None, changed=("a.py", "b.py")), Decision.ALLOW),
+    (Facts(planned=("a.py",), changed=("a.py",)), Decision.ALLOW),
+    (Facts(planned=("a.py", "b.py"), changed=("a.py",)), Decision.REPAIR),
+    (Facts(planned=("a.py",), changed=("a.py", "b.py")), Decision.REPAIR),
+    (Facts(planned=("a.py",), changed=("a.py", "b.py"), reasoned=("b.py",)), Decision.ALLOW),
+)

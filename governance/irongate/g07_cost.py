@@ -1,0 +1,51 @@
+"""Gate 7, cost: before a model call its estimate must fit every ceiling. An unknown price is denied, never guessed."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from governance.irongate.verdicts import denied, passed
+from ledger.vocabulary import Decision, Frozen, Verdict
+
+GATE = 7
+
+
+class Facts(Frozen):
+    """Micro-dollars: the estimate of the call (None: unknown price), what was spent, and the ceilings."""
+
+    cost: int | None = Field(ge=0)
+    op_spent: int = Field(0, ge=0)
+    day_spent: int = Field(0, ge=0)
+    provider_spent: int = Field(0, ge=0)
+    per_call: int = Field(ge=0)
+    per_op: int = Field(ge=0)
+    per_day: int = Field(ge=0)
+    per_provider: int | None = Field(None, ge=0)
+
+
+def check(facts: Facts) -> Verdict:
+    """Deny when a ceiling would be passed; the rule names which."""
+    if facts.cost is None:
+        return denied(GATE, "unknown_price", "The price of this model is not known, so the call is not made.")
+    ceilings = (
+        ("per_call", 0, facts.per_call),
+        ("per_op", facts.op_spent, facts.per_op),
+        ("per_day", facts.day_spent, facts.per_day),
+        ("per_provider", facts.provider_spent, facts.per_provider),
+    )
+    for name, spent, ceiling in ceilings:
+        if ceiling is not None and spent + facts.cost > ceiling:
+            reason = f"The call may cost {facts.cost} micro-dollars; {spent} of {ceiling} are spent ({name})."
+            return denied(GATE, name, reason)
+    return passed(GATE)
+
+
+EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+    (Facts(cost=0, per_call=0, per_op=0, per_day=0), Decision.ALLOW),
+    (Facts(cost=None, per_call=9, per_op=9, per_day=9), Decision.DENY),
+    (Facts(cost=5, per_call=5, per_op=5, per_day=5), Decision.ALLOW),
+    (Facts(cost=6, per_call=5, per_op=9, per_day=9), Decision.DENY),
+    (Facts(cost=5, op_spent=1, per_call=5, per_op=5, per_day=9), Decision.DENY),
+    (Facts(cost=5, day_spent=5, per_call=5, per_op=9, per_day=9), Decision.DENY),
+    (Facts(cost=5, provider_spent=1, per_call=5, per_op=9, per_day=9, per_provider=5), Decision.DENY),
+)

@@ -1,0 +1,52 @@
+"""Gate 8, approval time-out: a request for a person's yes stands for a limited time, then it is rejected.
+
+``ALLOW`` means that the request still stands, never that it was approved. Without a terminal it is parked in the
+inbox; the same limit holds there.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pydantic import AwareDatetime, Field
+
+from governance.irongate.verdicts import denied, passed
+from ledger.vocabulary import Decision, Frozen, Verdict
+
+GATE = 8
+
+
+class Facts(Frozen):
+    """When the request was made, the time now, the limit, and whether a person's terminal is attached."""
+
+    requested_at: AwareDatetime
+    now: AwareDatetime
+    limit_s: int = Field(ge=0)
+    has_terminal: bool
+
+
+def check(facts: Facts) -> Verdict:
+    """``gate08.waiting`` or ``gate08.parked`` while it stands, denied as ``gate08.expired`` after.
+
+    A clock that jumped back by more than the limit also ends it: the age is not known then.
+    """
+    age = abs((facts.now - facts.requested_at).total_seconds())
+    if age >= facts.limit_s:
+        return denied(GATE, "expired", f"Nobody answered within {facts.limit_s} s, so the change is rejected.")
+    return passed(GATE, "waiting" if facts.has_terminal else "parked")
+
+
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _example(seconds: int, terminal: bool) -> Facts:
+    return Facts(requested_at=_START, now=_START + timedelta(seconds=seconds), limit_s=600, has_terminal=terminal)
+
+
+EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+    (_example(0, True), Decision.ALLOW),
+    (_example(599, False), Decision.ALLOW),
+    (_example(600, True), Decision.DENY),
+    (_example(600, False), Decision.DENY),
+    (_example(-601, True), Decision.DENY),
+)

@@ -1,0 +1,64 @@
+"""Gate 14, no-op: a change that leaves every program as it was cannot answer a signal about code.
+
+Python files are compared as syntax trees without docstrings, all others as text without white space.
+"""
+
+from __future__ import annotations
+
+from governance.irongate.paths import is_python
+from governance.irongate.syntax import dump, parse, without_docstrings
+from governance.irongate.verdicts import denied, passed
+from ledger.vocabulary import Decision, Frozen, Verdict
+
+GATE = 14
+
+
+class FileChange(Frozen):
+    """One file before and after (None: there was, or will be, no file)."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+
+class Facts(Frozen):
+    """The whole change, and whether the op answers a signal about code."""
+
+    files: tuple[FileChange, ...]
+    about_code: bool
+
+
+def check(facts: Facts) -> Verdict:
+    """Deny when no file changes in a way that a program could tell."""
+    if not facts.about_code or any(not is_noop(file) for file in facts.files):
+        return passed(GATE)
+    reason = "The change touches comments, blank space or docstrings only; the programs stay as they were."
+    return denied(GATE, "noop", reason, evidence=tuple(file.path for file in facts.files))
+
+
+def is_noop(file: FileChange) -> bool:
+    """Whether a file says the same before and after."""
+    if file.before is None or file.after is None:
+        return file.before == file.after
+    if is_python(file.path):
+        old, new = parse(file.before), parse(file.after)
+        if old is not None and new is not None:
+            written = dump(without_docstrings(old))
+            if written is not None:
+                return written == dump(without_docstrings(new))
+    return file.before.split() == file.after.split()
+
+
+def _example(path: str, before: bytes | None, after: bytes | None, *, about_code: bool = True) -> Facts:
+    return Facts(files=(FileChange(path=path, before=before, after=after),), about_code=about_code)
+
+
+EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+    (_example("a.py", b"x = 1\n", b"x = 2\n"), Decision.ALLOW),
+    (_example("a.py", b"x = 1\n", b"# set x\nx  =  1\n"), Decision.DENY),
+    (_example("a.py", b"def f(): return 1\n", b'def f():\n    "one"\n    return 1\n'), Decision.DENY),
+    (_example("a.py", b"x = 1\n", b"# set x\nx = 1\n", about_code=False), Decision.ALLOW),
+    (_example("a.js", b"x = 1;\n", b"x  = 1;\n\n"), Decision.DENY),
+    (_example("__init__.py", None, b""), Decision.ALLOW),
+    (Facts(files=(), about_code=True), Decision.DENY),
+)

@@ -1,0 +1,134 @@
+"""Gate 16, test integrity: a repair may not silence what it was called for.
+
+Denied: a change of the failing test's own file that could make it prove less. Needs a person's yes: any other test
+that could prove less, fixtures and test data, runner configuration. Shown before it is applied: tests that were added.
+"""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from collections.abc import Mapping
+
+from governance.irongate.paths import (
+    is_named_test,
+    is_python,
+    is_runner_file,
+    is_shared_config,
+    is_test_module,
+    is_test_path,
+)
+from governance.irongate.testdiff import weakened
+from governance.irongate.verdicts import denied, passed, shown
+from ledger.vocabulary import Decision, Frozen, Tier, Verdict
+
+GATE = 16
+INI_SECTIONS = ("pytest", "tool:pytest", "coverage:run", "tox", "testenv")
+TOML_TABLES = ("pytest", "coverage", "tox", "hatch", "nox", "unittest")
+
+
+class Facts(Frozen):
+    """One file before and after (``old_path``: where it was, when it moved), and the files of the failing tests."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+    failing: tuple[str, ...] = ()
+    old_path: str | None = None
+
+
+def check(facts: Facts) -> Verdict:
+    """Deny for the failing test's file, raise the tier for other tests and for what steers them."""
+    paths = {facts.path, facts.old_path or facts.path}
+    moved = len(paths) > 1
+    if facts.before == facts.after and not moved:
+        return passed(GATE)
+    guarded = sorted(paths.intersection(facts.failing))
+    if guarded and facts.before is not None:
+        found = ("the file is moved away",) if moved else _weaker(facts)
+        if found:
+            reason = f"The failing test's own file {shown(guarded[0])} may prove less after the change: {found[0]}."
+            return denied(GATE, "failing_test_weakened", reason, evidence=found, floor=Tier.APPROVAL_REQUIRED)
+    return _floor(facts, paths, moved)
+
+
+def _floor(facts: Facts, paths: set[str], moved: bool) -> Verdict:
+    approval = Tier.APPROVAL_REQUIRED
+    if any(is_runner_file(path) for path in paths):
+        return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
+    if any(is_shared_config(path) for path in paths) and _steers(facts):
+        return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
+    if not any(is_test_path(path) for path in paths):
+        return passed(GATE)
+    found = ("the file is moved",) if moved else _weaker(facts)
+    if found:
+        return passed(GATE, "test_weakened", floor=approval, evidence=[f"{facts.path}: {phrase}" for phrase in found])
+    return passed(GATE, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
+
+
+def _weaker(facts: Facts) -> tuple[str, ...]:
+    if facts.before is None:
+        return _new_file(facts)
+    if is_test_module(facts.path) or facts.path.endswith(".py"):
+        return weakened(facts.before, facts.after)
+    return ("test data is changed",)
+
+
+def _new_file(facts: Facts) -> tuple[str, ...]:
+    """What a new file beside the tests can do to those that are there."""
+    if not is_python(facts.path):
+        return ()
+    if not is_named_test(facts.path) and facts.after:
+        # A helper may take the place of the module under test: the folder of a test comes first on the import path.
+        return ("a new module stands beside the tests",)
+    return weakened(b"", facts.after)
+
+
+def _steers(facts: Facts) -> bool:
+    """Whether the part of a shared configuration file that steers the runner is another one now."""
+    old, new = _section(facts.path, facts.before), _section(facts.path, facts.after)
+    return old is None or new is None or old != new
+
+
+def _section(path: str, data: bytes | None) -> object | None:
+    """The runner's part of a configuration file; None when the file cannot be read."""
+    if data is None:
+        return {}
+    try:
+        text = data.decode("utf-8")
+        if path.endswith(".toml"):
+            tool: object = tomllib.loads(text).get("tool", {})
+            return {k: tool[k] for k in TOML_TABLES if k in tool} if isinstance(tool, Mapping) else None
+        parser = configparser.RawConfigParser(strict=False)
+        parser.read_string(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, configparser.Error, RecursionError):
+        return None
+    return {
+        name: dict(parser.items(name))
+        for name in parser.sections()
+        if name.split(":")[0] in INI_SECTIONS or name in INI_SECTIONS
+    }
+
+
+_TEST = b"def test_a():\n    assert f(1) == 2\n"
+_MORE = _TEST + b"\n\ndef test_b():\n    assert f(2) == 3\n"
+_LESS = b"def test_a():\n    assert f(1) == 3\n"
+
+EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+    (Facts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), Decision.ALLOW),
+    (Facts(path="tests/test_a.py", before=_TEST, after=_LESS), Decision.ALLOW),
+    (Facts(path="tests/test_a.py", before=_TEST, after=_LESS, failing=("tests/test_a.py",)), Decision.DENY),
+    (Facts(path="tests/test_a.py", before=_TEST, after=None, failing=("tests/test_a.py",)), Decision.DENY),
+    (Facts(path="tests/test_a.py", before=_TEST, after=_MORE, failing=("tests/test_a.py",)), Decision.ALLOW),
+    (Facts(path="b.py", old_path="test_a.py", before=_TEST, after=_TEST, failing=("test_a.py",)), Decision.DENY),
+)  # fmt: skip
+FLOORS: tuple[tuple[Facts, Tier | None], ...] = (
+    (Facts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), None),
+    (Facts(path="tests/test_a.py", before=_TEST, after=_MORE), Tier.NOTIFY_APPLY),
+    (Facts(path="tests/test_n.py", before=None, after=_TEST), Tier.NOTIFY_APPLY),
+    (Facts(path="tests/test_a.py", before=_TEST, after=_LESS), Tier.APPROVAL_REQUIRED),
+    (Facts(path="tests/data.json", before=b"1", after=b"2"), Tier.APPROVAL_REQUIRED),
+    (Facts(path="conftest.py", before=None, after=b"x = 1\n"), Tier.APPROVAL_REQUIRED),
+    (Facts(path="pyproject.toml", before=b"[project]\nname='a'\n", after=b"[project]\nname='b'\n"), None),
+    (Facts(path="pyproject.toml", before=b"", after=b"[tool.pytest.ini_options]\n"), Tier.APPROVAL_REQUIRED),
+)  # fmt: skip

@@ -1,0 +1,77 @@
+"""The tool policy ladder: the first rule that matches decides.
+
+0 known tool · 1 containment · 2 protected paths · 3 commands and 4 domains (no tool here has either) · 5 a person
+may be asked only in the upper tiers · 6 the owner's switches · 7 concurrency · 8 rate · 9 allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pydantic import Field
+
+from governance.irongate import g01_containment, g02_protected
+from ledger.vocabulary import Decision, Frozen, Tier, Verdict
+from tools.policy import PolicyQuestion
+
+ASK_HUMAN = "ask_human"
+ASKING_TIERS = frozenset({Tier.NOTIFY_APPLY, Tier.APPROVAL_REQUIRED})
+
+
+class ToolPolicySettings(Frozen):
+    """What the owner decides about tools."""
+
+    off: tuple[str, ...] = Field((), description="tools that are switched off")
+    writes: bool = Field(True, description="tools may write to an op's workspace")
+    concurrency: int = Field(2, ge=1, description="calls of one op that may run at once")
+    rate_per_minute: int = Field(60, ge=1, description="calls of one tool that an op may make in a minute")
+    rates: dict[str, int] = Field({}, description="other rates, by tool name")
+    protected: tuple[str, ...] = Field((), description="further protected path patterns; built-in ones always hold")
+
+
+class ToolPolicy:
+    """Judges every tool call. Looks at the file system (status calls) for containment, otherwise pure."""
+
+    def __init__(
+        self, *, tools: Collection[str], settings: ToolPolicySettings | None = None, own: tuple[str, ...] = ()
+    ) -> None:  # fmt: skip
+        self._tools = frozenset(tools)
+        self._settings = settings or ToolPolicySettings()
+        self._own = own
+
+    def judge(self, question: PolicyQuestion) -> Verdict:
+        """The first rule of the ladder that has something to say."""
+        if question.tool not in self._tools:
+            return _no("unknown_tool", f"there is no tool named {question.tool[:60]!r}.")
+        for path in question.paths:
+            verdict = self._path(path, question.root)
+            if verdict is not None:
+                return verdict
+        if question.argv:
+            return _no("command", "no tool may run a command.")
+        if question.tool == ASK_HUMAN and question.tier not in ASKING_TIERS:
+            return _no("ask_human", f"a person may not be asked in tier {question.tier.name}.")
+        settings = self._settings
+        if question.tool in settings.off or (question.writes and not settings.writes):
+            return _no("switched_off", f"the owner has switched {question.tool} off.")
+        if question.running >= settings.concurrency:
+            return _no("concurrency", f"{question.running} calls run already; wait for one to end.")
+        rate = settings.rates.get(question.tool, settings.rate_per_minute)
+        if question.recent >= rate:
+            return _no(
+                "rate", f"{question.tool} was called {question.recent} times within a minute; the limit is {rate}."
+            )
+        return Verdict(gate=0, rule="policy.allow")
+
+    def _path(self, path: str, root: str) -> Verdict | None:
+        facts = g01_containment.gather(root, path) if root else g01_containment.Facts(path=path)
+        verdict = g01_containment.check(facts)
+        if verdict.decision is Decision.ALLOW:
+            verdict = g02_protected.check(
+                g02_protected.Facts(path=path, owner=self._settings.protected, own=self._own)
+            )  # fmt: skip
+        return None if verdict.decision is Decision.ALLOW else verdict
+
+
+def _no(rule: str, reason: str) -> Verdict:
+    return Verdict(gate=0, rule=f"policy.{rule}", decision=Decision.DENY, reason=reason)

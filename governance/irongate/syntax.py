@@ -1,0 +1,86 @@
+"""Python source: a quiet parser, and which characters are code, string or comment."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+
+CODE, STRING, COMMENT = "c", "s", "#"
+
+
+def parse(data: bytes | str) -> ast.Module | None:
+    """The syntax tree, or None when there is none. Never raises, never warns."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(data)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def kinds(text: str) -> str:
+    """One letter a character: code, string (quotes included) or comment. Works on text that does not parse."""
+    out: list[str] = []
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char == "#":
+            end = text.find("\n", at)
+            end = len(text) if end < 0 else end
+            out.append(COMMENT * (end - at))
+        elif char in "\"'":
+            end = _string_end(text, at)
+            out.append(STRING * (end - at))
+        else:
+            end = at + 1
+            out.append(CODE)
+        at = end
+    return "".join(out)
+
+
+def _string_end(text: str, at: int) -> int:
+    """Index after the string literal that opens at ``at``; a one-line string ends with its line at the latest."""
+    quote = text[at]
+    triple = text.startswith(quote * 3, at)
+    mark = quote * 3 if triple else quote
+    at += len(mark)
+    while at < len(text):
+        if text[at] == "\\":
+            at += 2
+        elif text.startswith(mark, at):
+            return at + len(mark)
+        elif text[at] == "\n" and not triple:
+            return at
+        else:
+            at += 1
+    return len(text)
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """The same tree with the docstrings of modules, classes and functions taken out (in place)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return tree
+
+
+def source(node: ast.AST) -> str:
+    """A node as source text; empty when it is nested too deeply to be written."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return ""
+
+
+def dump(node: ast.AST) -> str | None:
+    """A node as text without positions; None when it is nested too deeply to be written."""
+    try:
+        return ast.dump(node)
+    except RecursionError:
+        return None

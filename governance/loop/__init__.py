@@ -1,0 +1,1 @@
+"""The tool loop: one conversation of a few rounds with a model that may call tools."""

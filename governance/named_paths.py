@@ -1,0 +1,24 @@
+"""Paths that the owner, or a built-in rule, has named. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from governance.irongate import g02_protected
+from ledger.vocabulary import Decision
+
+
+def protected_among(paths: Collection[str], extra: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of ``paths`` that gate 2 protects."""
+    facts = (g02_protected.Facts(path=p, owner=extra) for p in paths)
+    return tuple(f.path for f in facts if g02_protected.check(f).decision is not Decision.ALLOW)
+
+
+def matching(paths: Collection[str], patterns: Collection[str]) -> tuple[str, ...]:
+    """Those of ``paths`` that one of ``patterns`` names, by path component."""
+    return tuple(p for p in paths if any(g02_protected.matches(pattern, p) for pattern in patterns))
+
+
+def touches_governance(paths: Collection[str]) -> bool:
+    """True when one of ``paths`` stands in the rooms that govern Ouroboros itself."""
+    return bool(matching(paths, g02_protected.OWN_CODE))

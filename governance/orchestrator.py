@@ -1,0 +1,311 @@
+"""Moves one op through its phases. It alone changes the state, and it writes the ledger entry first.
+
+Every op ends in exactly one terminal state, whatever is thrown or cancelled: this is the boundary at which any
+exception of a phase becomes a POSTMORTEM with a cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from governance import fsm
+from governance.approval import Inbox, Request
+from governance.ask import Asker
+from governance.blame import blame
+from governance.budget import Budget
+from governance.crew import Crew, Holdings, OpClock, Shop
+from governance.dossier import Approval, Dossier
+from governance.irongate import g09_ceiling
+from governance.phases.complete import record_outcome
+from governance.record import Recorder
+from governance.result import PhaseResult
+from governance.retries import may_return
+from governance.routes import op_seconds
+from ledger.clock import stamp
+from ledger.errors import ControlError, LedgerError, PhaseContract, TransitionRefused
+from ledger.store import Ledger
+from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
+
+Phase = Callable[[Operation, Dossier, Crew], Awaitable[PhaseResult]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run of an op ended: in a terminal state, or parked with the inbox (``request``)."""
+
+    op: Operation
+    dossier: Dossier
+    state: State
+    cause: RootCause = RootCause.NONE
+    failure: FailureClass = FailureClass.NONE
+    reason: str = ""
+    request: Request | None = None
+
+    @property
+    def branch(self) -> str | None:
+        """The review branch that holds the work, if it went to one."""
+        verification = self.dossier.verification
+        if verification and verification.committed and verification.committed.mode == "review":
+            return verification.committed.ref.removeprefix("refs/heads/")
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Where an op in flight stands: what status shows and what unwinding needs."""
+
+    op: Operation
+    state: State
+    dossier: Dossier
+    task: asyncio.Task[object] | None
+    holdings: Holdings = field(default_factory=Holdings)
+    stopped_by: tuple[RootCause, str] | None = None
+
+
+class Orchestrator:
+    """Runs ops; several at a time, each in the task that called :meth:`run`."""
+
+    def __init__(
+        self,
+        *,
+        shop: Shop,
+        ledger: Ledger,
+        budget: Budget,
+        inbox: Inbox,
+        phases: Mapping[State, Phase],
+        on_phase: Callable[[str], Awaitable[None]],
+    ) -> None:
+        missing = set(fsm.FORWARD) - set(phases)
+        if missing:
+            raise PhaseContract(f"Phases without an implementation: {', '.join(sorted(missing))}.")
+        self.shop = shop
+        self._ledger = ledger
+        self._budget = budget
+        self._inbox = inbox
+        self._phases = phases
+        self._on_phase = on_phase
+        self.live: dict[str, Progress] = {}
+
+    def cancel(self, op_id: str, cause: RootCause, reason: str) -> None:
+        """Stop an op in flight: its model call, its children, its writes. Raises ``ControlError`` if it is not one."""
+        progress = self.live.get(op_id)
+        if progress is None or progress.task is None:
+            raise ControlError(f"{op_id} is not being worked on.", remedy="`ouro ops` lists what is.")
+        if progress.stopped_by is None:
+            progress.stopped_by = (cause, reason)
+            progress.task.cancel()
+
+    async def run(
+        self,
+        op: Operation,
+        *,
+        state: State = fsm.START,
+        dossier: Dossier | None = None,
+        approval: Approval | None = None,
+    ) -> Ending:
+        """Run ``op`` from ``state`` to its end, or until it is parked."""
+        progress = Progress(op=op, state=state, dossier=dossier or Dossier(), task=asyncio.current_task())
+        self.live[op.id] = progress
+        record = Recorder(self._ledger, op_id=op.id, spend=await self._budget.spent_by(op.id))
+        try:
+            return await self._guarded(progress, record, approval)
+        finally:
+            del self.live[op.id]
+
+    async def _guarded(self, progress: Progress, record: Recorder, approval: Approval | None) -> Ending:
+        clocks = self.shop.settings.clocks
+        local = self.shop.provider.capabilities.local
+        limit = op_seconds(
+            Route.COMPLEX if progress.dossier.routing is None else progress.dossier.routing.route,
+            local=local,
+            clocks=clocks,
+        )
+        started = asyncio.get_running_loop().time()
+        clock = OpClock(loop_time=started, limit_s=limit)
+        try:
+            async with asyncio.timeout(limit) as timeout:
+                clock.start(timeout)
+                result = await self._drive(progress, record, clock, approval)
+        except TimeoutError:
+            verdict = g09_ceiling.check(
+                g09_ceiling.Facts(
+                    started_ms=round(1000 * started),
+                    now_ms=round(1000 * asyncio.get_running_loop().time()),
+                    ceiling_ms=round(1000 * clock.limit_s),
+                )
+            )
+            result = PhaseResult(
+                next=State.POSTMORTEM,
+                cause=RootCause.TIMEOUT,
+                failure=FailureClass.INFRA,
+                reason=f"{verdict.reason or 'the op ran out of its working time'} ({verdict.rule})",
+            )
+        except asyncio.CancelledError:
+            result = self._stopped(progress)
+        except LedgerError:
+            # Nothing may happen unrecorded: there is no place to write the end to. Boot recovery ends the op.
+            await self._unwind(progress, None)
+            raise
+        except (TransitionRefused, PhaseContract) as error:
+            result = PhaseResult(
+                next=State.FAILED_PERMANENT, cause=RootCause.INTERNAL, failure=FailureClass.INTERNAL, reason=str(error)
+            )
+        except Exception as error:  # noqa: BLE001 - the phase boundary: whatever a phase throws ends its op, recorded
+            result = blame(error)
+        if result.park:
+            request = await self._inbox.request(record, progress.op, progress.dossier, result.reason)
+            return Ending(op=progress.op, dossier=progress.dossier, state=State.APPROVE, request=request)
+        return await asyncio.shield(self._end(progress, record, result))
+
+    def _stopped(self, progress: Progress) -> PhaseResult:
+        task = asyncio.current_task()
+        if progress.stopped_by is None or task is None:
+            cause, reason = RootCause.CRASH_RECOVERED, "the daemon stopped"
+        else:
+            cause, reason = progress.stopped_by
+            task.uncancel()
+        by_owner = cause is RootCause.CANCELLED_BY_OWNER
+        return PhaseResult(
+            next=State.CANCELLED if by_owner else State.POSTMORTEM,
+            cause=cause,
+            failure=FailureClass.USER if by_owner else FailureClass.INFRA,
+            reason=reason,
+        )
+
+    async def _drive(
+        self, progress: Progress, record: Recorder, clock: OpClock, approval: Approval | None
+    ) -> PhaseResult:
+        if approval is None:
+            await self._begin(progress.op, record)
+            await self._enter(progress, record, progress.state, "op started")
+        else:
+            progress.dossier = progress.dossier.merge(State.APPROVE, approval)
+            await self._move(progress, record, PhaseResult(next=State.APPLY, reason=f"approved by {approval.by}"))
+        while True:
+            result = await self._phase(progress, record, clock)
+            if result.replaced is not None:
+                progress.op = result.replaced
+            progress.dossier = progress.dossier.merge(progress.state, result.output)
+            if result.park or result.next in fsm.ABORTS or not fsm.FORWARD.get(result.next):
+                if not result.park:
+                    fsm.transition(progress.state, result.next)
+                return result
+            if result.feedback is not None:
+                progress.dossier = progress.dossier.with_feedback(result.feedback)
+                if not may_return(progress.state, result.next, progress.dossier, self.shop.settings.pipeline):
+                    reason = f"{result.reason}; no retry is left"
+                    return PhaseResult(next=State.POSTMORTEM, cause=result.cause, failure=result.failure, reason=reason)
+            origin = progress.state
+            await self._move(progress, record, result)
+            if origin is State.ROUTE and progress.dossier.routing is not None:
+                clock.limit_to(progress.dossier.routing.op_ms / 1000)
+
+    async def _begin(self, op: Operation, record: Recorder) -> None:
+        """The op itself, whole, before anything is done for it."""
+        blob = await self._ledger.put_blob(op.model_dump_json().encode())
+        await record.note(
+            EntryKind.DECISION,
+            "op.started",
+            phase=State.CLASSIFY,
+            operation=blob,
+            goal=op.goal,
+            origin=op.origin.value,
+            targets=list(op.targets),
+            tests=list(op.test_ids),
+            signals=[s.id for s in op.signals],
+            urgency=op.urgency.name,
+            base=op.base,
+            attempt=op.attempt,
+            depth=op.depth,
+        )
+
+    async def _phase(self, progress: Progress, record: Recorder, clock: OpClock) -> PhaseResult:
+        """Run the phase that the op is in; count its time."""
+        began = self.shop.clock.monotonic()
+        routing = progress.dossier.routing
+        crew = Crew(
+            shop=self.shop,
+            record=record,
+            clock=clock,
+            holdings=progress.holdings,
+            asker=Asker(
+                provider=self.shop.provider,
+                budget=self._budget,
+                record=record,
+                clock=self.shop.clock,
+                op_id=progress.op.id,
+                route=routing.route.value if routing else Route.STANDARD.value,
+                turn_s=routing.turn_ms / 1000 if routing else clock.limit_s,
+            ),
+        )
+        try:
+            return await self._phases[progress.state](progress.op, progress.dossier, crew)
+        finally:
+            record.add(Spend(working_ms=round((self.shop.clock.monotonic() - began) * 1000)))
+
+    async def _move(self, progress: Progress, record: Recorder, result: PhaseResult) -> None:
+        wanted = fsm.transition(progress.state, result.next)
+        await self._enter(progress, record, wanted, result.reason)
+
+    async def _enter(self, progress: Progress, record: Recorder, wanted: State, reason: str) -> None:
+        origin = progress.state
+        await record.note(
+            EntryKind.TRANSITION,
+            "phase.entered",
+            phase=wanted,
+            origin=origin.value,
+            to=wanted.value,
+            reason=reason,
+            at=stamp(self.shop.clock.now()),
+        )
+        progress.state = wanted
+        progress.dossier = progress.dossier.entered(wanted)
+        await self._on_phase(progress.op.id)
+
+    async def _unwind(self, progress: Progress, record: Recorder | None) -> tuple[str, ...]:
+        """Take back what is not finished: open writes, workspaces. Returns paths that the owner changed meanwhile."""
+        kept: tuple[str, ...] = ()
+        receipt = progress.holdings.receipt
+        if receipt is not None:
+            if record is not None:
+                await record.note(
+                    EntryKind.CHANGE, "change.rolling_back", phase=progress.state, journal=receipt.journal
+                )
+            rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
+            progress.holdings.receipt = None
+            kept = rollback.kept
+        for workspace in progress.holdings.workspaces:
+            await self.shop.workspaces.release(workspace)
+        progress.holdings.workspaces.clear()
+        return kept
+
+    async def _end(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
+        """Unwind, write the terminal entry, then tell memory."""
+        failed_phase = progress.state
+        kept = await self._unwind(progress, record)
+        reason = result.reason + (f"; left as the owner has them: {', '.join(kept)}" if kept else "")
+        op, state = progress.op, result.next
+        verification = progress.dossier.verification
+        committed = verification.committed if verification else None
+        entry = await record.note(
+            EntryKind.TRANSITION,
+            "terminal",
+            phase=state,
+            origin=failed_phase.value,
+            to=state.value,
+            root_cause=result.cause.value,
+            failure_class=result.failure.value,
+            failed_phase=failed_phase.value,
+            reason=reason,
+            commit=committed.commit if committed else None,
+            ref=committed.ref if committed else None,
+            goal=op.goal,
+            targets=list(op.targets),
+        )
+        progress.state = state
+        await record_outcome(op, progress.dossier, record, self.shop.lessons, state, result.failure, entry.seq)
+        return Ending(
+            op=op, dossier=progress.dossier, state=state, cause=result.cause, failure=result.failure, reason=reason
+        )

@@ -1,0 +1,63 @@
+"""APPLY: the approved candidate is written, atomically, or nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from governance.crew import Crew
+from governance.dossier import Application, Dossier, Feedback
+from governance.irongate import g11_staleness
+from governance.result import PhaseResult, failed
+from governance.uninterrupted import uninterrupted
+from ledger.errors import ApplyConflict, StaleBase
+from ledger.vocabulary import Decision, EntryKind, FailureClass, Operation, RootCause, State
+
+
+def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
+    """Back to PLAN on the branch as it is now; nothing was written."""
+    return PhaseResult(
+        next=State.PLAN,
+        reason=reason,
+        cause=RootCause.STALE_BASE,
+        failure=FailureClass.INFRA,
+        feedback=Feedback(phase=State.APPLY, rule="gate11.target_changed", text=reason),
+        replaced=op.model_copy(update={"base": head}) if head else None,
+    )
+
+
+async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    """Choose where the change lands, check that nothing moved, write."""
+    generation = dossier.generation
+    if generation is None:
+        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "APPLY without a candidate")
+    candidate = generation.candidate
+    shop = crew.shop
+    landing = await asyncio.to_thread(shop.changes.landing, op, candidate)
+    await crew.record.note(
+        EntryKind.CHANGE, "landing.chosen", phase=State.APPLY, mode=landing.mode, ref=landing.ref, reason=landing.reason
+    )
+    if not await shop.claims.widen(op.id, candidate.paths):
+        return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
+    neighbours: tuple[str, ...] = ()
+    if landing.mode == "branch":
+        read = {**generation.reads, **{e.path: e.before for e in candidate.edits}}
+        facts = await asyncio.to_thread(g11_staleness.gather, shop.places.repo, candidate.paths, read)
+        verdict = g11_staleness.check(facts)
+        await crew.record.note(EntryKind.VERDICT, "gate", phase=State.APPLY, **verdict.model_dump(mode="json"))
+        if verdict.decision is not Decision.ALLOW:
+            head = (await shop.repository.head()).commit
+            return stale(op, head, verdict.reason)
+        neighbours = verdict.evidence
+    await crew.record.note(
+        EntryKind.CHANGE, "change.applying", phase=State.APPLY, paths=list(candidate.paths), mode=landing.mode
+    )
+    try:
+        receipt = await uninterrupted(
+            asyncio.to_thread(shop.changes.apply, op.id, candidate, landing), crew.holdings.keep
+        )
+    except StaleBase as error:
+        return stale(op, (await shop.repository.head()).commit, str(error))
+    except ApplyConflict as error:
+        return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, str(error))
+    output = Application(receipt=receipt, changed_neighbours=neighbours)
+    return PhaseResult(next=State.VERIFY, output=output, reason=f"{len(candidate.paths)} file(s), {landing.mode}")

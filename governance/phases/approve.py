@@ -1,0 +1,31 @@
+"""APPROVE: green passes, yellow waits a moment, orange waits for a person or expires."""
+
+from __future__ import annotations
+
+import asyncio
+
+from governance.crew import Crew
+from governance.dossier import Approval, Dossier
+from governance.result import PhaseResult
+from ledger.clock import stamp
+from ledger.vocabulary import EntryKind, Operation, State, Tier
+
+
+async def approve(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    """The op's own tier decides; nothing here can lower it."""
+    now = stamp(crew.shop.clock.now())
+    tier = dossier.tier
+    if tier is Tier.SAFE_AUTO:
+        return PhaseResult(
+            next=State.APPLY, output=Approval(decision="passed", by="tier SAFE_AUTO", at=now), reason="SAFE_AUTO"
+        )
+    if tier is Tier.NOTIFY_APPLY:
+        delay = crew.shop.settings.approval.notify_delay_s
+        await crew.record.note(EntryKind.APPROVAL, "approval.notified", phase=State.APPROVE, delay_s=delay)
+        await asyncio.sleep(delay)  # cancelling the op ends this wait
+        return PhaseResult(
+            next=State.APPLY, output=Approval(decision="notified", by="tier NOTIFY_APPLY", at=now),
+            reason=f"shown for {delay} s, not cancelled",
+        )  # fmt: skip
+    reasons = dossier.gating.reasons if dossier.gating else ()
+    return PhaseResult(next=State.APPLY, park=True, reason="; ".join(reasons) or tier.name)

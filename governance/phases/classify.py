@@ -1,0 +1,92 @@
+"""CLASSIFY: risk tier, complexity and blast radius of a signal, without a model. Refuses before money is spent."""
+
+from __future__ import annotations
+
+from governance.blast import blast_of, build_files
+from governance.crew import Crew
+from governance.dossier import Classification, Dossier
+from governance.irongate import g19_recursion
+from governance.irongate.paths import is_test_path
+from governance.named_paths import matching, protected_among, touches_governance
+from governance.result import PhaseResult, failed
+from governance.risk import (
+    BLAST_LIMIT_BP,
+    ChangeFacts,
+    ComplexityFacts,
+    assess,
+    complexity,
+)
+from ledger.vocabulary import (
+    Decision,
+    EntryKind,
+    FailureClass,
+    Operation,
+    OwnerConfirms,
+    RootCause,
+    State,
+    TestsPass,
+    Tier,
+)
+
+
+def symptom_only(op: Operation) -> frozenset[str]:
+    """Targets that are test files of the closure: where the trouble shows, not what would be changed."""
+    shown = {test_id.partition("::")[0] for test_id in op.test_ids}
+    return frozenset(p for p in op.targets if p in shown and is_test_path(p))
+
+
+def floors_of(op: Operation, blast_bp: int) -> tuple[tuple[Tier, str], ...]:
+    """What raises the tier whatever rule matched."""
+    floors = []
+    if any(isinstance(s.closure, OwnerConfirms) for s in op.signals):
+        floors.append((Tier.APPROVAL_REQUIRED, "no check can say that the goal is met; only the owner can"))
+    if blast_bp > BLAST_LIMIT_BP:
+        floors.append((Tier.NOTIFY_APPLY, f"blast radius {blast_bp / 10_000:.2f}"))
+    return tuple(floors)
+
+
+async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    """Assign tier and complexity; BLOCKED ends the op here."""
+    shop = crew.shop
+    recursion = g19_recursion.check(g19_recursion.Facts(depth=op.depth))
+    if recursion.decision is not Decision.ALLOW:
+        return PhaseResult(
+            next=State.BLOCKED, cause=RootCause.POLICY_REFUSED, failure=FailureClass.POLICY,
+            reason=f"{recursion.reason} ({recursion.rule})",
+        )  # fmt: skip
+    if shop.runner is None and any(isinstance(s.closure, TestsPass) for s in op.signals):
+        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
+    blast = await blast_of(shop.repository, op.tree, op.targets)
+    changed = tuple(p for p in op.targets if p not in symptom_only(op))
+    settings = shop.settings.pipeline
+    facts = ChangeFacts(
+        paths=changed,
+        goal=op.goal,
+        protected=protected_among(op.targets, settings.protected_paths),
+        core_paths=matching(op.targets, settings.core_paths),
+        own_rooms=blast.is_ourselves and not settings.open_own_governance and touches_governance(changed),
+    )
+    assessment = assess(facts, floors=floors_of(op, blast.score_bp))
+    size = ComplexityFacts(
+        targets=op.targets, goal=op.goal, dependents=blast.dependents, touches_build=bool(build_files(op.targets))
+    )
+    output = Classification(
+        tier=assessment.tier,
+        complexity=complexity(size),
+        change_type=op.origin.value,
+        rule=assessment.rule,
+        reasons=assessment.reasons,
+        blast_bp=blast.score_bp,
+    )
+    await crew.record.note(
+        EntryKind.DECISION, "tier.assigned", phase=State.CLASSIFY, facts=facts.model_dump(mode="json"),
+        floors=[[t.name, why] for t, why in floors_of(op, blast.score_bp)], tier=output.tier.name, rule=output.rule,
+        reasons=list(output.reasons), size=size.model_dump(mode="json"), complexity=output.complexity.name,
+        blast_bp=output.blast_bp,
+    )  # fmt: skip
+    if output.tier is Tier.BLOCKED:
+        return PhaseResult(
+            next=State.BLOCKED, output=output, cause=RootCause.BLOCKED_PATH, failure=FailureClass.POLICY,
+            reason="; ".join(output.reasons),
+        )  # fmt: skip
+    return PhaseResult(next=State.ROUTE, output=output, reason=output.reasons[0])

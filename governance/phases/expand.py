@@ -1,0 +1,85 @@
+"""CONTEXT_EXPANSION: which files are worth reading. A model sees names only; what it names is checked."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from governance.blast import read_python
+from governance.crew import Crew
+from governance.dossier import ContextFile, Dossier, Expansion
+from governance.loop import prompts
+from governance.loop.answers import parse_answer
+from governance.result import PhaseResult
+from kernel.provider import Limits, Message
+from ledger.vocabulary import EntryKind, Operation, State
+from tools.testing.imports import graph as import_graph
+
+ROUNDS = 2
+PER_ROUND = 5
+IN_ALL = 10
+NAMES_SHOWN = 600
+
+
+class Wanted(BaseModel):
+    """One file that the model asks for."""
+
+    path: str
+    reason: str = ""
+
+
+class Answer(BaseModel):
+    files: list[Wanted] = []
+
+
+async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansion:
+    """Up to two rounds; ends early when a round confirms nothing new."""
+    known, refused = set(names), list[str]()
+    chosen: dict[str, ContextFile] = {}
+    listing = "\n".join(names[:NAMES_SHOWN])
+    rounds = 0
+    for number in range(ROUNDS):
+        rounds = number + 1
+        user = f"{prompts.goal(op, ())}\n\nFiles:\n{prompts.data('names', listing, 24_000)}"
+        if chosen:
+            user += "\n\nChosen so far: " + ", ".join(chosen) + ". Name others, or an empty list."
+        turn = await crew.asker.turn(
+            State.CONTEXT_EXPANSION,
+            "expansion",
+            [Message(role="system", text=prompts.EXPAND), Message(role="user", text=user)],
+            limits=Limits(max_tokens=512),
+        )
+        answer, _ = parse_answer(turn.text, Answer)
+        fresh = [w for w in (answer.files if answer else [])[:PER_ROUND] if w.path not in chosen]
+        refused += [w.path for w in fresh if w.path not in known]
+        confirmed = [w for w in fresh if w.path in known]
+        if not confirmed:
+            break
+        chosen.update({w.path: ContextFile(path=w.path, reason=w.reason[:200]) for w in confirmed})
+    return Expansion(files=tuple(chosen.values())[:IN_ALL], rounds=rounds, refused=tuple(refused))
+
+
+async def by_script(op: Operation, crew: Crew) -> Expansion:
+    """For a kernel without conversation: what the failing tests import from the repository."""
+    graph = import_graph(await read_python(crew.shop.repository, op.tree))
+    files: dict[str, ContextFile] = {}
+    for test_file in dict.fromkeys(i.partition("::")[0] for i in op.test_ids):
+        for path in sorted(graph.get(test_file, ())):
+            files.setdefault(path, ContextFile(path=path, reason=f"imported by {test_file}"))
+    return Expansion(files=tuple(files.values())[:IN_ALL])
+
+
+async def expand(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    """Choose context; a provider that cannot hold a conversation with tools is served by script."""
+    if crew.asker.provider.capabilities.tools:
+        output = await by_model(op, crew, await crew.shop.repository.files(op.tree))
+    else:
+        output = await by_script(op, crew)
+    await crew.record.note(
+        EntryKind.DECISION,
+        "context.expanded",
+        phase=State.CONTEXT_EXPANSION,
+        files=[[f.path, f.reason] for f in output.files],
+        refused=list(output.refused),
+        rounds=output.rounds,
+    )
+    return PhaseResult(next=State.PLAN, output=output, reason=f"{len(output.files)} files")

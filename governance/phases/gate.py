@@ -1,0 +1,167 @@
+"""GATE: the rule ladder again, on the real diff; the higher tier counts."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections.abc import Mapping
+
+from governance.blast import blast_of
+from governance.crew import Crew
+from governance.dossier import Dossier, Gating
+from governance.irongate.battery import decide
+from governance.irongate.paths import is_test_path
+from governance.named_paths import matching, protected_among, touches_governance
+from governance.result import PhaseResult, failed
+from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
+from ledger.vocabulary import (
+    Candidate,
+    EditKind,
+    EntryKind,
+    FailureClass,
+    Operation,
+    OwnerConfirms,
+    RootCause,
+    State,
+    Tier,
+    Verdict,
+)
+
+SECURITY = re.compile(
+    r"\b(password|passwd|secret|api_key|apikey|private_key|access_token|verify\s*=\s*False|hashlib|hmac|jwt|oauth|ssl\.|"
+    r"crypt|chmod|setuid|sudo|authenticate|authorize|permission)\b",
+    re.I,
+)
+
+
+def public_names(data: bytes | None) -> frozenset[str]:
+    """Public functions, classes, methods and constants of a Python file; empty when it does not parse."""
+    if data is None:
+        return frozenset()
+    try:
+        tree = ast.parse(data)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = (m for m in node.body if isinstance(m, ast.FunctionDef | ast.AsyncFunctionDef))
+            names |= {f"{node.name}.{m.name}" for m in methods if not m.name.startswith("_")}
+        if isinstance(node, ast.Assign):
+            names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+    return frozenset(n for n in names if not n.startswith("_"))
+
+
+def line_changes(before: bytes | None, after: bytes | None) -> tuple[int, tuple[str, ...]]:
+    """Changed lines (added plus removed), and the text of those that differ."""
+    old = (before or b"").decode("utf-8", errors="replace").splitlines()
+    new = (after or b"").decode("utf-8", errors="replace").splitlines()
+    diff = [d for d in difflib.ndiff(old, new) if d[:2] in ("- ", "+ ")] if len(old) + len(new) < 6_000 else None
+    if diff is None:
+        changed = set(old) ^ set(new)
+        return len(changed), tuple(changed)
+    return len(diff), tuple(d[2:] for d in diff)
+
+
+def facts_of(
+    op: Operation,
+    candidate: Candidate,
+    originals: Mapping[str, bytes | None],
+    *,
+    verdicts: tuple[Verdict, ...],
+    protected: tuple[str, ...],
+    core: tuple[str, ...],
+    is_ourselves: bool,
+) -> ChangeFacts:
+    """Pure: what the diff is, in the words of the ladder."""
+    changed, security = 0, list[str]()
+    removed = set[str]()
+    for edit in candidate.edits:
+        before = originals.get(edit.renamed_from or edit.path)
+        count, lines = line_changes(before, edit.after)
+        changed += count
+        if not is_test_path(edit.path):
+            security += [line.strip() for line in lines if SECURITY.search(line)]
+            if edit.path.endswith(".py"):
+                removed |= public_names(before) - public_names(edit.after)
+    paths = candidate.paths
+    test_floors = [v.floor for v in verdicts if v.gate == 16 and v.floor is not None]
+    return ChangeFacts(
+        paths=paths,
+        goal=op.goal,
+        protected=protected,
+        deleted=tuple(e.path for e in candidate.edits if e.kind is EditKind.DELETE),
+        created=tuple(e.path for e in candidate.edits if e.kind is EditKind.CREATE),
+        removed_api=tuple(sorted(removed)),
+        changed_lines=changed,
+        security_lines=tuple(security[:5]),
+        test_floor=max(test_floors, default=None),
+        touches_tests=any(is_test_path(p) for p in paths),
+        core_paths=core,
+        own_rooms=is_ourselves and touches_governance(paths),
+    )
+
+
+async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    """Assign the final tier. Nothing lowers what CLASSIFY said."""
+    generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
+    if generation is None or validation is None or classification is None:
+        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "GATE without a validated candidate")
+    candidate, settings = generation.candidate, crew.shop.settings.pipeline
+    blast = await blast_of(crew.shop.repository, op.tree, candidate.paths)
+    originals = {
+        path: await crew.shop.repository.read(op.tree, path)
+        for edit in candidate.edits
+        for path in (edit.path, edit.renamed_from)
+        if path is not None
+    }
+    facts = facts_of(
+        op,
+        candidate,
+        originals,
+        verdicts=validation.verdicts,
+        is_ourselves=blast.is_ourselves and not settings.open_own_governance,
+        protected=protected_among(candidate.paths, settings.protected_paths),
+        core=matching(candidate.paths, settings.core_paths),
+    )
+    floors = [(classification.tier, "CLASSIFY said so")]
+    _, by_gates = decide(validation.verdicts)
+    floors.append((by_gates, "a gate raised it: " + ", ".join(v.rule for v in validation.verdicts if v.floor)))
+    if blast.score_bp > BLAST_LIMIT_BP:
+        floors.append((assess(facts).tier.raised(), f"blast radius {blast.score_bp / 10_000:.2f}"))
+    if not validation.suite_ran:
+        floors.append((Tier.NOTIFY_APPLY, "the whole suite did not run"))
+    if any(isinstance(s.closure, OwnerConfirms) for s in op.signals):
+        floors.append((Tier.APPROVAL_REQUIRED, "only the owner can say that the goal is met"))
+    assessment = assess(facts, floors=tuple(floors))
+    output = Gating(
+        tier=assessment.tier,
+        rule=assessment.rule,
+        reasons=assessment.reasons,
+        verdicts=validation.verdicts,
+        blast_bp=blast.score_bp,
+    )
+    await crew.record.note(
+        EntryKind.DECISION,
+        "tier.assigned",
+        phase=State.GATE,
+        facts=facts.model_dump(mode="json"),
+        floors=[[t.name, why] for t, why in floors],
+        tier=output.tier.name,
+        rule=output.rule,
+        reasons=list(output.reasons),
+        blast_bp=blast.score_bp,
+        gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
+    )
+    if output.tier is Tier.BLOCKED:
+        return PhaseResult(
+            next=State.BLOCKED,
+            output=output,
+            cause=RootCause.BLOCKED_PATH,
+            failure=FailureClass.POLICY,
+            reason="; ".join(output.reasons),
+        )
+    return PhaseResult(next=State.APPROVE, output=output, reason=f"{output.tier.name}: {output.reasons[0]}")

@@ -1,0 +1,93 @@
+"""PLAN: what is to be changed, in which order. Checked for coherence; a failed plan is soft."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pydantic import BaseModel
+
+from governance.crew import Crew
+from governance.dossier import Dossier, Plan, PlannedChange
+from governance.loop import prompts
+from governance.loop.answers import parse_answer
+from governance.result import PhaseResult
+from kernel.provider import Limits, Message
+from ledger.errors import ProviderBadOutput
+from ledger.vocabulary import Complexity, EntryKind, Operation, State, Urgency
+
+
+class PlanAnswer(BaseModel):
+    """plan.1 as a model writes it."""
+
+    approach: str
+    ordered_changes: list[PlannedChange] = []
+    risk_factors: list[str] = []
+    test_strategy: str = ""
+    architectural_notes: str = ""
+    complexity: str | None = None
+
+
+def incoherent(changes: Collection[PlannedChange], known: Collection[str]) -> str:
+    """Why the plan cannot be followed: a cycle, a path outside the repository. Empty when it can."""
+    paths = {c.path for c in changes}
+    for change in changes:
+        parts = change.path.split("/")
+        if change.path.startswith("/") or ".." in parts or not change.path:
+            return f"{change.path!r} is outside the repository"
+        folder = change.path.rpartition("/")[0]
+        if change.path not in known and folder and not any(p.startswith(folder + "/") for p in known):
+            return f"{change.path!r} stands in a folder that does not exist"
+    waiting = {c.path: set(c.after) & paths for c in changes}
+    while waiting:
+        ready = [p for p, after in waiting.items() if not after & waiting.keys()]
+        if not ready:
+            return f"the order has a cycle: {', '.join(sorted(waiting))}"
+        for path in ready:
+            del waiting[path]
+    return ""
+
+
+async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
+    """Ask once; a bad plan is recorded and the op goes on without one."""
+    known = set(await crew.shop.repository.files(op.tree))
+    context = "\n".join(f"- {f.path}: {f.reason}" for f in (dossier.expansion.files if dossier.expansion else ()))
+    user = f"{prompts.goal(op, ())}\n\nFiles chosen as context:\n{prompts.data('context', context)}"
+    try:
+        turn = await crew.asker.turn(
+            State.PLAN, "plan", [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],
+            limits=Limits(max_tokens=1_024),
+        )  # fmt: skip
+    except ProviderBadOutput as error:
+        return Plan(failed=str(error))
+    answer, problem = parse_answer(turn.text, PlanAnswer)
+    if answer is None:
+        return Plan(failed=problem)
+    problem = incoherent(answer.ordered_changes, known)
+    if problem:
+        return Plan(failed=problem)
+    name = (answer.complexity or "").upper()
+    return Plan(
+        approach=answer.approach,
+        complexity=Complexity[name] if name in Complexity.__members__ else None,
+        ordered_changes=tuple(answer.ordered_changes),
+        risk_factors=tuple(answer.risk_factors),
+        test_strategy=answer.test_strategy,
+        architectural_notes=answer.architectural_notes,
+    )
+
+
+async def plan(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    """A plan by the model, or, for a kernel that only infills, the plan that its strategy always follows."""
+    if crew.asker.provider.capabilities.tools:
+        output = await by_model(op, dossier, crew)
+    else:
+        output = Plan(
+            approach="Reproduce, localise by coverage, infill the suspicious lines, keep what turns the tests green.",
+            test_strategy="The failing tests first, then the whole suite.",
+            risk_factors=("critical",) if op.urgency is Urgency.CRITICAL else (),
+        )
+    await crew.record.note(
+        EntryKind.DECISION, "planned", phase=State.PLAN, approach=output.approach, failed=output.failed,
+        changes=[[c.path, c.what] for c in output.ordered_changes],
+    )  # fmt: skip
+    return PhaseResult(next=State.GENERATE, output=output, reason=output.failed or "planned")

@@ -1,0 +1,113 @@
+"""VALIDATE: the candidate in a fresh workspace: gates, parse, the failing tests, then as much of the suite as fits."""
+
+from __future__ import annotations
+
+import ast
+
+from governance.crew import Crew
+from governance.dossier import Dossier, Feedback, Validation
+from governance.irongate.battery import Inspection, decide, inspect
+from governance.measure import Measured, measure_runs
+from governance.result import PhaseResult, failed
+from ledger.errors import StaleBase
+from ledger.vocabulary import (
+    Candidate,
+    Decision,
+    EntryKind,
+    FailureClass,
+    Operation,
+    RootCause,
+    State,
+    Verdict,
+)
+from tools.workspace import Workspace
+
+
+def syntax_problem(candidate: Candidate) -> str:
+    """The first Python file of the candidate that does not parse; empty when all do."""
+    for edit in candidate.edits:
+        if edit.after is not None and edit.path.endswith((".py", ".pyi")):
+            try:
+                ast.parse(edit.after, filename=edit.path)
+            except (SyntaxError, ValueError) as error:
+                return f"{edit.path} does not parse: {error}"
+    return ""
+
+
+def back(rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
+    """To GENERATE with targeted feedback."""
+    feedback = Feedback(phase=State.VALIDATE, rule=rule, text=text)
+    return PhaseResult(
+        next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=failure, feedback=feedback
+    )
+
+
+async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> tuple[Verdict, ...]:
+    """Every candidate gate, recorded with its verdict."""
+    generation = dossier.generation
+    if generation is None:
+        raise RuntimeError("VALIDATE without a candidate")
+    candidate = generation.candidate
+    touched = {e.path for e in candidate.edits} | {e.renamed_from for e in candidate.edits if e.renamed_from}
+    settings = crew.shop.settings.pipeline
+    plan = dossier.plan
+    inspection = Inspection(
+        op=op,
+        candidate=candidate,
+        originals={path: workspace.read(path) for path in touched},
+        plan_paths=tuple(c.path for c in plan.ordered_changes) if plan and plan.ordered_changes else None,
+        exploration=generation.exploration,
+        reads=generation.reads,
+        complexity=dossier.complexity,
+        protected=settings.protected_paths,
+        strict_ascii=settings.strict_ascii,
+        undone_diffs=await crew.shop.refused.hashes(),
+    )
+    verdicts = inspect(inspection)
+    await crew.record.note(
+        EntryKind.VERDICT, "gates", phase=State.VALIDATE,
+        inspection=await crew.record.ledger.put_blob(inspection.model_dump_json().encode()),
+        verdicts=[v.model_dump(mode="json") for v in verdicts],
+    )  # fmt: skip
+    return verdicts
+
+
+async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    """Same candidate, same verdict: a fresh workspace each time."""
+    generation, runner = dossier.generation, crew.shop.runner
+    if generation is None or runner is None:
+        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, crew.shop.runner_problem or "no candidate")
+    candidate = generation.candidate
+    async with crew.workspace(op) as workspace:
+        verdicts = await gates(op, dossier, crew, workspace)
+        decision, _ = decide(verdicts)
+        if decision is not Decision.ALLOW:
+            worst = next(v for v in verdicts if v.decision is decision)
+            return back(worst.rule, worst.reason, RootCause.POLICY_REFUSED, FailureClass.POLICY)
+        problem = syntax_problem(candidate)
+        if problem:
+            return back("validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+        try:
+            await workspace.apply(candidate.edits)
+        except StaleBase as error:
+            return back("validate.apply", str(error), RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+        measured = await measure_runs(op, crew, workspace, changed=candidate.paths)
+    await record_runs(crew, State.VALIDATE, measured)
+    if measured.infra:
+        return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
+    if measured.problem:
+        return back("validate.tests", measured.problem, RootCause.TESTS_FAILED, FailureClass.TEST)
+    output = Validation(
+        runs=measured.reports,
+        verdicts=verdicts,
+        suite_ran=measured.suite_ran,
+        passed=measured.passed,
+        total=measured.total,
+    )
+    return PhaseResult(next=State.GATE, output=output, reason=f"{measured.passed}/{measured.total} passed")
+
+
+async def record_runs(crew: Crew, phase: State, measured: Measured) -> None:
+    """One entry a test run."""
+    for report in measured.reports:
+        await crew.record.note(EntryKind.RUN, "validated", phase=phase, **report.model_dump(mode="json"))

@@ -1,0 +1,201 @@
+"""VERIFY: the tree as it now stands on disk, the signal's own check on it, then the commit. Or back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from governance.changes.types import Committed, Receipt
+from governance.crew import Crew
+from governance.dossier import Dossier, Feedback, Generation, Verification
+from governance.measure import Measured, measure_runs
+from governance.message import compose
+from governance.phases.validate import record_runs
+from governance.result import PhaseResult, failed
+from governance.uninterrupted import uninterrupted
+from ledger.errors import HookRefused
+from ledger.ids import sha256_hex
+from ledger.vocabulary import (
+    Edit,
+    EditKind,
+    EntryKind,
+    FailureClass,
+    Operation,
+    OwnerConfirms,
+    RootCause,
+    State,
+    TestRun,
+)
+from tools.workspace import Workspace
+
+
+async def closure_of(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> tuple[bool, str]:
+    """Ask every signal's check on this very tree. An owner's yes was given at APPROVE."""
+    runner = crew.shop.runner
+
+    async def run(ids: Sequence[str]) -> TestRun:
+        if runner is None:
+            raise RuntimeError("tests cannot be run here")
+        return await runner.run(workspace, ids, limit_s=crew.shop.settings.repair.test_limit_s)
+
+    reasons = []
+    for signal in op.signals:
+        if isinstance(signal.closure, OwnerConfirms):
+            approved = dossier.approval is not None and dossier.approval.decision == "approved"
+            if not approved:
+                return False, "the owner has not confirmed"
+            reasons.append(f"confirmed by {dossier.approval.by if dossier.approval else 'nobody'}")
+            continue
+        answer = await crew.shop.closures.is_closed(signal.closure, run)
+        reasons.append(answer.reason)
+        if not answer.closed:
+            return False, answer.reason
+    return True, "; ".join(dict.fromkeys(reasons))
+
+
+async def stand(workspace: Workspace, receipt: Receipt, generation: Generation) -> None:
+    """Bring the workspace to the tree that is verified: the disk for a branch landing, else the candidate's tree."""
+    if receipt.landing.mode == "branch":
+        await workspace.overlay_checkout()
+    else:
+        await workspace.apply(generation.candidate.edits)
+
+
+async def inverse(crew: Crew, tree: str, edit: Edit) -> Edit:
+    """The edit that takes ``edit`` back to what stood at ``tree``."""
+    before = await crew.shop.repository.read(tree, edit.renamed_from or edit.path)
+    after = None if edit.kind is EditKind.CREATE else before
+    kind = {EditKind.CREATE: EditKind.DELETE, EditKind.DELETE: EditKind.CREATE}.get(edit.kind, edit.kind)
+    seen = sha256_hex(edit.after) if edit.after is not None else None
+    if edit.kind is EditKind.RENAME:
+        return Edit(path=edit.renamed_from or edit.path, kind=kind, before=seen, after=after, mode=edit.mode,
+                    renamed_from=edit.path)  # fmt: skip
+    return Edit(path=edit.path, kind=kind, before=seen, after=after, mode=edit.mode)
+
+
+async def without_change(op: Operation, crew: Crew, workspace: Workspace, generation: Generation) -> frozenset[str]:
+    """Tests that are red on the same disk tree without our change: the owner's own work in progress, not our fault."""
+    runner = crew.shop.runner
+    if runner is None:
+        return frozenset()
+    await workspace.reset()
+    await workspace.overlay_checkout()
+    await workspace.apply([await inverse(crew, op.tree, edit) for edit in generation.candidate.edits])
+    run = await runner.run(workspace, None, limit_s=crew.shop.settings.pipeline.suite_budget_s)
+    return frozenset(r.id for r in run.red)
+
+
+async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    """Tests and closure on the applied tree; then hooks, the intent, the signed commit."""
+    generation, application = dossier.generation, dossier.application
+    if generation is None or application is None:
+        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "VERIFY without an applied candidate")
+    receipt = application.receipt
+    if receipt.landing.mode == "dry-run":
+        return await dry_run(crew, generation)
+    head = (await crew.shop.repository.head()).commit or op.tree
+    tree = head if receipt.landing.mode == "branch" else op.tree
+    async with crew.workspace(op, tree=tree) as workspace:
+        await stand(workspace, receipt, generation)
+        measured = await measure_runs(op, crew, workspace, changed=generation.candidate.paths)
+        if measured.problem and receipt.landing.mode == "branch" and await crew.shop.repository.dirty():
+            measured = await forgive(op, crew, workspace, generation, measured)
+            await workspace.reset()
+            await stand(workspace, receipt, generation)
+        await record_runs(crew, State.VERIFY, measured)
+        if measured.infra:
+            return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
+        if measured.problem:
+            return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED)
+        closed, reason = await closure_of(op, dossier, crew, workspace)
+    await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=closed, reason=reason)
+    if not closed:
+        return await roll_back(
+            crew, receipt, "verify.closure", f"The signal is still there: {reason}", RootCause.CLOSURE_OPEN
+        )
+    return await commit(op, dossier, crew, receipt, measured, reason)
+
+
+async def forgive(
+    op: Operation, crew: Crew, workspace: Workspace, generation: Generation, measured: Measured
+) -> Measured:
+    """Take out of ``measured`` what is red for the owner's uncommitted edits alone."""
+    owners = await without_change(op, crew, workspace, generation)
+    blamed = {i for r in measured.reports for i in r.newly_red} - owners
+    closing = {i for r in measured.reports if r.scope == "failing" for i in r.newly_red}
+    if blamed or closing:
+        return measured
+    reports = tuple(r.model_copy(update={"newly_red": ()}) for r in measured.reports)
+    return Measured(reports=reports, suite_ran=True, passed=measured.passed, total=measured.total)
+
+
+async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: RootCause) -> PhaseResult:
+    """Undo the apply through the journal, then GENERATE once more."""
+    await crew.record.note(
+        EntryKind.CHANGE, "change.rolling_back", phase=State.VERIFY, journal=receipt.journal, rule=rule
+    )
+    rollback = await uninterrupted(asyncio.to_thread(crew.shop.changes.rollback, receipt), lambda _: None)
+    crew.holdings.receipt = None
+    if rollback.kept:
+        reason = f"{text}; not taken back, because you changed them meanwhile: {', '.join(rollback.kept)}"
+        return failed(cause, FailureClass.USER, reason)
+    return PhaseResult(
+        next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=FailureClass.TEST,
+        feedback=Feedback(phase=State.VERIFY, rule=rule, text=text),
+    )  # fmt: skip
+
+
+async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
+    """Only the diff was asked for."""
+    blob = await crew.record.ledger.put_blob(generation.candidate.model_dump_json().encode())
+    await crew.record.note(EntryKind.CANDIDATE, "dry_run", phase=State.VERIFY, candidate=blob)
+    return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
+
+
+async def commit(
+    op: Operation, dossier: Dossier, crew: Crew, receipt: Receipt, measured: Measured, reason: str
+) -> PhaseResult:
+    """Hooks, the intent entry, then the commit; from the intent on nothing interrupts it."""
+    shop, generation = crew.shop, dossier.generation
+    if generation is None:
+        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "a commit without a candidate")
+    text = compose(
+        op, dossier, measured.reports, closure=f"Closure: {reason}.", sandbox=shop.sandbox_name,
+        identity=shop.changes.identity_line, passed=measured.passed, total=measured.total,
+        co_author=shop.settings.pipeline.co_author,
+    )  # fmt: skip
+    try:
+        prepared = await shop.changes.prepare(receipt, generation.candidate, text)
+    except HookRefused as error:
+        return failed(RootCause.HOOK_REFUSED, FailureClass.POLICY, f"{error}\n{error.output[:2_000]}")
+    done: list[tuple[Committed, int]] = []
+
+    async def effect() -> tuple[Committed, int]:
+        intent = await crew.record.note(
+            EntryKind.CHANGE, "commit.intent", phase=State.VERIFY, tree=prepared.tree, parent=prepared.parent,
+            ref=prepared.ref, journal=receipt.journal, paths=list(prepared.paths),
+        )  # fmt: skip
+        committed = await asyncio.to_thread(
+            shop.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
+        )
+        return committed, intent.seq
+
+    try:
+        committed, seq = await uninterrupted(effect(), done.append)
+    except asyncio.CancelledError:
+        if not done:
+            raise
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()  # too late to cancel: the ref has moved
+        committed, seq = done[0]
+    crew.holdings.receipt = None
+    await crew.record.note(
+        EntryKind.CHANGE, "committed", phase=State.VERIFY, **committed.model_dump(mode="json"), intent=seq
+    )
+    output = Verification(
+        runs=measured.reports, closed=True, closure_reason=reason, passed=measured.passed, total=measured.total,
+        committed=committed, intent_seq=seq,
+    )  # fmt: skip
+    where = committed.ref.removeprefix("refs/heads/")
+    return PhaseResult(next=State.COMPLETE, output=output, reason=f"{committed.commit[:10]} on {where}")

@@ -1,0 +1,213 @@
+"""The worker pool: ops are taken from the router, run, and given back. Parked ops wait outside the workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from governance.approval import Answer, Inbox, Request
+from governance.budget import Budget
+from governance.doors import WorkSource
+from governance.dossier import Approval
+from governance.irongate.battery import diff_hash
+from governance.orchestrator import Ending, Orchestrator
+from governance.record import Recorder
+from governance.refused import Refused
+from ledger.clock import Clock, stamp
+from ledger.errors import ControlError
+from ledger.store import Ledger
+from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State
+
+log = structlog.get_logger(__name__)
+
+RETRIED = frozenset({RootCause.CRASH_RECOVERED})
+
+
+class Pool:
+    """Owns every task that works on an op. ``run`` ends when ``stop`` was called and the work has ended."""
+
+    def __init__(
+        self,
+        *,
+        source: WorkSource,
+        orchestrator: Orchestrator,
+        inbox: Inbox,
+        budget: Budget,
+        ledger: Ledger,
+        clock: Clock,
+        workers: int,
+        beat_s: float,
+    ) -> None:
+        self._source = source
+        self._orchestrator = orchestrator
+        self._inbox = inbox
+        self._budget = budget
+        self._ledger = ledger
+        self._clock = clock
+        self._workers = workers
+        self._beat_s = beat_s
+        self._waiting: dict[str, asyncio.Future[tuple[Answer, str, str]]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        self._idle_workers: set[asyncio.Task[None]] = set()
+        self._working = 0
+        self.ended: asyncio.Queue[Ending] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Serve until stopped. Ops that were parked before a restart are parked again first."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for request in await self._inbox.pending():
+                await self._source.park(request.op.id)
+                group.create_task(self._wait_for_person(request), name=f"parked {request.op.id}")
+            workers = [group.create_task(self._worker(), name=f"worker {n}") for n in range(self._workers)]
+            await self._stopping.wait()
+            for worker in workers:
+                if worker in self._idle_workers:
+                    worker.cancel()
+            for future in self._waiting.values():
+                future.cancel()
+        self._group = None
+
+    def busy(self) -> bool:
+        """True while an op is worked on; what waits for a person does not count."""
+        return self._working > 0
+
+    def stop(self) -> None:
+        """Take no more ops; what runs goes on, what waits for a person stays parked in the ledger."""
+        self._stopping.set()
+
+    def cancel_all(self, reason: str) -> None:
+        """End what still runs."""
+        for op_id in list(self._orchestrator.live):
+            self._orchestrator.cancel(op_id, RootCause.CRASH_RECOVERED, reason)
+
+    async def decide(self, op_id: str, answer: Answer, *, by: str, reason: str = "") -> None:
+        """A person's answer to a parked op. Raises ``ControlError`` when it does not wait."""
+        future = self._waiting.get(op_id)
+        if future is None or future.done():
+            raise ControlError(f"{op_id} does not wait for approval.", remedy="`ouro ops` shows what waits.")
+        future.set_result((answer, by, reason))
+
+    async def cancel(self, op_id: str, reason: str) -> None:
+        """The owner stops an op, in flight or parked."""
+        if op_id in self._waiting:
+            await self.decide(op_id, "rejected", by="owner", reason=reason)
+            return
+        self._orchestrator.cancel(op_id, RootCause.CANCELLED_BY_OWNER, reason)
+
+    async def _worker(self) -> None:
+        me = asyncio.current_task()
+        while not self._stopping.is_set() and me is not None:
+            self._idle_workers.add(me)
+            if await self._budget.exhausted():
+                await self._wait_for_money()
+            op = await self._source.next()
+            self._idle_workers.discard(me)
+            self._working += 1
+            try:
+                await self._source.started(op.id)
+                await self._settle(await self._alive(op, self._orchestrator.run(op)))
+            finally:
+                self._working -= 1
+
+    async def _alive(self, op: Operation, work: Coroutine[Any, Any, Ending]) -> Ending:
+        """Run ``work`` in this task and tell the router meanwhile that its holder lives."""
+        over = asyncio.Event()
+        beat = asyncio.create_task(self._beat(op.id, over), name=f"lease {op.id}")
+        try:
+            return await work
+        finally:
+            over.set()
+            await asyncio.gather(beat, return_exceptions=True)
+
+    async def _beat(self, op_id: str, over: asyncio.Event) -> None:
+        while not over.is_set():
+            await self._source.renew(op_id)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), self._beat_s)
+
+    async def _wait_for_money(self) -> None:
+        await Recorder(self._ledger).note(EntryKind.SESSION, "budget.day_spent")
+        log.warning("budget.day_spent", until="midnight UTC")
+        try:
+            await asyncio.wait_for(self._stopping.wait(), self._budget.seconds_to_midnight())
+        except TimeoutError:
+            return
+
+    async def _settle(self, ending: Ending) -> None:
+        if ending.request is not None:
+            await self._source.park(ending.op.id)
+            if self._group is not None:
+                self._group.create_task(self._wait_for_person(ending.request), name=f"parked {ending.op.id}")
+            self.ended.put_nowait(ending)
+            return
+        await self._source.finish(
+            ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=ending.cause in RETRIED
+        )
+        self.ended.put_nowait(ending)
+
+    async def _wait_for_person(self, request: Request) -> None:
+        """Hold a parked op until it is answered or expires; the answer is recorded before anything moves."""
+        op = request.op
+        future: asyncio.Future[tuple[Answer, str, str]] = asyncio.get_running_loop().create_future()
+        self._waiting[op.id] = future
+        answer: Answer
+        try:
+            answer, by, reason = await asyncio.wait_for(future, max(0.0, self._inbox.seconds_left(request)))
+        except TimeoutError:
+            answer, by, reason = "expired", "nobody", "nobody answered in time"
+        except asyncio.CancelledError:
+            return  # stopping: it stays parked in the ledger
+        finally:
+            del self._waiting[op.id]
+        self._working += 1
+        try:
+            await self._answered(request, answer, by, reason)
+        finally:
+            self._working -= 1
+
+    async def _answered(self, request: Request, answer: Answer, by: str, reason: str) -> None:
+        op = request.op
+        answer = await self._inbox.decide(op.id, answer, by=by, reason=reason)
+        if answer == "approved":
+            await self._source.unpark(op.id)
+            approval = Approval(decision="approved", by=by, at=stamp(self._clock.now()))
+            ending = await self._alive(
+                op, self._orchestrator.run(op, state=State.APPROVE, dossier=request.dossier, approval=approval)
+            )
+        else:
+            ending = await self._turn_down(request, answer, by, reason)
+        await self._settle(ending)
+
+    async def _turn_down(self, request: Request, answer: Answer, by: str, reason: str) -> Ending:
+        cause = RootCause.APPROVAL_REJECTED if answer == "rejected" else RootCause.APPROVAL_EXPIRED
+        generation = request.dossier.generation
+        refused = diff_hash(generation.candidate) if generation and answer == "rejected" else None
+        project = (Refused.statement(refused, request.op.id, reason),) if refused else ()
+        await Recorder(self._ledger, op_id=request.op.id).note(
+            EntryKind.TRANSITION,
+            "terminal",
+            phase=State.CANCELLED,
+            origin=State.APPROVE.value,
+            to=State.CANCELLED.value,
+            root_cause=cause.value,
+            failure_class=FailureClass.USER.value,
+            failed_phase=State.APPROVE.value,
+            reason=reason or f"{answer} by {by}",
+            goal=request.op.goal,
+            targets=list(request.op.targets),
+            project=project,
+        )
+        return Ending(
+            op=request.op,
+            dossier=request.dossier,
+            state=State.CANCELLED,
+            cause=cause,
+            failure=FailureClass.USER,
+            reason=reason or f"{answer} by {by}",
+        )

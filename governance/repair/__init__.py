@@ -1,0 +1,1 @@
+"""Repair: how a weak kernel converges because of what is wrapped around it."""

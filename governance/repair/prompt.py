@@ -1,0 +1,105 @@
+"""What the kernel sees around a hole: failing examples as comments, imports, helpers, the enclosing function. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from governance.repair.spans import Source, Span
+from kernel.provider import InfillSpan
+from ledger.vocabulary import TestResult
+
+TEST_LINES = 18
+MESSAGE_LINES = 6
+LINE_CHARS = 140
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One failing test: its source, and what the runner said."""
+
+    test_id: str
+    source: str
+    result: TestResult
+
+
+def comment(text: str, limit: int) -> list[str]:
+    """``text`` as comment lines, cut to ``limit`` lines."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return [f"# {line[:LINE_CHARS]}" for line in lines[:limit]]
+
+
+def header(path: str, examples: Sequence[Example]) -> str:
+    """The failing examples as comments above the code."""
+    lines = [f"# {path}"]
+    for example in examples:
+        lines.append(f"# Must pass: {example.test_id}")
+        lines += comment(example.source, TEST_LINES)
+        lines += [f"# Now fails: {example.result.exception}", *comment(example.result.message, MESSAGE_LINES)]
+    return "\n".join(lines) + "\n"
+
+
+def signature(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, source: Source) -> str:
+    """The first lines of a definition, up to its body, and the first line of its docstring."""
+    first = node.body[0].lineno if node.body else node.lineno + 1
+    text = "".join(source.lines[node.lineno - 1 : max(first - 1, node.lineno)]).rstrip()
+    doc = ast.get_docstring(node)
+    indent = source.indent(node.lineno) + "    "
+    return text + (f'\n{indent}"""{doc.splitlines()[0]}"""' if doc else "") + f"\n{indent}..."
+
+
+def surroundings(source: Source, line: int) -> tuple[int, int, str]:
+    """Start and end offset of what is shown whole, and what stands above it: imports and used definitions in short.
+
+    A method is shown with its class's header and constructor; module-level code with forty lines around it.
+    """
+    function = source.function_at(line)
+    if source.tree is None or function is None:
+        first, last = max(1, line - 40), min(len(source.lines), line + 40)
+        return source.line_start(first), source.line_end(last), ""
+    first = min([function.lineno, *(d.lineno for d in function.decorator_list)])
+    last = function.end_lineno or function.lineno
+    above = [
+        "".join(source.lines[node.lineno - 1 : node.end_lineno])
+        for node in source.tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno == node.end_lineno)
+    ]
+    used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} | {
+        n.attr for n in ast.walk(function) if isinstance(n, ast.Attribute)
+    }
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node is not function and node.name in used:
+            above.append(signature(node, source) + "\n")
+    owner = next(
+        (n for n in ast.walk(source.tree) if isinstance(n, ast.ClassDef) and function in n.body),
+        None,
+    )
+    if owner is not None:
+        above.append(_class_head(owner, function, source))
+    return source.line_start(first), source.line_end(last), "".join(above) + "\n"
+
+
+def _class_head(owner: ast.ClassDef, function: ast.stmt, source: Source) -> str:
+    text = "".join(source.lines[owner.lineno - 1 : max(owner.body[0].lineno - 1, owner.lineno)])
+    for node in owner.body:
+        fields = isinstance(node, ast.AnnAssign | ast.Assign)
+        constructor = isinstance(node, ast.FunctionDef) and node.name == "__init__" and node is not function
+        if fields or constructor:
+            text += "".join(source.lines[node.lineno - 1 : node.end_lineno])
+    return text + "\n"
+
+
+def hole(source: Source, span: Span, head: str, *, max_tokens: int, max_chars: int) -> InfillSpan:
+    """The request for one span. Prefix and suffix are cut, farthest text first, to about ``max_chars`` together."""
+    first, last, above = surroundings(source, span.line)
+    first, last = min(first, span.start), max(last, span.end)
+    before = source.text[first : span.start] + span.lead
+    after = span.tail + source.text[span.end : last] + "\n"
+    room = max_chars - len(before) - len(after)
+    top = (head + "\n" + above)[: max(0, room)] if room < len(head) + len(above) else head + "\n" + above
+    if room < 0:
+        before, after = before[-(max_chars * 2 // 3) :], after[: max_chars // 3]
+    stop = ("\n",) if span.move.name != "BLOCK" else ("\n\n\n",)
+    return InfillSpan(prefix=top + before, suffix=after, max_tokens=max_tokens, stop=stop)

@@ -1,0 +1,28 @@
+"""What a strategy of GENERATE gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ledger.vocabulary import Candidate, FailureClass, RootCause
+from tools.manifest import ToolUse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A candidate, or the reason why there is none. ``retry``: another turn with feedback may help."""
+
+    candidate: Candidate | None
+    reason: str
+    cause: RootCause = RootCause.NO_CANDIDATE
+    failure: FailureClass = FailureClass.CODE
+    rule: str = ""
+    retry: bool = False
+    tried: int = 0
+    exploration: tuple[ToolUse, ...] = ()
+    reads: dict[str, str] | None = None
+    notes: tuple[str, ...] = ()
+
+    def with_exploration(self, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
+        """The same proposal with what was explored to get it."""
+        return replace(self, exploration=uses, reads=reads)

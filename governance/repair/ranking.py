@@ -1,0 +1,69 @@
+"""Which survivor is offered: more tests, no copied literals, smaller change, agreement, likelihood. Pure."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from governance.repair.spans import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way to fill a hole: a whole new text for ``path``."""
+
+    path: str
+    span: Span
+    text: str  # what the kernel wrote
+    source: str  # the file with it
+    logprob_milli: int
+    votes: int = 1  # how many infills gave this very file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survivor:
+    variant: Variant
+    passed: int
+    newly_red: int
+    copied: bool  # a literal of the failing test that the source did not have before
+    size: int  # changed characters
+
+
+def changed_characters(before: str, after: str) -> int:
+    """Characters inserted plus characters deleted, by longest common runs."""
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    return sum((i2 - i1) + (j2 - j1) for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal")
+
+
+def literals(source: str) -> frozenset[str]:
+    """Literals of a Python text that are telling: not small integers, booleans, None or empty."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    common = {repr(v) for v in (None, True, False, 0, 1, -1, 2, 10, 100, "", 0.0, 1.0, "utf-8")}
+    return frozenset(repr(n.value) for n in ast.walk(tree) if isinstance(n, ast.Constant)) - common
+
+
+def copies_literal(before: str, after: str, tests: Collection[str]) -> bool:
+    """True when ``after`` has a literal that stands in a test and did not stand in ``before``."""
+    new = literals(after) - literals(before)
+    return any(new & literals(test) for test in tests)
+
+
+def best(survivors: Collection[Survivor]) -> Survivor:
+    """The survivor to offer first."""
+    return min(
+        survivors,
+        key=lambda s: (
+            s.newly_red,
+            s.copied,
+            -s.passed,
+            s.size // 8,
+            -s.variant.votes,
+            -s.variant.logprob_milli,
+            s.size,
+        ),
+    )

@@ -1,0 +1,169 @@
+"""The scene of a failure: what fails and how, the suspicious lines, and the files that they stand in."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from governance.crew import Crew
+from governance.irongate.paths import is_test_path
+from governance.repair.edits import decode, edit_of
+from governance.repair.prompt import Example
+from governance.repair.spans import Source
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Edit, EntryKind, Operation, RunStatus, State, TestResult, TestRun
+from tools.testing.localise import Suspicion, rank
+from tools.workspace import Workspace
+
+MAX_PLACES = 48
+HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@", re.M)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Frozen facts that the search works on. ``originals`` are the bytes at the op's tree."""
+
+    title: str
+    failing: tuple[TestResult, ...]
+    base: TestRun
+    places: tuple[Suspicion, ...]
+    sources: Mapping[str, Source]
+    shapes: Mapping[str, str]
+    originals: Mapping[str, bytes]
+    modes: Mapping[str, int]
+    examples: tuple[Example, ...]
+
+    @property
+    def reads(self) -> dict[str, str]:
+        """sha256 of every file that the search reads, for the staleness gate."""
+        return {path: sha256_hex(data) for path, data in self.originals.items()}
+
+    def edit(self, path: str, text: str, rationale: str) -> Edit:
+        """The modification that makes ``path`` read ``text``."""
+        return edit_of(self.originals[path], path, text, rationale, mode=self.modes[path])
+
+
+def changed_lines(diff: str) -> frozenset[int]:
+    """Line numbers on the new side of a ``-U0`` diff of one file."""
+    lines: set[int] = set()
+    for match in HUNK.finditer(diff):
+        start, count = int(match[1]), int(match[2] or "1")
+        lines |= set(range(start, start + max(count, 1)))
+    return frozenset(lines)
+
+
+async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str]) -> dict[str, frozenset[int]]:
+    """Lines that the commit which turned the tests red has changed, by file."""
+    parent = await crew.shop.repository.parent(op.base)
+    if parent is None:
+        return {}
+    found = {}
+    for path in sorted(paths):
+        result = await crew.shop.git.call(
+            "diff", "--no-ext-diff", "--no-textconv", "-U0", parent, op.tree, "--", f":(literal){path}"
+        )
+        lines = changed_lines(result.out.decode("utf-8", errors="replace"))
+        if lines:
+            found[path] = lines
+    return found
+
+
+def test_source(source: Source, test_id: str) -> str:
+    """The text of the test function that ``test_id`` names; empty when it cannot be found."""
+    name = test_id.rpartition("::")[2].partition("[")[0]
+    for node in ast.walk(source.tree) if source.tree else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+            return "".join(source.lines[node.lineno - 1 : node.end_lineno])
+    return ""
+
+
+def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[Example, ...]:
+    """Failing tests with their sources, shortest first: a short example says most in a small prompt."""
+    found = []
+    for result in failing:
+        data = workspace.read(result.id.partition("::")[0])
+        text = data.decode("utf-8", errors="replace") if data is not None else ""
+        found.append(Example(test_id=result.id, source=test_source(Source(text), result.id), result=result))
+    return tuple(sorted(found, key=lambda e: (not e.source, len(e.source))))
+
+
+async def set_scene(
+    op: Operation,
+    crew: Crew,
+    workspace: Workspace,
+    base: TestRun,
+    failing: tuple[TestResult, ...],
+) -> Scene:
+    """Localise, and read what the suspicious lines stand in. ``base`` is the run before any change, with coverage."""
+    executed = {p for by_file in base.coverage.values() for p in by_file}
+    executed |= {f.path for r in failing for f in r.frames}
+    recent = await recent_changes(op, crew, frozenset(executed))
+    ranked = rank(base, [r.id for r in failing], recent=recent)
+    originals: dict[str, bytes] = {}
+    sources: dict[str, Source] = {}
+    places = []
+    for place in ranked:
+        if is_test_path(place.path) or not place.path.endswith(".py"):
+            continue
+        if place.path not in originals:
+            data = workspace.read(place.path)
+            text = decode(data) if data is not None else None
+            if data is None or text is None:
+                continue
+            originals[place.path], sources[place.path] = data, Source(text)
+        if place.line <= len(sources[place.path].lines):
+            places.append(place)
+    modes = {p: (workspace.root / p).stat().st_mode & 0o777 for p in originals}
+    scene = Scene(
+        title=failing[0].id if len(failing) == 1 else f"{len(failing)} tests",
+        failing=failing,
+        base=base,
+        places=tuple(places[:MAX_PLACES]),
+        sources=sources,
+        shapes={p: ast.dump(s.tree) if s.tree else "" for p, s in sources.items()},
+        originals=originals,
+        modes=modes,
+        examples=examples_of(failing, workspace),
+    )
+    await crew.record.note(
+        EntryKind.TOOL,
+        "localised",
+        phase=State.GENERATE,
+        lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
+        places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
+    )
+    return scene
+
+
+async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
+    """The suite at the op's tree, and those of the op's tests that fail in it.
+
+    When the whole suite does not fit in its budget, only the op's tests are run.
+    """
+    shop = crew.shop
+    if shop.runner is None:
+        raise RuntimeError("reproduce needs a test runner")
+    limit = shop.settings.pipeline.suite_budget_s
+    run = await shop.baselines.get(shop.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
+    if run.status not in (RunStatus.GREEN, RunStatus.RED) or not set(op.test_ids) <= {r.id for r in run.results}:
+        async with crew.workspace(op) as workspace:
+            run = await shop.runner.run(workspace, op.test_ids, coverage=coverage, limit_s=limit)
+    wanted = set(op.test_ids)
+    failing = tuple(r for r in run.red if r.id in wanted)
+    first = failing[0] if failing else None
+    await crew.record.note(
+        EntryKind.RUN,
+        "reproduced",
+        phase=State.GENERATE,
+        status=run.status.value,
+        reason=run.reason,
+        failing=[r.id for r in failing],
+        total=len(run.results),
+        ms=run.duration_ms,
+        exception=first.exception if first else "",
+        message=first.message if first else "",
+        frames=[[f.path, f.line, f.function] for f in first.frames[-3:]] if first else [],
+    )
+    return run, failing

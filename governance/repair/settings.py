@@ -1,0 +1,24 @@
+"""Bounds of the search that the cloze repair makes."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ledger.vocabulary import Frozen
+
+
+class RepairSettings(Frozen):
+    """``[repair]``."""
+
+    first_places: int = Field(6, ge=1, le=50, description="Suspicious lines that the first waves of infills look at.")
+    batch: int = Field(16, ge=1, le=256, description="Holes that go to the kernel as one batch.")
+    context_chars: int = Field(3_600, ge=400, description="Characters of prompt around one hole.")
+    examples: int = Field(2, ge=1, le=8, description="Failing tests that are shown above the code.")
+    parallel_tests: int = Field(2, ge=1, le=16, description="Candidates that are tested at the same time.")
+    test_limit_s: int = Field(60, ge=1, description="One test run of a candidate.")
+    test_floor_s: int = Field(8, ge=1, description="A candidate's test run is given at least this long.")
+    reserve_s: int = Field(60, ge=0, description="The search ends when the op's clock has less than this left.")
+    seed: int = Field(7, description="Seed of sampled infills.")
+    linear_rounds: int = Field(5, ge=1, description="Rounds of L2 repair with a model that converses.")
+    linear_changed_lines: int = Field(150, ge=1, description="A repair of L2 may change this many lines.")
+    linear_files: int = Field(3, ge=1, description="A repair of L2 may change this many files.")

@@ -1,0 +1,152 @@
+"""Where a model could be asked to write something else: spans of the source around suspicious lines. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAX_EXPRESSIONS = 10
+EXPRESSIONS = (
+    ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.Attribute, ast.IfExp, ast.Tuple,
+    ast.List, ast.Dict, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp, ast.Constant, ast.Name, ast.Slice,
+    ast.JoinedStr, ast.Lambda,
+)  # fmt: skip
+
+
+class Move(StrEnum):
+    """What is done at a place."""
+
+    REPLACE = "replace the line"
+    EXPRESSION = "replace an expression"
+    BEFORE = "insert a line before"
+    AFTER = "insert a line after"
+    BLOCK = "replace a few lines"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters ``start..end`` of a source text that an infill replaces; ``lead`` stands before what is written.
+
+    ``line`` is 1-based and names the suspicious line that led here.
+    """
+
+    start: int
+    end: int
+    line: int
+    move: Move
+    lead: str = ""  # written before the infill (indentation of an inserted line)
+    tail: str = ""  # written after it (newline of an inserted line)
+
+    def fill(self, source: str, text: str) -> str:
+        """``source`` with ``text`` in the hole."""
+        return source[: self.start] + self.lead + text + self.tail + source[self.end :]
+
+
+class Source:
+    """A parsed Python file with character offsets. ``tree`` is None when it does not parse."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.lines = text.splitlines(keepends=True)
+        self._starts = [0]
+        for line in self.lines:
+            self._starts.append(self._starts[-1] + len(line))
+        try:
+            self.tree: ast.Module | None = ast.parse(text)
+        except (SyntaxError, ValueError):
+            self.tree = None
+
+    def line_start(self, line: int) -> int:
+        return self._starts[line - 1]
+
+    def line_end(self, line: int) -> int:
+        """Offset of the newline that ends ``line`` (or of the end of the text)."""
+        raw = self.lines[line - 1]
+        return self._starts[line - 1] + len(raw.rstrip("\n"))
+
+    def indent(self, line: int) -> str:
+        raw = self.lines[line - 1]
+        return raw[: len(raw) - len(raw.lstrip(" \t"))]
+
+    def offset(self, line: int, byte_column: int) -> int:
+        """``ast`` columns are UTF-8 bytes; offsets here are characters."""
+        raw = self.lines[line - 1].encode("utf-8")[:byte_column]
+        return self._starts[line - 1] + len(raw.decode("utf-8", errors="ignore"))
+
+    def function_at(self, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The innermost function whose lines hold ``line``."""
+        best: ast.FunctionDef | ast.AsyncFunctionDef | None = None
+        for node in ast.walk(self.tree) if self.tree else ():
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not _holds(node, line):
+                continue
+            if best is None or node.lineno >= best.lineno:
+                best = node
+        return best
+
+    def statement_at(self, line: int) -> tuple[int, int]:
+        """First and last line of the simple statement, or of the header of the compound one, that holds ``line``."""
+        best = (line, line)
+        size = len(self.lines) + 1
+        for node in ast.walk(self.tree) if self.tree else ():
+            if not isinstance(node, ast.stmt) or node.end_lineno is None:
+                continue
+            body = getattr(node, "body", None)
+            last = (
+                min(node.end_lineno, max(node.lineno, body[0].lineno - 1))
+                if isinstance(body, list) and body
+                else node.end_lineno
+            )
+            if node.lineno <= line <= last and last - node.lineno < size:
+                best, size = (node.lineno, last), last - node.lineno
+        return best
+
+
+def _holds(node: ast.stmt, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
+
+
+def replace_line(source: Source, line: int) -> Span:
+    """The whole statement (or header) at ``line``, after its indentation."""
+    first, last = source.statement_at(line)
+    return Span(source.line_start(first) + len(source.indent(first)), source.line_end(last), line, Move.REPLACE)
+
+
+def insert_before(source: Source, line: int) -> Span:
+    first, _ = source.statement_at(line)
+    at = source.line_start(first)
+    return Span(at, at, line, Move.BEFORE, lead=source.indent(first), tail="\n")
+
+
+def insert_after(source: Source, line: int) -> Span:
+    """After the statement; after the header of a compound statement, indented as its body."""
+    _, last = source.statement_at(line)
+    at = source.line_end(last)
+    following = source.indent(last + 1) if last < len(source.lines) and source.lines[last].strip() else ""
+    indent = following if source.lines[last - 1].rstrip().endswith(":") else source.indent(line)
+    return Span(at, at, line, Move.AFTER, lead="\n" + indent)
+
+
+def replace_block(source: Source, line: int, count: int) -> Span | None:
+    """``count`` lines from the statement at ``line`` on, when they stay inside its function."""
+    first, _ = source.statement_at(line)
+    last = first + count - 1
+    function = source.function_at(line)
+    bound = (function.end_lineno if function else None) or len(source.lines)
+    if last > bound or last > len(source.lines):
+        return None
+    return Span(source.line_start(first) + len(source.indent(first)), source.line_end(last), line, Move.BLOCK)
+
+
+def expressions(source: Source, line: int) -> Iterator[Span]:
+    """Single-line expressions on ``line``, larger ones first; at most :data:`MAX_EXPRESSIONS`."""
+    found: dict[tuple[int, int], Span] = {}
+    for node in ast.walk(source.tree) if source.tree else ():
+        if not isinstance(node, EXPRESSIONS) or node.lineno != line or node.end_lineno != line:
+            continue
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Tuple) and isinstance(node.ctx, ast.Store):
+            continue
+        start, end = source.offset(line, node.col_offset), source.offset(line, node.end_col_offset or 0)
+        found.setdefault((start, end), Span(start, end, line, Move.EXPRESSION))
+    yield from sorted(found.values(), key=lambda s: (s.start - s.end, s.start))[:MAX_EXPRESSIONS]

@@ -1,0 +1,68 @@
+"""The order in which holes are offered to the kernel: cheap and likely first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from governance.repair.spans import (
+    Move,
+    Source,
+    Span,
+    expressions,
+    insert_after,
+    insert_before,
+    replace_block,
+    replace_line,
+)
+from tools.testing.localise import Suspicion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """Holes that go to the kernel together. ``temperature`` 0 is greedy."""
+
+    name: str
+    spans: tuple[tuple[str, Span], ...]  # path and span
+    samples: int
+    temperature: float
+    max_tokens: int
+
+
+def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Move) -> Iterator[tuple[str, Span]]:
+    for place in places:
+        source = sources[place.path]
+        if not source.lines[place.line - 1].strip():
+            continue
+        if move is Move.REPLACE:
+            yield place.path, replace_line(source, place.line)
+        elif move is Move.BEFORE:
+            yield place.path, insert_before(source, place.line)
+        elif move is Move.AFTER:
+            yield place.path, insert_after(source, place.line)
+        elif move is Move.EXPRESSION:
+            yield from ((place.path, span) for span in expressions(source, place.line))
+        else:
+            blocks = (replace_block(source, place.line, count) for count in (2, 3, 5))
+            yield from ((place.path, span) for span in blocks if span is not None)
+
+
+def plan(places: Sequence[Suspicion], sources: Mapping[str, Source], *, first: int, batch: int) -> Iterator[Wave]:
+    """Waves over the ``first`` most suspicious places, then over the next ones; at most ``batch`` holes each."""
+    groups = [places[:first], places[first : 3 * first], places[3 * first : 8 * first]]
+    schedule = (
+        ("greedy lines", Move.REPLACE, 1, 0.0, 48),
+        ("greedy expressions", Move.EXPRESSION, 1, 0.0, 24),
+        ("greedy insertions", Move.BEFORE, 1, 0.0, 48),
+        ("sampled lines", Move.REPLACE, 4, 0.8, 48),
+        ("greedy blocks", Move.BLOCK, 1, 0.0, 128),
+        ("insertions after", Move.AFTER, 1, 0.0, 48),
+        ("sampled expressions", Move.EXPRESSION, 3, 0.8, 24),
+        ("sampled insertions", Move.BEFORE, 3, 0.8, 48),
+    )
+    for group in groups:
+        for name, move, samples, temperature, max_tokens in schedule:
+            spans = list(dict.fromkeys(_spans(group, sources, move)))
+            for start in range(0, len(spans), batch):
+                part = tuple(spans[start : start + batch])
+                yield Wave(name=name, spans=part, samples=samples, temperature=temperature, max_tokens=max_tokens)

@@ -1,0 +1,37 @@
+"""How often a phase may send an op back. Pure: every loop of the state machine is bounded here."""
+
+from __future__ import annotations
+
+from governance.dossier import Dossier
+from governance.settings import PipelineSettings
+from ledger.vocabulary import State
+
+VERIFY_RETRIES = 1
+STALE_RETRIES = 2
+
+
+def limit(origin: State, wanted: State, settings: PipelineSettings) -> int | None:
+    """How often the edge may be taken in one op; None: as often as the table allows (forward edges)."""
+    if wanted is State.GENERATE:
+        return {
+            State.GENERATE: settings.generate_retries,
+            State.VALIDATE: settings.validate_retries + 1,  # the last one is L2 repair
+            State.GATE: settings.validate_retries,
+            State.VERIFY: VERIFY_RETRIES,
+        }.get(origin)
+    if origin is State.APPLY and wanted is State.PLAN:
+        return STALE_RETRIES
+    return None
+
+
+def may_return(origin: State, wanted: State, dossier: Dossier, settings: PipelineSettings) -> bool:
+    """False when the edge has been taken as often as it may be."""
+    bound = limit(origin, wanted, settings)
+    return bound is None or sum(f.phase is origin for f in dossier.feedback) <= bound
+
+
+def wants_repair(dossier: Dossier, settings: PipelineSettings) -> bool:
+    """True when VALIDATE's retries are spent, or VERIFY failed: GENERATE then runs L2 repair."""
+    validate = sum(f.phase is State.VALIDATE for f in dossier.feedback)
+    verify = sum(f.phase is State.VERIFY for f in dossier.feedback)
+    return validate > settings.validate_retries or verify > 0

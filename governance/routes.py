@@ -1,0 +1,68 @@
+"""ROUTE as pure tables: same signal, same route, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from ledger.vocabulary import Complexity, Frozen, Route, Source, SourceClass, Urgency
+
+SOURCE_CLASS: Mapping[Source, SourceClass] = {
+    Source.TEST_FAILURE: SourceClass.REFLEX,
+    Source.MANUAL: SourceClass.REFLEX,
+}
+
+TARGET_USD_MICRO: Mapping[Route, int] = {
+    Route.IMMEDIATE: 30_000,
+    Route.STANDARD: 5_000,
+    Route.COMPLEX: 15_000,
+    Route.BACKGROUND: 2_000,
+    Route.SPECULATIVE: 1_000,
+}
+
+
+class ClockSettings(Frozen):
+    """Clocks of an op, in seconds. A local kernel is free and slow, so it has ceilings of its own."""
+
+    turn_immediate_s: int = Field(60, ge=1, description="One model turn on the IMMEDIATE route.")
+    turn_standard_s: int = Field(120, ge=1, description="One model turn on the STANDARD route.")
+    turn_complex_s: int = Field(180, ge=1, description="One model turn on the COMPLEX route.")
+    turn_background_s: int = Field(180, ge=1, description="One model turn on the BACKGROUND and SPECULATIVE routes.")
+    turn_local_s: int = Field(600, ge=1, description="One model turn of the local kernel, on every route.")
+    grace_s: int = Field(5, ge=0, description="Added to each model turn before it is cut off.")
+    op_s: int = Field(360, ge=1, description="An op's own working time; waiting for a person does not count.")
+    op_complex_s: int = Field(1_800, ge=1, description="Working time of an op on the COMPLEX route.")
+    op_local_s: int = Field(1_200, ge=1, description="Working time of an op that the local kernel serves.")
+    repair_s: int = Field(120, ge=1, description="L2 repair, counted from its dispatch.")
+
+
+def choose_route(*, complexity: Complexity, source: SourceClass, urgency: Urgency) -> tuple[Route, str]:
+    """The first row that matches, and why."""
+    if complexity >= Complexity.COMPLEX:
+        return Route.COMPLEX, f"complexity {complexity.name.lower()}"
+    if source is SourceClass.SPECULATIVE:
+        return Route.SPECULATIVE, "speculative source"
+    if source is SourceClass.BACKGROUND:
+        return Route.BACKGROUND, "background source"
+    if source is SourceClass.REFLEX and urgency is Urgency.CRITICAL:
+        return Route.IMMEDIATE, "reflex source, critical"
+    return Route.STANDARD, "no narrower row"
+
+
+def turn_seconds(route: Route, *, local: bool, clocks: ClockSettings) -> int:
+    """Ceiling of one model turn on ``route``, grace included."""
+    if local:
+        return clocks.turn_local_s + clocks.grace_s
+    by_route = {
+        Route.IMMEDIATE: clocks.turn_immediate_s,
+        Route.STANDARD: clocks.turn_standard_s,
+        Route.COMPLEX: clocks.turn_complex_s,
+    }
+    return by_route.get(route, clocks.turn_background_s) + clocks.grace_s
+
+
+def op_seconds(route: Route, *, local: bool, clocks: ClockSettings) -> int:
+    """Ceiling of an op's own working time."""
+    base = clocks.op_complex_s if route is Route.COMPLEX else clocks.op_s
+    return max(base, clocks.op_local_s) if local else base

@@ -1,0 +1,53 @@
+"""The owner's settings of this room, composed of the small models that stand beside what uses them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from governance.budget import BudgetSettings
+from governance.repair.settings import RepairSettings
+from governance.routes import ClockSettings
+from ledger.vocabulary import Frozen
+
+
+class ApprovalSettings(Frozen):
+    """How long a person is waited for."""
+
+    notify_delay_s: int = Field(
+        5, ge=0, description="A NOTIFY_APPLY change is applied after this delay unless cancelled."
+    )
+    timeout_s: int = Field(600, ge=1, description="An APPROVAL_REQUIRED change expires to rejected after this time.")
+
+
+class PipelineSettings(Frozen):
+    """Bounds of the phases."""
+
+    workers: int = Field(3, ge=1, le=16, description="Ops that are worked on at the same time.")
+    generate_retries: int = Field(2, ge=0, le=5, description="GENERATE is entered again this often after a bad answer.")
+    validate_retries: int = Field(
+        2, ge=0, le=5, description="GENERATE is entered again this often after a failed VALIDATE."
+    )
+    suite_budget_s: int = Field(300, ge=1, description="The whole suite runs before APPLY when it fits in this time.")
+    rounds: int = Field(5, ge=1, le=20, description="Rounds of one conversation with a model that may call tools.")
+    answer_tokens: int = Field(4_096, ge=64, description="Tokens that one answer of GENERATE may have.")
+    core_paths: tuple[str, ...] = Field((), description="Paths whose change is at least NOTIFY_APPLY.")
+    protected_paths: tuple[str, ...] = Field(
+        (), description="More paths that are never touched, matched by path component."
+    )
+    open_own_governance: bool = Field(
+        False, description="Where the watched repository is Ouroboros itself: let it change its own governance."
+    )
+    strict_ascii: bool = Field(False, description="Refuse any non-ASCII character in added lines.")
+    co_author: str = Field(
+        "", description="`Name <mail>` for a Co-authored-by trailer that names the model; empty: none."
+    )
+
+
+class GovernanceSettings(Frozen):
+    """``[approval]``, ``[pipeline]``, ``[budget]``, ``[clocks]`` and ``[repair]``."""
+
+    approval: ApprovalSettings = ApprovalSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+    budget: BudgetSettings = BudgetSettings()
+    clocks: ClockSettings = ClockSettings()
+    repair: RepairSettings = RepairSettings()

@@ -1,0 +1,32 @@
+"""Waiting for an effect that must not be left half-way, whatever is cancelled meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def uninterrupted(effect: Awaitable[T], keep: Callable[[T], None]) -> T:
+    """Await ``effect`` to its end. A cancellation that arrives meanwhile is raised after it, not instead of it.
+
+    ``keep`` gets the result in either case, so that what was done can be taken back.
+    """
+    task = asyncio.ensure_future(effect)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+        except Exception:  # noqa: BLE001 - raised below by task.result(), with its own traceback
+            break
+    result = task.result()
+    keep(result)
+    if cancelled is not None:
+        raise cancelled
+    return result

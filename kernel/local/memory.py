@@ -1,0 +1,32 @@
+"""How much memory this machine can still give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_MEMINFO = Path("/proc/meminfo")
+
+
+def parse_available_mb(meminfo: str) -> int | None:
+    """``MemAvailable`` in megabytes (1 MB = 1024 * 1024 bytes), or ``None`` when it is not stated."""
+    for line in meminfo.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return None
+
+
+def available_mb() -> int | None:
+    """Memory that can be had without swapping; ``None`` on a system that does not tell."""
+    try:
+        return parse_available_mb(_MEMINFO.read_text(encoding="ascii"))
+    except OSError:
+        return None
+
+
+def shortage(needed_mb: int, *, ceiling_mb: int, available: int | None) -> str | None:
+    """Why ``needed_mb`` cannot be had, as a sentence, or ``None`` when it can. A ceiling of 0 is no ceiling."""
+    if ceiling_mb and needed_mb > ceiling_mb:
+        return f"The model needs {needed_mb} MB of memory and the ceiling is {ceiling_mb} MB."
+    if available is not None and needed_mb > available:
+        return f"The model needs {needed_mb} MB of memory and {available} MB are free."
+    return None

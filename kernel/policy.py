@@ -1,0 +1,69 @@
+"""What ``policy.toml`` says about models, prices and endpoints, as typed values."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+
+from kernel.provider import Price
+from ledger.errors import ConfigError
+from ledger.vocabulary import Frozen
+
+
+class Family(Frozen):
+    """Control tokens that a family of models was trained with."""
+
+    fim_prefix: str
+    fim_suffix: str
+    fim_middle: str
+    turn_start: str
+    turn_end: str
+    default_system: str
+
+
+class Model(Frozen):
+    """A model that can run in this process. ``context`` is the most tokens it takes, prompt and answer together."""
+
+    weights: str
+    family: str
+    context: int
+
+
+class PriceEntry(Frozen):
+    """Micro-dollars per million tokens; ``model`` may be ``*``."""
+
+    provider: str
+    model: str
+    input: int
+    output: int
+
+
+class Policy(Frozen):
+    """The whole file."""
+
+    default_model: str
+    families: dict[str, Family]
+    models: dict[str, Model]
+    prices: tuple[PriceEntry, ...] = ()
+    endpoints: dict[str, str] = {}
+
+    def model(self, name: str) -> Model:
+        """Raises ``ConfigError`` for a model that is not known."""
+        if name not in self.models:
+            known = ", ".join(sorted(self.models))
+            raise ConfigError(f"The model {name!r} is not known.", remedy=f"Known models: {known}.")
+        return self.models[name]
+
+    def price(self, provider: str, model: str) -> Price | None:
+        """The exact pair first, then the provider's ``*``; ``None`` when neither stands here."""
+        for wanted in (model, "*"):
+            for entry in self.prices:
+                if (entry.provider, entry.model) == (provider, wanted):
+                    return Price(input=entry.input, output=entry.output)
+        return None
+
+
+def load_policy() -> Policy:
+    """The policy that is shipped beside this module."""
+    text = resources.files(__package__).joinpath("policy.toml").read_text(encoding="utf-8")
+    return Policy.model_validate(tomllib.loads(text))

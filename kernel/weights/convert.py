@@ -1,0 +1,95 @@
+"""Published weights to the form they are loaded in, once, in a child process of our own interpreter."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from kernel.cancel import CancelToken
+from kernel.weights import store
+from kernel.weights.conversion import Job
+from kernel.weights.pull import Progress, check_space
+from kernel.weights.registry import Weights
+from ledger.errors import OuroError, ProviderUnavailable
+
+# Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours.
+_CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from kernel.weights.conversion import main; main(sys.argv[2])"
+_SPACE_FACTOR = {"bf16": 3.4, "int8": 2.6}  # size of the result by the size of a four-bit file, rounded up
+
+
+def convert(
+    name: str, weights: Weights, *, form: store.Form, models_dir: Path, progress: Progress, cancel: CancelToken
+) -> Path:
+    """The converted folder, made if it is not there yet; blocking. Raises ``Cancelled`` soon after ``cancel`` is set.
+
+    The folder appears whole or not at all. Two processes that convert the same weights do not disturb one another.
+    """
+    folder = store.converted_folder(models_dir, name, weights, form)
+    if store.is_converted(folder):
+        return folder
+    if not store.is_published(models_dir, weights):
+        raise ProviderUnavailable(
+            f"The weights of {name} are not on this machine.",
+            provider="local",
+            kind="weights",
+            remedy=f"Run `ouro model pull {name}`.",
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    check_space(folder.parent, int(weights.bytes * _SPACE_FACTOR[form]))
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent, ignore_cleanup_errors=True) as making:
+        made = Path(making) / folder.name
+        made.mkdir()
+        job = Job(
+            published=store.published_file(models_dir, weights),
+            sha256=weights.sha256,
+            folder=made,
+            form=form,
+            tied_head=weights.tied_head,
+            workers=len(os.sched_getaffinity(0)),
+        )
+        _run_child(job, name, Path(making), progress, cancel)
+        try:
+            made.rename(folder)
+        except OSError as error:
+            if not store.is_converted(folder):  # another process was first: its result is as good as ours
+                raise OuroError(f"The converted weights cannot be put in place: {error}.") from error
+    return folder
+
+
+def _run_child(job: Job, name: str, scratch: Path, progress: Progress, cancel: CancelToken) -> None:
+    package_root = Path(__file__).resolve().parents[2]
+    argv = [sys.executable, "-I", "-c", _CHILD, str(package_root), job.model_dump_json()]
+    with (
+        (scratch / "errors").open("w+") as errors,
+        subprocess.Popen(
+            argv, cwd=scratch, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as child,
+    ):
+        finished = False
+        try:
+            for line in child.stdout or ():
+                cancel.check()
+                step = json.loads(line)
+                progress(step["done"], step["total"], f"converting {name}")
+            finished = child.wait() == 0
+        finally:
+            if not finished:
+                child.kill()
+        if not finished:
+            errors.seek(0)
+            last = (errors.read().strip().splitlines() or ["no message"])[-1]
+            raise OuroError(
+                f"The weights of {name} could not be converted: {last}",
+                remedy=f"Free some disk space if it was full, or run `ouro model pull {name}` again.",
+            )
+
+
+def remove_leftovers(models_dir: Path) -> None:
+    """Unfinished folders of a process that was killed while converting."""
+    for folder in (models_dir / "converted").glob(".making-*"):
+        shutil.rmtree(folder, ignore_errors=True)

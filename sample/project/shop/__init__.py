@@ -1,0 +1,1 @@
+"""A small order desk: carts, discounts, stock, delivery dates, receipts."""

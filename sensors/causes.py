@@ -1,0 +1,121 @@
+"""From red tests to signals: one signal for each cause. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from ledger.ids import new_signal_id
+from ledger.vocabulary import Evidence, Signal, Source, TestResult, TestsPass, Urgency
+from sensors.bus import fingerprint
+from sensors.doors import Redact
+
+MAX_IDS = 50
+ID_BUDGET = 24_000  # characters of test ids in one signal: parametrised ids can be very long
+SHORT = 200
+MESSAGE = 2_000
+MAX_EVIDENCE = 5
+
+
+class Cause(NamedTuple):
+    """What failing tests have in common: where the deepest frame inside the repository stands, and what was raised."""
+
+    file: str
+    exception: str
+
+
+def _inside(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
+
+
+def cause_of(result: TestResult) -> Cause:
+    """The file of the deepest frame inside the repository; a test without frames is its own file."""
+    own = result.id.split("::")[0]
+    deepest = next((frame.path for frame in reversed(result.frames) if _inside(frame.path)), own)
+    return Cause(deepest, result.exception)
+
+
+def by_cause(results: Iterable[TestResult]) -> dict[Cause, tuple[TestResult, ...]]:
+    """Red results grouped by cause, each group and the groups in a stable order."""
+    groups: dict[Cause, list[TestResult]] = {}
+    for result in sorted(results, key=lambda r: r.id):
+        groups.setdefault(cause_of(result), []).append(result)
+    return {cause: tuple(groups[cause]) for cause in sorted(groups)}
+
+
+def named(results: Sequence[TestResult]) -> tuple[str, ...]:
+    """The test ids that a signal names: sorted, at most 50, bounded in length."""
+    ids: list[str] = []
+    budget = ID_BUDGET
+    for test in sorted({result.id for result in results}):
+        budget -= len(test)
+        if len(ids) == MAX_IDS or (ids and budget < 0):
+            break
+        ids.append(test)
+    return tuple(ids)
+
+
+def key_of(ids: Sequence[str], cause: Cause) -> str:
+    """sha256 over the sorted ids, the exception type and the file."""
+    return fingerprint(*sorted(ids), cause.exception, cause.file)
+
+
+def _one_line(text: str, limit: int) -> str:
+    line = next((part.strip() for part in text.splitlines() if part.strip()), "")
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def goal_of(ids: Sequence[str], cause: Cause, message: str) -> str:
+    """One sentence: which test, how it fails, where."""
+    first = ids[0] if len(ids[0]) <= 4 * SHORT else f"{ids[0][: 4 * SHORT]}..."
+    more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+    said = _one_line(message, SHORT)
+    how = ": ".join(part for part in (cause.exception, said) if part and not said.startswith(f"{part}:")) or "it is red"
+    return f"Make {first}{more} pass ({how}, in {cause.file[:SHORT]})."
+
+
+def signals_of(
+    red: Iterable[TestResult],
+    *,
+    base: str,
+    snapshot: str | None,
+    green_before: Collection[str],
+    depth: int,
+    seen_at: str,
+    redact: Redact,
+) -> tuple[Signal, ...]:
+    """One signal for each cause among ``red`` at a tree.
+
+    Critical when all of its tests were green at the parent commit, else high.
+    """
+    found = []
+    for cause, results in by_cause(red).items():
+        ids = named(results)
+        urgency = Urgency.CRITICAL if set(ids) <= set(green_before) else Urgency.HIGH
+        found.append(
+            Signal(
+                id=new_signal_id(),
+                source=Source.TEST_FAILURE,
+                goal=redact(goal_of(ids, cause, results[0].message)),
+                targets=(cause.file,) if _inside(cause.file) else (),
+                urgency=urgency,
+                evidence=tuple(_evidence(result, snapshot or base, redact) for result in results[:MAX_EVIDENCE]),
+                key=key_of(ids, cause),
+                closure=TestsPass(ids=ids),
+                base=base,
+                snapshot=snapshot,
+                depth=depth,
+                seen_at=seen_at,
+            )
+        )
+    return tuple(found)
+
+
+def _evidence(result: TestResult, tree: str, redact: Redact) -> Evidence:
+    said = result.message or result.detail or result.outcome.value
+    return Evidence(
+        claim=f"{result.id[: 4 * SHORT]} is red at {tree[:12]}, twice in a row.",
+        evidence=redact(said[:MESSAGE]),
+        confidence_bp=10_000,
+        source="pytest",
+    )

@@ -1,0 +1,67 @@
+"""Doors: what sensors need from rooms that they may not import. The daemon's wiring hands the real things in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Protocol
+
+from ledger.vocabulary import Signal, TestRun
+from sensors.intake.records import Receipt
+
+
+class Head(Protocol):
+    """Where HEAD stands; ``commit`` is None before the first commit, ``branch`` is None when detached."""
+
+    @property
+    def commit(self) -> str | None: ...
+
+    @property
+    def branch(self) -> str | None: ...
+
+
+class RepositoryDoor(Protocol):
+    """Read-only questions about the owner's repository."""
+
+    async def head(self) -> Head: ...
+
+    async def check(self) -> None:
+        """Raise ``RepositoryError`` with a clear sentence when nothing can be worked on."""
+        ...
+
+    async def parent(self, commit: str) -> str | None: ...
+
+    async def trailers(self, commit: str) -> dict[str, str]: ...
+
+    async def snapshot(self) -> str:
+        """A commit of the uncommitted tree; HEAD's own commit when nothing is changed."""
+        ...
+
+    async def dirty(self) -> Collection[object]:
+        """What the owner has not committed; empty for a clean checkout."""
+        ...
+
+
+class IgnoreDoor(Protocol):
+    """What git ignores. Paths are relative to the top of the repository, with ``/``; folders without a slash at the
+    end."""
+
+    async def ignored_folders(self) -> Collection[str]:
+        """Every folder that git ignores as a whole (``ls-files --others --ignored --exclude-standard --directory``)."""
+        ...
+
+    async def ignored_among(self, paths: Collection[str]) -> Collection[str]:
+        """Those of ``paths`` that git ignores (``check-ignore -z --stdin``)."""
+        ...
+
+
+class TestDoor(Protocol):
+    """Runs the owner's tests."""
+
+    async def run(self, commit: str, ids: Sequence[str] | None = None) -> TestRun:
+        """The suite, or some ids of it, at the tree of ``commit`` in a fresh workspace. A cancellation kills it."""
+        ...
+
+
+Emit = Callable[[Signal], Awaitable[Receipt]]
+DepthOf = Callable[[str], Awaitable[int]]  # op id -> depth of that op; 0 for an unknown one
+Redact = Callable[[str], str]  # takes secrets out of a text

@@ -1,0 +1,137 @@
+"""The queue in memory: every signal that has not ended, every active op, every claimed file. Synchronous."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sensors.intake.claims import FileClaims
+from sensors.intake.order import WaitingOrder
+from sensors.intake.priority import priority
+from sensors.intake.records import Item, ItemState, Lease, QueueLine, QueueSnapshot
+from sensors.intake.settings import RouterSettings
+
+
+@dataclass(slots=True)
+class Held:
+    """A lease with the moment (monotonic) at which it runs out; None while it cannot."""
+
+    lease: Lease
+    deadline: float | None
+    ending: asyncio.Event | None = None  # its end is being written: nothing else may be; set when that is over
+
+
+class Board:
+    """Indexes over items and leases. The router changes it after (or, for reservations, before) the ledger."""
+
+    def __init__(self, settings: RouterSettings, alignment: Callable[[Item], int]) -> None:
+        self.claims = FileClaims()
+        self.order = WaitingOrder(ageing_s=settings.ageing_s, claims=self.claims, alignment=alignment)
+        self.held: dict[str, Held] = {}
+        self._settings = settings
+        self._items: dict[str, Item] = {}
+        self._latest: dict[str, str] = {}  # key -> id of the latest item that has not ended
+        self._closed: OrderedDict[str, Item] = OrderedDict()  # by key, the last that were DONE
+
+    def put(self, item: Item) -> None:
+        """Take an item in its new state."""
+        if item.id in self.order:
+            self.order.remove(item.id)
+        key = item.signal.key
+        if item.state is ItemState.DONE:
+            self._items.pop(item.id, None)
+            if self._latest.get(key) == item.id:
+                del self._latest[key]
+            self._closed[key] = item
+            self._closed.move_to_end(key)
+            if len(self._closed) > self._settings.recent_closed:
+                self._closed.popitem(last=False)
+            return
+        self._items[item.id] = item
+        self._latest[key] = item.id
+        if item.state is ItemState.QUEUED:
+            self.order.add(item)
+
+    def get(self, signal_id: str) -> Item | None:
+        """An item that has not ended."""
+        return self._items.get(signal_id)
+
+    def last(self, key: str) -> Item | None:
+        """The latest item with a key that memory knows of: one that has not ended, else one that ended lately."""
+        found = self._latest.get(key)
+        return self._items[found] if found is not None else self._closed.get(key)
+
+    def holder(self, key: str) -> Held | None:
+        """The active op that has the latest item with a key."""
+        item = self.last(key)
+        return self.held.get(item.op_id) if item is not None and item.op_id is not None else None
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(tuple(self._items.values()))
+
+    def of_op(self, op_id: str) -> tuple[Item, ...]:
+        """The items that an active op took, or that were quarantined with it."""
+        held = self.held.get(op_id)
+        if held is not None:
+            ids = (signal.id for signal in held.lease.operation.signals)
+            return tuple(self._items[i] for i in ids if i in self._items)
+        return tuple(i for i in self._items.values() if i.op_id == op_id and i.state is ItemState.QUARANTINED)
+
+    def hold(self, lease: Lease, deadline: float | None) -> None:
+        """An op became active, or its lease changed."""
+        self.held[lease.op_id] = Held(lease, deadline)
+        self.claims.take(lease.op_id, lease.claims)
+
+    def drop(self, op_id: str) -> None:
+        """An op is no longer active: its files are free, and what waited behind them takes part again."""
+        self.held.pop(op_id, None)
+        self.order.freed(self.claims.release(op_id))
+
+    def expired(self, monotonic: float) -> tuple[Held, ...]:
+        """Ops whose worker has not shown a sign of life for too long."""
+        return tuple(
+            h for h in self.held.values() if h.deadline is not None and h.deadline <= monotonic and h.ending is None
+        )
+
+    def next_deadline(self) -> float | None:
+        """The earliest moment at which a lease runs out."""
+        return min(
+            (h.deadline for h in self.held.values() if h.deadline is not None and h.ending is None), default=None
+        )
+
+    def busy(self) -> bool:
+        """Is anything queued, claimed or in flight?"""
+        working = (ItemState.QUEUED, ItemState.CLAIMED, ItemState.IN_FLIGHT)
+        return any(item.state in working for item in self._items.values())
+
+    def snapshot(self, *, now: datetime, paused: bool) -> QueueSnapshot:
+        """Everything a person may ask about the queue."""
+        counts = Counter(item.state.value for item in self._items.values())
+        return QueueSnapshot(
+            paused=paused,
+            counts={state.value: counts.get(state.value, 0) for state in ItemState if state is not ItemState.DONE},
+            ready=self.order.ready(now, self._settings.ready_slots),
+            lines=tuple(self._line(item) for item in self._items.values()),
+            claims=dict(self.claims.holders),
+        )
+
+    def _line(self, item: Item) -> QueueLine:
+        blocked = self.claims.blocker(item.signal.targets) if item.state is ItemState.QUEUED else None
+        return QueueLine(
+            signal_id=item.id,
+            state=item.state,
+            goal=item.signal.goal,
+            source=item.signal.source.value,
+            urgency=item.signal.urgency.name.lower(),
+            priority=priority(self.order.inputs(item)),
+            attempts=item.attempts,
+            queued_at=item.queued_at,
+            op_id=item.op_id,
+            reason=item.reason,
+            branch=item.branch,
+            waits_for=blocked[1] if blocked else None,
+            history=item.history,
+        )

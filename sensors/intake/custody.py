@@ -1,0 +1,219 @@
+"""The durable steps of an op: claimed, started, parked, widened, ended, taken back.
+
+Each step writes the ledger and then memory. A claim is reserved in memory first, because other workers look at the
+same queue, and given back when the ledger refuses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from ledger.clock import Clock, stamp
+from ledger.errors import LeaseLost
+from ledger.ids import new_op_id
+from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, State
+from sensors.intake.board import Board, Held
+from sensors.intake.coalesce import companions, merge
+from sensors.intake.ending import after_end, after_unstarted, quarantined
+from sensors.intake.priority import priority
+from sensors.intake.queue import DurableQueue, payload
+from sensors.intake.records import Item, ItemState, Lease
+from sensors.intake.settings import RouterSettings
+from sensors.whole import whole
+
+log = logging.getLogger(__name__)
+
+
+class Custody:
+    """Carries out the steps; ``changed`` is set whenever what waits could be looked at anew."""
+
+    def __init__(
+        self, *, store: DurableQueue, board: Board, clock: Clock, settings: RouterSettings, changed: asyncio.Event
+    ) -> None:
+        self._store = store
+        self._board = board
+        self._clock = clock
+        self._settings = settings
+        self._changed = changed
+
+    async def hand_out(self, lead: Item, head: str | None) -> Operation:
+        """Reserve in memory at once (other workers look at the same queue), then make it durable."""
+        inputs = self._board.order.inputs(lead)
+        old, new, lease = self._choose(lead, head)
+        self._board.hold(lease, self.deadline())
+        for item in new:
+            self._board.put(item)
+        decided = {"decision": "priority", "inputs": inputs.model_dump(mode="json"), "result": priority(inputs)}
+        task = asyncio.ensure_future(self._write_claim(old, new, lease, decided))
+        try:
+            await whole(task)
+        except asyncio.CancelledError:
+            if task.exception() is None:  # claimed for a worker that is gone: it never acted
+                await whole(self.unstarted(self._board.held[lease.op_id], "unclaimed"))
+            raise
+        return lease.operation
+
+    def _choose(self, lead: Item, head: str | None) -> tuple[tuple[Item, ...], list[Item], Lease]:
+        """The items of one op as they are and as they will be, and its lease."""
+        free = (i for i in self._board.order.sharing(lead) if self._board.claims.blocker(i.signal.targets) is None)
+        old = (lead, *companions(lead, free, self._settings.max_merged))
+        base = lead.signal.base if lead.signal.snapshot or head is None else head
+        now = self._clock.now()
+        op = merge(old, op_id=new_op_id(lead.signal.source.value), base=base, created_at=stamp(now))
+        new = [
+            i.model_copy(update={"state": ItemState.CLAIMED, "op_id": op.id, "generation": i.generation + 1})
+            for i in old
+        ]
+        lease = Lease(
+            operation=op,
+            state=ItemState.CLAIMED,
+            generation=max(i.generation for i in new),
+            expires_at=stamp(now + timedelta(seconds=self._settings.lease_s)),
+            claims=tuple(sorted(op.targets)),
+        )
+        return old, new, lease
+
+    async def _write_claim(
+        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: dict[str, object]
+    ) -> None:
+        decision = Draft(kind=EntryKind.DECISION, op_id=lease.op_id, payload=decided)
+        try:
+            await self._store.write(payload("claimed", items=new, lease=lease), decision, op_id=lease.op_id)
+        except BaseException:
+            self._board.drop(lease.op_id)
+            for item in old:
+                self._board.put(item)
+            raise
+
+    async def move(self, op_id: str, state: ItemState, event: str) -> None:
+        """An active op and its items change their state."""
+        held = self.active(op_id)
+        deadline, held.deadline = held.deadline, None  # it must not run out while this is written
+        new = [item.model_copy(update={"state": state}) for item in self._board.of_op(op_id)]
+        lease = held.lease.model_copy(update={"state": state})
+        try:
+            await self._store.write(payload(event, items=new, lease=lease), op_id=op_id)
+        except BaseException:
+            held.deadline = deadline
+            raise
+        held.lease = held.lease.model_copy(update={"state": state})
+        held.deadline = None if state is ItemState.PARKED else self.deadline()
+        self._put_states(new)
+        self._changed.set()
+
+    async def record_claims(self, held: Held, new: tuple[str, ...]) -> None:
+        """Make claims durable that were taken in memory; they are given back when that fails."""
+        if self._gone(held):  # its files were released with it
+            raise self._lost(held.lease.op_id)
+        lease = held.lease.model_copy(update={"claims": self._board.claims.of(held.lease.op_id)})
+        try:
+            await self._store.write(payload("widened", lease=lease), kind=EntryKind.LEASE, op_id=lease.op_id)
+        except BaseException:
+            self._board.claims.give_back(lease.op_id, new)
+            self._board.order.freed(new)
+            self._changed.set()
+            raise
+        held.lease = held.lease.model_copy(update={"claims": lease.claims})
+
+    async def end(self, op_id: str, state: State, *, cause: RootCause, branch: str | None, retry: bool) -> None:
+        """An op ended: each of its items goes on as :func:`after_end` says."""
+        held = self._board.held.get(op_id)
+        items = self._board.of_op(op_id)
+        if not items or (held is not None and held.ending is not None):
+            raise self._lost(op_id)
+        now = stamp(self._clock.now())
+        limit = self._settings.max_attempts
+        new = [
+            after_end(i, op_id=op_id, state=state, cause=cause, branch=branch, retry=retry, now=now, max_attempts=limit)
+            for i in items
+        ]
+        await self._close(held, "finished", new, op_id=op_id, facts={"outcome": state.value, "cause": cause.value})
+
+    async def _close(
+        self,
+        held: Held | None,
+        event: str,
+        items: list[Item],
+        *,
+        op_id: str,
+        facts: dict[str, str | None] | None = None,
+    ) -> None:
+        """Write how an op's items go on without it, then free its files."""
+        over = asyncio.Event()
+        if held is not None:
+            held.ending = over
+        moved = [i for i in items if i.state is ItemState.QUEUED]  # stored whole: their signals may name a newer commit
+        others = [i for i in items if i.state is not ItemState.QUEUED]
+        try:
+            await self._store.write(payload(event, new=moved, items=others, ended=op_id, facts=facts), op_id=op_id)
+        except BaseException:
+            if held is not None:
+                held.ending = None
+            raise
+        finally:
+            over.set()
+        self._board.drop(op_id)
+        for item in items:
+            self._board.put(item)
+        self._changed.set()
+
+    def _put_states(self, new: list[Item]) -> None:
+        """Take the states of items over, keeping what was noted on them while their step was written."""
+        for item in new:
+            current = self._board.get(item.id)
+            again = current.seen_again_at if current is not None else None
+            self._board.put(item.model_copy(update={"seen_again_at": again or item.seen_again_at}))
+
+    async def take_back_expired(self) -> None:
+        """Release the ops whose workers have been silent for longer than a lease."""
+        for held in self._board.expired(self._clock.monotonic()):
+            log.warning("op %s showed no sign of life: its files are released", held.lease.op_id)
+            if held.lease.state is ItemState.CLAIMED:
+                await whole(self.unstarted(held, "lease_expired"))
+            else:
+                await whole(self.quarantine(held, "Its worker showed no sign of life; it may have acted."))
+
+    async def unstarted(self, held: Held, event: str) -> None:
+        """A claim that provably led to nothing: its items are queued again."""
+        if self._gone(held):
+            return
+        now, limit = stamp(self._clock.now()), self._settings.max_claims
+        op_id = held.lease.op_id
+        new = [after_unstarted(item, now=now, max_claims=limit) for item in self._board.of_op(op_id)]
+        await self._close(held, event, new, op_id=op_id)
+
+    async def quarantine(self, held: Held, reason: str) -> None:
+        """An op that may have acted: its items are set aside."""
+        if self._gone(held):
+            return
+        op_id = held.lease.op_id
+        await self._close(held, "quarantined", [quarantined(i, reason) for i in self._board.of_op(op_id)], op_id=op_id)
+
+    def _gone(self, held: Held) -> bool:
+        """Another worker took it back at the same time, or it ended after all."""
+        return held.ending is not None or self._board.held.get(held.lease.op_id) is not held
+
+    async def put(self, item: Item, event: str) -> None:
+        """One item without an op changes its state. Stored whole: its signal may name a newer commit."""
+        await self._store.write(payload(event, new=[item]))
+        self._board.put(item)
+        self._changed.set()
+
+    def active(self, op_id: str) -> Held:
+        """The lease of an active op. Raises ``LeaseLost``."""
+        held = self._board.held.get(op_id)
+        if held is None or held.ending is not None:
+            raise self._lost(op_id)
+        return held
+
+    @staticmethod
+    def _lost(op_id: str) -> LeaseLost:
+        return LeaseLost(
+            f"Op {op_id} is not active.", op_id=op_id, remedy="It ended, or its lease ran out and was taken back."
+        )
+
+    def deadline(self) -> float:
+        """When a lease that is renewed now runs out (monotonic)."""
+        return self._clock.monotonic() + self._settings.lease_s

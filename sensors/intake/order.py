@@ -1,0 +1,170 @@
+"""The order of what waits: best first among those whose files are free, without sorting the whole queue.
+
+A heap with lazy deletion. A signal whose file is held stands aside under that file and comes back when it is freed; a
+signal that waits for others to merge with comes back at its time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from ledger.clock import unstamp
+from sensors.intake.claims import FileClaims
+from sensors.intake.priority import MOST_BEHIND, PriorityInputs, order_key, priority
+from sensors.intake.records import Item
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+class WaitingOrder:
+    """All QUEUED items. Every method is synchronous."""
+
+    def __init__(self, *, ageing_s: float, claims: FileClaims, alignment: Callable[[Item], int]) -> None:
+        self._ageing_ms = int(ageing_s * 1000)
+        self._claims = claims
+        self._alignment = alignment
+        self._items: dict[str, Item] = {}
+        self._by_file: dict[str, dict[str, None]] = {}  # in order of arrival
+        self._version: dict[str, int] = {}  # of an item's one valid entry in the heap
+        self._versions = itertools.count(1)
+        self._sleeping: set[str] = set()
+        self._heap: list[tuple[int, str, int]] = []
+        self._later: list[tuple[int, str]] = []
+        self._aside: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items.values())
+
+    def __contains__(self, signal_id: str) -> bool:
+        return signal_id in self._items
+
+    def inputs(self, item: Item) -> PriorityInputs:
+        """What the formula reads for an item, as the queue stands now."""
+        signal = item.signal
+        return PriorityInputs(
+            source=signal.source,
+            urgency=signal.urgency,
+            files=len(signal.targets),
+            confidence_bp=signal.confidence_bp,
+            behind=self._behind(item),
+            alignment=self._alignment(item),
+        )
+
+    def add(self, item: Item) -> None:
+        """Put an item into the queue, under its priority or aside until its time has come."""
+        self._items[item.id] = item
+        for path in item.signal.targets:
+            self._by_file.setdefault(path, {})[item.id] = None
+        self._later_or_ready(item)
+        self._neighbours_changed(item)
+
+    def remove(self, signal_id: str) -> Item:
+        """Take an item out. Its entries in the heaps die by their version."""
+        item = self._items.pop(signal_id)
+        self._version.pop(signal_id, None)
+        self._sleeping.discard(signal_id)
+        for path in dict.fromkeys(item.signal.targets):
+            others = self._by_file[path]
+            others.pop(signal_id, None)
+            if not others:
+                del self._by_file[path]
+        self._neighbours_changed(item)
+        return item
+
+    def sharing(self, item: Item) -> Iterator[Item]:
+        """Other waiting items that share a file with ``item``, for each file in order of arrival."""
+        seen = {item.id}
+        for path in item.signal.targets:
+            for signal_id in self._by_file.get(path, ()):
+                if signal_id not in seen:
+                    seen.add(signal_id)
+                    yield self._items[signal_id]
+
+    def freed(self, paths: Iterable[str]) -> None:
+        """Files were released: what waited behind them takes part again."""
+        for path in paths:
+            for signal_id in self._aside.pop(path, ()):
+                if signal_id in self._items:
+                    self._push(self._items[signal_id])
+
+    def best(self, now: datetime) -> Item | None:
+        """The first item whose time has come and whose files are free; it stays in the queue."""
+        self._wake(now)
+        while self._heap:
+            _, signal_id, version = self._heap[0]
+            if self._version.get(signal_id) == version:
+                item = self._items[signal_id]
+                blocked = self._claims.blocker(item.signal.targets)
+                if blocked is None:
+                    return item
+                self._aside.setdefault(blocked[0], set()).add(signal_id)
+                del self._version[signal_id]
+            heapq.heappop(self._heap)
+        return None
+
+    def due(self) -> datetime | None:
+        """When the next waiting item's time comes."""
+        while self._later and self._later[0][1] not in self._sleeping:
+            heapq.heappop(self._later)
+        return unstamp(self._items[self._later[0][1]].not_before) if self._later else None
+
+    def ready(self, now: datetime, slots: int) -> tuple[str, ...]:
+        """The ids of the ``slots`` best items that could run now. For a screen; nothing is taken."""
+        self._wake(now)
+        free = (
+            (key, signal_id)
+            for key, signal_id, version in self._heap
+            if self._version.get(signal_id) == version
+            and self._claims.blocker(self._items[signal_id].signal.targets) is None
+        )
+        return tuple(signal_id for _, signal_id in heapq.nsmallest(slots, free))
+
+    def _behind(self, item: Item) -> int:
+        others: set[str] = set()
+        for path in item.signal.targets:
+            for signal_id in self._by_file.get(path, ()):
+                if signal_id != item.id:
+                    others.add(signal_id)
+                if len(others) >= MOST_BEHIND:  # the formula counts no further
+                    return MOST_BEHIND
+        return len(others)
+
+    def _later_or_ready(self, item: Item) -> None:
+        if unstamp(item.not_before) > unstamp(item.queued_at):
+            self._sleeping.add(item.id)
+            heapq.heappush(self._later, (_ms(unstamp(item.not_before)), item.id))
+        else:
+            self._push(item)
+
+    def _push(self, item: Item) -> None:
+        version = self._version[item.id] = next(self._versions)
+        key = order_key(priority(self.inputs(item)), _ms(unstamp(item.queued_at)), self._ageing_ms)
+        heapq.heappush(self._heap, (key, item.id, version))
+        if len(self._heap) > 4 * len(self._items) + 64:
+            self._heap = [entry for entry in self._heap if self._version.get(entry[1]) == entry[2]]
+            heapq.heapify(self._heap)
+
+    def _wake(self, now: datetime) -> None:
+        while self._later and self._later[0][0] <= _ms(now):
+            _, signal_id = heapq.heappop(self._later)
+            if signal_id in self._sleeping:
+                self._sleeping.discard(signal_id)
+                self._push(self._items[signal_id])
+
+    def _neighbours_changed(self, item: Item) -> None:
+        """Others on the same files count one more or less behind them: only where the count is not saturated."""
+        for path in item.signal.targets:
+            sharing = self._by_file.get(path, ())
+            if len(sharing) > MOST_BEHIND + 1:
+                continue
+            for signal_id in sharing:
+                if signal_id != item.id and signal_id in self._version:  # neither asleep nor aside
+                    self._push(self._items[signal_id])

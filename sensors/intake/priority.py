@@ -1,0 +1,72 @@
+"""Priority of a signal: pure, one formula for first entry, retry and replay alike. Lower runs first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import Field
+
+from ledger.vocabulary import Frozen, Source, SourceClass, Urgency
+
+SURE_BP: Final = 9_000
+MOST_BEHIND: Final = 3
+
+RANK: Final[dict[Source, int]] = {Source.MANUAL: 1, Source.TEST_FAILURE: 2}
+UNKNOWN_RANK: Final = 99
+
+SOURCE_CLASS: Final[dict[Source, SourceClass]] = {
+    Source.MANUAL: SourceClass.REFLEX,
+    Source.TEST_FAILURE: SourceClass.REFLEX,
+}
+
+URGENCY_BOOST: Final[dict[Urgency, int]] = {
+    Urgency.CRITICAL: 3,
+    Urgency.HIGH: 1,
+    Urgency.NORMAL: 0,
+    Urgency.LOW: 0,
+}
+
+
+class PriorityInputs(Frozen):
+    """Everything that the formula reads; stored with each claim so that replay can derive the number again."""
+
+    source: Source
+    urgency: Urgency
+    files: int = Field(ge=0)
+    confidence_bp: int = Field(ge=0, le=10_000)
+    behind: int = Field(default=0, ge=0)  # other signals that are queued behind the same files
+    alignment: int = Field(default=0, ge=0, le=2)  # declared goal 2, inferred 1
+
+
+def source_class(source: Source) -> SourceClass:
+    """How a source is routed; an unknown one is STANDARD."""
+    return SOURCE_CLASS.get(source, SourceClass.STANDARD)
+
+
+def size_penalty(files: int) -> int:
+    """0 up to one file, 1 up to four, 2 for more."""
+    if files <= 1:
+        return 0
+    return 1 if files <= 4 else 2
+
+
+def priority(inputs: PriorityInputs) -> int:
+    """Source rank, less what makes it urgent, sure, wanted or waited for, plus what makes it large."""
+    sure = 1 if inputs.confidence_bp >= SURE_BP else 0
+    return (
+        RANK.get(inputs.source, UNKNOWN_RANK)
+        - URGENCY_BOOST[inputs.urgency]
+        + size_penalty(inputs.files)
+        - sure
+        - min(inputs.behind, MOST_BEHIND)
+        - inputs.alignment
+    )
+
+
+def order_key(points: int, queued_at_ms: int, ageing_ms: int) -> int:
+    """Where a signal stands in the queue, with ageing; lower is sooner.
+
+    Waiting ``ageing_ms`` lifts by one point. Every signal ages at the same rate, so the order of two of them does not
+    depend on the time at which it is asked: the queue never has to be sorted again.
+    """
+    return points * ageing_ms + queued_at_ms

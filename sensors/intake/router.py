@@ -1,0 +1,325 @@
+"""The intake router: durable first, then dedup, merging, file conflicts, priority, leases.
+
+Memory (:class:`Board`) answers every question; the ledger is written before a change is acknowledged.
+:class:`Custody` carries out the steps of an op.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from datetime import timedelta
+from typing import Literal
+
+from ledger.clock import Clock, stamp
+from ledger.errors import ControlError
+from ledger.store import Ledger
+from ledger.vocabulary import Decision, Operation, RootCause, Signal, State, Verdict
+from sensors.intake.board import Board
+from sensors.intake.coalesce import wait_s
+from sensors.intake.custody import Custody
+from sensors.intake.dedup import Novelty, novelty
+from sensors.intake.ending import queued_again
+from sensors.intake.queue import DurableQueue, payload
+from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
+from sensors.intake.settings import RouterSettings
+from sensors.whole import whole
+
+BranchLives = Callable[[str], Awaitable[bool]]
+HeadCommit = Callable[[], Awaitable[str | None]]
+
+
+async def _every_branch_lives(branch: str) -> bool:
+    return True
+
+
+def _no_alignment(item: Item) -> int:
+    return 0
+
+
+class IntakeRouter:
+    """Takes signals from sensors and hands ops to workers. Call :meth:`recover` once before anything else.
+
+    ``admit`` may park a signal (too deep in our own commits). ``branch_lives`` says whether a review branch still
+    exists. ``head`` gives the commit on which an op is planned; without it that is the commit of its newest signal.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        boot: str,
+        settings: RouterSettings,
+        admit: Callable[[Signal], Verdict],
+        branch_lives: BranchLives = _every_branch_lives,
+        head: HeadCommit | None = None,
+        alignment: Callable[[Item], int] = _no_alignment,
+    ) -> None:
+        self._store = DurableQueue(ledger)
+        self._clock = clock
+        self._boot = boot
+        self._settings = settings
+        self._admit = admit
+        self._branch_lives = branch_lives
+        self._head = head
+        self._board = Board(settings, alignment)
+        self._arriving: dict[str, asyncio.Future[None]] = {}
+        self._changed = asyncio.Event()
+        self._custody = Custody(
+            store=self._store, board=self._board, clock=clock, settings=settings, changed=self._changed
+        )
+        self._paused = False
+        self._loaded = False
+        self._inherited: tuple[str, ...] = ()  # ops of earlier boots that recover() has not looked at
+
+    # --- signals come in ---
+
+    async def submit(self, signal: Signal) -> Receipt:
+        """Take a signal; it is durable when this returns. The receipt says what became of it."""
+        await self._load()
+        stamped = signal.model_copy(
+            update={"boot": signal.boot or self._boot, "seen_at": signal.seen_at or stamp(self._clock.now())}
+        )
+        return await whole(self._in_turn(stamped))
+
+    async def _in_turn(self, signal: Signal) -> Receipt:
+        """One at a time for each key: the second must see what became of the first."""
+        while signal.key in self._arriving:
+            await asyncio.wait({self._arriving[signal.key]})
+        turn = self._arriving[signal.key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._take_in(signal)
+        finally:
+            del self._arriving[signal.key]
+            turn.set_result(None)
+            self._changed.set()
+
+    async def _take_in(self, signal: Signal) -> Receipt:
+        holder = self._board.holder(signal.key)
+        if holder is not None and holder.ending is not None:
+            await holder.ending.wait()  # what the op came to decides what this signal is
+        last = self._board.last(signal.key) or await self._store.last_closed(signal.key)
+        waits = last is not None and last.state is ItemState.AWAITING_MERGE and last.branch is not None
+        lives = await self._branch_lives(last.branch) if waits and last is not None and last.branch else False
+        last = self._board.last(signal.key) or last
+        now = self._clock.now()
+        answer = novelty(signal, last, now=now, branch_lives=lives, settings=self._settings)
+        if answer.status != "new":
+            return await self._turn_away(signal, last, answer)
+        verdict = self._admit(signal)
+        parked = verdict.decision is not Decision.ALLOW
+        patience = timedelta(seconds=wait_s(signal.urgency, self._settings.coalesce_s))
+        item = Item(
+            signal=signal,
+            state=ItemState.PARKED if parked else ItemState.QUEUED,
+            queued_at=stamp(now),
+            not_before=stamp(now + patience),
+            attempts=answer.attempts,
+            history=answer.history,
+            reason=verdict.reason if parked else "",
+        )
+        rejected = [self._rejected(last)] if last is not None and last.state is ItemState.AWAITING_MERGE else []
+        await self._store.write(payload(f"received_{item.state.value}", new=[item], items=rejected))
+        for each in (*rejected, item):
+            self._board.put(each)
+        return Receipt(signal_id=signal.id, status="parked" if parked else "queued", reason=item.reason)
+
+    async def _turn_away(self, signal: Signal, last: Item | None, answer: Novelty) -> Receipt:
+        status: Literal["duplicate", "suppressed"] = "duplicate" if answer.status == "duplicate" else "suppressed"
+        facts = {"signal": signal.id, "key": signal.key, "of": answer.of, "reason": answer.reason, "base": signal.base}
+        if last is not None and last.state in HELD and signal.base != last.signal.base:
+            # Should the op fail, the condition is still there at a commit that it did not see.
+            self._board.put(last.model_copy(update={"seen_again_at": signal.base}))
+            facts["again"] = last.id
+        await self._store.write(payload(status, facts=facts))
+        return Receipt(signal_id=signal.id, status=status, reason=answer.reason, of=answer.of)
+
+    def _rejected(self, item: Item) -> Item:
+        reason = f"Branch {item.branch} was deleted: its repair is taken as rejected."
+        return item.model_copy(
+            update={"state": ItemState.DONE, "success": False, "reason": reason, "closed_at": stamp(self._clock.now())}
+        )
+
+    # --- ops go out ---
+
+    async def next(self) -> Operation:
+        """Wait for the best signal whose files are free, claim them, and return its op under a fresh lease."""
+        await self._load()
+        while True:
+            self._changed.clear()
+            await self._custody.take_back_expired()
+            if not self._paused and self._board.order.best(self._clock.now()) is not None:
+                head = await self._head() if self._head is not None else None
+                lead = self._board.order.best(self._clock.now())
+                if lead is not None and not self._paused:
+                    return await self._custody.hand_out(lead, head)
+            await self._until_changed()
+
+    # --- what a worker says ---
+
+    async def started(self, op_id: str) -> None:
+        """From here on the op may have acted. Raises ``LeaseLost`` when it was taken back."""
+        await whole(self._custody.move(op_id, ItemState.IN_FLIGHT, "started"))
+
+    async def park(self, op_id: str) -> None:
+        """The op waits for a person: it keeps its files and its lease does not run out."""
+        await whole(self._custody.move(op_id, ItemState.PARKED, "parked"))
+
+    async def unpark(self, op_id: str) -> None:
+        """A person answered: the op is in flight again."""
+        await whole(self._custody.move(op_id, ItemState.IN_FLIGHT, "unparked"))
+
+    async def renew(self, op_id: str) -> None:
+        """A sign of life. Kept in memory: after a restart every lease of the old boot is void anyway."""
+        held = self._custody.active(op_id)
+        if held.deadline is not None:
+            held.deadline = self._custody.deadline()
+
+    async def widen(self, op_id: str, paths: Collection[str]) -> bool:
+        """Claim more files; False when another op holds one of them (then none was claimed)."""
+        held = self._custody.active(op_id)
+        new = self._board.claims.take(op_id, paths)
+        if new is None:
+            return False
+        if new:
+            await whole(self._custody.record_claims(held, new))
+        return True
+
+    async def finish(
+        self, op_id: str, state: State, *, cause: RootCause, branch: str | None = None, retry: bool = False
+    ) -> None:
+        """The op ended. ``branch`` holds its work for review; ``retry`` queues its signals again while they may.
+
+        Also accepted late, for an op that was quarantined. Raises ``LeaseLost`` for one that is not known.
+        """
+        await self._load()
+        await whole(self._custody.end(op_id, state, cause=cause, branch=branch, retry=retry))
+
+    # --- leases that ran out, and boots that ended in a crash ---
+
+    async def recover(self) -> RecoveryReport:
+        """Read the tables after a boot. What was claimed and never started is queued again; ``undecided`` ops may
+        have acted and stay in flight until :meth:`requeue`, :meth:`finish` or :meth:`quarantine` is called for each.
+        """
+        await self._load()
+        requeued: list[str] = []
+        inherited, self._inherited = self._inherited, ()
+        for op_id in inherited:
+            held = self._board.held[op_id]
+            if held.lease.state is ItemState.CLAIMED:
+                requeued += [item.id for item in self._board.of_op(op_id)]
+                await whole(self._custody.unstarted(held, "recovered"))
+        await self.check_branches()
+        before = stamp(self._clock.now() - timedelta(days=self._settings.keep_closed_days))
+        if await self._store.prunable(before):
+            await self._store.write(payload("pruned", facts={"before": before}))
+        states = {op_id: held.lease.state for op_id, held in self._board.held.items() if op_id in inherited}
+        return RecoveryReport(
+            requeued=tuple(requeued),
+            undecided=tuple(o for o, s in states.items() if s is ItemState.IN_FLIGHT),
+            parked=tuple(o for o, s in states.items() if s is ItemState.PARKED),
+            quarantined=tuple(i.id for i in self._board if i.state is ItemState.QUARANTINED),
+        )
+
+    async def requeue(self, op_id: str) -> None:
+        """An op that ended in a crash left nothing behind: count the attempt and queue its signals again."""
+        await self.finish(op_id, State.POSTMORTEM, cause=RootCause.CRASH_RECOVERED, retry=True)
+
+    async def quarantine(self, op_id: str, reason: str = "It may have acted before the daemon ended.") -> None:
+        """Set an op's signals aside until a person decides."""
+        await whole(self._custody.quarantine(self._custody.active(op_id), reason))
+
+    async def check_branches(self) -> tuple[str, ...]:
+        """Close signals whose review branch is gone; returns their ids. For start-up and moved branches."""
+        await self._load()
+        gone = []
+        for item in self._board:
+            if item.state is ItemState.AWAITING_MERGE and item.branch and not await self._branch_lives(item.branch):
+                current = self._board.get(item.id)
+                if current is not None and current.state is ItemState.AWAITING_MERGE:
+                    await whole(self._custody.put(self._rejected(current), "branch_gone"))
+                    gone.append(item.id)
+        return tuple(gone)
+
+    # --- what a person says ---
+
+    async def drop(self, signal_id: str, reason: str) -> None:
+        """Take a signal out of the queue. Raises ``ControlError`` when it is unknown or an op works on it."""
+        await self._load()
+        item = self._waiting(signal_id)
+        update = {"state": ItemState.DONE, "reason": reason, "closed_at": stamp(self._clock.now())}
+        await whole(self._custody.put(item.model_copy(update=update), "dropped"))
+
+    async def release(self, signal_id: str) -> None:
+        """Queue a parked, quarantined or dead signal once more, with fresh attempts."""
+        await self._load()
+        item = self._waiting(signal_id)
+        again = queued_again(item, now=stamp(self._clock.now())).model_copy(update={"attempts": 0, "closed_at": None})
+        await whole(self._custody.put(again, "released"))
+
+    def pause(self) -> None:
+        """Hand nothing out until :meth:`resume`; signals are still taken in."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Hand out again."""
+        self._paused = False
+        self._changed.set()
+
+    def wake(self) -> None:
+        """Look again now: the clock, or what :attr:`head` answers, has moved."""
+        self._changed.set()
+
+    def snapshot(self) -> QueueSnapshot:
+        """The queue as it stands; synchronous, from memory."""
+        return self._board.snapshot(now=self._clock.now(), paused=self._paused)
+
+    async def idle(self) -> bool:
+        """Nothing queued, nothing claimed, nothing in flight, nothing on its way in."""
+        await self._load()
+        return not self._arriving and not self._board.busy()
+
+    async def until_idle(self) -> None:
+        """Return when :meth:`idle` holds: for a run that ends when there is no more work."""
+        while True:
+            self._changed.clear()
+            if await self.idle():
+                return
+            await self._changed.wait()
+
+    # --- inside ---
+
+    async def _load(self) -> None:
+        if not self._loaded:
+            await self._store.prepare()
+            self._fill(await self._store.open_items(), await self._store.leases())
+
+    def _fill(self, items: list[Item], leases: list[Lease]) -> None:
+        if self._loaded:  # another caller was faster
+            return
+        self._loaded = True
+        self._inherited = tuple(lease.op_id for lease in leases)
+        for lease in leases:
+            self._board.hold(lease, None)
+        for item in items:
+            self._board.put(item)
+
+    def _waiting(self, signal_id: str) -> Item:
+        item = self._board.get(signal_id)
+        if item is None:
+            raise ControlError(f"No waiting signal has the id {signal_id}.", remedy="`ouro ops` lists them.")
+        if item.op_id is not None and item.op_id in self._board.held:
+            raise ControlError(f"Op {item.op_id} works on this signal.", remedy="Cancel the op instead.")
+        return item
+
+    async def _until_changed(self) -> None:
+        """Wait for a change, or for the moment at which a wait or a lease ends. Nothing is polled."""
+        due, lease = self._board.order.due(), self._board.next_deadline()
+        waits = [] if due is None or self._paused else [(due - self._clock.now()).total_seconds()]
+        waits += [] if lease is None else [lease - self._clock.monotonic()]
+        try:
+            async with asyncio.timeout(max(0.0, min(waits)) if waits else None):
+                await self._changed.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,40 @@
+"""What a sensor is: one class that watches for one kind of condition and can say later whether it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from ledger.vocabulary import Closure, Frozen, Signal, Source, TestRun
+from sensors.bus import Bus
+from sensors.closure import ClosureAnswer
+
+
+class SensorState(Frozen):
+    """What `ouro status` shows of a sensor."""
+
+    source: Source
+    line: str  # one clear sentence
+    running: bool = False
+    note: str = ""  # something the owner may want to know, without any work following from it
+
+
+class Sensor(Protocol):
+    """A sensor costs nothing while nothing happens: it is woken by the bus."""
+
+    @property
+    def source(self) -> Source: ...
+
+    async def start(self, bus: Bus) -> None:
+        """Subscribe, look once, and go on until cancelled. The caller's task group owns this."""
+        ...
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        """Look now, whatever happened; returns the signals that were submitted."""
+        ...
+
+    async def is_closed(self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]) -> ClosureAnswer:
+        """Is the condition gone on the tree where ``run`` runs tests?"""
+        ...
+
+    def state(self) -> SensorState: ...

@@ -1,0 +1,75 @@
+"""Runs the suite at a committed tree, twice where it is red, and says what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger.vocabulary import Frozen, Outcome, RunStatus, TestResult, TestRun
+from sensors.doors import RepositoryDoor, TestDoor
+from sensors.outcomes import Known, Outcomes
+
+VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
+
+
+class Finding(Frozen):
+    """What two looks at one tree gave. ``problem`` is set when the tests gave no answer: nothing follows from that."""
+
+    known: Known
+    red: tuple[TestResult, ...] = ()  # red in both runs
+    problem: str = ""
+
+
+class Suite:
+    """Asks the test door and records each run."""
+
+    def __init__(self, *, tests: TestDoor, repository: RepositoryDoor, outcomes: Outcomes, confirm_limit: int) -> None:
+        self._tests = tests
+        self._repository = repository
+        self._outcomes = outcomes
+        self._confirm_limit = confirm_limit
+
+    async def look(self, tree: str) -> Finding:
+        """Run everything at ``tree``; what is red is run again at the same tree: only red twice in a row is red."""
+        first = await self._run(tree)
+        known = Known(tree=tree, collected=len(first.collected))
+        if first.status is RunStatus.GREEN:
+            return Finding(known=known)
+        if first.status is not RunStatus.RED or not first.red:
+            return Finding(known=known, problem=_no_answer(first, tree))
+        ids = tuple(dict.fromkeys(result.id for result in first.red))
+        second = await self._run(tree, ids if len(ids) <= self._confirm_limit else None)
+        if second.status not in VERDICTS:
+            return Finding(known=known, problem=_no_answer(second, tree))
+        again = {result.id: result for result in second.red}
+        red = tuple(again[test] for test in ids if test in again)
+        flaky = tuple(test for test in ids if test not in again)
+        return Finding(
+            known=known.model_copy(update={"red": tuple(result.id for result in red), "flaky": flaky}), red=red
+        )
+
+    async def green_before(self, tree: str, ids: Sequence[str]) -> frozenset[str]:
+        """Those of ``ids`` that were green at the parent of ``tree``; usually known without a run."""
+        parent = await self._repository.parent(tree)
+        if parent is None:
+            return frozenset()
+        known = await self._outcomes.of(parent)
+        if known is not None:
+            return frozenset(ids) - set(known.red)
+        run = await self._run(parent, ids if len(ids) <= self._confirm_limit else None)
+        if run.status not in VERDICTS:
+            return frozenset()
+        return frozenset(ids) & {r.id for r in run.results if r.outcome is Outcome.PASSED}
+
+    async def _run(self, tree: str, ids: Sequence[str] | None = None) -> TestRun:
+        run = await self._tests.run(tree, ids)
+        await self._outcomes.note_run(tree, ids, run)
+        return run
+
+
+def _no_answer(run: TestRun, tree: str) -> str:
+    word = {
+        RunStatus.TIMEOUT: "The tests did not end in time",
+        RunStatus.INFRA: "The tests could not be run",
+    }.get(run.status, "The tests gave no answer")
+    reason = run.reason.rstrip(".")
+    return f"{word} at {tree[:12]}{': ' if reason else ''}{reason}."

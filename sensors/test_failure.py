@@ -1,0 +1,251 @@
+"""A failing test is a trigger.
+
+Woken by a commit or a moved branch, at start-up, and by reports of the owner's own test runs (and by saved files where
+the owner asked for ``eager``), it runs the suite at the committed tree. What is red twice in a row becomes one signal
+for each cause. What is red only in uncommitted edits is the owner's work in progress: a note in status, no signal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ledger.clock import Clock, stamp
+from ledger.errors import OuroError
+from ledger.store import Ledger
+from ledger.vocabulary import Closure, Signal, Source, TestRun
+from sensors.bus import Bus, Subscription, Topic
+from sensors.causes import signals_of
+from sensors.closure import ClosureAnswer, ClosureEvaluator
+from sensors.doors import DepthOf, Emit, Redact, RepositoryDoor, TestDoor
+from sensors.outcomes import Known, Outcomes
+from sensors.sensor import SensorState
+from sensors.spool import take_reports
+from sensors.suite import Finding, Suite
+
+TRAILER = "Ouro-Op"
+
+
+class TestFailureSettings(BaseModel):
+    """When and how the suite is run by itself."""
+
+    __test__ = False  # not a pytest class
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    eager: bool = Field(False, description="Also look at saved, uncommitted files; repairs go to a review branch.")
+    debounce_s: float = Field(2.0, ge=0, description="The suite is run when nothing has moved for this long.")
+    debounce_most_s: float = Field(30.0, gt=0, description="It is run after this long even if things keep moving.")
+    confirm_limit: int = Field(
+        200, ge=1, description="More red tests than this are confirmed by running the whole suite again."
+    )
+    remembered: int = Field(2_000, ge=1, description="Commits whose outcome is remembered.")
+
+
+class TestFailure:
+    """See the module. ``depth_of`` tells how deep an op of ours stood in its cause chain; ``redact`` takes secrets out
+    of what goes into signals; ``spool`` is where reports of the owner's test runs appear."""
+
+    __test__ = False  # not a pytest class
+    source = Source.TEST_FAILURE
+
+    def __init__(
+        self,
+        *,
+        repository: RepositoryDoor,
+        tests: TestDoor,
+        emit: Emit,
+        ledger: Ledger,
+        clock: Clock,
+        depth_of: DepthOf,
+        spool: Path | None = None,
+        redact: Redact = str,
+        settings: TestFailureSettings | None = None,
+    ) -> None:
+        self._repository = repository
+        self._emit = emit
+        self._clock = clock
+        self._depth_of = depth_of
+        self._spool = spool
+        self._redact = redact
+        self._settings = settings or TestFailureSettings()
+        self._outcomes = Outcomes(ledger=ledger, clock=clock, keep=self._settings.remembered)
+        self._suite = Suite(
+            tests=tests,
+            repository=repository,
+            outcomes=self._outcomes,
+            confirm_limit=self._settings.confirm_limit,
+        )
+        self._wake = asyncio.Event()
+        self._again = False  # woken during a look without HEAD having moved
+        self._reported: tuple[str, ...] = ()  # red in the owner's last own run
+        self._state = SensorState(source=self.source, line="has not looked yet")
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Look once, then after every wake-up, until cancelled."""
+        topics = [Topic.REFS_MOVED, Topic.TESTS_REPORTED]
+        if self._settings.eager:
+            topics.append(Topic.FILES_CHANGED)
+        async with bus.subscribe(*topics) as events, asyncio.TaskGroup() as group:
+            self._wake.set()
+            group.create_task(self._listen(events))
+            await self._work()
+
+    async def scan_once(self, *, force: bool = False) -> tuple[Signal, ...]:
+        """Look at HEAD now; ``force`` runs the suite even where its outcome is known.
+
+        Raises ``RepositoryError`` where nothing can be looked at.
+        """
+        await self._repository.check()
+        await self._read_reports()
+        head = (await self._repository.head()).commit
+        if head is None:
+            self._say("There is no commit yet.")
+            return ()
+        self._say(f"Testing {head[:12]}.", running=True)
+        signals = await self._look(head, base=head, force=force)
+        if self._settings.eager:
+            tree = await self._repository.snapshot()
+            if tree != head:
+                signals += await self._look(tree, base=head, force=force)
+        await self._note_uncommitted(head)
+        return signals
+
+    async def is_closed(self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]) -> ClosureAnswer:
+        return await ClosureEvaluator().is_closed(closure, run)
+
+    def state(self) -> SensorState:
+        return self._state
+
+    # --- being woken ---
+
+    async def _listen(self, events: Subscription) -> None:
+        async for _ in events:
+            self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.wait()
+            await self._until_quiet()
+            try:
+                await self._look_unless_head_moves()
+            except OuroError as error:
+                self._say(str(error))
+
+    async def _until_quiet(self) -> None:
+        """Return when nothing woke us for the debounce time, or when that has taken too long."""
+        latest = asyncio.get_running_loop().time() + self._settings.debounce_most_s
+        quiet = False
+        while not quiet and asyncio.get_running_loop().time() < latest:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(self._settings.debounce_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                quiet = True
+        self._wake.clear()
+
+    async def _look_unless_head_moves(self) -> None:
+        """One look. When HEAD moves meanwhile it is cancelled (its test run too) and another one follows."""
+        self._again = False
+        head = (await self._repository.head()).commit
+        look = asyncio.ensure_future(self.scan_once())
+        moved = asyncio.ensure_future(self._until_head_is_not(head))
+        try:
+            await asyncio.wait({look, moved}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            look.cancel()
+            moved.cancel()
+            await asyncio.wait({look, moved})
+            if self._again:
+                self._wake.set()
+        for task in (look, moved):
+            if not task.cancelled():
+                task.result()  # raises what it raised
+
+    async def _until_head_is_not(self, commit: str | None) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self._again = True
+            if (await self._repository.head()).commit != commit:
+                return
+
+    # --- looking ---
+
+    async def _look(self, tree: str, *, base: str, force: bool) -> tuple[Signal, ...]:
+        """One tree: HEAD, or (``tree`` is not ``base``) a snapshot of the uncommitted files on it."""
+        where = "" if tree == base else "With uncommitted files: "
+        known = None if force else await self._outcomes.of(tree)
+        if known is not None:
+            self._say(where + _sentence(known))
+            return ()
+        finding = await self._suite.look(tree)
+        if finding.problem:
+            self._say(where + finding.problem)
+            return ()
+        signals = await self._signals(finding, base=base)
+        for signal in signals:
+            await self._emit(signal)
+        await self._outcomes.remember(finding.known)
+        self._say(where + _sentence(finding.known))
+        return signals
+
+    async def _signals(self, finding: Finding, *, base: str) -> tuple[Signal, ...]:
+        tree = finding.known.tree
+        red = finding.red
+        if tree != base:  # what is red at HEAD as well has its signal already
+            at_head = await self._outcomes.of(base)
+            red = tuple(result for result in red if at_head is None or result.id not in at_head.red)
+        if not red:
+            return ()
+        return signals_of(
+            red,
+            base=base,
+            snapshot=tree if tree != base else None,
+            green_before=await self._suite.green_before(tree, [result.id for result in red]),
+            depth=await self._depth(tree) if tree == base else 0,
+            seen_at=stamp(self._clock.now()),
+            redact=self._redact,
+        )
+
+    async def _depth(self, commit: str) -> int:
+        """One more than the op that made this commit, when it was one of ours."""
+        trailers = await self._repository.trailers(commit)
+        op_id = trailers.get(TRAILER, "").partition("\n")[0].strip()
+        return await self._depth_of(op_id) + 1 if op_id else 0
+
+    # --- what the owner is told ---
+
+    async def _read_reports(self) -> None:
+        if self._spool is not None:
+            for report in await asyncio.to_thread(take_reports, self._spool):
+                if report.red is not None:
+                    self._reported = report.red
+
+    async def _note_uncommitted(self, head: str) -> None:
+        known = await self._outcomes.of(head)
+        at_head = known.red if known is not None else ()
+        fresh = [test for test in self._reported if test not in at_head]
+        note = ""
+        if known is not None and fresh and await self._repository.dirty():
+            note = f"red only in uncommitted edits: {fresh[0]}{_more(fresh)}"
+        self._state = self._state.model_copy(update={"note": note})
+
+    def _say(self, line: str, *, running: bool = False) -> None:
+        self._state = self._state.model_copy(update={"line": line, "running": running})
+
+
+def _more(tests: Sequence[str]) -> str:
+    return f" and {len(tests) - 1} more" if len(tests) > 1 else ""
+
+
+def _sentence(known: Known) -> str:
+    flaky = f" {known.flaky[0]}{_more(known.flaky)} failed once and passed when run again." if known.flaky else ""
+    if known.green:
+        return f"Green at {known.tree[:12]}, {known.collected} tests.{flaky}"
+    return f"Red at {known.tree[:12]}: {known.red[0]}{_more(known.red)}, of {known.collected} tests.{flaky}"

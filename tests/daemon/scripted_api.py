@@ -1,0 +1,184 @@
+"""A real :class:`~daemon.api.Api` that answers from values, for the tests of everything that speaks to one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from daemon.api import (
+    Ack,
+    CostLine,
+    CostView,
+    DayView,
+    DiffView,
+    Event,
+    EventsRequest,
+    Fixing,
+    FixRequest,
+    HealthView,
+    KernelView,
+    Life,
+    LogRequest,
+    LogView,
+    OpRef,
+    OpsRequest,
+    OpsView,
+    OpView,
+    RejectRequest,
+    SandboxView,
+    StatusView,
+    SubmitRequest,
+    Submitted,
+)
+from ledger.errors import ControlError, PolicyRefused
+from ledger.ids import short_id
+from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier
+
+OP = "op-01890a5d7f3a7c2e9b8d6f4e2a1c7f3a-test_failure"
+DIFF = """diff --git a/shop/cart.py b/shop/cart.py
+index 111..222 100644
+--- a/shop/cart.py
++++ b/shop/cart.py
+@@ -40,3 +40,3 @@ def total():
+     discount = 1
+-    return subtotal + discount
++    return subtotal - discount
+"""
+
+
+def op_view(**changes: object) -> OpView:
+    values: dict[str, object] = {
+        "id": OP,
+        "short": short_id(OP),
+        "origin": Source.TEST_FAILURE,
+        "goal": "Make test_total pass.",
+        "state": State.GENERATE,
+        "tier": Tier.SAFE_AUTO,
+        "route": Route.IMMEDIATE,
+        "tests": ("tests/test_cart.py::test_total",),
+        "signals": ("sig-1",),
+        "spend": Spend(usd_micro=1200, calls=2, working_ms=14_600),
+        **changes,
+    }
+    return OpView.model_validate(values)
+
+
+def entry(
+    seq: int, event: str, *, op: str | None = OP, kind: EntryKind = EntryKind.DECISION, **payload: object
+) -> Entry:
+    return Entry(
+        seq=seq,
+        at="2026-01-02T03:04:05.678Z",
+        prev="0" * 64,
+        hash="1" * 64,
+        kind=kind,
+        op_id=op,
+        phase=State.GENERATE,
+        payload={"event": event, **payload},
+    )
+
+
+def status_view(**changes: object) -> StatusView:
+    values: dict[str, object] = {
+        "state": Life.ACTIVE,
+        "version": "0.1.0",
+        "repo": "/home/me/shop",
+        "branch": "main",
+        "kernel": KernelView(provider="local", model="small-model", ready=True),
+        "sandbox": SandboxView(name="bwrap", held=("network",)),
+        "files_watched": 214,
+        **changes,
+    }
+    return StatusView.model_validate(values)
+
+
+class ScriptedApi:
+    """Counts what it was asked; ``gate`` holds ``health`` back until it is set."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, object]] = []
+        self.gate = asyncio.Event()
+        self.holding = asyncio.Event()
+        self.published: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.ops_now: tuple[OpView, ...] = (op_view(),)
+        self.subscribed = asyncio.Event()
+        self.unsubscribed = asyncio.Event()
+        self.fixing = Fixing(signals=("sig-1",), message="1 red test")
+
+    def _note(self, name: str, request: object = None) -> None:
+        self.asked.append((name, request))
+
+    async def status(self) -> StatusView:
+        self._note("status")
+        return status_view(active=self.ops_now)
+
+    async def ops(self, request: OpsRequest) -> OpsView:
+        self._note("ops", request)
+        return OpsView(ops=self.ops_now)
+
+    async def show(self, request: OpRef) -> OpView:
+        self._note("show", request)
+        for op in self.ops_now:
+            if op.id == request.op or op.short.endswith(request.op):
+                return op
+        raise ControlError(f"No op matches {request.op!r}.", remedy="`ouro ops --all` lists them.")
+
+    async def diff(self, request: OpRef) -> DiffView:
+        return DiffView(op=request.op, diff=DIFF)
+
+    async def submit(self, request: SubmitRequest) -> Submitted:
+        self._note("submit", request)
+        return Submitted(signal="sig-1", status="queued", message="queued as sig-1")
+
+    async def fix(self, request: FixRequest) -> Fixing:
+        self._note("fix", request)
+        return self.fixing
+
+    async def approve(self, request: OpRef) -> Ack:
+        self._note("approve", request)
+        raise PolicyRefused("Only the owner may.", rule="gate0.owner", remedy="Ask the owner.")
+
+    async def reject(self, request: RejectRequest) -> Ack:
+        self._note("reject", request)
+        return Ack(message="rejected", op=OP)
+
+    async def cancel(self, request: OpRef) -> Ack:
+        raise RuntimeError("secret detail")
+
+    async def undo(self, request: OpRef) -> Ack:
+        return Ack(message="undone", op=OP)
+
+    async def pause(self) -> Ack:
+        return Ack(message="paused")
+
+    async def resume(self) -> Ack:
+        return Ack(message="resumed")
+
+    async def cost(self) -> CostView:
+        line = CostLine(provider="local", model="small-model", spend=Spend(calls=3, tokens_in=10, tokens_out=5))
+        return CostView(today=DayView(ops=1, completed=1, ceiling_usd_micro=2_000_000), lines=(line,), ops=self.ops_now)
+
+    async def health(self) -> HealthView:
+        self._note("health")
+        self.holding.set()
+        await self.gate.wait()
+        return HealthView(ok=True, state=Life.ACTIVE)
+
+    async def reload(self) -> Ack:
+        return Ack(message="reloaded")
+
+    async def shutdown(self) -> Ack:
+        return Ack(message="stopping")
+
+    async def log(self, request: LogRequest) -> LogView:
+        self._note("log", request)
+        return LogView(entries=(entry(1, "x" * 1000),) * request.limit, head=1)
+
+    async def events(self, request: EventsRequest) -> AsyncIterator[Event]:
+        self._note("events", request)
+        self.subscribed.set()
+        try:
+            while (event := await self.published.get()) is not None:
+                yield event
+        finally:
+            self.unsubscribed.set()

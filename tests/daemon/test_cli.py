@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from daemon.bounds import ControlSettings
+from daemon.cli.base import hoist
+from daemon.control import ControlServer
+from daemon.places import make_folders, places_for
+from ledger.clock import ManualClock
+from ledger.places import Places
+from ledger.store import Ledger
+from ledger.vocabulary import Draft, EntryKind, State
+from tests.daemon.scripted_api import OP, ScriptedApi
+from tests.repos import git, make_repo
+
+ROOT = Path(__file__).resolve().parents[2]
+OURO = Path(sys.executable).parent / "ouro"
+
+
+class Box:
+    """A repository with a home of its own, and the command run in it as the owner would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.repo = make_repo(folder / "repo", {"a.py": "x = 1\n"})
+        (folder / "run").mkdir(mode=0o700)
+        (folder / "home").mkdir()
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder / "home"),
+            "XDG_RUNTIME_DIR": str(folder / "run"),
+            "LANG": "C.UTF-8",
+        }
+
+    def ouro(
+        self, *args: str, stdin: str = "", cwd: Path | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(OURO), *args],
+            cwd=cwd or self.repo,
+            env={**self.environ, **env},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    @property
+    def places(self) -> Places:
+        return places_for(self.repo, self.environ)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path)
+
+
+@asynccontextmanager
+async def daemon(box: Box) -> AsyncIterator[ScriptedApi]:
+    api, places = ScriptedApi(), box.places
+    make_folders(places)
+    server = ControlServer(api=api, path=places.socket, settings=ControlSettings())
+    await server.start()
+    try:
+        yield api
+    finally:
+        await server.close()
+
+
+# structlog, which the server side needs, imports rich by itself where that is installed
+HEAVY = ("torch", "transformers", "rich", "prompt_toolkit", "git", "cryptography", "pydantic", "asyncio")
+
+
+@pytest.mark.parametrize(
+    ("module", "light"),
+    [
+        ("daemon.cli", HEAVY),
+        ("daemon.settings", HEAVY[:6]),
+        ("daemon.client", HEAVY[:6]),
+        ("daemon.repl", HEAVY[:6]),
+        ("daemon.teller", HEAVY[:6]),
+        ("daemon.doctor", HEAVY[:6]),
+    ],
+)
+def test_what_is_not_imported(module: str, light: tuple[str, ...]) -> None:
+    code = f"import {module}, sys; print([m for m in {light!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_is_quick_and_explains_the_exit_codes(box: Box) -> None:
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = box.ouro("--help")
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.5
+    assert done.returncode == 0
+    told = " ".join(done.stdout.split())
+    assert "0 done" in told and "75 the daemon asks to be restarted" in told and "6 no daemon answers" in told
+    assert [name for name in {words.split()[0] for words in COMMANDS} if f"\n  {name} " not in done.stdout] == []
+    assert "\x1b" not in done.stdout
+
+
+COMMANDS = (
+    "init", "doctor", "run", "submit", "fix", "status", "ops", "show", "diff", "approve", "reject", "cancel", "undo",
+    "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay", "model list",
+    "model status", "model pull", "service install", "service uninstall", "service status", "completion",
+)  # fmt: skip
+
+
+def test_every_command_shows_an_example() -> None:
+    """In one process: what `--help` prints is what these callbacks say."""
+    code = (
+        "import sys\nfrom daemon.cli import base, ask, machine, model, record, work\n"
+        "for m in (work, ask, record, machine, model): m.register(base.app)\n"
+        f"for words in {COMMANDS!r}:\n"
+        "    try: base.app(args=[*words.split(), '--help'], prog_name='ouro')\n"
+        "    except SystemExit as end: print('::', words, end.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    pages = done.stdout.split("Usage: ")[1:]
+    assert len(pages) == len(COMMANDS)
+    for words, page in zip(COMMANDS, pages, strict=True):
+        assert f"Example: ouro {words.split()[0]}" in page, words
+        assert page.rstrip().endswith(f":: {words} 0")
+
+
+@pytest.mark.parametrize(
+    ("words", "front"),
+    [
+        (["status", "--json"], ["--json", "status"]),
+        (["--repo", "x", "ops", "--all"], ["--repo", "x", "ops", "--all"]),
+        (["ops", "--repo=x", "--json"], ["--json", "--repo=x", "ops"]),
+        (["submit", "--", "--json"], ["submit", "--", "--json"]),
+        (["ops", "--repo"], ["ops", "--repo"]),
+    ],
+)
+def test_global_options_anywhere(words: list[str], front: list[str]) -> None:
+    assert hoist(words) == front
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status",
+        "ops",
+        "show 1",
+        "diff 1",
+        "approve 1",
+        "reject 1",
+        "cancel 1",
+        "undo 1",
+        "pause",
+        "cost",
+        "repl",
+        "submit x",
+    ],
+)
+def test_without_a_daemon(box: Box, words: str) -> None:
+    done = box.ouro(*words.split())
+    assert (done.returncode, done.stdout) == (6, "")
+    assert done.stderr.startswith("ouro: No daemon watches this repository.\n") and "ouro run" in done.stderr
+
+
+def test_an_error_in_json(box: Box) -> None:
+    done = box.ouro("status", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (error["type"], error["exit"], done.returncode) == ("NoDaemon", 6, 6)
+    assert error["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "told"),
+    [
+        ("nowhere", "status", "is not inside a git repository"),
+        ("bare", "run", "is a bare repository"),
+        ("config", "run", "config.toml line 1: there is no setting 'pipelin'"),
+        ("hostile", "fix", "may not set 'sandbox.allow_unsandboxed'"),
+        ("variable", "status", "OURO_PIPELINE__WORKERS"),
+        ("usage", "nonsense", "No such command"),
+        ("usage", "show", "Missing argument"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence_and_exit_2(box: Box, tmp_path: Path, kind: str, words: str, told: str) -> None:
+    cwd, env = box.repo, {}
+    if kind == "nowhere":
+        cwd = tmp_path / "home"
+        env = {"GIT_CEILING_DIRECTORIES": str(tmp_path)}
+    if kind == "bare":
+        cwd = tmp_path / "bare"
+        cwd.mkdir()
+        git(cwd, "init", "-q", "--bare")
+    if kind == "config":
+        folder = tmp_path / "home/.config/ouroboros"
+        folder.mkdir(parents=True)
+        (folder / "config.toml").write_text("pipelin.workers = 3\n")
+    if kind == "hostile":
+        (box.repo / ".ouro").mkdir()
+        (box.repo / ".ouro/config.toml").write_text("[sandbox]\nallow_unsandboxed = true\n")
+    if kind == "variable":
+        env = {"OURO_PIPELINE__WORKRS": "3"}
+    done = box.ouro(*words.split(), cwd=cwd, **env)
+    assert done.returncode == 2, done
+    assert told in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
+
+
+async def run(box: Box, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(lambda: box.ouro(*args, stdin=stdin))
+
+
+async def test_commands_ask_the_running_daemon(box: Box) -> None:
+    async with daemon(box):
+        (box.repo / "sub").mkdir()
+        done = await run(box, "status", "--repo", str(box.repo / "sub"))
+        assert done.returncode == 0 and done.stdout.startswith("ouroboros 0.1.0 · repo shop (main)")
+        assert "\x1b" not in done.stdout
+        view = json.loads((await run(box, "ops", "--json")).stdout)
+        assert view["ops"][0]["id"] == OP
+        done = await run(box, "diff", "7f3a")
+        assert done.stdout.startswith("diff --git a/shop/cart.py")
+        done = await run(box, "approve", "7f3a")
+        assert (done.returncode, done.stderr) == (4, "ouro: Only the owner may.\n      Ask the owner.\n")
+        done = await run(box, "show", "nothing")
+        assert done.returncode == 1 and "No op matches" in done.stderr
+        assert (await run(box, "reject", "7f3a", "--reason", "no")).stdout == "rejected\n"
+        assert json.loads((await run(box, "submit", "Make it so", "--json")).stdout)["signal"] == "sig-1"
+        done = await run(box, "repl", stdin="/pause\n/q\n")
+        assert done.stdout.splitlines() == ["paused"]
+
+
+async def test_a_fault_inside_the_daemon_is_exit_1(box: Box) -> None:
+    async with daemon(box):
+        done = await run(box, "cancel", "7f3a")
+        assert done.returncode == 1 and "failed inside the daemon" in done.stderr
+
+
+async def record(box: Box) -> None:
+    places = box.places
+    make_folders(places)
+    clock = ManualClock(datetime(2026, 1, 2, tzinfo=UTC))
+    ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=clock)
+    await ledger.append(Draft(kind=EntryKind.SESSION, payload={"event": "session.started"}))
+    await ledger.append(
+        Draft(kind=EntryKind.TOOL, op_id=OP, phase=State.GENERATE, payload={"event": "infilled", "infills": 3})
+    )
+    await ledger.close()
+
+
+async def test_the_record_is_read_without_a_daemon(box: Box) -> None:
+    done = await run(box, "log")
+    assert done.returncode == 1 and "There is no record of this repository yet." in done.stderr
+    await record(box)
+    lines = (await run(box, "log")).stdout.splitlines()
+    assert len(lines) == 2 and "infill: 3 candidates" in lines[1] and "op-1c7f3a" in lines[1]
+    assert len((await run(box, "log", "--op", "7f3a")).stdout.splitlines()) == 1
+    assert json.loads((await run(box, "log", "--after", "1", "--json")).stdout)["entries"][0]["seq"] == 2
+    done = await run(box, "ledger", "verify")
+    assert done.returncode == 0 and done.stdout.startswith("2 entries, the chain holds")
+    rows = (await run(box, "ledger", "export", "--op", "1c7f3a")).stdout.splitlines()
+    assert [json.loads(row)["entry"]["op_id"] for row in rows] == [OP]
+    assert (await run(box, "log", "--op", "nothing")).returncode == 1
+    assert (await run(box, "verify")).returncode == 5
+
+
+async def test_a_changed_record_is_found(box: Box) -> None:
+    import sqlite3
+
+    await record(box)
+    with sqlite3.connect(box.places.ledger) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {name}")
+        database.execute("UPDATE entries SET body = replace(body, 'session.started', 'session.forged') WHERE seq = 1")
+    database.close()
+    done = await run(box, "ledger", "verify")
+    assert done.returncode == 1 and "breaks at entry 1" in done.stdout
+
+
+def test_init_and_the_service_unit(box: Box) -> None:
+    done = box.ouro("init")
+    assert done.returncode == 0 and (box.repo / ".ouro/config.toml").exists()
+    steps = json.loads(box.ouro("init", "--json").stdout)["steps"]
+    assert not any(step["done"] for step in steps)
+    done = box.ouro("service", "install", "--dry-run")
+    assert f'ExecStart="{OURO}" --repo "{box.repo}" run' in done.stdout
+    assert not (Path(box.environ["HOME"]) / ".config/systemd").exists()
+    assert "not installed" in box.ouro("service", "status").stdout
+    assert box.ouro("service", "uninstall").returncode == 5
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(box: Box, shell: str) -> None:
+    done = box.ouro("completion", shell)
+    assert done.returncode == 0 and "_OURO_COMPLETE" in done.stdout
+
+
+def test_completion_completes(box: Box) -> None:
+    done = box.ouro(_OURO_COMPLETE="complete_bash", COMP_WORDS="ouro sta", COMP_CWORD="1")
+    assert done.stdout.split() == ["status"]
+
+
+def test_model_list_needs_no_repository(box: Box, tmp_path: Path) -> None:
+    done = box.ouro("model", "list", "--json", cwd=tmp_path / "home")
+    found = json.loads(done.stdout)
+    assert found["models"] and not any(one["fetched"] for one in found["models"])
+    assert box.ouro("model", "status", cwd=tmp_path / "home").returncode == 5
+    done = box.ouro("model", "pull", "nonsense", cwd=tmp_path / "home")
+    assert done.returncode == 2 and "No weights are known" in done.stderr
+
+
+def test_the_version(box: Box) -> None:
+    assert box.ouro("--version").stdout == "ouroboros 0.1.0\n"

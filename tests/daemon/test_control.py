@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.api import Event, EventsRequest, FixRequest, OpRef, OpsRequest
+from daemon.bounds import ControlSettings
+from daemon.client import Client, RemoteError
+from daemon.control import ControlServer
+from daemon.exits import Exit
+from ledger.errors import ConfigError, InstanceHeld, NoDaemon
+from tests.daemon.scripted_api import OP, ScriptedApi, entry
+
+SETTINGS = ControlSettings(line_bytes=4096, requests=3, connections=4, write_timeout_s=0.3, close_timeout_s=0.3)
+
+
+@asynccontextmanager
+async def serving(
+    tmp_path: Path, settings: ControlSettings = SETTINGS, kind: type[ControlServer] = ControlServer
+) -> AsyncIterator[tuple[ScriptedApi, Path]]:
+    api, path = ScriptedApi(), tmp_path / "control.sock"
+    server = kind(api=api, path=path, settings=settings)
+    await server.start()
+    try:
+        yield api, path
+    finally:
+        api.gate.set()
+        await server.close()
+
+
+@asynccontextmanager
+async def raw(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_unix_connection(str(path), limit=2**24)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+async def say(path: Path, line: bytes) -> Any:
+    async with raw(path) as (reader, writer):
+        writer.write(line)
+        return json.loads(await asyncio.wait_for(reader.readline(), 5))
+
+
+def call(method: str, **params: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).encode() + b"\n"
+
+
+async def test_socket_is_private_and_removed_at_the_end(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not path.exists()
+
+
+async def test_an_answer_carries_the_id_and_the_result(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path):
+        found = await say(path, call("status"))
+        assert found["id"] == 7 and found["jsonrpc"] == "2.0"
+        assert found["result"]["state"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"{nonsense\n", -32700),
+        (b"[" * 3000 + b"\n", -32700),
+        (b"\xff\xfe\n", -32700),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"status"}]\n', -32600),
+        (b"3\n", -32600),
+        (b'{"jsonrpc":"1.0","id":1,"method":"status"}\n', -32600),
+        (b'{"jsonrpc":"2.0","id":{},"method":"status"}\n', -32600),
+        (b'{"jsonrpc":"2.0","id":true,"method":"status"}\n', -32600),
+        (b'{"jsonrpc":"2.0","id":1,"method":5}\n', -32600),
+        (b'{"jsonrpc":"2.0","id":1,"method":"rm"}\n', -32601),
+        (b'{"jsonrpc":"2.0","id":1,"method":"show","params":[1]}\n', -32602),
+        (b'{"jsonrpc":"2.0","id":1,"method":"show","params":{}}\n', -32602),
+        (b'{"jsonrpc":"2.0","id":1,"method":"show","params":{"op":"a","force":true}}\n', -32602),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ops","params":{"limit":0}}\n', -32602),
+        (b'{"jsonrpc":"2.0","id":1,"method":"subscribe","params":{"after":-1}}\n', -32602),
+        (b'{"jsonrpc":"2.0","id":1,"method":"status"}', None),  # the end of input ends a line too
+        (b"\n\n" + call("status"), None),
+    ],
+)  # fmt: skip
+async def test_what_a_line_gets(tmp_path: Path, line: bytes, code: int | None) -> None:
+    async with serving(tmp_path) as (_, path), raw(path) as (reader, writer):
+        writer.write(line)
+        writer.write_eof()
+        found = json.loads(await asyncio.wait_for(reader.readline(), 5))
+        assert found.get("error", {}).get("code") == code
+        assert await reader.read() == b""
+
+
+async def test_an_oversized_line_ends_the_connection_and_no_other(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path), raw(path) as (reader, writer), raw(path) as (other, asking):
+        writer.write(b"x" * 200_000)
+        found = json.loads(await asyncio.wait_for(reader.readline(), 5))
+        assert found["error"]["code"] == -32600 and "4096 bytes" in found["error"]["message"]
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await asyncio.wait_for(reader.readexactly(1), 5)
+        asking.write(call("status"))
+        assert json.loads(await other.readline())["id"] == 7
+
+
+async def test_a_refusal_keeps_its_remedy_and_its_exit_code(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path), await Client.connect(path, SETTINGS) as client:
+        with pytest.raises(RemoteError) as caught:
+            await client.approve(OpRef(op="7f3a"))
+        assert caught.value.message == "Only the owner may."
+        assert caught.value.remedy == "Ask the owner."
+        assert (caught.value.kind, caught.value.exit) == ("PolicyRefused", Exit.REFUSED)
+
+
+async def test_a_fault_of_ours_says_no_detail(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path):
+        found = await say(path, call("cancel", op="7f3a"))
+        assert found["error"]["code"] == -32603
+        assert "secret detail" not in json.dumps(found)
+        assert (await say(path, call("status")))["result"]["version"]
+
+
+async def test_a_notification_is_carried_out_and_not_answered(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (api, path), raw(path) as (reader, writer):
+        writer.write(b'{"jsonrpc":"2.0","method":"status"}\n' + call("ops"))
+        assert json.loads(await reader.readline())["id"] == 7
+        assert sorted(name for name, _ in api.asked) == ["ops", "status"]
+
+
+async def test_requests_of_one_client_are_bounded_and_run_side_by_side(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (api, path), raw(path) as (reader, writer):
+        for _ in range(3):
+            writer.write(call("health"))
+        writer.write(call("status"))
+        found = json.loads(await asyncio.wait_for(reader.readline(), 5))
+        assert found["error"]["code"] == -32001
+        api.gate.set()
+        for _ in range(3):
+            assert json.loads(await reader.readline())["result"]["ok"]
+
+
+async def test_clients_are_bounded(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path):
+        clients = [await Client.connect(path, SETTINGS) for _ in range(4)]
+        for client in clients:
+            await client.status()
+        found = await say(path, call("status"))
+        assert found["error"]["code"] == -32001
+        for client in clients:
+            await client.close()
+        for _ in range(200):
+            found = await say(path, call("status"))
+            if "result" in found:
+                break
+            await asyncio.sleep(0.01)
+        assert "result" in found
+
+
+async def test_a_client_that_reads_nothing_is_dropped_and_holds_nobody_up(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path):
+        slow = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        slow.setblocking(False)
+        slow.connect(str(path))
+        with slow:
+            for _ in range(3):
+                slow.send(call("log", limit=1000))
+            async with await Client.connect(path, SETTINGS) as client:
+                assert (await asyncio.wait_for(client.status(), 5)).version
+            for _ in range(300):  # the server lets go of it: our end hears of that
+                try:
+                    if slow.send(b"\n") == 0:
+                        break
+                except (BrokenPipeError, ConnectionResetError):
+                    break
+                await asyncio.sleep(0.01)
+            else:
+                pytest.fail("the client that does not read was kept")
+
+
+async def test_a_request_goes_on_when_its_client_goes(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (api, path):
+        async with raw(path) as (_, writer):
+            writer.write(call("health"))
+            await api.holding.wait()
+        await asyncio.sleep(0.02)
+        api.gate.set()
+        assert (await say(path, call("status")))["result"]
+
+
+async def test_events_reach_a_subscriber_with_their_cursor(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (api, path), await Client.connect(path, SETTINGS) as client:
+        events = await client.subscribe(EventsRequest(after=41))
+        await api.subscribed.wait()
+        assert api.asked[-1] == ("events", EventsRequest(after=41))
+        api.published.put_nowait(Event(cursor=42, entry=entry(42, "localised", lines=3), missed=2))
+        found = await anext(events)
+        assert (found.cursor, found.missed) == (42, 2)
+        assert found.entry is not None and found.entry.payload["lines"] == 3
+        api.published.put_nowait(None)
+        assert [event async for event in events] == []
+    await asyncio.wait_for(api.unsubscribed.wait(), 5)
+
+
+async def test_a_lost_connection_ends_the_subscription_of_both_sides(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (api, path):
+        async with await Client.connect(path, SETTINGS) as client:
+            await client.subscribe(EventsRequest())
+            await api.subscribed.wait()
+        await asyncio.wait_for(api.unsubscribed.wait(), 5)
+
+
+async def test_unsubscribe_ends_the_events(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (api, path), raw(path) as (reader, writer):
+        writer.write(call("subscribe"))
+        number = json.loads(await reader.readline())["result"]["subscription"]
+        await api.subscribed.wait()
+        writer.write(call("unsubscribe", subscription=number))
+        assert json.loads(await reader.readline())["result"] == {"ended": True}
+        await asyncio.wait_for(api.unsubscribed.wait(), 5)
+
+
+async def test_when_the_daemon_stops_waiting_clients_are_told(tmp_path: Path) -> None:
+    api, path = ScriptedApi(), tmp_path / "control.sock"
+    server = ControlServer(api=api, path=path, settings=SETTINGS)
+    await server.start()
+    async with await Client.connect(path, SETTINGS) as client:
+        events = await client.subscribe(EventsRequest())
+        waiting = asyncio.ensure_future(client.health())
+        await api.holding.wait()
+        await server.close()
+        with pytest.raises(NoDaemon):
+            await waiting
+        with pytest.raises(NoDaemon):
+            await anext(events)
+        with pytest.raises(NoDaemon):
+            await client.status()
+
+
+async def test_a_last_answer_is_sent_before_the_end(tmp_path: Path) -> None:
+    api, path = ScriptedApi(), tmp_path / "control.sock"
+    server = ControlServer(api=api, path=path, settings=SETTINGS)
+    await server.start()
+    async with await Client.connect(path, SETTINGS) as client:
+        waiting = asyncio.ensure_future(client.health())
+        await api.holding.wait()
+        closing = asyncio.ensure_future(server.close())
+        await asyncio.sleep(0.01)
+        api.gate.set()
+        assert (await waiting).ok
+        await closing
+
+
+async def test_nobody_there(tmp_path: Path) -> None:
+    with pytest.raises(NoDaemon):
+        await Client.connect(tmp_path / "none.sock", SETTINGS)
+
+
+async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "control.sock"))
+    async with serving(tmp_path) as (_, path):
+        assert (await say(path, call("status")))["result"]
+
+
+async def test_a_live_socket_is_not_replaced(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path):
+        with pytest.raises(InstanceHeld):
+            await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS).start()
+        assert (await say(path, call("status")))["result"]
+
+
+async def test_a_plain_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    path.write_text("mine")
+    with pytest.raises(ConfigError):
+        await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS).start()
+    assert path.read_text() == "mine"
+
+
+class OtherUser(ControlServer):
+    """As if the kernel said that somebody else is at the other end."""
+
+    def peer_uid(self, channel: socket.socket) -> int:
+        assert super().peer_uid(channel) == os.getuid()
+        return os.getuid() + 1
+
+
+async def test_another_user_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path, kind=OtherUser) as (api, path):
+        found = await say(path, call("status"))
+        assert "owner" in found["error"]["message"]
+        assert not api.asked
+
+
+async def test_the_client_is_an_api(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path), await Client.connect(path, SETTINGS) as client:
+        assert (await client.ops(OpsRequest(all=True))).ops[0].id == OP
+        assert (await client.fix(FixRequest())).signals == ("sig-1",)
+        assert (await client.cost()).lines[0].provider == "local"
+        assert (await client.pause()).message == "paused"
+
+
+async def test_a_silent_daemon_is_given_up_on(tmp_path: Path) -> None:
+    impatient = SETTINGS.model_copy(update={"answer_timeout_s": 0.05})
+    async with serving(tmp_path) as (_, path), await Client.connect(path, impatient) as client:
+        with pytest.raises(NoDaemon, match="health"):
+            await client.health()

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from daemon.codes import MEANING, Exit, epilog, exit_for_error
+from daemon.exits import exit_for_op, worst
+from ledger import errors
+from ledger.vocabulary import RootCause, State
+
+
+@pytest.mark.parametrize(
+    ("state", "cause", "code"),
+    [
+        (State.COMPLETE, RootCause.NONE, Exit.DONE),
+        (State.NOOP, RootCause.NONE, Exit.NOTHING),
+        (State.APPROVE, RootCause.NONE, Exit.PERSON),
+        (State.BLOCKED, RootCause.BLOCKED_PATH, Exit.REFUSED),
+        (State.CANCELLED, RootCause.APPROVAL_EXPIRED, Exit.REFUSED),
+        (State.CANCELLED, RootCause.CANCELLED_BY_OWNER, Exit.PERSON),
+        (State.POSTMORTEM, RootCause.NO_CANDIDATE, Exit.PERSON),
+        (State.POSTMORTEM, RootCause.BUDGET_EXHAUSTED, Exit.REFUSED),
+        (State.POSTMORTEM, RootCause.INTERNAL, Exit.FAULT),
+        (State.FAILED_PERMANENT, RootCause.NONE, Exit.FAULT),
+    ],
+)
+def test_the_code_of_an_op(state: State, cause: RootCause, code: Exit) -> None:
+    assert exit_for_op(state, cause) is code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.NoDaemon("x"), Exit.NO_DAEMON),
+        (errors.ConfigError("x"), Exit.USAGE),
+        (errors.RepositoryError("x"), Exit.USAGE),
+        (errors.RepositoryBusy("x"), Exit.PERSON),
+        (errors.PolicyRefused("x", rule="r"), Exit.REFUSED),
+        (errors.SandboxMissing("x"), Exit.REFUSED),
+        (errors.LedgerError("x"), Exit.FAULT),
+    ],
+)
+def test_the_code_of_an_error(error: errors.OuroError, code: Exit) -> None:
+    assert exit_for_error(error) is code
+
+
+def test_several_ops_end_with_the_worst() -> None:
+    assert worst([]) is Exit.NOTHING
+    assert worst([Exit.DONE, Exit.NOTHING]) is Exit.DONE
+    assert worst([Exit.DONE, Exit.REFUSED, Exit.PERSON]) is Exit.PERSON
+    assert worst([Exit.DONE, Exit.FAULT, Exit.PERSON]) is Exit.FAULT
+
+
+def test_every_code_is_explained() -> None:
+    assert set(MEANING) == set(Exit)
+    assert all(str(int(code)) in epilog() for code in Exit)

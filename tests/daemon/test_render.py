@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.api import CostLine, CostView, DayView, Event, LogView, QueueView, SandboxView, Step, SuiteView
+from daemon.narrate import describe, narrate
+from daemon.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
+from daemon.teller import Teller
+from daemon.text import Role, Span, clean, duration, line, money, show
+from ledger.vocabulary import EntryKind, Spend, State
+from tests.daemon.scripted_api import DIFF, OP, entry, op_view, status_view
+
+
+def plain(block: object) -> str:
+    return show(block, colour=False)  # type: ignore[arg-type]  # blocks and lists of lines alike
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "told"),
+    [
+        (
+            "suite.red",
+            {"message": "expected 90, got 110", "frame": {"path": "shop/cart.py", "line": 41, "function": "total"}},
+            "why       expected 90, got 110 · shop/cart.py:41 in total()",
+        ),
+        ("reproduced", {"status": "red", "reason": "2 tests fail"}, "why       2 tests fail"),
+        (
+            "reproduced",
+            {
+                "status": "red",
+                "failing": ["t::a", "t::b"],
+                "exception": "AssertionError",
+                "message": "\nexpected 90, got 110\nmore",
+                "frames": [["test_a.py", 3, "test"], ["shop/cart.py", 41, "total"]],
+            },
+            "why       AssertionError: expected 90, got 110 · shop/cart.py:41 in total() · 2 tests fail",
+        ),
+        (
+            "localised",
+            {"lines": 12, "places": [["a.py", 41, 9200, "executed by failing tests"], ["a.py", 18, 5800, ""]]},
+            "localise  12 executed lines, 2 suspicious: a.py:41 (0.92), a.py:18 (0.58)",
+        ),
+        ("infilled", {"infills": 24, "distinct": 9, "ms": 3100}, "infill    24 candidates in 3.1 s, 9 distinct"),
+        ("candidates.tested", {"tested": 9, "green": 1}, "try       9 tested, 1 turns the test green"),
+        ("validated", {"passed": 38, "total": 38, "duration_ms": 2200}, "validate  38/38 passed in 2.2 s"),
+        ("validated", {"status": "timeout", "reason": "too slow"}, "validate  timeout · too slow"),
+        (
+            "validated",
+            {"status": "red", "passed": 36, "total": 38, "newly_red": ["t::b"], "scope": "suite"},
+            "validate  36/38 passed · whole suite · newly red: t::b",
+        ),
+        ("closure", {"closed": True}, "closure   the signal is gone"),
+        ("closure", {"closed": False, "reason": "t::a fails"}, "closure   the signal is still there · t::a fails"),
+        (
+            "gates",
+            {"verdicts": [{"decision": "allow"}, {"decision": "deny", "rule": "gate15.key", "reason": "a key"}]},
+            "gates     1/2 · gate15.key: a key",
+        ),
+        ("committed", {"commit": "abc", "note": ""}, None),
+        ("change.rolling_back", {"rule": "verify.tests"}, "back      the change is taken back · verify.tests"),
+        (
+            "gate",
+            {"decision": "deny", "rule": "gate13.shrink", "reason": "half of the file is gone"},
+            "gate      gate13.shrink says no: half of the file is gone",
+        ),
+        ("gate", {"decision": "allow", "rule": "gate1"}, None),
+        (
+            "approval.requested",
+            {"reason": "2 files", "expires_at": "T"},
+            "waits     2 files · until T · ouro approve 1c7f3a",
+        ),
+        ("approval.rejected", {"by": "owner", "reason": "no"}, "answer    rejected · owner · no"),
+        ("landing.chosen", {"mode": "branch"}, None),
+        (
+            "terminal",
+            {"to": "COMPLETE", "commit": "3f9c21aaaaaa", "ref": "refs/heads/main", "ms": 14_600},
+            "done      committed 3f9c21a on main, signed · 14.6 s · ledger 9 · undo: ouro undo 1c7f3a",
+        ),
+        (
+            "terminal",
+            {"to": "BLOCKED", "root_cause": "blocked_path", "reason": "`.env` is protected"},
+            "refused   `.env` is protected · cause: blocked path · ledger 9 · ouro show 1c7f3a",
+        ),
+        ("lease.renewed", {"op": "x"}, None),
+    ],
+)
+def test_what_an_entry_says(event: str, payload: dict[str, object], told: str | None) -> None:
+    assert narrate(entry(9, event, **payload)) == told
+
+
+EVENTS = [
+    "suite.red", "reproduced", "localised", "infilled", "candidates.tested", "candidate", "planned", "validated",
+    "gate", "approval.requested", "approval.notified", "approval.approved", "landing.chosen",
+    "change.rolling_back", "change.recovered", "closure", "gates", "committed", "undone", "terminal",
+    "degraded", "unknown.event", "",
+]  # fmt: skip
+NAMES = st.sampled_from([
+    "reason", "lines", "suspicious", "frame", "path", "line", "ids", "status", "passed", "total", "closed", "decision",
+    "to", "commit", "ref", "ms", "kept", "mode", "reasons", "infills", "tested", "green", "by", "tests", "goal", "diff",
+    "places", "frames", "failing", "verdicts", "note",
+])  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(event=st.sampled_from(EVENTS), payload=st.dictionaries(NAMES, VALUES, max_size=5), own=st.booleans())
+def test_no_payload_breaks_the_telling(event: str, payload: dict[str, object], own: bool) -> None:
+    one = entry(1, event, op=OP if own else None, **payload)
+    narrate(one)
+    assert describe(one)
+    Teller(colour=True).feed(one)
+    plain(log_block(LogView(entries=(one,))))
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        ("a\x1b[2Jb", "ab"),
+        ("a\x1b]0;title\x07b", "ab"),
+        ("a\x1b]0;title\x1b\\b", "ab"),
+        ("a\nb\r\x00\x7f", "a b"),
+        ("x\u202ey\u200bz", "xyz"),
+        ("tab\there", "tab    here"),
+    ],
+)
+def test_text_from_outside_cannot_drive_the_terminal(raw: str, told: str) -> None:
+    assert clean(raw) == told
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_cleaned_text_is_printable(raw: str) -> None:
+    assert "\x1b" not in clean(raw) and "\n" not in clean(raw)
+
+
+def test_colour_only_on_request() -> None:
+    block = [line(Span("red", Role.BAD), " plain")]
+    assert show(block, colour=False) == "red plain"
+    assert show(block, colour=True) == "\x1b[31mred\x1b[0m plain"
+
+
+def test_numbers_as_a_person_says_them() -> None:
+    assert [money(n) for n in (0, 1_200, 20_000, 1_500_000)] == ["$0.00", "$0.0012", "$0.02", "$1.50"]
+    assert [duration(n) for n in (5, 14_600, 65_000, 3_700_000)] == ["5 ms", "14.6 s", "1 min 5 s", "1 h 1 min"]
+
+
+def test_a_diff_shows_changed_lines_with_their_numbers() -> None:
+    assert plain(diff_lines(DIFF)).split("\n") == [
+        "      41 -     return subtotal + discount",
+        "      41 +     return subtotal - discount",
+    ]
+
+
+def test_a_diff_of_several_files_names_them() -> None:
+    second = DIFF.replace("shop/cart.py", "shop/sale.py")
+    text = plain(diff_lines(DIFF + second))
+    assert text.index("shop/cart.py") < text.index("shop/sale.py")
+
+
+def test_a_removed_line_that_looks_like_a_header() -> None:
+    diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n--- old\n+++ new\n"
+    assert plain(diff_lines(diff)).split("\n") == ["       1 - -- old", "       1 + ++ new"]
+
+
+def test_the_status_page() -> None:
+    waiting = op_view(state=State.APPROVE, waiting=True, waiting_until="T")
+    view = status_view(
+        suite=SuiteView(status="red", tests=38, red=("t::a",), commit="abcdef012345", note="red in your edits only"),
+        queue=QueueView(queued=2, paused=True),
+        today=DayView(ops=3, spend=Spend(usd_micro=20_000)),
+        active=(op_view(),),
+        waiting=(waiting,),
+    )
+    text = plain(status_block(view))
+    assert text.startswith(
+        "ouroboros 0.1.0 · repo shop (main) · kernel small-model · sandbox bwrap, all walls hold · today 3 ops, $0.02\n"
+    )
+    for part in (
+        "ACTIVE · watching 214 files",
+        "red at abcdef0: t::a · red in your edits only",
+        "2 queued",
+        "ouro resume",
+    ):
+        assert part in text
+    assert "ouro approve 1c7f3a" in text and "GENERATE" in text
+
+
+def test_no_sandbox_is_said_in_red() -> None:
+    view = status_view(sandbox=SandboxView(name="none", unsandboxed=True))
+    assert "\x1b[31mno sandbox: work without walls is allowed\x1b[0m" in show(status_block(view), colour=True)
+
+
+def test_the_page_of_an_op() -> None:
+    steps = (Step(at="T", label="why", text="it fails"), Step(at="T", phase=State.VALIDATE, text="38/38"))
+    text = plain(op_block(op_view(steps=steps, diff=DIFF)))
+    assert text.split("\n")[0].startswith("op-1c7f3a  test_failure  tests/test_cart.py::test_total")
+    assert "SAFE_AUTO · IMMEDIATE" in text
+    for part in ("why       it fails", "validate  38/38", "41 - ", "14.6 s · $0.0012 · 2 model calls"):
+        assert part in text
+    assert text.endswith("next      ouro cancel 1c7f3a")
+
+
+@pytest.mark.parametrize(
+    ("changes", "then"),
+    [
+        ({"state": State.COMPLETE, "commit": "abc"}, "ouro undo 1c7f3a"),
+        ({"state": State.COMPLETE, "undone_by": "def"}, "ouro log --op 1c7f3a"),
+        ({"state": State.POSTMORTEM}, "ouro log --op 1c7f3a"),
+        ({"state": State.APPROVE, "waiting": True}, "ouro approve 1c7f3a"),
+    ],
+)
+def test_the_next_possible_command_always(changes: dict[str, object], then: str) -> None:
+    assert then in plain(op_block(op_view(**changes)))
+
+
+def test_lists() -> None:
+    assert plain(ops_block(())) == "No ops."
+    assert "1c7f3a  GENERATE" in plain(ops_block((op_view(),)))
+    lines = (CostLine(provider="openai", model="m", spend=Spend(calls=1, tokens_in=5)),)
+    cost = plain(cost_block(CostView(today=DayView(ceiling_usd_micro=2_000_000), lines=lines, ops=(op_view(),))))
+    assert "$0.00 of $2.00" in cost and "openai" in cost
+
+
+def test_live_blocks_of_two_ops_are_kept_apart() -> None:
+    other = OP.replace("7f3a-", "beef-")
+    teller = Teller(colour=False)
+    told = [
+        teller.feed(entry(1, "op.started", goal="Make it pass.", tests=["t::a"])),
+        teller.feed(entry(2, "tier.assigned", tier="SAFE_AUTO")),
+        teller.feed(entry(3, "route.chosen", route="IMMEDIATE")),
+        teller.feed(entry(4, "suite.red", message="boom")),
+        teller.feed(entry(5, "infilled", infills=2)),
+        teller.feed(entry(6, "suite.red", op=other, message="other")),
+        teller.feed(entry(7, "validated", passed=1, total=1, diff=DIFF)),
+        teller.feed(entry(8, "terminal", to="COMPLETE", commit="3f9c21a0", ref="refs/heads/main")),
+    ]
+    assert told[:3] == ["", "", ""]
+    assert told[3].split("\n") == ["op-1c7f3a  test_failure  t::a  SAFE_AUTO · IMMEDIATE", "  why       boom"]
+    assert told[4] == "  infill    2 candidates"
+    assert told[5].split("\n")[0].startswith("op-1cbeef")
+    assert told[6].split("\n")[0] == "op-1c7f3a  test_failure"
+    assert "41 + " in told[6]
+    assert told[7].endswith("undo: ouro undo 1c7f3a\n")
+
+
+def test_what_was_missed_is_said() -> None:
+    teller = Teller(colour=False)
+    assert "3 entries were not shown" in teller.event(Event(cursor=9, entry=entry(9, "infilled"), missed=3))
+    assert teller.event(Event(cursor=9, note="two\nlines")) == "two\nlines"
+    assert teller.event(Event(cursor=9, op=OP, note="12/24")).endswith("12/24")
+
+
+def test_the_log_shows_every_entry() -> None:
+    entries = (
+        entry(1, "lease.renewed", generation=3),
+        entry(2, "boot", op=None, kind=EntryKind.SESSION, version="0.1.0"),
+        entry(3, "infilled", infills=2),
+    )
+    lines = plain(log_block(LogView(entries=entries, head=3))).split("\n")
+    assert [part in text for part, text in zip(("generation 3", "boot", "2 candidates"), lines, strict=True)] == [
+        True
+    ] * 3
+    assert lines[0].startswith("     1 2026-01-02 03:04:05 op-1c7f3a")

@@ -1,0 +1,31 @@
+"""The main job: a failing test becomes a signed commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ledger.vocabulary import State
+from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with
+from tests.repos import commit, git
+
+
+def minus(prefix: str, suffix: str) -> list[str]:
+    return ["subtotal - discount"] if prefix.endswith("return ") else ["return subtotal - discount"] if prefix.endswith("    ") else []
+
+
+async def test_a_failing_test_becomes_a_signed_commit(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    broken = commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
+    async with lived_in(config_for(tmp_path, repo), Infilling(minus)) as (house, senses):
+        found = await senses.scan(None)
+        assert len(found.signals) == 1, found.message
+        ending = await ended(house)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        report = await house.ledger.verify()
+        assert report.ok
+    head = git(repo, "rev-parse", "HEAD")
+    assert head != broken
+    assert git(repo, "rev-parse", "HEAD^") == broken
+    assert (repo / "shop/cart.py").read_text() == SHOP["shop/cart.py"]
+    assert git(repo, "status", "--porcelain") == ""
+    assert ending.op.id in git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Op,valueonly)")

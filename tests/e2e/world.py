@@ -1,0 +1,129 @@
+"""A whole world for end-to-end tests: a real repository with its own test environment, and a house with a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sysconfig
+import venv
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from daemon.house import House, equip, furnish
+from daemon.settings import Config, Settings
+from daemon.senses import Senses
+from governance.orchestrator import Ending
+from kernel.provider import (
+    Capabilities,
+    Done,
+    Event,
+    Health,
+    Infill,
+    InfillAnswer,
+    InfillRequest,
+    Limits,
+    Message,
+    Price,
+    TextDelta,
+    ToolSchema,
+    Usage,
+)
+from ledger.clock import SystemClock
+from ledger.store import Ledger
+from tests.repos import host_env, make_places, make_repo
+
+
+class Infilling:
+    """A provider that fills holes from a table: the first key that ends the prefix (after stripping) decides."""
+
+    name, model = "scripted", "table@0"
+    price: Price | None = Price(input=0, output=0)
+    capabilities = Capabilities(infill=True, local=True)
+
+    def __init__(self, answers: Callable[[str, str], Sequence[str]]) -> None:
+        self._answers = answers
+        self.requests: list[InfillRequest] = []
+
+    async def health(self) -> Health:
+        return Health(ready=True, detail="scripted")
+
+    def count_tokens(self, text: str) -> int:
+        return len(text) // 4
+
+    async def infill(self, request: InfillRequest) -> InfillAnswer:
+        self.requests.append(request)
+        found = []
+        for index, span in enumerate(request.spans):
+            for text in self._answers(span.prefix, span.suffix)[: request.samples]:
+                found.append(Infill(span=index, text=text, logprob_milli=-100))
+        return InfillAnswer(infills=tuple(found), usage=Usage(tokens_in=1, tokens_out=1))
+
+    async def respond(
+        self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
+    ) -> AsyncIterator[Event]:
+        yield TextDelta(text="nothing")
+        yield Done(finish="stop", usage=Usage())
+
+    async def aclose(self) -> None:
+        return None
+
+
+def own_environment(repo: Path) -> None:
+    """A ``.venv`` in the repository with pytest in it: the packages of the running interpreter, by a ``.pth``."""
+    venv.create(repo / ".venv", with_pip=False, symlinks=True)
+    site = next((repo / ".venv" / "lib").glob("python*")) / "site-packages"
+    (site / "shared.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+
+
+def config_for(base: Path, repo: Path, **sections: Any) -> Config:
+    """Settings for tests: quick clocks."""
+    places = make_places(base, repo)
+    settings = Settings.model_validate({"approval": {"notify_delay_s": 0}, **sections})
+    return Config(settings=settings, places=places, env=host_env(), secret=lambda name: None)
+
+
+@asynccontextmanager
+async def lived_in(config: Config, provider: Any) -> AsyncIterator[tuple[House, Senses]]:
+    """A house that works, until the block ends."""
+    clock = SystemClock()
+    ledger = await Ledger.open(config.places.ledger, repo_id=config.places.repo_id, clock=clock)
+    house = await furnish(config, ledger=ledger, clock=clock, boot="boot-1", provider=provider)
+    problem = await equip(house)
+    assert problem == "", problem
+    await house.router.recover()
+    assert house.pool is not None
+    pool = asyncio.create_task(house.pool.run())
+    try:
+        yield house, Senses(house)
+    finally:
+        house.pool.stop()
+        house.pool.cancel_all("the test ended")
+        await pool
+        await ledger.close()
+
+
+async def ended(house: House, *, within_s: float = 120) -> Ending:
+    """The next op that ends or parks."""
+    assert house.pool is not None
+    return await asyncio.wait_for(house.pool.ended.get(), within_s)
+
+
+def repo_with(path: Path, files: Mapping[str, str]) -> Path:
+    repo = make_repo(path, {".gitignore": ".venv\n__pycache__/\n", **files})
+    own_environment(repo)
+    return repo
+
+
+SHOP = {
+    "shop/__init__.py": "",
+    "shop/cart.py": 'def total(prices, discount=0):\n    """Sum after the discount."""\n    subtotal = sum(prices)\n    return subtotal - discount\n',
+    "tests/test_cart.py": (
+        "from shop.cart import total\n\n\ndef test_total():\n    assert total([60, 40]) == 100\n\n\n"
+        "def test_total_with_discount():\n    assert total([60, 40], discount=10) == 90\n"
+    ),
+    "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
+}
+PLUS = SHOP["shop/cart.py"].replace("subtotal - discount", "subtotal + discount")
+assert os.name == "posix"

@@ -1,0 +1,182 @@
+"""Every gate is total and deterministic, its stored facts replay, and more rules never allow what was denied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from governance.irongate import (
+    g01_containment,
+    g02_protected,
+    g04_exploration,
+    g05_characters,
+    g06_coverage,
+    g07_cost,
+    g08_approval,
+    g09_ceiling,
+    g11_staleness,
+    g12_lock,
+    g13_shrink,
+    g14_noop,
+    g15_secrets,
+    g16_tests,
+    g19_recursion,
+)
+from governance.irongate.battery import SEVERITY, decide, inspect
+from governance.irongate.registry import GATES
+from ledger.vocabulary import Complexity, Decision, EditKind, Frozen, Tier, Verdict
+from tests.governance.irongate.builders import inspection
+from tools.manifest import Category, ToolUse
+
+PIECES = [
+    "def f(x):\n", "    return x\n", "    ...\n", "    pass\n", "class A:\n", "assert x == 1\n", "x = 1\n",
+    "# ... rest of the file\n", "@pytest.mark.skip\n", "def test_a():\n", "    assert f(1)\n", "“", "\u202e", "\u0430",
+    "'", '"""', "\n", "\\", "token = '", "[pytest]\n", "a = b\n", "\ufeff", "\0", "(",
+]  # fmt: skip
+TEXT = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=6)), max_size=10).map("".join)
+BYTES = st.one_of(TEXT.map(lambda t: t.encode("utf-8", errors="replace")), st.binary(max_size=30))
+MAYBE = st.none() | BYTES
+SAFE = st.characters(codec="utf-8")
+PATHS = st.one_of(
+    st.sampled_from(["a.py", "tests/test_a.py", "conftest.py", "pyproject.toml", "setup.cfg", "a.md", ".env", "../x"]),
+    st.text(SAFE, max_size=20),
+    st.lists(st.sampled_from(["..", ".", "", "a", ".git", "src", "~", "x.pem"]), max_size=5).map("/".join),
+)  # fmt: skip
+COUNT = st.integers(0, 20)
+USES = st.lists(
+    st.builds(
+        ToolUse, tool=st.sampled_from(["a", "b"]), arguments=st.sampled_from(["{}", "[]"]), ok=st.booleans(),
+        category=st.none() | st.sampled_from(Category), score=st.integers(0, 3),
+    ),
+    max_size=12,
+).map(tuple)  # fmt: skip
+NAMES = st.lists(PATHS, max_size=4).map(tuple)
+HASHES = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.none() | st.sampled_from(["1", "2"]))
+TIMES = st.datetimes(timezones=st.just(UTC))
+
+FACTS: dict[int, st.SearchStrategy[Frozen]] = {
+    1: st.builds(
+        g01_containment.Facts, path=PATHS, mode=st.sampled_from([0o644, 0o755, 0o120000, 0o4755, -1]),
+        root_is_link=st.booleans(), links=NAMES, twins=NAMES, special=st.booleans(),
+    ),
+    2: st.builds(g02_protected.Facts, path=PATHS, owner=NAMES, own=NAMES),
+    4: st.builds(g04_exploration.Facts, complexity=st.sampled_from(Complexity), uses=USES, changed=NAMES, read=NAMES),
+    5: st.builds(g05_characters.Facts, path=PATHS, before=MAYBE, after=MAYBE, strict_ascii=st.booleans()),
+    6: st.builds(g06_coverage.Facts, planned=st.none() | NAMES, changed=NAMES, reasoned=NAMES),
+    7: st.builds(
+        g07_cost.Facts, cost=st.none() | COUNT, op_spent=COUNT, day_spent=COUNT, provider_spent=COUNT, per_call=COUNT,
+        per_op=COUNT, per_day=COUNT, per_provider=st.none() | COUNT,
+    ),
+    8: st.builds(g08_approval.Facts, requested_at=TIMES, now=TIMES, limit_s=COUNT, has_terminal=st.booleans()),
+    9: st.builds(g09_ceiling.Facts, started_ms=st.integers(), now_ms=st.integers(), ceiling_ms=COUNT),
+    11: st.builds(g11_staleness.Facts, targets=st.lists(st.sampled_from("abc")).map(tuple), read=HASHES, now=HASHES),
+    12: st.builds(g12_lock.Facts, holder_alive=st.none() | st.booleans(), age_s=st.integers(), limit_s=COUNT),
+    13: st.builds(
+        g13_shrink.Facts, path=PATHS, kind=st.sampled_from(EditKind), before=MAYBE, after=MAYBE,
+        deletion_wanted=st.booleans(),
+    ),
+    14: st.builds(
+        g14_noop.Facts, about_code=st.booleans(),
+        files=st.lists(st.builds(g14_noop.FileChange, path=PATHS, before=MAYBE, after=MAYBE), max_size=3).map(tuple),
+    ),
+    15: st.builds(g15_secrets.Facts, path=PATHS, before=MAYBE, after=MAYBE),
+    16: st.builds(
+        g16_tests.Facts, path=PATHS, before=MAYBE, after=MAYBE, failing=NAMES, old_path=st.none() | PATHS,
+    ),
+    19: st.builds(g19_recursion.Facts, depth=COUNT, deepest=COUNT, diff=st.sampled_from(["", "a"]), undone=NAMES),
+}  # fmt: skip
+CHECKS: dict[int, Callable[..., Verdict]] = {
+    1: g01_containment.check, 2: g02_protected.check, 4: g04_exploration.check, 5: g05_characters.check,
+    6: g06_coverage.check, 7: g07_cost.check, 8: g08_approval.check, 9: g09_ceiling.check, 11: g11_staleness.check,
+    12: g12_lock.check, 13: g13_shrink.check, 14: g14_noop.check, 15: g15_secrets.check, 16: g16_tests.check,
+    19: g19_recursion.check,
+}  # fmt: skip
+
+
+def test_every_gate_has_its_property() -> None:
+    assert set(FACTS) == set(CHECKS) == set(GATES)
+
+
+@pytest.mark.parametrize("number", sorted(FACTS))
+def test_total_deterministic_and_replayable(number: int) -> None:
+    @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @given(FACTS[number])
+    def judged(facts: Frozen) -> None:
+        verdict = CHECKS[number](facts)
+        assert verdict.gate == number
+        assert verdict.rule.startswith(f"gate{number:02d}.")
+        assert verdict == CHECKS[number](facts)
+        assert verdict.decision is Decision.ALLOW or verdict.reason
+        verdict.model_dump_json().encode("utf-8")
+        assert GATES[number].judge(facts.model_dump_json()) == verdict
+
+    judged()
+
+
+VERDICTS = st.lists(
+    st.builds(
+        Verdict, gate=st.integers(0, 19), rule=st.just("r"), decision=st.sampled_from(Decision),
+        floor=st.none() | st.sampled_from(Tier),
+    ),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(VERDICTS, VERDICTS)
+def test_more_verdicts_never_allow_more(some: list[Verdict], more: list[Verdict]) -> None:
+    decision, floor = decide(some)
+    wider, higher = decide([*some, *more])
+    assert SEVERITY[wider] >= SEVERITY[decision]
+    assert higher >= floor
+
+
+@settings(deadline=None)
+@given(path=PATHS, owner=NAMES, more=NAMES)
+def test_more_patterns_never_allow_more(path: str, owner: tuple[str, ...], more: tuple[str, ...]) -> None:
+    few = g02_protected.check(g02_protected.Facts(path=path, owner=owner)).decision
+    many = g02_protected.check(g02_protected.Facts(path=path, owner=(*owner, *more))).decision
+    assert SEVERITY[many] >= SEVERITY[few]
+
+
+@settings(deadline=None, max_examples=60)
+@given(before=TEXT, after=TEXT, protected=NAMES, undone=st.lists(st.text(max_size=3)).map(tuple))
+def test_more_rules_never_allow_a_candidate(
+    before: str, after: str, protected: tuple[str, ...], undone: tuple[str, ...]
+) -> None:  # fmt: skip
+    changes = {"src/a.py": (before.encode("utf-8", "replace").decode(), after.encode("utf-8", "replace").decode())}
+    few = decide(inspect(inspection(changes)))
+    more = inspection(changes, protected=protected, undone=undone, strict_ascii=True)
+    many = decide(inspect(more))
+    assert SEVERITY[many[0]] >= SEVERITY[few[0]]
+    assert many[1] >= few[1]
+
+
+DEEP = {
+    "sum": "x = " + "1+" * 4000 + "1\n",
+    "attributes": "x" + ".a" * 4000 + " = 1\n",
+    "unary": "def test_a():\n    assert " + "not " * 3000 + "x\n",
+    "brackets": "(" * 5000,
+    "raise": "def f():\n    raise " + "-" * 3000 + "1\n",
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("number", [5, 13, 14, 15, 16])
+def test_code_that_is_nested_too_deeply_is_judged(name: str, number: int) -> None:
+    small, deep = b"def f():\n    return 1\n\n\ndef test_a():\n    assert f()\n", DEEP[name].encode()
+    for before, after in ((small, small + deep), (small + deep, small), (small + deep, small + deep + b"y = 1\n")):
+        change: dict[str, Any] = {"path": "tests/test_a.py", "before": before, "after": after}
+        extra: dict[int, Frozen] = {
+            5: g05_characters.Facts(**change),
+            13: g13_shrink.Facts(**change, kind=EditKind.MODIFY),
+            14: g14_noop.Facts(files=(g14_noop.FileChange(**change),), about_code=True),
+            15: g15_secrets.Facts(**change),
+            16: g16_tests.Facts(**change),
+        }
+        assert CHECKS[number](extra[number]) == CHECKS[number](extra[number])

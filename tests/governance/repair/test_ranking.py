@@ -1,0 +1,39 @@
+"""Ranking: copied literals lose, small changes win."""
+
+from __future__ import annotations
+
+from governance.repair.edits import decode, encode
+from governance.repair.ranking import Survivor, Variant, best, copies_literal
+from governance.repair.spans import Move, Span
+
+
+def survivor(name: str, *, copied: bool = False, newly_red: int = 0, size: int = 1, votes: int = 1) -> Survivor:
+    variant = Variant(
+        path="a.py", span=Span(0, 0, 1, Move.REPLACE), text=name, source=name, logprob_milli=-100, votes=votes
+    )
+    return Survivor(variant=variant, passed=5, newly_red=newly_red, copied=copied, size=size)
+
+
+def test_order() -> None:
+    good = survivor("good", size=20)
+    assert best([survivor("red", newly_red=1), good, survivor("copied", copied=True)]) is good
+    small = survivor("small", size=2)
+    assert best([good, small]) is small
+    agreed = survivor("agreed", size=3, votes=4)
+    assert best([small, agreed]) is agreed
+
+
+def test_a_literal_of_the_test_is_found() -> None:
+    test = "def test_total():\n    assert total([1, 2]) == 4711\n"
+    assert copies_literal("return a", "return 4711", [test])
+    assert not copies_literal("return 4711", "return 4711 + a", [test])
+    assert not copies_literal("return a", "return a + 1", [test])
+
+
+def test_newlines_and_byte_order_mark_are_kept() -> None:
+    data = b"\xef\xbb\xbfa = 1\r\nb = 2\r\n"
+    text = decode(data)
+    assert text == "a = 1\nb = 2\n"
+    assert encode(text, data) == data
+    assert decode(b"\xff\xfe") is None
+    assert decode(b"a\r\nb\n") is None

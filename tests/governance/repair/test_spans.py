@@ -1,0 +1,76 @@
+"""Spans: what is taken out and put back is exactly the file."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from governance.repair.spans import (
+    Move,
+    Source,
+    expressions,
+    insert_after,
+    insert_before,
+    replace_block,
+    replace_line,
+)
+
+TEXT = '''"""Größe."""
+
+
+def total(lines, *, rate=0.2):
+    """Sum."""
+    result = sum(
+        line.price
+        for line in lines
+    )
+    if result > 10:
+        return result - 1
+    return "ä" + str(result * (1 + rate))
+'''
+
+
+@settings(deadline=None)
+@given(st.integers(1, TEXT.count("\n")))
+def test_filling_a_hole_with_what_stood_there_gives_the_file(line: int) -> None:
+    source = Source(TEXT)
+    if not source.lines[line - 1].strip():
+        return
+    spans = [replace_line(source, line), *expressions(source, line)]
+    block = replace_block(source, line, 2)
+    spans += [block] if block else []
+    for span in spans:
+        assert span.fill(TEXT, TEXT[span.start : span.end]) == TEXT
+
+
+def test_a_statement_over_several_lines_is_one_span() -> None:
+    source = Source(TEXT)
+    assert source.statement_at(7) == (6, 9)
+    assert replace_line(source, 7).fill(TEXT, "result = 1").count("\n") == TEXT.count("\n") - 3
+
+
+def test_the_header_of_a_compound_statement_is_replaced_alone() -> None:
+    filled = replace_line(Source(TEXT), 10).fill(TEXT, "if result >= 10:")
+    assert "    if result >= 10:\n        return result - 1\n" in filled
+
+
+@pytest.mark.parametrize("insert", [insert_before, insert_after])
+def test_inserted_lines_keep_the_indentation(insert: object) -> None:
+    source = Source(TEXT)
+    span = insert(source, 12)  # type: ignore[operator]
+    filled = span.fill(TEXT, "result += 1")
+    assert "\n    result += 1\n" in filled
+    ast.parse(filled)
+
+
+def test_expressions_count_characters_not_bytes() -> None:
+    texts = {TEXT[s.start : s.end] for s in expressions(Source(TEXT), 12)}
+    assert {'"ä"', "rate", "1 + rate", "str(result * (1 + rate))"} <= texts
+
+
+def test_expressions_leave_assignment_targets_alone() -> None:
+    assert {s.move for s in expressions(Source("a = b\n"), 1)} == {Move.EXPRESSION}
+    assert [(s.start, s.end) for s in expressions(Source("a = b\n"), 1)] == [(4, 5)]

@@ -1,0 +1,37 @@
+"""Reading JSON out of prose, and checking plans."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from governance.dossier import PlannedChange
+from governance.loop.answers import parse_answer
+from governance.phases.plan import PlanAnswer, incoherent
+
+
+def test_the_last_fitting_object_counts() -> None:
+    text = 'Thinking {not json} {"approach": "first"}\n```json\n{"approach": "second", "risk_factors": ["x"]}\n```'
+    answer, problem = parse_answer(text, PlanAnswer)
+    assert answer is not None
+    assert answer.approach == "second"
+    assert problem == ""
+
+
+@settings(deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_gives_an_answer_or_a_reason(text: str) -> None:
+    answer, problem = parse_answer(text, PlanAnswer)
+    assert (answer is None) == bool(problem)
+
+
+def test_incoherent_plans() -> None:
+    known = {"a.py", "pkg/b.py"}
+    assert "outside" in incoherent([PlannedChange(path="../x.py", what="w")], known)
+    assert "does not exist" in incoherent([PlannedChange(path="other/x.py", what="w")], known)
+    cycle = [
+        PlannedChange(path="a.py", what="w", after=("pkg/b.py",)),
+        PlannedChange(path="pkg/b.py", what="w", after=("a.py",)),
+    ]
+    assert "cycle" in incoherent(cycle, known)
+    assert incoherent([PlannedChange(path="pkg/new.py", what="w", after=("a.py",))], known) == ""

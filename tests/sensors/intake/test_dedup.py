@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ledger.clock import stamp
+from ledger.vocabulary import Source
+from sensors.intake.dedup import novelty
+from sensors.intake.records import Item, ItemState
+from sensors.intake.settings import RouterSettings
+from tests.sensors.signals import START, signal
+
+SETTINGS = RouterSettings()
+
+
+def past(state: ItemState, *, ago_s: float = 10, base: str = "c0", **more: Any) -> Item:
+    closed = stamp(START - timedelta(seconds=ago_s))
+    return Item(signal=signal(base=base), state=state, queued_at=closed, not_before=closed, closed_at=closed, **more)
+
+
+@pytest.mark.parametrize(
+    ("last", "lives", "expected"),
+    [
+        (None, False, "new"),
+        (past(ItemState.QUEUED), False, "duplicate"),
+        (past(ItemState.CLAIMED), False, "duplicate"),
+        (past(ItemState.IN_FLIGHT, ago_s=10**6), False, "duplicate"),
+        (past(ItemState.PARKED), False, "duplicate"),
+        (past(ItemState.QUARANTINED), False, "duplicate"),
+        (past(ItemState.AWAITING_MERGE, ago_s=10**6, branch="b"), True, "suppressed"),
+        (past(ItemState.AWAITING_MERGE, branch="b"), False, "new"),
+        (past(ItemState.DONE), False, "suppressed"),
+        (past(ItemState.DONE, ago_s=601), False, "new"),
+        (past(ItemState.DONE, base="older", success=True), False, "new"),
+        (past(ItemState.DONE, base="older"), False, "new"),
+        (past(ItemState.DEAD, ago_s=10**6), False, "suppressed"),
+        (past(ItemState.DEAD, base="older"), False, "suppressed"),
+        (past(ItemState.DEAD, base="older", ago_s=601), False, "new"),
+    ],
+)
+def test_table(last: Item | None, lives: bool, expected: str) -> None:
+    answer = novelty(signal(), last, now=START, branch_lives=lives, settings=SETTINGS)
+    assert answer.status == expected
+    assert expected == "new" or (answer.of == last.id and answer.reason)  # type: ignore[union-attr]  # last is set
+
+
+def test_attempts_count_on_at_the_next_commit_but_not_after_success_or_the_window() -> None:
+    def inherited(last: Item) -> int:
+        return novelty(signal(), last, now=START, branch_lives=False, settings=SETTINGS).attempts
+
+    assert inherited(past(ItemState.DONE, base="older", attempts=2)) == 2
+    assert inherited(past(ItemState.DONE, base="older", attempts=2, success=True)) == 0
+    assert inherited(past(ItemState.DONE, base="older", attempts=2, ago_s=601)) == 0
+
+
+def test_a_person_who_submits_again_means_it() -> None:
+    manual = signal(source=Source.MANUAL)
+    for state, expected in ((ItemState.DONE, "new"), (ItemState.DEAD, "new"), (ItemState.IN_FLIGHT, "duplicate")):
+        answer = novelty(manual, past(state), now=START, branch_lives=False, settings=SETTINGS)
+        assert answer.status == expected

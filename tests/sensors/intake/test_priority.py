@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.vocabulary import Source, SourceClass, Urgency
+from sensors.intake.priority import PriorityInputs, order_key, priority, size_penalty, source_class
+
+F, M = Source.TEST_FAILURE, Source.MANUAL
+C, H, N, L = Urgency.CRITICAL, Urgency.HIGH, Urgency.NORMAL, Urgency.LOW
+
+
+@pytest.mark.parametrize(
+    ("source", "urgency", "files", "confidence", "behind", "alignment", "expected"),
+    [
+        (F, N, 0, 0, 0, 0, 2),
+        (M, N, 0, 0, 0, 0, 1),
+        (F, C, 1, 0, 0, 0, -1),
+        (F, H, 1, 0, 0, 0, 1),
+        (F, L, 1, 0, 0, 0, 2),
+        (F, N, 2, 0, 0, 0, 3),
+        (F, N, 4, 0, 0, 0, 3),
+        (F, N, 5, 0, 0, 0, 4),
+        (F, N, 1, 8_999, 0, 0, 2),
+        (F, N, 1, 9_000, 0, 0, 1),
+        (F, N, 1, 0, 2, 0, 0),
+        (F, N, 1, 0, 3, 0, -1),
+        (F, N, 1, 0, 99, 0, -1),
+        (F, N, 1, 0, 0, 2, 0),
+        (M, C, 1, 10_000, 3, 2, -8),
+    ],
+)
+def test_formula(
+    source: Source, urgency: Urgency, files: int, confidence: int, behind: int, alignment: int, expected: int
+) -> None:
+    inputs = PriorityInputs(
+        source=source, urgency=urgency, files=files, confidence_bp=confidence, behind=behind, alignment=alignment
+    )
+    assert priority(inputs) == expected
+
+
+def test_every_source_has_a_rank_and_a_class() -> None:
+    for source in Source:
+        assert priority(PriorityInputs(source=source, urgency=N, files=0, confidence_bp=0)) < 99
+        assert source_class(source) is SourceClass.REFLEX
+
+
+@given(st.sampled_from(Urgency), st.sampled_from(Urgency))
+def test_a_higher_urgency_never_runs_later(one: Urgency, other: Urgency) -> None:
+    def of(urgency: Urgency) -> int:
+        return priority(PriorityInputs(source=F, urgency=urgency, files=1, confidence_bp=0))
+
+    if one > other:
+        assert of(one) <= of(other)
+
+
+@given(st.integers(0, 50), st.integers(0, 50))
+def test_more_files_are_never_lighter(few: int, more: int) -> None:
+    assert few > more or size_penalty(few) <= size_penalty(more)
+
+
+@settings(deadline=None)
+@given(points=st.integers(-10, 110), later=st.integers(-10, 110), ageing=st.integers(1, 10**6))
+def test_ageing_lifts_one_point_in_its_time(points: int, later: int, ageing: int) -> None:
+    gap = points - later  # the newcomer is better by that many points
+    arrived_in_time = order_key(later, gap * ageing - 1, ageing)
+    arrived_too_late = order_key(later, gap * ageing + 1, ageing)
+    assert arrived_in_time < order_key(points, 0, ageing) < arrived_too_late

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from ledger.vocabulary import Outcome, OwnerConfirms, RunStatus, TestResult, TestRun, TestsPass
+from sensors.closure import ClosureEvaluator
+
+
+def run_of(status: RunStatus, **outcomes: Outcome) -> TestRun:
+    results = tuple(TestResult(id=name, outcome=outcome) for name, outcome in outcomes.items())
+    return TestRun(status=status, reason="because", results=results)
+
+
+GREEN, RED = RunStatus.GREEN, RunStatus.RED
+
+
+@pytest.mark.parametrize(
+    ("run", "closed", "words"),
+    [
+        (run_of(GREEN, a=Outcome.PASSED, b=Outcome.PASSED), True, "2/2 named tests pass"),
+        (run_of(GREEN, a=Outcome.PASSED, b=Outcome.XPASSED), True, "2/2"),
+        (run_of(RED, a=Outcome.PASSED, b=Outcome.PASSED, c=Outcome.FAILED), True, "2/2"),
+        (run_of(RED, a=Outcome.PASSED, b=Outcome.FAILED), False, "b is failed"),
+        (run_of(RED, a=Outcome.ERROR, b=Outcome.FAILED), False, "a is error and 1 more"),
+        (run_of(GREEN, a=Outcome.PASSED), False, "b was not run"),
+        (run_of(GREEN, a=Outcome.PASSED, b=Outcome.SKIPPED), False, "b is skipped"),
+        (run_of(GREEN, a=Outcome.PASSED, b=Outcome.XFAILED), False, "b is xfailed"),
+        (run_of(RunStatus.INCONCLUSIVE, a=Outcome.PASSED, b=Outcome.PASSED), False, "no answer"),
+        (run_of(RunStatus.TIMEOUT), False, "timeout"),
+        (run_of(RunStatus.INFRA), False, "infra"),
+    ],
+)
+async def test_tests_pass(run: TestRun, closed: bool, words: str) -> None:
+    asked: list[Sequence[str]] = []
+
+    async def door(ids: Sequence[str]) -> TestRun:
+        asked.append(ids)
+        return run
+
+    answer = await ClosureEvaluator().is_closed(TestsPass(ids=("a", "b")), door)
+    assert (answer.closed, words in answer.reason) == (closed, True), answer
+    assert asked == [("a", "b")]
+
+
+async def nothing_is_run(ids: Sequence[str]) -> TestRun:
+    raise AssertionError("no test was to be run")
+
+
+async def test_a_check_without_tests_is_never_closed() -> None:
+    assert not (await ClosureEvaluator().is_closed(TestsPass(ids=()), nothing_is_run)).closed
+
+
+async def test_only_the_owner_can_confirm() -> None:
+    closure = OwnerConfirms(question="Is it nice?")
+    answer = await ClosureEvaluator().is_closed(closure, nothing_is_run)
+    assert not answer.closed and "Is it nice?" in answer.reason
+    assert (await ClosureEvaluator().is_closed(closure, nothing_is_run, confirmed=True)).closed

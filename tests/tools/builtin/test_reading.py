@@ -1,0 +1,168 @@
+"""read_file, list_dir, glob_files, search_code, list_symbols, get_callers, git_log on a real workspace."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ledger.ids import sha256_hex
+from tests.repos import git, host_env
+from tests.tools.builtin.conftest import FILES, Bench
+from tools.builtin import standard_tools
+from tools.builtin.index import CodeIndex
+from tools.manifest import Toolbox
+
+
+async def test_read_file_numbers_hashes_and_notes(bench: Bench) -> None:
+    outcome = await bench("read_file", '{"path": "./tests/test_calc.py"}')
+    data = FILES["tests/test_calc.py"]
+    assert outcome.use.ok
+    assert outcome.text == (
+        f"tests/test_calc.py · {len(data)} bytes · sha256 {sha256_hex(data)}\nlines 1-5 of 5\n"
+        "1| from src.calc import total\n2| \n3| \n4| def test_total():\n5|     assert total([1, 2]) == 3"
+    )
+    assert bench.context.reads == {"tests/test_calc.py": sha256_hex(data)}
+    assert outcome.use.paths == ("tests/test_calc.py",)
+
+
+async def test_a_long_file_comes_in_whole_parts(bench: Bench) -> None:
+    seen: list[str] = []
+    start = 1
+    while start <= 2000:
+        outcome = await bench("read_file", json.dumps({"path": "docs/long.txt", "start_line": start}))
+        assert len(outcome.text.encode()) <= 4096
+        assert "left out" not in outcome.text
+        lines = outcome.text.splitlines()[2:]
+        seen += [line.split("| ", 1)[1] for line in lines]
+        start += len(lines)
+        assert start > 2000 or f"start_line={start}" in outcome.text
+        bench.clock.advance(10)
+    assert "\n".join(seen) + "\n" == FILES["docs/long.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"path": "nope.py"}, "There is no file 'nope.py'"),
+        ({"path": "src"}, "There is no file 'src'"),
+        ({"path": "tests/test_calc.py", "start_line": 99}, "has 5 lines"),
+    ],
+)
+async def test_read_file_says_what_is_wrong(bench: Bench, arguments: dict[str, object], words: str) -> None:
+    outcome = await bench("read_file", json.dumps(arguments))
+    assert not outcome.use.ok
+    assert words in outcome.text
+    assert outcome.use.score == 1
+
+
+async def test_listing_leaves_links_and_protected_files_out(bench: Bench) -> None:
+    top = (await bench("list_dir")).text.splitlines()
+    assert top == [".github/ (1 files)", "docs/ (1 files)", "src/ (3 files)", "tests/ (1 files)", "odd [name].py"]
+    assert (await bench("list_dir", '{"path": "src"}')).text.splitlines() == ["broken.py", "calc.py", "report.py"]
+    assert not (await bench("list_dir", '{"path": "nope"}')).use.ok
+    assert (await bench("glob_files", '{"pattern": "**/test_*.py"}')).text == "1 files\ntests/test_calc.py"
+    assert not (await bench("glob_files", '{"pattern": "*.pem"}')).use.ok
+
+
+EXPECTED = [
+    ".github/ci.yml:1: run: total", "src/broken.py:1: def total(:", "src/calc.py:9: def total(values):",
+    "src/report.py:1: from src.calc import total", "src/report.py:5:     print(total(values))",
+]  # fmt: skip
+
+
+@pytest.fixture(params=["ripgrep", "plain"])
+def searching(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path) -> Bench:
+    """The same searches with ripgrep and with the plain search."""
+    if request.param == "plain":
+        host = host_env()
+        tools = standard_tools(type(host)(variables=host.variables, path=str(tmp_path)))
+        bench.box = Toolbox(tools=tools, policy=bench.box._policy, clock=bench.clock)
+    elif not any(os.access(os.path.join(folder, "rg"), os.X_OK) for folder in host_env().path.split(":")):
+        pytest.skip("ripgrep is not installed")
+    return bench
+
+
+async def test_search_finds_lines_but_nothing_protected_or_linked(searching: Bench) -> None:
+    text = (await searching("search_code", '{"pattern": "total", "max_results": 200}')).text
+    rows = text.splitlines()
+    assert rows[0] == "200 lines (there are more: narrow the pattern or the path)"
+    assert rows[1] == ".github/ci.yml:1: run: total"
+    text = (await searching("search_code", '{"pattern": "total", "path": "src"}')).text
+    assert text.splitlines()[1:4] == EXPECTED[1:4]
+    assert "pem" not in text
+    assert "link.py" not in text
+    assert (await searching("search_code", '{"pattern": "secret"}')).text == "Nothing found for 'secret'."
+
+
+async def test_search_options(searching: Bench) -> None:
+    assert "Nothing found" in (await searching("search_code", '{"pattern": "TOTAL", "path": "tests"}')).text
+    both = await searching("search_code", '{"pattern": "TOTAL", "path": "tests", "ignore_case": true}')
+    assert both.text.startswith("3 lines\n")
+    odd = await searching("search_code", '{"pattern": "total", "path": "odd [name].py"}')
+    assert odd.text == "1 lines\nodd [name].py:1: total = 1"
+    either = await searching("search_code", '{"pattern": "LIMIT|TOTAL", "regex": true}')
+    assert either.text.splitlines()[1:] == ["src/calc.py:17: LIMIT = 1", "src/report.py:8: TOTAL = total([1])"]
+    dashed = await searching("search_code", '{"pattern": "-> int"}')
+    assert dashed.text.startswith("1 lines\nsrc/calc.py:5:")
+    few = await searching("search_code", '{"pattern": "line", "max_results": 2}')
+    assert len(few.text.splitlines()) == 3
+
+
+async def test_regular_expressions_need_ripgrep(bench: Bench, tmp_path: Path) -> None:
+    found = await bench("search_code", '{"pattern": "def \\\\w+_total", "regex": true}')
+    if found.use.ok:
+        assert found.text == "1 lines\ntests/test_calc.py:4: def test_total():"
+    bad = await bench("search_code", '{"pattern": "(", "regex": true}')
+    assert not bad.use.ok
+    host = host_env()
+    tools = standard_tools(type(host)(variables=host.variables, path=str(tmp_path)))
+    bench.box = Toolbox(tools=tools, policy=bench.box._policy)
+    plain = await bench("search_code", '{"pattern": "(a+)+$", "regex": true}')
+    assert not plain.use.ok
+    assert "need ripgrep" in plain.text
+
+
+async def test_symbols_and_callers(bench: Bench) -> None:
+    symbols = await bench("list_symbols", '{"path": "src/calc.py"}')
+    assert symbols.text.splitlines() == [
+        "4-6: class Calc", "5-6:   def add(self, a: int, b: int) -> int", "9-14: def total(values)",
+    ]  # fmt: skip
+    broken = await bench("list_symbols", '{"path": "src/broken.py"}')
+    assert (broken.use.ok, "line 1" in broken.text) == (False, True)
+    assert not (await bench("list_symbols", '{"path": "docs/long.txt"}')).use.ok
+    callers = await bench("get_callers", '{"symbol": "calc.total"}')
+    assert callers.text.splitlines() == [
+        "defined src/calc.py:9-14: def total", "3 calls", "src/report.py:5: in show", "src/report.py:8: in (module)",
+        "tests/test_calc.py:5: in test_total", "not searched, does not parse: src/broken.py",
+    ]  # fmt: skip
+    assert callers.use.score == 3
+    method = await bench("get_callers", '{"symbol": "Calc.add", "path": "src"}')
+    assert "src/calc.py:13: in total" in method.text
+    assert not (await bench("get_callers", '{"symbol": "nobody"}')).use.ok
+
+
+def test_the_index_forgets_the_oldest() -> None:
+    index = CodeIndex(limit=16)
+    facts = [index.facts(f"x{n} = f()\n".encode()) for n in range(40)]
+    assert facts[0].calls[0].callee == "f"
+    assert len(index._facts) == 16
+    assert index.facts(b"x39 = f()\n") is facts[39]
+
+
+async def test_git_log_reads_the_ops_base(bench: Bench) -> None:
+    head = git(bench.repo, "rev-parse", "HEAD")
+    (bench.repo / "later.txt").write_text("later\n")
+    git(bench.repo, "add", "later.txt")
+    git(bench.repo, "commit", "-q", "-m", "later")
+    rows = (await bench("git_log")).text.splitlines()
+    assert rows[0].startswith(head[:12])
+    assert rows[0].endswith("Owner: add links")
+    assert rows[1] == "    away, link.py, src/calc.py"
+    assert len(rows) == 4
+    one = await bench("git_log", '{"path": "docs", "limit": 5}')
+    assert len(one.text.splitlines()) == 2
+    assert (await bench("git_log", '{"path": "nope"}')).text == "No commit touched nope."
+    assert one.use.category is not None

@@ -1,0 +1,118 @@
+"""Which back end is taken, and what the owner is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from ledger.places import HostEnv, Places
+from tests.repos import host_env
+from tools.sandbox import REQUIRED, SandboxSettings, Wall, choose
+from tools.sandbox.bwrap import Bwrap
+from tools.sandbox.landlock import Landlock
+from tools.sandbox.plain import Plain
+from tools.sandbox.probe import prove
+from tools.sandbox.remedy import APPARMOR, INSTALL, NAMESPACES_FULL, NOTHING, PROC, remedy
+
+
+def programs(folder: Path, **scripts: str) -> HostEnv:
+    """A search path with nothing but ``scripts`` and the real prlimit."""
+    folder.mkdir()
+    for name, text in scripts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    prlimit = shutil.which("prlimit")
+    if prlimit:
+        (folder / "prlimit").symlink_to(os.path.realpath(prlimit))
+    return HostEnv(variables={}, path=str(folder))
+
+
+async def test_bubblewrap_is_the_first_choice(bwrap: Bwrap, places: Places) -> None:
+    begun = time.monotonic()
+    choice = await choose(SandboxSettings(), places, host_env())
+    assert choice.sandbox is not None and choice.sandbox.name == "bwrap" and choice.sandbox.maps_paths
+    assert choice.sandbox.walls >= REQUIRED and choice.tried == () and choice.remedy == ""
+    assert choice.sandbox.walls | choice.sandbox.missing == frozenset(Wall)
+    assert time.monotonic() - begun < 5
+
+
+async def test_without_bubblewrap_landlock_is_taken_and_the_package_is_named(
+    landlock: Landlock, places: Places, tmp_path: Path
+) -> None:
+    choice = await choose(SandboxSettings(), places, programs(tmp_path / "bin"))
+    assert choice.sandbox is not None and choice.sandbox.name == "landlock" and not choice.sandbox.maps_paths
+    assert Wall.PROCESS_NAMESPACE in choice.sandbox.missing and "apt install bubblewrap" in choice.remedy
+    assert choice.tried[0][0] == "bwrap"
+
+
+async def test_nothing_means_no_sandbox_and_the_remedy(places: Places, tmp_path: Path) -> None:
+    choice = await choose(SandboxSettings(backend="bwrap"), places, programs(tmp_path / "bin"))
+    assert choice.sandbox is None and INSTALL in choice.remedy and NOTHING in choice.remedy
+
+
+async def test_no_walls_only_where_the_owner_allows_it(places: Places) -> None:
+    assert (await choose(SandboxSettings(backend="none"), places, host_env())).sandbox is None
+    choice = await choose(SandboxSettings(backend="none", allow_unsandboxed=True), places, host_env())
+    assert isinstance(choice.sandbox, Plain) and choice.sandbox.missing == frozenset(Wall)
+
+
+async def test_a_refused_namespace_is_recognised(places: Places, tmp_path: Path) -> None:
+    script = "#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n"
+    choice = await choose(SandboxSettings(backend="bwrap"), places, programs(tmp_path / "bin", bwrap=script))
+    assert choice.sandbox is None and APPARMOR in choice.remedy
+    assert [name for name, _ in choice.tried] == ["bwrap", "bwrap-compat"]
+    assert "setting up uid map" in choice.tried[0][1]
+
+
+LIAR = """#!/bin/sh
+# claims to have built the sandbox, and runs the command without one
+while [ "$1" != "--" ]; do
+  case "$1" in
+    --json-status-fd) status=$2; shift;;
+    --chdir) cd "$2"; shift;;
+    --setenv) export "$2=$3"; shift; shift;;
+  esac
+  shift
+done
+shift
+"$@"
+code=$?
+echo "{ \\"exit-code\\": $code }" > /proc/self/fd/$status
+exit $code
+"""
+
+
+async def test_a_program_that_only_pretends_is_found_out(places: Places, tmp_path: Path) -> None:
+    env = programs(tmp_path / "bin", bwrap=LIAR)
+    choice = await choose(SandboxSettings(backend="bwrap"), places, env)
+    assert choice.sandbox is None
+    broken = {proof.wall for proof in choice.proofs if not proof.held}
+    assert {Wall.NETWORK, Wall.WRITE_OUTSIDE, Wall.DAEMON_STATE, Wall.UNIX_SOCKETS} <= broken
+    assert "loopback was reached" in choice.tried[0][1]
+
+
+async def test_without_walls_every_required_attack_succeeds(places: Places, tmp_path: Path) -> None:
+    plain = Plain(scratch=tmp_path / "scratch", settings=SandboxSettings())
+    held = {proof.wall for proof in await prove(plain, SandboxSettings(), places) if proof.held}
+    if os.geteuid() == 0:
+        assert held & REQUIRED == set()
+    assert Wall.NETWORK not in held and Wall.WRITE_OUTSIDE not in held
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("bwrap (bubblewrap) is not installed.", INSTALL),
+        ("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", APPARMOR),
+        ("bwrap: No permissions to create a new namespace", APPARMOR),
+        ("bwrap: Creating new namespace failed: No space left on device", NAMESPACES_FULL),
+        ("bwrap: Can't mount proc on /newroot/proc", PROC),
+        ("something never seen", ""),
+    ],
+)
+def test_advice(said: str, advice: str) -> None:
+    assert remedy([("bwrap", said), ("landlock", "no")]) == advice

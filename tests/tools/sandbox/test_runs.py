@@ -1,0 +1,170 @@
+"""What every back end does with a job, beside its walls."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import SandboxError
+from tests.tools.sandbox.boxes import Box, running, shell, soon_gone
+from tools.sandbox.bwrap import Bwrap
+from tools.sandbox.landlock import Landlock
+from tools.sandbox.plain import Plain
+from tools.sandbox.probe import interpreter
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.types import Job, Mount, Wall
+
+ESCAPE = "(setsid sh -c '(sleep {token} &) ; sleep {token}' >/dev/null 2>&1 &) ; sleep 0.3; "
+
+
+def number() -> str:
+    """A length of sleep that no other process of this machine has."""
+    return f"{900 + int.from_bytes(os.urandom(2), 'big')}.{os.getpid()}"
+
+
+async def test_code_output_input_environment_and_report(box: Box, work: Path) -> None:
+    (work / "in").write_text("file")
+    script = 'cat in -; echo "$ADDED $HOME $LANG $PYTHONDONTWRITEBYTECODE"; echo r >/proc/self/fd/$REPORT; exit 5'
+    done = await box.run(shell(work, script, stdin=b" stdin\n", env={"ADDED": "yes"}, report_env="REPORT"))
+    first, second = done.output.decode().splitlines()
+    assert done.code == 5 and done.report == b"r\n" and first == "file stdin"
+    assert second.startswith("yes /") and second.endswith("C.UTF-8 1")
+
+
+async def test_home_and_tmp_are_writable_and_thrown_away(box: Box, work: Path) -> None:
+    script = 'test -w "$HOME" && echo x > "$HOME/kept" && mkdir -p "$TMPDIR/a/b" && echo $HOME'
+    first = await box.run(shell(work, script))
+    second = await box.run(shell(work, 'cat "$HOME/kept"'))
+    assert first.code == 0 and second.code != 0
+    if isinstance(box, Landlock):
+        assert not list(box.scratch.iterdir())
+
+
+async def test_only_the_writable_mount_keeps_what_is_written(box: Box, work: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "file").write_text("data")
+    script = f"echo new > made; cat {data}/file; echo x > {data}/more; rm -f {data}/file; echo x >> {data}/file"
+    done = await box.run(shell(work, script, Mount(source=data, target=data)))
+    assert (work / "made").read_text() == "new\n" and done.output.startswith(b"data")
+    assert [p.name for p in data.iterdir()] == ["file"] and (data / "file").read_text() == "data"
+
+
+async def test_a_time_out_is_told_and_output_is_kept(box: Box, work: Path) -> None:
+    done = await box.run(shell(work, "trap '' TERM; echo begun; while :; do sleep 0.05; done", timeout_s=1.0))
+    assert done.timed_out and done.output.startswith(b"begun") and done.duration_ms < 6000
+
+
+async def test_a_flood_is_ended(box: Box, work: Path) -> None:
+    done = await box.run(shell(work, "exec yes"))
+    assert done.flooded and done.cut_bytes > 0
+
+
+@pytest.mark.parametrize("ending", ["exit 3", "kill -9 $$", "sleep 30"])
+async def test_nobody_outlives_the_run(box: Box, work: Path, ending: str) -> None:
+    token = number()
+    done = await box.run(shell(work, ESCAPE.format(token=token) + ending, timeout_s=2.0))
+    assert running(token) == []
+    assert done.timed_out == (ending == "sleep 30")
+
+
+async def test_nobody_outlives_a_cancelled_run(box: Box, work: Path) -> None:
+    token = number()
+    task = asyncio.create_task(box.run(shell(work, ESCAPE.format(token=token) + "sleep 30")))
+    async with asyncio.timeout(10):
+        while len(running(f"sleep\0{token}")) < 2:  # noqa: ASYNC110  other processes
+            await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert running(token) == []
+
+
+DAEMON = """
+import asyncio, sys
+from pathlib import Path
+from ledger.places import HostEnv
+from tests.repos import make_places
+from tests.tools.sandbox.boxes import shell
+from tools.sandbox.choice import candidates
+from tools.sandbox.settings import SandboxSettings
+name, base, work, script = sys.argv[1:]
+places = make_places(Path(base), Path(base, "repo"))
+boxes = dict(candidates(SandboxSettings(), places, HostEnv(variables={}, path="/usr/bin:/bin")))
+asyncio.run(boxes[name].run(shell(Path(work), script)))
+"""
+
+
+def test_nobody_outlives_a_killed_daemon(box: Box, work: Path, tmp_path: Path) -> None:
+    token = number()
+    script = ESCAPE.format(token=token) + "sleep 30"
+    argv = [sys.executable, "-c", DAEMON, box.name, str(tmp_path), str(work), script]
+    with subprocess.Popen(argv, cwd=Path(__file__).parents[3]) as daemon:
+        deadline = time.monotonic() + 20
+        while len(running(f"sleep\0{token}")) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(running(f"sleep\0{token}")) == 2
+        daemon.send_signal(signal.SIGKILL)
+    assert soon_gone(token)
+
+
+async def test_what_cannot_be_built_is_an_error_and_not_a_result(box: Box, work: Path) -> None:
+    job = Job(argv=("true",), cwd=Path("/nowhere/at/all"), timeout_s=10)
+    with pytest.raises(SandboxError, match=r"could not be built: .*nowhere"):
+        await box.run(job)
+
+
+async def test_a_missing_program_is_the_jobs_own_failure(box: Box, work: Path) -> None:
+    done = await box.run(Job(argv=("no-such-program",), cwd=Path("/"), timeout_s=10))
+    assert done.code == 127 and b"no-such-program" in done.output
+
+
+async def test_many_at_once(box: Box, work: Path) -> None:
+    done = await asyncio.gather(*(box.run(shell(work, f"exit {n}", report_env="R")) for n in range(8)))
+    assert [d.code for d in done] == list(range(8))
+
+
+async def test_an_event_loop_runs_inside(box: Box, work: Path) -> None:
+    program, mounts = interpreter()
+    code = "import asyncio; asyncio.run(asyncio.sleep(0)); print('slept')"
+    own = Mount(source=work, target=work, writable=True)
+    done = await box.run(Job(argv=(str(program), "-I", "-c", code), cwd=work, mounts=(own, *mounts), timeout_s=20))
+    assert done.output == b"slept\n"
+
+
+async def test_a_loopback_server_works_in_its_own_network(bwrap: Bwrap, work: Path) -> None:
+    code = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0));"
+        "c = socket.create_connection(s.getsockname()); print('joined')"
+    )
+    program, mounts = interpreter()
+    done = await bwrap.run(Job(argv=(str(program), "-I", "-c", code), cwd=Path("/"), mounts=mounts, timeout_s=20))
+    assert done.output == b"joined\n"
+
+
+async def test_the_number_of_processes_is_bounded_for_an_ordinary_user(bwrap: Bwrap) -> None:
+    script = "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done; echo all"
+    limited = Bwrap(
+        program=bwrap.program, prlimit=bwrap.prlimit, settings=SandboxSettings(processes=16), hidden=bwrap.hidden
+    )
+    done = await limited.run(Job(argv=("sh", "-c", script), cwd=Path("/"), timeout_s=20))
+    assert (b"all" in done.output) == (os.geteuid() == 0)  # the kernel never bounds root
+
+
+async def test_without_walls_the_contract_is_the_same(tmp_path: Path, work: Path) -> None:
+    plain = Plain(scratch=tmp_path / "scratch", settings=SandboxSettings())
+    done = await plain.run(shell(work, "echo $HOME; echo r >/proc/self/fd/$R; exit 2", report_env="R"))
+    assert done.code == 2 and done.output == f"{tmp_path}/scratch\n".encode() and plain.missing == frozenset(Wall)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+async def test_root_may_write_a_workspace_of_somebody_else_under_landlock(landlock: Landlock, work: Path) -> None:
+    os.chown(work, 12345, 12345)
+    assert (await landlock.run(shell(work, "echo x > made"))).code == 0

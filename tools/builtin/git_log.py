@@ -1,0 +1,59 @@
+"""git_log: recent commits of the op's base, of one file where a path is given."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+from pathlib import Path
+
+from pydantic import Field
+
+from ledger.clock import stamp
+from ledger.errors import ToolError
+from tools.builtin.paths import RepoPath
+from tools.manifest import Arguments, Call, Category, Tool
+
+SHOWN_FILES = 8
+
+
+class GitLogArguments(Arguments):
+    """Arguments of git_log."""
+
+    path: RepoPath = Field("", description="file or folder; the whole repository when left out")
+    limit: int = Field(10, ge=1, le=50, description="how many commits")
+
+
+class GitLog(Tool[GitLogArguments]):
+    """Hash, date, author, subject and the files of each commit, newest first."""
+
+    name = "git_log"
+    description = "Recent commits (hash, date, author, subject, files), newest first, of everything or of one path."
+    category = Category.HISTORY
+    model = GitLogArguments
+
+    def paths(self, arguments: GitLogArguments) -> tuple[str, ...]:
+        return (arguments.path,) if arguments.path else ()
+
+    async def run(self, arguments: GitLogArguments, call: Call) -> str:
+        repo = call.context.git.places.repo
+        rows = await asyncio.to_thread(_walk, repo, call.context.workspace.commit, arguments)
+        return "\n".join(rows) or f"No commit touched {arguments.path or 'anything'}."
+
+
+def _walk(repo: Path, commit: str, arguments: GitLogArguments) -> list[str]:
+    """Blocks. The repository is opened and closed here: GitPython keeps child processes for as long as it is open."""
+    from git import Repo
+    from git.exc import GitError
+
+    try:
+        with Repo(repo, search_parent_directories=False) as opened:
+            rows = []
+            for found in opened.iter_commits(commit, paths=arguments.path, max_count=arguments.limit):
+                when = stamp(found.committed_datetime.astimezone(UTC))
+                rows.append(f"{found.hexsha[:12]} {when} {found.author.name}: {found.summary!s}")
+                files = sorted(str(name) for name in found.stats.files)
+                more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
+                rows.append(f"    {', '.join(files[:SHOWN_FILES])}{more}")
+            return rows
+    except (GitError, ValueError) as error:
+        raise ToolError(f"The history cannot be read: {str(error).splitlines()[0]}.") from error

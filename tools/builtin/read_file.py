@@ -1,0 +1,80 @@
+"""read_file: lines of a file with their numbers, and the hash that an edit will be checked against."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic import Field
+
+from ledger.errors import ToolError
+from ledger.ids import sha256_hex
+from tools.builtin.paths import RepoPath
+from tools.edits.text import decode
+from tools.manifest import Arguments, Call, Category, Tool
+from tools.output import numbered
+
+LONGEST_LINE = 400
+
+
+class ReadFileArguments(Arguments):
+    """Arguments of read_file."""
+
+    path: RepoPath = Field(description="file, relative to the top of the repository")
+    start_line: int = Field(1, ge=1, description="first line to show")
+    end_line: int | None = Field(None, ge=1, description="last line to show; the end of the file when left out")
+
+
+class ReadFile(Tool[ReadFileArguments]):
+    """Shows as many whole lines as fit and says where the rest is."""
+
+    name = "read_file"
+    description = "Read a text file: numbered lines, its size and sha256. Long files come in parts."
+    category = Category.COMPREHENSION
+    model = ReadFileArguments
+
+    def __init__(self, *, result_bytes: int) -> None:
+        self._room = result_bytes
+
+    def paths(self, arguments: ReadFileArguments) -> tuple[str, ...]:
+        return (arguments.path,)
+
+    async def run(self, arguments: ReadFileArguments, call: Call) -> str:
+        data = await asyncio.to_thread(call.context.workspace.read, arguments.path)
+        if data is None:
+            raise ToolError(
+                f"There is no file {arguments.path!r}.", remedy="search_code or list_dir show what there is."
+            )
+        sha = sha256_hex(data)
+        text = decode(data, arguments.path)
+        if text is None:
+            raise ToolError(f"{arguments.path} is binary ({len(data)} bytes).")
+        call.context.note_read(arguments.path, sha)
+        bodies = text.bodies
+        last = min(arguments.end_line or len(bodies), len(bodies))
+        if bodies and arguments.start_line > len(bodies):
+            raise ToolError(f"{arguments.path} has {len(bodies)} lines; line {arguments.start_line} is past its end.")
+        wanted = [_short(body) for body in bodies[arguments.start_line - 1 : last]]
+        shown = self._fitting(numbered(wanted, arguments.start_line))
+        return "\n".join([_head(arguments, sha, len(data), len(bodies), len(shown), last), *shown])
+
+    def _fitting(self, lines: list[str]) -> list[str]:
+        """The first lines that fit beside the heading."""
+        room = self._room - 400
+        shown: list[str] = []
+        for line in lines:
+            room -= len(line.encode("utf-8", errors="replace")) + 1
+            if room < 0:
+                break
+            shown.append(line)
+        return shown
+
+
+def _short(body: str) -> str:
+    return body if len(body) <= LONGEST_LINE else f"{body[:LONGEST_LINE]} [... {len(body) - LONGEST_LINE} characters]"
+
+
+def _head(arguments: ReadFileArguments, sha: str, size: int, total: int, shown: int, last: int) -> str:
+    end = arguments.start_line + shown - 1
+    lines = f"lines {arguments.start_line}-{end} of {total}" if shown else f"{total} lines"
+    rest = f"; the rest: read_file with start_line={end + 1}" if end < last else ""
+    return f"{arguments.path} · {size} bytes · sha256 {sha}\n{lines}{rest}"

@@ -1,0 +1,111 @@
+"""search_code: where a text stands. ripgrep where it is installed, else a plain search in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from pydantic import Field
+
+from ledger.errors import ToolError
+from tools.builtin.paths import RepoPath, walk
+from tools.manifest import Arguments, Call, Category, Tool
+from tools.process import Command, run
+
+LARGEST_FILE = 1024 * 1024
+LONGEST_LINE = 240
+GLOB_SPECIAL = re.compile(r"([\\*?\[\]{}!])")
+REGEX_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
+
+
+class SearchCodeArguments(Arguments):
+    """Arguments of search_code."""
+
+    pattern: str = Field(min_length=1, max_length=500, description="text to look for")
+    path: RepoPath = Field("", description="file or folder to search; everything when left out")
+    regex: bool = Field(False, description="the pattern is a regular expression")
+    ignore_case: bool = Field(False, description="upper and lower case are the same")
+    max_results: int = Field(50, ge=1, le=200, description="how many lines to show")
+
+
+class SearchCode(Tool[SearchCodeArguments]):
+    """Lines as ``path:line: text``."""
+
+    name = "search_code"
+    description = "Search the repository's text files; gives path, line number and line."
+    category = Category.DISCOVERY
+    model = SearchCodeArguments
+
+    def __init__(self, *, ripgrep: str | None, timeout_s: float) -> None:
+        self._ripgrep = ripgrep
+        self._timeout_s = timeout_s
+
+    def paths(self, arguments: SearchCodeArguments) -> tuple[str, ...]:
+        return (arguments.path,) if arguments.path else ()
+
+    async def run(self, arguments: SearchCodeArguments, call: Call) -> str:
+        root = call.context.workspace.root
+        if self._ripgrep is not None:
+            hits, more = await self._with_ripgrep(self._ripgrep, arguments, root, call)
+        else:
+            hits, more = await asyncio.to_thread(_plainly, arguments, root, call)
+        if not hits:
+            return f"Nothing found for {arguments.pattern!r}."
+        note = f"{len(hits)} lines{' (there are more: narrow the pattern or the path)' if more else ''}"
+        return "\n".join([note, *hits])
+
+    async def _with_ripgrep(
+        self, program: str, arguments: SearchCodeArguments, root: Path, call: Call
+    ) -> tuple[list[str], bool]:
+        argv = [
+            program, "--no-config", "--no-messages", "--no-ignore", "--hidden", "--null", "--line-number",
+            "--no-heading", "--with-filename", "--color=never", "--sort=path", f"--max-filesize={LARGEST_FILE}",
+            f"--max-columns={LONGEST_LINE}", "--max-columns-preview", "--glob=!.git",
+        ]  # fmt: skip
+        if arguments.path:
+            # By pattern, not as an argument: ripgrep would follow a link that is named on its command line.
+            quoted = GLOB_SPECIAL.sub(r"\\\1", arguments.path)
+            argv += [f"--glob=/{quoted}", f"--glob=/{quoted}/**"]
+        argv += [] if arguments.regex else ["--fixed-strings"]
+        argv += ["--ignore-case"] if arguments.ignore_case else []
+        argv += ["-e", arguments.pattern, "./"]
+        done = await run(Command(argv=tuple(argv), cwd=root, env={"LC_ALL": "C.UTF-8"}, timeout_s=self._timeout_s))
+        if done.code not in (0, 1) or done.timed_out:
+            text = done.output.decode("utf-8", errors="replace").strip()
+            raise ToolError(f"The search failed: {text[:300] or 'it took too long'}.")
+        hits = []
+        for line in done.output.decode("utf-8", errors="replace").splitlines():
+            path, nul, rest = line.partition("\0")
+            path = path.removeprefix("./")
+            if not nul or not call.visible(path):
+                continue
+            number, _, text = rest.partition(":")
+            hits.append(f"{path}:{number}: {text}")
+            if len(hits) > arguments.max_results:
+                return hits[:-1], True
+        return hits, done.cut_bytes > 0
+
+
+def _plainly(arguments: SearchCodeArguments, root: Path, call: Call) -> tuple[list[str], bool]:
+    """The search without ripgrep. Python's own regular expressions can run for hours, so only plain words are taken."""
+    words = arguments.pattern.split("|") if arguments.regex else [arguments.pattern]
+    if arguments.regex and any(REGEX_SPECIAL.search(word) for word in words):
+        raise ToolError(
+            "Regular expressions need ripgrep, which is not installed.", remedy="Give plain text, or `a|b`."
+        )
+    needles = [word.casefold() if arguments.ignore_case else word for word in words if word]
+    hits: list[str] = []
+    for path in sorted(walk(root)):
+        if arguments.path and path != arguments.path and not path.startswith(arguments.path + "/"):
+            continue
+        data = call.context.workspace.read(path) if call.visible(path) else None
+        if data is None or len(data) > LARGEST_FILE or b"\0" in data[:8192]:
+            continue
+        for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), 1):
+            text = line.casefold() if arguments.ignore_case else line
+            if any(needle in text for needle in needles):
+                hits.append(f"{path}:{number}: {line[:LONGEST_LINE]}")
+                if len(hits) > arguments.max_results:
+                    return hits[:-1], True
+    return hits, False

@@ -1,0 +1,187 @@
+"""Files below one root, reached without following a symbolic link and never outside of it.
+
+Every component is opened relative to its parent's descriptor with ``O_NOFOLLOW``, so nothing that runs at the same time
+can swap a folder for a link between the check and the use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from ledger.errors import PolicyRefused
+
+CONTAINED_RULE = "workspace.contained"
+NO_FOLLOW_RULE = "workspace.no_follow"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def parts_of(path: str) -> tuple[str, ...]:
+    """Components of a path inside the repository. Raises ``PolicyRefused`` for any other path, and for git's own."""
+    parts = tuple(path.split("/"))
+    if not path or path.startswith("/") or "\0" in path or any(part in ("", ".", "..") for part in parts):
+        raise PolicyRefused(
+            f"{path!r} is not a path inside the repository.", rule=CONTAINED_RULE, remedy="Name a relative path."
+        )
+    if any(part.lower() == ".git" for part in parts):
+        raise PolicyRefused(f"{path!r} belongs to git itself.", rule=CONTAINED_RULE, remedy="Name a project file.")
+    return parts
+
+
+@contextlib.contextmanager
+def _parent(root: Path, path: str, *, create: bool) -> Iterator[tuple[int, str] | None]:
+    """Descriptor of the folder that holds ``path`` and the last component; None where the folder does not exist."""
+    *folders, name = parts_of(path)
+    fd = os.open(root, _FOLDER)
+    try:
+        for folder in folders:
+            if create:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder, 0o755, dir_fd=fd)
+            try:
+                below = os.open(folder, _FOLDER, dir_fd=fd)
+            except FileNotFoundError:
+                yield None
+                return
+            except OSError as error:
+                if _is_link(folder, fd):
+                    raise _link_refused(path, folder) from error
+                if create:
+                    raise
+                yield None  # a plain file stands where a folder would have to be
+                return
+            os.close(fd)
+            fd = below
+        yield fd, name
+    finally:
+        os.close(fd)
+
+
+def _is_link(name: str, fd: int) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+def _link_refused(path: str, link: str) -> PolicyRefused:
+    return PolicyRefused(
+        f"{path!r} goes through the symbolic link {link!r}.", rule=NO_FOLLOW_RULE, remedy="Name the real file."
+    )
+
+
+def read_file(root: Path, path: str) -> bytes | None:
+    """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside."""
+    with _parent(root, path, create=False) as place:
+        if place is None:
+            return None
+        fd, name = place
+        try:
+            # Non-blocking, or a fifo that a test left behind would hold the reader for ever.
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if _is_link(name, fd):
+                raise _link_refused(path, name) from error
+            return None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            return None
+        with os.fdopen(handle, "rb") as file:
+            return file.read()
+
+
+def exists(root: Path, path: str) -> bool:
+    """Whether anything (a link too) stands at ``path``."""
+    with _parent(root, path, create=False) as place:
+        if place is None:
+            return False
+        fd, name = place
+        try:
+            os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+
+def write_file(root: Path, path: str, data: bytes, mode: int) -> None:
+    """Replace or create a regular file as a whole. Raises ``PolicyRefused`` where a link stands in the way."""
+    with _parent(root, path, create=True) as place:
+        assert place is not None  # create=True makes every folder or raises
+        fd, name = place
+        if _is_link(name, fd):
+            raise _link_refused(path, name)
+        scratch = f".{name[:100]}.{os.urandom(4).hex()}"
+        handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=fd)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                os.fchmod(handle, mode & 0o777)
+            os.replace(scratch, name, src_dir_fd=fd, dst_dir_fd=fd)
+        except OSError:
+            os.unlink(scratch, dir_fd=fd)
+            raise
+
+
+def write_link(root: Path, path: str, target: str) -> None:
+    """Put a symbolic link at ``path`` in place of whatever file or link is there."""
+    with _parent(root, path, create=True) as place:
+        assert place is not None
+        fd, name = place
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=fd)
+        os.symlink(target, name, dir_fd=fd)
+
+
+def delete_file(root: Path, path: str) -> None:
+    """Remove a file or a link (never what the link points to); nothing happens where there is none."""
+    with _parent(root, path, create=False) as place:
+        if place is not None:
+            fd, name = place
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=fd)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of our own with everything below, also what a test made unreadable. Links are not followed."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError:
+        folder.chmod(0o700)
+        for base, names, _ in os.walk(folder):  # top down: a folder is opened up before it is listed
+            for name in names:
+                below = Path(base, name)
+                if not below.is_symlink():
+                    below.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+def prune(root: Path, keep: Collection[str]) -> None:
+    """Remove everything below ``root`` that is not in ``keep`` (files), and make the rest readable and writable."""
+    folders = {"/".join(path.split("/")[:depth]) for path in keep for depth in range(1, path.count("/") + 1)}
+    _prune(root, "", frozenset(keep), folders)
+
+
+def _prune(root: Path, prefix: str, keep: Collection[str], folders: Collection[str]) -> None:
+    if root.stat(follow_symlinks=False).st_mode & 0o700 != 0o700:
+        root.chmod(0o700)
+    with os.scandir(root) as entries:
+        listed = list(entries)
+    for entry in listed:
+        path = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if path in folders:
+                _prune(Path(entry.path), f"{path}/", keep, folders)
+            else:
+                remove_tree(Path(entry.path))
+        elif path not in keep:
+            Path(entry.path).unlink()
+        elif not entry.is_symlink() and entry.stat(follow_symlinks=False).st_mode & 0o600 != 0o600:
+            Path(entry.path).chmod(0o600)

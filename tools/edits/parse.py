@@ -1,0 +1,167 @@
+"""From the text of an answer to its edits. Nothing is guessed: what cannot be read is a problem with a sentence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from tools.edits.diffs import is_diff_start, parse_diff
+from tools.edits.forms import EditProblem, ParsedEdits, Part, Replacement, Split, WholeFile
+
+SEARCH = re.compile(r"^<{5,9} ?SEARCH>?\s*$")
+DIVIDER = re.compile(r"^={5,9}\s*$")
+REPLACE = re.compile(r"^>{5,9} ?REPLACE<?\s*$")
+FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})\s*([^`]*)$")
+PATH = re.compile(r"^[^\s`*\"'<>|:]+$")
+DECORATION = re.compile(r"^(?:#{1,6}\s+|[-*]\s+|\d+\.\s+)?(?:(?:file|path|filename)\s*:\s*)?", re.IGNORECASE)
+BARE_NAMES = frozenset(
+    {"Makefile", "Dockerfile", "LICENSE", "README", "CHANGELOG", "NOTICE", "Procfile", "Jenkinsfile"}
+)
+PATH_REACH = 3  # how many lines above a block its path line may stand, blank and fence lines not counted
+
+
+def path_of(line: str) -> str | None:
+    """The path that a line names, when it names nothing else: ``**src/a.py**``, ``### `src/a.py`:``, ``File: a.py``."""
+    text = DECORATION.sub("", line.strip(), count=1).strip()
+    text = text.strip("*").strip().rstrip(":").strip("`\"'").strip("*").strip().rstrip(":")
+    text = text.removeprefix("./")
+    if not text or not PATH.match(text):
+        return None
+    name = text.rsplit("/", 1)[-1]
+    if re.search(r"\w\.\w+$|^\.\w", name) or name in BARE_NAMES or ("/" in text and re.search(r"\w", name)):
+        return text
+    return None
+
+
+@dataclass
+class _Reader:
+    """Walks over the lines once; ``parts`` and ``problems`` grow."""
+
+    lines: list[str]
+    at: int = 0
+    path: str | None = None  # of the latest block: blocks that follow may leave theirs out
+    wrapped: str | None = None  # the open fence around blocks of another form; its closing line is skipped
+    parts: list[Part] = field(default_factory=list)
+    problems: list[EditProblem] = field(default_factory=list)
+
+    def problem(self, rule: str, text: str) -> None:
+        self.problems.append(EditProblem(path=self.path or "", rule=f"edits.{rule}", text=text))
+
+    def path_above(self, index: int) -> str | None:
+        """The path line above line ``index``; blank lines and fences between do not count."""
+        seen = 0
+        for line in reversed(self.lines[:index]):
+            if REPLACE.match(line):
+                return None
+            if not line.strip() or FENCE.match(line):
+                info = FENCE.match(line)
+                if info and (path := path_in_info(info.group(2))):
+                    return path
+                continue
+            if path := path_of(line):
+                return path
+            seen += 1
+            if seen >= PATH_REACH:
+                return None
+        return None
+
+    def next_telling(self, index: int) -> int | None:
+        """Index of the next line that is not blank."""
+        return next((i for i in range(index, len(self.lines)) if self.lines[i].strip()), None)
+
+    def read(self) -> ParsedEdits:
+        while self.at < len(self.lines):
+            line = self.lines[self.at]
+            if SEARCH.match(line):
+                self.block()
+            elif is_diff_start(self.lines, self.at):
+                self.diff()
+            elif fence := FENCE.match(line):
+                self.fence(fence)
+            else:
+                self.at += 1
+        return ParsedEdits(parts=tuple(self.parts), problems=tuple(self.problems))
+
+    def block(self) -> None:
+        """A search/replace block, with ``at`` on its first marker."""
+        path = self.path_above(self.at)
+        self.path = path or self.path
+        end = next((i for i in range(self.at + 1, len(self.lines)) if REPLACE.match(self.lines[i])), None)
+        inner = next((i for i in range(self.at + 1, len(self.lines)) if SEARCH.match(self.lines[i])), None)
+        if end is None or (inner is not None and inner < end):
+            self.problem("unreadable", "a SEARCH block has no `>>>>>>> REPLACE` line: the answer seems to be cut off.")
+            self.at = inner if inner is not None else len(self.lines)
+            return
+        body = self.lines[self.at + 1 : end]
+        self.at = end + 1
+        dividers = [i for i, line in enumerate(body) if DIVIDER.match(line)]
+        if not dividers:
+            self.problem("unreadable", "a SEARCH block has no `=======` line between the old and the new text.")
+        elif self.path is None:
+            self.problem("no_path", "a SEARCH block has no path: put the file's path on the line above the block.")
+        else:
+            readings = tuple(Split(search=tuple(body[:i]), replace=tuple(body[i + 1 :])) for i in dividers)
+            self.parts.append(Replacement(path=self.path, readings=readings))
+
+    def diff(self) -> None:
+        diff, self.at, trouble = parse_diff(self.lines, self.at)
+        if trouble:
+            self.path = diff.path
+            self.problem("unreadable", trouble)
+        else:
+            self.path = diff.path
+            self.parts.append(diff)
+
+    def fence(self, opened: re.Match[str]) -> None:
+        """A fenced block: around other forms the fence is skipped; under a path it is a whole file; else prose."""
+        start = self.at + 1
+        mark = opened.group(1)
+        if self.wrapped and mark.startswith(self.wrapped) and not opened.group(2).strip():
+            self.wrapped, self.at = None, start
+            return
+        first = self.next_telling(start)
+        second = self.next_telling(first + 1) if first is not None else None
+        for index in (first, second):
+            form = index is not None and (SEARCH.match(self.lines[index]) or is_diff_start(self.lines, index))
+            # The second line counts only under a path line: else an example in prose would become an edit.
+            if form and (index == first or path_of(self.lines[first or 0])):
+                self.wrapped, self.at = mark, start
+                return
+        path = self.path_above_fence(opened)
+        closing = re.compile(rf"^ {{0,3}}{re.escape(mark[0])}{{{len(mark)},}}\s*$")
+        end = next((i for i in range(start, len(self.lines)) if closing.match(self.lines[i])), None)
+        if end is None:
+            if path and any(line.strip() for line in self.lines[start:]):
+                self.path = path
+                self.problem("unreadable", "the file's fenced block is not closed: the answer seems to be cut off.")
+                self.at = len(self.lines)
+            else:
+                self.at = start
+            return
+        self.at = end + 1
+        if path:
+            self.path = path
+            self.parts.append(WholeFile(path=path, lines=tuple(self.lines[start:end])))
+
+    def path_above_fence(self, opened: re.Match[str]) -> str | None:
+        if path := path_in_info(opened.group(2)):
+            return path
+        above = self.at - 1
+        if above >= 0 and not self.lines[above].strip():
+            above -= 1
+        return path_of(self.lines[above]) if above >= 0 else None
+
+
+def path_in_info(info: str) -> str | None:
+    """A path in a fence's info string: ``python src/a.py``, ``python:src/a.py``, ``python title="src/a.py"``."""
+    for word in re.split(r"[\s:=]+", info.strip())[::-1]:
+        word = word.strip("\"'`{}")
+        if ("/" in word or re.search(r"\w\.\w+$", word)) and (path := path_of(word)):
+            return path
+    return None
+
+
+def parse_edits(text: str) -> ParsedEdits:
+    """Every edit that an answer states. An answer without one gives no parts and no problems."""
+    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return _Reader(lines).read()

@@ -1,0 +1,335 @@
+"""What a tool is, what a call of it leaves behind, and the one place where calls pass: :class:`Toolbox`."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ledger.canonical import canonical
+from ledger.clock import Clock, SystemClock
+from ledger.errors import LedgerError, OuroError, ToolError
+from ledger.vocabulary import Decision, Frozen, Tier, Verdict
+from tools.output import cap
+from tools.policy import Policy, PolicyQuestion
+
+if TYPE_CHECKING:
+    from tools.git import Git
+    from tools.testing.runner import TestRunner
+    from tools.workspace import Workspace
+
+RATE_WINDOW_S = 60.0
+
+
+class Category(StrEnum):
+    """Kinds of exploration."""
+
+    COMPREHENSION = "COMPREHENSION"
+    DISCOVERY = "DISCOVERY"
+    CALL_GRAPH = "CALL_GRAPH"
+    STRUCTURE = "STRUCTURE"
+    HISTORY = "HISTORY"
+
+
+WEIGHTS: Mapping[Category, int] = MappingProxyType(
+    {
+        Category.COMPREHENSION: 1,
+        Category.DISCOVERY: 1,
+        Category.CALL_GRAPH: 3,
+        Category.STRUCTURE: 2,
+        Category.HISTORY: 2,
+    }
+)
+
+
+class ToolUse(Frozen):
+    """One call, as the exploration ledger keeps it. ``score`` is 0 for a repeat and for what was not run."""
+
+    tool: str
+    arguments: str  # canonical JSON, or the raw text where it could not be read
+    ok: bool
+    category: Category | None = None
+    score: int = 0
+    paths: tuple[str, ...] = ()
+
+
+class ToolSpec(Frozen):
+    """What a model is told about a tool. ``parameters`` is a JSON schema object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class ToolContext:
+    """One op's surroundings. ``reads``, ``written`` and ``uses`` grow with its calls."""
+
+    workspace: Workspace
+    op_id: str
+    tier: Tier
+    git: Git
+    runner: TestRunner | None = None
+    reads: dict[str, str] = field(default_factory=dict)  # path -> sha256 of what was first read
+    written: set[str] = field(default_factory=set)
+    uses: list[ToolUse] = field(default_factory=list)
+
+    def note_read(self, path: str, sha: str) -> None:
+        """Remember the first sight of a file; what the op itself wrote is no sight of the owner's file."""
+        if path not in self.written:
+            self.reads.setdefault(path, sha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a running tool is given. ``visible`` tells whether a path may appear in a result."""
+
+    context: ToolContext
+    visible: Callable[[str], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolOutcome:
+    """What goes back to the model (``text``) and into the record."""
+
+    text: str
+    use: ToolUse
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A call whose arguments have been read and checked."""
+
+    arguments: str
+    paths: tuple[str, ...]
+    start: Callable[[Call], Awaitable[str]]
+
+
+class Arguments(BaseModel):
+    """Base of every tool's arguments: closed, so that a misspelt name is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnyTool(Protocol):
+    """A tool as the toolbox sees it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def category(self) -> Category | None: ...
+
+    @property
+    def writes(self) -> bool: ...
+
+    @property
+    def runs_tests(self) -> bool: ...
+
+    def schema(self) -> dict[str, Any]: ...
+
+    def prepare(self, arguments: str) -> Prepared: ...
+
+
+A = TypeVar("A", bound=Arguments)
+
+
+class Tool(ABC, Generic[A]):
+    """Base of the built-in tools: an arguments model, the paths that a call touches, and the work."""
+
+    name: str
+    description: str
+    category: Category | None = None
+    writes: bool = False
+    runs_tests: bool = False  # has the test time-out instead of the ordinary one
+    model: type[A]
+
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the arguments."""
+        return self.model.model_json_schema()
+
+    def prepare(self, arguments: str) -> Prepared:
+        """Check the JSON text of the arguments. Raises ``ToolError`` with what is wrong."""
+        try:
+            read = self.model.model_validate_json(arguments or "{}")
+            text = canonical(read.model_dump(mode="json")).decode()
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
+            raise ToolError(f"The arguments of {self.name} are not right: {faults}.") from error
+        except LedgerError as error:
+            raise ToolError(f"The arguments of {self.name} are not right: {error.message}") from error
+        return Prepared(arguments=text, paths=self.paths(read), start=lambda call: self.run(read, call))
+
+    @abstractmethod
+    def paths(self, arguments: A) -> tuple[str, ...]:
+        """Every path that the call touches, relative to the workspace."""
+
+    @abstractmethod
+    async def run(self, arguments: A, call: Call) -> str:
+        """Do it. Raises ``OuroError`` or ``OSError`` where it cannot; the text goes to the model."""
+
+
+class ToolSettings(Frozen):
+    """Bounds of tool calls."""
+
+    result_bytes: int = Field(4096, ge=512, description="bytes of a result that enter the prompt; head and tail stay")
+    argument_bytes: int = Field(262_144, ge=1024, description="longest argument text that is read")
+    call_timeout_s: float = Field(30.0, gt=0, description="seconds that a call may take")
+    test_timeout_s: float = Field(600.0, gt=0, description="seconds that a call which runs tests may take")
+
+
+class Toolbox:
+    """The choke point: every call of a model is judged here, run here and recorded here."""
+
+    def __init__(
+        self,
+        *,
+        tools: Sequence[AnyTool],
+        policy: Policy,
+        settings: ToolSettings | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        self._policy = policy
+        self._settings = settings or ToolSettings()
+        self._clock = clock or SystemClock()
+        self._running: dict[str, int] = {}
+        self._recent: dict[tuple[str, str], deque[float]] = {}
+
+    def schemas(self) -> tuple[ToolSpec, ...]:
+        """What a model is told."""
+        return tuple(
+            ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema())
+            for tool in self._tools.values()
+        )
+
+    async def call(self, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
+        """Judge and run one call. A model's mistake is an outcome with ``ok`` False, never an exception."""
+        tool = self._tools.get(name)
+        question = PolicyQuestion(tool=name, writes=True, tier=context.tier, op_id=context.op_id)
+        if tool is None:
+            verdict = self._policy.judge(question)
+            if verdict.decision is Decision.ALLOW:  # a policy that knows a tool which is not here
+                verdict = Verdict(
+                    gate=0, rule="tools.unknown", decision=Decision.DENY, reason=f"{name!r} is not a tool."
+                )
+            known = ", ".join(self._tools)
+            return self._refused(context, None, name, arguments, verdict, hint=f" The tools are: {known}.")
+        try:
+            if len(arguments) > self._settings.argument_bytes:
+                raise ToolError(f"The arguments are longer than {self._settings.argument_bytes} characters.")
+            prepared = tool.prepare(arguments)
+        except ToolError as error:
+            verdict = Verdict(gate=0, rule="tools.arguments", decision=Decision.REPAIR, reason=error.message)
+            return self._refused(context, tool, name, arguments[: self._settings.result_bytes], verdict)
+        question = question.model_copy(
+            update={
+                "writes": tool.writes,
+                "paths": prepared.paths,
+                "root": str(context.workspace.root),
+                "running": self._running.get(context.op_id, 0),
+                "recent": self._count(context.op_id, name),
+            }
+        )
+        with _Running(self._running, context.op_id):
+            verdict = await asyncio.to_thread(self._policy.judge, question)
+            if verdict.decision is not Decision.ALLOW:
+                return self._refused(context, tool, name, prepared.arguments, verdict, paths=prepared.paths)
+            return await self._run(tool, prepared, question, context, verdict)
+
+    async def _run(
+        self, tool: AnyTool, prepared: Prepared, question: PolicyQuestion, context: ToolContext, verdict: Verdict
+    ) -> ToolOutcome:
+        limit = self._settings.test_timeout_s if tool.runs_tests else self._settings.call_timeout_s
+        ok = False
+        try:
+            async with asyncio.timeout(limit):
+                text = await prepared.start(Call(context=context, visible=self._visible(question)))
+            ok = True
+        except TimeoutError:
+            text = f"{tool.name} did not end within {limit:g} s."
+        except OuroError as error:
+            text = str(error)
+        except OSError as error:
+            text = f"{tool.name} failed: {error.strerror or error}."
+        repeat = any(u.tool == tool.name and u.arguments == prepared.arguments for u in context.uses)
+        score = 0 if tool.category is None or repeat else WEIGHTS[tool.category]
+        use = ToolUse(
+            tool=tool.name,
+            arguments=prepared.arguments,
+            ok=ok,
+            category=tool.category,
+            score=score,
+            paths=prepared.paths,
+        )
+        context.uses.append(use)
+        return ToolOutcome(text=cap(text, self._settings.result_bytes), use=use, verdict=verdict)
+
+    def _refused(
+        self,
+        context: ToolContext,
+        tool: AnyTool | None,
+        name: str,
+        arguments: str,
+        verdict: Verdict,
+        *,
+        paths: tuple[str, ...] = (),
+        hint: str = "",
+    ) -> ToolOutcome:
+        use = ToolUse(
+            tool=name, arguments=arguments, ok=False, category=tool.category if tool else None, score=0, paths=paths
+        )
+        context.uses.append(use)
+        text = f"Refused by {verdict.rule}: {verdict.reason}{hint}"
+        return ToolOutcome(text=cap(text, self._settings.result_bytes), use=use, verdict=verdict)
+
+    def _visible(self, question: PolicyQuestion) -> Callable[[str], bool]:
+        """Whether a file may be shown in a result: the same policy, asked as a read of that path."""
+        answers: dict[str, bool] = {}
+
+        def visible(path: str) -> bool:
+            if path not in answers:
+                asked = question.model_copy(update={"paths": (path,), "writes": False, "running": 0, "recent": 0})
+                answers[path] = self._policy.judge(asked).decision is Decision.ALLOW
+            return answers[path]
+
+        return visible
+
+    def _count(self, op_id: str, tool: str) -> int:
+        """Calls of this tool within the window before this one; counts this one for later."""
+        now = self._clock.monotonic()
+        for key, times in list(self._recent.items()):
+            while times and now - times[0] > RATE_WINDOW_S:
+                times.popleft()
+            if not times:
+                del self._recent[key]
+        times = self._recent.setdefault((op_id, tool), deque())
+        times.append(now)
+        return len(times) - 1
+
+
+class _Running:
+    """Counts an op's running calls for as long as the block lasts."""
+
+    def __init__(self, counts: dict[str, int], op_id: str) -> None:
+        self._counts = counts
+        self._op_id = op_id
+
+    def __enter__(self) -> None:
+        self._counts[self._op_id] = self._counts.get(self._op_id, 0) + 1
+
+    def __exit__(self, *_: object) -> None:
+        self._counts[self._op_id] -= 1
+        if not self._counts[self._op_id]:
+            del self._counts[self._op_id]

@@ -1,0 +1,194 @@
+"""Read-only questions about the owner's repository.
+
+Nothing here moves a ref, writes the owner's index or touches a file of the checkout; ``snapshot`` adds objects only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ledger.errors import GitFailed, RepositoryBusy, RepositoryError
+from tools.git import Git
+from tools.private_index import GITLINK, scratch_index
+
+_BUSY = (
+    ("MERGE_HEAD", "A merge is under way", "`git merge --continue` or `git merge --abort`"),
+    ("rebase-merge", "A rebase is under way", "`git rebase --continue` or `git rebase --abort`"),
+    ("rebase-apply/applying", "Patches are being applied with `git am`", "`git am --continue` or `git am --abort`"),
+    ("rebase-apply", "A rebase is under way", "`git rebase --continue` or `git rebase --abort`"),
+    ("CHERRY_PICK_HEAD", "A cherry-pick is under way", "`git cherry-pick --continue` or `git cherry-pick --abort`"),
+    ("REVERT_HEAD", "A revert is under way", "`git revert --continue` or `git revert --abort`"),
+    ("BISECT_LOG", "A bisect is under way", "`git bisect reset`"),
+)
+_IDENTITY = ("ouroboros", "ouroboros@localhost")
+UNTRACKED_LIMIT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadState:
+    """Where HEAD stands. ``commit`` is None before the first commit, ``branch`` and ``ref`` are None when detached."""
+
+    commit: str | None
+    branch: str | None
+    ref: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirtyPath:
+    """One path that differs from HEAD, and where the difference stands."""
+
+    path: str
+    staged: bool
+    unstaged: bool
+    untracked: bool
+
+
+class Repository:
+    """Asks git; raises ``GitFailed`` where git itself fails (an unknown commit, for one)."""
+
+    def __init__(self, git: Git, *, untracked_limit_bytes: int = UNTRACKED_LIMIT_BYTES) -> None:
+        self._git = git
+        self._untracked_limit_bytes = untracked_limit_bytes
+
+    async def head(self) -> HeadState:
+        """Commit, branch name and full ref of HEAD."""
+        ref = (await self._git.call("symbolic-ref", "-q", "HEAD", ok=(0, 1))).text or None
+        commit = (await self._git.call("rev-parse", "-q", "--verify", "HEAD^{commit}", ok=(0, 1, 128))).text or None
+        branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
+        return HeadState(commit=commit, branch=branch, ref=ref)
+
+    async def check(self) -> None:
+        """Return when the repository can be worked on.
+
+        Raises ``RepositoryError`` (no repository, bare, empty) or ``RepositoryBusy`` (something of the owner's is half
+        done), each with its own sentence.
+        """
+        places = self._git.places
+        if not places.repo.is_dir() or not (places.git_dir / "HEAD").is_file():
+            raise RepositoryError(
+                f"{places.repo} is not a git repository.", remedy="Run it in a repository, or `git init` one."
+            )
+        if (await self._git.call("config", "--type=bool", "--get", "core.bare", ok=(0, 1))).text == "true":
+            raise RepositoryError(
+                f"{places.repo} is a bare repository: it has no files to test.", remedy="Use a clone with a checkout."
+            )
+        if (await self.head()).commit is None:
+            raise RepositoryError(f"{places.repo} has no commit yet.", remedy="Make a first commit.")
+        for name, what, remedy in _BUSY:
+            if (places.git_dir / name).exists():
+                raise RepositoryBusy(f"{what} in {places.repo}.", remedy=f"Finish it first: {remedy}.")
+        conflicted = (await self._git.call("ls-files", "-u", "-z")).fields
+        if conflicted:
+            path = conflicted[0].partition("\t")[2]
+            raise RepositoryBusy(f"{path} has an unresolved conflict.", remedy="Resolve it and `git add` the file.")
+
+    async def parent(self, commit: str) -> str | None:
+        """First parent, None for a root commit."""
+        listed = (await self._git.call("rev-list", "--parents", "-n", "1", commit, "--")).text.split()
+        return listed[1] if len(listed) > 1 else None
+
+    async def read(self, commit: str, path: str) -> bytes | None:
+        """Bytes of a regular file at a commit; None when there is none (a link or a folder is not one)."""
+        listed = (await self._git.call("ls-tree", "-z", "--full-tree", commit, "--", path, extra_env=_LITERAL)).fields
+        for row in listed:
+            meta, _, name = row.partition("\t")
+            mode, _, sha = meta.split(" ")
+            if name == path and mode.startswith("100"):
+                return (await self._git.call("cat-file", "blob", sha)).out
+        return None
+
+    async def read_many(self, commit: str, paths: Collection[str]) -> dict[str, bytes]:
+        """Bytes of those ``paths`` that exist at a commit, in one call of git. Names with newlines are left out."""
+        asked = [path for path in paths if "\n" not in path]
+        lines = "".join(f"{commit}:{path}\n" for path in asked).encode("utf-8", errors="surrogateescape")
+        out = (await self._git.call("cat-file", "--batch", stdin=lines)).out
+        found: dict[str, bytes] = {}
+        at = 0
+        for path in asked:
+            end = out.index(b"\n", at)
+            head = out[at:end].split(b" ")
+            at = end + 1
+            if head[-1] == b"missing" or len(head) != 3:
+                continue
+            size = int(head[2])
+            if head[1] == b"blob":
+                found[path] = out[at : at + size]
+            at += size + 1
+        return found
+
+    async def has_branch(self, branch: str) -> bool:
+        """True when the branch (short name) exists."""
+        return (await self._git.call("rev-parse", "-q", "--verify", f"refs/heads/{branch}", ok=(0, 1, 128))).code == 0
+
+    async def files(self, commit: str) -> tuple[str, ...]:
+        """Every path of the commit's tree; submodules are left out."""
+        rows = (await self._git.call("ls-tree", "-r", "-z", "--full-tree", commit)).fields
+        return tuple(row.partition("\t")[2] for row in rows if not row.startswith(GITLINK))
+
+    async def changed_between(self, old: str, new: str) -> tuple[str, ...]:
+        """Paths that differ between two commits; a rename is two paths."""
+        return (await self._git.call("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, "--")).fields
+
+    async def dirty(self, paths: Collection[str] = ()) -> tuple[DirtyPath, ...]:
+        """What the owner has not committed, of ``paths`` or of everything."""
+        rows = (
+            await self._git.call(
+                "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all",
+                "--", *sorted(paths), extra_env=_LITERAL,
+            )
+        ).fields  # fmt: skip
+        return tuple(
+            DirtyPath(
+                path=row[3:],
+                staged=row[0] not in " ?",
+                unstaged=row[1] not in " ?",
+                untracked=row[:2] == "??",
+            )
+            for row in rows
+        )
+
+    async def trailers(self, commit: str) -> dict[str, str]:
+        """Trailers of the commit message. One that stands more than once has all its values, a line each."""
+        text = (await self._git.call("log", "-1", "--format=%(trailers:only,unfold)", commit, "--")).text
+        found: dict[str, str] = {}
+        for line in text.splitlines():
+            key, separator, value = line.partition(":")
+            if separator:
+                found[key] = f"{found[key]}\n{value.strip()}" if key in found else value.strip()
+        return found
+
+    async def snapshot(self) -> str:
+        """Commit of the uncommitted tree (tracked changes, and untracked files that are not ignored) on top of HEAD.
+
+        No ref moves and the owner's index is only copied. The same tree on the same HEAD gives the same commit; a clean
+        checkout gives HEAD itself. Untracked files above the size limit are left out.
+        """
+        return await asyncio.to_thread(self._snapshot)
+
+    def _snapshot(self) -> str:
+        git, places = self._git, self._git.places
+        head = git.run("rev-parse", "--verify", "HEAD^{commit}").text
+        with scratch_index(git, places.repo, start=places.git_dir / "index", folder=places.runtime) as index:
+            if not index.file.exists():
+                index.load(head)
+            index.take_all(limit_bytes=self._untracked_limit_bytes)
+            tree = index.write_tree()
+        if tree == git.run("rev-parse", f"{head}^{{tree}}").text:
+            return head
+        name, mail = _IDENTITY
+        # The date of HEAD makes the id a function of tree and parent.
+        date = git.run("show", "-s", "--format=%ct +0000", head).text
+        who = {
+            f"GIT_{role}_{field}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for field, value in (("NAME", name), ("EMAIL", mail), ("DATE", date))
+        }
+        made = git.run("commit-tree", tree, "-p", head, "-m", "Uncommitted work", extra_env=who).text
+        if not made:
+            raise GitFailed("`git commit-tree` named no commit.", argv=("git", "commit-tree"), code=0, stderr="")
+        return made
+
+
+_LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}

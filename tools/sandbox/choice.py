@@ -1,0 +1,98 @@
+"""Which back end confines untrusted code on this machine: the first that proves its walls."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ledger.errors import OuroError
+from ledger.places import HostEnv, Places
+from tools.sandbox import launcher
+from tools.sandbox.bwrap import Bwrap
+from tools.sandbox.landlock import Landlock
+from tools.sandbox.plain import Plain
+from tools.sandbox.probe import interpreter, prove
+from tools.sandbox.remedy import no_sandbox, remedy
+from tools.sandbox.seccomp import SHARED, program
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.tree import SYSTEM
+from tools.sandbox.types import REQUIRED, Choice, Proof, Sandbox
+
+LEAST_ABI = 3
+
+
+async def choose(settings: SandboxSettings, places: Places, env: HostEnv) -> Choice:
+    """Try the back ends in order, each with its production command line.
+
+    Never raises for a machine that cannot confine: ``Choice.sandbox`` is then None (or the one without walls, where
+    the owner allowed it) and ``Choice.remedy`` says what to do.
+    """
+    tried: list[tuple[str, str]] = []
+    seen: tuple[Proof, ...] = ()
+    for name, backend in candidates(settings, places, env):
+        if isinstance(backend, str):
+            tried.append((name, backend))
+            continue
+        try:
+            proofs = await prove(backend, settings, places)
+        except OuroError as error:
+            tried.append((name, error.message))
+            continue
+        walls = frozenset(proof.wall for proof in proofs if proof.held)
+        if walls >= REQUIRED:
+            return Choice(backend.proven(walls), proofs, tuple(tried), remedy(tried))
+        broken = (proof.detail for proof in proofs if proof.wall in REQUIRED and not proof.held)
+        tried.append((name, " ".join(broken)))
+        seen = seen or proofs
+    last: Sandbox | None = None
+    if settings.allow_unsandboxed:
+        last = Plain(scratch=scratch(places), settings=settings)
+    return Choice(last, seen, tuple(tried), no_sandbox(tried))
+
+
+def candidates(settings: SandboxSettings, places: Places, env: HostEnv) -> Iterator[tuple[str, Bwrap | Landlock | str]]:
+    """The back ends that the settings allow, best first; instead of one that cannot be tried, the reason."""
+    hidden = (places.state, places.cache, places.runtime, places.config)
+    if settings.backend in ("auto", "bwrap"):
+        found = _programs(env)
+        if isinstance(found, str):
+            yield "bwrap", found
+        else:
+            bwrap, prlimit = found
+            for compat in (False, True):
+                box = Bwrap(program=bwrap, prlimit=prlimit, settings=settings, hidden=hidden, compat=compat)
+                yield box.name, box
+    if settings.backend in ("auto", "landlock"):
+        yield (
+            "landlock",
+            _no_landlock()
+            or Landlock(python=interpreter()[0], scratch=scratch(places), settings=settings, hidden=hidden),
+        )
+
+
+def scratch(places: Places) -> Path:
+    """Where runs without a file tree of their own get HOME and TMPDIR."""
+    return places.cache / "sandbox" / places.repo_id
+
+
+def _programs(env: HostEnv) -> tuple[Path, Path] | str:
+    bwrap = shutil.which("bwrap", path=env.path)
+    if bwrap is None:
+        return "bwrap (bubblewrap) is not installed."
+    prlimit = shutil.which("prlimit", path=env.path)
+    if prlimit is None:
+        return "prlimit (util-linux) is not installed, and bubblewrap alone sets no limits."
+    real = Path(os.path.realpath(prlimit))
+    if not any(Path(top) in real.parents for top in SYSTEM):
+        return f"prlimit lies in {str(real.parent)!r}, which is not seen inside."
+    return Path(bwrap), real
+
+
+def _no_landlock() -> str:
+    if program(SHARED) is None:
+        return f"There is no system-call table for {platform.machine()}."
+    abi = launcher.landlock_abi(launcher.Libc())
+    return "" if abi >= LEAST_ABI else f"The kernel's Landlock ABI is {abi}; {LEAST_ABI} is needed (Linux 6.2)."

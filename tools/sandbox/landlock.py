@@ -1,0 +1,120 @@
+"""Landlock, a system-call filter and resource limits, through ``launcher.py``: for machines without bubblewrap.
+
+It shares the host's namespaces: paths are the host's, processes of the host can be seen, there is no loopback network,
+and changes of mode, owner and times have no effect inside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ledger.errors import SandboxError
+from tools.process import REPORT_FD, Command, Finished, run
+from tools.sandbox.channel import status_pipe
+from tools.sandbox.launcher import EXECUTE, READ, WRITE, Plan
+from tools.sandbox.limits import MIB, limits
+from tools.sandbox.seccomp import SHARED, program
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.tree import SYSTEM, base_environment, configuration, exposed
+from tools.sandbox.types import Job, Wall
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+OWNERSHIP = 1 << 1  # CAP_DAC_OVERRIDE: root may then write a workspace that belongs to somebody else
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landlock:
+    """``scratch`` is a folder of ours in which each run gets its own HOME and TMPDIR; the launcher removes them."""
+
+    python: Path
+    scratch: Path
+    settings: SandboxSettings
+    hidden: tuple[Path, ...]
+    walls: frozenset[Wall] = frozenset()
+    name: str = "landlock"
+    maps_paths: bool = False
+
+    @property
+    def missing(self) -> frozenset[Wall]:
+        return frozenset(Wall) - self.walls
+
+    def proven(self, walls: frozenset[Wall]) -> Landlock:
+        """The same back end, with the walls that its probe found to hold."""
+        return replace(self, walls=walls)
+
+    async def run(self, job: Job) -> Finished:
+        """Run ``job``; see :class:`tools.sandbox.types.Sandbox`. ``Mount.target`` is not honoured."""
+        with status_pipe() as status:
+            finished = await run(self.command(job, status_fd=status.write_fd))
+            ready = status.text()
+        if not ready and not (finished.timed_out or finished.flooded):
+            said = finished.output.decode("utf-8", errors="replace").strip().splitlines()
+            raise SandboxError(
+                f"The sandbox could not be built: {said[-1] if said else f'exit code {finished.code}'}.",
+                remedy="`ouro doctor` shows which walls hold here.",
+            )
+        return finished
+
+    def command(self, job: Job, *, status_fd: int) -> Command:
+        """The exact command line; the probe attacks the same one."""
+        settings = self.settings
+        own = self.scratch / f"run-{os.urandom(8).hex()}"
+        env = {**base_environment(home=own / "home", tmp=own / "tmp"), **job.env}
+        plan = self.plan(job, own=own, env=env, status_fd=status_fd)
+        argv = [str(self.python), "-I", "-S", str(LAUNCHER), json.dumps(plan)]
+        if job.report_env is not None:
+            argv += [job.report_env, REPORT_FD]
+        return Command(
+            argv=tuple(argv),
+            cwd=Path("/"),
+            env={},
+            timeout_s=job.timeout_s,
+            grace_s=settings.grace_s,
+            stdin=job.stdin,
+            cap_bytes=settings.output_kb * 1024,
+            flood_bytes=settings.flood_mb * MIB,
+            pass_fds=(status_fd,),
+            report=job.report_env is not None,
+            report_cap_bytes=settings.report_mb * MIB,
+        )
+
+    def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
+        """What the launcher is asked to do."""
+        code = program(SHARED)
+        if code is None:
+            raise SandboxError(f"There is no system-call table for {platform.machine()}.", remedy="Install bubblewrap.")
+        return Plan(
+            argv=list(job.argv),
+            cwd=str(job.cwd),
+            env=env,
+            grants=self.grants(job, own),
+            limits=[(limit.kind, limit.value) for limit in limits(self.settings)],
+            filter=code.hex(),
+            scoped=True,
+            keep_capabilities=OWNERSHIP,
+            machine=platform.machine(),
+            parent=os.getpid(),
+            status_fd=status_fd,
+            own=str(own),
+            folders=["home", "tmp"],
+        )
+
+    def grants(self, job: Job, own: Path) -> list[tuple[str, str]]:
+        """Allow-list of paths. Raises ``SandboxError`` when a mount would show a folder of the daemon's."""
+        shown = exposed((mount.source for mount in job.mounts), self.hidden)
+        if shown:
+            raise SandboxError(
+                f"A mount would show {str(shown[0])!r} to untrusted code, and Landlock cannot hide part of a folder.",
+                remedy="Install bubblewrap, or move the folder.",
+            )
+        readable = [*SYSTEM, *self.settings.read_only, *(str(m.source) for m in job.mounts if not m.writable)]
+        return [
+            *((path, EXECUTE) for path in readable if Path(path).exists()),
+            *((str(path), READ) for path in (*configuration(), Path("/proc"))),
+            *((path, WRITE) for path in (*DEVICES, *(str(m.source) for m in job.mounts if m.writable), str(own))),
+        ]

@@ -1,0 +1,253 @@
+"""Confines one command with Landlock, a system-call filter and resource limits, and ends all that it started.
+
+Run as ``python -I -S launcher.py PLAN [NAME NUMBER]`` with PLAN in JSON (see :class:`Plan`); the variable NAME is set
+to NUMBER, the descriptor of the report pipe. Standard library only: it is a program of
+its own, not a module of the daemon. It forks: the child confines itself and becomes the command; the parent adopts
+every orphan of the command (child subreaper), and when the command ends, or when it is told to end, kills them all.
+"""
+
+# The paths are plain text: pathlib would slow the start of this program, which runs once per command.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH108, PTH112, PTH116, PTH118, PTH123, PTH208
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+from contextlib import suppress
+from typing import NoReturn, TypedDict
+
+READ, EXECUTE, WRITE = "read", "execute", "write"
+NOT_CONFINED = 125
+
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 36, 38
+SECCOMP_MODE_FILTER = 2
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+CAPSET = {"x86_64": 126, "aarch64": 91}
+CAPABILITY_VERSION_3 = 0x20080522
+
+_FS_EXECUTE, _FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_FS_TRUNCATE, _FS_IOCTL_DEV = 1 << 14, 1 << 15
+_FS_ALL_ABI3 = (1 << 15) - 1
+_FS_OF_A_FILE = _FS_EXECUTE | _FS_WRITE_FILE | _FS_READ_FILE | _FS_TRUNCATE | _FS_IOCTL_DEV
+_SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Plan(TypedDict):
+    """What the daemon asks for. ``grants`` are (path, one of read, execute, write), each with all below it."""
+
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+    grants: list[tuple[str, str]]
+    limits: list[tuple[int, int]]
+    filter: str  # the BPF program in hex; empty: none
+    scoped: bool  # abstract sockets and signals stay inside, where the kernel can do that
+    keep_capabilities: int  # bit mask; matters for root only
+    machine: str
+    parent: int  # the launcher ends when this is no longer its parent
+    status_fd: int  # "ready" is written here when all walls stand
+    own: str  # folder that is made for this run and removed after it
+    folders: list[str]  # folders to make in it
+
+
+class Libc:
+    """System calls that Python has no name for; each raises ``OSError``."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def prctl(self, option: int, first: int = 0, second: ctypes.Array[ctypes.c_char] | int = 0) -> None:
+        self._checked(self._libc.prctl(option, ctypes.c_ulong(first), second, 0, 0))
+
+    def prctl_filter(self, code: bytes) -> None:
+        buffer = ctypes.create_string_buffer(code, len(code))
+        program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer)))
+        self.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program)
+
+    def syscall(self, number: int, *arguments: int | bytes | None) -> int:
+        return self._checked(self._libc.syscall(number, *arguments))
+
+    def _checked(self, result: int) -> int:
+        if result < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        return result
+
+
+def landlock_abi(libc: Libc) -> int:
+    """The version of Landlock in this kernel; 0 without one."""
+    try:
+        return libc.syscall(LANDLOCK_CREATE_RULESET, None, 0, 1)
+    except OSError:
+        return 0
+
+
+def main(text: str, *report: str) -> NoReturn:
+    """Confine, run, clean up; the exit code is the command's, or 128 and the signal that ended it."""
+    plan: Plan = json.loads(text)
+    if report:
+        plan["env"][report[0]] = report[1]
+    libc = Libc()
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != plan["parent"]:
+        os._exit(NOT_CONFINED)  # the daemon died before the line above
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    watched = {signal.SIGCHLD, *ENDING}
+    signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    os.makedirs(plan["own"], 0o700)
+    for name in plan["folders"]:
+        os.mkdir(os.path.join(plan["own"], name), 0o700)
+    me = os.getpid()
+    child = os.fork()
+    if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
+        _become(plan, libc, me)
+    os.close(plan["status_fd"])
+    code = _wait(child, watched)
+    _end_all()
+    _remove(plan["own"])
+    os._exit(code)
+
+
+def _wait(child: int, watched: set[signal.Signals]) -> int:
+    while True:
+        got = signal.sigwait(watched)
+        if got != signal.SIGCHLD:
+            return 128 + got
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == child:
+                code = os.waitstatus_to_exitcode(status)
+                return code if code >= 0 else 128 - code
+            if pid == 0:
+                break
+
+
+def _end_all() -> None:
+    """Kill whatever is left. Each death hands its children to us, so that the loop ends when nobody is left."""
+    me = os.getpid()
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid:
+            continue
+        for orphan in _children(me):
+            with suppress(ProcessLookupError):
+                os.kill(orphan, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(-1, 0)
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError):
+                stat = _text(f"/proc/{name}/stat")
+                if int(stat.rpartition(")")[2].split()[1]) == parent:
+                    found.append(int(name))
+    return found
+
+
+def _remove(folder: str) -> None:
+    """Everything below and ``folder`` itself; nobody is left who could change it meanwhile."""
+    with suppress(OSError):
+        os.chmod(folder, 0o700)
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                _remove(entry.path)
+            else:
+                os.unlink(entry.path)
+        os.rmdir(folder)
+
+
+def _become(plan: Plan, libc: Libc, launcher: int) -> NoReturn:
+    """In the forked child: raise the walls, from the widest to the one that forbids raising more; then exec."""
+    try:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != launcher:
+            os._exit(NOT_CONFINED)
+        os.chdir(plan["cwd"])
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1)
+        tasks = _tasks_of_user()
+        kept = plan["keep_capabilities"] & _permitted()
+        _landlock(plan, libc)
+        for kind, value in plan["limits"]:
+            most = value + (tasks if kind == resource.RLIMIT_NPROC else 0)
+            resource.setrlimit(kind, (most, most))
+        _drop_capabilities(kept, CAPSET[plan["machine"]], libc)
+        if plan["filter"]:
+            libc.prctl_filter(bytes.fromhex(plan["filter"]))
+        os.write(plan["status_fd"], b"ready\n")
+        os.close(plan["status_fd"])
+    except (OSError, ValueError) as error:
+        os.write(2, f"launcher: the walls cannot be raised: {error}\n".encode())
+        os._exit(NOT_CONFINED)
+    try:
+        os.execvpe(plan["argv"][0], plan["argv"], plan["env"])
+    except OSError as error:
+        os.write(2, f"launcher: {plan['argv'][0]!r} cannot be started: {error.strerror}\n".encode())
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _landlock(plan: Plan, libc: Libc) -> None:
+    abi = landlock_abi(libc)
+    if abi < 3:
+        raise ValueError(f"Landlock ABI {abi} cannot forbid truncation; 3 is needed")
+    handled = _FS_ALL_ABI3 | (_FS_IOCTL_DEV if abi >= 5 else 0)
+    scope = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS if plan["scoped"] and abi >= 6 else 0
+    attributes = struct.pack("=QQQ", handled, 0, scope)
+    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+    ruleset = libc.syscall(LANDLOCK_CREATE_RULESET, attributes, size, 0)
+    read = _FS_READ_FILE | _FS_READ_DIR
+    rights = {READ: read, EXECUTE: read | _FS_EXECUTE, WRITE: handled & ~_FS_IOCTL_DEV}
+    for path, grant in plan["grants"]:
+        allowed = rights[grant]
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        if not os.path.isdir(f"/proc/self/fd/{fd}"):
+            allowed &= _FS_OF_A_FILE
+        libc.syscall(LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", allowed, fd), 0)
+        os.close(fd)
+    libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def _tasks_of_user() -> int:
+    """How many tasks the user has already: without a user namespace the kernel counts them all together."""
+    user, count = os.getuid(), 0
+    for name in os.listdir("/proc") if user else ():  # the limit does not bind root
+        with suppress(OSError):
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == user:
+                count += len(os.listdir(f"/proc/{name}/task"))
+    return count
+
+
+def _permitted() -> int:
+    lines = _text("/proc/self/status").splitlines()
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("CapPrm:")), 0)
+
+
+def _drop_capabilities(kept: int, capset: int, libc: Libc) -> None:
+    for capability in range(64):
+        if not kept >> capability & 1:
+            with suppress(OSError):  # not root, or the kernel knows fewer
+                libc.prctl(PR_CAPBSET_DROP, capability)
+    header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
+    low, high = kept & 0xFFFFFFFF, kept >> 32
+    libc.syscall(capset, header, struct.pack("=IIIIII", low, low, 0, high, high, 0))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,50 @@
+"""What to do about a missing or broken sandbox, from what the attempts said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+INSTALL = (
+    "Install bubblewrap: `sudo apt install bubblewrap` (Debian, Ubuntu), `sudo dnf install bubblewrap` (Fedora), "
+    "`sudo pacman -S bubblewrap` (Arch), `sudo apk add bubblewrap util-linux` (Alpine)."
+)
+APPARMOR = (
+    "On Ubuntu 24.04 AppArmor takes the rights of unprivileged user namespaces away; give bubblewrap its profile: "
+    "`sudo apt install apparmor-profiles`, "
+    "`sudo install -m 0644 /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/`, "
+    "`sudo apparmor_parser -r /etc/apparmor.d/bwrap-userns-restrict`. In a container, its run-time must allow user "
+    "namespaces."
+)
+NAMESPACES_FULL = "The limit on user namespaces is reached: see /proc/sys/user/max_user_namespaces."
+PROC = "The container masks /proc, so that no new one can be mounted; run it with an unmasked /proc."
+NOTHING = (
+    "With no sandbox at all no code of the repository is run and nothing is committed; on a machine that may be thrown "
+    "away, `sandbox.allow_unsandboxed = true` in your own settings file lifts that."
+)
+
+SIGNS = (
+    ("not installed", INSTALL),
+    ("setting up uid map", APPARMOR),
+    ("rtm_newaddr", APPARMOR),
+    ("no permissions to creat", APPARMOR),
+    ("operation not permitted", APPARMOR),
+    ("permission denied", APPARMOR),
+    ("no space left", NAMESPACES_FULL),
+    ("mount proc", PROC),
+)
+
+
+def remedy(tried: Sequence[tuple[str, str]]) -> str:
+    """Advice for the back ends that were passed over; empty when none was."""
+    advice: dict[str, None] = {}
+    for name, reason in tried:
+        if name.startswith("bwrap"):
+            found = next((text for sign, text in SIGNS if sign in reason.lower()), "")
+            if found:
+                advice[found] = None
+    return " ".join(advice)
+
+
+def no_sandbox(tried: Sequence[tuple[str, str]]) -> str:
+    """Advice when nothing at all can confine."""
+    return f"{remedy(tried) or INSTALL} {NOTHING}"

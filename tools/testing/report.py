@@ -1,0 +1,290 @@
+"""From a finished test process to a ``TestRun``: pure, and suspicious.
+
+The code under test runs in the process that writes the report, so a report is a claim. It is believed when every line
+carries the run's key and its own number, the end record is the last line and says the exit status that the process
+really had, every collected id has a result, and the ids that had to be there are there. Anything else is INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from ledger.vocabulary import Frame, Frozen, Outcome, RunStatus, TestResult, TestRun
+from tools.process import Finished
+
+IMPORT_TIME = ""  # the coverage key of lines that ran while test modules were imported
+_SHOWN = 3
+_USAGE, _INTERNAL = 4, 3  # pytest's exit statuses
+
+
+class _Line(Frozen):
+    k: str
+    n: int
+
+
+class _Start(_Line):
+    e: Literal["start"]
+    python: tuple[int, int]
+    pytest: str
+    prefix: str
+
+
+class _CollectError(_Line):
+    e: Literal["collect_error"]
+    id: str
+    exc: str
+    message: str
+    detail: str
+    frames: tuple[tuple[str, int, str], ...]
+
+
+class _Collected(_Line):
+    e: Literal["collected"]
+    ids: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class _Running(_Line):
+    e: Literal["running"]
+    id: str
+
+
+class _Result(_Line):
+    e: Literal["result"]
+    id: str
+    out: Outcome
+    ms: int
+    exc: str
+    message: str
+    detail: str
+    frames: tuple[tuple[str, int, str], ...]
+
+
+class _Cover(_Line):
+    e: Literal["cover"]
+    id: str
+    files: dict[str, tuple[int, ...]]
+
+
+class _Internal(_Line):
+    e: Literal["internal"]
+    message: str
+
+
+class _Modules(_Line):
+    e: Literal["modules"]
+    bad: tuple[tuple[str, str], ...]
+
+
+class _End(_Line):
+    e: Literal["end"]
+    exit: int
+    collected: int
+    results: int
+
+
+_Event = _Start | _CollectError | _Collected | _Running | _Result | _Cover | _Internal | _Modules | _End
+_EVENT: TypeAdapter[_Event] = TypeAdapter(Annotated[_Event, Field(discriminator="e")])
+
+
+@dataclass(slots=True)
+class _Report:
+    """What the lines say, and the first thing that is wrong with them."""
+
+    flaw: str = ""
+    start: _Start | None = None
+    end: _End | None = None
+    collected: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    strays: tuple[tuple[str, str], ...] = ()
+    internal: str = ""
+    running: str = ""
+    broken: list[TestResult] = field(default_factory=list)
+    results: list[TestResult] = field(default_factory=list)
+    coverage: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+
+    def take(self, event: _Event) -> None:
+        match event:
+            case _Start():
+                self.start = event
+            case _CollectError():
+                self.broken.append(_result(event, Outcome.ERROR, 0))
+            case _Collected():
+                self.collected, self.missing = event.ids, event.missing
+            case _Running():
+                self.running = event.id
+            case _Result():
+                self.running = ""
+                self.results.append(_result(event, event.out, event.ms))
+            case _Cover():
+                self.coverage[event.id] = {path: _lines(flat) for path, flat in sorted(event.files.items())}
+            case _Internal():
+                self.internal = event.message
+            case _Modules():
+                self.strays = event.bad
+            case _End():
+                self.end = event
+
+
+def _result(event: _CollectError | _Result, outcome: Outcome, ms: int) -> TestResult:
+    return TestResult(
+        id=event.id,
+        outcome=outcome,
+        duration_ms=ms,
+        exception=event.exc,
+        message=event.message,
+        detail=event.detail,
+        frames=tuple(Frame(path=path, line=line, function=name) for path, line, name in event.frames),
+    )
+
+
+def _lines(flat: Sequence[int]) -> tuple[int, ...]:
+    pairs = zip(flat[::2], flat[1::2], strict=False)
+    return tuple(line for first, last in pairs for line in range(first, min(last, first + 100_000) + 1))
+
+
+def _read(data: bytes, key: str) -> _Report:
+    report = _Report()
+    *whole, rest = data.split(b"\n")
+    for number, raw in enumerate(whole):
+        try:
+            event = _EVENT.validate_json(raw)
+        except ValidationError:
+            report.flaw = f"line {number + 1} of the report is not one that the reporter writes"
+            break
+        if event.k != key or event.n != number:
+            report.flaw = f"line {number + 1} of the report was not written by the reporter"
+            break
+        if report.end is not None:
+            report.flaw = "the report goes on after its end record"
+            break
+        report.take(event)
+    else:
+        if rest:
+            report.flaw = "the report is torn"
+    return report
+
+
+def judge(finished: Finished, *, key: str, expected: Collection[str] = (), output_chars: int = 20_000) -> TestRun:
+    """The verdict on one finished test process.
+
+    ``expected`` ids must have been collected. RED and GREEN are given only to a report that is believed.
+    """
+    report = _read(finished.report, key)
+    output = _clip(finished.output.decode("utf-8", errors="replace"), output_chars)
+    status, reason = _verdict(finished, report, output, expected)
+    return TestRun(
+        status=status,
+        reason=reason,
+        collected=tuple(dict.fromkeys(report.collected)),
+        results=(*report.broken, *_merged(report)),
+        duration_ms=finished.duration_ms,
+        output=output,
+        coverage=report.coverage,
+    )
+
+
+def _verdict(finished: Finished, report: _Report, output: str, expected: Collection[str]) -> tuple[RunStatus, str]:
+    where = f" in {report.running}" if report.running else ""
+    if finished.timed_out:
+        return RunStatus.TIMEOUT, f"The tests were stopped after {finished.duration_ms / 1000:.0f} s{where}."
+    if report.start is None and not report.flaw:
+        return RunStatus.INFRA, f"pytest could not be started: {_last_line(output)}."
+    if finished.flooded:
+        return RunStatus.INCONCLUSIVE, f"The tests wrote too much output and were stopped{where}."
+    if report.flaw:
+        return RunStatus.INCONCLUSIVE, f"The test report cannot be believed: {report.flaw}."
+    if report.end is None:
+        return (
+            RunStatus.INCONCLUSIVE,
+            f"The test process ended{where} ({_ending(finished)}) before its report was whole.",
+        )
+    if finished.code != report.end.exit:
+        return RunStatus.INCONCLUSIVE, f"pytest said {report.end.exit}, but the process had {_ending(finished)}."
+    if report.strays:
+        name, file = report.strays[0]
+        return RunStatus.INCONCLUSIVE, f"The tests imported {name} from {file}, which is not the copy under test."
+    return _verdict_on_whole(report, report.end, output, expected)
+
+
+def _verdict_on_whole(report: _Report, end: _End, output: str, expected: Collection[str]) -> tuple[RunStatus, str]:
+    """The verdict on a report that is complete in form."""
+    inconclusive = RunStatus.INCONCLUSIVE
+    if report.internal or end.exit == _INTERNAL:
+        return inconclusive, f"pytest had an internal error: {_last_line(report.internal or output)}."
+    if end.exit == _USAGE and not report.broken:
+        return RunStatus.INFRA, f"pytest refused its arguments or configuration: {_complaint(output)}."
+    if len(report.collected) != end.collected or len(report.results) != end.results:
+        return inconclusive, "The test report cannot be believed: its counts do not match its lines."
+    silent = sorted(Counter(report.collected) - Counter(result.id for result in report.results))
+    if silent:
+        return inconclusive, f"{len(silent)} collected tests have no result{_named(silent)}."
+    strange = sorted({result.id for result in report.results} - {*report.collected})
+    if strange:
+        return inconclusive, f"{len(strange)} results are of tests that were not collected{_named(strange)}."
+    lost = [i for i in (*report.missing, *(set(expected) - set(report.collected))) if not _explained(i, report.broken)]
+    if lost:
+        return inconclusive, f"{len(lost)} tests that had to run were not collected{_named(sorted(lost))}."
+    results = _merged(report)
+    red = [r for r in (*report.broken, *results) if r.outcome.red]
+    if bool(red) != bool(end.exit) and report.collected:
+        return inconclusive, f"pytest ended with {end.exit}, which does not fit its {len(red)} failures."
+    if red:
+        return RunStatus.RED, f"{len(red)} of {len(results) + len(report.broken)} tests failed."
+    if not report.collected:
+        return inconclusive, "No test was collected."
+    if all(result.outcome is Outcome.SKIPPED for result in results):
+        return inconclusive, f"No test ran: all {len(results)} were skipped."
+    return RunStatus.GREEN, ""
+
+
+def _explained(test: str, broken: Collection[TestResult]) -> bool:
+    """Whether a test is absent because its file, folder or conftest could not be imported (which is red already)."""
+    file = test.partition("::")[0]
+    places = (result.id.removesuffix("conftest.py").rstrip("/") for result in broken)
+    return any(place in ("", ".", file) or file.startswith(f"{place}/") for place in places)
+
+
+def _merged(report: _Report) -> tuple[TestResult, ...]:
+    """One result an id.
+
+    Where the owner has failed tests run again there are more results than collected tests, and the last count. A test
+    that was collected twice is as good as its worse run.
+    """
+    by_id: dict[str, list[TestResult]] = {}
+    for result in report.results:
+        by_id.setdefault(result.id, []).append(result)
+    times = Counter(report.collected)
+    last = (runs[-times[test] :] if times[test] else runs for test, runs in by_id.items())
+    return tuple(next((run for run in runs if run.outcome.red), runs[-1]) for runs in last)
+
+
+def _ending(finished: Finished) -> str:
+    return f"signal {finished.signal}" if finished.code is None else f"exit status {finished.code}"
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return f": {', '.join(ids[:_SHOWN])}{more}" if ids else ""
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else "it said nothing"
+
+
+def _complaint(text: str) -> str:
+    """The last line that says error: pytest writes where its files lie below that."""
+    return _last_line("\n".join(line for line in text.splitlines() if "error" in line.lower()) or text)
+
+
+def _clip(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    head = limit // 2
+    return f"{text[:head]}\n... {len(text) - limit} characters left out ...\n{text[-(limit - head) :]}"

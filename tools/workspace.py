@@ -1,0 +1,295 @@
+"""Isolated copies of a commit's files, where candidates are applied and tests run.
+
+A workspace is a plain folder: git does not know it (no worktree is registered, there is no ``.git`` inside), so code
+that runs there has nothing of git's to turn against us. What git needs lies beside it, out of the tests' reach::
+
+    <base>/<owner>@<random>/index    private index of this copy
+    <base>/<owner>@<random>/tree     the files; ``Workspace.root``
+
+The base is on a memory file system where it fits and may hold programs, else in the cache folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import stat
+import threading
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from ledger.errors import GitFailed, RepositoryError, StaleBase
+from ledger.ids import sha256_hex
+from ledger.places import Places
+from ledger.vocabulary import Edit, EditKind, Frozen
+from tools import contained
+from tools.git import Git
+from tools.private_index import PrivateIndex, scratch_index
+
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+_NAME = re.compile(rf"({_OWNER.pattern})@[0-9a-f]{{8}}")
+
+
+class WorkspaceSettings(Frozen):
+    """Where the isolated copies lie."""
+
+    memory_folder: str = Field("/dev/shm", description="Memory file system for workspaces; empty: never use one.")
+    memory_share_bp: int = Field(
+        2_500,
+        ge=0,
+        le=10_000,
+        description="A copy goes there when twice its size is below this share of the free space.",
+    )
+    overlay_file_mb: int = Field(
+        64,
+        ge=1,
+        description="Untracked files above this size are not copied when the checkout is examined as it stands.",
+    )
+
+
+class Workspace:
+    """One copy. Its methods may be called from any task; they take turns in their threads."""
+
+    def __init__(self, *, git: Git, folder: Path, commit: str, owner: str, settings: WorkspaceSettings) -> None:
+        self.folder = folder
+        self.root = folder / "tree"
+        self.commit = commit
+        self.owner = owner
+        self._git = git
+        self._settings = settings
+        self._index = PrivateIndex(git, folder / "index", self.root)
+        self._tracked: tuple[str, ...] = ()
+        self._turn = threading.Lock()
+
+    async def reset(self) -> None:
+        """Exactly the commit's files again, and nothing else."""
+        await asyncio.to_thread(self._locked_reset)
+
+    async def apply(self, edits: Sequence[Edit]) -> None:
+        """Write the edits, all or (when one does not fit) none.
+
+        Raises ``StaleBase`` when a file is not the one that was read, ``PolicyRefused`` for a path outside or through a
+        link.
+        """
+        await asyncio.to_thread(self._apply, tuple(edits))
+
+    async def overlay_checkout(self) -> tuple[str, ...]:
+        """Make the copy equal to the owner's checkout as it stands on disk.
+
+        Tracked files and untracked ones that are not ignored. Returns the paths that differ from the commit, sorted.
+        """
+        return await asyncio.to_thread(self._overlay_checkout)
+
+    def read(self, path: str) -> bytes | None:
+        """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside."""
+        return contained.read_file(self.root, path)
+
+    async def diff(self) -> bytes:
+        """Unified git diff of what stands there against the commit, new files included."""
+        return await asyncio.to_thread(self._diff)
+
+    async def tree(self) -> str:
+        """Git tree object of what stands there; its objects are written to the owner's object store."""
+        return await asyncio.to_thread(self._tree)
+
+    def populate(self) -> None:
+        """Fill the empty folder with the commit's files (blocking)."""
+        self.root.mkdir(mode=0o700, exist_ok=True)
+        self._index.load(self.commit)
+        self._checkout()
+        self._tracked = self._index.tracked()
+
+    def _checkout(self) -> None:
+        # -f with -u rewrites exactly the files whose cached times differ, so a reset costs one lstat a file.
+        self._index.run("checkout-index", "-a", "-f", "-u", "-q")
+
+    def _locked_reset(self) -> None:
+        with self._turn:
+            self._reset()
+
+    def _reset(self) -> None:
+        contained.prune(self.root, self._tracked)
+        try:
+            self._checkout()
+        except GitFailed:  # the copy is beyond repair: a fresh one needs nothing from it
+            contained.remove_tree(self.root)
+            self.populate()
+
+    def _apply(self, edits: tuple[Edit, ...]) -> None:
+        with self._turn:
+            stale = tuple(edit.path for edit in edits if not self._fits(edit))
+            if stale:
+                raise StaleBase(
+                    f"{', '.join(stale)}: not the file that the edit was made for.",
+                    paths=stale,
+                    remedy="Read the file again and make the edit anew.",
+                )
+            for edit in edits:
+                if edit.renamed_from is not None:
+                    contained.delete_file(self.root, edit.renamed_from)
+                if edit.after is None:
+                    contained.delete_file(self.root, edit.path)
+                else:
+                    contained.write_file(self.root, edit.path, edit.after, edit.mode)
+
+    def _fits(self, edit: Edit) -> bool:
+        if edit.kind in (EditKind.CREATE, EditKind.RENAME) and contained.exists(self.root, edit.path):
+            return False
+        if edit.kind is EditKind.CREATE:
+            return edit.before is None
+        data = self.read(edit.renamed_from if edit.renamed_from is not None else edit.path)
+        return data is not None and sha256_hex(data) == edit.before
+
+    def _overlay_checkout(self) -> tuple[str, ...]:
+        checkout, git_dir = self._git.places.repo, self._git.places.git_dir
+        with self._turn, scratch_index(self._git, checkout, start=git_dir / "index", folder=self.folder) as owners:
+            if not owners.file.exists():
+                owners.load("HEAD")
+            owners.run("update-index", "-q", "--refresh", "--ignore-submodules", ok=(0, 1))
+            changed = owners.run(
+                "diff-index", "-z", "--name-only", "--no-renames", "--ignore-submodules=all", self.commit, "--"
+            ).fields
+            limit = self._settings.overlay_file_mb * 1024 * 1024
+            paths = {*changed, *owners.untracked(limit_bytes=limit)}
+            self._reset()
+            present = {path for path in paths if _is_content(checkout / path)}
+            gone = {path for path in paths - present if contained.exists(self.root, path)}
+            # A file may stand where a folder was, and the other way round: clear the ground first.
+            contained.prune(self.root, {*self._tracked} - gone | present)
+            return tuple(sorted(gone | {path for path in present if _carry(checkout, self.root, path)}))
+
+    def _diff(self) -> bytes:
+        with self._turn, scratch_index(self._git, self.root, start=self._index.file, folder=self.folder) as index:
+            new = index.untracked()
+            if new:
+                index.run("add", "--intent-to-add", "--", *new)
+            return index.run(
+                "diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--binary", "--full-index",
+                "--ignore-submodules=all", "--src-prefix=a/", "--dst-prefix=b/",
+            ).out  # fmt: skip
+
+    def _tree(self) -> str:
+        with self._turn, scratch_index(self._git, self.root, start=self._index.file, folder=self.folder) as index:
+            index.take_all()
+            return index.write_tree()
+
+
+def _is_content(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def _carry(checkout: Path, root: Path, path: str) -> bool:
+    """Copy one file or link from the checkout; False when the copy already was the same."""
+    source, target = checkout / path, root / path
+    if source.is_symlink():
+        wanted = source.readlink()
+        if target.is_symlink() and target.readlink() == wanted:
+            return False
+        contained.write_link(root, path, str(wanted))
+        return True
+    data = contained.read_file(checkout, path)
+    if data is None:  # the owner removed it in this very moment
+        return False
+    mode = stat.S_IMODE(source.stat().st_mode)
+    if target.is_symlink():
+        contained.delete_file(root, path)
+    elif contained.read_file(root, path) == data and (target.stat().st_mode ^ mode) & 0o100 == 0:
+        return False
+    contained.write_file(root, path, data, mode)
+    return True
+
+
+class Workspaces:
+    """Makes and removes the copies of one repository."""
+
+    def __init__(self, git: Git, places: Places, settings: WorkspaceSettings) -> None:
+        self._git = git
+        self._places = places
+        self._settings = settings
+
+    async def acquire(self, owner: str, commit: str) -> Workspace:
+        """A fresh copy of ``commit``. ``owner`` (an op id, a sensor's name) is what :meth:`reap` knows it by."""
+        return await asyncio.to_thread(self._acquire, owner, commit)
+
+    async def release(self, ws: Workspace) -> None:
+        """Remove the copy; a second time does nothing."""
+        await asyncio.to_thread(contained.remove_tree, ws.folder)
+
+    async def reap(self, live: Collection[str]) -> tuple[str, ...]:
+        """Remove copies that a dead daemon of this repository left, except those of ``live`` owners.
+
+        Returns the owners of what was removed, sorted. Nothing that is not ours is looked at.
+        """
+        return await asyncio.to_thread(self._reap, frozenset(live))
+
+    def _acquire(self, owner: str, commit: str) -> Workspace:
+        if not _OWNER.fullmatch(owner):
+            raise RepositoryError(f"{owner!r} cannot name a workspace.", remedy="Use letters, digits, dots and dashes.")
+        folder = self._base(commit) / f"{owner}@{secrets.token_hex(4)}"
+        folder.mkdir(mode=0o700)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(contained.remove_tree, folder)
+            ws = Workspace(git=self._git, folder=folder, commit=commit, owner=owner, settings=self._settings)
+            ws.populate()
+            on_failure.pop_all()
+        return ws
+
+    def _reap(self, live: frozenset[str]) -> tuple[str, ...]:
+        gone: set[str] = set()
+        for base in (self._memory_base(), self._disk_base()):
+            if base is None or not _is_ours(base):
+                continue
+            for folder in base.iterdir():
+                name = _NAME.fullmatch(folder.name)
+                if name and name[1] not in live and _is_ours(folder):
+                    contained.remove_tree(folder)
+                    gone.add(name[1])
+        return tuple(sorted(gone))
+
+    def _base(self, commit: str) -> Path:
+        memory = self._memory_base()
+        if memory is not None and self._fits_in_memory(commit):
+            memory.mkdir(mode=0o700, exist_ok=True)
+            if _is_ours(memory):  # the parent is writable for all: somebody may have been there first
+                return memory
+        disk = self._disk_base()
+        disk.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return disk
+
+    def _memory_base(self) -> Path | None:
+        if not self._settings.memory_folder:
+            return None
+        return Path(self._settings.memory_folder) / f"ouroboros-{os.getuid()}-{self._places.repo_id}"
+
+    def _disk_base(self) -> Path:
+        return self._places.cache / "workspaces" / self._places.repo_id
+
+    def _fits_in_memory(self, commit: str) -> bool:
+        try:
+            space = os.statvfs(self._settings.memory_folder)
+        except OSError:
+            return False
+        if space.f_flag & os.ST_NOEXEC or not os.access(self._settings.memory_folder, os.W_OK):
+            return False
+        rows = self._git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).fields
+        sizes = (row.partition("\t")[0].split()[3] for row in rows)
+        need = sum(int(size) for size in sizes if size != "-")
+        free = space.f_bavail * space.f_frsize
+        return need * 2 * 10_000 < free * self._settings.memory_share_bp
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        info = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and info.st_mode & 0o077 == 0
