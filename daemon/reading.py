@@ -82,7 +82,7 @@ async def verify_commits(config: Config, ledger: Ledger, commits: str) -> Verify
     has_key = (config.places.keys / KEY).exists()
     for commit in listed.text.split():
         data = (await git.call("cat-file", "commit", commit)).out
-        if b"\nOuro-Op: " not in data:
+        if b"\nOuro-Ledger: " not in data:
             continue
         if not has_key:
             found.append(CommitReport(commit=commit, problems=("this machine holds no key of the daemon",)))
@@ -108,6 +108,7 @@ async def _ledger_problems(ledger: Ledger, trailers: dict[str, str]) -> tuple[st
     problems = []
     if rows[0][0] != digest:
         problems.append(f"entry {place} of the ledger has another hash")
-    if rows[0][1] != trailers.get("Ouro-Op"):
+    op = trailers.get("Ouro-Op") or trailers.get("Ouro-Undoes", "")
+    if rows[0][1] != op.partition(" ")[0]:
         problems.append(f"entry {place} of the ledger belongs to another op")
     return tuple(problems)

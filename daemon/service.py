@@ -23,7 +23,6 @@ from daemon.recovery import Recovery
 from daemon.senses import Senses
 from daemon.settings import Config
 from governance.record import Recorder
-from kernel.catalogue import build
 from kernel.provider import Provider
 from ledger.clock import Clock, SystemClock
 from ledger.errors import LedgerError, OuroError, RepositoryError
@@ -76,6 +75,8 @@ class Service:
 
     def provider(self) -> Provider:
         """The model that the settings name."""
+        from kernel.catalogue import build
+
         settings, config = self.config.settings.kernel, self.config
         return build(settings.provider, settings, models_dir=config.places.models, api_key=config.secret)
 

@@ -15,6 +15,7 @@ from governance.approval import Inbox, Request
 from governance.ask import Asker
 from governance.blame import blame
 from governance.budget import Budget
+from governance.changes import Rollback
 from governance.crew import Crew, Holdings, OpClock, Shop
 from governance.dossier import Approval, Dossier
 from governance.irongate import g09_ceiling
@@ -264,9 +265,9 @@ class Orchestrator:
         progress.dossier = progress.dossier.entered(wanted)
         await self._on_phase(progress.op.id)
 
-    async def _unwind(self, progress: Progress, record: Recorder | None) -> tuple[str, ...]:
-        """Take back what is not finished: open writes, workspaces. Returns paths that the owner changed meanwhile."""
-        kept: tuple[str, ...] = ()
+    async def _unwind(self, progress: Progress, record: Recorder | None) -> Rollback:
+        """Take back what is not finished: open writes, workspaces. A commit that is in its ref already is finished."""
+        rollback = Rollback()
         receipt = progress.holdings.receipt
         if receipt is not None:
             if record is not None:
@@ -275,16 +276,18 @@ class Orchestrator:
                 )
             rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
             progress.holdings.receipt = None
-            kept = rollback.kept
         for workspace in progress.holdings.workspaces:
             await self.shop.workspaces.release(workspace)
         progress.holdings.workspaces.clear()
-        return kept
+        return rollback
 
     async def _end(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
         """Unwind, write the terminal entry, then tell memory."""
         failed_phase = progress.state
-        kept = await self._unwind(progress, record)
+        rollback = await self._unwind(progress, record)
+        if rollback.commit is not None:
+            result = PhaseResult(next=State.COMPLETE, reason=f"the commit stood before: {result.reason}")
+        kept = rollback.kept
         reason = result.reason + (f"; left as the owner has them: {', '.join(kept)}" if kept else "")
         op, state = progress.op, result.next
         verification = progress.dossier.verification
@@ -299,7 +302,7 @@ class Orchestrator:
             failure_class=result.failure.value,
             failed_phase=failed_phase.value,
             reason=reason,
-            commit=committed.commit if committed else None,
+            commit=committed.commit if committed else rollback.commit,
             ref=committed.ref if committed else None,
             goal=op.goal,
             targets=list(op.targets),

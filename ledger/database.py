@@ -260,8 +260,7 @@ def _fresh(path: Path) -> bool:
 def _create(path: Path, *, repo_id: str, settings: LedgerSettings) -> None:
     """Make an empty ledger, durably and in one transaction. The file is private before anything is in it."""
     try:
-        path.touch(mode=FILE_MODE)
-        path.chmod(FILE_MODE)  # SQLite gives its side files the same mode
+        path.touch(mode=FILE_MODE)  # SQLite gives its side files the same mode
         with closing(_connect(path, settings)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(

@@ -136,6 +136,8 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
     )
     rollback = await uninterrupted(asyncio.to_thread(crew.shop.changes.rollback, receipt), lambda _: None)
     crew.holdings.receipt = None
+    if rollback.commit is not None:
+        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, f"{text}; but {rollback.commit} stands already")
     if rollback.kept:
         reason = f"{text}; not taken back, because you changed them meanwhile: {', '.join(rollback.kept)}"
         return failed(cause, FailureClass.USER, reason)

@@ -107,14 +107,21 @@ class Board:
         working = (ItemState.QUEUED, ItemState.CLAIMED, ItemState.IN_FLIGHT)
         return any(item.state in working for item in self._items.values())
 
-    def snapshot(self, *, now: datetime, paused: bool) -> QueueSnapshot:
-        """Everything a person may ask about the queue."""
+    def snapshot(self, *, now: datetime, paused: bool, lines: int) -> QueueSnapshot:
+        """Everything a person may ask about the queue; ``lines`` signals at most are described, active ones first."""
         counts = Counter(item.state.value for item in self._items.values())
+        ready = self.order.ready(now, self._settings.ready_slots)
+        first = [item for item in self._items.values() if item.state is not ItemState.QUEUED]
+        chosen = dict.fromkeys((item.id for item in first[:lines]), True) | dict.fromkeys(ready, True)
+        for item in self.order:
+            if len(chosen) >= lines:
+                break
+            chosen[item.id] = True
         return QueueSnapshot(
             paused=paused,
             counts={state.value: counts.get(state.value, 0) for state in ItemState if state is not ItemState.DONE},
-            ready=self.order.ready(now, self._settings.ready_slots),
-            lines=tuple(self._line(item) for item in self._items.values()),
+            ready=ready,
+            lines=tuple(self._line(self._items[signal_id]) for signal_id in chosen),
             claims=dict(self.claims.holders),
         )
 

@@ -271,9 +271,9 @@ class IntakeRouter:
         """Look again now: the clock, or what :attr:`head` answers, has moved."""
         self._changed.set()
 
-    def snapshot(self) -> QueueSnapshot:
-        """The queue as it stands; synchronous, from memory."""
-        return self._board.snapshot(now=self._clock.now(), paused=self._paused)
+    def snapshot(self, *, lines: int = 200) -> QueueSnapshot:
+        """The queue as it stands; synchronous, from memory. At most ``lines`` signals are described, all counted."""
+        return self._board.snapshot(now=self._clock.now(), paused=self._paused, lines=lines)
 
     async def idle(self) -> bool:
         """Nothing queued, nothing claimed, nothing in flight, nothing on its way in."""

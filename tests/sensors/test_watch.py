@@ -223,7 +223,7 @@ async def test_a_report_in_the_spool(tmp_path: Path) -> None:
 
 async def test_a_storm_is_few_looks_and_loses_nothing_that_matters(tmp_path: Path) -> None:
     def storm() -> None:
-        for number in range(3000):
+        for number in range(1000):
             (w.repo / "src" / f"{number % 50}.py").write_text(str(number))
         commit(w.repo, "after the storm")
 

@@ -65,7 +65,7 @@ async def main(folder: Path, round_number: int, drain: bool) -> None:
     )
     report = await router.recover()
     for op_id in report.undecided:
-        for line in router.snapshot().lines:
+        for line in router.snapshot(lines=1_000_000).lines:
             if line.op_id == op_id:
                 say("undecided", line.signal_id)
         await router.requeue(op_id)

@@ -454,6 +454,16 @@ async def test_sixteen_are_ready_and_the_rest_stays_queued(router: IntakeRouter)
     assert router.snapshot().ready[0] == (await take(router)).signals[0].id
 
 
+async def test_a_snapshot_counts_all_and_describes_some_active_first(router: IntakeRouter) -> None:
+    for number in range(20):
+        await router.submit(signal(f"n{number}", targets=(f"{number}.py",)))
+    op = await take(router)
+    snapshot = router.snapshot(lines=18)
+    assert (snapshot.counts["queued"], snapshot.counts["claimed"], len(snapshot.lines)) == (19, 1, 18)
+    assert snapshot.lines[0].op_id == op.id
+    assert set(snapshot.ready) <= {line.signal_id for line in snapshot.lines}
+
+
 async def test_dropping(router: IntakeRouter) -> None:
     kept, dropped = signal("kept"), signal("dropped")
     await router.submit(kept)

@@ -75,6 +75,14 @@ async def test_nobody_outlives_the_run(box: Box, work: Path, ending: str) -> Non
     assert done.timed_out == (ending == "sleep 30")
 
 
+async def test_a_crowd_is_gone_too_when_the_run_returns(box: Box, work: Path) -> None:
+    """So many that their end takes longer than that of the monitor."""
+    token = number()
+    script = f"i=0; while [ $i -lt 150 ]; do sleep {token} >/dev/null 2>&1 & i=$((i+1)); done"
+    done = await box.run(shell(work, script))
+    assert running(token) == [] and done.code == 0
+
+
 async def test_nobody_outlives_a_cancelled_run(box: Box, work: Path) -> None:
     token = number()
     task = asyncio.create_task(box.run(shell(work, ESCAPE.format(token=token) + "sleep 30")))

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.doctor import Check, Examination, examine
+from tests.repos import git, make_repo
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "run").mkdir(mode=0o700)
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+
+
+def named(found: Examination) -> dict[str, Check]:
+    return {check.name: check for check in found.checks}
+
+
+async def test_everything_is_looked_at(tmp_path: Path, environ: dict[str, str]) -> None:
+    repo = make_repo(tmp_path / "repo", {"test_a.py": "def test(): pass\n"})
+    checks = named(await examine(repo, environ))
+    expected = {"python", "git", "settings", "repository", "socket", "keys", "tests", "sandbox", "disk", "memory"}
+    assert expected | {"inotify", "weights", "torch"} <= set(checks)
+    assert all(checks[name].ok for name in ("python", "git", "settings", "repository", "socket", "keys"))
+    assert "on main" in checks["repository"].detail
+    assert not checks["weights"].ok and checks["weights"].remedy.startswith("ouro model pull ")
+
+
+async def test_a_failed_essential_check_fails_the_examination(tmp_path: Path, environ: dict[str, str]) -> None:
+    found = await examine(make_repo(tmp_path / "repo"), environ)
+    assert not found.ok  # no weights in this home
+    only_notes = tuple(check.model_copy(update={"essential": False}) for check in found.checks)
+    assert Examination(checks=only_notes).ok
+
+
+async def test_a_provider_without_weights_needs_none(tmp_path: Path, environ: dict[str, str]) -> None:
+    repo = make_repo(tmp_path / "repo")
+    checks = named(await examine(repo, {**environ, "OURO_KERNEL__PROVIDER": "openai"}))
+    assert checks["kernel"].ok and "weights" not in checks
+
+
+@pytest.mark.parametrize("kind", ["none", "bare", "merge", "config", "loose key"])
+async def test_what_is_wrong_is_named_and_the_rest_still_looked_at(
+    tmp_path: Path, environ: dict[str, str], kind: str
+) -> None:
+    repo = tmp_path / "repo"
+    if kind == "none":
+        repo.mkdir()
+        environ["GIT_CEILING_DIRECTORIES"] = str(tmp_path)
+    elif kind == "bare":
+        repo.mkdir()
+        git(repo, "init", "-q", "--bare")
+    else:
+        make_repo(repo)
+    if kind == "merge":
+        (repo / ".git" / "MERGE_HEAD").write_text(git(repo, "rev-parse", "HEAD") + "\n")
+    if kind == "config":
+        (repo / ".ouro").mkdir()
+        (repo / ".ouro" / "config.toml").write_text("nonsense = 1\n")
+    if kind == "loose key":
+        await examine(repo, environ)
+        keys = next((tmp_path / "home/.local/state/ouroboros").glob("*/keys"))
+        (keys / "signing_ed25519").write_text("x")
+        (keys / "signing_ed25519").chmod(0o644)
+    found = await examine(repo, environ)
+    wrong = {
+        "none": "repository",
+        "bare": "repository",
+        "merge": "repository",
+        "config": "settings",
+        "loose key": "keys",
+    }
+    check = named(found)[wrong[kind]]
+    assert not check.ok and check.essential and check.remedy and not found.ok
+    assert named(found)["git"].ok
+    if kind in ("merge", "config"):
+        assert "sandbox" in named(found)
