@@ -22,7 +22,7 @@ from ledger.clock import SystemClock
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, State
 
-CALLERS = 64
+CALLERS, ROUNDS = 64, 5
 REPO_ID = "0123456789ab"
 TEXT = "the state before and the state after, and why"
 
@@ -41,55 +41,70 @@ def row(name: str, per_s: float, times: list[float] | None = None) -> None:
     print(f"| {name} | {per_s:,.0f} | {latency} |")
 
 
-def plain(folder: Path, count: int) -> None:
-    """What the standard library does with the same bytes and ``synchronous=FULL``."""
+def plain(db: sqlite3.Connection, count: int) -> list[float]:
+    """What the standard library does with as many bytes and ``synchronous=FULL``: the seconds of each insert."""
     times = []
-    body = b"x" * 330
-    with closing(sqlite3.connect(folder / "plain.sqlite3", isolation_level=None)) as db:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, op_id TEXT, kind TEXT, body BLOB, hash TEXT)")
-        db.execute("CREATE INDEX by_op ON entries (op_id, seq)")
-        db.execute("CREATE INDEX by_kind ON entries (kind, seq)")
-        for number in range(count):
-            started = time.perf_counter()
-            db.execute(
-                "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?)",
-                (f"op-{number % 50:032x}-manual", "transition", body, f"{number:064x}"),
-            )
-            times.append(time.perf_counter() - started)
-    row("plain sqlite3, one insert a transaction", count / sum(times), times)
+    for number in range(count):
+        started = time.perf_counter()
+        db.execute(
+            "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?)",
+            (f"op-{number % 50:032x}-manual", "transition", b"x" * 330, f"{number:064x}"),
+        )
+        times.append(time.perf_counter() - started)
+    return times
 
 
-async def ours(folder: Path, count: int, to_verify: int) -> None:
-    ledger = await Ledger.open(folder / "state" / "ledger.sqlite3", repo_id=REPO_ID, clock=SystemClock())
+def plain_database(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, op_id TEXT, kind TEXT, body BLOB, hash TEXT)")
+    db.execute("CREATE INDEX by_op ON entries (op_id, seq)")
+    db.execute("CREATE INDEX by_kind ON entries (kind, seq)")
+    return db
+
+
+async def ours(ledger: Ledger, count: int, callers: int) -> tuple[list[float], float]:
+    """The seconds of each append, and those of all together."""
     times: list[float] = []
 
-    async def timed(number: int) -> None:
-        started = time.perf_counter()
-        await ledger.append(draft(number))
-        times.append(time.perf_counter() - started)
-
     async def caller() -> None:
-        for number in range(count // CALLERS):
-            await timed(number)
+        for number in range(count // callers):
+            started = time.perf_counter()
+            await ledger.append(draft(number))
+            times.append(time.perf_counter() - started)
 
-    for number in range(count // 4):
-        await timed(number)
-    row("append, one caller", len(times) / sum(times), times)
-    times.clear()
     started = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(CALLERS)))
-    row(f"append, {CALLERS} callers at once", len(times) / (time.perf_counter() - started), times)
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return times, time.perf_counter() - started
+
+
+async def measure(folder: Path, count: int, to_verify: int) -> None:
+    """Rounds of each kind by turns, so that a disk that is busy for a while is busy for all of them."""
+    ledger = await Ledger.open(folder / "state" / "ledger.sqlite3", repo_id=REPO_ID, clock=SystemClock())
+    lone: list[float] = []
+    alone: list[float] = []
+    grouped: list[float] = []
+    together = 0.0
+    with closing(plain_database(folder / "plain.sqlite3")) as db:
+        for _ in range(ROUNDS):
+            lone += plain(db, count // ROUNDS // 4)
+            alone += (await ours(ledger, count // ROUNDS // 4, 1))[0]
+            times, seconds = await ours(ledger, count // ROUNDS, CALLERS)
+            grouped += times
+            together += seconds
+    row("plain sqlite3, one insert a transaction", len(lone) / sum(lone), lone)
+    row("append, one caller", len(alone) / sum(alone), alone)
+    row(f"append, {CALLERS} callers at once", len(grouped) / together, grouped)
 
     while ledger.head.seq < to_verify:
         await ledger.append(*(draft(number) for number in range(500)))
     rates = []
-    for _ in range(5):
+    for _ in range(ROUNDS):
         report = await ledger.verify()
         report.raise_if_broken()
         rates.append(report.entries_per_s)
-    row(f"verify, {report.entries:,} entries, median of 5", sorted(rates)[2])
+    row(f"verify, {report.entries:,} entries, median of {ROUNDS}", sorted(rates)[ROUNDS // 2])
     await ledger.close()
 
 
@@ -113,8 +128,7 @@ def main() -> None:
             f"{filesystem(folder)}, load {os.getloadavg()[0]:.1f}\n"
         )
         print("| what | entries/s | p50 ms | p99 ms |\n|---|---:|---:|---:|")
-        plain(folder, chosen.entries // 4)
-        asyncio.run(ours(folder, chosen.entries, chosen.verify))
+        asyncio.run(measure(folder, chosen.entries, chosen.verify))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sensors.manual import manual_signal
-
 from daemon.api import (
     Ack,
     CostLine,
@@ -44,6 +42,7 @@ from governance.record import Recorder
 from ledger.clock import stamp
 from ledger.errors import ControlError
 from ledger.vocabulary import EntryKind, Spend, State
+from sensors.manual import manual_signal
 
 if TYPE_CHECKING:
     from daemon.house import House

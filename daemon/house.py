@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from sensors.closure import ClosureEvaluator
-
 from daemon.doors import BranchQuestions, CommittedTests, admit
 from daemon.settings import Config
 from governance.approval import Inbox
 from governance.baseline import Baselines
 from governance.budget import Budget
-from governance.changes import Changes, make_hooks
+from governance.changes import Changes, Effects, make_hooks
 from governance.crew import Shop
 from governance.irongate.policy import ToolPolicy
 from governance.lessons import Lessons
@@ -23,6 +21,7 @@ from governance.refused import Refused
 from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.store import Ledger
+from sensors.closure import ClosureEvaluator
 from sensors.intake.router import IntakeRouter
 from tools.builtin import standard_tools
 from tools.git import Git
@@ -94,8 +93,11 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
     return house
 
 
-async def equip(house: House) -> str:
-    """Probe the sandbox, find the tests' environment, build the rest. Returns why tests cannot run, or nothing."""
+async def equip(house: House, *, effects: Effects | None = None, runner_type: type[TestRunner] = TestRunner) -> str:
+    """Probe the sandbox, find the tests' environment, build the rest. Returns why tests cannot run, or nothing.
+
+    ``effects`` is what writes to the owner's repository, ``runner_type`` what runs his tests.
+    """
     config, settings = house.config, house.config.settings
     house.choice = await choose(settings.sandbox, config.places, config.env)
     sandbox = house.choice.sandbox
@@ -105,7 +107,7 @@ async def equip(house: House) -> str:
         house.environment = await detect(config.places, settings.tests, config.env)
         problem = house.environment.problem or ""
         if not problem:
-            runner = TestRunner(
+            runner = runner_type(
                 sandbox=sandbox,
                 environment=house.environment,
                 places=config.places,
@@ -116,7 +118,7 @@ async def equip(house: House) -> str:
     mounts = house.environment.mounts if house.environment else ()
     hooks = make_hooks(git=house.git, settings=settings.changes, sandbox=sandbox, mounts=mounts, env=config.env)
     house.changes = Changes(
-        git=house.git, places=config.places, settings=settings.changes, hooks=hooks, clock=house.clock
+        git=house.git, places=config.places, settings=settings.changes, hooks=hooks, effects=effects, clock=house.clock
     )
     shop = Shop(
         places=config.places,

@@ -17,11 +17,13 @@ from daemon.facade import Facade
 from daemon.house import House, equip, furnish
 from daemon.instance import Instance
 from daemon.lag import LagProbe, Watchdog
+from daemon.logs import configure
 from daemon.notify import Notifier
 from daemon.optable import OpTable
 from daemon.recovery import Recovery
 from daemon.senses import Senses
 from daemon.settings import Config
+from governance.changes import Effects
 from governance.record import Recorder
 from kernel.provider import Provider
 from ledger.clock import Clock, SystemClock
@@ -29,6 +31,8 @@ from ledger.errors import LedgerError, OuroError, RepositoryError
 from ledger.ids import uuid7_hex
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind
+from tools.git import Git
+from tools.testing.runner import TestRunner
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +41,8 @@ OnEvent = Callable[[Event], None]
 
 class Service:
     """One boot: ``open`` answers on the socket, ``bring_up`` makes it work, ``close`` ends it in stages."""
+
+    runner_type: type[TestRunner] = TestRunner
 
     def __init__(self, config: Config, *, clock: Clock, on_event: OnEvent | None = None) -> None:
         self.config = config
@@ -63,7 +69,7 @@ class Service:
         """Lock, ledger, socket: what answers `status`. Raises ``InstanceHeld``, ``LedgerError``, ``ControlError``."""
         places = self.config.places
         self._instance = Instance.acquire(places, self.clock)
-        self._ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=self.clock)
+        self._ledger = await self.open_ledger()
         self.table.feed(await self._ledger.entries())
         await Recorder(self._ledger).note(EntryKind.SESSION, "session.started", boot=self.boot, pid=os.getpid())
         self.house = await furnish(
@@ -72,6 +78,19 @@ class Service:
         self._tasks.append(asyncio.create_task(self._follow(self._ledger), name="op table"))
         self._control = ControlServer(api=Facade(self), path=places.socket, settings=self.config.settings.control)
         await self._control.start()
+
+    # --- what reaches outside the process; a subclass may bring its own ---
+
+    async def open_ledger(self) -> Ledger:
+        """The record of this repository, opened for writing."""
+        places = self.config.places
+        return await Ledger.open(
+            places.ledger, repo_id=places.repo_id, clock=self.clock, settings=self.config.settings.ledger
+        )
+
+    def effects(self, git: Git) -> Effects:
+        """What writes to the owner's repository."""
+        return Effects(git)
 
     def provider(self) -> Provider:
         """The model that the settings name."""
@@ -84,7 +103,7 @@ class Service:
         """Recover, then equip, then let work in. What is missing becomes a reason, not a failure."""
         house = self._furnished()
         await house.repository.check()
-        problem = await equip(house)
+        problem = await equip(house, effects=self.effects(house.git), runner_type=self.runner_type)
         if house.changes is None or house.pool is None:
             raise RepositoryError("The service could not be equipped.")
         recovery = Recovery(
@@ -184,6 +203,7 @@ class Service:
 
 async def serve(config: Config, on_event: OnEvent | None = None) -> int:
     """Run until a signal or a `shutdown` request ends it. Returns the exit code."""
+    configure(config.settings.log)
     service = Service(config, clock=SystemClock(), on_event=on_event)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -199,6 +219,8 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
         await service.close()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
+    if service.restart and config.notify_socket is None:
+        reexecute()
     return int(Exit.RESTART) if service.restart else int(Exit.DONE)
 
 
@@ -219,6 +241,7 @@ async def run_once(
     config: Config, *, request: SubmitRequest | FixRequest | None, on_event: OnEvent | None = None
 ) -> int:
     """Scan (or take ``request``), work off the queue, end. Returns the worst exit code of the ops."""
+    configure(config.settings.log)
     service = Service(config, clock=SystemClock(), on_event=on_event)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -266,5 +289,5 @@ async def work_off(service: Service, request: SubmitRequest | FixRequest | None)
 
 
 def reexecute() -> None:
-    """Start again in the same process: torch never gives its memory back, and new settings need fresh parts."""
+    """Start again in the same process, where no service manager does it: new settings need fresh parts."""
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

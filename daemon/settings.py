@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from daemon.bounds import ControlSettings, ServiceSettings
 from daemon.layers import Table, env_name, leaves, put, read_environment, read_file
+from daemon.logs import LogSettings
 from daemon.places import host_env, places_for, user_cache
 from daemon.tighten import tighten
 from governance.budget import BudgetSettings
@@ -24,6 +25,7 @@ from governance.repair.settings import RepairSettings
 from governance.routes import ClockSettings
 from governance.settings import ApprovalSettings, GovernanceSettings, PipelineSettings
 from ledger.database import LedgerSettings
+from kernel.settings import KernelSettings
 from ledger.errors import ConfigError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
@@ -43,6 +45,7 @@ REPOSITORY_FILE = Path(".ouro") / "config.toml"
 class Settings(Frozen):
     """Every setting; one field per section of the settings files."""
 
+    kernel: KernelSettings = KernelSettings()
     approval: ApprovalSettings = ApprovalSettings()
     pipeline: PipelineSettings = PipelineSettings()
     budget: BudgetSettings = BudgetSettings()
@@ -62,6 +65,7 @@ class Settings(Frozen):
     ledger: LedgerSettings = LedgerSettings()
     service: ServiceSettings = ServiceSettings()
     control: ControlSettings = ControlSettings()
+    log: LogSettings = LogSettings()
 
     @property
     def governance(self) -> GovernanceSettings:

@@ -115,7 +115,7 @@ class Asker:
         """One batch of infills. Raises as :meth:`turn` does."""
         if not isinstance(self.provider, Infiller):
             raise ProviderBadOutput(f"{self.provider.name} cannot infill.", provider=self.provider.name)
-        request = request.model_copy(update={"timeout_s": min(request.timeout_s, self._turn_s)})
+        request = request.model_copy(update={"timeout_s": self._turn_s})
         chars = sum(len(s.prefix) + len(s.suffix) for s in request.spans)
         tokens_out = sum(s.max_tokens for s in request.spans) * request.samples
         ticket = await self._open(phase, purpose, round(chars / CHARS_PER_TOKEN), tokens_out)

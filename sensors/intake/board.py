@@ -33,6 +33,7 @@ class Board:
         self.held: dict[str, Held] = {}
         self._settings = settings
         self._items: dict[str, Item] = {}
+        self._not_queued: dict[str, Item] = {}  # few, even when the queue is long
         self._latest: dict[str, str] = {}  # key -> id of the latest item that has not ended
         self._closed: OrderedDict[str, Item] = OrderedDict()  # by key, the last that were DONE
 
@@ -43,6 +44,7 @@ class Board:
         key = item.signal.key
         if item.state is ItemState.DONE:
             self._items.pop(item.id, None)
+            self._not_queued.pop(item.id, None)
             if self._latest.get(key) == item.id:
                 del self._latest[key]
             self._closed[key] = item
@@ -53,7 +55,10 @@ class Board:
         self._items[item.id] = item
         self._latest[key] = item.id
         if item.state is ItemState.QUEUED:
+            self._not_queued.pop(item.id, None)
             self.order.add(item)
+        else:
+            self._not_queued[item.id] = item
 
     def get(self, signal_id: str) -> Item | None:
         """An item that has not ended."""
@@ -70,7 +75,8 @@ class Board:
         return self.held.get(item.op_id) if item is not None and item.op_id is not None else None
 
     def __iter__(self) -> Iterator[Item]:
-        return iter(tuple(self._items.values()))
+        """The items that are not waiting in the queue."""
+        return iter(tuple(self._not_queued.values()))
 
     def of_op(self, op_id: str) -> tuple[Item, ...]:
         """The items that an active op took, or that were quarantined with it."""
@@ -78,7 +84,7 @@ class Board:
         if held is not None:
             ids = (signal.id for signal in held.lease.operation.signals)
             return tuple(self._items[i] for i in ids if i in self._items)
-        return tuple(i for i in self._items.values() if i.op_id == op_id and i.state is ItemState.QUARANTINED)
+        return tuple(i for i in self if i.op_id == op_id and i.state is ItemState.QUARANTINED)
 
     def hold(self, lease: Lease, deadline: float | None) -> None:
         """An op became active, or its lease changed."""
@@ -104,15 +110,14 @@ class Board:
 
     def busy(self) -> bool:
         """Is anything queued, claimed or in flight?"""
-        working = (ItemState.QUEUED, ItemState.CLAIMED, ItemState.IN_FLIGHT)
-        return any(item.state in working for item in self._items.values())
+        return len(self.order) > 0 or any(item.state in (ItemState.CLAIMED, ItemState.IN_FLIGHT) for item in self)
 
     def snapshot(self, *, now: datetime, paused: bool, lines: int) -> QueueSnapshot:
         """Everything a person may ask about the queue; ``lines`` signals at most are described, active ones first."""
-        counts = Counter(item.state.value for item in self._items.values())
+        counts = Counter({ItemState.QUEUED.value: len(self.order)})
+        counts.update(item.state.value for item in self)
         ready = self.order.ready(now, self._settings.ready_slots)
-        first = [item for item in self._items.values() if item.state is not ItemState.QUEUED]
-        chosen = dict.fromkeys((item.id for item in first[:lines]), True) | dict.fromkeys(ready, True)
+        chosen = dict.fromkeys([*tuple(self._not_queued)[:lines], *ready], True)
         for item in self.order:
             if len(chosen) >= lines:
                 break

@@ -119,13 +119,17 @@ class WaitingOrder:
     def ready(self, now: datetime, slots: int) -> tuple[str, ...]:
         """The ids of the ``slots`` best items that could run now. For a screen; nothing is taken."""
         self._wake(now)
-        free = (
-            (key, signal_id)
-            for key, signal_id, version in self._heap
-            if self._version.get(signal_id) == version
-            and self._claims.blocker(self._items[signal_id].signal.targets) is None
-        )
-        return tuple(signal_id for _, signal_id in heapq.nsmallest(slots, free))
+        found: list[str] = []
+        front = [(self._heap[0], 0)] if self._heap else []  # entries of the heap whose parents were looked at
+        while front and len(found) < slots:
+            (_, signal_id, version), at = heapq.heappop(front)
+            for child in (2 * at + 1, 2 * at + 2):
+                if child < len(self._heap):
+                    heapq.heappush(front, (self._heap[child], child))
+            valid = self._version.get(signal_id) == version
+            if valid and self._claims.blocker(self._items[signal_id].signal.targets) is None:
+                found.append(signal_id)
+        return tuple(found)
 
     def _behind(self, item: Item) -> int:
         others: set[str] = set()

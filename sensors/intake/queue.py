@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ledger.canonical import canonical
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, Signal
 from sensors.intake.records import Item, ItemState, Lease
@@ -44,7 +43,7 @@ MARK = "queue"  # the payload field that tells our entries from others of the sa
 
 
 def _text(value: Mapping[str, Any]) -> str:
-    return canonical(value).decode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _item_row(item: Item) -> dict[str, Any]:

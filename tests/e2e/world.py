@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sysconfig
 import venv
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -70,11 +71,19 @@ class Infilling:
         return None
 
 
-def own_environment(repo: Path) -> None:
-    """A ``.venv`` in the repository with pytest in it: the packages of the running interpreter, by a ``.pth``."""
+def own_environment(repo: Path) -> Path:
+    """A ``.venv`` in the repository with pytest and nothing else in it; returns its package folder.
+
+    Copied from the running interpreter: pytest alone starts several times faster than with every plugin that is there.
+    """
     venv.create(repo / ".venv", with_pip=False, symlinks=True)
     site = next((repo / ".venv" / "lib").glob("python*")) / "site-packages"
-    (site / "shared.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    source = Path(sysconfig.get_paths()["purelib"])
+    for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+        for package in (*source.glob(name), *source.glob(f"{name}-*.dist-info")):
+            shutil.copytree(package, site / package.name)  # with times, so that byte code stays valid
+    shutil.copy(source / "py.py", site)
+    return site
 
 
 def config_for(base: Path, repo: Path, **sections: Any) -> Config:

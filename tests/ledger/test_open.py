@@ -147,6 +147,18 @@ async def test_a_truncated_file_is_told_not_worked_with(path: Path, share: float
     await looking.close()
 
 
+async def test_a_file_that_is_damaged_while_it_is_open_is_reported(path: Path) -> None:
+    await filled(path)
+    looking = await reader(path)
+    path.write_bytes(b"not a database any more " * 200)
+    report = await looking.verify()
+    assert (report.ok, report.first_bad) == (False, 1)
+    assert "cannot be read" in report.reason
+    with pytest.raises(LedgerError):
+        await looking.query("SELECT count(*) FROM entries")
+    await looking.close()
+
+
 async def test_a_torn_wal_loses_nothing_but_its_end(path: Path, tmp_path: Path) -> None:
     ledger = await writer(path)
     written = [(await ledger.append(draft(n)))[0] for n in range(30)]

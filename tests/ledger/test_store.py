@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ledger.audit import audit
 from ledger.chain import genesis
 from ledger.clock import SystemClock
+from ledger.database import uri
 from ledger.errors import ChainBroken, LedgerError, LedgerReadOnly
 from ledger.ids import sha256_hex
 from ledger.store import Ledger, LedgerSettings
@@ -314,3 +317,11 @@ async def test_a_verify_that_is_cancelled_ends(ledger: Ledger) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await ledger.verify()).entries == 3000
+
+
+async def test_a_walk_that_was_told_to_stop_stops(ledger: Ledger, path: Path) -> None:
+    await ledger.append(draft(), draft())
+    stop = threading.Event()
+    stop.set()
+    origin = Head(seq=0, hash=genesis(REPO_ID))
+    assert (await asyncio.to_thread(audit, uri(path), origin=origin, anchors={}, stop=stop)).entries == 0

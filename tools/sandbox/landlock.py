@@ -6,7 +6,6 @@ and changes of mode, owner and times have no effect inside.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from dataclasses import dataclass, replace
@@ -15,8 +14,9 @@ from pathlib import Path
 from ledger.errors import SandboxError
 from tools.process import REPORT_FD, Command, Finished, run
 from tools.sandbox.channel import status_pipe
-from tools.sandbox.launcher import EXECUTE, READ, WRITE, Plan
+from tools.sandbox.launcher import EXECUTE, READ, WRITE
 from tools.sandbox.limits import MIB, limits
+from tools.sandbox.plan import Plan, encoded
 from tools.sandbox.seccomp import SHARED, program
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import SYSTEM, base_environment, configuration, exposed
@@ -66,7 +66,7 @@ class Landlock:
         own = self.scratch / f"run-{os.urandom(8).hex()}"
         env = {**base_environment(home=own / "home", tmp=own / "tmp"), **job.env}
         plan = self.plan(job, own=own, env=env, status_fd=status_fd)
-        argv = [str(self.python), "-I", "-S", str(LAUNCHER), json.dumps(plan)]
+        argv = [str(self.python), "-I", "-S", str(LAUNCHER), encoded(plan)]
         if job.report_env is not None:
             argv += [job.report_env, REPORT_FD]
         return Command(

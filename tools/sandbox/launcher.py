@@ -1,24 +1,30 @@
 """Confines one command with Landlock, a system-call filter and resource limits, and ends all that it started.
 
-Run as ``python -I -S launcher.py PLAN [NAME NUMBER]`` with PLAN in JSON (see :class:`Plan`); the variable NAME is set
-to NUMBER, the descriptor of the report pipe. Standard library only: it is a program of
-its own, not a module of the daemon. It forks: the child confines itself and becomes the command; the parent adopts
-every orphan of the command (child subreaper), and when the command ends, or when it is told to end, kills them all.
+Run as ``python -I -S launcher.py PLAN [NAME NUMBER]``: PLAN is a :class:`tools.sandbox.plan.Plan`, and the variable
+NAME is set to NUMBER, the descriptor of the report pipe. Standard library only: it is a program of its own, not a
+module of the daemon. It forks: the child confines itself and becomes the command; the parent adopts every orphan of
+the command (child subreaper), and when the command ends, or when it is told to end, kills them all.
 """
 
-# The paths are plain text: pathlib would slow the start of this program, which runs once per command.
+# This program runs once per command: pathlib, json and typing would double the time that its start takes.
 # ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH108, PTH112, PTH116, PTH118, PTH123, PTH208
 from __future__ import annotations
 
 import ctypes
-import json
+import errno
+import marshal
 import os
 import resource
 import signal
 import struct
 import sys
 from contextlib import suppress
-from typing import NoReturn, TypedDict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing alone would take longer to import than all else here
+    from typing import NoReturn
+
+    from tools.sandbox.plan import Plan
 
 READ, EXECUTE, WRITE = "read", "execute", "write"
 NOT_CONFINED = 125
@@ -35,24 +41,6 @@ _FS_ALL_ABI3 = (1 << 15) - 1
 _FS_OF_A_FILE = _FS_EXECUTE | _FS_WRITE_FILE | _FS_READ_FILE | _FS_TRUNCATE | _FS_IOCTL_DEV
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class Plan(TypedDict):
-    """What the daemon asks for. ``grants`` are (path, one of read, execute, write), each with all below it."""
-
-    argv: list[str]
-    cwd: str
-    env: dict[str, str]
-    grants: list[tuple[str, str]]
-    limits: list[tuple[int, int]]
-    filter: str  # the BPF program in hex; empty: none
-    scoped: bool  # abstract sockets and signals stay inside, where the kernel can do that
-    keep_capabilities: int  # bit mask; matters for root only
-    machine: str
-    parent: int  # the launcher ends when this is no longer its parent
-    status_fd: int  # "ready" is written here when all walls stand
-    own: str  # folder that is made for this run and removed after it
-    folders: list[str]  # folders to make in it
 
 
 class Libc:
@@ -89,7 +77,7 @@ def landlock_abi(libc: Libc) -> int:
 
 def main(text: str, *report: str) -> NoReturn:
     """Confine, run, clean up; the exit code is the command's, or 128 and the signal that ended it."""
-    plan: Plan = json.loads(text)
+    plan: Plan = marshal.loads(bytes.fromhex(text))
     if report:
         plan["env"][report[0]] = report[1]
     libc = Libc()
@@ -195,11 +183,23 @@ def _become(plan: Plan, libc: Libc, launcher: int) -> NoReturn:
     except (OSError, ValueError) as error:
         os.write(2, f"launcher: the walls cannot be raised: {error}\n".encode())
         os._exit(NOT_CONFINED)
-    try:
-        os.execvpe(plan["argv"][0], plan["argv"], plan["env"])
-    except OSError as error:
-        os.write(2, f"launcher: {plan['argv'][0]!r} cannot be started: {error.strerror}\n".encode())
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+    _exec(plan["argv"], plan["env"])
+
+
+def _exec(argv: list[str], env: dict[str, str]) -> NoReturn:
+    """``os.execvpe``, but for its imports: from in here the interpreter's own library may be out of reach."""
+    program = argv[0]
+    folders = [""] if "/" in program else [f"{folder}/" for folder in env.get("PATH", "").split(":") if folder]
+    code, why = 127, os.strerror(errno.ENOENT)
+    for folder in folders:
+        try:
+            os.execve(folder + program, argv, env)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            code, why = 126, error.strerror
+    os.write(2, f"launcher: {program!r} cannot be started: {why}\n".encode())
+    os._exit(code)
 
 
 def _landlock(plan: Plan, libc: Libc) -> None:

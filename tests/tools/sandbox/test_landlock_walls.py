@@ -11,7 +11,8 @@ from ledger.places import Places
 from tests.tools.sandbox.boxes import shell
 from tools.process import Command
 from tools.sandbox.landlock import Landlock
-from tools.sandbox.launcher import EXECUTE, WRITE, Plan
+from tools.sandbox.launcher import EXECUTE, WRITE
+from tools.sandbox.plan import Plan
 from tools.sandbox.probe import prove
 from tools.sandbox.seccomp import SHARED, program
 from tools.sandbox.settings import SandboxSettings

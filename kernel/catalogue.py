@@ -1,0 +1,38 @@
+"""From a setting to a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kernel.provider import Provider
+from kernel.settings import KernelSettings
+from ledger.errors import ConfigError
+
+
+def build(
+    name: str,
+    settings: KernelSettings,
+    *,
+    models_dir: Path,
+    api_key: Callable[[str], str | None],
+    allow_network: bool = True,
+) -> Provider:
+    """The provider called ``name``. Loads no model and opens no connection."""
+    if name == "local":
+        from kernel.providers.local import LocalProvider
+
+        return LocalProvider(model=settings.model, settings=settings.local, models_dir=models_dir)
+    if name == "openai":
+        from kernel.providers.openai import OpenAIProvider
+
+        return OpenAIProvider(settings=settings.openai, api_key=api_key, allow_network=allow_network)
+    if name == "scripted":
+        from kernel.providers.scripted import Script, ScriptedProvider
+
+        if not settings.scripted.script:
+            raise ConfigError(
+                "kernel.provider is scripted, but there is no script.", remedy="Set kernel.scripted.script."
+            )
+        return ScriptedProvider(script=Script.load(Path(settings.scripted.script)))
+    raise ConfigError(f"There is no provider {name!r}.", remedy="They are local, openai and scripted.")

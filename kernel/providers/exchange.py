@@ -1,0 +1,141 @@
+"""One HTTP request with a streamed answer, under four deadlines.
+
+One timer is moved along as the exchange proceeds: until the request is on its way it guards the connection (TLS
+included), then the first byte of the body, then each silence; the total bounds them all. The timer never spans a
+``yield`` of the caller, so it can only ever interrupt this exchange.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, Literal
+
+from ledger.errors import ProviderBadOutput, ProviderUnavailable
+from ledger.vocabulary import Frozen
+
+if TYPE_CHECKING:
+    import httpx
+
+Phase = Literal["connection", "first_byte", "idle", "total"]
+
+_WHAT: Final[dict[Phase, str]] = {
+    "connection": "no connection was made",
+    "first_byte": "no byte of the answer came",
+    "idle": "the answer fell silent",
+    "total": "the answer was not complete",
+}
+
+
+class Deadlines(Frozen):
+    """Seconds. ``total_s`` counts from the start of the exchange."""
+
+    connect_s: float
+    first_byte_s: float
+    idle_s: float
+    total_s: float
+
+    def of(self, phase: Phase) -> float:
+        """How long ``phase`` may last."""
+        spans = {"connection": self.connect_s, "first_byte": self.first_byte_s, "idle": self.idle_s}
+        return spans.get(phase, self.total_s)
+
+
+class Exchange:
+    """Owns ``client`` and closes it: a client that saw a cancelled connect is never used again."""
+
+    def __init__(
+        self,
+        *,
+        client: httpx.AsyncClient,
+        deadlines: Deadlines,
+        max_bytes: int,
+        provider: str,
+        where: str,
+        clean: Callable[[str], str],
+    ) -> None:
+        self._client = client
+        self._deadlines = deadlines
+        self._max_bytes = max_bytes
+        self._provider = provider
+        self._where = where
+        self._clean = clean
+        self._end = asyncio.get_running_loop().time() + deadlines.total_s
+        self._first_byte_at = self._end
+
+    async def open(self, method: str, url: str, body: bytes | None = None) -> httpx.Response:
+        """Send the request and wait for the head of the answer."""
+        import httpx
+
+        phase: Phase = "connection"
+        loop = asyncio.get_running_loop()
+        scope = asyncio.timeout_at(min(loop.time() + self._deadlines.connect_s, self._end))
+
+        async def trace(event: str, _: object) -> None:
+            nonlocal phase
+            if event.endswith("send_request_headers.started") and not scope.expired():
+                phase = "first_byte"
+                self._first_byte_at = loop.time() + self._deadlines.first_byte_s
+                scope.reschedule(min(self._first_byte_at, self._end))
+
+        try:
+            async with scope:
+                request = self._client.build_request(method, url, content=body, extensions={"trace": trace})
+                return await self._client.send(request, stream=True)
+        except TimeoutError:
+            raise self._late(phase) from None
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._broken(error) from None
+
+    async def pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        import httpx
+
+        seen = 0
+        loop = asyncio.get_running_loop()
+        async with aclosing(response), aclosing(response.aiter_bytes()) as body:
+            while True:
+                phase: Phase = "idle" if seen else "first_byte"
+                until = loop.time() + self._deadlines.idle_s if seen else self._first_byte_at
+                try:
+                    async with asyncio.timeout_at(min(until, self._end)):
+                        piece = await anext(body, None)
+                except TimeoutError:
+                    raise self._late(phase) from None
+                except httpx.TransportError as error:
+                    raise self._broken(error) from None
+                except httpx.DecodingError:
+                    raise self._bad("it announced a compression that its bytes do not have") from None
+                if piece is None:
+                    return
+                seen += len(piece)
+                if seen > self._max_bytes:
+                    raise self._bad(f"it is longer than {self._max_bytes} bytes")
+                yield piece
+
+    async def aclose(self) -> None:
+        """Close the socket, whatever state it is in."""
+        await self._client.aclose()
+
+    def _late(self, phase: Phase) -> ProviderUnavailable:
+        if asyncio.get_running_loop().time() >= self._end:
+            phase = "total"
+        return ProviderUnavailable(
+            f"{self._where}: {_WHAT[phase]} within {self._deadlines.of(phase):g} s.",
+            provider=self._provider,
+            kind=phase,
+            remedy="Look whether the server is overloaded, or raise this deadline in the settings.",
+        )
+
+    def _broken(self, error: Exception) -> ProviderUnavailable:
+        said = self._clean(str(error))
+        return ProviderUnavailable(
+            f"{self._where}: the connection failed ({type(error).__name__}{': ' + said if said else ''}).",
+            provider=self._provider,
+            kind="connection",
+            remedy="Start the server, or name its address in base_url.",
+        )
+
+    def _bad(self, why: str) -> ProviderBadOutput:
+        return ProviderBadOutput(f"{self._where}: the answer is unusable: {why}.", provider=self._provider)

@@ -1,0 +1,5 @@
+from ledger.vocabulary import Frozen
+
+
+class OpenAISettings(Frozen):
+    pass

@@ -1,0 +1,177 @@
+"""Chunks of a streamed chat completion become text, whole tool calls, a finish and a usage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kernel.provider import ToolCall, Usage
+from kernel.providers.openai_wire import PROVIDER, error_status, error_text, estimate_tokens, failure
+from ledger.errors import ProviderBadOutput
+
+Finish = Literal["stop", "length", "calls"]
+
+_FINISHES: Final[dict[str, Finish]] = {
+    "stop": "stop",
+    "eos": "stop",
+    "length": "length",
+    "tool_calls": "calls",
+    "function_call": "calls",
+}
+
+
+class _Wire(BaseModel):
+    """Servers add fields of their own; those are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Function(_Wire):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _CallPiece(_Wire):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(_Wire):
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: tuple[_CallPiece, ...] | None = None
+
+
+class _Choice(_Wire):
+    index: int = 0
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(_Wire):
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+
+
+class _Chunk(_Wire):
+    choices: tuple[_Choice, ...] | None = None
+    usage: _Usage | None = None
+    error: object = None
+
+
+@dataclass(kw_only=True)
+class _Slot:
+    """A tool call under assembly."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+class Assembler:
+    """Takes the data of each event in turn; ``whole`` once a finish reason came."""
+
+    def __init__(self, *, where: str, clean: Callable[[str], str]) -> None:
+        self._where = where
+        self._clean = clean
+        self._slots: list[_Slot] = []
+        self._by_index: dict[int, _Slot] = {}
+        self._reason: str | None = None
+        self._usage: _Usage | None = None
+        self._text_characters = 0
+
+    @property
+    def whole(self) -> bool:
+        """Nothing of the answer is missing any more; only the usage may still come."""
+        return self._reason is not None
+
+    def take(self, data: str) -> str:
+        """The text that this chunk adds."""
+        try:
+            chunk = _Chunk.model_validate_json(data)
+        except ValidationError:
+            raise self._bad(f"a chunk is not the JSON that was asked for: {self._clean(data[:120])}") from None
+        if chunk.error is not None:
+            text = error_text(chunk.error) or "an error without words"
+            raise failure(error_status(chunk.error), text, where=self._where, clean=self._clean)
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+        text = ""
+        for choice in chunk.choices or ():
+            if choice.index == 0:
+                text += self._choice(choice)
+        self._text_characters += len(text)
+        return text
+
+    def _choice(self, choice: _Choice) -> str:
+        if choice.finish_reason:
+            self._reason = choice.finish_reason
+        if choice.delta is None:
+            return ""
+        for piece in choice.delta.tool_calls or ():
+            self._call_piece(piece)
+        return choice.delta.content or choice.delta.refusal or ""
+
+    def _call_piece(self, piece: _CallPiece) -> None:
+        slot = self._slot_of(piece)
+        function = piece.function or _Function()
+        slot.id = slot.id or piece.id or ""
+        # Most servers give the name once, some in every piece, and the dialect allows it in parts.
+        if function.name and function.name != slot.name:
+            slot.name += function.name
+        slot.arguments += function.arguments or ""
+
+    def _slot_of(self, piece: _CallPiece) -> _Slot:
+        index = piece.index
+        if index is None:
+            slot = self._slots[-1] if self._slots else None
+        else:
+            slot = self._by_index.get(index)
+        # Some servers number every call 0: another id means another call.
+        if slot is None or (piece.id and slot.id and piece.id != slot.id):
+            slot = _Slot()
+            self._slots.append(slot)
+            if index is not None:
+                self._by_index[index] = slot
+        return slot
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The whole tool calls, in the order in which they began."""
+        made: list[ToolCall] = []
+        for number, slot in enumerate(self._slots):
+            if not slot.name:
+                raise self._bad("a tool call has no name")
+            made.append(ToolCall(id=slot.id or f"call_{number}", name=slot.name, arguments=slot.arguments or "{}"))
+        return tuple(made)
+
+    def finish(self, media_type: str) -> Finish:
+        """Why the answer ended. ``media_type`` explains an answer that was no stream at all."""
+        if self._reason is None:
+            raise self._bad(f"the stream ({media_type or 'of no stated type'}) ended without a finish reason")
+        finish = _FINISHES.get(self._reason)
+        if finish is None:
+            raise self._bad(f"the server ended it with {self._clean(self._reason)!r}")
+        if finish == "calls" and not self._slots:
+            raise self._bad("it promises tool calls and has none")
+        # Several servers say "stop" although they call a tool.
+        return "calls" if finish == "stop" and self._slots else finish
+
+    def usage(self, prompt_characters: int) -> Usage:
+        """What the server counted, else an estimate."""
+        if self._usage is not None:
+            return Usage(tokens_in=self._usage.prompt_tokens, tokens_out=self._usage.completion_tokens)
+        written = self._text_characters + sum(len(slot.name) + len(slot.arguments) for slot in self._slots)
+        return Usage(
+            tokens_in=estimate_tokens(prompt_characters), tokens_out=estimate_tokens(written), estimated=True
+        )
+
+    def _bad(self, why: str) -> ProviderBadOutput:
+        return ProviderBadOutput(
+            f"{self._where}: the answer is unusable: {why}.",
+            provider=PROVIDER,
+            remedy="Check that the server speaks OpenAI's chat completions with streaming.",
+        )

@@ -1,0 +1,149 @@
+"""The chat-completions dialect as pure functions: the request body, and what a server's words of refusal mean."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from kernel.provider import Limits, Message, ToolSchema
+from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
+
+PROVIDER: Final = "openai"
+CHARS_PER_TOKEN: Final = 3.6
+_MAX_SAID: Final = 400
+
+JsonObject = dict[str, object]
+
+
+def request_body(model: str, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> bytes:
+    """The JSON that is posted."""
+    body: JsonObject = {
+        "messages": [_message(message) for message in conversation],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": limits.max_tokens,
+        "temperature": limits.temperature,
+        "top_p": limits.top_p,
+    }
+    if model:
+        body["model"] = model
+    if limits.seed is not None:
+        body["seed"] = limits.seed
+    if limits.stop:
+        body["stop"] = list(limits.stop)
+    if tools:
+        body["tools"] = [{"type": "function", "function": tool.model_dump()} for tool in tools]
+    # Escaped to ASCII: a lone surrogate in somebody's file must not make the request impossible to encode.
+    return json.dumps(body).encode("ascii")
+
+
+def _message(message: Message) -> JsonObject:
+    plain: JsonObject = {"role": message.role, "content": message.text}
+    if message.role == "tool":
+        plain["tool_call_id"] = message.call_id or ""
+    if message.calls:
+        plain["content"] = message.text or None
+        plain["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.calls
+        ]
+    return plain
+
+
+def estimate_tokens(characters: int) -> int:
+    """For servers that do not say: rounded up, so that a budget errs on the safe side."""
+    return math.ceil(characters / CHARS_PER_TOKEN)
+
+
+def prompt_characters(conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
+    """What the server's tokenizer will see, without the template around it."""
+    spoken = sum(len(m.text) + sum(len(c.name) + len(c.arguments) for c in m.calls) for m in conversation)
+    return spoken + sum(len(json.dumps(tool.model_dump())) for tool in tools)
+
+
+def one_line(text: str) -> str:
+    """A server's words, made safe for a terminal and a log line."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= _MAX_SAID else line[: _MAX_SAID - 1] + "…"
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """``Retry-After`` as seconds from ``now``: it is either a number or an HTTP date."""
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value.strip()):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def said(body: str) -> str:
+    """The server's own message in an error body; the body itself when it has no known form."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    if not isinstance(parsed, Mapping):
+        return body
+    return error_text(parsed.get("error")) or error_text(parsed) or body
+
+
+def error_text(error: object) -> str:
+    """The words of an error object in any of the forms that servers use."""
+    if isinstance(error, str):
+        return error
+    if isinstance(error, Mapping):
+        for key in ("message", "detail"):
+            if isinstance(text := error.get(key), str):
+                return text
+    return ""
+
+
+def error_status(error: object) -> int:
+    """The HTTP status that an error object inside a stream stands for; 400 when it does not say."""
+    if not isinstance(error, Mapping):
+        return 400
+    for key in ("code", "status"):
+        code = str(error.get(key))
+        if re.fullmatch(r"[45][0-9]{2}", code):
+            return int(code)
+    word = f"{error.get('type')} {error.get('code')}".lower()
+    if "rate_limit" in word:
+        return 429
+    return 500 if re.search(r"server_error|internal|overloaded|unavailable", word) else 400
+
+
+def failure(
+    status: int, text: str, *, where: str, clean: Callable[[str], str], retry_s: float | None = None, key_name: str = ""
+) -> ProviderError:
+    """The error that ``status`` stands for. ``clean`` takes secrets out of the server's words."""
+    words = clean(text)
+    message = f"{where} answered {status}{': ' + words if words else ''}."
+    if status == 429:
+        remedy = "Wait, or lower the number of calls."
+        kind = "rate_limited"
+    elif status >= 500:
+        remedy = "Look at the server's log; the call may be repeated later."
+        kind = "server"
+    else:
+        return ProviderBadOutput(message, provider=PROVIDER, remedy=_remedy(status, key_name))
+    return ProviderUnavailable(message, provider=PROVIDER, kind=kind, retry_after_s=retry_s, remedy=remedy)
+
+
+def _remedy(status: int, key_name: str) -> str:
+    if status in (401, 403):
+        where = f"the environment variable {key_name}" if key_name else "key_variable"
+        return f"Put a valid API key into {where}." if key_name else f"Name the variable with the API key in {where}."
+    if status == 404 or 300 <= status < 400:
+        return "Check base_url (it usually ends in /v1) and the model's name."
+    return "Check the model's name and what the server supports."

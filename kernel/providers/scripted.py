@@ -1,0 +1,186 @@
+"""A provider that plays a script: for tests, demonstrations and measurements of everything but the model.
+
+The script is a TOML or JSON file::
+
+    tools = false            # what it can do
+    infill = true
+
+    [[infills]]              # for a hole: the first entry whose texts fit decides
+    prefix_ends = "return "
+    suffix_has = ""
+    texts = ["subtotal - discount"]
+
+    [[turns]]                # for a conversation: played in order
+    expect = ["make test_total pass"]
+    text = "..."
+    delay_s = 0.0
+
+    [[turns]]
+    calls = [{ name = "read_file", arguments = '{"path": "shop/cart.py"}' }]
+
+    [[turns]]
+    error = "rate_limited"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tomllib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from kernel.provider import (
+    CallDelta,
+    Capabilities,
+    Done,
+    Event,
+    Health,
+    Infill,
+    InfillAnswer,
+    InfillRequest,
+    Limits,
+    Message,
+    Price,
+    TextDelta,
+    ToolCall,
+    ToolSchema,
+    Usage,
+)
+from ledger.errors import ConfigError, ProviderBadOutput, ProviderUnavailable
+from ledger.vocabulary import Frozen
+
+NAME = "scripted"
+CHARS_PER_TOKEN = 4
+
+
+class ScriptedSettings(Frozen):
+    """``[kernel.scripted]``."""
+
+    script: str = Field("", description="Path of the script that the scripted provider plays.")
+
+
+class ScriptedCall(Frozen):
+    name: str
+    arguments: str = "{}"
+
+
+class ScriptedTurn(Frozen):
+    """One answer. ``expect``: texts that must stand in what was sent. ``error``: a kind of ProviderUnavailable."""
+
+    text: str = ""
+    calls: tuple[ScriptedCall, ...] = ()
+    expect: tuple[str, ...] = ()
+    error: str = ""
+    delay_s: float = 0.0
+
+
+class ScriptedInfill(Frozen):
+    """Answers for the holes that fit: an empty condition fits every hole."""
+
+    prefix_ends: str = ""
+    suffix_has: str = ""
+    texts: tuple[str, ...]
+
+
+class Script(Frozen):
+    """A whole script."""
+
+    tools: bool = False
+    infill: bool = False
+    turns: tuple[ScriptedTurn, ...] = ()
+    infills: tuple[ScriptedInfill, ...] = ()
+    infill_delay_s: float = 0.0
+    price: Price | None = Price(input=0, output=0)
+
+    @classmethod
+    def load(cls, path: Path) -> Script:
+        """Read a script. Raises ``ConfigError`` for a file that cannot be read or does not fit."""
+        try:
+            text = path.read_text(encoding="utf-8")
+            table: dict[str, Any] = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+            return cls.model_validate(table)
+        except (OSError, ValueError, ValidationError) as error:
+            raise ConfigError(
+                f"The script {path} cannot be played: {error}.", remedy="See kernel/providers/scripted.py for its form."
+            ) from error
+
+
+class ScriptedProvider:
+    """Plays one script from its beginning; ``sent`` keeps what it was asked."""
+
+    def __init__(self, *, script: Script) -> None:
+        self._script = script
+        self._at = 0
+        self.sent: list[tuple[Message, ...]] = []
+        self.asked: list[InfillRequest] = []
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def model(self) -> str:
+        return "script"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(tools=self._script.tools, infill=self._script.infill, local=True)
+
+    @property
+    def price(self) -> Price | None:
+        return self._script.price
+
+    async def health(self) -> Health:
+        return Health(ready=True, detail="a script")
+
+    def count_tokens(self, text: str) -> int:
+        return len(text) // CHARS_PER_TOKEN
+
+    async def respond(
+        self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
+    ) -> AsyncIterator[Event]:
+        self.sent.append(tuple(conversation))
+        if self._at >= len(self._script.turns):
+            raise ProviderBadOutput(
+                f"The script has {len(self._script.turns)} turns; one more was asked.", provider=NAME
+            )
+        turn = self._script.turns[self._at]
+        self._at += 1
+        whole = "\n".join(message.text for message in conversation)
+        missing = next((text for text in turn.expect if text not in whole), None)
+        if missing is not None:
+            raise ProviderBadOutput(f"Turn {self._at} expected {missing!r} in what it was sent.", provider=NAME)
+        if turn.delay_s:
+            await asyncio.sleep(turn.delay_s)
+        if turn.error:
+            raise ProviderUnavailable(f"The script says {turn.error}.", provider=NAME, kind=turn.error)
+        if turn.text:
+            yield TextDelta(text=turn.text)
+        for number, call in enumerate(turn.calls):
+            yield CallDelta(call=ToolCall(id=f"call-{self._at}-{number}", name=call.name, arguments=call.arguments))
+        usage = Usage(tokens_in=len(whole) // CHARS_PER_TOKEN, tokens_out=len(turn.text) // CHARS_PER_TOKEN)
+        yield Done(finish="calls" if turn.calls else "stop", usage=usage)
+
+    async def infill(self, request: InfillRequest) -> InfillAnswer:
+        self.asked.append(request)
+        if self._script.infill_delay_s:
+            await asyncio.sleep(self._script.infill_delay_s)
+        found = []
+        for index, span in enumerate(request.spans):
+            for text in self._texts(span.prefix, span.suffix)[: request.samples]:
+                found.append(Infill(span=index, text=text, logprob_milli=-100))
+        size = sum(len(s.prefix) + len(s.suffix) for s in request.spans) // CHARS_PER_TOKEN
+        return InfillAnswer(infills=tuple(found), usage=Usage(tokens_in=size, tokens_out=len(found)))
+
+    def _texts(self, prefix: str, suffix: str) -> tuple[str, ...]:
+        for entry in self._script.infills:
+            if prefix.endswith(entry.prefix_ends) and entry.suffix_has in suffix:
+                return entry.texts
+        return ()
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,28 @@
+"""Which model is used, and the settings of each way to reach one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kernel.local.settings import LocalSettings
+from kernel.policy import load_policy
+from kernel.providers.openai import OpenAISettings
+from kernel.providers.scripted import ScriptedSettings
+from ledger.vocabulary import Frozen
+
+
+class KernelSettings(Frozen):
+    """``[kernel]``."""
+
+    provider: Literal["local", "openai", "scripted"] = Field(
+        "local",
+        description="Who is asked: the model in this process, a server that speaks chat completions, or a script.",
+    )
+    model: str = Field(
+        default_factory=lambda: load_policy().default_model, description="Name of the local model (`ouro model list`)."
+    )
+    local: LocalSettings = LocalSettings()
+    openai: OpenAISettings = OpenAISettings()
+    scripted: ScriptedSettings = ScriptedSettings()

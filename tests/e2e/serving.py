@@ -1,0 +1,59 @@
+"""A whole service with a scripted model: life cycle, control socket, facade."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from daemon.facade import Facade
+from daemon.house import House
+from daemon.senses import Senses
+from daemon.service import Service
+from daemon.settings import Config
+from kernel.provider import Provider
+from ledger.clock import SystemClock
+from ledger.vocabulary import Entry
+
+
+class Serving(Service):
+    """The real service; only the model is another one."""
+
+    def __init__(self, config: Config, model: Provider) -> None:
+        super().__init__(config, clock=SystemClock())
+        self._model = model
+
+    def provider(self) -> Provider:
+        return self._model
+
+    @property
+    def home(self) -> House:
+        assert self.house is not None
+        return self.house
+
+    @property
+    def senses_now(self) -> Senses:
+        assert self.senses is not None
+        return self.senses
+
+    async def told(self, op_id: str) -> str:
+        """Everything that a person is told of an op, a line each; the table is brought up to date first."""
+        self.table.feed(await self.home.ledger.entries(after=self.table.seq))
+        view = self.table.resolve(op_id)
+        return "\n".join(f"{step.label}: {step.text}" for step in view.steps)
+
+    async def entries(self, op_id: str, event: str) -> list[Entry]:
+        return [e for e in await self.home.ledger.entries(op_id=op_id) if e.payload.get("event") == event]
+
+
+@asynccontextmanager
+async def served(config: Config, model: Provider, *, watch: bool = False) -> AsyncIterator[tuple[Serving, Facade]]:
+    """A service that is up, until the block ends; ``watch`` starts its senses too."""
+    service = Serving(config, model)
+    try:
+        await service.open()
+        await service.bring_up()
+        if watch:
+            await service.senses_now.start()
+        yield service, Facade(service)
+    finally:
+        await service.close()

@@ -1,0 +1,29 @@
+"""What the daemon asks of ``launcher.py``. Apart from it, so that the launcher need not import ``typing``."""
+
+from __future__ import annotations
+
+import marshal
+from typing import TypedDict
+
+
+class Plan(TypedDict):
+    """What the daemon asks for. ``grants`` are (path, one of read, execute, write), each with all below it."""
+
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+    grants: list[tuple[str, str]]
+    limits: list[tuple[int, int]]
+    filter: str  # the BPF program in hex; empty: none
+    scoped: bool  # abstract sockets and signals stay inside, where the kernel can do that
+    keep_capabilities: int  # bit mask; matters for root only
+    machine: str
+    parent: int  # the launcher ends when this is no longer its parent
+    status_fd: int  # "ready" is written here when all walls stand
+    own: str  # folder that is made for this run and removed after it
+    folders: list[str]  # folders to make in it
+
+
+def encoded(plan: Plan) -> str:
+    """As the launcher reads it: it is run by this very interpreter, so that the format is the same on both sides."""
+    return marshal.dumps(dict(plan)).hex()
