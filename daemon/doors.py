@@ -69,6 +69,19 @@ class RepositoryIgnores:
         return (await self._git.call("check-ignore", "-z", "--stdin", stdin=stdin, ok=(0, 1))).fields
 
 
+async def is_taken_over(git: Git, repository: Repository, commit: str) -> bool:
+    """True when the owner's branch holds ``commit``, or reads in its files as it does (squashed, picked, retyped)."""
+    if (await git.call("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))).code != 0:
+        return False
+    if (await git.call("merge-base", "--is-ancestor", commit, "HEAD", ok=(0, 1, 128))).code == 0:
+        return True
+    head, parent = (await repository.head()).commit, await repository.parent(commit)
+    if head is None or parent is None:
+        return False
+    paths = await repository.changed_between(parent, commit)
+    return not set(paths) & set(await repository.changed_between(commit, head))
+
+
 async def depth_of(ledger: Ledger, op_id: str) -> int:
     """How many of our own commits stood in the cause chain of an op; 0 for an unknown one."""
     entries = await ledger.entries(op_id=op_id, kinds=(EntryKind.DECISION,))

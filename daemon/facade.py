@@ -109,8 +109,12 @@ class Facade:
             files_watched=service.senses.files_watched() if service.senses else 0,
             active=tuple(slim(v) for v in live if not v.waiting),
             waiting=tuple(slim(v) for v in live if v.waiting),
-            notes=service.senses.notes() if service.senses else (),
+            notes=(await self._branch_notes()) + (service.senses.notes() if service.senses else ()),
         )
+
+    async def _branch_notes(self) -> tuple[str, ...]:
+        """Review branches that wait for the owner."""
+        return tuple([waiting.note for waiting in await self._house.refused.waiting()])
 
     def _sandbox(self) -> SandboxView:
         choice = self._house.choice

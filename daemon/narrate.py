@@ -317,6 +317,8 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "committed": _committed,
     "change.recovered": _plain("recover", "outcome", "detail", "reason"),
     "undone": _plain("undone", "commit"),
+    "review.merged": _plain("merged", "branch"),
+    "review.rejected": _plain("refused", "branch"),
     "terminal": _terminal,
     "degraded": _degraded,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from daemon.api import Fixing, SuiteView
-from daemon.doors import RepositoryIgnores, depth_of
+from daemon.doors import RepositoryIgnores, depth_of, is_taken_over
 from daemon.house import House
 from governance.irongate.secrets import redact
 from ledger.clock import stamp
@@ -46,6 +46,7 @@ class Senses:
 
     async def start(self) -> None:
         """Watch, and let the sensors look at start-up."""
+        await self.settle_branches()
         self._tasks = [
             asyncio.create_task(self._watcher.run(self._bus), name="watcher"),
             asyncio.create_task(self._runner.run(self._bus), name="test_failure"),
@@ -61,6 +62,7 @@ class Senses:
 
     async def scan(self, node_id: str | None) -> Fixing:
         """Look now: at everything, or at one test. Returns the signals that were taken in."""
+        await self.settle_branches()
         before = len(self._emitted)
         if node_id is None:
             await self._test_failure.scan_once(force=True)
@@ -81,7 +83,9 @@ class Senses:
         if run.status is RunStatus.GREEN:
             return f"{node_id} passes at {head.commit[:12]}."
         if run.status is not RunStatus.RED:
-            raise ControlError(f"{node_id} could not be judged: {run.reason}", remedy="`ouro doctor` checks the set-up.")
+            raise ControlError(
+                f"{node_id} could not be judged: {run.reason}", remedy="`ouro doctor` checks the set-up."
+            )
         for signal in signals_of(
             run.red, base=head.commit, snapshot=None, green_before=frozenset(), depth=0,
             seen_at=stamp(house.clock.now()), redact=redact,
@@ -98,7 +102,16 @@ class Senses:
         """A review branch that the owner deleted is a rejection: looked at whenever refs move."""
         async with self._bus.subscribe(Topic.REFS_MOVED) as moves:
             async for _ in moves:
-                await self._house.router.check_branches()
+                await self.settle_branches()
+
+    async def settle_branches(self) -> None:
+        """Close what waited on review branches that the owner has merged or deleted."""
+        house = self._house
+        for waiting in await house.refused.waiting():
+            taken_over = await is_taken_over(house.git, house.repository, waiting.commit)
+            if taken_over or not await house.repository.has_branch(waiting.branch):
+                await house.refused.close(waiting, taken_over=taken_over)
+        await house.router.check_branches()
 
     # --- for status ---
 

@@ -19,7 +19,6 @@ from ledger.vocabulary import FailureClass, RootCause
 
 CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
     (BudgetExhausted, RootCause.BUDGET_EXHAUSTED, FailureClass.BUDGET),
-    (PolicyRefused, RootCause.POLICY_REFUSED, FailureClass.POLICY),
     (ProviderUnavailable, RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER),
     (ProviderBadOutput, RootCause.PROVIDER_BAD_OUTPUT, FailureClass.PROVIDER),
     (SandboxError, RootCause.SANDBOX_MISSING, FailureClass.INFRA),
@@ -32,6 +31,8 @@ CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
 
 def blame(error: Exception) -> PhaseResult:
     """A POSTMORTEM with the cause that ``error`` names; an error that is not ours is a fault of ours."""
+    if isinstance(error, PolicyRefused):
+        return failed(RootCause.POLICY_REFUSED, FailureClass.POLICY, f"{error} ({error.rule})")
     for kind, cause, failure in CAUSES:
         if isinstance(error, kind):
             return failed(cause, failure, str(error))

@@ -33,6 +33,10 @@ class Claims(Protocol):
         """Claim more files; False when another active op holds one of them (then nothing was claimed)."""
         ...
 
+    async def wait_free(self, op_id: str, paths: Collection[str], *, limit_s: float) -> bool:
+        """Wait until no other op holds one of ``paths``; False when that takes longer than ``limit_s``."""
+        ...
+
 
 class WorkSource(Protocol):
     """Where ops come from and are given back: the intake router."""

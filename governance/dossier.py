@@ -184,6 +184,9 @@ _FIELD: dict[State, str] = {
     State.VERIFY: "verification",
 }
 
+POLICY_RULES = ("gate", "policy.", "workspace.")
+"""How the names of rules begin that no model text can change."""
+
 _LATER: dict[State, tuple[str, ...]] = {
     phase: tuple(_FIELD[p] for p in list(_FIELD)[index + 1 :]) for index, phase in enumerate(_FIELD)
 }
@@ -222,6 +225,11 @@ class Dossier(Frozen):
     def entered(self, phase: State) -> Dossier:
         """The dossier with one more visit of ``phase``."""
         return self.model_copy(update={"visits": {**self.visits, phase: self.visits.get(phase, 0) + 1}})
+
+    @property
+    def refusals(self) -> tuple[Feedback, ...]:
+        """What gates and tool policy have refused so far, each rule once, the latest last."""
+        return tuple({f.rule: f for f in self.feedback if f.rule.startswith(POLICY_RULES)}.values())
 
     def with_feedback(self, feedback: Feedback) -> Dossier:
         return self.model_copy(update={"feedback": (*self.feedback, feedback)})

@@ -28,6 +28,7 @@ class PipelineSettings(Frozen):
         2, ge=0, le=5, description="GENERATE is entered again this often after a failed VALIDATE."
     )
     suite_budget_s: int = Field(300, ge=1, description="The whole suite runs before APPLY when it fits in this time.")
+    claim_wait_s: int = Field(300, ge=1, description="How long an op waits for a file that another op works on.")
     rounds: int = Field(5, ge=1, le=20, description="Rounds of one conversation with a model that may call tools.")
     answer_tokens: int = Field(4_096, ge=64, description="Tokens that one answer of GENERATE may have.")
     core_paths: tuple[str, ...] = Field((), description="Paths whose change is at least NOTIFY_APPLY.")

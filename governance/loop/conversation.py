@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import BaseModel
 
 from governance.crew import Crew
-from governance.dossier import Dossier
+from governance.dossier import POLICY_RULES, Dossier
 from governance.explore import context_of
+from governance.irongate import g01_containment, g02_protected
 from governance.loop import prompts
 from governance.loop.answers import parse_answer
 from governance.loop.rounds import Talk, talk
 from governance.repair.proposal import Proposal
 from kernel.provider import Limits, Message
-from ledger.vocabulary import Candidate, Edit, FailureClass, Operation, RootCause, Spend, State, TestResult
-from tools.edits import EditProblems, make_edit, parse_edits, resolve
+from ledger.vocabulary import (
+    Candidate,
+    Decision,
+    Edit,
+    EntryKind,
+    FailureClass,
+    Operation,
+    RootCause,
+    Spend,
+    State,
+    TestResult,
+    Verdict,
+)
+from tools.edits import EditProblems, FileDiff, ParsedEdits, make_edit, parse_edits, resolve
 from tools.manifest import ToolContext
 from tools.workspace import Workspace
 
@@ -60,7 +76,30 @@ def modes_of(workspace: Workspace, paths: Sequence[str]) -> Mapping[str, int]:
     return found
 
 
-async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -> tuple[tuple[Edit, ...], str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """Edits, or why there are none and which rule says so."""
+
+    edits: tuple[Edit, ...] = ()
+    problem: str = ""
+    rule: str = "generate.edits"
+
+
+def out_of_bounds(root: Path, parsed: ParsedEdits, protected: tuple[str, ...]) -> Verdict | None:
+    """Gates 1 and 2 on every path that an answer names, before anything there is read (and quoted back)."""
+    for part in parsed.parts:
+        for path in (part.old, part.new) if isinstance(part, FileDiff) else (part.path,):
+            if path is None:
+                continue
+            located = g01_containment.check(g01_containment.gather(root, path))
+            named = g02_protected.check(g02_protected.Facts(path=path, owner=protected))
+            denied = next((v for v in (located, named) if v.decision is not Decision.ALLOW), None)
+            if denied is not None:
+                return denied
+    return None
+
+
+async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -> Stated:
     """Edits that the tools wrote, else those that the answer states; or why there are none."""
     if context.written:
         found = []
@@ -70,14 +109,19 @@ async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -
             edit = make_edit(path, before, context.workspace.read(path), mode=mode, rationale=text.strip()[:300])
             if edit is not None:
                 found.append(edit)
-        return tuple(found), "" if found else "the edits change nothing"
+        return Stated(edits=tuple(found), problem="" if found else "the edits change nothing")
     parsed = parse_edits(text)
+    protected = crew.shop.settings.pipeline.protected_paths
+    denied = await asyncio.to_thread(out_of_bounds, context.workspace.root, parsed, protected)
+    if denied is not None:
+        await crew.record.note(EntryKind.VERDICT, "gate", phase=State.GENERATE, **denied.model_dump(mode="json"))
+        return Stated(problem=denied.reason, rule=denied.rule)
     paths = [p.path for p in parsed.parts]
     rationale = text.partition("<<<<<<<")[0].partition("```")[0].strip()[:300]
     resolved = resolve(parsed, context.workspace.read, modes=modes_of(context.workspace, paths), rationale=rationale)
     if isinstance(resolved, EditProblems):
-        return (), resolved.text
-    return resolved, ""
+        return Stated(problem=resolved.text)
+    return Stated(edits=resolved)
 
 
 async def converse(
@@ -101,23 +145,38 @@ async def converse(
             rounds=settings.rounds,
             limits=Limits(max_tokens=settings.answer_tokens),
         )
-        edits, problem = await edits_of(op, crew, context, said.answer)
+        stated = await edits_of(op, crew, context, said.answer)
         claim, _ = parse_answer(said.answer, Noop)
-    return as_proposal(crew, said, edits, problem, claim, context, before, strategy="conversation")
+    if not stated.edits and claim is None:
+        return nothing_stated(stated, said, context)
+    return as_proposal(crew, said, stated.edits, claim, context, before)
+
+
+def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal:
+    """Feedback for another turn. Where a rule refused what the model tried, that is the reason."""
+    denied = said.refused[-1] if said.refused else None
+    rule = denied.rule if denied else stated.rule
+    by_policy = rule.startswith(POLICY_RULES)
+    return Proposal(
+        candidate=None,
+        reason=denied.reason if denied else stated.problem or "the answer holds no edit",
+        cause=RootCause.POLICY_REFUSED if by_policy else RootCause.PROVIDER_BAD_OUTPUT,
+        failure=FailureClass.POLICY if by_policy else FailureClass.PROVIDER,
+        rule=rule,
+        retry=True,
+        exploration=tuple(context.uses),
+    )
 
 
 def as_proposal(
     crew: Crew,
     said: Talk,
     edits: tuple[Edit, ...],
-    problem: str,
     claim: Noop | None,
     context: ToolContext,
     before: Spend,
-    *,
-    strategy: str,
 ) -> Proposal:
-    """Candidate, noop claim, or feedback."""
+    """A candidate, or the claim that there is nothing to do."""
     provider, spent = crew.asker.provider, crew.record.spend
     spend = Spend(
         usd_micro=spent.usd_micro - before.usd_micro,
@@ -125,23 +184,13 @@ def as_proposal(
         tokens_out=spent.tokens_out - before.tokens_out,
         calls=spent.calls - before.calls,
     )
-    if not edits and claim is None:
-        return Proposal(
-            candidate=None,
-            reason=problem or "the answer holds no edit",
-            cause=RootCause.PROVIDER_BAD_OUTPUT,
-            failure=FailureClass.PROVIDER,
-            rule="generate.edits",
-            retry=True,
-            exploration=tuple(context.uses),
-        )
     candidate = Candidate(
         schema_tag="2b.1" if edits else "2b.1-noop",
         edits=edits,
         rationale=edits[0].rationale if edits else "",
         provider=provider.name,
         model=provider.model,
-        strategy=strategy,
+        strategy="conversation",
         spend=spend,
     )
     return Proposal(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from governance.crew import Crew
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import Decision, EntryKind, State, Verdict
 from tools.manifest import ToolContext, ToolOutcome
 
 AT_ONCE = 2
@@ -23,6 +23,7 @@ class Talk:
     messages: tuple[Message, ...]
     rounds: int
     finish: str
+    refused: tuple[Verdict, ...] = ()  # tool calls that the policy refused
 
 
 def schemas(crew: Crew) -> tuple[ToolSchema, ...]:
@@ -44,6 +45,9 @@ async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context
             ok=outcome.use.ok, score=outcome.use.score, rule=outcome.verdict.rule,
             result=await crew.record.ledger.put_blob(outcome.text.encode("utf-8", errors="replace")),
         )  # fmt: skip
+        if outcome.verdict.decision is Decision.DENY:
+            verdict = outcome.verdict.model_dump(mode="json")
+            await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=call.name, **verdict)
         return outcome
 
     async with asyncio.TaskGroup() as group:
@@ -56,7 +60,7 @@ async def talk(
     limits: Limits,
 ) -> Talk:  # fmt: skip
     """One conversation. Without native tools a provider answers in one shot."""
-    conversation = list(messages)
+    conversation, refused = list(messages), list[Verdict]()
     tools = schemas(crew) if crew.asker.provider.capabilities.tools else ()
     for number in range(1, rounds + 1):
         last = number == rounds
@@ -65,8 +69,14 @@ async def talk(
         turn = await crew.asker.turn(phase, purpose, conversation, () if last and number > 1 else tools, limits=limits)
         conversation.append(Message(role="assistant", text=turn.text, calls=turn.calls))
         if not turn.calls:
-            return Talk(answer=turn.text, messages=tuple(conversation), rounds=number, finish=turn.finish)
+            return Talk(
+                answer=turn.text, messages=tuple(conversation), rounds=number, finish=turn.finish,
+                refused=tuple(refused),
+            )  # fmt: skip
         outcomes = await run_calls(crew, phase, turn.calls, context)
+        refused += [o.verdict for o in outcomes if o.verdict.decision is Decision.DENY]
         for call, outcome in zip(turn.calls, outcomes, strict=True):
             conversation.append(Message(role="tool", text=outcome.text, call_id=call.id))
-    return Talk(answer="", messages=tuple(conversation), rounds=rounds, finish="rounds")
+    return Talk(
+        answer="", messages=tuple(conversation), rounds=rounds, finish="rounds", refused=tuple(refused)
+    )  # fmt: skip

@@ -10,9 +10,10 @@ from governance.loop.conversation import converse
 from governance.loop.linear import linear
 from governance.repair.cloze import cloze
 from governance.repair.proposal import Proposal
-from governance.repair.scene import reproduce, set_scene
+from governance.repair.scene import Scene, reproduce, set_scene
 from governance.result import PhaseResult, failed
 from governance.retries import wants_repair
+from ledger.errors import ApplyConflict
 from ledger.vocabulary import (
     EntryKind,
     FailureClass,
@@ -24,6 +25,8 @@ from ledger.vocabulary import (
     TestRun,
 )
 
+WAITED = "another op changed the file meanwhile; this one looks afresh"
+WAITED_RULE = "claims.waited"
 NO_VERDICT = frozenset({RunStatus.INCONCLUSIVE, RunStatus.TIMEOUT, RunStatus.INFRA})
 
 
@@ -56,15 +59,29 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     if not health.ready:
         return failed(RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER, health.detail)
     proposal = await propose(op, dossier, crew, run, failing, infills=infills)
+    if proposal.rule == WAITED_RULE:
+        return await afresh(op, crew)
     if proposal.candidate is None:
-        feedback = Feedback(phase=State.GENERATE, rule=proposal.rule or "generate.answer", text=proposal.reason)
-        return PhaseResult(
-            next=State.GENERATE if proposal.retry else State.POSTMORTEM, reason=proposal.reason, cause=proposal.cause,
-            failure=proposal.failure, feedback=feedback if proposal.retry else None,
-        )  # fmt: skip
+        return without_candidate(dossier, proposal)
     if proposal.candidate.schema_tag == "2b.1-noop":
         return await noop(op, crew, proposal, failing)
     return await accept(op, dossier, crew, proposal)
+
+
+def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
+    """Once more with feedback, or the end. An end names what refused the candidates that there were."""
+    rule = proposal.rule or "generate.answer"
+    if proposal.retry:
+        feedback = Feedback(phase=State.GENERATE, rule=rule, text=proposal.reason)
+        return PhaseResult(
+            next=State.GENERATE, reason=f"{proposal.reason} ({rule})", cause=proposal.cause, failure=proposal.failure,
+            feedback=feedback,
+        )  # fmt: skip
+    refusals = dossier.refusals
+    if not refusals:
+        return failed(proposal.cause, proposal.failure, proposal.reason)
+    before = "; ".join(f"{f.text[:200]} ({f.rule})" for f in refusals)
+    return failed(RootCause.POLICY_REFUSED, FailureClass.POLICY, f"{proposal.reason}; refused before: {before}")
 
 
 async def propose(
@@ -76,6 +93,10 @@ async def propose(
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
             scene = await set_scene(op, crew, workspace, run, failing)
+            if not await own(op, crew, scene):
+                return Proposal(
+                    candidate=None, reason=WAITED, rule=WAITED_RULE, cause=RootCause.APPLY_CONFLICT, retry=True
+                )
             await explore(crew, context, [p.path for p in scene.places])
         proposal = await cloze(op, crew, scene, rejected)
         return proposal.with_exploration(tuple(context.uses), scene.reads | context.reads)
@@ -83,6 +104,36 @@ async def propose(
         crew.clock.extend_to(crew.shop.settings.clocks.repair_s)
         return await linear(op, dossier, crew, failing)
     return await converse(op, dossier, crew, failing)
+
+
+async def own(op: Operation, crew: Crew, scene: Scene) -> bool:
+    """Claim the file that the search will most likely change, before anything is spent on it.
+
+    False when another op works on it: this one waited until that ended, and has to look afresh.
+    """
+    if not scene.places:
+        return True
+    wanted = (scene.places[0].path,)
+    if await crew.shop.claims.widen(op.id, wanted):
+        return True
+    await crew.record.note(EntryKind.LEASE, "claim.waiting", phase=State.GENERATE, paths=list(wanted))
+    limit = crew.shop.settings.pipeline.claim_wait_s
+    if not await crew.shop.claims.wait_free(op.id, wanted, limit_s=limit):
+        raise ApplyConflict(f"Another op works on {wanted[0]} for longer than {limit} s.", paths=wanted)
+    return False
+
+
+async def afresh(op: Operation, crew: Crew) -> PhaseResult:
+    """GENERATE again, on the branch as the other op has left it."""
+    head = (await crew.shop.repository.head()).commit or op.base
+    return PhaseResult(
+        next=State.GENERATE,
+        reason=WAITED,
+        cause=RootCause.APPLY_CONFLICT,
+        failure=FailureClass.INFRA,
+        feedback=Feedback(phase=State.GENERATE, rule=WAITED_RULE, text=WAITED),
+        replaced=op if op.tree != op.base else op.model_copy(update={"base": head}),
+    )
 
 
 async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[TestResult, ...]) -> PhaseResult:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Validation
-from governance.irongate.battery import Inspection, decide, inspect
+from governance.irongate import g01_containment
+from governance.irongate.battery import Inspection, decide, diff_hash, inspect
 from governance.measure import Measured, measure_runs
 from governance.result import PhaseResult, failed
-from ledger.errors import StaleBase
+from ledger.errors import PolicyRefused, StaleBase
 from ledger.vocabulary import (
     Candidate,
     Decision,
@@ -34,12 +36,20 @@ def syntax_problem(candidate: Candidate) -> str:
     return ""
 
 
-def back(rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
-    """To GENERATE with targeted feedback."""
-    feedback = Feedback(phase=State.VALIDATE, rule=rule, text=text)
+def back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
+    """To GENERATE with targeted feedback; this very diff is not offered again."""
+    feedback = Feedback(phase=State.VALIDATE, rule=rule, text=text, candidate=diff_hash(candidate))
     return PhaseResult(
         next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=failure, feedback=feedback
     )
+
+
+def original(workspace: Workspace, path: str) -> bytes | None:
+    """What stands at ``path``; nothing for a path that must not be read, which is for the gates to say."""
+    try:
+        return workspace.read(path)
+    except PolicyRefused:
+        return None
 
 
 async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> tuple[Verdict, ...]:
@@ -48,13 +58,15 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     if generation is None:
         raise RuntimeError("VALIDATE without a candidate")
     candidate = generation.candidate
-    touched = {e.path for e in candidate.edits} | {e.renamed_from for e in candidate.edits if e.renamed_from}
+    touched = sorted({e.path for e in candidate.edits} | {e.renamed_from for e in candidate.edits if e.renamed_from})
     settings = crew.shop.settings.pipeline
     plan = dossier.plan
+    located = await asyncio.to_thread(lambda: [g01_containment.gather(workspace.root, path) for path in touched])
     inspection = Inspection(
         op=op,
         candidate=candidate,
-        originals={path: workspace.read(path) for path in touched},
+        originals={path: original(workspace, path) for path in touched},
+        located=tuple(located),
         plan_paths=tuple(c.path for c in plan.ordered_changes) if plan and plan.ordered_changes else None,
         exploration=generation.exploration,
         reads=generation.reads,
@@ -83,20 +95,20 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         decision, _ = decide(verdicts)
         if decision is not Decision.ALLOW:
             worst = next(v for v in verdicts if v.decision is decision)
-            return back(worst.rule, worst.reason, RootCause.POLICY_REFUSED, FailureClass.POLICY)
+            return back(candidate, worst.rule, worst.reason, RootCause.POLICY_REFUSED, FailureClass.POLICY)
         problem = syntax_problem(candidate)
         if problem:
-            return back("validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+            return back(candidate, "validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         try:
             await workspace.apply(candidate.edits)
         except StaleBase as error:
-            return back("validate.apply", str(error), RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+            return back(candidate, "validate.apply", str(error), RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         measured = await measure_runs(op, crew, workspace, changed=candidate.paths)
     await record_runs(crew, State.VALIDATE, measured)
     if measured.infra:
         return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
     if measured.problem:
-        return back("validate.tests", measured.problem, RootCause.TESTS_FAILED, FailureClass.TEST)
+        return back(candidate, "validate.tests", measured.problem, RootCause.TESTS_FAILED, FailureClass.TEST)
     output = Validation(
         runs=measured.reports,
         verdicts=verdicts,

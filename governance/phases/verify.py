@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from governance.changes.types import Committed, Receipt
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Generation, Verification
+from governance.irongate.battery import diff_hash
 from governance.measure import Measured, measure_runs
 from governance.message import compose
 from governance.phases.validate import record_runs
+from governance.refused import Refused, Waiting
 from governance.result import PhaseResult, failed
 from governance.uninterrupted import uninterrupted
 from ledger.errors import HookRefused
 from ledger.ids import sha256_hex
+from ledger.store import Statement
 from ledger.vocabulary import (
     Edit,
     EditKind,
@@ -106,13 +109,15 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         if measured.infra:
             return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
         if measured.problem:
-            return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED)
+            diff = diff_hash(generation.candidate)
+            return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED, diff)
         closed, reason = await closure_of(op, dossier, crew, workspace)
     await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=closed, reason=reason)
     if not closed:
         return await roll_back(
-            crew, receipt, "verify.closure", f"The signal is still there: {reason}", RootCause.CLOSURE_OPEN
-        )
+            crew, receipt, "verify.closure", f"The signal is still there: {reason}", RootCause.CLOSURE_OPEN,
+            diff_hash(generation.candidate),
+        )  # fmt: skip
     return await commit(op, dossier, crew, receipt, measured, reason)
 
 
@@ -129,7 +134,7 @@ async def forgive(
     return Measured(reports=reports, suite_ran=True, passed=measured.passed, total=measured.total)
 
 
-async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: RootCause) -> PhaseResult:
+async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str) -> PhaseResult:
     """Undo the apply through the journal, then GENERATE once more."""
     await crew.record.note(
         EntryKind.CHANGE, "change.rolling_back", phase=State.VERIFY, journal=receipt.journal, rule=rule
@@ -143,7 +148,7 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
         return failed(cause, FailureClass.USER, reason)
     return PhaseResult(
         next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=FailureClass.TEST,
-        feedback=Feedback(phase=State.VERIFY, rule=rule, text=text),
+        feedback=Feedback(phase=State.VERIFY, rule=rule, text=text, candidate=diff),
     )  # fmt: skip
 
 
@@ -152,6 +157,15 @@ async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
     blob = await crew.record.ledger.put_blob(generation.candidate.model_dump_json().encode())
     await crew.record.note(EntryKind.CANDIDATE, "dry_run", phase=State.VERIFY, candidate=blob)
     return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
+
+
+def waits_for_owner(op: Operation, generation: Generation, committed: Committed) -> tuple[Statement, ...]:
+    """Work on a review branch is remembered until the owner merges or deletes it."""
+    if committed.mode != "review":
+        return ()
+    branch = committed.ref.removeprefix("refs/heads/")
+    diff = diff_hash(generation.candidate)
+    return (Refused.waits(Waiting(branch=branch, op_id=op.id, commit=committed.commit, hash=diff)),)
 
 
 async def commit(
@@ -193,8 +207,9 @@ async def commit(
         committed, seq = done[0]
     crew.holdings.receipt = None
     await crew.record.note(
-        EntryKind.CHANGE, "committed", phase=State.VERIFY, **committed.model_dump(mode="json"), intent=seq
-    )
+        EntryKind.CHANGE, "committed", phase=State.VERIFY, **committed.model_dump(mode="json"), intent=seq,
+        project=waits_for_owner(op, generation, committed),
+    )  # fmt: skip
     output = Verification(
         runs=measured.reports, closed=True, closure_reason=reason, passed=measured.passed, total=measured.total,
         committed=committed, intent_seq=seq,

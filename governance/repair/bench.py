@@ -50,14 +50,15 @@ class Bench:
             tasks = [group.create_task(turns_green(v)) for v in variants]
         return [v for v, task in zip(variants, tasks, strict=True) if task.result()]
 
-    async def wider(self, variant: Variant) -> tuple[int, int]:
-        """The whole base scope on one variant: tests passed, and tests red that were not red before."""
+    async def wider(self, variant: Variant) -> tuple[int, int, int]:
+        """The whole base scope on one variant: tests passed, tests newly red, tests red before and after."""
         run = await self._try(variant, self._workspaces[0], None)
         if run.status not in (RunStatus.GREEN, RunStatus.RED):
             ids = [r.id for r in self._scene.base.results]
-            return 0, max(1, len(ids))
+            return 0, max(1, len(ids)), 0
         red_before = {r.id for r in self._scene.base.red}
-        return run.passed, sum(r.id not in red_before or r.id in self._ids for r in run.red)
+        newly = sum(r.id not in red_before or r.id in self._ids for r in run.red)
+        return run.passed, newly, len(run.red) - newly
 
     async def _try(self, variant: Variant, workspace: Workspace, ids: Sequence[str] | None) -> TestRun:
         await workspace.reset()

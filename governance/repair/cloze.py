@@ -44,10 +44,9 @@ class ClozeSearch:
                 break
             variants = await self._propose(wave, number)
             survivors = await self._test(wave, variants, bench)
-            clean = [s for s in survivors if s.newly_red == 0 and not s.copied]
-            fallback += [s for s in survivors if s.newly_red == 0 and s.copied]
-            if clean:
-                return self._offer(best(clean), len(clean))
+            fallback += [s for s in survivors if s.newly_red == 0]
+            if any(not s.copied and s.still_red == 0 for s in survivors if s.newly_red == 0):
+                break
         if fallback:
             return self._offer(best(fallback), len(fallback))
         reason = (
@@ -69,8 +68,8 @@ class ClozeSearch:
         request = InfillRequest(
             spans=tuple(spans), samples=wave.samples, temperature=wave.temperature, seed=self._settings.seed + number
         )
-        began = self._crew.shop.clock.monotonic()
         async with self._crew.shop.heavy:
+            began = self._crew.shop.clock.monotonic()
             infills = await self._crew.asker.infill(State.GENERATE, f"infill: {wave.name}", request)
         self._asked += len(infills)
         variants = self._distinct(wave, infills)
@@ -114,8 +113,8 @@ class ClozeSearch:
 
     async def _test(self, wave: Wave, variants: Sequence[Variant], bench: Bench) -> list[Survivor]:
         """Run the failing tests on every variant, then the wider scope on those that turned them green."""
-        began = self._crew.shop.clock.monotonic()
         async with self._crew.shop.heavy:
+            began = self._crew.shop.clock.monotonic()
             green = await bench.green(variants)
             self._tested += len(variants)
             survivors = [await self._survivor(v, bench) for v in green]
@@ -127,12 +126,13 @@ class ClozeSearch:
         return [s for s in survivors if diff_hash(self._candidate(s)) not in self._rejected]
 
     async def _survivor(self, variant: Variant, bench: Bench) -> Survivor:
-        passed, newly_red = await bench.wider(variant)
+        passed, newly_red, still_red = await bench.wider(variant)
         before = self._scene.sources[variant.path].text
         return Survivor(
             variant=variant,
             passed=passed,
             newly_red=newly_red,
+            still_red=still_red,
             copied=copies_literal(before, variant.source, [e.source for e in self._scene.examples]),
             size=changed_characters(before, variant.source),
         )

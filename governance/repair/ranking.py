@@ -27,6 +27,7 @@ class Survivor:
     variant: Variant
     passed: int
     newly_red: int
+    still_red: int  # tests that were red before for whatever reason and still are
     copied: bool  # a literal of the failing test that the source did not have before
     size: int  # changed characters
 
@@ -59,6 +60,7 @@ def best(survivors: Collection[Survivor]) -> Survivor:
         survivors,
         key=lambda s: (
             s.newly_red,
+            s.still_red,
             s.copied,
             -s.passed,
             s.size // 8,

@@ -8,9 +8,9 @@ included), then the first byte of the body, then each silence; the total bounds 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 from ledger.vocabulary import Frozen
@@ -42,6 +42,10 @@ class Deadlines(Frozen):
         return spans.get(phase, self.total_s)
 
 
+class _Socket(Protocol):
+    async def aclose(self) -> None: ...
+
+
 class Exchange:
     """Owns ``client`` and closes it: a client that saw a cancelled connect is never used again."""
 
@@ -63,6 +67,7 @@ class Exchange:
         self._clean = clean
         self._end = asyncio.get_running_loop().time() + deadlines.total_s
         self._first_byte_at = self._end
+        self._sockets: list[_Socket] = []
 
     async def open(self, method: str, url: str, body: bytes | None = None) -> httpx.Response:
         """Send the request and wait for the head of the answer."""
@@ -72,9 +77,11 @@ class Exchange:
         loop = asyncio.get_running_loop()
         scope = asyncio.timeout_at(min(loop.time() + self._deadlines.connect_s, self._end))
 
-        async def trace(event: str, _: object) -> None:
+        async def trace(event: str, info: Mapping[str, object]) -> None:
             nonlocal phase
-            if event.endswith("send_request_headers.started") and not scope.expired():
+            if event == "connection.connect_tcp.complete":
+                self._sockets.append(cast("_Socket", info["return_value"]))
+            elif event.endswith("send_request_headers.started") and not scope.expired():
                 phase = "first_byte"
                 self._first_byte_at = loop.time() + self._deadlines.first_byte_s
                 scope.reschedule(min(self._first_byte_at, self._end))
@@ -88,13 +95,14 @@ class Exchange:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._broken(error) from None
 
-    async def pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    async def pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         """The body as it comes."""
         import httpx
 
         seen = 0
         loop = asyncio.get_running_loop()
-        async with aclosing(response), aclosing(response.aiter_bytes()) as body:
+        chunks = cast("AsyncGenerator[bytes, None]", response.aiter_bytes())  # declared as a mere iterator
+        async with aclosing(response), aclosing(chunks) as body:
             while True:
                 phase: Phase = "idle" if seen else "first_byte"
                 until = loop.time() + self._deadlines.idle_s if seen else self._first_byte_at
@@ -117,6 +125,9 @@ class Exchange:
     async def aclose(self) -> None:
         """Close the socket, whatever state it is in."""
         await self._client.aclose()
+        # httpx forgets a socket whose TLS handshake is cancelled; closing the others twice does no harm.
+        for made in self._sockets:
+            await made.aclose()
 
     def _late(self, phase: Phase) -> ProviderUnavailable:
         if asyncio.get_running_loop().time() >= self._end:

@@ -1,5 +1,289 @@
+"""A server that speaks chat completions: vLLM, llama.cpp, Ollama, OpenAI and others.
+
+Every call has an HTTP client of its own that is closed with it, so that a cancelled call closes its socket and cannot
+spoil the next one. The API key is asked for at each call, is held in no attribute, and is cut out of every text that a
+server or a library gives back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from kernel.provider import (
+    CallDelta,
+    Capabilities,
+    Done,
+    Event,
+    Health,
+    Limits,
+    Message,
+    Price,
+    TextDelta,
+    ToolSchema,
+)
+from kernel.providers import openai_wire as wire
+from kernel.providers.exchange import Deadlines, Exchange
+from kernel.providers.openai_stream import Assembler
+from kernel.providers.sse import EventParser
+from ledger.clock import Clock, SystemClock
+from ledger.errors import ConfigError, PolicyRefused, ProviderBadOutput, ProviderError, ProviderUnavailable
 from ledger.vocabulary import Frozen
+
+if TYPE_CHECKING:
+    import httpx
+
+_DONE: Final = "[DONE]"
+_KEY_MARK: Final = "[API key]"
 
 
 class OpenAISettings(Frozen):
-    pass
+    """``[kernel.openai]``."""
+
+    base_url: str = Field(
+        "http://127.0.0.1:8080/v1", description="Where the server answers, without `/chat/completions`."
+    )
+    model: str = Field("", description="Name of the model as the server knows it; empty: the server's only one.")
+    key_variable: str = Field(
+        "OPENAI_API_KEY", description="Name of the environment variable that holds the API key; empty: none is sent."
+    )
+    connect_s: float = Field(10.0, gt=0, description="Seconds for the connection, encryption included.")
+    first_byte_s: float = Field(
+        120.0, gt=0, description="Seconds from the sent request to the first byte of the answer's body."
+    )
+    idle_s: float = Field(60.0, gt=0, description="Seconds that an answer may fall silent.")
+    total_s: float = Field(300.0, gt=0, description="Seconds for a whole call, unless the caller allows less.")
+    health_s: float = Field(3.0, gt=0, description="Seconds for the question whether the server is there.")
+    max_answer_bytes: int = Field(
+        16 * 1024 * 1024, gt=0, description="An answer that is longer on the wire is refused."
+    )
+    price_input_usd_micro: int | None = Field(
+        None,
+        ge=0,
+        description="Micro-dollars per million tokens read; 0 is free. Without it every call is denied.",
+    )
+    price_output_usd_micro: int | None = Field(
+        None,
+        ge=0,
+        description="Micro-dollars per million tokens written; 0 is free. Without it every call is denied.",
+    )
+
+
+class OpenAIProvider:
+    """Raises ``ConfigError`` for an impossible address and ``PolicyRefused`` for one that the network seal forbids."""
+
+    def __init__(
+        self,
+        *,
+        settings: OpenAISettings,
+        api_key: Callable[[str], str | None],
+        allow_network: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self._settings = settings
+        self._api_key = api_key
+        self._clock = clock or SystemClock()
+        self._base = _checked_url(settings.base_url, allow_network=allow_network)
+        self._tls: ssl.SSLContext | None = None
+
+    @property
+    def name(self) -> str:
+        return wire.PROVIDER
+
+    @property
+    def model(self) -> str:
+        return self._settings.model
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(tools=True)
+
+    @property
+    def price(self) -> Price | None:
+        """None unless both halves are set."""
+        read, written = self._settings.price_input_usd_micro, self._settings.price_output_usd_micro
+        return None if read is None or written is None else Price(input=read, output=written)
+
+    async def health(self) -> Health:
+        """Asks for the list of models. Answers, and never raises a ``ProviderError``."""
+        s = self._settings
+        deadlines = Deadlines(connect_s=s.health_s, first_byte_s=s.health_s, idle_s=s.health_s, total_s=s.health_s)
+        try:
+            async with self._exchange(deadlines) as exchange:
+                response = await exchange.open("GET", f"{self._base}/models")
+                if not response.is_success:
+                    raise await self._refusal(exchange, response)
+        except ProviderError as error:
+            return Health(ready=False, detail=str(error))
+        if self.price is None:
+            return Health(
+                ready=True,
+                detail=f"{self._base} answers, but every call is denied until kernel.openai.price_input_usd_micro "
+                "and price_output_usd_micro are set (0 when it is free).",
+            )
+        return Health(ready=True, detail=f"{self._base} answers.")
+
+    async def respond(
+        self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
+    ) -> AsyncGenerator[Event, None]:
+        """One turn. Close the iterator (or cancel) to stop the server: its socket is closed."""
+        s = self._settings
+        deadlines = Deadlines(
+            connect_s=s.connect_s,
+            first_byte_s=s.first_byte_s,
+            idle_s=s.idle_s,
+            total_s=min(s.total_s, limits.timeout_s),
+        )
+        body = wire.request_body(s.model, conversation, tools, limits)
+        async with self._exchange(deadlines) as exchange:
+            response = await exchange.open("POST", f"{self._base}/chat/completions", body)
+            if response.status_code != 200:
+                raise await self._refusal(exchange, response)
+            answer = Assembler(where=self._base, clean=self._clean)
+            async with aclosing(self._events(exchange, response, answer)) as events:
+                async for data in events:
+                    if text := answer.take(data):
+                        yield TextDelta(text=text)
+        finish = answer.finish(self._clean(response.headers.get("content-type", "")))
+        for call in answer.calls():
+            yield CallDelta(call=call)
+        yield Done(finish=finish, usage=answer.usage(wire.prompt_characters(conversation, tools)))
+
+    async def aclose(self) -> None:
+        """Nothing stays open between calls."""
+
+    async def _events(
+        self, exchange: Exchange, response: httpx.Response, answer: Assembler
+    ) -> AsyncGenerator[str, None]:
+        """The data of each event, up to ``[DONE]`` or the end of the body."""
+        parser = EventParser()
+        try:
+            async with aclosing(exchange.pieces(response)) as pieces:
+                async for piece in pieces:
+                    for data in parser.feed(piece):
+                        if data.strip() == _DONE:
+                            return
+                        yield data
+                for data in parser.close():
+                    if data.strip() != _DONE:
+                        yield data
+        except UnicodeDecodeError:
+            raise ProviderBadOutput(
+                f"{self._base}: the answer is unusable: it is not UTF-8.", provider=self.name
+            ) from None
+        except ProviderUnavailable:
+            # After the finish reason only the usage was to come: the answer is whole without it.
+            if not answer.whole:
+                raise
+
+    async def _refusal(self, exchange: Exchange, response: httpx.Response) -> ProviderError:
+        """What a status other than success means, with as much of the server's words as came."""
+        body = bytearray()
+        try:
+            async with aclosing(exchange.pieces(response)) as pieces:
+                async for piece in pieces:
+                    body += piece
+        except ProviderError:
+            pass  # the status says enough
+        return wire.failure(
+            response.status_code,
+            wire.said(body.decode("utf-8", "replace")),
+            where=self._base,
+            clean=self._clean,
+            retry_s=wire.retry_after_s(response.headers.get("retry-after"), self._clock.now()),
+            key_name=self._settings.key_variable,
+        )
+
+    @asynccontextmanager
+    async def _exchange(self, deadlines: Deadlines) -> AsyncIterator[Exchange]:
+        if self._tls is None:
+            # Importing httpx and reading the certificates take long enough to be felt on the event loop.
+            self._tls = await asyncio.to_thread(_tls_context, self._base.startswith("https:"))
+        exchange = Exchange(
+            client=self._client(self._tls),
+            deadlines=deadlines,
+            max_bytes=self._settings.max_answer_bytes,
+            provider=self.name,
+            where=self._base,
+            clean=self._clean,
+        )
+        try:
+            yield exchange
+        finally:
+            await exchange.aclose()
+
+    def _client(self, tls: ssl.SSLContext) -> httpx.AsyncClient:
+        import httpx
+
+        headers = {
+            "Accept": "text/event-stream, application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            "User-Agent": "ouroboros",
+        }
+        if key := self._key():
+            headers["Authorization"] = f"Bearer {key}"
+        # trust_env=False: no proxy, .netrc or certificate of the environment changes where the key goes.
+        return httpx.AsyncClient(verify=tls, headers=headers, timeout=None, trust_env=False, follow_redirects=False)
+
+    def _key(self) -> str:
+        variable = self._settings.key_variable
+        key = (self._api_key(variable) or "").strip() if variable else ""
+        # Checked here, because the library would quote the whole header in its complaint.
+        if any(not "!" <= character <= "~" for character in key):
+            raise ProviderUnavailable(
+                f"The API key in {variable} holds a blank or a character that no header can carry.",
+                provider=self.name,
+                remedy=f"Put the key alone into {variable}.",
+            )
+        return key
+
+    def _clean(self, text: str) -> str:
+        key = self._key()
+        return wire.one_line(text.replace(key, _KEY_MARK) if key else text)
+
+
+def _tls_context(encrypted: bool) -> ssl.SSLContext:
+    import httpx
+
+    if encrypted:
+        return httpx.create_ssl_context(trust_env=False)
+    # Redirects are not followed, so this one is never used; it trusts nobody, should it ever be.
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _checked_url(text: str, *, allow_network: bool) -> str:
+    """``text`` without a closing slash. Never quoted in an error: it may hold a password."""
+    remedy = "Write kernel.openai.base_url like http://127.0.0.1:8080/v1."
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ConfigError("kernel.openai.base_url is not an address.", remedy=remedy) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ConfigError("kernel.openai.base_url is not an http or https address.", remedy=remedy)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigError("kernel.openai.base_url holds a user name, a query or a fragment.", remedy=remedy)
+    if not allow_network and not _is_loopback(parts.hostname):
+        raise PolicyRefused(
+            f"The network is sealed, and {parts.hostname} is another machine.",
+            rule="network",
+            remedy="Allow the network, or name a server on this machine.",
+        )
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -165,9 +165,7 @@ class Assembler:
         if self._usage is not None:
             return Usage(tokens_in=self._usage.prompt_tokens, tokens_out=self._usage.completion_tokens)
         written = self._text_characters + sum(len(slot.name) + len(slot.arguments) for slot in self._slots)
-        return Usage(
-            tokens_in=estimate_tokens(prompt_characters), tokens_out=estimate_tokens(written), estimated=True
-        )
+        return Usage(tokens_in=estimate_tokens(prompt_characters), tokens_out=estimate_tokens(written), estimated=True)
 
     def _bad(self, why: str) -> ProviderBadOutput:
         return ProviderBadOutput(

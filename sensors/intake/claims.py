@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 
 
@@ -11,6 +12,7 @@ class FileClaims:
     def __init__(self) -> None:
         self._holder: dict[str, str] = {}
         self._files: dict[str, set[str]] = {}
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def holders(self) -> Mapping[str, str]:
@@ -47,8 +49,18 @@ class FileClaims:
                 held.discard(path)
                 del self._holder[path]
 
+    def freed(self) -> asyncio.Future[None]:
+        """Done when an op next releases its files."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        return future
+
     def release(self, op_id: str) -> tuple[str, ...]:
         """Release everything that an op holds."""
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
         files = tuple(self._files.pop(op_id, ()))
         for path in files:
             del self._holder[path]

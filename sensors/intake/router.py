@@ -186,6 +186,17 @@ class IntakeRouter:
             await whole(self._custody.record_claims(held, new))
         return True
 
+    async def wait_free(self, op_id: str, paths: Collection[str], *, limit_s: float) -> bool:
+        """Wait until no other op holds one of ``paths``; False when that takes longer than ``limit_s``."""
+        claims = self._board.claims
+        try:
+            async with asyncio.timeout(limit_s):
+                while claims.blocker(paths, op_id=op_id) is not None:
+                    await claims.freed()
+        except TimeoutError:
+            return False
+        return True
+
     async def finish(
         self, op_id: str, state: State, *, cause: RootCause, branch: str | None = None, retry: bool = False
     ) -> None:

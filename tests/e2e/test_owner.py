@@ -108,17 +108,31 @@ async def test_where_the_owner_works_on_the_file_itself_a_review_branch_holds_th
 async def test_a_review_branch_that_the_owner_deletes_is_a_rejection(tmp_path: Path) -> None:
     repo = broken_shop(tmp_path)
     write(repo, {CART: PLUS + "\n# the owner's line\n"})
-    async with served(config_for(tmp_path, repo), Infilling(minus), watch=True) as (service, api):
-        ending = await ended(service.home)
-        git(repo, "branch", "-D", f"ouro/review/{ending.op.id}")
-        write(repo, {CART: PLUS})
-        await service.senses_now.scan(None)
-        second = await ended(service.home)
+    model = Infilling(lambda prefix, _: ["subtotal - discount"] if prefix.endswith("return ") else [])
+    async with served(config_for(tmp_path, repo), model) as (service, api):
+        first = await repaired(service)
+        git(repo, "branch", "-D", f"ouro/review/{first.op.id}")
+        commit(repo, "Go on", {CART: PLUS, "notes.txt": "on\n"})
+        second = await repaired(service)
         assert second.state is State.POSTMORTEM
         assert "gate19.undone" in second.reason, second.reason
+        assert "gate19.undone" in await service.told(second.op.id)
         assert not (await api.status()).notes
     assert git(repo, "branch", "--list", "ouro/*") == ""
-    assert (repo / CART).read_text() == PLUS
+
+
+async def test_a_review_branch_that_the_owner_merges_is_taken_over(tmp_path: Path) -> None:
+    repo = broken_shop(tmp_path)
+    git(repo, "checkout", "-q", "--detach")
+    async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, api):
+        first = await repaired(service)
+        git(repo, "checkout", "-q", "main")
+        git(repo, "merge", "-q", f"ouro/review/{first.op.id}")
+        git(repo, "branch", "-d", f"ouro/review/{first.op.id}")
+        found = await service.senses_now.scan(None)
+        assert not found.signals, found.message
+        assert not (await api.status()).notes
+        assert await service.home.refused.hashes() == ()
 
 
 async def test_a_detached_head_gets_a_review_branch(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ def survivor(name: str, *, copied: bool = False, newly_red: int = 0, size: int =
     variant = Variant(
         path="a.py", span=Span(0, 0, 1, Move.REPLACE), text=name, source=name, logprob_milli=-100, votes=votes
     )
-    return Survivor(variant=variant, passed=5, newly_red=newly_red, copied=copied, size=size)
+    return Survivor(variant=variant, passed=5, newly_red=newly_red, still_red=0, copied=copied, size=size)
 
 
 def test_order() -> None:

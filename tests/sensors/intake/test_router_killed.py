@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 def run_child(folder: Path, number: int, *, kill_after_s: float | None) -> list[tuple[str, str]]:
     argv = [sys.executable, str(CHILD), str(folder), str(number), "run" if kill_after_s is not None else "drain"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as child:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, bufsize=0) as child:
         assert child.stdout is not None
         first = child.stdout.readline() if kill_after_s is not None else b""
         try:
@@ -41,6 +43,9 @@ def kill_rounds(folder: Path, rounds: int) -> None:
     assert said[-1] == ("verified", "True")
     counts = {word: Counter(i for w, i in said if w == word) for word in ("acked", "acted", "done", "undecided")}
     assert len(counts["acked"]) > rounds, "the children were killed before they did anything"
+    with closing(sqlite3.connect(folder / "ledger.sqlite3")) as stored:
+        states = dict(stored.execute("SELECT id, state FROM intake_items"))
+    assert {states.get(signal_id) for signal_id in counts["acked"]} == {"done"}
     lost = set(counts["acked"]) - set(counts["acted"])
     assert not lost, f"{len(lost)} acknowledged signals were never worked on"
     for signal_id, times in counts["acted"].items():
