@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Generation
 from governance.explore import context_of, explore
@@ -15,6 +17,7 @@ from governance.result import PhaseResult, failed
 from governance.retries import wants_repair
 from ledger.errors import ApplyConflict
 from ledger.vocabulary import (
+    Edit,
     EntryKind,
     FailureClass,
     Operation,
@@ -153,8 +156,8 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
     if candidate is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "no candidate to accept")
     if op.tree != op.base and not await differs_from(crew, op.base, proposal):
-        paths = ", ".join(candidate.paths)
-        return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {paths}")
+        lines = "; ".join([line for edit in candidate.edits for line in await lines_of(crew, op.tree, edit)][:3])
+        return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
     blob = await crew.record.ledger.put_blob(candidate.model_dump_json().encode())
     await crew.record.note(
         EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
@@ -168,6 +171,15 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
         reads=proposal.reads or {}, tried=proposal.tried, notes=proposal.notes,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
+
+
+async def lines_of(crew: Crew, tree: str, edit: Edit) -> list[str]:
+    """The lines of a file at ``tree`` that ``edit`` would replace, as ``path:line (text)``."""
+    old = (await crew.shop.repository.read(tree, edit.path) or b"").decode("utf-8", errors="replace").splitlines()
+    new = (edit.after or b"").decode("utf-8", errors="replace").splitlines()
+    changes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    spots = [(a0 + 1, " / ".join(s.strip() for s in old[a0:a1])) for tag, a0, a1, _, _ in changes if tag != "equal"]
+    return [f"{edit.path}:{line} ({text[:120] or 'a line is missing'})" for line, text in spots]
 
 
 async def differs_from(crew: Crew, commit: str, proposal: Proposal) -> bool:

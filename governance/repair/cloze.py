@@ -13,7 +13,8 @@ from governance.repair.prompt import Example, header, hole
 from governance.repair.proposal import Proposal
 from governance.repair.ranking import Survivor, Variant, best, changed_characters, copies_literal
 from governance.repair.scene import Scene
-from governance.repair.waves import Wave, plan
+from governance.repair.spans import Span
+from governance.repair.waves import Wave, by_function, plan
 from kernel.provider import Infill, InfillRequest
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 from tools.workspace import Workspace
@@ -57,35 +58,55 @@ class ClozeSearch:
 
     async def _propose(self, wave: Wave, number: int) -> list[Variant]:
         """Ask the kernel for one wave; keep what parses, differs, and was not seen before."""
-        examples = self._examples()
-        spans = [
-            hole(
-                self._scene.sources[path], span, header(path, examples),
-                max_tokens=wave.max_tokens, max_chars=self._settings.context_chars,
-            )
-            for path, span in wave.spans
-        ]  # fmt: skip
-        request = InfillRequest(
-            spans=tuple(spans), samples=wave.samples, temperature=wave.temperature, seed=self._settings.seed + number
-        )
+        head = header(self._examples())
+        found: list[tuple[str, Span, Infill]] = []
         async with self._crew.shop.heavy:
             began = self._crew.shop.clock.monotonic()
-            infills = await self._crew.asker.infill(State.GENERATE, f"infill: {wave.name}", request)
-        self._asked += len(infills)
-        variants = self._distinct(wave, infills)
+            for places in by_function(wave, self._scene.sources):
+                found += await self._ask(wave, places, head, number)
+        self._asked += len(found)
+        variants = self._distinct(found)
         await self._crew.record.note(
-            EntryKind.TOOL, "infilled", phase=State.GENERATE, wave=wave.name, holes=len(spans), infills=len(infills),
-            distinct=len(variants), ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
-        )  # fmt: skip
+            EntryKind.TOOL,
+            "infilled",
+            phase=State.GENERATE,
+            wave=wave.name,
+            holes=len(wave.spans),
+            infills=len(found),
+            distinct=len(variants),
+            ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
+        )
         return variants
+
+    async def _ask(
+        self, wave: Wave, places: Sequence[tuple[str, Span]], head: str, number: int
+    ) -> list[tuple[str, Span, Infill]]:
+        """Holes of one function: what stands above them is computed once."""
+        request = InfillRequest(
+            spans=tuple(
+                hole(
+                    path,
+                    self._scene.sources[path],
+                    span,
+                    head,
+                    max_tokens=wave.max_tokens,
+                    max_chars=self._settings.context_chars,
+                )
+                for path, span in places
+            ),
+            samples=wave.samples,
+            temperature=wave.temperature,
+            seed=self._settings.seed + number,
+        )
+        infills = await self._crew.asker.infill(State.GENERATE, f"infill: {wave.name}", request)
+        return [(*places[infill.span], infill) for infill in infills]
 
     def _examples(self) -> Sequence[Example]:
         return self._scene.examples[: self._settings.examples]
 
-    def _distinct(self, wave: Wave, infills: Sequence[Infill]) -> list[Variant]:
+    def _distinct(self, infills: Sequence[tuple[str, Span, Infill]]) -> list[Variant]:
         found: dict[tuple[str, str], Variant] = {}
-        for infill in sorted(infills, key=lambda i: -i.logprob_milli):
-            path, span = wave.spans[infill.span]
+        for path, span, infill in sorted(infills, key=lambda row: -row[2].logprob_milli):
             source = self._scene.sources[path]
             text = span.fill(source.text, infill.text.rstrip())
             key = (path, self._shape(text))

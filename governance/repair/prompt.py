@@ -30,9 +30,9 @@ def comment(text: str, limit: int) -> list[str]:
     return [f"# {line[:LINE_CHARS]}" for line in lines[:limit]]
 
 
-def header(path: str, examples: Sequence[Example]) -> str:
-    """The failing examples as comments above the code."""
-    lines = [f"# {path}"]
+def header(examples: Sequence[Example]) -> str:
+    """The failing examples as comments above the code: the same for every hole, so that it is computed once."""
+    lines: list[str] = []
     for example in examples:
         lines.append(f"# Must pass: {example.test_id}")
         lines += comment(example.source, TEST_LINES)
@@ -91,14 +91,15 @@ def _class_head(owner: ast.ClassDef, function: ast.stmt, source: Source) -> str:
     return text + "\n"
 
 
-def hole(source: Source, span: Span, head: str, *, max_tokens: int, max_chars: int) -> InfillSpan:
+def hole(path: str, source: Source, span: Span, head: str, *, max_tokens: int, max_chars: int) -> InfillSpan:
     """The request for one span. Prefix and suffix are cut, farthest text first, to about ``max_chars`` together."""
     first, last, above = surroundings(source, span.line)
+    above = f"\n# {path}\n{above}"
     first, last = min(first, span.start), max(last, span.end)
     before = source.text[first : span.start] + span.lead
     after = span.tail + source.text[span.end : last] + "\n"
     room = max_chars - len(before) - len(after)
-    top = (head + "\n" + above)[: max(0, room)] if room < len(head) + len(above) else head + "\n" + above
+    top = (head + above)[: max(0, room)]
     if room < 0:
         before, after = before[-(max_chars * 2 // 3) :], after[: max_chars // 3]
     stop = ("\n",) if span.move.name != "BLOCK" else ("\n\n\n",)

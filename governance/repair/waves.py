@@ -47,22 +47,41 @@ def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Mov
             yield from ((place.path, span) for span in blocks if span is not None)
 
 
+SCHEDULE = (
+    ("lines", Move.REPLACE, 1, 0.0, 40),
+    ("expressions", Move.EXPRESSION, 1, 0.0, 24),
+    ("insertions", Move.BEFORE, 1, 0.0, 40),
+    ("sampled lines", Move.REPLACE, 4, 0.8, 40),
+    ("insertions after", Move.AFTER, 1, 0.0, 40),
+    ("sampled expressions", Move.EXPRESSION, 3, 0.8, 24),
+    ("blocks", Move.BLOCK, 1, 0.0, 112),
+    ("sampled insertions", Move.BEFORE, 3, 0.8, 40),
+)
+"""Name, move, samples, temperature and tokens of each wave over one group of places: cheap and likely first."""
+
+EARLY = 4
+"""Waves of :data:`SCHEDULE` that are tried on every group before any group sees the later ones."""
+
+
 def plan(places: Sequence[Suspicion], sources: Mapping[str, Source], *, first: int, batch: int) -> Iterator[Wave]:
-    """Waves over the ``first`` most suspicious places, then over the next ones; at most ``batch`` holes each."""
-    groups = [places[:first], places[first : 3 * first], places[3 * first : 8 * first]]
-    schedule = (
-        ("greedy lines", Move.REPLACE, 1, 0.0, 48),
-        ("greedy expressions", Move.EXPRESSION, 1, 0.0, 24),
-        ("greedy insertions", Move.BEFORE, 1, 0.0, 48),
-        ("sampled lines", Move.REPLACE, 4, 0.8, 48),
-        ("greedy blocks", Move.BLOCK, 1, 0.0, 128),
-        ("insertions after", Move.AFTER, 1, 0.0, 48),
-        ("sampled expressions", Move.EXPRESSION, 3, 0.8, 24),
-        ("sampled insertions", Move.BEFORE, 3, 0.8, 48),
-    )
-    for group in groups:
-        for name, move, samples, temperature, max_tokens in schedule:
-            spans = list(dict.fromkeys(_spans(group, sources, move)))
-            for start in range(0, len(spans), batch):
-                part = tuple(spans[start : start + batch])
-                yield Wave(name=name, spans=part, samples=samples, temperature=temperature, max_tokens=max_tokens)
+    """Waves over the most suspicious places, then over the next ones; at most ``batch`` holes each.
+
+    The first two places see the early waves before anything else is asked: most bugs are there.
+    """
+    groups = [places[:2], places[2:first], places[first : 3 * first], places[3 * first : 8 * first]]
+    for moves, chosen in ((SCHEDULE[:EARLY], groups[:2]), (SCHEDULE[EARLY:], groups[:2]), (SCHEDULE, groups[2:])):
+        for group in chosen:
+            for name, move, samples, temperature, max_tokens in moves:
+                spans = list(dict.fromkeys(_spans(group, sources, move)))
+                for start in range(0, len(spans), batch):
+                    part = tuple(spans[start : start + batch])
+                    yield Wave(name=name, spans=part, samples=samples, temperature=temperature, max_tokens=max_tokens)
+
+
+def by_function(wave: Wave, sources: Mapping[str, Source]) -> list[list[tuple[str, Span]]]:
+    """The holes of a wave, grouped by the function that they stand in."""
+    groups: dict[tuple[str, int], list[tuple[str, Span]]] = {}
+    for path, span in wave.spans:
+        function = sources[path].function_at(span.line)
+        groups.setdefault((path, function.lineno if function else 0), []).append((path, span))
+    return list(groups.values())

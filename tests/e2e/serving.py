@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -40,6 +41,22 @@ class Serving(Service):
         self.table.feed(await self.home.ledger.entries(after=self.table.seq))
         view = self.table.resolve(op_id)
         return "\n".join(f"{step.label}: {step.text}" for step in view.steps)
+
+    async def until(self, event: str, *, within_s: float = 60, **facts: object) -> Entry:
+        """The first entry of this event whose payload has ``facts``, of those that are there and those that come."""
+        ledger = self.home.ledger
+
+        def fits(entry: Entry) -> bool:
+            return entry.payload.get("event") == event and facts.items() <= entry.payload.items()
+
+        async with asyncio.timeout(within_s), ledger.subscribe() as coming:
+            for entry in await ledger.entries():
+                if fits(entry):
+                    return entry
+            async for entry in coming:
+                if fits(entry):
+                    return entry
+        raise AssertionError(f"the ledger ended without {event}")
 
     async def entries(self, op_id: str, event: str) -> list[Entry]:
         return [e for e in await self.home.ledger.entries(op_id=op_id) if e.payload.get("event") == event]
