@@ -24,8 +24,8 @@ from governance.irongate.policy import ToolPolicySettings
 from governance.repair.settings import RepairSettings
 from governance.routes import ClockSettings
 from governance.settings import ApprovalSettings, GovernanceSettings, PipelineSettings
-from ledger.database import LedgerSettings
 from kernel.settings import KernelSettings
+from ledger.database import LedgerSettings
 from ledger.errors import ConfigError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen

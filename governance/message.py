@@ -38,14 +38,14 @@ def subject(op: Operation, dossier: Dossier) -> str:
 def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: str) -> str:
     """What failed, why this change, how it was verified."""
     parts = [op.goal]
-    parts += [f"{e.claim}: {e.evidence}" for s in op.signals for e in s.evidence[:2]]
+    parts += [f"{e.claim.rstrip('.:')}: {e.evidence}" for s in op.signals for e in s.evidence[:2]]
     generation = dossier.generation
     if generation:
         reasons = [generation.candidate.rationale] + [e.rationale for e in generation.candidate.edits]
         parts.append("Change: " + "; ".join(dict.fromkeys(r for r in reasons if r)))
         parts += [f"Found by: {note}" for note in generation.notes[:1]]
     checks = "; ".join(f"{r.scope} {r.passed}/{r.total} passed" for r in runs)
-    parts.append(f"Verified on the tree as applied: {checks or 'no tests'}. {closure}".strip())
+    parts.append(f"Verified on the tree as applied: {checks or 'no tests'}. {closure.rstrip('.')}.")
     if dossier.application and dossier.application.changed_neighbours:
         parts.append("Read but changed since: " + ", ".join(dossier.application.changed_neighbours))
     return "\n\n".join(textwrap.fill(" ".join(p.split())[:1_200], WIDTH, break_long_words=False) for p in parts if p)

@@ -6,12 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from ledger.vocabulary import Complexity, Frozen, Route, Source, SourceClass, Urgency
-
-SOURCE_CLASS: Mapping[Source, SourceClass] = {
-    Source.TEST_FAILURE: SourceClass.REFLEX,
-    Source.MANUAL: SourceClass.REFLEX,
-}
+from ledger.vocabulary import Complexity, Frozen, Route, SourceClass, Urgency
 
 TARGET_USD_MICRO: Mapping[Route, int] = {
     Route.IMMEDIATE: 30_000,

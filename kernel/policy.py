@@ -45,7 +45,6 @@ class Policy(Frozen):
     families: dict[str, Family]
     models: dict[str, Model]
     prices: tuple[PriceEntry, ...] = ()
-    endpoints: dict[str, str] = {}
 
     def model(self, name: str) -> Model:
         """Raises ``ConfigError`` for a model that is not known."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from governance.crew import Crew
 from governance.dossier import Dossier, Routing
 from governance.result import PhaseResult
-from governance.routes import SOURCE_CLASS, TARGET_USD_MICRO, choose_route, op_seconds, turn_seconds
+from governance.routes import TARGET_USD_MICRO, choose_route, op_seconds, turn_seconds
+from ledger.sources import SOURCES
 from ledger.vocabulary import Complexity, EntryKind, Operation, State
 
 
@@ -13,7 +14,7 @@ async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Choose the route; trivial ops skip expansion and plan."""
     clocks = crew.shop.settings.clocks
     local = crew.shop.provider.capabilities.local
-    source_class = SOURCE_CLASS[op.origin]
+    source_class = SOURCES[op.origin].routed_as
     chosen, reason = choose_route(complexity=dossier.complexity, source=source_class, urgency=op.urgency)
     output = Routing(
         route=chosen,

@@ -179,9 +179,7 @@ class Engine:
         together = torch.stack([score for score in logits if score is not None]).repeat_interleave(samples, dim=0)
         return cache, together, [len(row.numbers) for row in batch for _ in range(samples)]
 
-    def _prefill_group(
-        self, common: KeyValues, group: Sequence[Row], bounds: Bounds
-    ) -> tuple[KeyValues, Tensor]:
+    def _prefill_group(self, common: KeyValues, group: Sequence[Row], bounds: Bounds) -> tuple[KeyValues, Tensor]:
         """The rows' own tokens, each behind its part of the trunk: [trunk | padding | own tokens].
 
         A single row may be longer than ``prefill_tokens``; then it goes in pieces.

@@ -30,7 +30,7 @@ def int8_classes() -> tuple[type[nn.Module], type[nn.Module]]:
     import torch
     from torch import nn
 
-    class Int8Linear(nn.Module):
+    class Int8Linear(nn.Module):  # type: ignore[misc]  # torch is not seen by the checker
         """Takes the place of ``nn.Linear``; its tensors are filled in by the loader."""
 
         def __init__(self, replaced: nn.Linear) -> None:
@@ -43,7 +43,7 @@ def int8_classes() -> tuple[type[nn.Module], type[nn.Module]]:
         def forward(self, x: Tensor) -> Tensor:
             return int8_linear(x, self.weight, self.weight_scale, self.bias)
 
-    class WideEmbedding(nn.Module):
+    class WideEmbedding(nn.Module):  # type: ignore[misc]  # torch is not seen by the checker
         """Rows of a bf16 table as float32."""
 
         def __init__(self, replaced: nn.Embedding) -> None:

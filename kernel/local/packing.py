@@ -39,7 +39,9 @@ def common(left: Sequence[int], right: Sequence[int]) -> int:
     return min(len(left), len(right))
 
 
-def share(prompts: Sequence[Sequence[int]], prefixes: Sequence[int], limits: Sequence[int]) -> tuple[list[int], list[Row]]:
+def share(
+    prompts: Sequence[Sequence[int]], prefixes: Sequence[int], limits: Sequence[int]
+) -> tuple[list[int], list[Row]]:
     """The trunk (empty when nothing is saved) and the rows in the order of the prompts."""
     longest = max(range(len(prompts)), key=lambda i: prefixes[i])
     trunk = list(prompts[longest][: prefixes[longest]])

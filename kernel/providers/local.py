@@ -292,7 +292,7 @@ class LocalProvider:
     def _shape(self) -> tuple[int, int]:
         """Of the largest weight of a layer: from a converted folder, else a usual one."""
         for form in ("bf16", "int8"):
-            folder = store.converted_folder(self._models_dir, self._name, self._weights, form)  # type: ignore[arg-type]
+            folder = store.converted_folder(self._models_dir, self._name, self._weights, form)
             if store.is_converted(folder):
                 return layer_shape(read_config(folder))
         return 1536, 8960

@@ -134,7 +134,8 @@ def wanted(head: GgufHead, job: Job) -> Iterator[tuple[str, TensorInfo]]:
 
 def layout(head: GgufHead, job: Job) -> list[tuple[TensorInfo, Target, Target | None]]:
     """Source, target and (int8) target of the scales, in the order of the written file."""
-    at, plan = 0, []
+    at = 0
+    plan: list[tuple[TensorInfo, Target, Target | None]] = []
 
     def place(name: str, kind: str, shape: tuple[int, ...]) -> Target:
         nonlocal at

@@ -13,8 +13,9 @@ from pathlib import Path
 from kernel.cancel import CancelToken
 from kernel.weights import store
 from kernel.weights.conversion import Job
-from kernel.weights.pull import Progress, check_space
+from kernel.weights.pull import check_space
 from kernel.weights.registry import Weights
+from kernel.weights.sources import Progress
 from ledger.errors import OuroError, ProviderUnavailable
 
 # Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours.

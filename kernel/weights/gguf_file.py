@@ -23,7 +23,7 @@ _DEFAULT_ALIGNMENT = 32
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """``shape`` is outermost first (the file stores it the other way round); ``offset`` counts from the file's start."""
+    """``shape`` is outermost first (the file has it the other way round); ``offset`` counts from the file's start."""
 
     name: str
     shape: tuple[int, ...]

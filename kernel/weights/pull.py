@@ -38,9 +38,7 @@ def pull(
     return pull_weights(name, weights, models_dir=models_dir, progress=progress, settings=settings or PullSettings())
 
 
-def pull_weights(
-    name: str, weights: Weights, *, models_dir: Path, progress: Progress, settings: PullSettings
-) -> Path:
+def pull_weights(name: str, weights: Weights, *, models_dir: Path, progress: Progress, settings: PullSettings) -> Path:
     """Like :func:`pull`, for weights that need not stand in the registry."""
     target, partial = store.published_file(models_dir, weights), store.partial_file(models_dir, weights)
     if store.is_published(models_dir, weights):

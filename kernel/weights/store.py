@@ -24,7 +24,7 @@ def partial_file(models_dir: Path, weights: Weights) -> Path:
 
 
 def converted_folder(models_dir: Path, name: str, weights: Weights, form: Form) -> Path:
-    """Keyed by the published sum and by the converter, so that neither a new file nor a new converter meets an old one."""
+    """Keyed by the published sum and the converter: neither a new file nor a new converter meets an old one."""
     return models_dir / "converted" / f"{name}-{weights.sha256[:8]}-v{CONVERTER_VERSION}-{form}"
 
 
@@ -33,6 +33,6 @@ def is_converted(folder: Path) -> bool:
 
 
 def is_published(models_dir: Path, weights: Weights) -> bool:
-    """The whole file is there by its size; the sum was checked when it was fetched and is checked again on conversion."""
+    """The whole file is there by its size; its sum was checked when it came and is checked again on conversion."""
     path = published_file(models_dir, weights)
     return path.is_file() and path.stat().st_size == weights.bytes

@@ -30,7 +30,7 @@ def build_tokenizer(head: GgufHead) -> Tokenizer:
         raise OuroError(f"The weights use a tokenizer ({kind}/{rules}) that cannot be converted.")
     tokens = [str(t) for t in head.items("tokenizer.ggml.tokens")]
     types = [int(t) for t in head.items("tokenizer.ggml.token_type")]
-    merges = [tuple(str(m).split(" ", 1)) for m in head.items("tokenizer.ggml.merges")]
+    merges = [(left, right) for left, _, right in (str(m).partition(" ") for m in head.items("tokenizer.ggml.merges"))]
     vocabulary = {token: i for i, token in enumerate(tokens) if types[i] == _NORMAL}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, fuse_unk=False, byte_fallback=False))
     tokenizer.normalizer = normalizers.NFC()

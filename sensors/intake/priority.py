@@ -6,18 +6,11 @@ from typing import Final
 
 from pydantic import Field
 
-from ledger.vocabulary import Frozen, Source, SourceClass, Urgency
+from ledger.sources import SOURCES
+from ledger.vocabulary import Frozen, Source, Urgency
 
 SURE_BP: Final = 9_000
 MOST_BEHIND: Final = 3
-
-RANK: Final[dict[Source, int]] = {Source.MANUAL: 1, Source.TEST_FAILURE: 2}
-UNKNOWN_RANK: Final = 99
-
-SOURCE_CLASS: Final[dict[Source, SourceClass]] = {
-    Source.MANUAL: SourceClass.REFLEX,
-    Source.TEST_FAILURE: SourceClass.REFLEX,
-}
 
 URGENCY_BOOST: Final[dict[Urgency, int]] = {
     Urgency.CRITICAL: 3,
@@ -38,11 +31,6 @@ class PriorityInputs(Frozen):
     alignment: int = Field(default=0, ge=0, le=2)  # declared goal 2, inferred 1
 
 
-def source_class(source: Source) -> SourceClass:
-    """How a source is routed; an unknown one is STANDARD."""
-    return SOURCE_CLASS.get(source, SourceClass.STANDARD)
-
-
 def size_penalty(files: int) -> int:
     """0 up to one file, 1 up to four, 2 for more."""
     if files <= 1:
@@ -54,7 +42,7 @@ def priority(inputs: PriorityInputs) -> int:
     """Source rank, less what makes it urgent, sure, wanted or waited for, plus what makes it large."""
     sure = 1 if inputs.confidence_bp >= SURE_BP else 0
     return (
-        RANK.get(inputs.source, UNKNOWN_RANK)
+        SOURCES[inputs.source].rank
         - URGENCY_BOOST[inputs.urgency]
         + size_penalty(inputs.files)
         - sure

@@ -10,7 +10,9 @@ from tests.repos import commit, git
 
 
 def minus(prefix: str, suffix: str) -> list[str]:
-    return ["subtotal - discount"] if prefix.endswith("return ") else ["return subtotal - discount"] if prefix.endswith("    ") else []
+    if prefix.endswith("return "):
+        return ["subtotal - discount"]
+    return ["return subtotal - discount"] if prefix.endswith("    ") else []
 
 
 async def test_a_failing_test_becomes_a_signed_commit(tmp_path: Path) -> None:

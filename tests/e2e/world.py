@@ -1,4 +1,4 @@
-"""A whole world for end-to-end tests: a real repository with its own test environment, and a house with a scripted model."""
+"""A whole world for end-to-end tests: a real repository with its own tests, and a house with a scripted model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.house import House, equip, furnish
-from daemon.settings import Config, Settings
 from daemon.senses import Senses
+from daemon.settings import Config, Settings
 from governance.orchestrator import Ending
 from kernel.provider import (
     Capabilities,
@@ -127,7 +127,10 @@ def repo_with(path: Path, files: Mapping[str, str]) -> Path:
 
 SHOP = {
     "shop/__init__.py": "",
-    "shop/cart.py": 'def total(prices, discount=0):\n    """Sum after the discount."""\n    subtotal = sum(prices)\n    return subtotal - discount\n',
+    "shop/cart.py": (
+        'def total(prices, discount=0):\n    """Sum after the discount."""\n'
+        "    subtotal = sum(prices)\n    return subtotal - discount\n"
+    ),
     "tests/test_cart.py": (
         "from shop.cart import total\n\n\ndef test_total():\n    assert total([60, 40]) == 100\n\n\n"
         "def test_total_with_discount():\n    assert total([60, 40], discount=10) == 90\n"

@@ -197,7 +197,7 @@ def _exec(argv: list[str], env: dict[str, str]) -> NoReturn:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            code, why = 126, error.strerror
+            code, why = 126, str(error.strerror)
     os.write(2, f"launcher: {program!r} cannot be started: {why}\n".encode())
     os._exit(code)
 

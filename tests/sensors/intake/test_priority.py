@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.sources import SOURCES
 from ledger.vocabulary import Source, SourceClass, Urgency
-from sensors.intake.priority import PriorityInputs, order_key, priority, size_penalty, source_class
+from sensors.intake.priority import PriorityInputs, order_key, priority, size_penalty
 
 F, M = Source.TEST_FAILURE, Source.MANUAL
 C, H, N, L = Urgency.CRITICAL, Urgency.HIGH, Urgency.NORMAL, Urgency.LOW
@@ -43,7 +44,7 @@ def test_formula(
 def test_every_source_has_a_rank_and_a_class() -> None:
     for source in Source:
         assert priority(PriorityInputs(source=source, urgency=N, files=0, confidence_bp=0)) < 99
-        assert source_class(source) is SourceClass.REFLEX
+        assert SOURCES[source].routed_as is SourceClass.REFLEX
 
 
 @given(st.sampled_from(Urgency), st.sampled_from(Urgency))
