@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from daemon.api import OpView
+from governance.difftext import unified
 from ledger.store import Ledger
 from ledger.vocabulary import Candidate, EntryKind
 from tools.git import Git
@@ -27,16 +26,9 @@ async def diff_of(ledger: Ledger, git: Git, view: OpView) -> str:
     candidate = await newest_candidate(ledger, view.id)
     if candidate is None:
         return ""
-    parts: list[str] = []
-    for edit in candidate.edits:
-        before = await git.call("cat-file", "blob", await _blob(git, view, edit.renamed_from or edit.path), ok=(0, 128))
-        old = before.out.decode("utf-8", errors="replace") if before.code == 0 else ""
-        new = (edit.after or b"").decode("utf-8", errors="replace")
-        parts += difflib.unified_diff(
-            old.splitlines(keepends=True), new.splitlines(keepends=True), f"a/{edit.path}", f"b/{edit.path}"
-        )
-    return "".join(line if line.endswith("\n") else line + "\n" for line in parts)
-
-
-async def _blob(git: Git, view: OpView, path: str) -> str:
-    return f"{view.base or 'HEAD'}:{path}"
+    paths = [edit.renamed_from or edit.path for edit in candidate.edits]
+    originals = {}
+    for path in paths:
+        blob = await git.call("cat-file", "blob", f"{view.base or 'HEAD'}:{path}", ok=(0, 128))
+        originals[path] = blob.out if blob.code == 0 else None
+    return unified(candidate.edits, originals)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from governance.approval import Inbox
 from governance.changes import Changes, Recovered
+from governance.changes.landing import REVIEW
 from governance.record import Recorder
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.workspace import Workspaces
+
+TURNED_DOWN = {
+    "approval.rejected": RootCause.APPROVAL_REJECTED,
+    "approval.expired": RootCause.APPROVAL_EXPIRED,
+}
+READ = (EntryKind.TRANSITION, EntryKind.DECISION, EntryKind.CHANGE, EntryKind.APPROVAL, EntryKind.CANDIDATE)
+LOOKED_THROUGH = 200  # commits of a branch since the op's parent
 
 
 class OpenOp(Frozen):
@@ -27,6 +37,10 @@ class OpenOp(Frozen):
     intent: str = ""  # ref that a commit was meant to move
     parent: str = ""
     commit: str | None = None
+    targets: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  # of the last candidate
+    turned_down: RootCause = RootCause.NONE  # a person's no, or nobody's answer in time
+    answer: str = ""
 
 
 def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
@@ -38,7 +52,10 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
         op = found.get(entry.op_id) or OpenOp(op_id=entry.op_id, state=State.CLASSIFY)
         event = entry.payload.get("event")
         if event == "op.started":
-            op = op.model_copy(update={"goal": entry.payload.get("goal", "")})
+            targets = tuple(entry.payload.get("targets", ()))
+            op = op.model_copy(update={"goal": entry.payload.get("goal", ""), "targets": targets, "files": targets})
+        elif event == "candidate":
+            op = op.model_copy(update={"files": tuple(entry.payload.get("paths", ()))})
         elif event == "phase.entered":
             op = op.model_copy(update={"state": State(str(entry.payload["to"]))})
         elif event == "commit.intent":
@@ -47,6 +64,9 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
             op = op.model_copy(update={"commit": entry.payload["commit"], "intent": str(entry.payload["ref"])})
             if entry.payload.get("mode") == "review":
                 op = op.model_copy(update={"branch": op.intent.removeprefix("refs/heads/")})
+        elif event in TURNED_DOWN:
+            answer = str(entry.payload.get("reason", ""))
+            op = op.model_copy(update={"turned_down": TURNED_DOWN[event], "answer": answer})
         elif event == "terminal":
             ended, cause = State(str(entry.payload["to"])), RootCause(entry.payload.get("root_cause", "none"))
             op = op.model_copy(update={"ended": ended, "cause": cause})
@@ -54,13 +74,48 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
     return found
 
 
+class End(Frozen):
+    """How an op that a crash cut off is ended."""
+
+    state: State
+    cause: RootCause
+    failure: FailureClass
+    reason: str
+
+
+def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> End:
+    """Pure: a commit in its ref makes it complete, an answer at APPROVE stands, everything else begins anew."""
+    left = f"; left as the owner has them: {', '.join(kept)}" if kept else ""
+    if commit is not None:
+        return End(
+            state=State.COMPLETE, cause=RootCause.NONE, failure=FailureClass.NONE,
+            reason="finished after a crash" + left,
+        )  # fmt: skip
+    if op.turned_down is not RootCause.NONE:
+        reason = op.answer or op.turned_down.value
+        return End(state=State.CANCELLED, cause=op.turned_down, failure=FailureClass.USER, reason=reason)
+    return End(
+        state=State.POSTMORTEM, cause=RootCause.CRASH_RECOVERED, failure=FailureClass.INFRA,
+        reason=f"the daemon ended in {op.state}" + left,
+    )  # fmt: skip
+
+
 class Recovery:
-    """The steps, in order: journals, op ends, leases, workspaces."""
+    """The steps, in order: journals, op ends, leases, workspaces, folders of sandboxed runs (below ``scratch``)."""
 
     def __init__(
-        self, *, ledger: Ledger, changes: Changes, router: IntakeRouter, inbox: Inbox, workspaces: Workspaces, git: Git
+        self,
+        *,
+        ledger: Ledger,
+        changes: Changes,
+        router: IntakeRouter,
+        inbox: Inbox,
+        workspaces: Workspaces,
+        git: Git,
+        scratch: Path,
     ) -> None:
         self._git = git
+        self._scratch = scratch
         self._ledger = ledger
         self._changes = changes
         self._router = router
@@ -71,8 +126,7 @@ class Recovery:
         """Recover; one sentence for each thing that was found."""
         notes = []
         journals = {r.op_id: r for r in await asyncio.to_thread(self._changes.recover)}
-        kinds = (EntryKind.TRANSITION, EntryKind.DECISION, EntryKind.CHANGE)
-        ops = ops_in(await self._ledger.entries(kinds=kinds))
+        ops = ops_in(await self._ledger.entries(kinds=READ))
         waiting = {request.op.id for request in await self._inbox.pending()}
         for journal in journals.values():
             await self._note_journal(journal)
@@ -81,12 +135,26 @@ class Recovery:
                 ops[op.op_id] = await self._end(op, journals.get(op.op_id))
                 notes.append(f"{op.op_id} was cut off in {op.state}: {ops[op.op_id].ended}")
         report = await self._router.recover()
-        for op_id in (*report.undecided, *(p for p in report.parked if p not in waiting)):
-            await self._give_back(op_id, ops.get(op_id))
-        reaped = await self._workspaces.reap(())
-        if reaped:
-            notes.append(f"{len(reaped)} left-over workspaces were removed")
+        for op_id in (*report.undecided, *report.parked):
+            if op_id not in waiting:  # the pool parks those again
+                await self._give_back(op_id, ops.get(op_id))
+        notes += await self._clear_away()
         return tuple(notes)
+
+    async def _clear_away(self) -> tuple[str, ...]:
+        """Folders of dead runs. What cannot be removed now (its processes are still dying) waits for a next boot."""
+        try:
+            reaped = await self._workspaces.reap(())
+        except OSError as error:
+            return (f"a left-over workspace could not be removed: {error}",)
+        finally:
+            await asyncio.to_thread(self._remove_runs)
+        return (f"{len(reaped)} left-over workspaces were removed",) if reaped else ()
+
+    def _remove_runs(self) -> None:
+        """A sandboxed run removes its folder itself, unless everything was killed with the daemon."""
+        for folder in self._scratch.glob("run-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     async def _note_journal(self, journal: Recovered) -> None:
         await Recorder(self._ledger, op_id=journal.op_id.removeprefix("undo-")).note(
@@ -94,41 +162,49 @@ class Recovery:
         )
 
     async def _end(self, op: OpenOp, journal: Recovered | None) -> OpenOp:
-        """Write the terminal entry that the crash prevented."""
+        """Write the terminal entry that the crash prevented, and the outcome."""
         commit, ref = (journal.commit, journal.ref) if journal else (op.commit, op.intent)
-        if journal is None and commit is None and op.intent:
-            commit = await self._find(op)
-        committed = commit is not None
-        state = State.COMPLETE if committed else State.POSTMORTEM
-        cause = RootCause.NONE if committed else RootCause.CRASH_RECOVERED
-        kept = f"; left as the owner has them: {', '.join(journal.kept)}" if journal and journal.kept else ""
-        await Recorder(self._ledger, op_id=op.op_id).note(
+        if commit is None and op.intent:
+            commit, ref = await self._find(op)
+        end = end_of(op, commit=commit, kept=journal.kept if journal else ())
+        record = Recorder(self._ledger, op_id=op.op_id)
+        terminal = await record.note(
             EntryKind.TRANSITION,
             "terminal",
-            phase=state,
+            phase=end.state,
             origin=op.state.value,
-            to=state.value,
-            root_cause=cause.value,
-            failure_class=(FailureClass.NONE if committed else FailureClass.INFRA).value,
+            to=end.state.value,
+            root_cause=end.cause.value,
+            failure_class=end.failure.value,
             failed_phase=op.state.value,
-            reason=("finished after a crash" if committed else f"the daemon ended in {op.state}") + kept,
+            reason=end.reason,
             commit=commit,
-            ref=ref if committed else None,
+            ref=ref if commit else None,
             goal=op.goal,
+            targets=list(op.targets),
         )
-        branch = ref.removeprefix("refs/heads/") if committed and "ouro/review/" in ref else None
-        return op.model_copy(update={"ended": state, "cause": cause, "branch": branch})
+        await record.note(
+            EntryKind.OUTCOME, "outcome", phase=end.state, success=end.state is State.COMPLETE, files=list(op.files),
+            causes=(terminal.seq,),
+        )  # fmt: skip
+        branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
+        return op.model_copy(update={"ended": end.state, "cause": end.cause, "branch": branch})
 
-    async def _find(self, op: OpenOp) -> str | None:
-        """The op's commit, when its ref moved but the daemon ended before it could say so."""
-        span = f"{op.parent}..{op.intent}" if op.parent else op.intent
+    async def _find(self, op: OpenOp) -> tuple[str | None, str]:
+        """The op's commit and its ref, when it moved but the daemon ended before it could say so.
+
+        On the branch that was meant, or on a review branch, when that branch had moved on.
+        """
+        reviews = await self._git.call("for-each-ref", "--format=%(refname)", f"{REVIEW}{op.op_id}*")
         form = "--format=%H %(trailers:key=Ouro-Op,valueonly,separator=%x20)"
-        done = await self._git.call("log", "-n", "200", form, span, "--", ok=(0, 128))
-        for line in done.text.splitlines():
-            commit, _, trailer = line.partition(" ")
-            if trailer.strip() == op.op_id:
-                return commit
-        return None
+        for ref in dict.fromkeys((op.intent, *reviews.text.split())):
+            span = f"{op.parent}..{ref}" if op.parent else ref
+            done = await self._git.call("log", "-n", str(LOOKED_THROUGH), form, span, "--", ok=(0, 128))
+            for line in done.text.splitlines():
+                commit, _, trailer = line.partition(" ")
+                if trailer.strip() == op.op_id:
+                    return commit, ref
+        return None, ""
 
     async def _give_back(self, op_id: str, op: OpenOp | None) -> None:
         """Tell the router how an op that it still holds ended."""

@@ -115,16 +115,20 @@ class Senses:
 
     # --- for status ---
 
-    def suite(self) -> SuiteView:
+    async def suite(self, commit: str | None) -> SuiteView:
+        """What is known of the tests at ``commit``."""
         state = self._runner.state()
-        status = "running" if state.running else "unknown"
-        for word in (RunStatus.GREEN, RunStatus.RED):
-            if state.line.lower().startswith(word.value):
-                status = word.value
-        return SuiteView(status=status, note="; ".join(part for part in (state.line, state.note) if part))
-
-    def files_watched(self) -> int:
-        return self._watcher.counts.folders
+        known = await self._test_failure.known(commit) if commit else None
+        if known is None:
+            status = "running" if state.running else "unknown"
+            return SuiteView(status=status, note="; ".join(part for part in (state.line, state.note) if part))
+        return SuiteView(
+            status=(RunStatus.GREEN if known.green else RunStatus.RED).value,
+            tests=known.collected,
+            red=known.red,
+            commit=known.tree,
+            note=state.note,
+        )
 
     def notes(self) -> tuple[str, ...]:
         state = self._runner.state()

@@ -27,11 +27,12 @@ from governance.changes import Effects
 from governance.record import Recorder
 from kernel.provider import Provider
 from ledger.clock import Clock, SystemClock
-from ledger.errors import LedgerError, OuroError, RepositoryError
+from ledger.errors import OuroError, RepositoryError
 from ledger.ids import uuid7_hex
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind
 from tools.git import Git
+from tools.sandbox.choice import scratch
 from tools.testing.runner import TestRunner
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ class Service:
         self.stopping = asyncio.Event()
         self.house: House | None = None
         self.senses: Senses | None = None
-        self._on_event = on_event
+        self.on_event = on_event
         self._notifier = Notifier(config.notify_socket, watchdog_s=config.watchdog_s)
         self._watchdog = Watchdog(self._notifier)
         self._instance: Instance | None = None
@@ -108,7 +109,7 @@ class Service:
             raise RepositoryError("The service could not be equipped.")
         recovery = Recovery(
             ledger=house.ledger, changes=house.changes, router=house.router, inbox=house.inbox,
-            workspaces=house.workspaces, git=house.git,
+            workspaces=house.workspaces, git=house.git, scratch=scratch(self.config.places),
         )  # fmt: skip
         notes = await recovery.run()
         for note in notes:
@@ -126,20 +127,20 @@ class Service:
         self._watchdog.start()
 
     async def _work(self, house: House) -> None:
-        """The pool, until it is stopped. A ledger that cannot be written ends the work: nothing runs unrecorded."""
+        """The pool, until it is stopped. A fault of the record ends the work: nothing runs unrecorded."""
         pool = house.pool
         if pool is None:
             return
         try:
             await pool.run()
-        except* LedgerError as errors:
+        except* OuroError as errors:
             self.life, self.reasons = Life.DEGRADED, (str(errors.exceptions[0]),)
-            log.error("ledger.lost", problem=self.reasons[0])
+            log.error("work.ended", problem=self.reasons[0])
 
     async def _follow(self, ledger: Ledger) -> None:
         """Keep the table current; hand every entry to who watches in this process."""
         async with ledger.subscribe() as entries:
-            if self._on_event is not None and self.table.seq < ledger.head.seq:
+            if self.on_event is not None and self.table.seq < ledger.head.seq:
                 self.table.feed(await ledger.entries(after=self.table.seq))
             async for entry in entries:
                 self.table.feed((entry,))
@@ -148,8 +149,8 @@ class Service:
                     self.lag.start()
                 else:
                     self.lag.stop()
-                if self._on_event is not None:
-                    self._on_event(Event(cursor=entry.seq, entry=entry, op=entry.op_id))
+                if self.on_event is not None:
+                    self.on_event(Event(cursor=entry.seq, entry=entry, op=entry.op_id))
 
     async def close(self) -> None:
         """Intake, ops, socket, ledger: each stage has its own time and names what was late."""
@@ -181,10 +182,14 @@ class Service:
             self._instance.release()
         self.life = Life.INACTIVE
 
+    @property
+    def working(self) -> frozenset[asyncio.Task[None]]:
+        """The task that serves ops, once there is one. It ends before a stop only when nothing can be recorded."""
+        return frozenset(t for t in self._tasks if t.get_name() == "pool")
+
     async def _ops_ended(self) -> None:
-        pool_tasks = [t for t in self._tasks if t.get_name() == "pool"]
-        if pool_tasks:
-            await asyncio.wait(pool_tasks)
+        if self.working:
+            await asyncio.wait(self.working)
 
     async def _stage(self, name: str, work: Awaitable[None], limit_s: float) -> bool:
         """Run one stage of the stop; False when it was late."""
@@ -214,6 +219,7 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
         await service.bring_up()
         if service.senses is not None:
             await service.senses.start()
+        await announce(service)
         await service.stopping.wait()
     finally:
         await service.close()
@@ -222,6 +228,16 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
     if service.restart and config.notify_socket is None:
         reexecute()
     return int(Exit.RESTART) if service.restart else int(Exit.DONE)
+
+
+async def announce(service: Service) -> None:
+    """The first line that a person sees of a running daemon."""
+    from daemon.render import headline
+    from daemon.text import show
+
+    if service.on_event is not None:
+        view = await Facade(service).status()
+        service.on_event(Event(cursor=0, note=show([headline(view)], colour=False)))
 
 
 def request_restart(service: Service) -> None:
@@ -270,17 +286,18 @@ async def work_off(service: Service, request: SubmitRequest | FixRequest | None)
         await api.submit(request)
     else:
         found = await api.fix(request or FixRequest())
-        if not found.signals and service._on_event is not None and found.message:
-            service._on_event(Event(cursor=house.ledger.head.seq, note=found.message))
+        if not found.signals and service.on_event is not None and found.message:
+            service.on_event(Event(cursor=house.ledger.head.seq, note=found.message))
     codes: list[Exit] = []
     stopping = asyncio.create_task(service.stopping.wait())
+    over = {stopping, *service.working}
     try:
-        while not stopping.done() and (house.pool.busy() or not await house.router.idle()):
+        while house.pool.busy() or not await house.router.idle() or not house.pool.ended.empty():
             ended = asyncio.create_task(house.pool.ended.get())
-            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, *over}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 ended.cancel()
-                break
+                return codes if stopping.done() else [*codes, Exit.FAULT]
             ending = ended.result()
             codes.append(Exit.PERSON if ending.request is not None else exit_for_op(ending.state, ending.cause))
     finally:

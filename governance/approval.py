@@ -16,7 +16,7 @@ from governance.record import Recorder
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp, unstamp
 from ledger.errors import ControlError
-from ledger.store import Ledger
+from ledger.store import Ledger, Statement
 from ledger.vocabulary import Decision, EntryKind, Operation, State
 
 SCHEMA = """
@@ -89,9 +89,12 @@ class Inbox:
     def seconds_left(self, request: Request) -> float:
         return (request.expires_at - self._clock.now()).total_seconds()
 
-    async def decide(self, op_id: str, answer: Answer, *, by: str, reason: str = "") -> Answer:
+    async def decide(
+        self, op_id: str, answer: Answer, *, by: str, reason: str = "", when_rejected: tuple[Statement, ...] = ()
+    ) -> Answer:
         """Close a request and say how it was closed: an approval after the expiry is refused by gate 8.
 
+        ``when_rejected`` lands together with a rejection: a crash right after it must not forget what was refused.
         Raises ``ControlError`` when nothing waits under ``op_id``.
         """
         request = next((r for r in await self.pending() if r.op.id == op_id), None)
@@ -107,8 +110,9 @@ class Inbox:
         )
         late = answer == "approved" and verdict.decision is not Decision.ALLOW
         final: Answer = "expired" if late else answer
+        closed: tuple[Statement, ...] = (("DELETE FROM inbox WHERE op_id = ?", (op_id,)),)
         await Recorder(self._ledger, op_id=op_id).note(
             EntryKind.APPROVAL, f"approval.{final}", phase=State.APPROVE, by=by, reason=reason or verdict.reason,
-            rule=verdict.rule, project=(("DELETE FROM inbox WHERE op_id = ?", (op_id,)),),
+            rule=verdict.rule, project=closed + (when_rejected if final == "rejected" else ()),
         )  # fmt: skip
         return final

@@ -24,7 +24,7 @@ from governance.record import Recorder
 from governance.result import PhaseResult
 from governance.retries import may_return
 from governance.routes import op_seconds
-from ledger.clock import stamp
+from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError, LedgerError, PhaseContract, TransitionRefused
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
@@ -302,6 +302,7 @@ class Orchestrator:
             failure_class=result.failure.value,
             failed_phase=failed_phase.value,
             reason=reason,
+            ms=round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds()),
             commit=committed.commit if committed else rollback.commit,
             ref=committed.ref if committed else None,
             goal=op.goal,

@@ -172,8 +172,9 @@ class Pool:
             self._working -= 1
 
     async def _answered(self, request: Request, answer: Answer, by: str, reason: str) -> None:
-        op = request.op
-        answer = await self._inbox.decide(op.id, answer, by=by, reason=reason)
+        op, generation = request.op, request.dossier.generation
+        refused = (Refused.statement(diff_hash(generation.candidate), op.id, reason),) if generation else ()
+        answer = await self._inbox.decide(op.id, answer, by=by, reason=reason, when_rejected=refused)
         if answer == "approved":
             await self._source.unpark(op.id)
             approval = Approval(decision="approved", by=by, at=stamp(self._clock.now()))
@@ -186,9 +187,6 @@ class Pool:
 
     async def _turn_down(self, request: Request, answer: Answer, by: str, reason: str) -> Ending:
         cause = RootCause.APPROVAL_REJECTED if answer == "rejected" else RootCause.APPROVAL_EXPIRED
-        generation = request.dossier.generation
-        refused = diff_hash(generation.candidate) if generation and answer == "rejected" else None
-        project = (Refused.statement(refused, request.op.id, reason),) if refused else ()
         await Recorder(self._ledger, op_id=request.op.id).note(
             EntryKind.TRANSITION,
             "terminal",
@@ -201,7 +199,6 @@ class Pool:
             reason=reason or f"{answer} by {by}",
             goal=request.op.goal,
             targets=list(request.op.targets),
-            project=project,
         )
         return Ending(
             op=request.op,

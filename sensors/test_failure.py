@@ -121,6 +121,10 @@ class TestFailure:
     def state(self) -> SensorState:
         return self._state
 
+    async def known(self, commit: str) -> Known | None:
+        """What was seen of the tests at ``commit``."""
+        return await self._outcomes.of(commit)
+
     # --- being woken ---
 
     async def _listen(self, events: Subscription) -> None:

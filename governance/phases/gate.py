@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from governance.blast import blast_of
 from governance.crew import Crew
@@ -105,6 +105,13 @@ def facts_of(
     )
 
 
+def asking(verdicts: Sequence[Verdict], tier: Tier) -> tuple[str, ...]:
+    """The rules of gates that ask for this very tier, with what they rest on."""
+    return tuple(
+        f"{v.rule}: {', '.join(v.evidence[:3])}" for v in verdicts if v.floor == tier and tier > Tier.SAFE_AUTO
+    )
+
+
 async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Assign the final tier. Nothing lowers what CLASSIFY said."""
     generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
@@ -129,7 +136,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     )
     floors = [(classification.tier, "CLASSIFY said so")]
     _, by_gates = decide(validation.verdicts)
-    floors.append((by_gates, "a gate raised it: " + ", ".join(v.rule for v in validation.verdicts if v.floor)))
+    floors.append((by_gates, "a gate asks for it"))
     if blast.score_bp > BLAST_LIMIT_BP:
         floors.append((assess(facts).tier.raised(), f"blast radius {blast.score_bp / 10_000:.2f}"))
     if not validation.suite_ran:
@@ -140,7 +147,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     output = Gating(
         tier=assessment.tier,
         rule=assessment.rule,
-        reasons=assessment.reasons,
+        reasons=(*assessment.reasons, *asking(validation.verdicts, assessment.tier)),
         verdicts=validation.verdicts,
         blast_bp=blast.score_bp,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 from governance.crew import Crew
+from governance.difftext import unified
 from governance.dossier import Dossier, Feedback, Generation
 from governance.explore import context_of, explore
 from governance.irongate.battery import diff_hash
@@ -30,6 +31,7 @@ from ledger.vocabulary import (
 
 WAITED = "another op changed the file meanwhile; this one looks afresh"
 WAITED_RULE = "claims.waited"
+SHOWN_DIFF = 4_000
 NO_VERDICT = frozenset({RunStatus.INCONCLUSIVE, RunStatus.TIMEOUT, RunStatus.INFRA})
 
 
@@ -159,10 +161,12 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
         lines = "; ".join([line for edit in candidate.edits for line in await lines_of(crew, op.tree, edit)][:3])
         return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
     blob = await crew.record.ledger.put_blob(candidate.model_dump_json().encode())
+    paths = [edit.renamed_from or edit.path for edit in candidate.edits]
+    originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
     await crew.record.note(
         EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
         strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),
-        notes=list(proposal.notes),
+        notes=list(proposal.notes), diff=unified(candidate.edits, originals)[:SHOWN_DIFF],
     )  # fmt: skip
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")

@@ -94,7 +94,7 @@ class Assembler:
         try:
             chunk = _Chunk.model_validate_json(data)
         except ValidationError:
-            raise self._bad(f"a chunk is not the JSON that was asked for: {self._clean(data[:120])}") from None
+            raise self._bad(f"a chunk is not the JSON that was asked for: {self._clean(data)[:120]}") from None
         if chunk.error is not None:
             text = error_text(chunk.error) or "an error without words"
             raise failure(error_status(chunk.error), text, where=self._where, clean=self._clean)

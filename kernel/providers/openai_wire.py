@@ -68,7 +68,7 @@ def prompt_characters(conversation: Sequence[Message], tools: Sequence[ToolSchem
 
 def one_line(text: str) -> str:
     """A server's words, made safe for a terminal and a log line."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 8 * _MAX_SAID]).split())
     return line if len(line) <= _MAX_SAID else line[: _MAX_SAID - 1] + "…"
 
 

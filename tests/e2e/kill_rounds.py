@@ -35,7 +35,7 @@ from tests.e2e.world import SHOP, config_for, repo_with
 from tests.repos import commit, git, write
 
 SET_CHILD_SUBREAPER = 36
-BOOT_S = 120
+BOOT_S = 60
 ORPHAN_S = 10.0
 OWNERS = {"notes.txt": "dirty\n", "other.txt": "staged\n", "free.txt": "untracked\n"}
 

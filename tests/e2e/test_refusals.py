@@ -38,12 +38,15 @@ def shop(tmp_path: Path) -> Path:
 
 
 async def work(service: Serving, goal: str = "Make the discount count again") -> Ending:
-    """Submit the failing test by hand, and wait for the end of its op."""
+    """Submit the failing test by hand (a short goal on one file is trivial), and wait for the end of its op."""
     head = await service.home.repository.head()
     assert head.commit is not None
     signal = manual_signal(goal, files=[CART], closed_when=[FAILING], base=head.commit, clock=service.clock)
     await service.home.router.submit(signal)
     return await ended(service.home)
+
+
+WORDY = "Customers are charged too much: the discount is added to the sum of the prices instead of taken off"
 
 
 async def assert_refused(service: Serving, ending: Ending, rule: str) -> None:
@@ -231,8 +234,10 @@ async def test_a_model_that_looks_around_repairs(
     head = git(repo, "rev-parse", "HEAD")
     model = Talking(manner(), files=[CART], changes=[CART])
     async with served(config_for(tmp_path, repo), model) as (service, _):
-        ending = await work(service)
+        ending = await work(service, WORDY)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.dossier.expansion is not None and ending.dossier.expansion.files
+        assert ending.dossier.plan is not None and ending.dossier.plan.approach == "Mend the cause."
         assert (await service.home.ledger.verify()).ok
     assert git(repo, "rev-parse", "HEAD^") == head
     assert (repo / CART).read_text() == REPAIRED
@@ -244,5 +249,5 @@ async def test_a_model_that_does_not_look_around_is_told_to(tmp_path: Path) -> N
     repo = shop(tmp_path)
     model = Talking(lambda _: GOOD)
     async with served(config_for(tmp_path, repo, pipeline={"validate_retries": 0}), model) as (service, _):
-        await assert_refused(service, await work(service), "gate04.floor")
+        await assert_refused(service, await work(service, WORDY), "gate04.floor")
     assert (repo / CART).read_text() == LONG

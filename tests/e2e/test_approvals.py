@@ -1,0 +1,181 @@
+"""What waits for a person, and what a person can stop: approve, reject, expire, cancel, pause."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.api import OpRef, OpsRequest, RejectRequest, SubmitRequest
+from daemon.facade import Facade
+from governance.orchestrator import Ending
+from ledger.errors import ControlError
+from ledger.vocabulary import RootCause, State
+from tests.e2e.serving import Serving, served
+from tests.e2e.talking import Pondering, Talking, after_a_look, swap
+from tests.e2e.test_repair import minus
+from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with
+from tests.repos import commit, git
+
+CART = "shop/cart.py"
+DOC = '    """Sum after the discount."""'
+BETTER = '    """Sum of the prices after the discount was taken off."""'
+GOAL = SubmitRequest(goal="Say in total() what the discount does", files=(CART,))
+
+
+def documenting() -> Talking:
+    return Talking(after_a_look(swap(CART, DOC, BETTER), CART))
+
+
+async def parked(service: Serving, api: Facade) -> Ending:
+    """Submit the goal; the op that waits for the owner."""
+    submitted = await api.submit(GOAL)
+    assert submitted.status == "queued"
+    ending = await ended(service.home)
+    assert ending.request is not None, (ending.state, ending.reason)
+    assert ending.state is State.APPROVE
+    return ending
+
+
+def nothing_left(service: Serving, repo: Path) -> None:
+    """No workspace, no branch, nothing in the checkout."""
+    places = service.config.places
+    folders = [Path("/dev/shm") / f"ouroboros-{os.getuid()}-{places.repo_id}", places.cache / "workspaces" / places.repo_id]
+    assert [f for base in folders if base.is_dir() for f in base.iterdir()] == []
+    assert list(places.journal.iterdir()) == []
+    assert git(repo, "status", "--porcelain") == ""
+
+
+async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    head = git(repo, "rev-parse", "HEAD")
+    async with served(config_for(tmp_path, repo), documenting()) as (service, api):
+        op_id = (await parked(service, api)).op.id
+        (shown,) = (await api.ops(OpsRequest())).ops
+        assert (shown.id, shown.waiting, shown.waiting_until > shown.started_at) == (op_id, True, True)
+        (waits,) = (await api.status()).waiting
+        assert waits.id == op_id
+        assert (await api.status()).queue.parked == 1
+        assert BETTER in (await api.diff(OpRef(op=shown.short))).diff
+        assert f"ouro approve {shown.short.removeprefix('op-')}" in await service.told(op_id)
+        assert git(repo, "rev-parse", "HEAD") == head
+        assert (repo / CART).read_text() == SHOP[CART]
+        await api.approve(OpRef(op=shown.short))
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        with pytest.raises(ControlError, match="does not wait"):
+            await api.approve(OpRef(op=shown.short))
+        assert not (await api.status()).waiting
+        nothing_left(service, repo)
+    assert git(repo, "rev-parse", "HEAD^") == head
+    assert BETTER in (repo / CART).read_text()
+    assert "APPROVAL_REQUIRED" in git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Risk,valueonly)")
+
+
+async def test_a_rejected_change_is_cancelled_and_never_offered_again(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    async with served(config_for(tmp_path, repo), documenting()) as (service, api):
+        first = await parked(service, api)
+        await api.reject(RejectRequest(op=first.op.id, reason="not my style"))
+        ending = await ended(service.home)
+        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert ending.reason == "not my style"
+        await api.submit(GOAL)
+        again = await ended(service.home)
+        assert again.state is State.POSTMORTEM
+        assert "gate19.undone" in again.reason, again.reason
+        nothing_left(service, repo)
+    assert (repo / CART).read_text() == SHOP[CART]
+
+
+async def test_nobody_there_means_no(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    async with served(config_for(tmp_path, repo, approval={"timeout_s": 1}), documenting()) as (service, api):
+        waiting = await parked(service, api)
+        ending = await ended(service.home, within_s=5)
+        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_EXPIRED)
+        assert not (await api.ops(OpsRequest())).ops
+        with pytest.raises(ControlError):
+            await api.approve(OpRef(op=waiting.op.id))
+        nothing_left(service, repo)
+    assert (repo / CART).read_text() == SHOP[CART]
+
+
+async def test_cancel_stops_a_parked_op(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    async with served(config_for(tmp_path, repo), documenting()) as (service, api):
+        waiting = await parked(service, api)
+        await api.cancel(OpRef(op=waiting.op.id))
+        ending = await ended(service.home, within_s=5)
+        assert ending.state is State.CANCELLED
+        nothing_left(service, repo)
+
+
+async def test_cancel_stops_a_model_that_thinks(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    model = Pondering()
+    async with served(config_for(tmp_path, repo), model) as (service, api):
+        await api.submit(GOAL)
+        await asyncio.wait_for(model.thinking.wait(), 30)
+        (running,) = (await api.status()).active
+        began = time.monotonic()
+        await api.cancel(OpRef(op=running.short))
+        ending = await ended(service.home, within_s=2)
+        assert time.monotonic() - began < 2
+        assert model.stopped.is_set()
+        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.CANCELLED_BY_OWNER)
+        assert await service.home.router.idle()
+        nothing_left(service, repo)
+        assert len(await service.entries(ending.op.id, "call.ended")) == 1
+
+
+async def test_cancel_stops_tests_that_run(tmp_path: Path) -> None:
+    slow = "import time\n\nfrom shop.cart import total\n\n\ndef test_slow():\n    total([])\n    time.sleep(600)\n"
+    repo = repo_with(tmp_path / "shop", {**SHOP, "tests/test_slow.py": slow})
+    async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, api):
+        closed_when = ("tests/test_slow.py::test_slow",)
+        await api.submit(SubmitRequest(goal="Make it quick", files=(CART,), closed_when=closed_when))
+        await service.until("phase.entered", to="GENERATE")
+        while not sleepers(service):
+            await asyncio.to_thread(time.sleep, 0.05)
+        (running,) = (await api.status()).active
+        await api.cancel(OpRef(op=running.short))
+        ending = await ended(service.home, within_s=3)
+        assert ending.cause is RootCause.CANCELLED_BY_OWNER
+        assert not sleepers(service)
+        nothing_left(service, repo)
+
+
+def sleepers(service: Serving) -> list[str]:
+    """Processes of this machine that run the repository's tests."""
+    python = str(service.config.places.repo / ".venv/bin/python")
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if words and words[0].decode(errors="replace") == python:
+            found.append(entry.name)
+    return found
+
+
+async def test_pause_holds_work_back_until_resume(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    commit(repo, "Speed up totals", {CART: PLUS})
+    async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, api):
+        await api.pause()
+        found = await service.senses_now.scan(None)
+        assert len(found.signals) == 1
+        with pytest.raises(TimeoutError):
+            await ended(service.home, within_s=0.5)
+        status = await api.status()
+        assert (status.queue.paused, status.queue.queued, status.active) == (True, 1, ())
+        await api.resume()
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE
+        assert not (await api.status()).queue.paused
+    assert (repo / CART).read_text() == SHOP[CART]
