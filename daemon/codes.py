@@ -15,6 +15,7 @@ from ledger.errors import (
     RepositoryBusy,
     RepositoryError,
     SandboxMissing,
+    TestsUnavailable,
 )
 
 
@@ -51,6 +52,7 @@ _BY_ERROR: tuple[tuple[type[OuroError], Exit], ...] = (
     (PolicyRefused, Exit.REFUSED),
     (BudgetExhausted, Exit.REFUSED),
     (SandboxMissing, Exit.REFUSED),
+    (TestsUnavailable, Exit.PERSON),
     (HookRefused, Exit.REFUSED),
 )
 

@@ -9,7 +9,7 @@ from daemon.doors import RepositoryIgnores, depth_of, is_taken_over
 from daemon.house import House
 from governance.irongate.secrets import redact
 from ledger.clock import stamp
-from ledger.errors import ControlError
+from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, TestRun
 from sensors.bus import Bus, Topic
 from sensors.causes import signals_of
@@ -61,18 +61,35 @@ class Senses:
         self._tasks = []
 
     async def scan(self, node_id: str | None) -> Fixing:
-        """Look now: at everything, or at one test. Returns the signals that were taken in."""
+        """Look now: at everything, or at one test. Returns the signals that were taken in.
+
+        Raises ``RepositoryError``, ``SandboxMissing`` or ``TestsUnavailable`` where nothing can be seen.
+        """
+        await self._house.repository.check()
+        self._check_tests()
         await self.settle_branches()
         before = len(self._emitted)
         if node_id is None:
             await self._test_failure.scan_once(force=True)
-            message = self._test_failure.state().line
+            state = self._test_failure.state()
+            if state.problem:
+                raise TestsUnavailable(state.problem, remedy=state.remedy)
+            message = state.line
         else:
             message = await self._one(node_id)
         receipts = self._emitted[before:]
         told = [f"{r.status}: {r.reason}" for r in receipts if r.status != "queued" and r.reason]
         signals = tuple(r.of or r.signal_id for r in receipts if r.status in ("queued", "duplicate"))
         return Fixing(signals=signals, message="; ".join([message, *told]))
+
+    def _check_tests(self) -> None:
+        house = self._house
+        if house.choice is not None and house.choice.sandbox is None:
+            raise SandboxMissing(
+                "No sandbox holds here, so no code of this repository is run.", remedy=house.choice.remedy
+            )
+        if house.tests.runner is None:
+            raise TestsUnavailable(house.tests.problem)
 
     async def _one(self, node_id: str) -> str:
         house = self._house
@@ -83,7 +100,7 @@ class Senses:
         if run.status is RunStatus.GREEN:
             return f"{node_id} passes at {head.commit[:12]}."
         if run.status is not RunStatus.RED:
-            raise ControlError(
+            raise TestsUnavailable(
                 f"{node_id} could not be judged: {run.reason}", remedy="`ouro doctor` checks the set-up."
             )
         for signal in signals_of(

@@ -20,6 +20,7 @@ from daemon.lag import LagProbe, Watchdog
 from daemon.logs import configure
 from daemon.notify import Notifier
 from daemon.optable import OpTable
+from daemon.places import make_folders
 from daemon.recovery import Recovery
 from daemon.senses import Senses
 from daemon.settings import Config
@@ -69,6 +70,7 @@ class Service:
     async def open(self) -> None:
         """Lock, ledger, socket: what answers `status`. Raises ``InstanceHeld``, ``LedgerError``, ``ControlError``."""
         places = self.config.places
+        make_folders(places)  # the runtime folder goes with every reboot
         self._instance = Instance.acquire(places, self.clock)
         self._ledger = await self.open_ledger()
         self.table.feed(await self._ledger.entries())

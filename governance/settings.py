@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from governance.budget import BudgetSettings
@@ -28,6 +30,10 @@ class PipelineSettings(Frozen):
         2, ge=0, le=5, description="GENERATE is entered again this often after a failed VALIDATE."
     )
     suite_budget_s: int = Field(300, ge=1, description="The whole suite runs before APPLY when it fits in this time.")
+    type_check: Literal["auto", "off"] = Field(
+        "auto", description="Ask the repository's own mypy, where it configures one, for new errors in changed files."
+    )
+    type_check_s: int = Field(60, ge=1, description="One run of the type checker.")
     claim_wait_s: int = Field(300, ge=1, description="How long an op waits for a file that another op works on.")
     rounds: int = Field(5, ge=1, le=20, description="Rounds of one conversation with a model that may call tools.")
     answer_tokens: int = Field(4_096, ge=64, description="Tokens that one answer of GENERATE may have.")

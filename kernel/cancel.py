@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Cancelled(Exception):
@@ -14,9 +16,15 @@ class CancelToken:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._stops: list[Callable[[], None]] = []
 
     def cancel(self) -> None:
-        self._event.set()
+        with self._lock:
+            self._event.set()
+            stops = tuple(self._stops)
+        for stop in stops:
+            stop()
 
     @property
     def cancelled(self) -> bool:
@@ -26,3 +34,17 @@ class CancelToken:
         """Raises ``Cancelled`` when the token is set."""
         if self._event.is_set():
             raise Cancelled
+
+    @contextmanager
+    def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
+        """While the block waits for something that cannot ask, ``cancel`` also calls ``stop``; at once when set."""
+        with self._lock:
+            self._stops.append(stop)
+            late = self._event.is_set()
+        try:
+            if late:
+                stop()
+            yield
+        finally:
+            with self._lock:
+                self._stops.remove(stop)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from pydantic import Field
+
 from ledger.vocabulary import Frozen
 
 
@@ -40,7 +42,7 @@ class ToolSchema(Frozen):
 class Limits(Frozen):
     """Bounds of one call. ``timeout_s`` is the total deadline; connect, first-byte and idle are the provider's own."""
 
-    max_tokens: int = 1024
+    max_tokens: int = Field(1024, ge=1)
     timeout_s: float = 120.0
     temperature: float = 0.0
     top_p: float = 1.0
@@ -105,7 +107,7 @@ class InfillSpan(Frozen):
 
     prefix: str
     suffix: str
-    max_tokens: int = 48
+    max_tokens: int = Field(48, ge=1)
     stop: tuple[str, ...] = ("\n",)  # the returned text ends before the first of these
 
 
@@ -113,7 +115,7 @@ class InfillRequest(Frozen):
     """Holes that are filled as one batch, ``samples`` answers each."""
 
     spans: tuple[InfillSpan, ...]
-    samples: int = 1
+    samples: int = Field(1, ge=1)
     temperature: float = 0.0  # 0: greedy (then ``samples`` must be 1)
     top_p: float = 0.95
     seed: int = 0

@@ -9,6 +9,7 @@ OuroError
 ├── RepositoryError        the git repository is not in a state that can be worked on
 │   ├── RepositoryBusy     a merge, rebase, bisect or cherry-pick is under way
 │   └── GitFailed          a git command ended with an error
+├── TestsUnavailable       the repository's own tests give no answer
 ├── ChildFailed            a child process could not be started
 ├── SandboxError           a child could not be confined
 │   └── SandboxMissing     no back end holds its walls on this machine
@@ -90,6 +91,12 @@ class GitFailed(RepositoryError):
         self.argv = argv
         self.code = code
         self.stderr = stderr
+
+
+class TestsUnavailable(OuroError):
+    """The repository's own tests give no answer: no pytest, no tests, a suite that hangs."""
+
+    __test__ = False  # not a pytest class
 
 
 class ChildFailed(OuroError):

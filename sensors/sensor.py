@@ -16,6 +16,8 @@ class SensorState(Frozen):
     source: Source
     line: str  # one clear sentence
     running: bool = False
+    problem: str = ""  # why the last look gave no answer; ``remedy`` says what to do
+    remedy: str = ""
     note: str = ""  # something the owner may want to know, without any work following from it
 
 

@@ -17,6 +17,7 @@ class Finding(Frozen):
     known: Known
     red: tuple[TestResult, ...] = ()  # red in both runs
     problem: str = ""
+    remedy: str = ""
 
 
 class Suite:
@@ -35,11 +36,11 @@ class Suite:
         if first.status is RunStatus.GREEN:
             return Finding(known=known)
         if first.status is not RunStatus.RED or not first.red:
-            return Finding(known=known, problem=_no_answer(first, tree))
+            return _no_answer(known, first)
         ids = tuple(dict.fromkeys(result.id for result in first.red))
         second = await self._run(tree, ids if len(ids) <= self._confirm_limit else None)
         if second.status not in VERDICTS:
-            return Finding(known=known, problem=_no_answer(second, tree))
+            return _no_answer(known, second)
         again = {result.id: result for result in second.red}
         red = tuple(again[test] for test in ids if test in again)
         flaky = tuple(test for test in ids if test not in again)
@@ -66,10 +67,19 @@ class Suite:
         return run
 
 
-def _no_answer(run: TestRun, tree: str) -> str:
-    word = {
-        RunStatus.TIMEOUT: "The tests did not end in time",
-        RunStatus.INFRA: "The tests could not be run",
-    }.get(run.status, "The tests gave no answer")
+NO_ANSWER = {
+    RunStatus.TIMEOUT: (
+        "The tests did not end in time",
+        "Run them by hand to see which hangs; where they are only slow, raise pipeline.suite_budget_s.",
+    ),
+    RunStatus.INFRA: ("The tests could not be run", "`ouro doctor` checks the set-up."),
+}
+NO_VERDICT = ("The tests gave no answer", "Run pytest by hand to see more.")
+NO_TESTS = ("There are no tests that pytest finds", "Write one that fails where the code is wrong, then ask again.")
+
+
+def _no_answer(known: Known, run: TestRun) -> Finding:
+    nothing = run.status is RunStatus.INCONCLUSIVE and not run.collected and run.reason.startswith("No test")
+    word, remedy = NO_TESTS if nothing else NO_ANSWER.get(run.status, NO_VERDICT)
     reason = run.reason.rstrip(".")
-    return f"{word} at {tree[:12]}{': ' if reason else ''}{reason}."
+    return Finding(known=known, problem=f"{word} at {known.tree[:12]}{': ' if reason else ''}{reason}.", remedy=remedy)

@@ -191,6 +191,9 @@ class TestFailure:
         finding = await self._suite.look(tree)
         if finding.problem:
             self._say(where + finding.problem)
+            if tree == base:
+                told = {"problem": finding.problem, "remedy": finding.remedy}
+                self._state = self._state.model_copy(update=told)
             return ()
         signals = await self._signals(finding, base=base)
         for signal in signals:
@@ -241,7 +244,8 @@ class TestFailure:
         self._state = self._state.model_copy(update={"note": note})
 
     def _say(self, line: str, *, running: bool = False) -> None:
-        self._state = self._state.model_copy(update={"line": line, "running": running})
+        fresh = {"problem": "", "remedy": ""} if running else {}
+        self._state = self._state.model_copy(update={"line": line, "running": running, **fresh})
 
 
 def _more(tests: Sequence[str]) -> str:

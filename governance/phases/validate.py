@@ -22,6 +22,7 @@ from ledger.vocabulary import (
     State,
     Verdict,
 )
+from tools.testing.typecheck import is_configured, type_errors
 from tools.workspace import Workspace
 
 
@@ -84,6 +85,14 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     return verdicts
 
 
+async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:
+    """What the repository's type checker says of the candidate's files as they stand; None: nothing to compare."""
+    settings, runner = crew.shop.settings.pipeline, crew.shop.runner
+    if settings.type_check == "off" or runner is None or not await asyncio.to_thread(is_configured, workspace):
+        return None
+    return await type_errors(runner, workspace, candidate.paths, limit_s=settings.type_check_s)
+
+
 async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Same candidate, same verdict: a fresh workspace each time."""
     generation, runner = dossier.generation, crew.shop.runner
@@ -99,10 +108,19 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         problem = syntax_problem(candidate)
         if problem:
             return back(candidate, "validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+        typed_before = await types_of(crew, workspace, candidate)
         try:
             await workspace.apply(candidate.edits)
         except StaleBase as error:
             return back(candidate, "validate.apply", str(error), RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+        fresh = (
+            sorted((await types_of(crew, workspace, candidate) or frozenset()) - typed_before)
+            if typed_before is not None
+            else []
+        )
+        if fresh:
+            text = "The type checker has new complaints:\n" + "\n".join(fresh[:10])
+            return back(candidate, "validate.types", text, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         measured = await measure_runs(op, crew, workspace, changed=candidate.paths)
     await record_runs(crew, State.VALIDATE, measured)
     if measured.infra:

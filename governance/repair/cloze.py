@@ -38,7 +38,11 @@ class ClozeSearch:
         """Wave after wave until a survivor stands or the clock runs down."""
         fallback: list[Survivor] = []
         waves = plan(
-            self._scene.places, self._scene.sources, first=self._settings.first_places, batch=self._settings.batch
+            self._scene.places,
+            self._scene.sources,
+            first=self._settings.first_places,
+            batch=self._settings.batch,
+            unknown_name=any(r.exception == "NameError" for r in self._scene.failing),
         )
         for number, wave in enumerate(waves):
             if self._crew.clock.remaining_s() < self._settings.reserve_s:

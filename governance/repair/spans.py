@@ -23,6 +23,7 @@ class Move(StrEnum):
     BEFORE = "insert a line before"
     AFTER = "insert a line after"
     BLOCK = "replace a few lines"
+    IMPORT = "insert an import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,22 @@ def insert_after(source: Source, line: int) -> Span:
     following = source.indent(last + 1) if last < len(source.lines) and source.lines[last].strip() else ""
     indent = following if source.lines[last - 1].rstrip().endswith(":") else source.indent(line)
     return Span(at, at, line, Move.AFTER, lead="\n" + indent)
+
+
+def insert_import(source: Source, line: int) -> Span:
+    """A new import before the first statement that is neither a docstring nor ``from __future__``."""
+    body = source.tree.body if source.tree else []
+    first = next(
+        (
+            node.lineno
+            for node in body
+            if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+            and not (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+        ),
+        1,
+    )
+    at = source.line_start(first)
+    return Span(at, at, line, Move.IMPORT, lead="import ", tail="\n")
 
 
 def replace_block(source: Source, line: int, count: int) -> Span | None:

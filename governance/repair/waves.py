@@ -12,6 +12,7 @@ from governance.repair.spans import (
     expressions,
     insert_after,
     insert_before,
+    insert_import,
     replace_block,
     replace_line,
 )
@@ -36,6 +37,8 @@ def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Mov
             continue
         if move is Move.REPLACE:
             yield place.path, replace_line(source, place.line)
+        elif move is Move.IMPORT:
+            yield place.path, insert_import(source, place.line)
         elif move is Move.BEFORE:
             yield place.path, insert_before(source, place.line)
         elif move is Move.AFTER:
@@ -63,11 +66,18 @@ EARLY = 4
 """Waves of :data:`SCHEDULE` that are tried on every group before any group sees the later ones."""
 
 
-def plan(places: Sequence[Suspicion], sources: Mapping[str, Source], *, first: int, batch: int) -> Iterator[Wave]:
+def plan(
+    places: Sequence[Suspicion], sources: Mapping[str, Source], *, first: int, batch: int, unknown_name: bool = False
+) -> Iterator[Wave]:
     """Waves over the most suspicious places, then over the next ones; at most ``batch`` holes each.
 
-    The first two places see the early waves before anything else is asked: most bugs are there.
+    The first two places see the early waves before anything else is asked: most bugs are there. ``unknown_name``: the
+    failure is a NameError, so an import is offered first.
     """
+    if unknown_name:
+        top = tuple(dict.fromkeys(_spans(places[:1], sources, Move.IMPORT)))
+        yield Wave(name="imports", spans=top, samples=1, temperature=0.0, max_tokens=16)
+        yield Wave(name="sampled imports", spans=top, samples=4, temperature=0.8, max_tokens=16)
     groups = [places[:2], places[2:first], places[first : 3 * first], places[3 * first : 8 * first]]
     for moves, chosen in ((SCHEDULE[:EARLY], groups[:2]), (SCHEDULE[EARLY:], groups[:2]), (SCHEDULE, groups[2:])):
         for group in chosen:

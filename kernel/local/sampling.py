@@ -40,7 +40,9 @@ def choose(logits: Tensor, sampling: Sampling, chance: list[float]) -> tuple[lis
         values, candidates = logits.topk(min(TOP_K, logits.shape[-1]), dim=-1)
         weight = torch.softmax(values / sampling.temperature, dim=-1)
         before = weight.cumsum(dim=-1) - weight
-        weight = weight * (before < sampling.top_p)  # the best candidate always stays: nothing is before it
+        kept = before < sampling.top_p
+        kept[:, 0] = True  # the best candidate always stays
+        weight = weight * kept
         reach = weight.cumsum(dim=-1)
         point = torch.tensor(chance, dtype=reach.dtype)[:, None] * reach[:, -1:]
         place = (reach <= point).sum(dim=-1, keepdim=True).clamp_(max=reach.shape[-1] - 1)

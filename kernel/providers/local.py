@@ -40,8 +40,8 @@ from kernel.provider import (
 from kernel.threads import thread_count
 from kernel.weights import store
 from kernel.weights.convert import convert
-from kernel.weights.registry import load_registry
-from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
+from kernel.weights.registry import Weights, load_registry
+from ledger.errors import OuroError, ProviderBadOutput, ProviderError, ProviderUnavailable
 
 if TYPE_CHECKING:
     from kernel.local.engine import Engine
@@ -55,18 +55,23 @@ T = TypeVar("T")
 class LocalProvider:
     """One of the models of ``policy.toml``, by name."""
 
-    def __init__(self, *, model: str, settings: LocalSettings, models_dir: Path) -> None:
+    def __init__(
+        self, *, model: str, settings: LocalSettings, models_dir: Path, weights: Weights | None = None
+    ) -> None:
+        """``weights`` replaces those that the registry has for the model."""
         policy = load_policy()
         self._entry = policy.model(model)
         self._family = policy.families[self._entry.family]
         self._price = policy.price(NAME, model)
-        self._weights = load_registry().find(self._entry.weights)
+        self._weights = weights or load_registry().find(self._entry.weights)
         self._name = model
         self._settings = settings
         self._models_dir = models_dir
         self._worker: ThreadPoolExecutor | None = None
         self._engine: Engine | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._running: CancelToken | None = None
+        self._closed = False
         self._turn = asyncio.Lock()
         self.why = ""  # why this precision was chosen
 
@@ -154,7 +159,7 @@ class LocalProvider:
     ) -> AsyncIterator[Event]:
         """One answer, streamed as it grows. Tools are not offered to this model."""
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[str] = asyncio.Queue()
+        queue: asyncio.Queue[str | None] = asyncio.Queue()  # None: nothing more comes
         shown = 0
 
         def grown(answer: Answer) -> None:
@@ -182,14 +187,10 @@ class LocalProvider:
             return found[0].answer, len(prompt)
 
         task = asyncio.create_task(self._run(work, limits.timeout_s), name="local model")
+        task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
-            while not task.done() or not queue.empty():
-                piece = asyncio.create_task(queue.get())
-                await asyncio.wait({piece, task}, return_when=asyncio.FIRST_COMPLETED)
-                if piece.done():
-                    yield TextDelta(text=piece.result())
-                else:
-                    piece.cancel()
+            while (piece := await queue.get()) is not None:
+                yield TextDelta(text=piece)
             answer, tokens_in = task.result()
         finally:
             task.cancel()
@@ -198,11 +199,15 @@ class LocalProvider:
         yield Done(finish="stop" if answer.finish == "stop" else "length", usage=usage)
 
     async def aclose(self) -> None:
-        """Drop the model and end the thread."""
-        self._stop_idle()
-        worker, self._worker, self._engine = self._worker, None, None
-        if worker is not None:
-            await asyncio.to_thread(worker.shutdown, wait=True)
+        """Stop the running call, drop the model and end the thread."""
+        self._closed = True
+        if self._running is not None:
+            self._running.cancel()
+        async with self._turn:
+            self._stop_idle()
+            worker, self._worker, self._engine = self._worker, None, None
+            if worker is not None:
+                await asyncio.to_thread(worker.shutdown, wait=True)
 
     # --- inside ---
 
@@ -223,20 +228,28 @@ class LocalProvider:
         """``work`` in the worker thread, one at a time; loads the model first."""
         need_torch()
         async with self._turn:
+            if self._closed:
+                raise self._ended()
             self._stop_idle()
             if self._worker is None:
                 self._worker = ThreadPoolExecutor(1, thread_name_prefix="local-model")
-            cancel = CancelToken()
+            cancel = self._running = CancelToken()
             future = asyncio.get_running_loop().run_in_executor(self._worker, self._work, work, cancel)
             try:
                 return await self._until(future, cancel, timeout_s)
             finally:
+                self._running = None
                 self._start_idle()
+
+    def _ended(self) -> ProviderUnavailable:
+        return ProviderUnavailable("The local model is being shut down.", provider=NAME)
 
     async def _until(self, future: asyncio.Future[T], cancel: CancelToken, timeout_s: float) -> T:
         try:
             async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(future)
+        except Cancelled as error:
+            raise self._ended() from error
         except TimeoutError as error:
             raise ProviderUnavailable(
                 f"The model did not answer within {timeout_s:g} s.", provider=NAME, kind="total",
@@ -254,30 +267,55 @@ class LocalProvider:
             if self._engine is None:
                 self._engine = self._load(cancel)
             return work(self._engine, cancel)
-        except (Cancelled, ProviderError):
-            raise
         except MemoryError as error:
-            raise ProviderUnavailable("The model ran out of memory.", provider=NAME, kind="memory") from error
+            raise self._out_of_memory() from error
+        except RuntimeError as error:  # torch has no class of its own for this on the CPU
+            if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+                raise self._out_of_memory() from error
+            raise
+
+    def _out_of_memory(self) -> ProviderUnavailable:
+        return ProviderUnavailable(
+            "The model ran out of memory.", provider=NAME, kind="memory",
+            remedy="Lower kernel.local.cache_tokens, or choose a smaller model.",
+        )  # fmt: skip
 
     def _load(self, cancel: CancelToken) -> Engine:
         """In the worker thread: convert once, look at memory, load."""
         import torch
+        from safetensors import SafetensorError
 
         from kernel.local.engine import Engine
 
         torch.set_num_threads(thread_count(self._settings.threads))
+        cancel.check()
         precision = self._precision()
-        folder = convert(
-            self._name, self._weights, form=form_of(precision), models_dir=self._models_dir,
-            progress=lambda done, total, what: None, cancel=cancel,
-        )  # fmt: skip
+        cancel.check()
+        folder = self._converted(precision, cancel)
         size = sum(f.stat().st_size for f in folder.iterdir()) // MEGABYTE
         needed = size * (2 if precision == "fp32" else 1) + 512
         problem = shortage(needed, ceiling_mb=self._settings.memory_ceiling_mb, available=available_mb())
         if problem:
             raise ProviderUnavailable(problem, provider=NAME, kind="memory", remedy="Choose a smaller model.")
-        read_config(folder)
-        return Engine.load(folder, precision)
+        try:
+            return Engine.load(folder, precision)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ProviderUnavailable(
+                f"The converted weights of {self._name} cannot be loaded: {error}.", provider=NAME, kind="weights",
+                remedy=f"Delete {folder}: it is made again.",
+            ) from error  # fmt: skip
+
+    def _converted(self, precision: Precision, cancel: CancelToken) -> Path:
+        try:
+            return convert(
+                self._name, self._weights, form=form_of(precision), models_dir=self._models_dir,
+                progress=lambda done, total, what: None, cancel=cancel,
+            )  # fmt: skip
+        except ProviderError:
+            raise
+        except (OuroError, OSError) as error:
+            problem, remedy = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
+            raise ProviderUnavailable(problem, provider=NAME, kind="weights", remedy=remedy) from error
 
     def _precision(self) -> Precision:
         if self._settings.precision != "auto":

@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import struct
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -62,15 +64,27 @@ class Target:
 
 def main(argument: str) -> int:
     """Entry of the child; ``argument`` is a ``Job`` as JSON."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     job = Job.model_validate_json(argument)
-    check_sum(job)
-    head = read_head(job.published)
-    (job.folder / "config.json").write_text(json.dumps(decoder_config(head, job), indent=1), encoding="utf-8")
-    write_tokenizer(head, job.folder)
-    write_tensors(head, job)
-    stamp = {"sha256": job.sha256, "converter": store.CONVERTER_VERSION, "form": job.form}
-    (job.folder / store.STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+    try:
+        check_sum(job)
+        head = read_head(job.published)
+        (job.folder / "config.json").write_text(json.dumps(decoder_config(head, job), indent=1), encoding="utf-8")
+        write_tokenizer(head, job.folder)
+        write_tensors(head, job)
+        stamp = {"sha256": job.sha256, "converter": store.CONVERTER_VERSION, "form": job.form}
+        (job.folder / store.STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+    except (OuroError, OSError) as error:
+        print(error, file=sys.stderr)  # the parent shows the last line
+        return 1
     return 0
+
+
+def end_with_parent() -> None:
+    """The parent holds the other end of stdin: when it is gone, nobody waits for the result."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 def check_sum(job: Job) -> None:
@@ -78,8 +92,7 @@ def check_sum(job: Job) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != job.sha256:
         raise OuroError(
-            f"{job.published.name} is not the file that its publisher released: its sha256 is {found[:12]}....",
-            remedy="Delete it and fetch the weights again.",
+            f"{job.published.name} is not the file that its publisher released: its sha256 is {found[:12]}...."
         )
 
 

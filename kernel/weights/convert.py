@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kernel.cancel import CancelToken
@@ -19,7 +22,8 @@ from kernel.weights.sources import Progress
 from ledger.errors import OuroError, ProviderUnavailable
 
 # Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours.
-_CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from kernel.weights.conversion import main; main(sys.argv[2])"
+_CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from kernel.weights.conversion import main; sys.exit(main(sys.argv[2]))"
+_MAKING = ".making-"
 _SPACE_FACTOR = {"bf16": 3.4, "int8": 2.6}  # size of the result by the size of a four-bit file, rounded up
 
 
@@ -41,8 +45,11 @@ def convert(
             remedy=f"Run `ouro model pull {name}`.",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    check_space(folder.parent, int(weights.bytes * _SPACE_FACTOR[form]))
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent, ignore_cleanup_errors=True) as making:
+    with (
+        _among_makers(folder.parent),
+        tempfile.TemporaryDirectory(prefix=_MAKING, dir=folder.parent, ignore_cleanup_errors=True) as making,
+    ):
+        check_space(folder.parent, int(weights.bytes * _SPACE_FACTOR[form]))
         made = Path(making) / folder.name
         made.mkdir()
         job = Job(
@@ -67,30 +74,41 @@ def _run_child(job: Job, name: str, scratch: Path, progress: Progress, cancel: C
     argv = [sys.executable, "-I", "-c", _CHILD, str(package_root), job.model_dump_json()]
     with (
         (scratch / "errors").open("w+") as errors,
+        # The child ends when its stdin does, so it does not outlive us.
         subprocess.Popen(
-            argv, cwd=scratch, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+            argv, cwd=scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as child,
+        cancel.stopping(child.kill),
     ):
         finished = False
         try:
             for line in child.stdout or ():
-                cancel.check()
                 step = json.loads(line)
                 progress(step["done"], step["total"], f"converting {name}")
             finished = child.wait() == 0
         finally:
             if not finished:
                 child.kill()
+        cancel.check()
         if not finished:
             errors.seek(0)
             last = (errors.read().strip().splitlines() or ["no message"])[-1]
             raise OuroError(
                 f"The weights of {name} could not be converted: {last}",
-                remedy=f"Free some disk space if it was full, or run `ouro model pull {name}` again.",
+                remedy=f"Free some disk space if it was full, or run `ouro model pull {name}`: it checks the file.",
             )
 
 
-def remove_leftovers(models_dir: Path) -> None:
-    """Unfinished folders of a process that was killed while converting."""
-    for folder in (models_dir / "converted").glob(".making-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+@contextmanager
+def _among_makers(parent: Path) -> Iterator[None]:
+    """All who convert share a lock. Whoever has it alone first removes what killed processes left half-made."""
+    lock = os.open(parent / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for folder in parent.glob(f"{_MAKING}*"):
+                shutil.rmtree(folder, ignore_errors=True)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(lock)

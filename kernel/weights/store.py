@@ -19,7 +19,7 @@ def published_file(models_dir: Path, weights: Weights) -> Path:
 
 
 def partial_file(models_dir: Path, weights: Weights) -> Path:
-    """The beginning of a file that is being fetched: always a true prefix of it, so every source can go on from it."""
+    """The beginning of a file that is being fetched: every source goes on from it."""
     return models_dir / f".{weights.file}.partial"
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from governance.changes.sshsig import problem_with as signature_problem  # noqa: F401
 from ledger.clock import SystemClock
 from ledger.places import Places
 from ledger.store import Ledger
 from ledger.vocabulary import Entry
 from tests.repos import git
 
+CART = "shop/cart.py"
+ALSO = {"POSTMORTEM crash_recovered", "NOOP none"}
 KEPT = {
     "changes.lock", "instance.json", "instance.lock", "journal", "keys", "ledger.sqlite3", "ledger.sqlite3-shm",
     "ledger.sqlite3-wal", "ledger.sqlite3.lock", "spool",
@@ -34,52 +34,52 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the ledger says."""
+
+    verified: str  # empty: the chain holds
+    ends: dict[str, list[str]]  # op -> "STATE cause" of each terminal entry
+    outcomes: Counter[str]
+    items: list[str]  # states of all signals
+    leases: int
+    waiting: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
     """The checkout against HEAD and the index."""
 
     cart: str
     ours: tuple[str, ...]  # commits by the daemon since the start
+    reviews: tuple[str, ...]  # review branches
     status: str
     staged: str
     owners: dict[str, str]
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What the ledger says."""
-
-    verified: str  # empty: the chain holds
-    terminals: dict[str, list[str]] = field(default_factory=dict)  # op -> "STATE cause" each
-    items: list[str] = field(default_factory=list)  # states of all signals
-    leases: int = 0
-    waiting: list[str] = field(default_factory=list)  # ops in the inbox
-    intents: dict[str, str] = field(default_factory=dict)
-
-
 def left_behind(places: Places, *, running: bool) -> tuple[str, ...]:
     """Files and folders that nobody will ever use again. ``running``: a daemon is at work right now."""
+    base = places.home.parent
     found = [p for p in places.state.iterdir() if p.name not in KEPT]
     found += places.journal.iterdir()
     found += places.keys.glob("*.part")
     found += places.git_dir.rglob("*.lock")
     found += (p for p in places.repo.rglob(".ouro-*") if ".git" not in p.parts)
-    found += places.cache.glob("workspaces/*/*")
-    found += places.cache.glob("hooks/*")
-    found += places.home.parent.glob("memory/*/*")
+    found += (*places.cache.glob("workspaces/*/*"), *places.cache.glob("hooks/*"), *base.glob("memory/*/*"))
     if not running:
-        found += places.cache.glob("sandbox/*/*")
-        found += places.runtime.iterdir()
-        found += places.home.parent.glob("tmp/*")
-    return tuple(sorted(str(p.relative_to(places.home.parent)) for p in found))
+        found += (*places.cache.glob("sandbox/*/*"), *places.runtime.iterdir(), *base.glob("tmp/*"))
+    return tuple(sorted(str(p.relative_to(base)) for p in found))
 
 
 def tree_of(places: Places, start: Start, *, running: bool) -> Tree:
     """Look at the repository with plain git."""
     repo = places.repo
     return Tree(
-        cart=(repo / "shop/cart.py").read_text(),
+        cart=(repo / CART).read_text(),
         ours=tuple(git(repo, "log", "--author=Ouroboros", "--format=%H", f"{start.broken}..HEAD").split()),
+        reviews=tuple(git(repo, "for-each-ref", "--format=%(refname)", "refs/heads/ouro").split()),
         status=git(repo, "status", "--porcelain"),
         staged=git(repo, "show", ":other.txt"),
         owners={name: (repo / name).read_text() for name in start.owners},
@@ -87,16 +87,18 @@ def tree_of(places: Places, start: Start, *, running: bool) -> Tree:
     )
 
 
-def faults_of_tree(tree: Tree, start: Start) -> list[str]:
-    """Wholly old or wholly new, and HEAD and index agree with that."""
+def faults_of_tree(tree: Tree, start: Start, *, review: bool) -> list[str]:
+    """Wholly old or wholly new, and HEAD and index agree with that. ``review``: a branch of its own holds the work."""
     found = []
-    wanted = start.new if tree.ours else start.old
-    if tree.cart != wanted:
+    done = tree.reviews if review else tree.ours
+    if len(done) > 1:
+        found.append(f"applied twice: {done}")
+    if tree.ours if review else tree.reviews:
+        found.append(f"landed where it should not: {tree.ours} {tree.reviews}")
+    if tree.cart != (start.new if tree.ours else start.old):
         state = "new" if tree.cart == start.new else "old" if tree.cart == start.old else "neither old nor new"
         found.append(f"the tree is {state}, with {len(tree.ours)} commits of ours")
-    if len(tree.ours) > 1:
-        found.append(f"{len(tree.ours)} commits of ours: applied twice")
-    if tree.status != start.status:
+    if without(tree.status, CART if review else "") != start.status:
         found.append(f"tree, index and HEAD disagree: {tree.status!r}")
     if tree.staged != "staged" or tree.owners != start.owners:
         found.append("the owner's own work was changed")
@@ -105,54 +107,61 @@ def faults_of_tree(tree: Tree, start: Start) -> list[str]:
     return found
 
 
+def without(status: str, path: str) -> str:
+    """A status without the line of ``path``: an owner who moved the branch by plumbing leaves one."""
+    return "\n".join(line for line in status.splitlines() if not path or not line.endswith(path)).strip()
+
+
 async def told_by(places: Places) -> Told:
     """Read the ledger as a second process would."""
     ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=SystemClock(), read_only=True)
     try:
         report = await ledger.verify()
-        terminals = ends_of(await ledger.entries())
+        ends, outcomes = ends_of(await ledger.entries())
+        counts = [await ledger.query(f"SELECT count(*) FROM {t}") for t in ("intake_leases", "inbox", "refused_diffs")]
+        leases, waiting, refused = (int(str(rows[0][0])) for rows in counts)
         items = [str(state) for (state,) in await ledger.query("SELECT state FROM intake_items ORDER BY rowid")]
-        leases = len(await ledger.query("SELECT op_id FROM intake_leases"))
-        waiting = [str(op) for (op,) in await ledger.query("SELECT op_id FROM inbox")]
     finally:
         await ledger.close()
     return Told(
-        verified="" if report.ok else str(report), terminals=terminals, items=items, leases=leases, waiting=waiting
-    )
+        verified="" if report.ok else str(report), ends=ends, outcomes=outcomes, items=items, leases=leases,
+        waiting=waiting, refused=refused,
+    )  # fmt: skip
 
 
-def ends_of(entries: list[Entry]) -> dict[str, list[str]]:
-    """Every op that has an entry, with its terminal entries."""
+def ends_of(entries: list[Entry]) -> tuple[dict[str, list[str]], Counter[str]]:
+    """Every op that has an entry, with its terminal entries; and how many outcomes each has."""
     ends: dict[str, list[str]] = {entry.op_id: [] for entry in entries if entry.op_id}
+    outcomes: Counter[str] = Counter()
     for entry in entries:
         if entry.op_id and entry.payload.get("event") == "terminal":
             ends[entry.op_id].append(f"{entry.payload['to']} {entry.payload['root_cause']}")
-    return ends
+        if entry.op_id and entry.payload.get("event") == "outcome":
+            outcomes[entry.op_id] += 1
+    return ends, outcomes
 
 
-def faults_of_record(told: Told, *, ended: str) -> list[str]:
-    """Every op ended once; the one signal is done; ``ended`` is how its last op ended, which happens once."""
+def faults_of_record(told: Told, *, ended: str, item: str) -> list[str]:
+    """Every op ended once. One ended as ``ended``, which happened once; the others are crashes that were recovered.
+
+    ``item`` is where the one signal stands.
+    """
     found = [f"the chain does not verify: {told.verified}"] if told.verified else []
-    found += [f"{op} has {len(ends)} ends: {ends}" for op, ends in told.terminals.items() if len(ends) != 1]
-    counted = Counter(end for ends in told.terminals.values() for end in ends)
-    if counted[ended] != 1:
-        found.append(f"{ended} happened {counted[ended]} times: {dict(counted)}")
-    others = set(counted) - {ended, "POSTMORTEM crash_recovered", "NOOP none"}
-    if others:
-        found.append(f"ops ended otherwise: {sorted(others)}")
-    if told.items != ["done"]:
-        found.append(f"the signal is not done: {told.items}")
+    found += [f"{op} has {len(ends)} ends: {ends}" for op, ends in told.ends.items() if len(ends) != 1]
+    found += [f"{op} has {count} outcomes" for op, count in told.outcomes.items() if count != 1]
+    counted = Counter(end for ends in told.ends.values() for end in ends)
+    if counted[ended] != 1 or set(counted) - {ended, *ALSO}:
+        found.append(f"the ops ended otherwise: {dict(counted)}")
+    if told.items != [item]:
+        found.append(f"the signal is not {item}: {told.items}")
     if told.leases or told.waiting:
-        found.append(f"{told.leases} leases are held, {told.waiting} wait")
+        found.append(f"{told.leases} leases are held, {told.waiting} ops wait")
+    if told.refused != (ended == "CANCELLED approval_rejected"):
+        found.append(f"{told.refused} diffs are refused")
     return found
 
 
-def written(value: Any) -> str:
-    """A frozen value of this module as JSON."""
-    return json.dumps(asdict(value))
-
-
-def children_of(pid: int) -> dict[int, str]:
+def children_of(pid: int) -> Mapping[int, str]:
     """Processes whose parent is ``pid``, with their command lines."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():

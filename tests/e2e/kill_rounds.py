@@ -15,10 +15,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cryptography.hazmat.primitives.asymmetric.ed25519
 import cryptography.hazmat.primitives.serialization  # noqa: F401 - imported once here, not once a boot
@@ -29,14 +30,15 @@ from daemon.facade import Facade
 from daemon.service import work_off
 from daemon.settings import Config
 from ledger.errors import ControlError
-from tests.e2e.aftermath import Start, children_of, faults_of_record, faults_of_tree, told_by, tree_of
-from tests.e2e.victim import Plan, Victim, folder_of, live, nothing, queued_work
+from tests.e2e.aftermath import CART, Start, children_of, faults_of_record, faults_of_tree, told_by, tree_of
+from tests.e2e.victim import Plan, Victim, live, nothing, queued_work
 from tests.e2e.world import SHOP, config_for, repo_with
 from tests.repos import commit, git, write
 
 SET_CHILD_SUBREAPER = 36
 BOOT_S = 60
 ORPHAN_S = 10.0
+IDLE_WRITES = 3  # started, ready, ended
 OWNERS = {"notes.txt": "dirty\n", "other.txt": "staged\n", "free.txt": "untracked\n"}
 
 
@@ -47,9 +49,11 @@ class Boot(BaseModel):
     when: str = ""
     event: str = ""
     at: int = 1
+    delay_s: float = 0
     after_s: float | None = None  # killed from outside, that long after its start
     quick: bool = True
     shift_s: float = 0
+    overtaken: bool = False
 
 
 class Round(BaseModel):
@@ -58,21 +62,31 @@ class Round(BaseModel):
     name: str
     boots: list[Boot]
     ended: str = "COMPLETE none"
+    review: bool = False  # the work ends on a review branch
 
 
 class Orders(BaseModel):
     rounds: list[Round]
     orange: bool = False  # the repair needs a person's yes
     scanned: bool = True  # the signal is in the queue when a round begins
+    mode: str = "branch"
 
 
 class Ended(BaseModel):
-    """What became of one boot."""
+    """What became of one boot. ``adopted``: children that it left running when it died."""
 
     died: bool
     faults: list[str] = []
     writes: int = 0
     effects: int = 0
+    adopted: int = 0
+
+
+class Result(BaseModel):
+    name: str
+    faults: list[str]
+    boots: list[Ended]
+    ms: int
 
 
 # --- what a boot is for -----------------------------------------------------------------------------------------------
@@ -110,7 +124,9 @@ async def parked_again(service: Victim) -> None:
     assert service.house is not None
     op_id = await until_parked(service)
     (request,) = await service.house.inbox.pending()
-    asked = [e for e in await service.house.ledger.entries(op_id=op_id) if e.payload.get("event") == "approval.requested"]
+    asked = [
+        e for e in await service.house.ledger.entries(op_id=op_id) if e.payload.get("event") == "approval.requested"
+    ]
     view = service.table.resolve(op_id)
     states = [line.state.value for line in service.house.router.snapshot().lines]
     assert len(asked) == 1 and request.op.id == op_id, asked
@@ -156,63 +172,63 @@ ERRANDS: dict[str, Callable[[Victim], Awaitable[None]]] = {
 # --- one boot ---------------------------------------------------------------------------------------------------------
 
 
-async def boot_once(config: Config, boot: Boot, start: Start | None) -> Ended:
-    plan = Plan(when=boot.when, event=boot.event, at=boot.at)
+async def boot_once(config: Config, boot: Boot, start: Start, *, review: bool) -> Ended:
+    """The daemon's life; the repository is looked at after recovery and before any work."""
+    plan = Plan(when=boot.when, event=boot.event, at=boot.at, delay_s=boot.delay_s)
     faults: list[str] = []
 
     async def look() -> None:
-        if start is not None:
-            faults.extend(faults_of_tree(tree_of(config.places, start, running=True), start))
+        faults.extend(faults_of_tree(tree_of(config.places, start, running=True), start, review=review))
 
-    service = Victim(config, plan=plan, quick=boot.quick, look=look, shift_s=boot.shift_s)
+    service = Victim(config, plan=plan, quick=boot.quick, look=look, shift_s=boot.shift_s, overtaken=boot.overtaken)
     await live(service, ERRANDS[boot.errand])
     return Ended(died=False, faults=faults, writes=plan.writes, effects=plan.effects)
 
 
-def forked(work: Callable[[], Awaitable[BaseModel]], *, kill_after_s: float | None = None) -> dict[str, Any] | None:
-    """The answer of ``work`` in a child of this process; None when the child was ended by SIGKILL."""
-    read, write_end = os.pipe()
+def forked(work: Callable[[], Coroutine[Any, Any, Ended]], *, kill_after_s: float | None = None) -> Ended:
+    """What ``work`` says in a child of this process; ``died`` when the child was ended by SIGKILL."""
+    reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        code = 1
-        try:
-            os.close(read)
-            signal.alarm(BOOT_S)
-            answer = asyncio.run(work())  # type: ignore[arg-type]
-            with os.fdopen(write_end, "w") as file:
-                file.write(answer.model_dump_json())
-            code = 0
-        except BaseException as error:
-            import traceback
-
-            traceback.print_exception(error)
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    os.close(write_end)
+        os.close(reading)
+        speak(work, writing)
+    os.close(writing)
     if kill_after_s is not None:
         time.sleep(kill_after_s)
         os.kill(pid, signal.SIGKILL)
-    with os.fdopen(read) as file:
+    with os.fdopen(reading) as file:
         text = file.read()
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return None
+        return Ended(died=True, adopted=len(children_of(os.getpid())))
     if status:
-        return {"died": False, "faults": [f"the boot itself failed: {os.waitstatus_to_exitcode(status)}"]}
-    return dict(json.loads(text))
+        return Ended(died=False, faults=[f"the boot itself failed ({os.waitstatus_to_exitcode(status)}), see stderr"])
+    return Ended.model_validate_json(text)
+
+
+def speak(work: Callable[[], Coroutine[Any, Any, Ended]], writing: int) -> NoReturn:
+    """In the child: do ``work``, write its answer, end. It never returns into the caller's code."""
+    code = 1
+    try:
+        signal.alarm(BOOT_S)
+        answer = asyncio.run(work())
+        with os.fdopen(writing, "w") as file:
+            file.write(answer.model_dump_json())
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def orphans() -> list[str]:
     """Wait for what dead boots left running; whoever does not end by himself is named, and ended."""
     deadline = time.monotonic() + ORPHAN_S
-    while time.monotonic() < deadline:
+    while children_of(os.getpid()) and time.monotonic() < deadline:
         with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                continue
-        if not children_of(os.getpid()):
-            return []
-        time.sleep(0.02)
+            os.waitpid(-1, os.WNOHANG)
+        time.sleep(0.005)
     left = children_of(os.getpid())
     for pid in left:
         os.kill(pid, signal.SIGKILL)
@@ -227,67 +243,68 @@ class World:
     """The folder of all rounds, and a copy of how it stood at the beginning."""
 
     def __init__(self, base: Path, orders: Orders) -> None:
-        self.base = base
-        self.copy = base.with_name("template")
+        self.base, self.copy, self.shop = base, base.with_name("template"), base / "shop"
         name = "permission" if orders.orange else "subtotal"
-        files = {**SHOP, "shop/cart.py": SHOP["shop/cart.py"].replace("subtotal", name)}
-        repo = repo_with(folder_of(base), {**files, "notes.txt": "notes\n", "other.txt": "other\n"})
-        broken = files["shop/cart.py"].replace(f"{name} - discount", f"{name} + discount")
-        commit(repo, "Speed up totals", {"shop/cart.py": broken})
+        files = {**SHOP, CART: SHOP[CART].replace("subtotal", name), "notes.txt": "notes\n", "other.txt": "other\n"}
+        repo = repo_with(self.shop, files)
+        broken = files[CART].replace(f"{name} - discount", f"{name} + discount")
+        commit(repo, "Speed up totals", {CART: broken})
         write(repo, OWNERS)
         git(repo, "add", "other.txt")
         for folder in ("tmp", "memory"):
             (base / folder).mkdir()
         tempfile.tempdir = str(base / "tmp")
-        self.config = config_for(base, repo, workspace={"memory_folder": str(base / "memory")})
+        memory = {"memory_folder": str(base / "memory")}
+        self.config = config_for(base, repo, workspace=memory, changes={"mode": orders.mode})
         self.start = Start(
             broken=git(repo, "rev-parse", "HEAD"), status=git(repo, "status", "--porcelain"), old=broken,
-            new=files["shop/cart.py"], owners=OWNERS,
+            new=files[CART], owners=OWNERS,
         )  # fmt: skip
         if orders.scanned:
-            done = forked(lambda: boot_once(self.config, Boot(errand="look"), None))
-            if done is None or done["faults"]:
-                raise SystemExit(f"the world cannot be made: {done}")
+            made = self.boot(Boot(errand="look"), review=False)
+            if made.died or made.faults:
+                raise SystemExit(f"the world cannot be made: {made}")
         shutil.copytree(base, self.copy, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
 
     def restore(self) -> None:
         """Everything as it stood; the test environment never changes and stays."""
-        for top in (self.base, folder_of(self.base)):
-            for entry in top.iterdir():
-                if entry.name not in (".venv", folder_of(self.base).name) or entry.is_file():
-                    shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        shop = folder_of(self.base)
-        for entry in [p for p in shop.iterdir() if p.name != ".venv"]:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        kept = (self.shop, self.shop / ".venv")
+        for entry in (*self.base.iterdir(), *self.shop.iterdir()):
+            if entry not in kept:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         shutil.copytree(self.copy, self.base, symlinks=True, dirs_exist_ok=True)
 
-    def play(self, order: Round) -> dict[str, object]:
-        """One round; its faults, and what its boots did."""
+    def boot(self, boot: Boot, *, review: bool) -> Ended:
+        """One boot in a child; a boot that was to die and did not is a fault."""
+        ended = forked(lambda: boot_once(self.config, boot, self.start, review=review), kill_after_s=boot.after_s)
+        if boot.when and not ended.died:
+            ended.faults.append("it did not die")
+        return ended
+
+    def play(self, order: Round) -> Result:
+        """One round, and a last boot that must find nothing to do; its faults, and what its boots did."""
         self.restore()
         began = time.monotonic()
-        faults: list[str] = []
-        boots = []
-        for number, boot in enumerate(order.boots, 1):
-            done = forked(lambda b=boot: boot_once(self.config, b, self.start), kill_after_s=boot.after_s)  # type: ignore[misc]
-            ended = Ended(died=True) if done is None else Ended(**done)
-            boots.append(ended.model_dump())
-            faults += [f"boot {number}: {fault}" for fault in ended.faults]
-            if boot.when and not ended.died:
-                faults.append(f"boot {number} did not die")
+        boots = [self.boot(boot, review=order.review) for boot in (*order.boots, Boot(errand="nothing"))]
+        faults = [f"boot {number}: {fault}" for number, ended in enumerate(boots, 1) for fault in ended.faults]
+        if boots[-1].writes > IDLE_WRITES:
+            faults.append(f"the last boot still found something: {boots[-1]}")
         faults += orphans()
-        faults += faults_of_tree(tree_of(self.config.places, self.start, running=False), self.start)
-        told = forked(lambda: self.judge(order.ended))
-        faults += [] if told is None else told["faults"]
-        return {"name": order.name, "faults": faults, "boots": boots, "ms": round(1000 * (time.monotonic() - began))}
+        tree = tree_of(self.config.places, self.start, running=False)
+        faults += faults_of_tree(tree, self.start, review=order.review)
+        faults += forked(lambda: self.judge(order)).faults
+        return Result(name=order.name, faults=faults, boots=boots, ms=round(1000 * (time.monotonic() - began)))
 
-    async def judge(self, ended: str) -> Ended:
-        return Ended(died=False, faults=faults_of_record(await told_by(self.config.places), ended=ended))
+    async def judge(self, order: Round) -> Ended:
+        told = await told_by(self.config.places)
+        item = "awaiting_merge" if order.review else "done"
+        return Ended(died=False, faults=faults_of_record(told, ended=order.ended, item=item))
 
 
 def main(folder: Path, orders: Orders) -> None:
     ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     world = World(folder / "world", orders)
-    print(json.dumps([world.play(order) for order in orders.rounds]))
+    print(json.dumps([world.play(order).model_dump() for order in orders.rounds]))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +22,9 @@ from governance.changes import Effects
 from ledger.clock import SystemClock
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import Draft, Entry, Frame, Outcome, RunStatus, TestResult, TestRun
+from tests.e2e.aftermath import CART
 from tests.e2e.world import Infilling
+from tests.repos import git
 from tools.git import Git
 from tools.testing.runner import TestRunner
 from tools.workspace import Workspace
@@ -36,12 +39,13 @@ TESTS = {
 class Plan:
     """Where to die: before or after the n-th ledger write, one that holds a named event, or before the n-th effect.
 
-    Without any of them it counts only.
+    Without any of them it counts only. ``delay_s`` later, where that is set: in the middle of what follows.
     """
 
     when: str = ""  # "before", "after", "effect"
     event: str = ""  # as :func:`event_of` names it; empty: any
-    at: int = 0  # the n-th of these
+    at: int = 1  # the n-th of these
+    delay_s: float = 0
     seen: int = field(default=0, init=False)
     writes: int = field(default=0, init=False)
     effects: int = field(default=0, init=False)
@@ -60,7 +64,11 @@ class Plan:
 
     def _count(self) -> None:
         self.seen += 1
-        if self.seen == self.at:
+        if self.seen == self.at and self.delay_s:
+            timer = threading.Timer(self.delay_s, os.kill, (os.getpid(), signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
+        elif self.seen == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -87,12 +95,29 @@ class DyingLedger(Ledger):
 
 
 class DyingEffects(Effects):
-    """Ends the process right before an effect."""
+    """Ends the process right before an effect. ``overtaken``: the owner commits to the same file just before us."""
 
     plan = Plan()
+    overtaken = False
 
     def step(self, effect: str, target: str) -> None:
+        if self.overtaken and effect == "move_ref" and target == "refs/heads/main":
+            overtake(self.git.places.repo)
         self.plan.effect()
+
+
+def overtake(repo: Path) -> None:
+    """The owner commits another version of the file, once, without touching his checkout."""
+    text = git(repo, "show", f"HEAD:{CART}")
+    if "# mine" in text:
+        return
+    folder, name = CART.split("/")
+    blob = git(repo, "hash-object", "-w", "--stdin", stdin=f"{text}\n# mine\n")
+    inner = git(repo, "ls-tree", f"HEAD:{folder}").replace(git(repo, "rev-parse", f"HEAD:{folder}/{name}"), blob)
+    below = git(repo, "mktree", stdin=f"{inner}\n")
+    outer = git(repo, "ls-tree", "HEAD").replace(git(repo, "rev-parse", f"HEAD:{folder}"), below)
+    tree = git(repo, "mktree", stdin=f"{outer}\n")
+    git(repo, "update-ref", "refs/heads/main", git(repo, "commit-tree", tree, "-p", "HEAD", "-m", "mine"))
 
 
 class Quick(TestRunner):
@@ -108,7 +133,7 @@ class Quick(TestRunner):
         expected: Sequence[str] | None = None,
         use_heavy: bool = True,
     ) -> TestRun:
-        source = (ws.root / "shop/cart.py").read_text()
+        source = (ws.root / CART).read_text()
         results = tuple(result_of(test, source) for test in ids or TESTS)
         red = sum(r.outcome.red for r in results)
         return TestRun(
@@ -117,7 +142,7 @@ class Quick(TestRunner):
             collected=tuple(r.id for r in results),
             results=results,
             duration_ms=1,
-            coverage={r.id: {"shop/cart.py": (3, 4)} for r in results} if coverage else {},
+            coverage={r.id: {CART: (3, 4)} for r in results} if coverage else {},
         )
 
 
@@ -126,7 +151,7 @@ def result_of(test: str, source: str) -> TestResult:
     line, wanted, named = TESTS[test]
     names: dict[str, Callable[..., object]] = {}
     try:
-        exec(compile(source, "shop/cart.py", "exec"), names)
+        exec(compile(source, CART, "exec"), names)
         got = names["total"]([60, 40], **named)
     except (SyntaxError, NameError, TypeError) as error:
         got = error
@@ -163,10 +188,18 @@ class Victim(Service):
     """One boot with a plan for its death. ``look`` sees the repository after recovery, before any work."""
 
     def __init__(
-        self, config: Config, *, plan: Plan, quick: bool, look: Callable[[], Awaitable[None]], shift_s: float = 0
+        self,
+        config: Config,
+        *,
+        plan: Plan,
+        quick: bool,
+        look: Callable[[], Awaitable[None]],
+        shift_s: float = 0,
+        overtaken: bool = False,
     ) -> None:
         super().__init__(config, clock=Shifted(shift_s))
         self.plan = plan
+        self._overtaken = overtaken
         self._look = look
         if quick:
             self.runner_type = Quick
@@ -183,7 +216,7 @@ class Victim(Service):
 
     def effects(self, git: Git) -> Effects:
         effects = DyingEffects(git)
-        effects.plan = self.plan
+        effects.plan, effects.overtaken = self.plan, self._overtaken
         return effects
 
     async def _work(self, house: House) -> None:
@@ -205,11 +238,6 @@ async def queued_work(service: Victim) -> None:
     """Work off what is in the queue; look for nothing new: a signal that recovery lost stays lost."""
     assert service.house is not None
     await service.house.router.until_idle()
-
-
-def folder_of(base: Path) -> Path:
-    """Where the repository stands, below the folder of a round."""
-    return base / "shop"
 
 
 async def nothing(service: Victim) -> None:

@@ -101,6 +101,31 @@ class TestRunner:
             judge, finished, key=key, expected=tuple(expected or ()), output_chars=self._settings.output_chars
         )
 
+    async def module(self, ws: Workspace, name: str, args: Sequence[str], *, limit_s: float) -> Finished:
+        """Run a module of the tests' environment (``python -m name args``) on the files of ``ws``, sandboxed."""
+        job = await asyncio.to_thread(self._bare_job, ws, ("-m", name, *args), limit_s)
+        async with self._heavy:
+            return await self._sandbox.run(job)
+
+    def _bare_job(self, ws: Workspace, tail: Sequence[str], limit: float) -> Job:
+        environment, repo = self._environment, self._places.repo
+        root = repo if self._sandbox.maps_paths else ws.root
+        return Job(
+            argv=(*environment.argv, *tail),
+            cwd=root,
+            mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
+            env=self._child_env(),
+            timeout_s=limit,
+        )
+
+    def _child_env(self) -> dict[str, str]:
+        """No byte code: a file that changes twice within a second would be run from the stale one."""
+        prefix = self._environment.prefix
+        env = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": f"{prefix / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
+        if prefix != Path("/usr"):
+            env["VIRTUAL_ENV"] = str(prefix)
+        return env
+
     def _limit(self, ids: Sequence[str] | None) -> float:
         return self._settings.suite_s if ids is None else self._settings.scoped_s
 
@@ -131,16 +156,11 @@ class TestRunner:
             "targets": list(targets),
             "args": list(self._settings.args),
         }
-        path = f"{environment.prefix / 'bin'}:/usr/local/bin:/usr/bin:/bin"
-        # No byte code: a file that changes twice within a second would be run from the stale one.
-        env = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": path}
-        if environment.prefix != Path("/usr"):
-            env["VIRTUAL_ENV"] = str(environment.prefix)
         return Job(
             argv=(*environment.argv, "-c", _BOOT),
             cwd=root,
             mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
-            env=env,
+            env=self._child_env(),
             timeout_s=limit,
             stdin=json.dumps(orders).encode("ascii"),
             report_env=REPORT_ENV,

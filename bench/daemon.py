@@ -1,0 +1,298 @@
+"""Figures of the whole daemon on a fresh sample repository with a scripted model.
+
+Run from the top of the repository: ``python -m bench.daemon [start rest commit overhead status]`` (default: all).
+Prints a Markdown table. `bench/README.md` says how each figure is computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from bench.common import World, machine, median_ms, world
+from daemon.api import FixRequest
+from daemon.bounds import ControlSettings
+from daemon.client import Client
+from daemon.service import Service, work_off
+from daemon.settings import load
+from ledger.clock import SystemClock, unstamp
+from ledger.store import Ledger
+from ledger.vocabulary import Entry, EntryKind, TestRun
+from tools.testing.runner import TestRunner
+
+STARTS, STATUSES, COMMITS, OPS = 7, 7, 5, 6
+SETTLE_S, REST_S, LIMIT_S, POLL_S = 10.0, 20.0, 60.0, 0.005
+BUG = 4  # one cause, one op, one answer
+BARE = "import asyncio, sqlite3, pydantic, watchdog, time; time.sleep(60)"
+Row = tuple[str, str, str]
+
+
+# --- start and status -----------------------------------------------------------------------------------------------
+
+
+def answered(path: Path, began: float) -> float:
+    """Seconds from ``began`` until `status` is answered on the socket."""
+    request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "status", "params": {}}).encode() + b"\n"
+    while time.perf_counter() - began < LIMIT_S:
+        with socket.socket(socket.AF_UNIX) as line:
+            try:
+                line.connect(str(path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                time.sleep(POLL_S)
+                continue
+            line.sendall(request)
+            answer = json.loads(line.makefile().readline())
+            assert "result" in answer, answer
+            return time.perf_counter() - began
+    raise SystemExit(f"No answer at {path} within {LIMIT_S:.0f} s.")
+
+
+async def ready(at: World) -> None:
+    """Wait until the daemon has brought up what it has."""
+    async with await Client.connect(at.places.socket, ControlSettings()) as client:
+        async with asyncio.timeout(LIMIT_S):
+            while (await client.status()).state.value == "STARTING":
+                await asyncio.sleep(0.1)
+
+
+def start() -> list[Row]:
+    took = []
+    with world() as at:
+        path = at.places.socket
+        for _ in range(STARTS):
+            began = time.perf_counter()
+            with at.daemon():
+                took.append(answered(path, began))
+    bare = wall([sys.executable, "-c", "import asyncio, sqlite3, pydantic"], dict(os.environ))
+    return [("start of the process to an answered `status`", median_ms(took), f"{bare}: bare Python that imports pydantic")]
+
+
+def wall(argv: Sequence[str], environ: dict[str, str], cwd: Path | None = None) -> str:
+    took = []
+    for _ in range(STATUSES):
+        began = time.perf_counter()
+        subprocess.run(argv, env=environ, cwd=cwd, capture_output=True, check=False)
+        took.append(time.perf_counter() - began)
+    return median_ms(took)
+
+
+def status() -> list[Row]:
+    with world() as at, at.daemon():
+        answered(at.places.socket, time.perf_counter())
+        asyncio.run(ready(at))
+        time.sleep(2)  # its first look at the tests is over
+        ours = wall(at.argv("status"), at.environ)
+        bare = wall([sys.executable, "-c", "import asyncio, pydantic, typer"], at.environ)
+    return [("`ouro status`, the whole command", ours, f"{bare}: bare Python that imports the same libraries")]
+
+
+# --- at rest --------------------------------------------------------------------------------------------------------
+
+
+def resident_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wakeups(pid: int) -> int:
+    """Voluntary switches of all threads: how often one of them went to sleep again."""
+    return sum(
+        int(line.split()[1])
+        for file in Path(f"/proc/{pid}/task").glob("*/status")
+        for line in file.read_text().splitlines()
+        if line.startswith("voluntary_ctxt_switches")
+    )
+
+
+def rest() -> list[Row]:
+    with world() as at, at.daemon() as child:
+        answered(at.places.socket, time.perf_counter())
+        asyncio.run(ready(at))
+        time.sleep(SETTLE_S)
+        memory, before, woken = resident_mb(child.pid), cpu_s(child.pid), wakeups(child.pid)
+        time.sleep(REST_S)
+        share, often = (cpu_s(child.pid) - before) / REST_S, (wakeups(child.pid) - woken) / REST_S
+    with subprocess.Popen([sys.executable, "-c", BARE]) as bare:
+        time.sleep(3)
+        least = resident_mb(bare.pid)
+        bare.terminate()
+    return [
+        ("resident memory at rest, no model loaded", f"{memory:.1f} MB", f"{least:.1f} MB: bare Python, same libraries"),
+        ("share of a core at rest", f"{share:.2%}", f"{often:.1f} wake-ups a second"),
+    ]
+
+
+# --- from a commit to a queued signal -------------------------------------------------------------------------------
+
+
+def moment(entry: Entry) -> float:
+    return unstamp(entry.at).timestamp()
+
+
+async def queued(ledger: Ledger, after: int, committed: str) -> tuple[float, float]:
+    """When the signal about ``committed`` was in the queue, and the seconds of the test runs that led to it."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            entries = await ledger.entries(after=after)
+            for entry in entries:
+                new = entry.payload.get("new", ()) if entry.kind is EntryKind.SIGNAL else ()
+                if new and any(item["signal"]["base"] == committed for item in new):
+                    runs = [e for e in entries if e.payload.get("event") == "run" and e.seq < entry.seq]
+                    return moment(entry), sum(e.payload["duration_ms"] for e in runs) / 1000
+            await asyncio.sleep(0.1)
+
+
+async def commits(at: World) -> tuple[list[float], list[float]]:
+    """Seconds from the end of `git commit` to the queued signal, whole and without test time; the op then ends."""
+    places, whole, beyond = at.places, [], []
+    await ready(at)
+    await asyncio.sleep(3)
+    for _ in range(COMMITS):
+        ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=SystemClock(), read_only=True)
+        try:
+            mark = ledger.head.seq
+            commit = await asyncio.to_thread(at.break_it, BUG)
+            began = time.time()
+            then, tests = await queued(ledger, mark, commit)
+            whole.append(then - began)
+            beyond.append(then - began - tests)
+            await terminal(ledger, mark)
+        finally:
+            await ledger.close()
+        await asyncio.sleep(1)
+    return whole, beyond
+
+
+async def terminal(ledger: Ledger, after: int) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not any(e.payload.get("event") == "terminal" for e in await ledger.entries(after=after)):
+            await asyncio.sleep(0.1)
+
+
+def commit() -> list[Row]:
+    with world(approval__notify_delay_s=0) as at:
+        settings = load(at.repo, at.environ).settings
+        with at.daemon():
+            answered(at.places.socket, time.perf_counter())
+            whole, beyond = asyncio.run(commits(at))
+        suite = wall([str(at.repo / ".venv/bin/python"), "-m", "pytest", "-q"], at.environ, at.repo)
+    waits = settings.watch.debounce_s + settings.test_failure.debounce_s
+    rest = [seconds - waits for seconds in beyond]
+    return [
+        ("commit to queued signal, all in all", median_ms(whole), f"{suite}: `pytest -q` by hand"),
+        (f"the same beyond {waits * 1000:.0f} ms of debounce and its test runs", median_ms(rest), ""),
+    ]
+
+
+# --- overhead of the eleven phases ----------------------------------------------------------------------------------
+
+
+def timing(spans: list[tuple[float, float]]) -> type[TestRunner]:
+    """The real runner; notes when each run began and ended, sandbox and all."""
+
+    class Timed(TestRunner):
+        async def run(self, *args: Any, **named: Any) -> TestRun:
+            began = time.time()
+            try:
+                return await super().run(*args, **named)
+            finally:
+                spans.append((began, time.time()))
+
+    return Timed
+
+
+def outside(spans: Sequence[tuple[float, float]], begin: float, end: float) -> float:
+    """Seconds of ``begin`` to ``end`` that lie in none of ``spans``, which may overlap."""
+    covered, at = 0.0, begin
+    for low, high in sorted(spans):
+        low, high = max(low, at), min(high, end)
+        if high > low:
+            covered, at = covered + high - low, high
+    return end - begin - covered
+
+
+def by_phase(entries: Sequence[Entry], spans: Sequence[tuple[float, float]]) -> Iterator[tuple[str, float]]:
+    """Each stretch between two transitions, named by the phase, without test time."""
+    marks = [e for e in entries if e.payload.get("event") in ("op.started", "phase.entered", "terminal")]
+    for one, two in pairwise(marks):
+        yield str(one.phase), outside(spans, moment(one), moment(two))
+
+
+async def ops(at: World) -> list[tuple[float, dict[str, float], int]]:
+    """Of each op: seconds without test time, the same by phase, how many test runs."""
+    config = load(at.repo, at.environ)
+    spans: list[tuple[float, float]] = []
+    service = Service(config, clock=SystemClock())
+    service.runner_type = timing(spans)
+    found = []
+    try:
+        await service.open()
+        await service.bring_up()
+        assert service.house is not None
+        ledger = service.house.ledger
+        for _ in range(OPS):
+            mark = ledger.head.seq
+            await asyncio.to_thread(at.break_it, BUG)
+            spans.clear()
+            codes = await work_off(service, FixRequest())
+            assert codes == [0], codes
+            entries = [e for e in await ledger.entries(after=mark) if e.op_id]
+            first = next(e for e in entries if e.payload.get("event") == "op.started")
+            last = next(e for e in entries if e.payload.get("event") == "terminal")
+            inside = [s for s in spans if s[1] > moment(first)]
+            phases: dict[str, float] = {}
+            for phase, seconds in by_phase(entries, spans):
+                phases[phase] = phases.get(phase, 0) + seconds
+            found.append((outside(spans, moment(first), moment(last)), phases, len(inside)))
+    finally:
+        await service.close()
+    return found
+
+
+def overhead() -> list[Row]:
+    with world(approval__notify_delay_s=0, log__level="error") as at:
+        found = asyncio.run(ops(at))
+        python = str(at.repo / ".venv/bin/python")
+        by_hand = wall([python, "-m", "pytest", "-q"], at.environ, at.repo)
+    first, later = found[0], found[1:]
+    names = list(first[1])
+    shares = ", ".join(f"{n} {1000 * statistics.median([p[n] for _, p, _ in later]):.0f}" for n in names)
+    return [
+        ("overhead of the eleven phases, without test time", median_ms([s for s, _, _ in later]), f"ms by phase: {shares}"),
+        ("the same, first op of a boot", median_ms([first[0]]), f"{first[2]} test runs; one by hand: {by_hand}"),
+    ]
+
+
+FIGURES: dict[str, Callable[[], list[Row]]] = {
+    "start": start, "rest": rest, "commit": commit, "overhead": overhead, "status": status,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="default: all")
+    wanted = parser.parse_args().figures or list(FIGURES)
+    print(f"{machine()}\n\n| what | median (range) | beside it |\n|---|---|---|", flush=True)
+    for name in wanted:
+        for row in FIGURES[name]():
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
