@@ -58,9 +58,10 @@ class SubmitRequest(Frozen):
 
 
 class FixRequest(Frozen):
-    """Scan now; with ``node_id`` only that test."""
+    """Scan now; with ``node_id`` only that test. Not ``asked``: nobody stands there, what failed is left to rest."""
 
     node_id: str | None = Field(default=None, max_length=2_000)
+    asked: bool = True
 
 
 class LogRequest(Frozen):

@@ -225,7 +225,7 @@ class Facade:
         if senses is None:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
         await self._heard("fix", node=request.node_id)
-        return await senses.scan(request.node_id)
+        return await senses.scan(request.node_id, asked=request.asked)
 
     async def approve(self, request: OpRef) -> Ack:
         view = self._service.table.resolve(request.op)

@@ -287,7 +287,7 @@ async def work_off(service: Service, request: SubmitRequest | FixRequest | None)
     if isinstance(request, SubmitRequest):
         await api.submit(request)
     else:
-        found = await api.fix(request or FixRequest())
+        found = await api.fix(request or FixRequest(asked=False))
         if not found.signals and service.on_event is not None and found.message:
             service.on_event(Event(cursor=house.ledger.head.seq, note=found.message))
     codes: list[Exit] = []

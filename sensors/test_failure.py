@@ -80,6 +80,7 @@ class TestFailure:
         )
         self._wake = asyncio.Event()
         self._again = False  # woken during a look without HEAD having moved
+        self._looked: set[str] = set()  # trees of this boot: what an earlier one found red is looked at again
         self._reported: tuple[str, ...] = ()  # red in the owner's last own run
         self._state = SensorState(source=self.source, line="has not looked yet")
 
@@ -139,6 +140,7 @@ class TestFailure:
                 await self._look_unless_head_moves()
             except OuroError as error:
                 self._say(str(error))
+                self._looked.clear()  # what is red may have been given up meanwhile
 
     async def _until_quiet(self) -> None:
         """Return when nothing woke us for the debounce time, or when that has taken too long."""
@@ -185,9 +187,10 @@ class TestFailure:
         """One tree: HEAD, or (``tree`` is not ``base``) a snapshot of the uncommitted files on it."""
         where = "" if tree == base else "With uncommitted files: "
         known = None if force else await self._outcomes.of(tree)
-        if known is not None:
+        if known is not None and (known.green or tree in self._looked):
             self._say(where + _sentence(known))
             return ()
+        self._looked.add(tree)
         finding = await self._suite.look(tree)
         if finding.problem:
             self._say(where + finding.problem)

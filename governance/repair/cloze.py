@@ -19,6 +19,9 @@ from kernel.provider import Infill, InfillRequest
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 from tools.workspace import Workspace
 
+PATIENCE = 3
+"""Waves that are still asked when there is a survivor, but one that copies a literal or leaves other tests red."""
+
 
 class ClozeSearch:
     """One search over the holes of one scene. ``rejected`` are diff hashes that later phases have refused."""
@@ -44,11 +47,14 @@ class ClozeSearch:
             batch=self._settings.batch,
             unknown_name=any(r.exception == "NameError" for r in self._scene.failing),
         )
+        ends, patience = self._crew.shop.clock.monotonic() + self._settings.search_s, PATIENCE
         for number, wave in enumerate(waves):
-            if self._crew.clock.remaining_s() < self._settings.reserve_s:
+            spent = self._crew.shop.clock.monotonic() > ends
+            if spent or self._crew.clock.remaining_s() < self._settings.reserve_s or not patience:
                 break
             variants = await self._propose(wave, number)
             survivors = await self._test(wave, variants, bench)
+            patience -= bool(fallback)
             fallback += [s for s in survivors if s.newly_red == 0]
             if any(not s.copied and s.still_red == 0 for s in survivors if s.newly_red == 0):
                 break

@@ -100,15 +100,9 @@ class LocalProvider:
         """Looks at names and sizes only."""
         try:
             need_torch()
+            self._need_weights()
         except ProviderUnavailable as error:
             return Health(ready=False, detail=str(error))
-        there = store.is_published(self._models_dir, self._weights) or any(
-            store.is_converted(store.converted_folder(self._models_dir, self._name, self._weights, form))
-            for form in ("bf16", "int8")
-        )  # fmt: skip
-        if not there:
-            detail = f"The weights of {self._name} are not on this machine. Run `ouro model pull {self._name}`."
-            return Health(ready=False, detail=detail)
         return Health(ready=True, detail=self.why or "on the CPU, loaded at first use")
 
     def count_tokens(self, text: str) -> int:
@@ -217,6 +211,16 @@ class LocalProvider:
         settings = self._settings
         return Bounds(prefill_tokens=settings.prefill_tokens, cache_tokens=settings.cache_tokens, rows=settings.rows)
 
+    def _need_weights(self) -> None:
+        """Before anything is imported or tried: without weights there is nothing to try."""
+        forms: tuple[store.Form, ...] = ("bf16", "int8")
+        folders = (store.converted_folder(self._models_dir, self._name, self._weights, form) for form in forms)
+        if not store.is_published(self._models_dir, self._weights) and not any(map(store.is_converted, folders)):
+            raise ProviderUnavailable(
+                f"The weights of {self._name} are not on this machine.", provider=NAME, kind="weights",
+                remedy=f"Run `ouro model pull {self._name}`.",
+            )  # fmt: skip
+
     def _fits(self, tokens: int) -> None:
         if tokens > self._entry.context:
             raise ProviderBadOutput(
@@ -227,6 +231,8 @@ class LocalProvider:
     async def _run(self, work: Callable[[Engine, CancelToken], T], timeout_s: float) -> T:
         """``work`` in the worker thread, one at a time; loads the model first."""
         need_torch()
+        if self._engine is None:
+            self._need_weights()
         async with self._turn:
             if self._closed:
                 raise self._ended()

@@ -22,7 +22,10 @@ from kernel.weights.sources import Progress
 from ledger.errors import OuroError, ProviderUnavailable
 
 # Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours.
-_CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from kernel.weights.conversion import main; sys.exit(main(sys.argv[2]))"
+_CHILD = """import sys
+sys.path.insert(0, sys.argv[1])
+from kernel.weights.conversion import main
+sys.exit(main(sys.argv[2]))"""
 _MAKING = ".making-"
 _SPACE_FACTOR = {"bf16": 3.4, "int8": 2.6}  # size of the result by the size of a four-bit file, rounded up
 

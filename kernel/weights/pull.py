@@ -98,7 +98,8 @@ def _from_any(name: str, weights: Weights, partial: Path, progress: Progress, se
     """Leaves the whole, verified file at ``partial``, or raises with what every source said."""
     if partial.exists() and partial.stat().st_size >= weights.bytes:  # interrupted while it was verified
         with suppress(SourceFailed):
-            return _verify(partial, weights)
+            _verify(partial, weights)
+            return
     failures = []
     for source in weights.sources:
         try:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from ledger.clock import unstamp
-from ledger.vocabulary import Signal, Source
+from ledger.vocabulary import RootCause, Signal, Source
 from sensors.intake.records import ACTIVE, Item, ItemState
 from sensors.intake.settings import RouterSettings
 
@@ -22,17 +22,27 @@ class Novelty(NamedTuple):
 
 
 NEW = Novelty("new")
+IN_THE_WAY = frozenset({RootCause.APPLY_CONFLICT, RootCause.STALE_BASE})
+MISSING = frozenset({RootCause.PROVIDER_UNAVAILABLE, RootCause.SANDBOX_MISSING, RootCause.BUDGET_EXHAUSTED})
+
+
+def may_have_passed(signal: Signal, last: Item) -> bool:
+    """Its op failed because the owner was in the way, or for what a new boot of the daemon may have by now."""
+    cause = last.reason.rpartition(" ")[2]
+    return cause in IN_THE_WAY or (cause in MISSING and signal.boot != last.signal.boot)
 
 
 def novelty(
-    signal: Signal, last: Item | None, *, now: datetime, branch_lives: bool, settings: RouterSettings
-) -> Novelty:
+    signal: Signal, last: Item | None, *, now: datetime, branch_lives: bool, settings: RouterSettings,
+    asked: bool = False,
+) -> Novelty:  # fmt: skip
     """Judge ``signal`` against ``last``, the latest item with its key.
 
     Active: duplicate. On a living review branch: suppressed; a deleted branch is a rejection and the next signal is
     new. Ended at the same commit within the window: suppressed; dead at the same commit: suppressed for good. Ended
     without success at another commit within the window: new, but its attempts count on, so that a repair that keeps
-    failing is given up. A person who submits again means it.
+    failing is given up; so is what failed for a reason that may have passed by now. A person who submits again, or
+    asks for it (``asked``), means it.
     """
     if last is None:
         return NEW
@@ -42,14 +52,14 @@ def novelty(
         if branch_lives:
             return Novelty("suppressed", f"Its repair waits on branch {last.branch}.", last.id)
         return NEW
-    if signal.source is Source.MANUAL:
+    if asked or signal.source is Source.MANUAL:
         return NEW
     same_tree = (last.signal.base, last.signal.snapshot) == (signal.base, signal.snapshot)
     closed = unstamp(last.closed_at) if last.closed_at else now
     fresh = now - closed < timedelta(seconds=settings.dedup_window_s)
     if last.state is ItemState.DEAD and (same_tree or fresh):
         return Novelty("suppressed", f"Given up after {last.attempts} attempts.", last.id)
-    if same_tree and fresh:
+    if same_tree and fresh and not may_have_passed(signal, last):
         return Novelty("suppressed", f"It ended at this commit a short while ago: {last.reason}.", last.id)
     if fresh and not last.success:
         return Novelty("new", "", last.id, last.attempts, last.history)

@@ -75,27 +75,30 @@ class IntakeRouter:
 
     # --- signals come in ---
 
-    async def submit(self, signal: Signal) -> Receipt:
-        """Take a signal; it is durable when this returns. The receipt says what became of it."""
+    async def submit(self, signal: Signal, *, asked: bool = False) -> Receipt:
+        """Take a signal; it is durable when this returns. The receipt says what became of it.
+
+        ``asked``: a person wants it done now, whatever became of it before.
+        """
         await self._load()
         stamped = signal.model_copy(
             update={"boot": signal.boot or self._boot, "seen_at": signal.seen_at or stamp(self._clock.now())}
         )
-        return await whole(self._in_turn(stamped))
+        return await whole(self._in_turn(stamped, asked))
 
-    async def _in_turn(self, signal: Signal) -> Receipt:
+    async def _in_turn(self, signal: Signal, asked: bool) -> Receipt:
         """One at a time for each key: the second must see what became of the first."""
         while signal.key in self._arriving:
             await asyncio.wait({self._arriving[signal.key]})
         turn = self._arriving[signal.key] = asyncio.get_running_loop().create_future()
         try:
-            return await self._take_in(signal)
+            return await self._take_in(signal, asked)
         finally:
             del self._arriving[signal.key]
             turn.set_result(None)
             self._changed.set()
 
-    async def _take_in(self, signal: Signal) -> Receipt:
+    async def _take_in(self, signal: Signal, asked: bool) -> Receipt:
         holder = self._board.holder(signal.key)
         if holder is not None and holder.ending is not None:
             await holder.ending.wait()  # what the op came to decides what this signal is
@@ -104,7 +107,7 @@ class IntakeRouter:
         lives = await self._branch_lives(last.branch) if waits and last is not None and last.branch else False
         last = self._board.last(signal.key) or last
         now = self._clock.now()
-        answer = novelty(signal, last, now=now, branch_lives=lives, settings=self._settings)
+        answer = novelty(signal, last, now=now, branch_lives=lives, settings=self._settings, asked=asked)
         if answer.status != "new":
             return await self._turn_away(signal, last, answer)
         verdict = self._admit(signal)
