@@ -17,8 +17,9 @@ from pathlib import Path
 
 from ledger.places import HostEnv, Places
 from tools.process import Command, run
-from tools.sandbox import Job, Mount, SandboxSettings, choose
-from tools.sandbox.choice import candidates
+from tools.sandbox.choice import candidates, choose
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.types import Job, Mount
 
 ROUNDS = 50
 

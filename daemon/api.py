@@ -108,9 +108,13 @@ class Submitted(Frozen):
 
 
 class Fixing(Frozen):
-    """What a scan found. Without signals there is nothing to do; ``message`` says what was seen."""
+    """What a scan found. Without signals there is nothing to do; ``message`` says what was seen.
+
+    ``waits``: what is red has its repair on a review branch, which waits for the owner.
+    """
 
     signals: tuple[str, ...] = ()
+    waits: bool = False
     message: str = ""
 
 

@@ -141,7 +141,7 @@ async def _tests(places: Places, settings: Settings, env: HostEnv) -> Check:
 
 
 async def _walls(places: Places, settings: Settings, env: HostEnv) -> list[Check]:
-    from tools.sandbox import choose
+    from tools.sandbox.choice import choose
 
     choice = await choose(settings.sandbox, places, env)
     found = choice.sandbox

@@ -20,7 +20,8 @@ async def fix_and_wait(client: Client, request: FixRequest, show: Show) -> Exit:
     found = await client.fix(request)
     if found.message:
         show(Event(cursor=0, note=found.message))
-    return await _until_ended(client, events, found.signals, show)
+    code = await _until_ended(client, events, found.signals, show)
+    return worst([code, Exit.PERSON]) if found.waits else code
 
 
 async def submit_and_wait(client: Client, request: SubmitRequest, show: Show) -> Exit:

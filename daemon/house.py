@@ -10,7 +10,9 @@ from daemon.settings import Config
 from governance.approval import Inbox
 from governance.baseline import Baselines
 from governance.budget import Budget
-from governance.changes import Changes, Effects, make_hooks
+from governance.changes.changes import Changes
+from governance.changes.effects import Effects
+from governance.changes.hooks import make_hooks
 from governance.crew import Shop
 from governance.irongate.policy import ToolPolicy
 from governance.lessons import Lessons
@@ -23,11 +25,12 @@ from ledger.clock import Clock
 from ledger.store import Ledger
 from sensors.closure import ClosureEvaluator
 from sensors.intake.router import IntakeRouter
-from tools.builtin import standard_tools
+from tools.builtin.standard import standard_tools
 from tools.git import Git
 from tools.manifest import Toolbox
 from tools.repository import Repository
-from tools.sandbox import Choice, choose
+from tools.sandbox.choice import choose
+from tools.sandbox.types import Choice
 from tools.testing.environment import TestEnvironment, detect
 from tools.testing.runner import TestRunner
 from tools.workspace import Workspaces

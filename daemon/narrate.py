@@ -16,6 +16,7 @@ from ledger.vocabulary import Entry, State
 
 Payload = Mapping[str, Any]
 LABEL_WIDTH = 9
+REVIEW = "ouro/review/"
 _SCOPES = {"failing": "the failing tests", "affected": "affected tests", "suite": "whole suite", "closure": "closure"}
 
 
@@ -274,7 +275,8 @@ def _terminal(payload: Payload, entry: Entry) -> Told:
         done = f"committed {commit}" if commit else reason or "complete"
         where = f" on {ref}" if commit and ref else ""
         signed = ", signed" if commit and payload.get("signed", True) else ""
-        return Told("done", _join(f"{done}{where}{signed}", *tail, f"undo: ouro undo {short}"), Role.GOOD)
+        then = f"take it: git merge {ref}" if ref.startswith(REVIEW) else f"undo: ouro undo {short}"
+        return Told("done", _join(f"{done}{where}{signed}", *tail, then), Role.GOOD)
     if state == State.NOOP.value:
         return Told("nothing", _join(reason or "the goal is met already", *tail))
     cause = _text(payload, "root_cause").replace("_", " ")

@@ -17,6 +17,7 @@ from ledger.vocabulary import (
     RootCause,
     Route,
     Source,
+    Spend,
     State,
     Tier,
 )
@@ -43,9 +44,14 @@ def begin(entry: Entry) -> OpView:
     )
 
 
+def larger(known: Spend, said: Spend) -> Spend:
+    """What an op has cost so far: it only grows, and entries of other rooms do not know it."""
+    return Spend(**{name: max(value, getattr(said, name)) for name, value in known})
+
+
 def fold(view: OpView, entry: Entry) -> OpView:
     """``view`` after ``entry``."""
-    payload, changes = entry.payload, dict[str, Any](updated_at=entry.at, spend=entry.spend)
+    payload, changes = entry.payload, dict[str, Any](updated_at=entry.at, spend=larger(view.spend, entry.spend))
     event = payload.get("event")
     if event == "op.started":
         changes |= {
@@ -86,6 +92,9 @@ def fold(view: OpView, entry: Entry) -> OpView:
             "reason": payload.get("reason", ""),
             "ledger_seq": entry.seq,
         }
+        if payload.get("commit"):  # found by recovery: then there is no entry "committed"
+            changes["commit"] = payload["commit"]
+            changes["branch"] = str(payload.get("ref") or view.branch or "").removeprefix("refs/heads/") or None
     told = tell(entry)
     if told is not None:
         step = Step(at=entry.at, phase=entry.phase, label=told.label, text=told.text)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from governance.approval import Inbox
-from governance.changes import Changes, Recovered
+from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
+from governance.changes.types import Recovered
 from governance.record import Recorder
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State

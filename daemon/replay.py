@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from governance import fsm
@@ -11,7 +12,7 @@ from governance.risk import ChangeFacts, ComplexityFacts, assess, complexity
 from governance.routes import choose_route
 from ledger.errors import TransitionRefused
 from ledger.store import Ledger
-from ledger.vocabulary import Complexity, Entry, EntryKind, Frozen, SourceClass, State, Tier, Urgency
+from ledger.vocabulary import Complexity, Entry, EntryKind, Frozen, SourceClass, State, Tier, Urgency, Verdict
 from sensors.intake.priority import PriorityInputs, priority
 
 GetBlob = Callable[[str], Awaitable[bytes]]
@@ -52,20 +53,26 @@ def _priority(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 async def _gates(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
     """Gate 15 keeps findings only, never the secret, and is not made again."""
     inspection = Inspection.model_validate_json(await blob(str(payload["inspection"])))
-    derived = {v.gate: v for v in inspect(inspection)}
-    found = []
-    for row in payload["verdicts"]:
-        if row["gate"] != 15 and row["gate"] in derived:
-            verdict = derived[row["gate"]]
-            recorded = f"{row['decision']} {row['rule']}"
-            found.append((f"gate {row['gate']}", recorded, f"{verdict.decision.value} {verdict.rule}"))
-    return found
+    recorded = by_gate(Verdict.model_validate(row) for row in payload["verdicts"])
+    derived = by_gate(await asyncio.to_thread(inspect, inspection))
+    gates = sorted(recorded.keys() | derived.keys())
+    return [(f"gate {gate}", recorded.get(gate, "silent"), derived.get(gate, "silent")) for gate in gates]
+
+
+def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
+    """All that each gate said, in order: decision, rule and floor."""
+    said: dict[int, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.gate != 15:
+            floor = "" if verdict.floor is None else f" {verdict.floor.name}"
+            said.setdefault(verdict.gate, []).append(f"{verdict.decision.value} {verdict.rule}{floor}")
+    return {gate: "; ".join(each) for gate, each in said.items()}
 
 
 def _edge(current: State | None, payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     origin, wanted = State(str(payload["origin"])), State(str(payload["to"]))
-    if current is not None and origin is not current and payload["event"] != "terminal":
-        return [("transition", f"from {origin}", f"from {current}")]
+    if origin is not (current or fsm.START):
+        return [("transition", f"from {origin}", f"from {current or fsm.START}")]
     if origin is wanted and origin is fsm.START and current is None:
         return []
     try:

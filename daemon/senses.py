@@ -1,0 +1,168 @@
+"""The senses of one boot: bus, watcher, sensors, and what status says of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from daemon.api import Fixing, SuiteView
+from daemon.doors import RepositoryIgnores, depth_of, is_taken_over
+from daemon.house import House
+from governance.irongate.secrets import redact
+from ledger.clock import stamp
+from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
+from ledger.vocabulary import RunStatus, Signal, TestRun
+from sensors.bus import Bus, Topic
+from sensors.causes import signals_of
+from sensors.intake.records import Receipt
+from sensors.runner import SensorRunner
+from sensors.test_failure import TestFailure
+from sensors.watch import Watcher
+
+NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
+SET_UP = "`ouro doctor` checks the set-up."
+
+
+class Senses:
+    """Made when the house is equipped. ``start`` watches; without it ``scan`` still looks when it is asked."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        settings, clock = house.config.settings, house.clock
+        self._bus = Bus(clock=clock, settings=settings.bus)
+        self._watcher = Watcher(
+            places=house.config.places, ignore=RepositoryIgnores(git=house.git), settings=settings.watch
+        )
+        self._emitted: list[Receipt] = []
+        self._asked = False
+        self._test_failure = TestFailure(
+            repository=house.repository,
+            tests=house.tests,
+            emit=self._emit,
+            ledger=house.ledger,
+            clock=clock,
+            depth_of=lambda op_id: depth_of(house.ledger, op_id),
+            spool=house.config.places.spool,
+            redact=redact,
+            settings=settings.test_failure,
+        )
+        self._runner = SensorRunner(sensor=self._test_failure, ledger=house.ledger)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Watch, and let the sensors look at start-up."""
+        await self.settle_branches()
+        self._tasks = [
+            asyncio.create_task(self._watcher.run(self._bus), name="watcher"),
+            asyncio.create_task(self._runner.run(self._bus), name="test_failure"),
+            asyncio.create_task(self._branches(), name="review branches"),
+        ]
+
+    async def stop(self) -> None:
+        """End watching; a test run in progress is killed."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def scan(self, node_id: str | None, *, asked: bool = False) -> Fixing:
+        """Look now: at everything, or at one test. Returns the signals that were taken in.
+
+        ``asked``: a person wants it now, so what failed a moment ago is tried again. Raises ``RepositoryError``,
+        ``SandboxMissing`` or ``TestsUnavailable`` where nothing can be seen.
+        """
+        await self._house.repository.check()
+        self._check_tests()
+        self._asked = asked
+        try:
+            return await self._scan(node_id)
+        finally:
+            self._asked = False
+
+    async def _scan(self, node_id: str | None) -> Fixing:
+        await self.settle_branches()
+        before = len(self._emitted)
+        if node_id is None:
+            await self._test_failure.scan_once(force=True)
+            state = self._test_failure.state()
+            if state.problem:
+                raise TestsUnavailable(state.problem, remedy=state.remedy)
+            message = state.line
+        else:
+            message = await self._one(node_id)
+        receipts = self._emitted[before:]
+        told = [f"{r.status}: {r.reason}" for r in receipts if r.status != "queued" and r.reason]
+        signals = tuple(r.of or r.signal_id for r in receipts if r.status in ("queued", "duplicate"))
+        waits = any(r.status == "suppressed" for r in receipts) and bool(await self._house.refused.waiting())
+        return Fixing(signals=signals, waits=waits, message=" ".join([message, *told]))
+
+    def _check_tests(self) -> None:
+        house = self._house
+        if house.choice is not None and house.choice.sandbox is None:
+            raise SandboxMissing(
+                "No sandbox holds here, so no code of this repository is run.", remedy=house.choice.remedy
+            )
+        if house.tests.runner is None:
+            raise TestsUnavailable(house.tests.problem)
+
+    async def _one(self, node_id: str) -> str:
+        house = self._house
+        head = await house.repository.head()
+        if head.commit is None:
+            raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
+        run: TestRun = await house.tests.run(head.commit, [node_id])
+        if run.status is RunStatus.GREEN:
+            return f"{node_id} passes at {head.commit[:12]}."
+        if run.status is not RunStatus.RED:
+            raise TestsUnavailable(
+                f"{node_id} could not be judged: {run.reason}",
+                remedy=NAMED if run.status is RunStatus.INCONCLUSIVE else SET_UP,
+            )
+        for signal in signals_of(
+            run.red, base=head.commit, snapshot=None, green_before=frozenset(), depth=0,
+            seen_at=stamp(house.clock.now()), redact=redact,
+        ):  # fmt: skip
+            await self._emit(signal)
+        return f"{node_id} fails at {head.commit[:12]}."
+
+    async def _emit(self, signal: Signal) -> Receipt:
+        receipt = await self._house.router.submit(signal, asked=self._asked)
+        self._emitted.append(receipt)
+        return receipt
+
+    async def _branches(self) -> None:
+        """A review branch that the owner deleted is a rejection: looked at whenever refs move."""
+        async with self._bus.subscribe(Topic.REFS_MOVED) as moves:
+            async for _ in moves:
+                await self.settle_branches()
+
+    async def settle_branches(self) -> None:
+        """Close what waited on review branches that the owner has merged or deleted."""
+        house = self._house
+        for waiting in await house.refused.waiting():
+            taken_over = await is_taken_over(house.git, house.repository, waiting.commit)
+            if taken_over or not await house.repository.has_branch(waiting.branch):
+                await house.refused.close(waiting, taken_over=taken_over)
+        await house.router.check_branches()
+
+    # --- for status ---
+
+    async def suite(self, commit: str | None) -> SuiteView:
+        """What is known of the tests at ``commit``."""
+        state = self._runner.state()
+        known = await self._test_failure.known(commit) if commit else None
+        if known is None:
+            status = "running" if state.running else "unknown"
+            return SuiteView(status=status, note="; ".join(part for part in (state.line, state.note) if part))
+        return SuiteView(
+            status=(RunStatus.GREEN if known.green else RunStatus.RED).value,
+            tests=known.collected,
+            red=known.red,
+            commit=known.tree,
+            note=state.note,
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        state = self._runner.state()
+        counts = self._watcher.counts
+        polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
+        return tuple(note for note in (state.note, polling) if note)

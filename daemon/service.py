@@ -24,7 +24,7 @@ from daemon.places import make_folders
 from daemon.recovery import Recovery
 from daemon.senses import Senses
 from daemon.settings import Config
-from governance.changes import Effects
+from governance.changes.effects import Effects
 from governance.record import Recorder
 from kernel.provider import Provider
 from ledger.clock import Clock, SystemClock
@@ -284,13 +284,15 @@ async def work_off(service: Service, request: SubmitRequest | FixRequest | None)
     if house is None or house.pool is None or senses is None:
         return []
     api = Facade(service)
+    codes: list[Exit] = []
     if isinstance(request, SubmitRequest):
         await api.submit(request)
     else:
         found = await api.fix(request or FixRequest(asked=False))
         if not found.signals and service.on_event is not None and found.message:
             service.on_event(Event(cursor=house.ledger.head.seq, note=found.message))
-    codes: list[Exit] = []
+        if found.waits:
+            codes.append(Exit.PERSON)
     stopping = asyncio.create_task(service.stopping.wait())
     over = {stopping, *service.working}
     try:

@@ -33,7 +33,7 @@ from sensors.bus import BusSettings
 from sensors.intake.settings import RouterSettings
 from sensors.test_failure import TestFailureSettings
 from sensors.watch import WatchSettings
-from tools.builtin import BuiltinSettings
+from tools.builtin.settings import BuiltinSettings
 from tools.manifest import ToolSettings
 from tools.sandbox.settings import SandboxSettings
 from tools.testing.settings import TestSettings

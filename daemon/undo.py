@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from daemon.api import OpView
 from daemon.diffs import newest_candidate
-from governance.changes import Changes, Committed
+from governance.changes.changes import Changes
+from governance.changes.types import Committed
 from governance.irongate.battery import diff_hash
 from governance.record import Recorder
 from governance.refused import Refused

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from governance.budget import Budget
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
+from governance.uninterrupted import uninterrupted
 from kernel.provider import (
     CallDelta,
     Done,
@@ -80,7 +81,7 @@ class Asker:
         calls: list[ToolCall] = []
         done: Done | None = None
         started = self._clock.monotonic()
-        problem = "cancelled"
+        problem = "failed"
         try:
             async with asyncio.timeout(limits.timeout_s):
                 async for event in self.provider.respond(clean, tools, limits):
@@ -98,6 +99,9 @@ class Asker:
             raise ProviderUnavailable(
                 f"The turn took longer than {limits.timeout_s:g} s.", provider=self.provider.name, kind="total"
             ) from error
+        except asyncio.CancelledError:
+            problem = "cancelled"
+            raise
         except ProviderError as error:
             problem = str(error)
             raise
@@ -118,12 +122,16 @@ class Asker:
         request = request.model_copy(update={"timeout_s": self._turn_s})
         chars = sum(len(s.prefix) + len(s.suffix) for s in request.spans)
         tokens_out = sum(s.max_tokens for s in request.spans) * request.samples
-        ticket = await self._open(phase, purpose, round(chars / CHARS_PER_TOKEN), tokens_out)
+        size = round(chars / CHARS_PER_TOKEN)
+        ticket = await self._open(phase, purpose, size, tokens_out)
         started = self._clock.monotonic()
-        usage, problem, count = Usage(), "cancelled", 0
+        usage, problem, count = Usage(tokens_in=size, estimated=True), "failed", 0
         try:
             answer = await self.provider.infill(request)
             usage, problem, count = answer.usage, "", len(answer.infills)
+        except asyncio.CancelledError:
+            problem = "cancelled"
+            raise
         except ProviderError as error:
             problem = str(error)
             raise
@@ -141,23 +149,31 @@ class Asker:
             tokens_in=tokens_in,
             tokens_out=tokens_out,
         )
-        await self._record.note(
-            EntryKind.CALL, "call.started", phase=phase, purpose=purpose, provider=self.provider.name,
-            model=self.provider.model, tokens_in=tokens_in, max_tokens=tokens_out, rule=verdict.rule,
-        )  # fmt: skip
+        try:
+            await self._record.note(
+                EntryKind.CALL, "call.started", phase=phase, purpose=purpose, provider=self.provider.name,
+                model=self.provider.model, tokens_in=tokens_in, max_tokens=tokens_out, rule=verdict.rule,
+            )  # fmt: skip
+        except BaseException:
+            self._budget.release(ticket)  # the call is not made
+            raise
         return ticket
 
     async def _close(
         self, ticket: int, phase: State, purpose: str, usage: Usage, started: float, problem: str, text: str
     ) -> None:
+        """A cancelled call is still settled, to the end: else a restart would forget what it cost."""
+        ms = round((self._clock.monotonic() - started) * 1000)
         spend, row = self._budget.settle(ticket, usage, self.provider.price)
         self._record.add(spend)
-        answer = await self._record.ledger.put_blob(redact(text).encode("utf-8", errors="replace"))
-        # Shielded: a cancelled call must still be settled, or a restart would forget what it cost.
-        await asyncio.shield(
-            self._record.note(
+
+        async def settled() -> None:
+            answer = await self._record.ledger.put_blob(redact(text).encode("utf-8", errors="replace"))
+            await self._record.note(
                 EntryKind.CALL, "call.ended", phase=phase, project=(row,), purpose=purpose, provider=self.provider.name,
                 usd_micro=spend.usd_micro, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, answer=answer,
-                ms=round((self._clock.monotonic() - started) * 1000), problem=problem,
-            )
-        )  # fmt: skip
+                ms=ms, problem=problem,
+            )  # fmt: skip
+            self._budget.release(ticket)
+
+        await uninterrupted(settled(), lambda _: None)

@@ -30,7 +30,13 @@ CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
 
 
 def blame(error: Exception) -> PhaseResult:
-    """A POSTMORTEM with the cause that ``error`` names; an error that is not ours is a fault of ours."""
+    """A POSTMORTEM with the cause that ``error`` names; an error that is not ours is a fault of ours.
+
+    Of errors that ended a task group the first of our own tree speaks for all.
+    """
+    if isinstance(error, ExceptionGroup):
+        ours = error.subgroup(OuroError)
+        return blame((ours or error).exceptions[0])
     if isinstance(error, PolicyRefused):
         return failed(RootCause.POLICY_REFUSED, FailureClass.POLICY, f"{error} ({error.rule})")
     for kind, cause, failure in CAUSES:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from governance.irongate import g07_cost
-from kernel.provider import Price, Usage
 from ledger.clock import Clock
 from ledger.errors import BudgetExhausted
-from ledger.store import Ledger, Statement
 from ledger.vocabulary import Decision, Frozen, Spend, Verdict
+
+if TYPE_CHECKING:
+    from kernel.provider import Price, Usage
+    from ledger.store import Ledger, Statement
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS spend (
@@ -92,10 +95,12 @@ class Budget:
     ) -> tuple[int, Verdict]:
         """Hold the estimate of a call. Raises ``BudgetExhausted`` naming the ceiling that it would pass."""
         asked = estimate(price, tokens_in, tokens_out)
-        held = sum(r.usd_micro for r in self._open.values())
+        before = dict(self._open)
         mine = await self.spent_by(op_id)
-        held_mine = sum(r.usd_micro for r in self._open.values() if r.op_id == op_id)
-        held_provider = sum(r.usd_micro for r in self._open.values() if r.provider == provider)
+        today, with_provider = await self.spent_today(), await self.spent_today(provider)
+        # No await from here to the reservation: another op's call must see this one, and this one that. What was held
+        # before the questions counts too: it may have landed after them.
+        held = tuple({**before, **self._open}.values())
         tokens = mine.tokens_in + mine.tokens_out + tokens_in + tokens_out
         if tokens > self.settings.per_op_tokens:
             raise BudgetExhausted(
@@ -106,9 +111,9 @@ class Budget:
         verdict = g07_cost.check(
             g07_cost.Facts(
                 cost=asked,
-                op_spent=mine.usd_micro + held_mine,
-                day_spent=await self.spent_today() + held,
-                provider_spent=await self.spent_today(provider) + held_provider,
+                op_spent=mine.usd_micro + sum(r.usd_micro for r in held if r.op_id == op_id),
+                day_spent=today + sum(r.usd_micro for r in held),
+                provider_spent=with_provider + sum(r.usd_micro for r in held if r.provider == provider),
                 per_call=self.settings.per_call_usd_micro,
                 per_op=self.settings.per_op_usd_micro,
                 per_day=self.settings.per_day_usd_micro,
@@ -126,12 +131,16 @@ class Budget:
         return self._next, verdict
 
     def settle(self, ticket: int, usage: Usage, price: Price | None) -> tuple[Spend, Statement]:
-        """Replace a reservation by what the call really took; the statement goes with the call's entry."""
-        held = self._open.pop(ticket)
+        """What the call really took; the statement goes with the call's entry. Held until :meth:`release`."""
+        held = self._open[ticket]
         usd = estimate(price, usage.tokens_in, usage.tokens_out) or 0
         spend = Spend(usd_micro=usd, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, calls=1)
         row = (self._day(), held.provider, held.op_id, held.route, held.phase, usd, usage.tokens_in, usage.tokens_out)
         return spend, ("INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def release(self, ticket: int) -> None:
+        """Give a reservation back: its settlement is durable, or the call was never made."""
+        self._open.pop(ticket, None)
 
     async def exhausted(self) -> bool:
         """True when the day's money is gone: then the next op stays queued. Never with free providers only."""

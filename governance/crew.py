@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from governance.ask import Asker
 from governance.baseline import Baselines
-from governance.changes import Changes
+from governance.changes.changes import Changes
 from governance.changes.types import Receipt
 from governance.doors import Claims, ClosureDoor
 from governance.lessons import Lessons

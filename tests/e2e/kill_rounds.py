@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import importlib
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -21,8 +23,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-import cryptography.hazmat.primitives.asymmetric.ed25519
-import cryptography.hazmat.primitives.serialization  # noqa: F401 - imported once here, not once a boot
 from pydantic import BaseModel
 
 from daemon.api import EventsRequest, OpRef, RejectRequest
@@ -39,6 +39,7 @@ SET_CHILD_SUBREAPER = 36
 BOOT_S = 60
 ORPHAN_S = 10.0
 IDLE_WRITES = 3  # started, ready, ended
+LATE = ("git", "cryptography.hazmat.primitives.serialization", "cryptography.hazmat.primitives.asymmetric.ed25519")
 OWNERS = {"notes.txt": "dirty\n", "other.txt": "staged\n", "free.txt": "untracked\n"}
 
 
@@ -54,6 +55,7 @@ class Boot(BaseModel):
     quick: bool = True
     shift_s: float = 0
     overtaken: bool = False
+    may_live: bool = False  # the point of death may lie behind the boot's end
 
 
 class Round(BaseModel):
@@ -63,10 +65,17 @@ class Round(BaseModel):
     boots: list[Boot]
     ended: str = "COMPLETE none"
     review: bool = False  # the work ends on a review branch
+    item: str = "done"  # where the signal stands at the end
 
 
 class Orders(BaseModel):
-    rounds: list[Round]
+    """What one call does: these rounds, then one for every n-th point of a boot that was not killed."""
+
+    rounds: list[Round] = []
+    every_effect: int = 0
+    every_write: int = 0
+    random: int = 0  # rounds that are killed from outside at a random moment
+    seed: int = 0
     orange: bool = False  # the repair needs a person's yes
     scanned: bool = True  # the signal is in the queue when a round begins
     mode: str = "branch"
@@ -210,12 +219,13 @@ def speak(work: Callable[[], Coroutine[Any, Any, Ended]], writing: int) -> NoRet
     """In the child: do ``work``, write its answer, end. It never returns into the caller's code."""
     code = 1
     try:
+        os.dup2(2, 1)  # the log of a boot is not an answer
         signal.alarm(BOOT_S)
         answer = asyncio.run(work())
         with os.fdopen(writing, "w") as file:
             file.write(answer.model_dump_json())
         code = 0
-    except Exception:
+    except Exception:  # noqa: BLE001 - the end of this process: its parent learns of it by the exit code
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -277,7 +287,7 @@ class World:
     def boot(self, boot: Boot, *, review: bool) -> Ended:
         """One boot in a child; a boot that was to die and did not is a fault."""
         ended = forked(lambda: boot_once(self.config, boot, self.start, review=review), kill_after_s=boot.after_s)
-        if boot.when and not ended.died:
+        if boot.when and not ended.died and not boot.may_live:
             ended.faults.append("it did not die")
         return ended
 
@@ -297,14 +307,39 @@ class World:
 
     async def judge(self, order: Round) -> Ended:
         told = await told_by(self.config.places)
-        item = "awaiting_merge" if order.review else "done"
-        return Ended(died=False, faults=faults_of_record(told, ended=order.ended, item=item))
+        return Ended(died=False, faults=faults_of_record(told, ended=order.ended, item=order.item))
+
+
+def sweeps(orders: Orders, control: Result) -> list[Round]:
+    """One round for each point that is asked for, of those that the control round went through."""
+    boot, again = control.boots[0], Boot(errand="queue" if orders.scanned else "scan", quick=not orders.random)
+    found = []
+    if orders.every_effect:
+        for n in range(1, boot.effects + 1, orders.every_effect):
+            found.append(Round(name=f"effect {n}", boots=[Boot(when="effect", at=n), again]))
+    if orders.every_write:
+        for n in range(1, boot.writes + 1, orders.every_write):
+            for when in ("before", "after"):
+                found.append(Round(name=f"{when} write {n}", boots=[Boot(when=when, at=n), again]))
+    chance = random.Random(orders.seed)
+    for _ in range(orders.random):
+        first = again.model_copy(update={"after_s": round(chance.uniform(0.02, control.ms / 1000), 3)})
+        found.append(Round(name=f"killed after {first.after_s} s", boots=[first, again]))
+    return found
 
 
 def main(folder: Path, orders: Orders) -> None:
+    """All rounds; a control round, in which nothing dies, comes first."""
     ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for name in LATE:  # what the daemon imports on first use: once here, not once a boot
+        importlib.import_module(name)
     world = World(folder / "world", orders)
-    print(json.dumps([world.play(order).model_dump() for order in orders.rounds]))
+    results = [world.play(order) for order in orders.rounds]
+    if orders.every_effect or orders.every_write or orders.random:
+        boot = Boot(errand="queue" if orders.scanned else "scan", quick=not orders.random)
+        results.append(world.play(Round(name="control", boots=[boot])))
+        results += [world.play(order) for order in sweeps(orders, results[-1])]
+    print(json.dumps([result.model_dump() for result in results]))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,10 @@ async def parked(service: Serving, api: Facade) -> Ending:
 def nothing_left(service: Serving, repo: Path) -> None:
     """No workspace, no branch, nothing in the checkout."""
     places = service.config.places
-    folders = [Path("/dev/shm") / f"ouroboros-{os.getuid()}-{places.repo_id}", places.cache / "workspaces" / places.repo_id]
+    folders = [
+        Path("/dev/shm") / f"ouroboros-{os.getuid()}-{places.repo_id}",
+        places.cache / "workspaces" / places.repo_id,
+    ]
     assert [f for base in folders if base.is_dir() for f in base.iterdir()] == []
     assert list(places.journal.iterdir()) == []
     assert git(repo, "status", "--porcelain") == ""

@@ -121,6 +121,26 @@ async def test_a_review_branch_that_the_owner_deletes_is_a_rejection(tmp_path: P
     assert git(repo, "branch", "--list", "ouro/*") == ""
 
 
+async def test_a_merge_that_begins_meanwhile_is_waited_for(tmp_path: Path) -> None:
+    repo = broken_shop(tmp_path)
+    git(repo, "checkout", "-q", "-b", "other", "HEAD^")
+    commit(repo, "Otherwise", {"notes.txt": "other\n"})
+    git(repo, "checkout", "-q", "main")
+    head = git(repo, "rev-parse", "HEAD")
+    model = Infilling(once(lambda: git(repo, "merge", "-q", "--no-commit", "--no-ff", "other")))
+    config = config_for(tmp_path, repo, test_failure={"debounce_s": 0.1})
+    async with served(config, model, watch=True) as (service, _):
+        first = await ended(service.home)
+        assert first.state is State.POSTMORTEM
+        assert "A merge is under way" in first.reason
+        assert git(repo, "status", "--porcelain") == "M  notes.txt"
+        git(repo, "merge", "--abort")
+        second = await ended(service.home)
+        assert second.state is State.COMPLETE, (second.cause, second.reason)
+    assert git(repo, "rev-parse", "HEAD^") == head
+    assert (repo / CART).read_text() == SHOP[CART]
+
+
 async def test_a_review_branch_that_the_owner_merges_is_taken_over(tmp_path: Path) -> None:
     repo = broken_shop(tmp_path)
     git(repo, "checkout", "-q", "--detach")

@@ -7,8 +7,9 @@ from importlib import resources
 from pathlib import Path
 
 from daemon.initialise import WAKEUP_MODULE, wakeup_lines
+from kernel.provider import Health
 from ledger.places import Places
-from ledger.vocabulary import State
+from ledger.vocabulary import RootCause, State
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with
@@ -117,6 +118,28 @@ async def test_a_flaky_test_is_no_op(tmp_path: Path) -> None:
         assert "test_sometimes failed once and passed when run again" in found.message
         assert await service.home.router.idle()
         assert "failed once" in (await api.status()).suite.note
+
+
+class Absent(Infilling):
+    """A model whose weights are not there."""
+
+    async def health(self) -> Health:
+        return Health(ready=False, detail="The weights are not here. Get them: `ouro model pull`.")
+
+
+async def test_what_failed_for_want_of_a_model_is_taken_up_by_the_next_boot(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    commit(repo, "Speed up totals", {CART: PLUS})
+    config = config_for(tmp_path, repo, test_failure=QUICK)
+    async with served(config, Absent(minus), watch=True) as (service, api):
+        ending = await ended(service.home)
+        assert ending.cause is RootCause.PROVIDER_UNAVAILABLE
+        assert "The weights are not here" in ending.reason
+        assert "The weights are not here" in " ".join((await api.status()).reasons)
+    async with served(config, Infilling(minus), watch=True) as (service, _):
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert (repo / CART).read_text() == SHOP[CART]
 
 
 async def test_a_commit_that_breaks_a_line_is_repaired_without_another_word(tmp_path: Path) -> None:

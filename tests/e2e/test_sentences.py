@@ -196,6 +196,19 @@ def test_without_weights_it_says_where_to_get_them(owner: Owner, tmp_path: Path)
     assert said.code == Exit.PERSON, (said.out, said.err)
     assert "ouro model pull" in said.out, said.out
     assert (repo / CART).read_text() == PLUS
+    assert_works_after_all(owner, repo)
+
+
+def test_a_repair_on_a_review_branch_waits_for_a_person(owner: Owner, tmp_path: Path) -> None:
+    repo = broken_shop(tmp_path)
+    git(repo, "checkout", "-q", "--detach")
+    said = owner.ouro(repo, "fix")
+    assert "HEAD is detached" in said.out
+    assert "take it: git merge ouro/review/" in said.out
+    again = owner.ouro(repo, "fix")
+    assert again.code == Exit.PERSON, (again.out, again.err)
+    assert "Its repair waits on branch ouro/review/" in again.out
+    assert owner.ouro(repo, "run", "--once").code == Exit.PERSON
 
 
 def test_green_is_nothing_to_do(owner: Owner, tmp_path: Path) -> None:
@@ -215,7 +228,6 @@ def test_a_goal_that_only_the_owner_can_judge_waits_without_a_terminal(owner: Ow
     said = owner.ouro(repo, "submit", "Shorten the docstring", "--files", CART, "--wait", **settings)
     assert said.code == Exit.PERSON, (said.out, said.err)
     assert "ouro approve" in said.out
-    op = said.out.partition("ouro approve ")[2].split()[0]
     time.sleep(2)
     owner.ouro(repo, "run", "--once", **settings)
     assert "approval.expired" in owner.ouro(repo, "ledger", "export").out

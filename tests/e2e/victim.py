@@ -18,7 +18,7 @@ from pathlib import Path
 from daemon.house import House
 from daemon.service import Service
 from daemon.settings import Config
-from governance.changes import Effects
+from governance.changes.effects import Effects
 from ledger.clock import SystemClock
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import Draft, Entry, Frame, Outcome, RunStatus, TestResult, TestRun

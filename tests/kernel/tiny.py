@@ -53,6 +53,7 @@ def write_tiny(
     from gguf import GGMLQuantizationType, GGUFWriter
     from gguf.quants import dequantize, quantize
 
+    eight, half, whole = GGMLQuantizationType.Q8_0, GGMLQuantizationType.F16, GGMLQuantizationType.F32
     random = np.random.default_rng(seed)
     path = folder / "tiny.gguf"
     writer = GGUFWriter(path, "qwen2")
@@ -75,15 +76,16 @@ def write_tiny(
     writer.add_chat_template("{{ messages }}")
     numbers: dict[str, Any] = {}
 
-    def put(name: str, *shape: int, spread: float = 0.25, kind: GGMLQuantizationType = GGMLQuantizationType.F16) -> None:
-        values = (random.standard_normal(shape) * spread + (1 if name.endswith("norm.weight") else 0)).astype("float32")
+    def put(name: str, *shape: int, spread: float = 0.25, kind: GGMLQuantizationType = half) -> None:
+        values = random.standard_normal(shape, dtype=np.float32) * spread
+        if name.endswith("norm.weight"):
+            values += 1
         if name == "output.weight" or (name == "token_embd.weight" and not output):
             values[tokens.index(CONTROL[0]) :] = 0  # never the most probable: an answer goes on until its limit
-        stored = quantize(values, kind) if kind != GGMLQuantizationType.F32 else values
+        stored = quantize(values, kind) if kind != whole else values
         writer.add_tensor(name, stored, raw_dtype=kind)
-        numbers[name] = dequantize(stored, kind) if kind != GGMLQuantizationType.F32 else values
+        numbers[name] = dequantize(stored, kind) if kind != whole else values
 
-    eight, whole = GGMLQuantizationType.Q8_0, GGMLQuantizationType.F32
     put("token_embd.weight", PADDED_VOCABULARY, WIDTH, spread=1.0)
     if output:
         put("output.weight", PADDED_VOCABULARY, WIDTH, spread=0.5, kind=whole)

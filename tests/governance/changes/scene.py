@@ -6,7 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from governance.changes import Changes, ChangeSettings, Committed, CommitText, Effects, HookRunner, Landing, NoHooks
+from governance.changes.changes import Changes
+from governance.changes.effects import Effects
+from governance.changes.hooks import HookRunner, NoHooks
+from governance.changes.settings import ChangeSettings
+from governance.changes.types import Committed, CommitText, Landing
 from ledger.ids import sha256_hex
 from ledger.places import Places
 from ledger.vocabulary import Candidate, Edit, EditKind, Operation, OwnerConfirms, Signal, Source, Urgency

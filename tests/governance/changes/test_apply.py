@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from governance.changes import Effects, Landing
+from governance.changes.effects import Effects
 from governance.changes.exchange import RENAME_EXCHANGE, rename2
 from governance.changes.folders import components
 from governance.changes.plan import plan
+from governance.changes.types import Landing
 from ledger.errors import ApplyConflict, ChangeError, StaleBase
 from tests.governance.changes.scene import (
     FILES,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.changes import ChangeSettings, Effects
+from governance.changes.effects import Effects
+from governance.changes.settings import ChangeSettings
 from ledger.errors import ApplyConflict, ChangeError, RepositoryBusy
 from tests.governance.changes.scene import (
     FILES,

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from governance.changes import ChangeSettings, HookRunner, NoHooks, OwnerHooks, SandboxedHooks, make_hooks
-from governance.changes.hooks import find_hook
+from governance.changes.hooks import HookRunner, NoHooks, OwnerHooks, SandboxedHooks, find_hook, make_hooks
+from governance.changes.settings import ChangeSettings
 from ledger.errors import HookRefused
 from tests.governance.changes.scene import FILES, MIXED, OP, TEXT, Scene, candidate, make_scene, modify, on_disk
 from tests.repos import commit, git, host_env, write
 from tools.process import Command, Finished, run
-from tools.sandbox import Job, Sandbox, SandboxSettings, Wall, choose
+from tools.sandbox.choice import choose
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.types import Job, Sandbox, Wall
 
 ONE = candidate(modify("a.py", FILES["a.py"], "a = 2\n"))
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.changes import Effects
+from governance.changes.effects import Effects
 from governance.changes.exchange import rename2
 from ledger.errors import OuroError
 from tests.governance.changes.scene import LEDGER, MIXED, OP, TEXT, Scene, make_changes, make_scene, on_disk

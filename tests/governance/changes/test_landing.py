@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.changes import ChangeSettings
 from governance.changes.landing import UNDER_WAY, LandingFacts, decide
+from governance.changes.settings import ChangeSettings
 from ledger.errors import RepositoryBusy
 from tests.governance.changes.scene import FILES, MIXED, OP, candidate, create, make_scene, modify, rename
 from tests.repos import commit, git, write

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.changes import Effects
+from governance.changes.effects import Effects
 from ledger.errors import ChangeError
 from tests.governance.changes.scene import LEDGER, MIXED, OP, TEXT, Scene, make_changes, make_scene, on_disk
 from tests.repos import commit, git, write

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.changes import ChangeSettings, ensure_identity
+from governance.changes.settings import ChangeSettings
+from governance.changes.signing import ensure_identity
 from governance.changes.sshsig import BEGIN, END, pack, problem_with, sign, unpack
 from ledger.errors import ConfigError
 from ledger.places import Places

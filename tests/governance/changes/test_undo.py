@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.changes import Committed, Effects
+from governance.changes.effects import Effects
+from governance.changes.types import Committed
 from ledger.errors import ApplyConflict, ChangeError, GitFailed
 from tests.governance.changes.scene import (
     LEDGER,

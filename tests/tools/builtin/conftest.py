@@ -12,7 +12,7 @@ from governance.irongate.policy import ToolPolicy, ToolPolicySettings
 from ledger.clock import ManualClock, unstamp
 from ledger.vocabulary import Tier
 from tests.repos import commit, git, host_env, make_places, make_repo
-from tools.builtin import standard_tools
+from tools.builtin.standard import standard_tools
 from tools.git import Git
 from tools.manifest import Toolbox, ToolContext, ToolOutcome, ToolSettings
 from tools.workspace import Workspaces, WorkspaceSettings

@@ -11,8 +11,8 @@ import pytest
 from ledger.ids import sha256_hex
 from tests.repos import git, host_env
 from tests.tools.builtin.conftest import FILES, Bench
-from tools.builtin import standard_tools
 from tools.builtin.index import CodeIndex
+from tools.builtin.standard import standard_tools
 from tools.manifest import Toolbox
 
 

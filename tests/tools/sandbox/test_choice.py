@@ -11,12 +11,14 @@ import pytest
 
 from ledger.places import HostEnv, Places
 from tests.repos import host_env
-from tools.sandbox import REQUIRED, SandboxSettings, Wall, choose
 from tools.sandbox.bwrap import Bwrap
+from tools.sandbox.choice import choose
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.plain import Plain
 from tools.sandbox.probe import prove
 from tools.sandbox.remedy import APPARMOR, INSTALL, NAMESPACES_FULL, NOTHING, PROC, remedy
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.types import REQUIRED, Wall
 
 
 def programs(folder: Path, **scripts: str) -> HostEnv:

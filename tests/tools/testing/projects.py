@@ -18,7 +18,9 @@ from ledger.places import Places
 from ledger.vocabulary import TestRun
 from tests.repos import git, host_env, make_places, make_repo
 from tools.git import Git
-from tools.sandbox import Sandbox, SandboxSettings, choose
+from tools.sandbox.choice import choose
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.types import Sandbox
 from tools.testing.environment import TestEnvironment, detect
 from tools.testing.runner import TestRunner
 from tools.testing.settings import TestSettings

@@ -1,0 +1,50 @@
+"""One tiny model for the whole room, converted once in both forms."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from kernel.cancel import CancelToken
+from kernel.weights.convert import convert
+from tests.kernel.tiny import Tiny, write_tiny
+
+NAME = "qwen2.5-coder-0.5b"  # the policy's entry that the tiny model stands in for
+
+
+@pytest.fixture(scope="session")
+def kernel_extra() -> None:
+    """Skips where the libraries of the kernel are not installed; imports them once, their own warnings aside."""
+    missing = [name for name in ("torch", "transformers", "gguf") if find_spec(name) is None]
+    if missing:
+        pytest.skip(f"the kernel extra is not installed: {', '.join(missing)}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch
+        import transformers.models.qwen2.modeling_qwen2  # noqa: F401
+
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny(kernel_extra: None, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The tiny model below its folder, converted to bf16 and to int8 by the real child process."""
+    model = write_tiny(tmp_path_factory.mktemp("tiny"))
+    for form in ("bf16", "int8"):
+        convert(NAME, model.weights, form=form, models_dir=model.folder, progress=_quiet, cancel=CancelToken())
+    return model
+
+
+def _quiet(done: int, total: int, what: str) -> None:
+    """Progress that nobody looks at."""
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A models folder with nothing in it."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,269 @@
+"""The life of the local provider: loaded late, cancelled soon, dropped when idle, closed twice, and what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from kernel.provider import Infiller, InfillSpan, Limits, Price
+from kernel.providers.local import LocalProvider
+from kernel.weights import store
+from ledger.errors import ConfigError, ProviderUnavailable
+from tests.kernel.conftest import NAME
+from tests.kernel.local_scene import ENDLESS, SPANS, LagMeter, provider, request, said, worker_of
+from tests.kernel.tiny import Tiny
+
+FOREVER = InfillSpan(prefix="x = ", suffix="\n", max_tokens=ENDLESS, stop=())
+
+
+@pytest.fixture
+async def local(tiny: Tiny) -> AsyncIterator[LocalProvider]:
+    made = provider(tiny)
+    yield made
+    await made.aclose()
+
+
+async def until_idle(local: LocalProvider) -> float:
+    """Seconds until the worker thread has nothing to do."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await asyncio.wrap_future(worker_of(local).submit(int))
+    return loop.time() - began
+
+
+async def test_what_it_says_of_itself(tiny: Tiny) -> None:
+    local = provider(tiny)
+    assert (local.name, local.model) == ("local", f"{NAME}@{tiny.weights.sha256[:8]}")
+    assert local.price == Price(input=0, output=0)
+    can = local.capabilities
+    assert (can.infill, can.local, can.logprobs, can.tools) == (True, True, True, False)
+    assert isinstance(local, Infiller)
+    assert (await local.health()).ready and not local.loaded
+
+
+async def test_counts_are_an_estimate_before_and_exact_after(local: LocalProvider) -> None:
+    text = "def f():\n    return total"
+    assert local.count_tokens(text) == round(len(text) / 3.6)
+    await local.infill(request())
+    assert local.loaded
+    assert local.count_tokens(text) == 14
+
+
+async def test_a_cancelled_call_returns_within_a_second_and_the_worker_is_idle(local: LocalProvider) -> None:
+    await local.infill(request())
+    loop = asyncio.get_running_loop()
+    for call in (
+        local.infill(request(FOREVER)),
+        said(local, Limits(max_tokens=ENDLESS)),
+        local.infill(request(*[FOREVER] * 8, temperature=1.0, samples=4)),
+    ):
+        task = asyncio.create_task(call)
+        await asyncio.sleep(0.1)
+        began = loop.time()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert loop.time() - began < 1
+        assert await until_idle(local) < 0.1
+    assert (await local.infill(request(SPANS[2]))).infills
+
+
+async def test_a_long_prompt_is_cancelled_inside(local: LocalProvider) -> None:
+    await local.infill(request())
+    long = InfillSpan(prefix="value = total(items)\n" * 1400, suffix="\n", max_tokens=4)
+    task = asyncio.create_task(local.infill(request(long)))
+    await asyncio.sleep(0.1)
+    began = asyncio.get_running_loop().time()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_a_call_that_waits_for_its_turn_can_be_cancelled(local: LocalProvider) -> None:
+    await local.infill(request())
+    first = asyncio.create_task(local.infill(request(FOREVER)))
+    second = asyncio.create_task(local.infill(request()))
+    await asyncio.sleep(0.05)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert not first.done()
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+
+
+async def test_the_deadline_is_kept(local: LocalProvider) -> None:
+    await local.infill(request())
+    with pytest.raises(ProviderUnavailable, match="within 0.2 s") as caught:
+        await local.infill(request(FOREVER, timeout_s=0.2))
+    assert caught.value.kind == "total"
+    with pytest.raises(ProviderUnavailable, match="within 0.2 s"):
+        await said(local, Limits(max_tokens=ENDLESS, timeout_s=0.2))
+    assert await until_idle(local) < 0.1
+
+
+async def test_calls_take_turns(local: LocalProvider) -> None:
+    answers = await asyncio.gather(*(local.infill(request(span)) for span in SPANS))
+    together = await local.infill(request())
+    assert [answer.infills[0].text for answer in answers] == [found.text for found in together.infills]
+
+
+async def test_the_loop_goes_on_while_the_model_loads_and_decodes(tiny: Tiny) -> None:
+    local, meter = provider(tiny), LagMeter()
+    watch = asyncio.create_task(meter.run())
+    await local.infill(request(InfillSpan(prefix="x", suffix="", max_tokens=150, stop=())))
+    watch.cancel()
+    with suppress(asyncio.CancelledError):
+        await watch
+    await local.aclose()
+    assert meter.longest < 0.5  # a generous bound for a busy machine: a blocking load takes longer
+
+
+async def test_an_idle_model_is_dropped_and_comes_back(tiny: Tiny) -> None:
+    local = provider(tiny, idle_unload_s=0.15)
+    first = await local.infill(request())
+    assert local.loaded
+    await asyncio.sleep(0.4)
+    assert not local.loaded
+    assert await local.infill(request()) == first
+    await local.infill(request(InfillSpan(prefix="x", suffix="", max_tokens=300, stop=())))  # longer than the idle time
+    assert local.loaded
+    await local.aclose()
+    assert not local.loaded
+
+
+async def test_closing_twice_and_before_any_use(tiny: Tiny) -> None:
+    unused, used = provider(tiny), provider(tiny)
+    await unused.aclose()
+    await used.infill(request())
+    await used.aclose()
+    await used.aclose()
+    assert not used.loaded
+    with pytest.raises(ProviderUnavailable, match="shut down"):
+        await used.infill(request())
+
+
+async def test_closing_stops_what_runs(local: LocalProvider) -> None:
+    await local.infill(request())
+    task = asyncio.create_task(local.infill(request(FOREVER)))
+    await asyncio.sleep(0.1)
+    await asyncio.wait_for(local.aclose(), 1)
+    with pytest.raises(ProviderUnavailable, match="shut down"):
+        await task
+    assert not local.loaded
+
+
+async def test_missing_weights_name_the_command(tiny: Tiny, empty: Path) -> None:
+    local = provider(tiny, folder=empty)
+    health = await local.health()
+    assert not health.ready and f"`ouro model pull {NAME}`" in health.detail
+    for call in (local.infill(request()), said(local, Limits())):
+        with pytest.raises(ProviderUnavailable, match="not on this machine") as caught:
+            await call
+        assert caught.value.kind == "weights" and f"ouro model pull {NAME}" in caught.value.remedy
+    await local.aclose()
+
+
+async def test_weights_are_converted_at_first_use(tiny: Tiny, empty: Path) -> None:
+    shutil.copy(tiny.folder / tiny.weights.file, empty)
+    local = provider(tiny, folder=empty)
+    await local.infill(request())
+    await local.aclose()
+    assert store.is_converted(store.converted_folder(empty, NAME, tiny.weights, "bf16"))
+
+
+async def test_a_cancelled_first_use_leaves_no_half_folder(tiny: Tiny, empty: Path) -> None:
+    shutil.copy(tiny.folder / tiny.weights.file, empty)
+    local = provider(tiny, folder=empty)
+    task = asyncio.create_task(local.infill(request()))
+    await asyncio.sleep(0.15)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await local.aclose()
+    assert [p.name for p in (empty / "converted").iterdir()] == [".lock"]
+
+
+async def test_weights_that_rotted_are_said_so(tiny: Tiny, empty: Path) -> None:
+    raw = bytearray((tiny.folder / tiny.weights.file).read_bytes())
+    raw[-1] ^= 1
+    (empty / tiny.weights.file).write_bytes(raw)
+    local = provider(tiny, folder=empty)
+    with pytest.raises(ProviderUnavailable, match="not the file that its publisher released") as caught:
+        await local.infill(request())
+    await local.aclose()
+    assert caught.value.kind == "weights"
+
+
+async def test_a_converted_folder_that_rotted_is_named(tiny: Tiny, empty: Path) -> None:
+    kept = store.converted_folder(tiny.folder, NAME, tiny.weights, "bf16")
+    folder = store.converted_folder(empty, NAME, tiny.weights, "bf16")
+    shutil.copytree(kept, folder)
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(1000)
+    local = provider(tiny, folder=empty)
+    with pytest.raises(ProviderUnavailable, match="cannot be loaded") as caught:
+        await local.infill(request())
+    await local.aclose()
+    assert caught.value.kind == "weights" and str(folder) in caught.value.remedy
+
+
+async def test_the_memory_ceiling_is_respected(tiny: Tiny) -> None:
+    local = provider(tiny, memory_ceiling_mb=100)
+    with pytest.raises(ProviderUnavailable, match="the ceiling is 100 MB") as caught:
+        await local.infill(request())
+    await local.aclose()
+    assert caught.value.kind == "memory" and not local.loaded
+
+
+async def test_more_memory_than_there_is_is_said_so(tiny: Tiny) -> None:
+    """The cache of a batch that no machine holds: torch refuses it, and the model stays usable."""
+    local = provider(tiny, cache_tokens=1 << 40, rows=1 << 20)
+    with pytest.raises(ProviderUnavailable, match="out of memory") as caught:
+        await local.infill(request(FOREVER, samples=1 << 20, temperature=1.0))
+    assert caught.value.kind == "memory"
+    assert (await local.infill(request(SPANS[2]))).infills
+    await local.aclose()
+
+
+def test_an_unknown_model_lists_the_known_ones(tiny: Tiny) -> None:
+    with pytest.raises(ConfigError, match=r"qwen2\.5-coder-0\.5b"):
+        LocalProvider(model="gpt", settings=provider(tiny)._settings, models_dir=tiny.folder)
+
+
+_WITHOUT_TORCH = """
+import asyncio, sys
+from pathlib import Path
+from kernel.local import loader
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name in ("torch", "transformers") else found(name, *more)
+from kernel.local.settings import LocalSettings
+from kernel.provider import InfillRequest, InfillSpan
+from kernel.providers.local import LocalProvider
+from ledger.errors import ProviderUnavailable
+local = LocalProvider(model="qwen2.5-coder-0.5b", settings=LocalSettings(), models_dir=Path(sys.argv[1]))
+print(asyncio.run(local.health()))
+try:
+    asyncio.run(local.infill(InfillRequest(spans=(InfillSpan(prefix="", suffix=""),))))
+except ProviderUnavailable as error:
+    print(error.kind, error)
+"""
+
+
+def test_missing_libraries_name_the_extra(tmp_path: Path) -> None:
+    """In a process whose import system does not find torch."""
+    argv = [sys.executable, "-c", _WITHOUT_TORCH, str(tmp_path)]
+    done = subprocess.run(argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True, timeout=60)
+    health, error = done.stdout.splitlines()
+    assert "ready=False" in health and "torch, transformers" in health
+    assert error.startswith("weights The local model needs torch, transformers") and "ouroboros[kernel]" in error

@@ -1,0 +1,110 @@
+"""Conversations with the local provider: what is streamed adds up, and what is asked for is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kernel.local.prompt import chat_prompt
+from kernel.policy import load_policy
+from kernel.provider import Limits, Message, TextDelta
+from kernel.providers.local import LocalProvider
+from ledger.errors import ProviderBadOutput
+from tests.kernel.conftest import NAME
+from tests.kernel.local_scene import ASK, ENDLESS, provider, said, worker_of
+from tests.kernel.tiny import Tiny, vocabulary
+
+
+@pytest.fixture
+async def local(tiny: Tiny) -> AsyncIterator[LocalProvider]:
+    made = provider(tiny)
+    yield made
+    await made.aclose()
+
+
+async def test_pieces_add_up_and_tokens_are_counted(local: LocalProvider) -> None:
+    pieces, done = await said(local, Limits(max_tokens=40))
+    assert len(pieces) > 3 and all(pieces)
+    assert (done.finish, done.usage.tokens_out) == ("length", 40)
+    assert local._engine is not None
+    prompt = chat_prompt(local._engine.vocabulary, load_policy().families["qwen2.5-coder"], ASK)
+    assert done.usage.tokens_in == len(prompt)
+    again, _ = await said(local, Limits(max_tokens=40))
+    assert "".join(again) == "".join(pieces)
+
+
+async def test_a_stop_is_cut_and_no_piece_of_it_is_shown(local: LocalProvider) -> None:
+    whole = "".join((await said(local, Limits(max_tokens=40)))[0])
+    stop = whole[9:13]
+    pieces, done = await said(local, Limits(max_tokens=40, stop=(stop,)))
+    assert "".join(pieces) == whole[: whole.index(stop)]
+    assert done.finish == "stop"
+
+
+async def test_a_seed_makes_an_answer_again(local: LocalProvider) -> None:
+    limits = Limits(max_tokens=30, temperature=1.0, seed=4)
+    first, again = await said(local, limits), await said(local, limits)
+    other, _ = await said(local, limits.model_copy(update={"seed": 5}))
+    assert "".join(first[0]) == "".join(again[0]) != "".join(other)
+
+
+async def test_the_prompt_has_the_form_that_the_family_was_trained_with(local: LocalProvider) -> None:
+    await said(local, Limits(max_tokens=1))
+    assert local._engine is not None
+    words, tokens = local._engine.vocabulary, vocabulary()[0]
+    family = load_policy().families["qwen2.5-coder"]
+
+    def shown(*conversation: Message) -> str:
+        text, plain = "", list[int]()
+        for number in [*chat_prompt(words, family, conversation), tokens.index("<|endoftext|>")]:
+            if not words.ends(number):
+                plain.append(number)
+                continue
+            text += words.decode(plain) + tokens[number]
+            plain = []
+        return text.removesuffix("<|endoftext|>")
+
+    asked, opening = Message(role="user", text="Hi"), "<|im_start|>assistant\n"
+    assert shown(asked) == (
+        f"<|im_start|>system\n{family.default_system}<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n{opening}"
+    )
+    assert shown(Message(role="system", text="S"), asked, Message(role="tool", text="T", call_id="1")) == (
+        "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+        f"<|im_start|>user\n<tool_response>\nT\n</tool_response><|im_end|>\n{opening}"
+    )
+
+
+async def test_a_conversation_that_does_not_fit_is_refused(local: LocalProvider) -> None:
+    context = load_policy().model(NAME).context
+    with pytest.raises(ProviderBadOutput, match=f"takes {context}"):
+        await said(local, Limits(max_tokens=context))
+
+
+async def test_the_first_piece_comes_while_the_model_works(local: LocalProvider) -> None:
+    turn = local.respond(ASK, (), Limits(max_tokens=ENDLESS))
+    first = await anext(aiter(turn))
+    assert isinstance(first, TextDelta)
+    began = asyncio.get_running_loop().time()
+    await turn.aclose()  # type: ignore[attr-defined]  # an async generator: a consumer that had enough
+    await asyncio.wrap_future(worker_of(local).submit(int))
+    assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_a_cancelled_consumer_stops_the_model(local: LocalProvider) -> None:
+    await said(local, Limits(max_tokens=1))
+    begun = asyncio.Event()
+
+    async def consume() -> None:
+        async for _ in local.respond(ASK, (), Limits(max_tokens=ENDLESS)):
+            begun.set()
+
+    task = asyncio.create_task(consume())
+    await begun.wait()
+    task.cancel()
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wrap_future(worker_of(local).submit(int))
+    assert asyncio.get_running_loop().time() - began < 1
