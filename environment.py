@@ -51,22 +51,29 @@ def make(*, kernel: bool, dev: bool) -> None:
         run(sys.executable, "-m", "venv", VENV)
     say(f"environment: installing{' the CPU kernel and' if kernel else ''} what is pinned in constraints/ (once) ...")
     constraints = ROOT / "constraints" / ("cpu.txt" if kernel else "core.txt")
-    argv = [python(), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", constraints, "-e"]
-    argv.append(f".[{extras}]" if extras else ".")
+    pip: list[str | Path] = [python(), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     if kernel and pip_finds_no_torch():
-        argv[4:4] = ["--retries", "1", "--extra-index-url", CPU_INDEX]
-    run(*argv)
+        if run(*pip, "--retries", "1", "--no-deps", "--index-url", CPU_INDEX, *pinned_torch(), check=False):
+            raise SystemExit(
+                f"The CPU build of torch ({pinned_torch()[0]}) is neither on the configured package index nor could it "
+                "be had from PyTorch's own. Put its wheel in a folder and set PIP_FIND_LINKS to that, then run this again."
+            )
+    run(*pip, "-c", constraints, "-e", f".[{extras}]" if extras else ".")
     for old in VENV.glob(".installed-*"):
         if old.read_text() != stamp(""):
             old.unlink()
     marker.write_text(stamp(""))
 
 
+def pinned_torch() -> list[str]:
+    """The line of the constraints that pins torch."""
+    lines = (ROOT / "constraints" / "cpu.txt").read_text().splitlines()
+    return [line for line in lines if line.startswith("torch==")]
+
+
 def pip_finds_no_torch() -> bool:
     """True when the configured indexes have no CPU wheel, so that PyTorch's own index has to be asked."""
-    lines = (ROOT / "constraints" / "cpu.txt").read_text().splitlines()
-    pinned = [line for line in lines if line.startswith("torch==")]
-    argv = [str(python()), "-m", "pip", "install", "-q", "--dry-run", "--no-deps", "--retries", "0", *pinned]
+    argv = [str(python()), "-m", "pip", "install", "-q", "--dry-run", "--no-deps", "--retries", "0", *pinned_torch()]
     return subprocess.run(argv, cwd=ROOT, capture_output=True, check=False).returncode != 0
 
 

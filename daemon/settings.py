@@ -31,7 +31,7 @@ from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
 from sensors.bus import BusSettings
 from sensors.intake.settings import RouterSettings
-from sensors.test_failure import TestFailureSettings
+from sensors.settings import TestFailureSettings
 from sensors.watch import WatchSettings
 from tools.builtin.settings import BuiltinSettings
 from tools.manifest import ToolSettings

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from kernel.local.settings import LocalSettings
 from kernel.policy import load_policy
-from kernel.providers.openai import OpenAISettings
-from kernel.providers.scripted import ScriptedSettings
+from kernel.providers.settings import OpenAISettings, ScriptedSettings
 from ledger.vocabulary import Frozen
 
 

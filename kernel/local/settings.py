@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kernel.weights.sources import PullSettings
+from kernel.weights.settings import PullSettings
 from ledger.vocabulary import Frozen
 
 

@@ -15,8 +15,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from pydantic import Field
-
 from kernel.provider import (
     CallDelta,
     Capabilities,
@@ -32,48 +30,16 @@ from kernel.provider import (
 from kernel.providers import openai_wire as wire
 from kernel.providers.exchange import Deadlines, Exchange
 from kernel.providers.openai_stream import Assembler
+from kernel.providers.settings import OpenAISettings
 from kernel.providers.sse import EventParser
 from ledger.clock import Clock, SystemClock
 from ledger.errors import ConfigError, PolicyRefused, ProviderBadOutput, ProviderError, ProviderUnavailable
-from ledger.vocabulary import Frozen
 
 if TYPE_CHECKING:
     import httpx
 
 _DONE: Final = "[DONE]"
 _KEY_MARK: Final = "[API key]"
-
-
-class OpenAISettings(Frozen):
-    """``[kernel.openai]``."""
-
-    base_url: str = Field(
-        "http://127.0.0.1:8080/v1", description="Where the server answers, without `/chat/completions`."
-    )
-    model: str = Field("", description="Name of the model as the server knows it; empty: the server's only one.")
-    key_variable: str = Field(
-        "OPENAI_API_KEY", description="Name of the environment variable that holds the API key; empty: none is sent."
-    )
-    connect_s: float = Field(10.0, gt=0, description="Seconds for the connection, encryption included.")
-    first_byte_s: float = Field(
-        120.0, gt=0, description="Seconds from the sent request to the first byte of the answer's body."
-    )
-    idle_s: float = Field(60.0, gt=0, description="Seconds that an answer may fall silent.")
-    total_s: float = Field(300.0, gt=0, description="Seconds for a whole call, unless the caller allows less.")
-    health_s: float = Field(3.0, gt=0, description="Seconds for the question whether the server is there.")
-    max_answer_bytes: int = Field(
-        16 * 1024 * 1024, gt=0, description="An answer that is longer on the wire is refused."
-    )
-    price_input_usd_micro: int | None = Field(
-        None,
-        ge=0,
-        description="Micro-dollars per million tokens read; 0 is free. Without it every call is denied.",
-    )
-    price_output_usd_micro: int | None = Field(
-        None,
-        ge=0,
-        description="Micro-dollars per million tokens written; 0 is free. Without it every call is denied.",
-    )
 
 
 class OpenAIProvider:

@@ -31,7 +31,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from kernel.provider import (
     CallDelta,
@@ -55,12 +55,6 @@ from ledger.vocabulary import Frozen
 
 NAME = "scripted"
 CHARS_PER_TOKEN = 4
-
-
-class ScriptedSettings(Frozen):
-    """``[kernel.scripted]``."""
-
-    script: str = Field("", description="Path of the script that the scripted provider plays.")
 
 
 class ScriptedCall(Frozen):

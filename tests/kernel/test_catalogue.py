@@ -1,0 +1,127 @@
+"""From settings to providers, and what the tables say of one another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from kernel.catalogue import build
+from kernel.local.settings import LocalSettings
+from kernel.policy import load_policy
+from kernel.provider import Infiller, Price, Provider
+from kernel.settings import KernelSettings
+from kernel.threads import openmp_environment, thread_count
+from kernel.weights import store
+from kernel.weights.registry import HuggingFaceSource, WheelSource, load_registry
+from ledger.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "transformers", "numpy", "gguf", "tokenizers", "httpx", "safetensors", "rich")
+
+
+def made(name: str, folder: Path, **fields: object) -> Provider:
+    settings = KernelSettings.model_validate(fields)
+    return build(name, settings, models_dir=folder, api_key=lambda _: None, allow_network=False)
+
+
+@pytest.mark.parametrize("name", sorted(load_policy().models))
+async def test_every_model_of_the_policy_can_be_built(tmp_path: Path, name: str) -> None:
+    provider = made("local", tmp_path, model=name)
+    assert provider.name == "local" and provider.model.startswith(f"{name}@")
+    assert isinstance(provider, Infiller) and provider.price == Price(input=0, output=0)
+    await provider.aclose()
+
+
+async def test_a_script_is_built_from_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("infill = true")
+    provider = made("scripted", tmp_path, scripted={"script": str(tmp_path / "s.toml")})
+    assert (provider.name, provider.capabilities.infill) == ("scripted", True)
+
+
+def test_sentences_for_what_cannot_be_built(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no script\. Set kernel\.scripted\.script"):
+        made("scripted", tmp_path)
+    with pytest.raises(ConfigError, match=r"no provider 'oracle'\. They are local, openai and scripted"):
+        made("oracle", tmp_path)
+    with pytest.raises(ConfigError, match="'gpt' is not known. Known models: qwen"):
+        made("local", tmp_path, model="gpt")
+
+
+def test_settings_refuse_what_they_do_not_know() -> None:
+    for table in ({"provider": "oracle"}, {"speed": 3}, {"local": {"threads": -1}}, {"local": {"precision": "int4"}}):
+        with pytest.raises(ValidationError):
+            KernelSettings.model_validate(table)
+    assert KernelSettings().model == load_policy().default_model
+
+
+def test_policy_and_registry_agree() -> None:
+    policy, registry = load_policy(), load_registry()
+    assert policy.default_model in policy.models
+    for model in policy.models.values():
+        weights = registry.find(model.weights)
+        family = policy.families[model.family]
+        assert weights.license and model.context >= 8192
+        markers = {family.fim_prefix, family.fim_suffix, family.fim_middle, family.turn_start, family.turn_end}
+        assert len(markers) == 5
+    assert {model.weights for model in policy.models.values()} == set(registry.weights)
+    assert len({weights.file for weights in registry.weights.values()}) == len(registry.weights)
+
+
+def test_prices_fall_back_to_the_provider_and_are_unknown_elsewhere() -> None:
+    policy = load_policy()
+    assert policy.price("local", "any") == Price(input=0, output=0)
+    assert policy.price("openai", "any") is None
+
+
+@pytest.mark.parametrize("name", sorted(load_registry().weights))
+def test_sources_hold_the_whole_file(name: str) -> None:
+    weights = load_registry().find(name)
+    assert [source.kind for source in weights.sources] == ["huggingface", "wheels"]
+    for source in weights.sources:
+        if isinstance(source, WheelSource):
+            last = weights.bytes - (len(source.parts) - 1) * source.part_bytes
+            assert 0 < last <= source.part_bytes
+            assert len(set(source.parts)) == len(source.parts)
+            assert source.member.format(n=1) != source.member.format(n=2)
+        elif isinstance(source, HuggingFaceSource):
+            assert source.url.endswith(f"{source.repo}/resolve/main/{weights.file}")
+
+
+def test_folders_differ_by_file_and_form(tmp_path: Path) -> None:
+    registry = load_registry()
+    folders = {
+        store.converted_folder(tmp_path, name, weights, form)
+        for name, weights in registry.weights.items()
+        for form in ("bf16", "int8")
+    }  # fmt: skip
+    assert len(folders) == 2 * len(registry.weights)
+    assert not any(map(store.is_converted, folders))
+
+
+@pytest.mark.parametrize(
+    "module", ["kernel.catalogue", "kernel.settings", "kernel.providers.local", "kernel.weights.pull"]
+)
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    script = f"import sys, {module}\nprint(*(name for name in {HEAVY!r} if name in sys.modules))"
+    argv = [sys.executable, "-c", script]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
+
+
+def test_thread_settings() -> None:
+    assert thread_count(3) == 3
+    assert thread_count(0) >= 1
+    found = openmp_environment(1)
+    assert found["OMP_NUM_THREADS"] == "1" and found["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert LocalSettings().threads == 0
+
+
+def test_the_cores_that_the_process_may_use_are_counted() -> None:
+    script = "import os; from kernel.threads import thread_count; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(thread_count(0))"
+    argv = [sys.executable, "-c", script]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "1"
