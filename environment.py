@@ -53,10 +53,11 @@ def make(*, kernel: bool, dev: bool) -> None:
     constraints = ROOT / "constraints" / ("cpu.txt" if kernel else "core.txt")
     pip: list[str | Path] = [python(), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     if kernel and pip_finds_no_torch():
-        if run(*pip, "--retries", "1", "--no-deps", "--index-url", CPU_INDEX, *pinned_torch(), check=False):
+        code = run(*pip, "--retries", "1", "--no-deps", "--index-url", CPU_INDEX, *pinned_torch(), check=False)
+        if code:
             raise SystemExit(
                 f"The CPU build of torch ({pinned_torch()[0]}) is neither on the configured package index nor could it "
-                "be had from PyTorch's own. Put its wheel in a folder and set PIP_FIND_LINKS to that, then run this again."
+                "be had from PyTorch's own. Put its wheel in a folder and set PIP_FIND_LINKS to that folder."
             )
     run(*pip, "-c", constraints, "-e", f".[{extras}]" if extras else ".")
     for old in VENV.glob(".installed-*"):

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from daemon.api import Api, Event, EventsRequest
 from daemon.bounds import ControlSettings
+from daemon.logs import logger
 from daemon.rpc import BadRequest, Request, answer, failure_line, parse, subscription_request
 from daemon.wire import BUSY, INVALID_REQUEST, SUBSCRIBE, UNSUBSCRIBE, error_line, notification_line, result_line
 from ledger.errors import OuroError
@@ -37,7 +36,6 @@ class Connection:
         self._writer = writer
         self._settings = settings
         self._own = own
-        self._log = structlog.get_logger("control")
         self._out: asyncio.Queue[bytes] = asyncio.Queue(maxsize=settings.backlog)
         self._requests: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[int, asyncio.Task[None]] = {}
@@ -84,7 +82,7 @@ class Connection:
             try:
                 await asyncio.wait_for(self._writer.drain(), self._settings.write_timeout_s)
             except TimeoutError:
-                self._log.warning("a client that does not read was dropped")
+                logger("control").warning("a client that does not read was dropped")
                 return
             except ConnectionError:
                 return

@@ -15,11 +15,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from daemon.api import Api
 from daemon.bounds import ControlSettings
 from daemon.connection import Connection
+from daemon.logs import logger
 from daemon.wire import BUSY, INVALID_REQUEST, error_line
 from ledger.errors import ConfigError, InstanceHeld
 
@@ -33,7 +32,6 @@ class ControlServer:
         self._api = api
         self._path = path
         self._settings = settings
-        self._log = structlog.get_logger("control")
         self._server: asyncio.Server | None = None
         self._identity: tuple[int, int] | None = None  # device and inode: only our own socket file is removed
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,7 +88,7 @@ class ControlServer:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("a control task failed", exc_info=error)
+            logger("control").error("a control task failed", exc_info=error)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         refusal = self._refusal(writer)
@@ -108,7 +106,7 @@ class ControlServer:
             return error_line(None, BUSY, "The daemon is stopping.")
         uid = self.peer_uid(writer.get_extra_info("socket"))
         if uid != os.getuid():
-            self._log.warning("a client of another user was refused", uid=uid)
+            logger("control").warning("a client of another user was refused", uid=uid)
             return error_line(None, INVALID_REQUEST, "This daemon answers to its owner only.")
         if len(self._connections) >= self._settings.connections:
             return error_line(None, BUSY, "Too many clients are connected.", remedy="Close one and try again.")

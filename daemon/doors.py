@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from governance.irongate import g19_recursion
 from ledger.errors import SandboxMissing
@@ -10,8 +11,10 @@ from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, RunStatus, Signal, TestRun, Verdict
 from tools.git import Git
 from tools.repository import Repository
-from tools.testing.runner import TestRunner
 from tools.workspace import Workspaces
+
+if TYPE_CHECKING:
+    from tools.testing.runner import TestRunner
 
 
 class CommittedTests:

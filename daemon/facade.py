@@ -37,7 +37,6 @@ from daemon.api import (
     SuiteView,
 )
 from daemon.diffs import diff_of
-from daemon.undo import undo_op
 from governance.record import Recorder
 from ledger.clock import stamp
 from ledger.errors import ControlError
@@ -249,6 +248,8 @@ class Facade:
         view = self._service.table.resolve(request.op)
         if self._house.changes is None:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
+        from daemon.undo import undo_op
+
         await self._heard("undo", op=view.id)
         committed = await undo_op(self._house.ledger, self._house.changes, view)
         return Ack(message=f"{view.short} is undone by {committed.commit[:10]}.", op=view.id)

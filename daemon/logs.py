@@ -1,14 +1,21 @@
-"""Logging: structured lines on standard error, ours and the libraries' alike."""
+"""Logging: structured lines on standard error, ours and the libraries' alike.
+
+structlog (and rich, which it brings along) is loaded with the first line that is written: a daemon at rest writes none.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from ledger.vocabulary import Frozen
+
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
+    from structlog.typing import Processor
 
 
 class LogSettings(Frozen):
@@ -20,31 +27,61 @@ class LogSettings(Frozen):
     format: Literal["console", "json"] = Field("console", description="How lines look.")
 
 
+class Lines(logging.Formatter):
+    """Lines in one of our formats, whoever logs them."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._real: logging.Formatter | None = None
+
+    def format(self, record: logging.LogRecord) -> str:
+        if self._real is None:
+            self._real = _formatter(self._settings)
+        return self._real.format(record)
+
+
 def configure(settings: LogSettings) -> None:
     """Route structlog and the standard library's logging to one handler on standard error."""
-    import structlog  # not above: every command reads these settings, and structlog brings rich along
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines(settings))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
 
-    shared: list[structlog.typing.Processor] = [
+
+def logger(name: str) -> BoundLogger:
+    """The structured logger of this name. Ask for it where a line is written, not at import."""
+    import structlog
+
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+            cache_logger_on_first_use=True,
+        )
+    found: BoundLogger = structlog.get_logger(name)
+    return found
+
+
+def _shared() -> list[Processor]:
+    import structlog
+
+    return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+
+
+def _formatter(settings: LogSettings) -> logging.Formatter:
+    import structlog
+
     if settings.format == "json":
-        last: structlog.typing.Processor = structlog.processors.JSONRenderer()
+        last: Processor = structlog.processors.JSONRenderer()
     else:
         last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last], foreign_pre_chain=shared
-        )
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last], foreign_pre_chain=_shared()
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(settings.level.upper())

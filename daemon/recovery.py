@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from daemon.standing import commit_with
+from daemon.undo import finish_undos
 from governance.approval import Inbox
 from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
@@ -23,7 +25,6 @@ TURNED_DOWN = {
     "approval.expired": RootCause.APPROVAL_EXPIRED,
 }
 READ = (EntryKind.TRANSITION, EntryKind.DECISION, EntryKind.CHANGE, EntryKind.APPROVAL, EntryKind.CANDIDATE)
-LOOKED_THROUGH = 200  # commits of a branch since the op's parent
 
 
 class OpenOp(Frozen):
@@ -102,7 +103,7 @@ def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> End:
 
 
 class Recovery:
-    """The steps, in order: journals, op ends, leases, workspaces, folders of sandboxed runs (below ``scratch``)."""
+    """The steps, in order: journals, op ends, leases, undos, workspaces, folders of sandboxed runs (``scratch``)."""
 
     def __init__(
         self,
@@ -139,6 +140,7 @@ class Recovery:
         for op_id in (*report.undecided, *report.parked):
             if op_id not in waiting:  # the pool parks those again
                 await self._give_back(op_id, ops.get(op_id))
+        notes += await finish_undos(self._ledger, self._git)
         notes += await self._clear_away()
         return tuple(notes)
 
@@ -165,8 +167,9 @@ class Recovery:
     async def _end(self, op: OpenOp, journal: Recovered | None) -> OpenOp:
         """Write the terminal entry that the crash prevented, and the outcome."""
         commit, ref = (journal.commit, journal.ref) if journal else (op.commit, op.intent)
-        if commit is None and op.intent:
-            commit, ref = await self._find(op)
+        if commit is None and op.intent:  # the ref may have moved: that one, or a review branch when it had moved on
+            found = await commit_with(self._git, "Ouro-Op", op.op_id, since=op.parent, meant=op.intent)
+            commit, ref = found or (None, "")
         end = end_of(op, commit=commit, kept=journal.kept if journal else ())
         record = Recorder(self._ledger, op_id=op.op_id)
         terminal = await record.note(
@@ -190,22 +193,6 @@ class Recovery:
         )  # fmt: skip
         branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
         return op.model_copy(update={"ended": end.state, "cause": end.cause, "branch": branch})
-
-    async def _find(self, op: OpenOp) -> tuple[str | None, str]:
-        """The op's commit and its ref, when it moved but the daemon ended before it could say so.
-
-        On the branch that was meant, or on a review branch, when that branch had moved on.
-        """
-        reviews = await self._git.call("for-each-ref", "--format=%(refname)", f"{REVIEW}{op.op_id}*")
-        form = "--format=%H %(trailers:key=Ouro-Op,valueonly,separator=%x20)"
-        for ref in dict.fromkeys((op.intent, *reviews.text.split())):
-            span = f"{op.parent}..{ref}" if op.parent else ref
-            done = await self._git.call("log", "-n", str(LOOKED_THROUGH), form, span, "--", ok=(0, 128))
-            for line in done.text.splitlines():
-                commit, _, trailer = line.partition(" ")
-                if trailer.strip() == op.op_id:
-                    return commit, ref
-        return None, ""
 
     async def _give_back(self, op_id: str, op: OpenOp | None) -> None:
         """Tell the router how an op that it still holds ended."""

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from daemon.api import (
@@ -22,6 +21,7 @@ from daemon.api import (
     SubmitRequest,
 )
 from daemon.codes import exit_for_error
+from daemon.logs import logger
 from daemon.wire import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -146,7 +146,7 @@ def failure_line(request: Request, error: Exception) -> bytes:
             error=type(error).__name__,
             exit=int(exit_for_error(error)),
         )
-    structlog.get_logger("control").error("request failed", method=request.method, exc_info=error)
+    logger("control").error("request failed", method=request.method, exc_info=error)
     text = f"{request.method} failed inside the daemon ({type(error).__name__})."
     return error_line(request.id, INTERNAL_ERROR, text, remedy="The daemon's log holds the trace.")
 

@@ -153,12 +153,13 @@ class Senses:
         if known is None:
             status = "running" if state.running else "unknown"
             return SuiteView(status=status, note="; ".join(part for part in (state.line, state.note) if part))
+        flaky = f"{known.flaky[0]} failed once and passed when run again" if known.flaky else ""
         return SuiteView(
             status=(RunStatus.GREEN if known.green else RunStatus.RED).value,
             tests=known.collected,
             red=known.red,
             commit=known.tree,
-            note=state.note,
+            note="; ".join(part for part in (flaky, state.note) if part),
         )
 
     def notes(self) -> tuple[str, ...]:

@@ -7,24 +7,21 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-
-import structlog
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from daemon.api import Event, FixRequest, Life, SubmitRequest
 from daemon.control import ControlServer
 from daemon.exits import Exit, exit_for_op, worst
 from daemon.facade import Facade
-from daemon.house import House, equip, furnish
+from daemon.house import House, furnish
 from daemon.instance import Instance
 from daemon.lag import LagProbe, Watchdog
-from daemon.logs import configure
+from daemon.logs import configure, logger
 from daemon.notify import Notifier
 from daemon.optable import OpTable
 from daemon.places import make_folders
-from daemon.recovery import Recovery
-from daemon.senses import Senses
 from daemon.settings import Config
-from governance.changes.effects import Effects
 from governance.record import Recorder
 from kernel.provider import Provider
 from ledger.clock import Clock, SystemClock
@@ -33,10 +30,11 @@ from ledger.ids import uuid7_hex
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind
 from tools.git import Git
-from tools.sandbox.choice import scratch
-from tools.testing.runner import TestRunner
 
-log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from daemon.senses import Senses
+    from governance.changes.effects import Effects
+    from tools.testing.runner import TestRunner
 
 OnEvent = Callable[[Event], None]
 
@@ -44,7 +42,7 @@ OnEvent = Callable[[Event], None]
 class Service:
     """One boot: ``open`` answers on the socket, ``bring_up`` makes it work, ``close`` ends it in stages."""
 
-    runner_type: type[TestRunner] = TestRunner
+    runner_type: type[TestRunner] | None = None  # None: our own
 
     def __init__(self, config: Config, *, clock: Clock, on_event: OnEvent | None = None) -> None:
         self.config = config
@@ -93,6 +91,8 @@ class Service:
 
     def effects(self, git: Git) -> Effects:
         """What writes to the owner's repository."""
+        from governance.changes.effects import Effects
+
         return Effects(git)
 
     def provider(self) -> Provider:
@@ -106,6 +106,12 @@ class Service:
         """Recover, then equip, then let work in. What is missing becomes a reason, not a failure."""
         house = self._furnished()
         await house.repository.check()
+        await asyncio.to_thread(_load)
+        from daemon.equip import equip
+        from daemon.recovery import Recovery
+        from daemon.senses import Senses
+        from tools.sandbox.choice import scratch
+
         problem = await equip(house, effects=self.effects(house.git), runner_type=self.runner_type)
         if house.changes is None or house.pool is None:
             raise RepositoryError("The service could not be equipped.")
@@ -115,7 +121,7 @@ class Service:
         )  # fmt: skip
         notes = await recovery.run()
         for note in notes:
-            log.info("recovered", what=note)
+            logger(__name__).info("recovered", what=note)
         health = await house.provider.health()
         self.reasons = tuple(r for r in (problem, "" if health.ready else health.detail) if r)
         self.life = Life.DEGRADED if self.reasons else Life.ACTIVE
@@ -137,7 +143,7 @@ class Service:
             await pool.run()
         except* OuroError as errors:
             self.life, self.reasons = Life.DEGRADED, (str(errors.exceptions[0]),)
-            log.error("work.ended", problem=self.reasons[0])
+            logger(__name__).error("work.ended", problem=self.reasons[0])
 
     async def _follow(self, ledger: Ledger) -> None:
         """Keep the table current; hand every entry to who watches in this process."""
@@ -198,7 +204,7 @@ class Service:
         try:
             await asyncio.wait_for(work, limit_s)
         except TimeoutError:
-            log.warning("stop.late", stage=name, limit_s=limit_s)
+            logger(__name__).warning("stop.late", stage=name, limit_s=limit_s)
             return False
         return True
 
@@ -206,6 +212,12 @@ class Service:
         if self.house is None:
             raise RepositoryError("The service has not been opened.")
         return self.house
+
+
+def _load() -> None:
+    """What works is loaded in a thread: the socket answers meanwhile."""
+    for name in ("daemon.equip", "daemon.recovery", "daemon.senses"):
+        import_module(name)
 
 
 async def serve(config: Config, on_event: OnEvent | None = None) -> int:
@@ -249,7 +261,7 @@ def request_restart(service: Service) -> None:
     try:
         load(service.config.places.repo)
     except OuroError as error:
-        log.error("reload.refused", problem=str(error))
+        logger(__name__).error("reload.refused", problem=str(error))
         return
     service.restart = True
     service.stopping.set()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from daemon.api import OpView
 from daemon.diffs import newest_candidate
+from daemon.standing import commit_with
 from governance.changes.changes import Changes
+from governance.changes.trailers import UNDOES
 from governance.changes.types import Committed
 from governance.irongate.battery import diff_hash
 from governance.record import Recorder
 from governance.refused import Refused
-from ledger.errors import ControlError
+from ledger.errors import ControlError, OuroError
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind
+from ledger.vocabulary import Entry, EntryKind
+from tools.git import Git
 
 
 async def undo_op(ledger: Ledger, changes: Changes, view: OpView) -> Committed:
@@ -22,11 +25,42 @@ async def undo_op(ledger: Ledger, changes: Changes, view: OpView) -> Committed:
         raise ControlError(f"{view.short} was undone by {view.undone_by[:10]} already.")
     record = Recorder(ledger, op_id=view.id)
     intent = await record.note(EntryKind.CHANGE, "undo.intent", commit=view.commit)
-    committed = await changes.undo(view.id, view.commit, ledger_seq=intent.seq, ledger_hash=intent.hash)
-    candidate = await newest_candidate(ledger, view.id)
-    project = (Refused.statement(diff_hash(candidate), view.id, "undone"),) if candidate else ()
-    await record.note(
-        EntryKind.OUTCOME, "undone", commit=committed.commit, ref=committed.ref, of=view.commit, project=project,
+    try:
+        committed = await changes.undo(view.id, view.commit, ledger_seq=intent.seq, ledger_hash=intent.hash)
+    except (OuroError, OSError) as error:
+        await record.note(EntryKind.CHANGE, "undo.given_up", reason=str(error), causes=(intent.seq,))
+        raise
+    await _undone(ledger, intent, commit=committed.commit, ref=committed.ref)
+    return committed
+
+
+async def _undone(ledger: Ledger, intent: Entry, *, commit: str, ref: str) -> None:
+    """Remember it: the same diff is never applied again."""
+    op_id = str(intent.op_id)
+    candidate = await newest_candidate(ledger, op_id)
+    project = (Refused.statement(diff_hash(candidate), op_id, "undone"),) if candidate else ()
+    await Recorder(ledger, op_id=op_id).note(
+        EntryKind.OUTCOME, "undone", commit=commit, ref=ref, of=intent.payload["commit"], project=project,
         causes=(intent.seq,),
     )  # fmt: skip
-    return committed
+
+
+async def finish_undos(ledger: Ledger, git: Git) -> tuple[str, ...]:
+    """At boot: an undo that a crash cut off is remembered when its commit stands, else given up."""
+    begun: dict[str, Entry] = {}
+    for entry in await ledger.entries(kinds=(EntryKind.CHANGE, EntryKind.OUTCOME)):
+        event = entry.payload.get("event")
+        if event == "undo.intent":
+            begun[str(entry.op_id)] = entry
+        elif event in ("undone", "undo.given_up"):
+            begun.pop(str(entry.op_id), None)
+    notes = []
+    for op_id, intent in begun.items():
+        found = await commit_with(git, UNDOES, op_id, since=str(intent.payload["commit"]))
+        if found is not None:
+            await _undone(ledger, intent, commit=found.commit, ref=found.ref)
+        else:
+            record = Recorder(ledger, op_id=op_id)
+            await record.note(EntryKind.CHANGE, "undo.given_up", reason="the daemon ended", causes=(intent.seq,))
+        notes.append(f"the undo of {op_id} was cut off: {'finished' if found else 'nothing was changed'}")
+    return tuple(notes)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
-
-import structlog
 
 from governance.approval import Answer, Inbox, Request
 from governance.budget import Budget
@@ -22,7 +21,7 @@ from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 RETRIED = frozenset({RootCause.CRASH_RECOVERED})
 
@@ -133,7 +132,7 @@ class Pool:
 
     async def _wait_for_money(self) -> None:
         await Recorder(self._ledger).note(EntryKind.SESSION, "budget.day_spent")
-        log.warning("budget.day_spent", until="midnight UTC")
+        log.warning("budget.day_spent: no op begins until midnight UTC")
         try:
             await asyncio.wait_for(self._stopping.wait(), self._budget.seconds_to_midnight())
         except TimeoutError:

@@ -16,9 +16,14 @@ SIGNAL_LIMIT_BYTES = 64 * 1024
 
 
 class Frozen(BaseModel):
-    """Base of every value type: immutable, closed, bytes as base64 in JSON."""
+    """Base of every value type: immutable, closed, bytes as base64 in JSON.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+    Its validator is built when a type is first used: a short command uses few of them.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", defer_build=True
+    )
 
 
 # --- states ---------------------------------------------------------------------------------------------------------

@@ -69,6 +69,11 @@ def line_changes(before: bytes | None, after: bytes | None) -> tuple[int, tuple[
     return len(changed), tuple(changed)
 
 
+def touched(candidate: Candidate) -> tuple[str, ...]:
+    """Every path that the candidate writes or takes away."""
+    return tuple(dict.fromkeys(p for e in candidate.edits for p in (e.path, e.renamed_from) if p is not None))
+
+
 def facts_of(
     op: Operation,
     candidate: Candidate,
@@ -90,14 +95,17 @@ def facts_of(
             security += [line.strip() for line in lines if SECURITY.search(line)]
             if edit.path.endswith(".py"):
                 removed |= public_names(before) - public_names(edit.after)
-    paths = candidate.paths
+    paths = touched(candidate)
+    moved = tuple(e for e in candidate.edits if e.renamed_from is not None)  # what is gone here, and new there
     test_floors = [v.floor for v in verdicts if v.gate == 16 and v.floor is not None]
     return ChangeFacts(
         paths=paths,
         goal=op.goal,
         protected=protected,
-        deleted=tuple(e.path for e in candidate.edits if e.kind is EditKind.DELETE),
-        created=tuple(e.path for e in candidate.edits if e.kind is EditKind.CREATE),
+        deleted=tuple(
+            [e.path for e in candidate.edits if e.kind is EditKind.DELETE] + [e.renamed_from or "" for e in moved]
+        ),
+        created=tuple([e.path for e in candidate.edits if e.kind is EditKind.CREATE] + [e.path for e in moved]),
         removed_api=tuple(sorted(removed)),
         changed_lines=changed,
         security_lines=tuple(security[:5]),
@@ -121,21 +129,17 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     if generation is None or validation is None or classification is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "GATE without a validated candidate")
     candidate, settings = generation.candidate, crew.shop.settings.pipeline
-    blast = await blast_of(crew.shop.repository, op.tree, candidate.paths)
-    originals = {
-        path: await crew.shop.repository.read(op.tree, path)
-        for edit in candidate.edits
-        for path in (edit.path, edit.renamed_from)
-        if path is not None
-    }
+    paths = touched(candidate)
+    blast = await blast_of(crew.shop.repository, op.tree, paths)
+    originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
     facts = facts_of(
         op,
         candidate,
         originals,
         verdicts=validation.verdicts,
         is_ourselves=blast.is_ourselves and not settings.open_own_governance,
-        protected=protected_among(candidate.paths, settings.protected_paths),
-        core=matching(candidate.paths, settings.core_paths),
+        protected=protected_among(paths, settings.protected_paths),
+        core=matching(paths, settings.core_paths),
     )
     floors = [(classification.tier, "CLASSIFY said so")]
     _, by_gates = decide(validation.verdicts)

@@ -60,15 +60,16 @@ class Engine:
         self.precision = precision
         self._model = model
         self._cancel = CancelToken()
-        for layer in model.model.layers:
-            layer.register_forward_pre_hook(self._between_layers)
+        for module in model.modules():
+            if hasattr(module, "weight"):
+                module.register_forward_pre_hook(self._between_products)
 
     @classmethod
     def load(cls, folder: Path, precision: Precision) -> Engine:
         return cls(model=load_model(folder, precision), vocabulary=Vocabulary.load(folder), precision=precision)
 
-    def _between_layers(self, *_: object) -> None:
-        """A pass over a long prompt takes seconds: it can be cancelled inside."""
+    def _between_products(self, *_: object) -> None:
+        """A pass over a long prompt takes seconds, and on a busy machine so does one layer: it is cancelled inside."""
         self._cancel.check()
 
     def answer(
@@ -85,7 +86,7 @@ class Engine:
     ) -> list[Filled]:
         """``samples`` answers for every row. ``grown`` is called after each token of each answer.
 
-        Raises ``Cancelled`` within one layer of the model after ``cancel`` is set.
+        Raises ``Cancelled`` within one matrix product after ``cancel`` is set.
         """
         import torch
 

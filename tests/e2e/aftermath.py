@@ -87,15 +87,18 @@ def tree_of(places: Places, start: Start, *, running: bool) -> Tree:
     )
 
 
-def faults_of_tree(tree: Tree, start: Start, *, review: bool) -> list[str]:
-    """Wholly old or wholly new, and HEAD and index agree with that. ``review``: a branch of its own holds the work."""
+def faults_of_tree(tree: Tree, start: Start, *, review: bool, undo: bool) -> list[str]:
+    """Wholly old or wholly new, and HEAD and index agree with that.
+
+    ``review``: a branch of its own holds the work. ``undo``: a second commit may take the first one back.
+    """
     found = []
     done = tree.reviews if review else tree.ours
-    if len(done) > 1:
+    if len(done) > 1 + undo:
         found.append(f"applied twice: {done}")
     if tree.ours if review else tree.reviews:
         found.append(f"landed where it should not: {tree.ours} {tree.reviews}")
-    if tree.cart != (start.new if tree.ours else start.old):
+    if tree.cart != (start.new if len(tree.ours) % 2 else start.old):
         state = "new" if tree.cart == start.new else "old" if tree.cart == start.old else "neither old nor new"
         found.append(f"the tree is {state}, with {len(tree.ours)} commits of ours")
     if without(tree.status, CART if review else "") != start.status:
@@ -141,10 +144,11 @@ def ends_of(entries: list[Entry]) -> tuple[dict[str, list[str]], Counter[str]]:
     return ends, outcomes
 
 
-def faults_of_record(told: Told, *, ended: str, item: str) -> list[str]:
+def faults_of_record(told: Told, *, ended: str, item: str, refused: bool) -> list[str]:
     """Every op ended once. One ended as ``ended`` (empty: none did); the others are crashes that were recovered.
 
-    ``item`` is where every signal stands: there is one, or (after another look at the same commit) its repeats.
+    ``item`` is where every signal stands: there is one, or (after another look at the same commit) its repeats. ``refused``: the diff must be
+    remembered as one that is never applied again.
     """
     found = [f"the chain does not verify: {told.verified}"] if told.verified else []
     found += [f"{op} has {len(ends)} ends: {ends}" for op, ends in told.ends.items() if len(ends) != 1]
@@ -156,7 +160,7 @@ def faults_of_record(told: Told, *, ended: str, item: str) -> list[str]:
         found.append(f"the signal is not {item}: {told.items}")
     if told.leases or told.waiting:
         found.append(f"{told.leases} leases are held, {told.waiting} ops wait")
-    if told.refused != (ended == "CANCELLED approval_rejected"):
+    if told.refused != refused:
         found.append(f"{told.refused} diffs are refused")
     return found
 

@@ -65,6 +65,7 @@ class Round(BaseModel):
     boots: list[Boot]
     ended: str = "COMPLETE none"
     review: bool = False  # the work ends on a review branch
+    undo: bool = False  # the work is taken back
     item: str = "done"  # where the signal stands at the end
 
 
@@ -78,6 +79,7 @@ class Orders(BaseModel):
     seed: int = 0
     orange: bool = False  # the repair needs a person's yes
     scanned: bool = True  # the signal is in the queue when a round begins
+    slow: bool = False  # a real test run takes longer than orphans may live
     mode: str = "branch"
 
 
@@ -172,22 +174,30 @@ async def expire(service: Victim) -> None:
     await queued_work(service)
 
 
+async def undo(service: Victim) -> None:
+    """The owner takes the last op back."""
+    await Facade(service).undo(OpRef(op=service.table.newest(ended=True)[0].id))
+
+
 ERRANDS: dict[str, Callable[[Victim], Awaitable[None]]] = {
     "queue": queued_work, "scan": scan, "look": only_look, "nothing": nothing, "park": park,
     "parked_again": parked_again, "approve": approve, "reject": reject, "expire": expire,
+    "undo": undo,
 }  # fmt: skip
 
 
 # --- one boot ---------------------------------------------------------------------------------------------------------
 
 
-async def boot_once(config: Config, boot: Boot, start: Start, *, review: bool) -> Ended:
+async def boot_once(config: Config, boot: Boot, start: Start, order: Round) -> Ended:
     """The daemon's life; the repository is looked at after recovery and before any work."""
     plan = Plan(when=boot.when, event=boot.event, at=boot.at, delay_s=boot.delay_s)
     faults: list[str] = []
 
     async def look() -> None:
-        faults.extend(faults_of_tree(tree_of(config.places, start, running=True), start, review=review))
+        faults.extend(
+            faults_of_tree(tree_of(config.places, start, running=True), start, review=order.review, undo=order.undo)
+        )
 
     service = Victim(config, plan=plan, quick=boot.quick, look=look, shift_s=boot.shift_s, overtaken=boot.overtaken)
     await live(service, ERRANDS[boot.errand])
@@ -256,6 +266,10 @@ class World:
         self.base, self.copy, self.shop = base, base.with_name("template"), base / "shop"
         name = "permission" if orders.orange else "subtotal"
         files = {**SHOP, CART: SHOP[CART].replace("subtotal", name), "notes.txt": "notes\n", "other.txt": "other\n"}
+        if orders.slow:
+            files["tests/conftest.py"] = (
+                f"import time\n\n\ndef pytest_runtest_setup():\n    time.sleep({3 * ORPHAN_S})\n"
+            )
         repo = repo_with(self.shop, files)
         broken = files[CART].replace(f"{name} - discount", f"{name} + discount")
         commit(repo, "Speed up totals", {CART: broken})
@@ -271,7 +285,7 @@ class World:
             new=files[CART], owners=OWNERS,
         )  # fmt: skip
         if orders.scanned:
-            made = self.boot(Boot(errand="look"), review=False)
+            made = self.boot(Boot(errand="look"), Round(name="look", boots=[]))
             if made.died or made.faults:
                 raise SystemExit(f"the world cannot be made: {made}")
         shutil.copytree(base, self.copy, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
@@ -284,9 +298,9 @@ class World:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         shutil.copytree(self.copy, self.base, symlinks=True, dirs_exist_ok=True)
 
-    def boot(self, boot: Boot, *, review: bool) -> Ended:
+    def boot(self, boot: Boot, order: Round) -> Ended:
         """One boot in a child; a boot that was to die and did not is a fault."""
-        ended = forked(lambda: boot_once(self.config, boot, self.start, review=review), kill_after_s=boot.after_s)
+        ended = forked(lambda: boot_once(self.config, boot, self.start, order), kill_after_s=boot.after_s)
         if boot.when and not ended.died and not boot.may_live:
             ended.faults.append("it did not die")
         return ended
@@ -295,19 +309,21 @@ class World:
         """One round, and a last boot that must find nothing to do; its faults, and what its boots did."""
         self.restore()
         began = time.monotonic()
-        boots = [self.boot(boot, review=order.review) for boot in (*order.boots, Boot(errand="nothing"))]
+        boots = [self.boot(boot, order) for boot in (*order.boots, Boot(errand="nothing"))]
         faults = [f"boot {number}: {fault}" for number, ended in enumerate(boots, 1) for fault in ended.faults]
         if boots[-1].writes > IDLE_WRITES:
             faults.append(f"the last boot still found something: {boots[-1]}")
         faults += orphans()
         tree = tree_of(self.config.places, self.start, running=False)
-        faults += faults_of_tree(tree, self.start, review=order.review)
-        faults += forked(lambda: self.judge(order)).faults
+        faults += faults_of_tree(tree, self.start, review=order.review, undo=order.undo)
+        refused = "approval_rejected" in order.ended or (order.undo and len(tree.ours) == 2)
+        faults += forked(lambda: self.judge(order, refused=refused)).faults
         return Result(name=order.name, faults=faults, boots=boots, ms=round(1000 * (time.monotonic() - began)))
 
-    async def judge(self, order: Round) -> Ended:
+    async def judge(self, order: Round, *, refused: bool) -> Ended:
+        """What the ledger tells; in a child, because reading it starts threads."""
         told = await told_by(self.config.places)
-        return Ended(died=False, faults=faults_of_record(told, ended=order.ended, item=order.item))
+        return Ended(died=False, faults=faults_of_record(told, ended=order.ended, item=order.item, refused=refused))
 
 
 def sweeps(orders: Orders, control: Result) -> list[Round]:

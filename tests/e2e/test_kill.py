@@ -90,13 +90,13 @@ def test_killed_while_it_recovers(fast_folder: Path) -> None:
 
 
 def test_killed_while_tests_run(fast_folder: Path) -> None:
-    running = [at("after", f"phase.entered:{phase}", quick=False, delay_s=0.25) for phase in ("GENERATE", "VERIFY")]
-    results = play(fast_folder, Orders(rounds=[Round(name=boot.event, boots=[boot, AGAIN]) for boot in running]))
-    assert any(result.boots[0].adopted for result in results.values())  # it did leave children, and they ended
+    running = at("after", "phase.entered:GENERATE", quick=False, delay_s=1)
+    results = play(fast_folder, Orders(rounds=[Round(name="running", boots=[running, AGAIN])], slow=True))
+    assert results["running"].boots[0].adopted  # it did leave children, and they ended long before the tests would have
 
 
-def test_killed_when_the_branch_has_moved_on(fast_folder: Path) -> None:
-    play(fast_folder, Orders(rounds=overtaken("committed")))
+def test_killed_when_the_branch_has_moved_on_and_in_an_undo(fast_folder: Path) -> None:
+    play(fast_folder, Orders(rounds=[*overtaken("committed"), undone(at("before", "undone", errand="undo"))]))
 
 
 def test_killed_while_it_waits_for_a_person(fast_folder: Path) -> None:
@@ -181,6 +181,19 @@ def overtaken(*events: str, effects: range = range(41, 42)) -> list[Round]:
     return [
         Round(name=f"{b.when} {b.event or b.at}", boots=[b, calm], review=True, item="awaiting_merge") for b in dying
     ]
+
+
+@pytest.mark.long
+def test_killed_anywhere_in_an_undo(fast_folder: Path) -> None:
+    points = [at(when, event, errand="undo") for when in ("before", "after") for event in ("undo.intent", "undone")]
+    points += [Boot(when="effect", at=n, errand="undo", may_live=True) for n in range(1, 46)]
+    results = play(fast_folder, Orders(rounds=[undone(boot) for boot in points]))
+    assert not results["effect 45"].boots[1].died
+
+
+def undone(dying: Boot) -> Round:
+    """A repair, then an undo that dies."""
+    return Round(name=f"{dying.when} {dying.event or dying.at}", boots=[Boot(), dying, AGAIN], undo=True)
 
 
 @pytest.mark.long

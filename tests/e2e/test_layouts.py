@@ -97,7 +97,7 @@ def assert_repaired(repo: Path, path: str) -> None:
     assert git(repo, "log", "-1", "--format=%s", "HEAD^") == "Break it"
 
 
-@pytest.mark.parametrize("link", [path_line, finder])
+@pytest.mark.parametrize("link", [path_line, pytest.param(finder, marks=pytest.mark.long)])
 async def test_a_src_layout_with_an_editable_install(tmp_path: Path, link: Callable[[Path, Path], None]) -> None:
     repo = project(tmp_path / "money", SRC, {"src/money/tax.py": BROKEN}, link)
     (ending,) = await repaired(tmp_path, repo)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from governance.orchestrator import Ending
-from kernel.provider import Message
+from kernel.provider import Message, ToolCall
 from ledger.vocabulary import EntryKind, RootCause, State
 from sensors.manual import manual_signal
 from tests.e2e.serving import Serving, served
@@ -90,7 +90,17 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+LONG_CASES = {"skips the failing test and repairs", "writes an absolute path", "leaves code out", "hides a character"}
+
+
+def marked(names: Iterable[str]) -> list[Any]:
+    """The cases; variants of another one only in the long set."""
+    return [
+        pytest.param(CASES[name], id=name, marks=[pytest.mark.long] if name in LONG_CASES else []) for name in names
+    ]
+
+
+@pytest.mark.parametrize("case", marked(CASES))
 async def test_a_conversing_model_cannot(tmp_path: Path, case: Case) -> None:
     repo = shop(tmp_path)
     head = git(repo, "rev-parse", "HEAD")
@@ -214,7 +224,7 @@ def with_tools() -> Callable[[Sequence[Message]], Said]:
     def say(conversation: Sequence[Message]) -> Said:
         used = [m.text for m in conversation if m.role == "tool"]
         edit = call("edit_file", path=CART, search=RETURN, replace=RETURN.replace("+", "-"))
-        steps: list[list] = [looked(CART, TEST), [edit], [call("run_tests", ids=[FAILING])]]
+        steps: list[list[ToolCall]] = [looked(CART, TEST), [edit], [call("run_tests", ids=[FAILING])]]
         at = 0
         for step in steps:
             if len(used) <= at:

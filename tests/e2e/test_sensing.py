@@ -27,7 +27,7 @@ def owner_runs_tests(repo: Path, places: Places) -> int:
     site = next((repo / ".venv" / "lib").glob("python*")) / "site-packages"
     (site / WAKEUP_MODULE).write_bytes(resources.files("daemon.data").joinpath(WAKEUP_MODULE).read_bytes())
     (site / "ouro-wakeup.pth").write_text(wakeup_lines(places))
-    run = [repo / ".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    run = [str(repo / ".venv/bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     return subprocess.run(run, cwd=repo, env=host_env().variables, capture_output=True, check=False).returncode
 
 

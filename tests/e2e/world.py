@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from daemon.house import House, equip, furnish
+from daemon.equip import equip
+from daemon.house import House, furnish
 from daemon.senses import Senses
 from daemon.settings import Config, Settings
 from governance.orchestrator import Ending

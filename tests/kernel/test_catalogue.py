@@ -47,7 +47,7 @@ def test_sentences_for_what_cannot_be_built(tmp_path: Path) -> None:
         made("scripted", tmp_path)
     with pytest.raises(ConfigError, match=r"no provider 'oracle'\. They are local, openai and scripted"):
         made("oracle", tmp_path)
-    with pytest.raises(ConfigError, match="'gpt' is not known. Known models: qwen"):
+    with pytest.raises(ConfigError, match=r"'gpt' is not known\. Known models: qwen"):
         made("local", tmp_path, model="gpt")
 
 
@@ -121,7 +121,8 @@ def test_thread_settings() -> None:
 
 
 def test_the_cores_that_the_process_may_use_are_counted() -> None:
-    script = "import os; from kernel.threads import thread_count; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(thread_count(0))"
+    script = "import os; from kernel.threads import thread_count\n"
+    script += "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(thread_count(0))"
     argv = [sys.executable, "-c", script]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "1"

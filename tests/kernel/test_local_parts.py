@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -27,9 +26,7 @@ ROWS = st.lists(
 
 @settings(deadline=None, max_examples=100)
 @given(PROMPTS, st.data())
-def test_what_is_shared_is_a_true_beginning_and_something_is_left(
-    prompts: list[list[int]], data: st.DataObject
-) -> None:
+def test_what_is_shared_is_a_true_beginning(prompts: list[list[int]], data: st.DataObject) -> None:
     prefixes = [data.draw(st.integers(1, len(prompt))) for prompt in prompts]
     trunk, rows = share(prompts, prefixes, [1] * len(prompts))
     for prompt, row in zip(prompts, rows, strict=True):
@@ -162,9 +159,3 @@ def test_a_token_tells_the_worker_and_what_it_waits_for() -> None:
         pass
     other.cancel()
     assert not after.is_set()
-
-
-def test_every_file_of_the_room_says_what_it_is_for() -> None:
-    room = Path(__file__).parents[2] / "kernel"
-    bare = [path.name for path in room.rglob("*.py") if path.stat().st_size and '"""' not in path.read_text()[:3]]
-    assert bare == []

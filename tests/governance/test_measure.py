@@ -1,0 +1,79 @@
+"""What the tests say, with a runner that plays a script: flaky and failing are told apart, breakage never forgiven."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from governance.measure import run_twice
+from governance.repair.ranking import LONG_CHANGE, changed_characters
+from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
+from tools.testing.runner import TestRunner
+from tools.workspace import Workspace
+
+NOWHERE = cast(Workspace, Path("nowhere"))  # the script looks at no file
+
+
+class Played(TestRunner):
+    """Gives one run after the other and remembers what was asked."""
+
+    def __init__(self, *runs: TestRun) -> None:
+        self._runs = list(runs)
+        self.asked: list[Sequence[str] | None] = []
+
+    async def run(
+        self,
+        ws: Workspace,
+        ids: Sequence[str] | None = None,
+        *,
+        coverage: bool = False,
+        limit_s: float | None = None,
+        expected: Sequence[str] | None = None,
+        use_heavy: bool = True,
+    ) -> TestRun:
+        self.asked.append(ids)
+        return self._runs.pop(0)
+
+
+def red(*ids: str) -> TestRun:
+    results = tuple(TestResult(id=i, outcome=Outcome.FAILED) for i in ids)
+    return TestRun(status=RunStatus.RED if ids else RunStatus.GREEN, results=results)
+
+
+async def newly(runner: Played) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    report, _ = await run_twice(runner, NOWHERE, None, limit_s=1, may_be_red=("t.py::old",), scope="suite")
+    return report.newly_red, report.flaky
+
+
+async def test_what_passes_the_second_time_is_flaky() -> None:
+    runner = Played(red("t.py::a", "t.py::b", "t.py::old"), red("t.py::b"))
+    assert await newly(runner) == (("t.py::b",), ("t.py::a",))
+    assert runner.asked == [None, ("t.py::a", "t.py::b")]
+
+
+async def test_a_file_that_cannot_be_collected_is_not_taken_for_flaky() -> None:
+    """It has no test id: beside a flaky test it was never run again, and so it went through."""
+    runner = Played(red("t.py", "u.py::flaky"), red("t.py"))
+    assert await newly(runner) == (("t.py",), ("u.py::flaky",))
+    assert runner.asked == [None, None]
+
+
+async def test_a_second_run_without_a_verdict_clears_nobody() -> None:
+    runner = Played(red("t.py::a"), TestRun(status=RunStatus.TIMEOUT, reason="late"))
+    assert await newly(runner) == (("t.py::a",), ())
+
+
+async def test_a_fault_of_the_machine_is_tried_once_more() -> None:
+    runner = Played(TestRun(status=RunStatus.INFRA, reason="no pytest"), red())
+    assert await newly(runner) == ((), ())
+
+
+def test_the_size_of_a_change_in_a_large_file_is_found_quickly() -> None:
+    text = "".join(f"def f{i}(a, b):\n    return a + b * {i}\n\n" for i in range(2_000))
+    began = time.process_time()
+    assert changed_characters(text, text.replace("b * 1000\n", "b - 1000\n")) == 2
+    assert changed_characters("", "x" * (LONG_CHANGE + 1)) == LONG_CHANGE + 1
+    assert changed_characters("return a + b", "return a - b") == 2
+    assert time.process_time() - began < 1
