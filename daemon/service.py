@@ -165,6 +165,15 @@ class Service:
         self.life = Life.STOPPING
         self._notifier.stopping()
         self._watchdog.stop()
+        try:
+            await self._stop_work()
+            if self._ledger is not None and not self._ledger.read_only:
+                await Recorder(self._ledger).note(EntryKind.SESSION, "session.ended", boot=self.boot)
+        finally:
+            await self._let_go()
+
+    async def _stop_work(self) -> None:
+        """Sensors, ops, socket, model, in this order."""
         house, limits = self.house, self.config.settings.service
         if self.senses is not None:
             await self._stage("sensors", self.senses.stop(), limits.stop_sensors_s)
@@ -178,9 +187,10 @@ class Service:
             await self._stage("control socket", self._control.close(), limits.stop_sensors_s)
         if house is not None:
             await self._stage("provider", house.provider.aclose(), limits.stop_cancel_s)
+
+    async def _let_go(self) -> None:
+        """The ledger's threads, our tasks and the lock, whatever went wrong before: nothing may keep the process."""
         self.lag.stop()
-        if self._ledger is not None and not self._ledger.read_only:
-            await Recorder(self._ledger).note(EntryKind.SESSION, "session.ended", boot=self.boot)
         if self._ledger is not None:
             await self._ledger.close()
         for task in self._tasks:

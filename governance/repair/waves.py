@@ -62,6 +62,12 @@ SCHEDULE = (
 )
 """Name, move, samples, temperature and tokens of each wave over one group of places: cheap and likely first."""
 
+LATE = (
+    ("more sampled lines", Move.REPLACE, 8, 1.0, 40),
+    ("more sampled expressions", Move.EXPRESSION, 6, 1.0, 24),
+)
+"""When every place has been asked and time is left: the most suspicious ones again, with more daring."""
+
 EARLY = 4
 """Waves of :data:`SCHEDULE` that are tried on every group before any group sees the later ones."""
 
@@ -79,7 +85,10 @@ def plan(
         yield Wave(name="imports", spans=top, samples=1, temperature=0.0, max_tokens=16)
         yield Wave(name="sampled imports", spans=top, samples=4, temperature=0.8, max_tokens=16)
     groups = [places[:2], places[2:first], places[first : 3 * first], places[3 * first : 8 * first]]
-    for moves, chosen in ((SCHEDULE[:EARLY], groups[:2]), (SCHEDULE[EARLY:], groups[:2]), (SCHEDULE, groups[2:])):
+    rounds = (
+        (SCHEDULE[:EARLY], groups[:2]), (SCHEDULE[EARLY:], groups[:2]), (SCHEDULE, groups[2:]), (LATE, groups[:2]),
+    )  # fmt: skip
+    for moves, chosen in rounds:
         for group in chosen:
             for name, move, samples, temperature, max_tokens in moves:
                 spans = list(dict.fromkeys(_spans(group, sources, move)))

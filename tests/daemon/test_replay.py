@@ -157,16 +157,17 @@ async def test_two_verdicts_of_one_gate_are_both_compared(history: History) -> N
     """A gate may speak twice of one candidate: each word counts."""
     gates = next(e for e in history.entries if e.payload.get("event") == "gates")
     inspection = Inspection.model_validate_json(history.blobs[gates.payload["inspection"]])
-    twice = inspection.candidate.model_copy(update={"edits": inspection.candidate.edits * 2})
+    twice = inspection.candidate.model_copy(update={"edits": inspection.candidate.edits * 3})
     doubled = inspection.model_copy(update={"candidate": twice})
     rows = [v.model_dump(mode="json") for v in inspect(doubled)]
-    assert sum(row["rule"] == "gate01.twice" for row in rows) == 1
+    assert sum(row["rule"] == "gate01.twice" for row in rows) == 2
 
     async def blob(sha: str) -> bytes:
         return doubled.model_dump_json().encode()
 
     entry = gates.model_copy(update={"payload": {**gates.payload, "verdicts": rows}})
     assert (await replay_entries([entry], blob)).differences == ()
-    fewer = [row for row in rows if row["rule"] != "gate01.twice"]
+    first = next(i for i, row in enumerate(rows) if row["rule"] == "gate01.twice")
+    fewer = rows[:first] + rows[first + 1 :]
     entry = gates.model_copy(update={"payload": {**gates.payload, "verdicts": fewer}})
     assert len((await replay_entries([entry], blob)).differences) == 1

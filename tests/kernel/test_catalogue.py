@@ -120,6 +120,15 @@ def test_thread_settings() -> None:
     assert LocalSettings().threads == 0
 
 
+@pytest.mark.parametrize("first", ["", "import types; sys.modules['torch'] = types.ModuleType('torch')\n"])
+def test_the_policy_is_set_before_torch_is_imported_only(first: str) -> None:
+    script = "import os, sys\nfrom kernel.threads import before_torch\n" + first
+    script += "before_torch(1)\nprint(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('OMP_NUM_THREADS'))"
+    argv = ["env", "-u", "OMP_WAIT_POLICY", "-u", "OMP_NUM_THREADS", sys.executable, "-c", script]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == (["None", "None"] if first else ["PASSIVE", "1"])
+
+
 def test_the_cores_that_the_process_may_use_are_counted() -> None:
     script = "import os; from kernel.threads import thread_count\n"
     script += "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(thread_count(0))"
