@@ -106,7 +106,9 @@ def median_ms(seconds: Sequence[float]) -> str:
 
 def machine() -> str:
     """One line: when, on what, with which versions, how busy."""
-    names = (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
+    names = (
+        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    )
     git_version = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (

@@ -75,7 +75,9 @@ def start() -> list[Row]:
             with at.daemon():
                 took.append(answered(path, began))
     bare = wall([sys.executable, "-c", "import asyncio, sqlite3, pydantic"], dict(os.environ))
-    return [("start of the process to an answered `status`", median_ms(took), f"{bare}: bare Python that imports pydantic")]
+    return [
+        ("start of the process to an answered `status`", median_ms(took), f"{bare}: bare Python that imports pydantic")
+    ]
 
 
 def wall(argv: Sequence[str], environ: dict[str, str], cwd: Path | None = None) -> str:
@@ -133,7 +135,11 @@ def rest() -> list[Row]:
         least = resident_mb(bare.pid)
         bare.terminate()
     return [
-        ("resident memory at rest, no model loaded", f"{memory:.1f} MB", f"{least:.1f} MB: bare Python, same libraries"),
+        (
+            "resident memory at rest, no model loaded",
+            f"{memory:.1f} MB",
+            f"{least:.1f} MB: bare Python, same libraries",
+        ),
         ("share of a core at rest", f"{share:.2%}", f"{often:.1f} wake-ups a second"),
     ]
 
@@ -274,7 +280,11 @@ def overhead() -> list[Row]:
     names = list(first[1])
     shares = ", ".join(f"{n} {1000 * statistics.median([p[n] for _, p, _ in later]):.0f}" for n in names)
     return [
-        ("overhead of the eleven phases, without test time", median_ms([s for s, _, _ in later]), f"ms by phase: {shares}"),
+        (
+            "overhead of the eleven phases, without test time",
+            median_ms([s for s, _, _ in later]),
+            f"ms by phase: {shares}",
+        ),
         ("the same, first op of a boot", median_ms([first[0]]), f"{first[2]} test runs; one by hand: {by_hand}"),
     ]
 

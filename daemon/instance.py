@@ -53,7 +53,7 @@ class Instance:
         return instance
 
     def _note(self, holder: Holder) -> None:
-        fresh = self._info.with_suffix(f".{os.getpid()}")
+        fresh = self._info.with_suffix(".part")  # one name: what a crash leaves, the next holder replaces
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(holder.model_dump_json() + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from daemon.api import Fixing, SuiteView
 from daemon.doors import RepositoryIgnores, depth_of, is_taken_over
@@ -48,14 +49,16 @@ class Senses:
         self._runner = SensorRunner(sensor=self._test_failure, ledger=house.ledger)
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
-        """Watch, and let the sensors look at start-up."""
+    async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:
+        """Watch, and let the sensors look at start-up. ``lost`` is told of a task that ends by a fault."""
         await self.settle_branches()
         self._tasks = [
             asyncio.create_task(self._watcher.run(self._bus), name="watcher"),
             asyncio.create_task(self._runner.run(self._bus), name="test_failure"),
             asyncio.create_task(self._branches(), name="review branches"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(lost)
 
     async def stop(self) -> None:
         """End watching; a test run in progress is killed."""

@@ -76,7 +76,7 @@ class Service:
         self.house = await furnish(
             self.config, ledger=self._ledger, clock=self.clock, boot=self.boot, provider=self.provider()
         )
-        self._tasks.append(asyncio.create_task(self._follow(self._ledger), name="op table"))
+        self._own(asyncio.create_task(self._follow(self._ledger), name="op table"))
         self._control = ControlServer(api=Facade(self), path=places.socket, settings=self.config.settings.control)
         await self._control.start()
 
@@ -126,7 +126,7 @@ class Service:
         self.reasons = tuple(r for r in (problem, "" if health.ready else health.detail) if r)
         self.life = Life.DEGRADED if self.reasons else Life.ACTIVE
         self.senses = Senses(house)
-        self._tasks.append(asyncio.create_task(self._work(house), name="pool"))
+        self._own(asyncio.create_task(self._work(house), name="pool"))
         await Recorder(house.ledger).note(
             EntryKind.SESSION, "session.ready", boot=self.boot, state=self.life.value, reasons=list(self.reasons),
             recovered=list(notes),
@@ -145,12 +145,26 @@ class Service:
             self.life, self.reasons = Life.DEGRADED, (str(errors.exceptions[0]),)
             logger(__name__).error("work.ended", problem=self.reasons[0])
 
+    def _own(self, task: asyncio.Task[None]) -> None:
+        self._tasks.append(task)
+        task.add_done_callback(self.lost)
+
+    def lost(self, task: asyncio.Task[None]) -> None:
+        """A task of ours that ends by a fault is told in status: nothing dies silently."""
+        if task.cancelled() or task.exception() is None or self.life is Life.STOPPING:
+            return
+        why = f"{task.get_name()} has ended: {task.exception()}"
+        self.life, self.reasons = Life.DEGRADED, (*self.reasons, f"{why}. Restart the daemon.")
+        logger(__name__).error("task.lost", task=task.get_name(), problem=why)
+
     async def _follow(self, ledger: Ledger) -> None:
         """Keep the table current; hand every entry to who watches in this process."""
         async with ledger.subscribe() as entries:
             if self.on_event is not None and self.table.seq < ledger.head.seq:
                 self.table.feed(await ledger.entries(after=self.table.seq))
             async for entry in entries:
+                if entry.seq > self.table.seq + 1:  # fallen behind: the ledger still has what was missed
+                    self.table.feed(await ledger.entries(after=self.table.seq))
                 self.table.feed((entry,))
                 house = self.house
                 if house and house.orchestrator and house.orchestrator.live:
@@ -242,7 +256,7 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
         await service.open()
         await service.bring_up()
         if service.senses is not None:
-            await service.senses.start()
+            await service.senses.start(service.lost)
         await announce(service)
         await service.stopping.wait()
     finally:

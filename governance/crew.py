@@ -80,6 +80,10 @@ class OpClock:
         when = self._timeout.when()
         return float("inf") if when is None else when - asyncio.get_running_loop().time()
 
+    def expired(self) -> bool:
+        """True when the deadline itself ended the op (and not some other time-out inside it)."""
+        return self._timeout.expired()
+
     def limit_to(self, seconds: float) -> None:
         """Set the op's working time, counted from its start."""
         self.limit_s = seconds

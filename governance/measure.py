@@ -9,7 +9,7 @@ from typing import Literal
 from governance.blast import read_python
 from governance.crew import Crew
 from governance.dossier import RunReport
-from ledger.vocabulary import Operation, RunStatus, TestRun
+from ledger.vocabulary import Operation, Outcome, RunStatus, TestRun
 from tools.testing.runner import TestRunner
 from tools.testing.scope import affected
 from tools.workspace import Workspace
@@ -48,11 +48,12 @@ async def run_twice(
     limit_s: float,
     may_be_red: Collection[str],
     scope: Scope,
+    expected: Sequence[str] | None = None,
 ) -> tuple[RunReport, TestRun]:
     """One run; what is newly red, or not run for a fault of the machine, is run once more: flaky or failing."""
-    run = await runner.run(workspace, ids, limit_s=limit_s)
+    run = await runner.run(workspace, ids, limit_s=limit_s, expected=expected)
     if run.status in BLAMELESS:
-        run = await runner.run(workspace, ids, limit_s=limit_s)
+        run = await runner.run(workspace, ids, limit_s=limit_s, expected=expected)
     newly = tuple(r.id for r in run.red if r.id not in may_be_red)
     flaky: tuple[str, ...] = ()
     if newly and run.status is RunStatus.RED:
@@ -74,8 +75,19 @@ async def run_twice(
     return report, run
 
 
-async def measure_runs(op: Operation, crew: Crew, workspace: Workspace, *, changed: Collection[str]) -> Measured:
-    """The op's own tests, then the whole suite when it fits its budget, else the tests that reach the changed files."""
+def missing_or_skipped(base: TestRun, run: TestRun, changed: Collection[str]) -> tuple[str, ...]:
+    """Pure: tests that passed before and are skipped now, outside of the files that the change itself edits."""
+    passed = {r.id for r in base.results if r.outcome is Outcome.PASSED and r.id.partition("::")[0] not in changed}
+    return tuple(r.id for r in run.results if r.outcome is Outcome.SKIPPED and r.id in passed)
+
+
+async def measure_runs(
+    op: Operation, crew: Crew, workspace: Workspace, *, changed: Collection[str], same_tests: bool = True
+) -> Measured:
+    """The op's own tests, then the whole suite when it fits its budget, else the tests that reach the changed files.
+
+    ``same_tests``: what was collected before must be collected again. Not so on a disk tree with the owner's own edits.
+    """
     runner, shop = crew.shop.runner, crew.shop
     if runner is None:
         raise RuntimeError("tests cannot be run here")
@@ -92,8 +104,15 @@ async def measure_runs(op: Operation, crew: Crew, workspace: Workspace, *, chang
     base = await shop.baselines.get(runner, op.tree, owner=op.id, coverage=False, limit_s=limit)
     red_before = {r.id for r in base.red} - set(op.test_ids)
     if base.status in (RunStatus.GREEN, RunStatus.RED):
-        report, run = await run_twice(runner, workspace, None, limit_s=limit, may_be_red=red_before, scope="suite")
+        expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
+        report, run = await run_twice(
+            runner, workspace, None, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected
+        )
         suite = True
+        hidden = missing_or_skipped(base, run, changed) if same_tests else ()
+        if hidden:
+            text = f"Tests that passed before are skipped with this change: {', '.join(hidden[:5])}"
+            return Measured(reports=(*reports, report), suite_ran=True, passed=0, total=report.total, problem=text)
     else:
         files = await read_python(shop.repository, op.tree)
         scope = affected(files, changed)

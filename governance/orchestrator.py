@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from governance import fsm
@@ -24,8 +25,9 @@ from governance.record import Recorder
 from governance.result import PhaseResult
 from governance.retries import may_return
 from governance.routes import op_seconds
+from governance.uninterrupted import uninterrupted
 from ledger.clock import stamp, unstamp
-from ledger.errors import ControlError, LedgerError, PhaseContract, TransitionRefused
+from ledger.errors import ControlError, LedgerError, OuroError, PhaseContract, TransitionRefused
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
 
@@ -63,6 +65,7 @@ class Progress:
     task: asyncio.Task[object] | None
     holdings: Holdings = field(default_factory=Holdings)
     stopped_by: tuple[RootCause, str] | None = None
+    ending: bool = False  # its end is being written: nothing stops that
 
 
 class Orchestrator:
@@ -92,7 +95,7 @@ class Orchestrator:
     def cancel(self, op_id: str, cause: RootCause, reason: str) -> None:
         """Stop an op in flight: its model call, its children, its writes. Raises ``ControlError`` if it is not one."""
         progress = self.live.get(op_id)
-        if progress is None or progress.task is None:
+        if progress is None or progress.task is None or progress.ending:
             raise ControlError(f"{op_id} is not being worked on.", remedy="`ouro ops` lists what is.")
         if progress.stopped_by is None:
             progress.stopped_by = (cause, reason)
@@ -129,7 +132,9 @@ class Orchestrator:
             async with asyncio.timeout(limit) as timeout:
                 clock.start(timeout)
                 result = await self._drive(progress, record, clock, approval)
-        except TimeoutError:
+        except TimeoutError as error:
+            if not clock.expired():
+                return await self._ended(progress, record, blame(error))
             verdict = g09_ceiling.check(
                 g09_ceiling.Facts(
                     started_ms=round(1000 * started),
@@ -144,7 +149,11 @@ class Orchestrator:
                 reason=f"{verdict.reason or 'the op ran out of its working time'} ({verdict.rule})",
             )
         except asyncio.CancelledError:
-            result = self._stopped(progress)
+            unasked = progress.stopped_by is None
+            ending = await self._ended(progress, record, self._stopped(progress))
+            if unasked:
+                raise  # the pool itself is being ended: the record is whole, the worker must go
+            return ending
         except LedgerError:
             # Nothing may happen unrecorded: there is no place to write the end to. Boot recovery ends the op.
             await self._unwind(progress, None)
@@ -158,7 +167,20 @@ class Orchestrator:
         if result.park:
             request = await self._inbox.request(record, progress.op, progress.dossier, result.reason)
             return Ending(op=progress.op, dossier=progress.dossier, state=State.APPROVE, request=request)
-        return await asyncio.shield(self._end(progress, record, result))
+        return await self._ended(progress, record, result)
+
+    async def _ended(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
+        """Write the end; a cancellation that arrives meanwhile comes too late."""
+        progress.ending = True
+        ends: list[Ending] = []
+        try:
+            return await uninterrupted(self._end(progress, record, result), ends.append)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not ends or task is None or progress.stopped_by is None:
+                raise
+            task.uncancel()
+            return ends[0]
 
     def _stopped(self, progress: Progress) -> PhaseResult:
         task = asyncio.current_task()
@@ -274,10 +296,15 @@ class Orchestrator:
                 await record.note(
                     EntryKind.CHANGE, "change.rolling_back", phase=progress.state, journal=receipt.journal
                 )
-            rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
+            try:
+                rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
+            except (OuroError, OSError) as error:
+                # The journal stays open: boot recovery takes the change back. The op must still get its end.
+                rollback = Rollback(kept=(f"not rolled back: {error}",))
             progress.holdings.receipt = None
         for workspace in progress.holdings.workspaces:
-            await self.shop.workspaces.release(workspace)
+            with suppress(OuroError, OSError):  # what is left is reaped at the next boot
+                await self.shop.workspaces.release(workspace)
         progress.holdings.workspaces.clear()
         return rollback
 

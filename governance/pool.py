@@ -17,7 +17,7 @@ from governance.orchestrator import Ending, Orchestrator
 from governance.record import Recorder
 from governance.refused import Refused
 from ledger.clock import Clock, stamp
-from ledger.errors import ControlError
+from ledger.errors import ControlError, LeaseLost
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State
 
@@ -111,6 +111,8 @@ class Pool:
             try:
                 await self._source.started(op.id)
                 await self._settle(await self._alive(op, self._orchestrator.run(op)))
+            except LeaseLost as error:  # taken back meanwhile: the router decides about its signals, the others go on
+                log.warning("op %s: %s", op.id, error)
             finally:
                 self._working -= 1
 
@@ -145,10 +147,12 @@ class Pool:
                 self._group.create_task(self._wait_for_person(ending.request), name=f"parked {ending.op.id}")
             self.ended.put_nowait(ending)
             return
-        await self._source.finish(
-            ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=ending.cause in RETRIED
-        )
-        self.ended.put_nowait(ending)
+        try:
+            await self._source.finish(
+                ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=ending.cause in RETRIED
+            )
+        finally:
+            self.ended.put_nowait(ending)
 
     async def _wait_for_person(self, request: Request) -> None:
         """Hold a parked op until it is answered or expires; the answer is recorded before anything moves."""

@@ -25,8 +25,10 @@ async def uninterrupted(effect: Awaitable[T], keep: Callable[[T], None]) -> T:
             cancelled = error
         except Exception:  # noqa: BLE001 - raised below by task.result(), with its own traceback
             break
+    if cancelled is not None:
+        if task.exception() is None:
+            keep(task.result())
+        raise cancelled
     result = task.result()
     keep(result)
-    if cancelled is not None:
-        raise cancelled
     return result

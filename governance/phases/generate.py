@@ -11,6 +11,7 @@ from governance.explore import context_of, explore
 from governance.irongate.battery import diff_hash
 from governance.loop.conversation import converse
 from governance.loop.linear import linear
+from governance.recordable import without_secrets
 from governance.repair.cloze import cloze
 from governance.repair.proposal import Proposal
 from governance.repair.scene import Scene, reproduce, set_scene
@@ -160,7 +161,7 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
     if op.tree != op.base and not await differs_from(crew, op.base, proposal):
         lines = "; ".join([line for edit in candidate.edits for line in await lines_of(crew, op.tree, edit)][:3])
         return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
-    blob = await crew.record.ledger.put_blob(candidate.model_dump_json().encode())
+    blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
     paths = [edit.renamed_from or edit.path for edit in candidate.edits]
     originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
     await crew.record.note(

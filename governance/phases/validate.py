@@ -10,6 +10,7 @@ from governance.dossier import Dossier, Feedback, Validation
 from governance.irongate import g01_containment
 from governance.irongate.battery import Inspection, decide, diff_hash, inspect
 from governance.measure import Measured, measure_runs
+from governance.recordable import without_secrets
 from governance.result import PhaseResult, failed
 from ledger.errors import PolicyRefused, StaleBase
 from ledger.vocabulary import (
@@ -77,9 +78,10 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         undone_diffs=await crew.shop.refused.hashes(),
     )
     verdicts = inspect(inspection)
+    recorded = inspection.model_copy(update={"candidate": without_secrets(candidate)})
     await crew.record.note(
         EntryKind.VERDICT, "gates", phase=State.VALIDATE,
-        inspection=await crew.record.ledger.put_blob(inspection.model_dump_json().encode()),
+        inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
         verdicts=[v.model_dump(mode="json") for v in verdicts],
     )  # fmt: skip
     return verdicts

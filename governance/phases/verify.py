@@ -101,7 +101,8 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     tree = head if receipt.landing.mode == "branch" else op.tree
     async with crew.workspace(op, tree=tree) as workspace:
         await stand(workspace, receipt, generation)
-        measured = await measure_runs(op, crew, workspace, changed=generation.candidate.paths)
+        owners = receipt.landing.mode == "branch" and bool(await crew.shop.repository.dirty())
+        measured = await measure_runs(op, crew, workspace, changed=generation.candidate.paths, same_tests=not owners)
         if measured.problem and receipt.landing.mode == "branch" and await crew.shop.repository.dirty():
             measured = await forgive(op, crew, workspace, generation, measured)
             await workspace.reset()
@@ -197,6 +198,11 @@ async def commit(
         committed = await asyncio.to_thread(
             shop.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
         )
+        crew.holdings.receipt = None
+        await crew.record.note(
+            EntryKind.CHANGE, "committed", phase=State.VERIFY, **committed.model_dump(mode="json"), intent=intent.seq,
+            project=waits_for_owner(op, generation, committed),
+        )  # fmt: skip
         return committed, intent.seq
 
     try:
@@ -208,11 +214,6 @@ async def commit(
         if task is not None:
             task.uncancel()  # too late to cancel: the ref has moved
         committed, seq = done[0]
-    crew.holdings.receipt = None
-    await crew.record.note(
-        EntryKind.CHANGE, "committed", phase=State.VERIFY, **committed.model_dump(mode="json"), intent=seq,
-        project=waits_for_owner(op, generation, committed),
-    )  # fmt: skip
     output = Verification(
         runs=measured.reports, closed=True, closure_reason=reason, passed=measured.passed, total=measured.total,
         committed=committed, intent_seq=seq,

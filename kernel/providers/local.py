@@ -37,7 +37,7 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
-from kernel.threads import before_torch, thread_count
+from kernel.threads import thread_count
 from kernel.weights import store
 from kernel.weights.convert import convert
 from kernel.weights.registry import Weights, load_registry
@@ -288,7 +288,6 @@ class LocalProvider:
 
     def _load(self, cancel: CancelToken) -> Engine:
         """In the worker thread: convert once, look at memory, load."""
-        before_torch(self._settings.threads)
         import torch
         from safetensors import SafetensorError
 

@@ -147,8 +147,8 @@ def ends_of(entries: list[Entry]) -> tuple[dict[str, list[str]], Counter[str]]:
 def faults_of_record(told: Told, *, ended: str, item: str, refused: bool) -> list[str]:
     """Every op ended once. One ended as ``ended`` (empty: none did); the others are crashes that were recovered.
 
-    ``item`` is where every signal stands: there is one, or (after another look at the same commit) its repeats. ``refused``: the diff must be
-    remembered as one that is never applied again.
+    ``item`` is where every signal stands: there is one, or (after another look at the same commit) its repeats.
+    ``refused``: the diff must be remembered as one that is never applied again.
     """
     found = [f"the chain does not verify: {told.verified}"] if told.verified else []
     found += [f"{op} has {len(ends)} ends: {ends}" for op, ends in told.ends.items() if len(ends) != 1]

@@ -70,7 +70,7 @@ async def served(config: Config, model: Provider, *, watch: bool = False) -> Asy
         await service.open()
         await service.bring_up()
         if watch:
-            await service.senses_now.start()
+            await service.senses_now.start(service.lost)
         yield service, Facade(service)
     finally:
         await service.close()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.settings import prepare_process
 from kernel.cancel import CancelToken
-from kernel.threads import before_torch
 from kernel.weights.convert import convert
 from tests.kernel.tiny import Tiny, write_tiny
 
@@ -24,7 +24,7 @@ def kernel_extra() -> None:
         pytest.skip(f"the kernel extra is not installed: {', '.join(missing)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before_torch(0)
+        prepare_process()
         import torch
         import transformers.models.qwen2.modeling_qwen2  # noqa: F401
 

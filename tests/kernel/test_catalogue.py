@@ -14,7 +14,7 @@ from kernel.local.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.provider import Infiller, Price, Provider
 from kernel.settings import KernelSettings
-from kernel.threads import openmp_environment, thread_count
+from kernel.threads import thread_count
 from kernel.weights import store
 from kernel.weights.registry import HuggingFaceSource, WheelSource, load_registry
 from ledger.errors import ConfigError
@@ -115,18 +115,7 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
 def test_thread_settings() -> None:
     assert thread_count(3) == 3
     assert thread_count(0) >= 1
-    found = openmp_environment(1)
-    assert found["OMP_NUM_THREADS"] == "1" and found["OMP_WAIT_POLICY"] == "PASSIVE"
     assert LocalSettings().threads == 0
-
-
-@pytest.mark.parametrize("first", ["", "import types; sys.modules['torch'] = types.ModuleType('torch')\n"])
-def test_the_policy_is_set_before_torch_is_imported_only(first: str) -> None:
-    script = "import os, sys\nfrom kernel.threads import before_torch\n" + first
-    script += "before_torch(1)\nprint(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('OMP_NUM_THREADS'))"
-    argv = ["env", "-u", "OMP_WAIT_POLICY", "-u", "OMP_NUM_THREADS", sys.executable, "-c", script]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == (["None", "None"] if first else ["PASSIVE", "1"])
 
 
 def test_the_cores_that_the_process_may_use_are_counted() -> None:

@@ -41,7 +41,7 @@ async def test_an_obvious_hole_is_filled_right_and_a_call_is_cancelled_soon(real
     answer = await real.infill(InfillRequest(spans=(HOLE,), timeout_s=300))
     (found,) = answer.infills
     assert found.text.startswith(RIGHT) and found.finish == "stop"  # the smaller one adds a comment
-    assert found.logprob_milli > -500
+    assert -1000 < found.logprob_milli < 0
 
     pieces, done = await said(real, Limits(max_tokens=24, timeout_s=300))
     assert "".join(pieces).strip() and done.usage.tokens_in > 10

