@@ -1,10 +1,9 @@
-"""What the figures share: a fresh sample repository, a scripted model, `ouro` as a child process, medians, the machine."""
+"""What the figures share: a fresh sample repository, a scripted model, `ouro` as a child process, the machine."""
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -72,8 +71,8 @@ class World:
 
 
 @contextmanager
-def world(**settings: Any) -> Iterator[World]:
-    """A fresh world. ``settings``: ``section__field=value``, as variables of ours."""
+def world(*, cache: Path | None = None, **settings: Any) -> Iterator[World]:
+    """A fresh world. ``settings``: ``section__field=value``, as variables of ours; ``cache``: one that is there."""
     with tempfile.TemporaryDirectory(prefix="ob-") as name:
         base = Path(name).resolve()
         for folder in ("home", "state", "cache", "config", "run"):
@@ -87,7 +86,7 @@ def world(**settings: Any) -> Iterator[World]:
             "PATH": os.environ["PATH"],
             "HOME": str(base / "home"),
             "XDG_STATE_HOME": str(base / "state"),
-            "XDG_CACHE_HOME": str(base / "cache"),
+            "XDG_CACHE_HOME": str(cache or base / "cache"),
             "XDG_CONFIG_HOME": str(base / "config"),
             "XDG_RUNTIME_DIR": str(base / "run"),
             "OURO_KERNEL__PROVIDER": "scripted",
@@ -95,7 +94,6 @@ def world(**settings: Any) -> Iterator[World]:
         }
         environ |= {f"OURO_{key.upper()}": str(value) for key, value in settings.items()}
         yield World(base=base, repo=repo, environ=environ)
-        shutil.rmtree(repo / ".venv")
 
 
 def median_ms(seconds: Sequence[float]) -> str:

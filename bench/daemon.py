@@ -10,29 +10,29 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from bench.common import World, machine, median_ms, world
-from daemon.api import FixRequest
+from daemon.api import EventsRequest, FixRequest
 from daemon.bounds import ControlSettings
 from daemon.client import Client
 from daemon.service import Service, work_off
 from daemon.settings import load
 from ledger.clock import SystemClock, unstamp
-from ledger.store import Ledger
-from ledger.vocabulary import Entry, EntryKind, TestRun
+from ledger.vocabulary import Entry, TestRun
 from tools.testing.runner import TestRunner
 
 STARTS, STATUSES, COMMITS, OPS = 7, 7, 5, 6
-SETTLE_S, REST_S, LIMIT_S, POLL_S = 10.0, 20.0, 60.0, 0.005
+SETTLE_S, REST_S, QUIET_S, LIMIT_S, POLL_S = 10.0, 20.0, 5.0, 60.0, 0.005
 BUG = 4  # one cause, one op, one answer
 BARE = "import asyncio, sqlite3, pydantic, watchdog, time; time.sleep(60)"
 Row = tuple[str, str, str]
@@ -60,10 +60,10 @@ def answered(path: Path, began: float) -> float:
 
 async def ready(at: World) -> None:
     """Wait until the daemon has brought up what it has."""
-    async with await Client.connect(at.places.socket, ControlSettings()) as client:
-        async with asyncio.timeout(LIMIT_S):
-            while (await client.status()).state.value == "STARTING":
-                await asyncio.sleep(0.1)
+    async with await Client.connect(at.places.socket, ControlSettings()) as client, asyncio.timeout(LIMIT_S):
+        async for event in client.events(EventsRequest(after=0)):
+            if event.entry is not None and event.entry.payload.get("event") == "session.ready":
+                return
 
 
 def start() -> list[Row]:
@@ -151,44 +151,40 @@ def moment(entry: Entry) -> float:
     return unstamp(entry.at).timestamp()
 
 
-async def queued(ledger: Ledger, after: int, committed: str) -> tuple[float, float]:
-    """When the signal about ``committed`` was in the queue, and the seconds of the test runs that led to it."""
-    async with asyncio.timeout(LIMIT_S):
-        while True:
-            entries = await ledger.entries(after=after)
-            for entry in entries:
-                new = entry.payload.get("new", ()) if entry.kind is EntryKind.SIGNAL else ()
-                if new and any(item["signal"]["base"] == committed for item in new):
-                    runs = [e for e in entries if e.payload.get("event") == "run" and e.seq < entry.seq]
-                    return moment(entry), sum(e.payload["duration_ms"] for e in runs) / 1000
-            await asyncio.sleep(0.1)
+async def queued(entries: AsyncIterator[Entry], committed: str, began: float) -> tuple[float, float]:
+    """When the signal about ``committed`` was in the queue, and the seconds of the test runs since ``began``."""
+    tests = 0.0
+    async for entry in entries:
+        if entry.payload.get("event") == "run" and moment(entry) > began:
+            tests += entry.payload["duration_ms"] / 1000
+        if any(item["signal"]["base"] == committed for item in entry.payload.get("new", ())):
+            return moment(entry), tests
+    raise SystemExit("The daemon went away.")
 
 
 async def commits(at: World) -> tuple[list[float], list[float]]:
     """Seconds from the end of `git commit` to the queued signal, whole and without test time; the op then ends."""
-    places, whole, beyond = at.places, [], []
+    whole, beyond = [], []
     await ready(at)
-    await asyncio.sleep(3)
-    for _ in range(COMMITS):
-        ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=SystemClock(), read_only=True)
-        try:
-            mark = ledger.head.seq
+    async with await Client.connect(at.places.socket, ControlSettings()) as client, asyncio.timeout(10 * LIMIT_S):
+        first = (event.entry async for event in client.events(EventsRequest(after=0)))
+        entries = (entry async for entry in first if entry is not None)
+        await until(entries, "known")  # its first look at the tests is over
+        for _ in range(COMMITS):
             commit = await asyncio.to_thread(at.break_it, BUG)
             began = time.time()
-            then, tests = await queued(ledger, mark, commit)
+            then, tests = await queued(entries, commit, began)
             whole.append(then - began)
             beyond.append(then - began - tests)
-            await terminal(ledger, mark)
-        finally:
-            await ledger.close()
-        await asyncio.sleep(1)
+            await until(entries, "terminal")
+            await asyncio.sleep(QUIET_S)  # it looks at its own commit, too
     return whole, beyond
 
 
-async def terminal(ledger: Ledger, after: int) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not any(e.payload.get("event") == "terminal" for e in await ledger.entries(after=after)):
-            await asyncio.sleep(0.1)
+async def until(entries: AsyncIterator[Entry], event: str) -> None:
+    async for entry in entries:
+        if entry.payload.get("event") == event:
+            return
 
 
 def commit() -> list[Row]:
@@ -298,6 +294,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="default: all")
     wanted = parser.parse_args().figures or list(FIGURES)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a daemon that was started here is stopped
     print(f"{machine()}\n\n| what | median (range) | beside it |\n|---|---|---|", flush=True)
     for name in wanted:
         for row in FIGURES[name]():

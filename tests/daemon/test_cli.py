@@ -78,19 +78,22 @@ async def daemon(box: Box) -> AsyncIterator[ScriptedApi]:
         await server.close()
 
 
-# structlog, which the server side needs, imports rich by itself where that is installed
-HEAVY = ("torch", "transformers", "rich", "prompt_toolkit", "git", "cryptography", "pydantic", "asyncio")
+# structlog imports rich by itself: it comes with the first line that is logged
+HEAVY = ("torch", "transformers", "rich", "prompt_toolkit", "git", "cryptography", "structlog", "pydantic", "asyncio")
+LATER = ("daemon.equip", "governance.phases.table", "governance.orchestrator", "tools.testing.runner")
 
 
 @pytest.mark.parametrize(
     ("module", "light"),
     [
         ("daemon.cli", HEAVY),
-        ("daemon.settings", HEAVY[:6]),
-        ("daemon.client", HEAVY[:6]),
-        ("daemon.repl", HEAVY[:6]),
-        ("daemon.teller", HEAVY[:6]),
-        ("daemon.doctor", HEAVY[:6]),
+        ("daemon.settings", HEAVY[:7]),
+        ("daemon.client", HEAVY[:7]),
+        ("daemon.repl", HEAVY[:7]),
+        ("daemon.teller", HEAVY[:7]),
+        ("daemon.doctor", HEAVY[:7]),
+        ("daemon.service", (*HEAVY[:7], *LATER)),
+        ("daemon.equip", HEAVY[:7]),
     ],
 )
 def test_what_is_not_imported(module: str, light: tuple[str, ...]) -> None:

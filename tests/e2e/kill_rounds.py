@@ -38,8 +38,18 @@ from tests.repos import commit, git, write
 SET_CHILD_SUBREAPER = 36
 BOOT_S = 60
 ORPHAN_S = 10.0
+RUNNING = "running.txt"
 IDLE_WRITES = 3  # started, ready, ended
 LATE = ("git", "cryptography.hazmat.primitives.serialization", "cryptography.hazmat.primitives.asymmetric.ed25519")
+SLOW = f'''
+import pathlib
+import time
+
+
+def pytest_runtest_setup():
+    pathlib.Path("{RUNNING}").touch()
+    time.sleep({3 * ORPHAN_S})
+'''
 OWNERS = {"notes.txt": "dirty\n", "other.txt": "staged\n", "free.txt": "untracked\n"}
 
 
@@ -51,6 +61,7 @@ class Boot(BaseModel):
     event: str = ""
     at: int = 1
     delay_s: float = 0
+    sign: str = ""  # a pattern below the world's folder
     after_s: float | None = None  # killed from outside, that long after its start
     quick: bool = True
     shift_s: float = 0
@@ -191,7 +202,8 @@ ERRANDS: dict[str, Callable[[Victim], Awaitable[None]]] = {
 
 async def boot_once(config: Config, boot: Boot, start: Start, order: Round) -> Ended:
     """The daemon's life; the repository is looked at after recovery and before any work."""
-    plan = Plan(when=boot.when, event=boot.event, at=boot.at, delay_s=boot.delay_s)
+    base = config.places.repo.parent
+    plan = Plan(when=boot.when, event=boot.event, at=boot.at, delay_s=boot.delay_s, sign=boot.sign, base=base)
     faults: list[str] = []
 
     async def look() -> None:
@@ -267,9 +279,7 @@ class World:
         name = "permission" if orders.orange else "subtotal"
         files = {**SHOP, CART: SHOP[CART].replace("subtotal", name), "notes.txt": "notes\n", "other.txt": "other\n"}
         if orders.slow:
-            files["tests/conftest.py"] = (
-                f"import time\n\n\ndef pytest_runtest_setup():\n    time.sleep({3 * ORPHAN_S})\n"
-            )
+            files["tests/conftest.py"] = SLOW
         repo = repo_with(self.shop, files)
         broken = files[CART].replace(f"{name} - discount", f"{name} + discount")
         commit(repo, "Speed up totals", {CART: broken})
@@ -299,10 +309,14 @@ class World:
         shutil.copytree(self.copy, self.base, symlinks=True, dirs_exist_ok=True)
 
     def boot(self, boot: Boot, order: Round) -> Ended:
-        """One boot in a child; a boot that was to die and did not is a fault."""
+        """One boot in a child. Whatever a clean end leaves behind is a fault, and so is one that should have died."""
         ended = forked(lambda: boot_once(self.config, boot, self.start, order), kill_after_s=boot.after_s)
         if boot.when and not ended.died and not boot.may_live:
             ended.faults.append("it did not die")
+        if not ended.died:
+            ended.faults += orphans()
+            tree = tree_of(self.config.places, self.start, running=False)
+            ended.faults += faults_of_tree(tree, self.start, review=order.review, undo=order.undo)
         return ended
 
     def play(self, order: Round) -> Result:
@@ -313,9 +327,7 @@ class World:
         faults = [f"boot {number}: {fault}" for number, ended in enumerate(boots, 1) for fault in ended.faults]
         if boots[-1].writes > IDLE_WRITES:
             faults.append(f"the last boot still found something: {boots[-1]}")
-        faults += orphans()
         tree = tree_of(self.config.places, self.start, running=False)
-        faults += faults_of_tree(tree, self.start, review=order.review, undo=order.undo)
         refused = "approval_rejected" in order.ended or (order.undo and len(tree.ours) == 2)
         faults += forked(lambda: self.judge(order, refused=refused)).faults
         return Result(name=order.name, faults=faults, boots=boots, ms=round(1000 * (time.monotonic() - began)))

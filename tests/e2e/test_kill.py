@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from tests.e2e.kill_rounds import Boot, Orders, Result, Round
+from tests.e2e.kill_rounds import RUNNING, Boot, Orders, Result, Round
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = Path("/dev/shm")  # the order of effects is tested here, not the disk
@@ -90,7 +90,7 @@ def test_killed_while_it_recovers(fast_folder: Path) -> None:
 
 
 def test_killed_while_tests_run(fast_folder: Path) -> None:
-    running = at("after", "phase.entered:GENERATE", quick=False, delay_s=1)
+    running = at("after", "phase.entered:GENERATE", quick=False, sign=f"*/*/*/tree/{RUNNING}")
     results = play(fast_folder, Orders(rounds=[Round(name="running", boots=[running, AGAIN])], slow=True))
     assert results["running"].boots[0].adopted  # it did leave children, and they ended long before the tests would have
 

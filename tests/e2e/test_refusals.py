@@ -203,6 +203,7 @@ async def test_an_infilling_model_cannot(tmp_path: Path, text: str, rule: str | 
     untouched(repo, head, tmp_path)
 
 
+@pytest.mark.long
 async def test_an_infilling_model_goes_on_to_the_next_one_after_a_refusal(tmp_path: Path) -> None:
     repo = shop(tmp_path)
     answers = [f'subtotal - discount if "{KEY}" else 0', "subtotal - discount - 0"]

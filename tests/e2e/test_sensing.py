@@ -6,6 +6,7 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
+from daemon.api import FixRequest
 from daemon.initialise import WAKEUP_MODULE, wakeup_lines
 from kernel.provider import Health
 from ledger.places import Places
@@ -136,6 +137,9 @@ async def test_what_failed_for_want_of_a_model_is_taken_up_by_the_next_boot(tmp_
         assert ending.cause is RootCause.PROVIDER_UNAVAILABLE
         assert "The weights are not here" in ending.reason
         assert "The weights are not here" in " ".join((await api.status()).reasons)
+        assert not (await service.senses_now.scan(None)).signals  # it was given up a moment ago
+        assert (await api.fix(FixRequest())).signals  # but the owner asks for it
+        assert (await ended(service.home)).cause is RootCause.PROVIDER_UNAVAILABLE
     async with served(config, Infilling(minus), watch=True) as (service, _):
         ending = await ended(service.home)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)

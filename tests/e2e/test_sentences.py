@@ -108,8 +108,6 @@ def test_without_a_sandbox_nothing_is_run(owner: Owner, tmp_path: Path, command:
     said = owner.ouro(repo, *command, OURO_SANDBOX__BACKEND="none")
     assert_told(said, Exit.REFUSED, "No sandbox holds here", "apt install bubblewrap")
     assert (repo / CART).read_text() == PLUS
-    if command == ("fix",):
-        assert_works_after_all(owner, repo)
 
 
 def test_without_pytest_it_says_how_to_get_it(owner: Owner, tmp_path: Path) -> None:
@@ -197,6 +195,7 @@ def test_without_weights_it_says_where_to_get_them(owner: Owner, tmp_path: Path)
     assert_works_after_all(owner, repo)
 
 
+@pytest.mark.long
 def test_a_repair_on_a_review_branch_waits_for_a_person(owner: Owner, tmp_path: Path) -> None:
     repo = broken_shop(tmp_path)
     git(repo, "checkout", "-q", "--detach")

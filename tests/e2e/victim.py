@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,13 +40,16 @@ TESTS = {
 class Plan:
     """Where to die: before or after the n-th ledger write, one that holds a named event, or before the n-th effect.
 
-    Without any of them it counts only. ``delay_s`` later, where that is set: in the middle of what follows.
+    Without any of them it counts only. ``delay_s`` later, where that is set, in the middle of what follows; with
+    ``sign`` as soon as there is a file of that pattern.
     """
 
     when: str = ""  # "before", "after", "effect"
     event: str = ""  # as :func:`event_of` names it; empty: any
     at: int = 1  # the n-th of these
     delay_s: float = 0
+    sign: str = ""
+    base: Path = Path()
     seen: int = field(default=0, init=False)
     writes: int = field(default=0, init=False)
     effects: int = field(default=0, init=False)
@@ -64,12 +68,16 @@ class Plan:
 
     def _count(self) -> None:
         self.seen += 1
-        if self.seen == self.at and self.delay_s:
-            timer = threading.Timer(self.delay_s, os.kill, (os.getpid(), signal.SIGKILL))
-            timer.daemon = True
-            timer.start()
+        if self.seen == self.at and (self.delay_s or self.sign):
+            threading.Thread(target=self._later, daemon=True).start()
         elif self.seen == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _later(self) -> None:
+        time.sleep(self.delay_s)
+        while self.sign and not any(self.base.glob(self.sign)):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def event_of(draft: Draft) -> str:

@@ -204,10 +204,11 @@ def test_a_killed_child_leaves_nothing(big: Tiny) -> None:
 @pytest.mark.parametrize("at_step", [0, 1])
 def test_a_cancelled_conversion_ends_at_once_and_leaves_nothing(big: Tiny, at_step: int) -> None:
     """Also before the first step, while the child is silent."""
-    cancel = CancelToken()
+    cancel, seen = CancelToken(), list[int]()
     timer = threading.Timer(0.4, cancel.cancel)
 
     def step(done: int, total: int, what: str) -> None:
+        seen.append(total - done)
         if at_step:
             cancel.cancel()
 
@@ -216,6 +217,7 @@ def test_a_cancelled_conversion_ends_at_once_and_leaves_nothing(big: Tiny, at_st
     with pytest.raises(Cancelled):
         run(big, progress=step, cancel=cancel)
     timer.cancel()
+    assert 0 not in seen, "it was converted to the end all the same"
     assert made(big.folder) == []
 
 

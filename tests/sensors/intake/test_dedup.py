@@ -35,6 +35,9 @@ def past(state: ItemState, *, ago_s: float = 10, base: str = "c0", **more: Any) 
         (past(ItemState.DONE, ago_s=601), False, "new"),
         (past(ItemState.DONE, base="older", success=True), False, "new"),
         (past(ItemState.DONE, base="older"), False, "new"),
+        (past(ItemState.DONE, reason="POSTMORTEM no_candidate"), False, "suppressed"),
+        (past(ItemState.DONE, reason="POSTMORTEM apply_conflict"), False, "new"),
+        (past(ItemState.DEAD, reason="POSTMORTEM apply_conflict"), False, "suppressed"),
         (past(ItemState.DEAD, ago_s=10**6), False, "suppressed"),
         (past(ItemState.DEAD, base="older"), False, "suppressed"),
         (past(ItemState.DEAD, base="older", ago_s=601), False, "new"),
@@ -60,3 +63,15 @@ def test_a_person_who_submits_again_means_it() -> None:
     for state, expected in ((ItemState.DONE, "new"), (ItemState.DEAD, "new"), (ItemState.IN_FLIGHT, "duplicate")):
         answer = novelty(manual, past(state), now=START, branch_lives=False, settings=SETTINGS)
         assert answer.status == expected
+        answer = novelty(signal(), past(state), now=START, branch_lives=False, settings=SETTINGS, asked=True)
+        assert answer.status == expected
+
+
+def test_what_was_missing_may_be_there_at_the_next_boot() -> None:
+    for cause, at_next_boot in (("provider_unavailable", "new"), ("sandbox_missing", "new"), ("timeout", "suppressed")):
+        last = past(ItemState.DONE, reason=f"POSTMORTEM {cause}", attempts=1)
+        for boot, expected in (("boot-1", "suppressed"), ("boot-2", at_next_boot)):
+            fresh = signal().model_copy(update={"boot": boot})
+            held = last.model_copy(update={"signal": last.signal.model_copy(update={"boot": "boot-1"})})
+            answer = novelty(fresh, held, now=START, branch_lives=False, settings=SETTINGS)
+            assert (answer.status, answer.attempts) == (expected, 1 if expected == "new" else 0)
