@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from daemon.standing import commit_with
 from daemon.undo import finish_undos
@@ -14,10 +13,12 @@ from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
 from governance.record import Recorder
+from ledger.places import Places
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
+from tools.sandbox.choice import scratch
 from tools.workspace import Workspaces
 
 TURNED_DOWN = {
@@ -103,7 +104,7 @@ def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> End:
 
 
 class Recovery:
-    """The steps, in order: journals, op ends, leases, undos, workspaces, folders of sandboxed runs (``scratch``)."""
+    """The steps, in order: journals, op ends, leases, undos, workspaces, folders of sandboxed runs."""
 
     def __init__(
         self,
@@ -114,10 +115,10 @@ class Recovery:
         inbox: Inbox,
         workspaces: Workspaces,
         git: Git,
-        scratch: Path,
+        places: Places,
     ) -> None:
         self._git = git
-        self._scratch = scratch
+        self._places = places
         self._ledger = ledger
         self._changes = changes
         self._router = router
@@ -155,8 +156,12 @@ class Recovery:
         return (f"{len(reaped)} left-over workspaces were removed",) if reaped else ()
 
     def _remove_runs(self) -> None:
-        """A sandboxed run removes its folder itself, unless everything was killed with the daemon."""
-        for folder in self._scratch.glob("run-*"):
+        """A sandboxed run, and the probe of the sandbox, remove their folders themselves unless they were killed."""
+        places = self._places
+        dead = list(scratch(places).glob("run-*"))
+        for bait in places.state.glob(".ouro-probe-*"):
+            dead += (folder / bait.name for folder in (places.state, places.cache, places.runtime))
+        for folder in dead:
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _note_journal(self, journal: Recovered) -> None:

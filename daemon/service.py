@@ -110,14 +110,13 @@ class Service:
         from daemon.equip import equip
         from daemon.recovery import Recovery
         from daemon.senses import Senses
-        from tools.sandbox.choice import scratch
 
         problem = await equip(house, effects=self.effects(house.git), runner_type=self.runner_type)
         if house.changes is None or house.pool is None:
             raise RepositoryError("The service could not be equipped.")
         recovery = Recovery(
             ledger=house.ledger, changes=house.changes, router=house.router, inbox=house.inbox,
-            workspaces=house.workspaces, git=house.git, scratch=scratch(self.config.places),
+            workspaces=house.workspaces, git=house.git, places=self.config.places,
         )  # fmt: skip
         notes = await recovery.run()
         for note in notes:

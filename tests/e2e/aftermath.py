@@ -68,6 +68,7 @@ def left_behind(places: Places, *, running: bool) -> tuple[str, ...]:
     found += places.git_dir.rglob("*.lock")
     found += (p for p in places.repo.rglob(".ouro-*") if ".git" not in p.parts)
     found += (*places.cache.glob("workspaces/*/*"), *places.cache.glob("hooks/*"), *base.glob("memory/*/*"))
+    found += (*places.cache.glob(".ouro-probe-*"), *places.runtime.glob(".ouro-probe-*"))
     if not running:
         found += (*places.cache.glob("sandbox/*/*"), *places.runtime.iterdir(), *base.glob("tmp/*"))
     return tuple(sorted(str(p.relative_to(base)) for p in found))

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,9 +76,14 @@ class Plan:
 
     def _later(self) -> None:
         time.sleep(self.delay_s)
-        while self.sign and not any(self.base.glob(self.sign)):
+        while self.sign and not self._sign_is_there():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def _sign_is_there(self) -> bool:
+        with suppress(OSError):  # folders come and go while they are listed
+            return any(self.base.glob(self.sign))
+        return False
 
 
 def event_of(draft: Draft) -> str:
