@@ -20,8 +20,6 @@ from pydantic import TypeAdapter
 
 from tests.e2e.kill_rounds import RUNNING, Boot, Orders, Result, Round
 
-pytestmark = pytest.mark.long  # kill rounds start a dozen daemons each: they run with the long set
-
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = Path("/dev/shm")  # the order of effects is tested here, not the disk
 PHASES = (

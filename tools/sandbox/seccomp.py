@@ -89,6 +89,7 @@ class When(Enum):
     NEW_NAMESPACE = "new namespace"  # argument 0 has a CLONE_NEW* flag
     FIRST_NOT_ZERO = "first not zero"  # argument 0 names another process
     SECOND_NOT_ZERO = "second not zero"  # argument 1 names another process
+    THIRD_ZERO = "third zero"  # argument 2 of utimensat: no times given, "now" is meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ SHARED = (
     # Landlock governs contents and names, not metadata. A refusal would break every copy of a file, so that these
     # seem to succeed; what they would have changed stays as it is.
     Rule(0, ("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat")),
+    # To touch a path is not a copy: who is refused here makes the file, who believed that he had would not.
+    Rule(errno.EPERM, ("utimensat",), When.THIRD_ZERO),
     Rule(0, ("utime", "utimes", "futimesat", "utimensat")),
     Rule(
         errno.EOPNOTSUPP,
@@ -141,7 +144,7 @@ SHARED = (
 )
 
 # struct seccomp_data: nr, arch, instruction_pointer, args[6]
-_NR, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24
+_NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _X32_BIT = 0x40000000
@@ -179,7 +182,9 @@ def _refuse(nr: int, rule: Rule) -> list[bytes]:
     answer = _op(_RETURN, _ERRNO | rule.error)
     if rule.when is When.ALWAYS:
         return [_op(_EQUAL, nr, 0, 1), answer]
-    if rule.when is When.NEW_NAMESPACE:
+    if rule.when is When.THIRD_ZERO:
+        test = [_op(_LOAD, _ARG2), _op(_EQUAL, 0, 0, 1)]
+    elif rule.when is When.NEW_NAMESPACE:
         test = [_op(_LOAD, _ARG0), _op(_ANY_BIT, CLONE_NEW_NAMESPACE, 0, 1)]
     else:
         argument = _ARG0 if rule.when is When.FIRST_NOT_ZERO else _ARG1

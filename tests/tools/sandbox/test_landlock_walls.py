@@ -13,10 +13,10 @@ from tools.process import Command
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.launcher import EXECUTE, WRITE
 from tools.sandbox.plan import Plan
-from tools.sandbox.probe import prove
+from tools.sandbox.probe import interpreter, prove
 from tools.sandbox.seccomp import SHARED, program
 from tools.sandbox.settings import SandboxSettings
-from tools.sandbox.types import Job, Wall
+from tools.sandbox.types import Job, Mount, Wall
 
 NOT_OFFERED = {Wall.PROCESS_NAMESPACE, Wall.PROCESS_LIMIT}
 
@@ -138,3 +138,13 @@ async def test_host_processes_cannot_be_signalled_or_limited(landlock: Landlock,
 async def test_pretended_changes_of_mode_do_not_break_a_copy(landlock: Landlock, work: Path) -> None:
     done = await landlock.run(shell(work, "echo one > a; cp -p a b; chmod 700 b; cat b"))
     assert (done.code, done.output) == (0, b"one\n")
+
+
+async def test_to_touch_a_new_file_makes_it_and_a_copy_with_times_works(landlock: Landlock, work: Path) -> None:
+    """A call that only pretends to set the times must not make ``Path.touch`` believe that the file is there."""
+    program, mounts = interpreter()
+    code = "import pathlib, shutil; new = pathlib.Path('new'); new.touch(); new.touch(); shutil.copy2('new', 'copy')"
+    own = Mount(source=work, target=work, writable=True)
+    job = Job(argv=(str(program), "-I", "-c", code), cwd=work, mounts=(own, *mounts), timeout_s=20)
+    done = await landlock.run(job)
+    assert (done.code, done.output) == (0, b"") and (work / "new").exists() and (work / "copy").exists()

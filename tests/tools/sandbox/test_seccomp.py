@@ -65,6 +65,8 @@ def test_conditions_on_arguments(machine: str) -> None:
     assert refused(code, machine, "prlimit64", 4711) == errno.EPERM
     assert refused(code, machine, "setpriority", 0, 0) is None
     assert refused(code, machine, "setpriority", 0, 4711) == errno.EPERM
+    assert refused(code, machine, "utimensat", 3, 4711, 0) == errno.EPERM  # "now": a path that is to be touched
+    assert refused(code, machine, "utimensat", 3, 4711, 4712) == 0
 
 
 @pytest.mark.parametrize("machine", MACHINES)
