@@ -118,7 +118,8 @@ def _red(payload: Payload, entry: Entry) -> Told:
     if _text(payload, "status") == "green":
         return Told("why", "the test is green at this commit: " + (_text(payload, "reason") or "nothing to repair"))
     failing = _names(payload, "failing", "ids", "tests", "red")
-    what = ": ".join(part for part in (_text(payload, "exception"), _first_line(payload)) if part)
+    kind, said = _text(payload, "exception"), _first_line(payload)
+    what = said if kind and said.startswith(kind) else ": ".join(part for part in (kind, said) if part)
     others = f"{len(failing)} tests fail" if len(failing) > 1 else ""
     return Told("why", _join(what or _text(payload, "reason") or _few(failing), _deepest(payload), others))
 

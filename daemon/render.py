@@ -54,8 +54,17 @@ def headline(view: StatusView) -> Line:
 
 def _second(view: StatusView) -> Line:
     role = {Life.ACTIVE: Role.GOOD, Life.FAILED: Role.BAD}.get(view.state, Role.WARN)
-    known = f"{count(view.suite.tests, 'test')} known {view.suite.status}" if view.suite.tests else "tests not seen yet"
-    return line(Span(view.state.value, role), " · ", f"watching {count(view.files_watched, 'file')}", " · ", known)
+    return line(
+        Span(view.state.value, role), " · ", f"watching {count(view.files_watched, 'file')}", " · ", _known(view.suite)
+    )
+
+
+def _known(suite: SuiteView) -> str:
+    if not suite.tests:
+        return "tests not seen yet"
+    if suite.red:
+        return f"{len(suite.red)} of {count(suite.tests, 'test')} red"
+    return f"{count(suite.tests, 'test')} known {suite.status}"
 
 
 def _suite(suite: SuiteView) -> Told:

@@ -38,6 +38,11 @@ def plain(block: object) -> str:
             "why       AssertionError: expected 90, got 110 · shop/cart.py:41 in total() · 2 tests fail",
         ),
         (
+            "reproduced",
+            {"status": "red", "exception": "KeyError", "message": "KeyError: 'vat'"},
+            "why       KeyError: 'vat'",
+        ),
+        (
             "localised",
             {"lines": 12, "places": [["a.py", 41, 9200, "executed by failing tests"], ["a.py", 18, 5800, ""]]},
             "localise  12 executed lines, 2 suspicious: a.py:41 (0.92), a.py:18 (0.58)",
@@ -182,7 +187,7 @@ def test_the_status_page() -> None:
         "ouroboros 0.1.0 · repo shop (main) · kernel small-model · sandbox bwrap, all walls hold · today 3 ops, $0.02\n"
     )
     for part in (
-        "ACTIVE · watching 214 files",
+        "ACTIVE · watching 214 files · 1 of 38 tests red",
         "red at abcdef0: t::a · red in your edits only",
         "2 queued",
         "ouro resume",
