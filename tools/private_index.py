@@ -22,7 +22,6 @@ _ENV = {
     **{f"GIT_CONFIG_KEY_{n}": name for n, name in enumerate(_OFF)},
     **{f"GIT_CONFIG_VALUE_{n}": "false" for n in range(len(_OFF))},
 }
-GITLINK = "160000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +42,6 @@ class PrivateIndex:
     def load(self, tree_ish: str) -> None:
         """Make the index say what ``tree_ish`` holds; the work tree is not touched."""
         self.run("read-tree", tree_ish)
-
-    def tracked(self) -> tuple[str, ...]:
-        """Every path of the index that is a file or a link; submodules are left out."""
-        rows = (row.partition("\t") for row in self.run("ls-files", "-s", "-z").fields)
-        return tuple(path for meta, _, path in rows if not meta.startswith(GITLINK))
 
     def changed(self) -> tuple[str, ...]:
         """Tracked paths whose file differs from the index (gone ones too)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ledger.errors import GitFailed, RepositoryBusy, RepositoryError
 from tools.git import Git
-from tools.private_index import GITLINK, scratch_index
+from tools.private_index import scratch_index
 
 _BUSY = (
     ("MERGE_HEAD", "A merge is under way", "`git merge --continue` or `git merge --abort`"),
@@ -24,6 +24,7 @@ _BUSY = (
 )
 _IDENTITY = ("ouroboros", "ouroboros@localhost")
 UNTRACKED_LIMIT_BYTES = 16 * 1024 * 1024
+GITLINK = "160000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ import secrets
 import stat
 import threading
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field
@@ -97,12 +99,12 @@ class Workspace:
         """Git tree object of what stands there; its objects are written to the owner's object store."""
         return await asyncio.to_thread(self._tree)
 
-    def populate(self) -> None:
-        """Fill the empty folder with the commit's files (blocking)."""
+    def populate(self, tracked: tuple[str, ...]) -> None:
+        """Fill the empty folder with the commit's files, which are ``tracked`` (blocking)."""
+        self._tracked = tracked
         self.root.mkdir(mode=0o700, exist_ok=True)
         self._index.load(self.commit)
         self._checkout()
-        self._tracked = self._index.tracked()
 
     def _checkout(self) -> None:
         # -f with -u rewrites exactly the files whose cached times differ, so a reset costs one lstat a file.
@@ -118,7 +120,7 @@ class Workspace:
             self._checkout()
         except GitFailed:  # the copy is beyond repair: a fresh one needs nothing from it
             contained.remove_tree(self.root)
-            self.populate()
+            self.populate(self._tracked)
 
     def _apply(self, edits: tuple[Edit, ...]) -> None:
         with self._turn:
@@ -208,6 +210,14 @@ def _carry(checkout: Path, root: Path, path: str) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a commit holds: its files and links (submodules are left out), and their bytes together."""
+
+    paths: tuple[str, ...]
+    size: int
+
+
 class Workspaces:
     """Makes and removes the copies of one repository."""
 
@@ -215,6 +225,7 @@ class Workspaces:
         self._git = git
         self._places = places
         self._settings = settings
+        self._list = lru_cache(maxsize=4)(self._list_commit)  # an op makes half a dozen copies of one commit
 
     async def acquire(self, owner: str, commit: str) -> Workspace:
         """A fresh copy of ``commit``. ``owner`` (an op id, a sensor's name) is what :meth:`reap` knows it by."""
@@ -239,7 +250,7 @@ class Workspaces:
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(contained.remove_tree, folder)
             ws = Workspace(git=self._git, folder=folder, commit=commit, owner=owner, settings=self._settings)
-            ws.populate()
+            ws.populate(self._list(commit).paths)
             on_failure.pop_all()
         return ws
 
@@ -280,11 +291,13 @@ class Workspaces:
             return False
         if space.f_flag & os.ST_NOEXEC or not os.access(self._settings.memory_folder, os.W_OK):
             return False
-        rows = self._git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).fields
-        sizes = (row.partition("\t")[0].split()[3] for row in rows)
-        need = sum(int(size) for size in sizes if size != "-")
         free = space.f_bavail * space.f_frsize
-        return need * 2 * 10_000 < free * self._settings.memory_share_bp
+        return self._list(commit).size * 2 * 10_000 < free * self._settings.memory_share_bp
+
+    def _list_commit(self, commit: str) -> Listing:
+        rows = [row.partition("\t") for row in self._git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).fields]
+        sizes = {path: size for meta, _, path in rows if (size := meta.split()[3]) != "-"}
+        return Listing(paths=tuple(sizes), size=sum(int(size) for size in sizes.values()))
 
 
 def _is_ours(folder: Path) -> bool:
