@@ -11,6 +11,7 @@ from governance.baseline import Baselines
 from governance.changes.changes import Changes
 from governance.changes.effects import Effects
 from governance.changes.hooks import make_hooks
+from governance.codebase import Codebases
 from governance.crew import Shop
 from governance.irongate.policy import ToolPolicy
 from governance.lessons import Lessons
@@ -57,6 +58,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         places=config.places,
         git=house.git,
         repository=house.repository,
+        codebases=Codebases(house.repository),
         workspaces=house.workspaces,
         runner=runner,
         runner_problem=problem,

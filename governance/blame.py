@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from governance.budget import DaySpent
 from governance.result import PhaseResult, failed
 from ledger.errors import (
     ApplyConflict,
@@ -15,7 +16,7 @@ from ledger.errors import (
     SandboxError,
     StaleBase,
 )
-from ledger.vocabulary import FailureClass, RootCause
+from ledger.vocabulary import FailureClass, RootCause, State
 
 CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
     (BudgetExhausted, RootCause.BUDGET_EXHAUSTED, FailureClass.BUDGET),
@@ -32,11 +33,16 @@ CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
 def blame(error: Exception) -> PhaseResult:
     """A POSTMORTEM with the cause that ``error`` names; an error that is not ours is a fault of ours.
 
+    An op for which the day's money ran out has not failed: it is CANCELLED, and taken up again when there is money.
     Of errors that ended a task group the first of our own tree speaks for all.
     """
     if isinstance(error, ExceptionGroup):
         ours = error.subgroup(OuroError)
         return blame((ours or error).exceptions[0])
+    if isinstance(error, DaySpent):
+        return PhaseResult(
+            next=State.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, failure=FailureClass.BUDGET, reason=str(error)
+        )
     if isinstance(error, PolicyRefused):
         return failed(RootCause.POLICY_REFUSED, FailureClass.POLICY, f"{error} ({error.rule})")
     for kind, cause, failure in CAUSES:

@@ -6,13 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from governance.irongate.g02_protected import own_patterns
+from governance.codebase import Codebase
 from governance.irongate.paths import is_test_path
 from governance.risk import blast_score
-from tools.repository import Repository
-from tools.testing.imports import graph as import_graph
 
-MAX_FILES = 2_000
 BUILD_FILES = frozenset(
     {"pyproject.toml", "setup.py", "setup.cfg", "Makefile", "CMakeLists.txt", "tox.ini", "noxfile.py"}
 )
@@ -64,13 +61,6 @@ def measure(graph: Mapping[str, Collection[str]], targets: Collection[str], *, i
     return Blast(dependents=len(dependents), uncovered=uncovered, score_bp=score, is_ourselves=is_ourselves)
 
 
-async def read_python(repository: Repository, commit: str) -> dict[str, bytes]:
-    """Python files of a commit, bounded."""
-    names = [p for p in await repository.files(commit) if p.endswith(".py")][:MAX_FILES]
-    return await repository.read_many(commit, names)
-
-
-async def blast_of(repository: Repository, commit: str, targets: Collection[str]) -> Blast:
-    """Measure at ``commit``."""
-    files = await read_python(repository, commit)
-    return measure(import_graph(files), targets, is_ourselves=bool(own_patterns(files)))
+def blast_of(codebase: Codebase, targets: Collection[str]) -> Blast:
+    """Measure in one commit."""
+    return measure(codebase.imports, targets, is_ourselves=codebase.is_ourselves)

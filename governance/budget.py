@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -49,6 +51,20 @@ class Reservation:
     usd_micro: int
 
 
+class DaySpent(BudgetExhausted):
+    """What is left of the day does not pay for this call; a fresh day does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A call that this day's money did not suffice for. ``provider``: whose day it was; None: everybody's."""
+
+    day: str
+    provider: str | None
+    ceiling: int
+    usd_micro: int
+
+
 def estimate(price: Price | None, tokens_in: int, max_tokens_out: int) -> int | None:
     """Micro-dollars that a call may cost at most; None when the price is unknown."""
     if price is None:
@@ -65,6 +81,8 @@ class Budget:
         self.settings = settings
         self._open: dict[int, Reservation] = {}
         self._next = 0
+        self._unmet: Unmet | None = None
+        self._freed = asyncio.Event()
 
     async def prepare(self) -> None:
         await self._ledger.ensure(SCHEMA)
@@ -93,7 +111,10 @@ class Budget:
     async def reserve(
         self, *, provider: str, price: Price | None, op_id: str, route: str, phase: str, tokens_in: int, tokens_out: int
     ) -> tuple[int, Verdict]:
-        """Hold the estimate of a call. Raises ``BudgetExhausted`` naming the ceiling that it would pass."""
+        """Hold the estimate of a call. Raises ``BudgetExhausted`` naming the ceiling that it would pass.
+
+        ``DaySpent`` of these when the same call could be made on a fresh day.
+        """
         asked = estimate(price, tokens_in, tokens_out)
         before = dict(self._open)
         mine = await self.spent_by(op_id)
@@ -121,14 +142,26 @@ class Budget:
             )
         )
         if verdict.decision is not Decision.ALLOW:
-            raise BudgetExhausted(
-                f"The call was not made: {verdict.reason} ({verdict.rule}).",
-                ceiling=verdict.rule,
-                remedy="`ouro cost` shows the spend; ceilings are [budget] in the owner's settings.",
-            )
+            raise self._refusal(verdict, provider, asked)
         self._next += 1
         self._open[self._next] = Reservation(provider, op_id, route, phase, asked or 0)
         return self._next, verdict
+
+    def _refusal(self, verdict: Verdict, provider: str, asked: int | None) -> BudgetExhausted:
+        """The error for a call that is not made. One that a fresh day pays for is remembered for this day."""
+        days: dict[str, tuple[str | None, int | None]] = {
+            "gate07.per_day": (None, self.settings.per_day_usd_micro),
+            "gate07.per_provider": (provider, self.settings.per_provider_day_usd_micro.get(provider)),
+        }
+        whose, ceiling = days.get(verdict.rule, (None, None))
+        kind = BudgetExhausted
+        if ceiling is not None and asked is not None and asked <= ceiling:
+            kind, self._unmet = DaySpent, Unmet(self._day(), whose, ceiling, asked)
+        return kind(
+            f"The call was not made: {verdict.reason} ({verdict.rule}).",
+            ceiling=verdict.rule,
+            remedy="`ouro cost` shows the spend; ceilings are [budget] in the owner's settings.",
+        )
 
     def settle(self, ticket: int, usage: Usage, price: Price | None) -> tuple[Spend, Statement]:
         """What the call really took; the statement goes with the call's entry. Held until :meth:`release`."""
@@ -141,10 +174,32 @@ class Budget:
     def release(self, ticket: int) -> None:
         """Give a reservation back: its settlement is durable, or the call was never made."""
         self._open.pop(ticket, None)
+        freed, self._freed = self._freed, asyncio.Event()
+        freed.set()
 
     async def exhausted(self) -> bool:
-        """True when the day's money is gone: then the next op stays queued. Never with free providers only."""
-        return 0 < self.settings.per_day_usd_micro <= await self.spent_today()
+        """True when the day's money is gone: then the next op stays queued. Never with free providers only.
+
+        It is gone as well when it did not suffice for the last call that was refused: else the op that asked would be
+        taken up and given back without end.
+        """
+        if 0 < self.settings.per_day_usd_micro <= await self.spent_today():
+            return True
+        unmet = self._unmet
+        if unmet is None or unmet.day != self._day():
+            return False
+        spent = await self.spent_today(unmet.provider)
+        held = sum(r.usd_micro for r in self._open.values() if unmet.provider in (None, r.provider))
+        return spent + held + unmet.usd_micro > unmet.ceiling
+
+    async def refilled(self) -> None:
+        """Return when there is money: at midnight UTC, or when a call that was under way has cost less than held."""
+        while True:
+            freed = self._freed  # before the question: what is released meanwhile must not be missed
+            if not await self.exhausted():
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(freed.wait(), self.seconds_to_midnight())
 
     def seconds_to_midnight(self) -> float:
         """Until the next UTC day begins."""

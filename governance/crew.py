@@ -11,10 +11,12 @@ from governance.ask import Asker
 from governance.baseline import Baselines
 from governance.changes.changes import Changes
 from governance.changes.types import Receipt
+from governance.codebase import Codebases
 from governance.doors import Claims, ClosureDoor
 from governance.lessons import Lessons
 from governance.record import Recorder
 from governance.refused import Refused
+from governance.repair.searched import Searched
 from governance.settings import GovernanceSettings
 from kernel.provider import Provider
 from ledger.clock import Clock
@@ -34,6 +36,7 @@ class Shop:
     places: Places
     git: Git
     repository: Repository
+    codebases: Codebases
     workspaces: Workspaces
     runner: TestRunner | None  # None: nothing may be run here; ``runner_problem`` says why
     runner_problem: str
@@ -53,10 +56,14 @@ class Shop:
 
 @dataclass(slots=True)
 class Holdings:
-    """What an op holds and must give back whatever happens: open workspaces, and writes that are not yet committed."""
+    """What an op holds and must give back whatever happens: open workspaces, and writes that are not yet committed.
+
+    And what it remembers of its search from one visit of GENERATE to the next.
+    """
 
     workspaces: list[Workspace] = field(default_factory=list)
     receipt: Receipt | None = None
+    searched: Searched = field(default_factory=Searched)
 
     def keep(self, receipt: Receipt) -> None:
         """Remember writes that must be rolled back unless they are committed."""
@@ -66,10 +73,12 @@ class Holdings:
 class OpClock:
     """An op's own working time. Extended when L2 repair is dispatched; stands still while a person is asked."""
 
-    def __init__(self, *, loop_time: float, limit_s: float) -> None:
+    def __init__(self, *, loop_time: float, limit_s: float, left_s: float | None = None) -> None:
+        """``left_s``: what an op that waited for a person has left of ``limit_s``."""
         self._timeout = asyncio.timeout_at(None)
-        self.started = loop_time
         self.limit_s = limit_s
+        self.left_s = limit_s if left_s is None else left_s
+        self.started = loop_time + self.left_s - limit_s
 
     def start(self, timeout: asyncio.Timeout) -> None:
         """From here on the clock moves the deadline of ``timeout``."""

@@ -1,4 +1,4 @@
-"""A candidate's change as a unified diff, for people. Pure."""
+"""A candidate's change in lines: as a unified diff for people, and counted. Pure."""
 
 from __future__ import annotations
 
@@ -21,3 +21,17 @@ def unified(edits: Sequence[Edit], originals: Mapping[str, bytes | None]) -> str
             f"b/{edit.path}",
         )
     return "".join(line if line.endswith("\n") else line + "\n" for line in parts)
+
+
+def line_changes(before: bytes | None, after: bytes | None) -> tuple[int, tuple[str, ...]]:
+    """Changed lines (added plus removed), and the text of those that differ."""
+    old = (before or b"").decode("utf-8", errors="replace").splitlines()
+    new = (after or b"").decode("utf-8", errors="replace").splitlines()
+    if len(old) + len(new) >= 6_000:
+        differing = set(old) ^ set(new)
+        return len(differing), tuple(differing)
+    changed: list[str] = []
+    for tag, a0, a1, b0, b1 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            changed += old[a0:a1] + new[b0:b1]
+    return len(changed), tuple(changed)

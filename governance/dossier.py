@@ -50,7 +50,6 @@ class Routing(Output):
     reason: str
     turn_ms: int  # one model turn, grace included
     op_ms: int  # the op's own working time
-    target_usd_micro: int
 
 
 class ContextFile(Frozen):
@@ -88,7 +87,6 @@ class Generation(Output):
     phase = State.GENERATE
     schema_tag: Literal["generation.1"] = "generation.1"
     candidate: Candidate
-    attempt: int
     exploration: tuple[ToolUse, ...] = ()
     reads: dict[str, str] = Field(default_factory=dict)  # path -> sha256 of what was read
     tried: int = 0  # candidates that were tested to get this one
@@ -206,7 +204,6 @@ class Dossier(Frozen):
     application: Application | None = None
     verification: Verification | None = None
     feedback: tuple[Feedback, ...] = ()
-    visits: dict[State, int] = Field(default_factory=dict)
 
     def merge(self, phase: State, output: Output | None) -> Dossier:
         """The dossier with ``output`` of ``phase`` in its place.
@@ -221,10 +218,6 @@ class Dossier(Frozen):
                 f"{phase} returned {type(output).__name__}; it may return {expected and expected.__name__}."
             )
         return self.model_copy(update={_FIELD[phase]: output, **dict.fromkeys(_LATER[phase])})
-
-    def entered(self, phase: State) -> Dossier:
-        """The dossier with one more visit of ``phase``."""
-        return self.model_copy(update={"visits": {**self.visits, phase: self.visits.get(phase, 0) + 1}})
 
     @property
     def refusals(self) -> tuple[Feedback, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from governance.blast import read_python
+from governance.codebase import read_python
 from governance.crew import Crew
 from governance.dossier import RunReport
 from ledger.vocabulary import Operation, Outcome, RunStatus, TestRun
@@ -115,7 +116,7 @@ async def measure_runs(
             return Measured(reports=(*reports, report), suite_ran=True, passed=0, total=report.total, problem=text)
     else:
         files = await read_python(shop.repository, op.tree)
-        scope = affected(files, changed)
+        scope = await asyncio.to_thread(affected, files, changed)
         if not scope:
             return finish(reports, suite=False)
         report, run = await run_twice(runner, workspace, scope, limit_s=limit, may_be_red=red_before, scope="affected")

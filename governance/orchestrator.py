@@ -28,7 +28,7 @@ from governance.routes import op_seconds
 from governance.uninterrupted import uninterrupted
 from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError, LedgerError, OuroError, PhaseContract, TransitionRefused
-from ledger.store import Ledger
+from ledger.store import Ledger, Statement
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
 
 Phase = Callable[[Operation, Dossier, Crew], Awaitable[PhaseResult]]
@@ -101,24 +101,41 @@ class Orchestrator:
             progress.stopped_by = (cause, reason)
             progress.task.cancel()
 
-    async def run(
-        self,
-        op: Operation,
-        *,
-        state: State = fsm.START,
-        dossier: Dossier | None = None,
-        approval: Approval | None = None,
-    ) -> Ending:
-        """Run ``op`` from ``state`` to its end, or until it is parked."""
-        progress = Progress(op=op, state=state, dossier=dossier or Dossier(), task=asyncio.current_task())
-        self.live[op.id] = progress
-        record = Recorder(self._ledger, op_id=op.id, spend=await self._budget.spent_by(op.id))
-        try:
-            return await self._guarded(progress, record, approval)
-        finally:
-            del self.live[op.id]
+    async def run(self, op: Operation) -> Ending:
+        """Run ``op`` from its beginning to its end, or until it is parked."""
+        progress = Progress(op=op, state=fsm.START, dossier=Dossier(), task=asyncio.current_task())
+        return await self._live(progress, await self._budget.spent_by(op.id))
 
-    async def _guarded(self, progress: Progress, record: Recorder, approval: Approval | None) -> Ending:
+    async def resume(self, request: Request, approval: Approval) -> Ending:
+        """Run a parked op on, with a person's yes. What it has cost and worked before counts, the waiting does not."""
+        progress = Progress(
+            op=request.op, state=State.APPROVE, dossier=request.dossier, task=asyncio.current_task()
+        )  # fmt: skip
+        left = None if request.left_ms is None else request.left_ms / 1000
+        return await self._live(progress, request.spend, approval, left)
+
+    async def turn_down(
+        self, request: Request, *, cause: RootCause, reason: str, project: tuple[Statement, ...] = ()
+    ) -> Ending:
+        """End a parked op without a person's yes. ``project`` lands together with its terminal entry."""
+        progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=None)
+        record = Recorder(self._ledger, op_id=request.op.id, spend=request.spend)
+        result = PhaseResult(next=State.CANCELLED, cause=cause, failure=FailureClass.USER, reason=reason)
+        return await uninterrupted(self._end(progress, record, result, project), lambda _: None)
+
+    async def _live(
+        self, progress: Progress, spend: Spend, approval: Approval | None = None, left_s: float | None = None
+    ) -> Ending:
+        self.live[progress.op.id] = progress
+        try:
+            record = Recorder(self._ledger, op_id=progress.op.id, spend=spend)
+            return await self._guarded(progress, record, approval, left_s)
+        finally:
+            del self.live[progress.op.id]
+
+    async def _guarded(
+        self, progress: Progress, record: Recorder, approval: Approval | None, left_s: float | None
+    ) -> Ending:
         clocks = self.shop.settings.clocks
         local = self.shop.provider.capabilities.local
         limit = op_seconds(
@@ -126,10 +143,9 @@ class Orchestrator:
             local=local,
             clocks=clocks,
         )
-        started = asyncio.get_running_loop().time()
-        clock = OpClock(loop_time=started, limit_s=limit)
+        clock = OpClock(loop_time=asyncio.get_running_loop().time(), limit_s=limit, left_s=left_s)
         try:
-            async with asyncio.timeout(limit) as timeout:
+            async with asyncio.timeout(clock.left_s) as timeout:
                 clock.start(timeout)
                 result = await self._drive(progress, record, clock, approval)
         except TimeoutError as error:
@@ -137,7 +153,7 @@ class Orchestrator:
                 return await self._ended(progress, record, blame(error))
             verdict = g09_ceiling.check(
                 g09_ceiling.Facts(
-                    started_ms=round(1000 * started),
+                    started_ms=round(1000 * clock.started),
                     now_ms=round(1000 * asyncio.get_running_loop().time()),
                     ceiling_ms=round(1000 * clock.limit_s),
                 )
@@ -165,7 +181,10 @@ class Orchestrator:
         except Exception as error:  # noqa: BLE001 - the phase boundary: whatever a phase throws ends its op, recorded
             result = blame(error)
         if result.park:
-            request = await self._inbox.request(record, progress.op, progress.dossier, result.reason)
+            left_ms = max(0, round(1000 * clock.remaining_s()))
+            request = await self._inbox.request(
+                record, progress.op, progress.dossier, result.reason, left_ms=left_ms
+            )  # fmt: skip
             return Ending(op=progress.op, dossier=progress.dossier, state=State.APPROVE, request=request)
         return await self._ended(progress, record, result)
 
@@ -284,7 +303,6 @@ class Orchestrator:
             at=stamp(self.shop.clock.now()),
         )
         progress.state = wanted
-        progress.dossier = progress.dossier.entered(wanted)
         await self._on_phase(progress.op.id)
 
     async def _unwind(self, progress: Progress, record: Recorder | None) -> Rollback:
@@ -308,7 +326,9 @@ class Orchestrator:
         progress.holdings.workspaces.clear()
         return rollback
 
-    async def _end(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
+    async def _end(
+        self, progress: Progress, record: Recorder, result: PhaseResult, project: tuple[Statement, ...] = ()
+    ) -> Ending:
         """Unwind, write the terminal entry, then tell memory."""
         failed_phase = progress.state
         rollback = await self._unwind(progress, record)
@@ -334,6 +354,7 @@ class Orchestrator:
             ref=committed.ref if committed else None,
             goal=op.goal,
             targets=list(op.targets),
+            project=project,
         )
         progress.state = state
         await record_outcome(op, progress.dossier, record, self.shop.lessons, state, result.failure, entry.seq)

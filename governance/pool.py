@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from governance.approval import Answer, Inbox, Request
 from governance.budget import Budget
@@ -16,14 +16,17 @@ from governance.irongate.battery import diff_hash
 from governance.orchestrator import Ending, Orchestrator
 from governance.record import Recorder
 from governance.refused import Refused
+from governance.retries import wanted_again
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, LeaseLost
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State
+from ledger.vocabulary import EntryKind, Operation, RootCause, State
 
 log = logging.getLogger(__name__)
 
-RETRIED = frozenset({RootCause.CRASH_RECOVERED})
+KEPT_ENDINGS = 64
+Reply = tuple[Answer | Literal["cancelled"], str, str]
+"""What became of a parked op, who says so, and why."""
 
 
 class Pool:
@@ -49,12 +52,16 @@ class Pool:
         self._clock = clock
         self._workers = workers
         self._beat_s = beat_s
-        self._waiting: dict[str, asyncio.Future[tuple[Answer, str, str]]] = {}
+        self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._idle_workers: set[asyncio.Task[None]] = set()
         self._working = 0
-        self.ended: asyncio.Queue[Ending] = asyncio.Queue()
+        self.ended: asyncio.Queue[Ending] = asyncio.Queue(KEPT_ENDINGS)
+        """The newest endings, for who reads them; where nobody does, the oldest go."""
+        self.penniless = asyncio.Event()
+        """Set while nothing is worked on because the day's money is gone."""
+        self._poor = 0  # workers that wait for money
 
     async def run(self) -> None:
         """Serve until stopped. Ops that were parked before a restart are parked again first."""
@@ -87,15 +94,18 @@ class Pool:
 
     async def decide(self, op_id: str, answer: Answer, *, by: str, reason: str = "") -> None:
         """A person's answer to a parked op. Raises ``ControlError`` when it does not wait."""
+        self._reply(op_id, (answer, by, reason))
+
+    def _reply(self, op_id: str, reply: Reply) -> None:
         future = self._waiting.get(op_id)
         if future is None or future.done():
             raise ControlError(f"{op_id} does not wait for approval.", remedy="`ouro ops` shows what waits.")
-        future.set_result((answer, by, reason))
+        future.set_result(reply)
 
     async def cancel(self, op_id: str, reason: str) -> None:
         """The owner stops an op, in flight or parked."""
         if op_id in self._waiting:
-            await self.decide(op_id, "rejected", by="owner", reason=reason)
+            self._reply(op_id, ("cancelled", "owner", reason))
             return
         self._orchestrator.cancel(op_id, RootCause.CANCELLED_BY_OWNER, reason)
 
@@ -105,16 +115,23 @@ class Pool:
             self._idle_workers.add(me)
             if await self._budget.exhausted():
                 await self._wait_for_money()
+                continue
             op = await self._source.next()
             self._idle_workers.discard(me)
             self._working += 1
             try:
-                await self._source.started(op.id)
-                await self._settle(await self._alive(op, self._orchestrator.run(op)))
+                await self._work(op)
             except LeaseLost as error:  # taken back meanwhile: the router decides about its signals, the others go on
                 log.warning("op %s: %s", op.id, error)
             finally:
-                self._working -= 1
+                self._rest()
+
+    async def _work(self, op: Operation) -> None:
+        if await self._budget.exhausted():  # the next op may have been waited for during hours
+            await self._source.finish(op.id, State.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, retry=True)
+            return
+        await self._source.started(op.id)
+        await self._settle(await self._alive(op, self._orchestrator.run(op)))
 
     async def _alive(self, op: Operation, work: Coroutine[Any, Any, Ending]) -> Ending:
         """Run ``work`` in this task and tell the router meanwhile that its holder lives."""
@@ -135,79 +152,76 @@ class Pool:
     async def _wait_for_money(self) -> None:
         await Recorder(self._ledger).note(EntryKind.SESSION, "budget.day_spent")
         log.warning("budget.day_spent: no op begins until midnight UTC")
+        self._poor += 1
         try:
-            await asyncio.wait_for(self._stopping.wait(), self._budget.seconds_to_midnight())
-        except TimeoutError:
-            return
+            self._look_for_money()
+            await self._budget.refilled()  # an idle worker is cancelled when the pool stops
+        finally:
+            self._poor -= 1
+            self._look_for_money()
+
+    def _rest(self) -> None:
+        self._working -= 1
+        self._look_for_money()
+
+    def _look_for_money(self) -> None:
+        if self._poor and not self._working:
+            self.penniless.set()
+        else:
+            self.penniless.clear()
 
     async def _settle(self, ending: Ending) -> None:
         if ending.request is not None:
             await self._source.park(ending.op.id)
             if self._group is not None:
                 self._group.create_task(self._wait_for_person(ending.request), name=f"parked {ending.op.id}")
-            self.ended.put_nowait(ending)
+            self._tell(ending)
             return
+        again = wanted_again(ending.state, ending.cause)
         try:
             await self._source.finish(
-                ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=ending.cause in RETRIED
-            )
+                ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=again
+            )  # fmt: skip
         finally:
-            self.ended.put_nowait(ending)
+            self._tell(ending)
+
+    def _tell(self, ending: Ending) -> None:
+        if self.ended.full():
+            self.ended.get_nowait()
+        self.ended.put_nowait(ending)
 
     async def _wait_for_person(self, request: Request) -> None:
         """Hold a parked op until it is answered or expires; the answer is recorded before anything moves."""
         op = request.op
-        future: asyncio.Future[tuple[Answer, str, str]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[op.id] = future
-        answer: Answer
         try:
-            answer, by, reason = await asyncio.wait_for(future, max(0.0, self._inbox.seconds_left(request)))
+            reply = await asyncio.wait_for(future, max(0.0, self._inbox.seconds_left(request)))
         except TimeoutError:
-            answer, by, reason = "expired", "nobody", "nobody answered in time"
+            reply = ("expired", "nobody", "nobody answered in time")
         except asyncio.CancelledError:
             return  # stopping: it stays parked in the ledger
         finally:
             del self._waiting[op.id]
         self._working += 1
         try:
-            await self._answered(request, answer, by, reason)
+            await self._settle(await self._answered(request, reply))
         finally:
-            self._working -= 1
+            self._rest()
 
-    async def _answered(self, request: Request, answer: Answer, by: str, reason: str) -> None:
+    async def _answered(self, request: Request, reply: Reply) -> Ending:
         op, generation = request.op, request.dossier.generation
+        answer, by, reason = reply
+        if answer == "cancelled":  # says nothing about the diff; the request goes with the op's terminal entry
+            closing = (self._inbox.closing(op.id),)
+            return await self._orchestrator.turn_down(
+                request, cause=RootCause.CANCELLED_BY_OWNER, reason=reason, project=closing
+            )
         refused = (Refused.statement(diff_hash(generation.candidate), op.id, reason),) if generation else ()
-        answer = await self._inbox.decide(op.id, answer, by=by, reason=reason, when_rejected=refused)
-        if answer == "approved":
+        final = await self._inbox.decide(op.id, answer, by=by, reason=reason, when_rejected=refused)
+        if final == "approved":
             await self._source.unpark(op.id)
             approval = Approval(decision="approved", by=by, at=stamp(self._clock.now()))
-            ending = await self._alive(
-                op, self._orchestrator.run(op, state=State.APPROVE, dossier=request.dossier, approval=approval)
-            )
-        else:
-            ending = await self._turn_down(request, answer, by, reason)
-        await self._settle(ending)
-
-    async def _turn_down(self, request: Request, answer: Answer, by: str, reason: str) -> Ending:
-        cause = RootCause.APPROVAL_REJECTED if answer == "rejected" else RootCause.APPROVAL_EXPIRED
-        await Recorder(self._ledger, op_id=request.op.id).note(
-            EntryKind.TRANSITION,
-            "terminal",
-            phase=State.CANCELLED,
-            origin=State.APPROVE.value,
-            to=State.CANCELLED.value,
-            root_cause=cause.value,
-            failure_class=FailureClass.USER.value,
-            failed_phase=State.APPROVE.value,
-            reason=reason or f"{answer} by {by}",
-            goal=request.op.goal,
-            targets=list(request.op.targets),
-        )
-        return Ending(
-            op=request.op,
-            dossier=request.dossier,
-            state=State.CANCELLED,
-            cause=cause,
-            failure=FailureClass.USER,
-            reason=reason or f"{answer} by {by}",
-        )
+            return await self._alive(op, self._orchestrator.resume(request, approval))
+        cause = RootCause.APPROVAL_REJECTED if final == "rejected" else RootCause.APPROVAL_EXPIRED
+        return await self._orchestrator.turn_down(request, cause=cause, reason=reason or f"{final} by {by}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from governance.dossier import Dossier
 from governance.settings import PipelineSettings
-from ledger.vocabulary import State
+from ledger.vocabulary import RootCause, State
 
 VERIFY_RETRIES = 1
 STALE_RETRIES = 2
@@ -35,3 +35,12 @@ def wants_repair(dossier: Dossier, settings: PipelineSettings) -> bool:
     validate = sum(f.phase is State.VALIDATE for f in dossier.feedback)
     verify = sum(f.phase is State.VERIFY for f in dossier.feedback)
     return validate > settings.validate_retries or verify > 0
+
+
+def wanted_again(state: State, cause: RootCause) -> bool:
+    """True when the signals of an op that ended so are queued again.
+
+    The daemon was stopped, or the day's money ran out: CANCELLED is not counted as an attempt.
+    """
+    out_of_money = state is State.CANCELLED and cause is RootCause.BUDGET_EXHAUSTED
+    return cause is RootCause.CRASH_RECOVERED or out_of_money

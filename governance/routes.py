@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
 from ledger.vocabulary import Complexity, Frozen, Route, SourceClass, Urgency
-
-TARGET_USD_MICRO: Mapping[Route, int] = {
-    Route.IMMEDIATE: 30_000,
-    Route.STANDARD: 5_000,
-    Route.COMPLEX: 15_000,
-    Route.BACKGROUND: 2_000,
-    Route.SPECULATIVE: 1_000,
-}
 
 
 class ClockSettings(Frozen):

@@ -119,7 +119,8 @@ class Changes:
         """Take back the commit of a finished op by another signed commit; on a review branch where files are dirty.
 
         Raises ``ChangeError`` (not ours, not in this branch, nothing left to undo), ``ApplyConflict`` (later changes
-        overlap) and what :meth:`apply` and :meth:`prepare` raise; nothing is changed then.
+        overlap) and what :meth:`apply` and :meth:`prepare` raise; nothing is changed then. A cancellation takes back
+        what was written; one that arrives while the commit is made comes too late and is not raised.
         """
         candidate, head, text = await asyncio.to_thread(plan_undo, self._kit, self.identity, op_id, commit)
         name = f"undo-{op_id}"
@@ -127,14 +128,19 @@ class Changes:
         if landing.mode == "dry-run":
             raise ChangeError("Nothing is undone while changes.mode is dry-run.")
         taken: list[Receipt] = []
+        done: list[Committed] = []
         try:
             receipt = await uninterrupted(asyncio.to_thread(self.apply, name, candidate, landing), taken.append)
             prepared = await self.prepare(receipt, candidate, text)
             return await uninterrupted(
                 asyncio.to_thread(self.commit, receipt, prepared, text, ledger_seq=ledger_seq, ledger_hash=ledger_hash),
-                lambda committed: None,
+                done.append,
             )
         except (OuroError, OSError, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if done and task is not None:
+                task.uncancel()  # the ref has moved: who asked must be told, and the record must say so
+                return done[0]
             for receipt in taken:
                 await uninterrupted(asyncio.to_thread(self.rollback, receipt), lambda back: None)
             raise

@@ -18,6 +18,7 @@ from governance.loop import prompts
 from governance.loop.answers import parse_answer
 from governance.loop.rounds import Talk, talk
 from governance.repair.proposal import Proposal
+from governance.toolcall import call_tool
 from kernel.provider import Limits, Message
 from ledger.vocabulary import (
     Candidate,
@@ -59,7 +60,7 @@ async def read_files(crew: Crew, context: ToolContext, paths: Sequence[str]) -> 
     """Read through the toolbox, so that reads are judged, recorded and hashed like the model's own."""
     files = {}
     for path in paths:
-        outcome = await crew.shop.toolbox.call("read_file", json.dumps({"path": path}), context)
+        outcome = await call_tool(crew, State.GENERATE, "read_file", json.dumps({"path": path}), context)
         data = context.workspace.read(path) if outcome.use.ok else None
         if data is not None:
             files[path] = data.decode("utf-8", errors="replace")
@@ -110,7 +111,7 @@ async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -
             if edit is not None:
                 found.append(edit)
         return Stated(edits=tuple(found), problem="" if found else "the edits change nothing")
-    parsed = parse_edits(text)
+    parsed = await asyncio.to_thread(parse_edits, text)
     protected = crew.shop.settings.pipeline.protected_paths
     denied = await asyncio.to_thread(out_of_bounds, context.workspace.root, parsed, protected)
     if denied is not None:
@@ -118,7 +119,8 @@ async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -
         return Stated(problem=denied.reason, rule=denied.rule)
     paths = [p.path for p in parsed.parts]
     rationale = text.partition("<<<<<<<")[0].partition("```")[0].strip()[:300]
-    resolved = resolve(parsed, context.workspace.read, modes=modes_of(context.workspace, paths), rationale=rationale)
+    modes = await asyncio.to_thread(modes_of, context.workspace, paths)
+    resolved = await asyncio.to_thread(resolve, parsed, context.workspace.read, modes=modes, rationale=rationale)
     if isinstance(resolved, EditProblems):
         return Stated(problem=resolved.text)
     return Stated(edits=resolved)

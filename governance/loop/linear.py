@@ -1,16 +1,19 @@
 """L2 repair with a model that converses: a few rounds of patch, test, diagnosis, inside GENERATE and on its own clock.
 
 The set of failing tests with their messages is the measure of progress. Two rounds without progress, a signature that
-was seen before, or the clock end it; the best candidate still takes the normal way through every gate.
+was seen before, or the clock end it. Only a patch that turns the failing tests green is offered, and it takes the
+normal way through every gate.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from governance.crew import Crew
+from governance.difftext import line_changes
 from governance.dossier import Dossier, Feedback
 from governance.irongate.battery import diff_hash
 from governance.loop.conversation import converse
@@ -71,10 +74,13 @@ def classify_failure(run: TestRun) -> Trouble:
     return Trouble.TYPE if kinds <= {"TypeError", "AttributeError", "NameError"} else Trouble.TEST
 
 
-def too_large(candidate: Candidate, settings: RepairSettings) -> str:
-    """Why a repair is larger than L2 may make; empty when it is not."""
+def too_large(candidate: Candidate, originals: Mapping[str, bytes | None], settings: RepairSettings) -> str:
+    """Why a repair is larger than L2 may make; empty when it is not. ``originals``: what stands there before."""
     if len(candidate.edits) > settings.linear_files:
         return f"a repair may touch {settings.linear_files} files, this one touches {len(candidate.edits)}"
+    lines = sum(line_changes(originals.get(e.renamed_from or e.path), e.after)[0] for e in candidate.edits)
+    if lines > settings.linear_changed_lines:
+        return f"a repair may change {settings.linear_changed_lines} lines, this one changes {lines}"
     return ""
 
 
@@ -120,7 +126,9 @@ async def attempt(op: Operation, crew: Crew, candidate: Candidate, course: Cours
     runner, settings = crew.shop.runner, crew.shop.settings.repair
     if runner is None:
         return crew.shop.runner_problem, Trouble.ENVIRONMENT
-    large = too_large(candidate, settings)
+    sources = [edit.renamed_from or edit.path for edit in candidate.edits]
+    originals = {path: await crew.shop.repository.read(op.tree, path) for path in sources}
+    large = await asyncio.to_thread(too_large, candidate, originals, settings)
     if large:
         return large, Trouble.SYNTAX
     async with crew.workspace(op) as workspace:

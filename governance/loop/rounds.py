@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from governance.crew import Crew
-from governance.irongate.g15_secrets import redact
+from governance.loop.prompts import data
+from governance.toolcall import call_tool
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
-from ledger.vocabulary import Decision, EntryKind, State, Verdict
+from ledger.vocabulary import Decision, State, Verdict
 from tools.manifest import ToolContext, ToolOutcome
 
 AT_ONCE = 2
@@ -40,16 +41,7 @@ async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context
 
     async def one(call: ToolCall) -> ToolOutcome:
         async with gate:
-            outcome = await crew.shop.toolbox.call(call.name, call.arguments, context)
-        await crew.record.note(
-            EntryKind.TOOL, "tool.called", phase=phase, tool=call.name, arguments=call.arguments[:2_000],
-            ok=outcome.use.ok, score=outcome.use.score, rule=outcome.verdict.rule,
-            result=await crew.record.ledger.put_blob(redact(outcome.text).encode("utf-8", errors="replace")),
-        )  # fmt: skip
-        if outcome.verdict.decision is Decision.DENY:
-            verdict = outcome.verdict.model_dump(mode="json")
-            await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=call.name, **verdict)
-        return outcome
+            return await call_tool(crew, phase, call.name, call.arguments, context)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(call)) for call in calls]
@@ -77,7 +69,7 @@ async def talk(
         outcomes = await run_calls(crew, phase, turn.calls, context)
         refused += [o.verdict for o in outcomes if o.verdict.decision is Decision.DENY]
         for call, outcome in zip(turn.calls, outcomes, strict=True):
-            conversation.append(Message(role="tool", text=outcome.text, call_id=call.id))
+            conversation.append(Message(role="tool", text=data(call.name, outcome.text), call_id=call.id))
     return Talk(
         answer="", messages=tuple(conversation), rounds=rounds, finish="rounds", refused=tuple(refused)
     )  # fmt: skip

@@ -56,7 +56,7 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         )  # fmt: skip
     if shop.runner is None and any(isinstance(s.closure, TestsPass) for s in op.signals):
         return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
-    blast = await blast_of(shop.repository, op.tree, op.targets)
+    blast = blast_of(await shop.codebases.at(op.tree), op.targets)
     changed = tuple(p for p in op.targets if p not in symptom_only(op))
     settings = shop.settings.pipeline
     facts = ChangeFacts(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from governance.blast import read_python
 from governance.crew import Crew
 from governance.dossier import ContextFile, Dossier, Expansion
 from governance.loop import prompts
@@ -12,7 +11,6 @@ from governance.loop.answers import parse_answer
 from governance.result import PhaseResult
 from kernel.provider import Limits, Message
 from ledger.vocabulary import EntryKind, Operation, State
-from tools.testing.imports import graph as import_graph
 
 ROUNDS = 2
 PER_ROUND = 5
@@ -41,7 +39,8 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
         rounds = number + 1
         user = f"{prompts.goal(op, ())}\n\nFiles:\n{prompts.data('names', listing, 24_000)}"
         if chosen:
-            user += "\n\nChosen so far: " + ", ".join(chosen) + ". Name others, or an empty list."
+            so_far = prompts.data("chosen", "\n".join(chosen))
+            user += f"\n\nChosen so far:\n{so_far}\nName others, or an empty list."
         turn = await crew.asker.turn(
             State.CONTEXT_EXPANSION,
             "expansion",
@@ -60,7 +59,7 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
 
 async def by_script(op: Operation, crew: Crew) -> Expansion:
     """For a kernel without conversation: what the failing tests import from the repository."""
-    graph = import_graph(await read_python(crew.shop.repository, op.tree))
+    graph = (await crew.shop.codebases.at(op.tree)).imports
     files: dict[str, ContextFile] = {}
     for test_file in dict.fromkeys(i.partition("::")[0] for i in op.test_ids):
         for path in sorted(graph.get(test_file, ())):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-import difflib
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 
 from governance.blast import blast_of
 from governance.crew import Crew
+from governance.difftext import line_changes
 from governance.dossier import Dossier, Gating
 from governance.irongate.battery import decide
 from governance.irongate.paths import is_test_path
@@ -53,20 +54,6 @@ def public_names(data: bytes | None) -> frozenset[str]:
         if isinstance(node, ast.Assign):
             names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
     return frozenset(n for n in names if not n.startswith("_"))
-
-
-def line_changes(before: bytes | None, after: bytes | None) -> tuple[int, tuple[str, ...]]:
-    """Changed lines (added plus removed), and the text of those that differ."""
-    old = (before or b"").decode("utf-8", errors="replace").splitlines()
-    new = (after or b"").decode("utf-8", errors="replace").splitlines()
-    if len(old) + len(new) >= 6_000:
-        differing = set(old) ^ set(new)
-        return len(differing), tuple(differing)
-    changed: list[str] = []
-    for tag, a0, a1, b0, b1 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            changed += old[a0:a1] + new[b0:b1]
-    return len(changed), tuple(changed)
 
 
 def touched(candidate: Candidate) -> tuple[str, ...]:
@@ -130,9 +117,10 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "GATE without a validated candidate")
     candidate, settings = generation.candidate, crew.shop.settings.pipeline
     paths = touched(candidate)
-    blast = await blast_of(crew.shop.repository, op.tree, paths)
+    blast = blast_of(await crew.shop.codebases.at(op.tree), paths)
     originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
-    facts = facts_of(
+    facts = await asyncio.to_thread(
+        facts_of,
         op,
         candidate,
         originals,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
+from dataclasses import replace
 
 from governance.crew import Crew
 from governance.difftext import unified
 from governance.dossier import Dossier, Feedback, Generation
-from governance.explore import context_of, explore
+from governance.explore import context_of, explore, nearest_first
 from governance.irongate.battery import diff_hash
 from governance.loop.conversation import converse
 from governance.loop.linear import linear
@@ -99,11 +101,14 @@ async def propose(
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
             scene = await set_scene(op, crew, workspace, run, failing)
+            found = await explore(crew, context, [p.path for p in scene.places])
+            scene = replace(
+                scene, places=nearest_first(scene.places, found, test_files=scene.test_files, said=scene.said)
+            )  # fmt: skip
             if not await own(op, crew, scene):
                 return Proposal(
                     candidate=None, reason=WAITED, rule=WAITED_RULE, cause=RootCause.APPLY_CONFLICT, retry=True
                 )
-            await explore(crew, context, [p.path for p in scene.places])
         proposal = await cloze(op, crew, scene, rejected)
         return proposal.with_exploration(tuple(context.uses), scene.reads | context.reads)
     if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
@@ -167,13 +172,13 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
     await crew.record.note(
         EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
         strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),
-        notes=list(proposal.notes), diff=unified(candidate.edits, originals)[:SHOWN_DIFF],
+        notes=list(proposal.notes), diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
     )  # fmt: skip
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     output = Generation(
-        candidate=candidate, attempt=dossier.visits.get(State.GENERATE, 1), exploration=proposal.exploration,
-        reads=proposal.reads or {}, tried=proposal.tried, notes=proposal.notes,
+        candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
+        notes=proposal.notes,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 

@@ -51,7 +51,8 @@ async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
     """Ask once; a bad plan is recorded and the op goes on without one."""
     known = set(await crew.shop.repository.files(op.tree))
     context = "\n".join(f"- {f.path}: {f.reason}" for f in (dossier.expansion.files if dossier.expansion else ()))
-    user = f"{prompts.goal(op, ())}\n\nFiles chosen as context:\n{prompts.data('context', context)}"
+    parts = [prompts.goal(op, ()), f"Files chosen as context:\n{prompts.data('context', context)}"]
+    user = "\n\n".join([*parts, *prompts.looking_back(dossier)])
     try:
         turn = await crew.asker.turn(
             State.PLAN, "plan", [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],

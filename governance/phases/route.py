@@ -5,7 +5,7 @@ from __future__ import annotations
 from governance.crew import Crew
 from governance.dossier import Dossier, Routing
 from governance.result import PhaseResult
-from governance.routes import TARGET_USD_MICRO, choose_route, op_seconds, turn_seconds
+from governance.routes import choose_route, op_seconds, turn_seconds
 from ledger.sources import SOURCES
 from ledger.vocabulary import Complexity, EntryKind, Operation, State
 
@@ -21,7 +21,6 @@ async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         reason=reason,
         turn_ms=1000 * turn_seconds(chosen, local=local, clocks=clocks),
         op_ms=1000 * op_seconds(chosen, local=local, clocks=clocks),
-        target_usd_micro=TARGET_USD_MICRO[chosen],
     )
     await crew.record.note(
         EntryKind.DECISION, "route.chosen", phase=State.ROUTE, complexity=dossier.complexity.name,

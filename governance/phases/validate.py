@@ -67,7 +67,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     inspection = Inspection(
         op=op,
         candidate=candidate,
-        originals={path: original(workspace, path) for path in touched},
+        originals=await asyncio.to_thread(lambda: {path: original(workspace, path) for path in touched}),
         located=tuple(located),
         plan_paths=tuple(c.path for c in plan.ordered_changes) if plan and plan.ordered_changes else None,
         exploration=generation.exploration,
@@ -77,7 +77,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         strict_ascii=settings.strict_ascii,
         undone_diffs=await crew.shop.refused.hashes(),
     )
-    verdicts = inspect(inspection)
+    verdicts = await asyncio.to_thread(inspect, inspection)
     recorded = inspection.model_copy(update={"candidate": without_secrets(candidate)})
     await crew.record.note(
         EntryKind.VERDICT, "gates", phase=State.VALIDATE,
@@ -107,7 +107,7 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         if decision is not Decision.ALLOW:
             worst = next(v for v in verdicts if v.decision is decision)
             return back(candidate, worst.rule, worst.reason, RootCause.POLICY_REFUSED, FailureClass.POLICY)
-        problem = syntax_problem(candidate)
+        problem = await asyncio.to_thread(syntax_problem, candidate)
         if problem:
             return back(candidate, "validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         typed_before = await types_of(crew, workspace, candidate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 from collections.abc import Collection, Sequence
+from itertools import islice
 
 from governance.crew import Crew
 from governance.irongate.battery import diff_hash
@@ -24,7 +25,10 @@ PATIENCE = 3
 
 
 class ClozeSearch:
-    """One search over the holes of one scene. ``rejected`` are diff hashes that later phases have refused."""
+    """One search over the holes of one scene. ``rejected`` are diff hashes that later phases have refused.
+
+    What was asked and tested before in the same scene (``crew.holdings.searched``) is not asked and tested again.
+    """
 
     def __init__(self, *, op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> None:
         self._op = op
@@ -32,14 +36,13 @@ class ClozeSearch:
         self._scene = scene
         self._rejected = rejected
         self._settings = crew.shop.settings.repair
-        self._seen: dict[tuple[str, str], int] = {}
-        self._tested = 0
-        self._asked = 0
+        self._done = crew.holdings.searched
+        self._done.begin((op.tree, scene.places))
         self._began = crew.record.spend
 
     async def run(self, bench: Bench) -> Proposal:
         """Wave after wave until a survivor stands or the clock runs down."""
-        fallback: list[Survivor] = []
+        fallback = [s for s in self._done.survivors if not self._is_rejected(s.variant)]
         waves = plan(
             self._scene.places,
             self._scene.sources,
@@ -48,23 +51,28 @@ class ClozeSearch:
             unknown_name=any(r.exception == "NameError" for r in self._scene.failing),
         )
         ends, patience = self._crew.shop.clock.monotonic() + self._settings.search_s, PATIENCE
-        for number, wave in enumerate(waves):
+        left = islice(enumerate(waves), self._done.waves, None)
+        while not any(is_clean(s) for s in fallback):
+            step = await asyncio.to_thread(next, left, None)
             spent = self._crew.shop.clock.monotonic() > ends
-            if spent or self._crew.clock.remaining_s() < self._settings.reserve_s or not patience:
+            hurry = self._crew.clock.remaining_s() < self._settings.reserve_s
+            if step is None or spent or hurry or not patience:
                 break
+            number, wave = step
             variants = await self._propose(wave, number)
             survivors = await self._test(wave, variants, bench)
             patience -= bool(fallback)
-            fallback += [s for s in survivors if s.newly_red == 0]
-            if any(not s.copied and s.still_red == 0 for s in survivors if s.newly_red == 0):
-                break
+            fallback += survivors
+            self._done.survivors += survivors
+            self._done.waves = number + 1
         if fallback:
             return self._offer(best(fallback), len(fallback))
         reason = (
-            f"{self._asked} infills at {len(self._scene.places)} suspicious lines gave {len(self._seen)} distinct "
-            f"candidates; {self._tested} were tested and none turned {self._scene.title} green"
+            f"{self._done.asked} infills at {len(self._scene.places)} suspicious lines gave {len(self._done.seen)} "
+            f"distinct candidates; {self._done.tested} were tested and none"
+            f"{' that is left' if self._rejected else ''} turned {self._scene.title} green"
         )
-        return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=self._tested)
+        return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=self._done.tested)
 
     async def _propose(self, wave: Wave, number: int) -> list[Variant]:
         """Ask the kernel for one wave; keep what parses, differs, and was not seen before."""
@@ -72,10 +80,10 @@ class ClozeSearch:
         found: list[tuple[str, Span, Infill]] = []
         async with self._crew.shop.heavy:
             began = self._crew.shop.clock.monotonic()
-            for places in by_function(wave, self._scene.sources):
+            for places in await asyncio.to_thread(by_function, wave, self._scene.sources):
                 found += await self._ask(wave, places, head, number)
-        self._asked += len(found)
-        variants = self._distinct(found)
+        self._done.asked += len(found)
+        variants = await asyncio.to_thread(self._distinct, found)
         await self._crew.record.note(
             EntryKind.TOOL,
             "infilled",
@@ -92,8 +100,9 @@ class ClozeSearch:
         self, wave: Wave, places: Sequence[tuple[str, Span]], head: str, number: int
     ) -> list[tuple[str, Span, Infill]]:
         """Holes of one function: what stands above them is computed once."""
-        request = InfillRequest(
-            spans=tuple(
+
+        def asked() -> InfillRequest:
+            spans = [
                 hole(
                     path,
                     self._scene.sources[path],
@@ -103,11 +112,15 @@ class ClozeSearch:
                     max_chars=self._settings.context_chars,
                 )
                 for path, span in places
-            ),
-            samples=wave.samples,
-            temperature=wave.temperature,
-            seed=self._settings.seed + number,
-        )
+            ]
+            return InfillRequest(
+                spans=tuple(spans),
+                samples=wave.samples,
+                temperature=wave.temperature,
+                seed=self._settings.seed + number,
+            )
+
+        request = await asyncio.to_thread(asked)
         infills = await self._crew.asker.infill(State.GENERATE, f"infill: {wave.name}", request)
         return [(*places[infill.span], infill) for infill in infills]
 
@@ -120,7 +133,7 @@ class ClozeSearch:
             source = self._scene.sources[path]
             text = span.fill(source.text, infill.text.rstrip())
             key = (path, self._shape(text))
-            if not key[1] or key[1] == self._scene.shapes[path] or key in self._seen:
+            if not key[1] or key[1] == self._scene.shapes[path] or key in self._done.seen:
                 continue
             known = found.get(key)
             found[key] = Variant(
@@ -131,8 +144,12 @@ class ClozeSearch:
                 logprob_milli=infill.logprob_milli if known is None else known.logprob_milli,
                 votes=1 if known is None else known.votes + 1,
             )
-        self._seen.update({key: v.votes for key, v in found.items()})
-        return sorted(found.values(), key=lambda v: (-v.votes, -v.logprob_milli))
+        self._done.seen.update({key: v.votes for key, v in found.items()})
+        fresh = [v for v in found.values() if not self._is_rejected(v)]
+        return sorted(fresh, key=lambda v: (-v.votes, -v.logprob_milli))
+
+    def _is_rejected(self, variant: Variant) -> bool:
+        return bool(self._rejected) and diff_hash(self._candidate(variant)) in self._rejected
 
     @staticmethod
     def _shape(text: str) -> str:
@@ -147,29 +164,30 @@ class ClozeSearch:
         async with self._crew.shop.heavy:
             began = self._crew.shop.clock.monotonic()
             green = await bench.green(variants)
-            self._tested += len(variants)
+            self._done.tested += len(variants)
             survivors = [await self._survivor(v, bench) for v in green]
         await self._crew.record.note(
             EntryKind.RUN, "candidates.tested", phase=State.GENERATE, wave=wave.name, tested=len(variants),
             green=len(green), clean=sum(s.newly_red == 0 for s in survivors),
             ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
         )  # fmt: skip
-        return [s for s in survivors if diff_hash(self._candidate(s)) not in self._rejected]
+        return [s for s in survivors if s.newly_red == 0]
 
     async def _survivor(self, variant: Variant, bench: Bench) -> Survivor:
         passed, newly_red, still_red = await bench.wider(variant)
         before = self._scene.sources[variant.path].text
+        tests = [e.source for e in self._scene.examples]
         return Survivor(
             variant=variant,
             passed=passed,
             newly_red=newly_red,
             still_red=still_red,
-            copied=copies_literal(before, variant.source, [e.source for e in self._scene.examples]),
-            size=changed_characters(before, variant.source),
+            copied=await asyncio.to_thread(copies_literal, before, variant.source, tests),
+            size=await asyncio.to_thread(changed_characters, before, variant.source),
         )
 
-    def _candidate(self, survivor: Survivor) -> Candidate:
-        variant, provider = survivor.variant, self._crew.asker.provider
+    def _candidate(self, variant: Variant) -> Candidate:
+        provider = self._crew.asker.provider
         why = f"{variant.span.move.value} at {variant.path}:{variant.span.line}"
         spent = self._crew.record.spend
         return Candidate(
@@ -188,10 +206,17 @@ class ClozeSearch:
 
     def _offer(self, survivor: Survivor, among: int) -> Proposal:
         note = (
-            f"{self._asked} infills, {len(self._seen)} distinct, {self._tested} tested, {among} turned the test green"
+            f"{self._done.asked} infills, {len(self._done.seen)} distinct, {self._done.tested} tested, "
+            f"{among} turned the test green"
         )
         notes = (note, "the repair copies a literal from the test") if survivor.copied else (note,)
-        return Proposal(candidate=self._candidate(survivor), reason=note, tried=self._tested, notes=notes)
+        candidate = self._candidate(survivor.variant)
+        return Proposal(candidate=candidate, reason=note, tried=self._done.tested, notes=notes)
+
+
+def is_clean(survivor: Survivor) -> bool:
+    """Good enough to stop asking: no literal of the test copied, and no test is left red."""
+    return not survivor.copied and survivor.still_red == 0
 
 
 async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> Proposal:

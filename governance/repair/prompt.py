@@ -34,9 +34,12 @@ def header(examples: Sequence[Example]) -> str:
     """The failing examples as comments above the code: the same for every hole, so that it is computed once."""
     lines: list[str] = []
     for example in examples:
-        lines.append(f"# Must pass: {example.test_id}")
+        lines += comment(f"Must pass: {example.test_id}", 1)
         lines += comment(example.source, TEST_LINES)
-        lines += [f"# Now fails: {example.result.exception}", *comment(example.result.message, MESSAGE_LINES)]
+        lines += [
+            *comment(f"Now fails: {example.result.exception}", 1),
+            *comment(example.result.message, MESSAGE_LINES),
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tools.testing.localise import Suspicion, rank
 from tools.workspace import Workspace
 
 MAX_PLACES = 48
-HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@", re.M)
+HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,34 +41,51 @@ class Scene:
         """sha256 of every file that the search reads, for the staleness gate."""
         return {path: sha256_hex(data) for path, data in self.originals.items()}
 
+    @property
+    def test_files(self) -> frozenset[str]:
+        """Files of the failing tests."""
+        return frozenset(r.id.partition("::")[0] for r in self.failing)
+
+    @property
+    def said(self) -> str:
+        """What the failing tests say: their sources and their messages."""
+        return "\n".join(f"{e.source}\n{e.result.message}" for e in self.examples)
+
     def edit(self, path: str, text: str, rationale: str) -> Edit:
         """The modification that makes ``path`` read ``text``."""
         return edit_of(self.originals[path], path, text, rationale, mode=self.modes[path])
 
 
-def changed_lines(diff: str) -> frozenset[int]:
-    """Line numbers on the new side of a ``-U0`` diff of one file."""
-    lines: set[int] = set()
-    for match in HUNK.finditer(diff):
-        start, count = int(match[1]), int(match[2] or "1")
-        lines |= set(range(start, start + max(count, 1)))
-    return frozenset(lines)
+def changed_lines(diff: str) -> dict[str, frozenset[int]]:
+    """Line numbers on the new side of a ``-U0`` diff with the prefixes ``a/`` and ``b/``, by file.
+
+    A file whose name git has to quote is left out.
+    """
+    found: dict[str, set[int]] = {}
+    path, content = "", 0
+    for line in diff.split("\n"):
+        if content > 0 and line[:1] in ("+", "-"):  # of a hunk: may look like anything
+            content -= 1
+        elif line.startswith("+++ "):
+            path = line[6:] if line.startswith("+++ b/") else ""
+        elif (match := HUNK.match(line)) is not None:
+            old, start, new = int(match[1] or "1"), int(match[2]), int(match[3] or "1")
+            content = old + new
+            if path:
+                found.setdefault(path, set()).update(range(start, start + max(new, 1)))
+    return {path: frozenset(lines) for path, lines in found.items()}
 
 
 async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str]) -> dict[str, frozenset[int]]:
     """Lines that the commit which turned the tests red has changed, by file."""
     parent = await crew.shop.repository.parent(op.base)
-    if parent is None:
+    if parent is None or not paths:
         return {}
-    found = {}
-    for path in sorted(paths):
-        result = await crew.shop.git.call(
-            "diff", "--no-ext-diff", "--no-textconv", "-U0", parent, op.tree, "--", f":(literal){path}"
-        )
-        lines = changed_lines(result.out.decode("utf-8", errors="replace"))
-        if lines:
-            found[path] = lines
-    return found
+    result = await crew.shop.git.call(
+        "diff", "--no-ext-diff", "--no-textconv", "--no-renames", "-U0", "--src-prefix=a/", "--dst-prefix=b/",
+        parent, op.tree, "--", *(f":(literal){path}" for path in sorted(paths)),
+    )  # fmt: skip
+    return changed_lines(result.out.decode("utf-8", errors="replace"))
 
 
 def test_source(source: Source, test_id: str) -> str:
@@ -100,11 +118,28 @@ async def set_scene(
     executed = {p for by_file in base.coverage.values() for p in by_file}
     executed |= {f.path for r in failing for f in r.frames}
     recent = await recent_changes(op, crew, frozenset(executed))
-    ranked = rank(base, [r.id for r in failing], recent=recent)
+    scene = await asyncio.to_thread(look, workspace, base, failing, recent)
+    await crew.record.note(
+        EntryKind.TOOL,
+        "localised",
+        phase=State.GENERATE,
+        lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
+        places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
+    )
+    return scene
+
+
+def look(
+    workspace: Workspace,
+    base: TestRun,
+    failing: tuple[TestResult, ...],
+    recent: Mapping[str, frozenset[int]],
+) -> Scene:
+    """Rank the lines, read and parse their files. Takes a second with thousands of files: for a thread."""
     originals: dict[str, bytes] = {}
     sources: dict[str, Source] = {}
     places = []
-    for place in ranked:
+    for place in rank(base, [r.id for r in failing], recent=recent):
         if is_test_path(place.path) or not place.path.endswith(".py"):
             continue
         if place.path not in originals:
@@ -116,7 +151,7 @@ async def set_scene(
         if place.line <= len(sources[place.path].lines):
             places.append(place)
     modes = {p: (workspace.root / p).stat().st_mode & 0o777 for p in originals}
-    scene = Scene(
+    return Scene(
         title=failing[0].id if len(failing) == 1 else f"{len(failing)} tests",
         failing=failing,
         base=base,
@@ -127,14 +162,6 @@ async def set_scene(
         modes=modes,
         examples=examples_of(failing, workspace),
     )
-    await crew.record.note(
-        EntryKind.TOOL,
-        "localised",
-        phase=State.GENERATE,
-        lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
-        places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
-    )
-    return scene
 
 
 async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:

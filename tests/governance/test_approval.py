@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.recovery import end_of, ops_in
 from governance.approval import Answer, Inbox
 from governance.dossier import Classification, Dossier, Generation
 from governance.irongate.battery import diff_hash
@@ -14,8 +15,8 @@ from governance.refused import Refused
 from governance.settings import ApprovalSettings
 from ledger.clock import ManualClock
 from ledger.errors import ControlError
-from ledger.store import Ledger
-from ledger.vocabulary import Complexity, Entry, EntryKind, Operation, Spend, State, Tier
+from ledger.store import Ledger, Statement
+from ledger.vocabulary import Complexity, Entry, EntryKind, Operation, RootCause, Spend, State, Tier
 from tests.governance.ops import candidate, modify, operation
 
 SETTINGS = ApprovalSettings(timeout_s=600)
@@ -33,7 +34,7 @@ DOSSIER = (
             blast_bp=0,
         ),
     )
-    .merge(State.GENERATE, Generation(candidate=WANTED, attempt=1))
+    .merge(State.GENERATE, Generation(candidate=WANTED))
 )
 
 
@@ -157,3 +158,22 @@ async def test_the_oldest_stands_first_and_answers_do_not_mix(ledger: Ledger, cl
     assert [r.op.id for r in await inbox.pending()] == [first.id, second.id]
     await inbox.decide(first.id, "approved", by="owner")
     assert [r.op.id for r in await inbox.pending()] == [second.id]
+
+
+async def test_what_another_version_stored_expires_at_boot_with_its_reason(ledger: Ledger, clock: ManualClock) -> None:
+    """It raised at boot. What nobody can be shown cannot be approved; what can be read still waits."""
+    inbox, old, new = await made(ledger, clock), operation(), operation()
+    for op in (old, new):
+        await ask(inbox, ledger, op)
+    blob = await ledger.put_blob(DOSSIER.model_dump_json().replace('"feedback"', '"remarks"').encode())
+    swap: Statement = ("UPDATE inbox SET dossier = ? WHERE op_id = ?", (blob, old.id))
+    await Recorder(ledger).note(EntryKind.SESSION, "an older version wrote this", project=(swap,))
+    again = await made(ledger, clock)
+    assert [r.op.id for r in await again.pending()] == [new.id]
+    last = (await told(ledger))[-1]
+    assert (last.op_id, last.payload["event"], last.payload["rule"]) == (old.id, "approval.expired", "inbox.unreadable")
+    assert "another version" in last.payload["reason"] and "remarks" in last.payload["reason"]
+    assert last.spend.usd_micro == 5
+    # Boot recovery, which comes next, ends the op as one whose approval has expired, and does not begin it anew.
+    left = ops_in(await ledger.entries())[old.id]
+    assert end_of(left, commit=None, kept=()).cause is RootCause.APPROVAL_EXPIRED

@@ -225,7 +225,7 @@ async def test_settlements_survive_a_restart(ledger: Ledger, clock: ManualClock,
 class Deaf(Recorder):
     """Its ledger takes nothing."""
 
-    async def note(self, kind: EntryKind, event: str, **more: object) -> Entry:  # type: ignore[override]
+    async def note(self, kind: EntryKind, event: str, **more: object) -> Entry:
         await self.ledger.append(Draft(kind=kind, payload={"number": 1.5}))
         raise AssertionError("a float was stored")
 

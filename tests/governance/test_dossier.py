@@ -13,7 +13,7 @@ from ledger.vocabulary import Complexity, Route, State, Tier
 CLASSIFIED = Classification(
     tier=Tier.SAFE_AUTO, complexity=Complexity.SIMPLE, change_type="x", rule=12, reasons=("r",), blast_bp=0
 )
-ROUTED = Routing(route=Route.STANDARD, reason="r", turn_ms=1, op_ms=1, target_usd_micro=1)
+ROUTED = Routing(route=Route.STANDARD, reason="r", turn_ms=1, op_ms=1)
 
 
 def test_an_output_of_another_phase_is_refused() -> None:
@@ -35,7 +35,7 @@ def test_a_plan_may_raise_the_complexity_and_never_lower_it() -> None:
 
 
 def test_a_dossier_survives_being_stored() -> None:
-    dossier = Dossier().merge(State.CLASSIFY, CLASSIFIED).entered(State.ROUTE).with_feedback(
+    dossier = Dossier().merge(State.CLASSIFY, CLASSIFIED).with_feedback(
         Feedback(phase=State.VALIDATE, rule="r", text="t")
     )  # fmt: skip
     assert Dossier.model_validate_json(dossier.model_dump_json()) == dossier

@@ -13,7 +13,7 @@ from tests.governance.ops import candidate, modify, operation, signal
 
 def dossier() -> Dossier:
     made = candidate(modify("shop/cart.py", b"a = 1\n", b"a = 2\n"))
-    return Dossier().merge(State.GENERATE, Generation(candidate=made, attempt=1))
+    return Dossier().merge(State.GENERATE, Generation(candidate=made))
 
 
 def test_subject_names_area_and_test() -> None:

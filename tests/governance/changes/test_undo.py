@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -111,4 +113,54 @@ async def test_undo_that_fails_late_leaves_everything_as_it_was(tmp_path: Path) 
     with pytest.raises(OSError, match="No space"):
         await undo(scene, done.commit)
     assert on_disk(scene.repo) == before and scene.head() == done.commit and scene.status() == ""
+    scene.no_leftovers()
+
+
+class Waits(Effects):
+    """Stops at the first step of a kind until the test lets it go on."""
+
+    at = ""
+
+    def step(self, effect: str, target: str) -> None:
+        if effect == self.at:
+            self.at = ""
+            REACHED.set()
+            assert GO_ON.wait(10)
+
+
+REACHED, GO_ON = threading.Event(), threading.Event()
+
+
+async def cancelled_at(scene: Scene, step: str, commit_id: str) -> asyncio.Task[Committed]:
+    """An undo that was cancelled while ``step`` was under way in its thread, and has ended."""
+    effects = scene.changes._kit.effects
+    assert isinstance(effects, Waits)
+    REACHED.clear()
+    GO_ON.clear()
+    effects.at = step
+    task = asyncio.create_task(undo(scene, commit_id))
+    assert await asyncio.to_thread(REACHED.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0)
+    GO_ON.set()
+    await asyncio.wait({task})
+    return task
+
+
+async def test_an_undo_that_is_cancelled_while_it_writes_takes_all_of_it_back(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path, effects=Waits)
+    done = await scene.run(MIXED)
+    before = on_disk(scene.repo)
+    task = await cancelled_at(scene, "exchange", done.commit)
+    assert task.cancelled()
+    assert on_disk(scene.repo) == before and scene.head() == done.commit and scene.status() == ""
+    scene.no_leftovers()
+
+
+async def test_an_undo_that_is_cancelled_at_its_commit_is_done_and_says_so(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path, effects=Waits)
+    done = await scene.run(MIXED)
+    task = await cancelled_at(scene, "write_commit", done.commit)
+    assert task.result().commit == scene.head() != done.commit
+    assert scene.status() == "" and scene.show("HEAD", "a.py") == "a = 1"
     scene.no_leftovers()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from governance.phases.gate import facts_of, line_changes
+from governance.difftext import line_changes
+from governance.phases.gate import facts_of
 from governance.risk import Assessment, assess
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EditKind, Tier

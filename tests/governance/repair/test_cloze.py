@@ -1,0 +1,145 @@
+"""The search is entered again after a later phase has refused its candidate: nothing is asked or tested twice."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+import pytest
+
+from governance.ask import Asker
+from governance.budget import Budget, BudgetSettings
+from governance.crew import Crew, Holdings, OpClock
+from governance.irongate.battery import diff_hash
+from governance.record import Recorder
+from governance.repair.bench import Bench
+from governance.repair.cloze import ClozeSearch
+from governance.repair.proposal import Proposal
+from governance.repair.ranking import Variant
+from governance.repair.scene import Scene
+from governance.repair.spans import Source
+from kernel.provider import InfillRequest
+from ledger.clock import ManualClock
+from ledger.store import Ledger
+from ledger.vocabulary import Operation, Outcome, RunStatus, TestResult, TestRun
+from tests.e2e.world import Infilling
+from tests.governance.ops import operation
+from tests.governance.shopfloor import bare_shop
+from tools.testing.localise import Suspicion
+
+PATH, TEXT = "shop/cart.py", "def total(a, b):\n    subtotal = a\n    return subtotal + b\n"
+RED = TestResult(id="tests/test_cart.py::test_total", outcome=Outcome.FAILED)
+
+
+def scene() -> Scene:
+    source = Source(TEXT)
+    assert source.tree is not None
+    return Scene(
+        title=RED.id,
+        failing=(RED,),
+        base=TestRun(status=RunStatus.RED, results=(RED,)),
+        places=tuple(Suspicion(path=PATH, line=line, score_bp=9_000, why="") for line in (3, 2)),
+        sources={PATH: source},
+        shapes={PATH: ast.dump(source.tree)},
+        originals={PATH: TEXT.encode()},
+        modes={PATH: 0o644},
+        examples=(),
+    )
+
+
+class Board(Bench):
+    """Says green for what it is told to; remembers what it was asked to test."""
+
+    def __init__(self, *good: str) -> None:
+        self.good = good
+        self.tested: list[str] = []
+
+    async def green(self, variants: Sequence[Variant]) -> list[Variant]:
+        self.tested += [v.source for v in variants]
+        return [v for v in variants if any(text in v.source for text in self.good)]
+
+    async def wider(self, variant: Variant) -> tuple[int, int, int]:
+        return 1, 0, 0
+
+
+class Searches:
+    """One op's visits of GENERATE."""
+
+    def __init__(self, ledger: Ledger, clock: ManualClock, model: Infilling) -> None:
+        self._ledger, self._clock, self._model = ledger, clock, model
+        self.op: Operation = operation()
+        self._holdings = Holdings()
+        self._shop = bare_shop(clock, provider=model)
+
+    async def visit(self, board: Board, *rejected: str) -> Proposal:
+        budget = Budget(ledger=self._ledger, clock=self._clock, settings=BudgetSettings())
+        await budget.prepare()
+        record = Recorder(self._ledger, op_id=self.op.id)
+        asker = Asker(
+            provider=self._model, budget=budget, record=record, clock=self._clock, op_id=self.op.id,
+            route="STANDARD", turn_s=60,
+        )  # fmt: skip
+        crew = Crew(
+            shop=self._shop, record=record, asker=asker, clock=OpClock(loop_time=0, limit_s=600),
+            holdings=self._holdings,
+        )  # fmt: skip
+        return await ClozeSearch(op=self.op, crew=crew, scene=scene(), rejected=rejected).run(board)
+
+
+def answers(prefix: str, suffix: str) -> list[str]:
+    """The line as a whole, or nothing."""
+    if not prefix.endswith("    "):
+        return []
+    if "subtotal = a" not in prefix:
+        return ["subtotal = a - b"]
+    return ["return subtotal - b", "return subtotal - abs(b)"]
+
+
+def hash_of(proposal: Proposal) -> str:
+    assert proposal.candidate is not None, proposal.reason
+    return diff_hash(proposal.candidate)
+
+
+def asked(model: Infilling) -> list[InfillRequest]:
+    return list(model.requests)
+
+
+async def test_a_refused_candidate_is_not_asked_for_or_tested_again(ledger: Ledger, clock: ManualClock) -> None:
+    model = Infilling(answers)
+    searches = Searches(ledger, clock, model)
+    first = Board("subtotal - b")
+    refused = await searches.visit(first)
+    prompts = asked(model)
+    second = Board("subtotal - b", "abs(b)")
+    found = await searches.visit(second, hash_of(refused))
+    assert hash_of(found) != hash_of(refused)
+    assert set(first.tested).isdisjoint(second.tested) and second.tested
+    again = [r for r in asked(model)[len(prompts) :] if r in prompts]
+    assert again == []
+
+
+async def test_a_survivor_that_was_not_offered_is_offered_next(ledger: Ledger, clock: ManualClock) -> None:
+    """Both were tested in the first visit; the second asks nothing and tests nothing."""
+
+    def two(prefix: str, suffix: str) -> list[str]:
+        return ["return subtotal - b"] if "subtotal = a" in prefix else ["subtotal = a - 2 * b"]
+
+    model = Infilling(two)
+    searches, board = Searches(ledger, clock, model), Board("return subtotal - b", "a - 2 * b")
+    refused = await searches.visit(board)
+    count, tested = len(model.requests), len(board.tested)
+    found = await searches.visit(board, hash_of(refused))
+    assert hash_of(found) != hash_of(refused)
+    assert (len(model.requests), len(board.tested)) == (count, tested)
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+async def test_a_refused_diff_is_left_out_before_it_is_tested(
+    ledger: Ledger, clock: ManualClock, rejected: bool
+) -> None:
+    """Also where the search begins anew: after a restart, or on another tree."""
+    board = Board("subtotal - b")
+    refused = hash_of(await Searches(ledger, clock, Infilling(answers)).visit(board))
+    fresh = Board("subtotal - b")
+    await Searches(ledger, clock, Infilling(answers)).visit(fresh, *([refused] if rejected else []))
+    assert (TEXT.replace("+ b", "- b") in fresh.tested) is not rejected

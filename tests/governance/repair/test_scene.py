@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from governance.repair.scene import changed_lines
+from tests.repos import commit, git, make_repo
+
+HEADER_LIKE = ["++ b/other.py", "-- a/other.py", "@@ -1 +1 @@", "x = 1", ""]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    before=st.lists(st.sampled_from(HEADER_LIKE), max_size=6),
+    between=st.lists(st.sampled_from(HEADER_LIKE), max_size=4),
+    after=st.lists(st.sampled_from(HEADER_LIKE), max_size=6),
+)
+def test_new_lines_are_those_that_were_put_in_whatever_they_look_like(
+    before: list[str], between: list[str], after: list[str], tmp_path_factory: object
+) -> None:
+    folder: Path = tmp_path_factory.mktemp("repo")  # type: ignore[attr-defined]
+    marked = [f"new {n} {text}" for n, text in enumerate(between)]
+
+    def text(*parts: list[str]) -> str:
+        return "".join(f"{line}\n" for part in parts for line in part)
+
+    repo = make_repo(folder / "shop", {"a.py": text(before, after), "b.py": "one\n"})
+    commit(repo, "change", {"a.py": text(before, marked, after), "b.py": "one\n++ b/a.py\n"})
+    diff = git(repo, "diff", "-U0", "--src-prefix=a/", "--dst-prefix=b/", "HEAD~1", "HEAD")
+    found = changed_lines(diff)
+    first = len(before) + 1
+    assert found.get("a.py", frozenset()) == frozenset(range(first, first + len(marked)))
+    assert found["b.py"] == {2}
+
+
+def test_where_lines_went_the_line_that_took_their_place_counts(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "shop", {"a.py": "one\ntwo\nthree\n"})
+    commit(repo, "change", {"a.py": "one\nthree\n"})
+    assert changed_lines(git(repo, "diff", "-U0", "HEAD~1", "HEAD")) == {"a.py": {1}}
