@@ -258,7 +258,8 @@ class HealthView(Frozen):
     state: Life
     reasons: tuple[str, ...] = ()
     uptime_s: int = 0
-    resident_kb: int = 0
+    resident_kb: int = 0  # now
+    resident_peak_kb: int = 0  # the most since the process began
     loop_lag_ms: int = 0
     open_files: int = 0
     tasks: int = 0

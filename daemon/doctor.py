@@ -162,6 +162,8 @@ async def _walls(places: Places, settings: Settings, env: HostEnv) -> list[Check
 def _kernel(places: Places, settings: Settings) -> list[Check]:
     """What the chosen provider needs. Nothing is loaded or called."""
     chosen = settings.kernel.provider
+    if chosen == "openai":
+        return [_server(settings)]
     if chosen != "local":
         return [Check(name="kernel", ok=True, detail=f"{chosen}; nothing is needed on this machine")]
     from daemon.weights import known_models
@@ -178,6 +180,18 @@ def _kernel(places: Places, settings: Settings) -> list[Check]:
         essential=True, remedy="" if here else f"ouro model pull {name}",
     )  # fmt: skip
     return [torch, weights]
+
+
+def _server(settings: Settings) -> Check:
+    """The server that is asked. It is not called here."""
+    server = settings.kernel.openai
+    key = f"with the key in {server.key_variable}, where it is set" if server.key_may_go else "without a key"
+    return Check(
+        name="kernel",
+        ok=bool(server.model),
+        detail=f"openai at {server.base_url} {key}, model {server.model or 'is not named'}",
+        remedy="" if server.model else "Set kernel.openai.model; without a name only a server with one model answers.",
+    )
 
 
 def _disk(places: Places) -> Check:

@@ -5,6 +5,8 @@ Loaded when the socket answers already: all phases and gates come with it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from daemon.house import House
 from daemon.settings import Config
 from governance.baseline import Baselines
@@ -22,6 +24,7 @@ from sensors.closure import ClosureEvaluator
 from tools.builtin.standard import standard_tools
 from tools.manifest import Toolbox
 from tools.sandbox.choice import choose
+from tools.sandbox.types import Choice
 from tools.testing.environment import detect
 from tools.testing.runner import TestRunner
 
@@ -33,27 +36,8 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
     that is not our own.
     """
     config, settings = house.config, house.config.settings
-    house.choice = await choose(settings.sandbox, config.places, config.env)
-    sandbox = house.choice.sandbox
-    problem = "" if sandbox is not None else f"No sandbox holds here, so nothing is run. {house.choice.remedy}"
-    runner: TestRunner | None = None
-    if sandbox is not None:
-        house.environment = await detect(config.places, settings.tests, config.env)
-        problem = house.environment.problem or ""
-        if not problem:
-            runner = (runner_type or TestRunner)(
-                sandbox=sandbox,
-                environment=house.environment,
-                places=config.places,
-                settings=settings.tests,
-                heavy=house.heavy,
-            )
-    house.tests.runner, house.tests.problem = runner, problem
-    mounts = house.environment.mounts if house.environment else ()
-    hooks = make_hooks(git=house.git, settings=settings.changes, sandbox=sandbox, mounts=mounts, env=config.env)
-    house.changes = Changes(
-        git=house.git, places=config.places, settings=settings.changes, hooks=hooks, effects=effects, clock=house.clock
-    )
+    runner, problem = await _find_runner(house, runner_type)
+    house.changes = _make_changes(house, effects)
     shop = Shop(
         places=config.places,
         git=house.git,
@@ -62,7 +46,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         workspaces=house.workspaces,
         runner=runner,
         runner_problem=problem,
-        sandbox_name=sandbox.name if sandbox else "none",
+        sandbox_name=_sandbox_name(house.choice),
         toolbox=make_toolbox(config),
         changes=house.changes,
         provider=house.provider,
@@ -94,6 +78,59 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         beat_s=settings.router.lease_s / 3,
     )
     return problem
+
+
+async def equip_again(
+    house: House, *, effects: Effects | None = None, runner_type: type[TestRunner] | None = None
+) -> str:
+    """Look again for what tests need where it was missing. What is found serves from the next phase of any op on."""
+    if house.tests.runner is not None or house.orchestrator is None:
+        return house.tests.problem
+    runner, problem = await _find_runner(house, runner_type)
+    shop = house.orchestrator.shop
+    if runner is not None:  # without one nothing was ever written: no change is in progress
+        house.changes = _make_changes(house, effects)
+        shop = replace(shop, changes=house.changes)
+    house.orchestrator.shop = replace(
+        shop, runner=runner, runner_problem=problem, sandbox_name=_sandbox_name(house.choice)
+    )
+    return problem
+
+
+async def _find_runner(house: House, runner_type: type[TestRunner] | None) -> tuple[TestRunner | None, str]:
+    """What runs the owner's tests, or why nothing can; the house and its sensors know it too."""
+    config, settings = house.config, house.config.settings
+    house.choice = await choose(settings.sandbox, config.places, config.env)
+    sandbox = house.choice.sandbox
+    problem = "" if sandbox is not None else f"No sandbox holds here, so nothing is run. {house.choice.remedy}"
+    runner: TestRunner | None = None
+    if sandbox is not None:
+        house.environment = await detect(config.places, settings.tests, config.env)
+        problem = house.environment.problem or ""
+        if not problem:
+            runner = (runner_type or TestRunner)(
+                sandbox=sandbox,
+                environment=house.environment,
+                places=config.places,
+                settings=settings.tests,
+                heavy=house.heavy,
+            )
+    house.tests.runner, house.tests.problem = runner, problem
+    return runner, problem
+
+
+def _make_changes(house: House, effects: Effects | None) -> Changes:
+    config, settings = house.config, house.config.settings
+    sandbox = house.choice.sandbox if house.choice else None
+    mounts = house.environment.mounts if house.environment else ()
+    hooks = make_hooks(git=house.git, settings=settings.changes, sandbox=sandbox, mounts=mounts, env=config.env)
+    return Changes(
+        git=house.git, places=config.places, settings=settings.changes, hooks=hooks, effects=effects, clock=house.clock
+    )
+
+
+def _sandbox_name(choice: Choice | None) -> str:
+    return choice.sandbox.name if choice and choice.sandbox else "none"
 
 
 def make_toolbox(config: Config) -> Toolbox:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ from ledger.vocabulary import EntryKind, Spend, State
 from sensors.manual import manual_signal
 
 if TYPE_CHECKING:
+    from daemon.history import History
     from daemon.house import House
     from daemon.service import Service
     from governance.pool import Pool
@@ -69,6 +71,12 @@ class Facade:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
         return self._house.pool
 
+    @property
+    def _history(self) -> History:
+        if self._service.history is None:
+            raise ControlError(NOT_YET, remedy="Ask again in a second.")
+        return self._service.history
+
     async def _heard(self, what: str, *, op: str | None = None, **facts: str | None) -> None:
         """What a person asked for stands in the ledger before it is done."""
         record = Recorder(self._house.ledger, op_id=op)
@@ -78,6 +86,7 @@ class Facade:
 
     async def status(self) -> StatusView:
         service, house = self._service, self._house
+        await service.look_again(probe=False)
         head = await house.repository.head()
         health = await house.provider.health()
         counts = house.router.snapshot()
@@ -142,15 +151,18 @@ class Facade:
         )
 
     async def ops(self, request: OpsRequest) -> OpsView:
-        views = self._service.table.newest(ended=request.all)
+        if request.all:
+            views = await self._history.newest(request.limit + 1)
+        else:
+            views = self._service.table.newest(ended=False)
         return OpsView(ops=tuple(slim(v) for v in views[: request.limit]), more=len(views) > request.limit)
 
     async def show(self, request: OpRef) -> OpView:
-        view = self._service.table.resolve(request.op)
+        view = await self._history.resolve(request.op)
         return view.model_copy(update={"diff": (await self.diff(request)).diff})
 
     async def diff(self, request: OpRef) -> DiffView:
-        view = self._service.table.resolve(request.op)
+        view = await self._history.resolve(request.op)
         return DiffView(op=view.id, diff=await diff_of(self._house.ledger, self._house.git, view), commit=view.commit)
 
     async def cost(self) -> CostView:
@@ -169,13 +181,13 @@ class Facade:
 
     async def health(self) -> HealthView:
         service = self._service
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         return HealthView(
             ok=service.life.value in ("ACTIVE", "DEGRADED"),
             state=service.life,
             reasons=service.reasons,
             uptime_s=round((service.clock.now() - service.started_at).total_seconds()),
-            resident_kb=usage.ru_maxrss,
+            resident_kb=int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024,
+            resident_peak_kb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
             loop_lag_ms=service.lag.p99_ms(),
             open_files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
             tasks=len(asyncio.all_tasks()),
@@ -184,7 +196,7 @@ class Facade:
 
     async def log(self, request: LogRequest) -> LogView:
         ledger = self._house.ledger
-        op = self._service.table.resolve(request.op).id if request.op else None
+        op = (await self._history.resolve(request.op)).id if request.op else None
         newest = request.after is None
         entries = await ledger.entries(op_id=op, after=request.after or 0, limit=request.limit, newest_first=newest)
         return LogView(entries=tuple(reversed(entries) if newest else entries), head=ledger.head.seq)
@@ -193,9 +205,11 @@ class Facade:
         ledger = self._house.ledger
         cursor = request.after if request.after is not None else ledger.head.seq
         async with ledger.subscribe() as live:
-            for entry in await ledger.entries(after=cursor):
-                cursor = entry.seq
-                yield Event(cursor=entry.seq, entry=entry, op=entry.op_id)
+            async with aclosing(ledger.slices(after=cursor)) as slices:
+                async for past in slices:
+                    for entry in past:
+                        cursor = entry.seq
+                        yield Event(cursor=entry.seq, entry=entry, op=entry.op_id)
             async for entry in live:
                 if entry.seq > cursor:
                     cursor = entry.seq
@@ -224,28 +238,29 @@ class Facade:
         if senses is None:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
         await self._heard("fix", node=request.node_id)
+        await self._service.look_again(probe=True)
         return await senses.scan(request.node_id, asked=request.asked)
 
     async def approve(self, request: OpRef) -> Ack:
-        view = self._service.table.resolve(request.op)
+        view = await self._history.resolve(request.op)
         await self._heard("approve", op=view.id)
         await self._pool.decide(view.id, "approved", by="owner")
         return Ack(message=f"{view.short} is approved and goes on.", op=view.id)
 
     async def reject(self, request: RejectRequest) -> Ack:
-        view = self._service.table.resolve(request.op)
+        view = await self._history.resolve(request.op)
         await self._heard("reject", op=view.id, reason=request.reason)
         await self._pool.decide(view.id, "rejected", by="owner", reason=request.reason or "rejected by the owner")
         return Ack(message=f"{view.short} is rejected; this diff will not be offered again.", op=view.id)
 
     async def cancel(self, request: OpRef) -> Ack:
-        view = self._service.table.resolve(request.op)
+        view = await self._history.resolve(request.op)
         await self._heard("cancel", op=view.id)
         await self._pool.cancel(view.id, "cancelled by the owner")
         return Ack(message=f"{view.short} is being cancelled.", op=view.id)
 
     async def undo(self, request: OpRef) -> Ack:
-        view = self._service.table.resolve(request.op)
+        view = await self._history.resolve(request.op)
         if self._house.changes is None:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
         from daemon.undo import undo_op

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from daemon.api import OpView, Step
@@ -102,26 +102,62 @@ def fold(view: OpView, entry: Entry) -> OpView:
     return view.model_copy(update=changes)
 
 
-class OpTable:
-    """The newest ops, kept current by feeding every entry once, in order."""
+def folded(history: Sequence[Entry]) -> OpView:
+    """The view of one op from all its entries, at least one, in order."""
+    view = begin(history[0])
+    for entry in history:
+        view = fold(view, entry)
+    return view
 
-    def __init__(self) -> None:
+
+class OpTable:
+    """The newest ops, kept current by feeding every entry once, in order.
+
+    ``seq`` is the last entry that was fed. An op whose earlier entries were not fed is adopted whole first.
+    """
+
+    def __init__(self, *, seq: int = 0) -> None:
         self._ops: OrderedDict[str, OpView] = OrderedDict()
-        self.seq = 0
+        self._upto: dict[str, int] = {}  # op -> the last of its entries that its view has seen
+        self.seq = seq
 
     def feed(self, entries: Iterable[Entry]) -> None:
-        """Fold entries in; entries that were fed before are ignored."""
+        """Fold entries in; entries that were fed before, or that an adopted view has seen, are ignored."""
         for entry in entries:
             if entry.seq <= self.seq:
                 continue
             self.seq = entry.seq
-            if entry.op_id is None:
+            if entry.op_id is None or entry.seq <= self._upto.get(entry.op_id, 0):
                 continue
             known = self._ops.get(entry.op_id)
             self._ops[entry.op_id] = fold(known or begin(entry), entry)
+            self._upto[entry.op_id] = entry.seq
             self._ops.move_to_end(entry.op_id)
-            while len(self._ops) > KEPT_OPS:
-                self._ops.popitem(last=False)
+            self._shorten()
+
+    def adopt(self, history: Sequence[Entry], *, newest: bool) -> None:
+        """Take an op over with all its entries so far. Not ``newest``: it goes behind all that are known.
+
+        Nothing happens when the table has seen as much of it.
+        """
+        if not history or history[-1].op_id is None or history[-1].seq <= self._upto.get(history[-1].op_id, 0):
+            return
+        view = folded(history)
+        known = view.id in self._ops
+        self._ops[view.id] = view
+        self._upto[view.id] = history[-1].seq
+        if newest or not known:
+            self._ops.move_to_end(view.id, last=newest)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        """Ops that are not over stay, however old they are: a person may have to answer."""
+        while len(self._ops) > KEPT_OPS:
+            gone = next((op_id for op_id, view in self._ops.items() if view.state.terminal), next(iter(self._ops)))
+            del self._ops[gone], self._upto[gone]
+
+    def knows(self, op_id: str) -> bool:
+        return op_id in self._ops
 
     def resolve(self, reference: str) -> OpView:
         """The op that ``reference`` names. Raises ``ControlError`` for none or several."""

@@ -15,6 +15,8 @@ from ledger.vocabulary import Frozen
 if TYPE_CHECKING:
     from daemon.settings import Config
 
+NAMED = "SELECT DISTINCT op_id FROM entries WHERE op_id IS NOT NULL AND instr(op_id, ?) > 0"
+
 
 class CommitReport(Frozen):
     """One commit of the daemon. ``problems`` is empty when everything agrees."""
@@ -49,7 +51,8 @@ async def open_ledger(config: Config) -> Ledger:
 
 async def resolve(ledger: Ledger, reference: str) -> str:
     """The op that a short id names. Raises ``ControlError``."""
-    rows = await ledger.query("SELECT DISTINCT op_id FROM entries WHERE op_id IS NOT NULL")
+    part = reference.strip().lower().removeprefix("op-")
+    rows = await ledger.query(NAMED, (part,))
     return resolve_op(reference, (str(row[0]) for row in rows))
 
 

@@ -6,15 +6,22 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 
+from daemon.charges import charge_cut_off
+from daemon.diffs import newest_candidate
+from daemon.history import open_ops
 from daemon.standing import commit_with
 from daemon.undo import finish_undos
 from governance.approval import Inbox
 from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
+from governance.irongate.battery import diff_hash
 from governance.record import Recorder
+from governance.refused import Refused, Waiting
+from governance.retries import wanted_again
+from kernel.provider import Provider
 from ledger.places import Places
-from ledger.store import Ledger
+from ledger.store import Ledger, Statement
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
@@ -44,6 +51,7 @@ class OpenOp(Frozen):
     files: tuple[str, ...] = ()  # of the last candidate
     turned_down: RootCause = RootCause.NONE  # a person's no, or nobody's answer in time
     answer: str = ""
+    killed: bool = False  # its end was written by a boot that found it cut off
 
 
 def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
@@ -72,7 +80,8 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
             op = op.model_copy(update={"turned_down": TURNED_DOWN[event], "answer": answer})
         elif event == "terminal":
             ended, cause = State(str(entry.payload["to"])), RootCause(entry.payload.get("root_cause", "none"))
-            op = op.model_copy(update={"ended": ended, "cause": cause})
+            killed = bool(entry.payload.get("recovered"))
+            op = op.model_copy(update={"ended": ended, "cause": cause, "killed": killed})
         found[entry.op_id] = op
     return found
 
@@ -116,7 +125,9 @@ class Recovery:
         workspaces: Workspaces,
         git: Git,
         places: Places,
+        provider: Provider,
     ) -> None:
+        self._provider = provider
         self._git = git
         self._places = places
         self._ledger = ledger
@@ -129,7 +140,7 @@ class Recovery:
         """Recover; one sentence for each thing that was found."""
         notes = []
         journals = {r.op_id: r for r in await asyncio.to_thread(self._changes.recover)}
-        ops = ops_in(await self._ledger.entries(kinds=READ))
+        ops = {op_id: await self._known(op_id) for op_id in await open_ops(self._ledger)}
         waiting = {request.op.id for request in await self._inbox.pending()}
         for journal in journals.values():
             await self._note_journal(journal)
@@ -140,10 +151,14 @@ class Recovery:
         report = await self._router.recover()
         for op_id in (*report.undecided, *report.parked):
             if op_id not in waiting:  # the pool parks those again
-                await self._give_back(op_id, ops.get(op_id))
+                await self._give_back(op_id, ops.get(op_id) or await self._known(op_id))
         notes += await finish_undos(self._ledger, self._git)
         notes += await self._clear_away()
         return tuple(notes)
+
+    async def _known(self, op_id: str) -> OpenOp:
+        entries = await self._ledger.entries(op_id=op_id, kinds=READ)
+        return ops_in(entries).get(op_id) or OpenOp(op_id=op_id, state=State.CLASSIFY)
 
     async def _clear_away(self) -> tuple[str, ...]:
         """Folders of dead runs. What cannot be removed now (its processes are still dying) waits for a next boot."""
@@ -165,7 +180,8 @@ class Recovery:
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _note_journal(self, journal: Recovered) -> None:
-        await Recorder(self._ledger, op_id=journal.op_id.removeprefix("undo-")).note(
+        op_id = journal.op_id.removeprefix("undo-")
+        await Recorder(self._ledger, op_id=op_id, spend=await self._ledger.spent(op_id)).note(
             EntryKind.CHANGE, "change.recovered", **journal.model_dump(mode="json")
         )
 
@@ -176,7 +192,9 @@ class Recovery:
             found = await commit_with(self._git, "Ouro-Op", op.op_id, since=op.parent, meant=op.intent)
             commit, ref = found or (None, "")
         end = end_of(op, commit=commit, kept=journal.kept if journal else ())
-        record = Recorder(self._ledger, op_id=op.op_id)
+        record = Recorder(self._ledger, op_id=op.op_id, spend=await self._ledger.spent(op.op_id))
+        await charge_cut_off(self._ledger, record, provider=self._provider.name, price=self._provider.price)
+        branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
         terminal = await record.note(
             EntryKind.TRANSITION,
             "terminal",
@@ -191,18 +209,26 @@ class Recovery:
             ref=ref if commit else None,
             goal=op.goal,
             targets=list(op.targets),
+            recovered=True,
+            project=await self._waits(op.op_id, branch, commit),
         )
         await record.note(
             EntryKind.OUTCOME, "outcome", phase=end.state, success=end.state is State.COMPLETE, files=list(op.files),
             causes=(terminal.seq,),
         )  # fmt: skip
-        branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
-        return op.model_copy(update={"ended": end.state, "cause": end.cause, "branch": branch})
+        return op.model_copy(update={"ended": end.state, "cause": end.cause, "branch": branch, "killed": True})
 
-    async def _give_back(self, op_id: str, op: OpenOp | None) -> None:
-        """Tell the router how an op that it still holds ended."""
-        if op is None or op.ended is None:
+    async def _waits(self, op_id: str, branch: str | None, commit: str | None) -> tuple[Statement, ...]:
+        """Work that stands on a review branch waits for the owner; where that is remembered already, it stays so."""
+        candidate = await newest_candidate(self._ledger, op_id) if branch else None
+        if branch is None or commit is None or candidate is None:
+            return ()
+        return (Refused.waits(Waiting(branch=branch, op_id=op_id, commit=commit, hash=diff_hash(candidate))),)
+
+    async def _give_back(self, op_id: str, op: OpenOp) -> None:
+        """Tell the router how an op that it still holds ended. What a kill cut off counts as an attempt."""
+        if op.ended is None or (op.killed and op.cause is RootCause.CRASH_RECOVERED):
             await self._router.requeue(op_id)
             return
-        retry = op.cause is RootCause.CRASH_RECOVERED
-        await self._router.finish(op_id, op.ended, cause=op.cause, branch=op.branch, retry=retry)
+        again = wanted_again(op.ended, op.cause)
+        await self._router.finish(op_id, op.ended, cause=op.cause, branch=op.branch, retry=again)

@@ -224,7 +224,8 @@ def health_block(view: HealthView) -> Block:
     """``ouro status --health``."""
     role = Role.GOOD if view.ok else Role.BAD
     facts = (
-        f"up {duration(view.uptime_s * 1000)} · {view.resident_kb // 1024} MB · loop lag {view.loop_lag_ms} ms · "
+        f"up {duration(view.uptime_s * 1000)} · {view.resident_kb // 1024} MB, at most "
+        f"{view.resident_peak_kb // 1024} MB · loop lag {view.loop_lag_ms} ms · "
         f"{count(view.open_files, 'open file')} · {count(view.tasks, 'task')} · ledger {view.ledger_seq}"
     )
     return (

@@ -33,8 +33,8 @@ class Senses:
         self._watcher = Watcher(
             places=house.config.places, ignore=RepositoryIgnores(git=house.git), settings=settings.watch
         )
-        self._emitted: list[Receipt] = []
-        self._asked = False
+        self._scans: list[list[Receipt]] = []  # what became of the signals of each scan in progress
+        self._asked = 0  # scans in progress that a person asked for
         self._test_failure = TestFailure(
             repository=house.repository,
             tests=house.tests,
@@ -75,15 +75,17 @@ class Senses:
         """
         await self._house.repository.check()
         self._check_tests()
-        self._asked = asked
+        receipts: list[Receipt] = []
+        self._scans.append(receipts)
+        self._asked += asked
         try:
-            return await self._scan(node_id)
+            return await self._scan(node_id, receipts)
         finally:
-            self._asked = False
+            self._asked -= asked
+            self._scans = [each for each in self._scans if each is not receipts]
 
-    async def _scan(self, node_id: str | None) -> Fixing:
+    async def _scan(self, node_id: str | None, receipts: list[Receipt]) -> Fixing:
         await self.settle_branches()
-        before = len(self._emitted)
         if node_id is None:
             await self._test_failure.scan_once(force=True)
             state = self._test_failure.state()
@@ -92,7 +94,6 @@ class Senses:
             message = state.line
         else:
             message = await self._one(node_id)
-        receipts = self._emitted[before:]
         told = [f"{r.status}: {r.reason}" for r in receipts if r.status != "queued" and r.reason]
         signals = tuple(r.of or r.signal_id for r in receipts if r.status in ("queued", "duplicate"))
         waits = any(r.status == "suppressed" for r in receipts) and bool(await self._house.refused.waiting())
@@ -128,8 +129,9 @@ class Senses:
         return f"{node_id} fails at {head.commit[:12]}."
 
     async def _emit(self, signal: Signal) -> Receipt:
-        receipt = await self._house.router.submit(signal, asked=self._asked)
-        self._emitted.append(receipt)
+        receipt = await self._house.router.submit(signal, asked=self._asked > 0)
+        for receipts in self._scans:
+            receipts.append(receipt)
         return receipt
 
     async def _branches(self) -> None:

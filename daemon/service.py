@@ -14,6 +14,7 @@ from daemon.api import Event, FixRequest, Life, SubmitRequest
 from daemon.control import ControlServer
 from daemon.exits import Exit, exit_for_op, worst
 from daemon.facade import Facade
+from daemon.history import History
 from daemon.house import House, furnish
 from daemon.instance import Instance
 from daemon.lag import LagProbe, Watchdog
@@ -25,7 +26,7 @@ from daemon.settings import Config
 from governance.record import Recorder
 from kernel.provider import Provider
 from ledger.clock import Clock, SystemClock
-from ledger.errors import OuroError, RepositoryError
+from ledger.errors import LedgerError, OuroError, RepositoryError
 from ledger.ids import uuid7_hex
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tools.testing.runner import TestRunner
 
 OnEvent = Callable[[Event], None]
+NO_MONEY = "The day's budget is spent: what is left stays queued. `ouro cost` shows it; midnight UTC begins a new day."
 
 
 class Service:
@@ -50,8 +52,12 @@ class Service:
         self.boot = uuid7_hex()
         self.life = Life.STARTING
         self.reasons: tuple[str, ...] = ("still starting",)
+        self._faults: tuple[str, ...] = ()  # what only a restart mends
+        self._looking = asyncio.Lock()
         self.restart = False
         self.table = OpTable()
+        self.history: History | None = None
+        self._known = asyncio.Event()  # the table holds what was there before this boot
         self.lag = LagProbe()
         self.started_at = clock.now()
         self.stopping = asyncio.Event()
@@ -71,12 +77,12 @@ class Service:
         make_folders(places)  # the runtime folder goes with every reboot
         self._instance = Instance.acquire(places, self.clock)
         self._ledger = await self.open_ledger()
-        self.table.feed(await self._ledger.entries())
+        self.history = History(ledger=self._ledger, table=self.table)
         await Recorder(self._ledger).note(EntryKind.SESSION, "session.started", boot=self.boot, pid=os.getpid())
         self.house = await furnish(
             self.config, ledger=self._ledger, clock=self.clock, boot=self.boot, provider=self.provider()
         )
-        self._own(asyncio.create_task(self._follow(self._ledger), name="op table"))
+        self._own(asyncio.create_task(self._follow(self._ledger, self.history), name="op table"))
         self._control = ControlServer(api=Facade(self), path=places.socket, settings=self.config.settings.control)
         await self._control.start()
 
@@ -102,6 +108,22 @@ class Service:
         settings, config = self.config.settings.kernel, self.config
         return build(settings.provider, settings, models_dir=config.places.models, api_key=config.secret)
 
+    @property
+    def known(self) -> bool:
+        """True once the table holds the newest ops of earlier boots too."""
+        return self._known.is_set()
+
+    async def _table_is_known(self) -> None:
+        """Wait until the newest ops are in the table. Raises what kept them from it."""
+        known = asyncio.create_task(self._known.wait())
+        try:
+            following = next(task for task in self._tasks if task.get_name() == "op table")
+            await asyncio.wait({known, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+        finally:
+            known.cancel()
+
     async def bring_up(self) -> None:
         """Recover, then equip, then let work in. What is missing becomes a reason, not a failure."""
         house = self._furnished()
@@ -111,27 +133,65 @@ class Service:
         from daemon.recovery import Recovery
         from daemon.senses import Senses
 
-        problem = await equip(house, effects=self.effects(house.git), runner_type=self.runner_type)
+        await equip(house, effects=self.effects(house.git), runner_type=self.runner_type)
         if house.changes is None or house.pool is None:
             raise RepositoryError("The service could not be equipped.")
         recovery = Recovery(
             ledger=house.ledger, changes=house.changes, router=house.router, inbox=house.inbox,
             workspaces=house.workspaces, git=house.git, places=self.config.places,
+            provider=house.provider,
         )  # fmt: skip
         notes = await recovery.run()
         for note in notes:
             logger(__name__).info("recovered", what=note)
-        health = await house.provider.health()
-        self.reasons = tuple(r for r in (problem, "" if health.ready else health.detail) if r)
+        await self._table_is_known()
+        self.reasons = await self._missing(house)
         self.life = Life.DEGRADED if self.reasons else Life.ACTIVE
         self.senses = Senses(house)
         self._own(asyncio.create_task(self._work(house), name="pool"))
+        self._own(asyncio.create_task(self._keep_looking(), name="second looks"))
         await Recorder(house.ledger).note(
             EntryKind.SESSION, "session.ready", boot=self.boot, state=self.life.value, reasons=list(self.reasons),
             recovered=list(notes),
         )  # fmt: skip
         self._notifier.ready(self.life.value)
         self._watchdog.start()
+
+    async def _missing(self, house: House) -> tuple[str, ...]:
+        health = await house.provider.health()
+        found = (house.tests.problem, "" if health.ready else health.detail)
+        return (*(reason for reason in found if reason), *self._faults)
+
+    async def look_again(self, *, probe: bool) -> None:
+        """What was missing may have come, what was there may have gone. The ledger knows it before status says it.
+
+        ``probe``: also look for sandbox and tests' environment where there were none, which takes a second.
+        """
+        house = self._furnished()
+        async with self._looking:
+            if self.life not in (Life.ACTIVE, Life.DEGRADED) or house.ledger.read_only:
+                return
+            if probe and house.tests.runner is None:
+                from daemon.equip import equip_again
+
+                await equip_again(house, effects=self.effects(house.git), runner_type=self.runner_type)
+            reasons = await self._missing(house)
+            if reasons == self.reasons or self.life not in (Life.ACTIVE, Life.DEGRADED):
+                return
+            life = Life.DEGRADED if reasons else Life.ACTIVE
+            record = Recorder(house.ledger)
+            try:
+                await record.note(
+                    EntryKind.SESSION, "session.state", boot=self.boot, state=life.value, reasons=list(reasons)
+                )
+            except LedgerError:
+                return  # nothing changes unrecorded; status says why the ledger takes no entry
+            self.life, self.reasons = life, reasons
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.settings.service.recheck_s)
+            await self.look_again(probe=True)
 
     async def _work(self, house: House) -> None:
         """The pool, until it is stopped. A fault of the record ends the work: nothing runs unrecorded."""
@@ -141,8 +201,13 @@ class Service:
         try:
             await pool.run()
         except* OuroError as errors:
-            self.life, self.reasons = Life.DEGRADED, (str(errors.exceptions[0]),)
-            logger(__name__).error("work.ended", problem=self.reasons[0])
+            problem = str(errors.exceptions[0])
+            self._fail(problem)
+            logger(__name__).error("work.ended", problem=problem)
+
+    def _fail(self, fault: str) -> None:
+        self._faults = (*self._faults, fault)
+        self.life, self.reasons = Life.DEGRADED, (*self.reasons, fault)
 
     def _own(self, task: asyncio.Task[None]) -> None:
         self._tasks.append(task)
@@ -153,18 +218,21 @@ class Service:
         if task.cancelled() or task.exception() is None or self.life is Life.STOPPING:
             return
         why = f"{task.get_name()} has ended: {task.exception()}"
-        self.life, self.reasons = Life.DEGRADED, (*self.reasons, f"{why}. Restart the daemon.")
+        self._fail(f"{why}. Restart the daemon.")
         logger(__name__).error("task.lost", task=task.get_name(), problem=why)
 
-    async def _follow(self, ledger: Ledger) -> None:
-        """Keep the table current; hand every entry to who watches in this process."""
+    async def _follow(self, ledger: Ledger, history: History) -> None:
+        """Fill the table, keep it current; hand every entry to who watches in this process."""
         async with ledger.subscribe() as entries:
-            if self.on_event is not None and self.table.seq < ledger.head.seq:
-                self.table.feed(await ledger.entries(after=self.table.seq))
+            self.table.seq = ledger.head.seq  # what is older is read back, what is newer comes by subscription
+            await history.read_back()
+            self._known.set()
             async for entry in entries:
                 if entry.seq > self.table.seq + 1:  # fallen behind: the ledger still has what was missed
-                    self.table.feed(await ledger.entries(after=self.table.seq))
-                self.table.feed((entry,))
+                    async for missed in ledger.slices(after=self.table.seq):
+                        for each in missed:
+                            await history.follow(each)
+                await history.follow(entry)
                 house = self.house
                 if house and house.orchestrator and house.orchestrator.live:
                     self.lag.start()
@@ -206,6 +274,8 @@ class Service:
         self.lag.stop()
         if self._ledger is not None:
             await self._ledger.close()
+        if self.house is not None:
+            await self.house.workspaces.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -329,18 +399,26 @@ async def work_off(service: Service, request: SubmitRequest | FixRequest | None)
         if found.waits:
             codes.append(Exit.PERSON)
     stopping = asyncio.create_task(service.stopping.wait())
-    over = {stopping, *service.working}
+    penniless = asyncio.create_task(house.pool.penniless.wait())
+    over = {stopping, penniless, *service.working}
     try:
         while house.pool.busy() or not await house.router.idle() or not house.pool.ended.empty():
             ended = asyncio.create_task(house.pool.ended.get())
             await asyncio.wait({ended, *over}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 ended.cancel()
-                return codes if stopping.done() else [*codes, Exit.FAULT]
+                if stopping.done():
+                    return codes
+                if not penniless.done():
+                    return [*codes, Exit.FAULT]
+                if service.on_event is not None:
+                    service.on_event(Event(cursor=house.ledger.head.seq, note=NO_MONEY))
+                return [*codes, Exit.REFUSED]
             ending = ended.result()
             codes.append(Exit.PERSON if ending.request is not None else exit_for_op(ending.state, ending.cause))
     finally:
-        stopping.cancel()
+        for task in (stopping, penniless):
+            task.cancel()
     return codes
 
 

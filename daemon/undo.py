@@ -23,7 +23,7 @@ async def undo_op(ledger: Ledger, changes: Changes, view: OpView) -> Committed:
         raise ControlError(f"{view.short} made no commit.", remedy="There is nothing to undo.")
     if view.undone_by is not None:
         raise ControlError(f"{view.short} was undone by {view.undone_by[:10]} already.")
-    record = Recorder(ledger, op_id=view.id)
+    record = Recorder(ledger, op_id=view.id, spend=await ledger.spent(view.id))
     intent = await record.note(EntryKind.CHANGE, "undo.intent", commit=view.commit)
     try:
         committed = await changes.undo(view.id, view.commit, ledger_seq=intent.seq, ledger_hash=intent.hash)
@@ -39,7 +39,7 @@ async def _undone(ledger: Ledger, intent: Entry, *, commit: str, ref: str) -> No
     op_id = str(intent.op_id)
     candidate = await newest_candidate(ledger, op_id)
     project = (Refused.statement(diff_hash(candidate), op_id, "undone"),) if candidate else ()
-    await Recorder(ledger, op_id=op_id).note(
+    await Recorder(ledger, op_id=op_id, spend=await ledger.spent(op_id)).note(
         EntryKind.OUTCOME, "undone", commit=commit, ref=ref, of=intent.payload["commit"], project=project,
         causes=(intent.seq,),
     )  # fmt: skip
@@ -48,7 +48,8 @@ async def _undone(ledger: Ledger, intent: Entry, *, commit: str, ref: str) -> No
 async def finish_undos(ledger: Ledger, git: Git) -> tuple[str, ...]:
     """At boot: an undo that a crash cut off is remembered when its commit stands, else given up."""
     begun: dict[str, Entry] = {}
-    for entry in await ledger.entries(kinds=(EntryKind.CHANGE, EntryKind.OUTCOME)):
+    said = ("undo.intent", "undone", "undo.given_up")
+    for entry in await ledger.entries(kinds=(EntryKind.CHANGE, EntryKind.OUTCOME), events=said):
         event = entry.payload.get("event")
         if event == "undo.intent":
             begun[str(entry.op_id)] = entry
@@ -60,7 +61,7 @@ async def finish_undos(ledger: Ledger, git: Git) -> tuple[str, ...]:
         if found is not None:
             await _undone(ledger, intent, commit=found.commit, ref=found.ref)
         else:
-            record = Recorder(ledger, op_id=op_id)
+            record = Recorder(ledger, op_id=op_id, spend=await ledger.spent(op_id))
             await record.note(EntryKind.CHANGE, "undo.given_up", reason="the daemon ended", causes=(intent.seq,))
         notes.append(f"the undo of {op_id} was cut off: {'finished' if found else 'nothing was changed'}")
     return tuple(notes)

@@ -55,7 +55,7 @@ class Refused:
         if not taken_over:
             project.append(self.statement(waiting.hash, waiting.op_id, "its review branch was deleted"))
         event = "review.merged" if taken_over else "review.rejected"
-        await Recorder(self._ledger, op_id=waiting.op_id).note(
+        await Recorder(self._ledger, op_id=waiting.op_id, spend=await self._ledger.spent(waiting.op_id)).note(
             EntryKind.OUTCOME, event, branch=waiting.branch, commit=waiting.commit, project=tuple(project)
         )
 

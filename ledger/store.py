@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
@@ -19,6 +19,7 @@ from typing import cast
 import aiosqlite
 
 from ledger.audit import audit
+from ledger.canonical import canonical
 from ledger.chain import ChainReport, entry_of, freeze, genesis
 from ledger.clock import Clock
 from ledger.database import (
@@ -37,7 +38,7 @@ from ledger.database import (
 from ledger.errors import LedgerError, LedgerReadOnly
 from ledger.ids import sha256_hex
 from ledger.subscription import Subscription
-from ledger.vocabulary import Draft, Entry, EntryKind, Head
+from ledger.vocabulary import Draft, Entry, EntryKind, Head, Spend
 from ledger.writer import Writer
 
 __all__ = ["ChainReport", "Ledger", "LedgerSettings", "SqlValue", "Statement", "Subscription"]
@@ -45,6 +46,8 @@ __all__ = ["ChainReport", "Ledger", "LedgerSettings", "SqlValue", "Statement", "
 _PROJECTION = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE)
 _RECORD = re.compile(r"\b(INTO|UPDATE(\s+OR\s+\w+)?)\s+\W?(entries|blobs|chain)\b", re.IGNORECASE)
 _DEFINITION = re.compile(r"(\s|--[^\n]*\n)*CREATE\b", re.IGNORECASE)
+_AT_ONCE = 64  # rows that are made into entries on the event loop; more are in a thread
+_TELLING = 8  # newest entries of an op of which one at least knows its cost
 
 
 class Ledger:
@@ -204,8 +207,12 @@ class Ledger:
         after: int = 0,
         limit: int | None = None,
         newest_first: bool = False,
+        events: Collection[str] = (),
     ) -> list[Entry]:
-        """Entries with ``seq > after``, each checked against its own hash (``ChainBroken`` when it fails)."""
+        """Entries with ``seq > after``, each checked against its own hash (``ChainBroken`` when it fails).
+
+        ``events``: only those whose payload names one of these; together with ``kinds``, or every row is looked at.
+        """
         clauses, params = ["seq > ?"], cast(list[SqlValue], [after])
         if op_id is not None:
             clauses.append("op_id = ?")
@@ -213,10 +220,24 @@ class Ledger:
         if kinds:
             clauses.append(f"kind IN ({','.join('?' * len(kinds))})")
             params.extend(kind.value for kind in kinds)
+        if events:  # canonical JSON has one spelling, and a quote inside a text is escaped
+            clauses.append(f"({' OR '.join(['instr(body, ?) > 0'] * len(events))})")
+            params.extend(canonical({"event": event})[1:-1] for event in events)
         order = "DESC" if newest_first else "ASC"
         sql = f"SELECT seq, body, prev, hash FROM entries WHERE {' AND '.join(clauses)} ORDER BY seq {order} LIMIT ?"
         rows = await self.query(sql, (*params, -1 if limit is None else limit))
-        return [entry_of(*row) for row in rows]
+        return _entries(rows) if len(rows) <= _AT_ONCE else await asyncio.to_thread(_entries, rows)
+
+    async def slices(self, *, after: int = 0, size: int = 512) -> AsyncGenerator[list[Entry], None]:
+        """All entries with ``seq > after`` up to the newest, ``size`` at a time: a long record is never held whole."""
+        while entries := await self.entries(after=after, limit=size):
+            yield entries
+            after = entries[-1].seq
+
+    async def spent(self, op_id: str) -> Spend:
+        """What an op has cost so far, as its newest entries say: what the next one has to carry."""
+        newest = await self.entries(op_id=op_id, limit=_TELLING, newest_first=True)
+        return Spend(**{name: max((getattr(e.spend, name) for e in newest), default=0) for name in Spend.model_fields})
 
     def subscribe(self) -> Subscription:
         """Follow what this object appends: ``async with ledger.subscribe() as s: async for entry in s``."""
@@ -277,6 +298,10 @@ class Ledger:
 async def _connect(stack: AsyncExitStack, address: str) -> aiosqlite.Connection:
     """A connection that ``stack`` closes, last opened first closed: the reader before the writer."""
     return await stack.enter_async_context(aiosqlite.connect(address, uri=True, isolation_level=None))
+
+
+def _entries(rows: Iterable[tuple[SqlValue, ...]]) -> list[Entry]:
+    return [entry_of(*row) for row in rows]
 
 
 def _named(blobs: Sequence[bytes]) -> tuple[tuple[str, int, bytes], ...]:

@@ -242,6 +242,10 @@ class Workspaces:
         """
         return await asyncio.to_thread(self._reap, frozenset(live))
 
+    async def close(self) -> None:
+        """Leave no empty folder on the memory file system, where nobody would ever look for it."""
+        await asyncio.to_thread(self._remove_memory_base)
+
     def _acquire(self, owner: str, commit: str) -> Workspace:
         if not _OWNER.fullmatch(owner):
             raise RepositoryError(f"{owner!r} cannot name a workspace.", remedy="Use letters, digits, dots and dashes.")
@@ -264,7 +268,14 @@ class Workspaces:
                 if name and name[1] not in live and _is_ours(folder):
                     contained.remove_tree(folder)
                     gone.add(name[1])
+        self._remove_memory_base()
         return tuple(sorted(gone))
+
+    def _remove_memory_base(self) -> None:
+        base = self._memory_base()
+        if base is not None and _is_ours(base):
+            with contextlib.suppress(OSError):  # something lies in it
+                base.rmdir()
 
     def _base(self, commit: str) -> Path:
         memory = self._memory_base()

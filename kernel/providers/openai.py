@@ -88,6 +88,9 @@ class OpenAIProvider:
                     raise await self._refusal(exchange, response)
         except ProviderError as error:
             return Health(ready=False, detail=str(error))
+        if not self.model:
+            unnamed = "kernel.openai.model is not set: only a server with one model answers without a name."
+            return Health(ready=True, detail=f"{self._base} answers; {unnamed}")
         if self.price is None:
             return Health(
                 ready=True,
@@ -165,6 +168,7 @@ class OpenAIProvider:
             clean=self._clean,
             retry_s=wire.retry_after_s(response.headers.get("retry-after"), self._clock.now()),
             key_name=self._settings.key_variable,
+            unnamed=not self.model,
         )
 
     @asynccontextmanager
@@ -200,7 +204,7 @@ class OpenAIProvider:
         return httpx.AsyncClient(verify=tls, headers=headers, timeout=None, trust_env=False, follow_redirects=False)
 
     def _key(self) -> str:
-        variable = self._settings.key_variable
+        variable = self._settings.key_variable if self._settings.key_may_go else ""
         key = (self._api_key(variable) or "").strip() if variable else ""
         # Checked here, because the library would quote the whole header in its complaint.
         if any(not "!" <= character <= "~" for character in key):

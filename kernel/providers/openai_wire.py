@@ -124,9 +124,18 @@ def error_status(error: object) -> int:
 
 
 def failure(
-    status: int, text: str, *, where: str, clean: Callable[[str], str], retry_s: float | None = None, key_name: str = ""
+    status: int,
+    text: str,
+    *,
+    where: str,
+    clean: Callable[[str], str],
+    retry_s: float | None = None,
+    key_name: str = "",
+    unnamed: bool = False,
 ) -> ProviderError:
-    """The error that ``status`` stands for. ``clean`` takes secrets out of the server's words."""
+    """The error that ``status`` stands for. ``clean`` takes secrets out of the server's words; ``unnamed``: the
+    request named no model.
+    """
     words = clean(text)
     message = f"{where} answered {status}{': ' + words if words else ''}."
     if status == 429:
@@ -136,14 +145,16 @@ def failure(
         remedy = "Look at the server's log; the call may be repeated later."
         kind = "server"
     else:
-        return ProviderBadOutput(message, provider=PROVIDER, remedy=_remedy(status, key_name))
+        return ProviderBadOutput(message, provider=PROVIDER, remedy=_remedy(status, key_name, unnamed))
     return ProviderUnavailable(message, provider=PROVIDER, kind=kind, retry_after_s=retry_s, remedy=remedy)
 
 
-def _remedy(status: int, key_name: str) -> str:
+def _remedy(status: int, key_name: str, unnamed: bool) -> str:
     if status in (401, 403):
         where = f"the environment variable {key_name}" if key_name else "key_variable"
         return f"Put a valid API key into {where}." if key_name else f"Name the variable with the API key in {where}."
+    if unnamed and status in (400, 404, 422):
+        return "Set kernel.openai.model: no model was named, and this server has no only one."
     if status == 404 or 300 <= status < 400:
         return "Check base_url (it usually ends in /v1) and the model's name."
     return "Check the model's name and what the server supports."

@@ -15,7 +15,9 @@ class OpenAISettings(Frozen):
     )
     model: str = Field("", description="Name of the model as the server knows it; empty: the server's only one.")
     key_variable: str = Field(
-        "OPENAI_API_KEY", description="Name of the environment variable that holds the API key; empty: none is sent."
+        "OPENAI_API_KEY",
+        description="Name of the environment variable that holds the API key; empty: none is sent. It goes over https, "
+        "or to an address that you have set yourself.",
     )
     connect_s: float = Field(10.0, gt=0, description="Seconds for the connection, encryption included.")
     first_byte_s: float = Field(
@@ -37,6 +39,11 @@ class OpenAISettings(Frozen):
         ge=0,
         description="Micro-dollars per million tokens written; 0 is free. Without it every call is denied.",
     )
+
+    @property
+    def key_may_go(self) -> bool:
+        """Whether the API key may be sent. Who listens at the default address of this machine is anybody's guess."""
+        return self.base_url.startswith("https:") or "base_url" in self.model_fields_set
 
 
 class ScriptedSettings(Frozen):

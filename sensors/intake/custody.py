@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 
 from ledger.clock import Clock, stamp
 from ledger.errors import LeaseLost
 from ledger.ids import new_op_id
-from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, State
+from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, Spend, State
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import companions, merge
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
-from sensors.intake.queue import DurableQueue, payload
+from sensors.intake.queue import NOTHING, DurableQueue, payload
 from sensors.intake.records import Item, ItemState, Lease
 from sensors.intake.settings import RouterSettings
 from sensors.whole import whole
@@ -87,14 +88,14 @@ class Custody:
                 self._board.put(item)
             raise
 
-    async def move(self, op_id: str, state: ItemState, event: str) -> None:
-        """An active op and its items change their state."""
+    async def move(self, op_id: str, state: ItemState, event: str, *, spend: Spend = NOTHING) -> None:
+        """An active op and its items change their state. ``spend``: what the op has cost so far."""
         held = self.active(op_id)
         deadline, held.deadline = held.deadline, None  # it must not run out while this is written
         new = [item.model_copy(update={"state": state}) for item in self._board.of_op(op_id)]
         lease = held.lease.model_copy(update={"state": state})
         try:
-            await self._store.write(payload(event, items=new, lease=lease), op_id=op_id)
+            await self._store.write(payload(event, items=new, lease=lease), op_id=op_id, spend=spend)
         except BaseException:
             held.deadline = deadline
             raise
@@ -103,13 +104,14 @@ class Custody:
         self._put_states(new)
         self._changed.set()
 
-    async def record_claims(self, held: Held, new: tuple[str, ...]) -> None:
+    async def record_claims(self, held: Held, new: tuple[str, ...], *, spend: Spend) -> None:
         """Make claims durable that were taken in memory; they are given back when that fails."""
         if self._gone(held):  # its files were released with it
             raise self._lost(held.lease.op_id)
         lease = held.lease.model_copy(update={"claims": self._board.claims.of(held.lease.op_id)})
         try:
-            await self._store.write(payload("widened", lease=lease), kind=EntryKind.LEASE, op_id=lease.op_id)
+            body = payload("widened", lease=lease)
+            await self._store.write(body, kind=EntryKind.LEASE, op_id=lease.op_id, spend=spend)
         except BaseException:
             self._board.claims.give_back(lease.op_id, new)
             self._board.order.freed(new)
@@ -117,19 +119,32 @@ class Custody:
             raise
         held.lease = held.lease.model_copy(update={"claims": lease.claims})
 
-    async def end(self, op_id: str, state: State, *, cause: RootCause, branch: str | None, retry: bool) -> None:
+    async def end(
+        self,
+        op_id: str,
+        state: State,
+        *,
+        cause: RootCause,
+        branch: str | None,
+        retry: bool,
+        stopped: bool,
+        spend: Spend,
+    ) -> None:
         """An op ended: each of its items goes on as :func:`after_end` says."""
         held = self._board.held.get(op_id)
         items = self._board.of_op(op_id)
         if not items or (held is not None and held.ending is not None):
             raise self._lost(op_id)
         now = stamp(self._clock.now())
-        limit = self._settings.max_attempts
         new = [
-            after_end(i, op_id=op_id, state=state, cause=cause, branch=branch, retry=retry, now=now, max_attempts=limit)
-            for i in items
-        ]
-        await self._close(held, "finished", new, op_id=op_id, facts={"outcome": state.value, "cause": cause.value})
+            after_end(
+                item, op_id=op_id, state=state, cause=cause, branch=branch, retry=retry, now=now, stopped=stopped,
+                max_attempts=self._settings.max_attempts,
+            )
+            for item in items
+        ]  # fmt: skip
+        facts = {"outcome": state.value, "cause": cause.value}
+        await self._close(held, "finished", new, op_id=op_id, facts=facts, spend=spend)
 
     async def _close(
         self,
@@ -138,7 +153,8 @@ class Custody:
         items: list[Item],
         *,
         op_id: str,
-        facts: dict[str, str | None] | None = None,
+        facts: Mapping[str, str | None] | None = None,
+        spend: Spend = NOTHING,
     ) -> None:
         """Write how an op's items go on without it, then free its files."""
         over = asyncio.Event()
@@ -147,7 +163,8 @@ class Custody:
         moved = [i for i in items if i.state is ItemState.QUEUED]  # stored whole: their signals may name a newer commit
         others = [i for i in items if i.state is not ItemState.QUEUED]
         try:
-            await self._store.write(payload(event, new=moved, items=others, ended=op_id, facts=facts), op_id=op_id)
+            body = payload(event, new=moved, items=others, ended=op_id, facts=facts)
+            await self._store.write(body, op_id=op_id, spend=spend)
         except BaseException:
             if held is not None:
                 held.ending = None
@@ -173,7 +190,8 @@ class Custody:
             if held.lease.state is ItemState.CLAIMED:
                 await whole(self.unstarted(held, "lease_expired"))
             else:
-                await whole(self.quarantine(held, "Its worker showed no sign of life; it may have acted."))
+                spend = await self._store.spent(held.lease.op_id)
+                await whole(self.quarantine(held, "Its worker showed no sign of life; it may have acted.", spend=spend))
 
     async def unstarted(self, held: Held, event: str) -> None:
         """A claim that provably led to nothing: its items are queued again."""
@@ -184,12 +202,13 @@ class Custody:
         new = [after_unstarted(item, now=now, max_claims=limit) for item in self._board.of_op(op_id)]
         await self._close(held, event, new, op_id=op_id)
 
-    async def quarantine(self, held: Held, reason: str) -> None:
+    async def quarantine(self, held: Held, reason: str, *, spend: Spend) -> None:
         """An op that may have acted: its items are set aside."""
         if self._gone(held):
             return
         op_id = held.lease.op_id
-        await self._close(held, "quarantined", [quarantined(i, reason) for i in self._board.of_op(op_id)], op_id=op_id)
+        new = [quarantined(item, reason) for item in self._board.of_op(op_id)]
+        await self._close(held, "quarantined", new, op_id=op_id, spend=spend)
 
     def _gone(self, held: Held) -> bool:
         """Another worker took it back at the same time, or it ended after all."""

@@ -19,13 +19,15 @@ def after_end(
     retry: bool,
     now: str,
     max_attempts: int,
+    stopped: bool = False,
 ) -> Item:
-    """The item after op ``op_id`` ended in ``state``.
+    """The item after op ``op_id`` ended in ``state``; ``stopped``: only because the daemon was, which is no attempt.
 
     A branch that holds the work: AWAITING_MERGE. Success: DONE. Too many attempts: DEAD. Asked for again, or failed
     while the same condition was reported at a newer commit: QUEUED, at the end of its class. Else DONE.
     """
-    attempts = item.attempts + (1 if state in COUNTED else 0)
+    counted = state in COUNTED and not stopped
+    attempts = item.attempts + counted
     line = f"{op_id} {state.value} {cause.value}"
     base = item.model_copy(
         update={"attempts": attempts, "history": (*item.history, line), "reason": f"{state.value} {cause.value}"}
@@ -35,9 +37,9 @@ def after_end(
         return base.model_copy(update={**closed, "state": ItemState.AWAITING_MERGE, "branch": branch})
     if state in GOOD:
         return base.model_copy(update={**closed, "state": ItemState.DONE})
-    if state in COUNTED and attempts >= max_attempts:
+    if counted and attempts >= max_attempts:
         return base.model_copy(update={**closed, "state": ItemState.DEAD})
-    if retry or (state in COUNTED and item.seen_again_at):
+    if retry or (counted and item.seen_again_at):
         return queued_again(base, now=now)
     return base.model_copy(update={**closed, "state": ItemState.DONE})
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, Signal
+from ledger.vocabulary import Draft, EntryKind, Signal, Spend
 from sensors.intake.records import Item, ItemState, Lease
 
 SCHEMA = """
@@ -38,6 +38,7 @@ SEEN_AGAIN = (
     "WHERE id = ? AND state IN ('claimed', 'in_flight', 'parked')"
 )
 
+NOTHING = Spend()
 Row = tuple[str, tuple[str | int | bytes | None, ...]]
 MARK = "queue"  # the payload field that tells our entries from others of the same kind
 
@@ -132,10 +133,23 @@ class DurableQueue:
         await self._ledger.ensure(SCHEMA)
 
     async def write(
-        self, body: dict[str, Any], *more: Draft, kind: EntryKind = EntryKind.SIGNAL, op_id: str | None = None
+        self,
+        body: dict[str, Any],
+        *more: Draft,
+        kind: EntryKind = EntryKind.SIGNAL,
+        op_id: str | None = None,
+        spend: Spend = NOTHING,
     ) -> None:
-        """Record one step durably, with its projection; ``more`` entries land in the same transaction."""
-        await self._ledger.append(Draft(kind=kind, op_id=op_id, payload=body), *more, project=statements(body))
+        """Record one step durably, with its projection; ``more`` entries land in the same transaction.
+
+        ``spend`` is asked for (:meth:`spent`) before a step is thought out: nothing may come between that and this.
+        """
+        draft = Draft(kind=kind, op_id=op_id, payload=body, spend=spend)
+        await self._ledger.append(draft, *more, project=statements(body))
+
+    async def spent(self, op_id: str) -> Spend:
+        """What an op has cost so far."""
+        return await self._ledger.spent(op_id)
 
     async def open_items(self) -> list[Item]:
         """Every item that is not DONE, oldest first."""

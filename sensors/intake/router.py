@@ -15,7 +15,7 @@ from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, State, Verdict
-from sensors.intake.board import Board
+from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
 from sensors.intake.dedup import Novelty, novelty
@@ -167,11 +167,14 @@ class IntakeRouter:
 
     async def park(self, op_id: str) -> None:
         """The op waits for a person: it keeps its files and its lease does not run out."""
-        await whole(self._custody.move(op_id, ItemState.PARKED, "parked"))
+        await whole(self._move(op_id, ItemState.PARKED, "parked"))
 
     async def unpark(self, op_id: str) -> None:
         """A person answered: the op is in flight again."""
-        await whole(self._custody.move(op_id, ItemState.IN_FLIGHT, "unparked"))
+        await whole(self._move(op_id, ItemState.IN_FLIGHT, "unparked"))
+
+    async def _move(self, op_id: str, state: ItemState, event: str) -> None:
+        await self._custody.move(op_id, state, event, spend=await self._store.spent(op_id))
 
     async def renew(self, op_id: str) -> None:
         """A sign of life. Kept in memory: after a restart every lease of the old boot is void anyway."""
@@ -186,8 +189,11 @@ class IntakeRouter:
         if new is None:
             return False
         if new:
-            await whole(self._custody.record_claims(held, new))
+            await whole(self._record_claims(held, new))
         return True
+
+    async def _record_claims(self, held: Held, new: tuple[str, ...]) -> None:
+        await self._custody.record_claims(held, new, spend=await self._store.spent(held.lease.op_id))
 
     async def wait_free(self, op_id: str, paths: Collection[str], *, limit_s: float) -> bool:
         """Wait until no other op holds one of ``paths``; False when that takes longer than ``limit_s``."""
@@ -205,10 +211,18 @@ class IntakeRouter:
     ) -> None:
         """The op ended. ``branch`` holds its work for review; ``retry`` queues its signals again while they may.
 
-        Also accepted late, for an op that was quarantined. Raises ``LeaseLost`` for one that is not known.
+        Who can still say that an op was cut off was stopped, not killed: that is no attempt. Also accepted late, for an
+        op that was quarantined. Raises ``LeaseLost`` for one that is not known.
         """
+        stopped = cause is RootCause.CRASH_RECOVERED
+        await whole(self._finish(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped))
+
+    async def _finish(
+        self, op_id: str, state: State, *, cause: RootCause, branch: str | None, retry: bool, stopped: bool
+    ) -> None:
         await self._load()
-        await whole(self._custody.end(op_id, state, cause=cause, branch=branch, retry=retry))
+        spend = await self._store.spent(op_id)
+        await self._custody.end(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped, spend=spend)
 
     # --- leases that ran out, and boots that ended in a crash ---
 
@@ -238,11 +252,16 @@ class IntakeRouter:
 
     async def requeue(self, op_id: str) -> None:
         """An op that ended in a crash left nothing behind: count the attempt and queue its signals again."""
-        await self.finish(op_id, State.POSTMORTEM, cause=RootCause.CRASH_RECOVERED, retry=True)
+        cause = RootCause.CRASH_RECOVERED
+        await whole(self._finish(op_id, State.POSTMORTEM, cause=cause, branch=None, retry=True, stopped=False))
 
     async def quarantine(self, op_id: str, reason: str = "It may have acted before the daemon ended.") -> None:
         """Set an op's signals aside until a person decides."""
-        await whole(self._custody.quarantine(self._custody.active(op_id), reason))
+        await whole(self._quarantine(op_id, reason))
+
+    async def _quarantine(self, op_id: str, reason: str) -> None:
+        held = self._custody.active(op_id)
+        await self._custody.quarantine(held, reason, spend=await self._store.spent(op_id))
 
     async def check_branches(self) -> tuple[str, ...]:
         """Close signals whose review branch is gone; returns their ids. For start-up and moved branches."""
@@ -277,12 +296,8 @@ class IntakeRouter:
         self._paused = True
 
     def resume(self) -> None:
-        """Hand out again."""
+        """Hand out again; also look anew at the clock and at the head."""
         self._paused = False
-        self._changed.set()
-
-    def wake(self) -> None:
-        """Look again now: the clock, or what :attr:`head` answers, has moved."""
         self._changed.set()
 
     def snapshot(self, *, lines: int = 200) -> QueueSnapshot:

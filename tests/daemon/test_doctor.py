@@ -38,8 +38,13 @@ async def test_a_failed_essential_check_fails_the_examination(tmp_path: Path, en
 
 async def test_a_provider_without_weights_needs_none(tmp_path: Path, environ: dict[str, str]) -> None:
     repo = make_repo(tmp_path / "repo")
-    checks = named(await examine(repo, {**environ, "OURO_KERNEL__PROVIDER": "openai"}))
-    assert checks["kernel"].ok and "weights" not in checks
+    environ["OURO_KERNEL__PROVIDER"] = "openai"
+    checks = named(await examine(repo, environ))
+    assert not checks["kernel"].ok and "kernel.openai.model" in checks["kernel"].remedy
+    assert "without a key" in checks["kernel"].detail and "weights" not in checks
+    there = {"OURO_KERNEL__OPENAI__MODEL": "m", "OURO_KERNEL__OPENAI__BASE_URL": "http://127.0.0.1:9/v1"}
+    check = named(await examine(repo, {**environ, **there}))["kernel"]
+    assert check.ok and "OPENAI_API_KEY" in check.detail
 
 
 @pytest.mark.parametrize("kind", ["none", "bare", "merge", "config", "loose key"])

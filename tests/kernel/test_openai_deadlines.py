@@ -14,7 +14,7 @@ import pytest
 
 from kernel.provider import Done, Event, Limits, Message, Price
 from kernel.providers.openai import OpenAIProvider, OpenAISettings
-from ledger.errors import ConfigError, PolicyRefused, ProviderUnavailable
+from ledger.errors import ConfigError, PolicyRefused, ProviderError, ProviderUnavailable
 from tests.kernel.asking import (
     ASK,
     KEY,
@@ -257,6 +257,45 @@ async def test_the_key_is_in_no_error_and_no_log(caplog: pytest.LogCaptureFixtur
     assert not [line for line in logged if KEY in line]
     error = await failing(garbage)
     assert KEY not in f"{error!r} {error} {error.__cause__!r}"
+
+
+async def test_the_key_goes_to_no_address_that_the_owner_has_not_written() -> None:
+    """Anybody may listen at the default address of this machine."""
+    async with Misbehaving(good) as server:
+
+        class Untouched(OpenAISettings):
+            base_url: str = server.base_url
+
+        await ask(OpenAIProvider(settings=Untouched(model="m"), api_key=lambda _: KEY))
+        await ask(OpenAIProvider(settings=Untouched(model="m", base_url=server.base_url), api_key=lambda _: KEY))
+        untouched, written = server.requests
+    assert "authorization" not in untouched.headers
+    assert written.headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("url", ["https://models.example.org/v1", "http://127.0.0.1:8080/v1"])
+def test_over_https_the_key_may_go(url: str) -> None:
+    class Untouched(OpenAISettings):
+        base_url: str = url
+
+    assert Untouched().key_may_go is url.startswith("https:")
+    assert Untouched(base_url=url).key_may_go
+
+
+async def test_a_model_without_a_name_is_told() -> None:
+    async def refuses(peer: Peer) -> None:
+        await peer.head(400)
+        await peer.send(b'{"error": {"message": "model is required"}}')
+
+    async def lists(peer: Peer) -> None:
+        await peer.head(200)
+
+    async with Misbehaving(refuses) as server:
+        with pytest.raises(ProviderError) as caught:
+            await ask(provider(server.base_url, model=""))
+    assert caught.value.remedy.startswith("Set kernel.openai.model")
+    async with Misbehaving(lists) as server:
+        assert "kernel.openai.model is not set" in (await provider(server.base_url, model="").health()).detail
 
 
 @pytest.mark.parametrize("key", ["sk with blank", "sk-line\nX-Evil: 1", "schlüssel"])

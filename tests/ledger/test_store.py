@@ -17,7 +17,7 @@ from ledger.database import uri
 from ledger.errors import ChainBroken, LedgerError, LedgerReadOnly
 from ledger.ids import sha256_hex
 from ledger.store import Ledger, LedgerSettings
-from ledger.vocabulary import EntryKind, Head
+from ledger.vocabulary import EntryKind, Head, Spend
 from tests.ledger.drafts import REPO_ID, draft, reader, tamper
 
 NOTES = """
@@ -325,3 +325,27 @@ async def test_a_walk_that_was_told_to_stop_stops(ledger: Ledger, path: Path) ->
     stop.set()
     origin = Head(seq=0, hash=genesis(REPO_ID))
     assert (await asyncio.to_thread(audit, uri(path), origin=origin, anchors={}, stop=stop)).entries == 0
+
+
+async def test_entries_of_named_events(ledger: Ledger) -> None:
+    told = [{"event": "a"}, {"event": "b", "said": '"event":"a"'}, {"event": "ab"}, {}]
+    await ledger.append(*(draft(n, kind=EntryKind.CHANGE, payload=payload) for n, payload in enumerate(told)))
+    assert [e.seq for e in await ledger.entries(kinds=(EntryKind.CHANGE,), events=("a",))] == [1]
+    assert [e.seq for e in await ledger.entries(kinds=(EntryKind.CHANGE,), events=("a", "ab"))] == [1, 3]
+    assert await ledger.entries(kinds=(EntryKind.RUN,), events=("a",)) == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+async def test_a_long_record_in_slices(ledger: Ledger, size: int) -> None:
+    await ledger.append(*(draft(n) for n in range(200)))
+    slices = [each async for each in ledger.slices(after=4, size=size)]
+    assert [e for each in slices for e in each] == await ledger.entries(after=4)
+    assert max(len(each) for each in slices) == min(size, 196)
+
+
+async def test_what_an_op_has_cost_is_the_most_that_its_newest_entries_know(ledger: Ledger) -> None:
+    assert await ledger.spent("op-1") == Spend()
+    costs = [Spend(calls=1, working_ms=9), Spend(calls=2, usd_micro=5), Spend()]
+    await ledger.append(*(draft(n, op_id="op-1", spend=cost) for n, cost in enumerate(costs)))
+    await ledger.append(draft(9, op_id="op-2", spend=Spend(calls=7)))
+    assert await ledger.spent("op-1") == Spend(calls=2, usd_micro=5, working_ms=9)

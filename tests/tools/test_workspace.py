@@ -258,6 +258,25 @@ async def test_reap_removes_leftovers_of_dead_owners_only(workspaces: Workspaces
     assert not dead.folder.exists() and live.root.exists() and foreign.exists()
 
 
+async def test_an_empty_folder_is_not_left_in_memory(tmp_path: Path, repo: Path) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    settings = WorkspaceSettings(memory_folder=str(memory), memory_share_bp=10_000)
+    places = make_places(tmp_path / "more", repo)
+    workspaces = Workspaces(Git(places, host_env()), places, settings)
+    first, second = await workspaces.acquire("op-a", "HEAD"), await workspaces.acquire("op-b", "HEAD")
+    assert first.folder.is_relative_to(memory)
+    await workspaces.release(first)
+    await workspaces.close()
+    assert second.root.exists()  # what lies in it stays
+    assert await workspaces.reap(()) == ("op-b",)
+    assert list(memory.iterdir()) == []
+    await workspaces.release(await workspaces.acquire("op-c", "HEAD"))
+    await workspaces.close()
+    await workspaces.close()
+    assert list(memory.iterdir()) == []
+
+
 async def test_it_lies_on_disk_when_memory_is_too_small_or_not_ours(tmp_path: Path, repo: Path) -> None:
     places = make_places(tmp_path / "ours", repo)
     small = Workspaces(Git(places, host_env()), places, WorkspaceSettings(memory_share_bp=0))

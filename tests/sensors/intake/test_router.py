@@ -11,7 +11,7 @@ from ledger.clock import ManualClock, SystemClock
 from ledger.errors import ControlError, LeaseLost, LedgerError
 from ledger.ids import sha256_hex
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, Operation, RootCause, Source, State, Urgency
+from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, Source, Spend, State, Urgency
 from sensors.intake.priority import PriorityInputs, priority
 from sensors.intake.records import ItemState
 from sensors.intake.router import IntakeRouter
@@ -148,7 +148,7 @@ async def test_signals_on_one_file_become_one_op_and_all_end_with_it(router: Int
     clock.advance(10)
     await router.submit(normal)
     clock.advance(20)
-    router.wake()
+    router.resume()
     op = await take(router)
     assert {s.id for s in op.signals} == {low.id, normal.id}
     assert op.urgency is Urgency.NORMAL
@@ -348,7 +348,7 @@ async def test_a_lease_of_an_op_that_never_started_runs_out_and_it_is_queued_aga
     clock.advance(200)
     assert await nothing(router)
     clock.advance(101)
-    router.wake()
+    router.resume()
     again = await take(router)
     assert again.id != lost.id and again.attempt == 1
     with pytest.raises(LeaseLost):
@@ -428,16 +428,16 @@ async def test_many_workers_take_an_expired_op_back_once(
     assert events == ["received_queued", "claimed", "lease_expired", "claimed"]
 
 
-async def test_a_report_in_the_moment_in_which_an_op_fails_is_not_lost(router: IntakeRouter) -> None:
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+async def test_a_report_in_the_moment_in_which_an_op_fails_is_not_lost(router: IntakeRouter, turns: int) -> None:
     await router.submit(signal(base="c1"))
     op = await take(router)
     await router.started(op.id)
     ending = asyncio.create_task(router.finish(op.id, State.POSTMORTEM, cause=RootCause.TESTS_FAILED))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)  # its end is being written
-    receipt = await router.submit(signal(base="c2"))
+    for _ in range(turns):  # its end is about to be written, being written, or written
+        await asyncio.sleep(0)
+    await router.submit(signal(base="c2"))
     await ending
-    assert receipt.status == "queued"
     assert (await take(router)).base == "c2"
 
 
@@ -526,3 +526,40 @@ async def test_the_key_of_a_signal_is_what_is_compared(router: IntakeRouter) -> 
     await router.submit(signal("a"))
     other = signal("b").model_copy(update={"key": sha256_hex("a")})
     assert (await router.submit(other)).status == "duplicate"
+
+
+async def test_a_stop_of_the_daemon_is_no_attempt(router: IntakeRouter) -> None:
+    sent = signal(targets=("calc.py",))
+    await router.submit(sent)
+    for _ in range(5):
+        op = await take(router)
+        await router.started(op.id)
+        await router.finish(op.id, State.POSTMORTEM, cause=RootCause.CRASH_RECOVERED, retry=True)
+        (line,) = router.snapshot().lines
+        assert (line.state, line.attempts) == (ItemState.QUEUED, 0)
+
+
+async def test_a_kill_is_an_attempt(router: IntakeRouter) -> None:
+    await router.submit(signal(targets=("calc.py",)))
+    for attempt in (1, 2, 3):
+        op = await take(router)
+        await router.started(op.id)
+        await router.requeue(op.id)
+        (line,) = router.snapshot().lines
+        assert line.attempts == attempt
+    assert line.state is ItemState.DEAD
+
+
+async def test_every_step_of_an_op_carries_what_it_has_cost(router: IntakeRouter, ledger: Ledger) -> None:
+    await router.submit(signal(targets=("calc.py",)))
+    op = await take(router)
+    await router.started(op.id)
+    cost = Spend(usd_micro=7, tokens_in=11, calls=1, working_ms=13)
+    await ledger.append(Draft(kind=EntryKind.CALL, op_id=op.id, payload={"event": "call.ended"}, spend=cost))
+    await router.park(op.id)
+    await router.unpark(op.id)
+    assert await router.widen(op.id, ("other.py",))
+    await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+    steps = [e for e in await ledger.entries(op_id=op.id, kinds=(EntryKind.SIGNAL, EntryKind.LEASE)) if e.seq > 4]
+    assert [e.payload["queue"] for e in steps] == ["parked", "unparked", "widened", "finished"]
+    assert {e.spend for e in steps} == {cost}

@@ -1,0 +1,137 @@
+"""What a boot makes of ops that a kill cut off: their ends, their costs, and what waits for the owner."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from daemon.charges import cut_off
+from daemon.settings import Config
+from governance.changes.landing import REVIEW
+from governance.irongate.battery import diff_hash
+from kernel.provider import Price
+from ledger.clock import SystemClock
+from ledger.ids import new_op_id, sha256_hex
+from ledger.store import Ledger
+from ledger.vocabulary import Candidate, Draft, Edit, EditKind, Entry, EntryKind, Spend, State
+from tests.e2e.serving import Serving, served
+from tests.e2e.world import Infilling, config_for
+from tests.repos import commit, git, make_repo
+
+BEFORE, AFTER = "one\n", "two\n"
+CANDIDATE = Candidate(
+    edits=(Edit(path="a.py", kind=EditKind.MODIFY, before=sha256_hex(BEFORE), after=AFTER.encode()),),
+    provider="scripted", model="scripted", strategy="cloze",
+)  # fmt: skip
+
+
+class Priced(Infilling):
+    """Twenty dollars for a million tokens read, a hundred for a million written."""
+
+    price = Price(input=20_000_000, output=100_000_000)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return config_for(tmp_path, make_repo(tmp_path / "repo", {"a.py": BEFORE}))
+
+
+@asynccontextmanager
+async def killed(config: Config) -> AsyncIterator[Ledger]:
+    """The record as a killed daemon left it: what the block writes is all there is."""
+    places = config.places
+    ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=SystemClock())
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+@asynccontextmanager
+async def booted(config: Config) -> AsyncIterator[Serving]:
+    async with served(config, Priced(lambda before, after: [])) as (service, _):
+        yield service
+
+
+def started(op_id: str) -> Draft:
+    payload = {"event": "op.started", "goal": "Make it pass.", "targets": ["a.py"]}
+    return Draft(kind=EntryKind.DECISION, op_id=op_id, phase=State.CLASSIFY, payload=payload)
+
+
+def called(op_id: str, event: str, purpose: str, **more: object) -> Draft:
+    payload = {"event": event, "purpose": purpose, "provider": "infilling", "tokens_in": 1_000, **more}
+    return Draft(kind=EntryKind.CALL, op_id=op_id, phase=State.GENERATE, payload=payload, spend=Spend(working_ms=5))
+
+
+async def test_a_call_that_a_kill_cut_off_is_charged_at_what_was_held_for_it(config: Config) -> None:
+    op_id = new_op_id("test_failure")
+    name = Priced(lambda before, after: []).name
+    async with killed(config) as ledger:
+        begun = called(op_id, "call.started", "repair", provider=name, max_tokens=50)
+        await ledger.append(started(op_id), begun)
+    async with booted(config) as service:
+        home = service.home
+        assert await home.budget.spent_today() == 20_000 + 5_000
+        assert await home.budget.spent_by(op_id) == Spend(usd_micro=25_000, tokens_in=1_000, tokens_out=50, calls=1)
+        (ended,) = await service.entries(op_id, "call.ended")
+        assert "killed" in ended.payload["problem"]
+        (terminal,) = await service.entries(op_id, "terminal")
+        assert (terminal.spend.usd_micro, terminal.spend.working_ms) == (25_000, 5)
+        assert terminal.payload["root_cause"] == "crash_recovered"
+    async with booted(config) as service:  # charged once
+        assert await service.home.budget.spent_today() == 25_000
+
+
+async def test_a_repair_that_stands_on_a_review_branch_waits_for_the_owner(config: Config) -> None:
+    repo, op_id = config.places.repo, new_op_id("test_failure")
+    branch = f"{REVIEW.removeprefix('refs/heads/')}{op_id}"
+    parent = git(repo, "rev-parse", "HEAD")
+    git(repo, "checkout", "-q", "-b", branch)
+    made = commit(repo, f"Repair\n\nOuro-Op: {op_id}", {"a.py": AFTER})
+    git(repo, "checkout", "-q", "main")
+    async with killed(config) as ledger:
+        blob = await ledger.put_blob(CANDIDATE.model_dump_json().encode())
+        intent = {"event": "commit.intent", "ref": f"refs/heads/{branch}", "parent": parent}
+        await ledger.append(
+            started(op_id),
+            Draft(kind=EntryKind.CANDIDATE, op_id=op_id, payload={"event": "candidate", "candidate": blob}),
+            Draft(kind=EntryKind.CHANGE, op_id=op_id, phase=State.VERIFY, payload=intent),
+        )
+    async with booted(config) as service:
+        (terminal,) = await service.entries(op_id, "terminal")
+        assert (terminal.payload["to"], terminal.payload["commit"]) == ("COMPLETE", made)
+        (waiting,) = await service.home.refused.waiting()
+        assert (waiting.branch, waiting.op_id, waiting.commit) == (branch, op_id, made)
+        git(repo, "branch", "-q", "-D", branch)
+        await service.senses_now.settle_branches()
+        assert await service.home.refused.hashes() == (diff_hash(CANDIDATE),)
+
+
+def entries(*events: tuple[str, str]) -> list[Entry]:
+    return [
+        Entry(
+            seq=seq,
+            at="2026-01-01T00:00:00.000Z",
+            prev="",
+            hash="",
+            **called("op-1", event, purpose, max_tokens=1).model_dump(),
+        )
+        for seq, (event, purpose) in enumerate(events, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "left"),
+    [
+        ([], []),
+        ([("call.started", "a"), ("call.ended", "a")], []),
+        ([("call.started", "a"), ("call.ended", "a"), ("call.started", "a")], [3]),
+        ([("call.started", "a"), ("call.started", "b"), ("call.ended", "b")], [1]),
+        ([("call.ended", "a"), ("call.started", "a")], [2]),
+    ],
+)
+def test_which_calls_have_no_end(events: list[tuple[str, str]], left: list[int]) -> None:
+    assert [entry.seq for entry in cut_off(entries(*events))] == left

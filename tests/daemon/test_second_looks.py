@@ -1,0 +1,76 @@
+"""A service that lacks something says so, and sees for itself when it comes or goes."""
+
+from __future__ import annotations
+
+import resource
+import venv
+from pathlib import Path
+
+from daemon.api import FixRequest, Life
+from daemon.facade import Facade
+from kernel.provider import Health
+from tests.e2e.serving import Serving, served
+from tests.e2e.world import SHOP, Infilling, config_for, own_environment
+from tests.repos import make_repo
+
+PULL = "The weights are not on this machine."
+
+
+class Fetched(Infilling):
+    """A model whose weights come and go."""
+
+    there = False
+
+    async def health(self) -> Health:
+        return Health(ready=self.there, detail="" if self.there else PULL)
+
+
+async def states(service: Serving) -> list[tuple[str, list[str]]]:
+    entries = [e.payload for e in await service.home.ledger.entries()]
+    events = ("session.ready", "session.state")
+    return [(said["state"], said["reasons"]) for said in entries if said.get("event") in events]
+
+
+async def test_weights_that_are_pulled_later_end_the_degraded_state(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {".gitignore": ".venv\n", **SHOP})
+    own_environment(repo)
+    model = Fetched(lambda before, after: [])
+    async with served(config_for(tmp_path, repo), model) as (service, facade):
+        assert (service.life, service.reasons) == (Life.DEGRADED, (PULL,))
+        assert (await facade.status()).reasons == (PULL,)
+        model.there = True
+        status = await facade.status()
+        assert (status.state, status.reasons) == (Life.ACTIVE, ())
+        assert (await facade.health()).ok
+        model.there = False
+        await service.look_again(probe=True)
+        assert service.life is Life.DEGRADED
+        await service.look_again(probe=True)  # nothing new: nothing is written
+        assert await states(service) == [("DEGRADED", [PULL]), ("ACTIVE", []), ("DEGRADED", [PULL])]
+
+
+async def test_a_pytest_that_is_installed_later_is_used(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {".gitignore": ".venv\n", **SHOP})
+    venv.create(repo / ".venv", with_pip=False, symlinks=True)
+    model = Fetched(lambda before, after: [])
+    model.there = True
+    async with served(config_for(tmp_path, repo), model) as (service, facade):
+        assert service.life is Life.DEGRADED and "pytest is not installed" in service.reasons[0]
+        own_environment(repo)
+        found = await facade.fix(FixRequest())
+        assert found.message.startswith("Green"), found.message
+        assert (service.life, service.reasons) == (Life.ACTIVE, ())
+        assert service.home.orchestrator is not None
+        shop = service.home.orchestrator.shop
+        assert shop.runner is service.home.tests.runner and shop.runner is not None
+        assert shop.changes is service.home.changes and shop.runner_problem == ""
+
+
+async def test_memory_is_what_is_resident_now(tmp_path: Path) -> None:
+    async with served(config_for(tmp_path, make_repo(tmp_path / "repo")), Fetched(lambda b, a: [])) as (service, _):
+        block = bytearray(b"x" * 64 * 2**20)
+        held = await Facade(service).health()
+        del block
+        freed = await Facade(service).health()
+        assert held.resident_kb - freed.resident_kb > 48 * 1024
+        assert freed.resident_peak_kb == resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >= held.resident_kb - 1024

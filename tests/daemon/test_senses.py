@@ -1,0 +1,26 @@
+"""What a scan says of its signals, and that nobody keeps what nobody asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.e2e.serving import served
+from tests.e2e.test_repair import minus
+from tests.e2e.world import PLUS, SHOP, Infilling, config_for, repo_with
+from tests.repos import commit
+
+RED = "tests/test_cart.py::test_total_with_discount"
+
+
+async def test_scans_at_the_same_time_each_hear_of_their_signals(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
+    async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, _):
+        service.home.router.pause()
+        senses = service.senses_now
+        first, second = await asyncio.gather(senses.scan(RED, asked=True), senses.scan(RED, asked=True))
+        assert len(set(first.signals)) == 1 and set(first.signals) == set(second.signals)
+        again = await senses.scan(RED)
+        assert again.signals == first.signals[:1]  # of this scan only, not of all that ever were
+        assert senses._scans == [] and senses._asked == 0
