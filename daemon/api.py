@@ -146,11 +146,14 @@ class OpView(Frozen):
     base: str = ""  # commit it was planned on
     started_at: str = ""
     updated_at: str = ""
+    ended_at: str = ""
     waiting_until: str = ""  # when a parked request expires
     spend: Spend = Spend()
     commit: str | None = None
     branch: str | None = None  # where the commit is: the owner's branch or a review branch
     undone_by: str | None = None
+    own_work: bool = False  # the owner's uncommitted files are in the way of its review branch
+    doing: str = ""  # the last thing that a person was told of it
     root_cause: RootCause = RootCause.NONE
     failure_class: FailureClass = FailureClass.NONE
     reason: str = ""
@@ -225,6 +228,7 @@ class StatusView(Frozen):
     session: str = ""
     pid: int = 0
     started_at: str = ""
+    at: str = ""  # now
     repo: str  # path of the work tree
     branch: str | None = None  # None: detached
     commit: str | None = None

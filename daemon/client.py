@@ -173,7 +173,8 @@ class Client:
         try:
             self._writer.write(request_line(number, method, params.model_dump(mode="json")))
             await self._writer.drain()
-            return await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(timeout_s):  # not wait_for: where the answer has just come it swallows a Ctrl-C
+                return await future
         except TimeoutError as error:
             raise NoDaemon(
                 f"The daemon has not answered `{method}` within {timeout_s:g} s.", remedy="Its log may say why."

@@ -6,8 +6,9 @@ from enum import IntEnum
 
 from ledger.errors import (
     BudgetExhausted,
+    ChangeError,
     ConfigError,
-    HookRefused,
+    ControlError,
     InstanceHeld,
     NoDaemon,
     OuroError,
@@ -30,6 +31,7 @@ class Exit(IntEnum):
     NOTHING = 5
     NO_DAEMON = 6
     RESTART = 75
+    STOPPED = 130
 
 
 MEANING: dict[Exit, str] = {
@@ -37,10 +39,11 @@ MEANING: dict[Exit, str] = {
     Exit.FAULT: "a fault of ours",
     Exit.USAGE: "wrong usage or settings",
     Exit.PERSON: "something waits for a person",
-    Exit.REFUSED: "refused by a rule",
+    Exit.REFUSED: "refused by a rule, or something that is needed is missing",
     Exit.NOTHING: "nothing to do",
     Exit.NO_DAEMON: "no daemon answers",
     Exit.RESTART: "the daemon asks to be restarted",
+    Exit.STOPPED: "stopped by a signal before the end",
 }
 
 _BY_ERROR: tuple[tuple[type[OuroError], Exit], ...] = (
@@ -52,8 +55,9 @@ _BY_ERROR: tuple[tuple[type[OuroError], Exit], ...] = (
     (PolicyRefused, Exit.REFUSED),
     (BudgetExhausted, Exit.REFUSED),
     (SandboxMissing, Exit.REFUSED),
-    (TestsUnavailable, Exit.PERSON),
-    (HookRefused, Exit.REFUSED),
+    (TestsUnavailable, Exit.REFUSED),
+    (ChangeError, Exit.REFUSED),
+    (ControlError, Exit.USAGE),
 )
 
 

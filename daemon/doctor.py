@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 
 from daemon.instance import last_holder
@@ -24,6 +25,7 @@ OLDEST_GIT = (2, 36)  # `git hook run`
 DISK_WANTED_MB = 6_000  # default weights, their converted form, and room to work
 MEMORY_WANTED_MB = 4_000
 WATCHES_WANTED = 8_192
+TEST_FILES = ("test_*.py", "*_test.py")  # pytest's default python_files
 
 
 class Check(Frozen):
@@ -55,7 +57,8 @@ async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
     settings, config = _settings(places, environ)
     env = host_env(environ)
     checks += [config, await _repository(places, env), _socket(places), _keys(places)]
-    checks += [await _tests(places, settings, env), *await _walls(places, settings, env)]
+    checks += [await _tests(places, settings, env), *await _test_files(places, env)]
+    checks += await _walls(places, settings, env)
     checks += [*_kernel(places, settings), _disk(places), _memory(), _watches()]
     return Examination(checks=tuple(checks))
 
@@ -116,7 +119,9 @@ def _socket(places: Places) -> Check:
 
 def _keys(places: Places) -> Check:
     files = list(places.keys.iterdir())
-    loose = [file for file in files if file.name.startswith("signing") and file.stat().st_mode & 0o077]
+    # the public half, and allowed_signers, are for everybody: git checks signatures with them
+    private = [file for file in files if file.name.startswith("signing") and file.suffix != ".pub"]
+    loose = [file for file in private if file.stat().st_mode & 0o077]
     if loose:
         return Check(
             name="keys",
@@ -138,6 +143,19 @@ async def _tests(places: Places, settings: Settings, env: HostEnv) -> Check:
     version = ".".join(map(str, found.version))
     detail = f"{found.python}, Python {version}, pytest {found.pytest or 'is missing'}"
     return Check(name="tests", ok=True, detail=detail, essential=True)
+
+
+async def _test_files(places: Places, env: HostEnv) -> list[Check]:
+    """A note where nothing looks like a test by pytest's own rule. Other names may be set, so it is no more."""
+    from tools.git import Git
+
+    listed = await Git(places, env).call("ls-files", "-z", ok=(0, 128))
+    names = [path.rpartition("/")[2] for path in listed.fields]
+    if listed.code or any(fnmatch(name, pattern) for name in names for pattern in TEST_FILES):
+        return []
+    detail = f"git knows no file named {' or '.join(TEST_FILES)}"
+    remedy = "Write a test and commit it: what no test shows is not repaired."
+    return [Check(name="test files", ok=False, detail=detail, remedy=remedy)]
 
 
 async def _walls(places: Places, settings: Settings, env: HostEnv) -> list[Check]:
@@ -174,9 +192,14 @@ def _kernel(places: Places, settings: Settings) -> list[Check]:
         remedy="" if there else "Install the kernel extra: pip install 'ouroboros[kernel]' with the CPU constraints.",
     )  # fmt: skip
     name = settings.kernel.model
-    here = [one for one in known_models(places.models).models if one.name == name and (one.fetched or one.converted)]
+    known = {one.name: one for one in known_models(places.models).models}
+    if name not in known:
+        remedy = f"Set kernel.model to one of: {', '.join(sorted(known))}."
+        detail = f"{name!r} is no model that is known by name"
+        return [torch, Check(name="weights", ok=False, detail=detail, essential=True, remedy=remedy)]
+    here = known[name].fetched or known[name].converted
     weights = Check(
-        name="weights", ok=bool(here), detail=f"{name} {'is here' if here else 'is not on this machine'}",
+        name="weights", ok=here, detail=f"{name} {'is here' if here else 'is not on this machine'}",
         essential=True, remedy="" if here else f"ouro model pull {name}",
     )  # fmt: skip
     return [torch, weights]

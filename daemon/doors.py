@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from governance.irongate import g19_recursion
+from governance.left_alone import reaches
 from ledger.errors import SandboxMissing
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, RunStatus, Signal, TestRun, Verdict
+from ledger.vocabulary import EntryKind, RunStatus, Signal, TestRun, TestsPass, Verdict
 from tools.git import Git
 from tools.repository import Repository
 from tools.workspace import Workspaces
@@ -70,6 +71,16 @@ class RepositoryIgnores:
     async def ignored_among(self, paths: Collection[str]) -> Collection[str]:
         stdin = "".join(f"{path}\0" for path in paths).encode("utf-8", errors="surrogateescape")
         return (await self._git.call("check-ignore", "-z", "--stdin", stdin=stdin, ok=(0, 1))).fields
+
+
+async def is_unchanged(git: Git, repository: Repository, before: Signal, now: Signal) -> bool:
+    """Whether nothing between the commits of two signals of the same tests reaches those tests."""
+    old, new = before.snapshot or before.base, now.snapshot or now.base
+    if not isinstance(now.closure, TestsPass):
+        return False
+    if (await git.call("cat-file", "-e", f"{old}^{{commit}}", ok=(0, 1, 128))).code != 0:
+        return False
+    return not await reaches(repository, new, await repository.changed_between(old, new), now.closure.ids)
 
 
 async def is_taken_over(git: Git, repository: Repository, commit: str) -> bool:

@@ -16,6 +16,7 @@ _BY_CAUSE: dict[RootCause, Exit] = {
     RootCause.CANDIDATE_INVALID: Exit.REFUSED,
     RootCause.HOOK_REFUSED: Exit.REFUSED,
     RootCause.SANDBOX_MISSING: Exit.REFUSED,
+    RootCause.PROVIDER_UNAVAILABLE: Exit.REFUSED,
     RootCause.APPROVAL_EXPIRED: Exit.REFUSED,
     RootCause.APPROVAL_REJECTED: Exit.REFUSED,
     RootCause.INTERNAL: Exit.FAULT,

@@ -11,11 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.answers import Answers, slim
 from daemon.api import (
     Ack,
-    CostLine,
     CostView,
-    DayView,
     DiffView,
     Event,
     EventsRequest,
@@ -37,12 +36,12 @@ from daemon.api import (
     Submitted,
     SuiteView,
 )
-from daemon.diffs import diff_of
+from daemon.told import at_it_already, cannot_talk, not_looked_at
 from governance.record import Recorder
 from ledger.clock import stamp
-from ledger.errors import ControlError
-from ledger.vocabulary import EntryKind, Spend, State
-from sensors.manual import manual_signal
+from ledger.errors import ControlError, TestsUnavailable
+from ledger.vocabulary import EntryKind
+from sensors.manual import OWNER, manual_signal
 
 if TYPE_CHECKING:
     from daemon.history import History
@@ -77,6 +76,14 @@ class Facade:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
         return self._service.history
 
+    @property
+    def _answers(self) -> Answers:
+        house, service = self._house, self._service
+        return Answers(
+            ledger=house.ledger, git=house.git, table=service.table, history=self._history, clock=service.clock,
+            budget=house.budget, models={house.provider.name: house.provider.model},
+        )  # fmt: skip
+
     async def _heard(self, what: str, *, op: str | None = None, **facts: str | None) -> None:
         """What a person asked for stands in the ledger before it is done."""
         record = Recorder(self._house.ledger, op_id=op)
@@ -99,6 +106,7 @@ class Facade:
             session=service.boot,
             pid=os.getpid(),
             started_at=stamp(service.started_at),
+            at=stamp(service.clock.now()),
             repo=str(house.config.places.repo),
             branch=head.branch,
             commit=head.commit,
@@ -113,7 +121,7 @@ class Facade:
                 paused=counts.paused,
             ),
             suite=await service.senses.suite(head.commit) if service.senses else SuiteView(),
-            today=await self._today(),
+            today=self._answers.today(),
             files_watched=len(await house.repository.files(head.commit)) if head.commit else 0,
             active=tuple(slim(v) for v in live if not v.waiting),
             waiting=tuple(slim(v) for v in live if v.waiting),
@@ -137,47 +145,17 @@ class Facade:
             remedy=choice.remedy,
         )
 
-    async def _today(self) -> DayView:
-        day = self._service.clock.now().date().isoformat()
-        ops = [v for v in self._service.table.newest(ended=True) if v.started_at.startswith(day)]
-        spend = Spend()
-        for view in ops:
-            spend = spend.plus(view.spend)
-        return DayView(
-            ops=len(ops),
-            completed=sum(v.state is State.COMPLETE for v in ops),
-            spend=spend,
-            ceiling_usd_micro=self._house.budget.settings.per_day_usd_micro,
-        )
-
     async def ops(self, request: OpsRequest) -> OpsView:
-        if request.all:
-            views = await self._history.newest(request.limit + 1)
-        else:
-            views = self._service.table.newest(ended=False)
-        return OpsView(ops=tuple(slim(v) for v in views[: request.limit]), more=len(views) > request.limit)
+        return await self._answers.ops(request)
 
     async def show(self, request: OpRef) -> OpView:
-        view = await self._history.resolve(request.op)
-        return view.model_copy(update={"diff": (await self.diff(request)).diff})
+        return await self._answers.show(request)
 
     async def diff(self, request: OpRef) -> DiffView:
-        view = await self._history.resolve(request.op)
-        return DiffView(op=view.id, diff=await diff_of(self._house.ledger, self._house.git, view), commit=view.commit)
+        return await self._answers.diff(request)
 
     async def cost(self) -> CostView:
-        today = self._service.clock.now().date().isoformat()
-        spends: dict[str, Spend] = {}
-        for day, provider, _, _, usd, tokens_in, tokens_out, calls in await self._house.budget.table():
-            if day == today:
-                line = Spend(usd_micro=usd, tokens_in=tokens_in, tokens_out=tokens_out, calls=calls)
-                spends[provider] = spends.get(provider, Spend()).plus(line)
-        views = [v for v in self._service.table.newest(ended=True) if v.started_at.startswith(today)]
-        lines = tuple(CostLine(provider=p, model=self._model(p), spend=s) for p, s in sorted(spends.items()))
-        return CostView(today=await self._today(), lines=lines, ops=tuple(slim(v) for v in views))
-
-    def _model(self, provider: str) -> str:
-        return self._house.provider.model if provider == self._house.provider.name else ""
+        return await self._answers.cost()
 
     async def health(self) -> HealthView:
         service = self._service
@@ -222,6 +200,11 @@ class Facade:
         head = await house.repository.head()
         if head.commit is None:
             raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
+        if not set(request.closed_when) - {OWNER} and cannot_talk(house.provider.capabilities):
+            raise ControlError(
+                f"The kernel {house.provider.model} fills in code where a test fails; it takes no goal in words.",
+                remedy='Name a failing test with --closed-when, or set kernel.provider = "openai" for such goals.',
+            )
         signal = manual_signal(
             request.goal,
             files=request.files,
@@ -237,9 +220,29 @@ class Facade:
         senses = self._service.senses
         if senses is None:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
+        from daemon.senses import NAMED
+
         await self._heard("fix", node=request.node_id)
         await self._service.look_again(probe=True)
-        return await senses.scan(request.node_id, asked=request.asked)
+        try:
+            found = await senses.scan(request.node_id, asked=request.asked)
+        except TestsUnavailable as error:
+            if request.node_id and error.remedy == NAMED and await self._is_missing(request.node_id):
+                raise ControlError(error.message, remedy=error.remedy) from error  # a slip, nothing is missing here
+            raise
+        if found.signals:
+            live = [v.short for v in self._service.table.newest(ended=False) if set(v.signals) & set(found.signals)]
+            return found.model_copy(update={"message": at_it_already(found.message, live)})
+        dirty = [each.path for each in await self._house.repository.dirty()]
+        left_out = not_looked_at(dirty, eager=self._house.config.settings.test_failure.eager)
+        return found.model_copy(update={"message": f"{found.message} {left_out}".strip()})
+
+    async def _is_missing(self, node_id: str) -> bool:
+        """True when the file of a test is not in HEAD, or its name not in the file."""
+        path, _, name = node_id.partition("::")
+        head = (await self._house.repository.head()).commit
+        text = await self._house.repository.read(head, path) if head else None
+        return text is None or name.rpartition("::")[2].partition("[")[0].encode() not in text
 
     async def approve(self, request: OpRef) -> Ack:
         view = await self._history.resolve(request.op)
@@ -292,8 +295,3 @@ class Facade:
         await self._heard("shutdown")
         self._service.stopping.set()
         return Ack(message="The daemon is stopping.")
-
-
-def slim(view: OpView) -> OpView:
-    """For lists: without steps and diff."""
-    return view.model_copy(update={"steps": (), "diff": ""})

@@ -7,6 +7,7 @@ import asyncio
 from daemon.api import OpView
 from daemon.optable import KEPT_OPS, OpTable, folded
 from daemon.reading import resolve
+from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.vocabulary import TERMINAL, Entry
 
@@ -16,6 +17,11 @@ NEWEST = (
 OPEN = (
     "SELECT op_id FROM entries WHERE kind = 'decision' AND op_id IS NOT NULL EXCEPT SELECT op_id FROM entries "
     f"WHERE kind = 'transition' AND phase IN ({', '.join(repr(state.value) for state in sorted(TERMINAL))})"
+)
+
+OF_SIGNAL = (
+    "SELECT op_id FROM entries WHERE kind = 'decision' AND op_id IS NOT NULL AND instr(body, 'op.started') > 0 "
+    "AND instr(body, ?) > 0 ORDER BY seq DESC LIMIT 1"
 )
 
 
@@ -46,9 +52,18 @@ class History:
     async def resolve(self, reference: str) -> OpView:
         """The op that ``reference`` names, however old. Raises ``ControlError`` for none or several."""
         wanted = reference.strip().lower()
+        if wanted.startswith("sig-"):
+            wanted = reference = await self._of_signal(wanted)
         if self._table.knows(wanted):
             return self._table.resolve(wanted)
         return await self._view(await resolve(self._ledger, reference))
+
+    async def _of_signal(self, signal: str) -> str:
+        """The newest op that works, or worked, on a signal. Raises ``ControlError``."""
+        rows = await self._ledger.query(OF_SIGNAL, (f'"{signal}"',))
+        if not rows:
+            raise ControlError(f"No op has taken up {signal} yet.", remedy="`ouro status` shows the queue.")
+        return str(rows[0][0])
 
     async def newest(self, limit: int) -> list[OpView]:
         """The newest ops, ended or not, newest first."""

@@ -107,6 +107,8 @@ def _wakeup(places: Places, site_packages: Path | None, wishes: Wishes, ask: Cal
         return Step(places.repo, False, "no test environment was found, so no pytest wake-up")
     pth = site_packages / f"ouro-wakeup-{places.repo_id}.pth"
     wanted = wishes.plugin
+    if wanted is None and ask is None and not _same(pth, wakeup_lines(places)):
+        return Step(pth, False, "no pytest wake-up: there was nobody to ask; `ouro init --yes` adds it")
     if wanted is None and not _same(pth, wakeup_lines(places)):
         question = f"Add the pytest wake-up to {site_packages} (one module, one .pth file; it only tells the daemon)?"
         wanted = ask is not None and ask(question)

@@ -44,7 +44,9 @@ def read_file(path: Path, model: type[BaseModel], *, follow: bool = True) -> Tab
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", remedy="Mend the line that is named.") from error
+        raise ConfigError(
+            f"{path} is not valid TOML: {_placed(error, text)}.", remedy="Mend the line that is named."
+        ) from error
     for dotted in _unknown(table, model):
         raise ConfigError(
             f"{path}{_line_of(text, dotted)}: there is no setting {dotted!r}.", remedy=_nearest(dotted, model)
@@ -118,6 +120,12 @@ def _text(path: Path, follow: bool) -> str | None:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8.", remedy="Save it as UTF-8.") from error
+
+
+def _placed(error: tomllib.TOMLDecodeError, text: str) -> str:
+    """The parser's sentence with line and column also where it only says that the text ended too early."""
+    said, lines = str(error), text.rstrip("\n").splitlines() or [""]
+    return said.replace("at end of document", f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end of the file")
 
 
 def _unknown(table: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -12,11 +12,14 @@ from typing import Any
 
 from daemon.text import Role, clean, count, duration, money
 from ledger.ids import core_of, short_id
-from ledger.vocabulary import Entry, State
+from ledger.vocabulary import Entry, RootCause, State
 
 Payload = Mapping[str, Any]
 LABEL_WIDTH = 9
 REVIEW = "ouro/review/"
+TAKE_IT = "take it: git merge"
+SNAPSHOT = "The work stands on a snapshot of uncommitted files"
+STOPPED = "the daemon stopped"  # why an op ended that a clean stop ended: governance says the same
 _SCOPES = {"failing": "the failing tests", "affected": "affected tests", "suite": "whole suite", "closure": "closure"}
 
 
@@ -54,6 +57,17 @@ def describe(entry: Entry) -> str:
         return f"{told.label}: {told.text}"
     plain = [f"{key} {value}" for key, value in entry.payload.items() if key != "event" and _short(value)]
     return clean(" · ".join([event_of(entry) or entry.kind.value, *plain[:4]]))
+
+
+def touches_own_work(entry: Entry) -> bool:
+    """True for the entry that says: the change goes to a review branch because the owner's files are not committed."""
+    said = _text(entry.payload, "reason")
+    return event_of(entry) == "landing.chosen" and said.startswith(("The owner has work of his own", SNAPSHOT))
+
+
+def careful(told: Told) -> Told:
+    """The same end, said where git would refuse to merge over the owner's uncommitted files."""
+    return Told(told.label, told.text.replace(TAKE_IT, f"commit or stash your own changes, then {TAKE_IT}"), told.role)
 
 
 def event_of(entry: Entry) -> str:
@@ -276,10 +290,14 @@ def _terminal(payload: Payload, entry: Entry) -> Told:
         done = f"committed {commit}" if commit else reason or "complete"
         where = f" on {ref}" if commit and ref else ""
         signed = ", signed" if commit and payload.get("signed", True) else ""
-        then = f"take it: git merge {ref}" if ref.startswith(REVIEW) else f"undo: ouro undo {short}"
+        then = f"{TAKE_IT} {ref}" if ref.startswith(REVIEW) else f"undo: ouro undo {short}"
         return Told("done", _join(f"{done}{where}{signed}", *tail, then), Role.GOOD)
     if state == State.NOOP.value:
         return Told("nothing", _join(reason or "the goal is met already", *tail))
+    if reason.startswith(STOPPED) and _text(payload, "root_cause") == RootCause.CRASH_RECOVERED.value:
+        where = _text(payload, "failed_phase", "origin")
+        told = f"the daemon was stopped during {where or 'this op'}: it goes on at the next start"
+        return Told("stopped", _join(told, *tail), Role.WARN)
     cause = _text(payload, "root_cause").replace("_", " ")
     label = {"CANCELLED": "cancelled", "BLOCKED": "refused"}.get(state, "failed")
     told = _join(reason or state, f"cause: {cause}" if cause and cause != "none" else "", *tail, f"ouro show {short}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from daemon.api import OpView, Step
-from daemon.narrate import tell
+from daemon.narrate import careful, tell, touches_own_work
 from ledger.ids import core_of, resolve_op, short_id
 from ledger.vocabulary import (
     Complexity,
@@ -91,12 +91,17 @@ def fold(view: OpView, entry: Entry) -> OpView:
             "failure_class": FailureClass(payload.get("failure_class", "none")),
             "reason": payload.get("reason", ""),
             "ledger_seq": entry.seq,
+            "ended_at": entry.at,
         }
         if payload.get("commit"):  # found by recovery: then there is no entry "committed"
             changes["commit"] = payload["commit"]
             changes["branch"] = str(payload.get("ref") or view.branch or "").removeprefix("refs/heads/") or None
     told = tell(entry)
+    changes["own_work"] = view.own_work or touches_own_work(entry)
+    if told is not None and changes["own_work"]:
+        told = careful(told)
     if told is not None:
+        changes["doing"] = f"{told.label}: {told.text}"
         step = Step(at=entry.at, phase=entry.phase, label=told.label, text=told.text)
         changes["steps"] = (*view.steps, step)[-KEPT_STEPS:]
     return view.model_copy(update=changes)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from daemon.api import CostView, HealthView, Life, LogView, OpView, StatusView, SuiteView
 from daemon.narrate import LABEL_WIDTH, Told, describe, short_of
 from daemon.text import Block, Line, Role, Span, clean, count, duration, line, money
+from ledger.clock import unstamp
 from ledger.vocabulary import Entry, State
 
 INDENT = "  "
@@ -18,7 +19,8 @@ _QUIET_STATES = (State.NOOP,)
 
 def status_block(view: StatusView) -> Block:
     """``ouro status``."""
-    lines = [headline(view), _second(view)]
+    pause = [Span("PAUSED", Role.WARN), Span(" · ")] if view.queue.paused else []
+    lines: list[Line] = [(*pause, *headline(view)), _second(view)]
     lines += [labelled(Told("degraded" if view.state is Life.DEGRADED else "note", r, Role.WARN)) for r in view.reasons]
     lines.append(labelled(_suite(view.suite)))
     queue = view.queue
@@ -27,9 +29,9 @@ def status_block(view: StatusView) -> Block:
     lines.append(labelled(Told("queue", f"{queue.queued} queued, {queue.claimed} in work{parked}{paused}")))
     lines += [labelled(Told("note", note)) for note in view.notes]
     for op in view.active:
-        lines += [(), *op_lines(op)]
+        lines += [(), *op_lines(op, now=view.at)]
     for op in view.waiting:
-        lines += [(), *op_lines(op), _next(op)]
+        lines += [(), *op_lines(op, now=view.at), _next(op)]
     return tuple(lines)
 
 
@@ -92,23 +94,40 @@ def _subject(op: OpView) -> str:
     return op.tests[0] if op.tests else op.goal
 
 
-def op_lines(op: OpView) -> list[Line]:
-    """Header and state of one op, without its steps."""
-    state = Told("state", op.state.value + (" · waits for a person" if op.waiting else ""), _role(op))
-    return [op_header(op), labelled(state)]
+def op_lines(op: OpView, *, now: str = "") -> list[Line]:
+    """Header and state of one op, without its steps: since when, and what it has come to."""
+    age = f" · {duration(_between(op.started_at, now))}" if op.started_at and now else ""
+    doing = " · waits for a person" if op.waiting else f" · {op.doing}" if op.doing else ""
+    return [op_header(op), labelled(Told("state", f"{op.state.value}{age}{doing}", _role(op)))]
+
+
+def _between(begun: str, ended: str) -> int:
+    """Milliseconds from one UTC stamp to another."""
+    return max(0, round((unstamp(ended) - unstamp(begun)).total_seconds() * 1000))
+
+
+def _took(op: OpView) -> int:
+    """From its start to its end; while it runs what it has worked so far."""
+    return _between(op.started_at, op.ended_at) if op.started_at and op.ended_at else op.spend.working_ms
+
+
+def _step_text(op: OpView, text: str) -> str:
+    """A step as it reads now: no way to where one is, and no way to take back what was taken back."""
+    text = text.removesuffix(f" · ouro show {op.short}")
+    return text.removesuffix(f" · undo: ouro undo {op.short}") if op.undone_by else text
 
 
 def op_block(op: OpView) -> Block:
     """``ouro show``: everything about one op."""
     lines: list[Line] = [op_header(op), labelled(Told("goal", op.goal))]
-    lines += [labelled(Told(step.label or (step.phase or "").lower(), step.text)) for step in op.steps]
+    lines += [labelled(Told(step.label or (step.phase or "").lower(), _step_text(op, step.text))) for step in op.steps]
     lines += diff_lines(op.diff)
     ended = bool(op.steps) and op.state.terminal  # then the last step says how
     if not ended:
         reason = f" · {op.reason}" if op.reason else ""
         commit = f" · {op.commit[:7]} on {op.branch or 'a branch'}" if op.commit else ""
         lines.append(labelled(Told("state", f"{op.state.value}{reason}{commit}", _role(op))))
-    spent = [duration(op.spend.working_ms), money(op.spend.usd_micro), count(op.spend.calls, "model call")]
+    spent = [duration(_took(op)), money(op.spend.usd_micro), count(op.spend.calls, "model call")]
     lines.append(labelled(Told("cost", " · ".join(spent))))
     lines.append(_next(op))
     return tuple(lines)
@@ -215,7 +234,7 @@ def cost_block(view: CostView) -> Block:
             )
         )
     for op in view.ops:
-        text = f"{money(op.spend.usd_micro)} · {duration(op.spend.working_ms)} · {op.state.value} · {_subject(op)}"
+        text = f"{money(op.spend.usd_micro)} · {duration(_took(op))} · {op.state.value} · {_subject(op)}"
         lines.append(labelled(Told(op.short, text, _role(op))))
     return tuple(lines)
 

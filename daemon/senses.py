@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from daemon.api import Fixing, SuiteView
-from daemon.doors import RepositoryIgnores, depth_of, is_taken_over
+from daemon.doors import RepositoryIgnores, depth_of, is_taken_over, is_unchanged
 from daemon.house import House
 from governance.irongate.secrets import redact
+from governance.left_alone import LeftAlone
 from ledger.clock import stamp
 from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, TestRun
@@ -35,6 +36,7 @@ class Senses:
         )
         self._scans: list[list[Receipt]] = []  # what became of the signals of each scan in progress
         self._asked = 0  # scans in progress that a person asked for
+        self._taken_back = LeftAlone(refused=house.refused, repository=house.repository, git=house.git)
         self._test_failure = TestFailure(
             repository=house.repository,
             tests=house.tests,
@@ -44,8 +46,10 @@ class Senses:
             depth_of=lambda op_id: depth_of(house.ledger, op_id),
             spool=house.config.places.spool,
             redact=redact,
+            left_alone=self._left_alone,
             settings=settings.test_failure,
         )
+        house.router.compare_by(self._is_unchanged)
         self._runner = SensorRunner(sensor=self._test_failure, ledger=house.ledger)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -113,6 +117,10 @@ class Senses:
         head = await house.repository.head()
         if head.commit is None:
             raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
+        path = node_id.partition("::")[0].rstrip("/")
+        held = await house.git.call("cat-file", "-e", f"{head.commit}:{path}", ok=(0, 1, 128))
+        if held.code != 0:
+            raise TestsUnavailable(f"There is no file {path} at {head.commit[:12]}.", remedy=NAMED)
         run: TestRun = await house.tests.run(head.commit, [node_id])
         if run.status is RunStatus.GREEN:
             return f"{node_id} passes at {head.commit[:12]}."
@@ -127,6 +135,13 @@ class Senses:
         ):  # fmt: skip
             await self._emit(signal)
         return f"{node_id} fails at {head.commit[:12]}."
+
+    async def _is_unchanged(self, before: Signal, now: Signal) -> bool:
+        return await is_unchanged(self._house.git, self._house.repository, before, now)
+
+    async def _left_alone(self, commit: str) -> frozenset[str]:
+        """What the owner asks for is not left alone, whatever was taken back before."""
+        return frozenset() if self._asked else await self._taken_back.tests(commit)
 
     async def _emit(self, signal: Signal) -> Receipt:
         receipt = await self._house.router.submit(signal, asked=self._asked > 0)

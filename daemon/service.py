@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -19,10 +17,12 @@ from daemon.house import House, furnish
 from daemon.instance import Instance
 from daemon.lag import LagProbe, Watchdog
 from daemon.logs import configure, logger
+from daemon.narrate import STOPPED, short_of
 from daemon.notify import Notifier
 from daemon.optable import OpTable
 from daemon.places import make_folders
 from daemon.settings import Config
+from daemon.stops import Stops
 from governance.record import Recorder
 from kernel.provider import Provider
 from ledger.clock import Clock, SystemClock
@@ -64,6 +64,7 @@ class Service:
         self.house: House | None = None
         self.senses: Senses | None = None
         self.on_event = on_event
+        self.stops = Stops(live=self._live, limit_s=config.settings.service.stop_grace_s, say=self.say)
         self._notifier = Notifier(config.notify_socket, watchdog_s=config.watchdog_s)
         self._watchdog = Watchdog(self._notifier)
         self._instance: Instance | None = None
@@ -261,8 +262,10 @@ class Service:
         pool = house.pool if house else None
         if house is not None and pool is not None:
             pool.stop()
-            if not await self._stage("running ops", self._ops_ended(), limits.stop_grace_s):
-                pool.cancel_all("the daemon stopped")
+            if not await self._ops_end_by_themselves(limits.stop_grace_s):
+                if live := self._live():
+                    self.say(f"stopping: ending {', '.join(map(short_of, live))} now")
+                pool.cancel_all(STOPPED)
                 await self._stage("cancelled ops", self._ops_ended(), limits.stop_cancel_s)
         if self._control is not None:
             await self._stage("control socket", self._control.close(), limits.stop_sensors_s)
@@ -292,12 +295,35 @@ class Service:
         if self.working:
             await asyncio.wait(self.working)
 
+    async def _ops_end_by_themselves(self, limit_s: float) -> bool:
+        """Wait for what runs; False when the grace is over, or a second signal ends it."""
+        ended = asyncio.create_task(self._ops_ended())
+        hurry = asyncio.create_task(self.stops.hurry.wait())
+        try:
+            await asyncio.wait({ended, hurry}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            return ended.done()
+        finally:
+            ended.cancel()
+            hurry.cancel()
+
+    def _live(self) -> tuple[str, ...]:
+        orchestrator = self.house.orchestrator if self.house else None
+        return tuple(orchestrator.live) if orchestrator else ()
+
+    def say(self, text: str) -> None:
+        """A sentence to who watches in this process."""
+        if self.on_event is not None:
+            self.on_event(Event(cursor=0, note=text))
+
     async def _stage(self, name: str, work: Awaitable[None], limit_s: float) -> bool:
         """Run one stage of the stop; False when it was late."""
         try:
             await asyncio.wait_for(work, limit_s)
         except TimeoutError:
-            logger(__name__).warning("stop.late", stage=name, limit_s=limit_s)
+            if self.on_event is not None:  # somebody reads: a sentence, no log line
+                self.say(f"stopping: {name} did not end within {limit_s:g} s")
+            else:
+                logger(__name__).warning("stop.late", stage=name, limit_s=limit_s)
             return False
         return True
 
@@ -313,71 +339,25 @@ def _load() -> None:
         import_module(name)
 
 
-async def serve(config: Config, on_event: OnEvent | None = None) -> int:
-    """Run until a signal or a `shutdown` request ends it. Returns the exit code."""
-    configure(config.settings.log)
-    service = Service(config, clock=SystemClock(), on_event=on_event)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: request_restart(service))
-    try:
-        await service.open()
-        await service.bring_up()
-        if service.senses is not None:
-            await service.senses.start(service.lost)
-        await announce(service)
-        await service.stopping.wait()
-    finally:
-        await service.close()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
-    if service.restart and config.notify_socket is None:
-        reexecute()
-    return int(Exit.RESTART) if service.restart else int(Exit.DONE)
-
-
-async def announce(service: Service) -> None:
-    """The first line that a person sees of a running daemon."""
-    from daemon.render import headline
-    from daemon.text import show
-
-    if service.on_event is not None:
-        view = await Facade(service).status()
-        service.on_event(Event(cursor=0, note=show([headline(view)], colour=False)))
-
-
-def request_restart(service: Service) -> None:
-    """SIGHUP and `reload`: the settings are read again by a clean restart; a broken file keeps the old ones."""
-    from daemon.settings import load
-
-    try:
-        load(service.config.places.repo)
-    except OuroError as error:
-        logger(__name__).error("reload.refused", problem=str(error))
-        return
-    service.restart = True
-    service.stopping.set()
-
-
 async def run_once(
     config: Config, *, request: SubmitRequest | FixRequest | None, on_event: OnEvent | None = None
 ) -> int:
-    """Scan (or take ``request``), work off the queue, end. Returns the worst exit code of the ops."""
+    """Scan (or take ``request``), work off the queue, end. Returns the worst exit code of the ops.
+
+    A signal that ends it before gives ``Exit.STOPPED``: what is red then is not "nothing to do".
+    """
     configure(config.settings.log)
     service = Service(config, clock=SystemClock(), on_event=on_event)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stopping.set)
     codes: list[Exit] = []
-    try:
-        await service.open()
-        await service.bring_up()
-        codes = await work_off(service, request)
-    finally:
-        await service.close()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+    with service.stops.heeded(service.stopping):
+        try:
+            await service.open()
+            await service.bring_up()
+            codes = await work_off(service, request)
+        finally:
+            await service.close()
+    if service.stops.asked:
+        return int(Exit.STOPPED)
     if not codes and request is None:
         return int(Exit.DONE)
     return int(worst(codes))
@@ -385,20 +365,38 @@ async def run_once(
 
 async def work_off(service: Service, request: SubmitRequest | FixRequest | None) -> list[Exit]:
     """Bring the work in and wait for its end; ops that wait for a person are left parked."""
-    house, senses = service.house, service.senses
-    if house is None or house.pool is None or senses is None:
-        return []
+    stopping = asyncio.create_task(service.stopping.wait())
+    bringing = asyncio.create_task(_bring_in(service, request))
+    try:
+        await asyncio.wait({bringing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            return []
+        waits = [Exit.PERSON] if bringing.result() else []
+        return waits + await _until_idle(service, stopping)
+    finally:
+        stopping.cancel()
+        bringing.cancel()  # a suite in the middle of a scan: nothing is lost with it
+        await asyncio.gather(bringing, return_exceptions=True)
+
+
+async def _bring_in(service: Service, request: SubmitRequest | FixRequest | None) -> bool:
+    """True when what is red has its repair on a review branch."""
     api = Facade(service)
-    codes: list[Exit] = []
     if isinstance(request, SubmitRequest):
         await api.submit(request)
-    else:
-        found = await api.fix(request or FixRequest(asked=False))
-        if not found.signals and service.on_event is not None and found.message:
-            service.on_event(Event(cursor=house.ledger.head.seq, note=found.message))
-        if found.waits:
-            codes.append(Exit.PERSON)
-    stopping = asyncio.create_task(service.stopping.wait())
+        return False
+    found = await api.fix(request or FixRequest(asked=False))
+    if not found.signals and found.message:
+        service.say(found.message)
+    return found.waits
+
+
+async def _until_idle(service: Service, stopping: asyncio.Task[bool]) -> list[Exit]:
+    """Codes of the ops that end until nothing is left to do, or nothing more can be done."""
+    house = service.house
+    if house is None or house.pool is None:
+        return []
+    codes: list[Exit] = []
     penniless = asyncio.create_task(house.pool.penniless.wait())
     over = {stopping, penniless, *service.working}
     try:
@@ -411,17 +409,10 @@ async def work_off(service: Service, request: SubmitRequest | FixRequest | None)
                     return codes
                 if not penniless.done():
                     return [*codes, Exit.FAULT]
-                if service.on_event is not None:
-                    service.on_event(Event(cursor=house.ledger.head.seq, note=NO_MONEY))
+                service.say(NO_MONEY)
                 return [*codes, Exit.REFUSED]
             ending = ended.result()
             codes.append(Exit.PERSON if ending.request is not None else exit_for_op(ending.state, ending.cause))
     finally:
-        for task in (stopping, penniless):
-            task.cancel()
+        penniless.cancel()
     return codes
-
-
-def reexecute() -> None:
-    """Start again in the same process, where no service manager does it: new settings need fresh parts."""
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -36,6 +36,8 @@ async def answer(api: Api, typed: str, *, colour: bool) -> Reply:
     if not typed:
         return Reply()
     if not typed.startswith("/"):
+        if f"/{typed.split()[0]}" in (*COMMANDS, "/help", "/q", "/quit", "/exit"):
+            return Reply(f"Commands begin with '/': type /{typed}")
         return Reply(f"Commands begin with '/': /help lists them. To hand in work: /submit {typed}")
     name, _, rest = typed.partition(" ")
     if name in ("/q", "/quit", "/exit"):
@@ -107,7 +109,7 @@ async def _submit(api: Api, words: list[str], colour: bool) -> str:
     if not words:
         return f"Usage: {COMMANDS['/submit'].usage}"
     done = await api.submit(SubmitRequest(goal=" ".join(words)))
-    return done.message or done.status
+    return done.message or f"{done.status} as {done.signal}: /ops shows its op, /show {done.signal} what became of it"
 
 
 async def _cost(api: Api, words: list[str], colour: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.api import Event
-from daemon.narrate import event_of, tell
+from daemon.narrate import careful, event_of, tell, touches_own_work
 from daemon.render import diff_lines, header, labelled
 from daemon.text import Line, Role, Span, line, show
 from ledger.ids import core_of
@@ -20,6 +20,7 @@ class _Open:
         self.tier = ""
         self.route = ""
         self.shown = False
+        self.own_work = False  # the owner's uncommitted files are in the way of a merge
 
 
 class Teller:
@@ -53,6 +54,8 @@ class Teller:
             return [] if told is None else [labelled(told)]
         op = self._open.setdefault(entry.op_id, _Open(entry.op_id))
         self._learn(op, entry)
+        if told is not None and op.own_work:
+            told = careful(told)
         diff = entry.payload.get("diff")
         body = [] if told is None else [labelled(told)]
         if isinstance(diff, str):
@@ -66,6 +69,7 @@ class Teller:
 
     def _learn(self, op: _Open, entry: Entry) -> None:
         payload = entry.payload
+        op.own_work = op.own_work or touches_own_work(entry)
         tests, ids = payload.get("tests"), payload.get("ids")
         named = next((str(names[0]) for names in (tests, ids) if isinstance(names, list | tuple) and names), "")
         op.subject = op.subject or named or str(payload.get("goal") or "")

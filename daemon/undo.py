@@ -10,7 +10,7 @@ from governance.changes.trailers import UNDOES
 from governance.changes.types import Committed
 from governance.irongate.battery import diff_hash
 from governance.record import Recorder
-from governance.refused import Refused
+from governance.refused import Refused, TakenBack, refusals_of
 from ledger.errors import ControlError, OuroError
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind
@@ -35,14 +35,24 @@ async def undo_op(ledger: Ledger, changes: Changes, view: OpView) -> Committed:
 
 
 async def _undone(ledger: Ledger, intent: Entry, *, commit: str, ref: str) -> None:
-    """Remember it: the same diff is never applied again."""
+    """Remember it: the same diff is never applied again, and what it had repaired is left alone."""
     op_id = str(intent.op_id)
     candidate = await newest_candidate(ledger, op_id)
-    project = (Refused.statement(diff_hash(candidate), op_id, "undone"),) if candidate else ()
+    project = [Refused.statement(diff_hash(candidate), op_id, "undone")] if candidate else []
+    project += await refusals_of(ledger, op_id, "undone")
+    tests = await tests_of(ledger, op_id)
+    if tests:
+        project.append(Refused.takes_back(TakenBack(op_id=op_id, commit=commit, tests=tests)))
     await Recorder(ledger, op_id=op_id, spend=await ledger.spent(op_id)).note(
-        EntryKind.OUTCOME, "undone", commit=commit, ref=ref, of=intent.payload["commit"], project=project,
+        EntryKind.OUTCOME, "undone", commit=commit, ref=ref, of=intent.payload["commit"], project=tuple(project),
         causes=(intent.seq,),
     )  # fmt: skip
+
+
+async def tests_of(ledger: Ledger, op_id: str) -> tuple[str, ...]:
+    """The tests that an op was called to make pass."""
+    entries = await ledger.entries(op_id=op_id, kinds=(EntryKind.DECISION,), events=("op.started",))
+    return tuple(dict.fromkeys(str(test) for entry in entries for test in entry.payload.get("tests", ())))
 
 
 async def finish_undos(ledger: Ledger, git: Git) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from governance.codebase import read_python
 from governance.crew import Crew
 from governance.dossier import RunReport
 from ledger.vocabulary import Operation, Outcome, RunStatus, TestRun
+from tools.testing.names import stands_for
 from tools.testing.runner import TestRunner
 from tools.testing.scope import affected
 from tools.workspace import Workspace
@@ -103,7 +104,7 @@ async def measure_runs(
         if verdict is not None:
             return verdict(tuple(reports))
     base = await shop.baselines.get(runner, op.tree, owner=op.id, coverage=False, limit_s=limit)
-    red_before = {r.id for r in base.red} - set(op.test_ids)
+    red_before = {r.id for r in base.red if not any(stands_for(test, r.id) for test in op.test_ids)}
     if base.status in (RunStatus.GREEN, RunStatus.RED):
         expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
         report, run = await run_twice(

@@ -15,7 +15,7 @@ from governance.dossier import Approval
 from governance.irongate.battery import diff_hash
 from governance.orchestrator import Ending, Orchestrator
 from governance.record import Recorder
-from governance.refused import Refused
+from governance.refused import Refused, refusals_of
 from governance.retries import wanted_again
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, LeaseLost
@@ -217,8 +217,9 @@ class Pool:
             return await self._orchestrator.turn_down(
                 request, cause=RootCause.CANCELLED_BY_OWNER, reason=reason, project=closing
             )
-        refused = (Refused.statement(diff_hash(generation.candidate), op.id, reason),) if generation else ()
-        final = await self._inbox.decide(op.id, answer, by=by, reason=reason, when_rejected=refused)
+        refused = [Refused.statement(diff_hash(generation.candidate), op.id, reason)] if generation else []
+        refused += await refusals_of(self._ledger, op.id, reason)
+        final = await self._inbox.decide(op.id, answer, by=by, reason=reason, when_rejected=tuple(refused))
         if final == "approved":
             await self._source.unpark(op.id)
             approval = Approval(decision="approved", by=by, at=stamp(self._clock.now()))

@@ -6,6 +6,8 @@ was taken over before.
 
 from __future__ import annotations
 
+import json
+
 from governance.record import Recorder
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import EntryKind, Frozen
@@ -15,7 +17,25 @@ CREATE TABLE IF NOT EXISTS refused_diffs (hash TEXT PRIMARY KEY, op_id TEXT NOT 
 CREATE TABLE IF NOT EXISTS review_branches (
     branch TEXT PRIMARY KEY, op_id TEXT NOT NULL, commit_id TEXT NOT NULL, hash TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS taken_back (op_id TEXT PRIMARY KEY, commit_id TEXT NOT NULL, tests TEXT NOT NULL);
 """
+
+
+async def refusals_of(ledger: Ledger, op_id: str, why: str) -> tuple[Statement, ...]:
+    """To land together with the entry that says that an op's newest candidate is refused."""
+    found = await ledger.entries(
+        op_id=op_id, kinds=(EntryKind.CANDIDATE,), events=("candidate",), newest_first=True, limit=1
+    )  # fmt: skip
+    hashes = (str(entry.payload.get(name) or "") for entry in found for name in ("hash", "change"))
+    return tuple(Refused.statement(digest, op_id, why) for digest in hashes if digest)
+
+
+class TakenBack(Frozen):
+    """A repair that an undo took back: the commit that did, and the tests that are red again for it."""
+
+    op_id: str
+    commit: str
+    tests: tuple[str, ...]
 
 
 class Waiting(Frozen):
@@ -49,11 +69,18 @@ class Refused:
         rows = await self._ledger.query("SELECT branch, op_id, commit_id, hash FROM review_branches ORDER BY op_id")
         return tuple(Waiting(branch=str(b), op_id=str(o), commit=str(c), hash=str(h)) for b, o, c, h in rows)
 
+    async def taken_back(self) -> tuple[TakenBack, ...]:
+        """Every undo of an op that had made tests pass."""
+        rows = await self._ledger.query("SELECT op_id, commit_id, tests FROM taken_back ORDER BY op_id")
+        return tuple(TakenBack(op_id=str(o), commit=str(c), tests=json.loads(str(t))) for o, c, t in rows)
+
     async def close(self, waiting: Waiting, *, taken_over: bool) -> None:
         """The owner merged the branch, or deleted it without: then its diff is refused."""
         project: list[Statement] = [("DELETE FROM review_branches WHERE branch = ?", (waiting.branch,))]
         if not taken_over:
-            project.append(self.statement(waiting.hash, waiting.op_id, "its review branch was deleted"))
+            why = "its review branch was deleted"
+            project.append(self.statement(waiting.hash, waiting.op_id, why))
+            project += await refusals_of(self._ledger, waiting.op_id, why)
         event = "review.merged" if taken_over else "review.rejected"
         await Recorder(self._ledger, op_id=waiting.op_id, spend=await self._ledger.spent(waiting.op_id)).note(
             EntryKind.OUTCOME, event, branch=waiting.branch, commit=waiting.commit, project=tuple(project)
@@ -63,6 +90,12 @@ class Refused:
     def statement(diff_hash: str, op_id: str, why: str) -> Statement:
         """To land together with the entry that says so."""
         return ("INSERT OR IGNORE INTO refused_diffs VALUES (?, ?, ?)", (diff_hash, op_id, why))
+
+    @staticmethod
+    def takes_back(taken: TakenBack) -> Statement:
+        """To land together with the entry of the undo."""
+        row = (taken.op_id, taken.commit, json.dumps(taken.tests))
+        return ("INSERT OR REPLACE INTO taken_back VALUES (?, ?, ?)", row)
 
     @staticmethod
     def waits(waiting: Waiting) -> Statement:

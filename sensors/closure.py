@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from ledger.vocabulary import Closure, Frozen, Outcome, OwnerConfirms, RunStatus, TestRun, TestsPass
 
@@ -19,19 +19,51 @@ class ClosureAnswer(Frozen):
     reason: str
 
 
+def below(named: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """The tests of a file, class, folder or conftest that an id names; empty when none of them was run. Pure.
+
+    A file that could not be collected is red under its own name: once it can be, only its tests have outcomes.
+    """
+    place = named.rpartition("/")[0] if named.rpartition("/")[2] == "conftest.py" else named
+    inside = (f"{place}::", f"{place}[", f"{place}/")
+    return {test: out for test, out in outcomes.items() if place in ("", ".") or test.startswith(inside)}
+
+
+def open_in(named: str, outcomes: Mapping[str, Outcome]) -> str:
+    """Why the condition that an id names is still there; empty when it is gone. Pure.
+
+    A test must pass. A file must be collected, one of its tests must pass, and none may be red: nobody can say that
+    such a test was red before for another reason, since it could not be run. What the file itself skips may stay so.
+    """
+    if named in outcomes:
+        return "" if outcomes[named] in PASSING else f"{named} is {outcomes[named].value}"
+    tests = below(named, outcomes)
+    if not tests:
+        return f"{named} was not run"
+    red = [test for test, outcome in tests.items() if outcome.red]
+    if red:
+        return f"{named} can be collected, but {red[0]} is {tests[red[0]].value}"
+    return "" if PASSING.intersection(tests.values()) else f"{named} can be collected, but none of its tests passes"
+
+
 def tests_answer(ids: Sequence[str], run: TestRun) -> ClosureAnswer:
-    """Closed when every id was run and passed. Pure."""
+    """Closed when every id was run and passed, a file's by its tests. Pure."""
     if run.status not in (RunStatus.GREEN, RunStatus.RED):
         return ClosureAnswer(closed=False, reason=f"The tests gave no answer ({run.status.value}): {run.reason}")
     outcomes = {result.id: result.outcome for result in run.results}
-    missing = [test for test in ids if test not in outcomes]
+    missing = [test for test in ids if test not in outcomes and not below(test, outcomes)]
     if missing:
         return ClosureAnswer(closed=False, reason=f"{missing[0]} was not run.")
-    open_ = [test for test in ids if outcomes[test] not in PASSING]
+    open_ = [why for test in ids if (why := open_in(test, outcomes))]
     if open_:
         more = f" and {len(open_) - 1} more" if len(open_) > 1 else ""
-        return ClosureAnswer(closed=False, reason=f"{open_[0]} is {outcomes[open_[0]].value}{more}.")
-    return ClosureAnswer(closed=True, reason=f"{len(ids)}/{len(ids)} named tests pass.")
+        return ClosureAnswer(closed=False, reason=f"{open_[0]}{more}.")
+    named = [test for test in ids if test in outcomes]
+    said = [f"{len(named)}/{len(named)} named tests pass"] if named else []
+    for place in (test for test in ids if test not in outcomes):
+        count = sum(outcome in PASSING for outcome in below(place, outcomes).values())
+        said.append(f"{place} is collected and {count} of its tests pass, none is red")
+    return ClosureAnswer(closed=True, reason=f"{'; '.join(said)}.")
 
 
 class ClosureEvaluator:

@@ -64,4 +64,5 @@ class TestDoor(Protocol):
 
 Emit = Callable[[Signal], Awaitable[Receipt]]
 DepthOf = Callable[[str], Awaitable[int]]  # op id -> depth of that op; 0 for an unknown one
+LeftAlone = Callable[[str], Awaitable[frozenset[str]]]  # commit -> red tests there that nobody is to be called for
 Redact = Callable[[str], str]  # takes secrets out of a text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.vocabulary import Frozen, Outcome, RunStatus, TestResult, TestRun
+from ledger.vocabulary import Frozen, RunStatus, TestResult, TestRun
+from sensors.closure import tests_answer
 from sensors.doors import RepositoryDoor, TestDoor
 from sensors.outcomes import Known, Outcomes
 
@@ -59,7 +60,7 @@ class Suite:
         run = await self._run(parent, ids if len(ids) <= self._confirm_limit else None)
         if run.status not in VERDICTS:
             return frozenset()
-        return frozenset(ids) & {r.id for r in run.results if r.outcome is Outcome.PASSED}
+        return frozenset(test for test in ids if tests_answer((test,), run).closed)
 
     async def _run(self, tree: str, ids: Sequence[str] | None = None) -> TestRun:
         run = await self._tests.run(tree, ids)

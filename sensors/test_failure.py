@@ -18,7 +18,7 @@ from ledger.vocabulary import Closure, Signal, Source, TestRun
 from sensors.bus import Bus, Subscription, Topic
 from sensors.causes import signals_of
 from sensors.closure import ClosureAnswer, ClosureEvaluator
-from sensors.doors import DepthOf, Emit, Redact, RepositoryDoor, TestDoor
+from sensors.doors import DepthOf, Emit, LeftAlone, Redact, RepositoryDoor, TestDoor
 from sensors.outcomes import Known, Outcomes
 from sensors.sensor import SensorState
 from sensors.settings import TestFailureSettings
@@ -26,11 +26,13 @@ from sensors.spool import take_reports
 from sensors.suite import Finding, Suite
 
 TRAILER = "Ouro-Op"
+TAKEN_BACK = "its repair was taken back; left alone until the code changes"
 
 
 class TestFailure:
     """See the module. ``depth_of`` tells how deep an op of ours stood in its cause chain; ``redact`` takes secrets out
-    of what goes into signals; ``spool`` is where reports of the owner's test runs appear."""
+    of what goes into signals; ``spool`` is where reports of the owner's test runs appear; ``left_alone`` names what is
+    red because the owner took its repair back."""
 
     __test__ = False  # not a pytest class
     source = Source.TEST_FAILURE
@@ -46,6 +48,7 @@ class TestFailure:
         depth_of: DepthOf,
         spool: Path | None = None,
         redact: Redact = str,
+        left_alone: LeftAlone | None = None,
         settings: TestFailureSettings | None = None,
     ) -> None:
         self._repository = repository
@@ -54,6 +57,7 @@ class TestFailure:
         self._depth_of = depth_of
         self._spool = spool
         self._redact = redact
+        self._left_alone = left_alone
         self._settings = settings or TestFailureSettings()
         self._outcomes = Outcomes(ledger=ledger, clock=clock, keep=self._settings.remembered)
         self._suite = Suite(
@@ -97,7 +101,7 @@ class TestFailure:
             tree = await self._repository.snapshot()
             if tree != head:
                 signals += await self._look(tree, base=head, force=force)
-        await self._note_uncommitted(head)
+        await self._note(head)
         return signals
 
     async def is_closed(self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]) -> ClosureAnswer:
@@ -195,6 +199,9 @@ class TestFailure:
         if tree != base:  # what is red at HEAD as well has its signal already
             at_head = await self._outcomes.of(base)
             red = tuple(result for result in red if at_head is None or result.id not in at_head.red)
+        elif self._left_alone is not None and red:
+            left = await self._left_alone(base)
+            red = tuple(result for result in red if result.id not in left)
         if not red:
             return ()
         return signals_of(
@@ -221,14 +228,16 @@ class TestFailure:
                 if report.red is not None:
                     self._reported = report.red
 
-    async def _note_uncommitted(self, head: str) -> None:
+    async def _note(self, head: str) -> None:
         known = await self._outcomes.of(head)
         at_head = known.red if known is not None else ()
+        left = await self._left_alone(head) if self._left_alone is not None and at_head else frozenset()
+        alone = [test for test in at_head if test in left]
         fresh = [test for test in self._reported if test not in at_head]
-        note = ""
+        notes = [f"{alone[0]}{_more(alone)}: {TAKEN_BACK}"] if alone else []
         if known is not None and fresh and await self._repository.dirty():
-            note = f"red only in uncommitted edits: {fresh[0]}{_more(fresh)}"
-        self._state = self._state.model_copy(update={"note": note})
+            notes.append(f"red only in uncommitted edits: {fresh[0]}{_more(fresh)}")
+        self._state = self._state.model_copy(update={"note": "; ".join(notes)})
 
     def _say(self, line: str, *, running: bool = False) -> None:
         fresh = {"problem": "", "remedy": ""} if running else {}

@@ -1,4 +1,4 @@
-"""Commands that ask the running daemon."""
+"""Commands that ask the running daemon. Questions about ops are answered from the record where none runs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from daemon.cli.base import Call, answer, call_of, coloured, leave, sentence
+from daemon.cli.base import Call, answer, awaited, call_of, coloured, leave, sentence
 from daemon.codes import Exit
 
 if TYPE_CHECKING:
+    from daemon.answers import Answers
     from daemon.api import Ack
     from daemon.client import Client
 
 T = TypeVar("T")
-Op = Annotated[str, typer.Argument(help="An op: its short id, or any end of its id.", metavar="OP")]
+Op = Annotated[str, typer.Argument(help="An op: its short id, any end of its id, or a signal of it.", metavar="OP")]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,10 +41,39 @@ def register(app: typer.Typer) -> None:
 
 def asked(call: Call, work: Callable[[Client], Awaitable[T]]) -> T:
     """Connect to this repository's daemon and do ``work``."""
-    from daemon.client import ask
+    from daemon.client import Client
 
     config = call.config()
-    return ask(config.places.socket, config.settings.control, work)
+
+    async def whole() -> T:
+        async with await Client.connect(config.places.socket, config.settings.control) as client:
+            return await work(client)
+
+    return awaited(whole())
+
+
+def told(call: Call, work: Callable[[Client | Answers], Awaitable[T]]) -> T:
+    """What a running daemon knows, else what the record says. Without either: ``NoDaemon``."""
+
+    from daemon.client import Client
+    from ledger.errors import NoDaemon
+
+    config = call.config()
+
+    async def whole() -> T:
+        try:
+            client = await Client.connect(config.places.socket, config.settings.control)
+        except NoDaemon:
+            if not config.places.ledger.exists():
+                raise
+            from daemon.alone import answers
+
+            async with answers(config) as record:
+                return await work(record)
+        async with client:
+            return await work(client)
+
+    return awaited(whole())
 
 
 def _acknowledge(call: Call, done: Ack) -> None:
@@ -82,7 +112,7 @@ def ops(
     from daemon.render import ops_block
 
     call = call_of(context)
-    view = asked(call, lambda client: client.ops(OpsRequest(all=every, limit=limit)))
+    view = told(call, lambda api: api.ops(OpsRequest(all=every, limit=limit)))
     answer(call, view, ops_block(view.ops))
 
 
@@ -95,7 +125,7 @@ def show_op(context: typer.Context, op: Op) -> None:
     from daemon.render import op_block
 
     call = call_of(context)
-    view = asked(call, lambda client: client.show(OpRef(op=op)))
+    view = told(call, lambda api: api.show(OpRef(op=op)))
     answer(call, view, op_block(view))
 
 
@@ -105,14 +135,17 @@ def diff(context: typer.Context, op: Op) -> None:
     Example: ouro diff 7f3a21 | less
     """
     from daemon.api import OpRef
+    from daemon.narrate import short_of
     from daemon.render import diff_block
 
     call = call_of(context)
-    view = asked(call, lambda client: client.diff(OpRef(op=op)))
+    view = told(call, lambda api: api.diff(OpRef(op=op)))
     if not call.json and not coloured():
         typer.echo(view.diff, nl=False)  # to the byte: it may go into `git apply`
     else:
-        answer(call, view, diff_block(view.diff))
+        answer(call, view, diff_block(view.diff) if view.diff else ())
+    if not view.diff:
+        typer.echo(f"{short_of(view.op)} has no change yet.", err=True)  # not where `git apply` reads
     leave(Exit.DONE if view.diff else Exit.NOTHING)
 
 
@@ -157,9 +190,27 @@ def undo(context: typer.Context, op: Op) -> None:
     Example: ouro undo 7f3a21
     """
     from daemon.api import OpRef
+    from daemon.client import Client
+    from daemon.settings import prepare_process
+    from ledger.errors import NoDaemon
 
-    call = call_of(context)
-    _acknowledge(call, asked(call, lambda client: client.undo(OpRef(op=op))))
+    call, request = call_of(context), OpRef(op=op)
+    prepare_process()
+    config = call.config()
+
+    async def whole() -> Ack:
+        try:
+            client = await Client.connect(config.places.socket, config.settings.control)
+        except NoDaemon:
+            if not config.places.ledger.exists():
+                raise
+            from daemon import alone
+
+            return await alone.undo(config, request)
+        async with client:
+            return await client.undo(request)
+
+    _acknowledge(call, awaited(whole()))
 
 
 def pause(context: typer.Context) -> None:
@@ -188,7 +239,7 @@ def cost(context: typer.Context) -> None:
     from daemon.render import cost_block
 
     call = call_of(context)
-    view = asked(call, lambda client: client.cost())
+    view = told(call, lambda api: api.cost())
     answer(call, view, cost_block(view))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from daemon.settings import Config
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="ouro",
@@ -112,6 +114,17 @@ def answer(call: Call, value: BaseModel, block: Iterable[Line]) -> None:
 def sentence(call: Call, text: str, **facts: object) -> None:
     """Print one sentence, or as JSON the sentence with its facts."""
     typer.echo(json.dumps({"message": text, **facts}) if call.json else show([line(text)], colour=False))
+
+
+def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end. Ctrl-C ends the command, not what a daemon does meanwhile."""
+    import asyncio
+
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        typer.echo("", err=True)
+        raise typer.Exit(int(Exit.STOPPED)) from None
 
 
 def leave(code: Exit) -> None:

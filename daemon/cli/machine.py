@@ -135,7 +135,7 @@ def service_uninstall(context: typer.Context) -> None:
 
 
 def service_status(context: typer.Context) -> None:
-    """What the service manager says of the service.
+    """What the service manager says of the service: 0 active, 3 not active, 4 not installed, as `systemctl`.
 
     Example: ouro service status
     """
@@ -146,6 +146,7 @@ def service_status(context: typer.Context) -> None:
     places = call.config().places
     found = state(places, user_environment())
     sentence(call, f"{unit_name(places)}: {found}", state=found)
+    leave({"active": Exit.DONE, "not installed": Exit.REFUSED}.get(found, Exit.PERSON))
 
 
 def completion(shell: Annotated[Shell, typer.Argument(help="For which shell.")] = Shell.BASH) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.base import Call, call_of, coloured, leave, sentence
+from daemon.cli.base import Call, awaited, call_of, coloured, leave, sentence
 from daemon.codes import Exit
 from ledger.errors import NoDaemon
 
@@ -36,13 +35,14 @@ def run(
     """
     call = call_of(context)
     config = _prepared(call)
-    from daemon.service import reexecute, run_once, serve
+    from daemon.serve import reexecute, serve
+    from daemon.service import run_once
 
     screen = _screen(call)
     if once:
-        code = asyncio.run(run_once(config, request=None, on_event=screen))
+        code = awaited(run_once(config, request=None, on_event=screen))
     else:
-        code = asyncio.run(serve(config, on_event=screen))
+        code = awaited(serve(config, on_event=screen))
     if code == Exit.RESTART and config.notify_socket is None:
         reexecute()  # nobody else would start it again
     leave(Exit(code))
@@ -88,7 +88,8 @@ def submit(
     from daemon.cli.ask import asked
 
     done = asked(call, lambda client: client.submit(request))
-    sentence(call, done.message or f"{done.status}: {done.signal}", signal=done.signal, status=done.status)
+    then = f"{done.status} as {done.signal} · `ouro ops` shows its op, `ouro show {done.signal}` what became of it"
+    sentence(call, done.message or then, signal=done.signal, status=done.status)
 
 
 def _prepared(call: Call) -> Config:
@@ -131,4 +132,4 @@ def _through_daemon_or_here(
         async with client:
             return int(await work(client))
 
-    leave(Exit(asyncio.run(whole())))
+    leave(Exit(awaited(whole())))

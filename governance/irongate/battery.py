@@ -18,7 +18,7 @@ from governance.irongate import (
     g16_tests,
     g19_recursion,
 )
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets import redact
 from governance.irongate.verdicts import denied, passed
 from ledger.ids import sha256_hex
@@ -36,7 +36,7 @@ from ledger.vocabulary import (
 )
 from tools.manifest import ToolUse
 
-__all__ = ["Inspection", "decide", "diff_hash", "inspect", "redact"]
+__all__ = ["Inspection", "change_hash", "decide", "diff_hash", "inspect", "redact"]
 
 SEVERITY = {Decision.ALLOW: 0, Decision.REPAIR: 1, Decision.DENY: 2}
 
@@ -193,7 +193,7 @@ def _tests(inspection: Inspection, edit: Edit) -> g16_tests.Facts:
 
 
 def _recursion(inspection: Inspection) -> Verdict:
+    undone = inspection.undone_diffs
+    change = change_hash(inspection.candidate, inspection.originals) if undone else ""
     diff = diff_hash(inspection.candidate)
-    return g19_recursion.check(
-        g19_recursion.Facts(depth=inspection.op.depth, diff=diff, undone=inspection.undone_diffs)
-    )
+    return g19_recursion.check(g19_recursion.Facts(depth=inspection.op.depth, diff=diff, change=change, undone=undone))

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import ast
+import difflib
 import hashlib
+import re
+from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
+from governance.irongate.syntax import parse
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Candidate, Decision, Frozen, Verdict
 
 GATE = 19
 DEEPEST = 2
+LONG = 2_000  # lines that differ: more are not looked at one by one
+LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+DEFINITION = re.compile(r"\s*(?:async )?(?:def|class) ")
 
 
 class Facts(Frozen):
-    """How many of our own commits caused the signal, the hash of the change (empty: none yet), and refused hashes."""
+    """How many of our own commits caused the signal, both hashes of the change (empty: none yet), refused hashes."""
 
     depth: int = Field(ge=0)
     deepest: int = Field(DEEPEST, ge=0)
     diff: str = ""
+    change: str = ""
     undone: tuple[str, ...] = ()
 
 
@@ -27,8 +36,9 @@ def check(facts: Facts) -> Verdict:
     if facts.depth > facts.deepest:
         reason = f"{facts.depth} of our own commits led to this signal; it waits for the owner."
         return denied(GATE, "depth", reason)
-    if facts.diff and facts.diff in facts.undone:
-        return denied(GATE, "undone", "The same change was undone or rejected before.", evidence=(facts.diff,))
+    known = next((digest for digest in (facts.diff, facts.change) if digest and digest in facts.undone), "")
+    if known:
+        return denied(GATE, "undone", "The same change was undone or rejected before.", evidence=(known,))
     return passed(GATE)
 
 
@@ -43,10 +53,81 @@ def diff_hash(candidate: Candidate) -> str:
     return digest.hexdigest()
 
 
+def change_hash(candidate: Candidate, originals: Mapping[str, bytes | None]) -> str:
+    """A stable hash of what is taken out and what is put in, wherever it stands in its file.
+
+    :func:`diff_hash` names whole files: after any other edit of the same file the same repair would be a new one.
+    Programs are compared without layout, comments and statements that nothing reaches, so that the same repair in
+    another dress is known again. A place is named by the definition above it. Empty when nothing is told by it.
+    """
+    digest, told = hashlib.sha256(b"ouro-change-2\n"), False
+    for edit in sorted(candidate.edits, key=lambda e: (e.path, e.kind)):
+        old, new = originals.get(edit.renamed_from or edit.path) or b"", edit.after or b""
+        for hunk in _hunks(*_comparable(edit.path, old, new)):
+            told = True
+            for text in (edit.path, edit.kind.value, *hunk):
+                digest.update(text.encode("utf-8", errors="surrogatepass") + b"\0")
+    return digest.hexdigest() if told else ""
+
+
+def _comparable(path: str, old: bytes, new: bytes) -> tuple[list[str], list[str]]:
+    """The lines of both versions: of programs as they run, of anything else as they stand."""
+    shown = (_program(old), _program(new)) if path.endswith((".py", ".pyi")) else (None, None)
+    if shown[0] is None or shown[1] is None:
+        return _lines(old), _lines(new)
+    return shown[0], shown[1]
+
+
+def _lines(data: bytes) -> list[str]:
+    return data.decode("utf-8", errors="surrogateescape").splitlines()
+
+
+def _program(data: bytes) -> list[str] | None:
+    tree = parse(data)
+    if tree is None:
+        return None
+    try:
+        return ast.unparse(_Reached().visit(tree)).splitlines()
+    except (ValueError, RecursionError, MemoryError):
+        return None
+
+
+class _Reached(ast.NodeTransformer):
+    """Drops what stands behind a statement that always leaves its block."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list):
+                ends = next((n for n, step in enumerate(block) if isinstance(step, LEAVES)), len(block))
+                del block[ends + 1 :]
+        return node
+
+
+def _hunks(old: list[str], new: list[str]) -> Iterator[tuple[str, ...]]:
+    """What differs, in order: the definition that it stands in, the lines that go, the lines that come."""
+    start, longest = 0, min(len(old), len(new))
+    while start < longest and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < longest - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    left, right = old[start : len(old) - end], new[start : len(new) - end]
+    if len(left) + len(right) > LONG:  # a rewrite: compared as one
+        yield "", *left, "\0", *right
+        return
+    for tag, a0, a1, b0, b1 in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        if tag != "equal":
+            above = next((line for line in reversed(old[: start + a0]) if DEFINITION.match(line)), "")
+            yield above, *left[a0:a1], "\0", *right[b0:b1]
+
+
 EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
     (Facts(depth=2), Decision.ALLOW),
     (Facts(depth=3), Decision.DENY),
     (Facts(depth=0, diff="aa", undone=("bb",)), Decision.ALLOW),
     (Facts(depth=0, diff="aa", undone=("bb", "aa")), Decision.DENY),
     (Facts(depth=0, diff="", undone=("",)), Decision.ALLOW),
+    (Facts(depth=0, diff="aa", change="cc", undone=("cc",)), Decision.DENY),
 )

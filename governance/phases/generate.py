@@ -10,13 +10,13 @@ from governance.crew import Crew
 from governance.difftext import unified
 from governance.dossier import Dossier, Feedback, Generation
 from governance.explore import context_of, explore, nearest_first
-from governance.irongate.battery import diff_hash
+from governance.irongate.battery import change_hash, diff_hash
 from governance.loop.conversation import converse
 from governance.loop.linear import linear
 from governance.recordable import without_secrets
 from governance.repair.cloze import cloze
 from governance.repair.proposal import Proposal
-from governance.repair.scene import Scene, reproduce, set_scene
+from governance.repair.scene import Scene, reproduce, set_scene, unknown_of
 from governance.result import PhaseResult, failed
 from governance.retries import wants_repair
 from ledger.errors import ApplyConflict
@@ -43,8 +43,7 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
     if run.status in NO_VERDICT:
         failure = FailureClass.INFRA if run.status is RunStatus.INFRA else FailureClass.TEST
         return failed(RootCause.TESTS_FAILED, failure, f"The failure could not be reproduced: {run.reason}")
-    known = {r.id for r in run.results}
-    missing = [i for i in op.test_ids if i not in known]
+    missing = unknown_of(op, run)
     if missing:
         return failed(RootCause.TESTS_FAILED, FailureClass.TEST, f"No such test at this commit: {missing[0]}")
     return PhaseResult(next=State.NOOP, reason="the tests pass at this commit: the goal is met already")
@@ -98,6 +97,7 @@ async def propose(
     """Choose the strategy by what the provider can do and by what has failed before."""
     if infills and failing:
         rejected = frozenset(f.candidate for f in dossier.feedback if f.candidate)
+        rejected |= frozenset(await crew.shop.refused.hashes())  # for the gate to refuse: not worth a test run
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
             scene = await set_scene(op, crew, workspace, run, failing)
@@ -172,7 +172,8 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
     await crew.record.note(
         EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
         strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),
-        notes=list(proposal.notes), diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
+        change=await asyncio.to_thread(change_hash, candidate, originals), notes=list(proposal.notes),
+        diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
     )  # fmt: skip
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 
 from governance.crew import Crew
-from governance.irongate.battery import diff_hash
+from governance.irongate.battery import change_hash, diff_hash
 from governance.repair.bench import Bench
 from governance.repair.prompt import Example, header, hole
 from governance.repair.proposal import Proposal
@@ -24,6 +24,14 @@ PATIENCE = 3
 """Waves that are still asked when there is a survivor, but one that copies a literal or leaves other tests red."""
 
 
+WITHHELD = "; a change that was refused, taken back or turned down before is not offered again (gate19.undone)"
+
+
+def counted(number: int, what: str) -> str:
+    """``1 infill``, ``2 infills``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 class ClozeSearch:
     """One search over the holes of one scene. ``rejected`` are diff hashes that later phases have refused.
 
@@ -35,6 +43,7 @@ class ClozeSearch:
         self._crew = crew
         self._scene = scene
         self._rejected = rejected
+        self._withheld = False  # one of them came up in this search
         self._settings = crew.shop.settings.repair
         self._done = crew.holdings.searched
         self._done.begin((op.tree, scene.places))
@@ -68,9 +77,9 @@ class ClozeSearch:
         if fallback:
             return self._offer(best(fallback), len(fallback))
         reason = (
-            f"{self._done.asked} infills at {len(self._scene.places)} suspicious lines gave {len(self._done.seen)} "
-            f"distinct candidates; {self._done.tested} were tested and none"
-            f"{' that is left' if self._rejected else ''} turned {self._scene.title} green"
+            f"{counted(self._done.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
+            f"{counted(len(self._done.seen), 'distinct candidate')}; {self._done.tested} tested, none turned "
+            f"{self._scene.title} green{WITHHELD if self._withheld else ''}"
         )
         return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=self._done.tested)
 
@@ -149,7 +158,13 @@ class ClozeSearch:
         return sorted(fresh, key=lambda v: (-v.votes, -v.logprob_milli))
 
     def _is_rejected(self, variant: Variant) -> bool:
-        return bool(self._rejected) and diff_hash(self._candidate(variant)) in self._rejected
+        if not self._rejected:
+            return False
+        candidate = self._candidate(variant)
+        known = diff_hash(candidate) in self._rejected
+        known = known or change_hash(candidate, self._scene.originals) in self._rejected
+        self._withheld |= known
+        return known
 
     @staticmethod
     def _shape(text: str) -> str:

@@ -23,6 +23,7 @@ class Novelty(NamedTuple):
 
 NEW = Novelty("new")
 IN_THE_WAY = frozenset({RootCause.APPLY_CONFLICT, RootCause.STALE_BASE})
+IN_VAIN = "A repair was searched for in vain, and nothing that these tests run has changed since."
 MISSING = frozenset({RootCause.PROVIDER_UNAVAILABLE, RootCause.SANDBOX_MISSING, RootCause.BUDGET_EXHAUSTED})
 
 
@@ -32,9 +33,15 @@ def may_have_passed(signal: Signal, last: Item) -> bool:
     return cause in IN_THE_WAY or (cause in MISSING and signal.boot != last.signal.boot)
 
 
+def in_vain(last: Item | None) -> bool:
+    """Its op ended because the search for a repair came to its end and had found none."""
+    over = last is not None and last.state in (ItemState.DONE, ItemState.DEAD) and not last.success
+    return last is not None and over and last.reason.rpartition(" ")[2] == RootCause.NO_CANDIDATE
+
+
 def novelty(
     signal: Signal, last: Item | None, *, now: datetime, branch_lives: bool, settings: RouterSettings,
-    asked: bool = False,
+    asked: bool = False, unchanged: bool = False,
 ) -> Novelty:  # fmt: skip
     """Judge ``signal`` against ``last``, the latest item with its key.
 
@@ -42,7 +49,8 @@ def novelty(
     new. Ended at the same commit within the window: suppressed; dead at the same commit: suppressed for good. Ended
     without success at another commit within the window: new, but its attempts count on, so that a repair that keeps
     failing is given up; so is what failed for a reason that may have passed by now. A person who submits again, or
-    asks for it (``asked``), means it.
+    asks for it (``asked``), means it. ``unchanged``: nothing that the tests run is another than at ``last``; a search
+    that found nothing would be the same search again.
     """
     if last is None:
         return NEW
@@ -54,6 +62,8 @@ def novelty(
         return NEW
     if asked or signal.source is Source.MANUAL:
         return NEW
+    if unchanged and in_vain(last):
+        return Novelty("suppressed", IN_VAIN, last.id)
     same_tree = (last.signal.base, last.signal.snapshot) == (signal.base, signal.snapshot)
     closed = unstamp(last.closed_at) if last.closed_at else now
     fresh = now - closed < timedelta(seconds=settings.dedup_window_s)

@@ -18,7 +18,7 @@ from ledger.vocabulary import Decision, Operation, RootCause, Signal, State, Ver
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
-from sensors.intake.dedup import Novelty, novelty
+from sensors.intake.dedup import Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
@@ -26,11 +26,16 @@ from sensors.intake.settings import RouterSettings
 from sensors.whole import whole
 
 BranchLives = Callable[[str], Awaitable[bool]]
+Unchanged = Callable[[Signal, Signal], Awaitable[bool]]
 HeadCommit = Callable[[], Awaitable[str | None]]
 
 
 async def _every_branch_lives(branch: str) -> bool:
     return True
+
+
+async def _who_knows(before: Signal, now: Signal) -> bool:
+    return False
 
 
 def _no_alignment(item: Item) -> int:
@@ -69,9 +74,14 @@ class IntakeRouter:
         self._custody = Custody(
             store=self._store, board=self._board, clock=clock, settings=settings, changed=self._changed
         )
+        self._unchanged: Unchanged = _who_knows
         self._paused = False
         self._loaded = False
         self._inherited: tuple[str, ...] = ()  # ops of earlier boots that recover() has not looked at
+
+    def compare_by(self, unchanged: Unchanged) -> None:
+        """``unchanged`` says whether all that matters for a signal is as it was for an earlier one with its key."""
+        self._unchanged = unchanged
 
     # --- signals come in ---
 
@@ -107,7 +117,10 @@ class IntakeRouter:
         lives = await self._branch_lives(last.branch) if waits and last is not None and last.branch else False
         last = self._board.last(signal.key) or last
         now = self._clock.now()
-        answer = novelty(signal, last, now=now, branch_lives=lives, settings=self._settings, asked=asked)
+        unchanged = not asked and last is not None and in_vain(last) and await self._unchanged(last.signal, signal)
+        answer = novelty(
+            signal, last, now=now, branch_lives=lives, settings=self._settings, asked=asked, unchanged=unchanged
+        )  # fmt: skip
         if answer.status != "new":
             return await self._turn_away(signal, last, answer)
         verdict = self._admit(signal)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api import SubmitRequest, Submitted
 from daemon.bounds import ControlSettings
 from daemon.cli.base import hoist
 from daemon.control import ControlServer
 from daemon.places import make_folders, places_for
+from daemon.slash import answer
+from governance.budget import Budget, BudgetSettings
 from ledger.clock import ManualClock
 from ledger.places import Places
 from ledger.store import Ledger
@@ -67,8 +71,8 @@ def box(tmp_path: Path) -> Box:
 
 
 @asynccontextmanager
-async def daemon(box: Box) -> AsyncIterator[ScriptedApi]:
-    api, places = ScriptedApi(), box.places
+async def daemon(box: Box, api: ScriptedApi | None = None) -> AsyncIterator[ScriptedApi]:
+    api, places = api or ScriptedApi(), box.places
     make_folders(places)
     server = ControlServer(api=api, path=places.socket, settings=ControlSettings())
     await server.start()
@@ -236,11 +240,41 @@ async def test_commands_ask_the_running_daemon(box: Box) -> None:
         done = await run(box, "approve", "7f3a")
         assert (done.returncode, done.stderr) == (4, "ouro: Only the owner may.\n      Ask the owner.\n")
         done = await run(box, "show", "nothing")
-        assert done.returncode == 1 and "No op matches" in done.stderr
+        assert done.returncode == 2 and "No op matches" in done.stderr
         assert (await run(box, "reject", "7f3a", "--reason", "no")).stdout == "rejected\n"
         assert json.loads((await run(box, "submit", "Make it so", "--json")).stdout)["signal"] == "sig-1"
         done = await run(box, "repl", stdin="/pause\n/q\n")
         assert done.stdout.splitlines() == ["paused"]
+
+
+class Silent(ScriptedApi):
+    """Takes a goal in as the real daemon does: without a sentence of its own."""
+
+    async def submit(self, request: SubmitRequest) -> Submitted:
+        return Submitted(signal="sig-0123", status="queued")
+
+
+async def test_a_goal_that_is_handed_in_says_what_comes_next(box: Box) -> None:
+    async with daemon(box, Silent()) as api:
+        told = (await run(box, "submit", "Make it so", "--closed-when", "tests/test_a.py::test_b")).stdout
+        assert told == "queued as sig-0123 · `ouro ops` shows its op, `ouro show sig-0123` what became of it\n"
+        assert "/show sig-0123" in (await answer(api, "/submit Make it so", colour=False)).text
+
+
+async def test_ctrl_c_beside_a_daemon_ends_the_command_only(box: Box) -> None:
+    async with daemon(box) as api:
+        process = await asyncio.create_subprocess_exec(
+            str(OURO), "fix", cwd=box.repo, env=box.environ, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            await asyncio.wait_for(api.subscribed.wait(), 20)
+            process.send_signal(signal.SIGINT)
+            _, told = await asyncio.wait_for(process.communicate(), 20)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert (process.returncode, told) == (130, b"\n")
 
 
 async def test_a_fault_inside_the_daemon_is_exit_1(box: Box) -> None:
@@ -254,6 +288,7 @@ async def record(box: Box) -> None:
     make_folders(places)
     clock = ManualClock(datetime(2026, 1, 2, tzinfo=UTC))
     ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=clock)
+    await Budget(ledger=ledger, clock=clock, settings=BudgetSettings()).prepare()
     await ledger.append(Draft(kind=EntryKind.SESSION, payload={"event": "session.started"}))
     await ledger.append(
         Draft(kind=EntryKind.TOOL, op_id=OP, phase=State.GENERATE, payload={"event": "infilled", "infills": 3})
@@ -273,8 +308,24 @@ async def test_the_record_is_read_without_a_daemon(box: Box) -> None:
     assert done.returncode == 0 and done.stdout.startswith("2 entries, the chain holds")
     rows = (await run(box, "ledger", "export", "--op", "1c7f3a")).stdout.splitlines()
     assert [json.loads(row)["entry"]["op_id"] for row in rows] == [OP]
-    assert (await run(box, "log", "--op", "nothing")).returncode == 1
+    assert (await run(box, "log", "--op", "nothing")).returncode == 2
     assert (await run(box, "verify")).returncode == 5
+
+
+async def test_questions_about_ops_are_answered_from_the_record(box: Box) -> None:
+    await record(box)
+    before = box.places.ledger.read_bytes()
+    assert (await run(box, "ops")).stdout.startswith("1c7f3a  ")
+    assert json.loads((await run(box, "ops", "--all", "--json")).stdout)["ops"][0]["id"] == OP
+    assert "infill    3 candidates" in (await run(box, "show", "7f3a")).stdout
+    for form in ((), ("--json",)):
+        done = await run(box, "diff", "7f3a", *form)
+        assert (done.returncode, done.stderr) == (5, "op-1c7f3a has no change yet.\n")
+    done = await run(box, "cost")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert (await run(box, "show", "sig-none")).returncode == 2
+    assert box.places.ledger.read_bytes() == before
+    assert not box.places.socket.exists()
 
 
 async def test_a_changed_record_is_found(box: Box) -> None:
@@ -298,7 +349,8 @@ def test_init_and_the_service_unit(box: Box) -> None:
     done = box.ouro("service", "install", "--dry-run")
     assert f'ExecStart="{OURO}" --repo "{box.repo}" run' in done.stdout
     assert not (Path(box.environ["HOME"]) / ".config/systemd").exists()
-    assert "not installed" in box.ouro("service", "status").stdout
+    done = box.ouro("service", "status")
+    assert (done.returncode, "not installed" in done.stdout) == (4, True)
     assert box.ouro("service", "uninstall").returncode == 5
 
 

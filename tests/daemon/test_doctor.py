@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from daemon.doctor import Check, Examination, examine
+from daemon.places import places_for
+from governance.changes.settings import ChangeSettings
+from governance.changes.signing import ensure_identity
 from tests.repos import git, make_repo
 
 
@@ -45,6 +48,27 @@ async def test_a_provider_without_weights_needs_none(tmp_path: Path, environ: di
     there = {"OURO_KERNEL__OPENAI__MODEL": "m", "OURO_KERNEL__OPENAI__BASE_URL": "http://127.0.0.1:9/v1"}
     check = named(await examine(repo, {**environ, **there}))["kernel"]
     assert check.ok and "OPENAI_API_KEY" in check.detail
+
+
+async def test_what_init_makes_is_fine(tmp_path: Path, environ: dict[str, str]) -> None:
+    """A public key may be read by everybody; a private one may not."""
+    repo = make_repo(tmp_path / "repo", {"test_a.py": "def test(): pass\n"})
+    identity = ensure_identity(places_for(repo, environ), ChangeSettings())
+    public = identity.key.with_suffix(".pub")
+    assert public.stat().st_mode & 0o044 and named(await examine(repo, environ))["keys"].ok
+    identity.key.chmod(0o640)
+    check = named(await examine(repo, environ))["keys"]
+    assert not check.ok and check.remedy == f"chmod 600 {identity.key}"
+
+
+async def test_an_unknown_model_and_a_repository_without_tests(tmp_path: Path, environ: dict[str, str]) -> None:
+    repo = make_repo(tmp_path / "repo", {"a.py": "x = 1\n"})
+    checks = named(await examine(repo, {**environ, "OURO_KERNEL__MODEL": "nope"}))
+    assert not checks["weights"].ok and "ouro model pull" not in checks["weights"].remedy
+    assert "qwen2.5-coder-1.5b" in checks["weights"].remedy
+    assert not checks["test files"].ok and not checks["test files"].essential
+    with_test = make_repo(tmp_path / "other", {"sub/a_test.py": "def test(): pass\n"})
+    assert "test files" not in named(await examine(with_test, environ))
 
 
 @pytest.mark.parametrize("kind", ["none", "bare", "merge", "config", "loose key"])

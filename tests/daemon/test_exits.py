@@ -19,6 +19,7 @@ from ledger.vocabulary import RootCause, State
         (State.CANCELLED, RootCause.CANCELLED_BY_OWNER, Exit.PERSON),
         (State.POSTMORTEM, RootCause.NO_CANDIDATE, Exit.PERSON),
         (State.POSTMORTEM, RootCause.BUDGET_EXHAUSTED, Exit.REFUSED),
+        (State.POSTMORTEM, RootCause.PROVIDER_UNAVAILABLE, Exit.REFUSED),
         (State.POSTMORTEM, RootCause.INTERNAL, Exit.FAULT),
         (State.FAILED_PERMANENT, RootCause.NONE, Exit.FAULT),
     ],
@@ -36,6 +37,9 @@ def test_the_code_of_an_op(state: State, cause: RootCause, code: Exit) -> None:
         (errors.RepositoryBusy("x"), Exit.PERSON),
         (errors.PolicyRefused("x", rule="r"), Exit.REFUSED),
         (errors.SandboxMissing("x"), Exit.REFUSED),
+        (errors.TestsUnavailable("x"), Exit.REFUSED),
+        (errors.ChangeError("x"), Exit.REFUSED),
+        (errors.ControlError("x"), Exit.USAGE),
         (errors.LedgerError("x"), Exit.FAULT),
     ],
 )

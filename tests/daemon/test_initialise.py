@@ -65,6 +65,13 @@ def test_it_writes_settings_and_keys_and_nothing_else(places: Places) -> None:
     ]
 
 
+def test_nobody_to_ask_is_no_no(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    assert "nobody to ask; `ouro init --yes`" in init(places, tmp_path / "site")[-1].text
+    assert "as you wish" in init(places, tmp_path / "site", Wishes(plugin=False))[-1].text
+    assert "as you wish" in init(places, tmp_path / "site", ask=Owner(False))[-1].text
+
+
 def test_again_changes_nothing(places: Places, tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()

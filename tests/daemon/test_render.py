@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.api import CostLine, CostView, DayView, Event, LogView, QueueView, SandboxView, Step, SuiteView
-from daemon.narrate import describe, narrate
+from daemon.narrate import STOPPED, describe, narrate
+from daemon.optable import folded
 from daemon.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
 from daemon.teller import Teller
 from daemon.text import Role, Span, clean, duration, line, money, show
@@ -87,6 +88,11 @@ def plain(block: object) -> str:
             "terminal",
             {"to": "BLOCKED", "root_cause": "blocked_path", "reason": "`.env` is protected"},
             "refused   `.env` is protected · cause: blocked path · ledger 9 · ouro show 1c7f3a",
+        ),
+        (
+            "terminal",
+            {"to": "POSTMORTEM", "root_cause": "crash_recovered", "reason": STOPPED, "origin": "GENERATE", "ms": 900},
+            "stopped   the daemon was stopped during GENERATE: it goes on at the next start · 900 ms · ledger 9",
         ),
         ("lease.renewed", {"op": "x"}, None),
     ],
@@ -184,7 +190,8 @@ def test_the_status_page() -> None:
     )
     text = plain(status_block(view))
     assert text.startswith(
-        "ouroboros 0.1.0 · repo shop (main) · kernel small-model · sandbox bwrap, all walls hold · today 3 ops, $0.02\n"
+        "PAUSED · ouroboros 0.1.0 · repo shop (main) · kernel small-model · sandbox bwrap, all walls hold · "
+        "today 3 ops, $0.02\n"
     )
     for part in (
         "ACTIVE · watching 214 files · 1 of 38 tests red",
@@ -194,6 +201,37 @@ def test_the_status_page() -> None:
     ):
         assert part in text
     assert "ouro approve 1c7f3a" in text and "GENERATE" in text
+
+
+def test_the_status_page_says_since_when_and_what_an_op_does() -> None:
+    begun = op_view(started_at="2026-01-01T00:00:00.000Z", doing="infill: 24 candidates in 3.1 s (first)")
+    text = plain(status_block(status_view(at="2026-01-01T00:00:31.500Z", active=(begun,))))
+    assert "state     GENERATE · 31.5 s · infill: 24 candidates in 3.1 s (first)" in text
+
+
+def test_an_op_that_is_over_points_neither_at_itself_nor_at_what_was_undone() -> None:
+    ended = {"started_at": "2026-01-01T00:00:00.000Z", "ended_at": "2026-01-01T00:00:30.000Z"}
+    spent = Spend(usd_micro=0, calls=1, working_ms=72)
+    failed = Step(at="T", label="failed", text="nothing found · 30.0 s · ouro show 1c7f3a")
+    text = plain(op_block(op_view(state=State.POSTMORTEM, steps=(failed,), spend=spent, **ended)))
+    assert "ouro show" not in text and "cost      30.0 s · $0.00 · 1 model call" in text
+    done = Step(at="T", label="done", text="committed 3f9c21a · ledger 9 · undo: ouro undo 1c7f3a")
+    undone = op_view(state=State.COMPLETE, steps=(done,), undone_by="d" * 40, spend=spent, **ended)
+    assert "ouro undo" not in plain(op_block(undone))
+    assert "undo: ouro undo 1c7f3a" in plain(op_block(undone.model_copy(update={"undone_by": None})))
+
+
+@pytest.mark.parametrize("reason", ["The owner has work of his own in shop/cart.py.", "It is the setting."])
+def test_a_merge_that_git_would_refuse_is_not_the_first_advice(reason: str) -> None:
+    ref = "refs/heads/ouro/review/op-1"
+    landing = entry(1, "landing.chosen", mode="review", ref=ref, reason=reason)
+    end = entry(2, "terminal", to="COMPLETE", commit="3f9c21aaaaaa", ref=ref)
+    teller = Teller(colour=False)
+    told = teller.feed(landing) + teller.feed(end)
+    assert told.count("take it: git merge ouro/review/op-1") == 1
+    careful = "commit or stash your own changes, then take it" in told
+    assert careful is reason.startswith("The owner")
+    assert folded((landing, end)).steps[-1].text in told
 
 
 def test_no_sandbox_is_said_in_red() -> None:

@@ -50,6 +50,8 @@ from tests.daemon.test_control import SETTINGS
         ("/help", "/approve OP"),
         ("/help settings", "## [pipeline]"),
         ("make it faster", "Commands begin with '/'"),
+        ("status", "Commands begin with '/': type /status"),
+        ("show 7f3a", "type /show 7f3a"),
     ],
 )
 async def test_commands(typed: str, told: str) -> None:

@@ -74,6 +74,7 @@ def test_variables(places: Places, name: str, raw: str, dotted: str, value: obje
         ("[pipeline]\nworkers = 'many'\n", ["config.toml", "pipeline.workers"]),
         ("[changes]\nmode = 'force'\n", ["changes.mode = 'force'"]),
         ("[pipeline\n", ["config.toml is not valid TOML", "line 1"]),
+        ("[pipeline]\nx = [1,\n", ["config.toml is not valid TOML", "at line 2, column 8, the end of the file"]),
     ],
 )
 def test_a_wrong_file_is_named_with_the_place(places: Places, text: str, told: list[str]) -> None:

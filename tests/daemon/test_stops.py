@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api import FixRequest, OpRef, OpsRequest
+from daemon.codes import Exit, exit_for_error
+from daemon.facade import Facade
+from daemon.render import status_block
+from daemon.text import show
 from kernel.provider import InfillAnswer, InfillRequest
+from ledger.errors import ControlError
 from ledger.vocabulary import RootCause
 from tests.e2e.serving import Serving
 from tests.e2e.victim import Quick
@@ -46,6 +52,34 @@ async def attempts_after(service: Serving, model: Thinking, *, told: bool) -> tu
     finally:
         await service.close()
     return line.state.value, line.attempts
+
+
+async def test_an_op_in_flight_is_told_of(tmp_path: Path) -> None:
+    """Status says since when and that intake rests; a second `fix` says that the daemon is at it, and with which op."""
+    repo = repo_with(tmp_path / "shop", SHOP)
+    commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
+    model = Thinking()
+    service = Quickly(config_for(tmp_path, repo, service={"stop_grace_s": 0}), model)
+    try:
+        await service.open()
+        await service.bring_up()
+        api = Facade(service)
+        assert (await api.fix(FixRequest())).message.startswith("Red at")
+        await asyncio.wait_for(model.asked.wait(), 60)
+        (op,) = (await api.ops(OpsRequest())).ops
+        found = await api.fix(FixRequest())
+        assert found.message.endswith(f"The daemon is at it already: op-{op.short}.")
+        assert "duplicate" not in found.message
+        assert found.signals == op.signals and (await api.show(OpRef(op=op.signals[0]))).id == op.id
+        await api.pause()
+        page = show(status_block(await api.status()), colour=False)
+        assert page.startswith("PAUSED · ouroboros") and "s · localise: " in page.partition("GENERATE · ")[2]
+        for order in (api.approve, api.undo):
+            with pytest.raises(ControlError) as refused:
+                await order(OpRef(op=op.id))
+            assert exit_for_error(refused.value) is Exit.USAGE
+    finally:
+        await service.close()
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["stopped", "ended without a word"])

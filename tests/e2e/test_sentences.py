@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -117,20 +118,20 @@ def test_without_pytest_it_says_how_to_get_it(owner: Owner, tmp_path: Path) -> N
     site = next((repo / ".venv/lib").glob("python*")) / "site-packages"
     for folder in (*site.glob("pytest*"), *site.glob("_pytest*")):
         shutil.rmtree(folder)
-    assert_told(owner.ouro(repo, "fix"), Exit.PERSON, "pytest is not installed", "Install it: `")
+    assert_told(owner.ouro(repo, "fix"), Exit.REFUSED, "pytest is not installed", "Install it: `")
     assert (repo / CART).read_text() == PLUS
 
 
 def test_without_tests_there_is_nothing_to_go_by(owner: Owner, tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", {CART: SHOP[CART]})
-    assert_told(owner.ouro(repo, "fix"), Exit.PERSON, "There are no tests that pytest finds", "Write one")
+    assert_told(owner.ouro(repo, "fix"), Exit.REFUSED, "There are no tests that pytest finds", "Write one")
 
 
 def test_a_suite_that_hangs_is_stopped(owner: Owner, tmp_path: Path) -> None:
     hanging = "import threading\n\n\ndef test_for_ever():\n    threading.Event().wait()\n"
     repo = broken_shop(tmp_path, {"tests/test_hang.py": hanging})
     said = owner.ouro(repo, "fix", OURO_PIPELINE__SUITE_BUDGET_S="2")
-    assert_told(said, Exit.PERSON, "did not end in time", "suite_budget_s")
+    assert_told(said, Exit.REFUSED, "did not end in time", "suite_budget_s")
     assert "tests/test_hang.py::test_for_ever" in said.sentence
     assert python_of(repo) == []
 
@@ -189,7 +190,7 @@ def test_a_broken_settings_file(owner: Owner, tmp_path: Path) -> None:
 def test_without_weights_it_says_where_to_get_them(owner: Owner, tmp_path: Path) -> None:
     repo = broken_shop(tmp_path)
     said = owner.ouro(repo, "fix", without="OURO_KERNEL__SCRIPTED__SCRIPT", OURO_KERNEL__PROVIDER="local")
-    assert said.code == Exit.PERSON, (said.out, said.err)
+    assert said.code == Exit.REFUSED, (said.out, said.err)
     assert "ouro model pull" in said.out, said.out
     assert (repo / CART).read_text() == PLUS
     assert_works_after_all(owner, repo)
@@ -214,6 +215,123 @@ def test_green_is_nothing_to_do(owner: Owner, tmp_path: Path) -> None:
     assert said.code == Exit.NOTHING, (said.out, said.err)
     assert "Green at" in said.out
     assert owner.ouro(repo, "run", "--once").code == Exit.DONE
+
+
+def test_what_is_not_committed_is_not_called_green(owner: Owner, tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    assert owner.ouro(repo, "init").code == Exit.DONE  # leaves .ouro/ behind, which is no work of the owner's
+    assert "uncommitted" not in owner.ouro(repo, "fix").out
+    write(repo, {CART: PLUS})
+    said = owner.ouro(repo, "fix")
+    assert said.code == Exit.NOTHING
+    assert "Green at" in said.out and "1 file has uncommitted changes, which are not looked at" in said.out
+    assert "test_failure.eager" in said.out
+    eager = owner.ouro(repo, "fix", OURO_TEST_FAILURE__EAGER="true")
+    assert "uncommitted changes" not in eager.out
+
+
+def test_a_test_that_there_is_not_is_a_slip(owner: Owner, tmp_path: Path) -> None:
+    repo = broken_shop(tmp_path)
+    for wrong in ("tests/test_nope.py::test_x", "tests/test_cart.py::test_x"):
+        assert_told(owner.ouro(repo, "fix", wrong), Exit.USAGE, wrong.split("::")[0], "")
+
+
+def test_after_a_repair_every_advice_works_without_a_daemon(owner: Owner, tmp_path: Path) -> None:
+    repo = broken_shop(tmp_path)
+    said = owner.ouro(repo, "fix")
+    assert said.code == Exit.DONE, (said.out, said.err)
+    op = said.out.rpartition("undo: ouro undo ")[2].split()[0]
+    assert op in owner.ouro(repo, "ops", "--all").out and "No ops." in owner.ouro(repo, "ops").out
+    shown = owner.ouro(repo, "show", op).out
+    assert "ouro undo" in shown and "subtotal - discount" in shown
+    signal = json.loads(owner.ouro(repo, "show", op, "--json").out)["signals"][0]
+    assert owner.ouro(repo, "show", signal).out == shown
+    assert owner.ouro(repo, "diff", op).out.startswith("diff --git")
+    assert "1 complete" in owner.ouro(repo, "cost").out
+    undone = owner.ouro(repo, "undo", op)
+    assert undone.code == Exit.DONE and "is undone by" in undone.out, (undone.out, undone.err)
+    assert (repo / CART).read_text() == PLUS
+    assert "Ouro-Undoes: op-" in git(repo, "log", "-1", "--format=%B")
+    assert "ouro undo" not in owner.ouro(repo, "show", op).out
+    again = owner.ouro(repo, "undo", op)
+    assert_told(again, Exit.USAGE, "was undone by", "")
+    assert owner.ouro(repo, "ledger", "verify").code == Exit.DONE
+
+
+def test_a_goal_in_words_is_refused_by_a_kernel_that_fills_holes(owner: Owner, tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    said = owner.ouro(repo, "submit", "Shorten the docstring", "--wait")
+    assert_told(said, Exit.USAGE, "takes no goal in words", "--closed-when")
+
+
+def test_beside_the_owners_own_edit_the_merge_comes_after_a_commit(owner: Owner, tmp_path: Path) -> None:
+    repo = broken_shop(tmp_path)
+    write(repo, {CART: PLUS + "\n\nMINE = 1\n"})
+    said = owner.ouro(repo, "fix")
+    assert said.code == Exit.DONE, (said.out, said.err)
+    assert "commit or stash your own changes, then take it: git merge ouro/review/" in said.out
+
+
+class Interrupted:
+    """An `ouro` that a test's suite keeps busy until a signal ends it."""
+
+    def __init__(self, owner: Owner, repo: Path, *words: str, **settings: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from daemon.cli import main; main()", "--repo", str(repo), *words],
+            cwd=PROJECT, env={**owner.environment, **settings}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def reads(self, text: str) -> str:
+        """Output up to the line that holds ``text``."""
+        assert self.process.stdout is not None
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if text in line:
+                return "".join(lines)
+        raise AssertionError((text, lines, self.process.communicate()))
+
+    def ends(self) -> Said:
+        out, err = self.process.communicate(timeout=60)
+        return Said(self.process.returncode, out, err)
+
+
+SLOW = (
+    "import time\n\nfrom shop.cart import total\n\n\ndef test_slow():\n    if total([1], discount=1) != 0:\n"
+    "        time.sleep(2)\n    assert total([1], discount=1) == 0\n"
+)
+
+
+def test_the_second_signal_ends_it_and_both_say_so(owner: Owner, tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, "tests/test_slow.py": SLOW})
+    commit(repo, "Speed up totals", {CART: PLUS})
+    fix = Interrupted(owner, repo, "fix", "tests/test_slow.py::test_slow")
+    fix.reads("op-")
+    fix.process.send_signal(signal.SIGINT)
+    assert "waiting up to 10 s for op-" in fix.reads("once more ends it now")
+    began = time.monotonic()
+    fix.process.send_signal(signal.SIGINT)
+    said = fix.ends()
+    assert time.monotonic() - began < 8
+    assert said.code == Exit.STOPPED, (said.out, said.err)
+    assert "stopping: ending op-" in said.out
+    assert "the daemon was stopped during" in said.out and "goes on at the next start" in said.out
+    assert "crash" not in said.out and "stop.late" not in said.err and "Traceback" not in said.err
+    assert_works_after_all(owner, repo)
+
+
+def test_a_signal_during_the_scan_is_not_nothing_to_do(owner: Owner, tmp_path: Path) -> None:
+    slow = "import time\n\n\ndef test_slow():\n    time.sleep(30)\n"
+    repo = repo_with(tmp_path / "shop", {**SHOP, "tests/test_slow.py": slow})
+    fix = Interrupted(owner, repo, "fix")
+    deadline = time.monotonic() + 60
+    while not python_of(repo) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    fix.process.send_signal(signal.SIGTERM)
+    said = fix.ends()
+    assert (said.code, said.out) == (Exit.STOPPED, "stopping\n"), (said.out, said.err)
+    assert time.monotonic() < deadline and python_of(repo) == []
 
 
 def test_a_goal_that_only_the_owner_can_judge_waits_without_a_terminal(owner: Owner, tmp_path: Path) -> None:

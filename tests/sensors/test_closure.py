@@ -44,6 +44,28 @@ async def test_tests_pass(run: TestRun, closed: bool, words: str) -> None:
     assert asked == [("a", "b")]
 
 
+FILE = {"t.py::a": Outcome.PASSED, "u.py::c": Outcome.FAILED}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "closed", "words"),
+    [
+        (FILE, True, "t.py is collected and 1 of its tests pass"),
+        ({**FILE, "t.py::b": Outcome.SKIPPED}, True, "1 of its tests"),
+        ({**FILE, "t.py::b": Outcome.FAILED}, False, "t.py can be collected, but t.py::b is failed"),
+        ({"t.py::a": Outcome.SKIPPED}, False, "none of its tests passes"),
+        ({**FILE, "t.py": Outcome.ERROR}, False, "t.py is error"),
+        ({"u.py::c": Outcome.PASSED, "t.pyx::d": Outcome.PASSED}, False, "t.py was not run"),
+    ],
+)
+async def test_a_file_is_closed_by_its_tests(outcomes: dict[str, Outcome], closed: bool, words: str) -> None:
+    async def door(ids: Sequence[str]) -> TestRun:
+        return run_of(RED, **outcomes)
+
+    answer = await ClosureEvaluator().is_closed(TestsPass(ids=("t.py",)), door)
+    assert (answer.closed, words in answer.reason) == (closed, True), answer
+
+
 async def nothing_is_run(ids: Sequence[str]) -> TestRun:
     raise AssertionError("no test was to be run")
 

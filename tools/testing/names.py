@@ -17,3 +17,19 @@ def is_test_side(path: str) -> bool:
     """Whether the file belongs to the tests: collected, a conftest, or a helper in a folder of tests."""
     pure = PurePosixPath(path)
     return is_test_module(path) or pure.name == "conftest.py" or not _TEST_FOLDERS.isdisjoint(pure.parts[:-1])
+
+
+def stands_for(named: str, test: str) -> bool:
+    """Whether ``named`` (a test, a class, a file, a folder, a conftest) is ``test`` or holds it.
+
+    What cannot be collected has the id of its file; once it can be, its tests have ids of their own below that.
+    """
+    place = place_of(named)
+    return test == named or not place or test.startswith((f"{place}::", f"{place}[", f"{place}/"))
+
+
+def place_of(named: str) -> str:
+    """What to hand to pytest for an id: a conftest has no tests itself, those of its folder need it. Empty: all."""
+    if named.partition("::")[0].rpartition("/")[2] == "conftest.py":
+        return named.rpartition("/")[0]
+    return "" if named == "." else named

@@ -17,6 +17,7 @@ from tools.process import Finished
 from tools.sandbox.types import Job, Mount, Sandbox
 from tools.testing import layout
 from tools.testing.environment import TestEnvironment
+from tools.testing.names import place_of
 from tools.testing.report import judge
 from tools.testing.settings import TestSettings
 from tools.workspace import Workspace
@@ -83,6 +84,7 @@ class TestRunner:
             return TestRun(status=RunStatus.INFRA, reason=self._environment.problem)
         if ids is not None and not ids:
             return TestRun(status=RunStatus.INCONCLUSIVE, reason="No test was asked for.")
+        ids = _placed(ids) if ids is not None else None
         targets = tuple(dict.fromkeys(test.partition("::")[0] for test in ids or ()))
         gone = await asyncio.to_thread(_absent, ws.root, targets)
         if gone:
@@ -165,6 +167,12 @@ class TestRunner:
             stdin=json.dumps(orders).encode("ascii"),
             report_env=REPORT_ENV,
         )
+
+
+def _placed(ids: Sequence[str]) -> tuple[str, ...] | None:
+    """What pytest is asked for; None for everything (a conftest at the top is needed by all tests)."""
+    places = tuple(dict.fromkeys(place_of(test) for test in ids))
+    return places if all(places) else None
 
 
 def _absent(root: Path, targets: Sequence[str]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate.battery import Inspection, decide, diff_hash, inspect
+from governance.irongate.battery import Inspection, change_hash, decide, diff_hash, inspect
 from governance.irongate.g01_containment import Facts as Place
 from ledger.vocabulary import Complexity, Decision, Edit, EditKind, Tier, Verdict
 from tests.governance.irongate.builders import candidate, edit, inspection, operation, signal
@@ -56,6 +56,27 @@ def test_recursion_and_what_was_undone() -> None:
     assert denied_by(made) == {"gate19.depth"}
     undone = (diff_hash(made.candidate),)
     assert denied_by(inspection({"calc.py": (CALC, FIXED)}, undone=undone)) == {"gate19.undone"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "known"),
+    [
+        (CALC, FIXED, True),
+        ("X = 1\n\n" + CALC, "X = 1\n\n" + FIXED, True),  # the owner changed another part of the file since
+        (CALC, CALC.replace("a - b", "(a + b)  # repaired"), True),  # the same program
+        (
+            CALC,
+            CALC.replace("    return a - b", "    return a + b\n    return a - b"),
+            True,
+        ),  # what stood there is dead
+        (CALC, CALC.replace("a - b", "b + a"), False),
+        (CALC.replace("add", "plus"), FIXED.replace("add", "plus"), False),  # another function
+    ],
+)
+def test_what_was_undone_is_known_wherever_it_stands(before: str, after: str, known: bool) -> None:
+    first = inspection({"calc.py": (CALC, FIXED)})
+    undone = (change_hash(first.candidate, first.originals),)
+    assert denied_by(inspection({"calc.py": (before, after)}, undone=undone)) == ({"gate19.undone"} if known else set())
 
 
 def test_links_found_on_disk_count() -> None:

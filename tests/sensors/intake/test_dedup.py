@@ -75,3 +75,17 @@ def test_what_was_missing_may_be_there_at_the_next_boot() -> None:
             held = last.model_copy(update={"signal": last.signal.model_copy(update={"boot": "boot-1"})})
             answer = novelty(fresh, held, now=START, branch_lives=False, settings=SETTINGS)
             assert (answer.status, answer.attempts) == (expected, 1 if expected == "new" else 0)
+
+
+@pytest.mark.parametrize("state", [ItemState.DONE, ItemState.DEAD])
+def test_a_search_in_vain_is_not_repeated_where_nothing_has_changed(state: ItemState) -> None:
+    def again(reason: str, *, asked: bool = False, unchanged: bool = True) -> str:
+        last = past(state, base="older", ago_s=601, reason=reason)
+        return novelty(
+            signal(), last, now=START, branch_lives=False, settings=SETTINGS, asked=asked, unchanged=unchanged
+        ).status
+
+    assert again("POSTMORTEM no_candidate") == "suppressed"
+    assert again("POSTMORTEM no_candidate", unchanged=False) == "new"
+    assert again("POSTMORTEM no_candidate", asked=True) == "new"
+    assert again("POSTMORTEM provider_unavailable") == "new"

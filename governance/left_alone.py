@@ -1,0 +1,57 @@
+"""What is red because the owner took its repair back: left alone until the code that it runs changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from governance.changes.trailers import UNDOES
+from governance.codebase import MAX_FILES, read_python
+from governance.refused import Refused
+from tools.git import Git
+from tools.repository import Repository
+from tools.testing.names import is_test_module
+from tools.testing.scope import affected
+
+
+class LeftAlone:
+    """Asked by the sensor before it makes signals of what is red at a commit."""
+
+    def __init__(self, *, refused: Refused, repository: Repository, git: Git) -> None:
+        self._refused = refused
+        self._repository = repository
+        self._git = git
+
+    async def tests(self, commit: str) -> frozenset[str]:
+        """Ids of tests that repairs which were taken back had made green, and that nothing has touched since."""
+        found: set[str] = set()
+        for taken in await self._refused.taken_back():
+            changed = await self._since(taken.commit, commit)
+            if changed is not None and not await reaches(self._repository, commit, changed, taken.tests):
+                found.update(taken.tests)
+        return frozenset(found)
+
+    async def _since(self, undo: str, commit: str) -> frozenset[str] | None:
+        """Paths that others than our undos have changed since one; None when it is not there to compare with."""
+        if (await self._git.call("cat-file", "-e", f"{undo}^{{commit}}", ok=(0, 1, 128))).code != 0:
+            return None
+        if (await self._git.call("merge-base", "--is-ancestor", undo, commit, ok=(0, 1, 128))).code != 0:
+            return frozenset(await self._repository.changed_between(undo, commit))
+        listed = await self._git.call(
+            "log", "-m", "--name-only", "--no-renames", "--no-ext-diff", "-z", "--format=", "--invert-grep",
+            f"--grep=^{UNDOES}: ", f"{undo}..{commit}", "--",
+        )  # fmt: skip
+        return frozenset(path for path in listed.fields if path)
+
+
+async def reaches(repository: Repository, commit: str, changed: Collection[str], tests: Collection[str]) -> bool:
+    """Whether a change of ``changed`` can make a difference to ``tests`` at ``commit``: when in doubt, yes."""
+    if not changed:
+        return False
+    places = {test.partition("::")[0] for test in tests}
+    if not places.isdisjoint(changed) or not all(map(is_test_module, places)):
+        return True  # a conftest or a folder stands for tests that are not named
+    files = await read_python(repository, commit)
+    if len(files) >= MAX_FILES:
+        return True
+    return not places.isdisjoint(await asyncio.to_thread(affected, files, changed))

@@ -1,0 +1,42 @@
+"""What a person who asked for work is told besides the scan's own line."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.stops import waiting_for
+from daemon.told import at_it_already, cannot_talk, not_looked_at
+from kernel.provider import Capabilities
+from tests.daemon.scripted_api import OP
+
+
+@pytest.mark.parametrize(
+    ("dirty", "eager", "told"),
+    [
+        ((), False, ""),
+        ((".ouro/config.toml",), False, ""),
+        (("a.py",), True, ""),
+        (("a.py",), False, "1 file has uncommitted changes, which are not looked at: commit them, or set"),
+        (("a.py", "b.py", ".ouro/config.toml"), False, "2 files have uncommitted changes, which are not"),
+    ],
+)
+def test_what_is_not_looked_at(dirty: tuple[str, ...], eager: bool, told: str) -> None:
+    said = not_looked_at(dirty, eager=eager)
+    assert said.startswith(told) and bool(said) is bool(told)
+
+
+def test_a_duplicate_is_said_for_a_person() -> None:
+    seen = "Red at 1234: t::a." + 2 * " duplicate: The same condition is already in_flight."
+    assert at_it_already(seen, ("1c7f3a",)) == "Red at 1234: t::a. The daemon is at it already: op-1c7f3a."
+    assert at_it_already(seen, ()) == "Red at 1234: t::a. The daemon has it in its queue already."
+    assert at_it_already("Red at 1234: t::a.", ("1c7f3a",)) == "Red at 1234: t::a."
+
+
+def test_who_takes_a_goal_in_words() -> None:
+    assert cannot_talk(Capabilities(infill=True, local=True))
+    assert not cannot_talk(Capabilities(infill=True, tools=True)) and not cannot_talk(Capabilities())
+
+
+def test_what_a_stop_waits_for() -> None:
+    assert waiting_for((), 10) == "stopping"
+    assert waiting_for((OP,), 10) == "stopping: waiting up to 10 s for op-1c7f3a; once more ends it now"
