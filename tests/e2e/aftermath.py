@@ -122,7 +122,8 @@ async def told_by(places: Places) -> Told:
     try:
         report = await ledger.verify()
         ends, outcomes = ends_of(await ledger.entries())
-        counts = [await ledger.query(f"SELECT count(*) FROM {t}") for t in ("intake_leases", "inbox", "refused_diffs")]
+        tables = ("count(*) FROM intake_leases", "count(*) FROM inbox", "count(DISTINCT op_id) FROM refused_diffs")
+        counts = [await ledger.query(f"SELECT {table}") for table in tables]
         leases, waiting, refused = (int(str(rows[0][0])) for rows in counts)
         items = [str(state) for (state,) in await ledger.query("SELECT state FROM intake_items ORDER BY rowid")]
     finally:
@@ -162,7 +163,7 @@ def faults_of_record(told: Told, *, ended: str, item: str, refused: bool) -> lis
     if told.leases or told.waiting:
         found.append(f"{told.leases} leases are held, {told.waiting} ops wait")
     if told.refused != refused:
-        found.append(f"{told.refused} diffs are refused")
+        found.append(f"what {told.refused} ops did is refused")
     return found
 
 
