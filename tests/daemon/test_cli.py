@@ -267,9 +267,9 @@ async def test_ctrl_c_beside_a_daemon_ends_the_command_only(box: Box) -> None:
             str(OURO), "fix", cwd=box.repo, env=box.environ, stderr=asyncio.subprocess.PIPE
         )
         try:
-            await asyncio.wait_for(api.subscribed.wait(), 20)
+            await asyncio.wait_for(api.subscribed.wait(), 60)
             process.send_signal(signal.SIGINT)
-            _, told = await asyncio.wait_for(process.communicate(), 20)
+            _, told = await asyncio.wait_for(process.communicate(), 60)
         finally:
             if process.returncode is None:
                 process.kill()
