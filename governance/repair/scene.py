@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,13 +14,13 @@ from governance.repair.prompt import Example
 from governance.repair.spans import Source
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EntryKind, Operation, RunStatus, State, TestResult, TestRun
+from tools.edits.diffs import HUNK
 from tools.testing.localise import Suspicion, rank
 from tools.testing.names import stands_for
 from tools.workspace import Workspace
 
 MAX_PLACES = 48
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
-HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ def changed_lines(diff: str) -> dict[str, frozenset[int]]:
         elif line.startswith("+++ "):
             path = line[6:] if line.startswith("+++ b/") else ""
         elif (match := HUNK.match(line)) is not None:
-            old, start, new = int(match[1] or "1"), int(match[2]), int(match[3] or "1")
+            old, start, new = int(match[2] or "1"), int(match[3]), int(match[4] or "1")
             content = old + new
             if path:
                 found.setdefault(path, set()).update(range(start, start + max(new, 1)))

@@ -27,16 +27,22 @@ IN_VAIN = "A repair was searched for in vain, and nothing that these tests run h
 MISSING = frozenset({RootCause.PROVIDER_UNAVAILABLE, RootCause.SANDBOX_MISSING, RootCause.BUDGET_EXHAUSTED})
 
 
+def cause_of(last: Item) -> str:
+    """What an item that is over ended by: the last word of its reason."""
+    return last.reason.rpartition(" ")[2]
+
+
 def may_have_passed(signal: Signal, last: Item) -> bool:
     """Its op failed because the owner was in the way, or for what a new boot of the daemon may have by now."""
-    cause = last.reason.rpartition(" ")[2]
+    cause = cause_of(last)
     return cause in IN_THE_WAY or (cause in MISSING and signal.boot != last.signal.boot)
 
 
 def in_vain(last: Item | None) -> bool:
     """Its op ended because the search for a repair came to its end and had found none."""
-    over = last is not None and last.state in (ItemState.DONE, ItemState.DEAD) and not last.success
-    return last is not None and over and last.reason.rpartition(" ")[2] == RootCause.NO_CANDIDATE
+    if last is None or last.success or last.state not in (ItemState.DONE, ItemState.DEAD):
+        return False
+    return cause_of(last) == RootCause.NO_CANDIDATE
 
 
 def novelty(

@@ -16,12 +16,10 @@ from daemon.facade import Facade
 from daemon.optable import KEPT_OPS
 from daemon.service import Service
 from daemon.settings import Config
-from ledger.clock import SystemClock
 from ledger.errors import ControlError
 from ledger.ids import new_op_id, short_id
-from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, Spend, State
-from tests.e2e.serving import Serving
+from tests.e2e.serving import Serving, record_of
 from tests.e2e.world import Infilling, config_for
 from tests.repos import make_repo
 
@@ -39,16 +37,6 @@ def life_of(op_id: str, number: int, entries: int = ENTRIES_OF_ONE) -> list[Draf
         *(Draft(kind=EntryKind.TOOL, op_id=op_id, payload={"event": "noted", "n": n}) for n in range(entries - 2)),
         Draft(kind=EntryKind.TRANSITION, op_id=op_id, phase=State.CANCELLED, payload=ended, spend=Spend(calls=3)),
     ]
-
-
-@asynccontextmanager
-async def record_of(config: Config) -> AsyncIterator[Ledger]:
-    places = config.places
-    ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=SystemClock())
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
 
 
 @asynccontextmanager

@@ -13,11 +13,9 @@ from daemon.settings import Config
 from governance.changes.landing import REVIEW
 from governance.irongate.battery import diff_hash
 from kernel.provider import Price
-from ledger.clock import SystemClock
 from ledger.ids import new_op_id, sha256_hex
-from ledger.store import Ledger
 from ledger.vocabulary import Candidate, Draft, Edit, EditKind, Entry, EntryKind, Spend, State
-from tests.e2e.serving import Serving, served
+from tests.e2e.serving import Serving, record_of, served
 from tests.e2e.world import Infilling, config_for
 from tests.repos import commit, git, make_repo
 
@@ -40,17 +38,6 @@ def config(tmp_path: Path) -> Config:
 
 
 @asynccontextmanager
-async def killed(config: Config) -> AsyncIterator[Ledger]:
-    """The record as a killed daemon left it: what the block writes is all there is."""
-    places = config.places
-    ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=SystemClock())
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
-
-
-@asynccontextmanager
 async def booted(config: Config) -> AsyncIterator[Serving]:
     async with served(config, Priced(lambda before, after: [])) as (service, _):
         yield service
@@ -69,7 +56,7 @@ def called(op_id: str, event: str, purpose: str, **more: object) -> Draft:
 async def test_a_call_that_a_kill_cut_off_is_charged_at_what_was_held_for_it(config: Config) -> None:
     op_id = new_op_id("test_failure")
     name = Priced(lambda before, after: []).name
-    async with killed(config) as ledger:
+    async with record_of(config) as ledger:
         begun = called(op_id, "call.started", "repair", provider=name, max_tokens=50)
         await ledger.append(started(op_id), begun)
     async with booted(config) as service:
@@ -92,7 +79,7 @@ async def test_a_repair_that_stands_on_a_review_branch_waits_for_the_owner(confi
     git(repo, "checkout", "-q", "-b", branch)
     made = commit(repo, f"Repair\n\nOuro-Op: {op_id}", {"a.py": AFTER})
     git(repo, "checkout", "-q", "main")
-    async with killed(config) as ledger:
+    async with record_of(config) as ledger:
         blob = await ledger.put_blob(CANDIDATE.model_dump_json().encode())
         intent = {"event": "commit.intent", "ref": f"refs/heads/{branch}", "parent": parent}
         await ledger.append(

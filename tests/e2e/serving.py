@@ -13,6 +13,7 @@ from daemon.service import Service
 from daemon.settings import Config
 from kernel.provider import Provider
 from ledger.clock import SystemClock
+from ledger.store import Ledger
 from ledger.vocabulary import Entry
 
 
@@ -60,6 +61,17 @@ class Serving(Service):
 
     async def entries(self, op_id: str, event: str) -> list[Entry]:
         return [e for e in await self.home.ledger.entries(op_id=op_id) if e.payload.get("event") == event]
+
+
+@asynccontextmanager
+async def record_of(config: Config) -> AsyncIterator[Ledger]:
+    """The record while no daemon runs: what the block writes is all that a dead one has left."""
+    places = config.places
+    ledger = await Ledger.open(places.ledger, repo_id=places.repo_id, clock=SystemClock())
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
 
 
 @asynccontextmanager
