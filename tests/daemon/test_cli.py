@@ -264,8 +264,10 @@ async def test_a_goal_that_is_handed_in_says_what_comes_next(box: Box) -> None:
 async def test_ctrl_c_beside_a_daemon_ends_the_command_only(box: Box) -> None:
     async with daemon(box) as api:
         process = await asyncio.create_subprocess_exec(
-            str(OURO), "fix", cwd=box.repo, env=box.environ, stderr=asyncio.subprocess.PIPE
-        )
+            str(OURO), "fix", cwd=box.repo, env=box.environ, stderr=asyncio.subprocess.PIPE,
+            # a suite that a shell runs in the background ignores SIGINT, and so would every child of it
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
         try:
             await asyncio.wait_for(api.subscribed.wait(), 60)
             process.send_signal(signal.SIGINT)
