@@ -73,6 +73,11 @@ class ControlServer:
         await self._server.wait_closed()
         self._server = None
 
+    @property
+    def attended(self) -> bool:
+        """True while somebody is connected."""
+        return bool(self._connections)
+
     def peer_uid(self, channel: socket.socket) -> int:
         """Who is at the other end, as the kernel says."""
         uid: int = _PEER.unpack(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1]

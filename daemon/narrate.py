@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from daemon import calls
 from daemon.text import Role, clean, count, duration, money
 from ledger.ids import core_of, short_id
 from ledger.vocabulary import Entry, RootCause, State
@@ -55,6 +56,8 @@ def describe(entry: Entry) -> str:
     told = tell(entry)
     if told is not None:
         return f"{told.label}: {told.text}"
+    if event_of(entry) == "call.ended":
+        return clean(f"model: {calls.told(entry.payload)}")
     plain = [f"{key} {value}" for key, value in entry.payload.items() if key != "event" and _short(value)]
     return clean(" · ".join([event_of(entry) or entry.kind.value, *plain[:4]]))
 
@@ -93,11 +96,7 @@ def _text(payload: Payload, *names: str) -> str:
 
 
 def _number(payload: Payload, *names: str) -> int | None:
-    for name in names:
-        value = payload.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    return None
+    return next((number for name in names if (number := calls.whole(payload, name)) is not None), None)
 
 
 def _names(payload: Payload, *names: str) -> list[str]:
@@ -304,6 +303,12 @@ def _terminal(payload: Payload, entry: Entry) -> Told:
     return Told(label, told, Role.BAD)
 
 
+def _called(payload: Payload, entry: Entry) -> Told | None:
+    """A call that went as calls do is silent here."""
+    role = Role.WARN if calls.collapsed(payload) else Role.PLAIN
+    return Told("model", calls.told(payload), role) if calls.worth_telling(payload) else None
+
+
 def _degraded(payload: Payload, entry: Entry) -> Told:
     return Told("degraded", _few(_names(payload, "reasons")) or _text(payload, "reason"), Role.WARN)
 
@@ -340,6 +345,7 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "undone": _plain("undone", "commit"),
     "review.merged": _plain("merged", "branch"),
     "review.rejected": _plain("refused", "branch"),
+    "call.ended": _called,
     "terminal": _terminal,
     "degraded": _degraded,
 }

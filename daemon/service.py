@@ -24,7 +24,7 @@ from daemon.places import make_folders
 from daemon.settings import Config
 from daemon.stops import Stops
 from governance.record import Recorder
-from kernel.provider import Provider
+from kernel.provider import Heavy, Provider
 from ledger.clock import Clock, SystemClock
 from ledger.errors import LedgerError, OuroError, RepositoryError
 from ledger.ids import uuid7_hex
@@ -193,6 +193,18 @@ class Service:
         while True:
             await asyncio.sleep(self.config.settings.service.recheck_s)
             await self.look_again(probe=True)
+            if await self._better_afresh():
+                logger(__name__).info("restart", why="the model was dropped and nothing is to be done")
+                self.restart = True
+                self.stopping.set()
+
+    async def _better_afresh(self) -> bool:
+        """A dropped model's memory comes back with a fresh process only, and nobody needs this one now."""
+        house = self._furnished()
+        if not (isinstance(house.provider, Heavy) and house.provider.left_behind):
+            return False
+        attended = self._control is not None and self._control.attended
+        return not (attended or self._live()) and await house.router.idle()
 
     async def _work(self, house: House) -> None:
         """The pool, until it is stopped. A fault of the record ends the work: nothing runs unrecorded."""

@@ -34,9 +34,7 @@ def known_models(folder: Path) -> ModelList:
             megabytes=weights.bytes // 2**20,
             license=weights.license,
             fetched=store.is_published(folder, weights),
-            converted=any(
-                store.is_converted(store.converted_folder(folder, name, weights, form)) for form in ("bf16", "int8")
-            ),
+            converted=bool(store.converted_folders(folder, name, weights)),
         )
         for name, weights in load_registry().weights.items()
     )

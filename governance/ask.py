@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from governance.budget import Budget
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
+from governance.reported import Fields, of_collapse, of_infills, of_report, problem_of
 from governance.uninterrupted import uninterrupted
 from kernel.provider import (
     CallDelta,
     Done,
+    Event,
     Infill,
     Infiller,
     InfillRequest,
     Limits,
     Message,
     Provider,
+    Repeater,
     TextDelta,
     ToolCall,
     ToolSchema,
@@ -39,6 +43,39 @@ class Turn:
     calls: tuple[ToolCall, ...]
     finish: str
     usage: Usage
+
+
+@dataclass(slots=True)
+class Heard:
+    """What one call has brought so far. ``fields`` is what it reports of itself, for its entry."""
+
+    tokens_in: int  # an estimate, from the question's length
+    texts: list[str] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    done: Done | None = None
+    spent: Usage | None = None  # as the provider counted it
+    fields: Fields = field(default_factory=dict)
+
+    def take(self, event: Event) -> None:
+        """Keep what an event tells."""
+        if isinstance(event, TextDelta):
+            self.texts.append(event.text)
+        elif isinstance(event, CallDelta):
+            self.calls.append(event.call)
+        else:
+            self.spent = event.usage
+        if isinstance(event, Done):
+            self.done, self.fields = event, of_report(event.report)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    @property
+    def usage(self) -> Usage:
+        """Counted, or estimated when nobody counted."""
+        written = round(len(self.text) / CHARS_PER_TOKEN)
+        return self.spent or Usage(tokens_in=self.tokens_in, tokens_out=written, estimated=True)
 
 
 class Asker:
@@ -75,45 +112,17 @@ class Asker:
         """One turn of a conversation. Raises ``BudgetExhausted`` before, ``ProviderError`` during."""
         clean = [m.model_copy(update={"text": redact(m.text)}) for m in conversation]
         limits = limits.model_copy(update={"timeout_s": min(limits.timeout_s, self._turn_s)})
-        size = round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN)
-        ticket = await self._open(phase, purpose, size, limits.max_tokens)
-        texts: list[str] = []
-        calls: list[ToolCall] = []
-        done: Done | None = None
-        started = self._clock.monotonic()
-        problem = "failed"
-        try:
+        heard = Heard(round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN))
+        most = Usage(tokens_in=heard.tokens_in, tokens_out=limits.max_tokens)
+        if isinstance(self.provider, Repeater):
+            most = self.provider.at_most(clean, tools, limits)
+        async with self._recorded(phase, purpose, most, heard, limits.timeout_s):
             async with asyncio.timeout(limits.timeout_s):
                 async for event in self.provider.respond(clean, tools, limits):
-                    if isinstance(event, TextDelta):
-                        texts.append(event.text)
-                    elif isinstance(event, CallDelta):
-                        calls.append(event.call)
-                    else:
-                        done = event
-            if done is None:
+                    heard.take(event)
+            if heard.done is None:
                 raise ProviderBadOutput("The answer ended without its end mark.", provider=self.provider.name)
-            problem = ""
-        except TimeoutError as error:
-            problem = "total"
-            raise ProviderUnavailable(
-                f"The turn took longer than {limits.timeout_s:g} s.", provider=self.provider.name, kind="total"
-            ) from error
-        except asyncio.CancelledError:
-            problem = "cancelled"
-            raise
-        except ProviderError as error:
-            problem = str(error)
-            raise
-        finally:
-            text = "".join(texts)
-            usage = (
-                done.usage
-                if done
-                else Usage(tokens_in=size, tokens_out=round(len(text) / CHARS_PER_TOKEN), estimated=True)
-            )
-            await self._close(ticket, phase, purpose, usage, started, problem, text)
-        return Turn(text, tuple(calls), done.finish, usage)
+        return Turn(heard.text, tuple(heard.calls), heard.done.finish, heard.usage)
 
     async def infill(self, phase: State, purpose: str, request: InfillRequest) -> tuple[Infill, ...]:
         """One batch of infills. Raises as :meth:`turn` does."""
@@ -121,58 +130,74 @@ class Asker:
             raise ProviderBadOutput(f"{self.provider.name} cannot infill.", provider=self.provider.name)
         request = request.model_copy(update={"timeout_s": self._turn_s})
         chars = sum(len(s.prefix) + len(s.suffix) for s in request.spans)
+        heard = Heard(round(chars / CHARS_PER_TOKEN))
         tokens_out = sum(s.max_tokens for s in request.spans) * request.samples
-        size = round(chars / CHARS_PER_TOKEN)
-        ticket = await self._open(phase, purpose, size, tokens_out)
-        started = self._clock.monotonic()
-        usage, problem, count = Usage(tokens_in=size, estimated=True), "failed", 0
-        try:
+        most = Usage(tokens_in=heard.tokens_in, tokens_out=tokens_out)
+        async with self._recorded(phase, purpose, most, heard, self._turn_s):
             answer = await self.provider.infill(request)
-            usage, problem, count = answer.usage, "", len(answer.infills)
+            heard.texts.append(f"{len(answer.infills)} infills")
+            heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
+        return answer.infills
+
+    @asynccontextmanager
+    async def _recorded(
+        self, phase: State, purpose: str, most: Usage, heard: Heard, limit_s: float
+    ) -> AsyncIterator[None]:
+        """Around one call: held before, settled and written after, whatever happens. ``most``: what it may take."""
+        ticket = await self._open(phase, purpose, most)
+        started = self._clock.monotonic()
+        problem = "failed"
+        try:
+            yield
+            problem = ""
+        except TimeoutError as error:
+            problem = "total"
+            raise ProviderUnavailable(
+                f"The turn took longer than {limit_s:g} s.", provider=self.provider.name, kind="total"
+            ) from error
         except asyncio.CancelledError:
             problem = "cancelled"
             raise
         except ProviderError as error:
-            problem = str(error)
+            problem, heard.fields = problem_of(error), of_collapse(error)
             raise
         finally:
-            await self._close(ticket, phase, purpose, usage, started, problem, f"{count} infills")
-        return answer.infills
+            await self._close(ticket, phase, purpose, heard, started, problem)
 
-    async def _open(self, phase: State, purpose: str, tokens_in: int, tokens_out: int) -> int:
+    async def _open(self, phase: State, purpose: str, most: Usage) -> int:
         ticket, verdict = await self._budget.reserve(
             provider=self.provider.name,
             price=self.provider.price,
             op_id=self._op_id,
             route=self._route,
             phase=phase.value,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
+            tokens_in=most.tokens_in,
+            tokens_out=most.tokens_out,
         )
         try:
             await self._record.note(
                 EntryKind.CALL, "call.started", phase=phase, purpose=purpose, provider=self.provider.name,
-                model=self.provider.model, tokens_in=tokens_in, max_tokens=tokens_out, rule=verdict.rule,
+                model=self.provider.model, tokens_in=most.tokens_in, max_tokens=most.tokens_out, rule=verdict.rule,
             )  # fmt: skip
         except BaseException:
             self._budget.release(ticket)  # the call is not made
             raise
         return ticket
 
-    async def _close(
-        self, ticket: int, phase: State, purpose: str, usage: Usage, started: float, problem: str, text: str
-    ) -> None:
+    async def _close(self, ticket: int, phase: State, purpose: str, heard: Heard, started: float, problem: str) -> None:
         """A cancelled call is still settled, to the end: else a restart would forget what it cost."""
         ms = round((self._clock.monotonic() - started) * 1000)
+        usage = heard.usage
         spend, row = self._budget.settle(ticket, usage, self.provider.price)
         self._record.add(spend)
 
         async def settled() -> None:
-            answer = await self._record.ledger.put_blob(redact(text).encode("utf-8", errors="replace"))
+            text = redact(heard.text).encode("utf-8", errors="replace")
+            answer = await self._record.ledger.put_blob(text)
             await self._record.note(
                 EntryKind.CALL, "call.ended", phase=phase, project=(row,), purpose=purpose, provider=self.provider.name,
                 usd_micro=spend.usd_micro, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, answer=answer,
-                ms=ms, problem=problem,
+                ms=ms, problem=problem, **heard.fields,
             )  # fmt: skip
             self._budget.release(ticket)
 

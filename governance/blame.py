@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from governance.budget import DaySpent
 from governance.result import PhaseResult, failed
+from kernel.canary import CollapseDetected
 from ledger.errors import (
     ApplyConflict,
     BudgetExhausted,
@@ -21,6 +22,7 @@ from ledger.vocabulary import FailureClass, RootCause, State
 CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
     (BudgetExhausted, RootCause.BUDGET_EXHAUSTED, FailureClass.BUDGET),
     (ProviderUnavailable, RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER),
+    (CollapseDetected, RootCause.COLLAPSE, FailureClass.COLLAPSE),
     (ProviderBadOutput, RootCause.PROVIDER_BAD_OUTPUT, FailureClass.PROVIDER),
     (SandboxError, RootCause.SANDBOX_MISSING, FailureClass.INFRA),
     (StaleBase, RootCause.STALE_BASE, FailureClass.INFRA),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kernel.provider import Provider
+from kernel.providers.settings import OpenAISettings
 from kernel.settings import KernelSettings
 from ledger.errors import ConfigError
 
@@ -26,7 +27,8 @@ def build(
     if name == "openai":
         from kernel.providers.openai import OpenAIProvider
 
-        return OpenAIProvider(settings=settings.openai, api_key=api_key, allow_network=allow_network)
+        server = OpenAIProvider(settings=settings.openai, api_key=api_key, allow_network=allow_network)
+        return _repeated(server, settings.openai)
     if name == "scripted":
         from kernel.providers.scripted import Script, ScriptedProvider
 
@@ -36,3 +38,12 @@ def build(
             )
         return ScriptedProvider(script=Script.load(Path(settings.scripted.script)))
     raise ConfigError(f"There is no provider {name!r}.", remedy="They are local, openai and scripted.")
+
+
+def _repeated(server: Provider, settings: OpenAISettings) -> Provider:
+    """As it is, or asked several times where that is worth it."""
+    if settings.reprompt == "off":
+        return server
+    from kernel.reprompt import Reprompted
+
+    return Reprompted(server, passes=settings.reprompt_passes, watch=settings.canary != "off")

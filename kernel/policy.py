@@ -11,21 +11,21 @@ from ledger.vocabulary import Frozen
 
 
 class Family(Frozen):
-    """Control tokens that a family of models was trained with."""
+    """Control tokens that a family of models was trained with to fill holes."""
 
     fim_prefix: str
     fim_suffix: str
     fim_middle: str
-    turn_start: str
-    turn_end: str
-    default_system: str
 
 
 class Model(Frozen):
-    """A model that can run in this process. ``context`` is the most tokens it takes, prompt and answer together."""
+    """A model that can run in this process. ``context`` is the most tokens it takes, prompt and answer together.
+
+    Without a ``family`` it does not fill holes.
+    """
 
     weights: str
-    family: str
+    family: str = ""
     context: int
 
 
@@ -52,6 +52,18 @@ class Policy(Frozen):
             known = ", ".join(sorted(self.models))
             raise ConfigError(f"The model {name!r} is not known.", remedy=f"Known models: {known}.")
         return self.models[name]
+
+    def family_of_path(self, path: str, named: str) -> Family | None:
+        """Of own weights: the ``named`` one, or the one whose name stands in their path.
+
+        Raises ``ConfigError`` for a name that is not known.
+        """
+        if named:
+            if named not in self.families:
+                known = ", ".join(sorted(self.families))
+                raise ConfigError(f"The family {named!r} is not known.", remedy=f"Known families: {known}.")
+            return self.families[named]
+        return next((family for name, family in self.families.items() if name in path.lower()), None)
 
     def price(self, provider: str, model: str) -> Price | None:
         """The exact pair first, then the provider's ``*``; ``None`` when neither stands here."""

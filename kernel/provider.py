@@ -48,6 +48,7 @@ class Limits(Frozen):
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    prose: bool = False  # repetition is discouraged; never for code
 
 
 class Usage(Frozen):
@@ -56,6 +57,23 @@ class Usage(Frozen):
     tokens_in: int = 0
     tokens_out: int = 0
     estimated: bool = False
+
+
+class Report(Frozen):
+    """How one generation went, in thousandths where it is a fraction.
+
+    ``depth_milli``: mean steps of the loop per token (1000 for a model that does not loop). ``contraction_milli``: how
+    much a step changed the state by how much the one before did, where there were three steps. ``exit``: what most
+    tokens ended with (``depth``, ``gate``, ``converged``, ``settled``; for a model that is asked again and again
+    ``threshold_met``, ``converged``, ``max_loops``, ``single_pass``, and ``cut_short`` when a later pass failed or had
+    no time). ``proximity_milli``: how close to a collapse it came (1000 is collapsed), with the ``signal`` behind it.
+    """
+
+    depth_milli: int = 1000
+    contraction_milli: int | None = None
+    exit: str = "depth"
+    proximity_milli: int = 0
+    signal: str = "none"
 
 
 class TextDelta(Frozen):
@@ -70,15 +88,23 @@ class CallDelta(Frozen):
     call: ToolCall
 
 
+class Spent(Frozen):
+    """What the turn has taken so far, where that is more than the text shows: counted if no ``Done`` follows."""
+
+    kind: Literal["spent"] = "spent"
+    usage: Usage
+
+
 class Done(Frozen):
     """Always the last event of a turn that did not raise. ``finish``: stop, length, calls."""
 
     kind: Literal["done"] = "done"
     finish: Literal["stop", "length", "calls"]
     usage: Usage
+    report: Report | None = None
 
 
-Event = TextDelta | CallDelta | Done
+Event = TextDelta | CallDelta | Spent | Done
 
 
 class Capabilities(Frozen):
@@ -129,6 +155,7 @@ class Infill(Frozen):
     text: str
     logprob_milli: int = 0
     finish: Literal["stop", "length"] = "stop"
+    report: Report | None = None
 
 
 class InfillAnswer(Frozen):
@@ -173,6 +200,21 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class Heavy(Protocol):
+    """A provider that computes in this process."""
+
+    @property
+    def loaded(self) -> bool:
+        """True while its model is in memory."""
+        ...
+
+    @property
+    def left_behind(self) -> bool:
+        """A model was dropped, and what it leaves in memory is given back by a fresh process only."""
+        ...
+
+
+@runtime_checkable
 class Infiller(Protocol):
     """What a provider with ``capabilities.infill`` can also do."""
 
@@ -181,3 +223,12 @@ class Infiller(Protocol):
         ...
 
     async def infill(self, request: InfillRequest) -> InfillAnswer: ...
+
+
+@runtime_checkable
+class Repeater(Protocol):
+    """What a provider can also say that may ask its model several times in one turn."""
+
+    def at_most(self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> Usage:
+        """Tokens that a turn may take with all its passes (an estimate of those that are read)."""
+        ...

@@ -18,6 +18,7 @@ OuroError
 ├── ProviderError          a model could not answer
 │   ├── ProviderUnavailable  nothing listens, weights are missing, a deadline passed
 │   └── ProviderBadOutput    it answered, but not in the form that was asked
+│       └── CollapseDetected   what came was no longer an answer (kernel/canary)
 ├── ChangeError            a change could not be applied or taken back
 │   ├── StaleBase          the files are not those that were read
 │   ├── ApplyConflict      the owner's files are in the way

@@ -1,4 +1,4 @@
-"""``ouro model``: the weights of the embedded kernel. Needs no repository and no daemon."""
+"""``ouro model``: the weights of the embedded kernel. Needs no daemon, and but for ``probe`` no repository."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli.base import Call, answer, call_of, leave, sentence
+from daemon.cli.probe import probe
 from daemon.codes import Exit
 from daemon.text import Role, Span, line
 
@@ -21,11 +22,13 @@ _TENTH = 10
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     model = typer.Typer(
-        help="Weights of the local kernel: what there is, what is here, fetch it.", no_args_is_help=True
+        help="Weights of the local kernel (what there is, what is here, fetch it), and a trial of the model in use.",
+        no_args_is_help=True,
     )
     model.command("list")(list_models)
     model.command("status")(status)
     model.command("pull")(pull)
+    model.command("probe")(probe)
     app.add_typer(model, name="model")
 
 
@@ -75,8 +78,8 @@ def pull(context: typer.Context, name: Annotated[str, typer.Argument(help="A nam
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _progress(call) as progress:
-        path = fetch(name, models_dir=folder, progress=progress)
-    sentence(call, f"{name} is at {path}", path=str(path))
+        found = fetch(name, models_dir=folder, progress=progress)
+    sentence(call, f"{name} is at {found.path}. {found.note}".removesuffix(". "), path=str(found.path))
 
 
 def _folder() -> Path:

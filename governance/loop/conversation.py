@@ -19,6 +19,7 @@ from governance.loop.answers import parse_answer
 from governance.loop.rounds import Talk, talk
 from governance.repair.proposal import Proposal
 from governance.toolcall import call_tool
+from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message
 from ledger.vocabulary import (
     Candidate,
@@ -138,20 +139,36 @@ async def converse(
         messages = [Message(role="system", text=system), Message(role="user", text=user), *extra]
         settings = crew.shop.settings.pipeline
         before = crew.record.spend
-        said = await talk(
-            crew,
-            State.GENERATE,
-            "generate",
-            messages,
-            context,
-            rounds=settings.rounds,
-            limits=Limits(max_tokens=settings.answer_tokens),
-        )
+        try:
+            said = await talk(
+                crew,
+                State.GENERATE,
+                "generate",
+                messages,
+                context,
+                rounds=settings.rounds,
+                limits=Limits(max_tokens=settings.answer_tokens),
+            )
+        except CollapseDetected as error:
+            return collapsed(error, context)
         stated = await edits_of(op, crew, context, said.answer)
         claim, _ = parse_answer(said.answer, Noop)
     if not stated.edits and claim is None:
         return nothing_stated(stated, said, context)
     return as_proposal(crew, said, stated.edits, claim, context, before)
+
+
+def collapsed(error: CollapseDetected, context: ToolContext) -> Proposal:
+    """A bad answer is not an outage: once more, told so. What was found out until then is kept."""
+    return Proposal(
+        candidate=None,
+        reason=f"the answer collapsed ({error.signal}): it said the same again and again, or nothing sensible",
+        cause=RootCause.COLLAPSE,
+        failure=FailureClass.COLLAPSE,
+        rule="generate.collapse",
+        retry=True,
+        exploration=tuple(context.uses),
+    )
 
 
 def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal:

@@ -9,6 +9,7 @@ from governance.dossier import ContextFile, Dossier, Expansion
 from governance.loop import prompts
 from governance.loop.answers import parse_answer
 from governance.result import PhaseResult
+from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message
 from ledger.vocabulary import EntryKind, Operation, State
 
@@ -41,12 +42,15 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
         if chosen:
             so_far = prompts.data("chosen", "\n".join(chosen))
             user += f"\n\nChosen so far:\n{so_far}\nName others, or an empty list."
-        turn = await crew.asker.turn(
-            State.CONTEXT_EXPANSION,
-            "expansion",
-            [Message(role="system", text=prompts.EXPAND), Message(role="user", text=user)],
-            limits=Limits(max_tokens=512),
-        )
+        try:
+            turn = await crew.asker.turn(
+                State.CONTEXT_EXPANSION,
+                "expansion",
+                [Message(role="system", text=prompts.EXPAND), Message(role="user", text=user)],
+                limits=Limits(max_tokens=512),
+            )
+        except CollapseDetected:
+            break  # what it wrote is no answer: the op goes on with what is chosen
         answer, _ = parse_answer(turn.text, Answer)
         fresh = [w for w in (answer.files if answer else [])[:PER_ROUND] if w.path not in chosen]
         refused += [w.path for w in fresh if w.path not in known]

@@ -10,24 +10,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from kernel.canary import load_levels
 from kernel.cancel import Cancelled, CancelToken
-from kernel.local.loader import form_of, layer_shape, need_torch, read_config
-from kernel.local.memory import available_mb, shortage
-from kernel.local.packing import share
-from kernel.local.precision import Precision, pick, run_trials
-from kernel.local.prompt import chat_prompt, infill_prompt
-from kernel.local.sampling import Sampling
-from kernel.local.settings import LocalSettings
-from kernel.local.stops import Answer, settled
-from kernel.policy import load_policy
+from kernel.loop.settings import LocalSettings
+from kernel.loop.stops import settled
+from kernel.policy import Family, load_policy
 from kernel.provider import (
     Capabilities,
     Done,
     Event,
     Health,
-    Infill,
     InfillAnswer,
     InfillRequest,
     Limits,
@@ -37,43 +31,47 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
-from kernel.threads import thread_count
-from kernel.weights import store
-from kernel.weights.convert import convert
+from kernel.weights import own, store
 from kernel.weights.registry import Weights, load_registry
-from ledger.errors import OuroError, ProviderBadOutput, ProviderError, ProviderUnavailable
+from ledger.errors import ProviderBadOutput, ProviderUnavailable
 
 if TYPE_CHECKING:
-    from kernel.local.engine import Engine
+    from kernel.loop.engine import Engine
+    from kernel.loop.trail import Trail
 
 NAME = "local"
 CHARS_PER_TOKEN = 3.6
-MEGABYTE = 1 << 20
 T = TypeVar("T")
 
 
 class LocalProvider:
-    """One of the models of ``policy.toml``, by name."""
+    """One of the models of ``policy.toml`` by name, or own weights by their path."""
 
     def __init__(
         self, *, model: str, settings: LocalSettings, models_dir: Path, weights: Weights | None = None
     ) -> None:
-        """``weights`` replaces those that the registry has for the model."""
+        """``weights`` replaces those that the registry has for the model. Raises ``ConfigError`` for an unknown one."""
         policy = load_policy()
-        self._entry = policy.model(model)
-        self._family = policy.families[self._entry.family]
         self._price = policy.price(NAME, model)
-        self._weights = weights or load_registry().find(self._entry.weights)
-        self._name = model
         self._settings = settings
         self._models_dir = models_dir
+        if own.is_path(model):
+            self._name, self._weights = own.weights_at(model)
+            self._family = policy.family_of_path(model, settings.family)
+            self._room = settings.context or 1 << 30
+        else:
+            entry = policy.model(model)
+            self._name, self._weights = model, weights or load_registry().find(entry.weights)
+            self._family = policy.families.get(entry.family)
+            self._room = min(entry.context, settings.context or entry.context)
+        self._levels = load_levels(self._name)
         self._worker: ThreadPoolExecutor | None = None
         self._engine: Engine | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._running: CancelToken | None = None
         self._closed = False
+        self._doing = "loaded at first use"
         self._turn = asyncio.Lock()
-        self.why = ""  # why this precision was chosen
 
     @property
     def name(self) -> str:
@@ -81,11 +79,11 @@ class LocalProvider:
 
     @property
     def model(self) -> str:
-        return f"{self._name}@{self._weights.sha256[:8]}"
+        return f"{self._name}@{store.sum8(self._models_dir, self._weights)}"
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(infill=True, logprobs=True, local=True)
+        return Capabilities(infill=self._family is not None, logprobs=True, local=True)
 
     @property
     def price(self) -> Price | None:
@@ -96,6 +94,11 @@ class LocalProvider:
         """True while the model is in memory."""
         return self._engine is not None
 
+    @property
+    def left_behind(self) -> bool:
+        """Numeric libraries give their memory back with the process only."""
+        return self._worker is not None and self._engine is None and not self._turn.locked()
+
     async def health(self) -> Health:
         """Looks at names and sizes only."""
         try:
@@ -103,7 +106,7 @@ class LocalProvider:
             self._need_weights()
         except ProviderUnavailable as error:
             return Health(ready=False, detail=str(error))
-        return Health(ready=True, detail=self.why or "on the CPU, loaded at first use")
+        return Health(ready=True, detail=self._engine.why if self._engine else self._doing)
 
     def count_tokens(self, text: str) -> int:
         """Exact when the model is loaded, an estimate before."""
@@ -115,38 +118,23 @@ class LocalProvider:
         """All spans as one batch; the common beginning of their prompts is computed once."""
         if request.temperature <= 0 and request.samples > 1:
             raise ProviderBadOutput("Greedy answers are all the same: ask for one sample.", provider=NAME)
-
-        def work(engine: Engine, cancel: CancelToken) -> InfillAnswer:
-            prompts, prefixes = [], []
-            for span in request.spans:
-                numbers, prefix = infill_prompt(engine.vocabulary, self._family, span)
-                self._fits(len(numbers) + span.max_tokens)
-                prompts.append(numbers)
-                prefixes.append(prefix)
-            trunk, rows = share(prompts, prefixes, [span.max_tokens for span in request.spans])
-            found = engine.answer(
-                trunk,
-                rows,
-                [span.stop for span in request.spans],
-                samples=request.samples,
-                sampling=Sampling(request.temperature, request.top_p, request.seed),
-                bounds=self._bounds(),
-                cancel=cancel,
-            )
-            found.sort(key=lambda f: (f.span, f.sample))
-            infills = tuple(
-                Infill(
-                    span=f.span, text=f.answer.text, logprob_milli=f.answer.logprob_milli,
-                    finish="stop" if f.answer.finish == "stop" else "length",
-                )
-                for f in found
+        family = self._family
+        if family is None:
+            raise ProviderBadOutput(
+                f"{self._name} was not trained to fill holes.", provider=NAME,
+                remedy="For own weights, kernel.local.family says how they do it.",
             )  # fmt: skip
-            usage = Usage(tokens_in=sum(map(len, prompts)), tokens_out=sum(f.answer.tokens for f in found))
-            return InfillAnswer(infills=infills, usage=usage)
-
         if not request.spans:
             return InfillAnswer(infills=(), usage=Usage())
-        return await self._run(work, request.timeout_s)
+        return await self._run(lambda engine, cancel: self._fill(engine, family, request, cancel), request.timeout_s)
+
+    def _fill(self, engine: Engine, family: Family, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
+        from kernel.loop.asks import fill
+
+        return fill(
+            engine, family, request, settings=self._settings, levels=self._levels, room=self._room_of(engine),
+            cancel=cancel,
+        )  # fmt: skip
 
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
@@ -156,41 +144,34 @@ class LocalProvider:
         queue: asyncio.Queue[str | None] = asyncio.Queue()  # None: nothing more comes
         shown = 0
 
-        def grown(answer: Answer) -> None:
+        def grown(trail: Trail) -> None:
             nonlocal shown
+            answer = trail.answer
             text = answer.text if answer.finish else settled(answer.text, limits.stop)
             if len(text) > shown:
                 loop.call_soon_threadsafe(queue.put_nowait, text[shown:])
                 shown = len(text)
 
-        def work(engine: Engine, cancel: CancelToken) -> tuple[Answer, int]:
-            prompt = chat_prompt(engine.vocabulary, self._family, conversation)
-            self._fits(len(prompt) + limits.max_tokens)
-            trunk, rows = share([prompt], [0], [limits.max_tokens])
-            sampling = Sampling(limits.temperature, limits.top_p, limits.seed or 0)
-            found = engine.answer(
-                trunk,
-                rows,
-                [limits.stop],
-                samples=1,
-                sampling=sampling,
-                bounds=self._bounds(),
-                cancel=cancel,
-                grown=grown,
-            )
-            return found[0].answer, len(prompt)
+        def work(engine: Engine, cancel: CancelToken) -> tuple[Trail, int]:
+            from kernel.loop.asks import reply
+
+            return reply(
+                engine, conversation, limits, settings=self._settings, levels=self._levels,
+                room=self._room_of(engine), grown=grown, cancel=cancel,
+            )  # fmt: skip
 
         task = asyncio.create_task(self._run(work, limits.timeout_s), name="local model")
         task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while (piece := await queue.get()) is not None:
                 yield TextDelta(text=piece)
-            answer, tokens_in = task.result()
+            trail, tokens_in = task.result()
         finally:
             task.cancel()
             await asyncio.wait({task})
-        usage = Usage(tokens_in=tokens_in, tokens_out=answer.tokens)
-        yield Done(finish="stop" if answer.finish == "stop" else "length", usage=usage)
+        usage = Usage(tokens_in=tokens_in, tokens_out=trail.answer.tokens)
+        finish = "stop" if trail.answer.finish == "stop" else "length"
+        yield Done.model_validate({"finish": finish, "usage": usage, "report": trail.report()})
 
     async def aclose(self) -> None:
         """Stop the running call, drop the model and end the thread."""
@@ -205,28 +186,17 @@ class LocalProvider:
 
     # --- inside ---
 
-    def _bounds(self) -> Any:
-        from kernel.local.engine import Bounds
-
-        settings = self._settings
-        return Bounds(prefill_tokens=settings.prefill_tokens, cache_tokens=settings.cache_tokens, rows=settings.rows)
+    def _room_of(self, engine: Engine) -> int:
+        return min(self._room, engine.model.config.context)
 
     def _need_weights(self) -> None:
         """Before anything is imported or tried: without weights there is nothing to try."""
-        forms: tuple[store.Form, ...] = ("bf16", "int8")
-        folders = (store.converted_folder(self._models_dir, self._name, self._weights, form) for form in forms)
-        if not store.is_published(self._models_dir, self._weights) and not any(map(store.is_converted, folders)):
+        there = store.is_published(self._models_dir, self._weights)
+        if not there and not store.converted_folders(self._models_dir, self._name, self._weights):
             raise ProviderUnavailable(
                 f"The weights of {self._name} are not on this machine.", provider=NAME, kind="weights",
                 remedy=f"Run `ouro model pull {self._name}`.",
             )  # fmt: skip
-
-    def _fits(self, tokens: int) -> None:
-        if tokens > self._entry.context:
-            raise ProviderBadOutput(
-                f"The prompt and its answer need {tokens} tokens; {self._name} takes {self._entry.context}.",
-                provider=NAME,
-            )
 
     async def _run(self, work: Callable[[Engine, CancelToken], T], timeout_s: float) -> T:
         """``work`` in the worker thread, one at a time; loads the model first."""
@@ -269,9 +239,12 @@ class LocalProvider:
 
     def _work(self, work: Callable[[Engine, CancelToken], T], cancel: CancelToken) -> T:
         """In the worker thread."""
+        from kernel.loop.load import Source, load_engine
+
         try:
             if self._engine is None:
-                self._engine = self._load(cancel)
+                source = Source(self._name, self._weights, self._models_dir)
+                self._engine = load_engine(source, self._settings, self._tell, cancel)
             return work(self._engine, cancel)
         except MemoryError as error:
             raise self._out_of_memory() from error
@@ -280,66 +253,15 @@ class LocalProvider:
                 raise self._out_of_memory() from error
             raise
 
+    def _tell(self, what: str) -> None:
+        """What `status` says of a model that is not there yet; called in the worker thread."""
+        self._doing = what
+
     def _out_of_memory(self) -> ProviderUnavailable:
         return ProviderUnavailable(
             "The model ran out of memory.", provider=NAME, kind="memory",
             remedy="Lower kernel.local.cache_tokens, or choose a smaller model.",
         )  # fmt: skip
-
-    def _load(self, cancel: CancelToken) -> Engine:
-        """In the worker thread: convert once, look at memory, load."""
-        import torch
-        from safetensors import SafetensorError
-
-        from kernel.local.engine import Engine
-
-        torch.set_num_threads(thread_count(self._settings.threads))
-        cancel.check()
-        precision = self._precision()
-        cancel.check()
-        folder = self._converted(precision, cancel)
-        size = sum(f.stat().st_size for f in folder.iterdir()) // MEGABYTE
-        needed = size * (2 if precision == "fp32" else 1) + 512
-        problem = shortage(needed, ceiling_mb=self._settings.memory_ceiling_mb, available=available_mb())
-        if problem:
-            raise ProviderUnavailable(problem, provider=NAME, kind="memory", remedy="Choose a smaller model.")
-        try:
-            return Engine.load(folder, precision)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise ProviderUnavailable(
-                f"The converted weights of {self._name} cannot be loaded: {error}.", provider=NAME, kind="weights",
-                remedy=f"Delete {folder}: it is made again.",
-            ) from error  # fmt: skip
-
-    def _converted(self, precision: Precision, cancel: CancelToken) -> Path:
-        try:
-            return convert(
-                self._name, self._weights, form=form_of(precision), models_dir=self._models_dir,
-                progress=lambda done, total, what: None, cancel=cancel,
-            )  # fmt: skip
-        except ProviderError:
-            raise
-        except (OuroError, OSError) as error:
-            problem, remedy = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
-            raise ProviderUnavailable(problem, provider=NAME, kind="weights", remedy=remedy) from error
-
-    def _precision(self) -> Precision:
-        if self._settings.precision != "auto":
-            self.why = f"{self._settings.precision}: the owner's setting"
-            return self._settings.precision
-        columns, rows = self._shape()
-        free = available_mb()
-        fits = free is None or free > 8 * self._weights.bytes // MEGABYTE
-        chosen, self.why = pick(run_trials(columns, rows), fits_fp32=fits)
-        return chosen
-
-    def _shape(self) -> tuple[int, int]:
-        """Of the largest weight of a layer: from a converted folder, else a usual one."""
-        for form in ("bf16", "int8"):
-            folder = store.converted_folder(self._models_dir, self._name, self._weights, form)
-            if store.is_converted(folder):
-                return layer_shape(read_config(folder))
-        return 1536, 8960
 
     def _start_idle(self) -> None:
         if self._engine is not None:
@@ -355,3 +277,17 @@ class LocalProvider:
         """The weights are mapped from the file: dropping them gives the pages back."""
         if not self._turn.locked():
             self._engine = None
+
+
+def need_torch() -> None:
+    """Raises ``ProviderUnavailable`` (kind ``weights``) when the libraries of the kernel are not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "tokenizers", "safetensors", "gguf", "jinja2") if not find_spec(name)]
+    if missing:
+        raise ProviderUnavailable(
+            f"The local model needs {', '.join(missing)}, which this environment does not have.",
+            provider=NAME,
+            kind="weights",
+            remedy="Install the kernel extra: `pip install 'ouroboros[kernel]' -c constraints/cpu.txt`.",
+        )

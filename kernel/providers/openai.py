@@ -15,6 +15,8 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from kernel.canary import CollapseDetected
+from kernel.canary.step import QUIET
 from kernel.provider import (
     CallDelta,
     Capabilities,
@@ -24,14 +26,17 @@ from kernel.provider import (
     Limits,
     Message,
     Price,
+    Spent,
     TextDelta,
     ToolSchema,
 )
 from kernel.providers import openai_wire as wire
 from kernel.providers.exchange import Deadlines, Exchange
+from kernel.providers.finished import as_report, read_answer
 from kernel.providers.openai_stream import Assembler
 from kernel.providers.settings import OpenAISettings
 from kernel.providers.sse import EventParser
+from kernel.tokens import prompt_characters
 from ledger.clock import Clock, SystemClock
 from ledger.errors import ConfigError, PolicyRefused, ProviderBadOutput, ProviderError, ProviderUnavailable
 
@@ -69,7 +74,7 @@ class OpenAIProvider:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(tools=True)
+        return Capabilities(tools=True, logprobs=self._settings.logprobs)
 
     @property
     def price(self) -> Price | None:
@@ -102,7 +107,10 @@ class OpenAIProvider:
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
     ) -> AsyncGenerator[Event, None]:
-        """One turn. Close the iterator (or cancel) to stop the server: its socket is closed."""
+        """One turn. Close the iterator (or cancel) to stop the server: its socket is closed.
+
+        Raises ``CollapseDetected`` after the last text when the canary says so and may stop it.
+        """
         s = self._settings
         deadlines = Deadlines(
             connect_s=s.connect_s,
@@ -110,7 +118,7 @@ class OpenAIProvider:
             idle_s=s.idle_s,
             total_s=min(s.total_s, limits.timeout_s),
         )
-        body = wire.request_body(s.model, conversation, tools, limits)
+        body = wire.request_body(s.model, conversation, tools, limits, logprobs=s.logprobs)
         async with self._exchange(deadlines) as exchange:
             response = await exchange.open("POST", f"{self._base}/chat/completions", body)
             if response.status_code != 200:
@@ -121,9 +129,14 @@ class OpenAIProvider:
                     if text := answer.take(data):
                         yield TextDelta(text=text)
         finish = answer.finish(self._clean(response.headers.get("content-type", "")))
+        usage = answer.usage(prompt_characters(conversation, tools))
+        reading = QUIET if s.canary == "off" else await read_answer(answer.text, answer.logprobs)
+        if reading.alarm and s.canary == "stop":
+            yield Spent(usage=usage)
+            raise CollapseDetected(reading.proximity, reading.signal, usage.tokens_out, provider=self.name)
         for call in answer.calls():
             yield CallDelta(call=call)
-        yield Done(finish=finish, usage=answer.usage(wire.prompt_characters(conversation, tools)))
+        yield Done(finish=finish, usage=usage, report=as_report(reading))
 
     async def aclose(self) -> None:
         """Nothing stays open between calls."""

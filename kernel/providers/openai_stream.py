@@ -9,7 +9,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernel.provider import ToolCall, Usage
-from kernel.providers.openai_wire import PROVIDER, error_status, error_text, estimate_tokens, failure
+from kernel.providers.openai_wire import PROVIDER, chances, error_status, error_text, failure
+from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderBadOutput
 
 Finish = Literal["stop", "length", "calls"]
@@ -50,6 +51,7 @@ class _Choice(_Wire):
     index: int = 0
     delta: _Delta | None = None
     finish_reason: str | None = None
+    logprobs: object = None  # an extra: whatever stands there, the answer counts
 
 
 class _Usage(_Wire):
@@ -82,7 +84,13 @@ class Assembler:
         self._by_index: dict[int, _Slot] = {}
         self._reason: str | None = None
         self._usage: _Usage | None = None
-        self._text_characters = 0
+        self._texts: list[str] = []
+        self.logprobs: list[float] = []  # of the tokens of the text, in nats, where the server tells them
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+        return "".join(self._texts)
 
     @property
     def whole(self) -> bool:
@@ -104,12 +112,13 @@ class Assembler:
         for choice in chunk.choices or ():
             if choice.index == 0:
                 text += self._choice(choice)
-        self._text_characters += len(text)
+        self._texts.append(text)
         return text
 
     def _choice(self, choice: _Choice) -> str:
         if choice.finish_reason:
             self._reason = choice.finish_reason
+        self.logprobs += chances(choice.logprobs)
         if choice.delta is None:
             return ""
         for piece in choice.delta.tool_calls or ():
@@ -164,7 +173,7 @@ class Assembler:
         """What the server counted, else an estimate."""
         if self._usage is not None:
             return Usage(tokens_in=self._usage.prompt_tokens, tokens_out=self._usage.completion_tokens)
-        written = self._text_characters + sum(len(slot.name) + len(slot.arguments) for slot in self._slots)
+        written = sum(map(len, self._texts)) + sum(len(slot.name) + len(slot.arguments) for slot in self._slots)
         return Usage(tokens_in=estimate_tokens(prompt_characters), tokens_out=estimate_tokens(written), estimated=True)
 
     def _bad(self, why: str) -> ProviderBadOutput:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,13 +13,14 @@ from kernel.provider import Limits, Message, ToolSchema
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 
 PROVIDER: Final = "openai"
-CHARS_PER_TOKEN: Final = 3.6
 _MAX_SAID: Final = 400
 
 JsonObject = dict[str, object]
 
 
-def request_body(model: str, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> bytes:
+def request_body(
+    model: str, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits, *, logprobs: bool = False
+) -> bytes:
     """The JSON that is posted."""
     body: JsonObject = {
         "messages": [_message(message) for message in conversation],
@@ -32,6 +32,8 @@ def request_body(model: str, conversation: Sequence[Message], tools: Sequence[To
     }
     if model:
         body["model"] = model
+    if logprobs:
+        body["logprobs"] = True
     if limits.seed is not None:
         body["seed"] = limits.seed
     if limits.stop:
@@ -55,15 +57,11 @@ def _message(message: Message) -> JsonObject:
     return plain
 
 
-def estimate_tokens(characters: int) -> int:
-    """For servers that do not say: rounded up, so that a budget errs on the safe side."""
-    return math.ceil(characters / CHARS_PER_TOKEN)
-
-
-def prompt_characters(conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
-    """What the server's tokenizer will see, without the template around it."""
-    spoken = sum(len(m.text) + sum(len(c.name) + len(c.arguments) for c in m.calls) for m in conversation)
-    return spoken + sum(len(json.dumps(tool.model_dump())) for tool in tools)
+def chances(said: object) -> list[float]:
+    """Log-probabilities (nats, at most 0) of a choice's ``logprobs`` object; empty for any other form of it."""
+    rows = said.get("content") if isinstance(said, Mapping) else None
+    told = [row.get("logprob") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return [min(float(n), 0.0) for n in told if isinstance(n, int | float) and n == n]  # NaN is not itself
 
 
 def one_line(text: str) -> str:

@@ -19,7 +19,11 @@ The script is a TOML or JSON file::
     calls = [{ name = "read_file", arguments = '{"path": "shop/cart.py"}' }]
 
     [[turns]]
-    error = "rate_limited"
+    error = "rate_limited"   # or "collapsed"
+
+    [[turns]]
+    text = "..."
+    report = { depth_milli = 2400, exit = "gate", proximity_milli = 930, signal = "loop" }
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kernel.canary import CollapseDetected
 from kernel.provider import (
     CallDelta,
     Capabilities,
@@ -45,6 +50,7 @@ from kernel.provider import (
     Limits,
     Message,
     Price,
+    Report,
     TextDelta,
     ToolCall,
     ToolSchema,
@@ -55,6 +61,7 @@ from ledger.vocabulary import Frozen
 
 NAME = "scripted"
 CHARS_PER_TOKEN = 4
+COLLAPSED = "collapsed"
 
 
 class ScriptedCall(Frozen):
@@ -63,13 +70,17 @@ class ScriptedCall(Frozen):
 
 
 class ScriptedTurn(Frozen):
-    """One answer. ``expect``: texts that must stand in what was sent. ``error``: a kind of ProviderUnavailable."""
+    """One answer. ``expect``: texts that must stand in what was sent.
+
+    ``error``: a kind of ``ProviderUnavailable``, or ``collapsed``: then the text comes first, as of a real model.
+    """
 
     text: str = ""
     calls: tuple[ScriptedCall, ...] = ()
     expect: tuple[str, ...] = ()
     error: str = ""
     delay_s: float = 0.0
+    report: Report | None = None
 
 
 class ScriptedInfill(Frozen):
@@ -78,6 +89,7 @@ class ScriptedInfill(Frozen):
     prefix_ends: str = ""
     suffix_has: str = ""
     texts: tuple[str, ...]
+    report: Report | None = None
 
 
 class Script(Frozen):
@@ -150,14 +162,16 @@ class ScriptedProvider:
             raise ProviderBadOutput(f"Turn {self._at} expected {missing!r} in what it was sent.", provider=NAME)
         if turn.delay_s:
             await asyncio.sleep(turn.delay_s)
-        if turn.error:
+        if turn.error and turn.error != COLLAPSED:
             raise ProviderUnavailable(f"The script says {turn.error}.", provider=NAME, kind=turn.error)
         if turn.text:
             yield TextDelta(text=turn.text)
+        if turn.error:
+            raise CollapseDetected(1.0, "loop", len(turn.text) // CHARS_PER_TOKEN, provider=NAME)
         for number, call in enumerate(turn.calls):
             yield CallDelta(call=ToolCall(id=f"call-{self._at}-{number}", name=call.name, arguments=call.arguments))
         usage = Usage(tokens_in=len(whole) // CHARS_PER_TOKEN, tokens_out=len(turn.text) // CHARS_PER_TOKEN)
-        yield Done(finish="calls" if turn.calls else "stop", usage=usage)
+        yield Done(finish="calls" if turn.calls else "stop", usage=usage, report=turn.report)
 
     async def infill(self, request: InfillRequest) -> InfillAnswer:
         self.asked.append(request)
@@ -165,16 +179,17 @@ class ScriptedProvider:
             await asyncio.sleep(self._script.infill_delay_s)
         found = []
         for index, span in enumerate(request.spans):
-            for text in self._texts(span.prefix, span.suffix)[: request.samples]:
-                found.append(Infill(span=index, text=text, logprob_milli=-100))
+            entry = self._fitting(span.prefix, span.suffix)
+            for text in entry.texts[: request.samples]:
+                found.append(Infill(span=index, text=text, logprob_milli=-100, report=entry.report))
         size = sum(len(s.prefix) + len(s.suffix) for s in request.spans) // CHARS_PER_TOKEN
         return InfillAnswer(infills=tuple(found), usage=Usage(tokens_in=size, tokens_out=len(found)))
 
-    def _texts(self, prefix: str, suffix: str) -> tuple[str, ...]:
+    def _fitting(self, prefix: str, suffix: str) -> ScriptedInfill:
         for entry in self._script.infills:
             if prefix.endswith(entry.prefix_ends) and entry.suffix_has in suffix:
-                return entry.texts
-        return ()
+                return entry
+        return ScriptedInfill(texts=())
 
     async def aclose(self) -> None:
         """Nothing is held."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from ledger.vocabulary import Frozen
@@ -39,6 +41,22 @@ class OpenAISettings(Frozen):
         ge=0,
         description="Micro-dollars per million tokens written; 0 is free. Without it every call is denied.",
     )
+    canary: Literal["off", "observe", "stop"] = Field(
+        "observe",
+        description="What happens when an answer has collapsed (it says the same again and again); observe: it is "
+        "recorded; stop: it is refused once it has ended.",
+    )
+    logprobs: bool = Field(
+        False,
+        description="The server tells log-probabilities: they are asked for, and the canary sees garbage too.",
+    )
+    reprompt: Literal["off", "auto"] = Field(
+        "off",
+        description="auto: a question of reasoning or coding, without tools and with more than 512 tokens for its "
+        "answer, is asked again with the last answer to check, until that is sure or no longer changes; one that has "
+        "collapsed does not count. What all passes may cost is held before the first.",
+    )
+    reprompt_passes: int = Field(4, ge=1, le=8, description="Most times that reprompt asks one question.")
 
     @property
     def key_may_go(self) -> bool:

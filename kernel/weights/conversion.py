@@ -1,4 +1,4 @@
-"""The work of the converter's child process: a GGUF file becomes a folder that is mapped into memory at load.
+"""The work of the converter's child process: published weights become a folder that is mapped into memory at load.
 
 Runs in a process of its own because dequantising holds the interpreter for long stretches and leaves memory behind.
 Speaks to its parent in lines of JSON: ``{"done": slices, "total": slices}``.
@@ -6,60 +6,35 @@ Speaks to its parent in lines of JSON: ``{"done": slices, "total": slices}``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import struct
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from kernel.weights import store
-from kernel.weights.gguf_file import GgufHead, TensorInfo, read_head
-from kernel.weights.tensors import dequantise, model_name, row_bytes, to_bf16, to_int8
-from kernel.weights.tokenizer_file import write_tokenizer
+from kernel.weights import store, writing
+from kernel.weights.checkpoint import Checkpoint, check_whole
+from kernel.weights.gguf_checkpoint import GgufCheckpoint
+from kernel.weights.layout import parameters
+from kernel.weights.published_folder import PublishedFolder
+from kernel.weights.space import check_space
+from kernel.weights.sums import sum_of
+from kernel.weights.tokenizer_file import check_tokenizer
 from ledger.errors import OuroError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-SLICE_NUMBERS = 8_000_000  # numbers dequantised at once; bounds the memory of one worker to some 200 MB
-_WIDTH = {"BF16": 2, "F32": 4, "I8": 1}
 
 
 class Job(BaseModel):
-    """What the parent asks for."""
+    """What the parent asks for. ``sums``: of each file of the source; ``None`` where nobody knows it yet."""
 
-    published: Path
-    sha256: str
+    source: Path  # a GGUF file, or a folder as it was published
+    sums: dict[Path, str | None]
     folder: Path  # exists and is empty
     form: store.Form
+    capability: str  # of the processor, as torch names it; the order of four-bit weights depends on it
     tied_head: bool
     workers: int
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One tensor of the written file: where its bytes go."""
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    start: int
-
-    @property
-    def row_bytes(self) -> int:
-        return _WIDTH[self.kind] * (self.shape[1] if len(self.shape) == 2 else 1)
-
-    @property
-    def size(self) -> int:
-        return self.row_bytes * self.shape[0]
 
 
 def main(argument: str) -> int:
@@ -67,15 +42,10 @@ def main(argument: str) -> int:
     threading.Thread(target=end_with_parent, daemon=True).start()
     job = Job.model_validate_json(argument)
     try:
-        check_sum(job)
-        head = read_head(job.published)
-        (job.folder / "config.json").write_text(json.dumps(decoder_config(head, job), indent=1), encoding="utf-8")
-        write_tokenizer(head, job.folder)
-        write_tensors(head, job)
-        stamp = {"sha256": job.sha256, "converter": store.CONVERTER_VERSION, "form": job.form}
-        (job.folder / store.STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+        convert(job)
     except (OuroError, OSError) as error:
-        print(error, file=sys.stderr)  # the parent shows the last line
+        told = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
+        print(json.dumps(told), file=sys.stderr)  # the parent reads the last line
         return 1
     return 0
 
@@ -87,141 +57,42 @@ def end_with_parent() -> None:
     os._exit(1)
 
 
-def check_sum(job: Job) -> None:
-    with job.published.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != job.sha256:
-        raise OuroError(
-            f"{job.published.name} is not the file that its publisher released: its sha256 is {found[:12]}...."
-        )
+def convert(job: Job) -> None:
+    """Fills the folder; the stamp comes last. Raises ``OuroError`` for weights that cannot be converted."""
+    if job.form == "int4":
+        _need_processor(job.capability)
+    sums = {path.name: _checked_sum(path, expected) for path, expected in job.sums.items() if expected}
+    checkpoint: Checkpoint = (
+        PublishedFolder(job.source) if job.source.is_dir() else GgufCheckpoint(job.source, tied_head=job.tied_head)
+    )
+    check_whole(checkpoint.config, checkpoint.shapes)
+    plan = writing.plan_of(parameters(checkpoint.config, job.form))
+    check_space(job.folder, writing.bytes_of(plan))
+    (job.folder / "config.json").write_text(checkpoint.config.model_dump_json(indent=1), encoding="utf-8")
+    checkpoint.write_tokenizer(job.folder)
+    check_tokenizer(job.folder, checkpoint.config.vocabulary)
+    writing.write(checkpoint, plan, job.folder, workers=job.workers, told=_tell)
+    sums |= {path.name: sum_of(path) for path, expected in job.sums.items() if not expected}
+    stamp = {"sums": sums, "converter": store.CONVERTER_VERSION, "form": job.form}
+    (job.folder / store.STAMP).write_text(json.dumps(stamp), encoding="utf-8")
 
 
-def decoder_config(head: GgufHead, job: Job) -> dict[str, object]:
-    """``config.json`` in the form that the model class reads."""
-    architecture = head.text("general.architecture")
-    if architecture != "qwen2":
-        raise OuroError(f"Weights of the architecture {architecture!r} cannot be converted.")
-
-    def number(key: str) -> int:
-        return int(head.number(f"{architecture}.{key}"))
-
-    theta = float(head.number(f"{architecture}.rope.freq_base"))
-    return {
-        "architectures": ["Qwen2ForCausalLM"],
-        "model_type": architecture,
-        "hidden_size": number("embedding_length"),
-        "intermediate_size": number("feed_forward_length"),
-        "num_hidden_layers": number("block_count"),
-        "num_attention_heads": number("attention.head_count"),
-        "num_key_value_heads": number("attention.head_count_kv"),
-        "max_position_embeddings": number("context_length"),
-        "rms_norm_eps": float(head.number(f"{architecture}.attention.layer_norm_rms_epsilon")),
-        "rope_theta": theta,
-        "rope_parameters": {"rope_type": "default", "rope_theta": theta},
-        "hidden_act": "silu",
-        "vocab_size": head.tensors["token_embd.weight"].shape[0],
-        "tie_word_embeddings": job.tied_head or "output.weight" not in head.tensors,
-        "bos_token_id": int(head.number("tokenizer.ggml.bos_token_id")),
-        "eos_token_id": int(head.number("tokenizer.ggml.eos_token_id")),
-        "dtype": "bfloat16",
-    }
+def _tell(done: int, total: int) -> None:
+    print(json.dumps({"done": done, "total": total}), flush=True)
 
 
-def wanted(head: GgufHead, job: Job) -> Iterator[tuple[str, TensorInfo]]:
-    """Parameters of the model and the stored tensor that each is made from.
-
-    int8 keeps the embedding table in bf16 (it is looked up, not multiplied) and so has a head of its own.
-    """
-    output = head.tensors.get("output.weight", head.tensors["token_embd.weight"])
-    for info in head.tensors.values():
-        name = model_name(info.name)
-        if name is None:
-            raise OuroError(f"The weights hold a tensor {info.name!r} that the decoder does not have.")
-        if name == "model.embed_tokens.weight":
-            yield name, output if job.tied_head else info
-        elif name != "lm_head.weight":
-            yield name, info
-    if job.form == "int8" or not (job.tied_head or output.name == "token_embd.weight"):
-        yield "lm_head.weight", output
+def _checked_sum(path: Path, expected: str) -> str:
+    found = sum_of(path)
+    if found != expected:
+        raise OuroError(f"{path.name} is not the file that its publisher released: its sha256 is {found[:12]}....")
+    return found
 
 
-def layout(head: GgufHead, job: Job) -> list[tuple[TensorInfo, Target, Target | None]]:
-    """Source, target and (int8) target of the scales, in the order of the written file."""
-    at = 0
-    plan: list[tuple[TensorInfo, Target, Target | None]] = []
+def _need_processor(capability: str) -> None:
+    """Four-bit weights are stored in the order that this processor's instructions read."""
+    import torch
 
-    def place(name: str, kind: str, shape: tuple[int, ...]) -> Target:
-        nonlocal at
-        target = Target(name, kind, shape, at)
-        at += target.size  # the format allows no gap between tensors
-        return target
-
-    for name, info in wanted(head, job):
-        if job.form == "int8" and len(info.shape) == 2 and name != "model.embed_tokens.weight":
-            scales = place(f"{name}_scale", "F32", (info.shape[0],))
-            plan.append((info, place(name, "I8", info.shape), scales))
-        else:
-            kind = "F32" if job.form == "int8" and len(info.shape) == 1 else "BF16"
-            plan.append((info, place(name, kind, info.shape), None))
-    return plan
-
-
-def write_tensors(head: GgufHead, job: Job) -> None:
-    """One safetensors file; slices of rows are converted by several threads and written where they belong."""
-    import numpy as np
-
-    plan = layout(head, job)
-    targets = [t for _, target, scales in plan for t in (target, scales) if t is not None]
-    table: dict[str, object] = {
-        t.name: {"dtype": t.kind, "shape": t.shape, "data_offsets": [t.start, t.start + t.size]} for t in targets
-    }
-    raw = np.memmap(job.published, dtype=np.uint8, mode="r")
-    text = json.dumps(table).encode()
-    text += b" " * (-(len(text) + 8) % 64)  # so that the first tensor starts on a round address
-    with (job.folder / "model.safetensors").open("wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        file.flush()
-        base, out = 8 + len(text), file.fileno()
-        os.ftruncate(out, base + max(t.start + t.size for t in targets))
-        with ThreadPoolExecutor(job.workers) as pool:
-            slices = [
-                pool.submit(convert_slice, raw, out, base, info, target, scales, first)
-                for info, target, scales in plan
-                for first in range(0, info.shape[0], slice_rows(info))
-            ]
-            for done, finished in enumerate(as_completed(slices), 1):
-                finished.result()
-                print(json.dumps({"done": done, "total": len(slices)}), flush=True)
-        os.fsync(out)
-
-
-def slice_rows(info: TensorInfo) -> int:
-    columns = info.shape[1] if len(info.shape) == 2 else 1
-    return max(1, SLICE_NUMBERS // columns)
-
-
-def convert_slice(
-    raw: np.memmap[tuple[int], np.dtype[np.uint8]],
-    out: int,
-    base: int,
-    info: TensorInfo,
-    target: Target,
-    scales: Target | None,
-    first: int,
-) -> None:
-    """Dequantise rows ``first`` and on, write them in the target's form."""
-    rows = min(slice_rows(info), info.shape[0] - first)
-    if len(info.shape) == 1:  # one-dimensional tensors are small and stored as plain floats
-        stored = raw[info.offset : info.offset + row_bytes(info.shape[0], info.kind)]
-        values = dequantise(stored[None, :], info.kind, info.shape[0])[0, first : first + rows, None]
-    else:
-        width = row_bytes(info.shape[1], info.kind)
-        begin = info.offset + first * width
-        values = dequantise(raw[begin : begin + rows * width].reshape(rows, width), info.kind, info.shape[1])
-    at = base + target.start + first * target.row_bytes
-    if scales is not None:
-        numbers, scale = to_int8(values)
-        os.pwrite(out, numbers.tobytes(), at)
-        os.pwrite(out, scale.tobytes(), base + scales.start + first * scales.row_bytes)
-    else:
-        os.pwrite(out, (to_bf16(values) if target.kind == "BF16" else values).tobytes(), at)
+    torch.set_num_threads(1)  # the converter has threads of its own
+    found = store.capability_name(torch.backends.cpu.get_cpu_capability())
+    if found != store.capability_name(capability):
+        raise OuroError(f"Four-bit weights were asked for a processor with {capability}; this one has {found}.")

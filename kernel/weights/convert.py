@@ -16,7 +16,6 @@ from pathlib import Path
 from kernel.cancel import CancelToken
 from kernel.weights import store
 from kernel.weights.conversion import Job
-from kernel.weights.pull import check_space
 from kernel.weights.registry import Weights
 from kernel.weights.sources import Progress
 from ledger.errors import OuroError, ProviderUnavailable
@@ -27,43 +26,42 @@ sys.path.insert(0, sys.argv[1])
 from kernel.weights.conversion import main
 sys.exit(main(sys.argv[2]))"""
 _MAKING = ".making-"
-_SPACE_FACTOR = {"bf16": 3.4, "int8": 2.6}  # size of the result by the size of a four-bit file, rounded up
 
 
 def convert(
-    name: str, weights: Weights, *, form: store.Form, models_dir: Path, progress: Progress, cancel: CancelToken
-) -> Path:
+    name: str, weights: Weights, *, form: store.Form, models_dir: Path, progress: Progress, cancel: CancelToken,
+    capability: str = "",
+) -> Path:  # fmt: skip
     """The converted folder, made if it is not there yet; blocking. Raises ``Cancelled`` soon after ``cancel`` is set.
 
     The folder appears whole or not at all. Two processes that convert the same weights do not disturb one another.
+    ``capability``: see ``store.converted_folder``. Raises ``ProviderUnavailable`` (kind ``weights``) when there are no
+    weights, ``OuroError`` when they cannot be converted or there is too little disk space.
     """
-    folder = store.converted_folder(models_dir, name, weights, form)
+    folder = store.converted_folder(models_dir, name, weights, form, capability)
     if store.is_converted(folder):
         return folder
-    if not store.is_published(models_dir, weights):
-        raise ProviderUnavailable(
-            f"The weights of {name} are not on this machine.",
-            provider="local",
-            kind="weights",
-            remedy=f"Run `ouro model pull {name}`.",
-        )
+    _need_published(name, weights, models_dir)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (
         _among_makers(folder.parent),
         tempfile.TemporaryDirectory(prefix=_MAKING, dir=folder.parent, ignore_cleanup_errors=True) as making,
     ):
-        check_space(folder.parent, int(weights.bytes * _SPACE_FACTOR[form]))
         made = Path(making) / folder.name
         made.mkdir()
         job = Job(
-            published=store.published_file(models_dir, weights),
-            sha256=weights.sha256,
+            source=store.published(models_dir, weights),
+            sums={
+                store.file_path(models_dir, weights, file): file.sha256
+                for file in store.known_files(models_dir, weights)
+            },
             folder=made,
             form=form,
+            capability=capability,
             tied_head=weights.tied_head,
             workers=len(os.sched_getaffinity(0)),
         )
-        _run_child(job, name, Path(making), progress, cancel)
+        _run_child(job, name, weights, Path(making), progress, cancel)
         try:
             made.rename(folder)
         except OSError as error:
@@ -72,7 +70,17 @@ def convert(
     return folder
 
 
-def _run_child(job: Job, name: str, scratch: Path, progress: Progress, cancel: CancelToken) -> None:
+def _need_published(name: str, weights: Weights, models_dir: Path) -> None:
+    if store.is_published(models_dir, weights):
+        return
+    if weights.own:
+        problem, remedy = f"The weights at {weights.own} have changed or are gone.", "Start again, or name other ones."
+    else:
+        problem, remedy = f"The weights of {name} are not on this machine.", f"Run `ouro model pull {name}`."
+    raise ProviderUnavailable(problem, provider="local", kind="weights", remedy=remedy)
+
+
+def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: Progress, cancel: CancelToken) -> None:
     package_root = Path(__file__).resolve().parents[2]
     argv = [sys.executable, "-I", "-c", _CHILD, str(package_root), job.model_dump_json()]
     with (
@@ -95,11 +103,22 @@ def _run_child(job: Job, name: str, scratch: Path, progress: Progress, cancel: C
         cancel.check()
         if not finished:
             errors.seek(0)
-            last = (errors.read().strip().splitlines() or ["no message"])[-1]
+            problem, remedy = _told(errors.read())
+            again = "look at the weights" if weights.own else f"run `ouro model pull {name}`: it checks the file"
             raise OuroError(
-                f"The weights of {name} could not be converted: {last}",
-                remedy=f"Free some disk space if it was full, or run `ouro model pull {name}`: it checks the file.",
+                f"The weights of {name} could not be converted: {problem}",
+                remedy=remedy or f"Free some disk space if it was full, or {again}.",
             )
+
+
+def _told(errors: str) -> tuple[str, str]:
+    """What went wrong and what to do, from what the child wrote: its last line, or the end of a traceback."""
+    last = (errors.strip().splitlines() or ["no message"])[-1]
+    try:
+        problem, remedy = json.loads(last)
+    except (ValueError, TypeError):
+        return last, ""
+    return str(problem), str(remedy)
 
 
 @contextmanager

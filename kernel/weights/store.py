@@ -2,30 +2,77 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
-from kernel.weights.registry import Weights
+from kernel.weights.registry import PublishedFile, Weights
+from kernel.weights.sums import read_sums
 
-Form = Literal["bf16", "int8"]
+Form = Literal["bf16", "fp32", "int8", "int4"]
 
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 STAMP = "complete.json"  # written last into a converted folder
 
 
-def published_file(models_dir: Path, weights: Weights) -> Path:
-    """The file as it was published."""
-    return models_dir / weights.file
+def published(models_dir: Path, weights: Weights) -> Path:
+    """The file, or the folder of files, as it was published."""
+    return weights.own or models_dir / weights.file
 
 
-def partial_file(models_dir: Path, weights: Weights) -> Path:
+def file_path(models_dir: Path, weights: Weights, file: PublishedFile) -> Path:
+    """Where one of the published files lies."""
+    place = published(models_dir, weights)
+    return place / file.name if weights.is_folder else place
+
+
+def partial_file(path: Path) -> Path:
     """The beginning of a file that is being fetched: every source goes on from it."""
-    return models_dir / f".{weights.file}.partial"
+    return path.with_name(f".{path.name}.partial")
 
 
-def converted_folder(models_dir: Path, name: str, weights: Weights, form: Form) -> Path:
-    """Keyed by the published sum and the converter: neither a new file nor a new converter meets an old one."""
-    return models_dir / "converted" / f"{name}-{weights.sha256[:8]}-v{CONVERTER_VERSION}-{form}"
+def known_files(models_dir: Path, weights: Weights) -> tuple[PublishedFile, ...]:
+    """The files with what is known of them: by the registry, or by the first complete pull on this machine."""
+    found = {} if weights.own or weights.pinned else read_sums(published(models_dir, weights))
+    return tuple(found[file.name] for file in weights.files if file.name in found) if found else weights.files
+
+
+def sum8(models_dir: Path, weights: Weights) -> str:
+    """Eight characters that stand for just these bytes; ``unpinned`` until weights without sums have been fetched."""
+    if weights.own:
+        return weights.own_key[:8]
+    files = known_files(models_dir, weights)
+    if not all(file.sha256 for file in files):
+        return "unpinned"
+    if not weights.is_folder:
+        return str(files[0].sha256)[:8]
+    return hashlib.sha256("".join(f"{file.sha256} {file.name}\n" for file in files).encode()).hexdigest()[:8]
+
+
+def capability_name(capability: str) -> str:
+    """A processor's capability, as torch names it, as a part of a folder's name."""
+    return capability.lower().replace(" ", "-")
+
+
+def converted_folder(models_dir: Path, name: str, weights: Weights, form: Form, capability: str = "") -> Path:
+    """Keyed by the published sum and the converter: neither a new file nor a new converter meets an old one.
+
+    ``capability`` is that of the processor, as torch names it; the form int4 needs it, the others do not look at it.
+    """
+    if form == "int4" and not capability:
+        raise ValueError("four-bit weights are stored for one kind of processor: name its capability")
+    ending = f"int4-{capability_name(capability)}" if form == "int4" else form
+    return models_dir / "converted" / f"{_stem(models_dir, name, weights)}-{ending}"
+
+
+def converted_folders(models_dir: Path, name: str, weights: Weights) -> tuple[Path, ...]:
+    """Those that are there, in any form."""
+    found = (models_dir / "converted").glob(f"{_stem(models_dir, name, weights)}-*")
+    return tuple(sorted(folder for folder in found if is_converted(folder)))
+
+
+def _stem(models_dir: Path, name: str, weights: Weights) -> str:
+    return f"{name}-{sum8(models_dir, weights)}-v{CONVERTER_VERSION}"
 
 
 def is_converted(folder: Path) -> bool:
@@ -33,6 +80,13 @@ def is_converted(folder: Path) -> bool:
 
 
 def is_published(models_dir: Path, weights: Weights) -> bool:
-    """The whole file is there by its size; its sum was checked when it came and is checked again on conversion."""
-    path = published_file(models_dir, weights)
-    return path.is_file() and path.stat().st_size == weights.bytes
+    """Everything is there by its size; sums were checked when it came and are checked again on conversion."""
+    files = known_files(models_dir, weights)
+    if not (weights.own or all(file.sha256 for file in files)):
+        return False  # weights without published sums are complete when theirs have been written down
+    return all(is_whole(file_path(models_dir, weights, file), file) for file in files)
+
+
+def is_whole(path: Path, file: PublishedFile) -> bool:
+    """Whether the file is there, with its size where that is known."""
+    return path.is_file() and file.bytes in (None, path.stat().st_size)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel.weights.gguf_file import GgufHead
 from ledger.errors import OuroError
@@ -11,35 +14,53 @@ from ledger.errors import OuroError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# How text is cut before byte-pair merging; part of the published tokenizer of each family.
-PRETOKENIZE = {
-    "qwen2": (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-    ),
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a family cuts text before byte-pair merging; part of its published tokenizer.
+
+    ``words``: the expression that cuts; empty for the one of GPT-2, which the library has built in.
+    """
+
+    words: str = ""
+    single_digits: bool = False  # each digit stands alone, before anything else is cut
+    composed: bool = False  # text is brought into Unicode's composed form first
+    whole_words: bool = False  # a word that is in the vocabulary is one token, whatever the merges say
+
+
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+RULES = {  # names as in llama.cpp
+    "qwen2": Rules(words=_WORDS.format(digits=""), composed=True),
+    "llama-bpe": Rules(words=_WORDS.format(digits="{1,3}"), whole_words=True),
+    "smollm": Rules(single_digits=True),
+    "gpt-2": Rules(),
 }
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # token types; 5 is padding up to a round vocabulary
 
 
 def build_tokenizer(head: GgufHead) -> Tokenizer:
     """Raises ``OuroError`` for a kind of tokenizer whose rules are not known."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+    from tokenizers import AddedToken, Tokenizer, decoders, normalizers
 
-    kind, rules = head.text("tokenizer.ggml.model"), head.text("tokenizer.ggml.pre")
-    if kind != "gpt2" or rules not in PRETOKENIZE:
-        raise OuroError(f"The weights use a tokenizer ({kind}/{rules}) that cannot be converted.")
+    kind, name = head.text("tokenizer.ggml.model"), str(head.metadata.get("tokenizer.ggml.pre", "unnamed"))
+    if kind != "gpt2" or name not in RULES:
+        raise OuroError(
+            f"The weights use a tokenizer ({kind}/{name}) that cannot be converted.",
+            remedy="Name the published folder (safetensors, with tokenizer.json) of the same model instead.",
+        )
     tokens = [str(t) for t in head.items("tokenizer.ggml.tokens")]
     types = [int(t) for t in head.items("tokenizer.ggml.token_type")]
-    merges = [(left, right) for left, _, right in (str(m).partition(" ") for m in head.items("tokenizer.ggml.merges"))]
-    vocabulary = {token: i for i, token in enumerate(tokens) if types[i] == _NORMAL}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, fuse_unk=False, byte_fallback=False))
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PRETOKENIZE[rules]), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    if len(types) != len(tokens) or _NORMAL not in types:
+        raise OuroError("The weights' vocabulary does not say of each token what it is.")
+    # Control tokens have numbers behind the plain ones, or in front of them; only the latter must stand among them.
+    behind = len(types) - types[::-1].index(_NORMAL)
+    tokenizer = Tokenizer(_merging(head, tokens, behind, RULES[name]))
+    if RULES[name].composed:
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = _cutter(RULES[name])
     tokenizer.decoder = decoders.ByteLevel()
     for i, token in enumerate(tokens):
         if types[i] in (_CONTROL, _USER_DEFINED):
@@ -49,9 +70,65 @@ def build_tokenizer(head: GgufHead) -> Tokenizer:
     return tokenizer
 
 
+def _merging(head: GgufHead, tokens: list[str], count: int, rules: Rules) -> Any:
+    """Byte-pair merging with the first ``count`` tokens."""
+    from tokenizers import models
+
+    merges = [(left, right) for left, _, right in (str(m).partition(" ") for m in head.items("tokenizer.ggml.merges"))]
+    with _usable("The weights' vocabulary"):
+        "".join(tokens).encode()  # a damaged one may hold what is no text
+        return models.BPE(
+            vocab={token: i for i, token in enumerate(tokens[:count])}, merges=merges, fuse_unk=False,
+            byte_fallback=False, ignore_merges=rules.whole_words,
+        )  # fmt: skip
+
+
+def _cutter(rules: Rules) -> Any:
+    from tokenizers import Regex, pre_tokenizers
+
+    steps: list[Any] = [pre_tokenizers.Digits(individual_digits=True)] if rules.single_digits else []
+    if rules.words:
+        steps.append(pre_tokenizers.Split(Regex(rules.words), behavior="isolated"))
+    steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not rules.words))
+    return pre_tokenizers.Sequence(steps)
+
+
 def write_tokenizer(head: GgufHead, folder: Path) -> None:
     """``tokenizer.json``, and ``chat_template.jinja`` where the file carries one."""
     build_tokenizer(head).save(str(folder / "tokenizer.json"))
     template = head.metadata.get("tokenizer.chat_template")
     if isinstance(template, str):
-        (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+        (folder / "chat_template.jinja").write_text(template, encoding="utf-8", errors="replace")
+
+
+def check_tokenizer(folder: Path, vocabulary: int) -> None:
+    """Raises ``OuroError`` unless the folder's tokenizer can be read and has no more tokens than the model.
+
+    Nor may plain text ever come out as a control token, not even text that is spelled like one.
+    """
+    from tokenizers import Tokenizer
+
+    with _usable("tokenizer.json"):
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokens = tokenizer.get_vocab_size(with_added_tokens=True)
+    if tokens > vocabulary:
+        raise OuroError(
+            f"tokenizer.json has {tokens} tokens, and the model only {vocabulary}.",
+            remedy="It belongs to another model: fetch all files from one place.",
+        )
+    tokenizer.encode_special_tokens = True
+    for number, token in tokenizer.get_added_tokens_decoder().items():
+        if token.special and number in tokenizer.encode(token.content, add_special_tokens=False).ids:
+            raise OuroError(f"Plain text could become the control token {token.content!r} with this tokenizer.")
+
+
+@contextmanager
+def _usable(what: str) -> Iterator[None]:
+    """The boundary to the tokenizer library, which raises ``Exception`` itself for all that it cannot use."""
+    try:
+        yield
+    except Exception as error:
+        raise OuroError(
+            f"{what} cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}.",
+            remedy="Fetch it again.",
+        ) from error

@@ -123,7 +123,7 @@ def test_help_is_quick_and_explains_the_exit_codes(box: Box) -> None:
 COMMANDS = (
     "init", "doctor", "run", "submit", "fix", "status", "ops", "show", "diff", "approve", "reject", "cancel", "undo",
     "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay", "model list",
-    "model status", "model pull", "service install", "service uninstall", "service status", "completion",
+    "model status", "model pull", "model probe", "service install", "service uninstall", "service status", "completion",
 )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def test_the_code_of_an_op(state: State, cause: RootCause, code: Exit) -> None:
         (errors.TestsUnavailable("x"), Exit.REFUSED),
         (errors.ChangeError("x"), Exit.REFUSED),
         (errors.ControlError("x"), Exit.USAGE),
+        (errors.ProviderUnavailable("x", provider="p"), Exit.REFUSED),
         (errors.LedgerError("x"), Exit.FAULT),
     ],
 )

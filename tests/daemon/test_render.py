@@ -95,22 +95,62 @@ def plain(block: object) -> str:
             "stopped   the daemon was stopped during GENERATE: it goes on at the next start · 900 ms · ledger 9",
         ),
         ("lease.renewed", {"op": "x"}, None),
+        ("call.ended", {"purpose": "generate", "ms": 1200, "depth_milli": 1000, "proximity_milli": 499}, None),
+        (
+            "call.ended",
+            {
+                "purpose": "generate",
+                "ms": 1200,
+                "tokens_in": 700,
+                "tokens_out": 20,
+                "problem": "",
+                "depth_milli": 2400,
+                "exit": "gate",
+                "proximity_milli": 930,
+                "signal": "loop",
+            },
+            "model     generate in 1.2 s · 700 tokens in, 20 out · depth 2.4, canary 0.93 loop",
+        ),
+        ("call.ended", {"purpose": "infill: first", "depth_milli": 2400, "proximity_milli": 499}, None),
+        (
+            "call.ended",
+            {"purpose": "infill: first", "depth_milli": 1000, "proximity_milli": 500, "signal": "none"},
+            "model     infill: first · canary 0.50",
+        ),
+        (
+            "call.ended",
+            {"purpose": "plan", "exit": "collapsed", "proximity_milli": 970, "signal": "echo", "problem": "collapsed"},
+            "model     plan · canary 0.97 echo · collapsed",
+        ),
+        ("call.ended", {"purpose": "plan", "problem": "The server went away."}, None),
     ],
 )
 def test_what_an_entry_says(event: str, payload: dict[str, object], told: str | None) -> None:
     assert narrate(entry(9, event, **payload)) == told
 
 
+def test_the_log_tells_of_every_call() -> None:
+    ordinary = {"ms": 1200, "tokens_in": 1, "tokens_out": 20, "problem": "", "depth_milli": 1000, "proximity_milli": 3}
+    told = describe(entry(9, "call.ended", purpose="plan", **ordinary))
+    assert told == "model: plan in 1.2 s · 1 token in, 20 out"
+    assert describe(entry(9, "call.ended", purpose="infill: first", depth_milli=4000)) == (
+        "model: infill: first · depth 4.0"
+    )
+    assert describe(entry(9, "call.ended", provider="local", problem="It went\x1b[2J away.")) == (
+        "model: local · It went away."
+    )
+
+
 EVENTS = [
     "suite.red", "reproduced", "localised", "infilled", "candidates.tested", "candidate", "planned", "validated",
     "gate", "approval.requested", "approval.notified", "approval.approved", "landing.chosen",
     "change.rolling_back", "change.recovered", "closure", "gates", "committed", "undone", "terminal",
-    "degraded", "unknown.event", "",
+    "degraded", "call.ended", "unknown.event", "",
 ]  # fmt: skip
 NAMES = st.sampled_from([
     "reason", "lines", "suspicious", "frame", "path", "line", "ids", "status", "passed", "total", "closed", "decision",
     "to", "commit", "ref", "ms", "kept", "mode", "reasons", "infills", "tested", "green", "by", "tests", "goal", "diff",
-    "places", "frames", "failing", "verdicts", "note",
+    "places", "frames", "failing", "verdicts", "note", "purpose", "depth_milli", "proximity_milli", "signal", "problem",
 ])  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -20,7 +20,7 @@ SHORT_S = 0.15
 STREAM = "text/event-stream"
 
 
-def provider(base_url: str, *, key: str | None = KEY, model: str = "m", **fields: float) -> OpenAIProvider:
+def provider(base_url: str, *, key: str | None = KEY, model: str = "m", **fields: object) -> OpenAIProvider:
     chosen = OpenAISettings.model_validate({"base_url": base_url, "model": model, **fields})
     return OpenAIProvider(settings=chosen, api_key=lambda _: key, allow_network=False, clock=ManualClock(NOW))
 
@@ -29,12 +29,12 @@ async def ask(asked: OpenAIProvider, limits: Limits | None = None, *tools: ToolS
     return [item async for item in asked.respond(ASK, tools, limits or Limits())]
 
 
-async def against(behaviour: Behaviour, **fields: float) -> list[Event]:
+async def against(behaviour: Behaviour, **fields: object) -> list[Event]:
     async with Misbehaving(behaviour) as server:
         return await ask(provider(server.base_url, **fields))
 
 
-async def failing(behaviour: Behaviour, **fields: float) -> ProviderError:
+async def failing(behaviour: Behaviour, **fields: object) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
         await against(behaviour, **fields)
     return caught.value

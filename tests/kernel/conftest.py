@@ -1,4 +1,4 @@
-"""One tiny model for the whole room, converted once in both forms."""
+"""One tiny model for the whole room, converted once in most forms."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from daemon.settings import prepare_process
 from kernel.cancel import CancelToken
 from kernel.weights.convert import convert
+from kernel.weights.store import Form
 from tests.kernel.tiny import Tiny, write_tiny
 
+FORMS: tuple[Form, ...] = ("fp32", "bf16", "int8")
 NAME = "qwen2.5-coder-0.5b"  # the policy's entry that the tiny model stands in for
 
 
@@ -33,9 +35,9 @@ def kernel_extra() -> None:
 
 @pytest.fixture(scope="session")
 def tiny(kernel_extra: None, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """The tiny model below its folder, converted to bf16 and to int8 by the real child process."""
+    """The tiny model below its folder, converted by the real child process."""
     model = write_tiny(tmp_path_factory.mktemp("tiny"))
-    for form in ("bf16", "int8"):
+    for form in FORMS:
         convert(NAME, model.weights, form=form, models_dir=model.folder, progress=_quiet, cancel=CancelToken())
     return model
 

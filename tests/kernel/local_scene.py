@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kernel.local.settings import LocalSettings
+from kernel.loop.settings import LocalSettings
 from kernel.provider import Done, Event, InfillRequest, InfillSpan, Limits, Message, TextDelta
 from kernel.providers.local import LocalProvider
 from tests.kernel.conftest import NAME
@@ -25,8 +25,11 @@ ASK = (Message(role="system", text="You mend."), Message(role="user", text="What
 
 
 def provider(tiny: Tiny, *, folder: Path | None = None, **fields: object) -> LocalProvider:
-    """Computes in float32 unless told otherwise: batches then differ by rounding far below any decision."""
-    settings = LocalSettings.model_validate({"precision": "fp32", "threads": 1, **fields})
+    """Computes in float32 unless told otherwise: batches then differ by rounding far below any decision.
+
+    What a model of random weights writes looks collapsed, so the canary only observes.
+    """
+    settings = LocalSettings.model_validate({"quantise": "fp32", "threads": 1, "canary": "observe", **fields})
     return LocalProvider(model=NAME, settings=settings, models_dir=folder or tiny.folder, weights=tiny.weights)
 
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import ValidationError
 
-from kernel.local.packing import MIN_SHARED, share
-from kernel.local.prompt import infill_prompt
+from kernel.loop.packing import MIN_SHARED, share
+from kernel.loop.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import Infill, InfillSpan, Limits, Usage
 from kernel.providers.local import LocalProvider
@@ -158,7 +158,7 @@ async def test_several_greedy_samples_are_refused(tiny: Tiny) -> None:
 
 async def test_a_prompt_that_does_not_fit_is_refused(local: LocalProvider) -> None:
     context = load_policy().model(NAME).context
-    with pytest.raises(ProviderBadOutput, match=f"takes {context}"):
+    with pytest.raises(ProviderBadOutput, match=f"{context} is what the model takes"):
         await local.infill(request(SPANS[0], InfillSpan(prefix="x", suffix="", max_tokens=context)))
     assert (await local.infill(request(SPANS[2]))).infills[0].finish == "length"
 
@@ -171,13 +171,18 @@ def test_no_tokens_at_all_cannot_be_asked_for(field: str) -> None:
         Limits.model_validate({field: 0})
 
 
-@pytest.mark.parametrize("precision", ["bf16", "int8", "auto"])
-async def test_every_precision_answers_and_says_why_it_was_chosen(tiny: Tiny, precision: str) -> None:
-    local = provider(tiny, precision=precision)
-    assert (await local.health()).detail == "on the CPU, loaded at first use"
+@pytest.mark.parametrize("quantise", ["none", "int8", "int4", "auto"])
+async def test_every_form_answers_and_says_why_it_was_chosen(tiny: Tiny, quantise: str) -> None:
+    local = provider(tiny, quantise=quantise)
+    assert (await local.health()).detail == "loaded at first use"
     answer = await local.infill(request())
     detail = (await local.health()).detail
     await local.aclose()
     assert len(answer.infills) == len(SPANS)
     assert all(found.logprob_milli < 0 for found in answer.infills)
-    assert detail.startswith(("bf16: a trial", "fp32: a trial", "int8: a trial") if precision == "auto" else precision)
+    if quantise in ("int8", "int4"):
+        assert detail == f"{quantise}: the owner's setting"
+    else:
+        assert (
+            detail.startswith(("bf16", "fp32", "int8", "int4")) and "a trial of 1/2/4/16/256 rows took fp32" in detail
+        )

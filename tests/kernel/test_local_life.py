@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from kernel.cancel import Cancelled, CancelToken
-from kernel.local.engine import Bounds, Engine
-from kernel.local.packing import Row
-from kernel.local.sampling import Sampling
+from kernel.loop.engine import Ask, Engine, Manner
+from kernel.loop.load import Source, load_engine
+from kernel.loop.packing import Row
+from kernel.loop.sampling import Sampling
 from kernel.provider import Infiller, InfillSpan, Limits, Price
 from kernel.providers.local import LocalProvider
 from kernel.weights import store
@@ -44,7 +45,7 @@ async def until_idle(local: LocalProvider) -> float:
 
 async def test_what_it_says_of_itself(tiny: Tiny) -> None:
     local = provider(tiny)
-    assert (local.name, local.model) == ("local", f"{NAME}@{tiny.weights.sha256[:8]}")
+    assert (local.name, local.model) == ("local", f"{NAME}@{tiny.weights.files[0].sha256[:8]}")
     assert local.price == Price(input=0, output=0)
     can = local.capabilities
     assert (can.infill, can.local, can.logprobs, can.tools) == (True, True, True, False)
@@ -79,24 +80,27 @@ async def test_a_cancelled_call_returns_within_a_second_and_the_worker_is_idle(l
     assert (await local.infill(request(SPANS[2]))).infills
 
 
+def loaded(tiny: Tiny) -> Engine:
+    settings = provider(tiny)._settings
+    return load_engine(Source(NAME, tiny.weights, tiny.folder), settings, lambda what: None, CancelToken())
+
+
 def test_a_pass_is_left_at_the_next_product(tiny: Tiny) -> None:
     """On a busy machine a whole layer of a long prompt takes seconds."""
-    engine = Engine.load(store.converted_folder(tiny.folder, NAME, tiny.weights, "bf16"), "bf16")
-    cancel, reached = CancelToken(), list[str]()
-    attention = engine._model.model.layers[0].self_attn
+    engine, cancel = loaded(tiny), CancelToken()
+    checks = 0
 
-    def first(*_: object) -> None:
-        reached.append("q")
-        cancel.cancel()
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 3:
+            cancel.cancel()
+        CancelToken.check(cancel)
 
-    attention.q_proj.register_forward_hook(first)
-    attention.k_proj.register_forward_hook(lambda *_: reached.append("k"))
+    cancel.check = check  # type: ignore[method-assign]  # counts the places where a pass can be left
     with pytest.raises(Cancelled):
-        engine.answer(
-            [], [Row(0, (1, 2, 3), 0, 4)], [()], samples=1, sampling=Sampling(0, 1, 0),
-            bounds=Bounds(prefill_tokens=64, cache_tokens=64, rows=1), cancel=cancel,
-        )  # fmt: skip
-    assert reached == ["q"]
+        engine.answer(Ask([], [Row(0, (1, 2, 3), 0, 4)], [()], Manner(Sampling()), cancel=cancel))
+    assert checks == 3 and engine.model.passes == 0
 
 
 async def test_a_call_that_waits_for_its_turn_can_be_cancelled(local: LocalProvider) -> None:
@@ -190,7 +194,7 @@ async def test_weights_are_converted_at_first_use(tiny: Tiny, empty: Path) -> No
     local = provider(tiny, folder=empty)
     await local.infill(request())
     await local.aclose()
-    assert store.is_converted(store.converted_folder(empty, NAME, tiny.weights, "bf16"))
+    assert store.is_converted(store.converted_folder(empty, NAME, tiny.weights, "fp32"))
 
 
 async def test_a_cancelled_first_use_leaves_no_half_folder(tiny: Tiny, empty: Path) -> None:
@@ -217,8 +221,8 @@ async def test_weights_that_rotted_are_said_so(tiny: Tiny, empty: Path) -> None:
 
 
 async def test_a_converted_folder_that_rotted_is_named(tiny: Tiny, empty: Path) -> None:
-    kept = store.converted_folder(tiny.folder, NAME, tiny.weights, "bf16")
-    folder = store.converted_folder(empty, NAME, tiny.weights, "bf16")
+    kept = store.converted_folder(tiny.folder, NAME, tiny.weights, "fp32")
+    folder = store.converted_folder(empty, NAME, tiny.weights, "fp32")
     shutil.copytree(kept, folder)
     with (folder / "model.safetensors").open("r+b") as file:
         file.truncate(1000)
@@ -255,8 +259,8 @@ def test_an_unknown_model_lists_the_known_ones(tiny: Tiny) -> None:
 _WITHOUT_TORCH = """
 import asyncio, sys
 from pathlib import Path
-sys.modules["torch"] = sys.modules["transformers"] = None
-from kernel.local.settings import LocalSettings
+sys.modules["torch"] = sys.modules["tokenizers"] = None
+from kernel.loop.settings import LocalSettings
 from kernel.provider import InfillRequest, InfillSpan
 from kernel.providers.local import LocalProvider
 from ledger.errors import ProviderUnavailable
@@ -274,5 +278,5 @@ def test_missing_libraries_name_the_extra(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", _WITHOUT_TORCH, str(tmp_path)]
     done = subprocess.run(argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True, timeout=60)
     health, error = done.stdout.splitlines()
-    assert "ready=False" in health and "torch, transformers" in health
-    assert error.startswith("weights The local model needs torch, transformers") and "ouroboros[kernel]" in error
+    assert "ready=False" in health and "torch, tokenizers" in health
+    assert error.startswith("weights The local model needs torch, tokenizers") and "ouroboros[kernel]" in error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
@@ -9,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.cancel import Cancelled, CancelToken
-from kernel.local.memory import available_mb, parse_available_mb, shortage
-from kernel.local.packing import MIN_SHARED, Row, batches, common, prefill_groups, share
-from kernel.local.precision import Trial, pick
-from kernel.local.sampling import Sampling, choose, uniforms
+from kernel.loop.forms import Arithmetic, Trial, plan
+from kernel.loop.memory import available_mb, parse_available_mb, shortage
+from kernel.loop.packing import MIN_SHARED, Row, batches, common, prefill_groups, share
+from kernel.loop.sampling import assess, completing, penalised, pick, ranked, uniforms
 
 PROMPTS = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=40), min_size=1, max_size=6)
 ROWS = st.lists(
@@ -51,8 +52,9 @@ def test_batches_keep_their_bounds_and_lose_no_row(rows: list[Row], copies: int,
     found = list(batches(rows, copies=copies, cache_tokens=places, max_rows=most))
     assert sorted(row.span for batch in found for row in batch) == list(range(len(rows)))
     for batch in found:
-        answers, longest = len(batch) * copies, max(row.length for row in batch)
-        assert len(batch) == 1 or (answers <= most and answers * longest <= places)
+        answers = len(batch) * copies
+        room = len(batch) * (max(r.rest for r in batch) + copies * max(r.max_tokens for r in batch))
+        assert len(batch) == 1 or (answers <= most and room <= places)
 
 
 @settings(deadline=None, max_examples=100)
@@ -63,24 +65,49 @@ def test_groups_keep_their_bound_and_lose_no_row(rows: list[Row], tokens: int) -
     assert all(len(group) == 1 or len(group) * max(row.rest for row in group) <= tokens for group in found)
 
 
-FP32, BF16, INT8 = Trial("fp32", 40, 4), Trial("bf16", 10, 2), Trial("int8", 11, 1)
+def trial(one: float, batch: float, prompt: float) -> Trial:
+    return {1: one, 2: one, 4: one * 2, 16: batch, 256: prompt}
+
+
+FP32, BF16, INT8 = trial(4, 4, 40), trial(2, 2, 10), trial(1, 1, 11)
+SLOW_BF16, FOUR = trial(9, 9, 90), trial(0.8, 9, 99)
 
 
 @pytest.mark.parametrize(
-    ("trials", "fits", "expected"),
+    ("trials", "most", "expected"),
     [
-        ([FP32, BF16, INT8], True, "bf16"),  # int8 is faster, but not by enough
-        ([FP32, BF16, Trial("int8", 5, 1)], True, "int8"),
-        ([FP32, Trial("bf16", 90, 9), INT8], True, "int8"),
-        ([FP32, Trial("bf16", 90, 9)], True, "fp32"),
-        ([FP32, Trial("bf16", 90, 9)], False, "bf16"),
-        ([FP32], False, "bf16"),  # nothing else was tried: the smaller form
+        ({"fp32": FP32, "bf16": BF16, "int8": INT8}, 9, ("bf16", None, 0)),  # int8 is faster, but not by enough
+        ({"fp32": FP32, "bf16": BF16, "int8": trial(1, 1, 5)}, 9, ("int8", None, 0)),
+        ({"fp32": FP32, "bf16": SLOW_BF16, "int8": INT8}, 9, ("int8", None, 0)),
+        ({"fp32": FP32, "bf16": SLOW_BF16}, 9, ("fp32", None, 0)),
+        ({"fp32": FP32, "bf16": SLOW_BF16}, 3, ("bf16", None, 0)),  # float32 does not fit
+        ({"fp32": FP32}, 3, ("bf16", None, 0)),  # nothing else was tried: the smaller form
+        ({"fp32": FP32, "bf16": SLOW_BF16, "int8": INT8, "int4": FOUR}, 9, ("int8", "int4", 4)),
+        ({"fp32": FP32, "bf16": SLOW_BF16, "int8": INT8, "int4": trial(0.9, 9, 99)}, 9, ("int8", None, 0)),
+        ({"fp32": FP32, "bf16": SLOW_BF16, "int8": INT8, "int4": {1: 0.5, 2: 1.1, 4: 1.1}}, 9, ("int8", "int4", 1)),
+        ({"fp32": FP32, "bf16": BF16, "int4": FOUR}, 3, ("bf16", None, 0)),  # both do not fit
     ],
 )
-def test_arithmetic_is_chosen_by_trial(trials: list[Trial], fits: bool, expected: str) -> None:
-    chosen, why = pick(trials, fits_fp32=fits)
-    assert chosen == expected
-    assert why.startswith(f"{expected}: ") and "fp32 40.0/4.0 ms" in why
+def test_forms_are_chosen_by_trial_and_memory(
+    trials: dict[Arithmetic, Trial], most: int, expected: tuple[str, str | None, int]
+) -> None:
+    size = {"fp32": 4, "bf16": 2, "int8": 1, "int4": 2}
+    chosen = plan("auto", trials, fits=lambda forms: sum(size[form] for form in forms) <= most)
+    assert (chosen.wide, chosen.narrow, chosen.few) == expected
+    assert "fp32 4.0/4.0/8.0/4.0/40.0" in chosen.why
+    assert plan("int4", trials, fits=lambda _: False).arithmetics == ("int4",)
+
+
+def test_repetition_is_penalised_by_rule(kernel_extra: None) -> None:
+    import torch
+
+    logits = torch.tensor([[2.0, -2.0, 1.0, 0.5]] * 2)
+    found = penalised(logits, [[0, 1, 0], []], 2.0, 0)
+    assert found.tolist() == [[1.0, -4.0, 1.0, 0.5], [2.0, -2.0, 1.0, 0.5]]
+    assert penalised(logits, [[0], [0]], 1.0, 0) is logits
+    assert completing([1, 2, 3, 1, 2], 3) == {3} and completing([1, 2], 3) == set() and completing([5, 5], 1) == {5}
+    banned = penalised(logits, [[1, 2, 3, 1, 2], [0]], 1.0, 3)
+    assert banned[0].tolist() == [2.0, -2.0, 1.0, float("-inf")] and banned[1].tolist() == logits[1].tolist()
 
 
 def test_memory_is_read_and_compared() -> None:
@@ -109,8 +136,14 @@ def test_tokens_are_drawn_as_often_as_they_are_probable(kernel_extra: None) -> N
     chance = uniforms(0, 0, 0, 2000)
 
     def shares(temperature: float, top_p: float) -> list[float]:
-        picked, logprobs = choose(logits, Sampling(temperature, top_p, 0), chance)
-        assert logprobs == pytest.approx([float(logits[0, token]) for token in picked], abs=1e-5)
+        best = ranked(logits)
+        steps = assess(logits, best, pick(best, [temperature] * len(chance), top_p, chance))
+        picked = [step.token for step in steps]
+        assert [s.logprob for s in steps] == pytest.approx([float(logits[0, token]) for token in picked], abs=1e-5)
+        assert steps[0].margin == pytest.approx(0.2, abs=1e-5)
+        assert steps[0].entropy == pytest.approx(float(-(wanted * wanted.log()).sum()), abs=1e-5)
+        two = assess(logits[:1], ranked(logits[:1], 2), torch.tensor([0]))[0].entropy
+        assert two == pytest.approx(-(0.5 * math.log(0.5) + 0.3 * math.log(0.3) + 0.2 * math.log(0.2)), abs=1e-5)
         return [picked.count(token) / len(picked) for token in range(4)]
 
     assert shares(1.0, 1.0) == pytest.approx(wanted.tolist(), abs=0.05)
@@ -118,27 +151,6 @@ def test_tokens_are_drawn_as_often_as_they_are_probable(kernel_extra: None) -> N
     assert shares(0.0, 1.0) == shares(1.0, 0.0) == [1, 0, 0, 0]
     cold, hot = shares(0.5, 1.0), shares(4.0, 1.0)
     assert cold[0] > 0.6 > 0.5 > hot[0]
-
-
-def test_int8_products_are_close(kernel_extra: None) -> None:
-    import numpy as np
-    import torch
-
-    from kernel.local.int8 import int8_linear
-    from kernel.weights.tensors import to_bf16, to_int8
-
-    random = np.random.default_rng(1)
-    weight = random.standard_normal((48, 64)).astype("float32")
-    weight[3] = 0  # a row without numbers has no scale
-    x, bias = torch.from_numpy(random.standard_normal((2, 5, 64)).astype("float32")), torch.ones(48)
-    x[0, 0] *= 1000  # a token with outliers costs only itself precision
-    numbers, scale = to_int8(weight)
-    found = int8_linear(x, torch.from_numpy(numbers), torch.from_numpy(scale), bias)
-    exact = torch.nn.functional.linear(x, torch.from_numpy(weight), bias)
-    assert found.shape == exact.shape
-    assert (found - exact)[:, 1:].abs().max() < 0.3 and (found - exact)[1].abs().max() < 0.3
-    values = np.array([1.0, 1.00390625, 1.01171875, -3.1e-39, 6.5e4, -0.0], dtype="float32")
-    assert to_bf16(values).tolist() == torch.from_numpy(values).bfloat16().view(torch.uint16).tolist()
 
 
 def test_a_token_tells_the_worker_and_what_it_waits_for() -> None:

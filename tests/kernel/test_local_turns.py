@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kernel.local.prompt import chat_prompt
+from kernel.loop.prompt import chat_prompt
 from kernel.policy import load_policy
 from kernel.provider import Limits, Message, TextDelta
 from kernel.providers.local import LocalProvider
 from ledger.errors import ProviderBadOutput
 from tests.kernel.conftest import NAME
 from tests.kernel.local_scene import ASK, ENDLESS, provider, said, worker_of
-from tests.kernel.tiny import Tiny, vocabulary
+from tests.kernel.tiny import DEFAULT_SYSTEM, Tiny, vocabulary
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def test_pieces_add_up_and_tokens_are_counted(local: LocalProvider) -> Non
     assert len(pieces) > 3 and all(pieces)
     assert (done.finish, done.usage.tokens_out) == ("length", 40)
     assert local._engine is not None
-    prompt = chat_prompt(local._engine.vocabulary, load_policy().families["qwen2.5-coder"], ASK)
+    prompt = chat_prompt(local._engine.vocabulary, ASK)
     assert done.usage.tokens_in == len(prompt)
     again, _ = await said(local, Limits(max_tokens=40))
     assert "".join(again) == "".join(pieces)
@@ -54,11 +54,10 @@ async def test_the_prompt_has_the_form_that_the_family_was_trained_with(local: L
     await said(local, Limits(max_tokens=1))
     assert local._engine is not None
     words, tokens = local._engine.vocabulary, vocabulary()[0]
-    family = load_policy().families["qwen2.5-coder"]
 
     def shown(*conversation: Message) -> str:
         text, plain = "", list[int]()
-        for number in [*chat_prompt(words, family, conversation), tokens.index("<|endoftext|>")]:
+        for number in [*chat_prompt(words, conversation), tokens.index("<|endoftext|>")]:
             if not words.ends(number):
                 plain.append(number)
                 continue
@@ -68,7 +67,7 @@ async def test_the_prompt_has_the_form_that_the_family_was_trained_with(local: L
 
     asked, opening = Message(role="user", text="Hi"), "<|im_start|>assistant\n"
     assert shown(asked) == (
-        f"<|im_start|>system\n{family.default_system}<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n{opening}"
+        f"<|im_start|>system\n{DEFAULT_SYSTEM}<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n{opening}"
     )
     assert shown(Message(role="system", text="S"), asked, Message(role="tool", text="T", call_id="1")) == (
         "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
@@ -78,7 +77,7 @@ async def test_the_prompt_has_the_form_that_the_family_was_trained_with(local: L
 
 async def test_a_conversation_that_does_not_fit_is_refused(local: LocalProvider) -> None:
     context = load_policy().model(NAME).context
-    with pytest.raises(ProviderBadOutput, match=f"takes {context}"):
+    with pytest.raises(ProviderBadOutput, match=f"{context} is what the model takes"):
         await said(local, Limits(max_tokens=context))
 
 

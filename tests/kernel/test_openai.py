@@ -39,7 +39,9 @@ from tests.kernel.misbehaving import Misbehaving, Peer, call, chunk, event
 async def test_text_and_the_servers_own_count() -> None:
     events = await against(good)
     assert text_of(events) == "Hello"
-    assert events[-1] == Done(finish="stop", usage=Usage(tokens_in=11, tokens_out=2))
+    done = events[-1]
+    assert isinstance(done, Done)
+    assert (done.finish, done.usage) == ("stop", Usage(tokens_in=11, tokens_out=2))
     assert sum(isinstance(item, Done) for item in events) == 1
 
 
@@ -96,7 +98,8 @@ async def test_without_a_count_it_is_estimated_upwards() -> None:
     [*_, done] = await against(silent_about_usage)
     asked = sum(len(message.text) for message in ASK)  # 17 characters: 4.7 tokens
     assert asked == 17
-    assert done == Done(finish="length", usage=Usage(tokens_in=5, tokens_out=11, estimated=True))
+    assert isinstance(done, Done)
+    assert (done.finish, done.usage) == ("length", Usage(tokens_in=5, tokens_out=11, estimated=True))
 
 
 # --- the form of the stream -------------------------------------------------------------------------------------------

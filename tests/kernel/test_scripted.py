@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.canary import CollapseDetected
 from kernel.provider import (
     CallDelta,
     Done,
@@ -18,6 +19,7 @@ from kernel.provider import (
     Limits,
     Message,
     Price,
+    Report,
     TextDelta,
     ToolCall,
     Usage,
@@ -118,6 +120,26 @@ async def test_an_error_of_the_script_is_the_provider_s_error() -> None:
         await turn(provider)
     assert caught.value.kind == "rate_limited"
     assert (await turn(provider))[0] == TextDelta(text="after")
+
+
+async def test_a_script_says_how_an_answer_went() -> None:
+    report = {"depth_milli": 2400, "exit": "gate", "proximity_milli": 930, "signal": "loop"}
+    provider = plays({"text": "deep", "report": report}, {"text": "plain"})
+    deep, plain = (await turn(provider))[-1], (await turn(provider))[-1]
+    assert isinstance(deep, Done) and deep.report == Report.model_validate(report)
+    assert isinstance(plain, Done) and plain.report is None
+    filling = plays(infill=True, infills=[{"texts": ["x"], "report": report}])
+    answer = await filling.infill(InfillRequest(spans=(InfillSpan(prefix="", suffix=""),)))
+    assert [found.report for found in answer.infills] == [Report.model_validate(report)]
+
+
+async def test_a_scripted_collapse_comes_after_its_text() -> None:
+    seen: list[Event] = []
+    with pytest.raises(CollapseDetected) as caught:
+        async for event in plays({"text": "no no no no", "error": "collapsed"}).respond(ASK, (), Limits()):
+            seen.append(event)
+    assert seen == [TextDelta(text="no no no no")]
+    assert (caught.value.provider, caught.value.tokens) == ("scripted", 2)
 
 
 async def test_a_delay_can_be_cancelled() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.local.stops import Answer, cut, settled
-from kernel.local.tokenizer import REPLACEMENT, Vocabulary
+from kernel.loop.stops import Answer, cut, settled
+from kernel.loop.tokenizer import REPLACEMENT, Vocabulary
 
 END = 256
 

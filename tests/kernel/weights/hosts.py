@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from kernel.weights.registry import HttpSource, Source, Weights, WheelSource
+from kernel.weights.registry import HttpSource, PublishedFile, Source, Weights, WheelSource
 
 
 @dataclass
@@ -20,18 +20,24 @@ class Host:
     """What is served, how it goes wrong, and what was asked."""
 
     data: bytes
+    files: dict[str, bytes] = field(default_factory=dict)  # instead of ``data``, by name; others are not there
+    headers: dict[str, str] = field(default_factory=dict)  # more of them, with every answer
     ranges: bool = True
     cut_after: int | None = None  # bytes of a body that are sent before the connection is closed
     status: int | None = None
     named_range: str | None = None  # instead of the true Content-Range
     gate: threading.Event | None = None  # the second half of a body waits for it
     asked: list[str | None] = field(default_factory=list)  # the Range header of each request
+    names: list[str] = field(default_factory=list)  # what was asked for, in order
     half_sent: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
     @property
     def source(self) -> HttpSource:
-        return HttpSource(url=f"{self.url}/weights.gguf")
+        return HttpSource(address=self.url)
+
+    def found(self, name: str) -> bytes | None:
+        return self.files.get(name) if self.files else self.data
 
 
 def _handler(host: Host) -> type[BaseHTTPRequestHandler]:
@@ -39,12 +45,19 @@ def _handler(host: Host) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             host.asked.append(wanted)
+            host.names.append(self.path.removeprefix("/"))
+            data = host.found(host.names[-1])
+            if data is None:
+                self.send_error(404)
+                return
             start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and host.ranges else 0
-            body = host.data[start:]
+            body = data[start:]
             self.send_response(host.status or (206 if start else 200))
             self.send_header("Content-Length", str(len(body)))
+            for header, value in host.headers.items():
+                self.send_header(header, value)
             if start:
-                whole = f"bytes {start}-{len(host.data) - 1}/{len(host.data)}"
+                whole = f"bytes {start}-{len(data) - 1}/{len(data)}"
                 self.send_header("Content-Range", host.named_range or whole)
             self.end_headers()
             if host.cut_after is not None:
@@ -86,7 +99,8 @@ def serving(host: Host) -> Iterator[Host]:
 
 
 def weights_of(data: bytes, *sources: Source) -> Weights:
-    return Weights(file="weights.gguf", bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), sources=sources)
+    file = PublishedFile(name="weights.gguf", bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return Weights(files=(file,), sources=sources)
 
 
 def cut_in(data: bytes, part_bytes: int) -> list[bytes]:

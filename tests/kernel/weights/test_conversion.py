@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import shutil
@@ -10,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +20,11 @@ from kernel.weights.conversion import Job
 from kernel.weights.convert import convert
 from kernel.weights.gguf_file import read_head
 from ledger.errors import OuroError, ProviderUnavailable
-from tests.kernel.tiny import LAYERS, PADDED_VOCABULARY, WIDTH, Tiny, entry, write_tiny
+from tests.kernel.tiny import LAYERS, WIDTH, Tiny, entry, write_tiny
+from tests.kernel.weights.converting import made, quiet, run, run_own
 from tests.kernel.weights.hosts import weights_of
 
 BIG_INNER = 32_000  # large enough to be caught in the middle
-Progress = Callable[[int, int, str], None]
-
-
-def run(
-    model: Tiny, form: store.Form = "bf16", *, progress: Progress | None = None, cancel: CancelToken | None = None
-) -> Path:
-    def quiet(done: int, total: int, what: str) -> None:
-        """Nobody looks."""
-
-    return convert(
-        "tiny", model.weights, form=form, models_dir=model.folder,
-        progress=progress or quiet, cancel=cancel or CancelToken(),
-    )  # fmt: skip
-
-
-def made(folder: Path) -> list[str]:
-    """What lies in the folder of converted weights."""
-    return sorted(p.name for p in (folder / "converted").iterdir() if p.name != ".lock")
 
 
 def children() -> set[int]:
@@ -53,80 +34,9 @@ def children() -> set[int]:
     return found
 
 
-def tensors(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    return dict(load_file(folder / "model.safetensors"))
-
-
-def as_bf16(values: Any) -> Any:
-    import torch
-
-    return torch.from_numpy(values).bfloat16()
-
-
 @pytest.fixture(scope="module")
 def big(kernel_extra: None, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return write_tiny(tmp_path_factory.mktemp("big"), inner=BIG_INNER)
-
-
-def test_every_tensor_of_the_bf16_form_is_the_stored_one_rounded(tiny: Tiny) -> None:
-    import torch
-
-    folder = store.converted_folder(tiny.folder, "qwen2.5-coder-0.5b", tiny.weights, "bf16")
-    found = tensors(folder)
-    assert len(found) == len(tiny.numbers) == 3 + 12 * LAYERS
-    for name, expected in (
-        ("model.embed_tokens.weight", tiny.numbers["token_embd.weight"]),
-        ("lm_head.weight", tiny.numbers["output.weight"]),
-        ("model.norm.weight", tiny.numbers["output_norm.weight"]),
-        ("model.layers.1.self_attn.k_proj.bias", tiny.numbers["blk.1.attn_k.bias"]),
-        ("model.layers.1.mlp.gate_proj.weight", tiny.numbers["blk.1.ffn_gate.weight"]),
-        ("model.layers.0.mlp.down_proj.weight", tiny.numbers["blk.0.ffn_down.weight"]),
-    ):
-        assert torch.equal(found[name], as_bf16(expected)), name
-    config = json.loads((folder / "config.json").read_text())
-    assert (config["vocab_size"], config["hidden_size"], config["tie_word_embeddings"]) == (
-        PADDED_VOCABULARY,
-        64,
-        False,
-    )
-    assert (folder / "chat_template.jinja").read_text() == "{{ messages }}"
-    assert not list((tiny.folder / "converted").glob(".making-*"))
-
-
-def test_the_int8_form_is_within_half_a_step_of_the_stored_numbers(tiny: Tiny) -> None:
-    import torch
-
-    found = tensors(store.converted_folder(tiny.folder, "qwen2.5-coder-0.5b", tiny.weights, "int8"))
-    whole = torch.from_numpy(tiny.numbers["blk.0.attn_q.weight"])
-    weight = found["model.layers.0.self_attn.q_proj.weight"]
-    scale = found["model.layers.0.self_attn.q_proj.weight_scale"]
-    assert weight.dtype == torch.int8
-    assert ((weight * scale[:, None] - whole).abs() <= scale[:, None] * 0.5001).all()
-    assert torch.equal(
-        found["model.layers.0.input_layernorm.weight"], torch.from_numpy(tiny.numbers["blk.0.attn_norm.weight"])
-    )
-    assert torch.equal(found["model.embed_tokens.weight"], as_bf16(tiny.numbers["token_embd.weight"]))
-
-
-@pytest.mark.parametrize("form", ["bf16", "int8"])
-def test_a_head_that_the_publisher_tied_is_taken_for_both(kernel_extra: None, tmp_path: Path, form: store.Form) -> None:
-    """The file stores such a matrix twice, the output one with more bits."""
-    import torch
-
-    model = write_tiny(tmp_path, tied_head=True)
-    folder = run(model, form)
-    found = tensors(folder)
-    assert torch.equal(found["model.embed_tokens.weight"], as_bf16(model.numbers["output.weight"]))
-    assert ("lm_head.weight" in found) == (form == "int8")
-    assert json.loads((folder / "config.json").read_text())["tie_word_embeddings"] is True
-
-
-def test_a_file_without_an_output_matrix_shares_the_embedding(kernel_extra: None, tmp_path: Path) -> None:
-    folder = run(write_tiny(tmp_path, output=False))
-    assert "lm_head.weight" not in tensors(folder)
-    assert json.loads((folder / "config.json").read_text())["tie_word_embeddings"] is True
 
 
 def test_it_is_done_once_and_tells_how_far_it_is(kernel_extra: None, tmp_path: Path) -> None:
@@ -165,6 +75,103 @@ def test_a_file_of_another_kind_is_refused(kernel_extra: None, tmp_path: Path, c
     path.write_bytes(content)
     with pytest.raises(OuroError, match=said):
         run(Tiny(folder=tmp_path, weights=entry(path), numbers={}))
+    assert made(tmp_path) == []
+
+
+def gguf(folder: Path, architecture: str = "qwen2", **fields: object) -> Path:
+    """A file with a head that can be read, and one tensor; ``fields``: ``add_`` methods of the writer."""
+    import numpy as np
+    from gguf import GGUFWriter
+
+    path = folder / "odd.gguf"
+    writer = GGUFWriter(path, architecture)
+    for name, value in fields.items():
+        getattr(writer, f"add_{name}")(value)
+    writer.add_tensor("token_embd.weight", np.ones((64, 64), dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+SIZES = {
+    "block_count": 1, "context_length": 128, "embedding_length": 64, "feed_forward_length": 96, "head_count": 4,
+    "head_count_kv": 2, "rope_freq_base": 1e4, "layer_norm_rms_eps": 1e-6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"architecture": "gemma2"}, "Weights of the architecture 'gemma2' cannot be converted"),
+        ({}, r"does not say 'qwen2\.embedding_length'"),
+        (SIZES, r"lack model\.layers\.0\.input_layernorm\.weight, .* and 10 more"),
+        (SIZES | {"head_count_kv": 3}, "4 query heads cannot share 3 key heads"),
+    ],
+)
+def test_a_file_that_does_not_hold_a_decoder(
+    kernel_extra: None, tmp_path: Path, fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(OuroError, match=said) as caught:
+        run_own(gguf(tmp_path, **fields), tmp_path)
+    assert caught.value.message.startswith("The weights of odd could not be converted: ") and caught.value.remedy
+    assert made(tmp_path) == []
+
+
+def test_a_file_that_is_cut_off_behind_its_head(kernel_extra: None, tmp_path: Path) -> None:
+    model = write_tiny(tmp_path)
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(OuroError, match=r"tiny\.gguf is cut off: \d+ bytes are missing"):
+        run_own(path, tmp_path)
+    assert made(tmp_path) == []
+    assert model.weights.bytes == path.stat().st_size + 500
+
+
+def patched(path: Path, old: bytes, new: bytes) -> None:
+    raw = path.read_bytes()
+    assert raw.count(old) == 1 and len(old) == len(new)
+    path.write_bytes(raw.replace(old, new))
+
+
+def test_a_tensor_that_the_decoder_does_not_have(kernel_extra: None, tmp_path: Path) -> None:
+    write_tiny(tmp_path)
+    path = tmp_path / "tiny.gguf"
+    patched(path, b"blk.1.attn_q.bias", b"blk.1.attn_x.bias")
+    with pytest.raises(OuroError, match=r"lack model\.layers\.1\.self_attn\.q_proj\.bias"):
+        run_own(path, tmp_path)
+    (tmp_path / "more").mkdir()
+    write_tiny(tmp_path / "more", architecture="llama", pre="smollm", rope_factors=[1.0] * 8)
+    path = tmp_path / "more" / "tiny.gguf"
+    patched(path, b"rope_freqs.weight", b"rope_waves.weight")
+    with pytest.raises(OuroError, match=r"hold what the decoder does not have: rope_waves\.weight"):
+        run_own(path, tmp_path)
+    assert made(tmp_path) == []
+
+
+@pytest.mark.parametrize(("kind", "said"), [(99, r"of a kind \(99\) that is not known"), (24, "of the kind I8, which")])
+def test_numbers_of_a_kind_that_cannot_be_read(kernel_extra: None, tmp_path: Path, kind: int, said: str) -> None:
+    import struct
+
+    write_tiny(tmp_path)
+    path = tmp_path / "tiny.gguf"
+    shape = struct.pack("<IQ", 1, WIDTH)  # dimensions, then the kind
+    patched(path, *(b"output_norm.weight" + shape + struct.pack("<I", one) for one in (0, kind)))
+    with pytest.raises(OuroError, match=said):
+        run_own(path, tmp_path)
+    assert made(tmp_path) == []
+
+
+def test_four_bit_weights_are_made_for_this_processor_only(kernel_extra: None, tmp_path: Path) -> None:
+    model = write_tiny(tmp_path)
+    with pytest.raises(ValueError, match="name its capability"):
+        convert("tiny", model.weights, form="int4", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
+    with pytest.raises(OuroError, match=r"asked for a processor with Z VECTOR; this one has"):
+        convert(
+            "tiny", model.weights, form="int4", capability="Z VECTOR", models_dir=tmp_path, progress=quiet,
+            cancel=CancelToken(),
+        )  # fmt: skip
     assert made(tmp_path) == []
 
 
@@ -235,8 +242,9 @@ convert("tiny", Weights.model_validate_json(sys.argv[2]), form="bf16", models_di
 def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     """It hangs in a pipe that nobody writes to; what wakes it is the end of its standard input."""
     os.mkfifo(tmp_path / "weights.gguf")
+    pipe = tmp_path / "weights.gguf"
     job = Job(
-        published=tmp_path / "weights.gguf", sha256="0" * 64, folder=tmp_path, form="bf16", tied_head=False, workers=1
+        source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", capability="", tied_head=False, workers=1
     )  # fmt: skip
     argv = [sys.executable, "-c", "import sys; from kernel.weights.conversion import main; main(sys.argv[1])"]
     with subprocess.Popen(
@@ -281,17 +289,6 @@ def test_two_at_once_do_not_disturb_one_another(kernel_extra: None, tmp_path: Pa
     assert len(found) == 2 and found[0] == found[1]
     assert made(tmp_path) == [found[0].name]
     assert store.is_converted(found[0])
-
-
-def test_too_little_space_is_said_before_the_child_starts(kernel_extra: None, tmp_path: Path) -> None:
-    model = write_tiny(tmp_path)
-    path = tmp_path / model.weights.file
-    with path.open("r+b") as file:
-        file.truncate(1 << 43)  # sparse
-    huge = Tiny(folder=tmp_path, weights=model.weights.model_copy(update={"bytes": 1 << 43}), numbers={})
-    with pytest.raises(OuroError, match="GB free"):
-        run(huge)
-    assert made(tmp_path) == []
 
 
 def test_width_is_that_of_the_file(tiny: Tiny) -> None:

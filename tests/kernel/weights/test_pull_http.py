@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from kernel.weights import store
-from kernel.weights.pull import check_space, pull, pull_weights
+from kernel.weights.pull import pull, pull_weights
 from kernel.weights.registry import HttpSource, Source, Weights
-from kernel.weights.sources import PullSettings
+from kernel.weights.settings import PullSettings
+from kernel.weights.space import check_space
 from ledger.errors import ConfigError, OuroError, ProviderUnavailable
 from tests.kernel.weights.hosts import Host, serving, weights_of
 
 DATA = bytes(range(251)) * 20_000  # about five megabytes: several chunks
 SETTINGS = PullSettings(spare_disk_mb=0, connect_timeout_s=2.0, idle_timeout_s=2.0)
-DEAD = HttpSource(url="http://127.0.0.1:9/weights.gguf")
+DEAD = HttpSource(address="http://127.0.0.1:9")
 
 
 @dataclass
@@ -32,7 +33,9 @@ class Steps:
 
 
 def fetch(folder: Path, weights: Weights, steps: Steps | None = None) -> Path:
-    return pull_weights("tiny", weights, models_dir=folder, progress=steps or Steps(), settings=SETTINGS)
+    pulled = pull_weights("tiny", weights, models_dir=folder, progress=steps or Steps(), settings=SETTINGS)
+    assert pulled.note == ""
+    return pulled.path
 
 
 def refused(folder: Path, *sources: Source, data: bytes = DATA) -> ProviderUnavailable:
@@ -43,9 +46,13 @@ def refused(folder: Path, *sources: Source, data: bytes = DATA) -> ProviderUnava
     return caught.value
 
 
+def partial_of(folder: Path, weights: Weights) -> Path:
+    return store.partial_file(store.published(folder, weights))
+
+
 def partial(folder: Path, content: bytes, weights: Weights) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = store.partial_file(folder, weights)
+    path = partial_of(folder, weights)
     path.write_bytes(content)
     return path
 
@@ -85,9 +92,9 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path) -> None:
         weights = weights_of(DATA, host.source)
         error = refused(tmp_path, host.source)
         assert "127.0.0.1" in error.message
-        have = store.partial_file(tmp_path, weights).stat().st_size
+        have = partial_of(tmp_path, weights).stat().st_size
         assert 0 < have <= 2_000_000
-        assert files(tmp_path) == {store.partial_file(tmp_path, weights).name}
+        assert files(tmp_path) == {partial_of(tmp_path, weights).name}
         host.cut_after = None
         assert fetch(tmp_path, weights).read_bytes() == DATA
         assert host.asked == [None, f"bytes={have}-"]
@@ -189,7 +196,8 @@ import json, resource, sys
 from pathlib import Path
 from kernel.weights.pull import pull_weights
 from kernel.weights.registry import Weights
-from kernel.weights.sources import PullSettings
+from kernel.weights.settings import PullSettings
+from kernel.weights.space import check_space
 from ledger.errors import OuroError
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
@@ -213,13 +221,14 @@ def test_a_full_disk_is_said_and_the_beginning_is_kept(tmp_path: Path) -> None:
         said = pull_with_little_disk(tmp_path, weights, 1_500_000)
         assert said.startswith("OuroError The disk was full while weights.gguf was fetched. Free some space")
         assert not (tmp_path / "weights.gguf").exists()
-        kept = store.partial_file(tmp_path, weights).read_bytes()
+        kept = partial_of(tmp_path, weights).read_bytes()
         assert 0 < len(kept) <= 1_500_000 and DATA.startswith(kept)
         assert fetch(tmp_path, weights).read_bytes() == DATA
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
-    huge = weights_of(DATA, DEAD).model_copy(update={"bytes": 1 << 60})
+    weights = weights_of(DATA, DEAD)
+    huge = weights.model_copy(update={"files": (weights.files[0].model_copy(update={"bytes": 1 << 60}),)})
     with pytest.raises(OuroError, match="GB free") as caught:
         fetch(tmp_path, huge)
     assert "Free some space" in caught.value.remedy
@@ -233,7 +242,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"qwen2\.5-coder-0\.5b, qwen2\.5-coder-1\.5b"):
+    with pytest.raises(ConfigError, match=r"ouro-2\.6b, .*, qwen2\.5-coder-0\.5b, qwen2\.5-coder-1\.5b"):
         pull("qwen9", models_dir=tmp_path, progress=Steps())
 
 

@@ -1,0 +1,99 @@
+"""``ouro model probe``: load the configured model, ask it something short, say how that went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.base import answer, awaited, call_of, leave
+from daemon.codes import Exit
+from daemon.text import Block, Role, duration, line, money
+
+if TYPE_CHECKING:
+    from daemon.narrate import Told
+    from daemon.probe import ProbeView
+    from daemon.settings import Config
+    from kernel.provider import Report
+
+
+def probe(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="What to ask; default: a small piece of code.")] = "",
+    tokens: Annotated[int, typer.Option(min=1, max=8_192, help="Most tokens of the answer.")] = 128,
+) -> None:
+    """Ask the configured model something short: is it there, how fast is it, how deep does it think?
+
+    Example: ouro model probe "Why is 0.1 + 0.2 not 0.3?" --tokens 200
+    """
+    from daemon.logs import configure
+    from daemon.settings import prepare_process
+
+    call = call_of(context)
+    config = call.config()
+    configure(config.settings.log)
+    prepare_process()
+    found = awaited(_probed(config, text, tokens))
+    answer(call, found, probe_block(found))
+    leave(Exit.REFUSED if found.finish == "collapsed" else Exit.DONE)
+
+
+async def _probed(config: Config, text: str, tokens: int) -> ProbeView:
+    from daemon.probe import QUESTION, probe
+    from kernel.catalogue import build
+    from ledger.clock import SystemClock
+
+    settings = config.settings
+    provider = build(
+        settings.kernel.provider, settings.kernel, models_dir=config.places.models, api_key=config.secret
+    )  # fmt: skip
+    clocks = settings.clocks
+    limit_s = clocks.turn_local_s if provider.capabilities.local else clocks.turn_standard_s
+    try:
+        return await probe(
+            provider, text or QUESTION, tokens=tokens, timeout_s=limit_s, budget=settings.budget, clock=SystemClock()
+        )
+    finally:
+        await provider.aclose()
+
+
+def probe_block(view: ProbeView) -> Block:
+    """The answer, then what the watch says."""
+    from daemon.narrate import Told
+    from daemon.render import labelled
+
+    usage = view.usage
+    guessed = " (estimated)" if usage.estimated else ""
+    role = Role.PLAIN if view.finish == "stop" else Role.WARN
+    facts = [
+        Told("model", f"{view.model} · {view.provider}"),
+        Told("weights", view.weights),
+        Told("tokens", f"{usage.tokens_in} in, {usage.tokens_out} out{guessed} · {money(view.usd_micro)}"),
+        Told("time", _times(view)),
+        Told("finish", view.finish, role),
+        *_reported(view.report),
+    ]
+    return (*(line(text) for text in view.answer.splitlines()), (), *map(labelled, facts))
+
+
+def _times(view: ProbeView) -> str:
+    parts = [
+        "" if view.load_ms is None else f"loaded in {duration(view.load_ms)}",
+        "" if view.first_token_ms is None else f"first token after {duration(view.first_token_ms)}",
+        "" if view.tokens_per_s is None else f"{view.tokens_per_s:.1f} tokens/s",
+        f"{duration(view.total_ms)} in all",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _reported(report: Report | None) -> list[Told]:
+    from daemon.narrate import Told
+
+    if report is None:
+        return [Told("depth", "not reported"), Told("canary", "not reported")]
+    slope = report.contraction_milli
+    contraction = "" if slope is None else f" · contraction {slope / 1000:.2f}"
+    return [
+        Told("depth", f"{report.depth_milli / 1000:.2f}{contraction} · exit {report.exit.replace('_', ' ')}"),
+        Told("canary", f"{report.proximity_milli / 1000:.2f}, driven by {report.signal}"),
+    ]

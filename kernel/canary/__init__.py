@@ -1,0 +1,26 @@
+"""The decode canary: notices, token by token, that a model's generation is collapsing.
+
+Three ways of collapsing are known to it: a loop (the same thing again and again), an echo (a passage that was already
+told), and garbage (tokens that the model itself finds absurd). ``features`` measures, ``levels`` says what is normal
+for a model, ``watch`` folds both into one number, ``text`` does the same on finished text. Nothing here imports torch.
+"""
+
+from kernel.canary.collapse import CollapseDetected
+from kernel.canary.knobs import Knobs, knobs
+from kernel.canary.levels import Baseline, Levels, load_levels
+from kernel.canary.step import Reading, Step
+from kernel.canary.text import read_text
+from kernel.canary.watch import Canary
+
+__all__ = [
+    "Baseline",
+    "Canary",
+    "CollapseDetected",
+    "Knobs",
+    "Levels",
+    "Reading",
+    "Step",
+    "knobs",
+    "load_levels",
+    "read_text",
+]

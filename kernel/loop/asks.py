@@ -1,0 +1,88 @@
+"""What a caller asks, as work for the engine; and the engine's answers, as what a caller is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kernel.canary import Levels
+from kernel.cancel import CancelToken
+from kernel.loop.decode import Grown
+from kernel.loop.engine import Ask, Engine, Manner
+from kernel.loop.packing import share
+from kernel.loop.prompt import chat_prompt, infill_prompt
+from kernel.loop.sampling import Sampling
+from kernel.loop.settings import LocalSettings
+from kernel.loop.trail import Trail
+from kernel.policy import Family
+from kernel.provider import Infill, InfillAnswer, InfillRequest, Limits, Message, Usage
+from ledger.errors import ProviderBadOutput
+
+
+def fill(
+    engine: Engine, family: Family, request: InfillRequest, *, settings: LocalSettings, levels: Levels, room: int,
+    cancel: CancelToken,
+) -> InfillAnswer:  # fmt: skip
+    """All spans as one batch; the common beginning of their prompts is computed once.
+
+    ``room``: most tokens of a prompt and its answer. A collapse is reported and ends nothing: tests will judge.
+    """
+    prompts, prefixes = [], []
+    for span in request.spans:
+        numbers, prefix = infill_prompt(engine.vocabulary, family, span)
+        check_room(len(numbers) + span.max_tokens, room)
+        prompts.append(numbers)
+        prefixes.append(prefix)
+    trunk, rows = share(prompts, prefixes, [span.max_tokens for span in request.spans])
+    manner = Manner(
+        sampling=Sampling(request.temperature, request.top_p, request.seed),
+        levels=levels if settings.canary != "off" else None,
+        speculate=settings.speculate == "auto",
+    )
+    trails = engine.answer(
+        Ask(trunk, rows, [span.stop for span in request.spans], manner, samples=request.samples, cancel=cancel)
+    )
+    usage = Usage(tokens_in=sum(map(len, prompts)), tokens_out=sum(t.answer.tokens for t in trails))
+    return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
+
+
+def _infill(trail: Trail) -> Infill:
+    answer = trail.answer
+    return Infill(
+        span=trail.span,
+        text=answer.text,
+        logprob_milli=answer.logprob_milli,
+        finish="stop" if answer.finish == "stop" else "length",
+        report=trail.report(),
+    )
+
+
+def reply(
+    engine: Engine, conversation: Sequence[Message], limits: Limits, *, settings: LocalSettings, levels: Levels,
+    room: int, grown: Grown, cancel: CancelToken,
+) -> tuple[Trail, int]:  # fmt: skip
+    """One answer to a conversation, and how many tokens that was. Raises ``CollapseDetected`` where that is set."""
+    prompt = chat_prompt(engine.vocabulary, conversation)
+    check_room(len(prompt) + limits.max_tokens, room)
+    trunk, rows = share([prompt], [0], [limits.max_tokens])
+    prose = limits.prose
+    manner = Manner(
+        sampling=Sampling(
+            limits.temperature, limits.top_p, limits.seed or 0,
+            penalty=settings.repetition_penalty if prose else 1.0,
+            ngram=settings.no_repeat_ngram if prose else 0,
+        ),
+        levels=levels if settings.canary != "off" else None,
+        alarm=settings.canary == "stop",
+        speculate=settings.speculate == "auto",
+        adapt=settings.adapt,
+    )  # fmt: skip
+    (trail,) = engine.answer(Ask(trunk, rows, [limits.stop], manner, grown=grown, cancel=cancel))
+    return trail, len(prompt)
+
+
+def check_room(tokens: int, room: int) -> None:
+    if tokens > room:
+        raise ProviderBadOutput(
+            f"The prompt and its answer need {tokens} tokens; {room} is what the model takes.",
+            provider="local", remedy="Ask with less context, or raise kernel.local.context where it is set.",
+        )  # fmt: skip

@@ -1,0 +1,85 @@
+"""Writing answers: many at once, one token a step for every row that is not finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel.canary import Step
+from kernel.loop.batch import Batch
+from kernel.loop.exits import ExitRule
+from kernel.loop.model import LoopModel
+from kernel.loop.passes import adaptive, full
+from kernel.loop.sampling import Sampling, assess, penalised, pick, ranked
+from kernel.loop.tokenizer import Vocabulary
+from kernel.loop.trail import Trail
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Grown = Callable[[Trail], None]  # called after each token of an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What all rows of a batch have in common."""
+
+    model: LoopModel
+    vocabulary: Vocabulary
+    sampling: Sampling
+    rule: ExitRule
+    grown: Grown | None = None
+
+    def chosen(self, logits: Tensor, trails: list[Trail], sampling: Sampling) -> list[Step]:
+        """The next token of every row; ``logits`` (rows, vocabulary)."""
+        own = ranked(logits)
+        ruled = penalised(logits, [t.answer.numbers for t in trails], sampling.penalty, sampling.ngram)
+        chance = [t.chance[t.answer.tokens] for t in trails]
+        best = own if ruled is logits else ranked(ruled)
+        return assess(logits, own, pick(best, [sampling.temperature] * len(trails), sampling.top_p, chance))
+
+    def take(self, trail: Trail, step: Step) -> None:
+        trail.add(step, self.vocabulary)
+        if self.grown is not None:
+            self.grown(trail)
+
+
+def write_batch(writing: Writing, batch: Batch, logits: Tensor, trails: list[Trail]) -> None:
+    """Until every answer is finished. ``logits`` (rows, vocabulary) are those behind the prompts."""
+    import torch
+
+    live = list(trails)
+    for trail in live:
+        trail.depths.add(writing.rule.steps)
+    while True:
+        steps = writing.chosen(logits, live, writing.sampling)
+        tokens = [step.token for step in steps]
+        for trail, step in zip(live, steps, strict=True):
+            writing.take(trail, step)
+        finished = [at for at, trail in enumerate(live) if trail.answer.finish]
+        for at in reversed(finished):
+            batch.drop(at)
+            live[at], tokens[at] = live[-1], tokens[-1]
+            live.pop()
+            tokens.pop()
+        if not live:
+            return
+        if finished:
+            batch.rearrange()
+        logits = _next(writing, batch, torch.tensor(tokens)[:, None], live)
+
+
+def _next(writing: Writing, batch: Batch, tokens: Tensor, live: list[Trail]) -> Tensor:
+    """One token more in every row (rows, 1): the scores behind it (rows, vocabulary)."""
+    model, rule = writing.model, writing.rule
+    if rule.steps == 1:
+        state = full(model, tokens, batch.view(), 1)
+        for trail in live:
+            trail.depths.add(1)
+    else:
+        passed = adaptive(model, tokens, batch.view(), rule)
+        state = passed.state
+        for row, trail in enumerate(live):
+            trail.depths.add_walk(passed.walk, row)
+    return model.scores(state[:, -1])

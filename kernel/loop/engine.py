@@ -1,0 +1,119 @@
+"""One loaded model and what can be done with it: answers for many prompts at once, or for one.
+
+Runs in the worker thread. Everything here is blocking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kernel.canary import Canary, Levels
+from kernel.cancel import CancelToken
+from kernel.loop.batch import Batch, Memory
+from kernel.loop.decode import Grown, Writing, write_batch
+from kernel.loop.exits import ExitRule
+from kernel.loop.model import LoopModel
+from kernel.loop.packing import Row, batches
+from kernel.loop.prefill import prefill_rows, prefill_trunk
+from kernel.loop.sampling import Sampling, uniforms
+from kernel.loop.single import Solo
+from kernel.loop.stops import Answer
+from kernel.loop.tokenizer import Vocabulary
+from kernel.loop.trail import Depths, Trail
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is computed at once."""
+
+    prefill_tokens: int
+    cache_tokens: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How answers are written. ``alarm``: a collapse ends an answer; without ``levels`` nothing is watched."""
+
+    sampling: Sampling
+    levels: Levels | None = None
+    alarm: bool = False
+    speculate: bool = False
+    adapt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Prompts with a common beginning (``trunk``), and where each of their answers ends."""
+
+    trunk: Sequence[int]
+    rows: Sequence[Row]
+    stops: Sequence[tuple[str, ...]]
+    manner: Manner
+    samples: int = 1
+    grown: Grown | None = None
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+
+class Engine:
+    """A model in memory with the rule by which its tokens leave the loop. Not thread-safe: one thread uses it."""
+
+    def __init__(
+        self, *, model: LoopModel, vocabulary: Vocabulary, memory: Memory, rule: ExitRule, bounds: Bounds, why: str = ""
+    ) -> None:
+        self.model = model
+        self.vocabulary = vocabulary
+        self.memory = memory
+        self.rule = rule
+        self.bounds = bounds
+        self.why = why  # these forms of the weights were chosen
+
+    def answer(self, ask: Ask) -> list[Trail]:
+        """``samples`` answers for every row, finished, in the order of rows and samples.
+
+        Raises ``Cancelled`` within one matrix product after the token is set, ``CollapseDetected`` where asked for.
+        """
+        import torch
+
+        self.model.check = ask.cancel.check
+        done: list[Trail] = []
+        bounds = self.bounds
+        with torch.inference_mode():
+            trunk = prefill_trunk(self.model, self.memory, ask.trunk, bounds.prefill_tokens)
+            for rows in batches(ask.rows, copies=ask.samples, cache_tokens=bounds.cache_tokens, max_rows=bounds.rows):
+                prompts, scores = prefill_rows(self.model, self.memory, trunk, rows, bounds.prefill_tokens)
+                batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
+                trails = [self._trail(ask, row, sample) for row in rows for sample in range(ask.samples)]
+                self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
+                done += trails
+        done.sort(key=lambda t: (t.span, t.sample))
+        return done
+
+    def _write(self, ask: Ask, batch: Batch, logits: Tensor, trails: list[Trail]) -> None:
+        manner = ask.manner
+        writing = Writing(self.model, self.vocabulary, manner.sampling, self.rule, ask.grown)
+        if len(trails) > 1:
+            write_batch(writing, batch, logits, trails)
+            return
+        prompt = next(list(row.numbers) for row in ask.rows if row.span == trails[0].span)
+        most = self.memory.steps
+        Solo(
+            writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt, most=most
+        ).write(logits)  # fmt: skip
+
+    def _trail(self, ask: Ask, row: Row, sample: int) -> Trail:
+        manner = ask.manner
+        return Trail(
+            span=row.span,
+            sample=sample,
+            answer=Answer(stops=ask.stops[row.span], max_tokens=row.max_tokens),
+            chance=uniforms(manner.sampling.seed, row.span, sample, row.max_tokens),
+            depths=Depths(self.rule.steps),
+            canary=Canary(manner.levels, row.numbers) if manner.levels is not None else None,
+            alarm=manner.alarm,
+        )

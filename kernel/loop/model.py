@@ -1,0 +1,147 @@
+"""A decoder: token numbers in, the state of each place out, and from a state the scores of the next token.
+
+The residual stream is float32; the products compute in whatever form their weights have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel.loop.attention import Part, attend
+from kernel.loop.config import LoopConfig
+from kernel.loop.rope import frequencies, turned, turns
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Product = Callable[["Tensor"], "Tensor"]  # (..., in) float32 to (..., out) float32
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Norms are (width,). ``qkv`` gives queries, keys and values side by side; ``gate_up`` gate and value."""
+
+    attention_norm: Tensor
+    qkv: Product
+    out: Product
+    feed_norm: Tensor
+    gate_up: Product
+    down: Product
+    after_attention: Tensor | None = None
+    after_feed: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The exit gate: weight (width,), bias (1,), float32."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, state: Tensor) -> Tensor:
+        """Logits (...) of states (..., width)."""
+        return (state.float() * self.weight).sum(dim=-1) + self.bias
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where a pass stands: positions of its new places, and what they may look at.
+
+    ``rows``: which sequences of unshared stores the rows of the pass are (``None``: all of them, in order).
+    """
+
+    turn: tuple[Tensor, Tensor]
+    parts: tuple[Part, ...]
+    rows: Tensor | None = None
+
+    def only(self, rows: Tensor) -> View:
+        """The same for a part of the rows of a pass over all rows."""
+        cosine, sine = self.turn
+        turn = self.turn if cosine.shape[0] == 1 else (cosine[rows], sine[rows])
+        return View(turn, tuple(part.only(rows) for part in self.parts), rows)
+
+
+class LoopModel:
+    """The weights and the order in which they are applied. Not thread-safe: one worker thread uses it."""
+
+    def __init__(
+        self, *, config: LoopConfig, embed: Callable[[Tensor], Tensor], layers: Sequence[Layer], norm: Tensor,
+        head: Product, gate: Gate | None, device: str = "cpu",
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.device = device
+        self.gate = gate
+        self.passes = 0  # layers computed so far
+        self.check: Callable[[], None] = lambda: None  # asked between products; raises to leave a pass
+        self._embed, self._layers, self._norm, self._head = embed, tuple(layers), norm, head
+        self._speed = frequencies(config.rope, config.head_size).to(device)
+
+    def view(self, positions: Tensor, parts: Sequence[Part]) -> View:
+        """``positions`` (rows, new), or (1, new) when they are the same for all rows."""
+        return View(turns(self._speed, positions.to(self.device)), tuple(parts))
+
+    def begin(self, tokens: Tensor, view: View) -> Tensor:
+        """Embedding and prelude: tokens (rows, new) to states (rows, new, width)."""
+        state = self._embed(tokens.to(self.device))
+        for layer in range(self.config.core[0]):
+            state = self._layer(state, layer, 0, view)
+        return state
+
+    def step(self, state: Tensor, step: int, view: View) -> Tensor:
+        """One step of the loop (from 0) through the core, with the norm that closes it where there is one."""
+        for layer in range(*self.config.core):
+            state = self._layer(state, layer, step, view)
+        return self._normed(state, self._norm) if self.config.norm_each_step else state
+
+    def end(self, state: Tensor, view: View) -> Tensor:
+        """Coda and the final norm, which a model that norms each step has had already."""
+        for layer in range(self.config.core[1], self.config.layers):
+            state = self._layer(state, layer, 0, view)
+        return state if self.config.norm_each_step else self._normed(state, self._norm)
+
+    def scores(self, state: Tensor) -> Tensor:
+        """Logits (..., vocabulary) of states (..., width), float32."""
+        self.check()
+        return self._head(state)
+
+    def _layer(self, state: Tensor, number: int, step: int, view: View) -> Tensor:
+        layer = self._layers[number]
+        mixed = self._attention(self._normed(state, layer.attention_norm), layer, number, step, view)
+        if layer.after_attention is not None:
+            mixed = self._normed(mixed, layer.after_attention)
+        state = state + mixed
+        self.check()
+        gate, up = layer.gate_up(self._normed(state, layer.feed_norm)).chunk(2, dim=-1)
+        self.check()
+        fed = layer.down(_silu(gate).mul_(up))
+        if layer.after_feed is not None:
+            fed = self._normed(fed, layer.after_feed)
+        self.passes += 1
+        return state + fed
+
+    def _attention(self, x: Tensor, layer: Layer, number: int, step: int, view: View) -> Tensor:
+        config = self.config
+        rows, new, _ = x.shape
+        self.check()
+        sizes = [config.heads * config.head_size, *[config.key_heads * config.head_size] * 2]
+        query, key, value = (
+            piece.view(rows, new, -1, config.head_size).transpose(1, 2) for piece in layer.qkv(x).split(sizes, dim=-1)
+        )
+        query, key = turned(query, view.turn), turned(key, view.turn)
+        for part in view.parts:
+            if part.written:
+                part.store.write(number, step, key, value, view.rows)
+        mixed = attend(query, view.parts, number, step, view.rows)
+        self.check()
+        return layer.out(mixed.float())
+
+    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        return x * (x.square().mean(dim=-1, keepdim=True) + self.config.epsilon).rsqrt() * weight
+
+
+def _silu(x: Tensor) -> Tensor:
+    from torch.nn.functional import silu
+
+    return silu(x)

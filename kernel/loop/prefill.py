@@ -1,0 +1,88 @@
+"""Prompts into keys and values. A prompt always goes through all steps, whatever leaves early later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kernel.loop.attention import Part
+from kernel.loop.batch import Memory, hidden
+from kernel.loop.cache import KeyValues
+from kernel.loop.model import LoopModel
+from kernel.loop.packing import Row, prefill_groups
+from kernel.loop.passes import full
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def prefill_trunk(model: LoopModel, memory: Memory, trunk: Sequence[int], at_once: int) -> KeyValues:
+    """The beginning that several prompts share, in pieces of ``at_once`` tokens."""
+    import torch
+
+    store = memory.store(model, rows=1, capacity=len(trunk))
+    for start in range(0, len(trunk), at_once):
+        piece = torch.tensor([list(trunk[start : start + at_once])])
+        positions = torch.arange(start, start + piece.shape[1], device=model.device)
+        mask = hidden(torch.arange(start + piece.shape[1], device=model.device)[None] <= positions[:, None])
+        full(
+            model, piece, model.view(positions[None], [Part(store, mask=mask[None, None], written=True)]), memory.steps
+        )
+    return store
+
+
+def prefill_rows(
+    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], at_once: int
+) -> tuple[KeyValues, Tensor]:
+    """What each row has behind its part of the trunk, and its next-token scores (rows, vocabulary).
+
+    Every row stands against the right end of the store, padded on its left.
+    """
+    import torch
+
+    width = max(row.rest for row in rows)
+    store = memory.store(model, rows=len(rows), capacity=width)
+    store.length = width
+    scores: dict[int, Tensor] = {}
+    place = {row.span: at for at, row in enumerate(rows)}
+    for group in prefill_groups(rows, tokens=at_once):
+        own, found = _prefill_group(model, memory, trunk, group, at_once)
+        for source, row in enumerate(group):
+            target = place[row.span]
+            scores[target] = found[source]
+            store.copy_in(target, width - row.rest, own, source, own.length - row.rest, own.length)
+    return store, torch.stack([scores[at] for at in range(len(rows))])
+
+
+def _prefill_group(
+    model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
+) -> tuple[KeyValues, Tensor]:
+    """The rows' own tokens, each behind its part of the trunk: [trunk | padding | own tokens].
+
+    A single row may be longer than ``at_once``; then it goes in pieces.
+    """
+    import torch
+
+    front, width = max(row.shared for row in group), max(row.rest for row in group)
+    shared = torch.tensor([row.shared for row in group], device=model.device)
+    store = memory.store(model, rows=len(group), capacity=front + width)
+    for row in range(len(group)):
+        store.copy_in(row, 0, trunk, 0, 0, front)
+    store.length = front
+    own = torch.tensor([[0] * (width - r.rest) + list(r.numbers[r.shared :]) for r in group])
+    padding = torch.tensor([width - r.rest for r in group], device=model.device)
+    place = torch.arange(width, device=model.device)
+    positions = (shared[:, None] + place - padding[:, None]).clamp_(min=0)
+    of_trunk = torch.arange(front, device=model.device)[None, :] < shared[:, None]  # (rows, front)
+    step = max(1, at_once // len(group))
+    state = torch.empty(0)
+    for start in range(0, width, step):
+        end = min(start + step, width)
+        causal = place[None, :end] <= place[start:end, None]  # (new, end)
+        real = place[None, :end] >= padding[:, None]  # (rows, end)
+        itself = place[None, :end] == place[start:end, None]  # padding sees itself: an empty row has no softmax
+        seen_own = (causal[None] & real[:, None]) | itself[None]
+        seen = torch.cat([of_trunk[:, None].expand(-1, end - start, -1), seen_own], dim=-1)
+        part = Part(store, mask=hidden(seen)[:, None], written=True)
+        state = full(model, own[:, start:end], model.view(positions[:, start:end], [part]), memory.steps)
+    return store, model.scores(state[:, -1])

@@ -1,0 +1,116 @@
+"""Choosing the next token of every row, the same way for the same seed whatever else is in the batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel.canary import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TOP_K = 64  # tokens looked at; passes over the whole vocabulary for every row cost as much as a layer
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """``temperature`` 0 is greedy. ``penalty`` 1 and ``ngram`` 0 leave repetition alone."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    penalty: float = 1.0
+    ngram: int = 0
+
+
+def uniforms(seed: int, span: int, sample: int, count: int) -> list[float]:
+    """The random numbers of one answer, one a token."""
+    source = random.Random(f"{seed}/{span}/{sample}")
+    return [source.random() for _ in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The most probable tokens of each row, best first: ``scores`` and ``tokens`` (rows, k); ``total`` (rows, 1) is the
+    logarithm of the sum over the whole vocabulary."""
+
+    scores: Tensor
+    tokens: Tensor
+    total: Tensor
+
+
+def ranked(logits: Tensor, top_k: int = TOP_K) -> Ranked:
+    """Of scores (rows, vocabulary), float32."""
+    scores, tokens = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
+    return Ranked(scores, tokens, logits.logsumexp(dim=-1, keepdim=True))
+
+
+def assess(logits: Tensor, own: Ranked, picked: Tensor) -> list[Step]:
+    """What the model itself thinks of the picked tokens: ``logits`` (rows, vocabulary) before any rule, ``own`` of it.
+
+    The entropy is that of the ranked tokens with all others as one outcome.
+    """
+    import torch
+
+    logprobs = own.scores - own.total
+    share = logprobs.exp()
+    rest = (1 - share.sum(dim=-1)).clamp_(min=0)
+    entropy = -(share * logprobs).sum(dim=-1) - torch.special.xlogy(rest, rest)
+    margin = share[:, 0] - share[:, 1]
+    chosen = logits.gather(-1, picked[:, None]) - own.total
+    rows = zip(picked.tolist(), margin.tolist(), entropy.tolist(), chosen[:, 0].tolist(), strict=True)
+    return [Step(*row) for row in rows]
+
+
+def pick(best: Ranked, temperature: Sequence[float], top_p: float, chance: Sequence[float]) -> Tensor:
+    """Token numbers (rows,): the best where the temperature is 0, else drawn from the ranked ones.
+
+    ``chance`` has a number in [0, 1) a row to draw by.
+    """
+    import torch
+
+    if all(t <= 0 for t in temperature):
+        return best.tokens[:, 0]
+    heat = torch.tensor(list(temperature), dtype=best.scores.dtype, device=best.scores.device)[:, None]
+    weight = torch.softmax(best.scores / heat.clamp(min=1e-6), dim=-1)
+    before = weight.cumsum(dim=-1) - weight
+    kept = before < top_p
+    kept[:, 0] = True  # the best candidate always stays
+    weight = weight * kept
+    reach = weight.cumsum(dim=-1)
+    point = torch.tensor(list(chance), dtype=reach.dtype, device=reach.device)[:, None] * reach[:, -1:]
+    place = (reach <= point).sum(dim=-1, keepdim=True).clamp_(max=reach.shape[-1] - 1)
+    return torch.where(heat[:, 0] <= 0, best.tokens[:, 0], best.tokens.gather(-1, place).squeeze(-1))
+
+
+def penalised(logits: Tensor, written: Sequence[Sequence[int]], penalty: float, ngram: int) -> Tensor:
+    """Scores after the rules against repetition, which look at what each row has written so far.
+
+    ``penalty`` divides positive scores of tokens already written and multiplies negative ones; ``ngram`` forbids a
+    token that would complete an n-gram of that length for the second time.
+    """
+    import torch
+
+    if penalty == 1.0 and not ngram:
+        return logits
+    changed = logits.clone()
+    for row, tokens in enumerate(written):
+        if penalty != 1.0 and tokens:
+            seen = torch.tensor(sorted(set(tokens)), device=logits.device)
+            scores = changed[row, seen]
+            changed[row, seen] = torch.where(scores > 0, scores / penalty, scores * penalty)
+        for banned in completing(tokens, ngram):
+            changed[row, banned] = float("-inf")
+    return changed
+
+
+def completing(tokens: Sequence[int], ngram: int) -> set[int]:
+    """Tokens that followed the last ``ngram - 1`` tokens before."""
+    if not 0 < ngram <= len(tokens):
+        return set()
+    tail = tuple(tokens[len(tokens) - ngram + 1 :])
+    starts = range(len(tokens) - ngram + 1)
+    return {tokens[at + ngram - 1] for at in starts if tuple(tokens[at : at + ngram - 1]) == tail}

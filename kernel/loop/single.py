@@ -1,0 +1,137 @@
+"""Writing one answer, with guesses that cost little and never change it.
+
+Guessed tokens are computed in one pass with the last sure one. Every place then chooses its token as it would have
+chosen without guesses; the first that differs from the guess is kept and what lies behind it is forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kernel.loop.batch import Batch
+from kernel.loop.decode import Writing
+from kernel.loop.drafts import Pace, PromptLookup
+from kernel.loop.exits import ExitRule
+from kernel.loop.passes import adaptive, deepen, full
+from kernel.loop.sampling import Sampling
+from kernel.loop.trail import Trail
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Solo:
+    """One row of a batch of its own. ``speculate``: drafts are made; ``adapt``: the canary turns the knobs."""
+
+    def __init__(
+        self,
+        writing: Writing,
+        batch: Batch,
+        trail: Trail,
+        prompt: list[int],
+        *,
+        speculate: bool,
+        adapt: bool,
+        most: int,
+    ) -> None:
+        """``most``: steps that the memory has room for."""
+        self.passes = 0  # calls of the model, of whatever depth
+        self._writing, self._batch, self._trail = writing, batch, trail
+        self._adapt, self._most = adapt, most
+        # with one slot for all steps a guess would look at other keys than the token that it guesses
+        whole = batch.own.held == batch.own.steps
+        self._speculate = speculate and whole and not writing.rule.adaptive and not adapt
+        self._lookup = PromptLookup(prompt)
+        self._pace = Pace()
+
+    def write(self, logits: Tensor) -> None:
+        """Until the answer is finished. ``logits`` (1, vocabulary) are those behind the prompt."""
+        trail, rule = self._trail, self._writing.rule
+        trail.depths.add(rule.steps)
+        token = self._take(logits)
+        while not trail.answer.finish:
+            self.passes += 1
+            token = self._next(token)
+
+    def _next(self, token: int) -> int:
+        """One token or several behind the last sure one."""
+        answer, looped = self._trail.answer, self._writing.rule.steps > 1
+        if self._speculate and (looped or self._lookup.hit):
+            guesses = self._pace.next(answer.max_tokens - answer.tokens - 1)
+            if guesses:
+                return self._shallow_first(token, guesses) if looped else self._checked(token, guesses)
+        return self._plain(token)
+
+    def _take(self, logits: Tensor) -> int:
+        """Choose the next token from scores (1, vocabulary)."""
+        (step,) = self._writing.chosen(logits, [self._trail], self._sampling())
+        self._writing.take(self._trail, step)
+        self._lookup.push(step.token)
+        return step.token
+
+    def _sampling(self) -> Sampling:
+        sampling = self._writing.sampling
+        if not self._adapt:
+            return sampling
+        return replace(sampling, penalty=self._trail.turned(self._writing.rule.q, sampling.penalty).repetition_penalty)
+
+    def _rule(self) -> ExitRule:
+        rule = self._writing.rule
+        if not self._adapt:
+            return rule
+        turned = self._trail.turned(rule.q, 1.0)
+        return replace(rule, steps=min(rule.steps + turned.extra_steps, self._most), q=turned.q)
+
+    def _plain(self, token: int) -> int:
+        import torch
+
+        model, rule, tokens = self._writing.model, self._rule(), torch.tensor([[token]])
+        if self._most == 1:
+            state = full(model, tokens, self._batch.view(), 1)
+            self._trail.depths.add(1)
+        else:
+            passed = adaptive(model, tokens, self._batch.view(), rule)
+            state = passed.state
+            self._trail.depths.add_walk(passed.walk, 0)
+        return self._take(model.scores(state[:, -1]))
+
+    def _checked(self, token: int, guesses: int) -> int:
+        """The last sure token and what stood behind it in the prompt, in one pass."""
+        import torch
+
+        tokens = [token, *self._lookup.guess(guesses)]
+        model, own = self._writing.model, self._batch.own
+        before = own.length
+        states = full(model, torch.tensor([tokens]), self._batch.view(len(tokens)), self._writing.rule.steps)
+        return self._accept(tokens, states, before)
+
+    def _shallow_first(self, token: int, guesses: int) -> int:
+        """Guesses of a looped model after one step; the other steps then check them all in one pass."""
+        import torch
+
+        model, own, steps = self._writing.model, self._batch.own, self._writing.rule.steps
+        before, tokens, states = own.length, [token], []
+        for _ in range(guesses + 1):
+            view = self._batch.view()
+            state = model.step(model.begin(torch.tensor([tokens[-1:]]), view), 0, view)
+            states.append(state)
+            own.advance(1)
+            tokens.append(int(model.scores(model.end(state, view)[:, -1]).argmax()))
+        own.length = before
+        tokens.pop()  # nothing has been computed behind it
+        deep = deepen(model, torch.cat(states, dim=1), self._batch.view(len(tokens)), 1, steps)
+        return self._accept(tokens, deep, before)
+
+    def _accept(self, tokens: list[int], states: Tensor, before: int) -> int:
+        """``states`` (1, new, width) behind each of ``tokens``; the places of guesses that were wrong are forgotten."""
+        model, own, token = self._writing.model, self._batch.own, tokens[0]
+        logits = model.scores(states[0])
+        for at in range(len(tokens)):
+            self._trail.depths.add(self._writing.rule.steps)
+            token = self._take(logits[at : at + 1])
+            own.length = before + at + 1
+            if self._trail.answer.finish or (at + 1 < len(tokens) and token != tokens[at + 1]):
+                break
+        self._pace.told(len(tokens) - 1, own.length - before - 1)
+        return token

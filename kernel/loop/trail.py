@@ -1,0 +1,84 @@
+"""One answer while it is written: its text, what the canary says of it, and how deep its tokens went."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from math import isnan
+from typing import TYPE_CHECKING
+
+from kernel.canary import Canary, CollapseDetected, Knobs, Step, knobs
+from kernel.canary.step import QUIET, Reading
+from kernel.loop.exits import REASON, Walk
+from kernel.loop.stops import Answer
+from kernel.loop.tokenizer import Vocabulary
+from kernel.provider import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(slots=True)
+class Depths:
+    """How deep tokens went. A prompt always goes to full depth, so the first token of an answer does."""
+
+    steps: int
+    total: int = 0
+    tokens: int = 0
+    per_token: list[int] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    contraction: float = 0.0
+    contracted: int = 0
+
+    def add(self, depth: int, reason: str = "depth", contraction: float = float("nan")) -> None:
+        self.total += depth
+        self.tokens += 1
+        self.per_token.append(depth)
+        self.reasons[reason] += 1
+        if not isnan(contraction):
+            self.contraction += contraction
+            self.contracted += 1
+
+    def add_walk(self, walk: Walk, row: int) -> None:
+        reason = REASON[walk.rule.kind] if bool(walk.left[row]) else "depth"
+        self.add(int(walk.depth[row]), reason, float(walk.contraction[row]))
+
+
+@dataclass(slots=True)
+class Trail:
+    """``alarm``: whether a collapse ends it. ``worst`` is the reading that came closest to one."""
+
+    span: int
+    sample: int
+    answer: Answer
+    chance: Sequence[float]
+    depths: Depths
+    canary: Canary | None = None
+    alarm: bool = False
+    last: Reading = QUIET
+    worst: Reading = QUIET
+
+    def add(self, step: Step, vocabulary: Vocabulary) -> None:
+        """Take one more token. Raises ``CollapseDetected`` when the canary says so and it may."""
+        self.answer.add(step.token, step.logprob or 0.0, vocabulary)
+        if self.canary is None:
+            return
+        self.last = self.canary.push(step)
+        if self.last.proximity >= self.worst.proximity:
+            self.worst = self.last
+        if self.last.alarm and self.alarm:
+            raise CollapseDetected(self.last.proximity, self.last.signal, self.answer.tokens)
+
+    def turned(self, q: float, penalty: float) -> Knobs:
+        """What the last reading makes of the settings."""
+        return knobs(self.last.proximity, q=q, repetition_penalty=penalty)
+
+    def report(self) -> Report:
+        depths = self.depths
+        return Report(
+            depth_milli=round(1000 * depths.total / depths.tokens) if depths.tokens else 1000 * depths.steps,
+            contraction_milli=round(1000 * depths.contraction / depths.contracted) if depths.contracted else None,
+            exit=depths.reasons.most_common(1)[0][0] if depths.reasons else "depth",
+            proximity_milli=round(1000 * self.worst.proximity),
+            signal=self.worst.signal,
+        )

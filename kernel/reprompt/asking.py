@@ -1,0 +1,74 @@
+"""One pass: the question goes to the model, what comes back is counted as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from kernel.provider import CallDelta, Done, Event, Limits, Message, Provider, TextDelta, Usage
+from kernel.tokens import estimate_tokens, prompt_characters
+from ledger.errors import ProviderBadOutput, ProviderUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A whole pass."""
+
+    text: str
+    calls: tuple[CallDelta, ...]
+    done: Done
+
+
+async def ask(inner: Provider, question: Sequence[Message], limits: Limits) -> AsyncGenerator[Usage | Said, None]:
+    """Yields what the pass has taken so far, by its characters where nobody counted; last of all what was said.
+
+    Ends in time, whether or not ``inner`` keeps to the limit itself. Raises ``ProviderError``.
+    """
+    read, written = estimate_tokens(prompt_characters(question, ())), 0
+    texts, calls = list[str](), list[CallDelta]()
+    yield Usage(tokens_in=read, estimated=True)
+    ends = asyncio.get_running_loop().time() + limits.timeout_s
+    async with closing(inner.respond(question, (), limits)) as events:
+        while (event := await _next(events, ends, inner.name)) is not None:
+            if isinstance(event, Done):
+                yield Said("".join(texts), tuple(calls), event)
+                return
+            if isinstance(event, CallDelta):
+                calls.append(event)
+            elif isinstance(event, TextDelta):
+                texts.append(event.text)
+                written += len(event.text)
+                yield Usage(tokens_in=read, tokens_out=estimate_tokens(written), estimated=True)
+            else:
+                yield event.usage
+    raise ProviderBadOutput("The answer ended without its end mark.", provider=inner.name)
+
+
+async def _next(events: AsyncIterator[Event], ends: float, name: str) -> Event | None:
+    """The next event; None behind the last. ``ends`` is in the event loop's time."""
+    try:
+        async with asyncio.timeout_at(ends):
+            return await anext(events, None)
+    except TimeoutError:
+        raise ProviderUnavailable("The pass took too long.", provider=name, kind="total") from None
+
+
+def plus(a: Usage, b: Usage) -> Usage:
+    """Both together; an estimate when one of them is."""
+    return Usage(
+        tokens_in=a.tokens_in + b.tokens_in,
+        tokens_out=a.tokens_out + b.tokens_out,
+        estimated=a.estimated or b.estimated,
+    )
+
+
+@asynccontextmanager
+async def closing(events: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
+    """Stop the model when the block is left."""
+    try:
+        yield events
+    finally:
+        if isinstance(events, AsyncGenerator):
+            await events.aclose()

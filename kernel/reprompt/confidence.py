@@ -1,0 +1,83 @@
+"""How sure an answer is: as it says in its closing line, else as far as its form tells. Pure."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+
+# A line of its own at the very end, with or without emphasis: "confidence: 0.9", "**Confidence: 90%**".
+_STATED = re.compile(
+    r"(?:^|\n)[ \t>*_`#-]*confidence[ \t*_`]*[:=][ \t*_`]*"
+    r"(?P<number>\d{1,3}(?:\.\d{1,6})?|\.\d{1,6})(?P<percent>[ \t]*%)?[ \t.*_`]*\s*\Z",
+    re.IGNORECASE,
+)
+_TAIL = 400  # characters that a closing line can stand in
+_FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*$", re.MULTILINE)
+_HEDGE = re.compile(
+    r"\b(?:not (?:entirely |quite )?sure|might|maybe|perhaps|probably|I (?:think|guess|assume)|unclear"
+    r"|cannot be certain|hard to say|TODO|FIXME)\b",
+    re.IGNORECASE,
+)
+_ENDINGS = tuple(".!?:)]}>\"'`|*;")
+
+PLAIN = 0.8  # words alone never show that they are right: below the threshold
+PARSED = 0.1
+HEDGE = 0.1  # each of the first three
+OPEN_END = 0.2
+BROKEN = 0.4
+CUT = 0.3  # at most, for an answer that was cut off
+
+
+def split(raw: str) -> tuple[str, float | None]:
+    """The answer without its closing line, and the confidence in [0, 1] that stands there (None: there is no such)."""
+    found = _STATED.search(raw, max(len(raw) - _TAIL, 0))
+    if found is None:
+        return raw, None
+    number = float(found["number"])
+    if found["percent"] or number > 10:  # 85 can only be percent; nobody knows what 7 is of
+        number /= 100
+    return (raw[: found.start()].rstrip(), number) if number <= 1 else (raw, None)
+
+
+def estimate(text: str, *, cut: bool) -> float:
+    """In [0, 1], from structure: is it there, whole, without doubts, and does its code parse? ``cut``: cut off."""
+    body = text.strip()
+    if not body:
+        return 0.0
+    score = PLAIN - HEDGE * min(len(_HEDGE.findall(body)), 3)
+    blocks, closed = _blocks(body)
+    if not closed or body.count("<<<<<<<") != body.count(">>>>>>>"):
+        score -= BROKEN
+    verdicts = [sound for kind, block in blocks if (sound := _sound(kind, block)) is not None]
+    if verdicts:
+        score += PARSED if all(verdicts) else -BROKEN
+    elif not body.endswith(_ENDINGS) and not body.rpartition("\n")[2].startswith(">>>>>>>"):
+        score -= OPEN_END
+    return round(max(min(score, CUT) if cut else score, 0.0), 6)
+
+
+def _blocks(text: str) -> tuple[list[tuple[str, str]], bool]:
+    """Fenced blocks as (language, content), and whether every fence is closed. An answer may be bare JSON, too."""
+    if text[0] + text[-1] in ("{}", "[]"):
+        return [("json", text)], True
+    fences = list(_FENCE.finditer(text))
+    pairs = zip(fences[::2], fences[1::2], strict=False)
+    return [(a[1].lower(), text[a.end() : b.start()]) for a, b in pairs], len(fences) % 2 == 0
+
+
+def _sound(kind: str, block: str) -> bool | None:
+    """Whether a block parses; None for a language that is not known here."""
+    try:
+        if kind == "json":
+            json.loads(block)
+        elif kind in ("python", "py", "python3"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # odd escapes in somebody's code are no news
+                ast.parse(block)
+        else:
+            return None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return False
+    return True

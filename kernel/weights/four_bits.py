@@ -1,0 +1,152 @@
+"""Weights in four bits: a code from 0 to 15 a number, and a scale and a zero for each 32 columns of a row.
+
+A weight is ``(code - 8) * scale + zero``: the form that torch's product with four-bit weights reads. Scale and zero are
+bfloat16 there, so they are rounded before the codes are chosen. Sources that hold codes already keep them as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel.weights.rounding import from_bf16, to_bf16
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kernel.weights.rounding import Floats, Words
+
+GROUP = 32  # columns that share a scale and a zero
+ROW_STEP = 16  # the packing takes rows by this many
+_MIDDLE, _STEPS = 8, 15
+_SHRUNK = (1.0, 0.9, 0.8)  # of the way from the middle of a group to its ends, on either side
+_REFITS = 2
+_CHUNK = 1 << 17  # numbers that are searched at once: they and their copies stay in the processor's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Rows in four bits: ``codes`` (rows, columns) uint8, ``scale`` and ``zero`` (rows, columns / 32) bf16 words."""
+
+    codes: NDArray[np.uint8]
+    scale: Words
+    zero: Words
+
+
+def fits(rows: int, columns: int) -> bool:
+    """Whether the product with four-bit weights takes a matrix of this shape."""
+    return rows % ROW_STEP == 0 and columns % GROUP == 0
+
+
+def joined(pieces: list[Codes]) -> Codes:
+    """The rows of all pieces one behind the other."""
+    import numpy as np
+
+    if len(pieces) == 1:
+        return pieces[0]
+    return Codes(
+        np.concatenate([piece.codes for piece in pieces]),
+        np.concatenate([piece.scale for piece in pieces]),
+        np.concatenate([piece.zero for piece in pieces]),
+    )
+
+
+def values_of(found: Codes) -> Floats:
+    """The weights (rows, columns) that the codes stand for."""
+    import numpy as np
+
+    grouped = found.codes.reshape(*found.scale.shape, GROUP).astype(np.float32) - _MIDDLE
+    values = grouped * from_bf16(found.scale)[..., None] + from_bf16(found.zero)[..., None]
+    return values.reshape(found.codes.shape)
+
+
+def quantise(values: Floats) -> Codes:
+    """Codes for rows (n, columns): of a few ranges for each group the one with the least squared error."""
+    import numpy as np
+
+    rows, columns = values.shape
+    step = max(1, _CHUNK // columns)
+    pieces = [_searched(values[first : first + step].reshape(-1, GROUP)) for first in range(0, rows, step)]
+    shape = (rows, columns // GROUP)
+    return Codes(
+        np.concatenate([codes for codes, _, _ in pieces]).reshape(rows, columns),
+        to_bf16(np.concatenate([scale for _, scale, _ in pieces]).reshape(shape)),
+        to_bf16(np.concatenate([zero for _, _, zero in pieces]).reshape(shape)),
+    )
+
+
+def _searched(x: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
+    """Groups (n, 32) to codes (n, 32), scale (n, 1) and zero (n, 1); the last two hold bf16 values already."""
+    import numpy as np
+
+    low, high = x.min(axis=1, keepdims=True), x.max(axis=1, keepdims=True)
+    middle, half = (low + high) / 2, (high - low) / 2
+    scale, zero, error = np.zeros_like(low), np.zeros_like(low), np.full_like(low, np.inf)
+
+    def consider(new_scale: Floats, new_zero: Floats) -> None:
+        """Take it where it is better."""
+        new_error = _error(x, new_scale, new_zero)
+        better = new_error < error
+        np.copyto(scale, new_scale, where=better)
+        np.copyto(zero, new_zero, where=better)
+        np.copyto(error, new_error, where=better)
+
+    for below in _SHRUNK:
+        for above in _SHRUNK:
+            step = _rounded(half * (below + above) / _STEPS)
+            # Code 0 stands for the lower end of the range, so the zero, which code 8 stands for, is 8 steps above it.
+            consider(step, _rounded(middle - half * below + _MIDDLE * step))
+    for _ in range(_REFITS):
+        consider(*_refitted(x, _nearest(x, scale, zero)))
+    return (_nearest(x, scale, zero) + _MIDDLE).astype(np.uint8), scale, zero
+
+
+def _refitted(x: Floats, numbers: Floats) -> tuple[Floats, Floats]:
+    """Scale and zero with the least squared error for codes that are given."""
+    import numpy as np
+
+    centre, mean = numbers.mean(axis=1, keepdims=True), x.mean(axis=1, keepdims=True)
+    away = numbers - centre
+    spread = np.einsum("ij,ij->i", away, away)[:, None]
+    slope = np.einsum("ij,ij->i", away, x)[:, None] / np.maximum(spread, 1e-30)
+    scale = _rounded(slope)
+    return scale, _rounded(mean - scale * centre)
+
+
+def _nearest(x: Floats, scale: Floats, zero: Floats) -> Floats:
+    """Codes less 8, as floats."""
+    return _clipped(_in_steps(x, scale, zero))
+
+
+def _error(x: Floats, scale: Floats, zero: Floats) -> Floats:
+    """Squared error of each group, (n, 1)."""
+    import numpy as np
+
+    steps = _in_steps(x, scale, zero)
+    off = _clipped(steps)
+    off -= steps
+    total: Floats = np.einsum("ij,ij->i", off, off)
+    return total[:, None] * scale * scale
+
+
+def _in_steps(x: Floats, scale: Floats, zero: Floats) -> Floats:
+    """How far each number is from the zero. A group of equal numbers has no scale: its zero says all."""
+    import numpy as np
+
+    inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+    steps = x * inverse
+    steps -= zero * inverse
+    return steps
+
+
+def _clipped(steps: Floats) -> Floats:
+    import numpy as np
+
+    numbers = np.rint(steps)
+    np.clip(numbers, -_MIDDLE, _STEPS - _MIDDLE, out=numbers)
+    return numbers
+
+
+def _rounded(values: Floats) -> Floats:
+    return from_bf16(to_bf16(values))

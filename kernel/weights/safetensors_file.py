@@ -1,0 +1,64 @@
+"""Reads the head of a safetensors file: a length, a table as JSON, and behind it the bytes of all tensors.
+
+The table is checked against the file before anything is read by it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from ledger.errors import OuroError
+
+_LENGTH = 8  # bytes in front of the table, little-endian
+_MOST_TABLE = 100_000_000
+WIDTHS = {"BF16": 2, "F16": 2, "F32": 4}  # bytes a number of the kinds that can be read
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """``offset`` counts from the file's start, in bytes."""
+
+    path: Path
+    kind: str
+    shape: tuple[int, ...]
+    offset: int
+
+
+def read_table(path: Path) -> dict[str, StoredTensor]:
+    """Tensors by name. Raises ``OuroError`` for a file that is not safetensors, is cut off or holds other numbers."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH), "little")
+        if not 2 <= length <= min(_MOST_TABLE, size - _LENGTH):
+            raise _foreign(path)
+        text = file.read(length)
+    try:
+        table = json.loads(text)
+        table.pop("__metadata__", None)
+        return {name: _stored(path, name, entry, _LENGTH + length, size) for name, entry in table.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _foreign(path) from error
+
+
+def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int, size: int) -> StoredTensor:
+    """``start``: where the tensors begin; ``size``: of the whole file."""
+    kind, shape = str(entry["dtype"]), tuple(map(int, entry["shape"]))
+    first, last = map(int, entry["data_offsets"])
+    if kind not in WIDTHS:
+        raise OuroError(
+            f"{path.name} holds {name!r} as {kind}, which cannot be read.", remedy="BF16, F16 and F32 can be."
+        )
+    if min(first, *shape, 0) < 0 or last - first != prod(shape) * WIDTHS[kind]:
+        raise ValueError(name)
+    if start + last > size:
+        raise OuroError(f"{path.name} is cut off: {start + last - size} bytes are missing.", remedy="Fetch it again.")
+    return StoredTensor(path, kind, shape, start + first)
+
+
+def _foreign(path: Path) -> OuroError:
+    return OuroError(f"{path.name} is not a safetensors file, or its head is damaged.", remedy="Fetch it again.")

@@ -1,0 +1,156 @@
+"""Writes ``model.safetensors`` of a converted folder: slices of rows go to several threads, and each to its place.
+
+Memory stays small whatever the model's size: a thread holds one slice of a few million numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kernel.weights.checkpoint import Checkpoint
+from kernel.weights.four_bits import Codes, joined, quantise
+from kernel.weights.layout import Parameter, Target, placed
+from kernel.weights.rounding import to_bf16, to_int8
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kernel.weights.rounding import Floats
+
+Told = Callable[[int, int], None]  # slices done, slices in all
+Plan = list[tuple[Parameter, tuple[Target, ...]]]
+FILE = "model.safetensors"
+_SLICE_NUMBERS = 4_000_000  # converted at once; bounds the memory of one thread to some 150 MB
+_SLICE_ROWS = 64  # slices begin at multiples of it: the processor's own order of four-bit rows goes by that many
+_ALIGNMENT = 64
+
+
+def plan_of(wanted: Iterator[Parameter]) -> Plan:
+    """Every parameter with its places in the file."""
+    at, plan = 0, Plan()
+    for parameter in wanted:
+        targets = placed(parameter, at)
+        plan.append((parameter, targets))
+        at = targets[-1].start + targets[-1].size
+    return plan
+
+
+def bytes_of(plan: Plan) -> int:
+    """Of all tensors, without the table in front of them."""
+    last = plan[-1][1][-1]
+    return last.start + last.size
+
+
+def write(checkpoint: Checkpoint, plan: Plan, folder: Path, *, workers: int, told: Told) -> None:
+    """Raises ``OSError`` when the disk is full."""
+    table = {
+        t.name: {"dtype": t.kind, "shape": t.shape, "data_offsets": [t.start, t.start + t.size]}
+        for _, targets in plan
+        for t in targets
+    }
+    text = json.dumps(table).encode()
+    text += b" " * (-(len(text) + 8) % _ALIGNMENT)  # so that the first tensor starts on a round address
+    with (folder / FILE).open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.flush()
+        base, out = 8 + len(text), file.fileno()
+        os.ftruncate(out, base + bytes_of(plan))
+        with ThreadPoolExecutor(workers) as pool:
+            slices = [
+                pool.submit(_convert, checkpoint, out, base, parameter, targets, first)
+                for parameter, targets in plan
+                for first in range(0, parameter.rows, _rows_of_slice(parameter))
+            ]
+            try:
+                for done, finished in enumerate(as_completed(slices), 1):
+                    finished.result()
+                    told(done, len(slices))
+            finally:
+                pool.shutdown(cancel_futures=True)  # after the first error the rest is of no use
+        os.fsync(out)
+
+
+def _rows_of_slice(parameter: Parameter) -> int:
+    return max(1, _SLICE_NUMBERS // parameter.columns // _SLICE_ROWS) * _SLICE_ROWS
+
+
+def _convert(
+    checkpoint: Checkpoint, out: int, base: int, parameter: Parameter, targets: tuple[Target, ...], first: int
+) -> None:
+    """Rows ``first`` and on, in the parameter's form, to their places."""
+    count = min(_rows_of_slice(parameter), parameter.rows - first)
+    places = [base + target.start + first * target.row_bytes for target in targets]
+    if parameter.coding == "int4":
+        found = joined(_coded(checkpoint, parameter, first, count))
+        _put(out, packed(found.codes), places[0])
+        _put_scales(out, found, base + targets[1].start, first, parameter.rows)
+        return
+    values = _values(checkpoint, parameter, first, count)
+    if parameter.coding == "int8":
+        integers, scale = to_int8(values)
+        _put(out, integers, places[0])
+        _put(out, scale, places[1])
+    else:
+        _put(out, to_bf16(values) if parameter.coding == "BF16" else values, places[0])
+
+
+def _values(checkpoint: Checkpoint, parameter: Parameter, first: int, count: int) -> Floats:
+    """Rows (count, columns); the parts of a vector stand side by side."""
+    import numpy as np
+
+    if parameter.vector:
+        return np.concatenate([checkpoint.rows(part, 0, 1) for part in parameter.parts], axis=1)
+    pieces = [checkpoint.rows(*piece) for piece in _pieces(checkpoint, parameter, first, count)]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _coded(checkpoint: Checkpoint, parameter: Parameter, first: int, count: int) -> list[Codes]:
+    """Each part by its own kind: codes that are stored stay as they are, other numbers are quantised."""
+    return [
+        checkpoint.codes(*piece) or quantise(checkpoint.rows(*piece))
+        for piece in _pieces(checkpoint, parameter, first, count)
+    ]
+
+
+def _pieces(checkpoint: Checkpoint, parameter: Parameter, first: int, count: int) -> Iterator[tuple[str, int, int]]:
+    """Part, first row in it and number of rows, for rows of all parts together."""
+    for part in parameter.parts:
+        rows = checkpoint.shapes[part][0]
+        begin, end = max(first, 0), min(first + count, rows)
+        if begin < end:
+            yield part, begin, end - begin
+        first -= rows
+
+
+def packed(codes: NDArray[Any]) -> NDArray[Any]:
+    """Codes (rows, columns) in the order in which this processor reads them, (rows, columns / 2) uint8."""
+    import numpy as np
+    import torch
+
+    whole = torch.from_numpy(codes.astype(np.int32))
+    found: NDArray[Any] = torch.ops.aten._convert_weight_to_int4pack_for_cpu(whole, 2).numpy()
+    return found
+
+
+def _put(out: int, array: NDArray[Any], at: int) -> None:
+    import numpy as np
+
+    rest = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    while rest:  # a write may stop early, at two gigabytes or where the disk ends
+        written = os.pwrite(out, rest, at)
+        rest, at = rest[written:], at + written
+
+
+def _put_scales(out: int, found: Codes, start: int, first: int, rows: int) -> None:
+    """Scale and zero side by side for each row, group by group: (groups, rows, 2)."""
+    import numpy as np
+
+    both = np.ascontiguousarray(np.stack([found.scale.T, found.zero.T], axis=-1))  # (groups, count, 2)
+    for group, pairs in enumerate(both):
+        _put(out, pairs, start + (group * rows + first) * pairs.itemsize * 2)
