@@ -70,6 +70,7 @@ class Bench:
             for contestant in self._who:
                 if contestant.is_llama:
                     part["tuned"][contestant.name] = self._tuned(contestant, model)
+                    self.save()
             for number in range(1, options.rounds + 1):
                 for contestant in self._who:
                     self._round(contestant, model, part, number)
@@ -124,6 +125,10 @@ class Bench:
         runs = [run for run in part["runs"] if run["contestant"] == who.name]
         part["summaries"][who.name] = summary(runs, self._options.disturbed)
         part["ratios"] = ratios(part["summaries"])
+        self.save()
+
+    def save(self) -> None:
+        """After every child: a run that is stopped keeps what it has."""
         if self._options.out:
             self._options.out.write_text(json.dumps(self.found, indent=1), encoding="utf-8")
 
@@ -139,16 +144,21 @@ class Bench:
         return found
 
 
+def stopped(*_: object) -> None:
+    """Leaves no child behind, and does not end without a word: hours may be lost."""
+    say("stopped by SIGTERM from outside; --out has what was measured until now")
+    sys.exit(143)
+
+
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no child is left behind
+    signal.signal(signal.SIGTERM, stopped)
     options = arguments()
     options.cache.mkdir(parents=True, exist_ok=True)
     bench = Bench(options)
     bench.measure()
     print(markdown(bench.found))
-    if options.out:
-        options.out.write_text(json.dumps(bench.found, indent=1), encoding="utf-8")
-    else:
+    bench.save()
+    if not options.out:
         print(json.dumps(bench.found))
 
 

@@ -1,7 +1,7 @@
 """The answers of several prompts while they are written: what each row looks at, and where it stands.
 
 A row looks at up to three parts: the trunk that all prompts share, its own prompt behind that (shared by its samples),
-and what it has written itself. All rows of a batch have written equally much.
+and what it has written itself. All rows of a batch have written equally much. A single row has one part for all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class Memory:
 
 
 class Batch:
-    """Rows in order; ``prompts`` has a group for each prompt, its places at the right end of the common width."""
+    """Rows in order; ``prompts`` has a group for each prompt, its places at the right end of the common width.
+
+    Where ``prompts`` has room, the answers are written behind them: that is for a single row.
+    """
 
     def __init__(
         self, model: LoopModel, memory: Memory, trunk: KeyValues, prompts: KeyValues, rows: Sequence[Row], samples: int
@@ -46,7 +49,11 @@ class Batch:
 
         self._model, self._trunk, self._prompts = model, trunk, prompts
         self._group = [at for at in range(len(rows)) for _ in range(samples)]
-        self.own = memory.store(model, rows=len(self._group), capacity=max(row.max_tokens for row in rows), answer=True)
+        self._behind = prompts.length if prompts.capacity > prompts.length else 0
+        longest = max(row.max_tokens for row in rows)
+        self.own = (
+            prompts if self._behind else memory.store(model, rows=len(self._group), capacity=longest, answer=True)
+        )
         width = prompts.length
         self._device = model.device
         shared, rest = torch.tensor([[row.shared, row.rest] for row in rows], device=model.device).t()
@@ -60,7 +67,7 @@ class Batch:
         import torch
 
         places = torch.arange(new, device=self._device)
-        positions = self._start + self.own.length + places
+        positions = self._start + self.own.length - self._behind + places
         causal = None
         if new > 1:
             total = torch.arange(self.own.length + new, device=self._device)
@@ -82,6 +89,9 @@ class Batch:
 
         group = torch.tensor(self._group, device=self._device)
         self._start = self._starts[group][:, None]
+        self._shared: tuple[Part, ...] = ()
+        if self._behind:
+            return
         parts = []
         if self._trunk.length:
             parts.append(

@@ -86,13 +86,20 @@ class Engine:
         with torch.inference_mode():
             trunk = prefill_trunk(self.model, self.memory, ask.trunk, bounds.prefill_tokens)
             for rows in batches(ask.rows, copies=ask.samples, cache_tokens=bounds.cache_tokens, max_rows=bounds.rows):
-                prompts, scores = prefill_rows(self.model, self.memory, trunk, rows, bounds.prefill_tokens)
+                prompts, scores = prefill_rows(
+                    self.model, self.memory, trunk, rows, bounds.prefill_tokens, self._room(ask, rows)
+                )
                 batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
                 trails = [self._trail(ask, row, sample) for row in rows for sample in range(ask.samples)]
                 self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
                 done += trails
         done.sort(key=lambda t: (t.span, t.sample))
         return done
+
+    def _room(self, ask: Ask, rows: Sequence[Row]) -> int:
+        """A single answer stands behind its prompt, where answers are kept in the same form as prompts."""
+        alone = len(rows) * ask.samples == 1 and self.memory.held == self.memory.steps
+        return rows[0].max_tokens if alone and not rows[0].shared else 0
 
     def _write(self, ask: Ask, batch: Batch, logits: Tensor, trails: list[Trail]) -> None:
         manner = ask.manner

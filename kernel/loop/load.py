@@ -21,6 +21,7 @@ from kernel.loop.tokenizer import Vocabulary
 from kernel.loop.trials import machine_trials
 from kernel.threads import thread_count
 from kernel.weights import store
+from kernel.weights.conversion import open_checkpoint
 from kernel.weights.convert import convert
 from kernel.weights.registry import Weights
 from ledger.errors import ConfigError, OuroError, ProviderError, ProviderUnavailable
@@ -108,11 +109,17 @@ def choose_forms(source: Source, settings: LocalSettings, log: Callable[[str], N
 
 
 def _large_matrix(source: Source) -> tuple[int, int]:
-    """Columns and rows: from a converted folder, else of a usual model."""
-    for folder in store.converted_folders(source.models_dir, source.name, source.weights):
-        config = read_config(folder)
-        return config.width, config.inner
-    return 1536, 8960
+    """Columns and rows, from a converted folder or from the published weights."""
+    folders = store.converted_folders(source.models_dir, source.name, source.weights)
+    if folders:
+        config = read_config(folders[0])
+    else:
+        place = store.published(source.models_dir, source.weights)
+        try:
+            config = open_checkpoint(place, tied_head=source.weights.tied_head).config
+        except (OuroError, OSError) as error:
+            raise _unusable(error) from error
+    return config.width, config.inner
 
 
 def converted(source: Source, form: store.Form, log: Callable[[str], None], cancel: CancelToken) -> Path:
@@ -135,8 +142,12 @@ def converted(source: Source, form: store.Form, log: Callable[[str], None], canc
     except ProviderError:
         raise
     except (OuroError, OSError) as error:
-        problem, remedy = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
-        raise ProviderUnavailable(problem, provider=NAME, kind="weights", remedy=remedy) from error
+        raise _unusable(error) from error
+
+
+def _unusable(error: OuroError | OSError) -> ProviderUnavailable:
+    problem, remedy = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
+    return ProviderUnavailable(problem, provider=NAME, kind="weights", remedy=remedy)
 
 
 def check_memory(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSettings) -> None:

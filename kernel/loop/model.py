@@ -125,11 +125,9 @@ class LoopModel:
         config = self.config
         rows, new, _ = x.shape
         self.check()
-        sizes = [config.heads * config.head_size, *[config.key_heads * config.head_size] * 2]
-        query, key, value = (
-            piece.view(rows, new, -1, config.head_size).transpose(1, 2) for piece in layer.qkv(x).split(sizes, dim=-1)
-        )
-        query, key = turned(query, view.turn), turned(key, view.turn)
+        heads = layer.qkv(x).view(rows, new, -1, config.head_size).transpose(1, 2)
+        looking, value = heads.split([config.heads + config.key_heads, config.key_heads], dim=1)
+        query, key = turned(looking, view.turn).split([config.heads, config.key_heads], dim=1)
         for part in view.parts:
             if part.written:
                 part.store.write(number, step, key, value, view.rows)
@@ -138,7 +136,9 @@ class LoopModel:
         return layer.out(mixed.float())
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
-        return x * (x.square().mean(dim=-1, keepdim=True) + self.config.epsilon).rsqrt() * weight
+        from torch.nn.functional import rms_norm
+
+        return rms_norm(x, weight.shape, weight, self.config.epsilon)
 
 
 def _silu(x: Tensor) -> Tensor:

@@ -32,16 +32,16 @@ def prefill_trunk(model: LoopModel, memory: Memory, trunk: Sequence[int], at_onc
 
 
 def prefill_rows(
-    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], at_once: int
+    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], at_once: int, room: int = 0
 ) -> tuple[KeyValues, Tensor]:
     """What each row has behind its part of the trunk, and its next-token scores (rows, vocabulary).
 
-    Every row stands against the right end of the store, padded on its left.
+    Every row stands against the right end of the places in use, padded on its left; ``room`` more places are free.
     """
     import torch
 
     width = max(row.rest for row in rows)
-    store = memory.store(model, rows=len(rows), capacity=width)
+    store = memory.store(model, rows=len(rows), capacity=width + room)
     store.length = width
     scores: dict[int, Tensor] = {}
     place = {row.span: at for at, row in enumerate(rows)}

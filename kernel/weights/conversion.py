@@ -57,14 +57,17 @@ def end_with_parent() -> None:
     os._exit(1)
 
 
+def open_checkpoint(source: Path, *, tied_head: bool) -> Checkpoint:
+    """A published folder or a GGUF file; reads the heads only. Raises ``OuroError`` for anything else."""
+    return PublishedFolder(source) if source.is_dir() else GgufCheckpoint(source, tied_head=tied_head)
+
+
 def convert(job: Job) -> None:
     """Fills the folder; the stamp comes last. Raises ``OuroError`` for weights that cannot be converted."""
     if job.form == "int4":
         _need_processor(job.capability)
     sums = {path.name: _checked_sum(path, expected) for path, expected in job.sums.items() if expected}
-    checkpoint: Checkpoint = (
-        PublishedFolder(job.source) if job.source.is_dir() else GgufCheckpoint(job.source, tied_head=job.tied_head)
-    )
+    checkpoint = open_checkpoint(job.source, tied_head=job.tied_head)
     check_whole(checkpoint.config, checkpoint.shapes)
     plan = writing.plan_of(parameters(checkpoint.config, job.form))
     check_space(job.folder, writing.bytes_of(plan))
