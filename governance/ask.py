@@ -28,11 +28,10 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
+from kernel.tokens import CHARS_PER_TOKEN
 from ledger.clock import Clock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 from ledger.vocabulary import EntryKind, State
-
-CHARS_PER_TOKEN = 3.6
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,7 @@ class Writing:
 
 def write_batch(writing: Writing, batch: Batch, logits: Tensor, trails: list[Trail]) -> None:
     """Until every answer is finished. ``logits`` (rows, vocabulary) are those behind the prompts."""
-    import torch
-
     live = list(trails)
-    for trail in live:
-        trail.depths.add(writing.rule.steps)
     while True:
         steps = writing.chosen(logits, live, writing.sampling)
         tokens = [step.token for step in steps]
@@ -67,19 +63,23 @@ def write_batch(writing: Writing, batch: Batch, logits: Tensor, trails: list[Tra
             return
         if finished:
             batch.rearrange()
-        logits = _next(writing, batch, torch.tensor(tokens)[:, None], live)
+        logits = scores_behind(tokens, writing.model, batch, live, writing.rule)
 
 
-def _next(writing: Writing, batch: Batch, tokens: Tensor, live: list[Trail]) -> Tensor:
-    """One token more in every row (rows, 1): the scores behind it (rows, vocabulary)."""
-    model, rule = writing.model, writing.rule
-    if rule.steps == 1:
-        state = full(model, tokens, batch.view(), 1)
-        for trail in live:
+def scores_behind(
+    tokens: list[int], model: LoopModel, batch: Batch, trails: list[Trail], rule: ExitRule
+) -> Tensor:  # fmt: skip
+    """One token more in every row: the scores of the next one (rows, vocabulary)."""
+    import torch
+
+    column = torch.tensor(tokens)[:, None]
+    if batch.own.steps == 1:
+        state = full(model, column, batch.view(), 1)
+        for trail in trails:
             trail.depths.add(1)
     else:
-        passed = adaptive(model, tokens, batch.view(), rule)
+        passed = adaptive(model, column, batch.view(), rule)
         state = passed.state
-        for row, trail in enumerate(live):
+        for row, trail in enumerate(trails):
             trail.depths.add_walk(passed.walk, row)
     return model.scores(state[:, -1])

@@ -108,10 +108,7 @@ class Engine:
             write_batch(writing, batch, logits, trails)
             return
         prompt = next(list(row.numbers) for row in ask.rows if row.span == trails[0].span)
-        most = self.memory.steps
-        Solo(
-            writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt, most=most
-        ).write(logits)  # fmt: skip
+        Solo(writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt).write(logits)
 
     def _trail(self, ask: Ask, row: Row, sample: int) -> Trail:
         manner = ask.manner
@@ -120,7 +117,7 @@ class Engine:
             sample=sample,
             answer=Answer(stops=ask.stops[row.span], max_tokens=row.max_tokens),
             chance=uniforms(manner.sampling.seed, row.span, sample, row.max_tokens),
-            depths=Depths(self.rule.steps),
+            depths=Depths([self.rule.steps]),
             canary=Canary(manner.levels, row.numbers) if manner.levels is not None else None,
             alarm=manner.alarm,
         )

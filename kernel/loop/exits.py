@@ -51,19 +51,6 @@ class ExitRule:
             )
 
 
-def exit_distribution(chances: Tensor) -> Tensor:
-    """Probability of leaving at each step: (..., T) gate probabilities to (..., T), which adds up to 1.
-
-    The gate's word on the last step has no effect.
-    """
-    import torch
-
-    staying = torch.cumprod(1 - chances[..., :-1], dim=-1)
-    before = torch.cat((torch.ones_like(chances[..., :1]), staying), dim=-1)
-    leaving = torch.cat((chances[..., :-1], torch.ones_like(chances[..., :1])), dim=-1)
-    return before * leaving
-
-
 class Walk:
     """The steps of one pass, one token a row: who leaves after which step, and how the states moved."""
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel.loop.batch import Batch
-from kernel.loop.decode import Writing
+from kernel.loop.decode import Writing, scores_behind
 from kernel.loop.drafts import Pace, PromptLookup
 from kernel.loop.exits import ExitRule
-from kernel.loop.passes import adaptive, deepen, full
+from kernel.loop.passes import deepen, full
 from kernel.loop.sampling import Sampling
 from kernel.loop.trail import Trail
 
@@ -33,35 +33,30 @@ class Solo:
         *,
         speculate: bool,
         adapt: bool,
-        most: int,
     ) -> None:
-        """``most``: steps that the memory has room for."""
-        self.passes = 0  # calls of the model, of whatever depth
         self._writing, self._batch, self._trail = writing, batch, trail
-        self._adapt, self._most = adapt, most
+        self._adapt = adapt
         # with one slot for all steps a guess would look at other keys than the token that it guesses
         whole = batch.own.held == batch.own.steps
         self._speculate = speculate and whole and not writing.rule.adaptive and not adapt
-        self._lookup = PromptLookup(prompt)
+        self._looped = writing.rule.steps > 1
+        self._lookup = PromptLookup(prompt if self._speculate and not self._looped else ())
         self._pace = Pace()
 
     def write(self, logits: Tensor) -> None:
         """Until the answer is finished. ``logits`` (1, vocabulary) are those behind the prompt."""
-        trail, rule = self._trail, self._writing.rule
-        trail.depths.add(rule.steps)
         token = self._take(logits)
-        while not trail.answer.finish:
-            self.passes += 1
+        while not self._trail.answer.finish:
             token = self._next(token)
 
     def _next(self, token: int) -> int:
         """One token or several behind the last sure one."""
-        answer, looped = self._trail.answer, self._writing.rule.steps > 1
-        if self._speculate and (looped or self._lookup.hit):
+        answer = self._trail.answer
+        if self._speculate and (self._looped or self._lookup.hit):
             guesses = self._pace.next(answer.max_tokens - answer.tokens - 1)
             if guesses:
-                return self._shallow_first(token, guesses) if looped else self._checked(token, guesses)
-        return self._plain(token)
+                return self._shallow_first(token, guesses) if self._looped else self._checked(token, guesses)
+        return self._take(scores_behind([token], self._writing.model, self._batch, [self._trail], self._rule()))
 
     def _take(self, logits: Tensor) -> int:
         """Choose the next token from scores (1, vocabulary)."""
@@ -81,20 +76,7 @@ class Solo:
         if not self._adapt:
             return rule
         turned = self._trail.turned(rule.q, 1.0)
-        return replace(rule, steps=min(rule.steps + turned.extra_steps, self._most), q=turned.q)
-
-    def _plain(self, token: int) -> int:
-        import torch
-
-        model, rule, tokens = self._writing.model, self._rule(), torch.tensor([[token]])
-        if self._most == 1:
-            state = full(model, tokens, self._batch.view(), 1)
-            self._trail.depths.add(1)
-        else:
-            passed = adaptive(model, tokens, self._batch.view(), rule)
-            state = passed.state
-            self._trail.depths.add_walk(passed.walk, 0)
-        return self._take(model.scores(state[:, -1]))
+        return replace(rule, steps=min(rule.steps + turned.extra_steps, self._batch.own.steps), q=turned.q)
 
     def _checked(self, token: int, guesses: int) -> int:
         """The last sure token and what stood behind it in the prompt, in one pass."""

@@ -20,19 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Depths:
-    """How deep tokens went. A prompt always goes to full depth, so the first token of an answer does."""
+    """How deep tokens went. A prompt always goes to full depth, so the first token of an answer does: it stands there
+    from the beginning."""
 
-    steps: int
-    total: int = 0
-    tokens: int = 0
-    per_token: list[int] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
+    per_token: list[int]
+    reasons: Counter[str] = field(default_factory=lambda: Counter({"depth": 1}))
     contraction: float = 0.0
     contracted: int = 0
 
     def add(self, depth: int, reason: str = "depth", contraction: float = float("nan")) -> None:
-        self.total += depth
-        self.tokens += 1
         self.per_token.append(depth)
         self.reasons[reason] += 1
         if not isnan(contraction):
@@ -76,9 +72,9 @@ class Trail:
     def report(self) -> Report:
         depths = self.depths
         return Report(
-            depth_milli=round(1000 * depths.total / depths.tokens) if depths.tokens else 1000 * depths.steps,
+            depth_milli=round(1000 * sum(depths.per_token) / len(depths.per_token)),
             contraction_milli=round(1000 * depths.contraction / depths.contracted) if depths.contracted else None,
-            exit=depths.reasons.most_common(1)[0][0] if depths.reasons else "depth",
+            exit=depths.reasons.most_common(1)[0][0],
             proximity_milli=round(1000 * self.worst.proximity),
             signal=self.worst.signal,
         )

@@ -31,6 +31,7 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
+from kernel.tokens import CHARS_PER_TOKEN
 from kernel.weights import own, store
 from kernel.weights.registry import Weights, load_registry
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from kernel.loop.trail import Trail
 
 NAME = "local"
-CHARS_PER_TOKEN = 3.6
 T = TypeVar("T")
 
 

@@ -52,15 +52,6 @@ def joined(pieces: list[Codes]) -> Codes:
     )
 
 
-def values_of(found: Codes) -> Floats:
-    """The weights (rows, columns) that the codes stand for."""
-    import numpy as np
-
-    grouped = found.codes.reshape(*found.scale.shape, GROUP).astype(np.float32) - _MIDDLE
-    values = grouped * from_bf16(found.scale)[..., None] + from_bf16(found.zero)[..., None]
-    return values.reshape(found.codes.shape)
-
-
 def quantise(values: Floats) -> Codes:
     """Codes for rows (n, columns): of a few ranges for each group the one with the least squared error."""
     import numpy as np

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kernel.loop.assemble import assemble, maker
@@ -15,7 +15,7 @@ from kernel.loop.batch import Batch
 from kernel.loop.cache import KeyValues
 from kernel.loop.config import LoopConfig, Rope, config_from_published
 from kernel.loop.drafts import LONGEST_PAUSE, MOST, Pace, PromptLookup
-from kernel.loop.exits import ExitRule, exit_distribution
+from kernel.loop.exits import ExitRule, Walk
 from kernel.loop.forms import run_trials
 from kernel.loop.packing import Row
 from kernel.loop.passes import full
@@ -135,6 +135,13 @@ def test_a_trial_knows_every_form_of_this_processor() -> None:
     assert set(found["fp32"]) == {1, 2, 4, 16, 256}
 
 
+def exit_distribution(chances: torch.Tensor) -> torch.Tensor:
+    """Probability of leaving at each step, as published: what the gate says of what has not left; the rest at last."""
+    staying = torch.cumprod(1 - chances[:-1], dim=0)
+    one = torch.ones(1, dtype=chances.dtype)
+    return torch.cat((one, staying)) * torch.cat((chances[:-1], one))
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 1))
 def test_the_distribution_over_steps_adds_up_and_the_last_word_is_not_asked(chances: list[float], last: float) -> None:
@@ -143,6 +150,21 @@ def test_the_distribution_over_steps_adds_up_and_the_last_word_is_not_asked(chan
     assert bool((found.cumsum(-1).diff() >= 0).all())
     other = exit_distribution(torch.tensor([*chances[:-1], last], dtype=torch.float64))
     assert torch.equal(found, other)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(-4, 4), min_size=2, max_size=6), st.floats(0.01, 0.99))
+def test_a_token_leaves_where_the_distribution_reaches_the_share(gates: list[float], q: float) -> None:
+    steps = len(gates)
+    reached = exit_distribution(torch.sigmoid(torch.tensor(gates, dtype=torch.float64))).cumsum(0)
+    assume(bool((reached[:-1] - q).abs().min() > 1e-5))  # a tie is decided by rounding
+    walk, row = Walk(ExitRule("qexit", steps, q=q), 1), torch.tensor([0])
+    for step, gate in enumerate(gates, 1):
+        if walk.after(step, torch.randn(1, 4), row, torch.tensor([gate])).any():
+            break
+    expected = next((at + 1 for at in range(steps - 1) if float(reached[at]) >= q), steps)
+    assert int(walk.depth[0]) == expected
+    assert bool(walk.left[0]) == (expected < steps)
 
 
 def test_a_rule_says_whether_it_can_leave_early() -> None:

@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.weights.four_bits import GROUP, Codes, fits, joined, quantise, values_of
+from kernel.weights.four_bits import GROUP, Codes, fits, joined, quantise
 from kernel.weights.rounding import from_bf16, to_bf16, to_int8
 
 BF16 = 2.0**-8  # twice the largest relative error of its rounding
+
+
+def values_of(found: Codes) -> Any:
+    """The weights (rows, columns) that the codes stand for: ``(code - 8) * scale + zero``."""
+    import numpy as np
+
+    grouped = found.codes.reshape(*found.scale.shape, GROUP).astype(np.float32) - 8
+    values = grouped * from_bf16(found.scale)[..., None] + from_bf16(found.zero)[..., None]
+    return values.reshape(found.codes.shape)
 
 
 def random(rows: int, columns: int, seed: int = 0, *, offset: float = 0.0) -> Any:
