@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel.loop.config import LoopConfig
-from kernel.loop.model import Gate, Layer, LoopModel, Product
+from kernel.loop.fronts import Norm, Product
+from kernel.loop.model import Gate, Layer, LoopModel
+from kernel.loop.narrow import Narrow
 from kernel.loop.products import Int4, Int8, Nf4, Paired, Plain
 from ledger.errors import OuroError
 
@@ -43,7 +45,7 @@ def maker(tensors: Tensors, device: str = "cpu", *, whole: bool = False, nf4: bo
         if f"{name}.int8" in tensors:
             return Int8(tensors[f"{name}.int8"], tensors[f"{name}.scale"], bias)
         if f"{name}.int4" in tensors:
-            return Int4(tensors[f"{name}.int4"], tensors[f"{name}.scales"], bias)
+            return Int4(tensors[f"{name}.int4"], bias)
         weight = tensors[name if name != "head" or name in tensors else "embed"].to(device)
         if nf4 and name != "head":  # the head decides between neighbours: it keeps its bits
             return Nf4(weight, bias)
@@ -63,17 +65,20 @@ def assemble(config: LoopConfig, tensors: Tensors, make: Make, device: str = "cp
     def small(name: str) -> Tensor:
         return tensors[name].float().to(device)
 
+    def norm(name: str) -> Norm:
+        return Norm(small(name), config.epsilon)
+
     def layer(number: int) -> Layer:
         at = f"layers.{number}."
         return Layer(
-            attention_norm=small(f"{at}attention_norm"),
+            attention_norm=norm(f"{at}attention_norm"),
             qkv=make(f"{at}qkv"),
             out=make(f"{at}out"),
-            feed_norm=small(f"{at}feed_norm"),
+            feed_norm=norm(f"{at}feed_norm"),
             gate_up=make(f"{at}gate_up"),
             down=make(f"{at}down"),
-            after_attention=small(f"{at}after_attention") if config.sandwich else None,
-            after_feed=small(f"{at}after_feed") if config.sandwich else None,
+            after_attention=norm(f"{at}after_attention") if config.sandwich else None,
+            after_feed=norm(f"{at}after_feed") if config.sandwich else None,
         )
 
     table = tensors["embed"].to(device)
@@ -84,10 +89,12 @@ def assemble(config: LoopConfig, tensors: Tensors, make: Make, device: str = "cp
         return embedding(tokens, table).float()
 
     try:
-        return LoopModel(
-            config=config, embed=embed, layers=[layer(i) for i in range(config.layers)], norm=small("norm"),
-            head=make("head"), gate=Gate(small("gate.weight"), small("gate.bias")) if config.gate else None,
-            device=device,
+        layers = [layer(i) for i in range(config.layers)]
+        model = LoopModel(
+            config=config, embed=embed, layers=layers, norm=norm("norm"), head=make("head"),
+            gate=Gate(small("gate.weight"), small("gate.bias")) if config.gate else None, device=device,
         )  # fmt: skip
     except KeyError as error:
         raise OuroError(f"The converted weights lack the tensor {error.args[0]!r}.") from error
+    model.quick = Narrow.of(config, layers)
+    return model

@@ -46,7 +46,7 @@ class ExitRule:
         """Raises ``ConfigError`` when the model cannot follow it."""
         if self.kind == "qexit" and steps > 1 and not gate:
             raise ConfigError(
-                "The model has no exit gate, so kernel.loop.exit cannot be qexit.",
+                "The model has no exit gate, so kernel.local.exit cannot be qexit.",
                 remedy="Use fixed, converge or accel.",
             )
 

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from kernel.loop.model import Product
-from kernel.loop.products import GROUP, Int4, Int8, Plain
+from kernel.loop.fronts import Product
+from kernel.loop.products import Int4, Int8, Plain
+from kernel.weights.four_bits import GROUP, MIDDLE, Codes, fits, packed
+from kernel.weights.rounding import to_bf16
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,13 +120,13 @@ def _ways(weight: Tensor) -> Iterator[tuple[Arithmetic, Callable[[], Product], T
     scale = weight.abs().amax(dim=1) / 127
     whole = (weight / scale[:, None]).round_().to(torch.int8)
     yield "int8", lambda: Int8(whole, scale), whole * scale[:, None]
-    if weight.shape[0] % 64 == 0 and weight.shape[1] % GROUP == 0:
-        step = float(weight.abs().max()) / 8
-        codes = (weight / step + 8).round_().clamp_(0, 15).to(torch.int32)
-        scales = torch.zeros(weight.shape[1] // GROUP, weight.shape[0], 2, dtype=torch.bfloat16)
-        scales[..., 0] = step
-        packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 2)
-        yield "int4", lambda: Int4(packed.clone(), scales), (codes - 8) * scales[0, 0, 0].float()
+    rows, columns = weight.shape
+    if fits(rows, columns):
+        step = torch.tensor(float(weight.abs().max()) / MIDDLE).bfloat16().float()
+        codes = (weight / step + MIDDLE).round_().clamp_(0, 15)
+        scales = step.expand(rows, columns // GROUP).numpy()
+        blocks = torch.from_numpy(packed(Codes(codes.to(torch.uint8).numpy(), to_bf16(scales), to_bf16(0 * scales))))
+        yield "int4", lambda: Int4(blocks.clone()), (codes - MIDDLE) * step
 
 
 def _best_ms(products: Sequence[Product], x: Tensor) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel.cancel import CancelToken
+from kernel.compiled.team import keep_compiled
 from kernel.loop.assemble import Make, assemble, maker, paired, read_config, read_tensors
 from kernel.loop.batch import Memory
 from kernel.loop.config import LoopConfig
@@ -56,15 +57,21 @@ def load_engine(source: Source, settings: LocalSettings, log: Callable[[str], No
     from safetensors import SafetensorError
 
     torch.set_num_threads(thread_count(settings.threads))
+    keep_compiled(source.models_dir / "compiled")
     cancel.check()
-    device = choose_device(settings)
-    chosen = gpu_forms(settings) if device == "cuda" else choose_forms(source, settings, log)
+    try:
+        device = choose_device(settings)
+        chosen = gpu_forms(settings) if device == "cuda" else choose_forms(source, settings, log)
+    except ConfigError as error:
+        raise _unusable(error) from error
     cancel.check()
     folders = {a: converted(source, form_of(a, settings.quantise), log, cancel) for a in chosen.arithmetics}
     if device == "cpu":
         check_memory(chosen, folders, settings)
     try:
         return _assembled(chosen, folders, settings, device)
+    except ConfigError as error:
+        raise _unusable(error) from error
     except (OSError, ValueError, SafetensorError, OuroError) as error:
         raise ProviderUnavailable(
             f"The converted weights of {source.name} cannot be loaded: {error}", provider=NAME, kind="weights",
@@ -123,8 +130,6 @@ def _large_matrix(source: Source) -> tuple[int, int]:
 
 
 def converted(source: Source, form: store.Form, log: Callable[[str], None], cancel: CancelToken) -> Path:
-    import torch
-
     told = -1
 
     def progress(done: int, total: int, what: str) -> None:
@@ -136,8 +141,7 @@ def converted(source: Source, form: store.Form, log: Callable[[str], None], canc
 
     try:
         return convert(
-            source.name, source.weights, form=form, models_dir=source.models_dir, progress=progress, cancel=cancel,
-            capability=torch.backends.cpu.get_cpu_capability(),
+            source.name, source.weights, form=form, models_dir=source.models_dir, progress=progress, cancel=cancel
         )  # fmt: skip
     except ProviderError:
         raise

@@ -7,30 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kernel.loop.attention import Part, attend
 from kernel.loop.config import LoopConfig
+from kernel.loop.fronts import GATED, Norm, Product
 from kernel.loop.rope import frequencies, turned, turns
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Product = Callable[["Tensor"], "Tensor"]  # (..., in) float32 to (..., out) float32
-
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Norms are (width,). ``qkv`` gives queries, keys and values side by side; ``gate_up`` gate and value."""
+    """``qkv`` gives queries, keys and values side by side; ``gate_up`` gate and value."""
 
-    attention_norm: Tensor
+    attention_norm: Norm
     qkv: Product
     out: Product
-    feed_norm: Tensor
+    feed_norm: Norm
     gate_up: Product
     down: Product
-    after_attention: Tensor | None = None
-    after_feed: Tensor | None = None
+    after_attention: Norm | None = None
+    after_feed: Norm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +62,26 @@ class View:
         return View(turn, tuple(part.only(rows) for part in self.parts), rows)
 
 
+class Quick(Protocol):
+    """A quicker way through many layers for some passes, with the same result."""
+
+    def takes(self, state: Tensor, view: View) -> bool: ...
+
+    def run(self, state: Tensor, first: int, last: int, step: int, view: View) -> Tensor: ...
+
+
 class LoopModel:
     """The weights and the order in which they are applied. Not thread-safe: one worker thread uses it."""
 
     def __init__(
-        self, *, config: LoopConfig, embed: Callable[[Tensor], Tensor], layers: Sequence[Layer], norm: Tensor,
+        self, *, config: LoopConfig, embed: Callable[[Tensor], Tensor], layers: Sequence[Layer], norm: Norm,
         head: Product, gate: Gate | None, device: str = "cpu",
     ) -> None:  # fmt: skip
         self.config = config
         self.device = device
         self.gate = gate
         self.passes = 0  # layers computed so far
+        self.quick: Quick | None = None
         self.check: Callable[[], None] = lambda: None  # asked between products; raises to leave a pass
         self._embed, self._layers, self._norm, self._head = embed, tuple(layers), norm, head
         self._speed = frequencies(config.rope, config.head_size).to(device)
@@ -84,48 +92,53 @@ class LoopModel:
 
     def begin(self, tokens: Tensor, view: View) -> Tensor:
         """Embedding and prelude: tokens (rows, new) to states (rows, new, width)."""
-        state = self._embed(tokens.to(self.device))
-        for layer in range(self.config.core[0]):
-            state = self._layer(state, layer, 0, view)
-        return state
+        return self._through(self._embed(tokens.to(self.device)), 0, self.config.core[0], 0, view)
 
     def step(self, state: Tensor, step: int, view: View) -> Tensor:
         """One step of the loop (from 0) through the core, with the norm that closes it where there is one."""
-        for layer in range(*self.config.core):
-            state = self._layer(state, layer, step, view)
-        return self._normed(state, self._norm) if self.config.norm_each_step else state
+        state = self._through(state, *self.config.core, step, view)
+        return self._norm(state) if self.config.norm_each_step else state
 
     def end(self, state: Tensor, view: View) -> Tensor:
         """Coda and the final norm, which a model that norms each step has had already."""
-        for layer in range(self.config.core[1], self.config.layers):
-            state = self._layer(state, layer, 0, view)
-        return state if self.config.norm_each_step else self._normed(state, self._norm)
+        state = self._through(state, self.config.core[1], self.config.layers, 0, view)
+        return state if self.config.norm_each_step else self._norm(state)
 
     def scores(self, state: Tensor) -> Tensor:
         """Logits (..., vocabulary) of states (..., width), float32."""
         self.check()
         return self._head(state)
 
+    def _through(self, state: Tensor, first: int, last: int, step: int, view: View) -> Tensor:
+        """Layers ``first`` to ``last``, in one go where that can be done."""
+        self.check()
+        if first < last and self.quick is not None and self.quick.takes(state, view):
+            self.passes += last - first
+            return self.quick.run(state, first, last, step, view)
+        for layer in range(first, last):
+            state = self._layer(state, layer, step, view)
+        return state
+
     def _layer(self, state: Tensor, number: int, step: int, view: View) -> Tensor:
         layer = self._layers[number]
-        mixed = self._attention(self._normed(state, layer.attention_norm), layer, number, step, view)
+        mixed = self._attention(state, layer, number, step, view)
         if layer.after_attention is not None:
-            mixed = self._normed(mixed, layer.after_attention)
+            mixed = layer.after_attention(mixed)
         state = state + mixed
         self.check()
-        gate, up = layer.gate_up(self._normed(state, layer.feed_norm)).chunk(2, dim=-1)
+        gate_up = layer.gate_up(state, layer.feed_norm)
         self.check()
-        fed = layer.down(_silu(gate).mul_(up))
+        fed = layer.down(gate_up, GATED)
         if layer.after_feed is not None:
-            fed = self._normed(fed, layer.after_feed)
+            fed = layer.after_feed(fed)
         self.passes += 1
         return state + fed
 
-    def _attention(self, x: Tensor, layer: Layer, number: int, step: int, view: View) -> Tensor:
+    def _attention(self, state: Tensor, layer: Layer, number: int, step: int, view: View) -> Tensor:
         config = self.config
-        rows, new, _ = x.shape
+        rows, new, _ = state.shape
         self.check()
-        heads = layer.qkv(x).view(rows, new, -1, config.head_size).transpose(1, 2)
+        heads = layer.qkv(state, layer.attention_norm).view(rows, new, -1, config.head_size).transpose(1, 2)
         looking, value = heads.split([config.heads + config.key_heads, config.key_heads], dim=1)
         query, key = turned(looking, view.turn).split([config.heads, config.key_heads], dim=1)
         for part in view.parts:
@@ -134,14 +147,3 @@ class LoopModel:
         mixed = attend(query, view.parts, number, step, view.rows)
         self.check()
         return layer.out(mixed.float())
-
-    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
-        from torch.nn.functional import rms_norm
-
-        return rms_norm(x, weight.shape, weight, self.config.epsilon)
-
-
-def _silu(x: Tensor) -> Tensor:
-    from torch.nn.functional import silu
-
-    return silu(x)

@@ -1,13 +1,17 @@
 """Matrix products with weights in the forms that processors are quick with.
 
-Every product takes float32 states (..., in) and gives float32 (..., out); what happens in between is its own business.
+Every one takes float32 states (..., in) and gives float32 (..., out); what happens in between is its own business.
 """
 
 from __future__ import annotations
 
+import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from kernel.loop.model import Product
+from kernel.compiled.team import Team, team
+from kernel.loop.fronts import AS_IS, Front, Gated, Norm, Product
+from kernel.weights.four_bits import BLOCK_COLUMNS, BLOCK_ROWS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,10 +24,10 @@ class Plain:
         self._weight = weight
         self._bias = bias
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
         from torch.nn.functional import linear
 
-        out = linear(x.to(self._weight.dtype), self._weight).float()
+        out = linear(front(x).to(self._weight.dtype), self._weight).float()
         return out if self._bias is None else out + self._bias
 
 
@@ -38,18 +42,21 @@ class Int8:
         """``weight`` (out, in) int8 with rows ``scale`` (out) float32; it is copied into the processor's own order."""
         import torch
 
+        self._columns = weight.shape[1]
         self._packed = torch.ops.onednn.qlinear_prepack(weight, None)
         self._scale = scale.clone()
         self._zero = torch.zeros(len(scale), dtype=torch.int32)
         self._bias = bias
+        self._team = team()
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
         import torch
 
-        flat = x.reshape(-1, x.shape[-1])
-        step = flat.abs().amax(dim=-1, keepdim=True).clamp_(min=1e-10).div_(127)
-        numbers = (flat / step).round_().add_(128).to(torch.uint8)
-        out = torch.ops.onednn.qlinear_pointwise(
+        flat, rows = _rows(x)
+        numbers = torch.empty(rows, self._columns, dtype=torch.uint8)
+        step = torch.empty(rows, 1)
+        _quantised("rows_by_token", self._team, flat, front, numbers, step)
+        out: Tensor = torch.ops.onednn.qlinear_pointwise(
             numbers, 1.0, 128, self._packed, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
         ).mul_(step)
         if self._bias is not None:
@@ -57,37 +64,85 @@ class Int8:
         return out.view(*x.shape[:-1], -1)
 
 
-GROUP = 32  # columns that share a scale and a zero in four bits
-
-
 class Int4:
-    """Four-bit weights, read as they are: the fewest bytes for one token, slow for many."""
+    """Four-bit weights, read as they are stored: the fewest bytes for one token, slower for many."""
 
-    def __init__(self, packed: Tensor, scales: Tensor, bias: Tensor | None = None) -> None:
-        """``packed`` in the processor's own order, ``scales`` (in / 32, out, 2) bf16: scale and zero."""
-        self._packed = packed
-        self._scales = scales
+    def __init__(self, blocks: Tensor, bias: Tensor | None = None) -> None:
+        """``blocks`` (out / 4, in / 64, 160) uint8: ``kernel.weights.four_bits``."""
+        self._blocks = blocks
         self._bias = bias
+        self._team = team()
 
-    def __call__(self, x: Tensor) -> Tensor:
+    @property
+    def columns(self) -> int:
+        return int(self._blocks.shape[1]) * BLOCK_COLUMNS
+
+    @property
+    def addresses(self) -> tuple[int, int]:
+        """Of the weights, and of the bias or 0; as long as this product lives."""
+        return self._blocks.data_ptr(), self._bias.data_ptr() if self._bias is not None else 0
+
+    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
         import torch
 
-        flat = x.reshape(-1, x.shape[-1]).bfloat16()
-        out = torch.ops.aten._weight_int4pack_mm_for_cpu(flat, self._packed, GROUP, self._scales).float()
-        if self._bias is not None:
-            out += self._bias
+        flat, rows = _rows(x)
+        blocks, pairs, _ = self._blocks.shape
+        weights, bias = self.addresses
+        numbers = torch.empty(rows, pairs * BLOCK_COLUMNS, dtype=torch.int8)
+        scales = torch.empty(rows, pairs, 4)
+        _quantised("rows_by_group", self._team, flat, front, numbers, scales)
+        out = torch.empty(rows, blocks * BLOCK_ROWS)
+        self._team.call(
+            "four_bit_product", torch.get_num_threads(), weights, blocks, pairs, rows, numbers.data_ptr(),
+            scales.data_ptr(), out.data_ptr(), bias,
+        )  # fmt: skip
         return out.view(*x.shape[:-1], -1)
+
+
+_AS_IS, _NORMED, _GATED = 0, 1, 2  # as the compiled functions know them
+ALONE = 8192  # numbers that one thread quantises in about the time that it takes to ask a second one
+
+
+def _rows(x: Tensor) -> tuple[Tensor, int]:
+    """States as rows, one behind the other in memory."""
+    flat = x.reshape(-1, x.shape[-1]).contiguous()
+    return flat, flat.shape[0]
+
+
+def _quantised(function: str, team: Team, states: Tensor, front: Front, numbers: Tensor, scales: Tensor) -> None:
+    """What stands behind ``front``, into ``numbers`` (rows, columns) and their ``scales``."""
+    import torch
+
+    kind, weight, epsilon = _AS_IS, 0, 0
+    if isinstance(front, Norm):
+        kind, weight, epsilon = _NORMED, front.weight.data_ptr(), float_bits(front.epsilon)
+    elif isinstance(front, Gated):
+        kind = _GATED
+    rows, columns = numbers.shape
+    threads = torch.get_num_threads() if rows * columns > ALONE else 1
+    team.call(
+        function, threads, kind, rows, columns, states.data_ptr(), weight, epsilon, numbers.data_ptr(),
+        scales.data_ptr(),
+    )  # fmt: skip
+
+
+@lru_cache
+def float_bits(number: float) -> int:
+    """The bits of a float32."""
+    found: int = struct.unpack("<i", struct.pack("<f", number))[0]
+    return found
 
 
 class Paired:
     """The same weights in two forms: one for up to ``few`` tokens at once, the other for more."""
 
     def __init__(self, narrow: Product, wide: Product, few: int) -> None:
-        self._narrow, self._wide, self._few = narrow, wide, few
+        self.narrow, self.few = narrow, few
+        self._wide = wide
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
         rows = x.numel() // x.shape[-1]
-        return self._narrow(x) if rows <= self._few else self._wide(x)
+        return self.narrow(x, front) if rows <= self.few else self._wide(x, front)
 
 
 class Nf4:
@@ -100,8 +155,8 @@ class Nf4:
         self._packed, self._state = quantize_4bit(weight, quant_type="nf4", compress_statistics=False)
         self._bias = bias
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
         from bitsandbytes import matmul_4bit
 
-        out = matmul_4bit(x.bfloat16(), self._packed.t(), quant_state=self._state).float()
+        out = matmul_4bit(front(x).bfloat16(), self._packed.t(), quant_state=self._state).float()
         return out if self._bias is None else out + self._bias

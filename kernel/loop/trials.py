@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from kernel.loop.forms import Arithmetic, Trial, run_trials
@@ -18,7 +19,8 @@ def machine_trials(
     """Known ones are read; others are made and written. A file that cannot be read is made afresh."""
     import torch
 
-    key = f"{_processor()} / torch {torch.__version__} / {threads} threads / {rows}x{columns}"
+    made_by = f"torch {torch.__version__}, numba {version('numba')}"
+    key = f"{_processor()} / {made_by} / {threads} threads / {rows}x{columns}"
     path = folder / FILE
     known: dict[str, dict[Arithmetic, dict[str, float]]] = {}
     with suppress(OSError, ValueError):

@@ -283,7 +283,9 @@ def need_torch() -> None:
     """Raises ``ProviderUnavailable`` (kind ``weights``) when the libraries of the kernel are not installed."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "tokenizers", "safetensors", "gguf", "jinja2") if not find_spec(name)]
+    missing = [
+        name for name in ("torch", "tokenizers", "safetensors", "gguf", "jinja2", "numba") if not find_spec(name)
+    ]
     if missing:
         raise ProviderUnavailable(
             f"The local model needs {', '.join(missing)}, which this environment does not have.",

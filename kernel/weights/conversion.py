@@ -32,7 +32,6 @@ class Job(BaseModel):
     sums: dict[Path, str | None]
     folder: Path  # exists and is empty
     form: store.Form
-    capability: str  # of the processor, as torch names it; the order of four-bit weights depends on it
     tied_head: bool
     workers: int
 
@@ -64,8 +63,6 @@ def open_checkpoint(source: Path, *, tied_head: bool) -> Checkpoint:
 
 def convert(job: Job) -> None:
     """Fills the folder; the stamp comes last. Raises ``OuroError`` for weights that cannot be converted."""
-    if job.form == "int4":
-        _need_processor(job.capability)
     sums = {path.name: _checked_sum(path, expected) for path, expected in job.sums.items() if expected}
     checkpoint = open_checkpoint(job.source, tied_head=job.tied_head)
     check_whole(checkpoint.config, checkpoint.shapes)
@@ -89,13 +86,3 @@ def _checked_sum(path: Path, expected: str) -> str:
     if found != expected:
         raise OuroError(f"{path.name} is not the file that its publisher released: its sha256 is {found[:12]}....")
     return found
-
-
-def _need_processor(capability: str) -> None:
-    """Four-bit weights are stored in the order that this processor's instructions read."""
-    import torch
-
-    torch.set_num_threads(1)  # the converter has threads of its own
-    found = store.capability_name(torch.backends.cpu.get_cpu_capability())
-    if found != store.capability_name(capability):
-        raise OuroError(f"Four-bit weights were asked for a processor with {capability}; this one has {found}.")

@@ -29,16 +29,15 @@ _MAKING = ".making-"
 
 
 def convert(
-    name: str, weights: Weights, *, form: store.Form, models_dir: Path, progress: Progress, cancel: CancelToken,
-    capability: str = "",
+    name: str, weights: Weights, *, form: store.Form, models_dir: Path, progress: Progress, cancel: CancelToken
 ) -> Path:  # fmt: skip
     """The converted folder, made if it is not there yet; blocking. Raises ``Cancelled`` soon after ``cancel`` is set.
 
     The folder appears whole or not at all. Two processes that convert the same weights do not disturb one another.
-    ``capability``: see ``store.converted_folder``. Raises ``ProviderUnavailable`` (kind ``weights``) when there are no
-    weights, ``OuroError`` when they cannot be converted or there is too little disk space.
+    Raises ``ProviderUnavailable`` (kind ``weights``) when there are no weights, ``OuroError`` when they cannot be
+    converted or there is too little disk space.
     """
-    folder = store.converted_folder(models_dir, name, weights, form, capability)
+    folder = store.converted_folder(models_dir, name, weights, form)
     if store.is_converted(folder):
         return folder
     _need_published(name, weights, models_dir)
@@ -57,7 +56,6 @@ def convert(
             },
             folder=made,
             form=form,
-            capability=capability,
             tied_head=weights.tied_head,
             workers=len(os.sched_getaffinity(0)),
         )
@@ -123,12 +121,15 @@ def _told(errors: str) -> tuple[str, str]:
 
 @contextmanager
 def _among_makers(parent: Path) -> Iterator[None]:
-    """All who convert share a lock. Whoever has it alone first removes what killed processes left half-made."""
+    """All who convert share a lock. Whoever has it alone first removes what nobody will use again.
+
+    That is what killed processes left half-made, and what older converters made.
+    """
     lock = os.open(parent / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for folder in parent.glob(f"{_MAKING}*"):
+            for folder in (*parent.glob(f"{_MAKING}*"), *store.outdated_folders(parent)):
                 shutil.rmtree(folder, ignore_errors=True)
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield

@@ -1,7 +1,15 @@
 """Weights in four bits: a code from 0 to 15 a number, and a scale and a zero for each 32 columns of a row.
 
-A weight is ``(code - 8) * scale + zero``: the form that torch's product with four-bit weights reads. Scale and zero are
-bfloat16 there, so they are rounded before the codes are chosen. Sources that hold codes already keep them as they are.
+A weight is ``(code - 8) * scale + zero``. Scale and zero are stored as bfloat16, so they are rounded before the codes
+are chosen. Sources that hold codes already keep them as they are.
+
+They are stored in the order in which a product reads them, in blocks of 4 rows by 64 columns, 160 bytes each:
+
+| bytes | what |
+|---|---|
+| 0 to 127 | codes, 32 bytes a row: the lower halves are its first 32 columns, the upper ones the other 32 |
+| 128 to 143 | scales of row 0, both groups, of row 1, ... |
+| 144 to 159 | zeros in the same order |
 """
 
 from __future__ import annotations
@@ -18,8 +26,11 @@ if TYPE_CHECKING:
     from kernel.weights.rounding import Floats, Words
 
 GROUP = 32  # columns that share a scale and a zero
-ROW_STEP = 16  # the packing takes rows by this many
-_MIDDLE, _STEPS = 8, 15
+MIDDLE = 8  # the code that stands for the zero
+BLOCK_ROWS, BLOCK_COLUMNS = 4, 2 * GROUP
+BLOCK_CODES = BLOCK_ROWS * BLOCK_COLUMNS // 2  # bytes
+BLOCK = BLOCK_CODES + 2 * BLOCK_ROWS * 2 * 2  # with scale and zero of two groups of each row
+_STEPS = 15
 _SHRUNK = (1.0, 0.9, 0.8)  # of the way from the middle of a group to its ends, on either side
 _REFITS = 2
 _CHUNK = 1 << 17  # numbers that are searched at once: they and their copies stay in the processor's cache
@@ -36,7 +47,7 @@ class Codes:
 
 def fits(rows: int, columns: int) -> bool:
     """Whether the product with four-bit weights takes a matrix of this shape."""
-    return rows % ROW_STEP == 0 and columns % GROUP == 0
+    return rows % BLOCK_ROWS == 0 and columns % BLOCK_COLUMNS == 0
 
 
 def joined(pieces: list[Codes]) -> Codes:
@@ -50,6 +61,22 @@ def joined(pieces: list[Codes]) -> Codes:
         np.concatenate([piece.scale for piece in pieces]),
         np.concatenate([piece.zero for piece in pieces]),
     )
+
+
+def packed(of: Codes) -> NDArray[np.uint8]:
+    """In blocks, (rows / 4, columns / 64, 160)."""
+    import numpy as np
+
+    rows, columns = of.codes.shape
+    blocks, pairs = rows // BLOCK_ROWS, columns // BLOCK_COLUMNS
+    halves = of.codes.reshape(blocks, BLOCK_ROWS, pairs, 2, GROUP)
+    codes = (halves[..., 0, :] | halves[..., 1, :] << 4).transpose(0, 2, 1, 3)  # (blocks, pairs, rows, 32)
+    found = np.empty((blocks, pairs, BLOCK), np.uint8)
+    found[..., :BLOCK_CODES] = codes.reshape(blocks, pairs, BLOCK_CODES)
+    for words, first in ((of.scale, BLOCK_CODES), (of.zero, BLOCK_CODES + 4 * BLOCK_ROWS)):
+        both = np.ascontiguousarray(words.reshape(blocks, BLOCK_ROWS, pairs, 2).transpose(0, 2, 1, 3))
+        found[..., first : first + 4 * BLOCK_ROWS] = both.view(np.uint8).reshape(blocks, pairs, 4 * BLOCK_ROWS)
+    return found
 
 
 def quantise(values: Floats) -> Codes:
@@ -87,10 +114,10 @@ def _searched(x: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
         for above in _SHRUNK:
             step = _rounded(half * (below + above) / _STEPS)
             # Code 0 stands for the lower end of the range, so the zero, which code 8 stands for, is 8 steps above it.
-            consider(step, _rounded(middle - half * below + _MIDDLE * step))
+            consider(step, _rounded(middle - half * below + MIDDLE * step))
     for _ in range(_REFITS):
         consider(*_refitted(x, _nearest(x, scale, zero)))
-    return (_nearest(x, scale, zero) + _MIDDLE).astype(np.uint8), scale, zero
+    return (_nearest(x, scale, zero) + MIDDLE).astype(np.uint8), scale, zero
 
 
 def _refitted(x: Floats, numbers: Floats) -> tuple[Floats, Floats]:
@@ -135,7 +162,7 @@ def _clipped(steps: Floats) -> Floats:
     import numpy as np
 
     numbers = np.rint(steps)
-    np.clip(numbers, -_MIDDLE, _STEPS - _MIDDLE, out=numbers)
+    np.clip(numbers, -MIDDLE, _STEPS - MIDDLE, out=numbers)
     return numbers
 
 

@@ -4,7 +4,7 @@
 |---|---|---|
 | bf16, fp32 | under their own name | left out: the embedding is it |
 | int8 | ``name.int8`` (rows, columns) with ``name.scale`` (rows) | written on its own |
-| int4 | ``name.int4`` in the processor's own order with ``name.scales`` (columns / 32, rows, 2) | written on its own |
+| int4 | ``name.int4`` (rows / 4, columns / 64, 160): blocks of ``kernel.weights.four_bits`` | written on its own |
 
 Norms, biases and the exit gate are float32 in all forms; the embedding, which is looked up, is bf16 but in fp32.
 """
@@ -17,7 +17,7 @@ from typing import Literal
 
 from kernel.loop.config import LoopConfig
 from kernel.loop.published import EMBEDDING, FINAL_NORM, GATE, HEAD, published_shapes
-from kernel.weights.four_bits import GROUP, fits
+from kernel.weights.four_bits import BLOCK, BLOCK_COLUMNS, BLOCK_ROWS, fits
 from kernel.weights.store import Form
 
 Coding = Literal["F32", "BF16", "int8", "int4"]
@@ -70,7 +70,7 @@ def parameters(config: LoopConfig, form: Form) -> Iterator[Parameter]:
         rows, columns = sum(shapes[part][0] for part in parts), shapes[parts[0]][1]
         coding: Coding = plain if form in ("bf16", "fp32") else "int8" if form == "int8" else "int4"
         if coding == "int4" and not fits(rows, columns):
-            coding = "int8"  # the four-bit product takes whole groups of rows and columns only
+            coding = "int8"  # the four-bit product takes whole blocks only
         return Parameter(name, parts, rows, columns, coding)
 
     yield Parameter("embed", (EMBEDDING,), config.vocabulary, config.width, plain)
@@ -104,6 +104,5 @@ def placed(parameter: Parameter, start: int) -> tuple[Target, ...]:
         first = Target(f"{name}.int8", "I8", (rows, columns), start)
         return first, Target(f"{name}.scale", "F32", (rows,), start + first.size)
     if parameter.coding == "int4":
-        first = Target(f"{name}.int4", "U8", (rows, columns // 2), start)
-        return first, Target(f"{name}.scales", "BF16", (columns // GROUP, rows, 2), start + first.size)
+        return (Target(f"{name}.int4", "U8", (rows // BLOCK_ROWS, columns // BLOCK_COLUMNS, BLOCK), start),)
     return (Target(name, parameter.coding, (columns,) if parameter.vector else (rows, columns), start),)

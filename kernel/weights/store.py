@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ from kernel.weights.sums import read_sums
 
 Form = Literal["bf16", "fp32", "int8", "int4"]
 
-CONVERTER_VERSION = 2
+CONVERTER_VERSION = 3
 STAMP = "complete.json"  # written last into a converted folder
 
 
@@ -49,26 +50,22 @@ def sum8(models_dir: Path, weights: Weights) -> str:
     return hashlib.sha256("".join(f"{file.sha256} {file.name}\n" for file in files).encode()).hexdigest()[:8]
 
 
-def capability_name(capability: str) -> str:
-    """A processor's capability, as torch names it, as a part of a folder's name."""
-    return capability.lower().replace(" ", "-")
-
-
-def converted_folder(models_dir: Path, name: str, weights: Weights, form: Form, capability: str = "") -> Path:
-    """Keyed by the published sum and the converter: neither a new file nor a new converter meets an old one.
-
-    ``capability`` is that of the processor, as torch names it; the form int4 needs it, the others do not look at it.
-    """
-    if form == "int4" and not capability:
-        raise ValueError("four-bit weights are stored for one kind of processor: name its capability")
-    ending = f"int4-{capability_name(capability)}" if form == "int4" else form
-    return models_dir / "converted" / f"{_stem(models_dir, name, weights)}-{ending}"
+def converted_folder(models_dir: Path, name: str, weights: Weights, form: Form) -> Path:
+    """Keyed by the published sum and the converter: neither a new file nor a new converter meets an old one."""
+    return models_dir / "converted" / f"{_stem(models_dir, name, weights)}-{form}"
 
 
 def converted_folders(models_dir: Path, name: str, weights: Weights) -> tuple[Path, ...]:
     """Those that are there, in any form."""
     found = (models_dir / "converted").glob(f"{_stem(models_dir, name, weights)}-*")
     return tuple(sorted(folder for folder in found if is_converted(folder)))
+
+
+def outdated_folders(parent: Path) -> tuple[Path, ...]:
+    """What older converters than this one made. Where it is in use, its files stay readable after it is removed."""
+    ending = re.compile(r"-v(\d+)-(?:bf16|fp32|int8|int4)")
+    found = ((folder, ending.search(folder.name)) for folder in parent.iterdir())
+    return tuple(folder for folder, version in found if version and int(version[1]) < CONVERTER_VERSION)
 
 
 def _stem(models_dir: Path, name: str, weights: Weights) -> str:

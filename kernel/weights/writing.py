@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernel.weights.checkpoint import Checkpoint
-from kernel.weights.four_bits import Codes, joined, quantise
+from kernel.weights.four_bits import BLOCK_ROWS, Codes, joined, packed, quantise
 from kernel.weights.layout import Parameter, Target, placed
 from kernel.weights.rounding import to_bf16, to_int8
 
@@ -27,7 +27,7 @@ Told = Callable[[int, int], None]  # slices done, slices in all
 Plan = list[tuple[Parameter, tuple[Target, ...]]]
 FILE = "model.safetensors"
 _SLICE_NUMBERS = 4_000_000  # converted at once; bounds the memory of one thread to some 150 MB
-_SLICE_ROWS = 64  # slices begin at multiples of it: the processor's own order of four-bit rows goes by that many
+_SLICE_ROWS = 64  # slices begin at multiples of it, so that they hold whole blocks of four-bit rows
 _ALIGNMENT = 64
 
 
@@ -85,12 +85,11 @@ def _convert(
 ) -> None:
     """Rows ``first`` and on, in the parameter's form, to their places."""
     count = min(_rows_of_slice(parameter), parameter.rows - first)
-    places = [base + target.start + first * target.row_bytes for target in targets]
     if parameter.coding == "int4":
         found = joined(_coded(checkpoint, parameter, first, count))
-        _put(out, packed(found.codes), places[0])
-        _put_scales(out, found, base + targets[1].start, first, parameter.rows)
+        _put(out, packed(found), base + targets[0].start + first // BLOCK_ROWS * targets[0].row_bytes)
         return
+    places = [base + target.start + first * target.row_bytes for target in targets]
     values = _values(checkpoint, parameter, first, count)
     if parameter.coding == "int8":
         integers, scale = to_int8(values)
@@ -128,16 +127,6 @@ def _pieces(checkpoint: Checkpoint, parameter: Parameter, first: int, count: int
         first -= rows
 
 
-def packed(codes: NDArray[Any]) -> NDArray[Any]:
-    """Codes (rows, columns) in the order in which this processor reads them, (rows, columns / 2) uint8."""
-    import numpy as np
-    import torch
-
-    whole = torch.from_numpy(codes.astype(np.int32))
-    found: NDArray[Any] = torch.ops.aten._convert_weight_to_int4pack_for_cpu(whole, 2).numpy()
-    return found
-
-
 def _put(out: int, array: NDArray[Any], at: int) -> None:
     import numpy as np
 
@@ -145,12 +134,3 @@ def _put(out: int, array: NDArray[Any], at: int) -> None:
     while rest:  # a write may stop early, at two gigabytes or where the disk ends
         written = os.pwrite(out, rest, at)
         rest, at = rest[written:], at + written
-
-
-def _put_scales(out: int, found: Codes, start: int, first: int, rows: int) -> None:
-    """Scale and zero side by side for each row, group by group: (groups, rows, 2)."""
-    import numpy as np
-
-    both = np.ascontiguousarray(np.stack([found.scale.T, found.zero.T], axis=-1))  # (groups, count, 2)
-    for group, pairs in enumerate(both):
-        _put(out, pairs, start + (group * rows + first) * pairs.itemsize * 2)

@@ -233,6 +233,28 @@ async def test_a_converted_folder_that_rotted_is_named(tiny: Tiny, empty: Path) 
     assert caught.value.kind == "weights" and str(folder) in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem", "remedy"),
+    [
+        (
+            {"exit": "qexit", "steps": 2},
+            "no exit gate, so kernel.local.exit cannot",
+            "fixed, converge or accel",
+        ),
+        ({"device": "cuda"}, "no GPU that torch can use", "kernel.local.device to auto or cpu"),
+    ],
+)
+async def test_a_setting_that_the_model_or_machine_cannot_follow(
+    tiny: Tiny, settings: dict[str, object], problem: str, remedy: str
+) -> None:
+    """It is the setting that is named, not the weights."""
+    local = provider(tiny, **settings)
+    with pytest.raises(ProviderUnavailable, match=problem) as caught:
+        await local.infill(request())
+    await local.aclose()
+    assert remedy in caught.value.remedy and "Delete" not in caught.value.remedy
+
+
 async def test_the_memory_ceiling_is_respected(tiny: Tiny) -> None:
     local = provider(tiny, memory_ceiling_mb=100)
     with pytest.raises(ProviderUnavailable, match="the ceiling is 100 MB") as caught:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kernel.weights.registry import HttpSource, PublishedFile, Weights
 
-LAYERS, WIDTH, HEADS, KEY_HEADS, INNER = 2, 64, 4, 2, 96
+LAYERS, WIDTH, HEADS, KEY_HEADS, INNER = 2, 64, 4, 2, 128
 CONTEXT = 32_768
 THETA, EPSILON = 1_000_000.0, 1e-6
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>")

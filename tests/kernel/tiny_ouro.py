@@ -11,7 +11,7 @@ from kernel.loop.config import config_from_published
 from kernel.loop.published import published_shapes
 from tests.kernel.tiny import CONTROL, MERGES, PADDED_VOCABULARY, TEMPLATE, USER_DEFINED, byte_symbols
 
-LAYERS, WIDTH, HEADS, INNER, STEPS = 3, 64, 4, 96, 4
+LAYERS, WIDTH, HEADS, INNER, STEPS = 3, 64, 4, 128, 4
 SHARD = "model-{:05d}-of-{:05d}.safetensors"
 
 

@@ -21,28 +21,19 @@ def run(
 ) -> Path:
     """Of a file that a registry describes."""
     return convert(
-        "tiny", model.weights, form=form, models_dir=model.folder, capability=capability() if form == "int4" else "",
-        progress=progress or quiet, cancel=cancel or CancelToken(),
+        "tiny", model.weights, form=form, models_dir=model.folder, progress=progress or quiet,
+        cancel=cancel or CancelToken(),
     )  # fmt: skip
 
 
 def run_own(place: Path, models_dir: Path, form: store.Form = "bf16") -> Path:
     """Of a file or folder of the owner's."""
     name, weights = weights_at(place)
-    return convert(
-        name, weights, form=form, models_dir=models_dir, capability=capability() if form == "int4" else "",
-        progress=quiet, cancel=CancelToken(),
-    )  # fmt: skip
+    return convert(name, weights, form=form, models_dir=models_dir, progress=quiet, cancel=CancelToken())
 
 
 def quiet(done: int, total: int, what: str) -> None:
     """Progress that nobody looks at."""
-
-
-def capability() -> str:
-    import torch
-
-    return str(torch.backends.cpu.get_cpu_capability())
 
 
 def made(models_dir: Path) -> list[str]:
@@ -61,14 +52,29 @@ def config_in(folder: Path) -> LoopConfig:
     return LoopConfig.model_validate_json((folder / "config.json").read_text())
 
 
-def unpacked(found: dict[str, Any], name: str) -> Any:
-    """What the processor's own four-bit product takes the stored bytes for: (rows, columns) float32.
-
-    Multiplying the unit matrix gives each weight alone, rounded to bf16 on the way out.
-    """
+def scales_of(found: dict[str, Any], name: str) -> tuple[Any, Any]:
+    """Scale and zero of each group, (rows, columns / 32) float32, from the stored blocks."""
     import torch
 
-    scales = found[f"{name}.scales"]
-    unit = torch.eye(scales.shape[0] * 32, dtype=torch.bfloat16)
-    product = torch.ops.aten._weight_int4pack_mm_for_cpu(unit, found[f"{name}.int4"], 32, scales)
-    return product.float().t()
+    blocks = found[f"{name}.int4"]
+    rows, pairs = 4 * blocks.shape[0], blocks.shape[1]
+
+    def words(first: int) -> Any:
+        both = (
+            blocks[..., first : first + 16].contiguous().view(torch.bfloat16).float()
+        )  # (blocks, pairs, row and group)
+        return both.view(-1, pairs, 4, 2).transpose(1, 2).reshape(rows, 2 * pairs)
+
+    return words(128), words(144)
+
+
+def unpacked(found: dict[str, Any], name: str) -> Any:
+    """What the stored blocks stand for: (rows, columns) float32."""
+    import torch
+
+    blocks = found[f"{name}.int4"]
+    rows, pairs = 4 * blocks.shape[0], blocks.shape[1]
+    codes = blocks[..., :128].view(-1, pairs, 4, 32).transpose(1, 2).reshape(rows, pairs, 32)
+    numbers = torch.cat((codes & 15, codes >> 4), dim=-1).view(rows, 2 * pairs, 32).float() - 8
+    scale, zero = scales_of(found, name)
+    return (numbers * scale[..., None] + zero[..., None]).view(rows, -1)

@@ -17,11 +17,10 @@ import pytest
 from kernel.cancel import Cancelled, CancelToken
 from kernel.weights import store
 from kernel.weights.conversion import Job
-from kernel.weights.convert import convert
 from kernel.weights.gguf_file import read_head
 from ledger.errors import OuroError, ProviderUnavailable
 from tests.kernel.tiny import LAYERS, WIDTH, Tiny, entry, write_tiny
-from tests.kernel.weights.converting import made, quiet, run, run_own
+from tests.kernel.weights.converting import made, run, run_own
 from tests.kernel.weights.hosts import weights_of
 
 BIG_INNER = 32_000  # large enough to be caught in the middle
@@ -163,18 +162,6 @@ def test_numbers_of_a_kind_that_cannot_be_read(kernel_extra: None, tmp_path: Pat
     assert made(tmp_path) == []
 
 
-def test_four_bit_weights_are_made_for_this_processor_only(kernel_extra: None, tmp_path: Path) -> None:
-    model = write_tiny(tmp_path)
-    with pytest.raises(ValueError, match="name its capability"):
-        convert("tiny", model.weights, form="int4", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
-    with pytest.raises(OuroError, match=r"asked for a processor with Z VECTOR; this one has"):
-        convert(
-            "tiny", model.weights, form="int4", capability="Z VECTOR", models_dir=tmp_path, progress=quiet,
-            cancel=CancelToken(),
-        )  # fmt: skip
-    assert made(tmp_path) == []
-
-
 def test_a_head_that_is_cut_off_is_refused_wherever_it_is_cut(kernel_extra: None, tmp_path: Path) -> None:
     model = write_tiny(tmp_path)
     whole = (tmp_path / model.weights.file).read_bytes()
@@ -244,7 +231,7 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "weights.gguf")
     pipe = tmp_path / "weights.gguf"
     job = Job(
-        source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", capability="", tied_head=False, workers=1
+        source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", tied_head=False, workers=1
     )  # fmt: skip
     argv = [sys.executable, "-c", "import sys; from kernel.weights.conversion import main; main(sys.argv[1])"]
     with subprocess.Popen(
@@ -276,6 +263,15 @@ def test_what_a_killed_process_left_is_swept_by_the_next(big: Tiny, tiny: Tiny) 
     folder = run(Tiny(folder=big.folder, weights=entry(small), numbers={}))
     assert made(big.folder) == [folder.name]
     shutil.rmtree(folder)
+
+
+def test_what_older_converters_made_is_swept(kernel_extra: None, tmp_path: Path) -> None:
+    model = write_tiny(tmp_path)
+    parent = tmp_path / "converted"
+    for name in ("tiny-0a1b2c3d-v1-bf16", "tiny-0a1b2c3d-v2-int4-avx512", "other-0a1b2c3d-v999-int8", "mine"):
+        (parent / name).mkdir(parents=True)
+    folder = run(model)
+    assert made(tmp_path) == sorted(["mine", "other-0a1b2c3d-v999-int8", folder.name])
 
 
 def test_two_at_once_do_not_disturb_one_another(kernel_extra: None, tmp_path: Path) -> None:

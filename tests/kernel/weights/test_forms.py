@@ -10,7 +10,7 @@ import pytest
 
 from kernel.weights import store
 from tests.kernel.tiny import LAYERS, PADDED_VOCABULARY, TEMPLATE, WIDTH, Tiny, vocabulary, write_tiny
-from tests.kernel.weights.converting import capability, config_in, run, tensors, unpacked
+from tests.kernel.weights.converting import config_in, run, scales_of, tensors, unpacked
 
 KINDS = {"ffn_gate": "Q4_0", "ffn_up": "Q4_1", "ffn_down": "Q4_K", "attn_v": "Q4_0"}  # the rest as ever
 
@@ -95,11 +95,10 @@ def test_int4_keeps_the_codes_of_a_four_bit_file(mixed: Tiny, name: str, layer: 
     """Each weight is off by the rounding of its group's scale and zero to bf16, and by nothing else."""
     value = number(mixed, *(f"blk.{layer}.{part}.weight" for part in FOUR_BITS[name]))
     found, at = tensors(run(mixed, "int4")), f"layers.{layer}.{name}"
-    scales = found[f"{at}.scales"].float().repeat_interleave(32, dim=0).permute(1, 0, 2)
-    scale, zero = scales[-len(value) :].abs().unbind(-1)
+    scale, zero = (s.repeat_interleave(32, dim=1)[-len(value) :].abs() for s in scales_of(found, at))
     back = unpacked(found, at)[-len(value) :]
     error, bf16 = (back - value).abs(), 2.0**-8
-    assert (error <= bf16 * (8 * scale + zero + back.abs())).all()  # scale, zero, and what the product gives
+    assert (error <= bf16 * (8 * scale + zero)).all()  # scale and zero
     near = zero <= 8 * scale  # where that is little beside a step, another code would show
     assert near.float().mean() > 0.5
     assert (error <= 0.25 * scale)[near].all()
@@ -110,15 +109,14 @@ def test_int4_of_other_numbers_is_about_as_near_as_four_bits_can_be(mixed: Tiny)
 
     folder = run(mixed, "int4")
     found, wanted = tensors(folder), expected(mixed)
-    assert folder.name.endswith(f"-int4-{capability().lower()}")
+    assert folder.name.endswith("-int4")
     whole = matrices(mixed)
-    assert found.keys() == (wanted.keys() - whole) | {f"{n}.{end}" for n in whole for end in ("int4", "scales")}
+    assert found.keys() == (wanted.keys() - whole) | {f"{n}.int4" for n in whole}
     for name in ("layers.0.out", "head"):
         value, back = whole[name], unpacked(found, name)
         assert torch.linalg.norm(back - value) / torch.linalg.norm(value) < 0.09, name
         assert found[f"{name}.int4"].dtype == torch.uint8
-        assert found[f"{name}.int4"].shape == (len(value), WIDTH // 2)
-        assert found[f"{name}.scales"].shape == (WIDTH // 32, len(value), 2)
+        assert found[f"{name}.int4"].shape == (len(value) // 4, WIDTH // 64, 160)
     assert torch.equal(found["embed"], wanted["embed"].bfloat16())
     assert torch.equal(found["layers.1.qkv.bias"], wanted["layers.1.qkv.bias"])
 
@@ -126,18 +124,18 @@ def test_int4_of_other_numbers_is_about_as_near_as_four_bits_can_be(mixed: Tiny)
 def test_int4_computes_what_the_numbers_compute(mixed: Tiny) -> None:
     import torch
 
+    from kernel.loop.products import Int4
+
     found = tensors(run(mixed, "int4"))
     x = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(3))
     name = "layers.1.gate_up"
-    out = torch.ops.aten._weight_int4pack_mm_for_cpu(
-        x.bfloat16(), found[f"{name}.int4"], 32, found[f"{name}.scales"]
-    ).float()  # fmt: skip
+    out = Int4(found[f"{name}.int4"])(x)
     wanted = x @ matrices(mixed)[name].t()
     assert (out - wanted).abs().max() / wanted.std() < 0.03
 
 
 def test_a_matrix_that_the_four_bit_product_does_not_take_is_int8(kernel_extra: None, tmp_path: Path) -> None:
-    """Its inner size of 72 makes no whole groups of 32 columns; the rows of its parts together are a multiple of 16."""
+    """Its inner size of 72 makes no whole blocks of 64 columns; the rows of its parts together are a multiple of 4."""
     model = write_tiny(tmp_path, inner=72, kinds={"ffn_gate": "F16", "ffn_up": "F16"})
     found = tensors(run(model, "int4"))
     assert "layers.0.gate_up.int4" in found and "layers.0.qkv.int4" in found
@@ -178,21 +176,15 @@ def test_the_configuration_is_that_of_the_file(mixed: Tiny) -> None:
     assert config.stops == (tokens.index("<|im_end|>"),) and config.start == tokens.index("<|endoftext|>")
     assert (folder / "chat_template.jinja").read_text() == TEMPLATE
     stamp = json.loads((folder / store.STAMP).read_text())
-    assert stamp == {"sums": {"tiny.gguf": mixed.weights.files[0].sha256}, "converter": 2, "form": "bf16"}
-    assert folder.name.startswith(f"tiny-{stamp['sums']['tiny.gguf'][:8]}-v2-")
+    assert stamp == {"sums": {"tiny.gguf": mixed.weights.files[0].sha256}, "converter": 3, "form": "bf16"}
+    assert folder.name.startswith(f"tiny-{stamp['sums']['tiny.gguf'][:8]}-v3-")
 
 
 def test_slices_of_a_large_matrix_come_together(kernel_extra: None, tmp_path: Path) -> None:
-    """More rows than are converted at once: the four-bit order of the processor must not show the seams."""
-    import numpy as np
+    """More rows than are converted at once: the blocks of four-bit weights must not show the seams."""
     import torch
 
     from kernel.weights import writing
-
-    codes = np.random.default_rng(0).integers(0, 16, (192, 64), dtype=np.uint8)
-    whole = torch.from_numpy(writing.packed(codes))
-    pieces = [torch.from_numpy(writing.packed(codes[first : first + 64])) for first in (0, 64, 128)]
-    assert torch.equal(whole, torch.cat(pieces))
 
     inner = 40_000
     model = write_tiny(tmp_path, inner=inner)

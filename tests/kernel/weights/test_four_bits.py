@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.weights.four_bits import GROUP, Codes, fits, joined, quantise
+from kernel.weights.four_bits import BLOCK, GROUP, Codes, fits, joined, packed, quantise
 from kernel.weights.rounding import from_bf16, to_bf16, to_int8
 
 BF16 = 2.0**-8  # twice the largest relative error of its rounding
@@ -98,20 +98,29 @@ def test_rows_are_joined_in_their_order() -> None:
     assert (values_of(both) == np.concatenate([values_of(first), values_of(second)])).all()
 
 
-@pytest.mark.parametrize(("rows", "columns", "taken"), [(16, 32, True), (24, 32, False), (64, 48, False)])
-def test_which_matrices_the_product_takes(rows: int, columns: int, taken: bool, kernel_extra: None) -> None:
-    """The rule is that of the operator itself."""
-    import torch
-
+@pytest.mark.parametrize(("rows", "columns", "taken"), [(4, 64, True), (6, 64, False), (64, 96, False)])
+def test_which_matrices_make_whole_blocks(rows: int, columns: int, taken: bool) -> None:
     assert fits(rows, columns) == taken
-    packs = True
-    try:
-        packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(torch.zeros(rows, columns, dtype=torch.int32), 2)
-        scales = torch.zeros(columns // GROUP, rows, 2, dtype=torch.bfloat16)
-        torch.ops.aten._weight_int4pack_mm_for_cpu(torch.zeros(1, columns).bfloat16(), packed, GROUP, scales)
-    except RuntimeError:
-        packs = False
-    assert packs == taken
+
+
+def test_every_code_scale_and_zero_has_its_place_in_a_block() -> None:
+    """Read back number by number, as the table in the module says."""
+    import numpy as np
+
+    rows, columns = 8, 128
+    numbers = np.random.default_rng(3)
+    codes = numbers.integers(0, 16, (rows, columns), dtype=np.uint8)
+    scale, zero = (numbers.integers(0, 1 << 16, (rows, columns // GROUP), dtype=np.uint16) for _ in range(2))
+    blocks = packed(Codes(codes, scale, zero))
+    assert blocks.shape == (rows // 4, columns // 64, BLOCK)
+    for row in range(rows):
+        for column in range(columns):
+            block, within = blocks[row // 4, column // 64], column % 64
+            byte = int(block[row % 4 * 32 + within % 32])
+            assert (byte >> 4 if within >= 32 else byte & 15) == codes[row, column]
+            word = row % 4 * 2 + within // 32
+            assert block[128:144].view(np.uint16)[word] == scale[row, column // 32]
+            assert block[144:160].view(np.uint16)[word] == zero[row, column // 32]
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=8))

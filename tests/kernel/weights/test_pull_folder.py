@@ -88,7 +88,7 @@ def test_all_files_come_and_their_sums_are_kept(published: dict[str, bytes], tmp
     assert store.is_published(tmp_path, weights)
 
     folder = convert("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
-    assert folder.name == f"ouro-{store.sum8(tmp_path, weights)}-v2-bf16"
+    assert folder.name == f"ouro-{store.sum8(tmp_path, weights)}-v3-bf16"
     assert config_in(folder).gate
     assert json.loads((folder / store.STAMP).read_text())["sums"] == {n: f.sha256 for n, f in sums.items()}
 
