@@ -16,7 +16,7 @@ from kernel.loop.config import LoopConfig
 from kernel.loop.engine import Bounds, Engine
 from kernel.loop.exits import ExitRule
 from kernel.loop.forms import Arithmetic, Plan, plan
-from kernel.loop.memory import available_mb, shortage
+from kernel.loop.memory import available_mb, reuse_freed_memory, shortage
 from kernel.loop.settings import LocalSettings
 from kernel.loop.tokenizer import Vocabulary
 from kernel.loop.trials import machine_trials
@@ -57,6 +57,7 @@ def load_engine(source: Source, settings: LocalSettings, log: Callable[[str], No
     from safetensors import SafetensorError
 
     torch.set_num_threads(thread_count(settings.threads))
+    reuse_freed_memory()
     keep_compiled(source.models_dir / "compiled")
     cancel.check()
     try:
