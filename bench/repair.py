@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from bench.common import World, machine, world
@@ -48,9 +49,12 @@ def green(at: World) -> bool:
     return clean and subprocess.run(run, cwd=at.repo, env=at.environ, capture_output=True, check=False).returncode == 0
 
 
-def repair(number: int, model: str) -> Repair:
+def repair(number: int, model: str, quantise: str) -> Repair:
     """Plant the bug in a fresh repository, and let `ouro fix` work on it."""
-    with world(cache=models_folder().parent.parent, kernel__provider="local", kernel__model=model) as at:
+    cache = models_folder().parent.parent
+    with world(
+        cache=cache, kernel__provider="local", kernel__model=model, kernel__local__quantise=quantise
+    ) as at:  # fmt: skip
         at.break_it(number)
         began = time.time()
         done = at.ouro("--json", "fix")
@@ -77,6 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--bugs", default="", help="numbers, as 1,2,4; default: all")
     parser.add_argument("--model", action="append", help="may be repeated; default: every local model")
+    parser.add_argument("--quantise", action="append", help="form of the weights, may be repeated; default: auto")
     chosen = parser.parse_args()
     titles = {int(bug["number"]): f"{bug['number']}, {bug['kind']}" for bug in bugs()}
     numbers = [int(word) for word in chosen.bugs.split(",") if word] or list(titles)
@@ -84,18 +89,18 @@ def main() -> None:
     print(f"{machine()}\n\n| bug | model | outcome | to the repair | of it the model | infills | load |", flush=True)
     print("|---|---|---|---:|---:|---:|---:|", flush=True)
     lines = []
-    for model in models:
+    for model, quantise in product(models, chosen.quantise or ["auto"]):
         tried = []
         for number in numbers:
-            done = repair(number, model)
+            done = repair(number, model, quantise)
             tried.append(done)
             outcome = "repaired" if done.repaired else f"not: {done.end}"
             print(
-                f"| {titles[number]} | {model} | {outcome} | {done.seconds:.1f} s | {done.model_s:.1f} s | "
+                f"| {titles[number]} | {model} {quantise} | {outcome} | {done.seconds:.1f} s | {done.model_s:.1f} s | "
                 f"{done.infills} | {os.getloadavg()[0]:.1f} |",
                 flush=True,
             )
-        lines.append(summary(model, tried))
+        lines.append(summary(f"{model} {quantise}", tried))
     print("\n" + "\n\n".join(lines))
 
 

@@ -1,8 +1,7 @@
 """The functions themselves, as numba compiles them. Each is called once by every thread of the team with the same
 arguments and takes pieces of the work by ticket, so that a thread that was held up holds nobody else up.
 
-Arguments are 64-bit integers, most of them addresses; the first is the counter of tickets. ``Front`` names are those of
-``kernel.loop.fronts``: what happens to a row of states before it is quantised.
+Arguments are 64-bit integers, most of them addresses; the first is that of the counter of tickets.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from typing import Any
 import numpy as np
 from numba import carray, float32, int32, int64, njit, types
 
+from kernel.compiled.kinds import GATED, NORMED
 from kernel.compiled.tile import best_dot, tile
 from kernel.compiled.words import float_of_bits, next_ticket, pointer
 from kernel.weights.four_bits import BLOCK, GROUP
 from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
 from kernel.weights.four_bits import BLOCK_ROWS as ROWS
 
-AS_IS, NORMED, GATED = 0, 1, 2
 SMALLEST = 1e-10  # a row of zeros has a scale too
 CHUNK = 16  # blocks of four rows that a thread takes at once
 

@@ -15,17 +15,8 @@ from typing import Any
 import numpy as np
 from numba import carray, float32, int32, int64, njit
 
-from kernel.compiled.functions import (
-    AS_IS,
-    CHUNK,
-    GATED,
-    NORMED,
-    QUICK,
-    by_group,
-    exponential,
-    four_bit_blocks,
-    norm_factor,
-)  # fmt: skip
+from kernel.compiled.functions import CHUNK, QUICK, by_group, exponential, four_bit_blocks, norm_factor
+from kernel.compiled.kinds import AS_IS, GATED, NORMED
 from kernel.compiled.words import a_moment, counted, float_of_bits, give_way, next_ticket, pointer
 from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
 from kernel.weights.four_bits import BLOCK_ROWS as ROWS
@@ -47,6 +38,7 @@ ARGUMENTS = (
     "key_heads", "head_size", "inner", "epsilon", "cosine", "sine", "state", "numbers", "scales", "qkv", "mixed",
     "added", "gate_up", "scores",
 )  # fmt: skip
+OF_A_LAYER, GIVEN = len(LAYER), len(ARGUMENTS)
 
 
 @njit(**QUICK)
@@ -171,7 +163,7 @@ def narrow_layers(arguments: Any) -> None:
     ``state`` (tokens, width) is changed in place. ``stores`` has the addresses of keys and values of each layer, each
     (key heads, capacity, head size). All others from ``numbers`` on are scratch memory.
     """
-    a = carray(arguments, 25)
+    a = carray(arguments, GIVEN)
     counters, first, last, tokens, layers, stores, length, capacity = a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]
     width, heads, key_heads, size, inner = a[9], a[10], a[11], a[12], a[13]
     epsilon = float_of_bits(int32(a[14]))
@@ -181,7 +173,7 @@ def narrow_layers(arguments: Any) -> None:
     wide = own + 2 * key_heads * size
     before = int64(0)  # the norm behind what the layer before has computed
     for number in range(first, last):
-        layer = carray(pointer(layers + number * 12 * 8), (12,), np.int64)
+        layer = carray(pointer(layers + number * OF_A_LAYER * 8), (OF_A_LAYER,), np.int64)
         store = carray(pointer(stores + number * 2 * 8), (2,), np.int64)
 
         if next_ticket(counters) == 0:

@@ -7,6 +7,7 @@ whoever has the work would stand behind them. So the functions are handed to the
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -39,7 +40,8 @@ def keep_compiled(folder: Path) -> None:
 
     with suppress(OSError):  # a read-only folder costs some seconds at every load, nothing else
         folder.mkdir(parents=True, exist_ok=True)
-        numba.config.CACHE_DIR = str(folder)
+        if os.access(folder, os.W_OK):
+            numba.config.CACHE_DIR = str(folder)
 
 
 @cache
@@ -50,9 +52,15 @@ def team() -> Team:
     from kernel.compiled.functions import Signature, four_bit_product, rows_by_group, rows_by_token
     from kernel.compiled.layers import narrow_layers
 
-    compile_one = numba.cfunc(Signature, cache=bool(numba.config.CACHE_DIR))
-    functions = (rows_by_token, rows_by_group, four_bit_product, narrow_layers)
-    return Team({function.__name__: compile_one(function) for function in functions}, _torch_parallel())
+    wanted = (rows_by_token, rows_by_group, four_bit_product, narrow_layers)
+
+    def compiled(*, kept: bool) -> dict[str, Any]:
+        return {function.__name__: numba.cfunc(Signature, cache=kept)(function) for function in wanted}
+
+    try:
+        return Team(compiled(kept=bool(numba.config.CACHE_DIR)), _torch_parallel())
+    except OSError:  # the disk is full: nothing can be kept
+        return Team(compiled(kept=False), _torch_parallel())
 
 
 def _torch_parallel() -> Callable[..., None] | None:

@@ -61,31 +61,32 @@ class Narrow:
         """Layers ``first`` to ``last``: states (1, new, width)."""
         import torch
 
-        from kernel.compiled.layers import COUNTERS, STAGES
+        from kernel.compiled.layers import ARGUMENTS, COUNTERS, STAGES
 
         config, store, new = self._config, view.parts[0].store, state.shape[1]
         own = config.heads * config.head_size
         wide = own + 2 * config.key_heads * config.head_size
         widest = max(config.width, own, self._inner)
-        state, stores = state.clone(), _stores(store, step)
-        counters = torch.zeros((last - first) * STAGES * COUNTERS // 8, dtype=torch.int64)
         cosine, sine = view.turn
-        scratch = (
-            torch.empty(new * widest, dtype=torch.int8),
-            torch.empty(new * widest // BLOCK_COLUMNS * 4),
-            torch.empty(new * wide),
-            torch.empty(new * own),
-            torch.empty(new * config.width),
-            torch.empty(new * 2 * self._inner),
-            torch.empty(new * config.heads * (store.length + new)),
-        )
-        self._team.call(
-            "narrow_layers", torch.get_num_threads(), counters.data_ptr(), first, last, new, self._table.data_ptr(),
-            stores.data_ptr(), store.length, store.capacity, config.width, config.heads,
-            config.key_heads, config.head_size, self._inner, float_bits(config.epsilon), cosine.data_ptr(),
-            sine.data_ptr(), state.data_ptr(), *(part.data_ptr() for part in scratch),
-        )  # fmt: skip
-        return state
+        used = {
+            "counters": torch.zeros((last - first) * STAGES * COUNTERS // 8, dtype=torch.int64),
+            "layers": self._table, "stores": _stores(store, step), "cosine": cosine, "sine": sine,
+            "state": state.clone(),
+            "numbers": torch.empty(new * widest, dtype=torch.int8),
+            "scales": torch.empty(new * widest // BLOCK_COLUMNS * 4),
+            "qkv": torch.empty(new * wide),
+            "mixed": torch.empty(new * own),
+            "added": torch.empty(new * config.width),
+            "gate_up": torch.empty(new * 2 * self._inner),
+            "scores": torch.empty(new * config.heads * (store.length + new)),
+        }  # fmt: skip
+        given = {
+            "first": first, "last": last, "tokens": new, "length": store.length, "capacity": store.capacity,
+            "width": config.width, "heads": config.heads, "key_heads": config.key_heads,
+            "head_size": config.head_size, "inner": self._inner, "epsilon": float_bits(config.epsilon),
+        } | {name: tensor.data_ptr() for name, tensor in used.items()}  # fmt: skip
+        self._team.call("narrow_layers", torch.get_num_threads(), *(given[name] for name in ARGUMENTS[1:]))
+        return used["state"]
 
 
 def _four_bits(product: Product) -> Int4:
@@ -104,16 +105,16 @@ def _few(product: Product) -> int:
 
 
 def _addresses(layer: Layer) -> list[int]:
-    """In the order of ``kernel.compiled.layers.LAYER``."""
+    """A row of the table of layers."""
+    from kernel.compiled.layers import LAYER
 
-    def norm(of: Norm | None) -> int:
-        return of.weight.data_ptr() if of is not None else 0
-
-    qkv, out, gate_up, down = (_four_bits(p).addresses for p in (layer.qkv, layer.out, layer.gate_up, layer.down))
-    return [
-        norm(layer.attention_norm), *qkv, *out, norm(layer.after_attention),
-        norm(layer.feed_norm), *gate_up, *down, norm(layer.after_feed),
-    ]  # fmt: skip
+    found = {}
+    for name in ("attention_norm", "after_attention", "feed_norm", "after_feed"):
+        norm: Norm | None = getattr(layer, name)
+        found[name] = norm.weight.data_ptr() if norm is not None else 0
+    for name in ("qkv", "out", "gate_up", "down"):
+        found[name], found[f"{name}_bias"] = _four_bits(getattr(layer, name)).addresses
+    return [found[name] for name in LAYER]
 
 
 def _stores(store: KeyValues, step: int) -> torch.Tensor:

@@ -9,6 +9,7 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from kernel.compiled import kinds
 from kernel.compiled.team import Team, team
 from kernel.loop.fronts import AS_IS, Front, Gated, Norm, Product
 from kernel.weights.four_bits import BLOCK_COLUMNS, BLOCK_ROWS
@@ -99,7 +100,6 @@ class Int4:
         return out.view(*x.shape[:-1], -1)
 
 
-_AS_IS, _NORMED, _GATED = 0, 1, 2  # as the compiled functions know them
 ALONE = 8192  # numbers that one thread quantises in about the time that it takes to ask a second one
 
 
@@ -113,11 +113,11 @@ def _quantised(function: str, team: Team, states: Tensor, front: Front, numbers:
     """What stands behind ``front``, into ``numbers`` (rows, columns) and their ``scales``."""
     import torch
 
-    kind, weight, epsilon = _AS_IS, 0, 0
+    kind, weight, epsilon = kinds.AS_IS, 0, 0
     if isinstance(front, Norm):
-        kind, weight, epsilon = _NORMED, front.weight.data_ptr(), float_bits(front.epsilon)
+        kind, weight, epsilon = kinds.NORMED, front.weight.data_ptr(), float_bits(front.epsilon)
     elif isinstance(front, Gated):
-        kind = _GATED
+        kind = kinds.GATED
     rows, columns = numbers.shape
     threads = torch.get_num_threads() if rows * columns > ALONE else 1
     team.call(
