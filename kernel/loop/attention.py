@@ -7,7 +7,7 @@ matrix product, instead of a copy for every row; only what a row wrote itself is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel.loop.cache import KeyValues
@@ -72,13 +72,19 @@ class Part:
     """Places of one store as a pass sees them.
 
     ``sharing`` ``None``: row ``i`` reads row ``i``. ``mask`` is added to the scores, (rows, 1, new or 1, places), or
-    ``None`` when all places are seen. ``written``: this pass writes its new places here.
+    ``None`` when all places are seen; a pass wants it ``folded``. ``written``: this pass writes its new places here.
     """
 
     store: KeyValues
     sharing: Sharing | None = None
     mask: Tensor | None = None
     written: bool = False
+
+    def folded(self, groups: int) -> Part:
+        """For the query heads of a key head standing behind one another, as if they were further new places."""
+        if self.mask is None or self.mask.shape[2] == 1:
+            return self
+        return replace(self, mask=self.mask.repeat(1, 1, groups, 1))
 
     def only(self, rows: Tensor) -> Part:
         """The same for a part of the rows."""
@@ -107,21 +113,17 @@ def attend(
     found = [part.read(layer, step, new, rows) for part in parts]
     key_heads = found[0][0].shape[1]
     groups = heads // key_heads
-    # The query heads of a key head stand behind one another as if they were further new places.
     folded = query.reshape(count, key_heads, groups * new, size)
     if len(parts) == 1 and parts[0].sharing is None:
-        mask = parts[0].mask
-        if mask is not None and mask.shape[2] > 1:
-            mask = mask.repeat(1, 1, groups, 1)
         keys, values = found[0]
-        mask = mask.to(keys.dtype) if mask is not None else None
+        mask = parts[0].mask.to(keys.dtype) if parts[0].mask is not None else None
         out = torch.nn.functional.scaled_dot_product_attention(folded.to(keys.dtype), keys, values, attn_mask=mask)
     else:
-        out = _merged(folded, parts, found, groups)
+        out = _merged(folded, parts, found)
     return out.reshape(count, heads, new, size).transpose(1, 2).reshape(count, new, heads * size)
 
 
-def _merged(folded: Tensor, parts: Sequence[Part], found: Sequence[tuple[Tensor, Tensor]], groups: int) -> Tensor:
+def _merged(folded: Tensor, parts: Sequence[Part], found: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """One softmax over the places of all parts. ``folded`` (rows, key heads, groups * new, size)."""
     import torch
 
@@ -134,8 +136,7 @@ def _merged(folded: Tensor, parts: Sequence[Part], found: Sequence[tuple[Tensor,
         if part.sharing is not None:
             scores = part.sharing.scatter(scores, m)
         if part.mask is not None:
-            mask = part.mask.repeat(1, 1, groups, 1) if part.mask.shape[2] > 1 else part.mask
-            scores = scores + mask
+            scores = scores + part.mask
         pieces.append(scores)
     weights = torch.softmax(torch.cat(pieces, dim=-1), dim=-1).split([p.shape[-1] for p in pieces], dim=-1)
     out = torch.zeros_like(folded)

@@ -46,7 +46,7 @@ AS_IS, GATED = AsIs(), Gated()
 class Product(Protocol):
     """A matrix product: states (..., in) float32 to (..., out) float32, with ``front`` in between.
 
-    States that are gated may be overwritten.
+    ``onto`` (..., out) is added. States that are gated may be overwritten.
     """
 
-    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor: ...
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor: ...

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kernel.loop.attention import Part, attend
 from kernel.loop.config import LoopConfig
-from kernel.loop.fronts import GATED, Norm, Product
+from kernel.loop.fronts import AS_IS, GATED, Front, Norm, Product
 from kernel.loop.rope import frequencies, turned, turns
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class LoopModel:
 
     def view(self, positions: Tensor, parts: Sequence[Part]) -> View:
         """``positions`` (rows, new), or (1, new) when they are the same for all rows."""
-        return View(turns(self._speed, positions.to(self.device)), tuple(parts))
+        groups = self.config.heads // self.config.key_heads
+        return View(turns(self._speed, positions.to(self.device)), tuple(part.folded(groups) for part in parts))
 
     def begin(self, tokens: Tensor, view: View) -> Tensor:
         """Embedding and prelude: tokens (rows, new) to states (rows, new, width)."""
@@ -122,17 +123,13 @@ class LoopModel:
     def _layer(self, state: Tensor, number: int, step: int, view: View) -> Tensor:
         layer = self._layers[number]
         mixed = self._attention(state, layer, number, step, view)
-        if layer.after_attention is not None:
-            mixed = layer.after_attention(mixed)
-        state = state + mixed
+        self.check()
+        state = _joined(state, layer.out, mixed, AS_IS, layer.after_attention)
         self.check()
         gate_up = layer.gate_up(state, layer.feed_norm)
         self.check()
-        fed = layer.down(gate_up, GATED)
-        if layer.after_feed is not None:
-            fed = layer.after_feed(fed)
         self.passes += 1
-        return state + fed
+        return _joined(state, layer.down, gate_up, GATED, layer.after_feed)
 
     def _attention(self, state: Tensor, layer: Layer, number: int, step: int, view: View) -> Tensor:
         config = self.config
@@ -144,6 +141,9 @@ class LoopModel:
         for part in view.parts:
             if part.written:
                 part.store.write(number, step, key, value, view.rows)
-        mixed = attend(query, view.parts, number, step, view.rows)
-        self.check()
-        return layer.out(mixed.float())
+        return attend(query, view.parts, number, step, view.rows).float()
+
+
+def _joined(state: Tensor, product: Product, x: Tensor, front: Front, norm: Norm | None) -> Tensor:
+    """``state`` and what the product makes of ``x``, behind the norm that a layer may have there."""
+    return product(x, front, state) if norm is None else state + norm(product(x, front))

@@ -25,11 +25,12 @@ class Plain:
         self._weight = weight
         self._bias = bias
 
-    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
         from torch.nn.functional import linear
 
         out = linear(front(x).to(self._weight.dtype), self._weight).float()
-        return out if self._bias is None else out + self._bias
+        out = out if self._bias is None else out + self._bias
+        return out if onto is None else out + onto
 
 
 class Int8:
@@ -50,7 +51,7 @@ class Int8:
         self._bias = bias
         self._team = team()
 
-    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
         import torch
 
         flat, rows = _rows(x)
@@ -59,10 +60,12 @@ class Int8:
         _quantised("rows_by_token", self._team, flat, front, numbers, step)
         out: Tensor = torch.ops.onednn.qlinear_pointwise(
             numbers, 1.0, 128, self._packed, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
-        ).mul_(step)
-        if self._bias is not None:
-            out += self._bias
-        return out.view(*x.shape[:-1], -1)
+        ).view(*x.shape[:-1], -1)
+        step = step.view(*x.shape[:-1], 1)
+        if onto is not None:
+            out = torch.addcmul(onto, out, step)
+            return out if self._bias is None else out.add_(self._bias)
+        return out.mul_(step) if self._bias is None else torch.addcmul(self._bias, out, step, out=out)
 
 
 class Int4:
@@ -83,7 +86,7 @@ class Int4:
         """Of the weights, and of the bias or 0; as long as this product lives."""
         return self._blocks.data_ptr(), self._bias.data_ptr() if self._bias is not None else 0
 
-    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
         import torch
 
         flat, rows = _rows(x)
@@ -97,7 +100,8 @@ class Int4:
             "four_bit_product", torch.get_num_threads(), weights, blocks, pairs, rows, numbers.data_ptr(),
             scales.data_ptr(), out.data_ptr(), bias,
         )  # fmt: skip
-        return out.view(*x.shape[:-1], -1)
+        out = out.view(*x.shape[:-1], -1)
+        return out if onto is None else out.add_(onto)
 
 
 ALONE = 8192  # numbers that one thread quantises in about the time that it takes to ask a second one
@@ -140,9 +144,9 @@ class Paired:
         self.narrow, self.few = narrow, few
         self._wide = wide
 
-    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
         rows = x.numel() // x.shape[-1]
-        return self.narrow(x, front) if rows <= self.few else self._wide(x, front)
+        return self.narrow(x, front, onto) if rows <= self.few else self._wide(x, front, onto)
 
 
 class Nf4:
@@ -155,8 +159,9 @@ class Nf4:
         self._packed, self._state = quantize_4bit(weight, quant_type="nf4", compress_statistics=False)
         self._bias = bias
 
-    def __call__(self, x: Tensor, front: Front = AS_IS) -> Tensor:
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
         from bitsandbytes import matmul_4bit
 
         out = matmul_4bit(front(x).bfloat16(), self._packed.t(), quant_state=self._state).float()
-        return out if self._bias is None else out + self._bias
+        out = out if self._bias is None else out + self._bias
+        return out if onto is None else out + onto

@@ -120,7 +120,7 @@ def test_few_and_many_tokens_take_their_own_form() -> None:
     asked: list[str] = []
 
     def form(name: str) -> Any:
-        return lambda x, front: asked.append(name)
+        return lambda x, front, onto: asked.append(name)
 
     product = Paired(form("narrow"), form("wide"), 2)
     for shape in ((1, 1, 8), (2, 1, 8), (1, 3, 8), (3, 8)):
