@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.loop.config import LoopConfig
 from kernel.loop.fronts import Norm, Product
+from kernel.loop.memory import forget_pages
 from kernel.loop.model import Gate, Layer, LoopModel
 from kernel.loop.narrow import Narrow
 from kernel.loop.products import Int4, Int8, Nf4, Paired, Plain
@@ -33,17 +34,23 @@ def read_tensors(folder: Path) -> Tensors:
     return found
 
 
-def maker(tensors: Tensors, device: str = "cpu", *, whole: bool = False, nf4: bool = False) -> Make:
+def maker(
+    tensors: Tensors, device: str = "cpu", *, whole: bool = False, nf4: bool = False, mapped: bool = False
+) -> Make:  # fmt: skip
     """Products by name, in the form that the tensors have.
 
-    ``whole`` computes bf16 weights in float32, ``nf4`` puts them into four bits by bitsandbytes.
+    ``whole`` computes bf16 weights in float32, ``nf4`` puts them into four bits by bitsandbytes. ``mapped``: they lie
+    in a file, and what is copied out of it need not stay in memory twice.
     """
 
     def make(name: str) -> Product:
         bias = tensors.get(f"{name}.bias")
         bias = bias.to(device) if bias is not None else None
         if f"{name}.int8" in tensors:
-            return Int8(tensors[f"{name}.int8"], tensors[f"{name}.scale"], bias)
+            product = Int8(tensors[f"{name}.int8"], tensors[f"{name}.scale"], bias)
+            if mapped:
+                forget_pages(tensors[f"{name}.int8"])
+            return product
         if f"{name}.int4" in tensors:
             return Int4(tensors[f"{name}.int4"], bias)
         weight = tensors[name if name != "head" or name in tensors else "embed"].to(device)

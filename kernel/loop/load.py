@@ -174,7 +174,7 @@ def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSet
     folder = folders[chosen.wide]
     config, tensors = read_config(folder), read_tensors(folder)
     nf4 = device == "cuda" and settings.quantise == "int4"
-    make: Make = maker(tensors, device, whole=chosen.wide == "fp32", nf4=nf4)
+    make: Make = maker(tensors, device, whole=chosen.wide == "fp32", nf4=nf4, mapped=True)
     if chosen.narrow is not None:
         make = paired(maker(read_tensors(folders[chosen.narrow])), make, chosen.few)
     model = assemble(config, tensors, make, device)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MEMINFO = Path("/proc/meminfo")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
@@ -48,3 +53,14 @@ def reuse_freed_memory() -> None:
         return
     switch(_MMAP_THRESHOLD, _LARGEST)
     switch(_TRIM_THRESHOLD, _KEPT)
+
+
+def forget_pages(mapped: Tensor) -> None:
+    """Numbers that were copied out of a mapped file: their pages go, and come again if somebody reads them.
+
+    Must not be called with memory that is not a file's: it would be zeros afterwards.
+    """
+    first = -(-mapped.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+    last = (mapped.data_ptr() + mapped.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+    if last > first:
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED)

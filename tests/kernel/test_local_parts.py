@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from kernel.cancel import Cancelled, CancelToken
 from kernel.loop.forms import Arithmetic, Trial, plan
-from kernel.loop.memory import available_mb, parse_available_mb, shortage
+from kernel.loop.memory import available_mb, forget_pages, parse_available_mb, shortage
 from kernel.loop.packing import MIN_SHARED, Row, batches, common, prefill_groups, share
 from kernel.loop.sampling import assess, completing, penalised, pick, ranked, uniforms
 
@@ -171,3 +172,23 @@ def test_a_token_tells_the_worker_and_what_it_waits_for() -> None:
         pass
     other.cancel()
     assert not after.is_set()
+
+
+def test_pages_of_a_mapped_file_go_and_come_again(kernel_extra: None, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    def mapped_kb() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+
+    numbers = torch.randint(-128, 128, (4096, 4096), dtype=torch.int8)
+    save_file({"front": torch.ones(3), "numbers": numbers}, tmp_path / "some.safetensors")
+    found = load_file(tmp_path / "some.safetensors")
+    assert torch.equal(found["numbers"], numbers)
+    before = mapped_kb()
+    forget_pages(found["numbers"])
+    assert before - mapped_kb() > 15_000
+    assert torch.equal(found["numbers"], numbers) and torch.equal(found["front"], torch.ones(3))
+    forget_pages(found["front"])  # less than a page
+    assert torch.equal(found["front"], torch.ones(3))
