@@ -2,8 +2,8 @@
 
 Run from the top of the repository: ``python -m bench.lag [--model NAME] [--bugs 1,2,3] [--cold]``. A fresh sample
 repository, `ouro run` with the local model (the weights must be there), one red commit after the other; meanwhile a
-client asks for ``status`` over the socket every 20 ms. *Outside* is what it waited for an answer, *inside* what the
-daemon's own probe says in that answer. ``--cold``: nothing that the kernel keeps between starts is there, so that the
+client asks for ``health`` over the socket every 20 ms. *Outside* is what it waited for an answer, *inside* what
+the daemon's own probe says at the end. (``status`` would ask git, too: that is not the loop's time.) ``--cold``: nothing that the kernel keeps between starts is there, so that the
 conversion of the weights and the compiling of its functions fall into the time. Prints a Markdown table.
 """
 
@@ -39,9 +39,9 @@ class Waits:
     async def measure(self, client: Client) -> None:
         while True:
             began = time.perf_counter()
-            view = await client.status()
+            view = await client.health()
             self.seconds.append(time.perf_counter() - began)
-            self.inside_ms = max(self.inside_ms, view.loop_lag_ms)
+            self.inside_ms = view.loop_lag_ms  # of the last minute of work: it forgets nothing here
             await asyncio.sleep(EVERY_S)
 
 
@@ -74,6 +74,8 @@ async def run(at: World, bugs: Sequence[int]) -> tuple[Waits, list[str]]:
         try:
             for number in bugs:
                 ends.append(await settled(at, number))
+                if asking.done():
+                    asking.result()
         finally:
             asking.cancel()
     return waits, ends

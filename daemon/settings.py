@@ -7,6 +7,7 @@ Layers, each over the one before: the defaults of the models, the owner's ``conf
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,9 @@ def models_folder(environ: Mapping[str, str] | None = None) -> Path:
     return user_cache(os.environ if environ is None else environ) / "models"
 
 
+SWITCH_S = 0.001
+
+
 def prepare_process() -> None:
     """Set what numeric libraries read when they are loaded. Call before anything imports them."""
     for name, value in {
@@ -147,6 +151,8 @@ def prepare_process() -> None:
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }.items():
         os.environ.setdefault(name, value)
+    # The event loop asks for the interpreter several times an answer, and the model's thread may keep it this long.
+    sys.setswitchinterval(SWITCH_S)
 
 
 def _lay(merged: Table, table: Table, origins: dict[str, str], source: str) -> None:

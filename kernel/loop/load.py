@@ -20,6 +20,7 @@ from kernel.loop.memory import available_mb, reuse_freed_memory, shortage
 from kernel.loop.settings import LocalSettings
 from kernel.loop.tokenizer import Vocabulary
 from kernel.loop.trials import machine_trials
+from kernel.quiet_import import load_torch_libraries
 from kernel.threads import thread_count
 from kernel.weights import store
 from kernel.weights.conversion import open_checkpoint
@@ -53,6 +54,7 @@ def form_of(arithmetic: Arithmetic, quantise: str) -> store.Form:
 
 def load_engine(source: Source, settings: LocalSettings, log: Callable[[str], None], cancel: CancelToken) -> Engine:
     """Blocking, in the worker thread. Raises ``ProviderUnavailable`` with what is missing and what to do."""
+    load_torch_libraries()
     import torch
     from safetensors import SafetensorError
 
