@@ -122,6 +122,14 @@ def by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers:
         scales[group // 2, 2 + group % 2] = step * float32(total)
 
 
+@njit(**QUICK)
+def states_of(kind: Any, row: Any, columns: Any, states: Any, norm: Any) -> Any:
+    """One row, and what it is multiplied with: the other half of a gated row, or the norm's weight."""
+    at = states + row * columns * (8 if kind == GATED else 4)
+    other = at + columns * 4 if kind == GATED else norm
+    return carray(pointer(at), (columns,), np.float32), carray(pointer(other), (columns,), np.float32)
+
+
 def rows_by_token(arguments: Any) -> None:
     """0 tickets, 1 kind, 2 rows, 3 columns, 4 states, 5 norm, 6 epsilon's bits, 7 numbers, 8 steps."""
     a = carray(arguments, 9)
@@ -130,9 +138,7 @@ def rows_by_token(arguments: Any) -> None:
         row = next_ticket(a[0])
         if row >= a[2]:
             break
-        at = a[4] + row * columns * (8 if kind == GATED else 4)
-        x = carray(pointer(at), (columns,), np.float32)
-        other = carray(pointer(at + columns * 4 if kind == GATED else a[5]), (columns,), np.float32)
+        x, other = states_of(kind, row, columns, a[4], a[5])
         numbers = carray(pointer(a[7] + row * columns), (columns,), np.uint8)
         step = carray(pointer(a[8] + row * 4), (1,), np.float32)
         by_token(kind, x, other, columns, float_of_bits(int32(a[6])), numbers, step)
@@ -146,9 +152,7 @@ def rows_by_group(arguments: Any) -> None:
         row = next_ticket(a[0])
         if row >= a[2]:
             break
-        at = a[4] + row * columns * (8 if kind == GATED else 4)
-        x = carray(pointer(at), (columns,), np.float32)
-        other = carray(pointer(at + columns * 4 if kind == GATED else a[5]), (columns,), np.float32)
+        x, other = states_of(kind, row, columns, a[4], a[5])
         numbers = carray(pointer(a[7] + row * columns), (columns,), np.int8)
         scales = carray(pointer(a[8] + row * columns // PAIR * 16), (columns // PAIR, 4), np.float32)
         by_group(kind, x, other, columns, float_of_bits(int32(a[6])), numbers, scales)

@@ -157,6 +157,48 @@ def place_heads(
                 value[i] = new_value[i]
 
 
+@njit(**QUICK)
+def attend_heads(
+    counters: Any, tokens: Any, heads: Any, key_heads: Any, size: Any, qkv: Any, keys: Any, values: Any, scores: Any,
+    length: Any, capacity: Any, mixed: Any, numbers: Any, scales: Any,
+) -> None:  # fmt: skip
+    """One stage: every head of every token looks at the places up to its own, and what it finds is quantised."""
+    own, wide = heads * size, (heads + 2 * key_heads) * size
+    while True:
+        ticket = next_ticket(counters)
+        if ticket >= heads * tokens:
+            break
+        token, head = ticket // heads, ticket % heads
+        place = head // (heads // key_heads) * capacity * size * 4
+        places = length + token + 1
+        at = token * own + head * size
+        attend(
+            floats(qkv + (token * wide + head * size) * 4, size),
+            carray(pointer(keys + place), (places, size), np.float32),
+            carray(pointer(values + place), (places, size), np.float32),
+            floats(scores + ticket * (length + tokens) * 4, places), places, size, floats(mixed + at * 4, size),
+        )  # fmt: skip
+        quantise(AS_IS, mixed + at * 4, 0, size, float32(0), numbers + at, scales + at // PAIR * 16)
+        next_ticket(counters + DONE)
+    wait(counters, heads * tokens)
+
+
+@njit(**QUICK)
+def gate_pieces(counters: Any, tokens: Any, inner: Any, gate_up: Any, numbers: Any, scales: Any) -> None:
+    """One stage: the gated rows, quantised."""
+    pieces = (inner + GATED_AT_ONCE - 1) // GATED_AT_ONCE
+    while True:
+        ticket = next_ticket(counters)
+        if ticket >= pieces * tokens:
+            break
+        token, begin = ticket // pieces, ticket % pieces * GATED_AT_ONCE
+        count = min(GATED_AT_ONCE, inner - begin)
+        gate, at = gate_up + (token * 2 * inner + begin) * 4, token * inner + begin
+        quantise(GATED, gate, gate + inner * 4, count, float32(0), numbers + at, scales + at // PAIR * 16)
+        next_ticket(counters + DONE)
+    wait(counters, pieces * tokens)
+
+
 def narrow_layers(arguments: Any) -> None:
     """The names of the arguments stand in ``ARGUMENTS``, what a layer has in ``LAYER``.
 
@@ -196,24 +238,10 @@ def narrow_layers(arguments: Any) -> None:
         wait(counters, 1)
         counters += COUNTERS
 
-        while True:
-            ticket = next_ticket(counters)
-            if ticket >= heads * tokens:
-                break
-            token, head = ticket // heads, ticket % heads
-            place = head // (heads // key_heads) * capacity * size * 4
-            places = length + token + 1
-            attend(
-                floats(qkv + (token * wide + head * size) * 4, size),
-                carray(pointer(store[0] + place), (places, size), np.float32),
-                carray(pointer(store[1] + place), (places, size), np.float32),
-                floats(scores + ticket * (length + tokens) * 4, places), places, size,
-                floats(mixed + (token * own + head * size) * 4, size),
-            )  # fmt: skip
-            at = token * own + head * size
-            quantise(AS_IS, mixed + at * 4, 0, size, epsilon, numbers + at, scales + at // PAIR * 16)
-            next_ticket(counters + DONE)
-        wait(counters, heads * tokens)
+        attend_heads(
+            counters, tokens, heads, key_heads, size, qkv, store[0], store[1], scores, length, capacity, mixed, numbers,
+            scales,
+        )  # fmt: skip
         counters += COUNTERS
 
         product(counters, layer[3], layer[4], width, own, tokens, numbers, scales, added)
@@ -231,17 +259,7 @@ def narrow_layers(arguments: Any) -> None:
         product(counters, layer[7], layer[8], 2 * inner, width, tokens, numbers, scales, gate_up)
         counters += COUNTERS
 
-        pieces = (inner + GATED_AT_ONCE - 1) // GATED_AT_ONCE
-        while True:
-            ticket = next_ticket(counters)
-            if ticket >= pieces * tokens:
-                break
-            token, begin = ticket // pieces, ticket % pieces * GATED_AT_ONCE
-            count = min(GATED_AT_ONCE, inner - begin)
-            gate, at = gate_up + (token * 2 * inner + begin) * 4, token * inner + begin
-            quantise(GATED, gate, gate + inner * 4, count, epsilon, numbers + at, scales + at // PAIR * 16)
-            next_ticket(counters + DONE)
-        wait(counters, pieces * tokens)
+        gate_pieces(counters, tokens, inner, gate_up, numbers, scales)
         counters += COUNTERS
 
         product(counters, layer[9], layer[10], width, inner, tokens, numbers, scales, added)

@@ -1,6 +1,6 @@
 """What numba has no word for, in LLVM's: addresses as numbers, tickets, the bits of a float, and short vectors.
 
-Functions that end in ``_at`` take addresses as 64-bit integers and trust them.
+Addresses are 64-bit integers, and are trusted.
 """
 
 from __future__ import annotations
