@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,11 @@ from kernel.weights.registry import Weights
 from kernel.weights.sources import Progress
 from ledger.errors import OuroError, ProviderUnavailable
 
-# Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours.
-_CHILD = """import sys
+# Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours. A signal for the whole
+# group (Ctrl-C, a service that is stopped) is the parent's to answer: it ends the child, and says that it was stopped.
+_CHILD = """import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.path.insert(0, sys.argv[1])
 from kernel.weights.conversion import main
 sys.exit(main(sys.argv[2]))"""
@@ -101,7 +105,7 @@ def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: P
         cancel.check()
         if not finished:
             errors.seek(0)
-            problem, remedy = _told(errors.read())
+            problem, remedy = _told(errors.read(), child.returncode)
             again = "look at the weights" if weights.own else f"run `ouro model pull {name}`: it checks the file"
             raise OuroError(
                 f"The weights of {name} could not be converted: {problem}",
@@ -109,8 +113,10 @@ def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: P
             )
 
 
-def _told(errors: str) -> tuple[str, str]:
+def _told(errors: str, status: int) -> tuple[str, str]:
     """What went wrong and what to do, from what the child wrote: its last line, or the end of a traceback."""
+    if status < 0:
+        return f"its process was ended by {signal.Signals(-status).name}.", "Free some memory if it ran out; try again."
     last = (errors.strip().splitlines() or ["no message"])[-1]
     try:
         problem, remedy = json.loads(last)

@@ -188,10 +188,31 @@ def test_a_killed_child_leaves_nothing(big: Tiny) -> None:
             killed.extend(children() - before)
             os.kill(killed[0], signal.SIGKILL)
 
-    with pytest.raises(OuroError, match="could not be converted: no message") as caught:
+    with pytest.raises(OuroError, match="could not be converted: its process was ended by SIGKILL") as caught:
         run(big, progress=kill)
     assert len(killed) == 1
-    assert "disk space" in caught.value.remedy
+    assert "memory" in caught.value.remedy
+    assert made(big.folder) == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_for_the_whole_group_is_the_parents_to_answer(big: Tiny, stop: signal.Signals) -> None:
+    """The child does not end before its parent knows that all is to end."""
+    before = children()
+    cancel = CancelToken()
+    asked: list[int] = []
+
+    def both(done: int, total: int, what: str) -> None:
+        if not asked:
+            asked.extend(children() - before)
+            os.kill(asked[0], stop)
+        elif len(asked) == 1:
+            asked.append(0)  # it went on
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        run(big, progress=both, cancel=cancel)
+    assert len(asked) == 2
     assert made(big.folder) == []
 
 
