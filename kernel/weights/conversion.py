@@ -24,6 +24,8 @@ from kernel.weights.sums import sum_of
 from kernel.weights.tokenizer_file import check_tokenizer
 from ledger.errors import OuroError
 
+_AT_THE_DISK = "Make room on the disk if it is full; else see who may read and write there."
+
 
 class Job(BaseModel):
     """What the parent asks for. ``sums``: of each file of the source; ``None`` where nobody knows it yet."""
@@ -43,7 +45,7 @@ def main(argument: str) -> int:
     try:
         convert(job)
     except (OuroError, OSError) as error:
-        told = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
+        told = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", _AT_THE_DISK)
         print(json.dumps(told), file=sys.stderr)  # the parent reads the last line
         return 1
     return 0

@@ -106,10 +106,10 @@ def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: P
         if not finished:
             errors.seek(0)
             problem, remedy = _told(errors.read(), child.returncode)
-            again = "look at the weights" if weights.own else f"run `ouro model pull {name}`: it checks the file"
+            again = "Look at the file." if weights.own else f"Run `ouro model pull {name}`: it checks the file."
             raise OuroError(
                 f"The weights of {name} could not be converted: {problem}",
-                remedy=remedy or f"Free some disk space if it was full, or {again}.",
+                remedy=remedy or again,
             )
 
 

@@ -113,7 +113,7 @@ def read_head(path: Path) -> GgufHead:
         try:
             return _parse(_Cursor(data))
         except (struct.error, KeyError, IndexError, ArithmeticError, MemoryError) as error:
-            raise OuroError(f"The head of {path.name} cannot be read: {error}.") from error
+            raise OuroError(f"The head of {path.name} is cut off or damaged.", remedy="Fetch it again.") from error
 
 
 def _parse(cursor: _Cursor) -> GgufHead:
