@@ -85,11 +85,9 @@ class LoopConfig(Frozen):
             return first + step * self.looped + (layer - first)
         return layer + (steps - 1) * self.looped
 
-    def with_core(self, first: int, behind: int, steps: int, *, norm_each_step: bool = False) -> LoopConfig:
-        """The same weights with another part looped (experiments, retrofits)."""
-        return LoopConfig.model_validate(
-            {**self.model_dump(), "core": (first, behind), "steps": steps, "norm_each_step": norm_each_step}
-        )
+    def with_core(self, first: int, behind: int, steps: int) -> LoopConfig:
+        """The same weights with another part looped (experiments, retrofits). Raises ``ValidationError``."""
+        return LoopConfig.model_validate({**self.model_dump(), "core": (first, behind), "steps": steps})
 
 
 def config_from_published(raw: Mapping[str, Any]) -> LoopConfig:

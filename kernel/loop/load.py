@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from kernel.cancel import CancelToken
 from kernel.compiled.team import keep_compiled
 from kernel.loop.assemble import Make, assemble, maker, paired, read_config, read_tensors
@@ -174,7 +176,7 @@ def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSet
     import torch
 
     folder = folders[chosen.wide]
-    config, tensors = read_config(folder), read_tensors(folder)
+    config, tensors = cored(read_config(folder), settings), read_tensors(folder)
     nf4 = device == "cuda" and settings.quantise == "int4"
     make: Make = maker(tensors, device, whole=chosen.wide == "fp32", nf4=nf4, mapped=True)
     if chosen.narrow is not None:
@@ -189,6 +191,20 @@ def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSet
         bounds=Bounds(prefill_tokens=settings.prefill_tokens, cache_tokens=settings.cache_tokens, rows=settings.rows),
         why=chosen.why,
     )
+
+
+def cored(config: LoopConfig, settings: LocalSettings) -> LoopConfig:
+    """The shape with another core, where the owner wants one. Raises ``ConfigError`` for layers that there are not."""
+    if not settings.core:
+        return config
+    first, last = map(int, settings.core.split("-"))
+    try:
+        return config.with_core(first - 1, last, settings.steps or config.steps)
+    except ValidationError as error:
+        raise ConfigError(
+            f"kernel.local.core names the layers {settings.core}; the model has {config.layers}.",
+            remedy="Name the first and the last one, counted from 1.",
+        ) from error
 
 
 def exit_rule(config: LoopConfig, settings: LocalSettings) -> ExitRule:

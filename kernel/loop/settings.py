@@ -33,6 +33,10 @@ class LocalSettings(Frozen):
     idle_unload_s: float = Field(600.0, gt=0, description="The model is dropped after so long without a call.")
 
     steps: int = Field(0, ge=0, le=16, description="Most steps of a looped model; 0: as many as it was trained with.")
+    core: str = Field(
+        "", pattern=r"^([1-9]\d*-[1-9]\d*)?$",
+        description='Layers that are looped in place of those the model was made with, as "9-16"; needs steps.',
+    )  # fmt: skip
     exit: Literal["fixed", "qexit", "converge", "accel"] = Field(
         "fixed", description="When a looped model has thought enough about a token, before all steps are done."
     )

@@ -242,6 +242,8 @@ async def test_a_converted_folder_that_rotted_is_named(tiny: Tiny, empty: Path) 
             "fixed, converge or accel",
         ),
         ({"device": "cuda"}, "no GPU that torch can use", "kernel.local.device to auto or cpu"),
+        ({"core": "2-99", "steps": 2}, r"core names the layers 2-99; the model has \d+", "counted from 1"),
+        ({"core": "2-1", "steps": 2}, "core names the layers 2-1", "counted from 1"),
     ],
 )
 async def test_a_setting_that_the_model_or_machine_cannot_follow(
@@ -253,6 +255,19 @@ async def test_a_setting_that_the_model_or_machine_cannot_follow(
         await local.infill(request())
     await local.aclose()
     assert remedy in caught.value.remedy and "Delete" not in caught.value.remedy
+
+
+async def test_some_layers_of_a_plain_model_can_be_looped(tiny: Tiny) -> None:
+    """Once is what it was made for; twice is deeper, and says something else than all layers twice."""
+    told = {}
+    for core, steps in (("", 1), ("2-2", 1), ("2-2", 2), ("", 2)):
+        local = provider(tiny, core=core, steps=steps, speculate="off")
+        pieces, done = await said(local, Limits(max_tokens=24))
+        await local.aclose()
+        assert done.report is not None and done.report.depth_milli == 1000 * steps
+        told[core, steps] = "".join(pieces)
+    assert told["2-2", 1] == told["", 1]
+    assert len({told["", 1], told["2-2", 2], told["", 2]}) == 3
 
 
 async def test_the_memory_ceiling_is_respected(tiny: Tiny) -> None:
