@@ -32,7 +32,7 @@ SWEEP = [step / 10 for step in range(-30, 81)]  # log-odds of the alarm
 def token_levels(samples: Iterable[Sample]) -> Levels:
     """Levels for tokens, from the half that is fitted."""
     fitted = [sample for sample in samples if sample.split == FIT]
-    return fit([run_of(sample.prompt, sample.steps, sample.label, sample.onset) for sample in fitted])
+    return fit([run_of(sample.prompt, sample.told, sample.label, sample.onset) for sample in fitted])
 
 
 def text_levels(samples: Iterable[Sample]) -> Levels:
@@ -40,7 +40,7 @@ def text_levels(samples: Iterable[Sample]) -> Levels:
     runs = []
     for sample in samples:
         if sample.split == FIT:
-            prompt, steps = text_steps(sample.text, sample.prompt_text, [step.logprob or 0.0 for step in sample.steps])
+            prompt, steps = text_steps(sample.text, sample.prompt_text, [step.logprob or 0.0 for step in sample.told])
             onset = None if sample.onset_char is None else len(pieces(sample.text[: sample.onset_char]))
             runs.append(run_of(prompt, steps, sample.label, onset))
     return fit(runs)
@@ -70,6 +70,7 @@ def report(title: str, outcomes: Sequence[Outcome]) -> None:
     print(f"| what | stopped within {IN_TIME} tokens | false alarms | delay p50 / p95 / max | late | early | missed |")
     print("|---|---|---|---|---|---|---|")
     print(row("all", figures(outcomes)))
+    print(row("driven into it", figures(outcome for outcome in outcomes if outcome.sample.driven)))
     for label in sorted({outcome.sample.label for outcome in outcomes} - {corpus.CLEAN}):
         print(row(label, figures(outcome for outcome in outcomes if outcome.sample.label == label)))
     print(

@@ -1,12 +1,10 @@
 """The corpus as a file: xz-compressed JSON lines, a header first, then one generation a line.
 
-Probabilities are kept as whole thousandths. Which half a generation belongs to follows from a hash of its group, so
-the same prompt never stands on both sides, whoever makes the corpus.
+Probabilities are kept as whole thousandths.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import lzma
 from collections.abc import Iterator, Sequence
@@ -16,7 +14,7 @@ from typing import Any
 
 from kernel.canary import Step
 
-FORMAT = 1
+FORMAT = 2
 HERE = Path(__file__).parent
 FIT, HELD = "fit", "held"
 CLEAN = "clean"
@@ -25,7 +23,7 @@ CLEAN = "clean"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One generation. ``onset`` is the first token of the collapse (``None`` when clean), ``onset_char`` the same place
-    in ``text``. ``prompt`` holds everything that stood before the first generated token."""
+    in ``text``. The first ``given`` of the ``steps`` were not the model's choice."""
 
     aim: str
     kind: str
@@ -33,6 +31,7 @@ class Sample:
     onset: int | None
     onset_char: int | None
     split: str
+    given: int
     schedule: tuple[tuple[int, float], ...]
     seed: int
     prompt_text: str
@@ -41,13 +40,18 @@ class Sample:
     steps: tuple[Step, ...]
 
     @property
+    def told(self) -> tuple[Step, ...]:
+        """The steps as a canary is told them: what was given says nothing of what the model thinks."""
+        return (*(Step(step.token, None, None, None) for step in self.steps[: self.given]), *self.steps[self.given :])
+
+    @property
+    def driven(self) -> bool:
+        """A collapse that was meant to be one; others came to it by themselves."""
+        return self.aim != CLEAN and not self.clean
+
+    @property
     def clean(self) -> bool:
         return self.label == CLEAN
-
-
-def half(group: str) -> str:
-    """``fit`` or ``held``."""
-    return HELD if hashlib.sha256(group.encode()).digest()[0] & 1 else FIT
 
 
 def _milli(values: Iterator[float | None]) -> list[int]:
@@ -62,6 +66,7 @@ def _line(sample: Sample) -> dict[str, Any]:
         "onset": sample.onset,
         "onset_char": sample.onset_char,
         "split": sample.split,
+        "given": sample.given,
         "schedule": sample.schedule,
         "seed": sample.seed,
         "prompt_text": sample.prompt_text,

@@ -35,25 +35,29 @@ class Writer(Protocol):
     @property
     def model(self) -> str: ...
 
-    def encode_chat(self, text: str, answer_so_far: str = "") -> list[int]:
-        """The prompt for one question, with an answer that may already have begun."""
+    def encode_chat(self, text: str) -> list[int]:
+        """The prompt for one question."""
         ...
+
+    def encode(self, text: str) -> list[int]: ...
 
     def decode(self, ids: Sequence[int]) -> str: ...
 
     def write(
-        self, prompts: Sequence[Sequence[int]], *, max_tokens: int, temperature: Sequence[Schedule], seed: Sequence[int]
-    ) -> list[list[Step]]:
-        """One answer a prompt, without the token that ended it, sampled from the whole distribution (no top-p, no
-        top-k: garbage needs the tail)."""
+        self, prompts: Sequence[Sequence[int]], given: Sequence[Sequence[int]], *, max_tokens: int,
+        temperature: Sequence[Schedule], seed: Sequence[int],
+    ) -> list[list[Step]]:  # fmt: skip
+        """One answer a prompt, without the token that ended it: first what is ``given``, the rest sampled from the
+        whole distribution (no top-p, no top-k: garbage needs the tail). ``max_tokens`` counts all of it."""
         ...
 
 
-def batches(wanted: Wanted) -> Iterator[tuple[int, Wanted]]:
+def batches(wanted: Wanted, given: dict[int, list[int]]) -> Iterator[tuple[int, Wanted]]:
     """The token limit and at most ``BATCH`` recipes of about that length."""
 
     def limit(one: tuple[int, Recipe]) -> int:
-        return -(-one[1].max_tokens // LENGTH_STEP) * LENGTH_STEP
+        number, recipe = one
+        return -(-(len(given[number]) + recipe.max_tokens) // LENGTH_STEP) * LENGTH_STEP
 
     for tokens, same in groupby(sorted(wanted, key=limit), key=limit):
         rows = list(same)
@@ -62,10 +66,12 @@ def batches(wanted: Wanted) -> Iterator[tuple[int, Wanted]]:
 
 def write_all(writer: Writer, wanted: Wanted) -> Iterator[list[Answer]]:
     """Every recipe carried out, a batch at a time."""
-    for limit, rows in batches(wanted):
-        prompts = [writer.encode_chat(recipe.text, recipe.answer) for _, recipe in rows]
+    given = {number: writer.encode(recipe.given) if recipe.given else [] for number, recipe in wanted}
+    for limit, rows in batches(wanted, given):
+        prompts = [writer.encode_chat(recipe.text) for _, recipe in rows]
         answers = writer.write(
             prompts,
+            [given[number] for number, _ in rows],
             max_tokens=limit,
             temperature=[recipe.schedule for _, recipe in rows],
             seed=[recipe.seed for _, recipe in rows],
@@ -82,8 +88,8 @@ def judged(writer: Writer, wanted: Sequence[Recipe], written: Sequence[Answer]) 
     for number, prompt, steps in written:
         recipe, answer = wanted[number], [step.token for step in steps]
         hot = writer.decode(answer[recipe.turn :]) if recipe.turn is not None else ""
-        ended = len(answer) < recipe.max_tokens
-        verdict = label.judge(recipe.aim, prompt, answer, ended=ended, turn=recipe.turn, hot_text=hot, known=known)
+        ended = len(answer) < _given(writer, recipe) + recipe.max_tokens
+        verdict = label.judge(recipe.aim, answer, ended=ended, turn=recipe.turn, hot_text=hot, known=known)
         if verdict is None or not steps:
             dropped[recipe.aim] += 1
         else:
@@ -102,14 +108,19 @@ def _sample(
         label=verdict.name,
         onset=onset,
         onset_char=None if onset is None else len(writer.decode(answer[:onset])),
-        split=corpus.half(recipe.group),
+        split=recipe.split,
+        given=_given(writer, recipe),
         schedule=recipe.schedule,
         seed=recipe.seed,
-        prompt_text=recipe.text + "\n" + recipe.answer,
+        prompt_text=recipe.text,
         text=writer.decode(answer),
         prompt=tuple(prompt),
         steps=tuple(steps),
     )
+
+
+def _given(writer: Writer, recipe: Recipe) -> int:
+    return len(writer.encode(recipe.given)) if recipe.given else 0
 
 
 def main() -> None:

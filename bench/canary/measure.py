@@ -74,7 +74,7 @@ def first_alarm(levels: Levels, prompt: Sequence[int], steps: Iterable[Step]) ->
 def proximities(sample: Sample, levels: Levels) -> list[float]:
     """The proximity at every token."""
     canary = Canary(levels, sample.prompt)
-    return [canary.push(step).proximity for step in sample.steps]
+    return [canary.push(step).proximity for step in sample.told]
 
 
 def first_held(line: Sequence[float], level: float, patience: int) -> int | None:
@@ -89,13 +89,13 @@ def first_held(line: Sequence[float], level: float, patience: int) -> int | None
 
 def replay(sample: Sample, levels: Levels) -> Outcome:
     """Token by token, as in decoding."""
-    alarm, signal = first_alarm(levels, sample.prompt, sample.steps)
+    alarm, signal = first_alarm(levels, sample.prompt, sample.told)
     return Outcome(sample=sample, onset=sample.onset, alarm=alarm, signal=signal)
 
 
 def replay_text(sample: Sample, levels: Levels, *, logprobs: bool) -> Outcome:
     """As ``read_text`` sees it; places are pieces of text."""
-    known = [step.logprob or 0.0 for step in sample.steps] if logprobs else None
+    known = [step.logprob or 0.0 for step in sample.told] if logprobs else None
     prompt, steps = text_steps(sample.text, sample.prompt_text, known)
     onset = None if sample.onset_char is None else len(pieces(sample.text[: sample.onset_char]))
     alarm, signal = first_alarm(levels, prompt, steps)

@@ -35,17 +35,19 @@ class EngineWriter:
         self.model = name
         self._engine = engine
 
-    def encode_chat(self, text: str, answer_so_far: str = "") -> list[int]:
-        vocabulary = self._engine.vocabulary
-        numbers = chat_prompt(vocabulary, [Message(role="user", text=text)])
-        return [*numbers, *(vocabulary.encode(answer_so_far) if answer_so_far else ())]
+    def encode_chat(self, text: str) -> list[int]:
+        return chat_prompt(self._engine.vocabulary, [Message(role="user", text=text)])
+
+    def encode(self, text: str) -> list[int]:
+        return self._engine.vocabulary.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._engine.vocabulary.decode(ids)
 
     def write(
-        self, prompts: Sequence[Sequence[int]], *, max_tokens: int, temperature: Sequence[Schedule], seed: Sequence[int]
-    ) -> list[list[Step]]:
+        self, prompts: Sequence[Sequence[int]], given: Sequence[Sequence[int]], *, max_tokens: int,
+        temperature: Sequence[Schedule], seed: Sequence[int],
+    ) -> list[list[Step]]:  # fmt: skip
         """One answer a prompt; the token that ends an answer is left out."""
         import torch
 
@@ -60,6 +62,9 @@ class EngineWriter:
             for at in range(max_tokens):
                 heat = [_at(temperature[row], at) for row in live]
                 picked = _drawn(logits, heat, [chances[row][at] for row in live])
+                for place, row in enumerate(live):
+                    if at < len(given[row]):
+                        picked[place] = given[row][at]
                 steps = assess(logits, ranked(logits), picked)
                 for place in reversed(range(len(live))):
                     if engine.vocabulary.ends(steps[place].token):
