@@ -70,7 +70,9 @@ def report(title: str, outcomes: Sequence[Outcome]) -> None:
     print(f"| what | stopped within {IN_TIME} tokens | false alarms | delay p50 / p95 / max | late | early | missed |")
     print("|---|---|---|---|---|---|---|")
     print(row("all", figures(outcomes)))
-    print(row("driven into it", figures(outcome for outcome in outcomes if outcome.sample.driven)))
+    collapsed = [outcome for outcome in outcomes if not outcome.sample.clean]
+    print(row("driven into it", figures(outcome for outcome in collapsed if outcome.sample.driven)))
+    print(row("came to it by themselves", figures(outcome for outcome in collapsed if not outcome.sample.driven)))
     for label in sorted({outcome.sample.label for outcome in outcomes} - {corpus.CLEAN}):
         print(row(label, figures(outcome for outcome in outcomes if outcome.sample.label == label)))
     print(

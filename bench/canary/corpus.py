@@ -23,7 +23,7 @@ CLEAN = "clean"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One generation. ``onset`` is the first token of the collapse (``None`` when clean), ``onset_char`` the same place
-    in ``text``. The first ``given`` of the ``steps`` were not the model's choice."""
+    in ``text``. The first ``given`` of the ``steps`` were not the model's choice; no onset lies among them."""
 
     aim: str
     kind: str

@@ -86,22 +86,26 @@ def judged(writer: Writer, wanted: Sequence[Recipe], written: Sequence[Answer]) 
     samples: list[Sample] = []
     dropped: Counter[str] = Counter()
     for number, prompt, steps in written:
-        recipe, answer = wanted[number], [step.token for step in steps]
+        recipe = wanted[number]
+        given = _given(writer, recipe)
+        most = given + recipe.max_tokens  # a batch may have written on: its longest answer decides
+        answer = [step.token for step in steps[:most]]
         hot = writer.decode(answer[recipe.turn :]) if recipe.turn is not None else ""
-        ended = len(answer) < _given(writer, recipe) + recipe.max_tokens
-        verdict = label.judge(recipe.aim, answer, ended=ended, turn=recipe.turn, hot_text=hot, known=known)
+        verdict = label.judge(
+            recipe.aim, answer, ended=len(answer) < most, turn=recipe.turn, hot_text=hot, known=known
+        )  # fmt: skip
         if verdict is None or not steps:
             dropped[recipe.aim] += 1
         else:
-            samples.append(_sample(writer, recipe, prompt, steps, verdict))
+            samples.append(_sample(writer, recipe, given, prompt, steps[:most], verdict))
     return samples, dict(dropped)
 
 
 def _sample(
-    writer: Writer, recipe: Recipe, prompt: Sequence[int], steps: Sequence[Step], verdict: label.Label
+    writer: Writer, recipe: Recipe, given: int, prompt: Sequence[int], steps: Sequence[Step], verdict: label.Label
 ) -> Sample:
     answer = [step.token for step in steps]
-    onset = verdict.onset
+    onset = None if verdict.onset is None else max(verdict.onset, given)  # the model's own part of the collapse
     return Sample(
         aim=recipe.aim,
         kind=recipe.kind,
@@ -109,7 +113,7 @@ def _sample(
         onset=onset,
         onset_char=None if onset is None else len(writer.decode(answer[:onset])),
         split=recipe.split,
-        given=_given(writer, recipe),
+        given=given,
         schedule=recipe.schedule,
         seed=recipe.seed,
         prompt_text=recipe.text,

@@ -1,6 +1,6 @@
 """The kernel beside what a user would pick instead: llama.cpp and transformers, on the same weights in one run.
 
-    python -m bench.kernel --llama-python VENV/bin/python [--models DIR] [--cache DIR] [--out FILE] ...
+    python -m bench.kernel --llama-python VENV/bin/python [--llama-server FILE] [--models DIR] [--out FILE] ...
     python -m bench.kernel.quality [--model qwen2.5-coder-0.5b]
     python -m bench.kernel.parity
 
@@ -9,8 +9,11 @@ Once: ``ouro model pull`` both models; for llama.cpp an environment of its own, 
     python -m venv VENV && VENV/bin/pip install xllamacpp
 
 The published wheel is built for any processor (AVX2, no AVX-512); its own page says that a build from source is much
-faster. ``--llama-python`` may be given twice, so that such a build stands beside the wheel as ``llama.cpp-2``. What a
-build can do is read from it and printed.
+faster. Such a build stands beside the wheel as ``llama.cpp-built``: from llama.cpp's sources
+
+    cmake -B build -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON && cmake --build build --target llama-server
+
+and ``--llama-server build/bin/llama-server``. What a build can do is read from it and printed.
 
 How each figure is computed:
 

@@ -28,7 +28,8 @@ HOME = Path.home() / ".cache"
 
 def arguments() -> Namespace:
     parser = argparse.ArgumentParser(prog="bench.kernel", description=__doc__)
-    parser.add_argument("--llama-python", type=str, action="append", default=[], help="has xllamacpp; may be repeated")
+    parser.add_argument("--llama-python", default="", help="interpreter that has xllamacpp")
+    parser.add_argument("--llama-server", type=Path, default=None, help="llama.cpp's own, built for this machine")
     parser.add_argument("--models", type=Path, default=HOME / "ouroboros" / "models", help="folder of the GGUF files")
     parser.add_argument("--cache", type=Path, default=HOME / "ouroboros-bench", help="for the rivals' weights")
     parser.add_argument("--model", action="append", choices=MODELS, default=[], help="both when none is named")

@@ -31,7 +31,7 @@ class Contestant:
 
     @property
     def is_llama(self) -> bool:
-        return self.module == "child_llama"
+        return self.module.startswith("child_llama")
 
     def job(self, options: Namespace, model: str, **more: Any) -> dict[str, Any]:
         return {
@@ -48,7 +48,11 @@ def contestants(options: Namespace) -> list[Contestant]:
 def _all(options: Namespace) -> Iterator[Contestant]:
     for name, settings in OURS.items():
         yield Contestant(f"ours/{name}", "child_ours", fields={"settings": settings})
-    for number, python in enumerate(options.llama_python, 1):
-        yield Contestant("llama.cpp" if number == 1 else f"llama.cpp-{number}", "child_llama", python)
+    if options.llama_python:
+        yield Contestant("llama.cpp", "child_llama", options.llama_python)
+    if options.llama_server:
+        yield Contestant(
+            "llama.cpp-built", "child_llama_server", fields={"server": str(options.llama_server.resolve())}
+        )
     for form in ("bf16", "fp32"):
         yield Contestant(f"transformers/{form}", "child_transformers", fields={"form": form})

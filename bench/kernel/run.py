@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ def run(
         with (base / "log").open("wb") as log:
             child = subprocess.Popen(
                 [python, "-m", f"bench.kernel.{module}", str(base / "job")],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
             watch = watched(child, timeout_s)
         if (base / "result").is_file():
@@ -73,17 +75,17 @@ def run(
 
 
 def watched(child: subprocess.Popen[bytes], timeout_s: float) -> dict[str, float]:
-    """Waits for the end of the child; kills it when it takes too long."""
+    """Waits for the end of the child; kills it, with what it started, when it takes too long."""
     load, busy, own, began = os.getloadavg()[0], busy_s(), children_s(), time.monotonic()
     most = 0.0
     try:
         while child.poll() is None:
             if time.monotonic() - began > timeout_s:
-                child.kill()
-            most = max(most, anonymous_mb(child.pid))
+                kill_group(child.pid)
+            most = max(most, sum(map(anonymous_mb, (child.pid, *children_of(child.pid)))))
             time.sleep(0.2)
     finally:
-        child.kill()  # does nothing to one that has ended
+        kill_group(child.pid)
         child.wait()
     seconds = time.monotonic() - began
     others = (busy_s() - busy - (children_s() - own)) / seconds
@@ -97,6 +99,20 @@ def children_s() -> float:
     """Processor time of all children that have ended, and of this process."""
     kinds = (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)
     return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, kinds))
+
+
+def kill_group(pid: int) -> None:
+    """Of a session leader that has not been waited for, or that has left nobody behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def children_of(pid: int) -> list[int]:
+    """A rival may be a program of its own, beside the small one that asks it (some 20 MB, counted too)."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
+    except FileNotFoundError:  # it has ended
+        return []
 
 
 def anonymous_mb(pid: int) -> float:

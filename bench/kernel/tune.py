@@ -27,9 +27,9 @@ def tuned(measure: Measure, say: Callable[[str], None]) -> dict[str, Any]:
 
     many = Search("many", measure, say)
     base = {**MANY, "repack": solo.best["repack"]}
-    for slots in (4, 8, 16, 32):
-        for together in (1, 4):  # answers that one request asks for: its prompt is computed once
-            many.try_out({**base, "slots": slots, "together": together})
+    many.try_out(base)
+    many.vary(together=[4])  # answers that one request asks for: its prompt is computed once
+    many.vary(slots=[4, 16, 32])
     many.vary(unified=[True])
     many.vary(ubatch=[2048])
     many.vary(flash=["off"])

@@ -64,10 +64,10 @@ def per_second(amount: float, work: Callable[[], Any]) -> tuple[float, Any]:
     return amount / (time.perf_counter() - began), given
 
 
-def memory() -> dict[str, float]:
-    """Of this process, in MB."""
+def memory(process: int | str = "self") -> dict[str, float]:
+    """Of a process, in MB."""
     wanted = ("VmHWM", "VmRSS", "RssAnon", "RssFile")
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     return {k: int(v.split()[0]) / 1024 for k, _, v in (line.partition(":") for line in lines) if k in wanted}
 
 
@@ -78,8 +78,8 @@ def job() -> dict[str, Any]:
 
 
 def deliver(asked: dict[str, Any], result: dict[str, Any]) -> None:
-    """The result goes into a file: engines print what they like."""
-    Path(asked["result"]).write_text(json.dumps({**result, "memory": memory()}), encoding="utf-8")
+    """The result goes into a file: engines print what they like. Memory is that of this process, unless told."""
+    Path(asked["result"]).write_text(json.dumps({"memory": memory(), **result}), encoding="utf-8")
 
 
 def measured(asked: dict[str, Any], contestant: Any) -> dict[str, Any]:

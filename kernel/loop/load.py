@@ -8,8 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from kernel.cancel import CancelToken
 from kernel.compiled.team import keep_compiled
 from kernel.loop.assemble import Make, assemble, maker, paired, read_config, read_tensors
@@ -194,17 +192,21 @@ def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSet
 
 
 def cored(config: LoopConfig, settings: LocalSettings) -> LoopConfig:
-    """The shape with another core, where the owner wants one. Raises ``ConfigError`` for layers that there are not."""
+    """The shape with the core that the owner wants. Raises ``ConfigError`` where there is no such core."""
     if not settings.core:
         return config
-    first, last = map(int, settings.core.split("-"))
-    try:
-        return config.with_core(first - 1, last, settings.steps or config.steps)
-    except ValidationError as error:
+    if config.norm_each_step:
+        raise ConfigError(
+            "This model loops by itself, so kernel.local.core cannot choose its layers.",
+            remedy="Leave core empty; steps says how often it loops.",
+        )
+    first, behind = settings.looped_layers
+    if behind > config.layers:
         raise ConfigError(
             f"kernel.local.core names the layers {settings.core}; the model has {config.layers}.",
             remedy="Name the first and the last one, counted from 1.",
-        ) from error
+        )
+    return config.with_core(first, behind, config.steps)
 
 
 def exit_rule(config: LoopConfig, settings: LocalSettings) -> ExitRule:

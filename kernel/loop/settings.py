@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kernel.weights.settings import PullSettings
 from ledger.vocabulary import Frozen
@@ -35,7 +35,7 @@ class LocalSettings(Frozen):
     steps: int = Field(0, ge=0, le=16, description="Most steps of a looped model; 0: as many as it was trained with.")
     core: str = Field(
         "", pattern=r"^([1-9]\d*-[1-9]\d*)?$",
-        description='Layers that are looped in place of those the model was made with, as "9-16"; needs steps.',
+        description='Layers of a plain model that are looped, first and last one, as "9-16"; needs steps.',
     )  # fmt: skip
     exit: Literal["fixed", "qexit", "converge", "accel"] = Field(
         "fixed", description="When a looped model has thought enough about a token, before all steps are done."
@@ -61,3 +61,18 @@ class LocalSettings(Frozen):
     repetition_penalty: float = Field(1.3, ge=1, description="Of answers in prose; code is never penalised.")
     no_repeat_ngram: int = Field(3, ge=0, description="Of answers in prose: no n-gram of this length twice; 0: off.")
     pull: PullSettings = PullSettings()
+
+    @model_validator(mode="after")
+    def _core_is_looped(self) -> Self:
+        if self.core:
+            if self.looped_layers[0] >= self.looped_layers[1]:
+                raise ValueError(f"core = {self.core!r} ends before it begins")
+            if self.steps < 2:
+                raise ValueError(f"core = {self.core!r} needs steps = 2 or more: once is what the model does anyway")
+        return self
+
+    @property
+    def looped_layers(self) -> tuple[int, int]:
+        """The first layer of ``core``, from 0, and the one behind its last."""
+        first, last = map(int, self.core.split("-"))
+        return first - 1, last

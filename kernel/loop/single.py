@@ -98,8 +98,8 @@ class Solo:
             view = self._batch.view()
             state = model.step(model.begin(torch.tensor([tokens[-1:]]), view), 0, view)
             states.append(state)
+            tokens.append(int(model.scores(model.end(state, view)[:, -1]).argmax()))  # the coda has keys here, too
             own.advance(1)
-            tokens.append(int(model.scores(model.end(state, view)[:, -1]).argmax()))
         own.length = before
         tokens.pop()  # nothing has been computed behind it
         deep = deepen(model, torch.cat(states, dim=1), self._batch.view(len(tokens)), 1, steps)

@@ -30,6 +30,7 @@ sys.path.insert(0, sys.argv[1])
 from kernel.weights.conversion import main
 sys.exit(main(sys.argv[2]))"""
 _MAKING = ".making-"
+_OUT_OF_MEMORY = "Free some memory: that is how a system ends what it has no room for."
 
 
 def convert(
@@ -116,7 +117,8 @@ def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: P
 def _told(errors: str, status: int) -> tuple[str, str]:
     """What went wrong and what to do, from what the child wrote: its last line, or the end of a traceback."""
     if status < 0:
-        return f"its process was ended by {signal.Signals(-status).name}.", "Free some memory if it ran out; try again."
+        name = signal.Signals(-status).name
+        return f"its process was ended by {name}.", _OUT_OF_MEMORY if status == -signal.SIGKILL else "Try again."
     last = (errors.strip().splitlines() or ["no message"])[-1]
     try:
         problem, remedy = json.loads(last)

@@ -15,8 +15,8 @@ from bench.canary.recipes import recipes
 from kernel.canary import Step, load_levels
 
 CLEAN_SAMPLES, COLLAPSED_SAMPLES = 340, 200
-LEAST_TEXT = 0.9  # of the loops, stutters and echoes in finished text; measured: 141 of 150
-MOST_TEXT_FALSE = 0.015  # measured: 5 of 406
+LEAST_TEXT = 0.9  # of the loops, stutters and echoes in finished text; measured: 139 of 150
+MOST_TEXT_FALSE = 0.015  # measured: 5 of 406; 0.01 would be the aim
 MOST_BYTES = 1_500_000
 
 
@@ -55,12 +55,14 @@ def test_the_labels_are_those_of_hindsight() -> None:
     for _, sample in everything():
         if sample.label != "garbage":
             found = label.hindsight([step.token for step in sample.steps])
-            assert (found.name, found.onset) == (sample.label, sample.onset)
+            onset = None if found.onset is None else max(found.onset, sample.given)
+            assert (found.name, onset) == (sample.label, sample.onset)
 
 
-# Held-out half as measured: 254 of 264 collapses (96.2 %) are stopped, 240 (90.9 %) within 40 tokens; of the 237 that
-# were driven into it 230 (97.0 %). 4 false alarms in 406 (0.99 %). Late are mostly rows with one new word each that a
-# clean prompt led to: where such a table ends to be one, the labels and the canary judge apart.
+# Held-out half as measured: 253 of 264 collapses (95.8 %) are stopped, 238 (90.2 %) within 40 tokens. The aim of 95 %
+# in time is met for those that were driven into it (230 of 237, 97.0 %), not for those that clean prompts led to
+# (8 of 27, and 16 at all): rows with one new word each, where labels and canary judge apart. 3 false
+# alarms in 406 (0.74 %).
 
 
 def test_more_than_95_of_100_that_are_driven_into_a_collapse_are_stopped_within_40_tokens() -> None:

@@ -11,12 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from kernel.cancel import Cancelled, CancelToken
 from kernel.loop.engine import Ask, Engine, Manner
 from kernel.loop.load import Source, load_engine
 from kernel.loop.packing import Row
 from kernel.loop.sampling import Sampling
+from kernel.loop.settings import LocalSettings
 from kernel.provider import Infiller, InfillSpan, Limits, Price
 from kernel.providers.local import LocalProvider
 from kernel.weights import store
@@ -243,7 +245,6 @@ async def test_a_converted_folder_that_rotted_is_named(tiny: Tiny, empty: Path) 
         ),
         ({"device": "cuda"}, "no GPU that torch can use", "kernel.local.device to auto or cpu"),
         ({"core": "2-99", "steps": 2}, r"core names the layers 2-99; the model has \d+", "counted from 1"),
-        ({"core": "2-1", "steps": 2}, "core names the layers 2-1", "counted from 1"),
     ],
 )
 async def test_a_setting_that_the_model_or_machine_cannot_follow(
@@ -258,16 +259,24 @@ async def test_a_setting_that_the_model_or_machine_cannot_follow(
 
 
 async def test_some_layers_of_a_plain_model_can_be_looped(tiny: Tiny) -> None:
-    """Once is what it was made for; twice is deeper, and says something else than all layers twice."""
+    """Which is deeper, and says something else than all layers twice; drafts change nothing of it."""
     told = {}
-    for core, steps in (("", 1), ("2-2", 1), ("2-2", 2), ("", 2)):
-        local = provider(tiny, core=core, steps=steps, speculate="off")
+    for core, steps, speculate in (("", 1, "off"), ("", 2, "off"), ("1-1", 2, "off"), ("1-1", 2, "auto")):
+        local = provider(tiny, core=core, steps=steps, speculate=speculate)
         pieces, done = await said(local, Limits(max_tokens=24))
         await local.aclose()
         assert done.report is not None and done.report.depth_milli == 1000 * steps
-        told[core, steps] = "".join(pieces)
-    assert told["2-2", 1] == told["", 1]
-    assert len({told["", 1], told["2-2", 2], told["", 2]}) == 3
+        told[core, steps, speculate] = "".join(pieces)
+    once, twice, part, drafted = told.values()
+    assert drafted == part and len({once, twice, part}) == 3
+
+
+@pytest.mark.parametrize(
+    ("core", "steps", "problem"), [("9-3", 2, "ends before it begins"), ("9-16", 0, "needs steps"), ("9", 2, "pattern")]
+)
+def test_a_core_that_loops_nothing_is_refused_at_once(core: str, steps: int, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        LocalSettings(core=core, steps=steps)
 
 
 async def test_the_memory_ceiling_is_respected(tiny: Tiny) -> None:

@@ -78,6 +78,13 @@ async def test_leaving_early_is_told(ouro: TinyOuro, tmp_path: Path, fields: dic
     assert report.exit == reason and 1000 <= report.depth_milli < 1000 * STEPS
 
 
+async def test_the_core_of_a_looped_model_is_its_own(ouro: TinyOuro, tmp_path: Path) -> None:
+    local = opened(ouro, tmp_path, core="1-2", steps=2)
+    with pytest.raises(ProviderUnavailable, match="loops by itself"):
+        await asked(local)
+    await local.aclose()
+
+
 async def test_fewer_and_more_steps_than_trained_can_be_set(ouro: TinyOuro, tmp_path: Path) -> None:
     texts = {}
     for steps in (1, 2, 6):

@@ -33,8 +33,13 @@ class Counting(LoopModel):
         return super().step(state, step, view)
 
 
-def engine(raw: dict[str, Any], rule: ExitRule, kept: Memory, **numbers: Any) -> Engine:
-    model = model_of(raw, weights(raw, **numbers))
+CORE = {"first": 1, "behind": 3, "steps": 3}  # of a plain model, with a prelude and a coda
+
+
+def engine(
+    raw: dict[str, Any], rule: ExitRule, kept: Memory, *, core: dict[str, int] | None = None, **numbers: Any
+) -> Engine:
+    model = model_of(raw, weights(raw, **numbers), **(core or {}))
     model.__class__ = Counting
     return Engine(model=model, vocabulary=Words(), memory=kept, rule=rule, bounds=Bounds(64, 4096, 8))
 
@@ -49,10 +54,12 @@ SAMPLED = Sampling(temperature=0.9, top_p=0.95, seed=3)
 
 @pytest.mark.parametrize("sampling", [Sampling(), SAMPLED, Sampling(penalty=1.3, ngram=3)])
 @pytest.mark.parametrize("spread", [0.2, 0.02])
-@pytest.mark.parametrize("raw", [OURO, QWEN], ids=["ouro", "qwen"])
-def test_guesses_change_no_token(raw: dict[str, Any], sampling: Sampling, spread: float) -> None:
-    steps = raw.get("total_ut_steps", 1)
-    made = engine(raw, ExitRule("fixed", steps), memory(steps), spread=spread)
+@pytest.mark.parametrize(("raw", "core"), [(OURO, None), (QWEN, None), (QWEN, CORE)], ids=["ouro", "qwen", "core"])
+def test_guesses_change_no_token(
+    raw: dict[str, Any], core: dict[str, int] | None, sampling: Sampling, spread: float
+) -> None:
+    steps = core["steps"] if core else raw.get("total_ut_steps", 1)
+    made = engine(raw, ExitRule("fixed", steps), memory(steps), core=core, spread=spread)
     plain = write(made, Manner(sampling))
     guessed = write(made, Manner(sampling, speculate=True))
     assert guessed.answer.numbers == plain.answer.numbers and len(plain.answer.numbers) == LENGTH
@@ -64,6 +71,24 @@ def test_right_guesses_save_passes(raw: dict[str, Any], spread: float) -> None:
     """An Ouro model whose first step says nearly what the last one says, and a plain one that repeats itself."""
     steps = raw.get("total_ut_steps", 1)
     made = engine(raw, ExitRule("fixed", steps), memory(steps), spread=spread)
+    write(made, Manner(Sampling()))
+    alone = made.model.steps_done
+    write(made, Manner(Sampling(), speculate=True))
+    assert made.model.steps_done - alone < 0.7 * alone
+
+
+def test_guesses_go_through_the_coda_as_the_answer_does() -> None:
+    """The core adds nothing here, so every guess is right as long as the coda sees the same keys."""
+    numbers = weights(QWEN)
+    for layer in range(CORE["first"], CORE["behind"]):
+        for name in ("self_attn.o_proj", "mlp.down_proj"):
+            numbers[f"model.layers.{layer}.{name}.weight"].zero_()
+    model = model_of(QWEN, numbers, **CORE)
+    model.__class__ = Counting
+    steps = CORE["steps"]
+    made = Engine(
+        model=model, vocabulary=Words(), memory=memory(steps), rule=ExitRule("fixed", steps), bounds=Bounds(64, 4096, 8)
+    )  # fmt: skip
     write(made, Manner(Sampling()))
     alone = made.model.steps_done
     write(made, Manner(Sampling(), speculate=True))
