@@ -66,7 +66,7 @@ def batches(wanted: Wanted, given: dict[int, list[int]]) -> Iterator[tuple[int, 
 
 def write_all(writer: Writer, wanted: Wanted) -> Iterator[list[Answer]]:
     """Every recipe carried out, a batch at a time."""
-    given = {number: writer.encode(recipe.given) if recipe.given else [] for number, recipe in wanted}
+    given = {number: _given(writer, recipe) for number, recipe in wanted}
     for limit, rows in batches(wanted, given):
         prompts = [writer.encode_chat(recipe.text) for _, recipe in rows]
         answers = writer.write(
@@ -87,7 +87,7 @@ def judged(writer: Writer, wanted: Sequence[Recipe], written: Sequence[Answer]) 
     dropped: Counter[str] = Counter()
     for number, prompt, steps in written:
         recipe = wanted[number]
-        given = _given(writer, recipe)
+        given = len(_given(writer, recipe))
         most = given + recipe.max_tokens  # a batch may have written on: its longest answer decides
         answer = [step.token for step in steps[:most]]
         hot = writer.decode(answer[recipe.turn :]) if recipe.turn is not None else ""
@@ -123,8 +123,8 @@ def _sample(
     )
 
 
-def _given(writer: Writer, recipe: Recipe) -> int:
-    return len(writer.encode(recipe.given)) if recipe.given else 0
+def _given(writer: Writer, recipe: Recipe) -> list[int]:
+    return writer.encode(recipe.given) if recipe.given else []
 
 
 def main() -> None:

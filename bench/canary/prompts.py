@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.canary.snippets import BROKEN
 
 ASK = "Answer with the code only."
+
+
+def about(broken: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Requests that hand a function over, each with what is wrong with it: to mend it, and to quote it first."""
+    return {
+        "edit": tuple(
+            f"This function has a bug: {what}\n\n```python\n{code}```\n\nWrite the whole corrected function. {ASK}"
+            for what, code in broken
+        ),
+        "quote": tuple(
+            "Review this function. Quote it, say what is wrong, then give the whole corrected version.\n\n"
+            f"```python\n{code}```"
+            for _, code in broken[:6]
+        ),
+    }
+
 
 PROMPTS: dict[str, tuple[str, ...]] = {
     "function": (
@@ -112,12 +130,5 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         f"Write an HTML page with a navigation bar, a table of ten rows and a footer. {ASK}",
         f"Write a tokenizer in Python for arithmetic expressions, one branch for every operator. {ASK}",
     ),
-    "edit": tuple(
-        f"This function has a bug: {what}\n\n```python\n{code}```\n\nWrite the whole corrected function. {ASK}"
-        for what, code in BROKEN
-    ),
-    "quote": tuple(
-        f"Review this function. Quote it, say what is wrong, then give the whole corrected version.\n\n```python\n{code}```"
-        for _, code in BROKEN[:6]
-    ),
+    **about(BROKEN),
 }

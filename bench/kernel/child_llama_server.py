@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +37,7 @@ def wait_for(child: subprocess.Popen[bytes], address: str) -> None:
     while child.poll() is None and time.monotonic() < end:
         try:
             urllib.request.urlopen(f"{address}/health", timeout=5).close()
-        except (urllib.error.URLError, OSError):
+        except OSError:  # refused, or still loading (503)
             time.sleep(LOOK_S)
         else:
             return

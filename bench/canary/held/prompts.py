@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bench.canary.held.snippets import BROKEN
-
-ASK = "Answer with the code only."
+from bench.canary.prompts import ASK, about
 
 PROMPTS: dict[str, tuple[str, ...]] = {
     "function": (
@@ -112,13 +111,5 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         f"Write a Vue component with a settings panel of seven toggles and a save button. {ASK}",
         f"Write a Python interpreter loop for a stack machine, one branch for each of twelve instructions. {ASK}",
     ),
-    "edit": tuple(
-        f"This function has a bug: {what}\n\n```python\n{code}```\n\nWrite the whole corrected function. {ASK}"
-        for what, code in BROKEN
-    ),
-    "quote": tuple(
-        "Review this function. Quote it, say what is wrong, then give the whole corrected version.\n\n"
-        f"```python\n{code}```"
-        for _, code in BROKEN[:6]
-    ),
+    **about(BROKEN),
 }
