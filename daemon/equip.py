@@ -113,6 +113,7 @@ async def _find_runner(house: House, runner_type: type[TestRunner] | None) -> tu
                 environment=house.environment,
                 places=config.places,
                 settings=settings.tests,
+                bounds=settings.sandbox,
                 heavy=house.heavy,
             )
     house.tests.runner, house.tests.problem = runner, problem

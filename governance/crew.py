@@ -117,9 +117,9 @@ class Crew:
     holdings: Holdings
 
     @asynccontextmanager
-    async def workspace(self, op: Operation, *, tree: str | None = None) -> AsyncIterator[Workspace]:
-        """A fresh workspace at ``tree`` (default: the op's), given back at the end."""
-        workspace = await self.shop.workspaces.acquire(op.id, tree or op.tree)
+    async def workspace(self, op: Operation, *, tree: str | None = None, suffix: str = "") -> AsyncIterator[Workspace]:
+        """A fresh workspace at ``tree`` (default: the op's), given back at the end. ``suffix`` of its owner's name."""
+        workspace = await self.shop.workspaces.acquire(f"{op.id}{suffix}", tree or op.tree)
         self.holdings.workspaces.append(workspace)
         try:
             yield workspace

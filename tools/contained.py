@@ -163,22 +163,28 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def prune(root: Path, keep: Collection[str]) -> None:
-    """Remove everything below ``root`` that is not in ``keep`` (files), and make the rest readable and writable."""
-    folders = {"/".join(path.split("/")[:depth]) for path in keep for depth in range(1, path.count("/") + 1)}
-    _prune(root, "", frozenset(keep), folders)
+def prune(root: Path, keep: Collection[str], mounts: Collection[str] = ()) -> None:
+    """Remove everything below ``root`` that is not in ``keep`` (files), and make the rest readable and writable.
+
+    What stands at ``mounts`` is not touched: removing a place where something is mounted elsewhere unmounts it there.
+    """
+    whole = (*keep, *mounts)
+    folders = {"/".join(path.split("/")[:depth]) for path in whole for depth in range(1, path.count("/") + 1)}
+    _prune(root, "", frozenset(keep), folders, frozenset(mounts))
 
 
-def _prune(root: Path, prefix: str, keep: Collection[str], folders: Collection[str]) -> None:
+def _prune(root: Path, prefix: str, keep: Collection[str], folders: Collection[str], mounts: Collection[str]) -> None:
     if root.stat(follow_symlinks=False).st_mode & 0o700 != 0o700:
         root.chmod(0o700)
     with os.scandir(root) as entries:
         listed = list(entries)
     for entry in listed:
         path = prefix + entry.name
+        if path in mounts:
+            continue
         if entry.is_dir(follow_symlinks=False):
             if path in folders:
-                _prune(Path(entry.path), f"{path}/", keep, folders)
+                _prune(Path(entry.path), f"{path}/", keep, folders, mounts)
             else:
                 remove_tree(Path(entry.path))
         elif path not in keep:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.errors import ChildFailed
-from tools.streams import Collected, HeadAndTail, Reader, Writer
+from tools.streams import Collected, HeadAndTail, Reader, Talk, Writer
 
 REPORT_FD = "{report-fd}"
 """Stands for the number of the report pipe, as a whole element of ``argv`` or a whole value of ``env``."""
@@ -27,13 +27,15 @@ class Command:
     """What to run. ``env`` is the whole environment; ``pass_fds`` stay the caller's to close.
 
     At ``timeout_s`` the group gets SIGTERM, ``grace_s`` later SIGKILL. Output beyond ``cap_bytes`` is dropped in the
-    middle; beyond ``flood_bytes`` the group is ended. With ``report`` a second pipe is opened for the child.
+    middle; beyond ``flood_bytes`` the group is ended. With ``report`` a second pipe is opened for the child. With
+    ``talk`` what comes through that pipe goes there (``Finished.report`` stays empty), and the child's standard input
+    stays open for what is said. ``timeout_s`` None: until it ends by itself or is cancelled.
     """
 
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
-    timeout_s: float
+    timeout_s: float | None
     grace_s: float = 0.5
     pipe_grace_s: float = 0.2  # how long pipes are still read after the child is gone
     stdin: bytes = b""
@@ -42,6 +44,7 @@ class Command:
     pass_fds: tuple[int, ...] = ()
     report: bool = False
     report_cap_bytes: int = 64 * 1024 * 1024
+    talk: Talk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,8 @@ class _Child:
         self._feed: Writer | None = None
         self._process = self._spawn()
         loop.add_reader(self._pidfd, self._exited)
-        self._timers.append(loop.call_later(command.timeout_s, self._time_out))
+        if command.timeout_s is not None:
+            self._timers.append(loop.call_later(command.timeout_s, self._time_out))
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = self._command
@@ -149,7 +153,7 @@ class _Child:
             ours.callback(os.close, out_r)
             theirs.callback(os.close, out_w)
             stdin_r = stdin_w = report_r = report_w = -1
-            if command.stdin:
+            if command.stdin or command.talk:
                 stdin_r, stdin_w = os.pipe()
                 theirs.callback(os.close, stdin_r)
                 ours.callback(os.close, stdin_w)
@@ -162,9 +166,15 @@ class _Child:
             ours.pop_all()
         self._streams.append(Reader(self._loop, out_r, self._took_output, self._maybe_over))
         if command.report:
-            self._streams.append(Reader(self._loop, report_r, self._report.add, self._maybe_over))
-        if command.stdin:
-            self._feed = Writer(self._loop, stdin_w, command.stdin)
+            take = command.talk.take if command.talk else self._report.add
+            self._streams.append(Reader(self._loop, report_r, take, self._maybe_over))
+        if stdin_w >= 0:
+            self._feed = Writer(self._loop, stdin_w)
+            self._feed.send(command.stdin)
+            if command.talk:
+                command.talk.bind(self._feed)
+            else:
+                self._feed.finish()
         return process
 
     def _popen(self, stdin_r: int, out_w: int, report_w: int) -> subprocess.Popen[bytes]:

@@ -97,13 +97,25 @@ class Reader:
 
 
 class Writer:
-    """Feeds ``data`` into a pipe as it fits, then closes it; owns the descriptor."""
+    """Feeds a pipe as it fits; owns the descriptor. What is sent after the other side has gone is dropped."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, data: bytes) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         os.set_blocking(fd, False)
-        self._loop, self._fd, self._rest = loop, fd, memoryview(data)
-        self._open = True
-        loop.add_writer(fd, self._ready)
+        self._loop, self._fd = loop, fd
+        self._rest = bytearray()
+        self._open, self._waiting, self._last = True, False, False
+
+    def send(self, data: bytes) -> None:
+        self._rest += data
+        if self._open and self._rest and not self._waiting:
+            self._waiting = True
+            self._loop.add_writer(self._fd, self._ready)
+
+    def finish(self) -> None:
+        """The other side sees the end of the file once everything is written."""
+        self._last = True
+        if not self._rest:
+            self.close()
 
     def _ready(self) -> None:
         try:
@@ -113,12 +125,48 @@ class Writer:
         except BrokenPipeError:
             self.close()
             return
-        self._rest = self._rest[written:]
+        del self._rest[:written]
         if not self._rest:
-            self.close()
+            self._idle()
+            if self._last:
+                self.close()
+
+    def _idle(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._loop.remove_writer(self._fd)
 
     def close(self) -> None:
         if self._open:
             self._open = False
-            self._loop.remove_writer(self._fd)
+            self._idle()
             os.close(self._fd)
+
+
+class Talk:
+    """A conversation with a child while it runs: ``take`` gets what it reports, as it comes.
+
+    What is said before the child is there waits for it.
+    """
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self.take = take
+        self._writer: Writer | None = None
+        self._early = bytearray()
+
+    def bind(self, writer: Writer) -> None:
+        """The child is there, and this is its standard input."""
+        self._writer = writer
+        writer.send(bytes(self._early))
+        self._early.clear()
+
+    def say(self, data: bytes) -> None:
+        if self._writer is None:
+            self._early += data
+        else:
+            self._writer.send(data)
+
+    def finish(self) -> None:
+        """Nothing more will be said. Has an effect on a child that is there."""
+        if self._writer is not None:
+            self._writer.finish()

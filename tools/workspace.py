@@ -68,9 +68,9 @@ class Workspace:
         self._tracked: tuple[str, ...] = ()
         self._turn = threading.Lock()
 
-    async def reset(self) -> None:
-        """Exactly the commit's files again, and nothing else."""
-        await asyncio.to_thread(self._locked_reset)
+    async def reset(self, mounts: Collection[str] = ()) -> None:
+        """Exactly the commit's files again, and nothing else but what stands at ``mounts`` (places of a sandbox)."""
+        await asyncio.to_thread(self._locked_reset, mounts)
 
     async def apply(self, edits: Sequence[Edit]) -> None:
         """Write the edits, all or (when one does not fit) none.
@@ -110,12 +110,12 @@ class Workspace:
         # -f with -u rewrites exactly the files whose cached times differ, so a reset costs one lstat a file.
         self._index.run("checkout-index", "-a", "-f", "-u", "-q")
 
-    def _locked_reset(self) -> None:
+    def _locked_reset(self, mounts: Collection[str]) -> None:
         with self._turn:
-            self._reset()
+            self._reset(mounts)
 
-    def _reset(self) -> None:
-        contained.prune(self.root, self._tracked)
+    def _reset(self, mounts: Collection[str] = ()) -> None:
+        contained.prune(self.root, self._tracked, mounts)
         try:
             self._checkout()
         except GitFailed:  # the copy is beyond repair: a fresh one needs nothing from it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from itertools import islice
 
@@ -18,7 +19,6 @@ from governance.repair.spans import Span
 from governance.repair.waves import Wave, by_function, plan
 from kernel.provider import Infill, InfillRequest
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
-from tools.workspace import Workspace
 
 PATIENCE = 3
 """Waves that are still asked when there is a survivor, but one that copies a literal or leaves other tests red."""
@@ -236,16 +236,13 @@ def is_clean(survivor: Survivor) -> bool:
 
 async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> Proposal:
     """Search the scene's holes; workspaces of the search are given back in any case."""
-    workspaces: list[Workspace] = []
-    try:
+    runner = crew.shop.runner
+    if runner is None:
+        raise RuntimeError("a search needs a test runner")
+    async with contextlib.AsyncExitStack() as stack:
+        places = []
         for index in range(crew.shop.settings.repair.parallel_tests):
-            workspaces.append(await crew.shop.workspaces.acquire(f"{op.id}-t{index}", op.tree))
-        bench = Bench(crew=crew, scene=scene, workspaces=workspaces)
+            workspace = await stack.enter_async_context(crew.workspace(op, suffix=f"-t{index}"))
+            places.append((workspace, await stack.enter_async_context(runner.warm(workspace))))
+        bench = Bench(crew=crew, scene=scene, places=places)
         return await ClozeSearch(op=op, crew=crew, scene=scene, rejected=rejected).run(bench)
-    finally:
-        await asyncio.shield(_release(crew, workspaces))
-
-
-async def _release(crew: Crew, workspaces: Sequence[Workspace]) -> None:
-    for workspace in workspaces:
-        await crew.shop.workspaces.release(workspace)

@@ -16,7 +16,11 @@ class RepairSettings(Frozen):
     examples: int = Field(2, ge=1, le=8, description="Failing tests that are shown above the code.")
     parallel_tests: int = Field(2, ge=1, le=16, description="Candidates that are tested at the same time.")
     test_limit_s: int = Field(60, ge=1, description="One test run of a candidate.")
-    test_floor_s: int = Field(20, ge=1, description="A candidate's test run is given at least this long.")
+    test_floor_s: float = Field(
+        5,
+        gt=0,
+        description="A test of a candidate may take this long, or five times as long as before where that is more.",
+    )
     search_s: int = Field(300, ge=1, description="One search ends after this time, whatever is left of the op's clock.")
     reserve_s: int = Field(60, ge=0, description="The search ends when the op's clock has less than this left.")
     seed: int = Field(7, description="Seed of sampled infills.")

@@ -127,12 +127,21 @@ def test_without_tests_there_is_nothing_to_go_by(owner: Owner, tmp_path: Path) -
     assert_told(owner.ouro(repo, "fix"), Exit.REFUSED, "There are no tests that pytest finds", "Write one")
 
 
-def test_a_suite_that_hangs_is_stopped(owner: Owner, tmp_path: Path) -> None:
+def test_a_suite_that_takes_too_long_is_stopped(owner: Owner, tmp_path: Path) -> None:
+    slow = "import time\n" + "".join(f"def test_{n}(): time.sleep(1)\n" for n in range(9))
+    repo = broken_shop(tmp_path, {"tests/test_slow.py": slow})
+    said = owner.ouro(repo, "fix", OURO_PIPELINE__SUITE_BUDGET_S="3")
+    assert_told(said, Exit.REFUSED, "did not end in time", "suite_budget_s")
+    assert "tests/test_slow.py::test_" in said.sentence
+    assert python_of(repo) == []
+
+
+def test_a_test_that_hangs_does_not_keep_the_others_from_being_repaired(owner: Owner, tmp_path: Path) -> None:
     hanging = "import threading\n\n\ndef test_for_ever():\n    threading.Event().wait()\n"
     repo = broken_shop(tmp_path, {"tests/test_hang.py": hanging})
-    said = owner.ouro(repo, "fix", OURO_PIPELINE__SUITE_BUDGET_S="2")
-    assert_told(said, Exit.REFUSED, "did not end in time", "suite_budget_s")
-    assert "tests/test_hang.py::test_for_ever" in said.sentence
+    said = owner.ouro(repo, "fix", OURO_TESTS__TEST_S="3")
+    assert said.code == Exit.PERSON and "committed" in said.out, (said.code, said.out, said.err)
+    assert "test_for_ever" in said.out
     assert python_of(repo) == []
 
 

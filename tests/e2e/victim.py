@@ -11,8 +11,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from tests.e2e.aftermath import CART
 from tests.e2e.world import Infilling
 from tests.repos import git
 from tools.git import Git
-from tools.testing.runner import TestRunner
+from tools.testing.runner import TestRunner, WarmTests
 from tools.workspace import Workspace
 
 TESTS = {
@@ -135,19 +135,34 @@ def overtake(repo: Path) -> None:
 
 
 class Quick(TestRunner):
+    """Gives answers instead of runs."""
+
+    @asynccontextmanager
+    async def warm(self, ws: Workspace) -> AsyncIterator[WarmTests]:
+        yield QuickTests(ws)
+
+
+class QuickTests(WarmTests):
     """Answers as a run of the two tests would, from the code that stands in the workspace."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._copy = ws
+
+    async def reset(self) -> None:
+        await self._copy.reset()
 
     async def run(
         self,
-        ws: Workspace,
         ids: Sequence[str] | None = None,
         *,
         coverage: bool = False,
         limit_s: float | None = None,
         expected: Sequence[str] | None = None,
-        use_heavy: bool = True,
+        test_s: float | None = None,
+        limits: Mapping[str, float] | None = None,
+        to_the_end: bool = True,
     ) -> TestRun:
-        source = (ws.root / CART).read_text()
+        source = (self._copy.root / CART).read_text()
         results = tuple(result_of(test, source) for test in ids or TESTS)
         red = sum(r.outcome.red for r in results)
         return TestRun(

@@ -31,7 +31,6 @@ class Played(TestRunner):
         coverage: bool = False,
         limit_s: float | None = None,
         expected: Sequence[str] | None = None,
-        use_heavy: bool = True,
     ) -> TestRun:
         self.asked.append(ids)
         return self._runs.pop(0)

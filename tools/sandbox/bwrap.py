@@ -18,7 +18,7 @@ from tools.sandbox.limits import MIB, limits
 from tools.sandbox.seccomp import NAMESPACED, program
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME, Placed, Step, base_environment, extra_mounts, mount_steps, system_steps
-from tools.sandbox.types import Job, Wall
+from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
 ROOT = Path("/")
 TMP = Path("/tmp")
@@ -79,6 +79,7 @@ class Bwrap:
             timeout_s=job.timeout_s,
             grace_s=settings.grace_s,
             stdin=job.stdin,
+            talk=job.talk,
             cap_bytes=settings.output_kb * 1024,
             flood_bytes=settings.flood_mb * MIB,
             pass_fds=fds,
@@ -114,6 +115,8 @@ class Bwrap:
         variables = {**base_environment(home=HOME, tmp=TMP), **job.env}
         if job.report_env is not None:
             variables[job.report_env] = REPORT_FD
+        if job.talk is not None:
+            variables[PRIVATE_ENV] = f"{TMP}:/run:/dev/shm:{HOME}"
         return ("--clearenv", *(word for pair in variables.items() for word in ("--setenv", *pair)))
 
     def limiter(self) -> tuple[str, ...]:

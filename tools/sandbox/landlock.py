@@ -20,7 +20,7 @@ from tools.sandbox.plan import Plan, encoded
 from tools.sandbox.seccomp import SHARED, program
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import SYSTEM, base_environment, configuration, exposed
-from tools.sandbox.types import Job, Wall
+from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -65,6 +65,8 @@ class Landlock:
         settings = self.settings
         own = self.scratch / f"run-{os.urandom(8).hex()}"
         env = {**base_environment(home=own / "home", tmp=own / "tmp"), **job.env}
+        if job.talk is not None:
+            env[PRIVATE_ENV] = f"{own / 'home'}:{own / 'tmp'}"
         plan = self.plan(job, own=own, env=env, status_fd=status_fd)
         argv = [str(self.python), "-I", "-S", str(LAUNCHER), encoded(plan)]
         if job.report_env is not None:
@@ -76,6 +78,7 @@ class Landlock:
             timeout_s=job.timeout_s,
             grace_s=settings.grace_s,
             stdin=job.stdin,
+            talk=job.talk,
             cap_bytes=settings.output_kb * 1024,
             flood_bytes=settings.flood_mb * MIB,
             pass_fds=(status_fd,),

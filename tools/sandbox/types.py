@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tools.process import Finished
+from tools.streams import Talk
 
 
 class Wall(StrEnum):
@@ -42,6 +43,10 @@ REQUIRED = frozenset(
 """A back end that does not hold these is not used."""
 
 
+PRIVATE_ENV = "OURO_PRIVATE"
+"""Tells a job that talks which folders are its alone (separated by colons), so that it can empty them between tasks."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mount:
     """``source`` on the host is seen at ``target`` inside; read-only unless ``writable``."""
@@ -57,16 +62,17 @@ class Job:
 
     ``cwd`` is the path as seen inside. ``env`` comes on top of the sandbox's own minimal environment. When
     ``report_env`` is set a pipe is opened, its number is given to the child in that variable, and what was written
-    comes back as ``Finished.report``.
+    comes back as ``Finished.report``, or goes to ``talk`` as it comes (see :class:`tools.process.Command`).
     """
 
     argv: tuple[str, ...]
     cwd: Path
     mounts: tuple[Mount, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    timeout_s: float
+    timeout_s: float | None
     stdin: bytes = b""
     report_env: str | None = None
+    talk: Talk | None = None
 
 
 class Sandbox(Protocol):

@@ -16,8 +16,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ledger.vocabulary import Frame, Frozen, Outcome, RunStatus, TestResult, TestRun
 from tools.process import Finished
+from tools.testing.warm import Hung
 
 IMPORT_TIME = ""  # the coverage key of lines that ran while test modules were imported
+TIME_LIMIT = "TimeLimit"
+"""Stands for the exception of a test that was stopped."""
 _SHOWN = 3
 _USAGE, _INTERNAL = 4, 3  # pytest's exit statuses
 
@@ -170,14 +173,26 @@ def _read(data: bytes, key: str) -> _Report:
     return report
 
 
-def judge(finished: Finished, *, key: str, expected: Collection[str] = (), output_chars: int = 20_000) -> TestRun:
+def judge(
+    finished: Finished,
+    *,
+    key: str,
+    expected: Collection[str] = (),
+    output_chars: int = 20_000,
+    hung: Hung | None = None,
+) -> TestRun:
     """The verdict on one finished test process.
 
-    ``expected`` ids must have been collected. RED and GREEN are given only to a report that is believed.
+    ``expected`` ids must have been collected. RED and GREEN are given only to a report that is believed. ``hung`` is
+    the test at which the process was stopped: that test is red, and those after it have no result (see :func:`joined`).
     """
     report = _read(finished.report, key)
     output = _clip(finished.output.decode("utf-8", errors="replace"), output_chars)
-    status, reason = _verdict(finished, report, output, expected)
+    if hung is not None and not report.flaw and hung.id in report.collected:
+        report.results.append(_stopped(hung, finished))
+        status, reason = RunStatus.RED, f"{hung.id} was stopped at its time limit."
+    else:
+        status, reason = _verdict(finished, report, output, expected)
     return TestRun(
         status=status,
         reason=reason,
@@ -186,6 +201,36 @@ def judge(finished: Finished, *, key: str, expected: Collection[str] = (), outpu
         duration_ms=finished.duration_ms,
         output=output,
         coverage=report.coverage,
+    )
+
+
+def joined(first: TestRun, rest: TestRun) -> TestRun:
+    """One run made of two: ``first`` ended at a test that was stopped, ``rest`` ran the tests after it."""
+    results = (*first.results, *rest.results)
+    status, reason = rest.status, rest.reason
+    if rest.status in (RunStatus.GREEN, RunStatus.RED):
+        status = RunStatus.RED
+        reason = f"{sum(r.outcome.red for r in results)} of {len(results)} tests failed."
+    return TestRun(
+        status=status,
+        reason=reason,
+        collected=first.collected,
+        results=results,
+        duration_ms=first.duration_ms + rest.duration_ms,
+        output=f"{first.output}\n{rest.output}",
+        coverage={**first.coverage, **rest.coverage},
+    )
+
+
+def _stopped(hung: Hung, finished: Finished) -> TestResult:
+    where = "".join(f"\n{f.path}:{f.line}: in {f.function}" for f in hung.frames)
+    return TestResult(
+        id=hung.id,
+        outcome=Outcome.FAILED,
+        duration_ms=finished.duration_ms,
+        exception=TIME_LIMIT,
+        message=f"The test did not end: it was stopped at its time limit{', here:' + where if where else '.'}",
+        frames=hung.frames,
     )
 
 

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -14,30 +15,54 @@ from ledger.errors import ChildFailed, SandboxError
 from ledger.places import Places
 from ledger.vocabulary import RunStatus, TestRun
 from tools.process import Finished
+from tools.sandbox.limits import MIB
+from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Job, Mount, Sandbox
+from tools.streams import Talk
 from tools.testing import layout
 from tools.testing.environment import TestEnvironment
 from tools.testing.names import place_of
-from tools.testing.report import judge
+from tools.testing.report import TIME_LIMIT, joined, judge
 from tools.testing.settings import TestSettings
+from tools.testing.warm import Ended, WarmProcess
 from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
-_PLUGIN = "_ouro_pytest_plugin"
-# The plugin's text and its orders come through standard input: nothing of ours lies on the import path, no id is too
-# long for a command line, and the key of the run stands in no environment variable.
+_PLUGIN, _WORKER = "_ouro_pytest_plugin", "_ouro_test_worker"
+# Our modules come through standard input: nothing of ours lies on the import path, and no text is too long for a
+# command line. What follows the first text are the orders, so not one byte too many may be read here.
 _BOOT = f"""\
 import sys
 sys.path[:] = [path for path in sys.path if path]
 def boot():
     import json, types
-    orders = json.loads(sys.stdin.buffer.read())
-    module = types.ModuleType("{_PLUGIN}")
+    with open(0, "rb", buffering=0, closefd=False) as raw:
+        def take(count):
+            data = b""
+            while len(data) < count:
+                more = raw.read(count - len(data))
+                if not more:
+                    raise SystemExit(0)
+                data += more
+            return data
+        texts = json.loads(take(int(take(8), 16)))
+    module = types.ModuleType("{_WORKER}")
     sys.modules[module.__name__] = module
-    exec(compile(orders.pop("plugin"), "<{_PLUGIN}>", "exec"), module.__dict__)
-    return module.main(orders)
+    exec(compile(texts.pop("worker"), "<{_WORKER}>", "exec"), module.__dict__)
+    return module.main(texts)
 sys.exit(boot())
 """
+LEAST_S = 1.0
+"""With less than this left of a run's time, the tests behind one that was stopped are not begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds: of a whole run, of one test (None: the setting), and of tests that differ."""
+
+    run_s: float
+    test_s: float | None
+    tests_s: Mapping[str, float]
 
 
 class TestRunner:
@@ -52,14 +77,16 @@ class TestRunner:
         environment: TestEnvironment,
         places: Places,
         settings: TestSettings,
+        bounds: SandboxSettings,
         heavy: asyncio.Semaphore,
     ) -> None:
         self._sandbox = sandbox
         self._environment = environment
         self._places = places
         self._settings = settings
+        self._bounds = bounds
         self._heavy = heavy
-        self._plugin = resources.files(__package__).joinpath(f"{_PLUGIN}.py").read_text(encoding="utf-8")
+        self._boot = _boot_text()
 
     @property
     def environment(self) -> TestEnvironment:
@@ -73,35 +100,27 @@ class TestRunner:
         coverage: bool = False,
         limit_s: float | None = None,
         expected: Sequence[str] | None = None,
-        use_heavy: bool = True,
     ) -> TestRun:
-        """Run the suite, or ``ids`` (test ids, files, folders), on the files of ``ws``.
+        """Run the suite, or ``ids`` (test ids, files, folders), on the files of ``ws``, in a process of its own.
 
         ``expected`` ids must be among those collected, else the run is INCONCLUSIVE; so must every one of ``ids``.
-        ``use_heavy=False`` is for a caller who holds the heavy slot already. Never raises for what the tests do.
+        Never raises for what the tests do.
         """
-        if self._environment.problem is not None:
-            return TestRun(status=RunStatus.INFRA, reason=self._environment.problem)
-        if ids is not None and not ids:
-            return TestRun(status=RunStatus.INCONCLUSIVE, reason="No test was asked for.")
-        ids = _placed(ids) if ids is not None else None
-        targets = tuple(dict.fromkeys(test.partition("::")[0] for test in ids or ()))
-        gone = await asyncio.to_thread(_absent, ws.root, targets)
-        if gone:
-            lost = [test for test in ids or () if test.partition("::")[0] in gone]
-            return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"{lost[0]} is not there any more: its file is gone.")
-        limit = limit_s if limit_s is not None else self._limit(ids)
-        key = secrets.token_hex(16)
-        async with self._slot(use_heavy):
-            job = await asyncio.to_thread(self._job, ws, ids or (), targets, coverage, limit, key)
-            try:
-                finished: Finished = await self._sandbox.run(job)
-            except (SandboxError, ChildFailed) as error:
-                return TestRun(status=RunStatus.INFRA, reason=str(error))
-        # A big report takes a while to read: not on the event loop.
-        return await asyncio.to_thread(
-            judge, finished, key=key, expected=tuple(expected or ()), output_chars=self._settings.output_chars
+        async with self._heavy, self.warm(ws) as tests:
+            return await tests.run(ids, coverage=coverage, limit_s=limit_s, expected=expected)
+
+    @contextlib.asynccontextmanager
+    async def warm(self, ws: Workspace) -> AsyncIterator[WarmTests]:
+        """A test process for many runs on ``ws``, whose files may change between them. Needs the heavy slot."""
+        process = WarmProcess(
+            sandbox=self._sandbox,
+            job=lambda talk: self._warm_job(ws, talk),
+            report_bytes=self._bounds.report_mb * MIB,
         )
+        try:
+            yield WarmTests(self, ws, process)
+        finally:
+            await process.close()
 
     async def module(self, ws: Workspace, name: str, args: Sequence[str], *, limit_s: float) -> Finished:
         """Run a module of the tests' environment (``python -m name args``) on the files of ``ws``, sandboxed."""
@@ -120,6 +139,22 @@ class TestRunner:
             timeout_s=limit,
         )
 
+    def limit_s(self, ids: Sequence[str] | None) -> float:
+        """What a run may take when the caller does not say."""
+        return self._settings.suite_s if ids is None else self._settings.scoped_s
+
+    def mounted(self, ws: Workspace) -> tuple[str, ...]:
+        """Paths inside the copy at which the sandbox shows something else."""
+        repo = self._places.repo
+        mounts = _present(self._environment.mounts, repo, ws.root) if self._sandbox.maps_paths else []
+        return tuple(m.target.relative_to(repo).as_posix() for m in mounts if m.target.is_relative_to(repo))
+
+    def judged(self, ended: Ended, key: str, expected: Sequence[str]) -> TestRun:
+        """The verdict on a run that is over."""
+        return judge(
+            ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung
+        )
+
     def _child_env(self) -> dict[str, str]:
         """No byte code: a file that changes twice within a second would be run from the stale one."""
         prefix = self._environment.prefix
@@ -128,26 +163,27 @@ class TestRunner:
             env["VIRTUAL_ENV"] = str(prefix)
         return env
 
-    def _limit(self, ids: Sequence[str] | None) -> float:
-        return self._settings.suite_s if ids is None else self._settings.scoped_s
+    def _warm_job(self, ws: Workspace, talk: Talk) -> Job:
+        environment, repo = self._environment, self._places.repo
+        root = repo if self._sandbox.maps_paths else ws.root
+        return Job(
+            argv=(*environment.argv, "-c", _BOOT),
+            cwd=root,
+            mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
+            env=self._child_env(),
+            timeout_s=None,
+            stdin=self._boot,
+            report_env=REPORT_ENV,
+            talk=talk,
+        )
 
-    @contextlib.asynccontextmanager
-    async def _slot(self, use_heavy: bool) -> AsyncIterator[None]:
-        if use_heavy:
-            async with self._heavy:
-                yield
-        else:
-            yield
-
-    def _job(
-        self, ws: Workspace, ids: Sequence[str], targets: Sequence[str], coverage: bool, limit: float, key: str
-    ) -> Job:
+    def order(self, ws: Workspace, ids: Sequence[str], *, coverage: bool, key: str, limits: Limits) -> bytes:
+        """One line that asks for one run. Puts what the tests need and no sandbox mounts into the copy."""
         environment, repo, mapped = self._environment, self._places.repo, self._sandbox.maps_paths
-        root = repo if mapped else ws.root
+        settings = self._settings
         if not mapped:
             _link_needs(repo, ws.root, environment.needs)
         orders = {
-            "plugin": self._plugin,
             "key": key,
             "roots": environment.roots,
             "names": layout.project_names(ws.root, environment.roots),
@@ -155,18 +191,90 @@ class TestRunner:
             "checkout": None if mapped else str(repo),
             "coverage": coverage,
             "wanted": list(ids),
-            "targets": list(targets),
-            "args": list(self._settings.args),
+            "targets": list(dict.fromkeys(test.partition("::")[0] for test in ids)),
+            "args": list(settings.args),
         }
-        return Job(
-            argv=(*environment.argv, "-c", _BOOT),
-            cwd=root,
-            mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
-            env=self._child_env(),
-            timeout_s=limit,
-            stdin=json.dumps(orders).encode("ascii"),
-            report_env=REPORT_ENV,
-        )
+        bounds = {
+            "limit_s": limits.run_s,
+            "test_limit_s": min(limits.test_s or settings.test_s, limits.run_s / 2),
+            "test_limits_s": {test: min(limit, limits.run_s / 2) for test, limit in limits.tests_s.items()},
+            "output_bytes": self._bounds.output_kb * 1024,
+            "flood_bytes": self._bounds.flood_mb * MIB,
+            "report_bytes": self._bounds.report_mb * MIB,
+        }
+        return json.dumps({"orders": orders, **bounds}).encode("ascii") + b"\n"
+
+
+class WarmTests:
+    """The tests of one workspace, with a process that stands ready. One run at a time."""
+
+    def __init__(self, runner: TestRunner, ws: Workspace, process: WarmProcess) -> None:
+        self._runner, self._ws, self._process = runner, ws, process
+
+    async def reset(self) -> None:
+        """The commit's files again, under a process that stands ready: not by :meth:`Workspace.reset` alone."""
+        await self._ws.reset(await asyncio.to_thread(self._runner.mounted, self._ws))
+
+    async def run(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        coverage: bool = False,
+        limit_s: float | None = None,
+        expected: Sequence[str] | None = None,
+        test_s: float | None = None,
+        limits: Mapping[str, float] | None = None,
+        to_the_end: bool = True,
+    ) -> TestRun:
+        """See :meth:`TestRunner.run`. One test may take ``test_s`` (None: the setting), or what ``limits`` says.
+
+        A test that is stopped at its limit is red, and those behind it run in a new process; not so when
+        ``to_the_end`` is false.
+        """
+        runner = self._runner
+        if runner.environment.problem is not None:
+            return TestRun(status=RunStatus.INFRA, reason=runner.environment.problem)
+        if ids is not None and not ids:
+            return TestRun(status=RunStatus.INCONCLUSIVE, reason="No test was asked for.")
+        limit = limit_s if limit_s is not None else runner.limit_s(ids)
+        ids = _placed(ids) if ids is not None else None
+        gone = await asyncio.to_thread(_absent, self._ws.root, [test.partition("::")[0] for test in ids or ()])
+        if gone:
+            lost = [test for test in ids or () if test.partition("::")[0] in gone]
+            return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"{lost[0]} is not there any more: its file is gone.")
+        bounds = Limits(run_s=limit, test_s=test_s, tests_s=limits or {})
+        run = await self._once(ids or (), coverage, bounds, expected or ())
+        while to_the_end and (left := _left(run)):
+            bounds = replace(bounds, run_s=limit - run.duration_ms / 1000)
+            if bounds.run_s < LEAST_S:
+                return run.model_copy(update={"status": RunStatus.TIMEOUT, "reason": f"{run.reason} No time was left."})
+            run = joined(run, await self._once(left, coverage, bounds, left))
+        return run
+
+    async def _once(self, ids: Sequence[str], coverage: bool, limits: Limits, expected: Sequence[str]) -> TestRun:
+        runner, key = self._runner, secrets.token_hex(16)
+        order = await asyncio.to_thread(runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits)
+        try:
+            ended = await self._process.run(order, limit_s=limits.run_s)
+        except (SandboxError, ChildFailed) as error:
+            return TestRun(status=RunStatus.INFRA, reason=str(error))
+        # A big report takes a while to read: not on the event loop.
+        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected))
+
+
+def _left(run: TestRun) -> tuple[str, ...]:
+    """Tests without a result behind one that was stopped; none when the run is not one of that kind."""
+    if run.status is not RunStatus.RED or run.results[-1].exception != TIME_LIMIT:
+        return ()
+    done = {result.id for result in run.results}
+    return tuple(test for test in dict.fromkeys(run.collected) if test not in done)
+
+
+def _boot_text() -> bytes:
+    folder = resources.files(__package__)
+    texts = {name: folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in (_PLUGIN, _WORKER)}
+    data = json.dumps({"worker": texts[_WORKER], "plugin": texts[_PLUGIN], "name": _PLUGIN}).encode("ascii")
+    return b"%08x" % len(data) + data
 
 
 def _placed(ids: Sequence[str]) -> tuple[str, ...] | None:

@@ -24,5 +24,8 @@ class TestSettings(Frozen):
     )
     suite_s: float = Field(120.0, gt=0, description="Seconds that a run of the whole suite may take.")
     scoped_s: float = Field(60.0, gt=0, description="Seconds that a run of chosen tests may take.")
+    test_s: float = Field(
+        30.0, gt=0, description="Seconds that one test may take; one that takes longer is stopped and counts as failed."
+    )
     probe_s: float = Field(15.0, gt=0, description="Seconds that an interpreter may take to say what it is.")
     output_chars: int = Field(20_000, ge=1_000, description="Characters of a run's output that are kept.")

@@ -32,6 +32,7 @@ class PlainSandbox:
                 env=env,
                 timeout_s=job.timeout_s,
                 stdin=job.stdin,
+                talk=job.talk,
                 report=job.report_env is not None,
             )
         )

@@ -26,7 +26,7 @@ from tools.testing.runner import TestRunner
 from tools.testing.settings import TestSettings
 from tools.workspace import Workspace, Workspaces, WorkspaceSettings
 
-Backend = Literal["bwrap", "landlock"]
+Backend = Literal["bwrap", "landlock", "none"]
 SHOP = {
     "shop/__init__.py": "",
     "shop/cart.py": "def total(prices, off=0):\n    subtotal = sum(prices)\n    return subtotal - off\n",
@@ -77,15 +77,18 @@ class Project:
     settings: TestSettings
     sandbox: Sandbox
 
-    async def run(self, ids: Sequence[str] | None = None, **options: object) -> TestRun:
-        runner = TestRunner(
+    def runner(self) -> TestRunner:
+        return TestRunner(
             sandbox=self.sandbox,
             environment=self.environment,
             places=self.places,
             settings=self.settings,
+            bounds=SandboxSettings(),
             heavy=asyncio.Semaphore(1),
         )
-        return await runner.run(self.ws, ids, **options)  # type: ignore[arg-type]  # options of the test at hand
+
+    async def run(self, ids: Sequence[str] | None = None, **options: object) -> TestRun:
+        return await self.runner().run(self.ws, ids, **options)  # type: ignore[arg-type]  # options of the test at hand
 
     def write(self, files: Mapping[str, str]) -> None:
         """Change the copy, as a candidate would."""
@@ -107,7 +110,8 @@ async def make_project(
         make_repo(repo, files)
     places = make_places(base / "ours", repo)
     if isinstance(sandbox, str):
-        choice = await choose(SandboxSettings(backend=sandbox), places, host_env())
+        bounds = SandboxSettings(backend=sandbox, allow_unsandboxed=sandbox == "none")
+        choice = await choose(bounds, places, host_env())
         if choice.sandbox is None:
             pytest.skip(f"{sandbox} does not work here: {choice.remedy}")
         sandbox = choice.sandbox

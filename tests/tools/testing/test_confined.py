@@ -69,8 +69,9 @@ async def test_a_generated_file_that_the_copy_has_itself_is_not_hidden(
 async def test_a_hanging_suite_and_a_signal_behind_walls(tmp_path: Path, environment: Path, walls: Backend) -> None:
     files = {"test_h.py": "import time\ndef test_hang(): time.sleep(60)\n"}
     project = await make_project(tmp_path, files, environment, walls)
-    run = await project.run(limit_s=1.0)
-    assert run.status is RunStatus.TIMEOUT
+    run = await project.run(limit_s=2.0)
+    assert run.status is RunStatus.RED and run.red[0].exception == "TimeLimit"
+    assert [(f.path, f.line, f.function) for f in run.red[0].frames] == [("test_h.py", 2, "test_hang")]
     project.write({"test_h.py": "import os\ndef test_die(): os.kill(os.getpid(), 11)\n"})
     run = await project.run()
     assert run.status is RunStatus.INCONCLUSIVE and "test_h.py::test_die" in run.reason

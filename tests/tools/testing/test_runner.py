@@ -138,14 +138,18 @@ async def test_no_tests_and_only_skips_are_inconclusive(tmp_path: Path, environm
     assert (await project.run([])).status is RunStatus.INCONCLUSIVE
 
 
-async def test_a_hanging_test_is_a_time_out_that_names_it(
+async def test_a_hanging_test_is_red_and_a_run_without_end_a_time_out_that_names_it(
     tmp_path: Path, environment: Path, plain: PlainSandbox
 ) -> None:
     files = {"test_h.py": "import time\ndef test_ok(): pass\ndef test_hang(): time.sleep(60)\n"}
     project = await project_of(tmp_path, files, environment, plain)
     run = await project.run(limit_s=4.0)
-    assert run.status is RunStatus.TIMEOUT and "test_h.py::test_hang" in run.reason
-    assert outcomes(run) == {"test_h.py::test_ok": Outcome.PASSED}
+    assert (run.status, run.reason) == (RunStatus.RED, "test_h.py::test_hang was stopped at its time limit.")
+    assert outcomes(run) == {"test_h.py::test_ok": Outcome.PASSED, "test_h.py::test_hang": Outcome.FAILED}
+    project.write({"test_h.py": "import time\n" + "".join(f"def test_{n}(): time.sleep(1)\n" for n in range(9))})
+    run = await project.run(limit_s=4.0)
+    assert run.status is RunStatus.TIMEOUT and "in test_h.py::test_" in run.reason
+    assert set(outcomes(run).values()) == {Outcome.PASSED}
 
 
 FORGED = {
@@ -167,7 +171,7 @@ FORGED = {
     "closed": "import os\n\ndef test_a():\n    os.closerange(3, 50)\n",
     "interrupted": "def test_a(): raise KeyboardInterrupt\ndef test_b(): pass\n",
     "exit status": (
-        "import atexit, os\natexit.register(lambda: os._exit(0))\ndef test_a(): assert False\n"
+        "import os\nleave = os._exit\nos._exit = lambda code: leave(0)\ndef test_a(): assert False\n"
     ),
     "own results": (
         "import gc\n\ndef test_a():\n"

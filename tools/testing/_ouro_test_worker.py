@@ -1,0 +1,340 @@
+"""The warm process that forks for every run. PYTEST_DONT_REWRITE
+
+Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
+text by the runner and executed inside the sandbox, by the repository's own interpreter. This process imports pytest and
+no line of the repository; each order (one JSON line on standard input) is run by a child that it forks, so that nothing
+in memory passes from one run to the next. After a run every process that it left is killed and every file outside the
+copy removed; what cannot be cleaned up makes this process end itself, and the next order gets a new one.
+
+It answers through the report pipe in frames: a letter, the length of the payload as eight hexadecimal digits, the
+payload. ``R`` is a piece of the child's report; ``X``, JSON, is how the run ended and comes last.
+"""
+# ruff: noqa: PTH101, PTH106, PTH108, PTH109, PTH112, PTH123, PTH208
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import importlib
+import json
+import os
+import re
+import select
+import signal
+import stat
+import sys
+import time
+import traceback
+import types
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+CHUNK = 64 * 1024
+DUMP_S = 0.3  # for a hanging test to say where it is
+WHERE = signal.SIGRTMIN + 9  # asks a child for its stack; nothing else is likely to use it
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$')
+
+
+class HeadAndTail:
+    """The first and the last half of ``cap`` bytes."""
+
+    def __init__(self, cap: int) -> None:
+        self._half, self.total = max(1, cap // 2), 0
+        self._head, self._tail = bytearray(), bytearray()
+
+    def add(self, data: bytes) -> None:
+        self.total += len(data)
+        room = max(0, self._half - len(self._head))
+        self._head += data[:room]
+        self._tail += data[room:]
+        if len(self._tail) > 2 * self._half:
+            del self._tail[: -self._half]
+
+    def kept(self) -> tuple[bytes, bytes]:
+        return bytes(self._head), bytes(self._tail[-self._half :])
+
+
+class Worker:
+    """One warm process. ``out`` is the report pipe, ``private`` the folders that no run may leave anything in."""
+
+    def __init__(self, plugin: Any, out: int, private: list[str]) -> None:
+        self._plugin, self._out = plugin, out
+        self._private = [folder for folder in private if os.path.isdir(folder)]
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._shared = shared_objects()
+        self._libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of a run become our children
+
+    def say(self, kind: bytes, payload: bytes) -> None:
+        data = kind + b"%08x" % len(payload) + payload
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    def serve(self, order: dict[str, Any]) -> bool:
+        """One run. False when this process should not be used again."""
+        end = Run(self, self._plugin.Project(os.getcwd(), order["orders"]["foreign"]), order).watch()
+        end["spent"] = self._leftovers()
+        self.say(b"X", json.dumps(end).encode("ascii"))
+        return not end["spent"]
+
+    def fork(self, order: dict[str, Any], report: int, output: int, dump: int) -> int:
+        parent = os.getpid()
+        pid = os.fork()
+        if not pid:
+            self._become(parent, order["orders"], report, output, dump)
+        return pid
+
+    def _become(self, parent: int, orders: dict[str, Any], report: int, output: int, dump: int) -> NoReturn:
+        """The child: run the tests, be gone. What an interpreter's end waits for (threads, hooks) is not waited for."""
+        code = 1
+        try:
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(code)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            for fd in (output, self._out):
+                os.close(fd)
+            os.environ["OURO_REPORT_FD"] = str(report)
+            faulthandler.register(WHERE, file=dump, all_threads=False)
+            code = self._plugin.main(orders)
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else 1
+        except BaseException:  # noqa: BLE001  (said on the child's own output; the exit status tells the rest)
+            traceback.print_exc()
+            code = 1
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(code)
+
+    def end_all(self) -> None:
+        """Kill whatever a run has left. Each death hands its children to us, so that it ends when nobody is left."""
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid:
+                continue
+            for orphan in children(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(orphan, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, 0)
+
+    def _leftovers(self) -> str:
+        """Clean up; what could not be is said."""
+        for folder in self._private:
+            left = wiped(folder)
+            if left:
+                return f"the run left {left}, which cannot be removed"
+        if shared_objects() != self._shared:
+            return "the run left shared memory, semaphores or message queues"
+        return ""
+
+
+class Run:
+    """One child, watched from its fork to its end."""
+
+    def __init__(self, worker: Worker, project: Any, order: dict[str, Any]) -> None:
+        self._worker, self._project, self._order = worker, project, order
+        self._report_r, report_w = os.pipe()
+        self._output_r, output_w = os.pipe()
+        self._dump = os.memfd_create("ouro-stack")
+        self._began = time.monotonic()
+        self._end = self._began + order["limit_s"]
+        self._test, self._test_end = "", float("inf")
+        self._line = b""
+        self._sent = 0
+        self._output = HeadAndTail(order["output_bytes"])
+        self._timed_out = self._flooded = False
+        self._hung = ""
+        self._child = worker.fork(order, report_w, output_w, self._dump)
+        os.close(report_w)
+        os.close(output_w)
+
+    def watch(self) -> dict[str, Any]:
+        """Until the child has ended; everything that it started is dead then."""
+        pidfd = os.pidfd_open(self._child)
+        poll = select.poll()
+        for fd in (pidfd, self._report_r, self._output_r):
+            poll.register(fd, select.POLLIN)
+        killed = False
+        while True:
+            rest = min(self._end, self._test_end) - time.monotonic()
+            ready = {fd for fd, _ in poll.poll(None if killed else max(0, int(rest * 1000) + 1))}
+            for fd in ready - {pidfd}:
+                if not self._take(fd):
+                    poll.unregister(fd)
+            if pidfd in ready:
+                break
+            if not killed and (self._flooded or time.monotonic() >= min(self._end, self._test_end)):
+                killed = True
+                self._stop()
+        os.close(pidfd)
+        status = os.waitpid(self._child, 0)[1]
+        self._worker.end_all()
+        for fd in (self._report_r, self._output_r):  # every writer is dead: what is there is bounded
+            while self._take(fd):
+                pass
+            os.close(fd)
+        return self._told(status)
+
+    def _stop(self) -> None:
+        if not self._flooded:
+            self._timed_out = True
+            if time.monotonic() >= self._test_end:
+                self._hung = self._test
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._child, WHERE)
+                time.sleep(DUMP_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._child, signal.SIGKILL)
+
+    def _take(self, fd: int) -> bool:
+        data = os.read(fd, CHUNK)
+        if fd == self._output_r:
+            self._output.add(data)
+            self._flooded = self._flooded or self._output.total > self._order["flood_bytes"]
+        elif data:
+            room = self._order["report_bytes"] - self._sent
+            self._sent += len(data)
+            if room > 0:
+                self._worker.say(b"R", data[:room])
+            self._follow(data)
+        return bool(data)
+
+    def _follow(self, data: bytes) -> None:
+        """Which test runs, by the report's own lines."""
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            if b'"e":"running"' in line:
+                with contextlib.suppress(ValueError, KeyError):
+                    self._test = json.loads(line)["id"]
+                    limits = self._order["test_limits_s"]
+                    self._test_end = time.monotonic() + limits.get(self._test, self._order["test_limit_s"])
+            elif b'"e":"result"' in line:
+                self._test_end = float("inf")
+
+    def _told(self, status: int) -> dict[str, Any]:
+        head, tail = self._output.kept()
+        frames = self._frames() if self._hung else []
+        os.close(self._dump)
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
+        return {
+            "code": code,
+            "signal": os.WTERMSIG(status) if code is None else None,
+            "timed_out": self._timed_out,
+            "flooded": self._flooded,
+            "hung": self._hung,
+            "frames": frames,
+            "ms": round((time.monotonic() - self._began) * 1000),
+            "head": head.decode("latin-1"),
+            "tail": tail.decode("latin-1"),
+            "bytes": self._output.total,
+        }
+
+    def _frames(self) -> list[tuple[str, int, str]]:
+        """Where the hanging test is, outermost frame first, as far as it is the repository's code."""
+        text = os.pread(self._dump, CHUNK, 0).decode("utf-8", "replace")
+        found = []
+        for line in text.splitlines():
+            match = _FRAME.match(line)
+            path = self._project.relative(match[1]) if match else None
+            if match and path is not None:
+                found.append((path, int(match[2]), match[3]))
+        return found[::-1]
+
+
+def children(parent: int) -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                if int(file.read().rpartition(")")[2].split()[1]) == parent:
+                    found.append(int(name))
+    return found
+
+
+def shared_objects() -> tuple[int, ...]:
+    """How many System V objects there are, by kind; what a process leaves of these outlives it."""
+    counts = []
+    for kind in ("shm", "sem", "msg"):
+        try:
+            with open(f"/proc/sysvipc/{kind}", encoding="ascii") as file:
+                counts.append(len(file.readlines()))
+        except OSError:
+            counts.append(0)
+    return tuple(counts)
+
+
+def wiped(folder: str) -> str:
+    """Remove everything below ``folder`` that lies on its own file system; gives the first path that would not go."""
+    device = os.lstat(folder).st_dev
+    left = ""
+    for entry in os.scandir(folder):
+        try:
+            info = entry.stat(follow_symlinks=False)
+            if info.st_dev != device:
+                continue  # something is mounted here: not a run's doing
+            if stat.S_ISDIR(info.st_mode):
+                os.chmod(entry.path, 0o700)
+                left = left or wiped(entry.path)
+                with contextlib.suppress(OSError):  # it holds a mount
+                    os.rmdir(entry.path)
+            else:
+                os.unlink(entry.path)
+        except OSError:
+            left = left or entry.path
+    return left
+
+
+def lines(fd: int) -> Iterator[bytes]:
+    """Lines as they come, until the other side closes."""
+    rest = b""
+    while True:
+        *whole, rest = rest.split(b"\n")
+        yield from whole
+        data = os.read(fd, CHUNK)
+        if not data:
+            return
+        rest += data
+
+
+def warm_up() -> None:
+    """Import what pytest imports at every start. Its plugins of others are left alone: it rewrites those itself."""
+    importlib.import_module("pytest")
+    for name in getattr(importlib.import_module("_pytest.config"), "default_plugins", ()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"_pytest.{name}")
+
+
+def ended(number: int, frame: Any) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def main(boot: dict[str, Any]) -> int:
+    """Serve orders until standard input ends."""
+    out = int(os.environ.pop("OURO_REPORT_FD"))
+    os.set_inheritable(out, False)
+    plugin = types.ModuleType(boot["name"])
+    sys.modules[plugin.__name__] = plugin
+    exec(compile(boot["plugin"], f"<{plugin.__name__}>", "exec"), plugin.__dict__)
+    private = os.environ.pop("OURO_PRIVATE", "")
+    worker = Worker(plugin, out, private.split(":"))
+    signal.signal(signal.SIGTERM, ended)
+    warm_up()
+    gc.collect()
+    gc.freeze()
+    try:
+        for line in lines(0):
+            if not worker.serve(json.loads(line)):
+                break
+    finally:
+        worker.end_all()
+    return 0
