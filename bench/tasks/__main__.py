@@ -1,0 +1,105 @@
+"""See the package's own text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import tomllib
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from bench.tasks.choose import Draw, cover
+from bench.tasks.packages import HERE, environment, fetch, packages, settings
+
+HALVES = ("open", "held")
+
+
+def choose(folder: Path, half: str) -> None:
+    """Draw and write down."""
+    seed, all_packages = packages()
+    python = environment(folder)
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for package in all_packages:
+            if package.half == half:
+                draw = Draw(package, fetch(package, folder), python, Path(scratch), seed)
+                rows += [asdict(task) for task in draw.tasks()]
+                print(f"{package.name}: {len(rows)} tasks so far", flush=True)
+    (HERE / f"{half}.toml").write_text(written(rows))
+
+
+def written(rows: list[dict[str, Any]]) -> str:
+    """TOML: JSON's strings and arrays are TOML's."""
+    text = "# Drawn by `python -m bench.tasks choose`; see packages.toml.\n"
+    for row in rows:
+        edits = row.pop("edits")
+        text += "\n[[task]]\n" + "".join(
+            f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in row.items()
+        )
+        for edit in edits:
+            text += "[[task.edits]]\n" + "".join(
+                f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in edit.items()
+            )
+    return text
+
+
+def build(folder: Path, half: str) -> None:
+    """Write each task of ``half`` as a small repository: ``repo`` is what the repairer gets, ``oracle`` what judges it."""
+    _, all_packages = packages()
+    known = {package.name: package for package in all_packages}
+    environment(folder)
+    tasks = tomllib.loads((HERE / f"{half}.toml").read_text())["task"]
+    for task in tasks:
+        package = known[task["package"]]
+        root, place = fetch(package, folder), folder / half / task["name"]
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(root, place / "repo")
+        for edit in task["edits"]:  # those of one file come from its end to its start
+            file = place / "repo" / edit["file"]
+            if sha256((root / edit["file"]).read_bytes()).hexdigest() != edit["sha256"]:
+                raise SystemExit(f"{task['name']}: {edit['file']} is not the file that the fault was made for")
+            text, start, old = file.read_text(), edit["start"], edit["old"]
+            if text[start : start + len(old)] != old:
+                raise SystemExit(f"{task['name']}: the fault does not fit {edit['file']}")
+            file.write_text(text[:start] + edit["new"] + text[start + len(old) :])
+        files = sorted({test.partition("::")[0] for test in task["hidden"]})
+        for name in files:
+            if (root / name).is_file():
+                (place / "oracle" / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(root / name, place / "oracle" / name)
+        cover(place / "repo", tuple(task["hidden"]))
+        (place / "repo/pytest.ini").write_text(settings(package))
+        about = {
+            "kind": task["kind"],
+            "python": str(folder.resolve() / ".venv"),
+            "red": task["red"],
+            "known_red": task["known_red"],
+        }
+        (place / "task.json").write_text(json.dumps(about, indent=1) + "\n")
+    print(f"{len(tasks)} tasks in {folder / half}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    drawing = commands.add_parser("choose")
+    building = commands.add_parser("build")
+    for command in (drawing, building):
+        command.add_argument("folder", type=Path)
+    drawing.add_argument("half", choices=HALVES)
+    building.add_argument("--half", choices=HALVES, action="append")
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    if chosen.command == "choose":
+        choose(chosen.folder, chosen.half)
+    else:
+        for half in chosen.half or HALVES:
+            build(chosen.folder, half)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""``ouro bench``: how much of a set of tasks with a known answer is repaired here, with these settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.base import Call, awaited, call_of, leave, sentence
+from daemon.codes import Exit
+
+if TYPE_CHECKING:
+    from daemon.evaluation.tasks import Task
+    from daemon.evaluation.trial import Result
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    bench = typer.Typer(help="Measure repair on tasks with a known answer.", no_args_is_help=True)
+    bench.command("repair")(repair)
+    bench.command("mine")(mine)
+    app.add_typer(bench, name="bench")
+
+
+def repair(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Tasks: folders with repo/, task.json and (hidden tests) oracle/.")],
+    out: Annotated[Path, typer.Option(help="Results, a JSON line each; a second call goes on behind them.")] = Path(
+        "bench-repair.jsonl"
+    ),
+    only: Annotated[list[str] | None, typer.Option("--only", help="A task by name; may be repeated.")] = None,
+    cap: Annotated[float, typer.Option(help="Seconds that one task may take.", min=1)] = 180.0,
+    label: Annotated[str, typer.Option(help="What these settings are called in the results.")] = "default",
+) -> None:
+    """Let `ouro fix` work on each task, and judge what it commits by tests that it did not see.
+
+    Settings come from your own settings files and the environment (OURO_...). An interrupted call goes on where it was.
+
+    Example: ouro bench repair tasks --cap 180 --label 1.5b
+    """
+    from daemon.evaluation.report import read_results, table
+    from daemon.evaluation.tasks import read_tasks
+    from daemon.settings import user_environment
+
+    call = call_of(context)
+    tasks = read_tasks(folder, tuple(only or ()))
+    done = {(r.task, r.label) for r in read_results(out)}
+    left = [task for task in tasks if (task.name, label) not in done]
+
+    def tell(task: Task, result: Result) -> None:
+        text = f"{task.name}: {result.outcome} in {result.seconds:.1f} s"
+        typer.echo(result.model_dump_json() if call.json else f"{text}{f' ({result.why})' if result.why else ''}")
+
+    awaited(_work(left, out=out, cap_s=cap, label=label, environ=user_environment(), tell=tell))
+    names = {task.name for task in tasks}
+    results = [r for r in read_results(out) if r.task in names]
+    if not call.json:
+        typer.echo(f"\n{table(results)}")
+    leave(Exit.DONE if results else Exit.NOTHING)
+
+
+def mine(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Folder for the tasks; made when it is not there.")],
+    last: Annotated[int, typer.Option(help="Commits to look at, newest first.", min=1)] = 500,
+) -> None:
+    """Make tasks of this repository's past repairs: commits whose tests were red before and green after.
+
+    Half of a commit's tests are hidden from the repairer and judge it. Nothing in the repository is changed.
+
+    Example: ouro bench mine tasks --last 200
+    """
+    call = call_of(context)
+    made = awaited(_dig(call, out, last))
+    leave(Exit.DONE if made else Exit.NOTHING)
+
+
+async def _dig(call: Call, out: Path, last: int) -> int:
+    from daemon.evaluation.judge import tools_for
+    from daemon.evaluation.mine import Mine
+
+    made = 0
+    async for mined in Mine(await tools_for(call.config()), out).dig(last):
+        made += not mined.why
+        sentence(
+            call, f"{mined.commit[:12]} {mined.title[:60]}: {mined.why or 'a task'}", commit=mined.commit, why=mined.why
+        )
+    return made
+
+
+async def _work(
+    tasks: list[Task],
+    *,
+    out: Path,
+    cap_s: float,
+    label: str,
+    environ: dict[str, str],
+    tell: Callable[[Task, Result], None],
+) -> None:
+    from daemon.evaluation.report import append
+    from daemon.evaluation.trial import attempt
+
+    for task in tasks:  # one after the other: they would take the cores from each other
+        result = await attempt(task, label=label, cap_s=cap_s, environ=environ)
+        append(out, result)
+        tell(task, result)

@@ -1,0 +1,88 @@
+"""Whether what was committed is a repair: all tests, shown and hidden, on the committed tree."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+
+from daemon.evaluation.tasks import Task
+from daemon.settings import Config
+from ledger.errors import SandboxMissing, TestsUnavailable
+from ledger.vocabulary import RunStatus, TestRun
+from tools.git import Git
+from tools.sandbox.choice import choose
+from tools.testing.environment import detect
+from tools.testing.names import stands_for
+from tools.testing.runner import TestRunner
+from tools.workspace import Workspaces
+
+
+class Verdict(StrEnum):
+    """On the tree that the repairer left."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    NOTHING = "nothing"  # no commit was made
+    UNCLEAR = "unclear"  # the tests could not be run
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    verdict: Verdict
+    why: str = ""
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What runs the tests of one repository, with no daemon around it."""
+
+    git: Git
+    workspaces: Workspaces
+    runner: TestRunner
+
+
+async def tools_for(config: Config) -> Tools:
+    """Raises ``SandboxMissing`` where untrusted code may not be run, ``TestsUnavailable`` where no tests can."""
+    git = Git(config.places, config.env)
+    choice = await choose(config.settings.sandbox, config.places, config.env)
+    if choice.sandbox is None:
+        raise SandboxMissing("No sandbox holds here, so nothing is run.", remedy=choice.remedy)
+    environment = await detect(config.places, config.settings.tests, config.env)
+    if environment.problem:
+        raise TestsUnavailable(environment.problem)
+    runner = TestRunner(
+        sandbox=choice.sandbox,
+        environment=environment,
+        places=config.places,
+        settings=config.settings.tests,
+        bounds=config.settings.sandbox,
+        heavy=asyncio.Semaphore(1),
+    )
+    return Tools(git, Workspaces(git, config.places, config.settings.workspace), runner)
+
+
+async def judge(task: Task, config: Config) -> Judged:
+    """Run every test of the task on ``HEAD``, in the sandbox and the environment that the repairer used."""
+    tools = await tools_for(config)
+    if int((await tools.git.call("rev-list", "--count", "HEAD")).text) < 2:
+        return Judged(Verdict.NOTHING)
+    workspace = await tools.workspaces.acquire("judge", "HEAD")
+    try:
+        if task.oracle.is_dir():
+            await asyncio.to_thread(shutil.copytree, task.oracle, workspace.root, symlinks=True, dirs_exist_ok=True)
+        return verdict(task, await tools.runner.run(workspace))
+    finally:
+        await tools.workspaces.release(workspace)
+
+
+def verdict(task: Task, run: TestRun) -> Judged:
+    """Right when nothing is red but what was known to be, and every test that was red has passed. Pure."""
+    if run.status not in (RunStatus.GREEN, RunStatus.RED):
+        return Judged(Verdict.UNCLEAR, run.reason, True)
+    bad = [r.id for r in run.red if not any(stands_for(known, r.id) for known in task.about.known_red)]
+    ran = {r.id for r in run.results}
+    bad += [test for test in task.about.red if not any(stands_for(test, one) for one in ran)]
+    return Judged(Verdict.WRONG, f"still red: {', '.join(bad[:5])}", True) if bad else Judged(Verdict.RIGHT, "", True)

@@ -1,0 +1,150 @@
+"""One task through the real program: a fresh repository, ``ouro fix`` as its owner would call it, and the judge."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from daemon.codes import Exit
+from daemon.evaluation.judge import Judged, Verdict, judge
+from daemon.evaluation.tasks import Task
+from daemon.settings import load
+from ledger.errors import ConfigError
+from ledger.vocabulary import Frozen
+from tools.process import Command, Finished, run
+
+GRACE_S = 20.0
+"""For a daemon whose time is up to end its work in order."""
+MIB = 1024 * 1024
+OUTPUT = 256 * MIB
+OWNER = ("-c", "user.name=Task", "-c", "user.email=task@localhost", "-c", "commit.gpgsign=false")
+
+
+class Outcome(StrEnum):
+    """How a task ended."""
+
+    RESOLVED = "resolved"
+    WRONG = "wrong"  # what was shown is green, what was hidden is not: plausible, and no repair
+    UNRESOLVED = "unresolved"
+    TIMEOUT = "timeout"
+    INVALID = "invalid"  # the task itself does not fail as it says, or could not be run
+
+
+class Result(Frozen):
+    """One line of the results. Seconds are of the clock on the wall, from the start of the command."""
+
+    task: str
+    kind: str
+    label: str
+    outcome: Outcome
+    seconds: float
+    model_s: float = 0.0
+    infills: int = 0
+    tested: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd_micro: int = 0
+    why: str = ""
+    diff: str = ""
+
+
+async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> Result:
+    """Let ``ouro fix`` work on a fresh copy of ``task``, ``cap_s`` seconds at most; judge what it committed."""
+    with tempfile.TemporaryDirectory(prefix="ouro-task-") as name:
+        base = Path(name).resolve()
+        repo = base / "repo"
+        await asyncio.to_thread(shutil.copytree, task.repo, repo, symlinks=True)
+        own = own_environment(environ, base, task)
+        await _git(repo, own, "init", "-q", "-b", "main")
+        await _git(repo, own, "add", "-A", "-f")
+        await _git(repo, own, *OWNER, "commit", "-q", "--no-verify", "-m", "A task")
+        began = time.monotonic()
+        finished = await run(
+            Command(
+                argv=(sys.executable, "-c", "from daemon.cli import main; main()", "--json", "fix"), cwd=repo, env=own,
+                timeout_s=cap_s, grace_s=GRACE_S, cap_bytes=OUTPUT, flood_bytes=OUTPUT,
+            )
+        )  # fmt: skip
+        seconds = time.monotonic() - began
+        verdict = await judge(task, load(repo, own))
+        outcome, why = settled(finished, verdict)
+        used = usage(finished.output)
+        diff = (await _git(repo, own, "diff", "--no-color", "HEAD~1", "HEAD")) if verdict.changed else ""
+        return Result(
+            task=task.name, kind=task.about.kind, label=label, outcome=outcome, seconds=round(seconds, 2), why=why,
+            diff=diff, **used,
+        )  # fmt: skip
+
+
+def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[str, str]:
+    """The owner's environment, but for the record, the socket and the test environment, which are the task's own."""
+    own = dict(environ)
+    for variable, folder in (("XDG_STATE_HOME", "state"), ("XDG_RUNTIME_DIR", "run")):
+        (base / folder).mkdir(mode=0o700)
+        own[variable] = str(base / folder)
+    if task.about.python is not None:
+        own["OURO_TESTS__PYTHON"] = str((task.folder / task.about.python).resolve())
+    own["GIT_CONFIG_GLOBAL"] = "/dev/null"
+    return own
+
+
+def settled(finished: Finished, judged: Judged) -> tuple[Outcome, str]:
+    """What it comes to. A commit that came in time counts, whatever was being done when the time was up. Pure."""
+    match judged.verdict:
+        case Verdict.RIGHT:
+            return Outcome.RESOLVED, ""
+        case Verdict.WRONG:
+            return Outcome.WRONG, judged.why
+        case Verdict.UNCLEAR:
+            return Outcome.INVALID, judged.why
+    if finished.timed_out:
+        return Outcome.TIMEOUT, ""
+    reasons = [
+        str(p["reason"]) for _, p in entries(finished.output) if p.get("event") == "terminal" and p["to"] != "COMPLETE"
+    ]
+    if finished.code == Exit.NOTHING and not reasons:
+        return Outcome.INVALID, "nothing was red"
+    said = finished.output.decode("utf-8", errors="replace").strip().splitlines()
+    return Outcome.UNRESOLVED, (reasons or said or ["it said nothing"])[-1][:400]
+
+
+def entries(output: bytes) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Ledger entries that ``ouro --json`` told, a line each, with their payloads."""
+    for line in output.decode("utf-8", errors="replace").splitlines():
+        if line.startswith("{"):
+            try:
+                entry = json.loads(line).get("entry")
+            except ValueError:  # cut in the middle
+                continue
+            if entry:
+                yield entry, entry["payload"]
+
+
+def usage(output: bytes) -> dict[str, Any]:
+    """What the model was asked for, in numbers."""
+    payloads = [payload for _, payload in entries(output)]
+    calls = [p for p in payloads if p.get("event") == "call.ended"]
+    return {
+        "model_s": round(sum(p["ms"] for p in calls) / 1000, 2),
+        "tokens_in": sum(p["tokens_in"] for p in calls),
+        "tokens_out": sum(p["tokens_out"] for p in calls),
+        "usd_micro": sum(p["usd_micro"] for p in calls),
+        "infills": sum(p["infills"] for p in payloads if p.get("event") == "infilled"),
+        "tested": sum(p["tested"] for p in payloads if p.get("event") == "candidates.tested"),
+    }
+
+
+async def _git(repo: Path, environ: Mapping[str, str], *words: str) -> str:
+    done = await run(Command(argv=("git", *words), cwd=repo, env=environ, timeout_s=60, cap_bytes=8 * MIB))
+    text = done.output.decode("utf-8", errors="replace")
+    if done.code != 0:
+        raise ConfigError(f"git {words[0]} failed in a task: {text.strip()[-200:]}", remedy="Look at the task's repo/.")
+    return text

@@ -1,0 +1,127 @@
+"""``ouro bench``: tasks through the real program, judged by tests that it did not see."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.world import PLUS, SHOP, own_environment, repo_with
+from tests.repos import commit, git, make_repo
+
+HIDDEN = SHOP["tests/test_cart.py"] + ("\n\ndef test_no_discount_at_all():\n    assert total([5], discount=5) == 0\n")
+SCRIPT = 'infill = true\n[[infills]]\nprefix_ends = "return "\ntexts = ["{}"]\n'
+
+
+def ouro(base: Path, *words: str, text: str = "subtotal - discount") -> subprocess.CompletedProcess[str]:
+    """The program as a user has it; its model plays a script."""
+    script = base / "script.toml"
+    script.write_text(SCRIPT.format(text))
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(base / "home"),
+        "OURO_KERNEL__PROVIDER": "scripted",
+        "OURO_KERNEL__SCRIPTED__SCRIPT": str(script),
+        "OURO_APPROVAL__NOTIFY_DELAY_S": "0",
+    }
+    (base / "home").mkdir(exist_ok=True)
+    program = [sys.executable, "-c", "from daemon.cli import main; main()"]
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        [*program, *words], cwd=base, env={**env, "PYTHONPATH": str(root)}, capture_output=True, text=True, check=False,
+        timeout=240,
+    )  # fmt: skip
+
+
+def make_tasks(base: Path) -> Path:
+    tests = base / "venv"
+    tests.mkdir()
+    own_environment(tests)
+    for name in ("first", "second"):
+        place = base / "tasks" / name
+        for path, text in {**SHOP, "shop/cart.py": PLUS}.items():
+            (place / "repo" / path).parent.mkdir(parents=True, exist_ok=True)
+            (place / "repo" / path).write_text(text)
+        (place / "oracle/tests").mkdir(parents=True)
+        (place / "oracle/tests/test_cart.py").write_text(HIDDEN)
+        red = ["tests/test_cart.py::test_total_with_discount", "tests/test_cart.py::test_no_discount_at_all"]
+        about: dict[str, Any] = {"red": red, "kind": "sign", "python": "../../venv/.venv"}
+        (place / "task.json").write_text(json.dumps(about))
+    return base / "tasks"
+
+
+def test_a_repair_a_wrong_one_and_none(tmp_path: Path) -> None:
+    tasks = make_tasks(tmp_path)
+    done = ouro(tmp_path, "bench", "repair", "tasks", "--only", "first", "--label", "good")
+    assert done.returncode == 0, done.stderr
+    assert "first: resolved in" in done.stdout and "| good | all | 1 | 1 (100 %)" in done.stdout
+    again = ouro(tmp_path, "bench", "repair", "tasks", "--label", "good", "--json")
+    rows = [json.loads(line) for line in again.stdout.splitlines()]
+    assert [(r["task"], r["outcome"]) for r in rows] == [("second", "resolved")], again.stderr  # the first is done
+    assert rows[0]["infills"] >= 1 and rows[0]["tested"] >= 1 and "-    return subtotal + discount" in rows[0]["diff"]
+    wrong = ouro(
+        tmp_path,
+        "bench",
+        "repair",
+        "tasks",
+        "--only",
+        "first",
+        "--label",
+        "w",
+        "--json",
+        text="90 if discount else subtotal",
+    )
+    (row,) = [json.loads(line) for line in wrong.stdout.splitlines()]
+    assert row["outcome"] == "wrong" and row["why"] == "still red: tests/test_cart.py::test_no_discount_at_all"
+    none = ouro(tmp_path, "bench", "repair", "tasks", "--only", "first", "--label", "n", "--json", text="nothing_known")
+    (row,) = [json.loads(line) for line in none.stdout.splitlines()]
+    assert row["outcome"] == "unresolved" and "none turned" in row["why"]
+    results = (tmp_path / "bench-repair.jsonl").read_text().splitlines()
+    assert len(results) == 4
+    assert (tasks / "first/repo/shop/cart.py").read_text() == PLUS and not (tasks / "first/repo/.git").exists()
+
+
+def test_a_cap_ends_a_task(tmp_path: Path) -> None:
+    make_tasks(tmp_path)
+    done = ouro(tmp_path, "bench", "repair", "tasks", "--only", "first", "--cap", "1", "--json")
+    assert json.loads(done.stdout)["outcome"] == "timeout", done.stderr
+
+
+def test_bad_folders_are_told(tmp_path: Path) -> None:
+    done = ouro(tmp_path, "bench", "repair", "nowhere")
+    assert done.returncode == 2 and "not a folder" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_history_becomes_tasks(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, "shop/cart.py": PLUS, "tests/test_cart.py": "def test_x(): pass\n"})
+    commit(repo, "Only code", {"shop/other.py": "X = 1\n"})
+    fixed = commit(
+        repo, "Discounts are taken off", {"shop/cart.py": SHOP["shop/cart.py"], "tests/test_cart.py": HIDDEN}
+    )
+    commit(repo, "Nothing was red", {"shop/other.py": "X = 2\n", "tests/test_o.py": "def test_o(): pass\n"})
+    before = git(repo, "status", "--porcelain", "--ignored")
+    done = ouro(tmp_path, "--repo", str(repo), "bench", "mine", "tasks")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].endswith("Nothing was red: no test of it was red before and green after")
+    assert done.stdout.splitlines()[1] == f"{fixed[:12]} Discounts are taken off: a task"
+    assert len(done.stdout.splitlines()) == 2
+    place = tmp_path / "tasks" / fixed[:12]
+    about = json.loads((place / "task.json").read_text())
+    assert sorted(about["red"]) == [
+        "tests/test_cart.py::test_no_discount_at_all", "tests/test_cart.py::test_total_with_discount",
+    ]  # fmt: skip
+    shown, whole = (place / "repo/tests/test_cart.py").read_text(), (place / "oracle/tests/test_cart.py").read_text()
+    assert whole == HIDDEN and shown != whole and (place / "repo/shop/cart.py").read_text() == PLUS
+    assert git(repo, "status", "--porcelain", "--ignored") == before
+    solved = ouro(tmp_path, "bench", "repair", "tasks", "--json")
+    assert json.loads(solved.stdout)["outcome"] == "resolved", solved.stdout + solved.stderr
+
+
+def test_a_repository_without_repairs_gives_no_task(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "r", {"a.py": "X = 1\n"})
+    own_environment(repo)
+    done = ouro(tmp_path, "--repo", str(repo), "bench", "mine", "tasks")
+    assert (done.returncode, done.stdout) == (5, ""), done.stderr
