@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from daemon.house import House
 from daemon.service import Service
@@ -135,11 +136,14 @@ def overtake(repo: Path) -> None:
 
 
 class Quick(TestRunner):
-    """Gives answers instead of runs."""
+    """Gives answers instead of runs, and needs no heavy slot for them."""
 
     @asynccontextmanager
     async def warm(self, ws: Workspace) -> AsyncIterator[WarmTests]:
         yield QuickTests(ws)
+
+    async def run(self, ws: Workspace, ids: Sequence[str] | None = None, **options: Any) -> TestRun:
+        return await QuickTests(ws).run(ids, **options)
 
 
 class QuickTests(WarmTests):

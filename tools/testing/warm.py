@@ -7,11 +7,11 @@ sandbox: a frame that makes no sense ends the process and the run.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-import structlog
 from pydantic import Field, ValidationError
 
 from ledger.vocabulary import Frame, Frozen
@@ -19,9 +19,9 @@ from tools.process import Finished
 from tools.sandbox.types import Job, Sandbox
 from tools.streams import Collected, Talk
 
-_log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 HEADER = 9  # a letter and eight hexadecimal digits
-FRAME_LIMIT = 4 * 1024 * 1024
+FRAME_LIMIT = 64 * 1024 * 1024
 BACKSTOP_S = 10.0
 """A process that does not answer this long after a run's limit is ended from outside."""
 
@@ -178,7 +178,7 @@ class WarmProcess:
             except asyncio.CancelledError:
                 cancelled = True
         if not process.cancelled() and process.exception() is not None:
-            _log.info("test_process.ended_badly", problem=str(process.exception()))
+            log.info("a test process ended badly: %s", process.exception())
         if cancelled:
             raise asyncio.CancelledError
 

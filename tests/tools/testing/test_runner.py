@@ -359,3 +359,23 @@ async def test_newer_interpreters_trace_by_monitoring(
     assert run.status is RunStatus.RED and len(run.red) == 1
     assert [run.coverage[test]["shop/cart.py"] for test in SHOP_IDS] == [(2, 3)] * 3
     assert run.coverage[IMPORT_TIME]["shop/cart.py"] == (1,)
+
+
+async def test_doctests_that_the_owner_configured_are_tests_too(
+    tmp_path: Path, environment: Path, plain: PlainSandbox
+) -> None:
+    documented = 'def half(n):\n    """Half of it.\n\n    >>> half(5)\n    2\n    """\n    return n // 2\n'
+    files = {
+        "shop/__init__.py": "",
+        "shop/half.py": documented,
+        "README.txt": ">>> from shop.half import half\n>>> half(8)\n4\n",
+        "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--doctest-modules --doctest-glob=*.txt'\n",
+    }
+    project = await project_of(tmp_path, files, environment, plain)
+    ids = ("README.txt::README.txt", "shop/half.py::shop.half.half")
+    run = await project.run()
+    assert (run.status, run.reason, run.collected) == (RunStatus.GREEN, "", ids)
+    project.write({"shop/half.py": documented.replace("// 2", "// 3")})
+    run = await project.run(["shop/half.py::shop.half.half"])
+    (red,) = run.red
+    assert red.id == "shop/half.py::shop.half.half" and "Expected:" in red.message + red.detail
