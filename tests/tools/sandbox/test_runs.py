@@ -168,8 +168,11 @@ async def test_the_number_of_processes_is_bounded_for_an_ordinary_user(bwrap: Bw
 
 async def test_without_walls_the_contract_is_the_same(tmp_path: Path, work: Path) -> None:
     plain = Plain(scratch=tmp_path / "scratch", settings=SandboxSettings())
-    done = await plain.run(shell(work, "echo $HOME; echo r >/proc/self/fd/$R; exit 2", report_env="R"))
-    assert done.code == 2 and done.output == f"{tmp_path}/scratch\n".encode() and plain.missing == frozenset(Wall)
+    script = "echo $HOME; touch $TMPDIR/left; echo r >/proc/self/fd/$R; exit 2"
+    done = await plain.run(shell(work, script, report_env="R"))
+    own = Path(done.output.decode().strip())
+    assert done.code == 2 and done.report == b"r\n" and plain.missing == frozenset(Wall)
+    assert own.parent == tmp_path / "scratch" and not own.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
