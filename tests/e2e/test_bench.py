@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.world import PLUS, SHOP, own_environment, repo_with
 from tests.repos import commit, git, make_repo
 
@@ -84,6 +86,7 @@ def test_a_repair_a_wrong_one_and_none(tmp_path: Path) -> None:
     assert (tasks / "first/repo/shop/cart.py").read_text() == PLUS and not (tasks / "first/repo/.git").exists()
 
 
+@pytest.mark.long
 def test_a_cap_ends_a_task(tmp_path: Path) -> None:
     make_tasks(tmp_path)
     done = ouro(tmp_path, "bench", "repair", "tasks", "--only", "first", "--cap", "1", "--json")

@@ -18,7 +18,10 @@ from tests.tools.testing.projects import SHOP, SHOP_IDS, Backend, Project, make_
 from tools.testing.runner import WarmTests
 from tools.testing.warm import Frames
 
-WALLS = pytest.mark.parametrize("walls", ["bwrap", "landlock", "none"])
+WALLS = pytest.mark.parametrize(
+    "walls", ["bwrap", pytest.param("landlock", marks=pytest.mark.long), pytest.param("none", marks=pytest.mark.long)]
+)
+ALL_WALLS = pytest.mark.parametrize("walls", ["bwrap", "landlock", "none"])
 LEAVES = """
 import json, os, shop.cart, signal, subprocess, sys, tempfile, threading, time
 
@@ -80,7 +83,7 @@ def outcomes(run: TestRun) -> dict[str, Outcome]:
     return {result.id.partition("::")[2]: result.outcome for result in run.results}
 
 
-@WALLS
+@ALL_WALLS
 async def test_nothing_passes_from_one_run_to_the_next(tmp_path: Path, environment: Path, walls: Backend) -> None:
     files = SHOP | {"tests/test_leaves.py": LEAVES, "tests/test_finds.py": FINDS}
     project = await make_project(tmp_path, files, environment, walls)
@@ -191,7 +194,7 @@ async def test_a_process_that_a_test_ends_is_replaced(tmp_path: Path, environmen
             assert (run.status, run.reason) == (RunStatus.GREEN, "")
 
 
-@WALLS
+@ALL_WALLS
 async def test_what_is_not_in_the_commit_stays_in_reach(tmp_path: Path, packages: Path, walls: Backend) -> None:
     """The environment and a generated file lie in the checkout; a reset of the copy takes neither away."""
     files = SHOP | {".gitignore": ".venv\n_version.py\n", "tests/test_v.py": "import shop._version\ndef test_v(): 0\n"}
