@@ -52,7 +52,10 @@ def build(folder: Path, half: str) -> None:
     _, all_packages = packages()
     known = {package.name: package for package in all_packages}
     environment(folder)
-    tasks = tomllib.loads((HERE / f"{half}.toml").read_text())["task"]
+    drawn = HERE / f"{half}.toml"
+    if not drawn.exists():
+        raise SystemExit(f"{drawn.name} is not drawn yet: python -m bench.tasks choose {folder} {half}")
+    tasks = tomllib.loads(drawn.read_text())["task"]
     for task in tasks:
         package = known[task["package"]]
         root, place = fetch(package, folder), folder / half / task["name"]
