@@ -8,7 +8,6 @@ Prints a Markdown table.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -16,9 +15,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from bench.common import World, machine, world
+from daemon.evaluation.trial import entries, usage
 from daemon.settings import models_folder
 from kernel.policy import load_policy
 from ledger.clock import unstamp
@@ -34,12 +33,6 @@ class Repair:
     model_s: float
     infills: int
     end: str
-
-
-def entries_of(output: str) -> list[dict[str, Any]]:
-    """The ledger entries that `ouro --json fix` told, a line each."""
-    events = (json.loads(line) for line in output.splitlines() if line.startswith("{"))
-    return [event["entry"] for event in events if event.get("entry")]
 
 
 def green(at: World) -> bool:
@@ -59,14 +52,15 @@ def repair(number: int, model: str, quantise: str) -> Repair:
         began = time.time()
         done = at.ouro("--json", "fix")
         ended = time.time()
-        payloads = [(e, e["payload"]) for e in entries_of(done.stdout)]
+        payloads = list(entries(done.stdout.encode()))
+        used = usage(done.stdout.encode())
         commits = [unstamp(e["at"]).timestamp() for e, p in payloads if p.get("event") == "committed"]
         reasons = [str(p["reason"]) for _, p in payloads if p.get("event") == "terminal" and p["to"] != "COMPLETE"]
         return Repair(
             repaired=bool(commits) and done.returncode == 0 and green(at),
             seconds=(commits[-1] if commits else ended) - began,
-            model_s=sum(p["ms"] for _, p in payloads if p.get("event") == "call.ended") / 1000,
-            infills=sum(p["infills"] for _, p in payloads if p.get("event") == "infilled"),
+            model_s=used["model_s"],
+            infills=used["infills"],
             end=reasons[-1][:80] if reasons else done.stderr.strip()[-80:],
         )
 

@@ -165,8 +165,3 @@ class Talk:
             self._early += data
         else:
             self._writer.send(data)
-
-    def finish(self) -> None:
-        """Nothing more will be said. Has an effect on a child that is there."""
-        if self._writer is not None:
-            self._writer.finish()

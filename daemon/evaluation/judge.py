@@ -9,8 +9,9 @@ from enum import StrEnum
 
 from daemon.evaluation.tasks import Task
 from daemon.settings import Config
+from governance.repair.scene import VERDICTS
 from ledger.errors import SandboxMissing, TestsUnavailable
-from ledger.vocabulary import RunStatus, TestRun
+from ledger.vocabulary import TestRun
 from tools.git import Git
 from tools.sandbox.choice import choose
 from tools.testing.environment import detect
@@ -80,7 +81,7 @@ async def judge(task: Task, config: Config) -> Judged:
 
 def verdict(task: Task, run: TestRun) -> Judged:
     """Right when nothing is red but what was known to be, and every test that was red has passed. Pure."""
-    if run.status not in (RunStatus.GREEN, RunStatus.RED):
+    if run.status not in VERDICTS:
         return Judged(Verdict.UNCLEAR, run.reason, True)
     bad = [r.id for r in run.red if not any(stands_for(known, r.id) for known in task.about.known_red)]
     ran = {r.id for r in run.results}

@@ -12,13 +12,13 @@ from daemon.evaluation.hidden import by_file, function_of, half_of, without
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import TaskFile
 from governance.irongate.paths import is_python, is_test_path
-from ledger.vocabulary import RunStatus, TestRun
+from governance.repair.scene import VERDICTS
+from ledger.vocabulary import TestRun
 from tools import contained
 from tools.repository import Repository
 from tools.workspace import Workspace
 
 MOST_FILES = 4
-VERDICTS = (RunStatus.GREEN, RunStatus.RED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from daemon.settings import load
 from ledger.errors import ConfigError
 from ledger.vocabulary import Frozen
 from tools.process import Command, Finished, run
+from tools.sandbox.limits import MIB
 
 GRACE_S = 20.0
 """For a daemon whose time is up to end its work in order."""
-MIB = 1024 * 1024
 OUTPUT = 256 * MIB
 OWNER = ("-c", "user.name=Task", "-c", "user.email=task@localhost", "-c", "commit.gpgsign=false")
 
