@@ -19,32 +19,32 @@ HALVES = ("open", "held")
 
 
 def choose(folder: Path, half: str) -> None:
-    """Draw and write down."""
+    """Draw and write down, package by package: a drawing that was cut goes on behind the packages that it has."""
     seed, all_packages = packages()
     python = environment(folder)
-    rows: list[dict[str, Any]] = []
+    file = HERE / f"{half}.toml"
+    rows: list[dict[str, Any]] = tomllib.loads(file.read_text())["task"] if file.exists() else []
+    known = {row["package"] for row in rows}
     with tempfile.TemporaryDirectory() as scratch:
         for package in all_packages:
-            if package.half == half:
+            if package.half == half and package.name not in known:
                 draw = Draw(package, fetch(package, folder), python, Path(scratch), seed)
                 rows += [asdict(task) for task in draw.tasks()]
+                file.write_text(written(rows))
                 print(f"{package.name}: {len(rows)} tasks so far", flush=True)
-    (HERE / f"{half}.toml").write_text(written(rows))
 
 
 def written(rows: list[dict[str, Any]]) -> str:
     """TOML: JSON's strings and arrays are TOML's."""
     text = "# Drawn by `python -m bench.tasks choose`; see packages.toml.\n"
     for row in rows:
-        edits = row.pop("edits")
-        text += "\n[[task]]\n" + "".join(
-            f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in row.items()
-        )
-        for edit in edits:
-            text += "[[task.edits]]\n" + "".join(
-                f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in edit.items()
-            )
+        text += "\n[[task]]\n" + lines({key: value for key, value in row.items() if key != "edits"})
+        text += "".join("[[task.edits]]\n" + lines(edit) for edit in row["edits"])
     return text
+
+
+def lines(row: dict[str, Any]) -> str:
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in row.items())
 
 
 def build(folder: Path, half: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.tasks.mutations import Mutation, mutations
 from bench.tasks.packages import Package, Ran, run, sources
-from daemon.evaluation.hidden import by_file, without
+from daemon.evaluation.hidden import by_file, half_of, without
 
 CLASSES = {
     "one line 1": ("operator", "boundary", "condition"),
@@ -64,9 +64,10 @@ class Draw:
     def tasks(self) -> Iterator[Task]:
         found = list(self._possible())
         for number, (kind, faults) in enumerate(CLASSES.items()):
-            rng = random.Random(f"{self._seed}:{self._package.name}:{kind}")
+            seed = f"{self._seed}:{self._package.name}:{kind}"
+            rng = random.Random(seed)
             fit = [row for row in found if row[1].kind in faults]
-            task = next(filter(None, (self._try(rng, number, kind, fit) for _ in range(TRIES))), None)
+            task = next(filter(None, (self._try(rng, seed, number, kind, fit) for _ in range(TRIES))), None)
             if task is None:
                 print(f"{self._package.name}: nothing fits {kind}", flush=True)
             else:
@@ -93,7 +94,9 @@ class Draw:
             (repo / path).write_text(text)
         return repo
 
-    def _try(self, rng: random.Random, number: int, kind: str, fit: Sequence[tuple[str, Mutation]]) -> Task | None:
+    def _try(
+        self, rng: random.Random, seed: str, number: int, kind: str, fit: Sequence[tuple[str, Mutation]]
+    ) -> Task | None:
         chosen = drawn(rng, kind, fit, two_files=kind == "several" and len(self._package.name) % 2 == 0)
         texts: dict[str, str] = {}
         for path, mutation in sorted(chosen, key=lambda row: -row[1].start):
@@ -105,13 +108,13 @@ class Draw:
         if ran is None or not ran.red - base.red or len(ran.red - base.red) > MOST_RED:
             return None
         red = ran.red - base.red
-        if len(chosen) > 1 and not self._each_matters(chosen, red):
-            return None
-        hidden = hide(rng, red, ran.passed) | base.red
+        hidden = half_of(red, seed) | half_of(ran.passed, seed) | base.red
         shown = self._copy(texts)
         cover(shown, hidden)
         seen = run(self._python, shown)
         if seen is None or seen.red != red - hidden:
+            return None
+        if len(chosen) > 1 and not self._each_shows(chosen, seen.red):
             return None
         return Task(
             name=f"{self._package.name}-{number + 1}",
@@ -133,8 +136,8 @@ class Draw:
             known_red=tuple(sorted(base.red)),
         )
 
-    def _each_matters(self, chosen: Sequence[tuple[str, Mutation]], red: frozenset[str]) -> bool:
-        """Each fault alone turns tests red: mending one of them is not enough."""
+    def _each_shows(self, chosen: Sequence[tuple[str, Mutation]], red: frozenset[str]) -> bool:
+        """Each fault alone turns tests red that are shown: mending one of them is not enough, and can be known."""
         for path, mutation in chosen:
             ran = run(self._python, self._copy({path: mutation.applied(self._texts[path])}))
             if ran is None or not ran.red & red:
@@ -165,14 +168,6 @@ def drawn(
     ]
     others = [(p, m) for p, m in others if p != place[0] or m.line != first.line]
     return [(place[0], first), rng.choice(others)] if others else []
-
-
-def hide(rng: random.Random, red: frozenset[str], passed: frozenset[str]) -> frozenset[str]:
-    """Half of the tests of either kind; at least one red test is shown."""
-    rows = sorted(red)
-    rng.shuffle(rows)
-    green = sorted(passed)
-    return frozenset(rows[: len(rows) // 2]) | frozenset(rng.sample(green, len(green) // 2))
 
 
 def cover(repo: Path, hidden: frozenset[str] | tuple[str, ...]) -> None:

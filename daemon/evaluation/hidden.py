@@ -13,9 +13,9 @@ def function_of(test: str) -> str:
     return test.partition("[")[0]
 
 
-def half_of(red: Collection[str], seed: str) -> frozenset[str]:
-    """Half of the red test functions, to be hidden; at least one is left to be shown. Same seed, same half."""
-    rows = sorted({function_of(test) for test in red})
+def half_of(tests: Collection[str], seed: str) -> frozenset[str]:
+    """Half of the test functions, to be hidden; at least one is left to be shown. Same seed, same half."""
+    rows = sorted({function_of(test) for test in tests})
     random.Random(seed).shuffle(rows)
     return frozenset(rows[: len(rows) // 2])
 

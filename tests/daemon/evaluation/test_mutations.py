@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.tasks.choose import drawn, hide
+from bench.tasks.choose import drawn
 from bench.tasks.mutations import Mutation, mutations
 
 ROOT = Path(__file__).parents[3]
@@ -84,5 +84,3 @@ def test_draws_are_the_same_for_the_same_seed_and_two_faults_do_not_touch() -> N
             assert a.start + len(a.old) < b.start and a.line != b.line
         two = drawn(random.Random(seed), "several", fit, two_files=True)
         assert len(two) == 1 or {path for path, _ in two} == {"a.py", "b.py"}
-    hidden = hide(random.Random(1), frozenset("ab"), frozenset("cdef"))
-    assert len(hidden & frozenset("ab")) == 1 and len(hidden) == 3
