@@ -188,7 +188,16 @@ def _infilled(payload: Payload, entry: Entry) -> Told:
 def _tested(payload: Payload, entry: Entry) -> Told:
     tested, green = _number(payload, "tested") or 0, _number(payload, "green") or 0
     turned = "none turns the test green" if not green else f"{green} {'turns' if green == 1 else 'turn'} the test green"
-    return Told("try", f"{tested} tested{_took(payload)}, {turned}", Role.GOOD if green else Role.PLAIN)
+    partial = _number(payload, "partial") or 0
+    some = f", {partial} {'mends' if partial == 1 else 'mend'} a part" if partial and not green else ""
+    what = {"moves": "small edits tested", "together": "combinations tested"}.get(_text(payload, "wave"), "tested")
+    return Told("try", f"{tested} {what}{_took(payload)}, {turned}{some}", Role.GOOD if green else Role.PLAIN)
+
+
+def _branched(payload: Payload, entry: Entry) -> Told:
+    where, mended = f"{_text(payload, 'path')}:{_number(payload, 'line') or 0}", _number(payload, "mended") or 0
+    left = count(_number(payload, "left") or 0, "test")
+    return Told("keep", f"a change at {where} mends {count(mended, 'test')}; {left} left, searched from there")
 
 
 def _generated(payload: Payload, entry: Entry) -> Told:
@@ -326,6 +335,7 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "localised": _localised,
     "infilled": _infilled,
     "candidates.tested": _tested,
+    "branched": _branched,
     "candidate": _generated,
     "planned": _plain("plan", "approach", "failed"),
     "validated": _validated,

@@ -27,6 +27,8 @@ from kernel.provider import (
     ToolCall,
     ToolSchema,
     Usage,
+    Weigher,
+    WeighRequest,
 )
 from kernel.tokens import CHARS_PER_TOKEN
 from ledger.clock import Clock
@@ -137,6 +139,19 @@ class Asker:
             heard.texts.append(f"{len(answer.infills)} infills")
             heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
         return answer.infills
+
+    async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
+        """What the model thinks of texts in holes (see ``WeighAnswer``); None where it cannot say. Raises as above."""
+        if not isinstance(self.provider, Weigher):
+            return None
+        request = request.model_copy(update={"timeout_s": self._turn_s})
+        chars = sum(len(s.prefix) + len(s.suffix) for s in request.spans) + sum(map(len, request.texts))
+        heard = Heard(round(chars / CHARS_PER_TOKEN))
+        async with self._recorded(phase, purpose, Usage(tokens_in=heard.tokens_in, tokens_out=0), heard, self._turn_s):
+            answer = await self.provider.weigh(request)
+            heard.texts.append(f"{len(answer.logprobs_milli)} texts weighed")
+            heard.spent = answer.usage
+        return answer.logprobs_milli
 
     @asynccontextmanager
     async def _recorded(

@@ -163,6 +163,21 @@ class InfillAnswer(Frozen):
     usage: Usage
 
 
+class WeighRequest(Frozen):
+    """How likely is each of ``texts`` (one for each span) in its hole?"""
+
+    spans: tuple[InfillSpan, ...]
+    texts: tuple[str, ...]
+    timeout_s: float = 120.0
+
+
+class WeighAnswer(Frozen):
+    """``logprobs_milli``: of each text as a whole, its end included, in thousandths of a nat; at most 0."""
+
+    logprobs_milli: tuple[int, ...]
+    usage: Usage
+
+
 class Provider(Protocol):
     """One model behind one way of reaching it.
 
@@ -223,6 +238,13 @@ class Infiller(Protocol):
         ...
 
     async def infill(self, request: InfillRequest) -> InfillAnswer: ...
+
+
+@runtime_checkable
+class Weigher(Protocol):
+    """What a provider can also do whose model is at hand: say what it thinks of a text that it did not write."""
+
+    async def weigh(self, request: WeighRequest) -> WeighAnswer: ...
 
 
 @runtime_checkable

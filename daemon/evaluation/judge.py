@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from daemon.evaluation.tasks import Task
 from daemon.settings import Config
-from governance.repair.scene import VERDICTS
+from governance.repair.reproduce import VERDICTS
 from ledger.errors import SandboxMissing, TestsUnavailable
 from ledger.vocabulary import TestRun
 from tools.git import Git

@@ -12,7 +12,7 @@ from daemon.evaluation.hidden import by_file, function_of, half_of, without
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import TaskFile
 from governance.irongate.paths import is_python, is_test_path
-from governance.repair.scene import VERDICTS
+from governance.repair.reproduce import VERDICTS
 from ledger.vocabulary import TestRun
 from tools import contained
 from tools.repository import Repository

@@ -16,7 +16,8 @@ from governance.loop.linear import linear
 from governance.recordable import without_secrets
 from governance.repair.cloze import cloze
 from governance.repair.proposal import Proposal
-from governance.repair.scene import Scene, reproduce, set_scene, unknown_of
+from governance.repair.reproduce import reproduce, set_scene, unknown_of
+from governance.repair.scene import Scene
 from governance.result import PhaseResult, failed
 from governance.retries import wants_repair
 from ledger.errors import ApplyConflict
@@ -102,15 +103,15 @@ async def propose(
             context = context_of(op, dossier, crew, workspace)
             scene = await set_scene(op, crew, workspace, run, failing)
             found = await explore(crew, context, [p.path for p in scene.places])
-            scene = replace(
-                scene, places=nearest_first(scene.places, found, test_files=scene.test_files, said=scene.said)
-            )  # fmt: skip
+            if crew.shop.settings.repair.localised:
+                nearest = nearest_first(scene.places, found, test_files=scene.test_files, said=scene.said)
+                scene = replace(scene, places=nearest)
             if not await own(op, crew, scene):
                 return Proposal(
                     candidate=None, reason=WAITED, rule=WAITED_RULE, cause=RootCause.APPLY_CONFLICT, retry=True
                 )
         proposal = await cloze(op, crew, scene, rejected)
-        return proposal.with_exploration(tuple(context.uses), scene.reads | context.reads)
+        return proposal.with_exploration(tuple(context.uses), scene.reads | (proposal.reads or {}) | context.reads)
     if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
         crew.clock.extend_to(crew.shop.settings.clocks.repair_s)
         return await linear(op, dossier, crew, failing)

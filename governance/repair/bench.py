@@ -3,81 +3,120 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from governance.crew import Crew
 from governance.repair.ranking import Variant
 from governance.repair.scene import Scene
-from ledger.vocabulary import RunStatus, TestRun
+from ledger.vocabulary import Outcome, RunStatus, TestRun
 from tools.testing.report import TIME_LIMIT
 from tools.testing.runner import WarmTests
 from tools.workspace import Workspace
 
-FIRST_IDS = 4
+FIRST_IDS, FIRST_MS = 4, 500
+"""Failing tests that are tried first: some, or as many as take no time to speak of."""
 SLOWER = 5
 """A test that takes this many times as long as at the op's tree (and longer than the floor) will not end."""
 
 Place = tuple[Workspace, WarmTests]
 """A copy, and the process that runs its tests."""
+T = TypeVar("T")
+
+
+def first_of(scene: Scene) -> tuple[str, ...]:
+    """Failing tests that tell most variants from a repair, the quickest first. Pure."""
+    quick = sorted(scene.failing, key=lambda r: r.duration_ms)
+    spent = 0
+    first: list[str] = []
+    for result in quick:
+        spent += result.duration_ms
+        if len(first) >= FIRST_IDS and spent > FIRST_MS:
+            break
+        first.append(result.id)
+    return tuple(first)
 
 
 class Bench:
-    """Runs tests on variants. The caller holds the heavy slot for all of it."""
+    """Runs tests on variants of a scene. The caller holds the heavy slot for all of it."""
 
-    def __init__(self, *, crew: Crew, scene: Scene, places: Sequence[Place]) -> None:
-        self._scene = scene
-        self._crew = crew
+    def __init__(self, *, crew: Crew, places: Sequence[Place]) -> None:
+        self._repair = crew.shop.settings.repair
+        self._suite_s = crew.shop.settings.pipeline.suite_budget_s
         self._places = list(places)
-        self._ids = tuple(r.id for r in scene.failing)
-        settings = crew.shop.settings.repair
-        base = scene.base.duration_ms / 1000  # start-up of the runner included: it is most of a short run
-        self._limit_s = min(settings.test_limit_s, settings.test_floor_s + SLOWER * base)
-        # A test that was stopped at its limit says nothing of how long it takes when it ends.
-        known = {r.id: SLOWER * r.duration_ms / 1000 for r in scene.base.results if r.exception != TIME_LIMIT}
-        self._limits = {test: limit for test, limit in known.items() if limit > settings.test_floor_s}
 
-    async def green(self, variants: Sequence[Variant]) -> list[Variant]:
-        """Those variants under which every failing test passes, in the order given."""
+    async def turned(self, scene: Scene, variants: Sequence[Variant]) -> list[frozenset[str]]:
+        """For each variant the failing tests that pass under it."""
+        first, ids = first_of(scene), tuple(r.id for r in scene.failing)
+
+        async def one(place: Place, variant: Variant) -> frozenset[str]:
+            passed = await self._passed(scene, variant, place, first)
+            if not passed or len(first) == len(ids):
+                return passed
+            return await self._passed(scene, variant, place, ids)
+
+        return await self._on_places(variants, one)
+
+    async def wider(self, scene: Scene, variant: Variant) -> tuple[int, int, int]:
+        """The whole base scope on one variant: tests passed, tests newly red, tests red before and after."""
+        run = await self._try(scene, variant, self._places[0], None)
+        if run.status not in (RunStatus.GREEN, RunStatus.RED):
+            ids = [r.id for r in scene.base.results]
+            return 0, max(1, len(ids)), 0
+        failing = {r.id for r in scene.failing}
+        red_before = {r.id for r in scene.base.red}
+        newly = sum(r.id not in red_before or r.id in failing for r in run.red)
+        return run.passed, newly, len(run.red) - newly
+
+    async def looked_at(self, scene: Scene, variant: Variant, look: Callable[[Workspace, TestRun], Awaitable[T]]) -> T:
+        """The base scope under coverage on one variant, and what ``look`` makes of the copy and the run."""
+        workspace, tests = self._places[0]
+        await self._put(scene, variant, self._places[0])
+        run = await tests.run(self._scope(scene), coverage=True, limit_s=self._suite_s)
+        return await look(workspace, run)
+
+    async def _on_places(self, variants: Sequence[Variant], work: Callable[[Place, Variant], Awaitable[T]]) -> list[T]:
+        """``work`` on every variant, as many at once as there are places; results in the order of the variants."""
         free: asyncio.Queue[Place] = asyncio.Queue()
         for place in self._places:
             free.put_nowait(place)
 
-        async def turns_green(variant: Variant) -> bool:
+        async def placed(variant: Variant) -> T:
             place = await free.get()
             try:
-                first = await self._try(variant, place, self._ids[:FIRST_IDS])
-                if first.status is not RunStatus.GREEN or len(self._ids) <= FIRST_IDS:
-                    return first.status is RunStatus.GREEN
-                return (await self._try(variant, place, self._ids)).status is RunStatus.GREEN
+                return await work(place, variant)
             finally:
                 free.put_nowait(place)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(turns_green(v)) for v in variants]
-        return [v for v, task in zip(variants, tasks, strict=True) if task.result()]
+            tasks = [group.create_task(placed(v)) for v in variants]
+        return [task.result() for task in tasks]
 
-    async def wider(self, variant: Variant) -> tuple[int, int, int]:
-        """The whole base scope on one variant: tests passed, tests newly red, tests red before and after."""
-        run = await self._try(variant, self._places[0], None)
+    async def _passed(self, scene: Scene, variant: Variant, place: Place, ids: Sequence[str]) -> frozenset[str]:
+        run = await self._try(scene, variant, place, ids)
         if run.status not in (RunStatus.GREEN, RunStatus.RED):
-            ids = [r.id for r in self._scene.base.results]
-            return 0, max(1, len(ids)), 0
-        red_before = {r.id for r in self._scene.base.red}
-        newly = sum(r.id not in red_before or r.id in self._ids for r in run.red)
-        return run.passed, newly, len(run.red) - newly
+            return frozenset()
+        return frozenset(ids) & {r.id for r in run.results if r.outcome is Outcome.PASSED}
 
-    async def _try(self, variant: Variant, place: Place, ids: Sequence[str] | None) -> TestRun:
+    async def _put(self, scene: Scene, variant: Variant, place: Place) -> None:
         workspace, tests = place
         await tests.reset()
-        await workspace.apply([self._scene.edit(variant.path, variant.source, "")])
-        limit = self._limit_s if ids is not None else self._wide_limit()
-        if ids is None and len(self._scene.base.results) == len(self._ids):
-            ids = self._ids
-        floor = self._crew.shop.settings.repair.test_floor_s
-        return await tests.run(ids, limit_s=limit, test_s=floor, limits=self._limits, to_the_end=ids is None)
+        await workspace.apply(scene.edits(variant.path, variant.source, ""))
 
-    def _wide_limit(self) -> float:
-        base = self._scene.base.duration_ms / 1000
-        return min(
-            self._crew.shop.settings.pipeline.suite_budget_s, 3 * base + self._crew.shop.settings.repair.test_floor_s
-        )
+    async def _try(self, scene: Scene, variant: Variant, place: Place, ids: Sequence[str] | None) -> TestRun:
+        await self._put(scene, variant, place)
+        floor, base_s = self._repair.test_floor_s, scene.base.duration_ms / 1000  # start-up of the runner included
+        if ids is None:
+            limit = min(self._suite_s, floor + 3 * base_s)
+            ids = self._scope(scene)
+        else:
+            limit = min(self._repair.test_limit_s, floor + SLOWER * base_s)
+        # A test that was stopped at its limit says nothing of how long it takes when it ends.
+        known = {r.id: SLOWER * r.duration_ms / 1000 for r in scene.base.results if r.exception != TIME_LIMIT}
+        limits = {test: limit_s for test, limit_s in known.items() if limit_s > floor}
+        return await place[1].run(ids, limit_s=limit, test_s=floor, limits=limits, to_the_end=ids is None)
+
+    @staticmethod
+    def _scope(scene: Scene) -> tuple[str, ...] | None:
+        """The base scope: everything, or the failing tests where nothing else was run."""
+        return None if len(scene.base.results) > len(scene.failing) else tuple(r.id for r in scene.failing)

@@ -1,29 +1,36 @@
-"""Cloze repair: localise, infill, filter, test, rank. For a kernel that fills holes but cannot drive tools."""
+"""Cloze repair: localise, infill, filter, test, rank. For a kernel that fills holes but cannot drive tools.
+
+The search has a base at first: the op's tree. A variant that turns some of the failing tests green becomes a base of
+its own, and all bases are searched in turn until one of them is mended as a whole.
+"""
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
-from itertools import islice
 
 from governance.crew import Crew
 from governance.irongate.battery import change_hash, diff_hash
+from governance.repair.asking import asked
 from governance.repair.bench import Bench
-from governance.repair.prompt import Example, header, hole
+from governance.repair.branches import carried, worth_keeping
+from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
-from governance.repair.ranking import Survivor, Variant, best, changed_characters, copies_literal
-from governance.repair.scene import Scene
-from governance.repair.spans import Span
-from governance.repair.waves import Wave, by_function, plan
-from kernel.provider import Infill, InfillRequest
-from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
+from governance.repair.ranking import Partial, Survivor, Variant, best, changed_characters, copies_literal
+from governance.repair.scene import Scene, look
+from governance.repair.searched import Node
+from governance.repair.waves import Given, Step, plan
+from governance.repair.weighing import weighed
+from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, RunStatus, Spend, State, TestRun
+from tools.workspace import Workspace
 
 PATIENCE = 3
 """Waves that are still asked when there is a survivor, but one that copies a literal or leaves other tests red."""
 
 
+SHOWN = 12
+"""Survivors that stand in the record, best first."""
 WITHHELD = "; a change that was refused, taken back or turned down before is not offered again (gate19.undone)"
 
 
@@ -46,167 +53,179 @@ class ClozeSearch:
         self._withheld = False  # one of them came up in this search
         self._settings = crew.shop.settings.repair
         self._done = crew.holdings.searched
-        self._done.begin((op.tree, scene.places))
+        self._done.begin((op.tree, scene.places), self._node(scene))
         self._began = crew.record.spend
 
     async def run(self, bench: Bench) -> Proposal:
-        """Wave after wave until a survivor stands or the clock runs down."""
-        fallback = [s for s in self._done.survivors if not self._is_rejected(s.variant)]
-        waves = plan(
-            self._scene.places,
-            self._scene.sources,
-            first=self._settings.first_places,
-            batch=self._settings.batch,
-            unknown_name=any(r.exception == "NameError" for r in self._scene.failing),
-        )
-        ends, patience = self._crew.shop.clock.monotonic() + self._settings.search_s, PATIENCE
-        left = islice(enumerate(waves), self._done.waves, None)
-        while not any(is_clean(s) for s in fallback):
-            step = await asyncio.to_thread(next, left, None)
-            spent = self._crew.shop.clock.monotonic() > ends
+        """Step after step until a survivor stands or the clock runs down."""
+        done, clock = self._done, self._crew.shop.clock
+        found = [s for s in done.survivors if not self._is_rejected(s.scene, s.variant)]
+        ends, patience = clock.monotonic() + self._settings.search_s, PATIENCE
+        while not any(is_clean(s) for s in found):
             hurry = self._crew.clock.remaining_s() < self._settings.reserve_s
-            if step is None or spent or hurry or not patience:
+            node = done.next()
+            if node is None or hurry or clock.monotonic() > ends or not patience:
                 break
-            number, wave = step
-            variants = await self._propose(wave, number)
-            survivors = await self._test(wave, variants, bench)
-            patience -= bool(fallback)
-            fallback += survivors
-            self._done.survivors += survivors
-            self._done.waves = number + 1
-        if fallback:
-            return self._offer(best(fallback), len(fallback))
+            step = await asyncio.to_thread(node.step)
+            if step is None:
+                node.live = False
+                continue
+            node.turns += 1
+            variants, answers = await asked(node, step, self._crew, self._settings.seed + node.turns - 1)
+            done.asked += answers
+            survivors = await self._test(node, step, variants, bench)
+            patience -= bool(found)
+            found += survivors
+            done.survivors += survivors
+        if found:
+            return self._offer(await self._choose(found), len(found))
         reason = (
-            f"{counted(self._done.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
-            f"{counted(len(self._done.seen), 'distinct candidate')}; {self._done.tested} tested, none turned "
+            f"{counted(done.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
+            f"{counted(done.distinct, 'distinct candidate')}; {done.tested} tested, none turned "
             f"{self._scene.title} green{WITHHELD if self._withheld else ''}"
         )
-        return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=self._done.tested)
+        return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=done.tested)
 
-    async def _propose(self, wave: Wave, number: int) -> list[Variant]:
-        """Ask the kernel for one wave; keep what parses, differs, and was not seen before."""
-        head = header(self._examples())
-        found: list[tuple[str, Span, Infill]] = []
-        async with self._crew.shop.heavy:
-            began = self._crew.shop.clock.monotonic()
-            for places in await asyncio.to_thread(by_function, wave, self._scene.sources):
-                found += await self._ask(wave, places, head, number)
-        self._done.asked += len(found)
-        variants = await asyncio.to_thread(self._distinct, found)
+    async def _choose(self, found: Sequence[Survivor]) -> Survivor:
+        """The one to offer; several are weighed by the model first."""
+        if len(found) == 1:
+            return found[0]
+        ranked = await weighed(found, self._crew)
+        chosen = best(ranked)
+        rows = [chosen, *(s for s in ranked if s is not chosen)]
         await self._crew.record.note(
-            EntryKind.TOOL,
-            "infilled",
-            phase=State.GENERATE,
-            wave=wave.name,
-            holes=len(wave.spans),
-            infills=len(found),
-            distinct=len(variants),
-            ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
-        )
-        return variants
-
-    async def _ask(
-        self, wave: Wave, places: Sequence[tuple[str, Span]], head: str, number: int
-    ) -> list[tuple[str, Span, Infill]]:
-        """Holes of one function: what stands above them is computed once."""
-
-        def asked() -> InfillRequest:
-            spans = [
-                hole(
-                    path,
-                    self._scene.sources[path],
-                    span,
-                    head,
-                    max_tokens=wave.max_tokens,
-                    max_chars=self._settings.context_chars,
-                )
-                for path, span in places
-            ]
-            return InfillRequest(
-                spans=tuple(spans),
-                samples=wave.samples,
-                temperature=wave.temperature,
-                seed=self._settings.seed + number,
-            )
-
-        request = await asyncio.to_thread(asked)
-        infills = await self._crew.asker.infill(State.GENERATE, f"infill: {wave.name}", request)
-        return [(*places[infill.span], infill) for infill in infills]
-
-    def _examples(self) -> Sequence[Example]:
-        return self._scene.examples[: self._settings.examples]
-
-    def _distinct(self, infills: Sequence[tuple[str, Span, Infill]]) -> list[Variant]:
-        found: dict[tuple[str, str], Variant] = {}
-        for path, span, infill in sorted(infills, key=lambda row: -row[2].logprob_milli):
-            source = self._scene.sources[path]
-            text = span.fill(source.text, infill.text.rstrip())
-            key = (path, self._shape(text))
-            if not key[1] or key[1] == self._scene.shapes[path] or key in self._done.seen:
-                continue
-            known = found.get(key)
-            found[key] = Variant(
-                path=path,
-                span=span if known is None else known.span,
-                text=infill.text if known is None else known.text,
-                source=text if known is None else known.source,
-                logprob_milli=infill.logprob_milli if known is None else known.logprob_milli,
-                votes=1 if known is None else known.votes + 1,
-            )
-        self._done.seen.update({key: v.votes for key, v in found.items()})
-        fresh = [v for v in found.values() if not self._is_rejected(v)]
-        return sorted(fresh, key=lambda v: (-v.votes, -v.logprob_milli))
-
-    def _is_rejected(self, variant: Variant) -> bool:
-        if not self._rejected:
-            return False
-        candidate = self._candidate(variant)
-        known = diff_hash(candidate) in self._rejected
-        known = known or change_hash(candidate, self._scene.originals) in self._rejected
-        self._withheld |= known
-        return known
-
-    @staticmethod
-    def _shape(text: str) -> str:
-        """The syntax tree as text: equal for candidates that differ in layout only; empty when it does not parse."""
-        try:
-            return ast.dump(ast.parse(text))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return ""
-
-    async def _test(self, wave: Wave, variants: Sequence[Variant], bench: Bench) -> list[Survivor]:
-        """Run the failing tests on every variant, then the wider scope on those that turned them green."""
-        async with self._crew.shop.heavy:
-            began = self._crew.shop.clock.monotonic()
-            green = await bench.green(variants)
-            self._done.tested += len(variants)
-            survivors = [await self._survivor(v, bench) for v in green]
-        await self._crew.record.note(
-            EntryKind.RUN, "candidates.tested", phase=State.GENERATE, wave=wave.name, tested=len(variants),
-            green=len(green), clean=sum(s.newly_red == 0 for s in survivors),
-            ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
+            EntryKind.TOOL, "ranked", phase=State.GENERATE,
+            survivors=[
+                [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli or 0]
+                for s in rows[:SHOWN]
+            ],
         )  # fmt: skip
+        return chosen
+
+    def _node(self, scene: Scene, parent: Node | None = None, change: Partial | None = None) -> Node:
+        settings = self._settings
+        steps = plan(
+            scene.places, scene.sources, first=settings.first_places, batch=settings.batch, moves=settings.moves,
+            sampled=settings.sampled, complaints=[Complaint(r.exception, r.message) for r in scene.failing],
+        )  # fmt: skip
+        nodes = self._done.nodes
+        return Node(
+            number=len(nodes) if parent else 0, scene=scene, plan=steps, parent=parent, change=change,
+            mended=parent.mended + len(change.fixed) if parent and change else 0,
+            turns=min((n.turns for n in nodes if n.live), default=0),
+        )  # fmt: skip
+
+    async def _test(self, node: Node, step: Step, variants: Sequence[Variant], bench: Bench) -> list[Survivor]:
+        """Run the failing tests on every variant, then the wider scope on those that turned them all green.
+
+        Those that turned some of them green may become bases.
+        """
+        fresh = [v for v in variants if not self._is_rejected(node.scene, v)]
+        if not fresh:
+            return []
+        goal = {r.id for r in node.scene.failing}
+        async with self._crew.shop.heavy:
+            began = self._crew.shop.clock.monotonic()
+            turned = await bench.turned(node.scene, fresh)
+            self._done.tested += len(fresh)
+            green = [v for v, fixed in zip(fresh, turned, strict=True) if fixed == goal]
+            survivors = [await self._survivor(node.scene, v, bench) for v in green]
+            await self._crew.record.note(
+                EntryKind.RUN, "candidates.tested", phase=State.GENERATE, wave=step.name, base=node.number,
+                tested=len(fresh), green=len(green), clean=sum(s.newly_red == 0 for s in survivors),
+                partial=sum(0 < len(fixed) < len(goal) for fixed in turned),
+                ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
+            )  # fmt: skip
+            if not green and self._settings.branches:
+                partials = [
+                    await self._partial(node.scene, v, fixed) for v, fixed in zip(fresh, turned, strict=True) if fixed
+                ]
+                await self._branch(node, partials, bench)
         return [s for s in survivors if s.newly_red == 0]
 
-    async def _survivor(self, variant: Variant, bench: Bench) -> Survivor:
-        passed, newly_red, still_red = await bench.wider(variant)
-        before = self._scene.sources[variant.path].text
-        tests = [e.source for e in self._scene.examples]
+    async def _survivor(self, scene: Scene, variant: Variant, bench: Bench) -> Survivor:
+        passed, newly_red, still_red = await bench.wider(scene, variant)
         return Survivor(
+            scene=scene,
             variant=variant,
             passed=passed,
             newly_red=newly_red,
             still_red=still_red,
-            copied=await asyncio.to_thread(copies_literal, before, variant.source, tests),
-            size=await asyncio.to_thread(changed_characters, before, variant.source),
+            copied=await self._copies(scene, variant),
+            size=await asyncio.to_thread(changed_characters, scene.sources[variant.path].text, variant.source),
         )
 
-    def _candidate(self, variant: Variant) -> Candidate:
+    async def _partial(self, scene: Scene, variant: Variant, fixed: frozenset[str]) -> Partial:
+        return Partial(
+            variant=variant,
+            fixed=fixed,
+            copied=await self._copies(scene, variant),
+            size=await asyncio.to_thread(changed_characters, scene.sources[variant.path].text, variant.source),
+        )
+
+    async def _copies(self, scene: Scene, variant: Variant) -> bool:
+        tests = [e.source for e in scene.examples]
+        return await asyncio.to_thread(copies_literal, scene.sources[variant.path].text, variant.source, tests)
+
+    async def _branch(self, node: Node, partials: Sequence[Partial], bench: Bench) -> None:
+        """Keep the best partial repairs as bases; give what was found beside a base to it."""
+        for other in self._done.nodes:
+            if other.live and other.parent is node:
+                _give(other, partials)
+        node.partials += partials
+        for partial in worth_keeping(partials, self._settings.branches):
+            bases = [n for n in self._done.nodes if n.parent is not None]
+            mended = node.mended + len(partial.fixed)
+            live = sorted((n for n in bases if n.live), key=lambda n: n.mended)
+            if len(bases) >= self._settings.bases or any(same_tests(n, node, partial) for n in bases):
+                continue
+            if len(live) >= self._settings.branches:
+                if live[0].mended >= mended:
+                    continue
+                live[0].live = False
+            await self._grow(node, partial, bench)
+
+    async def _grow(self, node: Node, partial: Partial, bench: Bench) -> None:
+        """A base with ``partial`` in it, when nothing else is red under it."""
+        scene, variant = node.scene, partial.variant
+
+        async def seen(workspace: Workspace, run: TestRun) -> Scene | None:
+            red_before = {r.id for r in scene.base.red}
+            failing = tuple(r for r in run.red if r.id in {f.id for f in scene.failing} - partial.fixed)
+            worse = [r.id for r in run.red if r.id not in red_before or r.id in partial.fixed]
+            if run.status is not RunStatus.RED or worse or not failing:
+                return None
+            return await asyncio.to_thread(
+                look, workspace, run, failing, {}, behind=scene, done={**scene.done, variant.path: variant.source},
+                ranked=self._settings.localised,
+            )  # fmt: skip
+
+        found = await bench.looked_at(scene, variant, seen)
+        if found is None:
+            return
+        base = self._node(found, node, partial)
+        _give(base, [p for p in node.partials if p is not partial])
+        self._done.nodes.append(base)
+        await self._crew.record.note(
+            EntryKind.TOOL, "branched", phase=State.GENERATE, base=base.number, of=node.number, path=variant.path,
+            line=variant.span.line, mended=base.mended, left=len(found.failing),
+        )  # fmt: skip
+
+    def _is_rejected(self, scene: Scene, variant: Variant) -> bool:
+        if not self._rejected:
+            return False
+        candidate = self._candidate(scene, variant)
+        known = diff_hash(candidate) in self._rejected
+        known = known or change_hash(candidate, scene.originals) in self._rejected
+        self._withheld |= known
+        return known
+
+    def _candidate(self, scene: Scene, variant: Variant) -> Candidate:
         provider = self._crew.asker.provider
         why = f"{variant.span.move.value} at {variant.path}:{variant.span.line}"
         spent = self._crew.record.spend
         return Candidate(
-            edits=(self._scene.edit(variant.path, variant.source, why),),
+            edits=scene.edits(variant.path, variant.source, why),
             rationale=why,
             provider=provider.name,
             model=provider.model,
@@ -221,12 +240,26 @@ class ClozeSearch:
 
     def _offer(self, survivor: Survivor, among: int) -> Proposal:
         note = (
-            f"{self._done.asked} infills, {len(self._done.seen)} distinct, {self._done.tested} tested, "
+            f"{self._done.asked} infills, {self._done.distinct} distinct, {self._done.tested} tested, "
             f"{among} turned the test green"
         )
         notes = (note, "the repair copies a literal from the test") if survivor.copied else (note,)
-        candidate = self._candidate(survivor.variant)
-        return Proposal(candidate=candidate, reason=note, tried=self._done.tested, notes=notes)
+        candidate = self._candidate(survivor.scene, survivor.variant)
+        reads = self._scene.reads | survivor.scene.reads
+        return Proposal(candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads)
+
+
+def _give(base: Node, partials: Sequence[Partial]) -> None:
+    """What mended something else beside this base, to be tried in it first."""
+    if base.change is not None:
+        texts = carried(base.change.variant, partials, [r.id for r in base.scene.failing])
+        if texts:
+            base.given.append(Given(name="together", proposals=texts))
+
+
+def same_tests(base: Node, parent: Node, partial: Partial) -> bool:
+    """A base that has mended the very tests that ``partial`` mends."""
+    return base.parent is parent and base.change is not None and base.change.fixed == partial.fixed
 
 
 def is_clean(survivor: Survivor) -> bool:
@@ -244,5 +277,5 @@ async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[st
         for index in range(crew.shop.settings.repair.parallel_tests):
             workspace = await stack.enter_async_context(crew.workspace(op, suffix=f"-t{index}"))
             places.append((workspace, await stack.enter_async_context(runner.warm(workspace))))
-        bench = Bench(crew=crew, scene=scene, places=places)
+        bench = Bench(crew=crew, places=places)
         return await ClozeSearch(op=op, crew=crew, scene=scene, rejected=rejected).run(bench)

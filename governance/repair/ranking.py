@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from governance.repair.scene import Scene
 from governance.repair.spans import Span
 
 LONG_CHANGE = 2_000
+NEAR_MILLI = 500
+"""Likelihoods that differ by less than half a nat say nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,20 +21,38 @@ class Variant:
 
     path: str
     span: Span
-    text: str  # what the kernel wrote
+    text: str  # what is written into it
     source: str  # the file with it
-    logprob_milli: int
-    votes: int = 1  # how many infills gave this very file
+    logprob_milli: int = 0
+    votes: int = 1  # how many infills gave this very file; 0: nobody was asked for it
+    kind: str = ""  # of the move, where it is one
+
+    def with_votes(self, votes: int) -> Variant:
+        return replace(self, votes=votes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survivor:
+    """A variant that turned every failing test green. ``scene`` is the one that it changes."""
+
+    scene: Scene
     variant: Variant
     passed: int
     newly_red: int
     still_red: int  # tests that were red before for whatever reason and still are
     copied: bool  # a literal of the failing test that the source did not have before
     size: int  # changed characters
+    gain_milli: int | None = None  # how much likelier the model finds it than what stood there; None: nobody asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """A variant that turned some of the failing tests green, and which."""
+
+    variant: Variant
+    fixed: frozenset[str]
+    copied: bool
+    size: int
 
 
 def shared(one: str, other: str) -> int:
@@ -80,6 +101,7 @@ def best(survivors: Collection[Survivor]) -> Survivor:
             s.still_red,
             s.copied,
             -s.passed,
+            -((s.gain_milli or 0) // NEAR_MILLI),
             s.size // 8,
             -s.variant.votes,
             -s.variant.logprob_milli,

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from governance.crew import Crew
 from governance.irongate.paths import is_test_path
 from governance.repair.edits import decode, edit_of
 from governance.repair.prompt import Example
 from governance.repair.spans import Source
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Edit, EntryKind, Operation, RunStatus, State, TestResult, TestRun
+from ledger.vocabulary import Edit, TestResult, TestRun
 from tools.edits.diffs import HUNK
 from tools.testing.localise import Suspicion, rank
-from tools.testing.names import stands_for
 from tools.workspace import Workspace
 
 MAX_PLACES = 48
-VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +32,7 @@ class Scene:
     originals: Mapping[str, bytes]
     modes: Mapping[str, int]
     examples: tuple[Example, ...]
+    done: Mapping[str, str] = field(default_factory=dict)  # files that a partial repair has changed, as it left them
 
     @property
     def reads(self) -> dict[str, str]:
@@ -52,9 +49,10 @@ class Scene:
         """What the failing tests say: their sources and their messages."""
         return "\n".join(f"{e.source}\n{e.result.message}" for e in self.examples)
 
-    def edit(self, path: str, text: str, rationale: str) -> Edit:
-        """The modification that makes ``path`` read ``text``."""
-        return edit_of(self.originals[path], path, text, rationale, mode=self.modes[path])
+    def edits(self, path: str, text: str, rationale: str) -> tuple[Edit, ...]:
+        """What makes ``path`` read ``text``, with all that a partial repair has changed; against the op's tree."""
+        texts = {**self.done, path: text}
+        return tuple(edit_of(self.originals[p], p, t, rationale, mode=self.modes[p]) for p, t in texts.items())
 
 
 def changed_lines(diff: str) -> dict[str, frozenset[int]]:
@@ -77,18 +75,6 @@ def changed_lines(diff: str) -> dict[str, frozenset[int]]:
     return {path: frozenset(lines) for path, lines in found.items()}
 
 
-async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str]) -> dict[str, frozenset[int]]:
-    """Lines that the commit which turned the tests red has changed, by file."""
-    parent = await crew.shop.repository.parent(op.base)
-    if parent is None or not paths:
-        return {}
-    result = await crew.shop.git.call(
-        "diff", "--no-ext-diff", "--no-textconv", "--no-renames", "-U0", "--src-prefix=a/", "--dst-prefix=b/",
-        parent, op.tree, "--", *(f":(literal){path}" for path in sorted(paths)),
-    )  # fmt: skip
-    return changed_lines(result.out.decode("utf-8", errors="replace"))
-
-
 def test_source(source: Source, test_id: str) -> str:
     """The text of the test function that ``test_id`` names; empty when it cannot be found."""
     name = test_id.rpartition("::")[2].partition("[")[0]
@@ -108,39 +94,28 @@ def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[
     return tuple(sorted(found, key=lambda e: (not e.source, len(e.source))))
 
 
-async def set_scene(
-    op: Operation,
-    crew: Crew,
-    workspace: Workspace,
-    base: TestRun,
-    failing: tuple[TestResult, ...],
-) -> Scene:
-    """Localise, and read what the suspicious lines stand in. ``base`` is the run before any change, with coverage."""
-    executed = {p for by_file in base.coverage.values() for p in by_file}
-    executed |= {f.path for r in failing for f in r.frames}
-    recent = await recent_changes(op, crew, frozenset(executed))
-    scene = await asyncio.to_thread(look, workspace, base, failing, recent)
-    await crew.record.note(
-        EntryKind.TOOL,
-        "localised",
-        phase=State.GENERATE,
-        lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
-        places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
-    )
-    return scene
-
-
 def look(
     workspace: Workspace,
     base: TestRun,
     failing: tuple[TestResult, ...],
     recent: Mapping[str, frozenset[int]],
+    *,
+    ranked: bool = True,
+    behind: Scene | None = None,
+    done: Mapping[str, str] | None = None,
 ) -> Scene:
-    """Rank the lines, read and parse their files. Takes a second with thousands of files: for a thread."""
-    originals: dict[str, bytes] = {}
-    sources: dict[str, Source] = {}
+    """Rank the lines, read and parse their files. Takes a second with thousands of files: for a thread.
+
+    ``done`` are files that ``workspace`` has otherwise than the op's tree; ``behind`` is the scene that knows how the
+    tree has them. Not ``ranked``: every line that a failing test ran, in the files' order.
+    """
+    done = done or {}
+    originals = {path: behind.originals[path] for path in done} if behind else {}
+    modes = {path: behind.modes[path] for path in done} if behind else {}
+    sources = {path: Source(text) for path, text in done.items()}
     places = []
-    for place in rank(base, [r.id for r in failing], recent=recent):
+    suspicions = rank(base, [r.id for r in failing], recent=recent)
+    for place in suspicions if ranked else sorted(suspicions, key=lambda s: (s.path, s.line)):
         if is_test_path(place.path) or not place.path.endswith(".py"):
             continue
         if place.path not in originals:
@@ -151,7 +126,7 @@ def look(
             originals[place.path], sources[place.path] = data, Source(text)
         if place.line <= len(sources[place.path].lines):
             places.append(place)
-    modes = {p: (workspace.root / p).stat().st_mode & 0o777 for p in originals}
+    modes |= {p: (workspace.root / p).stat().st_mode & 0o777 for p in originals.keys() - modes.keys()}
     return Scene(
         title=failing[0].id if len(failing) == 1 else f"{len(failing)} tests",
         failing=failing,
@@ -162,41 +137,5 @@ def look(
         originals=originals,
         modes=modes,
         examples=examples_of(failing, workspace),
+        done=done,
     )
-
-
-def unknown_of(op: Operation, run: TestRun) -> tuple[str, ...]:
-    """Those of the op's tests of which a run says nothing. Pure."""
-    return tuple(test for test in op.test_ids if not any(stands_for(test, result.id) for result in run.results))
-
-
-async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
-    """The suite at the op's tree, and those of the op's tests that fail in it.
-
-    When the whole suite does not fit in its budget, only the op's tests are run.
-    """
-    shop = crew.shop
-    if shop.runner is None:
-        raise RuntimeError("reproduce needs a test runner")
-    limit = shop.settings.pipeline.suite_budget_s
-    run = await shop.baselines.get(shop.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
-    if run.status not in VERDICTS or unknown_of(op, run):
-        async with crew.workspace(op) as workspace:
-            run = await shop.runner.run(workspace, op.test_ids, coverage=coverage, limit_s=limit)
-    failing = tuple(r for r in run.red if any(stands_for(test, r.id) for test in op.test_ids))
-    first = failing[0] if failing else None
-    gone = run.status in VERDICTS and not failing and not unknown_of(op, run)  # other tests may be red: not our matter
-    await crew.record.note(
-        EntryKind.RUN,
-        "reproduced",
-        phase=State.GENERATE,
-        status=(RunStatus.GREEN if gone else run.status).value,
-        reason="" if gone else run.reason,
-        failing=[r.id for r in failing],
-        total=len(run.results),
-        ms=run.duration_ms,
-        exception=first.exception if first else "",
-        message=first.message if first else "",
-        frames=[[f.path, f.line, f.function] for f in first.frames[-3:]] if first else [],
-    )
-    return run, failing

@@ -1,11 +1,35 @@
-"""What a cloze search has asked and tested: a later visit of GENERATE goes on from there, and repeats nothing."""
+"""What a search has asked, tested and kept: a later visit of GENERATE goes on from there, and repeats nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections import deque
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
-from governance.repair.ranking import Survivor
+from governance.repair.ranking import Partial, Survivor
+from governance.repair.scene import Scene
+from governance.repair.waves import Given, Step
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """One base of the search: the op's tree, or a partial repair of it. ``turns``: steps that were taken on it."""
+
+    number: int
+    scene: Scene
+    plan: Iterator[Step]
+    parent: Node | None = None
+    change: Partial | None = None  # what was done to the parent's texts
+    mended: int = 0  # tests that its partial repair has turned green
+    given: deque[Given] = field(default_factory=deque)  # tried before the plan goes on
+    partials: list[Partial] = field(default_factory=list)
+    seen: dict[tuple[str, str], int] = field(default_factory=dict)  # path and shape -> votes
+    turns: int = 0
+    live: bool = True
+
+    def step(self) -> Step | None:
+        """What to try next; None when all was tried. May take a moment: for a thread."""
+        return self.given.popleft() if self.given else next(self.plan, None)
 
 
 @dataclass(slots=True)
@@ -13,14 +37,21 @@ class Searched:
     """Progress at one tree and the same suspicious lines. In memory only: a restarted op searches anew."""
 
     at: Hashable = None
-    waves: int = 0  # whose infills were asked, in the order of the plan
+    nodes: list[Node] = field(default_factory=list)
     asked: int = 0
     tested: int = 0
-    seen: dict[tuple[str, str], int] = field(default_factory=dict)  # path and shape -> votes
     survivors: list[Survivor] = field(default_factory=list)  # turned the failing tests green, nothing else red
 
-    def begin(self, at: Hashable) -> None:
+    def begin(self, at: Hashable, root: Node) -> None:
         """Keep what is known of ``at``; what is known of another scene says nothing about this one."""
         if self.at != at:
-            self.at, self.waves, self.asked, self.tested = at, 0, 0, 0
-            self.seen, self.survivors = {}, []
+            self.at, self.nodes, self.asked, self.tested, self.survivors = at, [root], 0, 0, []
+
+    def next(self) -> Node | None:
+        """Whose turn it is: all live bases in turn, those with less left to mend first."""
+        live = [node for node in self.nodes if node.live]
+        return min(live, key=lambda n: (n.turns, len(n.scene.failing)), default=None)
+
+    @property
+    def distinct(self) -> int:
+        return sum(len(node.seen) for node in self.nodes)

@@ -24,6 +24,15 @@ class RepairSettings(Frozen):
     search_s: int = Field(300, ge=1, description="One search ends after this time, whatever is left of the op's clock.")
     reserve_s: int = Field(60, ge=0, description="The search ends when the op's clock has less than this left.")
     seed: int = Field(7, description="Seed of sampled infills.")
+    localised: bool = Field(True, description="Suspicious lines are ranked; off: they are tried in the files' order.")
+    moves: bool = Field(
+        True, description="Small edits for known kinds of mistakes are tried beside what a model writes."
+    )
+    sampled: bool = Field(True, description="A model is asked for several answers at the same place; off: for one.")
+    branches: int = Field(
+        2, ge=0, le=8, description="Partial repairs that are kept at the same time and searched further; 0: none."
+    )
+    bases: int = Field(8, ge=0, description="Partial repairs that one search may keep in all.")
     linear_rounds: int = Field(5, ge=1, description="Rounds of L2 repair with a model that converses.")
     linear_changed_lines: int = Field(150, ge=1, description="A repair of L2 may change this many lines.")
     linear_files: int = Field(3, ge=1, description="A repair of L2 may change this many files.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from governance.repair.moves import Complaint, Proposed, proposals
 from governance.repair.spans import (
     Move,
     Source,
@@ -30,6 +31,17 @@ class Wave:
     max_tokens: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Texts for holes that nobody has to be asked for."""
+
+    name: str
+    proposals: tuple[tuple[str, Proposed], ...]  # path and what is written where
+
+
+Step = Wave | Given
+
+
 def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Move) -> Iterator[tuple[str, Span]]:
     for place in places:
         source = sources[place.path]
@@ -50,8 +62,10 @@ def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Mov
             yield from ((place.path, span) for span in blocks if span is not None)
 
 
+MOVES = "moves"
 SCHEDULE = (
     ("lines", Move.REPLACE, 1, 0.0, 40),
+    (MOVES, Move.EXPRESSION, 0, 0.0, 0),
     ("expressions", Move.EXPRESSION, 1, 0.0, 24),
     ("insertions", Move.BEFORE, 1, 0.0, 40),
     ("sampled lines", Move.REPLACE, 4, 0.8, 40),
@@ -60,7 +74,10 @@ SCHEDULE = (
     ("blocks", Move.BLOCK, 1, 0.0, 112),
     ("sampled insertions", Move.BEFORE, 3, 0.8, 40),
 )
-"""Name, move, samples, temperature and tokens of each wave over one group of places: cheap and likely first."""
+"""Name, move, samples, temperature and tokens of each wave over one group of places: cheap and likely first.
+
+:data:`MOVES` asks nobody: small edits for known kinds of mistakes, behind what a model writes first.
+"""
 
 LATE = (
     ("more sampled lines", Move.REPLACE, 8, 1.0, 40),
@@ -68,33 +85,58 @@ LATE = (
 )
 """When every place has been asked and time is left: the most suspicious ones again, with more daring."""
 
-EARLY = 4
+EARLY = 5
 """Waves of :data:`SCHEDULE` that are tried on every group before any group sees the later ones."""
 
 
 def plan(
-    places: Sequence[Suspicion], sources: Mapping[str, Source], *, first: int, batch: int, unknown_name: bool = False
-) -> Iterator[Wave]:
-    """Waves over the most suspicious places, then over the next ones; at most ``batch`` holes each.
+    places: Sequence[Suspicion],
+    sources: Mapping[str, Source],
+    *,
+    first: int,
+    batch: int,
+    complaints: Collection[Complaint] = (),
+    moves: bool = True,
+    sampled: bool = True,
+) -> Iterator[Step]:
+    """Steps over the most suspicious places, then over the next ones; at most ``batch`` holes each.
 
-    The first two places see the early waves before anything else is asked: most bugs are there. ``unknown_name``: the
-    failure is a NameError, so an import is offered first.
+    The first two places see the early steps before anything else is asked: most bugs are there. ``complaints``: what
+    the failing tests say; after a NameError an import is offered first. Without ``moves`` or ``sampled`` those steps
+    are left out.
     """
-    if unknown_name:
+    if any(complaint.exception == "NameError" for complaint in complaints):
         top = tuple(dict.fromkeys(_spans(places[:1], sources, Move.IMPORT)))
         yield Wave(name="imports", spans=top, samples=1, temperature=0.0, max_tokens=16)
-        yield Wave(name="sampled imports", spans=top, samples=4, temperature=0.8, max_tokens=16)
+        if sampled:
+            yield Wave(name="sampled imports", spans=top, samples=4, temperature=0.8, max_tokens=16)
     groups = [places[:2], places[2:first], places[first : 3 * first], places[3 * first : 8 * first]]
     rounds = (
         (SCHEDULE[:EARLY], groups[:2]), (SCHEDULE[EARLY:], groups[:2]), (SCHEDULE, groups[2:]), (LATE, groups[:2]),
     )  # fmt: skip
-    for moves, chosen in rounds:
+    for schedule, chosen in rounds:
         for group in chosen:
-            for name, move, samples, temperature, max_tokens in moves:
-                spans = list(dict.fromkeys(_spans(group, sources, move)))
-                for start in range(0, len(spans), batch):
-                    part = tuple(spans[start : start + batch])
-                    yield Wave(name=name, spans=part, samples=samples, temperature=temperature, max_tokens=max_tokens)
+            for name, move, samples, temperature, max_tokens in schedule:
+                if name == MOVES:
+                    if moves:
+                        yield from _moves(group, sources, complaints)
+                elif sampled or samples == 1:
+                    spans = list(dict.fromkeys(_spans(group, sources, move)))
+                    for start in range(0, len(spans), batch):
+                        part = tuple(spans[start : start + batch])
+                        yield Wave(
+                            name=name, spans=part, samples=samples, temperature=temperature, max_tokens=max_tokens
+                        )
+
+
+def _moves(
+    places: Sequence[Suspicion], sources: Mapping[str, Source], complaints: Collection[Complaint]
+) -> Iterator[Given]:
+    """A step for each place: what could be meant there is ranked together."""
+    for place in places:
+        found = proposals(sources[place.path], place.line, complaints)
+        if found:
+            yield Given(name=MOVES, proposals=tuple((place.path, one) for one in found))
 
 
 def by_function(wave: Wave, sources: Mapping[str, Source]) -> list[list[tuple[str, Span]]]:

@@ -14,7 +14,7 @@ from kernel.loop.sampling import Sampling
 from kernel.loop.settings import LocalSettings
 from kernel.loop.trail import Trail
 from kernel.policy import Family
-from kernel.provider import Infill, InfillAnswer, InfillRequest, Limits, Message, Usage
+from kernel.provider import Infill, InfillAnswer, InfillRequest, Limits, Message, Usage, WeighAnswer, WeighRequest
 from ledger.errors import ProviderBadOutput
 
 
@@ -43,6 +43,26 @@ def fill(
     )
     usage = Usage(tokens_in=sum(map(len, prompts)), tokens_out=sum(t.answer.tokens for t in trails))
     return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
+
+
+def weigh(
+    engine: Engine, family: Family, request: WeighRequest, *, room: int, cancel: CancelToken
+) -> WeighAnswer:  # fmt: skip
+    """All texts in their holes as one batch. A text ends where the model would end it, or go on to the next line."""
+    vocabulary = engine.vocabulary
+    prompts, prefixes, texts = [], [], []
+    for span, text in zip(request.spans, request.texts, strict=True):
+        numbers, prefix = infill_prompt(vocabulary, family, span)
+        written = vocabulary.encode(text) if text else []
+        check_room(len(numbers) + len(written), room)
+        prompts.append([*numbers, *written])
+        prefixes.append(prefix)
+        texts.append(len(written))
+    trunk, rows = share(prompts, prefixes, [1] * len(prompts))
+    ends = vocabulary.ending | {vocabulary.encode(line)[0] for line in ("\n", "\n\n")}
+    found = engine.weigh(trunk, rows, texts, sorted(ends), cancel)
+    usage = Usage(tokens_in=sum(map(len, prompts)), tokens_out=0)
+    return WeighAnswer(logprobs_milli=tuple(round(1000 * one) for one in found), usage=usage)
 
 
 def _infill(trail: Trail) -> Infill:

@@ -16,7 +16,7 @@ from kernel.loop.decode import Grown, Writing, write_batch
 from kernel.loop.exits import ExitRule
 from kernel.loop.model import LoopModel
 from kernel.loop.packing import Row, batches
-from kernel.loop.prefill import prefill_rows, prefill_trunk
+from kernel.loop.prefill import likelihoods, prefill_rows, prefill_trunk
 from kernel.loop.sampling import Sampling, uniforms
 from kernel.loop.single import Solo
 from kernel.loop.stops import Answer
@@ -95,6 +95,19 @@ class Engine:
                 done += trails
         done.sort(key=lambda t: (t.span, t.sample))
         return done
+
+    def weigh(
+        self, trunk: Sequence[int], rows: Sequence[Row], texts: Sequence[int], ends: Sequence[int], cancel: CancelToken
+    ) -> list[float]:
+        """How likely the last ``texts[span]`` tokens of each row are; see ``prefill.likelihoods``."""
+        import torch
+
+        self.model.check = cancel.check
+        with torch.inference_mode():
+            shared = prefill_trunk(self.model, self.memory, trunk, self.bounds.prefill_tokens)
+            return likelihoods(
+                self.model, self.memory, shared, rows, texts, ends, self.bounds.prefill_tokens
+            )  # fmt: skip
 
     def _room(self, ask: Ask, rows: Sequence[Row]) -> int:
         """A single answer stands behind its prompt, where answers are kept in the same form as prompts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kernel.loop.attention import Part
@@ -54,12 +54,50 @@ def prefill_rows(
     return store, torch.stack([scores[at] for at in range(len(rows))])
 
 
+def likelihoods(
+    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], texts: Sequence[int],
+    ends: Sequence[int], at_once: int,
+) -> list[float]:  # fmt: skip
+    """Log-probability (nats) of the last ``texts[span]`` tokens of each row and of an end behind them.
+
+    ``ends``: tokens that end an answer, any of them. The rows come back in the order of their spans.
+    """
+    import torch
+
+    found = [0.0] * len(texts)
+    ending = torch.tensor(sorted(ends), device=model.device)
+    for group in prefill_groups(rows, tokens=at_once):
+        width = max(row.rest for row in group)
+        for _, start, state in _pieces(model, memory, trunk, group, at_once):
+            for at, row in enumerate(group):
+                first, last = max(width - texts[row.span] - 1, start), start + state.shape[1]
+                if first >= last:
+                    continue
+                chances = model.scores(state[at, first - start :]).float().log_softmax(dim=-1)
+                shift = len(row.numbers) - width + 1  # from a place to the token that comes next
+                follow = row.numbers[first + shift : last + shift]
+                wanted = torch.tensor(follow, device=model.device)[:, None]
+                found[row.span] += float(chances[: len(follow)].gather(1, wanted).sum())
+                if last == width:
+                    found[row.span] += float(chances[-1, ending].logsumexp(dim=0))
+    return found
+
+
 def _prefill_group(
     model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
 ) -> tuple[KeyValues, Tensor]:
+    """The group's keys and values, and its next-token scores."""
+    *_, (store, _, state) = _pieces(model, memory, trunk, group, at_once)
+    return store, model.scores(state[:, -1])
+
+
+def _pieces(
+    model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
+) -> Iterator[tuple[KeyValues, int, Tensor]]:
     """The rows' own tokens, each behind its part of the trunk: [trunk | padding | own tokens].
 
-    A single row may be longer than ``at_once``; then it goes in pieces.
+    Gives the store, the first place of the piece, and the piece's last states (rows, places, width). There is one
+    piece but for a single row that is longer than ``at_once``.
     """
     import torch
 
@@ -75,7 +113,6 @@ def _prefill_group(
     positions = (shared[:, None] + place - padding[:, None]).clamp_(min=0)
     of_trunk = torch.arange(front, device=model.device)[None, :] < shared[:, None]  # (rows, front)
     step = max(1, at_once // len(group))
-    state = torch.empty(0)
     for start in range(0, width, step):
         end = min(start + step, width)
         causal = place[None, :end] <= place[start:end, None]  # (new, end)
@@ -84,5 +121,5 @@ def _prefill_group(
         seen_own = (causal[None] & real[:, None]) | itself[None]
         seen = torch.cat([of_trunk[:, None].expand(-1, end - start, -1), seen_own], dim=-1)
         part = Part(store, mask=hidden(seen)[:, None], written=True)
-        state = full(model, own[:, start:end], model.view(positions[:, start:end], [part]), memory.steps)
-    return store, model.scores(state[:, -1])
+        view = model.view(positions[:, start:end], [part])
+        yield store, start, full(model, own[:, start:end], view, memory.steps)

@@ -52,6 +52,11 @@ class Vocabulary:
             raise OuroError(f"The model has no control token {token!r}.", remedy="Choose another family in the policy.")
         return self.controls[token]
 
+    @property
+    def ending(self) -> frozenset[int]:
+        """Tokens behind which an answer never goes on."""
+        return self._ends
+
     def ends(self, number: int) -> bool:
         """A control token, or a padding row of the vocabulary: an answer never goes on behind one."""
         return number in self._ends or number >= self.size

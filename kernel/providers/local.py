@@ -30,6 +30,8 @@ from kernel.provider import (
     TextDelta,
     ToolSchema,
     Usage,
+    WeighAnswer,
+    WeighRequest,
 )
 from kernel.tokens import CHARS_PER_TOKEN
 from kernel.weights import own, store
@@ -118,15 +120,31 @@ class LocalProvider:
         """All spans as one batch; the common beginning of their prompts is computed once."""
         if request.temperature <= 0 and request.samples > 1:
             raise ProviderBadOutput("Greedy answers are all the same: ask for one sample.", provider=NAME)
-        family = self._family
-        if family is None:
+        family = self._family_of_holes()
+        if not request.spans:
+            return InfillAnswer(infills=(), usage=Usage())
+        return await self._run(lambda engine, cancel: self._fill(engine, family, request, cancel), request.timeout_s)
+
+    async def weigh(self, request: WeighRequest) -> WeighAnswer:
+        """What the model thinks of texts in holes, as one batch."""
+        family = self._family_of_holes()
+        if not request.spans:
+            return WeighAnswer(logprobs_milli=(), usage=Usage())
+
+        def work(engine: Engine, cancel: CancelToken) -> WeighAnswer:
+            from kernel.loop.asks import weigh
+
+            return weigh(engine, family, request, room=self._room_of(engine), cancel=cancel)
+
+        return await self._run(work, request.timeout_s)
+
+    def _family_of_holes(self) -> Family:
+        if self._family is None:
             raise ProviderBadOutput(
                 f"{self._name} was not trained to fill holes.", provider=NAME,
                 remedy="For own weights, kernel.local.family says how they do it.",
             )  # fmt: skip
-        if not request.spans:
-            return InfillAnswer(infills=(), usage=Usage())
-        return await self._run(lambda engine, cancel: self._fill(engine, family, request, cancel), request.timeout_s)
+        return self._family
 
     def _fill(self, engine: Engine, family: Family, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
         from kernel.loop.asks import fill

@@ -50,6 +50,16 @@ def plain(block: object) -> str:
         ),
         ("infilled", {"infills": 24, "distinct": 9, "ms": 3100}, "infill    24 candidates in 3.1 s, 9 distinct"),
         ("candidates.tested", {"tested": 9, "green": 1}, "try       9 tested, 1 turns the test green"),
+        (
+            "candidates.tested",
+            {"tested": 40, "green": 0, "partial": 2, "wave": "moves"},
+            "try       40 small edits tested, none turns the test green, 2 mend a part",
+        ),
+        (
+            "branched",
+            {"path": "a.py", "line": 4, "mended": 1, "left": 3},
+            "keep      a change at a.py:4 mends 1 test; 3 tests left, searched from there",
+        ),
         ("validated", {"passed": 38, "total": 38, "duration_ms": 2200}, "validate  38/38 passed in 2.2 s"),
         ("validated", {"status": "timeout", "reason": "too slow"}, "validate  timeout · too slow"),
         (
@@ -142,7 +152,8 @@ def test_the_log_tells_of_every_call() -> None:
 
 
 EVENTS = [
-    "suite.red", "reproduced", "localised", "infilled", "candidates.tested", "candidate", "planned", "validated",
+    "suite.red", "reproduced", "localised", "infilled", "candidates.tested", "branched", "candidate", "planned",
+    "validated",
     "gate", "approval.requested", "approval.notified", "approval.approved", "landing.chosen",
     "change.rolling_back", "change.recovered", "closure", "gates", "committed", "undone", "terminal",
     "degraded", "call.ended", "unknown.event", "",

@@ -193,7 +193,7 @@ async def test_an_infilling_model_cannot(tmp_path: Path, text: str, rule: str | 
     repo = shop(tmp_path)
     head = git(repo, "rev-parse", "HEAD")
     model = Infilling(lambda prefix, _: [text] if prefix.endswith("return ") else [])
-    async with served(config_for(tmp_path, repo), model) as (service, _):
+    async with served(config_for(tmp_path, repo, repair={"moves": False}), model) as (service, _):
         ending = await work(service)
         if rule is not None:
             await assert_refused(service, ending, rule)

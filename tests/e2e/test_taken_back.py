@@ -89,7 +89,7 @@ async def test_the_owner_may_ask_again_for_what_was_taken_back(tmp_path: Path) -
 async def test_a_search_in_vain_is_not_made_again_over_the_same_code(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
     commit(repo, "Speed up totals", {CART: PLUS})
-    config = config_for(tmp_path, repo, test_failure=QUICK, router={"dedup_window_s": 0})
+    config = config_for(tmp_path, repo, repair={"moves": False}, test_failure=QUICK, router={"dedup_window_s": 0})
     clueless = Infilling(lambda prefix, _: ["subtotal"] if prefix.endswith("return ") else [])
     async with served(config, clueless, watch=True) as (service, api):
         first = await ended(service.home)

@@ -14,7 +14,7 @@ from governance.codebase import Codebases
 from governance.crew import Crew, Holdings, OpClock
 from governance.phases.expand import by_script
 from governance.record import Recorder
-from governance.repair.scene import set_scene
+from governance.repair.reproduce import set_scene
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun

@@ -54,11 +54,12 @@ class Board(Bench):
         self.good = good
         self.tested: list[str] = []
 
-    async def green(self, variants: Sequence[Variant]) -> list[Variant]:
+    async def turned(self, scene: Scene, variants: Sequence[Variant]) -> list[frozenset[str]]:
         self.tested += [v.source for v in variants]
-        return [v for v in variants if any(text in v.source for text in self.good)]
+        goal = frozenset(r.id for r in scene.failing)
+        return [goal if any(text in v.source for text in self.good) else frozenset() for v in variants]
 
-    async def wider(self, variant: Variant) -> tuple[int, int, int]:
+    async def wider(self, scene: Scene, variant: Variant) -> tuple[int, int, int]:
         return 1, 0, 0
 
 

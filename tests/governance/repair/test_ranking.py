@@ -5,13 +5,18 @@ from __future__ import annotations
 from governance.repair.edits import decode, encode
 from governance.repair.ranking import Survivor, Variant, best, copies_literal
 from governance.repair.spans import Move, Span
+from tests.governance.repair.test_cloze import scene
+
+SCENE = scene()
 
 
 def survivor(name: str, *, copied: bool = False, newly_red: int = 0, size: int = 1, votes: int = 1) -> Survivor:
     variant = Variant(
         path="a.py", span=Span(0, 0, 1, Move.REPLACE), text=name, source=name, logprob_milli=-100, votes=votes
     )
-    return Survivor(variant=variant, passed=5, newly_red=newly_red, still_red=0, copied=copied, size=size)
+    return Survivor(
+        scene=SCENE, variant=variant, passed=5, newly_red=newly_red, still_red=0, copied=copied, size=size
+    )  # fmt: skip
 
 
 def test_order() -> None:

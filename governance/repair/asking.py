@@ -1,0 +1,97 @@
+"""From a step of the plan to variants: what a model writes into the holes, or what is given; known ones left out."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Sequence
+
+from governance.crew import Crew
+from governance.repair.prompt import header, hole
+from governance.repair.ranking import Variant
+from governance.repair.scene import Scene
+from governance.repair.searched import Node
+from governance.repair.spans import Span
+from governance.repair.waves import Given, Step, Wave, by_function
+from kernel.provider import Infill, InfillRequest
+from ledger.vocabulary import EntryKind, State
+
+
+async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Variant], int]:
+    """Variants of the node's scene that were not seen there before, likely ones first; and how many answers came."""
+    if isinstance(step, Given):
+        return await asyncio.to_thread(_distinct_given, node, step), 0
+    infills: list[tuple[str, Span, Infill]] = []
+    async with crew.shop.heavy:
+        began = crew.shop.clock.monotonic()
+        for places in await asyncio.to_thread(by_function, step, node.scene.sources):
+            infills += await _ask(node.scene, step, places, crew, seed)
+        took = crew.shop.clock.monotonic() - began
+    variants = await asyncio.to_thread(_distinct, node, infills)
+    await crew.record.note(
+        EntryKind.TOOL, "infilled", phase=State.GENERATE, wave=step.name, base=node.number, holes=len(step.spans),
+        infills=len(infills), distinct=len(variants), ms=round(1000 * took),
+    )  # fmt: skip
+    return variants, len(infills)
+
+
+async def _ask(
+    scene: Scene, wave: Wave, places: Sequence[tuple[str, Span]], crew: Crew, seed: int
+) -> list[tuple[str, Span, Infill]]:
+    """Holes of one function: what stands above them is computed once."""
+    settings = crew.shop.settings.repair
+
+    def request() -> InfillRequest:
+        head = header(scene.examples[: settings.examples])
+        spans = [
+            hole(
+                path, scene.sources[path], span, head, max_tokens=wave.max_tokens, max_chars=settings.context_chars
+            )
+            for path, span in places
+        ]  # fmt: skip
+        return InfillRequest(spans=tuple(spans), samples=wave.samples, temperature=wave.temperature, seed=seed)
+
+    infills = await crew.asker.infill(State.GENERATE, f"infill: {wave.name}", await asyncio.to_thread(request))
+    return [(*places[infill.span], infill) for infill in infills]
+
+
+def _distinct(node: Node, infills: Sequence[tuple[str, Span, Infill]]) -> list[Variant]:
+    found: dict[tuple[str, str], Variant] = {}
+    for path, span, infill in sorted(infills, key=lambda row: -row[2].logprob_milli):
+        variant = Variant(
+            path=path, span=span, text=infill.text.rstrip(), logprob_milli=infill.logprob_milli,
+            source=span.fill(node.scene.sources[path].text, infill.text.rstrip()),
+        )  # fmt: skip
+        key = _fresh(node, variant)
+        if key is not None:
+            known = found.get(key, variant)
+            found[key] = known.with_votes(known.votes + (key in found))
+    node.seen.update({key: v.votes for key, v in found.items()})
+    return sorted(found.values(), key=lambda v: (-v.votes, -v.logprob_milli))
+
+
+def _distinct_given(node: Node, step: Given) -> list[Variant]:
+    found: dict[tuple[str, str], Variant] = {}
+    for path, one in step.proposals:
+        source = one.span.fill(node.scene.sources[path].text, one.text)
+        variant = Variant(path=path, span=one.span, text=one.text, source=source, votes=0, kind=one.kind)
+        key = _fresh(node, variant)
+        if key is not None:
+            found.setdefault(key, variant)
+    node.seen.update(dict.fromkeys(found, 0))
+    return list(found.values())
+
+
+def _fresh(node: Node, variant: Variant) -> tuple[str, str] | None:
+    """What the variant is known by; None when it does not parse, changes nothing, or was seen."""
+    key = (variant.path, _shape(variant.source))
+    fresh = key[1] and key[1] != node.scene.shapes[variant.path] and key not in node.seen
+    return key if fresh else None
+
+
+def _shape(text: str) -> str:
+    """The syntax tree as text: equal for candidates that differ in layout only; empty when it does not parse."""
+    try:
+        return ast.dump(ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""

@@ -1,0 +1,313 @@
+"""Small edits that mend whole classes of mistakes, written down without a model: proposals to be tested and ranked.
+
+Each move looks at the syntax of one suspicious statement and says what people get wrong there: a sign, a bound, a name,
+the order of arguments, a guard, an import, a return, a default. None knows a test or a task. Pure.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import re
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from governance.repair.spans import Move, Source, Span, insert_before, insert_import
+
+SIGNS: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+    ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.In: "in", ast.NotIn: "not in", ast.Is: "is", ast.IsNot: "is not", ast.And: "and", ast.Or: "or",
+}  # fmt: skip
+INSTEAD = {
+    "<": ("<=", ">", ">="), "<=": ("<", ">=", ">"), ">": (">=", "<", "<="), ">=": (">", "<=", "<"),
+    "==": ("!=", ">=", "<="), "!=": ("==",), "in": ("not in",), "not in": ("in",), "is": ("is not",),
+    "is not": ("is",), "and": ("or",), "or": ("and",),
+    "+": ("-", "*"), "-": ("+",), "*": ("+", "/", "**"), "/": ("//", "*"), "//": ("/", "%"), "%": ("//",),
+    "**": ("*",), "&": ("|", "^"), "|": ("&", "^"), "^": ("&", "|"), "<<": (">>",), ">>": ("<<",),
+}  # fmt: skip
+PAIRS = (
+    ("min", "max"), ("any", "all"), ("append", "extend"), ("startswith", "endswith"), ("lstrip", "rstrip"),
+    ("strip", "lstrip"), ("strip", "rstrip"), ("lower", "upper"), ("keys", "values"), ("items", "keys"),
+    ("items", "values"), ("find", "rfind"), ("index", "rindex"), ("split", "rsplit"), ("partition", "rpartition"),
+    ("add", "discard"), ("update", "setdefault"), ("floor", "ceil"), ("pop", "popleft"), ("append", "appendleft"),
+    ("union", "intersection"), ("match", "search"), ("match", "fullmatch"), ("isdigit", "isalpha"),
+    ("sorted", "reversed"), ("sorted", "list"), ("list", "tuple"), ("pop", "get"), ("int", "round"), ("map", "filter"),
+)  # fmt: skip
+NAMES = 6
+"""Other names that are tried for one that may be wrong."""
+MOST = 80
+"""Proposals for one statement."""
+GUARDED = frozenset(
+    {"ZeroDivisionError", "TypeError", "IndexError", "KeyError", "AttributeError", "ValueError", "StopIteration"}
+)
+_UNKNOWN = re.compile(r"name '(\w+)' is not defined")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """``text`` for the hole ``span``; ``kind`` names the move in reports."""
+
+    span: Span
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What a failing test said: the exception's name and its message."""
+
+    exception: str
+    message: str
+
+
+def proposals(source: Source, line: int, complaints: Collection[Complaint] = ()) -> tuple[Proposed, ...]:
+    """What could be meant at ``line``: moves that the complaints call for first, then likely slips of one sign."""
+    statement = _statement(source, line)
+    if source.tree is None or statement is None:
+        return ()
+    nodes = [node for node in _own(statement) if isinstance(node, ast.expr) and _on_one_line(node)]
+    function = source.function_at(line)
+    moves: list[Iterable[Proposed]] = [
+        _unknown_names(source, line, nodes, function, complaints),
+        _guards(source, line, nodes, function, complaints),
+        _signs(source, line, nodes),
+        _bounds(source, line, nodes),
+        _negations(source, line, statement, nodes),
+        _calls(source, line, nodes),
+        _arguments(source, line, nodes),
+        _returns(source, line, statement, function),
+        _defaults(source, line, statement),
+        _other_names(source, line, nodes, function),
+    ]
+    found: dict[tuple[int, int, str], Proposed] = {}
+    for one in (proposed for move in moves for proposed in move):
+        found.setdefault((one.span.start, one.span.end, one.span.lead + one.text), one)
+    return tuple(found.values())[:MOST]
+
+
+def _statement(source: Source, line: int) -> ast.stmt | None:
+    """The innermost statement at ``line``."""
+    best: ast.stmt | None = None
+    for node in ast.walk(source.tree) if source.tree else ():
+        holds = isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        if isinstance(node, ast.stmt) and holds and (best is None or node.lineno >= best.lineno):
+            best = node
+    return best
+
+
+def _own(statement: ast.stmt) -> Iterator[ast.AST]:
+    """Nodes of the statement itself, not of the statements inside it."""
+    stack: list[ast.AST] = [statement]
+    while stack:
+        node = stack.pop(0)
+        yield node
+        stack += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+
+
+def _on_one_line(node: ast.expr) -> bool:
+    return node.lineno == node.end_lineno
+
+
+def _range(source: Source, node: ast.expr) -> tuple[int, int]:
+    return source.offset(node.lineno, node.col_offset), source.offset(node.lineno, node.end_col_offset or 0)
+
+
+def _text(source: Source, node: ast.expr) -> str:
+    start, end = _range(source, node)
+    return source.text[start:end]
+
+
+def _replaced(source: Source, line: int, node: ast.expr, text: str, kind: str) -> Proposed:
+    start, end = _range(source, node)
+    return Proposed(Span(start, end, line, Move.EXPRESSION), text, kind)
+
+
+def _between(source: Source, line: int, left: ast.expr, right: ast.expr, sign: str, kind: str) -> Iterator[Proposed]:
+    """Other signs between two operands, where the sign stands there alone."""
+    start, end = _range(source, left)[1], _range(source, right)[0]
+    gap = source.text[start:end]
+    if gap.strip() == sign:
+        at = start + gap.index(sign)
+        for other in INSTEAD[sign]:
+            yield Proposed(Span(at, at + len(sign), line, Move.EXPRESSION), other, kind)
+
+
+def _signs(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+    for node in nodes:
+        if isinstance(node, ast.Compare):
+            operands = [node.left, *node.comparators]
+            for left, operator, right in zip(operands, node.ops, operands[1:], strict=False):
+                yield from _between(source, line, left, right, SIGNS[type(operator)], "comparison")
+        elif isinstance(node, ast.BinOp) and type(node.op) in SIGNS:
+            yield from _between(source, line, node.left, node.right, SIGNS[type(node.op)], "operator")
+        elif isinstance(node, ast.BoolOp):
+            for left, right in zip(node.values, node.values[1:], strict=False):
+                yield from _between(source, line, left, right, SIGNS[type(node.op)], "condition")
+
+
+def _bounds(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+    """One more, one less: constants, what is indexed or cut, the ends of a range."""
+    for node in nodes:
+        if isinstance(node, ast.Constant) and type(node.value) is int and _text(source, node).isdigit():
+            for value in (node.value - 1, node.value + 1):
+                yield _replaced(source, line, node, str(value), "off by one")
+        ends: list[ast.expr | None] = []
+        if isinstance(node, ast.Subscript):
+            ends = [node.slice.lower, node.slice.upper] if isinstance(node.slice, ast.Slice) else [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
+            ends = list(node.args)
+        for end in ends:
+            if isinstance(end, ast.Name | ast.Call | ast.Attribute) and _on_one_line(end):
+                for sign in ("- 1", "+ 1"):
+                    yield _replaced(source, line, end, f"{_text(source, end)} {sign}", "off by one")
+            elif isinstance(end, ast.BinOp) and isinstance(end.right, ast.Constant) and end.right.value == 1:
+                yield _replaced(source, line, end, _text(source, end.left), "off by one")
+
+
+def _negations(source: Source, line: int, statement: ast.stmt, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+    for node in nodes:
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            yield _replaced(source, line, node, _text(source, node.operand), "condition")
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            yield _replaced(source, line, node, _text(source, node.operand), "operator")
+        elif isinstance(node, ast.IfExp):
+            parts = (_text(source, node.orelse), _text(source, node.test), _text(source, node.body))
+            yield _replaced(source, line, node, "{} if {} else {}".format(*parts), "condition")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+            yield _replaced(source, line, node, str(not node.value), "constant")
+    test = getattr(statement, "test", None)
+    if isinstance(test, ast.Name | ast.Call | ast.Attribute | ast.BoolOp) and _on_one_line(test):
+        whole = _text(source, test)
+        yield _replaced(
+            source, line, test, f"not ({whole})" if isinstance(test, ast.BoolOp) else f"not {whole}", "condition"
+        )
+
+
+def _calls(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+    others: dict[str, list[str]] = {}
+    for one, other in PAIRS:
+        others.setdefault(one, []).append(other)
+        others.setdefault(other, []).append(one)
+    for node in nodes:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+        end = _range(source, node.func)[1]
+        for other in others.get(name, ()):
+            yield Proposed(Span(end - len(name), end, line, Move.EXPRESSION), other, "call")
+        if len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred):
+            yield _replaced(source, line, node, _text(source, node.args[0]), "call")
+
+
+def _arguments(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+    for node in nodes:
+        if isinstance(node, ast.Call) and 2 <= len(node.args) <= 4:
+            for left, right in zip(node.args, node.args[1:], strict=False):
+                start, end = _range(source, left)[0], _range(source, right)[1]
+                gap = source.text[_range(source, left)[1] : _range(source, right)[0]]
+                swapped = f"{_text(source, right)}{gap}{_text(source, left)}"
+                yield Proposed(Span(start, end, line, Move.EXPRESSION), swapped, "argument order")
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _local_names(function: Function | None) -> list[str]:
+    """Parameters and what is assigned in the function, in order of appearance."""
+    if function is None:
+        return []
+    arguments = function.args
+    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    names += [a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None]
+    names += [n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return [name for name in dict.fromkeys(names) if name not in ("self", "cls")]
+
+
+def _other_names(source: Source, line: int, nodes: Iterable[ast.expr], function: Function | None) -> Iterator[Proposed]:
+    """Another local name for one that is read here, the most alike first."""
+    names = _local_names(function)
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names:
+            for other in _alike(node.id, [n for n in names if n != node.id]):
+                yield _replaced(source, line, node, other, "name")
+
+
+def _alike(name: str, names: Iterable[str]) -> list[str]:
+    ordered = sorted(names, key=lambda other: -difflib.SequenceMatcher(None, name, other).ratio())
+    return ordered[:NAMES]
+
+
+def _unknown_names(
+    source: Source,
+    line: int,
+    nodes: Iterable[ast.expr],
+    function: Function | None,
+    complaints: Iterable[Complaint],
+) -> Iterator[Proposed]:
+    """For a NameError: an import of that name, or a name that is in scope and looks like it."""
+    unknown = {match[1] for c in complaints if c.exception == "NameError" for match in _UNKNOWN.finditer(c.message)}
+    tree = source.tree
+    known = [n.name for n in ast.walk(tree) if isinstance(n, Function | ast.ClassDef)] if tree else []
+    scope = [*_local_names(function), *known, *dir(builtins)]
+    for name in sorted(unknown):
+        if name in sys.stdlib_module_names:
+            yield Proposed(insert_import(source, line), name, "import")
+        others = [other for other in scope if other != name]
+        for node in nodes:
+            if isinstance(node, ast.Name) and node.id == name:
+                for other in difflib.get_close_matches(name, others, n=NAMES, cutoff=0.5):
+                    yield _replaced(source, line, node, other, "name")
+
+
+def _guards(
+    source: Source,
+    line: int,
+    nodes: Iterable[ast.expr],
+    function: Function | None,
+    complaints: Iterable[Complaint],
+) -> Iterator[Proposed]:
+    """For what breaks on nothing (an empty list, zero, None): leave before, with a value that the function gives."""
+    if function is None or not any(c.exception in GUARDED for c in complaints):
+        return
+    span = insert_before(source, line)
+    arguments = set(_local_names(function))
+    names = [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id in arguments]
+    returned = [n.value for n in ast.walk(function) if isinstance(n, ast.Return) and n.value and _on_one_line(n.value)]
+    values = [
+        _text(source, value) for value in returned if isinstance(value, ast.Constant | ast.List | ast.Dict | ast.Name)
+    ]
+    values += ["None", "[]", "0", '""']
+    inside = f"{span.lead}    "
+    for name in list(dict.fromkeys(names))[:3]:
+        for value in list(dict.fromkeys([*values, name]))[:6]:
+            yield Proposed(span, f"if not {name}:\n{inside}return {value}", "guard")
+        yield Proposed(span, f"if {name} is None:\n{inside}return None", "guard")
+
+
+def _returns(source: Source, line: int, statement: ast.stmt, function: Function | None) -> Iterator[Proposed]:
+    """A value that is computed at the end and not given back."""
+    if function is None or function.body[-1] is not statement:
+        return
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and _on_one_line(statement.value):
+        yield _replaced(source, line, statement.value, f"return {_text(source, statement.value)}", "return")
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+    if isinstance(target, ast.Name):
+        at = source.line_end(statement.end_lineno or statement.lineno)
+        lead = "\n" + source.indent(statement.lineno)
+        yield Proposed(Span(at, at, line, Move.AFTER, lead=lead), f"return {target.id}", "return")
+
+
+def _defaults(source: Source, line: int, statement: ast.stmt) -> Iterator[Proposed]:
+    """Another default of a parameter. Numbers and truth values are bounds and negations already."""
+    if not isinstance(statement, Function):
+        return
+    for default in (*statement.args.defaults, *statement.args.kw_defaults):
+        if isinstance(default, ast.Constant) and default.value is None:
+            for other in ("0", '""', "()", "False", "True"):
+                yield _replaced(source, line, default, other, "default")
+        elif isinstance(default, ast.Constant) and type(default.value) in (int, str, bool):
+            yield _replaced(source, line, default, "None", "default")

@@ -1,0 +1,85 @@
+"""Reproduces a failure at the op's tree, and sets the scene for its repair."""
+
+from __future__ import annotations
+
+import asyncio
+
+from governance.crew import Crew
+from governance.repair.scene import Scene, changed_lines, look
+from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestResult, TestRun
+from tools.testing.names import stands_for
+from tools.workspace import Workspace
+
+VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
+
+
+def unknown_of(op: Operation, run: TestRun) -> tuple[str, ...]:
+    """Those of the op's tests of which a run says nothing. Pure."""
+    return tuple(test for test in op.test_ids if not any(stands_for(test, result.id) for result in run.results))
+
+
+async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
+    """The suite at the op's tree, and those of the op's tests that fail in it.
+
+    When the whole suite does not fit in its budget, only the op's tests are run.
+    """
+    shop = crew.shop
+    if shop.runner is None:
+        raise RuntimeError("reproduce needs a test runner")
+    limit = shop.settings.pipeline.suite_budget_s
+    run = await shop.baselines.get(shop.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
+    if run.status not in VERDICTS or unknown_of(op, run):
+        async with crew.workspace(op) as workspace:
+            run = await shop.runner.run(workspace, op.test_ids, coverage=coverage, limit_s=limit)
+    failing = tuple(r for r in run.red if any(stands_for(test, r.id) for test in op.test_ids))
+    first = failing[0] if failing else None
+    gone = run.status in VERDICTS and not failing and not unknown_of(op, run)  # other tests may be red: not our matter
+    await crew.record.note(
+        EntryKind.RUN,
+        "reproduced",
+        phase=State.GENERATE,
+        status=(RunStatus.GREEN if gone else run.status).value,
+        reason="" if gone else run.reason,
+        failing=[r.id for r in failing],
+        total=len(run.results),
+        ms=run.duration_ms,
+        exception=first.exception if first else "",
+        message=first.message if first else "",
+        frames=[[f.path, f.line, f.function] for f in first.frames[-3:]] if first else [],
+    )
+    return run, failing
+
+
+async def set_scene(
+    op: Operation,
+    crew: Crew,
+    workspace: Workspace,
+    base: TestRun,
+    failing: tuple[TestResult, ...],
+) -> Scene:
+    """Localise, and read what the suspicious lines stand in. ``base`` is the run before any change, with coverage."""
+    executed = {p for by_file in base.coverage.values() for p in by_file}
+    executed |= {f.path for r in failing for f in r.frames}
+    recent = await recent_changes(op, crew, frozenset(executed))
+    ranked = crew.shop.settings.repair.localised
+    scene = await asyncio.to_thread(look, workspace, base, failing, recent, ranked=ranked)
+    await crew.record.note(
+        EntryKind.TOOL,
+        "localised",
+        phase=State.GENERATE,
+        lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
+        places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
+    )
+    return scene
+
+
+async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str]) -> dict[str, frozenset[int]]:
+    """Lines that the commit which turned the tests red has changed, by file."""
+    parent = await crew.shop.repository.parent(op.base)
+    if parent is None or not paths:
+        return {}
+    result = await crew.shop.git.call(
+        "diff", "--no-ext-diff", "--no-textconv", "--no-renames", "-U0", "--src-prefix=a/", "--dst-prefix=b/",
+        parent, op.tree, "--", *(f":(literal){path}" for path in sorted(paths)),
+    )  # fmt: skip
+    return changed_lines(result.out.decode("utf-8", errors="replace"))
