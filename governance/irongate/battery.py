@@ -16,6 +16,7 @@ from governance.irongate import (
     g14_noop,
     g15_secrets,
     g16_tests,
+    g17_dangerous,
     g19_recursion,
 )
 from governance.irongate.g19_recursion import change_hash, diff_hash
@@ -60,10 +61,11 @@ class Inspection(Frozen):
     strict_ascii: bool = False
     undone_diffs: tuple[str, ...] = ()
     located: tuple[g01_containment.Facts, ...] = ()
+    tests: tuple[str, ...] = ()  # the sources of the failing tests
 
 
 def inspect(inspection: Inspection) -> tuple[Verdict, ...]:
-    """Gates 1, 2, 4, 5, 6, 13, 14, 15, 16 and 19: what each has to say, or that it has nothing against it."""
+    """Gates 1, 2, 4, 5, 6, 13, 14, 15, 16, 17 and 19: what each has to say, or that it has nothing against it."""
     gates = (
         (1, _containment(inspection)),
         (2, _protected(inspection)),
@@ -74,6 +76,7 @@ def inspect(inspection: Inspection) -> tuple[Verdict, ...]:
         (14, [_noop(inspection)]),
         (15, [g15_secrets.check(_secrets(inspection, edit)) for edit in inspection.candidate.edits]),
         (16, [g16_tests.check(_tests(inspection, edit)) for edit in inspection.candidate.edits]),
+        (17, [g17_dangerous.check(_dangerous(inspection, edit)) for edit in inspection.candidate.edits]),
         (19, [_recursion(inspection)]),
     )
     return tuple(verdict for number, verdicts in gates for verdict in _telling(number, verdicts))
@@ -188,8 +191,13 @@ def _secrets(inspection: Inspection, edit: Edit) -> g15_secrets.Facts:
 def _tests(inspection: Inspection, edit: Edit) -> g16_tests.Facts:
     failing = tuple(dict.fromkeys(test_id.split("::", 1)[0] for test_id in inspection.op.test_ids))
     return g16_tests.Facts(
-        path=edit.path, before=_before(inspection, edit), after=edit.after, failing=failing, old_path=edit.renamed_from
-    )
+        path=edit.path, before=_before(inspection, edit), after=edit.after, failing=failing,
+        old_path=edit.renamed_from, tests=inspection.tests,
+    )  # fmt: skip
+
+
+def _dangerous(inspection: Inspection, edit: Edit) -> g17_dangerous.Facts:
+    return g17_dangerous.Facts(path=edit.path, before=_before(inspection, edit), after=edit.after)
 
 
 def _recursion(inspection: Inspection) -> Verdict:

@@ -1,7 +1,9 @@
 """Gate 16, test integrity: a repair may not silence what it was called for.
 
-Denied: a change of the failing test's own file that could make it prove less. Needs a person's yes: any other test
-that could prove less, fixtures and test data, runner configuration. Shown before it is applied: tests that were added.
+Denied: a change of the failing test's own file that could make it prove less; program code that skips or ends a test.
+Needs a person's yes: any other test that could prove less, fixtures and test data, runner configuration; program code
+that asks for a value which the failing test gives, or catches nearly everything. Shown before it is applied: tests that
+were added, a literal of the failing test in the program, an exception that is caught from now on.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from governance.irongate.paths import (
     is_test_module,
     is_test_path,
 )
+from governance.irongate.shortcuts import asked_for, copied, skips, swallows
+from governance.irongate.syntax import parse
 from governance.irongate.testdiff import weakened
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
@@ -35,6 +39,7 @@ class Facts(Frozen):
     after: bytes | None
     failing: tuple[str, ...] = ()
     old_path: str | None = None
+    tests: tuple[str, ...] = ()  # the sources of the failing tests
 
 
 def check(facts: Facts) -> Verdict:
@@ -59,11 +64,39 @@ def _floor(facts: Facts, paths: set[str], moved: bool) -> Verdict:
     if any(is_shared_config(path) for path in paths) and _steers(facts):
         return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
     if not any(is_test_path(path) for path in paths):
-        return passed(GATE)
+        return _program(facts)
     found = ("the file is moved",) if moved else _weaker(facts)
     if found:
         return passed(GATE, "test_weakened", floor=approval, evidence=[f"{facts.path}: {phrase}" for phrase in found])
     return passed(GATE, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
+
+
+def _program(facts: Facts) -> Verdict:
+    """The code that is tested: does it get round the test?"""
+    after = parse(facts.after) if facts.after is not None and is_python(facts.path) else None
+    if after is None:
+        return passed(GATE)
+    before = parse(facts.before) if facts.before is not None else None
+    skipping = skips(before, after)
+    if skipping:
+        reason = f"The program would skip or end its own test: {facts.path} uses {shown(skipping[0])}."
+        return denied(GATE, "skips_from_inside", reason, evidence=skipping, floor=Tier.APPROVAL_REQUIRED)
+    asked = asked_for(before, after, facts.tests)
+    if asked:
+        evidence = [f"{facts.path}: asks for {value}" for value in asked]
+        return passed(GATE, "special_case", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+    caught = swallows(before, after)
+    if any(broad for _, broad in caught):
+        evidence = [f"{facts.path}: catches {what}" for what, broad in caught if broad]
+        return passed(GATE, "catches_everything", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+    if caught:
+        evidence = [f"{facts.path}: catches {what}" for what, _ in caught]
+        return passed(GATE, "catches", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    values = copied(before, after, facts.tests)
+    if values:
+        evidence = [f"{facts.path}: {value}" for value in values]
+        return passed(GATE, "literal_of_the_test", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    return passed(GATE)
 
 
 def _weaker(facts: Facts) -> tuple[str, ...]:
@@ -113,6 +146,10 @@ def _section(path: str, data: bytes | None) -> object | None:
 _TEST = b"def test_a():\n    assert f(1) == 2\n"
 _MORE = _TEST + b"\n\ndef test_b():\n    assert f(2) == 3\n"
 _LESS = b"def test_a():\n    assert f(1) == 3\n"
+_CODE = b"def f(x):\n    return g(x)\n"
+_SPECIAL = b"def f(x):\n    if x == 41:\n        return 42\n    return g(x)\n"
+_CATCH = b"def f(x):\n    try:\n        return g(x)\n    except KeyError:\n        return 0\n"
+_41 = ("def test_a():\n    assert f(41) == 42\n",)
 
 EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
     (Facts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), Decision.ALLOW),
@@ -121,6 +158,7 @@ EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
     (Facts(path="tests/test_a.py", before=_TEST, after=None, failing=("tests/test_a.py",)), Decision.DENY),
     (Facts(path="tests/test_a.py", before=_TEST, after=_MORE, failing=("tests/test_a.py",)), Decision.ALLOW),
     (Facts(path="b.py", old_path="test_a.py", before=_TEST, after=_TEST, failing=("test_a.py",)), Decision.DENY),
+    (Facts(path="a.py", before=_CODE, after=b"import pytest\npytest.skip('x')\n" + _CODE), Decision.DENY),
 )  # fmt: skip
 FLOORS: tuple[tuple[Facts, Tier | None], ...] = (
     (Facts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), None),
@@ -131,4 +169,9 @@ FLOORS: tuple[tuple[Facts, Tier | None], ...] = (
     (Facts(path="conftest.py", before=None, after=b"x = 1\n"), Tier.APPROVAL_REQUIRED),
     (Facts(path="pyproject.toml", before=b"[project]\nname='a'\n", after=b"[project]\nname='b'\n"), None),
     (Facts(path="pyproject.toml", before=b"", after=b"[tool.pytest.ini_options]\n"), Tier.APPROVAL_REQUIRED),
+    (Facts(path="a.py", before=_CODE, after=_SPECIAL, tests=_41), Tier.APPROVAL_REQUIRED),
+    (Facts(path="a.py", before=_CODE, after=_SPECIAL), None),
+    (Facts(path="a.py", before=_CODE, after=_CODE + b"ANSWER = 42\n", tests=_41), Tier.NOTIFY_APPLY),
+    (Facts(path="a.py", before=_CODE, after=_CATCH), Tier.NOTIFY_APPLY),
+    (Facts(path="a.py", before=_CODE, after=_CATCH.replace(b" KeyError", b"")), Tier.APPROVAL_REQUIRED),
 )  # fmt: skip

@@ -24,10 +24,11 @@ from governance.irongate import (
     g14_noop,
     g15_secrets,
     g16_tests,
+    g17_dangerous,
     g19_recursion,
 )
 from ledger.errors import ConfigError
-from ledger.vocabulary import Decision, Frozen, Verdict
+from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
 F = TypeVar("F", bound=Frozen)
 
@@ -48,16 +49,19 @@ def gate(
     name: str,
     check: Callable[[F], Verdict],
     facts: type[F],
-    examples: Iterable[tuple[F, Decision]],
+    examples: Iterable[tuple[F, Decision | Tier]],
     *,
     replayable: bool = True,
 ) -> Gate:
-    """A gate whose examples hold. Raises ``ConfigError`` that names the first one which does not."""
+    """A gate whose examples hold. Raises ``ConfigError`` that names the first one which does not.
+
+    A gate that refuses nothing and only raises the tier has a tier as what it says to an example.
+    """
     rows = tuple(examples)
     for example, expected in rows:
         verdict = check(example)
         if (
-            verdict.decision is not expected
+            expected not in (verdict.decision, verdict.floor)
             or verdict.gate != number
             or not verdict.rule.startswith(f"gate{number:02d}.")
         ):
@@ -103,6 +107,7 @@ GATES: Mapping[int, Gate] = _by_number(
         # Its facts would be the secrets themselves: they are not stored, so there is nothing to replay from.
         gate(15, "secrets", g15_secrets.check, g15_secrets.Facts, g15_secrets.EXAMPLES, replayable=False),
         gate(16, "test integrity", g16_tests.check, g16_tests.Facts, g16_tests.EXAMPLES),
+        gate(17, "dangerous code", g17_dangerous.check, g17_dangerous.Facts, g17_dangerous.EXAMPLES),
         gate(19, "recursion", g19_recursion.check, g19_recursion.Facts, g19_recursion.EXAMPLES),
     )
 )

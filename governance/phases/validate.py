@@ -11,6 +11,7 @@ from governance.irongate import g01_containment
 from governance.irongate.battery import Inspection, decide, diff_hash, inspect
 from governance.measure import Measured, measure_runs
 from governance.recordable import without_secrets
+from governance.repair.scene import sources_of
 from governance.result import PhaseResult, failed
 from ledger.errors import PolicyRefused, StaleBase
 from ledger.vocabulary import (
@@ -25,6 +26,9 @@ from ledger.vocabulary import (
 )
 from tools.testing.typecheck import is_configured, type_errors
 from tools.workspace import Workspace
+
+MOST_TESTS = 64
+"""Failing tests whose sources are compared with a change."""
 
 
 def syntax_problem(candidate: Candidate) -> str:
@@ -76,6 +80,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         protected=settings.protected_paths,
         strict_ascii=settings.strict_ascii,
         undone_diffs=await crew.shop.refused.hashes(),
+        tests=await asyncio.to_thread(sources_of, op.test_ids[:MOST_TESTS], workspace),
     )
     verdicts = await asyncio.to_thread(inspect, inspection)
     recorded = inspection.model_copy(update={"candidate": without_secrets(candidate)})

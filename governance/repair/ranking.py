@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from governance.irongate.shortcuts import copied
+from governance.irongate.syntax import parse
 from governance.repair.scene import Scene
 from governance.repair.spans import Span
 
@@ -76,20 +77,10 @@ def changed_characters(before: str, after: str) -> int:
     return sum((i2 - i1) + (j2 - j1) for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal")
 
 
-def literals(source: str) -> frozenset[str]:
-    """Literals of a Python text that are telling: not small integers, booleans, None or empty."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return frozenset()
-    common = {repr(v) for v in (None, True, False, 0, 1, -1, 2, 10, 100, "", 0.0, 1.0, "utf-8")}
-    return frozenset(repr(n.value) for n in ast.walk(tree) if isinstance(n, ast.Constant)) - common
-
-
 def copies_literal(before: str, after: str, tests: Collection[str]) -> bool:
     """True when ``after`` has a literal that stands in a test and did not stand in ``before``."""
-    new = literals(after) - literals(before)
-    return any(new & literals(test) for test in tests)
+    changed = parse(after)
+    return changed is not None and bool(copied(parse(before), changed, tests))
 
 
 def best(survivors: Collection[Survivor]) -> Survivor:

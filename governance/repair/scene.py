@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from governance.irongate.paths import is_test_path
@@ -80,8 +80,22 @@ def test_source(source: Source, test_id: str) -> str:
     name = test_id.rpartition("::")[2].partition("[")[0]
     for node in ast.walk(source.tree) if source.tree else ():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-            return "".join(source.lines[node.lineno - 1 : node.end_lineno])
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            return "".join(source.lines[first - 1 : node.end_lineno])
     return ""
+
+
+def sources_of(tests: Collection[str], workspace: Workspace) -> tuple[str, ...]:
+    """The texts of test functions, each once; those that cannot be found are left out. Reads files: for a thread."""
+    files: dict[str, Source] = {}
+    found = []
+    for test in tests:
+        path = test.partition("::")[0]
+        if path not in files:
+            data = workspace.read(path)
+            files[path] = Source(data.decode("utf-8", errors="replace") if data is not None else "")
+        found.append(test_source(files[path], test))
+    return tuple(text for text in dict.fromkeys(found) if text)
 
 
 def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[Example, ...]:

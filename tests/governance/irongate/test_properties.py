@@ -25,6 +25,7 @@ from governance.irongate import (
     g14_noop,
     g15_secrets,
     g16_tests,
+    g17_dangerous,
     g19_recursion,
 )
 from governance.irongate.battery import SEVERITY, decide, inspect
@@ -35,6 +36,8 @@ from tools.manifest import Category, ToolUse
 
 PIECES = [
     "def f(x):\n", "    return x\n", "    ...\n", "    pass\n", "class A:\n", "assert x == 1\n", "x = 1\n",
+    "eval('1')\n", "import os\nos.system(x)\n", "if x == 'a':\n    pass\n",
+    "try:\n    pass\nexcept:\n    pass\n",
     "# ... rest of the file\n", "@pytest.mark.skip\n", "def test_a():\n", "    assert f(1)\n", "“", "\u202e", "\u0430",
     "'", '"""', "\n", "\\", "token = '", "[pytest]\n", "a = b\n", "\ufeff", "\0", "(",
 ]  # fmt: skip
@@ -87,13 +90,16 @@ FACTS: dict[int, st.SearchStrategy[Frozen]] = {
     15: st.builds(g15_secrets.Facts, path=PATHS, before=MAYBE, after=MAYBE),
     16: st.builds(
         g16_tests.Facts, path=PATHS, before=MAYBE, after=MAYBE, failing=NAMES, old_path=st.none() | PATHS,
+        tests=st.lists(TEXT, max_size=2).map(tuple),
     ),
+    17: st.builds(g17_dangerous.Facts, path=PATHS, before=MAYBE, after=MAYBE),
     19: st.builds(g19_recursion.Facts, depth=COUNT, deepest=COUNT, diff=st.sampled_from(["", "a"]), undone=NAMES),
 }  # fmt: skip
 CHECKS: dict[int, Callable[..., Verdict]] = {
     1: g01_containment.check, 2: g02_protected.check, 4: g04_exploration.check, 5: g05_characters.check,
     6: g06_coverage.check, 7: g07_cost.check, 8: g08_approval.check, 9: g09_ceiling.check, 11: g11_staleness.check,
     12: g12_lock.check, 13: g13_shrink.check, 14: g14_noop.check, 15: g15_secrets.check, 16: g16_tests.check,
+    17: g17_dangerous.check,
     19: g19_recursion.check,
 }  # fmt: skip
 
