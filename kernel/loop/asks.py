@@ -32,7 +32,7 @@ def fill(
         check_room(len(numbers) + span.max_tokens, room)
         prompts.append(numbers)
         prefixes.append(prefix)
-    trunk, rows = share(prompts, prefixes, [span.max_tokens for span in request.spans])
+    trunk, rows = share(prompts, prefixes, [span.max_tokens for span in request.spans], again=True)
     manner = Manner(
         sampling=Sampling(request.temperature, request.top_p, request.seed),
         levels=levels if settings.canary != "off" else None,
@@ -58,7 +58,7 @@ def weigh(
         prompts.append([*numbers, *written])
         prefixes.append(prefix)
         texts.append(len(written))
-    trunk, rows = share(prompts, prefixes, [1] * len(prompts))
+    trunk, rows = share(prompts, prefixes, [1] * len(prompts), again=True)
     ends = vocabulary.ending | {vocabulary.encode(line)[0] for line in ("\n", "\n\n")}
     found = engine.weigh(trunk, rows, texts, sorted(ends), cancel)
     usage = Usage(tokens_in=sum(map(len, prompts)), tokens_out=0)

@@ -6,12 +6,13 @@ Runs in the worker thread. Everything here is blocking.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kernel.canary import Canary, Levels
 from kernel.cancel import CancelToken
 from kernel.loop.batch import Batch, Memory
+from kernel.loop.cache import KeyValues
 from kernel.loop.decode import Grown, Writing, write_batch
 from kernel.loop.exits import ExitRule
 from kernel.loop.model import LoopModel
@@ -22,6 +23,7 @@ from kernel.loop.single import Solo
 from kernel.loop.stops import Answer
 from kernel.loop.tokenizer import Vocabulary
 from kernel.loop.trail import Depths, Trail
+from kernel.loop.trunks import Trunks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +36,7 @@ class Bounds:
     prefill_tokens: int
     cache_tokens: int
     rows: int
+    kept_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Engine:
         self.rule = rule
         self.bounds = bounds
         self.why = why  # these forms of the weights were chosen
+        self._trunks = Trunks(bounds.kept_tokens)
 
     def answer(self, ask: Ask) -> list[Trail]:
         """``samples`` answers for every row, finished, in the order of rows and samples.
@@ -84,11 +88,12 @@ class Engine:
         done: list[Trail] = []
         bounds = self.bounds
         with torch.inference_mode():
-            trunk = prefill_trunk(self.model, self.memory, ask.trunk, bounds.prefill_tokens)
+            trunk = self._trunk(ask.trunk)
             for rows in batches(ask.rows, copies=ask.samples, cache_tokens=bounds.cache_tokens, max_rows=bounds.rows):
-                prompts, scores = prefill_rows(
-                    self.model, self.memory, trunk, rows, bounds.prefill_tokens, self._room(ask, rows)
-                )
+                room = self._room(ask, rows)
+                prompts, scores = prefill_rows(self.model, self.memory, trunk, rows, bounds.prefill_tokens, room)
+                if room:
+                    rows = [replace(rows[0], shared=0)]
                 batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
                 trails = [self._trail(ask, row, sample) for row in rows for sample in range(ask.samples)]
                 self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
@@ -104,15 +109,21 @@ class Engine:
 
         self.model.check = cancel.check
         with torch.inference_mode():
-            shared = prefill_trunk(self.model, self.memory, trunk, self.bounds.prefill_tokens)
-            return likelihoods(
-                self.model, self.memory, shared, rows, texts, ends, self.bounds.prefill_tokens
-            )  # fmt: skip
+            shared = self._trunk(trunk)
+            return likelihoods(self.model, self.memory, shared, rows, texts, ends, self.bounds.prefill_tokens)
+
+    def _trunk(self, tokens: Sequence[int]) -> KeyValues:
+        """Keys and values of a common beginning; what is known of it from earlier requests is not computed again."""
+        known = self._trunks.beginning(tokens)
+        store = prefill_trunk(self.model, self.memory, tokens, self.bounds.prefill_tokens, known)
+        if tokens:
+            self._trunks.keep(tokens, store)
+        return store
 
     def _room(self, ask: Ask, rows: Sequence[Row]) -> int:
         """A single answer stands behind its prompt, where answers are kept in the same form as prompts."""
         alone = len(rows) * ask.samples == 1 and self.memory.held == self.memory.steps
-        return rows[0].max_tokens if alone and not rows[0].shared else 0
+        return rows[0].max_tokens if alone else 0
 
     def _write(self, ask: Ask, batch: Batch, logits: Tensor, trails: list[Trail]) -> None:
         manner = ask.manner

@@ -186,7 +186,12 @@ def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSet
         vocabulary=Vocabulary.load(folder, config.stops, config.start),
         memory=attention_memory(config, settings, rule, torch.float32 if device == "cpu" else torch.bfloat16),
         rule=rule,
-        bounds=Bounds(prefill_tokens=settings.prefill_tokens, cache_tokens=settings.cache_tokens, rows=settings.rows),
+        bounds=Bounds(
+            prefill_tokens=settings.prefill_tokens,
+            cache_tokens=settings.cache_tokens,
+            rows=settings.rows,
+            kept_tokens=settings.kept_tokens,
+        ),
         why=chosen.why,
     )
 

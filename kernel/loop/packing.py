@@ -35,14 +35,17 @@ def common(left: Sequence[int], right: Sequence[int]) -> int:
 
 
 def share(
-    prompts: Sequence[Sequence[int]], prefixes: Sequence[int], limits: Sequence[int]
+    prompts: Sequence[Sequence[int]], prefixes: Sequence[int], limits: Sequence[int], *, again: bool = False
 ) -> tuple[list[int], list[Row]]:
-    """The trunk (empty when nothing is saved) and the rows in the order of the prompts."""
+    """The trunk (empty when nothing is saved) and the rows in the order of the prompts.
+
+    ``again``: others will begin alike, so there is a trunk also where it saves nothing now.
+    """
     longest = max(range(len(prompts)), key=lambda i: prefixes[i])
     trunk = list(prompts[longest][: prefixes[longest]])
     agreed = [min(common(trunk, prompt), len(prompt) - 1) for prompt in prompts]
     agreed = [n if n >= MIN_SHARED else 0 for n in agreed]
-    if sum(agreed) <= len(trunk):
+    if not any(agreed) or (sum(agreed) <= len(trunk) and not again):
         trunk, agreed = [], [0] * len(prompts)
     rows = [Row(i, tuple(p), n, m) for i, (p, n, m) in enumerate(zip(prompts, agreed, limits, strict=True))]
     return trunk, rows

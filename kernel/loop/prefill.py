@@ -16,12 +16,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def prefill_trunk(model: LoopModel, memory: Memory, trunk: Sequence[int], at_once: int) -> KeyValues:
-    """The beginning that several prompts share, in pieces of ``at_once`` tokens."""
+def prefill_trunk(
+    model: LoopModel, memory: Memory, trunk: Sequence[int], at_once: int, known: tuple[KeyValues, int] | None = None
+) -> KeyValues:
+    """The beginning that several prompts share, in pieces of ``at_once`` tokens.
+
+    ``known``: a store whose first places, so many, hold the first tokens of ``trunk``.
+    """
     import torch
 
     store = memory.store(model, rows=1, capacity=len(trunk))
-    for start in range(0, len(trunk), at_once):
+    if known is not None:
+        store.copy_in(0, 0, known[0], 0, 0, known[1])
+        store.length = known[1]
+    for start in range(store.length, len(trunk), at_once):
         piece = torch.tensor([list(trunk[start : start + at_once])])
         positions = torch.arange(start, start + piece.shape[1], device=model.device)
         mask = hidden(torch.arange(start + piece.shape[1], device=model.device)[None] <= positions[:, None])
@@ -36,11 +44,13 @@ def prefill_rows(
 ) -> tuple[KeyValues, Tensor]:
     """What each row has behind its part of the trunk, and its next-token scores (rows, vocabulary).
 
-    Every row stands against the right end of the places in use, padded on its left; ``room`` more places are free.
+    Every row stands against the right end of the places in use, padded on its left. With ``room`` there is one row,
+    which has its part of the trunk in front of it, and so many free places behind it.
     """
     import torch
 
-    width = max(row.rest for row in rows)
+    taken = {row.span: len(row.numbers) if room else row.rest for row in rows}
+    width = max(taken.values())
     store = memory.store(model, rows=len(rows), capacity=width + room)
     store.length = width
     scores: dict[int, Tensor] = {}
@@ -50,7 +60,8 @@ def prefill_rows(
         for source, row in enumerate(group):
             target = place[row.span]
             scores[target] = found[source]
-            store.copy_in(target, width - row.rest, own, source, own.length - row.rest, own.length)
+            count = taken[row.span]
+            store.copy_in(target, width - count, own, source, own.length - count, own.length)
     return store, torch.stack([scores[at] for at in range(len(rows))])
 
 

@@ -27,6 +27,9 @@ class LocalSettings(Frozen):
         256, ge=64, description="Prompt tokens that are computed in one pass; more do not stay in the cache."
     )
     cache_tokens: int = Field(32_768, ge=256, description="Places of attention memory that are held at once.")
+    kept_tokens: int = Field(
+        2_048, ge=0, description="Tokens of prompts' beginnings that stay in memory for requests that begin alike."
+    )
     rows: int = Field(64, ge=1, description="Answers that are decoded together.")
     context: int = Field(0, ge=0, description="Most tokens of prompt and answer together; 0: what the model takes.")
     memory_ceiling_mb: int = Field(0, ge=0, description="The model is not loaded when it needs more; 0: no ceiling.")
