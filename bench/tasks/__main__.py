@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.tasks.choose import Draw, cover
 from bench.tasks.packages import HERE, environment, fetch, packages, settings
+from daemon.evaluation.hidden import by_file
 
 HALVES = ("open", "held")
 
@@ -23,7 +24,7 @@ def choose(folder: Path, half: str) -> None:
     seed, all_packages = packages()
     python = environment(folder)
     file = HERE / f"{half}.toml"
-    rows: list[dict[str, Any]] = tomllib.loads(file.read_text())["task"] if file.exists() else []
+    rows = drawn(file) if file.exists() else []
     known = {row["package"] for row in rows}
     with tempfile.TemporaryDirectory() as scratch:
         for package in all_packages:
@@ -38,13 +39,23 @@ def written(rows: list[dict[str, Any]]) -> str:
     """TOML: JSON's strings and arrays are TOML's."""
     text = "# Drawn by `python -m bench.tasks choose`; see packages.toml.\n"
     for row in rows:
-        text += "\n[[task]]\n" + lines({key: value for key, value in row.items() if key != "edits"})
+        text += "\n[[task]]\n" + lines({key: value for key, value in row.items() if key not in ("edits", "hidden")})
+        text += "[task.hidden]\n" + lines({file: sorted(names) for file, names in by_file(row["hidden"]).items()})
         text += "".join("[[task.edits]]\n" + lines(edit) for edit in row["edits"])
     return text
 
 
 def lines(row: dict[str, Any]) -> str:
-    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in row.items())
+    said = {json.dumps(key): json.dumps(value, ensure_ascii=False) for key, value in row.items()}
+    return "".join(f"{key} = {value}\n" for key, value in said.items())
+
+
+def drawn(file: Path) -> list[dict[str, Any]]:
+    """What :func:`written` wrote."""
+    rows: list[dict[str, Any]] = tomllib.loads(file.read_text())["task"]
+    for row in rows:
+        row["hidden"] = [f"{path}::{name}" for path, names in row["hidden"].items() for name in names]
+    return rows
 
 
 def build(folder: Path, half: str) -> None:
@@ -52,23 +63,23 @@ def build(folder: Path, half: str) -> None:
     _, all_packages = packages()
     known = {package.name: package for package in all_packages}
     environment(folder)
-    drawn = HERE / f"{half}.toml"
-    if not drawn.exists():
-        raise SystemExit(f"{drawn.name} is not drawn yet: python -m bench.tasks choose {folder} {half}")
-    tasks = tomllib.loads(drawn.read_text())["task"]
+    file = HERE / f"{half}.toml"
+    if not file.exists():
+        raise SystemExit(f"{file.name} is not drawn yet: python -m bench.tasks choose {folder} {half}")
+    tasks = drawn(file)
     for task in tasks:
         package = known[task["package"]]
         root, place = fetch(package, folder), folder / half / task["name"]
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(root, place / "repo")
         for edit in task["edits"]:  # those of one file come from its end to its start
-            file = place / "repo" / edit["file"]
+            source = place / "repo" / edit["file"]
             if sha256((root / edit["file"]).read_bytes()).hexdigest() != edit["sha256"]:
                 raise SystemExit(f"{task['name']}: {edit['file']} is not the file that the fault was made for")
-            text, start, old = file.read_text(), edit["start"], edit["old"]
+            text, start, old = source.read_text(), edit["start"], edit["old"]
             if text[start : start + len(old)] != old:
                 raise SystemExit(f"{task['name']}: the fault does not fit {edit['file']}")
-            file.write_text(text[:start] + edit["new"] + text[start + len(old) :])
+            source.write_text(text[:start] + edit["new"] + text[start + len(old) :])
         files = sorted({test.partition("::")[0] for test in task["hidden"]})
         for name in files:
             if (root / name).is_file():
