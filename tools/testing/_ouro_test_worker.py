@@ -6,10 +6,14 @@ no line of the repository; each order (one JSON line on standard input) is run b
 in memory passes from one run to the next. After a run every process that it left is killed and every file outside the
 copy removed; what cannot be cleaned up makes this process end itself, and the next order gets a new one.
 
+The first run says which modules that are not the repository's it has imported. Before the second one an heir of this
+process imports them, so that no later run has to; where that starts a thread or brings in a line of the repository, the
+heir is dropped and nothing is imported beforehand.
+
 It answers through the report pipe in frames: a letter, the length of the payload as eight hexadecimal digits, the
 payload. ``R`` is a piece of the child's report; ``X``, JSON, is how the run ended and comes last.
 """
-# ruff: noqa: PTH101, PTH106, PTH108, PTH109, PTH112, PTH123, PTH208
+# ruff: noqa: PTH101, PTH106, PTH108, PTH109, PTH112, PTH117, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -34,6 +38,8 @@ from typing import Any, NoReturn
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 CHUNK = 64 * 1024
 DUMP_S = 0.3  # for a hanging test to say where it is
+IMPORT_S = 20  # for an heir to import what the first run did
+MODULES, NAMES_BYTES = 5_000, 1 << 20
 WHERE = signal.SIGRTMIN + 9  # asks a child for its stack; nothing else is likely to use it
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$')
 
@@ -65,6 +71,11 @@ class Worker:
         self._private = [folder for folder in private if os.path.isdir(folder)]
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._shared = shared_objects()
+        self._brought: int | None = os.memfd_create("ouro-modules")
+        self.learned: list[tuple[str, bool]] = []
+        self._adopt()
+
+    def _adopt(self) -> None:
         self._libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of a run become our children
 
     def say(self, kind: bytes, payload: bytes) -> None:
@@ -74,7 +85,12 @@ class Worker:
 
     def serve(self, order: dict[str, Any]) -> bool:
         """One run. False when this process should not be used again."""
-        end = Run(self, self._plugin.Project(os.getcwd(), order["orders"]["foreign"]), order).watch()
+        self._project = self._plugin.Project(os.getcwd(), order["orders"]["foreign"])
+        end = Run(self, self._project, order).watch()
+        if self._brought is not None:
+            self.learned = told_names(os.pread(self._brought, NAMES_BYTES, 0))
+            os.close(self._brought)
+            self._brought = None
         end["spent"] = self._leftovers()
         self.say(b"X", json.dumps(end).encode("ascii"))
         return not end["spent"]
@@ -101,7 +117,11 @@ class Worker:
                 os.close(fd)
             os.environ["OURO_REPORT_FD"] = str(report)
             faulthandler.register(WHERE, file=dump, all_threads=False)
+            before = set(sys.modules)
             code = self._plugin.main(orders)
+            if self._brought is not None:
+                names = self._foreign(before, tuple(f"{folder}/" for folder in orders["foreign"]))
+                os.pwrite(self._brought, json.dumps(names).encode("ascii"), 0)
         except SystemExit as left:
             code = left.code if isinstance(left.code, int) else 1
         except BaseException:  # noqa: BLE001  (said on the child's own output; the exit status tells the rest)
@@ -111,6 +131,55 @@ class Worker:
             with contextlib.suppress(Exception):
                 stream.flush()
         os._exit(code)
+
+    def _foreign(self, before: set[str], environment: tuple[str, ...]) -> list[tuple[str, bool]]:
+        """Modules that the run has imported and that are not the repository's: name, and whether pytest rewrote it."""
+        found = []
+        for name, module in list(sys.modules.items()):
+            origin = getattr(getattr(module, "__spec__", None), "origin", None)
+            if name in before or not isinstance(origin, str) or not os.path.isabs(origin):
+                continue
+            stays = origin.startswith(environment) or not origin.startswith(tuple(self._private))
+            if stays and self._project.relative(origin) is None:
+                rewritten = type(getattr(module, "__loader__", None)).__name__ == "AssertionRewritingHook"
+                found.append((name, rewritten))
+        return found
+
+    def hand_over(self) -> int | None:
+        """Let an heir import what was learned. Its exit status when it has served in our place.
+
+        None in the heir itself, and where none could be had: whoever is told so serves on.
+        """
+        names, self.learned = self.learned, []
+        parent, (ready, say) = os.getpid(), os.pipe()
+        heir = os.fork()
+        if not heir:
+            self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            self._adopt()
+            os.close(ready)
+            imported(names)
+            alone = len(os.listdir("/proc/self/task")) == 1
+            if os.getppid() != parent or not alone or any(map(self._own, list(sys.modules.values()))):
+                os._exit(1)
+            gc.collect()
+            gc.freeze()
+            os.write(say, b"1")
+            os.close(say)
+            return None
+        os.close(say)
+        poll = select.poll()
+        poll.register(ready, select.POLLIN)
+        served = bool(poll.poll(IMPORT_S * 1000)) and os.read(ready, 1) == b"1"
+        os.close(ready)
+        if not served:
+            self.end_all()
+            return None
+        status = os.waitpid(heir, 0)[1]
+        return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
+
+    def _own(self, module: Any) -> bool:
+        origin = getattr(getattr(module, "__spec__", None), "origin", None)
+        return isinstance(origin, str) and os.path.isabs(origin) and self._project.relative(origin) is not None
 
     def end_all(self) -> None:
         """Kill whatever a run has left. Each death hands its children to us, so that it ends when nobody is left."""
@@ -314,6 +383,31 @@ def warm_up() -> None:
             importlib.import_module(f"_pytest.{name}")
 
 
+def told_names(data: bytes) -> list[tuple[str, bool]]:
+    """What a run says of its modules. It is the word of whatever ran there: names, and not too many, are believed."""
+    try:
+        rows = json.loads(data or b"[]")
+        names = [(str(name), bool(rewritten)) for name, rewritten in rows]
+    except (ValueError, TypeError):
+        return []
+    return [row for row in names if all(part.isidentifier() for part in row[0].split("."))][:MODULES]
+
+
+def imported(names: list[tuple[str, bool]]) -> None:
+    """Import by name, those that pytest rewrites through a hook of its kind; what cannot be is left to the runs."""
+    hook = None
+    with contextlib.suppress(Exception):
+        config = importlib.import_module("_pytest.config").get_config()
+        hook = importlib.import_module("_pytest.assertion").install_importhook(config)
+        hook.mark_rewrite(*(name for name, rewritten in names if rewritten))
+    for name, rewritten in names:
+        if name not in sys.modules and (hook is not None or not rewritten):
+            with contextlib.suppress(BaseException):
+                importlib.import_module(name)
+    if hook in sys.meta_path:
+        sys.meta_path.remove(hook)
+
+
 def ended(number: int, frame: Any) -> NoReturn:
     raise SystemExit(128 + number)
 
@@ -333,6 +427,10 @@ def main(boot: dict[str, Any]) -> int:
     gc.freeze()
     try:
         for line in lines(0):
+            if worker.learned:
+                code = worker.hand_over()
+                if code is not None:
+                    return code
             if not worker.serve(json.loads(line)):
                 break
     finally:

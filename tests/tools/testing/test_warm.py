@@ -227,6 +227,53 @@ async def test_what_cannot_be_cleaned_up_ends_the_process(tmp_path: Path, enviro
             assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
 
 
+FOREIGN = "import os\nPID = os.getpid()\n"
+SAYS = """
+import os, shop.cart, sys
+import {name}
+
+def test_says():
+    own = {name}.PID == os.getpid()
+    assert "shop" in sys.modules and not hasattr({name}, "left")
+    {name}.left = 1
+    assert own is not os.path.exists("shared")
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "shared"),
+    [
+        pytest.param(FOREIGN, True, id="a module"),
+        pytest.param(FOREIGN + "import threading\nthreading.Thread(target=threading.Event().wait).start()\n", False,
+                     id="one with a thread"),
+        pytest.param(FOREIGN + "import shop.cart\n", False, id="one that imports the repository"),
+        pytest.param(FOREIGN + "import sys\nif 'shop' not in sys.modules: os._exit(3)\n", False,
+                     id="one that ends the process"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_the_repositorys_is_imported_once(
+    tmp_path: Path, packages: Path, source: str, shared: bool
+) -> None:
+    """From the second run on, by the process that forks; never where that would not be safe."""
+    files = SHOP | {".gitignore": ".venv\n", "tests/test_says.py": SAYS.format(name="foreign_module")}
+    repo = make_repo(tmp_path / "repo", files)
+    site = make_environment(repo / ".venv", packages, repo)
+    (next((repo / ".venv/lib").glob("python*")) / "site-packages/foreign_module.py").write_text(source)
+    project = await make_project(tmp_path, files, None, "bwrap")
+    async with warm(project) as tests:
+        first = await tests.run(["tests/test_says.py"])
+        assert (first.status, first.reason) == (RunStatus.GREEN, ""), (first, site)
+        for _ in range(2):
+            await tests.reset()
+            if shared:
+                (project.ws.root / "shared").touch()
+            run = await tests.run(["tests/test_says.py"])
+            assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
+            project.write({"shop/cart.py": "def total(prices, off=0):\n    return 7\n"})
+            run = await tests.run(SHOP_IDS)
+            assert run.status is RunStatus.RED, run
+
+
 async def test_a_cancelled_run_leaves_nothing(tmp_path: Path, environment: Path) -> None:
     files = {"test_h.py": "import subprocess\ndef test_h(): subprocess.run(['sleep', '4323'])\n"}
     project = await make_project(tmp_path, files, environment, "bwrap")
