@@ -12,7 +12,7 @@ from governance.dossier import Dossier, Feedback, Generation
 from governance.explore import context_of, explore, nearest_first
 from governance.irongate.battery import change_hash, diff_hash
 from governance.loop.conversation import converse
-from governance.loop.linear import linear
+from governance.loop.tree import tree
 from governance.recordable import without_secrets
 from governance.repair.cloze import cloze
 from governance.repair.proposal import Proposal
@@ -113,8 +113,7 @@ async def propose(
         proposal = await cloze(op, crew, scene, rejected)
         return proposal.with_exploration(tuple(context.uses), scene.reads | (proposal.reads or {}) | context.reads)
     if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
-        crew.clock.extend_to(crew.shop.settings.clocks.repair_s)
-        return await linear(op, dossier, crew, failing)
+        return await tree(op, dossier, crew, failing)
     return await converse(op, dossier, crew, failing)
 
 

@@ -33,6 +33,9 @@ class RepairSettings(Frozen):
         2, ge=0, le=8, description="Partial repairs that are kept at the same time and searched further; 0: none."
     )
     bases: int = Field(8, ge=0, description="Partial repairs that one search may keep in all.")
-    linear_rounds: int = Field(5, ge=1, description="Rounds of L2 repair with a model that converses.")
-    linear_changed_lines: int = Field(150, ge=1, description="A repair of L2 may change this many lines.")
-    linear_files: int = Field(3, ge=1, description="A repair of L2 may change this many files.")
+    l2_rounds: int = Field(5, ge=1, description="Layers of L2 repair with a model that converses.")
+    l2_branches: int = Field(
+        1, ge=1, le=8, description="Patches in a layer of L2: tested side by side, and the best are gone on with."
+    )
+    l2_changed_lines: int = Field(150, ge=1, description="A repair of L2 may change this many lines.")
+    l2_files: int = Field(3, ge=1, description="A repair of L2 may change this many files.")

@@ -14,8 +14,8 @@ from governance.crew import Crew, Holdings, OpClock
 from governance.dossier import ContextFile, Dossier, Expansion, Feedback, Plan, PlannedChange
 from governance.irongate.policy import ToolPolicy
 from governance.loop import prompts
-from governance.loop.linear import too_large
 from governance.loop.rounds import talk
+from governance.loop.tree import too_large
 from governance.phases.apply import stale
 from governance.phases.plan import plan
 from governance.record import Recorder
@@ -140,7 +140,7 @@ async def test_after_a_stale_apply_the_plan_is_asked_for_with_the_reason(ledger:
     ("lines", "files", "why"), [(3, 1, ""), (3, 0, "0 files"), (2, 1, "2 lines, this one changes 3")]
 )  # fmt: skip
 def test_a_repair_of_l2_is_bounded_in_files_and_lines(lines: int, files: int, why: str) -> None:
-    settings = RepairSettings().model_copy(update={"linear_changed_lines": lines, "linear_files": files})
+    settings = RepairSettings().model_copy(update={"l2_changed_lines": lines, "l2_files": files})
     before = b"a\nb\n"
     change = candidate(modify("a.py", before, b"a\nx\ny\n"))
     said = too_large(change, {"a.py": before}, settings)

@@ -1,0 +1,264 @@
+"""L2 repair with a model that converses: layers of patch, test and diagnosis, inside GENERATE on its own clock.
+
+A layer has a few branches, each a patch in a workspace of its own; the best are gone on with, and what each of them
+learned (patch, verdict, failing tests) stands in the prompts of the next layer. With one branch this is a line of
+rounds. The failing tests with their messages are the measure of progress. Only a patch that turns the failing tests
+green is offered, and it takes the normal way through every gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from governance.crew import Crew
+from governance.difftext import line_changes, unified
+from governance.dossier import Dossier, Feedback
+from governance.irongate.battery import diff_hash
+from governance.loop.conversation import converse
+from governance.measure import explain
+from governance.repair.proposal import Proposal
+from governance.repair.settings import RepairSettings
+from ledger.errors import StaleBase
+from ledger.ids import sha256_hex
+from ledger.vocabulary import (
+    Candidate,
+    EntryKind,
+    Operation,
+    RootCause,
+    RunStatus,
+    State,
+    TestResult,
+    TestRun,
+)
+
+SHOWN_DIFF = 1_500
+HINTS = 2
+"""Branches beside an own one that a prompt tells of."""
+
+
+class Trouble(StrEnum):
+    """What kind of failure a branch ended in."""
+
+    NONE = "none"
+    SYNTAX = "syntax"
+    IMPORT = "import"
+    TYPE = "type"
+    TEST = "test"
+    ENVIRONMENT = "environment"
+    TIMEOUT = "timeout"
+
+
+class Stop(StrEnum):
+    """Why L2 ended without a patch."""
+
+    DEADLINE = "deadline"
+    ITERATIONS = "iterations"
+    NO_PROGRESS = "no progress"
+    OSCILLATION = "oscillation"
+    ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A patch that was tried. ``dossier`` is what its author was told, ``measure`` what fails under it, and how."""
+
+    dossier: Dossier
+    proposal: Proposal
+    text: str  # the diagnosis
+    trouble: Trouble
+    measure: frozenset[str] = frozenset()
+    diff: str = ""
+
+    @property
+    def feedback(self) -> Feedback:
+        """For whoever goes on from here."""
+        shown = f"\nYour patch was:\n{self.diff[:SHOWN_DIFF]}" if self.diff else ""
+        return Feedback(phase=State.GENERATE, rule=f"repair.{self.trouble.value}", text=f"{self.text}{shown}")
+
+    @property
+    def hint(self) -> Feedback:
+        """For those beside it."""
+        text = f"Another attempt at the same did not do it either. {self.text[:600]}\n{self.diff[:SHOWN_DIFF]}"
+        return Feedback(phase=State.GENERATE, rule="repair.sibling", text=text)
+
+
+@dataclass(slots=True)
+class Course:
+    """How the layers went so far."""
+
+    seen: set[str] = field(default_factory=set)
+    measures: list[frozenset[str]] = field(default_factory=list)
+
+    def after(self, layer: Sequence[Branch]) -> Stop | None:
+        """Why to stop behind a layer that has not repaired anything; None to go on."""
+        if any(branch.trouble is Trouble.ENVIRONMENT for branch in layer):
+            return Stop.ENVIRONMENT
+        tested = [branch for branch in layer if branch.measure]
+        fresh = [branch for branch in tested if signature(branch) not in self.seen]
+        if tested and not fresh:
+            return Stop.OSCILLATION
+        self.seen.update(signature(branch) for branch in fresh)
+        if fresh:
+            self.measures.append(ranked(fresh)[0].measure)
+        same = len(self.measures) >= 3 and self.measures[-1] == self.measures[-2] == self.measures[-3]
+        return Stop.NO_PROGRESS if same else None
+
+
+def signature(branch: Branch) -> str:
+    """A patch and what fails under it."""
+    candidate = branch.proposal.candidate
+    return (diff_hash(candidate) if candidate else "") + "".join(sorted(branch.measure))
+
+
+def ranked(layer: Sequence[Branch]) -> list[Branch]:
+    """Best first: fewer failing tests; what could not be tested last. Pure."""
+    return sorted(layer, key=lambda b: len(b.measure) if b.measure else math.inf)
+
+
+def next_layer(layer: Sequence[Branch], branches: int) -> list[Dossier]:
+    """What the authors of the next layer are told: how their branch went, and what those beside it have learned. Pure.
+
+    The best of a layer is gone on with; the others are dropped once there are more than ``branches``.
+    """
+    best = ranked(layer)[:branches]
+    told = []
+    for branch in best:
+        dossier = branch.dossier
+        for other in [other for other in layer if other is not branch][:HINTS]:
+            dossier = dossier.with_feedback(other.hint)
+        told.append(dossier.with_feedback(branch.feedback))
+    return told
+
+
+def classify_failure(run: TestRun) -> Trouble:
+    """Pure: from a run to its kind of trouble."""
+    if run.status is RunStatus.GREEN:
+        return Trouble.NONE
+    if run.status is RunStatus.TIMEOUT:
+        return Trouble.TIMEOUT
+    if run.status is not RunStatus.RED:
+        return Trouble.ENVIRONMENT
+    kinds = {r.exception for r in run.red}
+    if kinds & {"SyntaxError", "IndentationError", "TabError"}:
+        return Trouble.SYNTAX
+    if kinds & {"ImportError", "ModuleNotFoundError"}:
+        return Trouble.IMPORT
+    return Trouble.TYPE if kinds <= {"TypeError", "AttributeError", "NameError"} else Trouble.TEST
+
+
+def too_large(candidate: Candidate, originals: Mapping[str, bytes | None], settings: RepairSettings) -> str:
+    """Why a repair is larger than L2 may make; empty when it is not. ``originals``: what stands there before."""
+    if len(candidate.edits) > settings.l2_files:
+        return f"a repair may touch {settings.l2_files} files, this one touches {len(candidate.edits)}"
+    lines = sum(line_changes(originals.get(e.renamed_from or e.path), e.after)[0] for e in candidate.edits)
+    if lines > settings.l2_changed_lines:
+        return f"a repair may change {settings.l2_changed_lines} lines, this one changes {lines}"
+    return ""
+
+
+def measure(run: TestRun) -> frozenset[str]:
+    """The failing tests with their messages."""
+    return frozenset(f"{r.id}|{sha256_hex(r.message)[:12]}" for r in run.red) or frozenset({run.status.value})
+
+
+async def set_clock(crew: Crew, box_s: float) -> None:
+    """L2's own clock, counted from here; the op's deadline is moved where it would come first. Both are recorded."""
+    left_s = crew.clock.remaining_s()
+    crew.clock.extend_to(box_s)
+    await crew.record.note(
+        EntryKind.DECISION, "repair.clock", phase=State.GENERATE, repair_s=round(box_s),
+        op_left_s=None if math.isinf(left_s) else round(left_s), winner="repair" if left_s < box_s else "op",
+    )  # fmt: skip
+
+
+async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
+    """Layers of patches until the failing tests pass or a stop is met."""
+    settings, course = crew.shop.settings.repair, Course()
+    box_s = crew.shop.settings.clocks.repair_s
+    await set_clock(crew, box_s)
+    authors, stop, tried, last = [dossier], Stop.ITERATIONS, 0, Proposal(candidate=None, reason="")
+    try:
+        async with asyncio.timeout(box_s):
+            for number in range(1, settings.l2_rounds + 1):
+                layer = await grow(op, authors, crew, failing)
+                tried += sum(branch.proposal.candidate is not None for branch in layer)
+                await crew.record.note(
+                    EntryKind.RUN, "repair.round", phase=State.GENERATE, round=number,
+                    trouble=ranked(layer)[0].trouble.value,
+                    branches=[[branch.trouble.value, len(branch.measure)] for branch in layer],
+                )  # fmt: skip
+                good = [branch for branch in layer if branch.trouble is Trouble.NONE]
+                if good:
+                    return min(good, key=lambda branch: len(branch.diff)).proposal
+                last = layer[0].proposal
+                met = course.after(layer)
+                if met is not None:
+                    stop = met
+                    break
+                authors = next_layer(layer, settings.l2_branches)
+    except TimeoutError:
+        stop = Stop.DEADLINE
+    await crew.record.note(EntryKind.RUN, "repair.stopped", phase=State.GENERATE, why=stop.value, tried=tried)
+    reason = f"L2 repair ended ({stop.value}) without a patch that turns the tests green; {tried} tried"
+    return Proposal(
+        candidate=None, reason=reason if tried or not last.reason else f"{reason}: {last.reason}",
+        cause=RootCause.NO_CANDIDATE, tried=tried,
+    )  # fmt: skip
+
+
+async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: tuple[TestResult, ...]) -> list[Branch]:
+    """A layer: each branch is asked for with what those before it have proposed, then all are tested side by side."""
+    asked: list[tuple[Dossier, Proposal, str]] = []
+    for index in range(crew.shop.settings.repair.l2_branches):
+        dossier = authors[index % len(authors)]
+        for _, other, diff in asked:
+            text = f"Somebody else proposes this; find another way:\n{diff[:SHOWN_DIFF] or other.reason}"
+            dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule="repair.sibling", text=text))
+        proposal = await converse(op, dossier, crew, failing)
+        asked.append((dossier, proposal, await diff_of(op, crew, proposal)))
+    places = asyncio.Semaphore(crew.shop.settings.repair.parallel_tests)
+    async with crew.shop.heavy, asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(attempt(op, crew, Branch(dossier=d, proposal=p, text=p.reason, trouble=Trouble.SYNTAX,
+                                                       diff=diff), places, f"-b{index}"))
+            for index, (d, p, diff) in enumerate(asked)
+        ]  # fmt: skip
+    return [task.result() for task in tasks]
+
+
+async def diff_of(op: Operation, crew: Crew, proposal: Proposal) -> str:
+    """The patch as text; empty where there is none."""
+    candidate = proposal.candidate
+    if candidate is None:
+        return ""
+    paths = [edit.renamed_from or edit.path for edit in candidate.edits]
+    originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
+    return await asyncio.to_thread(unified, candidate.edits, originals)
+
+
+async def attempt(op: Operation, crew: Crew, branch: Branch, places: asyncio.Semaphore, suffix: str) -> Branch:
+    """Test one patch in a workspace of its own. The caller holds the heavy slot."""
+    runner, settings, candidate = crew.shop.runner, crew.shop.settings.repair, branch.proposal.candidate
+    if runner is None:
+        return replace(branch, text=crew.shop.runner_problem, trouble=Trouble.ENVIRONMENT)
+    if candidate is None or candidate.schema_tag != "2b.1":
+        return branch
+    sources = [edit.renamed_from or edit.path for edit in candidate.edits]
+    originals = {path: await crew.shop.repository.read(op.tree, path) for path in sources}
+    large = await asyncio.to_thread(too_large, candidate, originals, settings)
+    if large:
+        return replace(branch, text=large)
+    async with places, crew.workspace(op, suffix=suffix) as workspace:
+        try:
+            await workspace.apply(candidate.edits)
+        except StaleBase as error:
+            return replace(branch, text=str(error))
+        async with runner.warm(workspace) as tests:
+            run = await tests.run(op.test_ids, limit_s=settings.test_limit_s)
+    trouble = classify_failure(run)
+    found = frozenset[str]() if trouble is Trouble.NONE else measure(run)
+    return replace(branch, text=explain(run, {r.id for r in run.red}), trouble=trouble, measure=found)
