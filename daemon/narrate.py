@@ -202,7 +202,8 @@ def _branched(payload: Payload, entry: Entry) -> Told:
 
 def _generated(payload: Payload, entry: Entry) -> Told:
     what = _few(_names(payload, "paths", "files")) or _text(payload, "reason")
-    return Told("propose", _join(what, _text(payload, "rationale"), _text(payload, "strategy")))
+    proof = _text(payload, "evidence").partition(";")[0]
+    return Told("propose", _join(what, _text(payload, "rationale"), _text(payload, "strategy"), proof))
 
 
 def _validated(payload: Payload, entry: Entry) -> Told:

@@ -91,6 +91,7 @@ class Generation(Output):
     reads: dict[str, str] = Field(default_factory=dict)  # path -> sha256 of what was read
     tried: int = 0  # candidates that were tested to get this one
     notes: tuple[str, ...] = ()
+    shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
 
 
 class RunReport(Frozen):

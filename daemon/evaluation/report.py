@@ -10,11 +10,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from daemon.evaluation.trial import Outcome, Result
+from governance.evidence import VERIFIED
 from ledger.errors import ConfigError
 
 COLUMNS = (
-    "| label | kind | tasks | resolved | median | p90 | tested | tokens in / out | wrong |\n"
-    "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+    "| label | kind | tasks | resolved | median | p90 | tested | tokens in / out | wrong | verified: right / wrong |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
@@ -62,11 +63,13 @@ def row(label: str, kind: str, group: Sequence[Result]) -> str:
     wrong = [r for r in valid if r.outcome is Outcome.WRONG]
     seconds = sorted(r.seconds for r in good)
     offered = len(good) + len(wrong)
-    return (
-        f"| {label} | {kind or '-'} | {len(valid)} | {share(len(good), len(valid))} | {at(seconds, 0.5)} | "
-        f"{at(seconds, 0.9)} | {middle(r.tested for r in valid)} | "
-        f"{sum(r.tokens_in for r in valid):,} / {sum(r.tokens_out for r in valid):,} | {share(len(wrong), offered)} |"
-    )
+    proven = [sum(r.evidence.startswith(VERIFIED) for r in group) for group in (good, wrong)]
+    cells = (
+        label, kind or "-", str(len(valid)), share(len(good), len(valid)), at(seconds, 0.5), at(seconds, 0.9),
+        middle(r.tested for r in valid), f"{sum(r.tokens_in for r in valid):,} / {sum(r.tokens_out for r in valid):,}",
+        share(len(wrong), offered), f"{proven[0]} / {proven[1]}",
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def share(part: int, whole: int) -> str:

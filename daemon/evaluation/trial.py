@@ -52,6 +52,7 @@ class Result(Frozen):
     tokens_in: int = 0
     tokens_out: int = 0
     usd_micro: int = 0
+    evidence: str = ""
     why: str = ""
     diff: str = ""
 
@@ -137,6 +138,7 @@ def usage(output: bytes) -> dict[str, Any]:
         "tokens_in": sum(p["tokens_in"] for p in calls),
         "tokens_out": sum(p["tokens_out"] for p in calls),
         "usd_micro": sum(p["usd_micro"] for p in calls),
+        "evidence": next((p["evidence"] for p in reversed(payloads) if p.get("event") == "candidate"), "")[:100],
         "infills": sum(p["infills"] for p in payloads if p.get("event") == "infilled"),
         "tested": sum(p["tested"] for p in payloads if p.get("event") == "candidates.tested"),
     }

@@ -13,8 +13,8 @@ UNDOES = "Ouro-Undoes"
 SIGNED_OFF = "Signed-off-by"
 CO_AUTHOR = "Co-authored-by"
 ORDER = (
-    "Ouro-Op", UNDOES, "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Sandbox", LEDGER,
-    "Generated-By", SIGNED_OFF, CO_AUTHOR,
+    "Ouro-Op", UNDOES, "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Evidence",
+    "Ouro-Sandbox", LEDGER, "Generated-By", SIGNED_OFF, CO_AUTHOR,
 )  # fmt: skip
 REQUIRED = (
     "Ouro-Op", "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Sandbox", LEDGER, "Generated-By",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from governance.crew import Crew
 from governance.difftext import unified
 from governance.dossier import Dossier, Feedback, Generation
+from governance.evidence import evidence
 from governance.explore import context_of, explore, nearest_first
 from governance.irongate.battery import change_hash, diff_hash
 from governance.loop.conversation import converse
@@ -172,6 +173,7 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
     await crew.record.note(
         EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
         strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),
+        evidence=evidence(op.test_ids, proposal.shown) if op.test_ids else "",
         change=await asyncio.to_thread(change_hash, candidate, originals), notes=list(proposal.notes),
         diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
     )  # fmt: skip
@@ -179,7 +181,7 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     output = Generation(
         candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
-        notes=proposal.notes,
+        notes=proposal.notes, shown=proposal.shown,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 

@@ -42,7 +42,7 @@ async def _ask(
     settings = crew.shop.settings.repair
 
     def request() -> InfillRequest:
-        head = header(scene.examples[: settings.examples])
+        head = header(scene.shown(settings.examples))
         spans = [
             hole(
                 path, scene.sources[path], span, head, max_tokens=wave.max_tokens, max_chars=settings.context_chars

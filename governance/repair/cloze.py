@@ -246,7 +246,11 @@ class ClozeSearch:
         notes = (note, "the repair copies a literal from the test") if survivor.copied else (note,)
         candidate = self._candidate(survivor.scene, survivor.variant)
         reads = self._scene.reads | survivor.scene.reads
-        return Proposal(candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads)
+        node = next(n for n in self._done.nodes if n.scene is survivor.scene)
+        return Proposal(
+            candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads,
+            shown=node.shown(self._settings.examples),
+        )  # fmt: skip
 
 
 def _give(base: Node, partials: Sequence[Partial]) -> None:

@@ -22,6 +22,7 @@ class Proposal:
     exploration: tuple[ToolUse, ...] = ()
     reads: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
+    shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
 
     def with_exploration(self, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
         """The same proposal with what was explored to get it."""

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from governance.evidence import function_of, to_show
 from governance.irongate.paths import is_test_path
 from governance.repair.edits import decode, edit_of
 from governance.repair.prompt import Example
@@ -43,6 +44,12 @@ class Scene:
     def test_files(self) -> frozenset[str]:
         """Files of the failing tests."""
         return frozenset(r.id.partition("::")[0] for r in self.failing)
+
+    def shown(self, most: int) -> tuple[Example, ...]:
+        """Examples for a prompt, one for each test function that may be shown; the others stay a check of their own."""
+        wanted = to_show([e.test_id for e in self.examples], most)
+        first = {function_of(e.test_id): e for e in reversed(self.examples)}
+        return tuple(first[function] for function in wanted)
 
     @property
     def said(self) -> str:

@@ -27,6 +27,11 @@ class Node:
     turns: int = 0
     live: bool = True
 
+    def shown(self, most: int) -> tuple[str, ...]:
+        """Tests that whoever changed this base, or one that it comes from, was shown."""
+        own = tuple(e.test_id for e in self.scene.shown(most))
+        return own + (self.parent.shown(most) if self.parent is not None else ())
+
     def step(self) -> Step | None:
         """What to try next; None when all was tried. May take a moment: for a thread."""
         return self.given.popleft() if self.given else next(self.plan, None)

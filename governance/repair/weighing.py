@@ -58,7 +58,7 @@ def _request(survivors: Sequence[Survivor], crew: Crew) -> WeighRequest:
     texts: list[str] = []
     for survivor in survivors:
         scene, path = survivor.scene, survivor.variant.path
-        head = header(scene.examples[: settings.examples])
+        head = header(scene.shown(settings.examples))
         span, before, after = changed_lines(scene.sources[path], survivor.variant.source)
         asked = hole(path, scene.sources[path], span, head, max_tokens=1, max_chars=settings.context_chars)
         spans += [asked, asked]

@@ -35,7 +35,7 @@ def test_trailers_in_order() -> None:
     )  # fmt: skip
     names = [name for name, _ in text.trailers]
     assert names == [
-        "Ouro-Op", "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Sandbox", "Generated-By",
-        "Signed-off-by",
+        "Ouro-Op", "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Evidence", "Ouro-Sandbox",
+        "Generated-By", "Signed-off-by",
     ]  # fmt: skip
     assert dict(text.trailers)["Ouro-Verified"] == "3/3 tests, closure closed"

@@ -107,11 +107,12 @@ def test_results_are_kept_line_by_line(tmp_path: Path) -> None:
 
 def test_the_table_counts_what_is_valid() -> None:
     rows = [
-        result("a", seconds=1), result("b", seconds=9), result("c", End.WRONG), result("d", End.TIMEOUT),
+        result("a", seconds=1).model_copy(update={"evidence": "verified; 1 of 2"}), result("b", seconds=9),
+        result("c", End.WRONG).model_copy(update={"evidence": "verified; 1 of 2"}), result("d", End.TIMEOUT),
         result("e", End.INVALID),
     ]  # fmt: skip
     whole = table(rows).splitlines()[-1]
-    assert whole == "| l | k | 4 | 2 (50 %) | 9.0 s | 9.0 s | 3 | 40 / 0 | 1 (33 %) |"
+    assert whole == "| l | k | 4 | 2 (50 %) | 9.0 s | 9.0 s | 3 | 40 / 0 | 1 (33 %) | 1 / 1 |"
     assert at([], 0.5) == "-" and at([1.0, 2.0, 3.0], 0.5) == "2.0 s"
 
 
