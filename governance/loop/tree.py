@@ -115,8 +115,8 @@ def signature(branch: Branch) -> str:
 
 
 def ranked(layer: Sequence[Branch]) -> list[Branch]:
-    """Best first: fewer failing tests; what could not be tested last. Pure."""
-    return sorted(layer, key=lambda b: len(b.measure) if b.measure else math.inf)
+    """Best first: what repairs, then fewer failing tests; what could not be tested last. Pure."""
+    return sorted(layer, key=lambda b: (b.trouble is not Trouble.NONE, len(b.measure) or math.inf))
 
 
 def next_layer(layer: Sequence[Branch], branches: int) -> list[Dossier]:

@@ -20,14 +20,15 @@ from governance.repair.proposal import Proposal
 from governance.repair.ranking import Partial, Survivor, Variant, best, changed_characters, copies_literal
 from governance.repair.scene import Scene, look
 from governance.repair.searched import Node
-from governance.repair.waves import Given, Step, plan
+from governance.repair.waves import Given, Step, moves_at, plan
 from governance.repair.weighing import weighed
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, RunStatus, Spend, State, TestRun
 from tools.workspace import Workspace
 
-PATIENCE = 3
-"""Waves that are still asked when there is a survivor, but one that copies a literal or leaves other tests red."""
-
+PATIENCE, LITERAL_PATIENCE = 3, 9
+"""Waves that are still asked when there is a survivor, but one that leaves other tests red, or copies a literal."""
+RIVALS = 3
+"""Places of survivors at which small edits are tried too, before one is chosen."""
 
 SHOWN = 12
 """Survivors that stand in the record, best first."""
@@ -60,23 +61,21 @@ class ClozeSearch:
         """Step after step until a survivor stands or the clock runs down."""
         done, clock = self._done, self._crew.shop.clock
         found = [s for s in done.survivors if not self._is_rejected(s.scene, s.variant)]
-        ends, patience = clock.monotonic() + self._settings.search_s, PATIENCE
+        ends, waited = clock.monotonic() + self._settings.search_s, 0
         while not any(is_clean(s) for s in found):
             hurry = self._crew.clock.remaining_s() < self._settings.reserve_s
             node = done.next()
-            if node is None or hurry or clock.monotonic() > ends or not patience:
+            if node is None or hurry or clock.monotonic() > ends or waited >= patience(found):
                 break
             step = await asyncio.to_thread(node.step)
             if step is None:
                 node.live = False
                 continue
             node.turns += 1
-            variants, answers = await asked(node, step, self._crew, self._settings.seed + node.turns - 1)
-            done.asked += answers
-            survivors = await self._test(node, step, variants, bench)
-            patience -= bool(found)
-            found += survivors
-            done.survivors += survivors
+            waited += bool(found)
+            found += await self._take(node, step, bench)
+        if any(is_clean(s) for s in found):
+            found += await self._rivals(found, bench)
         if found:
             return self._offer(await self._choose(found), len(found))
         reason = (
@@ -85,6 +84,30 @@ class ClozeSearch:
             f"{self._scene.title} green{WITHHELD if self._withheld else ''}"
         )
         return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=done.tested)
+
+    async def _take(self, node: Node, step: Step, bench: Bench) -> list[Survivor]:
+        """One step: ask, test, remember."""
+        variants, answers = await asked(node, step, self._crew, self._settings.seed + node.turns - 1)
+        self._done.asked += answers
+        if isinstance(step, Given) and step.place is not None:
+            node.moved.add(step.place)
+        survivors = await self._test(node, step, variants, bench)
+        self._done.survivors += survivors
+        return survivors
+
+    async def _rivals(self, found: Sequence[Survivor], bench: Bench) -> list[Survivor]:
+        """Small edits where something survived and none was tried: a rewrite that passes may hide what was meant."""
+        rivals: list[Survivor] = []
+        places = dict.fromkeys((self._node_of(s.scene).number, s.variant.path, s.variant.span.line) for s in found)
+        for number, path, line in list(places)[:RIVALS]:
+            node = next(n for n in self._done.nodes if n.number == number)
+            if self._settings.moves and (path, line) not in node.moved:
+                step = await asyncio.to_thread(moves_at, path, line, node.scene.sources, complaints(node.scene))
+                rivals += await self._take(node, step, bench)
+        return rivals
+
+    def _node_of(self, scene: Scene) -> Node:
+        return next(node for node in self._done.nodes if node.scene is scene)
 
     async def _choose(self, found: Sequence[Survivor]) -> Survivor:
         """The one to offer; several are weighed by the model first."""
@@ -106,7 +129,7 @@ class ClozeSearch:
         settings = self._settings
         steps = plan(
             scene.places, scene.sources, first=settings.first_places, batch=settings.batch, moves=settings.moves,
-            sampled=settings.sampled, complaints=[Complaint(r.exception, r.message) for r in scene.failing],
+            sampled=settings.sampled, complaints=complaints(scene),
         )  # fmt: skip
         nodes = self._done.nodes
         return Node(
@@ -246,10 +269,9 @@ class ClozeSearch:
         notes = (note, "the repair copies a literal from the test") if survivor.copied else (note,)
         candidate = self._candidate(survivor.scene, survivor.variant)
         reads = self._scene.reads | survivor.scene.reads
-        node = next(n for n in self._done.nodes if n.scene is survivor.scene)
         return Proposal(
             candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads,
-            shown=node.shown(self._settings.examples),
+            shown=self._node_of(survivor.scene).shown(self._settings.examples),
         )  # fmt: skip
 
 
@@ -264,6 +286,16 @@ def _give(base: Node, partials: Sequence[Partial]) -> None:
 def same_tests(base: Node, parent: Node, partial: Partial) -> bool:
     """A base that has mended the very tests that ``partial`` mends."""
     return base.parent is parent and base.change is not None and base.change.fixed == partial.fixed
+
+
+def complaints(scene: Scene) -> list[Complaint]:
+    """What the failing tests say."""
+    return [Complaint(r.exception, r.message) for r in scene.failing]
+
+
+def patience(found: Sequence[Survivor]) -> int:
+    """Waves to go on for a better one than these."""
+    return LITERAL_PATIENCE if all(s.copied for s in found) else PATIENCE
 
 
 def is_clean(survivor: Survivor) -> bool:

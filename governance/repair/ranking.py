@@ -12,8 +12,8 @@ from governance.repair.scene import Scene
 from governance.repair.spans import Span
 
 LONG_CHANGE = 2_000
-NEAR_MILLI = 500
-"""Likelihoods that differ by less than half a nat say nothing."""
+PRICE_MILLI = 250
+"""What a changed character has to gain in likelihood: most repairs are small, and a model likes its own words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +92,7 @@ def best(survivors: Collection[Survivor]) -> Survivor:
             s.still_red,
             s.copied,
             -s.passed,
-            -((s.gain_milli or 0) // NEAR_MILLI),
-            s.size // 8,
+            PRICE_MILLI * s.size - s.gain_milli if s.gain_milli is not None else s.size // 8,
             -s.variant.votes,
             -s.variant.logprob_milli,
             s.size,

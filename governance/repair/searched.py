@@ -24,6 +24,7 @@ class Node:
     given: deque[Given] = field(default_factory=deque)  # tried before the plan goes on
     partials: list[Partial] = field(default_factory=list)
     seen: dict[tuple[str, str], int] = field(default_factory=dict)  # path and shape -> votes
+    moved: set[tuple[str, int]] = field(default_factory=set)  # places at which moves were tried
     turns: int = 0
     live: bool = True
 

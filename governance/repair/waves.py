@@ -37,6 +37,7 @@ class Given:
 
     name: str
     proposals: tuple[tuple[str, Proposed], ...]  # path and what is written where
+    place: tuple[str, int] | None = None  # path and line, where it is about one
 
 
 Step = Wave | Given
@@ -63,11 +64,9 @@ def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Mov
 
 
 MOVES = "moves"
-SCHEDULE = (
-    ("lines", Move.REPLACE, 1, 0.0, 40),
-    (MOVES, Move.EXPRESSION, 0, 0.0, 0),
-    ("expressions", Move.EXPRESSION, 1, 0.0, 24),
-    ("insertions", Move.BEFORE, 1, 0.0, 40),
+FIRST = (("lines", Move.REPLACE, 1, 0.0, 40), (MOVES, Move.EXPRESSION, 0, 0.0, 0))
+SECOND = (("expressions", Move.EXPRESSION, 1, 0.0, 24), ("insertions", Move.BEFORE, 1, 0.0, 40))
+THIRD = (
     ("sampled lines", Move.REPLACE, 4, 0.8, 40),
     ("insertions after", Move.AFTER, 1, 0.0, 40),
     ("sampled expressions", Move.EXPRESSION, 3, 0.8, 24),
@@ -85,9 +84,6 @@ LATE = (
 )
 """When every place has been asked and time is left: the most suspicious ones again, with more daring."""
 
-EARLY = 5
-"""Waves of :data:`SCHEDULE` that are tried on every group before any group sees the later ones."""
-
 
 def plan(
     places: Sequence[Suspicion],
@@ -101,8 +97,8 @@ def plan(
 ) -> Iterator[Step]:
     """Steps over the most suspicious places, then over the next ones; at most ``batch`` holes each.
 
-    The first two places see the early steps before anything else is asked: most bugs are there. ``complaints``: what
-    the failing tests say; after a NameError an import is offered first. Without ``moves`` or ``sampled`` those steps
+    The first places see the early steps before anything else is asked: most bugs are there. ``complaints``: what the
+    failing tests say; after a NameError an import is offered first. Without ``moves`` or ``sampled`` those steps
     are left out.
     """
     if any(complaint.exception == "NameError" for complaint in complaints):
@@ -110,16 +106,18 @@ def plan(
         yield Wave(name="imports", spans=top, samples=1, temperature=0.0, max_tokens=16)
         if sampled:
             yield Wave(name="sampled imports", spans=top, samples=4, temperature=0.8, max_tokens=16)
-    groups = [places[:2], places[2:first], places[first : 3 * first], places[3 * first : 8 * first]]
+    near = [places[:2], places[2:first]]
+    further, far = places[first : 3 * first], places[3 * first : 8 * first]
     rounds = (
-        (SCHEDULE[:EARLY], groups[:2]), (SCHEDULE[EARLY:], groups[:2]), (SCHEDULE, groups[2:]), (LATE, groups[:2]),
+        (FIRST, near), (SECOND, near), (FIRST, [further]), (THIRD, near), (SECOND + THIRD, [further]),
+        (FIRST + SECOND + THIRD, [far]), (LATE, near),
     )  # fmt: skip
     for schedule, chosen in rounds:
         for group in chosen:
             for name, move, samples, temperature, max_tokens in schedule:
                 if name == MOVES:
                     if moves:
-                        yield from _moves(group, sources, complaints)
+                        yield from (moves_at(p.path, p.line, sources, complaints) for p in group)
                 elif sampled or samples == 1:
                     spans = list(dict.fromkeys(_spans(group, sources, move)))
                     for start in range(0, len(spans), batch):
@@ -129,14 +127,10 @@ def plan(
                         )
 
 
-def _moves(
-    places: Sequence[Suspicion], sources: Mapping[str, Source], complaints: Collection[Complaint]
-) -> Iterator[Given]:
-    """A step for each place: what could be meant there is ranked together."""
-    for place in places:
-        found = proposals(sources[place.path], place.line, complaints)
-        if found:
-            yield Given(name=MOVES, proposals=tuple((place.path, one) for one in found))
+def moves_at(path: str, line: int, sources: Mapping[str, Source], complaints: Collection[Complaint]) -> Given:
+    """What could be meant at one place: it is ranked together."""
+    found = proposals(sources[path], line, complaints)
+    return Given(name=MOVES, proposals=tuple((path, one) for one in found), place=(path, line))
 
 
 def by_function(wave: Wave, sources: Mapping[str, Source]) -> list[list[tuple[str, Span]]]:

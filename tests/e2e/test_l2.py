@@ -105,7 +105,7 @@ async def test_each_stop_has_its_name(tmp_path: Path, name: str) -> None:
         assert ending.state is State.POSTMORTEM and f"L2 repair ended ({name})" in ending.reason, ending.reason
         (stopped,) = await told(service, ending, "repair.stopped")
         assert stopped["why"] == name
-    assert git(repo, "rev-parse", "HEAD") == head and git(repo, "status", "--porcelain") == "?? link"
+    assert git(repo, "rev-parse", "HEAD") == head and git(repo, "status", "--porcelain") == ""
 
 
 async def test_branches_of_a_layer_differ_and_learn_from_each_other(tmp_path: Path) -> None:
