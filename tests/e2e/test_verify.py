@@ -1,0 +1,89 @@
+"""When VERIFY fails after APPLY: repaired, applied and verified again, or everything is as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from governance.changes.effects import Effects
+from kernel.provider import Message
+from ledger.vocabulary import EntryKind, State
+from sensors.manual import manual_signal
+from tests.e2e.serving import Serving
+from tests.e2e.talking import Said, Talking, looked, swap
+from tests.e2e.world import SHOP, config_for, ended, repo_with
+from tests.repos import git
+from tools.git import Git
+
+CART, TEST = "shop/cart.py", "tests/test_level.py"
+FILES = SHOP | {
+    ".gitignore": ".venv\n__pycache__/\n_version.py\n",
+    CART: SHOP[CART] + "\n\nLEVEL = 0\n",
+    TEST: (
+        "from shop._version import WANTED\nfrom shop.cart import LEVEL\n\n\n"
+        "def test_level():\n    assert LEVEL == WANTED\n"
+    ),
+}
+
+
+class Unquiet(Effects):
+    """While the candidate is written, something else changes what its test rests on."""
+
+    def __init__(self, git: Git, wanted: Path) -> None:
+        super().__init__(git)
+        self._wanted = wanted
+
+    def step(self, effect: str, target: str) -> None:
+        if effect == "exchange" and target == "cart.py":
+            self._wanted.write_text("WANTED = 2\n")
+
+
+class Restless(Serving):
+    """The real service over a repository in which that happens."""
+
+    def effects(self, git: Git) -> Effects:
+        return Unquiet(git, self.config.places.repo / "shop/_version.py")
+
+
+@pytest.mark.parametrize("learns", [True, False])
+async def test_a_repair_that_verify_refuses(tmp_path: Path, learns: bool) -> None:
+    repo = repo_with(tmp_path / "shop", FILES)
+    (repo / "shop/_version.py").write_text("WANTED = 1\n")
+    head = git(repo, "rev-parse", "HEAD")
+    given: list[str] = []
+
+    def say(conversation: Sequence[Message]) -> Said:
+        if not any(m.role == "tool" for m in conversation):
+            return looked(CART, TEST)
+        text = "\n".join(m.text for m in conversation)
+        level = 2 if learns and "assert 1 == 2" in text else 1
+        given.append(str(level))
+        return swap(CART, "LEVEL = 0", f"LEVEL = {level}")
+
+    service = Restless(config_for(tmp_path, repo), Talking(say))
+    try:
+        await service.open()
+        await service.bring_up()
+        signal = manual_signal(
+            "Bring the level up to what is wanted of it in the shop, and nothing else with it",
+            files=[CART], closed_when=[f"{TEST}::test_level"], base=head, clock=service.clock,
+        )  # fmt: skip
+        await service.home.router.submit(signal)
+        ending = await ended(service.home)
+        moved = await service.home.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.TRANSITION,))
+        phases = [entry.payload["to"] for entry in moved]
+    finally:
+        await service.close()
+    if learns:
+        assert ending.state is State.COMPLETE, ending.reason
+        assert phases.count("APPLY") == 2 and phases.count("VERIFY") == 2
+        assert "LEVEL = 2" in (repo / CART).read_text()
+        assert git(repo, "rev-list", "--count", f"{head}..HEAD") == "1"
+    else:
+        assert ending.state is State.POSTMORTEM, ending.reason
+        assert (repo / CART).read_text() == FILES[CART]
+        assert git(repo, "rev-parse", "HEAD") == head
+    assert git(repo, "status", "--porcelain") == ""
+    assert given[0] == "1"
