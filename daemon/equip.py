@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from daemon.house import House
+from daemon.means import find_means
 from daemon.settings import Config
 from governance.baseline import Baselines
 from governance.changes.changes import Changes
@@ -23,9 +24,7 @@ from governance.pool import Pool
 from sensors.closure import ClosureEvaluator
 from tools.builtin.standard import standard_tools
 from tools.manifest import Toolbox
-from tools.sandbox.choice import choose
 from tools.sandbox.types import Choice
-from tools.testing.environment import detect
 from tools.testing.runner import TestRunner
 
 
@@ -99,23 +98,10 @@ async def equip_again(
 
 async def _find_runner(house: House, runner_type: type[TestRunner] | None) -> tuple[TestRunner | None, str]:
     """What runs the owner's tests, or why nothing can; the house and its sensors know it too."""
-    config, settings = house.config, house.config.settings
-    house.choice = await choose(settings.sandbox, config.places, config.env)
-    sandbox = house.choice.sandbox
-    problem = "" if sandbox is not None else f"No sandbox holds here, so nothing is run. {house.choice.remedy}"
-    runner: TestRunner | None = None
-    if sandbox is not None:
-        house.environment = await detect(config.places, settings.tests, config.env)
-        problem = house.environment.problem or ""
-        if not problem:
-            runner = (runner_type or TestRunner)(
-                sandbox=sandbox,
-                environment=house.environment,
-                places=config.places,
-                settings=settings.tests,
-                bounds=settings.sandbox,
-                heavy=house.heavy,
-            )
+    means = await find_means(house.config, heavy=house.heavy, runner_type=runner_type or TestRunner)
+    house.choice = means.choice
+    house.environment = means.environment or house.environment
+    runner, problem = means.runner, means.problem
     house.tests.runner, house.tests.problem = runner, problem
     return runner, problem
 

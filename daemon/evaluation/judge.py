@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from daemon.evaluation.tasks import Task
+from daemon.means import find_means
 from daemon.settings import Config
 from governance.repair.reproduce import VERDICTS
 from ledger.errors import SandboxMissing, TestsUnavailable
 from ledger.vocabulary import TestRun
 from tools.git import Git
-from tools.sandbox.choice import choose
-from tools.testing.environment import detect
 from tools.testing.names import stands_for
 from tools.testing.runner import TestRunner
 from tools.workspace import Workspaces
@@ -47,22 +46,12 @@ class Tools:
 
 async def tools_for(config: Config) -> Tools:
     """Raises ``SandboxMissing`` where untrusted code may not be run, ``TestsUnavailable`` where no tests can."""
+    means = await find_means(config, heavy=asyncio.Semaphore(1))
+    if means.runner is None:
+        kind = SandboxMissing if means.choice.sandbox is None else TestsUnavailable
+        raise kind(means.problem)
     git = Git(config.places, config.env)
-    choice = await choose(config.settings.sandbox, config.places, config.env)
-    if choice.sandbox is None:
-        raise SandboxMissing("No sandbox holds here, so nothing is run.", remedy=choice.remedy)
-    environment = await detect(config.places, config.settings.tests, config.env)
-    if environment.problem:
-        raise TestsUnavailable(environment.problem)
-    runner = TestRunner(
-        sandbox=choice.sandbox,
-        environment=environment,
-        places=config.places,
-        settings=config.settings.tests,
-        bounds=config.settings.sandbox,
-        heavy=asyncio.Semaphore(1),
-    )
-    return Tools(git, Workspaces(git, config.places, config.settings.workspace), runner)
+    return Tools(git, Workspaces(git, config.places, config.settings.workspace), means.runner)
 
 
 async def judge(task: Task, config: Config) -> Judged:

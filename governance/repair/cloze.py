@@ -18,6 +18,7 @@ from governance.repair.branches import carried, worth_keeping
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
 from governance.repair.ranking import Partial, Survivor, Variant, best, changed_characters, copies_literal
+from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene, look
 from governance.repair.searched import Node
 from governance.repair.waves import Given, Step, moves_at, plan
@@ -54,12 +55,14 @@ class ClozeSearch:
         self._withheld = False  # one of them came up in this search
         self._settings = crew.shop.settings.repair
         self._done = crew.holdings.searched
+        self._key = key_of(op.tree, scene)
         self._done.begin((op.tree, scene.places), self._node(scene))
         self._began = crew.record.spend
 
     async def run(self, bench: Bench) -> Proposal:
         """Step after step until a survivor stands or the clock runs down."""
         done, clock = self._done, self._crew.shop.clock
+        await self._resume(done.nodes[0])
         found = [s for s in done.survivors if not self._is_rejected(s.scene, s.variant)]
         ends, waited = clock.monotonic() + self._settings.search_s, 0
         while not any(is_clean(s) for s in found):
@@ -93,7 +96,16 @@ class ClozeSearch:
             node.moved.add(step.place)
         survivors = await self._test(node, step, variants, bench)
         self._done.survivors += survivors
+        if node.parent is None:
+            await note_step(self._crew.record, self._key, node.turns, len(self._done.survivors))
         return survivors
+
+    async def _resume(self, root: Node) -> None:
+        """Leave out what an op that a crash has ended tried in vain at the same tree and lines."""
+        if root.turns == 0:
+            for _ in range(await steps_before(self._crew.record, self._key)):
+                await asyncio.to_thread(next, root.plan, None)
+                root.turns += 1
 
     async def _rivals(self, found: Sequence[Survivor], bench: Bench) -> list[Survivor]:
         """Small edits where something survived and none was tried: a rewrite that passes may hide what was meant."""

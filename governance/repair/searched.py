@@ -40,7 +40,7 @@ class Node:
 
 @dataclass(slots=True)
 class Searched:
-    """Progress at one tree and the same suspicious lines. In memory only: a restarted op searches anew."""
+    """Progress at one tree and the same suspicious lines. In memory; what a crash leaves of it: ``resumed.py``."""
 
     at: Hashable = None
     nodes: list[Node] = field(default_factory=list)

@@ -21,7 +21,7 @@ from governance.repair.spans import Source
 from kernel.provider import InfillRequest
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Operation, Outcome, RunStatus, TestResult, TestRun
+from ledger.vocabulary import EntryKind, Operation, Outcome, RootCause, RunStatus, TestResult, TestRun
 from tests.e2e.world import Infilling
 from tests.governance.ops import operation
 from tests.governance.shopfloor import bare_shop
@@ -86,6 +86,13 @@ class Searches:
         )  # fmt: skip
         return await ClozeSearch(op=self.op, crew=crew, scene=scene(), rejected=rejected).run(board)
 
+    async def crash(self, cause: RootCause) -> None:
+        """This op is over, and another one takes its place."""
+        record = Recorder(self._ledger, op_id=self.op.id)
+        await record.note(EntryKind.OUTCOME, "terminal", to="POSTMORTEM", root_cause=cause.value)
+        self.op = self.op.model_copy(update={"id": f"{self.op.id}-next"})
+        self._holdings = Holdings()
+
 
 def answers(prefix: str, suffix: str) -> list[str]:
     """The line as a whole, or nothing."""
@@ -144,3 +151,29 @@ async def test_a_refused_diff_is_left_out_before_it_is_tested(
     fresh = Board("subtotal - b")
     await Searches(ledger, clock, Infilling(answers)).visit(fresh, *([refused] if rejected else []))
     assert (TEXT.replace("+ b", "- b") in fresh.tested) is not rejected
+
+
+@pytest.mark.parametrize("cause", [RootCause.CRASH_RECOVERED, RootCause.NO_CANDIDATE])
+async def test_an_op_after_a_crash_goes_on_behind_what_was_tried_in_vain(
+    ledger: Ledger, clock: ManualClock, cause: RootCause
+) -> None:
+    """Any other end says nothing: whoever asks again wants it tried again."""
+    model = Infilling(answers)
+    searches, vain = Searches(ledger, clock, model), Board("nowhere")
+    assert (await searches.visit(vain)).candidate is None
+    before = len(model.requests)
+    await searches.crash(cause)
+    again = Board("subtotal - b")
+    found = await searches.visit(again)
+    if cause is RootCause.CRASH_RECOVERED:
+        assert found.candidate is None and len(model.requests) == before and not again.tested
+    else:
+        assert found.candidate is not None and again.tested
+
+
+async def test_what_had_survived_when_the_crash_came_is_found_again(ledger: Ledger, clock: ManualClock) -> None:
+    model = Infilling(answers)
+    searches = Searches(ledger, clock, model)
+    first = await searches.visit(Board("abs(b)"))
+    await searches.crash(RootCause.CRASH_RECOVERED)
+    assert hash_of(await searches.visit(Board("abs(b)"))) == hash_of(first)
