@@ -241,6 +241,15 @@ class Infiller(Protocol):
 
 
 @runtime_checkable
+class Preparer(Protocol):
+    """What a provider can also do whose model takes a while to load."""
+
+    async def prepare(self) -> None:
+        """Load the model now. Raises what an answer would raise."""
+        ...
+
+
+@runtime_checkable
 class Weigher(Protocol):
     """What a provider can also do whose model is at hand: say what it thinks of a text that it did not write."""
 

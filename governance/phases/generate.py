@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 from dataclasses import replace
 
@@ -21,7 +22,8 @@ from governance.repair.reproduce import reproduce, set_scene, unknown_of
 from governance.repair.scene import Scene
 from governance.result import PhaseResult, failed
 from governance.retries import wants_repair
-from ledger.errors import ApplyConflict
+from kernel.provider import Preparer
+from ledger.errors import ApplyConflict, ProviderError
 from ledger.vocabulary import (
     Edit,
     EntryKind,
@@ -59,7 +61,7 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     if op.test_ids:
         if shop.runner is None:
             return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
-        run, failing = await reproduce(op, crew, coverage=infills)
+        run, failing = await reproduced(op, crew, coverage=infills)
         if not failing:
             result = cannot_reproduce(op, run)
             if result is not None:
@@ -75,6 +77,23 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     if proposal.candidate.schema_tag == "2b.1-noop":
         return await noop(op, crew, proposal, failing)
     return await accept(op, dossier, crew, proposal)
+
+
+async def reproduced(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
+    """Reproduce the failure while the model loads: one waits for disk and memory, the other for tests."""
+    provider = crew.asker.provider
+    async with asyncio.TaskGroup() as group:
+        loading = group.create_task(load(provider)) if isinstance(provider, Preparer) else None
+        run, failing = await reproduce(op, crew, coverage=coverage)
+        if loading is not None and not failing:
+            loading.cancel()
+    return run, failing
+
+
+async def load(provider: Preparer) -> None:
+    """What is wrong with a model is told when it is asked."""
+    with contextlib.suppress(ProviderError):
+        await provider.prepare()
 
 
 def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kernel.loop.engine import Engine
     from kernel.loop.trail import Trail
 
+PREPARE_S = 600.0
 NAME = "local"
 T = TypeVar("T")
 
@@ -124,6 +125,10 @@ class LocalProvider:
         if not request.spans:
             return InfillAnswer(infills=(), usage=Usage())
         return await self._run(lambda engine, cancel: self._fill(engine, family, request, cancel), request.timeout_s)
+
+    async def prepare(self) -> None:
+        """Load the model, where it is not in memory."""
+        await self._run(lambda engine, cancel: None, PREPARE_S)
 
     async def weigh(self, request: WeighRequest) -> WeighAnswer:
         """What the model thinks of texts in holes, as one batch."""

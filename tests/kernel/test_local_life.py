@@ -326,3 +326,17 @@ def test_missing_libraries_name_the_extra(tmp_path: Path) -> None:
     health, error = done.stdout.splitlines()
     assert "ready=False" in health and "torch, tokenizers" in health
     assert error.startswith("weights The local model needs torch, tokenizers") and "ouroboros[kernel]" in error
+
+
+async def test_a_model_can_be_loaded_before_it_is_asked(tiny: Tiny, tmp_path: Path) -> None:
+    local = provider(tiny)
+    await local.prepare()
+    assert local.loaded
+    engine = local._engine
+    await local.infill(request(SPANS[0]))
+    assert local._engine is engine
+    await local.aclose()
+    missing = provider(tiny, folder=tmp_path)
+    with pytest.raises(ProviderUnavailable, match="not on this machine"):
+        await missing.prepare()
+    await missing.aclose()
