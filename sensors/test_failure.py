@@ -16,7 +16,7 @@ from ledger.errors import OuroError
 from ledger.store import Ledger
 from ledger.vocabulary import Closure, Signal, Source, TestRun
 from sensors.bus import Bus, Subscription, Topic
-from sensors.causes import signals_of
+from sensors.causes import needs_network, signals_of
 from sensors.closure import ClosureAnswer, ClosureEvaluator
 from sensors.doors import DepthOf, Emit, LeftAlone, Redact, RepositoryDoor, TestDoor
 from sensors.outcomes import Known, Outcomes
@@ -27,6 +27,7 @@ from sensors.suite import Finding, Suite
 
 TRAILER = "Ouro-Op"
 TAKEN_BACK = "its repair was taken back; left alone until the code changes"
+OFFLINE = "needs the network, which tests do not have here; left alone"
 
 
 class TestFailure:
@@ -70,6 +71,7 @@ class TestFailure:
         self._again = False  # woken during a look without HEAD having moved
         self._looked: set[str] = set()  # trees of this boot: what an earlier one found red is looked at again
         self._reported: tuple[str, ...] = ()  # red in the owner's last own run
+        self._offline: tuple[str, ...] = ()  # red for want of a network, in the last look
         self._state = SensorState(source=self.source, line="has not looked yet")
 
     # --- the protocol of sensors ---
@@ -195,7 +197,8 @@ class TestFailure:
 
     async def _signals(self, finding: Finding, *, base: str) -> tuple[Signal, ...]:
         tree = finding.known.tree
-        red = finding.red
+        self._offline = tuple(result.id for result in finding.red if needs_network(result))
+        red = tuple(result for result in finding.red if result.id not in self._offline)
         if tree != base:  # what is red at HEAD as well has its signal already
             at_head = await self._outcomes.of(base)
             red = tuple(result for result in red if at_head is None or result.id not in at_head.red)
@@ -235,6 +238,7 @@ class TestFailure:
         alone = [test for test in at_head if test in left]
         fresh = [test for test in self._reported if test not in at_head]
         notes = [f"{alone[0]}{_more(alone)}: {TAKEN_BACK}"] if alone else []
+        notes += [f"{self._offline[0]}{_more(self._offline)}: {OFFLINE}"] if self._offline else []
         if known is not None and fresh and await self._repository.dirty():
             notes.append(f"red only in uncommitted edits: {fresh[0]}{_more(fresh)}")
         self._state = self._state.model_copy(update={"note": "; ".join(notes)})

@@ -210,12 +210,11 @@ class ClozeSearch:
         node.partials += partials
         for partial in worth_keeping(partials, self._settings.branches):
             bases = [n for n in self._done.nodes if n.parent is not None]
-            mended = node.mended + len(partial.fixed)
-            live = sorted((n for n in bases if n.live), key=lambda n: n.mended)
-            if len(bases) >= self._settings.bases or any(same_tests(n, node, partial) for n in bases):
+            if len(bases) >= self._settings.bases or any(outdoes(n, node, partial) for n in bases):
                 continue
+            live = sorted((n for n in bases if n.live), key=worth)
             if len(live) >= self._settings.branches:
-                if live[0].mended >= mended:
+                if worth(live[0]) >= (node.mended + len(partial.fixed), -partial.size):
                     continue
                 live[0].live = False
             await self._grow(node, partial, bench)
@@ -295,9 +294,15 @@ def _give(base: Node, partials: Sequence[Partial]) -> None:
             base.given.append(Given(name="together", proposals=texts))
 
 
-def same_tests(base: Node, parent: Node, partial: Partial) -> bool:
-    """A base that has mended the very tests that ``partial`` mends."""
-    return base.parent is parent and base.change is not None and base.change.fixed == partial.fixed
+def worth(base: Node) -> tuple[int, int]:
+    """More tests mended, then the smaller change: a rewrite that passes as much may stand in the way of the rest."""
+    return base.mended, -(base.change.size if base.change else 0)
+
+
+def outdoes(base: Node, parent: Node, partial: Partial) -> bool:
+    """A base that has mended the very tests that ``partial`` mends, by no larger change."""
+    known = base.change
+    return base.parent is parent and known is not None and known.fixed == partial.fixed and known.size <= partial.size
 
 
 def complaints(scene: Scene) -> list[Complaint]:

@@ -70,8 +70,8 @@ THIRD = (
     ("sampled lines", Move.REPLACE, 4, 0.8, 40),
     ("insertions after", Move.AFTER, 1, 0.0, 40),
     ("sampled expressions", Move.EXPRESSION, 3, 0.8, 24),
-    ("blocks", Move.BLOCK, 1, 0.0, 112),
     ("sampled insertions", Move.BEFORE, 3, 0.8, 40),
+    ("blocks", Move.BLOCK, 1, 0.0, 72),
 )
 """Name, move, samples, temperature and tokens of each wave over one group of places: cheap and likely first.
 

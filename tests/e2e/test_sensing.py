@@ -160,3 +160,15 @@ async def test_a_commit_that_breaks_a_line_is_repaired_without_another_word(tmp_
         assert service.home.pool is not None
         assert service.home.pool.ended.empty()  # its own commit wakes it, and there is nothing to do
         assert (await api.status()).suite.status == "green"
+
+
+async def test_a_test_that_needs_the_network_is_left_alone_and_said_to_be(tmp_path: Path) -> None:
+    net = "import socket\n\n\ndef test_net():\n    socket.create_connection(('example.org', 80), timeout=5)\n"
+    repo = repo_with(tmp_path / "shop", {**SHOP, "tests/test_net.py": net})
+    commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
+    async with served(config_for(tmp_path, repo), Infilling(lambda prefix, suffix: [])) as (service, _):
+        found = await service.senses_now.scan(None)
+        assert len(found.signals) == 1, found.message
+        assert any("tests/test_net.py::test_net: needs the network" in note for note in service.senses_now.notes())
+        ending = await ended(service.home)
+        assert ending.op.test_ids == ("tests/test_cart.py::test_total_with_discount",)
