@@ -16,6 +16,8 @@ from tools.workspace import Workspace
 
 FIRST_IDS, FIRST_MS = 4, 500
 """Failing tests that are tried first: some, or as many as take no time to speak of."""
+AT_ONCE = 16
+"""Variants between two looks at the clock."""
 SLOWER = 5
 """A test that takes this many times as long as at the op's tree (and longer than the floor) will not end."""
 
@@ -45,8 +47,10 @@ class Bench:
         self._suite_s = crew.shop.settings.pipeline.suite_budget_s
         self._places = list(places)
 
-    async def turned(self, scene: Scene, variants: Sequence[Variant]) -> list[frozenset[str]]:
-        """For each variant the failing tests that pass under it."""
+    async def turned(
+        self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
+    ) -> list[frozenset[str]]:
+        """For each variant the failing tests that pass under it; when time is up, those behind are not tested."""
         first, ids = first_of(scene), tuple(r.id for r in scene.failing)
 
         async def one(place: Place, variant: Variant) -> frozenset[str]:
@@ -55,7 +59,10 @@ class Bench:
                 return passed
             return await self._passed(scene, variant, place, ids)
 
-        return await self._on_places(variants, one)
+        found: list[frozenset[str]] = []
+        while len(found) < len(variants) and not (found and is_late()):
+            found += await self._on_places(variants[len(found) : len(found) + AT_ONCE], one)
+        return found
 
     async def wider(self, scene: Scene, variant: Variant) -> tuple[int, int, int]:
         """The whole base scope on one variant: tests passed, tests newly red, tests red before and after."""

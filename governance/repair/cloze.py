@@ -13,18 +13,17 @@ from collections.abc import Collection, Sequence
 from governance.crew import Crew
 from governance.irongate.battery import change_hash, diff_hash
 from governance.repair.asking import asked
+from governance.repair.bases import Bases
 from governance.repair.bench import Bench
-from governance.repair.branches import carried, worth_keeping
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
 from governance.repair.ranking import Partial, Survivor, Variant, best, changed_characters, copies_literal
 from governance.repair.resumed import key_of, note_step, steps_before
-from governance.repair.scene import Scene, look
+from governance.repair.scene import Scene
 from governance.repair.searched import Node
 from governance.repair.waves import Given, Step, moves_at, plan
 from governance.repair.weighing import weighed
-from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, RunStatus, Spend, State, TestRun
-from tools.workspace import Workspace
+from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 
 PATIENCE, LITERAL_PATIENCE = 3, 9
 """Waves that are still asked when there is a survivor, but one that leaves other tests red, or copies a literal."""
@@ -57,18 +56,23 @@ class ClozeSearch:
         self._done = crew.holdings.searched
         self._key = key_of(op.tree, scene)
         self._done.begin((op.tree, scene.places), self._node(scene))
+        self._bases = Bases(crew, self._done.nodes, self._node)
+        self._ends = crew.shop.clock.monotonic() + self._settings.search_s
         self._began = crew.record.spend
+
+    def _is_late(self) -> bool:
+        """The search's time is up, or the op's nearly."""
+        hurry = self._crew.clock.remaining_s() < self._settings.reserve_s
+        return hurry or self._crew.shop.clock.monotonic() > self._ends
 
     async def run(self, bench: Bench) -> Proposal:
         """Step after step until a survivor stands or the clock runs down."""
-        done, clock = self._done, self._crew.shop.clock
+        done, waited = self._done, 0
         await self._resume(done.nodes[0])
         found = [s for s in done.survivors if not self._is_rejected(s.scene, s.variant)]
-        ends, waited = clock.monotonic() + self._settings.search_s, 0
         while not any(is_clean(s) for s in found):
-            hurry = self._crew.clock.remaining_s() < self._settings.reserve_s
             node = done.next()
-            if node is None or hurry or clock.monotonic() > ends or waited >= patience(found):
+            if node is None or self._is_late() or waited >= patience(found):
                 break
             step = await asyncio.to_thread(node.step)
             if step is None:
@@ -161,7 +165,8 @@ class ClozeSearch:
         goal = {r.id for r in node.scene.failing}
         async with self._crew.shop.heavy:
             began = self._crew.shop.clock.monotonic()
-            turned = await bench.turned(node.scene, fresh)
+            turned = await bench.turned(node.scene, fresh, self._is_late)
+            fresh = fresh[: len(turned)]
             self._done.tested += len(fresh)
             green = [v for v, fixed in zip(fresh, turned, strict=True) if fixed == goal]
             survivors = [await self._survivor(node.scene, v, bench) for v in green]
@@ -175,7 +180,7 @@ class ClozeSearch:
                 partials = [
                     await self._partial(node.scene, v, fixed) for v, fixed in zip(fresh, turned, strict=True) if fixed
                 ]
-                await self._branch(node, partials, bench)
+                await self._bases.keep(node, partials, bench)
         return [s for s in survivors if s.newly_red == 0]
 
     async def _survivor(self, scene: Scene, variant: Variant, bench: Bench) -> Survivor:
@@ -202,49 +207,6 @@ class ClozeSearch:
         tests = [e.source for e in scene.examples]
         return await asyncio.to_thread(copies_literal, scene.sources[variant.path].text, variant.source, tests)
 
-    async def _branch(self, node: Node, partials: Sequence[Partial], bench: Bench) -> None:
-        """Keep the best partial repairs as bases; give what was found beside a base to it."""
-        for other in self._done.nodes:
-            if other.live and other.parent is node:
-                _give(other, partials)
-        node.partials += partials
-        for partial in worth_keeping(partials, self._settings.branches):
-            bases = [n for n in self._done.nodes if n.parent is not None]
-            if len(bases) >= self._settings.bases or any(outdoes(n, node, partial) for n in bases):
-                continue
-            live = sorted((n for n in bases if n.live), key=worth)
-            if len(live) >= self._settings.branches:
-                if worth(live[0]) >= (node.mended + len(partial.fixed), -partial.size):
-                    continue
-                live[0].live = False
-            await self._grow(node, partial, bench)
-
-    async def _grow(self, node: Node, partial: Partial, bench: Bench) -> None:
-        """A base with ``partial`` in it, when nothing else is red under it."""
-        scene, variant = node.scene, partial.variant
-
-        async def seen(workspace: Workspace, run: TestRun) -> Scene | None:
-            red_before = {r.id for r in scene.base.red}
-            failing = tuple(r for r in run.red if r.id in {f.id for f in scene.failing} - partial.fixed)
-            worse = [r.id for r in run.red if r.id not in red_before or r.id in partial.fixed]
-            if run.status is not RunStatus.RED or worse or not failing:
-                return None
-            return await asyncio.to_thread(
-                look, workspace, run, failing, {}, behind=scene, done={**scene.done, variant.path: variant.source},
-                ranked=self._settings.localised,
-            )  # fmt: skip
-
-        found = await bench.looked_at(scene, variant, seen)
-        if found is None:
-            return
-        base = self._node(found, node, partial)
-        _give(base, [p for p in node.partials if p is not partial])
-        self._done.nodes.append(base)
-        await self._crew.record.note(
-            EntryKind.TOOL, "branched", phase=State.GENERATE, base=base.number, of=node.number, path=variant.path,
-            line=variant.span.line, mended=base.mended, left=len(found.failing),
-        )  # fmt: skip
-
     def _is_rejected(self, scene: Scene, variant: Variant) -> bool:
         if not self._rejected:
             return False
@@ -256,7 +218,9 @@ class ClozeSearch:
 
     def _candidate(self, scene: Scene, variant: Variant) -> Candidate:
         provider = self._crew.asker.provider
-        why = f"{variant.span.move.value} at {variant.path}:{variant.span.line}"
+        why = "; ".join(
+            f"{part.span.move.value} at {part.path}:{part.span.line}" for part in (*self._parts(scene), variant)
+        )
         spent = self._crew.record.spend
         return Candidate(
             edits=scene.edits(variant.path, variant.source, why),
@@ -272,6 +236,15 @@ class ClozeSearch:
             ),
         )
 
+    def _parts(self, scene: Scene) -> list[Variant]:
+        """The changes that a base has in it already, oldest first."""
+        node: Node | None = self._node_of(scene)
+        parts: list[Variant] = []
+        while node is not None:
+            parts += [node.change.variant] if node.change is not None else []
+            node = node.parent
+        return parts[::-1]
+
     def _offer(self, survivor: Survivor, among: int) -> Proposal:
         note = (
             f"{self._done.asked} infills, {self._done.distinct} distinct, {self._done.tested} tested, "
@@ -284,25 +257,6 @@ class ClozeSearch:
             candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads,
             shown=self._node_of(survivor.scene).shown(self._settings.examples),
         )  # fmt: skip
-
-
-def _give(base: Node, partials: Sequence[Partial]) -> None:
-    """What mended something else beside this base, to be tried in it first."""
-    if base.change is not None:
-        texts = carried(base.change.variant, partials, [r.id for r in base.scene.failing])
-        if texts:
-            base.given.append(Given(name="together", proposals=texts))
-
-
-def worth(base: Node) -> tuple[int, int]:
-    """More tests mended, then the smaller change: a rewrite that passes as much may stand in the way of the rest."""
-    return base.mended, -(base.change.size if base.change else 0)
-
-
-def outdoes(base: Node, parent: Node, partial: Partial) -> bool:
-    """A base that has mended the very tests that ``partial`` mends, by no larger change."""
-    known = base.change
-    return base.parent is parent and known is not None and known.fixed == partial.fixed and known.size <= partial.size
 
 
 def complaints(scene: Scene) -> list[Complaint]:

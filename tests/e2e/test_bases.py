@@ -42,7 +42,10 @@ def nothing(prefix: str, suffix: str) -> Sequence[str]:
     return []
 
 
-@pytest.mark.parametrize(("model", "moves"), [(writes, False), (nothing, True)], ids=["written", "moves"])
+@pytest.mark.parametrize(
+    ("model", "moves"),
+    [pytest.param(writes, False, id="written"), pytest.param(nothing, True, id="moves", marks=pytest.mark.long)],
+)
 async def test_two_mistakes_are_mended_together(
     tmp_path: Path, model: Callable[[str, str], Sequence[str]], moves: bool
 ) -> None:
@@ -61,6 +64,7 @@ async def test_two_mistakes_are_mended_together(
     assert {path: (repo / path).read_text() for path in BROKEN} == {path: FILES[path] for path in BROKEN}
 
 
+@pytest.mark.long
 async def test_without_bases_two_mistakes_stay(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", FILES)
     base = commit(repo, "Break both", BROKEN)

@@ -77,6 +77,7 @@ async def test_a_drained_op_clock_still_gives_l2_its_whole_box(tmp_path: Path) -
     assert "test_total_with_discount" in model.prompts[-1]
 
 
+@pytest.mark.long
 async def test_a_longer_op_clock_is_left_alone(tmp_path: Path) -> None:
     repo = shop(tmp_path)
     config = config_for(tmp_path, repo, pipeline=ONCE, clocks={"op_s": 600, "repair_s": 20})
@@ -95,7 +96,12 @@ STOPS = {
 }
 
 
-@pytest.mark.parametrize("name", STOPS)
+QUICK = {"oscillation"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.long]) for name in STOPS]
+)
 async def test_each_stop_has_its_name(tmp_path: Path, name: str) -> None:
     model, sections = STOPS[name]
     repo = shop(tmp_path)

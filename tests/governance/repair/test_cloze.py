@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -54,7 +54,9 @@ class Board(Bench):
         self.good = good
         self.tested: list[str] = []
 
-    async def turned(self, scene: Scene, variants: Sequence[Variant]) -> list[frozenset[str]]:
+    async def turned(
+        self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
+    ) -> list[frozenset[str]]:
         self.tested += [v.source for v in variants]
         goal = frozenset(r.id for r in scene.failing)
         return [goal if any(text in v.source for text in self.good) else frozenset() for v in variants]

@@ -44,8 +44,11 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
+QUICK = {"the network", "binary output", "writes", "daemons"}
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.long] if "20" in name else []) for name in CASES]
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.long]) for name in CASES]
 )
 async def test_it_is_bounded_explained_and_cleaned_up(tmp_path: Path, environment: Path, name: str) -> None:
     source, settings, status, word = CASES[name]
