@@ -82,11 +82,15 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 async def reproduced(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
     """Reproduce the failure while the model loads: one waits for disk and memory, the other for tests."""
     provider = crew.asker.provider
-    async with asyncio.TaskGroup() as group:
-        loading = group.create_task(load(provider)) if isinstance(provider, Preparer) else None
+    loading = asyncio.create_task(load(provider), name="load model") if isinstance(provider, Preparer) else None
+    try:
         run, failing = await reproduce(op, crew, coverage=coverage)
-        if loading is not None and not failing:
+        if loading is not None and failing:
+            await loading
+    finally:
+        if loading is not None:
             loading.cancel()
+            await asyncio.wait({loading})
     return run, failing
 
 
