@@ -274,6 +274,37 @@ async def test_what_is_not_the_repositorys_is_imported_once(
             assert run.status is RunStatus.RED, run
 
 
+LIES = """
+import os
+
+def test_lie():
+    for fd in range(3, 64):
+        try:
+            name = os.readlink("/proc/self/fd/" + str(fd))
+        except OSError:
+            continue
+        if "ouro-modules" in name:
+            os.pwrite(fd, b'[["shop.evil", false]]', 0)
+            os._exit(0)
+"""
+
+
+async def test_a_run_that_lies_about_its_modules_gets_nothing_imported(tmp_path: Path, packages: Path) -> None:
+    evil = (
+        "import sys\nopen('poisoned', 'w').close()\nfor name in ('shop', 'shop.evil'):\n    sys.modules.pop(name, 0)\n"
+    )
+    files = SHOP | {".gitignore": ".venv\n", "tests/test_lies.py": LIES, "shop/evil.py": evil}
+    repo = make_repo(tmp_path / "repo", files)
+    make_environment(repo / ".venv", packages, repo)
+    project = await make_project(tmp_path, files, None, "bwrap")
+    async with warm(project) as tests:
+        run = await tests.run(["tests/test_lies.py"])
+        assert run.status is RunStatus.INCONCLUSIVE
+        run = await tests.run(SHOP_IDS)
+        assert (run.status, run.reason) == (RunStatus.GREEN, "")
+    assert not (project.ws.root / "poisoned").exists()
+
+
 async def test_a_cancelled_run_leaves_nothing(tmp_path: Path, environment: Path) -> None:
     files = {"test_h.py": "import subprocess\ndef test_h(): subprocess.run(['sleep', '4323'])\n"}
     project = await make_project(tmp_path, files, environment, "bwrap")
