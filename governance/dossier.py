@@ -92,6 +92,7 @@ class Generation(Output):
     tried: int = 0  # candidates that were tested to get this one
     notes: tuple[str, ...] = ()
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
+    repaired: tuple[str, ...] = ()  # tests that failed
 
 
 class RunReport(Frozen):

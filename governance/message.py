@@ -68,7 +68,7 @@ def compose(
         ("Ouro-Risk", dossier.tier.name),
         ("Ouro-Provider", f"{provider.provider} {provider.model} {money:g} USD" if provider else "none"),
         ("Ouro-Verified", f"{passed}/{total} tests, closure closed"),
-        *([("Ouro-Evidence", evidence(op.test_ids, generation.shown))] if generation and op.test_ids else []),
+        *([("Ouro-Evidence", evidence(generation.repaired, generation.shown))] if generation and op.test_ids else []),
         ("Ouro-Sandbox", sandbox),
         ("Generated-By", f"Ouroboros{venom}"),
         ("Signed-off-by", identity),

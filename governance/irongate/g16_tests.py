@@ -77,6 +77,8 @@ def _program(facts: Facts) -> Verdict:
     if after is None:
         return passed(GATE)
     before = parse(facts.before) if facts.before is not None else None
+    if before is None and facts.before is not None:
+        return passed(GATE, "no_comparison", floor=Tier.NOTIFY_APPLY, evidence=[f"{facts.path} did not parse before"])
     skipping = skips(before, after)
     if skipping:
         reason = f"The program would skip or end its own test: {facts.path} uses {shown(skipping[0])}."

@@ -23,7 +23,9 @@ CALLS = frozenset(
         "pickle.load", "pickle.loads", "pickle.Unpickler", "marshal.load", "marshal.loads", "shelve.open",
         "dill.load", "dill.loads", "yaml.load", "yaml.unsafe_load", "ctypes.CDLL", "ctypes.cdll.LoadLibrary",
         "ssl._create_unverified_context", "importlib.import_module", "runpy.run_path", "runpy.run_module",
-        "shutil.rmtree", "tempfile.mktemp", "pty.spawn", "builtins.eval", "builtins.exec",
+        "shutil.rmtree", "tempfile.mktemp", "asyncio.create_subprocess_shell", "asyncio.create_subprocess_exec",
+        "asyncio.open_connection", "os.execvpe", "os.execlp", "os.posix_spawn", "yaml.load_all", "yaml.unsafe_load_all",
+        "torch.load", "joblib.load", "pty.spawn", "builtins.eval", "builtins.exec",
     }
 )  # fmt: skip
 OUTSIDE = frozenset(
@@ -33,7 +35,7 @@ OUTSIDE = frozenset(
     }
 )  # fmt: skip
 """Modules that reach out of the process."""
-HARMLESS = frozenset({"urllib.parse", "http.HTTPStatus", "http.cookies"})
+HARMLESS = frozenset({"urllib.parse", "urllib.error", "http.HTTPStatus", "http.cookies"})
 
 
 class Facts(Frozen):
@@ -50,10 +52,12 @@ def check(facts: Facts) -> Verdict:
     if new is None:
         return passed(GATE)
     old = parse(facts.before) if facts.before is not None else None
+    if old is None and facts.before is not None:
+        return passed(GATE, "no_comparison", floor=Tier.NOTIFY_APPLY, evidence=[f"{facts.path} did not parse before"])
     added = _found(new) - (_found(old) if old is not None else Counter())
-    reached = _outside(new) if old is None or not _outside(old) else frozenset()
+    reached = _outside(new) - (_outside(old) if old is not None else frozenset())
     evidence = [f"{facts.path}: {what}" for what in sorted(added)]
-    evidence += [f"{facts.path}: uses {module}, and used nothing of the kind before" for module in sorted(reached)]
+    evidence += [f"{facts.path}: uses {module}, and did not before" for module in sorted(reached)]
     if not evidence:
         return passed(GATE)
     return passed(GATE, "dangerous" if added else "reaches_out", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
@@ -118,7 +122,7 @@ def _outside(tree: ast.Module) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return frozenset(
-        name
+        name.partition(".")[0]
         for name in found
         if name.partition(".")[0] in OUTSIDE and not any(f"{name}.".startswith(f"{one}.") for one in HARMLESS)
     )
@@ -131,7 +135,7 @@ EXAMPLES: tuple[tuple[Facts, Decision | Tier], ...] = (
     (Facts(path="a.py", before=_PLAIN, after=_PLAIN.replace(b"os.path.join", b"os.system")), Tier.APPROVAL_REQUIRED),
     (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"y = eval('1')\n"), Tier.APPROVAL_REQUIRED),
     (Facts(path="a.py", before=_PLAIN, after=b"import socket\n" + _PLAIN), Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=b"import socket\n", after=b"import socket\nimport ssl\n"), Decision.ALLOW),
+    (Facts(path="a.py", before=b"import socket\n", after=b"import socket\nsocket.socket()\n"), Decision.ALLOW),
     (Facts(path="a.txt", before=b"", after=b"eval('1')\n"), Decision.ALLOW),
     (Facts(path="a.py", before=b"eval('1')\n", after=b"eval('2')\n"), Decision.ALLOW),
 )  # fmt: skip

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterator
 
 from governance.irongate.syntax import parse
 
-SKIPS = frozenset({"skip", "skipTest", "xfail", "SkipTest", "importorskip", "_exit"})
-HARNESS = frozenset({"pytest", "_pytest", "unittest", "nose", "os", "self"})
+HARNESS = frozenset({"pytest", "_pytest", "unittest", "nose"})
+SKIPS = frozenset({"skip", "xfail", "SkipTest", "importorskip", "exit"})
+ALSO = frozenset({"os._exit", "self.skipTest"})
 BROAD = frozenset({"", "Exception", "BaseException", "AssertionError"})
 COMMON = frozenset(repr(v) for v in (None, True, False, 0, 1, -1, 2, 10, 100, "", 0.0, 1.0, "utf-8"))
 """Literals that say nothing when they stand in a test and in the code."""
@@ -31,27 +32,56 @@ def skips(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
 
 
 def _skips(tree: ast.Module) -> Iterator[str]:
+    modules: dict[str, str] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in SKIPS and ast.unparse(node.value).split(".")[0] in HARNESS:
-            yield ast.unparse(node)
-        elif isinstance(node, ast.ImportFrom) and node.module in ("pytest", "unittest", "unittest.case", "os"):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if alias.name in SKIPS)
+        if isinstance(node, ast.Import):
+            modules |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name for name in names if name in ALSO or _of_harness(name))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            root, dot, rest = ast.unparse(node).partition(".")
+            name = f"{modules.get(root, root)}{dot}{rest}"
+            if name in ALSO or _of_harness(name):
+                yield name
+
+
+def _of_harness(name: str) -> bool:
+    parts = name.split(".")
+    return parts[0] in HARNESS and parts[-1] in SKIPS
 
 
 def asked_for(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:
     """New conditions on a literal that stands in a failing test and did not stand in the file."""
     told = literals_of(tests) - (literals(before) if before is not None else frozenset())
-    return tuple(dict.fromkeys(text for test in _conditions(after) for text in sorted(literals(test) & told)))
+    return tuple(dict.fromkeys(text for asked in _asked(after) for text in sorted(literals(asked) & told)))
 
 
-def _conditions(tree: ast.AST) -> Iterator[ast.AST]:
+def _asked(tree: ast.AST) -> Iterator[ast.AST]:
+    """What something is compared with, or looked up by: equal to a value, one of several, the key of a table."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.If | ast.IfExp | ast.While):
-            yield node.test
+        if isinstance(node, ast.Compare):
+            operands = [node.left, *node.comparators]
+            for left, sign, right in zip(operands, node.ops, operands[1:], strict=False):
+                if isinstance(sign, ast.Eq | ast.NotEq | ast.In | ast.NotIn):
+                    yield from (one for side in (left, right) for one in _values(side))
         elif isinstance(node, ast.match_case):
             yield node.pattern
-        elif isinstance(node, ast.Dict):  # a table of answers: what is asked for is its keys
-            yield from (key for key in node.keys if key is not None)
+        elif (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict)) or (
+            isinstance(node, ast.Attribute) and node.attr == "get" and isinstance(node.value, ast.Dict)
+        ):
+            yield from (key for key in node.value.keys if key is not None)
+
+
+def _values(side: ast.expr) -> Iterator[ast.expr]:
+    """A literal itself, or those that a display holds; nothing of what is computed."""
+    if isinstance(side, ast.Constant):
+        yield side
+    elif isinstance(side, ast.Tuple | ast.List | ast.Set):
+        yield from (one for one in side.elts if isinstance(one, ast.Constant))
+    elif isinstance(side, ast.Dict):
+        yield from (one for one in side.keys if isinstance(one, ast.Constant))
 
 
 def copied(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class Course:
 
     def after(self, layer: Sequence[Branch]) -> Stop | None:
         """Why to stop behind a layer that has not repaired anything; None to go on."""
-        if any(branch.trouble is Trouble.ENVIRONMENT for branch in layer):
+        if all(branch.trouble is Trouble.ENVIRONMENT for branch in layer):
             return Stop.ENVIRONMENT
         tested = [branch for branch in layer if branch.measure]
         fresh = [branch for branch in tested if signature(branch) not in self.seen]
@@ -168,7 +168,7 @@ def measure(run: TestRun) -> frozenset[str]:
 async def set_clock(crew: Crew, box_s: float) -> None:
     """L2's own clock, counted from here; the op's deadline is moved where it would come first. Both are recorded."""
     left_s = crew.clock.remaining_s()
-    crew.clock.extend_to(box_s)
+    crew.clock.extend_to(box_s + crew.shop.settings.repair.reserve_s)  # what L2 offers has phases before it
     await crew.record.note(
         EntryKind.DECISION, "repair.clock", phase=State.GENERATE, repair_s=round(box_s),
         op_left_s=None if math.isinf(left_s) else round(left_s), winner="repair" if left_s < box_s else "op",

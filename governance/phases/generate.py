@@ -196,7 +196,7 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
     await crew.record.note(
         EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
         strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),
-        evidence=evidence(op.test_ids, proposal.shown) if op.test_ids else "",
+        evidence=evidence(proposal.repaired, proposal.shown) if op.test_ids else "",
         change=await asyncio.to_thread(change_hash, candidate, originals), notes=list(proposal.notes),
         diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
     )  # fmt: skip
@@ -204,7 +204,7 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     output = Generation(
         candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
-        notes=proposal.notes, shown=proposal.shown,
+        notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 

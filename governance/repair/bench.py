@@ -79,7 +79,7 @@ class Bench:
         """The base scope under coverage on one variant, and what ``look`` makes of the copy and the run."""
         workspace, tests = self._places[0]
         await self._put(scene, variant, self._places[0])
-        run = await tests.run(self._scope(scene), coverage=True, limit_s=self._suite_s)
+        run = await tests.run(scene.scope, coverage=True, limit_s=self._suite_s)
         return await look(workspace, run)
 
     async def _on_places(self, variants: Sequence[Variant], work: Callable[[Place, Variant], Awaitable[T]]) -> list[T]:
@@ -115,15 +115,10 @@ class Bench:
         floor, base_s = self._repair.test_floor_s, scene.base.duration_ms / 1000  # start-up of the runner included
         if ids is None:
             limit = min(self._suite_s, floor + 3 * base_s)
-            ids = self._scope(scene)
+            ids = scene.scope
         else:
             limit = min(self._repair.test_limit_s, floor + SLOWER * base_s)
         # A test that was stopped at its limit says nothing of how long it takes when it ends.
         known = {r.id: SLOWER * r.duration_ms / 1000 for r in scene.base.results if r.exception != TIME_LIMIT}
         limits = {test: limit_s for test, limit_s in known.items() if limit_s > floor}
         return await place[1].run(ids, limit_s=limit, test_s=floor, limits=limits, to_the_end=ids is None)
-
-    @staticmethod
-    def _scope(scene: Scene) -> tuple[str, ...] | None:
-        """The base scope: everything, or the failing tests where nothing else was run."""
-        return None if len(scene.base.results) > len(scene.failing) else tuple(r.id for r in scene.failing)

@@ -17,12 +17,13 @@ from governance.repair.bases import Bases
 from governance.repair.bench import Bench
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
-from governance.repair.ranking import Partial, Survivor, Variant, best, changed_characters, copies_literal
+from governance.repair.ranking import Partial, Survivor, Variant, best, changed_characters, copies_literal, order
 from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
 from governance.repair.waves import Given, Step, moves_at, plan
 from governance.repair.weighing import weighed
+from ledger.errors import BudgetExhausted, ProviderError
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 
 PATIENCE, LITERAL_PATIENCE = 3, 9
@@ -54,7 +55,7 @@ class ClozeSearch:
         self._withheld = False  # one of them came up in this search
         self._settings = crew.shop.settings.repair
         self._done = crew.holdings.searched
-        self._key = key_of(op.tree, scene)
+        self._key = key_of(op.tree, scene, crew.asker.provider.model, self._settings)
         self._done.begin((op.tree, scene.places), self._node(scene))
         self._bases = Bases(crew, self._done.nodes, self._node)
         self._ends = crew.shop.clock.monotonic() + self._settings.search_s
@@ -101,7 +102,8 @@ class ClozeSearch:
         survivors = await self._test(node, step, variants, bench)
         self._done.survivors += survivors
         if node.parent is None:
-            await note_step(self._crew.record, self._key, node.turns, len(self._done.survivors))
+            mended = len(self._done.survivors) + len(node.partials)
+            await note_step(self._crew.record, self._key, node.turns, mended)
         return survivors
 
     async def _resume(self, root: Node) -> None:
@@ -116,9 +118,13 @@ class ClozeSearch:
         rivals: list[Survivor] = []
         places = dict.fromkeys((self._node_of(s.scene).number, s.variant.path, s.variant.span.line) for s in found)
         for number, path, line in list(places)[:RIVALS]:
+            if self._is_late():
+                break
             node = next(n for n in self._done.nodes if n.number == number)
             if self._settings.moves and (path, line) not in node.moved:
-                step = await asyncio.to_thread(moves_at, path, line, node.scene.sources, complaints(node.scene))
+                step = await asyncio.to_thread(
+                    moves_at, path, line, node.scene.sources, complaints(node.scene, self._settings.examples)
+                )
                 rivals += await self._take(node, step, bench)
         return rivals
 
@@ -127,9 +133,13 @@ class ClozeSearch:
 
     async def _choose(self, found: Sequence[Survivor]) -> Survivor:
         """The one to offer; several are weighed by the model first."""
-        if len(found) == 1:
-            return found[0]
-        ranked = await weighed(found, self._crew)
+        if len(found) == 1 or self._is_late():
+            return best(found)
+        ranked = list(found)
+        with contextlib.suppress(
+            ProviderError, BudgetExhausted
+        ):  # a repair that is there is not lost for want of a rank
+            ranked = await weighed(sorted(found, key=order)[:SHOWN], self._crew)
         chosen = best(ranked)
         rows = [chosen, *(s for s in ranked if s is not chosen)]
         await self._crew.record.note(
@@ -145,13 +155,13 @@ class ClozeSearch:
         settings = self._settings
         steps = plan(
             scene.places, scene.sources, first=settings.first_places, batch=settings.batch, moves=settings.moves,
-            sampled=settings.sampled, complaints=complaints(scene),
+            sampled=settings.sampled, complaints=complaints(scene, settings.examples),
         )  # fmt: skip
         nodes = self._done.nodes
         return Node(
             number=len(nodes) if parent else 0, scene=scene, plan=steps, parent=parent, change=change,
             mended=parent.mended + len(change.fixed) if parent and change else 0,
-            turns=min((n.turns for n in nodes if n.live), default=0),
+            turns=min((n.turns for n in nodes if n.live), default=0) if parent else 0,
         )  # fmt: skip
 
     async def _test(self, node: Node, step: Step, variants: Sequence[Variant], bench: Bench) -> list[Survivor]:
@@ -169,14 +179,17 @@ class ClozeSearch:
             fresh = fresh[: len(turned)]
             self._done.tested += len(fresh)
             green = [v for v, fixed in zip(fresh, turned, strict=True) if fixed == goal]
-            survivors = [await self._survivor(node.scene, v, bench) for v in green]
+            survivors: list[Survivor] = []
+            for variant in green:
+                if not (survivors and self._is_late()):
+                    survivors.append(await self._survivor(node.scene, variant, bench))
             await self._crew.record.note(
                 EntryKind.RUN, "candidates.tested", phase=State.GENERATE, wave=step.name, base=node.number,
                 tested=len(fresh), green=len(green), clean=sum(s.newly_red == 0 for s in survivors),
                 partial=sum(0 < len(fixed) < len(goal) for fixed in turned),
                 ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
             )  # fmt: skip
-            if not green and self._settings.branches:
+            if self._settings.branches and not any(s.newly_red == 0 for s in survivors):
                 partials = [
                     await self._partial(node.scene, v, fixed) for v, fixed in zip(fresh, turned, strict=True) if fixed
                 ]
@@ -256,12 +269,13 @@ class ClozeSearch:
         return Proposal(
             candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads,
             shown=self._node_of(survivor.scene).shown(self._settings.examples),
+            repaired=tuple(r.id for r in self._scene.failing),
         )  # fmt: skip
 
 
-def complaints(scene: Scene) -> list[Complaint]:
-    """What the failing tests say."""
-    return [Complaint(r.exception, r.message) for r in scene.failing]
+def complaints(scene: Scene, most: int) -> list[Complaint]:
+    """What the failing tests say that are shown."""
+    return [Complaint(e.result.exception, e.result.message) for e in scene.shown(most)]
 
 
 def patience(found: Sequence[Survivor]) -> int:

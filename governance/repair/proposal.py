@@ -23,6 +23,7 @@ class Proposal:
     reads: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
+    repaired: tuple[str, ...] = ()  # tests that failed
 
     def with_exploration(self, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
         """The same proposal with what was explored to get it."""

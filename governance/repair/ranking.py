@@ -85,16 +85,12 @@ def copies_literal(before: str, after: str, tests: Collection[str]) -> bool:
 
 def best(survivors: Collection[Survivor]) -> Survivor:
     """The survivor to offer first."""
-    return min(
-        survivors,
-        key=lambda s: (
-            s.newly_red,
-            s.still_red,
-            s.copied,
-            -s.passed,
-            PRICE_MILLI * s.size - s.gain_milli if s.gain_milli is not None else s.size // 8,
-            -s.variant.votes,
-            -s.variant.logprob_milli,
-            s.size,
-        ),
-    )
+    return min(survivors, key=order)
+
+
+def order(s: Survivor) -> tuple[int | bool, ...]:
+    """Best first."""
+    worth = PRICE_MILLI * s.size - s.gain_milli if s.gain_milli is not None else s.size // 8
+    return (
+        s.newly_red, s.still_red, s.copied, -s.passed, worth, -s.variant.votes, -s.variant.logprob_milli, s.size,
+    )  # fmt: skip

@@ -62,7 +62,11 @@ async def set_scene(
     executed |= {f.path for r in failing for f in r.frames}
     recent = await recent_changes(op, crew, frozenset(executed))
     ranked = crew.shop.settings.repair.localised
-    scene = await asyncio.to_thread(look, workspace, base, failing, recent, ranked=ranked)
+    ran = tuple(r.id for r in base.results)
+    narrow = all(any(stands_for(test, one) for test in op.test_ids) for one in ran)
+    scene = await asyncio.to_thread(
+        look, workspace, base, failing, recent, ranked=ranked, scope=ran if narrow else None
+    )
     await crew.record.note(
         EntryKind.TOOL,
         "localised",

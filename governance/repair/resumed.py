@@ -1,13 +1,15 @@
 """What a search that a crash ended had tried in vain: the op that takes its place goes on behind that.
 
-The plan of a search follows from the tree and the suspicious lines, and nothing else, so the same steps come again.
-Only those behind which nothing had survived are left out: what survived was in memory, and has to be found anew.
+The plan of a search follows from the tree, the suspicious lines, the model and the settings, so the same steps come
+again. Only those behind which nothing had survived, nor mended a part, are left out: that was in memory, and has to be
+found anew.
 """
 
 from __future__ import annotations
 
 from governance.record import Recorder
 from governance.repair.scene import Scene
+from governance.repair.settings import RepairSettings
 from ledger.ids import sha256_hex
 from ledger.vocabulary import EntryKind, RootCause, State
 
@@ -15,17 +17,18 @@ LOOKED_AT = 64
 """Entries of earlier searches that are looked through, newest first."""
 
 
-def key_of(tree: str, scene: Scene) -> str:
+def key_of(tree: str, scene: Scene, model: str, settings: RepairSettings) -> str:
     """What a search is known by."""
     lines = "\n".join(f"{place.path}:{place.line}" for place in scene.places)
     failing = "\n".join(result.id for result in scene.failing)
-    return sha256_hex(f"{tree}\n{failing}\n{lines}".encode())[:16]
+    asked = f"{model}\n{settings.model_dump_json()}"
+    return sha256_hex(f"{tree}\n{failing}\n{lines}\n{asked}".encode())[:16]
 
 
-async def note_step(record: Recorder, key: str, steps: int, survivors: int) -> None:
-    """So many steps are taken at the op's tree, and so many variants have survived by now."""
+async def note_step(record: Recorder, key: str, steps: int, found: int) -> None:
+    """So many steps are taken at the op's tree, and so many variants mend it or a part of it by now."""
     await record.note(
-        EntryKind.TOOL, "searched", phase=State.GENERATE, search=key, steps=steps, survivors=survivors
+        EntryKind.TOOL, "searched", phase=State.GENERATE, search=key, steps=steps, found=found
     )  # fmt: skip
 
 
@@ -40,5 +43,5 @@ async def steps_before(record: Recorder, key: str) -> int:
     ends = await record.ledger.entries(op_id=earlier[0].op_id, events=("terminal",), newest_first=True, limit=1)
     if not ends or ends[0].payload.get("root_cause") != RootCause.CRASH_RECOVERED.value:
         return 0
-    own = [e for e in earlier if e.op_id == earlier[0].op_id and not e.payload.get("survivors")]
+    own = [e for e in earlier if e.op_id == earlier[0].op_id and not e.payload.get("found")]
     return max((int(e.payload["steps"]) for e in own), default=0)

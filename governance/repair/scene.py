@@ -33,6 +33,7 @@ class Scene:
     originals: Mapping[str, bytes]
     modes: Mapping[str, int]
     examples: tuple[Example, ...]
+    scope: tuple[str, ...] | None = None  # the tests that were run; None: the whole suite
     done: Mapping[str, str] = field(default_factory=dict)  # files that a partial repair has changed, as it left them
 
     @property
@@ -84,8 +85,11 @@ def changed_lines(diff: str) -> dict[str, frozenset[int]]:
 
 def test_source(source: Source, test_id: str) -> str:
     """The text of the test function that ``test_id`` names; empty when it cannot be found."""
-    name = test_id.rpartition("::")[2].partition("[")[0]
-    for node in ast.walk(source.tree) if source.tree else ():
+    *classes, name = test_id.partition("::")[2].partition("[")[0].split("::")
+    body: list[ast.stmt] = source.tree.body if source.tree else []
+    for wanted in classes:
+        body = next((n.body for n in body if isinstance(n, ast.ClassDef) and n.name == wanted), [])
+    for node in (one for top in body for one in (ast.walk(top) if not isinstance(top, ast.ClassDef) else [top])):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             return "".join(source.lines[first - 1 : node.end_lineno])
@@ -101,7 +105,7 @@ def sources_of(tests: Collection[str], workspace: Workspace) -> tuple[str, ...]:
         if path not in files:
             data = workspace.read(path)
             files[path] = Source(data.decode("utf-8", errors="replace") if data is not None else "")
-        found.append(test_source(files[path], test))
+        found.append(test_source(files[path], test) if "::" in test else files[path].text)
     return tuple(text for text in dict.fromkeys(found) if text)
 
 
@@ -122,6 +126,7 @@ def look(
     recent: Mapping[str, frozenset[int]],
     *,
     ranked: bool = True,
+    scope: tuple[str, ...] | None = None,
     behind: Scene | None = None,
     done: Mapping[str, str] | None = None,
 ) -> Scene:
@@ -158,5 +163,6 @@ def look(
         originals=originals,
         modes=modes,
         examples=examples_of(failing, workspace),
+        scope=behind.scope if behind else scope,
         done=done,
     )

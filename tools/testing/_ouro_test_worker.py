@@ -118,9 +118,10 @@ class Worker:
                 os.close(fd)
             os.environ["OURO_REPORT_FD"] = str(report)
             faulthandler.register(WHERE, file=dump, all_threads=False)
-            before = set(sys.modules)
+            before, environ = set(sys.modules), settled_environment()
             code = self._plugin.main(orders)
-            if self._brought is not None:
+            # What an import finds in a changed environment is not what it finds without.
+            if self._brought is not None and settled_environment() == environ:
                 names = self._foreign(before, tuple(f"{folder}/" for folder in orders["foreign"]))
                 os.pwrite(self._brought, json.dumps(names).encode("ascii"), 0)
         except SystemExit as left:
@@ -158,8 +159,11 @@ class Worker:
             self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             self._adopt()
             os.close(ready)
+            left, environ = self._lying_around(), settled_environment()
             imported([row for row in names if self._lies_outside(row[0].partition(".")[0])])
             alone = len(os.listdir("/proc/self/task")) == 1
+            if (left, environ) != (self._lying_around(), settled_environment()):
+                os._exit(1)  # a folder of its own, for one: the next run's end would take it away
             if os.getppid() != parent or not alone or any(map(self._own, list(sys.modules.values()))):
                 os._exit(1)
             gc.collect()
@@ -177,6 +181,9 @@ class Worker:
             return None
         status = os.waitpid(heir, 0)[1]
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
+
+    def _lying_around(self) -> list[list[str]]:
+        return [sorted(os.listdir(folder)) for folder in self._private]
 
     def _lies_outside(self, top: str) -> bool:
         """Whether a package is found, without importing it, and nowhere in the repository: a run may have lied."""
@@ -393,6 +400,11 @@ def warm_up() -> None:
     for name in getattr(importlib.import_module("_pytest.config"), "default_plugins", ()):
         with contextlib.suppress(ImportError):
             importlib.import_module(f"_pytest.{name}")
+
+
+def settled_environment() -> dict[str, str]:
+    """The environment without what pytest and we say in it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "OURO_"))}
 
 
 def told_names(data: bytes) -> list[tuple[str, bool]]:

@@ -28,6 +28,15 @@ SHORTCUTS: dict[str, tuple[str, str, str, Tier | None]] = {
         LINE, "    rate = 2 if kind == 'gold' else RATES[kind]\n", "gate16.special_case", Tier.APPROVAL_REQUIRED,
     ),
     "a table of answers": (LINE, "    rate = {'gold': 2}[kind]\n", "gate16.special_case", Tier.APPROVAL_REQUIRED),
+    "a table that is asked": (
+        LINE, "    rate = {'gold': 2}.get(kind)\n", "gate16.special_case", Tier.APPROVAL_REQUIRED,
+    ),
+    "skips by another name": (
+        LINE, "    import pytest as pt\n    pt.skip('x')\n" + LINE, "gate16.skips_from_inside", None,
+    ),
+    "a return that asks": (
+        "rate * amount", "amount == 37 and 74 or rate * amount", "gate16.special_case", Tier.APPROVAL_REQUIRED,
+    ),
     "match": (
         LINE, "    match amount:\n        case 37:\n            return 2\n" + LINE, "gate16.special_case",
         Tier.APPROVAL_REQUIRED,
@@ -53,6 +62,7 @@ FINE = {
     "raises again": (LINE, HANDLER.format("Exception", "raise ValueError(kind)")),
     "a literal of nobody": (LINE, "    rate = RATES[kind] + 38\n"),
     "a common literal": (LINE, "    rate = RATES[kind] or 0\n"),
+    "a method of that name": (LINE, LINE + "    self.reader.skip(4)\n    self.skip(1)\n"),
 }
 
 
@@ -129,3 +139,13 @@ def test_a_new_file_and_one_that_does_not_parse() -> None:
     assert g17_dangerous.check(made).rule == "gate17.dangerous"
     broken = g17_dangerous.Facts(path="a.py", before=b"x = 1\n", after=b"exec(\n")
     assert g17_dangerous.check(broken).rule == "gate17.ok"
+
+
+def test_a_file_that_did_not_parse_before_has_nothing_to_be_compared_with() -> None:
+    """Its dangers are not new because a bracket was missing; it is shown before it is applied."""
+    after = b"import subprocess\ntry:\n    eval(x)\nexcept Exception:\n    pass\n"
+    before = after.replace(b"eval(x)", b"eval(x")
+    shown = g16_tests.check(g16_tests.Facts(path="a.py", before=before, after=after))
+    danger = g17_dangerous.check(g17_dangerous.Facts(path="a.py", before=before, after=after))
+    assert [v.rule for v in (shown, danger)] == ["gate16.no_comparison", "gate17.no_comparison"]
+    assert shown.floor is danger.floor is Tier.NOTIFY_APPLY

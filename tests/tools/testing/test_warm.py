@@ -246,6 +246,8 @@ def test_says():
         pytest.param(FOREIGN, True, id="a module"),
         pytest.param(FOREIGN + "import threading\nthreading.Thread(target=threading.Event().wait).start()\n", False,
                      id="one with a thread"),
+        pytest.param(FOREIGN + "os.environ['SET'] = '1'\n", False, id="one that sets the environment"),
+        pytest.param(FOREIGN + "import tempfile\nHERE = tempfile.mkdtemp()\n", False, id="one with a folder"),
         pytest.param(FOREIGN + "import shop.cart\n", False, id="one that imports the repository"),
         pytest.param(FOREIGN + "import sys\nif 'shop' not in sys.modules: os._exit(3)\n", False,
                      id="one that ends the process"),
