@@ -10,6 +10,7 @@ from governance.crew import Crew
 from governance.repair.ranking import Variant
 from governance.repair.scene import Scene
 from ledger.vocabulary import Outcome, RunStatus, TestRun
+from tools.testing.names import stands_for
 from tools.testing.report import TIME_LIMIT
 from tools.testing.runner import WarmTests
 from tools.workspace import Workspace
@@ -37,6 +38,17 @@ def first_of(scene: Scene) -> tuple[str, ...]:
             break
         first.append(result.id)
     return tuple(first)
+
+
+def _passes(test: str, run: TestRun) -> bool:
+    """A test that has passed; a file that could not be collected passes with all that stands in it, and something does.
+
+    Pure.
+    """
+    if "::" in test:
+        return any(r.id == test and r.outcome is Outcome.PASSED for r in run.results)
+    own = [r for r in run.results if stands_for(test, r.id)]
+    return bool(own) and not any(r.outcome.red for r in own) and any(r.outcome is Outcome.PASSED for r in own)
 
 
 class Bench:
@@ -103,7 +115,7 @@ class Bench:
         run = await self._try(scene, variant, place, ids)
         if run.status not in (RunStatus.GREEN, RunStatus.RED):
             return frozenset()
-        return frozenset(ids) & {r.id for r in run.results if r.outcome is Outcome.PASSED}
+        return frozenset(test for test in ids if _passes(test, run))
 
     async def _put(self, scene: Scene, variant: Variant, place: Place) -> None:
         workspace, tests = place

@@ -24,7 +24,7 @@ async def test_new_type_errors_send_a_repair_back(tmp_path: Path) -> None:
     (site / "checker.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")  # where this interpreter has mypy
     commit(repo, "Speed up", {"shop/cart.py": BROKEN})
     provider = Infilling(lambda prefix, suffix: [UNTYPED] if prefix.endswith("    ") else [])
-    async with lived_in(config_for(tmp_path, repo), provider) as (house, senses):
+    async with lived_in(config_for(tmp_path, repo, repair={"moves": False}), provider) as (house, senses):
         await senses.scan(None)
         ending = await ended(house)
         assert ending.state is State.POSTMORTEM
