@@ -21,7 +21,7 @@ from governance.settings import GovernanceSettings
 from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.places import Places
-from ledger.vocabulary import Operation
+from ledger.vocabulary import Candidate, Operation
 from tools.git import Git
 from tools.manifest import Toolbox
 from tools.repository import Repository
@@ -115,6 +115,11 @@ class Crew:
     asker: Asker
     clock: OpClock
     holdings: Holdings
+
+    async def originals(self, op: Operation, candidate: Candidate) -> dict[str, bytes | None]:
+        """What stands at the op's tree where a candidate changes something; None: nothing."""
+        paths = [edit.renamed_from or edit.path for edit in candidate.edits]
+        return {path: await self.shop.repository.read(op.tree, path) for path in paths}
 
     @asynccontextmanager
     async def workspace(self, op: Operation, *, tree: str | None = None, suffix: str = "") -> AsyncIterator[Workspace]:

@@ -7,10 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-
-def function_of(test: str) -> str:
-    """``file::Class::function`` of a test id, without parameters."""
-    return test.partition("[")[0]
+from governance.evidence import function_of
 
 
 def half_of(tests: Collection[str], seed: str) -> frozenset[str]:

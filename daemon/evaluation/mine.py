@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.evaluation.hidden import by_file, function_of, half_of, without
+from daemon.evaluation.hidden import by_file, half_of, without
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import TaskFile
+from governance.evidence import function_of
 from governance.irongate.paths import is_python, is_test_path
 from governance.repair.reproduce import VERDICTS
 from ledger.vocabulary import TestRun

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from governance.irongate.paths import is_python
-from governance.irongate.syntax import parse
+from governance.irongate.syntax import imported_names, parse
 from governance.irongate.verdicts import passed
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
@@ -65,7 +65,7 @@ def check(facts: Facts) -> Verdict:
 
 def _found(tree: ast.Module) -> Counter[str]:
     """What is dangerous in a file, with how often it is there."""
-    names = _names(tree)
+    names = imported_names(tree)
     return Counter(what for node in ast.walk(tree) if isinstance(node, ast.Call) for what in _dangers(node, names))
 
 
@@ -88,19 +88,6 @@ def _dangers(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
 def _safe_loader(call: ast.Call) -> bool:
     given = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "Loader")]
     return any(isinstance(node, ast.Attribute | ast.Name) and "Safe" in ast.unparse(node) for node in given)
-
-
-def _names(tree: ast.Module) -> dict[str, str]:
-    """What imported names stand for."""
-    found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.partition(".")[0]
-                found[alias.asname or top] = alias.name if alias.asname else top
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
-    return found
 
 
 def _dotted(node: ast.expr, names: dict[str, str]) -> str:

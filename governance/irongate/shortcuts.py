@@ -10,7 +10,7 @@ import ast
 import textwrap
 from collections.abc import Collection, Iterator
 
-from governance.irongate.syntax import parse
+from governance.irongate.syntax import imported_names, parse
 
 HARNESS = frozenset({"pytest", "_pytest", "unittest", "nose"})
 SKIPS = frozenset({"skip", "xfail", "SkipTest", "importorskip", "exit"})
@@ -32,24 +32,19 @@ def skips(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
 
 
 def _skips(tree: ast.Module) -> Iterator[str]:
-    modules: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from (name for name in names if name in ALSO or _of_harness(name))
+    names = imported_names(tree)
+    yield from filter(_ends_a_test, names.values())
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
-            root, dot, rest = ast.unparse(node).partition(".")
-            name = f"{modules.get(root, root)}{dot}{rest}"
-            if name in ALSO or _of_harness(name):
-                yield name
+            said = ast.unparse(node)
+            root, dot, rest = said.partition(".")
+            # As it is written, too: a module of that name may hand the real one on.
+            yield from filter(_ends_a_test, (f"{names.get(root, root)}{dot}{rest}", said))
 
 
-def _of_harness(name: str) -> bool:
+def _ends_a_test(name: str) -> bool:
     parts = name.split(".")
-    return parts[0] in HARNESS and parts[-1] in SKIPS
+    return name in ALSO or (parts[0] in HARNESS and parts[-1] in SKIPS)
 
 
 def asked_for(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:

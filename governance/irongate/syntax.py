@@ -18,6 +18,19 @@ def parse(data: bytes | str) -> ast.Module | None:
         return None
 
 
+def imported_names(tree: ast.Module) -> dict[str, str]:
+    """What imported names stand for, wherever in the file: a module, or a name in one."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                found[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    return found
+
+
 def kinds(text: str) -> str:
     """One letter a character: code, string (quotes included) or comment. Works on text that does not parse."""
     out: list[str] = []

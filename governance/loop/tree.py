@@ -72,6 +72,7 @@ class Branch:
     trouble: Trouble
     measure: frozenset[str] = frozenset()
     diff: str = ""
+    fit: bool = False  # to be tested: a patch, and not too large a one
 
     @property
     def feedback(self) -> Feedback:
@@ -212,53 +213,47 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
 
 async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: tuple[TestResult, ...]) -> list[Branch]:
     """A layer: each branch is asked for with what those before it have proposed, then all are tested side by side."""
-    asked: list[tuple[Dossier, Proposal, str]] = []
+    asked: list[Branch] = []
     for index in range(crew.shop.settings.repair.l2_branches):
         dossier = authors[index % len(authors)]
-        for _, other, diff in asked:
-            text = f"Somebody else proposes this; find another way:\n{diff[:SHOWN_DIFF] or other.reason}"
+        for other in asked:
+            text = f"Somebody else proposes this; find another way:\n{other.diff[:SHOWN_DIFF] or other.proposal.reason}"
             dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule="repair.sibling", text=text))
-        proposal = await converse(op, dossier, crew, failing)
-        asked.append((dossier, proposal, await diff_of(op, crew, proposal)))
+        asked.append(await drafted(op, dossier, crew, await converse(op, dossier, crew, failing)))
     places = asyncio.Semaphore(crew.shop.settings.repair.parallel_tests)
     async with crew.shop.heavy, asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(attempt(op, crew, Branch(dossier=d, proposal=p, text=p.reason, trouble=Trouble.SYNTAX,
-                                                       diff=diff), places, f"-b{index}"))
-            for index, (d, p, diff) in enumerate(asked)
-        ]  # fmt: skip
+            group.create_task(attempt(op, crew, branch, places, f"-b{index}")) for index, branch in enumerate(asked)
+        ]
     return [task.result() for task in tasks]
 
 
-async def diff_of(op: Operation, crew: Crew, proposal: Proposal) -> str:
-    """The patch as text; empty where there is none."""
+async def drafted(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal) -> Branch:
+    """A branch before it is tested, with its patch as text."""
     candidate = proposal.candidate
+    branch = Branch(dossier=dossier, proposal=proposal, text=proposal.reason, trouble=Trouble.SYNTAX)
     if candidate is None:
-        return ""
-    paths = [edit.renamed_from or edit.path for edit in candidate.edits]
-    originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
-    return await asyncio.to_thread(unified, candidate.edits, originals)
+        return branch
+    originals = await crew.originals(op, candidate)
+    diff = await asyncio.to_thread(unified, candidate.edits, originals)
+    large = await asyncio.to_thread(too_large, candidate, originals, crew.shop.settings.repair)
+    return replace(branch, text=large or proposal.reason, diff=diff, fit=candidate.schema_tag == "2b.1" and not large)
 
 
 async def attempt(op: Operation, crew: Crew, branch: Branch, places: asyncio.Semaphore, suffix: str) -> Branch:
     """Test one patch in a workspace of its own. The caller holds the heavy slot."""
-    runner, settings, candidate = crew.shop.runner, crew.shop.settings.repair, branch.proposal.candidate
+    runner, candidate = crew.shop.runner, branch.proposal.candidate
     if runner is None:
         return replace(branch, text=crew.shop.runner_problem, trouble=Trouble.ENVIRONMENT)
-    if candidate is None or candidate.schema_tag != "2b.1":
+    if candidate is None or not branch.fit:
         return branch
-    sources = [edit.renamed_from or edit.path for edit in candidate.edits]
-    originals = {path: await crew.shop.repository.read(op.tree, path) for path in sources}
-    large = await asyncio.to_thread(too_large, candidate, originals, settings)
-    if large:
-        return replace(branch, text=large)
     async with places, crew.workspace(op, suffix=suffix) as workspace:
         try:
             await workspace.apply(candidate.edits)
         except StaleBase as error:
             return replace(branch, text=str(error))
         async with runner.warm(workspace) as tests:
-            run = await tests.run(op.test_ids, limit_s=settings.test_limit_s)
+            run = await tests.run(op.test_ids, limit_s=crew.shop.settings.repair.test_limit_s)
     trouble = classify_failure(run)
     found = frozenset[str]() if trouble is Trouble.NONE else measure(run)
     return replace(branch, text=explain(run, {r.id for r in run.red}), trouble=trouble, measure=found)

@@ -191,8 +191,7 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
         lines = "; ".join([line for edit in candidate.edits for line in await lines_of(crew, op.tree, edit)][:3])
         return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
     blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
-    paths = [edit.renamed_from or edit.path for edit in candidate.edits]
-    originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
+    originals = await crew.originals(op, candidate)
     await crew.record.note(
         EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
         strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),

@@ -66,7 +66,7 @@ def _distinct(node: Node, infills: Sequence[tuple[str, Span, Infill]]) -> list[V
         if key is not None:
             known = found.get(key, variant)
             found[key] = known.with_votes(known.votes + (key in found))
-    node.seen.update({key: v.votes for key, v in found.items()})
+    node.seen.update(found)
     return sorted(found.values(), key=lambda v: (-v.votes, -v.logprob_milli))
 
 
@@ -78,7 +78,7 @@ def _distinct_given(node: Node, step: Given) -> list[Variant]:
         key = _fresh(node, variant)
         if key is not None:
             found.setdefault(key, variant)
-    node.seen.update(dict.fromkeys(found, 0))
+    node.seen.update(found)
     return list(found.values())
 
 

@@ -46,4 +46,4 @@ def _moved(kept: Variant, other: Variant) -> Proposed | None:
         written = made.lead + kept.text + made.tail
         further = len(written) - (made.end - made.start)
         span = replace(span, start=span.start + further, end=span.end + further)
-    return Proposed(span, other.text, "together")
+    return Proposed(span, other.text, other.kind)

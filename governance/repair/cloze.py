@@ -136,9 +136,7 @@ class ClozeSearch:
         if len(found) == 1 or self._is_late():
             return best(found)
         ranked = list(found)
-        with contextlib.suppress(
-            ProviderError, BudgetExhausted
-        ):  # a repair that is there is not lost for want of a rank
+        with contextlib.suppress(ProviderError, BudgetExhausted):  # a repair is not lost for want of a rank
             ranked = await weighed(sorted(found, key=order)[:SHOWN], self._crew)
         chosen = best(ranked)
         rows = [chosen, *(s for s in ranked if s is not chosen)]
@@ -198,27 +196,15 @@ class ClozeSearch:
 
     async def _survivor(self, scene: Scene, variant: Variant, bench: Bench) -> Survivor:
         passed, newly_red, still_red = await bench.wider(scene, variant)
+        copied, size = await asyncio.to_thread(change_of, scene, variant)
         return Survivor(
-            scene=scene,
-            variant=variant,
-            passed=passed,
-            newly_red=newly_red,
-            still_red=still_red,
-            copied=await self._copies(scene, variant),
-            size=await asyncio.to_thread(changed_characters, scene.sources[variant.path].text, variant.source),
-        )
+            scene=scene, variant=variant, passed=passed, newly_red=newly_red, still_red=still_red, copied=copied,
+            size=size,
+        )  # fmt: skip
 
     async def _partial(self, scene: Scene, variant: Variant, fixed: frozenset[str]) -> Partial:
-        return Partial(
-            variant=variant,
-            fixed=fixed,
-            copied=await self._copies(scene, variant),
-            size=await asyncio.to_thread(changed_characters, scene.sources[variant.path].text, variant.source),
-        )
-
-    async def _copies(self, scene: Scene, variant: Variant) -> bool:
-        tests = [e.source for e in scene.examples]
-        return await asyncio.to_thread(copies_literal, scene.sources[variant.path].text, variant.source, tests)
+        copied, size = await asyncio.to_thread(change_of, scene, variant)
+        return Partial(variant=variant, fixed=fixed, copied=copied, size=size)
 
     def _is_rejected(self, scene: Scene, variant: Variant) -> bool:
         if not self._rejected:
@@ -231,9 +217,7 @@ class ClozeSearch:
 
     def _candidate(self, scene: Scene, variant: Variant) -> Candidate:
         provider = self._crew.asker.provider
-        why = "; ".join(
-            f"{part.span.move.value} at {part.path}:{part.span.line}" for part in (*self._parts(scene), variant)
-        )
+        why = "; ".join(part.what for part in (*self._parts(scene), variant))
         spent = self._crew.record.spend
         return Candidate(
             edits=scene.edits(variant.path, variant.source, why),
@@ -271,6 +255,13 @@ class ClozeSearch:
             shown=self._node_of(survivor.scene).shown(self._settings.examples),
             repaired=tuple(r.id for r in self._scene.failing),
         )  # fmt: skip
+
+
+def change_of(scene: Scene, variant: Variant) -> tuple[bool, int]:
+    """Whether a literal of a failing test is copied, and the changed characters. Takes a while: for a thread."""
+    before = scene.sources[variant.path].text
+    tests = [example.source for example in scene.examples]
+    return copies_literal(before, variant.source, tests), changed_characters(before, variant.source)
 
 
 def complaints(scene: Scene, most: int) -> list[Complaint]:

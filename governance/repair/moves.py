@@ -49,7 +49,7 @@ _UNKNOWN = re.compile(r"name '(\w+)' is not defined")
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """``text`` for the hole ``span``; ``kind`` names the move in reports."""
+    """``text`` for the hole ``span``; ``kind`` names the mistake that it would put right."""
 
     span: Span
     text: str

@@ -26,7 +26,13 @@ class Variant:
     source: str  # the file with it
     logprob_milli: int = 0
     votes: int = 1  # how many infills gave this very file; 0: nobody was asked for it
-    kind: str = ""  # of the move, where it is one
+    kind: str = ""  # of the mistake that a move puts right
+
+    @property
+    def what(self) -> str:
+        """What is done where, in words."""
+        kind = f" ({self.kind})" if self.kind else ""
+        return f"{self.span.move.value} at {self.path}:{self.span.line}{kind}"
 
     def with_votes(self, votes: int) -> Variant:
         return replace(self, votes=votes)

@@ -23,7 +23,7 @@ class Node:
     mended: int = 0  # tests that its partial repair has turned green
     given: deque[Given] = field(default_factory=deque)  # tried before the plan goes on
     partials: list[Partial] = field(default_factory=list)
-    seen: dict[tuple[str, str], int] = field(default_factory=dict)  # path and shape -> votes
+    seen: set[tuple[str, str]] = field(default_factory=set)  # path and shape of what was told
     moved: set[tuple[str, int]] = field(default_factory=set)  # places at which moves were tried
     turns: int = 0
     live: bool = True

@@ -41,15 +41,14 @@ def indentation(text: str) -> str:
 
 
 async def weighed(survivors: Sequence[Survivor], crew: Crew) -> list[Survivor]:
-    """The survivors with what the model thinks of them, where it can say."""
-    fresh = [s for s in survivors if s.gain_milli is None]
-    request = await asyncio.to_thread(_request, fresh, crew)
+    """The survivors, in their order, with what the model thinks of them, where it can say."""
+    request = await asyncio.to_thread(_request, survivors, crew)
     async with crew.shop.heavy:
-        said = await crew.asker.weigh(State.GENERATE, "weigh: repairs", request) if fresh else None
+        said = await crew.asker.weigh(State.GENERATE, "weigh: repairs", request)
     if said is None:
         return list(survivors)
-    gains = {id(s): after - before for s, before, after in zip(fresh, said[::2], said[1::2], strict=True)}
-    return [replace(s, gain_milli=gains.get(id(s), s.gain_milli)) for s in survivors]
+    rows = zip(survivors, said[::2], said[1::2], strict=True)
+    return [replace(survivor, gain_milli=after - before) for survivor, before, after in rows]
 
 
 def _request(survivors: Sequence[Survivor], crew: Crew) -> WeighRequest:

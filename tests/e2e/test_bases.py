@@ -61,6 +61,7 @@ async def test_two_mistakes_are_mended_together(
         assert kept and kept[0].payload["mended"] >= 1 and kept[0].payload["left"] >= 1
         told = await service.told(ending.op.id)
         assert "searched from there" in told and "Ouro-Evidence: verified" in git(repo, "log", "-1")
+        assert all((why in git(repo, "log", "-1")) == moves for why in ("(operator)", "(comparison)"))
     assert {path: (repo / path).read_text() for path in BROKEN} == {path: FILES[path] for path in BROKEN}
 
 
