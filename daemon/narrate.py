@@ -200,6 +200,16 @@ def _branched(payload: Payload, entry: Entry) -> Told:
     return Told("keep", f"a change at {where} mends {count(mended, 'test')}; {left} left, searched from there")
 
 
+def _compared(payload: Payload, entry: Entry) -> Told:
+    repairs, inputs = _number(payload, "repairs") or 0, count(_number(payload, "inputs") or 0, "input")
+    examples = payload.get("examples")
+    if not (isinstance(examples, list | tuple) and examples):
+        return Told("compare", f"{repairs} repairs pass, and do the same with {inputs} that no test gives")
+    asked, said, other = examples[0]
+    differ = f"{repairs} repairs pass, and differ where no test looks: {asked} {said}, or {other}"
+    return Told("compare", differ, Role.WARN)
+
+
 def _generated(payload: Payload, entry: Entry) -> Told:
     what = _few(_names(payload, "paths", "files")) or _text(payload, "reason")
     proof = _text(payload, "evidence").partition(";")[0]
@@ -337,6 +347,7 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "infilled": _infilled,
     "candidates.tested": _tested,
     "branched": _branched,
+    "compared": _compared,
     "candidate": _generated,
     "planned": _plain("plan", "approach", "failed"),
     "validated": _validated,

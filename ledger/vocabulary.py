@@ -360,6 +360,15 @@ class RunStatus(StrEnum):
     INFRA = "infra"  # interpreter, pytest or sandbox could not run
 
 
+class Answer(Frozen):
+    """What the ``call``-th call in ``test`` of a function comes to with another input than the test gives."""
+
+    test: str
+    call: int
+    asked: str
+    said: str
+
+
 class TestRun(Frozen):
     """One run of (part of) the owner's suite."""
 
@@ -372,6 +381,7 @@ class TestRun(Frozen):
     duration_ms: int = 0
     output: str = ""  # head and tail, capped
     coverage: dict[str, dict[str, tuple[int, ...]]] = {}  # test id -> path -> executed lines; empty unless asked for
+    answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless asked for
 
     @property
     def red(self) -> tuple[TestResult, ...]:

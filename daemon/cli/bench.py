@@ -31,6 +31,7 @@ def repair(
         "bench-repair.jsonl"
     ),
     only: Annotated[list[str] | None, typer.Option("--only", help="A task by name; may be repeated.")] = None,
+    most: Annotated[int | None, typer.Option(help="As many of the tasks as this, always the same ones.", min=1)] = None,
     cap: Annotated[float, typer.Option(help="Seconds that one task may take.", min=1)] = 180.0,
     label: Annotated[str, typer.Option(help="What these settings are called in the results.")] = "default",
 ) -> None:
@@ -41,11 +42,11 @@ def repair(
     Example: ouro bench repair tasks --cap 180 --label 1.5b
     """
     from daemon.evaluation.report import read_results, table
-    from daemon.evaluation.tasks import read_tasks
+    from daemon.evaluation.tasks import drawn, read_tasks
     from daemon.settings import user_environment
 
     call = call_of(context)
-    tasks = read_tasks(folder, tuple(only or ()))
+    tasks = drawn(read_tasks(folder, tuple(only or ())), most)
     done = {(r.task, r.label) for r in read_results(out)}
     left = [task for task in tasks if (task.name, label) not in done]
 

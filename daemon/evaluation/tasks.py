@@ -10,11 +10,13 @@ count, ``python`` the interpreter or environment that runs the tests (null: foun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from ledger.errors import ConfigError
+from ledger.ids import sha256_hex
 from ledger.vocabulary import Frozen
 
 
@@ -57,6 +59,12 @@ def read_tasks(folder: Path, only: tuple[str, ...] = ()) -> tuple[Task, ...]:
                 f"There is no task {name!r} in {folder}.", remedy=f"There is: {', '.join(sorted(known))}."
             )
     return tuple(_read(place) for place in places if not only or place.name in only)
+
+
+def drawn(tasks: Sequence[Task], most: int | None) -> tuple[Task, ...]:
+    """``most`` of the tasks, in their order: always the same ones, a smaller draw being part of a larger one. Pure."""
+    names = {task.name for task in sorted(tasks, key=lambda task: sha256_hex(task.name.encode()))[:most]}
+    return tuple(task for task in tasks if task.name in names)
 
 
 def _read(place: Path) -> Task:

@@ -60,13 +60,7 @@ class Result(Frozen):
 async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> Result:
     """Let ``ouro fix`` work on a fresh copy of ``task``, ``cap_s`` seconds at most; judge what it committed."""
     with tempfile.TemporaryDirectory(prefix="ouro-task-") as name:
-        base = Path(name).resolve()
-        repo = base / "repo"
-        await asyncio.to_thread(shutil.copytree, task.repo, repo, symlinks=True)
-        own = own_environment(environ, base, task)
-        await _git(repo, own, "init", "-q", "-b", "main")
-        await _git(repo, own, "add", "-A", "-f")
-        await _git(repo, own, *OWNER, "commit", "-q", "--no-verify", "-m", "A task")
+        repo, own = await laid_out(task, Path(name).resolve(), environ)
         began = time.monotonic()
         finished = await run(
             Command(
@@ -78,11 +72,21 @@ async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str,
         verdict = await judge(task, load(repo, own))
         outcome, why = settled(finished, verdict)
         used = usage(finished.output)
-        diff = (await _git(repo, own, "diff", "--no-color", "HEAD~1", "HEAD")) if verdict.changed else ""
+        diff = (await git(repo, own, "diff", "--no-color", "HEAD~1", "HEAD")) if verdict.changed else ""
         return Result(
             task=task.name, kind=task.about.kind, label=label, outcome=outcome, seconds=round(seconds, 2), why=why,
             diff=diff, **used,
         )  # fmt: skip
+
+
+async def laid_out(task: Task, base: Path, environ: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
+    """A fresh repository of ``task`` below ``base``, with one commit, and the environment to work on it."""
+    repo, own = base / "repo", own_environment(environ, base, task)
+    await asyncio.to_thread(shutil.copytree, task.repo, repo, symlinks=True)
+    await git(repo, own, "init", "-q", "-b", "main")
+    await git(repo, own, "add", "-A", "-f")
+    await git(repo, own, *OWNER, "commit", "-q", "--no-verify", "-m", "A task")
+    return repo, own
 
 
 def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[str, str]:
@@ -144,7 +148,7 @@ def usage(output: bytes) -> dict[str, Any]:
     }
 
 
-async def _git(repo: Path, environ: Mapping[str, str], *words: str) -> str:
+async def git(repo: Path, environ: Mapping[str, str], *words: str) -> str:
     done = await run(Command(argv=("git", *words), cwd=repo, env=environ, timeout_s=60, cap_bytes=8 * MIB))
     text = done.output.decode("utf-8", errors="replace")
     if done.code != 0:

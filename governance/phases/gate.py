@@ -136,6 +136,8 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         floors.append((assess(facts).tier.raised(), f"blast radius {blast.score_bp / 10_000:.2f}"))
     if not validation.suite_ran:
         floors.append((Tier.NOTIFY_APPLY, "the whole suite did not run"))
+    if generation.doubt:
+        floors.append((Tier.NOTIFY_APPLY, f"the tests leave open which repair is meant: {generation.doubt}"))
     if any(isinstance(s.closure, OwnerConfirms) for s in op.signals):
         floors.append((Tier.APPROVAL_REQUIRED, "only the owner can say that the goal is met"))
     assessment = assess(facts, floors=tuple(floors))

@@ -203,7 +203,7 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     output = Generation(
         candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
-        notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired,
+        notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired, doubt=proposal.doubt,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 

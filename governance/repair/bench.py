@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from governance.crew import Crew
-from governance.repair.ranking import Variant
+from governance.repair.ranking import Survivor, Variant
 from governance.repair.scene import Scene
-from ledger.vocabulary import Outcome, RunStatus, TestRun
+from ledger.vocabulary import Answer, Outcome, RunStatus, TestRun
 from tools.testing.names import stands_for
 from tools.testing.report import TIME_LIMIT
-from tools.testing.runner import WarmTests
+from tools.testing.runner import Functions, WarmTests
 from tools.workspace import Workspace
 
 FIRST_IDS, FIRST_MS = 4, 500
@@ -24,6 +24,7 @@ SLOWER = 5
 
 Place = tuple[Workspace, WarmTests]
 """A copy, and the process that runs its tests."""
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
@@ -94,21 +95,35 @@ class Bench:
         run = await tests.run(scene.scope, coverage=True, limit_s=self._suite_s)
         return await look(workspace, run)
 
-    async def _on_places(self, variants: Sequence[Variant], work: Callable[[Place, Variant], Awaitable[T]]) -> list[T]:
-        """``work`` on every variant, as many at once as there are places; results in the order of the variants."""
+    async def answers(
+        self, asked: Sequence[tuple[Survivor, Functions]], tests: Sequence[str]
+    ) -> list[tuple[Answer, ...]]:
+        """What the functions of each survivor say to inputs that the tests do not give."""
+        limit = self._repair.test_limit_s
+
+        async def one(place: Place, row: tuple[Survivor, Functions]) -> tuple[Answer, ...]:
+            survivor, functions = row
+            await self._put(survivor.scene, survivor.variant, place)
+            run = await place[1].run(tests, limit_s=limit, test_s=limit / 2, to_the_end=False, probe=functions)
+            return run.answers
+
+        return await self._on_places(asked, one)
+
+    async def _on_places(self, items: Sequence[Item], work: Callable[[Place, Item], Awaitable[T]]) -> list[T]:
+        """``work`` on every item, as many at once as there are places; results in the order of the items."""
         free: asyncio.Queue[Place] = asyncio.Queue()
         for place in self._places:
             free.put_nowait(place)
 
-        async def placed(variant: Variant) -> T:
+        async def placed(item: Item) -> T:
             place = await free.get()
             try:
-                return await work(place, variant)
+                return await work(place, item)
             finally:
                 free.put_nowait(place)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(placed(v)) for v in variants]
+            tasks = [group.create_task(placed(item)) for item in items]
         return [task.result() for task in tasks]
 
     async def _passed(self, scene: Scene, variant: Variant, place: Place, ids: Sequence[str]) -> frozenset[str]:

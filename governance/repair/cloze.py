@@ -15,9 +15,10 @@ from governance.irongate.battery import change_hash, diff_hash
 from governance.repair.asking import asked
 from governance.repair.bases import Bases
 from governance.repair.bench import Bench
+from governance.repair.compared import disagreement
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
-from governance.repair.ranking import Partial, Survivor, Variant, best, changed_characters, copies_literal, order
+from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, copies_literal, order
 from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
@@ -85,7 +86,9 @@ class ClozeSearch:
         if any(is_clean(s) for s in found):
             found += await self._rivals(found, bench)
         if found:
-            return self._offer(await self._choose(found), len(found))
+            chosen, *rest = await self._choose(found)
+            doubt = "" if self._is_late() else await disagreement(chosen, rest, bench, self._crew)
+            return self._offer(chosen, len(found), doubt)
         reason = (
             f"{counted(done.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
             f"{counted(done.distinct, 'distinct candidate')}; {done.tested} tested, none turned "
@@ -131,23 +134,21 @@ class ClozeSearch:
     def _node_of(self, scene: Scene) -> Node:
         return next(node for node in self._done.nodes if node.scene is scene)
 
-    async def _choose(self, found: Sequence[Survivor]) -> Survivor:
-        """The one to offer; several are weighed by the model first."""
+    async def _choose(self, found: Sequence[Survivor]) -> list[Survivor]:
+        """The one to offer, and behind it others, best first; several are weighed by the model before."""
+        ranked = sorted(found, key=order)
         if len(found) == 1 or self._is_late():
-            return best(found)
-        ranked = list(found)
+            return ranked
         with contextlib.suppress(ProviderError, BudgetExhausted):  # a repair is not lost for want of a rank
-            ranked = await weighed(sorted(found, key=order)[:SHOWN], self._crew)
-        chosen = best(ranked)
-        rows = [chosen, *(s for s in ranked if s is not chosen)]
+            ranked = sorted(await weighed(ranked[:SHOWN], self._crew), key=order)
         await self._crew.record.note(
             EntryKind.TOOL, "ranked", phase=State.GENERATE,
             survivors=[
                 [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli or 0]
-                for s in rows[:SHOWN]
+                for s in ranked[:SHOWN]
             ],
         )  # fmt: skip
-        return chosen
+        return ranked
 
     def _node(self, scene: Scene, parent: Node | None = None, change: Partial | None = None) -> Node:
         settings = self._settings
@@ -242,7 +243,7 @@ class ClozeSearch:
             node = node.parent
         return parts[::-1]
 
-    def _offer(self, survivor: Survivor, among: int) -> Proposal:
+    def _offer(self, survivor: Survivor, among: int, doubt: str) -> Proposal:
         note = (
             f"{self._done.asked} infills, {self._done.distinct} distinct, {self._done.tested} tested, "
             f"{among} turned the test green"
@@ -253,7 +254,7 @@ class ClozeSearch:
         return Proposal(
             candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads,
             shown=self._node_of(survivor.scene).shown(self._settings.examples),
-            repaired=tuple(r.id for r in self._scene.failing),
+            repaired=tuple(r.id for r in self._scene.failing), doubt=doubt,
         )  # fmt: skip
 
 

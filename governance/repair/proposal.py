@@ -24,6 +24,7 @@ class Proposal:
     notes: tuple[str, ...] = ()
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
     repaired: tuple[str, ...] = ()  # tests that failed
+    doubt: str = ""  # with what input another repair that passes does something else
 
     def with_exploration(self, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
         """The same proposal with what was explored to get it."""

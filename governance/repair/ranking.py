@@ -89,11 +89,6 @@ def copies_literal(before: str, after: str, tests: Collection[str]) -> bool:
     return changed is not None and bool(copied(parse(before), changed, tests))
 
 
-def best(survivors: Collection[Survivor]) -> Survivor:
-    """The survivor to offer first."""
-    return min(survivors, key=order)
-
-
 def order(s: Survivor) -> tuple[int | bool, ...]:
     """Best first."""
     worth = PRICE_MILLI * s.size - s.gain_milli if s.gain_milli is not None else s.size // 8

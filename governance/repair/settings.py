@@ -33,6 +33,13 @@ class RepairSettings(Frozen):
         2, ge=0, le=8, description="Partial repairs that are kept at the same time and searched further; 0: none."
     )
     bases: int = Field(8, ge=0, description="Partial repairs that one search may keep in all.")
+    compared: int = Field(
+        3,
+        ge=0,
+        le=8,
+        description="Other repairs that pass and are asked beside the chosen one with inputs that no test gives; where "
+        "one does something else the tier is raised. 0: none.",
+    )
     l2_rounds: int = Field(5, ge=1, description="Layers of L2 repair with a model that converses.")
     l2_branches: int = Field(
         1, ge=1, le=8, description="Patches in a layer of L2: tested side by side, and the best are gone on with."

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ledger.vocabulary import Frame, Frozen, Outcome, RunStatus, TestResult, TestRun
+from ledger.vocabulary import Answer, Frame, Frozen, Outcome, RunStatus, TestResult, TestRun
 from tools.process import Finished
 from tools.testing.warm import Hung
 
@@ -74,6 +74,13 @@ class _Cover(_Line):
     files: dict[str, tuple[int, ...]]
 
 
+class _Probe(_Line):
+    e: Literal["probe"]
+    id: str
+    call: int
+    rows: tuple[tuple[str, str], ...]
+
+
 class _Internal(_Line):
     e: Literal["internal"]
     message: str
@@ -91,7 +98,7 @@ class _End(_Line):
     results: int
 
 
-_Event = _Start | _CollectError | _Collected | _Running | _Result | _Cover | _Internal | _Modules | _End
+_Event = _Start | _CollectError | _Collected | _Running | _Result | _Cover | _Probe | _Internal | _Modules | _End
 _EVENT: TypeAdapter[_Event] = TypeAdapter(Annotated[_Event, Field(discriminator="e")])
 
 
@@ -110,6 +117,7 @@ class _Report:
     broken: list[TestResult] = field(default_factory=list)
     results: list[TestResult] = field(default_factory=list)
     coverage: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
 
     def take(self, event: _Event) -> None:
         match event:
@@ -126,6 +134,8 @@ class _Report:
                 self.results.append(_result(event, event.out, event.ms))
             case _Cover():
                 self.coverage[event.id] = {path: _lines(flat) for path, flat in sorted(event.files.items())}
+            case _Probe():
+                self.answers += [Answer(test=event.id, call=event.call, asked=a, said=b) for a, b in event.rows]
             case _Internal():
                 self.internal = event.message
             case _Modules():
@@ -201,6 +211,7 @@ def judge(
         duration_ms=finished.duration_ms,
         output=output,
         coverage=report.coverage,
+        answers=tuple(report.answers),
     )
 
 
@@ -219,6 +230,7 @@ def joined(first: TestRun, rest: TestRun) -> TestRun:
         duration_ms=first.duration_ms + rest.duration_ms,
         output=f"{first.output}\n{rest.output}",
         coverage={**first.coverage, **rest.coverage},
+        answers=first.answers + rest.answers,
     )
 
 

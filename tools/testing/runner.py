@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from tools.testing.warm import Ended, WarmProcess
 from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
-_PLUGIN, _WORKER = "_ouro_pytest_plugin", "_ouro_test_worker"
+_PLUGIN, _WORKER, _PROBE = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_probe"
 # Our modules come through standard input: nothing of ours lies on the import path, and no text is too long for a
 # command line. What follows the first text are the orders, so not one byte too many may be read here.
 _BOOT = f"""\
@@ -54,6 +55,10 @@ sys.exit(boot())
 """
 LEAST_S = 1.0
 """With less than this left of a run's time, the tests behind one that was stopped are not begun."""
+
+
+Functions = Sequence[tuple[str, int]]
+"""Path and first line (of the decorators, where there are some) of functions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +182,9 @@ class TestRunner:
             talk=talk,
         )
 
-    def order(self, ws: Workspace, ids: Sequence[str], *, coverage: bool, key: str, limits: Limits) -> bytes:
+    def order(
+        self, ws: Workspace, ids: Sequence[str], *, coverage: bool, key: str, limits: Limits, probe: Functions
+    ) -> bytes:
         """One line that asks for one run. Puts what the tests need and no sandbox mounts into the copy."""
         environment, repo, mapped = self._environment, self._places.repo, self._sandbox.maps_paths
         settings = self._settings
@@ -190,6 +197,7 @@ class TestRunner:
             "foreign": [str(environment.prefix)],
             "checkout": None if mapped else str(repo),
             "coverage": coverage,
+            "probe": {"text": _text(_PROBE), "functions": list(probe)} if probe else None,
             "wanted": list(ids),
             "targets": list(dict.fromkeys(test.partition("::")[0] for test in ids)),
             "args": list(settings.args),
@@ -225,8 +233,12 @@ class WarmTests:
         test_s: float | None = None,
         limits: Mapping[str, float] | None = None,
         to_the_end: bool = True,
+        probe: Functions = (),
     ) -> TestRun:
         """See :meth:`TestRunner.run`. One test may take ``test_s`` (None: the setting), or what ``limits`` says.
+
+        The functions of ``probe`` are called with other inputs, too, where the tests call them; what comes of that
+        is no part of the verdict.
 
         A test that is stopped at its limit is red, and those behind it run in a new process; not so when
         ``to_the_end`` is false.
@@ -243,7 +255,7 @@ class WarmTests:
             lost = [test for test in ids or () if test.partition("::")[0] in gone]
             return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"{lost[0]} is not there any more: its file is gone.")
         bounds = Limits(run_s=limit, test_s=test_s, tests_s=limits or {})
-        run = await self._once(ids or (), coverage, bounds, expected or ())
+        run = await self._once(ids or (), coverage, bounds, expected or (), probe)
         while to_the_end and (left := _left(run)):
             bounds = replace(bounds, run_s=limit - run.duration_ms / 1000)
             if bounds.run_s < LEAST_S:
@@ -251,9 +263,13 @@ class WarmTests:
             run = joined(run, await self._once(left, coverage, bounds, left))
         return run
 
-    async def _once(self, ids: Sequence[str], coverage: bool, limits: Limits, expected: Sequence[str]) -> TestRun:
+    async def _once(
+        self, ids: Sequence[str], coverage: bool, limits: Limits, expected: Sequence[str], probe: Functions = ()
+    ) -> TestRun:
         runner, key = self._runner, secrets.token_hex(16)
-        order = await asyncio.to_thread(runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits)
+        order = await asyncio.to_thread(
+            runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, probe=probe
+        )
         try:
             ended = await self._process.run(order, limit_s=limits.run_s)
         except (SandboxError, ChildFailed) as error:
@@ -271,10 +287,13 @@ def _left(run: TestRun) -> tuple[str, ...]:
 
 
 def _boot_text() -> bytes:
-    folder = resources.files(__package__)
-    texts = {name: folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in (_PLUGIN, _WORKER)}
-    data = json.dumps({"worker": texts[_WORKER], "plugin": texts[_PLUGIN], "name": _PLUGIN}).encode("ascii")
+    data = json.dumps({"worker": _text(_WORKER), "plugin": _text(_PLUGIN), "name": _PLUGIN}).encode("ascii")
     return b"%08x" % len(data) + data
+
+
+@functools.cache
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
 def _placed(ids: Sequence[str]) -> tuple[str, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from governance.repair.edits import decode, encode
-from governance.repair.ranking import Survivor, Variant, best, copies_literal
+from governance.repair.ranking import Survivor, Variant, copies_literal, order
 from governance.repair.spans import Move, Span
 from tests.governance.repair.test_cloze import scene
 
@@ -21,11 +21,11 @@ def survivor(name: str, *, copied: bool = False, newly_red: int = 0, size: int =
 
 def test_order() -> None:
     good = survivor("good", size=20)
-    assert best([survivor("red", newly_red=1), good, survivor("copied", copied=True)]) is good
+    assert min([survivor("red", newly_red=1), good, survivor("copied", copied=True)], key=order) is good
     small = survivor("small", size=2)
-    assert best([good, small]) is small
+    assert min([good, small], key=order) is small
     agreed = survivor("agreed", size=3, votes=4)
-    assert best([small, agreed]) is agreed
+    assert min([small, agreed], key=order) is agreed
 
 
 def test_a_literal_of_the_test_is_found() -> None:

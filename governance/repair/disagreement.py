@@ -1,0 +1,115 @@
+"""Several repairs pass: do they do the same with inputs that no test gives? What to ask and how to read it. Pure.
+
+Where they do not, the tests do not say which of them is meant, and neither can the repairer.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from governance.irongate.syntax import parse
+from governance.repair.edits import decode
+from governance.repair.ranking import Survivor
+from governance.repair.scene import Scene
+from ledger.vocabulary import Answer
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Named = tuple[str, str]
+"""Path and qualified name of a function."""
+
+TESTS, TESTS_MS = 12, 3_000
+"""Tests that are run to see a function called, and the time that they took before."""
+
+
+def final(survivor: Survivor) -> dict[str, str]:
+    """The files that a survivor changes, as it leaves them."""
+    return {**survivor.scene.done, survivor.variant.path: survivor.variant.source}
+
+
+def functions(text: str) -> dict[str, Function]:
+    """The functions of a file by qualified name; the last of a name."""
+    tree = parse(text)
+    return dict(_below(tree, "")) if tree is not None else {}
+
+
+def _below(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Function):
+            yield f"{prefix}{child.name}", child
+            yield from _below(child, f"{prefix}{child.name}.<locals>.")
+        else:
+            yield from _below(child, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix)
+
+
+def changed(survivor: Survivor) -> frozenset[Named]:
+    """Functions that a survivor leaves otherwise than the op's tree has them."""
+    found: set[Named] = set()
+    for path, text in final(survivor).items():
+        before = {name: ast.dump(node) for name, node in functions(original(survivor.scene, path)).items()}
+        after = functions(text)
+        found |= {(path, name) for name in before.keys() & after.keys() if ast.dump(after[name]) != before[name]}
+    return frozenset(found)
+
+
+def original(scene: Scene, path: str) -> str:
+    """A file as the op's tree has it."""
+    data = scene.originals.get(path)
+    return (decode(data) or "") if data is not None else ""
+
+
+def first_lines(named: Collection[Named], texts: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    """Where the functions begin, decorators included; those that are not there are left out."""
+    known = {path: functions(text) for path, text in texts.items()}
+    nodes = [(path, known[path][name]) for path, name in sorted(named) if name in known.get(path, {})]
+    return tuple((path, min([node.lineno, *(d.lineno for d in node.decorator_list)])) for path, node in nodes)
+
+
+def tests_of(named: Collection[Named], scene: Scene) -> tuple[str, ...]:
+    """Tests that run one of the functions: the failing ones first, then quick ones."""
+    spans: list[tuple[str, range]] = []
+    for path, name in named:
+        node = functions(original(scene, path)).get(name)
+        if node is not None:
+            spans.append((path, range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)))
+    failing = {r.id for r in scene.failing}
+    seen = {
+        test
+        for test, files in scene.base.coverage.items()
+        if any(line in lines for path, lines in spans for line in files.get(path, ()))
+    }
+    rows = [r for r in scene.base.results if r.id in seen and "::" in r.id and (r.id in failing or not r.outcome.red)]
+    chosen: list[str] = []
+    spent = 0
+    for result in sorted(rows, key=lambda r: (r.id not in failing, r.duration_ms)):
+        spent += result.duration_ms
+        if len(chosen) == TESTS or (chosen and spent > TESTS_MS):
+            break
+        chosen.append(result.id)
+    return tuple(chosen)
+
+
+def steady(once: Sequence[Answer], again: Sequence[Answer]) -> tuple[Answer, ...]:
+    """Answers that came twice: what differs from run to run of one program says nothing of two."""
+    known = set(again)
+    return tuple(answer for answer in once if answer in known)
+
+
+def differing(own: Sequence[Answer], others: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
+    """The same question with two answers, those that are quickest to read first.
+
+    Two errors are no disagreement (bad input is refused in many words), and slowness is none.
+    """
+    known = {(a.test, a.call, a.asked): a for a in others}
+    pairs = [(a, known[a.test, a.call, a.asked]) for a in own if (a.test, a.call, a.asked) in known]
+    found = [(a, b) for a, b in pairs if a.said != b.said and _tells(a, b)]
+    return sorted(found, key=lambda pair: (_raises(pair[0]) + _raises(pair[1]), len(pair[0].asked), pair[0].asked))
+
+
+def _raises(answer: Answer) -> bool:
+    return answer.said.startswith("raises")
+
+
+def _tells(one: Answer, other: Answer) -> bool:
+    ended = all(a.said.startswith(("gives", "raises")) for a in (one, other))
+    return ended and not (_raises(one) and _raises(other))
