@@ -100,7 +100,7 @@ async def settled(finished: Finished, judged: Judged, tools: Tools, told: Ticket
         case Verdict.WRONG if await shown_pass(tools, told):
             return Outcome.WRONG, judged.why
     said = finished.output.decode("utf-8", errors="replace").strip()
-    return (Outcome.TIMEOUT, "") if finished.timed_out else (Outcome.UNRESOLVED, said[-400:])
+    return Outcome.TIMEOUT if finished.timed_out else Outcome.UNRESOLVED, said[-400:]
 
 
 async def shown_pass(tools: Tools, told: Ticket) -> bool:
