@@ -54,7 +54,10 @@ class Effects:
         os.rename(source, target, src_dir_fd=folder, dst_dir_fd=folder)
 
     def rename_new(self, folder: int, source: str, target: str) -> None:
-        """Rename; ``FileExistsError`` when ``target`` exists."""
+        """Rename; ``FileExistsError`` when ``target`` exists.
+
+        ``FileNotFoundError`` when ``source`` is gone, or was replaced while hard links stood in for ``renameat2``.
+        """
         self.step("rename_new", target)
         try:
             self._rename2(folder, source, target, RENAME_NOREPLACE)
@@ -62,7 +65,10 @@ class Effects:
             if error.errno not in UNSUPPORTED:
                 raise
             os.link(source, target, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-            self.unlink(folder, source)
+            self.step("unlink", source)
+            if not _same_file(folder, source, target):
+                raise FileNotFoundError(errno.ENOENT, "it was replaced at this very moment", source) from error
+            os.unlink(source, dir_fd=folder)
 
     def exchange(self, folder: int, partner: str, target: str) -> None:
         """Swap two existing names; afterwards ``partner`` holds what ``target`` held at that very instant.

@@ -60,6 +60,25 @@ def test_all_kinds_then_back(tmp_path: Path) -> None:
     scene.no_leftovers()
 
 
+class SavedAtThatMoment(Plain):
+    """The owner's editor renames a new file over one that is being deleted, between the link and the unlink."""
+
+    def step(self, effect: str, target: str) -> None:
+        file = self.git.places.repo / "pkg/c.py"
+        if (effect, target) == ("unlink", "c.py"):
+            file.with_name("saved~").write_bytes(b"owner\n")
+            os.replace(file.with_name("saved~"), file)
+
+
+def test_a_save_over_a_file_that_is_being_deleted_is_kept_without_renameat2(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path, effects=SavedAtThatMoment)
+    before = on_disk(scene.repo)
+    with pytest.raises(StaleBase):
+        scene.changes.apply(OP, MIXED, scene.land(MIXED))
+    assert on_disk(scene.repo) == before | {"pkg/c.py": b"owner\n"}
+    scene.no_leftovers()
+
+
 @pytest.mark.parametrize("effects", [Effects, Plain])
 def test_rename_and_odd_names(tmp_path: Path, effects: type[Effects]) -> None:
     scene = make_scene(tmp_path, files=ODD, effects=effects)
