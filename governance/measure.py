@@ -12,7 +12,7 @@ from governance.crew import Crew
 from governance.dossier import RunReport
 from ledger.vocabulary import Operation, Outcome, RunStatus, TestRun
 from tools.testing.names import stands_for
-from tools.testing.runner import TestRunner
+from tools.testing.runner import SeveralRuns, TestRunner
 from tools.testing.scope import affected
 from tools.workspace import Workspace
 
@@ -43,8 +43,7 @@ def explain(run: TestRun, ids: Collection[str]) -> str:
 
 
 async def run_twice(
-    runner: TestRunner,
-    workspace: Workspace,
+    tests: SeveralRuns,
     ids: Sequence[str] | None,
     *,
     limit_s: float,
@@ -53,14 +52,14 @@ async def run_twice(
     expected: Sequence[str] | None = None,
 ) -> tuple[RunReport, TestRun]:
     """One run; what is newly red, or not run for a fault of the machine, is run once more: flaky or failing."""
-    run = await runner.run(workspace, ids, limit_s=limit_s, expected=expected)
+    run = await tests.run(ids, limit_s=limit_s, expected=expected)
     if run.status in BLAMELESS:
-        run = await runner.run(workspace, ids, limit_s=limit_s, expected=expected)
+        run = await tests.run(ids, limit_s=limit_s, expected=expected)
     newly = tuple(r.id for r in run.red if r.id not in may_be_red)
     flaky: tuple[str, ...] = ()
     if newly and run.status is RunStatus.RED:
         # A file that could not be collected has no test id of its own: then the same scope is run again.
-        again = await runner.run(workspace, newly if all("::" in i for i in newly) else ids, limit_s=limit_s)
+        again = await tests.run(newly if all("::" in i for i in newly) else ids, limit_s=limit_s)
         still = {r.id for r in again.red} if again.status in (RunStatus.RED, RunStatus.GREEN) else set(newly)
         flaky = tuple(i for i in newly if i not in still)
         newly = tuple(i for i in newly if i in still)
@@ -90,14 +89,22 @@ async def measure_runs(
 
     ``same_tests``: what was collected before must be collected again. Not so on a disk tree with the owner's own edits.
     """
-    runner, shop = crew.shop.runner, crew.shop
+    runner = crew.shop.runner
     if runner is None:
         raise RuntimeError("tests cannot be run here")
+    async with runner.several(workspace) as tests:
+        return await _measured(op, crew, runner, tests, changed=changed, same_tests=same_tests)
+
+
+async def _measured(
+    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, changed: Collection[str], same_tests: bool
+) -> Measured:
+    shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
     if op.test_ids:
         report, run = await run_twice(
-            runner, workspace, op.test_ids, limit_s=shop.settings.repair.test_limit_s, may_be_red=(), scope="failing"
+            tests, op.test_ids, limit_s=shop.settings.repair.test_limit_s, may_be_red=(), scope="failing"
         )
         reports.append(report)
         verdict = judge(report, run)
@@ -108,7 +115,7 @@ async def measure_runs(
     if base.status in (RunStatus.GREEN, RunStatus.RED):
         expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
         report, run = await run_twice(
-            runner, workspace, None, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected
+            tests, None, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected
         )
         suite = True
         hidden = missing_or_skipped(base, run, changed) if same_tests else ()
@@ -120,7 +127,7 @@ async def measure_runs(
         scope = await asyncio.to_thread(affected, files, changed)
         if not scope:
             return finish(reports, suite=False)
-        report, run = await run_twice(runner, workspace, scope, limit_s=limit, may_be_red=red_before, scope="affected")
+        report, run = await run_twice(tests, scope, limit_s=limit, may_be_red=red_before, scope="affected")
         suite = False
     reports.append(report)
     verdict = judge(report, run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from governance.crew import Crew
@@ -16,14 +17,15 @@ from governance.irongate.battery import change_hash, diff_hash
 from governance.loop.conversation import converse
 from governance.loop.tree import tree
 from governance.recordable import without_secrets
+from governance.repair.asking import prepared
 from governance.repair.cloze import cloze
 from governance.repair.proposal import Proposal
 from governance.repair.reproduce import reproduce, set_scene, unknown_of
 from governance.repair.scene import Scene
 from governance.result import PhaseResult, failed
 from governance.retries import wants_repair
-from kernel.provider import Preparer
-from ledger.errors import ApplyConflict, ProviderError
+from kernel.provider import Preparer, Provider
+from ledger.errors import ApplyConflict
 from ledger.vocabulary import (
     Edit,
     EntryKind,
@@ -54,18 +56,28 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
 
 
 async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Reproduce, then let the strategy propose."""
+    """Reproduce, then let the strategy propose; the model loads meanwhile."""
+    if not op.test_ids:
+        return await generated(op, dossier, crew, None)
+    async with loading(crew.asker.provider) as loads:
+        return await generated(op, dossier, crew, loads)
+
+
+async def generated(op: Operation, dossier: Dossier, crew: Crew, loads: asyncio.Task[None] | None) -> PhaseResult:
+    """``loads``: until the model is there. Who only fills holes is not waited for: other work comes first."""
     shop = crew.shop
     infills = crew.asker.provider.capabilities.infill and not crew.asker.provider.capabilities.tools
     run, failing = TestRun(status=RunStatus.GREEN), tuple[TestResult, ...]()
     if op.test_ids:
         if shop.runner is None:
             return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
-        run, failing = await reproduced(op, crew, coverage=infills)
+        run, failing = await reproduce(op, crew, coverage=infills)
         if not failing:
             result = cannot_reproduce(op, run)
             if result is not None:
                 return result
+        if loads is not None and not infills:
+            await loads
     health = await crew.asker.provider.health()
     if not health.ready:
         return failed(RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER, health.detail)
@@ -79,25 +91,18 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     return await accept(op, dossier, crew, proposal)
 
 
-async def reproduced(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
-    """Reproduce the failure while the model loads: one waits for disk and memory, the other for tests."""
-    provider = crew.asker.provider
-    loading = asyncio.create_task(load(provider), name="load model") if isinstance(provider, Preparer) else None
+@contextlib.asynccontextmanager
+async def loading(provider: Provider) -> AsyncIterator[asyncio.Task[None] | None]:
+    """A model that has to be loaded is being loaded in the block; where nobody waits for it, no longer than that."""
+    if not isinstance(provider, Preparer):
+        yield None
+        return
+    task = asyncio.create_task(prepared(provider), name="load model")
     try:
-        run, failing = await reproduce(op, crew, coverage=coverage)
-        if loading is not None and failing:
-            await loading
+        yield task
     finally:
-        if loading is not None:
-            loading.cancel()
-            await asyncio.wait({loading})
-    return run, failing
-
-
-async def load(provider: Preparer) -> None:
-    """What is wrong with a model is told when it is asked."""
-    with contextlib.suppress(ProviderError):
-        await provider.prepare()
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from governance.crew import Crew
@@ -13,7 +14,8 @@ from governance.repair.scene import Scene
 from governance.repair.searched import Node
 from governance.repair.spans import Span
 from governance.repair.waves import Given, Step, Wave, by_function
-from kernel.provider import Infill, InfillRequest
+from kernel.provider import Infill, InfillRequest, Preparer, Provider
+from ledger.errors import ProviderError
 from ledger.vocabulary import EntryKind, State
 
 
@@ -22,6 +24,7 @@ async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Var
     if isinstance(step, Given):
         return await asyncio.to_thread(_distinct_given, node, step), 0
     infills: list[tuple[str, Span, Infill]] = []
+    await prepared(crew.asker.provider)  # a load is no work of this op: nobody waits for its slot meanwhile
     async with crew.shop.heavy:
         began = crew.shop.clock.monotonic()
         for places in await asyncio.to_thread(by_function, step, node.scene.sources):
@@ -33,6 +36,13 @@ async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Var
         infills=len(infills), distinct=len(variants), ms=round(1000 * took),
     )  # fmt: skip
     return variants, len(infills)
+
+
+async def prepared(provider: Provider) -> None:
+    """Until a model is loaded. What is wrong with it is told when it is asked."""
+    if isinstance(provider, Preparer):
+        with contextlib.suppress(ProviderError):
+            await provider.prepare()
 
 
 async def _ask(

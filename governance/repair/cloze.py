@@ -22,7 +22,7 @@ from governance.repair.ranking import Partial, Survivor, Variant, changed_charac
 from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
-from governance.repair.waves import Given, Step, moves_at, plan
+from governance.repair.waves import LINES, MOVES, Step, line_at, moves_at, places_of, plan
 from governance.repair.weighing import weighed
 from ledger.errors import BudgetExhausted, ProviderError
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
@@ -100,8 +100,7 @@ class ClozeSearch:
         """One step: ask, test, remember."""
         variants, answers = await asked(node, step, self._crew, self._settings.seed + node.turns - 1)
         self._done.asked += answers
-        if isinstance(step, Given) and step.place is not None:
-            node.moved.add(step.place)
+        node.tried |= {(step.name, *place) for place in places_of(step)}
         survivors = await self._test(node, step, variants, bench)
         self._done.survivors += survivors
         if node.parent is None:
@@ -117,18 +116,23 @@ class ClozeSearch:
                 root.turns += 1
 
     async def _rivals(self, found: Sequence[Survivor], bench: Bench) -> list[Survivor]:
-        """Small edits where something survived and none was tried: a rewrite that passes may hide what was meant."""
+        """Small edits, and what the model writes, where something survived and they were not tried.
+
+        A rewrite that passes may hide what was meant, and so may an edit that turns a sign round.
+        """
         rivals: list[Survivor] = []
         places = dict.fromkeys((self._node_of(s.scene).number, s.variant.path, s.variant.span.line) for s in found)
         for number, path, line in list(places)[:RIVALS]:
             if self._is_late():
                 break
             node = next(n for n in self._done.nodes if n.number == number)
-            if self._settings.moves and (path, line) not in node.moved:
-                step = await asyncio.to_thread(
-                    moves_at, path, line, node.scene.sources, complaints(node.scene, self._settings.examples)
-                )
-                rivals += await self._take(node, step, bench)
+            if self._settings.moves and (MOVES, path, line) not in node.tried:
+                told = complaints(node.scene, self._settings.examples)
+                moves = await asyncio.to_thread(moves_at, path, line, node.scene.sources, told)
+                rivals += await self._take(node, moves, bench)
+            if (LINES, path, line) not in node.tried:
+                with contextlib.suppress(ProviderError, BudgetExhausted):  # a repair is not lost for want of a rival
+                    rivals += await self._take(node, line_at(path, line, node.scene.sources), bench)
         return rivals
 
     def _node_of(self, scene: Scene) -> Node:

@@ -24,7 +24,7 @@ class Node:
     given: deque[Given] = field(default_factory=deque)  # tried before the plan goes on
     partials: list[Partial] = field(default_factory=list)
     seen: set[tuple[str, str]] = field(default_factory=set)  # path and shape of what was told
-    moved: set[tuple[str, int]] = field(default_factory=set)  # places at which moves were tried
+    tried: set[tuple[str, str, int]] = field(default_factory=set)  # first steps that were taken: name, path, line
     turns: int = 0
     live: bool = True
 

@@ -63,8 +63,8 @@ def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Mov
             yield from ((place.path, span) for span in blocks if span is not None)
 
 
-MOVES = "moves"
-FIRST = (("lines", Move.REPLACE, 1, 0.0, 40), (MOVES, Move.EXPRESSION, 0, 0.0, 0))
+MOVES, LINES = "moves", "lines"
+FIRST = ((MOVES, Move.EXPRESSION, 0, 0.0, 0), (LINES, Move.REPLACE, 1, 0.0, 40))
 SECOND = (("expressions", Move.EXPRESSION, 1, 0.0, 24), ("insertions", Move.BEFORE, 1, 0.0, 40))
 THIRD = (
     ("sampled lines", Move.REPLACE, 4, 0.8, 40),
@@ -75,7 +75,7 @@ THIRD = (
 )
 """Name, move, samples, temperature and tokens of each wave over one group of places: cheap and likely first.
 
-:data:`MOVES` asks nobody: small edits for known kinds of mistakes, behind what a model writes first.
+:data:`MOVES` asks nobody: small edits for known kinds of mistakes. They are tested while the model is still loaded.
 """
 
 LATE = (
@@ -131,6 +131,20 @@ def moves_at(path: str, line: int, sources: Mapping[str, Source], complaints: Co
     """What could be meant at one place: it is ranked together."""
     found = proposals(sources[path], line, complaints)
     return Given(name=MOVES, proposals=tuple((path, one) for one in found), place=(path, line))
+
+
+def line_at(path: str, line: int, sources: Mapping[str, Source]) -> Wave:
+    """What a model writes first at one place."""
+    _, _, samples, temperature, max_tokens = next(row for row in FIRST if row[0] == LINES)
+    span = replace_line(sources[path], line)
+    return Wave(name=LINES, spans=((path, span),), samples=samples, temperature=temperature, max_tokens=max_tokens)
+
+
+def places_of(step: Step) -> tuple[tuple[str, int], ...]:
+    """Paths and lines that a step of moves or of first lines is about; none for any other."""
+    if isinstance(step, Given):
+        return (step.place,) if step.place is not None else ()
+    return tuple((path, span.line) for path, span in step.spans) if step.name == LINES else ()
 
 
 def by_function(wave: Wave, sources: Mapping[str, Source]) -> list[list[tuple[str, Span]]]:

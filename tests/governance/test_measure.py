@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import cast
 
 from governance.measure import run_twice
 from governance.repair.ranking import LONG_CHANGE, changed_characters
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
-from tools.testing.runner import TestRunner
-from tools.workspace import Workspace
-
-NOWHERE = cast(Workspace, Path("nowhere"))  # the script looks at no file
+from tools.testing.runner import SeveralRuns
 
 
-class Played(TestRunner):
+class Played(SeveralRuns):
     """Gives one run after the other and remembers what was asked."""
 
     def __init__(self, *runs: TestRun) -> None:
@@ -25,7 +20,6 @@ class Played(TestRunner):
 
     async def run(
         self,
-        ws: Workspace,
         ids: Sequence[str] | None = None,
         *,
         coverage: bool = False,
@@ -42,7 +36,7 @@ def red(*ids: str) -> TestRun:
 
 
 async def newly(runner: Played) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    report, _ = await run_twice(runner, NOWHERE, None, limit_s=1, may_be_red=("t.py::old",), scope="suite")
+    report, _ = await run_twice(runner, None, limit_s=1, may_be_red=("t.py::old",), scope="suite")
     return report.newly_red, report.flaky
 
 

@@ -11,6 +11,7 @@ Events: ``start``, ``collect_error``, ``collected``, ``running``, ``result``, ``
 
 from __future__ import annotations
 
+import dis
 import json
 import os
 import shutil
@@ -101,8 +102,41 @@ class NoTracer:
     def begin(self, test: str) -> None:
         pass
 
+    def on(self) -> None:
+        pass
+
+    def off(self) -> None:
+        pass
+
     def end(self) -> dict[str, set[int]]:
         return {}
+
+
+class Lines:
+    """The lines of one piece of code that ran in the test under way. Told of no more when all of them have."""
+
+    def __init__(self, path: str, code: types.CodeType, touched: list[Lines]) -> None:
+        every = {line for _, line in dis.findlinestarts(code) if line}
+        self._all = every - {code.co_firstlineno} or every  # a function's own line is told of in no call
+        self._touched = touched
+        self.path, self.seen, self.rest = path, set[int](), set(self._all)
+
+    def trace(self, frame: Any, event: str, arg: Any) -> Any:
+        if event == "line":
+            line = frame.f_lineno
+            if line not in self.seen:
+                if not self.seen:
+                    self._touched.append(self)
+                self.seen.add(line)
+                self.rest.discard(line)
+            if not self.rest:
+                frame.f_trace_lines = False
+        return self.trace
+
+    def taken(self) -> set[int]:
+        """What ran; from here on the next test."""
+        seen, self.seen, self.rest = self.seen, set(), set(self._all)
+        return seen
 
 
 class SettraceTracer:
@@ -110,7 +144,8 @@ class SettraceTracer:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._lines: dict[str, set[int]] = {}
+        self._known: dict[types.CodeType, Lines | None] = {}
+        self._touched: list[Lines] = []
         self._install()
 
     def _install(self) -> None:
@@ -118,24 +153,29 @@ class SettraceTracer:
         sys.settrace(self._enter)
 
     def begin(self, test: str) -> None:
-        self._lines = {}
-        self._install()  # the test before may have taken it away
+        self.end()
+
+    def on(self) -> None:
+        """Each call of any function costs from here on: not for pytest's own work around a test."""
+        self._install()
+
+    def off(self) -> None:
+        sys.settrace(None)
 
     def end(self) -> dict[str, set[int]]:
-        lines, self._lines = self._lines, {}
-        return lines
+        found: dict[str, set[int]] = {}
+        while self._touched:
+            lines = self._touched.pop()
+            found.setdefault(lines.path, set()).update(lines.taken())
+        return found
 
     def _enter(self, frame: Any, event: str, arg: Any) -> Any:
-        path = self._project.relative(frame.f_code.co_filename)
-        if path is None:
-            return None
-
-        def line(frame: Any, event: str, arg: Any) -> Any:
-            if event == "line":
-                self._lines.setdefault(path, set()).add(frame.f_lineno)
-            return line
-
-        return line
+        code = frame.f_code
+        if code not in self._known:
+            path = self._project.relative(code.co_filename)
+            self._known[code] = Lines(path, code, self._touched) if path is not None else None
+        lines = self._known[code]
+        return lines.trace if lines is not None and lines.rest else None
 
 
 class MonitoringTracer:
@@ -155,6 +195,12 @@ class MonitoringTracer:
     def begin(self, test: str) -> None:
         self._lines = {}
         self._monitoring.restart_events()
+
+    def on(self) -> None:
+        pass  # what is not the repository's costs once
+
+    def off(self) -> None:
+        pass
 
     def end(self) -> dict[str, set[int]]:
         lines, self._lines = self._lines, {}
@@ -284,9 +330,29 @@ class Watcher:
         self._reporter.emit("collected", ids=ids, missing=sorted(self._wanted - found))
 
     def _import_lines(self) -> None:
+        self._tracer.off()
         self._cover("", self._tracer.end())
 
     # Tests.
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_setup(self) -> Iterator[None]:
+        yield from self._traced()
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Iterator[None]:
+        yield from self._traced()
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_teardown(self) -> Iterator[None]:
+        yield from self._traced()
+
+    def _traced(self) -> Iterator[None]:
+        self._tracer.on()
+        try:
+            yield
+        finally:
+            self._tracer.off()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._raised = {}

@@ -451,11 +451,12 @@ def main(boot: dict[str, Any]) -> int:
     gc.freeze()
     try:
         for line in lines(0):
-            if worker.learned:
+            order = json.loads(line)
+            if worker.learned and order["heir"]:
                 code = worker.hand_over()
                 if code is not None:
                     return code
-            if not worker.serve(json.loads(line)):
+            if not worker.serve(order):
                 break
     finally:
         worker.end_all()

@@ -111,19 +111,28 @@ class TestRunner:
         ``expected`` ids must be among those collected, else the run is INCONCLUSIVE; so must every one of ``ids``.
         Never raises for what the tests do.
         """
-        async with self._heavy, self.warm(ws) as tests:
+        async with self.several(ws) as tests:
             return await tests.run(ids, coverage=coverage, limit_s=limit_s, expected=expected)
 
     @contextlib.asynccontextmanager
-    async def warm(self, ws: Workspace) -> AsyncIterator[WarmTests]:
-        """A test process for many runs on ``ws``, whose files may change between them. Needs the heavy slot."""
+    async def several(self, ws: Workspace) -> AsyncIterator[SeveralRuns]:
+        """A few runs on ``ws`` as it stands: one start, and each run as in a process of its own."""
+        async with self.warm(ws, heir=False) as tests:
+            yield SeveralRuns(tests, self._heavy)
+
+    @contextlib.asynccontextmanager
+    async def warm(self, ws: Workspace, *, heir: bool = True) -> AsyncIterator[WarmTests]:
+        """A test process for many runs on ``ws``, whose files may change between them. Needs the heavy slot.
+
+        ``heir``: what the first run imported from outside the repository is imported once for those behind it.
+        """
         process = WarmProcess(
             sandbox=self._sandbox,
             job=lambda talk: self._warm_job(ws, talk),
             report_bytes=self._bounds.report_mb * MIB,
         )
         try:
-            yield WarmTests(self, ws, process)
+            yield WarmTests(self, ws, process, heir=heir)
         finally:
             await process.close()
 
@@ -183,7 +192,15 @@ class TestRunner:
         )
 
     def order(
-        self, ws: Workspace, ids: Sequence[str], *, coverage: bool, key: str, limits: Limits, probe: Functions
+        self,
+        ws: Workspace,
+        ids: Sequence[str],
+        *,
+        coverage: bool,
+        key: str,
+        limits: Limits,
+        probe: Functions,
+        heir: bool,
     ) -> bytes:
         """One line that asks for one run. Puts what the tests need and no sandbox mounts into the copy."""
         environment, repo, mapped = self._environment, self._places.repo, self._sandbox.maps_paths
@@ -203,6 +220,7 @@ class TestRunner:
             "args": list(settings.args),
         }
         bounds = {
+            "heir": heir,
             "limit_s": limits.run_s,
             "test_limit_s": min(limits.test_s or settings.test_s, limits.run_s / 2),
             "test_limits_s": {test: min(limit, limits.run_s / 2) for test, limit in limits.tests_s.items()},
@@ -216,8 +234,8 @@ class TestRunner:
 class WarmTests:
     """The tests of one workspace, with a process that stands ready. One run at a time."""
 
-    def __init__(self, runner: TestRunner, ws: Workspace, process: WarmProcess) -> None:
-        self._runner, self._ws, self._process = runner, ws, process
+    def __init__(self, runner: TestRunner, ws: Workspace, process: WarmProcess, *, heir: bool) -> None:
+        self._runner, self._ws, self._process, self._heir = runner, ws, process, heir
 
     async def reset(self) -> None:
         """The commit's files again, under a process that stands ready: not by :meth:`Workspace.reset` alone."""
@@ -268,7 +286,7 @@ class WarmTests:
     ) -> TestRun:
         runner, key = self._runner, secrets.token_hex(16)
         order = await asyncio.to_thread(
-            runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, probe=probe
+            runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, probe=probe, heir=self._heir
         )
         try:
             ended = await self._process.run(order, limit_s=limits.run_s)
@@ -276,6 +294,25 @@ class WarmTests:
             return TestRun(status=RunStatus.INFRA, reason=str(error))
         # A big report takes a while to read: not on the event loop.
         return await asyncio.to_thread(runner.judged, ended, key, tuple(expected))
+
+
+class SeveralRuns:
+    """Runs that take the heavy slot one by one."""
+
+    def __init__(self, tests: WarmTests, heavy: asyncio.Semaphore) -> None:
+        self._tests, self._heavy = tests, heavy
+
+    async def run(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        coverage: bool = False,
+        limit_s: float | None = None,
+        expected: Sequence[str] | None = None,
+    ) -> TestRun:
+        """See :meth:`TestRunner.run`."""
+        async with self._heavy:
+            return await self._tests.run(ids, coverage=coverage, limit_s=limit_s, expected=expected)
 
 
 def _left(run: TestRun) -> tuple[str, ...]:

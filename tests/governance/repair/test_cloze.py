@@ -17,7 +17,9 @@ from governance.repair.cloze import ClozeSearch
 from governance.repair.proposal import Proposal
 from governance.repair.ranking import Variant
 from governance.repair.scene import Scene
+from governance.repair.settings import RepairSettings
 from governance.repair.spans import Source
+from governance.settings import GovernanceSettings
 from kernel.provider import InfillRequest
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -68,11 +70,12 @@ class Board(Bench):
 class Searches:
     """One op's visits of GENERATE."""
 
-    def __init__(self, ledger: Ledger, clock: ManualClock, model: Infilling) -> None:
+    def __init__(self, ledger: Ledger, clock: ManualClock, model: Infilling, *, moves: bool = True) -> None:
         self._ledger, self._clock, self._model = ledger, clock, model
         self.op: Operation = operation()
         self._holdings = Holdings()
-        self._shop = bare_shop(clock, provider=model)
+        settings = GovernanceSettings(repair=RepairSettings(moves=moves))
+        self._shop = bare_shop(clock, provider=model, settings=settings)
 
     async def visit(self, board: Board, *rejected: str) -> Proposal:
         budget = Budget(ledger=self._ledger, clock=self._clock, settings=BudgetSettings())
@@ -135,7 +138,8 @@ async def test_a_survivor_that_was_not_offered_is_offered_next(ledger: Ledger, c
         return ["return subtotal - b"] if "subtotal = a" in prefix else ["subtotal = a - 2 * b"]
 
     model = Infilling(two)
-    searches, board = Searches(ledger, clock, model), Board("return subtotal - b", "a - 2 * b")
+    searches = Searches(ledger, clock, model, moves=False)
+    board = Board("return subtotal - b", "a - 2 * b")
     refused = await searches.visit(board)
     count, tested = len(model.requests), len(board.tested)
     found = await searches.visit(board, hash_of(refused))
