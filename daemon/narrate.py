@@ -202,7 +202,9 @@ def _branched(payload: Payload, entry: Entry) -> Told:
 
 def _compared(payload: Payload, entry: Entry) -> Told:
     repairs, inputs = _number(payload, "repairs") or 0, count(_number(payload, "inputs") or 0, "input")
-    examples = payload.get("examples")
+    examples, problem = payload.get("examples"), _text(payload, "problem")
+    if problem:
+        return Told("compare", f"{repairs} repairs pass, and could not be compared: {problem}")
     if not (isinstance(examples, list | tuple) and examples):
         return Told("compare", f"{repairs} repairs pass, and do the same with {inputs} that no test gives")
     asked, said, other = examples[0]
@@ -273,9 +275,8 @@ def _decided(payload: Payload, entry: Entry) -> Told:
 
 def _notified(payload: Payload, entry: Entry) -> Told:
     short = short_of(entry.op_id or "").removeprefix("op-")
-    return Told(
-        "notice", f"applied in {_number(payload, 'delay_s') or 0} s unless cancelled: ouro cancel {short}", Role.WARN
-    )
+    delay = f"applied in {_number(payload, 'delay_s') or 0} s unless cancelled: ouro cancel {short}"
+    return Told("notice", _join(delay, _text(payload, "reason")), Role.WARN)
 
 
 def _landing(payload: Payload, entry: Entry) -> Told | None:

@@ -361,10 +361,12 @@ class RunStatus(StrEnum):
 
 
 class Answer(Frozen):
-    """What the ``call``-th call in ``test`` of a function comes to with another input than the test gives."""
+    """What a call of a function comes to with an input that the test does not give.
 
-    test: str
-    call: int
+    ``key``: digest of the test, the function, which of its calls this is, and all arguments.
+    """
+
+    key: str
     asked: str
     said: str
 

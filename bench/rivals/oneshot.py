@@ -45,7 +45,9 @@ def main() -> None:
     """``python -m bench.rivals.oneshot TICKET.json ADDRESS``, from the repository's top."""
     of = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     file = Path(of["path"])
-    source = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    if not of["lines"][1]:
+        raise SystemExit("no function is suspicious: there is nothing to show")
+    source = [f"{line}\n" for line in file.read_text(encoding="utf-8").removesuffix("\n").split("\n")]
     body = {
         "messages": [{"role": "user", "content": question(of, source)}], "temperature": 0, "max_tokens": ANSWER_TOKENS
     }  # fmt: skip

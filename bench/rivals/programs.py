@@ -26,7 +26,7 @@ class Scene:
 
 
 def one_shot(scene: Scene) -> tuple[list[str], dict[str, str]]:
-    argv = [sys.executable, "-m", "bench.rivals.oneshot", str(scene.file), scene.address]
+    argv = [sys.executable, "-P", "-m", "bench.rivals.oneshot", str(scene.file), scene.address]
     return argv, {"PYTHONPATH": str(TOP)}
 
 
@@ -47,7 +47,7 @@ def aider(scene: Scene) -> tuple[list[str], dict[str, str]]:
         str(home("aider", scene.homes) / "aider"), "--model", f"openai/{scene.model}", "--yes-always", "--no-pretty",
         "--no-check-update", "--analytics-disable", "--no-show-model-warnings", "--no-detect-urls",
         "--no-suggest-shell-commands", "--no-gitignore", "--auto-test", "--test-cmd", tests,
-        "--file", scene.ticket.path, "--message", goal(scene.ticket),
+        *(["--file", scene.ticket.path] if scene.ticket.path else []), "--message", goal(scene.ticket),
     ]  # fmt: skip
     return argv, {"OPENAI_API_BASE": f"{scene.address}/v1", "OPENAI_API_KEY": "none"}
 

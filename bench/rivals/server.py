@@ -21,9 +21,12 @@ class Server:
     address: str
 
     def tokens(self) -> tuple[int, int]:
-        """Read and written since it was started."""
-        with urllib.request.urlopen(f"{self.address}/metrics", timeout=30) as answer:
-            found = dict(_COUNTS.findall(answer.read().decode()))
+        """Read and written for answers that were finished since it was started; zeros when it is too busy to say."""
+        try:
+            with urllib.request.urlopen(f"{self.address}/metrics", timeout=10) as answer:
+                found = dict(_COUNTS.findall(answer.read().decode()))
+        except OSError:
+            return 0, 0
         return int(float(found["prompt_tokens_total"])), int(float(found["tokens_predicted_total"]))
 
 

@@ -106,10 +106,8 @@ def settled(finished: Finished, judged: Judged) -> tuple[Outcome, str]:
     match judged.verdict:
         case Verdict.RIGHT:
             return Outcome.RESOLVED, ""
-        case Verdict.WRONG:
+        case Verdict.WRONG | Verdict.UNCLEAR:  # it was committed; the tests are red with it, or give no answer
             return Outcome.WRONG, judged.why
-        case Verdict.UNCLEAR:
-            return Outcome.INVALID, judged.why
     if finished.timed_out:
         return Outcome.TIMEOUT, ""
     reasons = [

@@ -15,17 +15,19 @@ async def approve(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """The op's own tier decides; nothing here can lower it."""
     now = stamp(crew.shop.clock.now())
     tier = dossier.tier
+    reasons = dossier.gating.reasons if dossier.gating else ()
     if tier is Tier.SAFE_AUTO:
         return PhaseResult(
             next=State.APPLY, output=Approval(decision="passed", by="tier SAFE_AUTO", at=now), reason="SAFE_AUTO"
         )
     if tier is Tier.NOTIFY_APPLY:
         delay = crew.shop.settings.approval.notify_delay_s
-        await crew.record.note(EntryKind.APPROVAL, "approval.notified", phase=State.APPROVE, delay_s=delay)
+        await crew.record.note(
+            EntryKind.APPROVAL, "approval.notified", phase=State.APPROVE, delay_s=delay, reason="; ".join(reasons)
+        )
         await asyncio.sleep(delay)  # cancelling the op ends this wait
         return PhaseResult(
             next=State.APPLY, output=Approval(decision="notified", by="tier NOTIFY_APPLY", at=now),
             reason=f"shown for {delay} s, not cancelled",
         )  # fmt: skip
-    reasons = dossier.gating.reasons if dossier.gating else ()
     return PhaseResult(next=State.APPLY, park=True, reason="; ".join(reasons) or tier.name)

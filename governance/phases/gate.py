@@ -136,15 +136,17 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         floors.append((assess(facts).tier.raised(), f"blast radius {blast.score_bp / 10_000:.2f}"))
     if not validation.suite_ran:
         floors.append((Tier.NOTIFY_APPLY, "the whole suite did not run"))
-    if generation.doubt:
-        floors.append((Tier.NOTIFY_APPLY, f"the tests leave open which repair is meant: {generation.doubt}"))
+    doubt = f"the tests leave open which repair is meant: {generation.doubt}" if generation.doubt else ""
+    if doubt:
+        floors.append((Tier.NOTIFY_APPLY, doubt))
     if any(isinstance(s.closure, OwnerConfirms) for s in op.signals):
         floors.append((Tier.APPROVAL_REQUIRED, "only the owner can say that the goal is met"))
     assessment = assess(facts, floors=tuple(floors))
+    untold = (doubt,) if doubt and not any(doubt in reason for reason in assessment.reasons) else ()
     output = Gating(
         tier=assessment.tier,
         rule=assessment.rule,
-        reasons=(*assessment.reasons, *asking(validation.verdicts, assessment.tier)),
+        reasons=(*assessment.reasons, *asking(validation.verdicts, assessment.tier), *untold),
         verdicts=validation.verdicts,
         blast_bp=blast.score_bp,
     )

@@ -41,7 +41,7 @@ def first_of(scene: Scene) -> tuple[str, ...]:
     return tuple(first)
 
 
-def _passes(test: str, run: TestRun) -> bool:
+def passes(test: str, run: TestRun) -> bool:
     """A test that has passed; a file that could not be collected passes with all that stands in it, and something does.
 
     Pure.
@@ -130,7 +130,7 @@ class Bench:
         run = await self._try(scene, variant, place, ids)
         if run.status not in (RunStatus.GREEN, RunStatus.RED):
             return frozenset()
-        return frozenset(test for test in ids if _passes(test, run))
+        return frozenset(test for test in ids if passes(test, run))
 
     async def _put(self, scene: Scene, variant: Variant, place: Place) -> None:
         workspace, tests = place

@@ -18,6 +18,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Named = tuple[str, str]
 """Path and qualified name of a function."""
 
+UNREADABLE = "gives what cannot be read"
 TESTS, TESTS_MS = 12, 3_000
 """Tests that are run to see a function called, and the time that they took before."""
 
@@ -28,9 +29,13 @@ def final(survivor: Survivor) -> dict[str, str]:
 
 
 def functions(text: str) -> dict[str, Function]:
-    """The functions of a file by qualified name; the last of a name."""
+    """The functions of a file by qualified name; a second one of the same name (a setter) gets a number."""
+    found: dict[str, Function] = {}
     tree = parse(text)
-    return dict(_below(tree, "")) if tree is not None else {}
+    for name, node in _below(tree, "") if tree is not None else ():
+        number = sum(known.partition("#")[0] == name for known in found)
+        found[f"{name}#{number + 1}" if number else name] = node
+    return found
 
 
 def _below(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
@@ -58,18 +63,24 @@ def original(scene: Scene, path: str) -> str:
     return (decode(data) or "") if data is not None else ""
 
 
-def first_lines(named: Collection[Named], texts: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+def first_lines(named: Collection[Named], texts: Mapping[str, str]) -> tuple[tuple[str, int, str], ...]:
     """Where the functions begin, decorators included; those that are not there are left out."""
     known = {path: functions(text) for path, text in texts.items()}
-    nodes = [(path, known[path][name]) for path, name in sorted(named) if name in known.get(path, {})]
-    return tuple((path, min([node.lineno, *(d.lineno for d in node.decorator_list)])) for path, node in nodes)
+    nodes = [(path, name, known[path][name]) for path, name in sorted(named) if name in known.get(path, {})]
+    return tuple((path, first_line(node), name.partition("#")[0]) for path, name, node in nodes)
+
+
+def first_line(node: Function) -> int:
+    """Decorators included."""
+    return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
 def tests_of(named: Collection[Named], scene: Scene) -> tuple[str, ...]:
     """Tests that run one of the functions: the failing ones first, then quick ones."""
     spans: list[tuple[str, range]] = []
     for path, name in named:
-        node = functions(original(scene, path)).get(name)
+        source = scene.sources.get(path)  # what the scene's run has seen: a partial repair may have moved the lines
+        node = functions(source.text if source is not None else original(scene, path)).get(name)
         if node is not None:
             spans.append((path, range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)))
     failing = {r.id for r in scene.failing}
@@ -95,21 +106,25 @@ def steady(once: Sequence[Answer], again: Sequence[Answer]) -> tuple[Answer, ...
     return tuple(answer for answer in once if answer in known)
 
 
+def paired(own: Sequence[Answer], others: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
+    """The same question, asked of two programs; only where both have an answer that can be told."""
+    known = {answer.key: answer for answer in others}
+    pairs = [(answer, known[answer.key]) for answer in own if answer.key in known]
+    return [(one, other) for one, other in pairs if _is_told(one) and _is_told(other)]
+
+
 def differing(own: Sequence[Answer], others: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
     """The same question with two answers, those that are quickest to read first.
 
-    Two errors are no disagreement (bad input is refused in many words), and slowness is none.
+    Two errors are no disagreement: bad input is refused in many words.
     """
-    known = {(a.test, a.call, a.asked): a for a in others}
-    pairs = [(a, known[a.test, a.call, a.asked]) for a in own if (a.test, a.call, a.asked) in known]
-    found = [(a, b) for a, b in pairs if a.said != b.said and _tells(a, b)]
+    found = [(a, b) for a, b in paired(own, others) if a.said != b.said and not (_raises(a) and _raises(b))]
     return sorted(found, key=lambda pair: (_raises(pair[0]) + _raises(pair[1]), len(pair[0].asked), pair[0].asked))
 
 
 def _raises(answer: Answer) -> bool:
-    return answer.said.startswith("raises")
+    return answer.said.startswith("raises ")
 
 
-def _tells(one: Answer, other: Answer) -> bool:
-    ended = all(a.said.startswith(("gives", "raises")) for a in (one, other))
-    return ended and not (_raises(one) and _raises(other))
+def _is_told(answer: Answer) -> bool:
+    return answer.said.startswith(("gives ", "raises ")) and answer.said != UNREADABLE

@@ -2,8 +2,9 @@
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
 text by the runner and executed inside the sandbox. Where a test calls a wanted function the process forks; the child
-calls it with changed copies of the arguments, so that nothing of that reaches the test. What comes of each call is told
-as text, the same text in every process: two versions of a function can be compared by it.
+calls it with changed copies of the arguments, so that nothing of that reaches the test's memory. Files are shared: this
+belongs into a copy that is thrown away. What comes of each call is told as text, the same text in every process: two
+versions of a function can be compared by it.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from typing import Any
 import pytest
 
 CALLS, CALLS_OF_A_TEST, INPUTS = 24, 4, 12
-"""Calls of the tests that are looked at, and changed inputs for each."""
-CALL_S, CHILD_S = 0.25, 2.0
-TEXT, DEPTH, ITEMS = 240, 4, 50
+"""Calls that are looked at in all, and of one function in a test; changed inputs for each."""
+CALL_S, CHILD_S, ALL_S = 0.25, 2.0, 6.0
+LONG, LINE, DEPTH, ITEMS = 60, 300, 4, 50
+"""A value with more characters than the first is not shown: half of a secret is not known for one any more."""
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
+_TOKEN = re.compile(r"[\w+/=.-]{20,}")
 _CHILD_BYTES = 1 << 18
 # A test may put something else in their place.
 _fork, _clock, _waitpid, _kill, _leave = os.fork, time.monotonic, os.waitpid, os.kill, os._exit
@@ -43,18 +46,20 @@ class Slow(BaseException):
 
 
 class Prober:
-    """The pytest plugin. ``wanted``: path inside the repository and first line of a function, decorators included."""
+    """The pytest plugin. ``wanted``: path in the repository, first line (decorators included), qualified name."""
 
     def __init__(self, reporter: Any, project: Any, wanted: list[list[Any]]) -> None:
         self._reporter, self._project = reporter, project
-        self._wanted = {(path, line) for path, line in wanted}
-        self._functions: dict[types.CodeType, types.FunctionType | None] = {}
-        self._pid, self._left, self._test = os.getpid(), CALLS, ""
-        self._count = 0
+        self._wanted = {(path, line, name.rpartition(".")[2]): name for path, line, name in wanted}
+        # By identity: pieces of code of two files are equal when they read the same.
+        self._known: dict[int, tuple[types.CodeType, str, types.FunctionType | None]] = {}
+        self._starts: dict[int, int] = {}
+        self._pid, self._left, self._until, self._test = os.getpid(), CALLS, 0.0, ""
+        self._counts: dict[int, int] = {}
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: Any) -> Iterator[None]:
-        self._test, self._count = item.nodeid, 0
+        self._test, self._counts = item.nodeid, {}
         sys.settrace(self._enter)
         try:
             yield
@@ -63,28 +68,37 @@ class Prober:
 
     def _enter(self, frame: Any, event: str, arg: Any) -> None:
         code = frame.f_code
-        if code not in self._functions:
-            self._functions[code] = self._function(code)
-        function = self._functions[code]
-        if function is None or os.getpid() != self._pid or self._left <= 0 or self._count >= CALLS_OF_A_TEST:
+        if id(code) not in self._known:
+            self._known[id(code)] = (code, *self._function(code))
+        _, name, function = self._known[id(code)]
+        if function is None or os.getpid() != self._pid or self._left <= 0:
             return
-        self._left -= 1
-        self._count += 1
-        rows = self._asked(function, dict(frame.f_locals))
+        if frame.f_lasti > self._starts.setdefault(id(code), frame.f_lasti):
+            return  # a generator goes on
+        self._counts[id(code)] = count = self._counts.get(id(code), 0) + 1
+        self._until = self._until or _clock() + ALL_S
+        if count > CALLS_OF_A_TEST or _clock() > self._until:
+            return
+        try:
+            rows = self._asked(function, f"{self._test}\0{name}\0{count}", dict(frame.f_locals))
+        except Exception:  # noqa: BLE001  (what is raised here would be raised in the test)
+            return
         if rows:
-            self._reporter.emit("probe", id=self._test, call=self._count, rows=rows)
+            self._left -= 1
+            self._reporter.emit("probe", rows=rows)
 
-    def _function(self, code: types.CodeType) -> types.FunctionType | None:
+    def _function(self, code: types.CodeType) -> tuple[str, types.FunctionType | None]:
         """The function of this code, when it is a wanted one that can simply be called."""
         path = self._project.relative(code.co_filename)
-        if (path, code.co_firstlineno) not in self._wanted or code.co_flags & inspect.CO_COROUTINE:
-            return None
+        name = self._wanted.get((path, code.co_firstlineno, code.co_name), "")
+        if not name or code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+            return name, None
         if set(code.co_freevars) - {"__class__"}:
-            return None  # made anew in each call of another one: which of them is meant cannot be told
+            return name, None  # made anew in each call of another one: which of them is meant cannot be told
         found = (one for one in gc.get_referrers(code) if isinstance(one, types.FunctionType) and one.__code__ is code)
-        return next(found, None)
+        return name, next(found, None)
 
-    def _asked(self, function: types.FunctionType, given: dict[str, Any]) -> list[tuple[str, str]]:
+    def _asked(self, function: types.FunctionType, where: str, given: dict[str, Any]) -> list[list[str]]:
         """What a child process says, as far as it gets in its time."""
         ready, say = os.pipe()
         pid = _fork()
@@ -92,10 +106,20 @@ class Prober:
             try:
                 os.close(ready)
                 sys.settrace(None)
-                answer(function, given, say)
+                answer(function, where, given, say)
             finally:
                 _leave(0)
-        os.close(say)
+        try:
+            os.close(say)
+            return [json.loads(line) for line in self._read(ready).split(b"\n")[:-1]]
+        finally:
+            os.close(ready)
+            with contextlib.suppress(ProcessLookupError):
+                _kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                _waitpid(pid, 0)
+
+    def _read(self, ready: int) -> bytes:
         data, end = b"", _clock() + CHILD_S
         poll = select.poll()
         poll.register(ready, select.POLLIN)
@@ -104,38 +128,33 @@ class Prober:
             if not more:
                 break
             data += more
-        os.close(ready)
-        with contextlib.suppress(ProcessLookupError):
-            _kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            _waitpid(pid, 0)
-        return [json.loads(line) for line in data.split(b"\n")[:-1]]
+        return data
 
 
-def answer(function: types.FunctionType, given: dict[str, Any], out: int) -> None:
-    """Call ``function`` with changed copies of what it was ``given``; for each a JSON line: the input, the outcome."""
+def answer(function: types.FunctionType, where: str, given: dict[str, Any], out: int) -> None:
+    """Call ``function`` with changed copies of what it was ``given``.
+
+    For each a JSON line: what the question is known by (``where`` and all arguments), how it reads, the outcome.
+    """
     signal.signal(signal.SIGALRM, _slow)
     names = parameters(function.__code__)
     if not given.keys() >= set(names):
         return
-    told = {f"{function.__name__}({written(given, names)})"}
+    told = {identity(where, given, names)}
     kinds = [(name, value) for name in names for value in others(given[name])]
     random.Random(len(kinds)).shuffle(kinds)
-    done = 0
     for name, value in kinds:
-        if done >= INPUTS:
+        if len(told) > INPUTS:
             return
         try:
             changed = copy.deepcopy({**{n: given[n] for n in names}, name: value})
         except Exception:  # noqa: BLE001  (what cannot be copied cannot be asked with)
             continue
-        asked = f"{function.__name__}({written(changed, names)})"
-        if asked in told:
-            continue
-        told.add(asked)
-        done += 1
-        line = json.dumps([asked, outcome(function, changed, names)]) + "\n"
-        os.write(out, line.encode("ascii"))
+        known = identity(where, changed, names)
+        if known not in told:
+            told.add(known)
+            row = [known, written(function, changed, names), outcome(function, changed, names)]
+            os.write(out, (json.dumps(row) + "\n").encode("ascii"))
 
 
 def _slow(number: int, frame: Any) -> None:
@@ -163,51 +182,63 @@ def called(function: types.FunctionType, given: dict[str, Any]) -> Any:
 
 
 def outcome(function: types.FunctionType, given: dict[str, Any], names: list[str]) -> str:
-    """What a call gives, and how it leaves its arguments; or what it raises."""
+    """What a call gives, and how it leaves its arguments; or what it raises; or that this cannot be told."""
     signal.setitimer(signal.ITIMER_REAL, CALL_S)
     try:
         before = {name: text(given[name]) for name in names}
         value = called(function, given)
-        if isinstance(value, types.GeneratorType):
+        if hasattr(value, "__next__"):
             value = list(itertools.islice(value, ITEMS))
-        said = f"gives {text(value)}"
-        changed = [f"{name} = {text(given[name])}" for name in names if text(given[name]) != before[name]]
-        return shortened(", leaves ".join([said, *changed]))
+        said = text(value)
+        after = {name: text(given[name]) for name in names if name not in ("self", "cls")}
+        if _ADDRESS.search(said):
+            return "gives what cannot be read"
+        changed = [f"{name} = {shown(after[name])}" for name in after if after[name] != before[name]]
+        return ", leaves ".join([f"gives {shown(said)}", *changed])
     except Slow:
         return "does not end"
     except BaseException as error:  # noqa: BLE001  (whatever it raises is what is wanted here)
-        return f"raises {type(error).__name__}"
+        return f"raises {type(error).__name__}"[:LONG]
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def written(given: dict[str, Any], names: list[str]) -> str:
-    return shortened(", ".join(f"{name}={text(given[name])}" for name in names if name != "self"))
+def identity(where: str, given: dict[str, Any], names: list[str]) -> str:
+    said = "\0".join([where, *(f"{name}={text(given[name])}" for name in names)])
+    return digest(_ADDRESS.sub("0x", said))
 
 
-def shortened(said: str) -> str:
-    """At most :data:`TEXT` characters; what is cut off still counts, by its digest."""
-    if len(said) <= TEXT:
-        return said
-    return f"{said[:TEXT]}... ({hashlib.sha256(said.encode('utf-8', 'backslashreplace')).hexdigest()[:12]})"
+def written(function: types.FunctionType, given: dict[str, Any], names: list[str]) -> str:
+    said = (f"{name}={shown(text(given[name]))}" for name in names if name not in ("self", "cls"))
+    return f"{function.__name__}({', '.join(said)})"[:LINE]
+
+
+def shown(said: str) -> str:
+    return said if len(said) <= LONG else f"<{len(said)} characters, {digest(said)[:8]}>"
+
+
+def digest(said: str) -> str:
+    return hashlib.sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
 def text(value: Any, depth: int = DEPTH) -> str:
-    """A value in words that do not differ from process to process: no addresses, sets in order."""
+    """A value in words that do not differ from process to process, nor with the order in which a sum was made."""
     kind = type(value)
     if depth <= 0:
         return "..."
+    if kind is float:
+        return f"{value + 0.0:.12g}"
     if kind in (set, frozenset):
         return f"{kind.__name__}({', '.join(sorted(text(one, depth - 1) for one in value))})"
     if kind in (list, tuple):
         inside = ", ".join(text(one, depth - 1) for one in value)
         return f"[{inside}]" if kind is list else f"({inside})"
     if kind is dict:
-        return "{" + ", ".join(f"{text(k, depth - 1)}: {text(v, depth - 1)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(sorted(f"{text(k, depth - 1)}: {text(v, depth - 1)}" for k, v in value.items())) + "}"
     own = getattr(value, "__dict__", None)
     if isinstance(own, dict) and not any("__repr__" in vars(one) for one in kind.__mro__[:-1]):
         return f"{kind.__name__}({', '.join(f'{k}={text(v, depth - 1)}' for k, v in own.items())})"
-    return _ADDRESS.sub("0x", repr(value))
+    return repr(value)
 
 
 def others(value: Any, depth: int = 2) -> Iterator[Any]:
@@ -218,6 +249,8 @@ def others(value: Any, depth: int = 2) -> Iterator[Any]:
 
 
 def _strings(value: Any, depth: int) -> Iterator[Any]:
+    if isinstance(value, str) and _TOKEN.fullmatch(value):
+        return  # a key, maybe: changed a little it would not look like one
     half = len(value) // 2
     yield from (value[:0], value[:-1], value[1:], value + value, value[::-1], value[:half], value.swapcase())
     yield value[:half] + (" " if isinstance(value, str) else b" ") + value[half:]

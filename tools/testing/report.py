@@ -18,6 +18,9 @@ from ledger.vocabulary import Answer, Frame, Frozen, Outcome, RunStatus, TestRes
 from tools.process import Finished
 from tools.testing.warm import Hung
 
+ANSWERS = 1_000
+"""More than a probe ever gives."""
+_Said = Annotated[str, Field(max_length=600)]
 IMPORT_TIME = ""  # the coverage key of lines that ran while test modules were imported
 TIME_LIMIT = "TimeLimit"
 """Stands for the exception of a test that was stopped."""
@@ -76,9 +79,7 @@ class _Cover(_Line):
 
 class _Probe(_Line):
     e: Literal["probe"]
-    id: str
-    call: int
-    rows: tuple[tuple[str, str], ...]
+    rows: Annotated[tuple[tuple[_Said, _Said, _Said], ...], Field(max_length=64)]
 
 
 class _Internal(_Line):
@@ -134,8 +135,8 @@ class _Report:
                 self.results.append(_result(event, event.out, event.ms))
             case _Cover():
                 self.coverage[event.id] = {path: _lines(flat) for path, flat in sorted(event.files.items())}
-            case _Probe():
-                self.answers += [Answer(test=event.id, call=event.call, asked=a, said=b) for a, b in event.rows]
+            case _Probe() if len(self.answers) < ANSWERS:
+                self.answers += [Answer(key=k, asked=_line_of(a), said=_line_of(b)) for k, a, b in event.rows]
             case _Internal():
                 self.internal = event.message
             case _Modules():
@@ -154,6 +155,10 @@ def _result(event: _CollectError | _Result, outcome: Outcome, ms: int) -> TestRe
         detail=event.detail,
         frames=tuple(Frame(path=path, line=line, function=name) for path, line, name in event.frames),
     )
+
+
+def _line_of(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _lines(flat: Sequence[int]) -> tuple[int, ...]:

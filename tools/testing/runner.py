@@ -53,12 +53,14 @@ def boot():
     return module.main(texts)
 sys.exit(boot())
 """
+STEADY = {"PYTHONHASHSEED": "0"}
+"""Of a search's processes: candidates are compared with each other. Verdicts are given without it."""
 LEAST_S = 1.0
 """With less than this left of a run's time, the tests behind one that was stopped are not begun."""
 
 
-Functions = Sequence[tuple[str, int]]
-"""Path and first line (of the decorators, where there are some) of functions."""
+Functions = Sequence[tuple[str, int, str]]
+"""Path, first line (of the decorators, where there are some) and qualified name of functions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ class TestRunner:
         """
         process = WarmProcess(
             sandbox=self._sandbox,
-            job=lambda talk: self._warm_job(ws, talk),
+            job=lambda talk: self._warm_job(ws, talk, heir=heir),
             report_bytes=self._bounds.report_mb * MIB,
         )
         try:
@@ -177,14 +179,14 @@ class TestRunner:
             env["VIRTUAL_ENV"] = str(prefix)
         return env
 
-    def _warm_job(self, ws: Workspace, talk: Talk) -> Job:
+    def _warm_job(self, ws: Workspace, talk: Talk, *, heir: bool) -> Job:
         environment, repo = self._environment, self._places.repo
         root = repo if self._sandbox.maps_paths else ws.root
         return Job(
             argv=(*environment.argv, "-c", _BOOT),
             cwd=root,
             mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
-            env=self._child_env(),
+            env=self._child_env() | (STEADY if heir else {}),
             timeout_s=None,
             stdin=self._boot,
             report_env=REPORT_ENV,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.repair.disagreement import differing, steady
+from governance.repair.disagreement import differing, paired, steady
 from ledger.vocabulary import Answer, RunStatus, TestRun
 from tests.tools.testing.projects import Backend, Project, make_project
 
@@ -46,8 +46,21 @@ class Till:
         self.money.add(amount)
         return self
 
+    @property
+    def size(self):
+        return len(self.money)
+
 async def later(value):
     return value
+
+async def many(value):
+    yield value
+
+def tenth(value):
+    return value * 0.1
+
+def opaque(value):
+    return [object(), value]
 """
 TESTS = """
 import asyncio, maths
@@ -68,79 +81,127 @@ def test_till():
     till = maths.Till()
     assert till.add(7) is till and till.money == {1, 2, 3, 7}
 
-def test_later(): assert asyncio.run(maths.later(1)) == 1
+    assert till.size == 4
+
+def test_later():
+    assert asyncio.run(maths.later(1)) == 1
+
+def test_many():
+    async def all_of_them():
+        return [one async for one in maths.many(1)]
+    assert asyncio.run(all_of_them()) == [1]
+
+def test_tenth(): assert maths.tenth(2.5) == 0.25 and maths.opaque(1)[1] == 1
 """
 FILES = {"maths.py": MATHS, "tests/test_maths.py": TESTS}
 
 
-def line(text: str, of: str = MATHS) -> int:
-    return of[: of.index(text)].count("\n") + 1
+WANTED = {
+    "def clamp": "clamp", "def drop_first": "drop_first", "def down": "down_to_zero", "def squares": "squares",
+    "@twice": "plus", "    def add": "Till.add", "    @property": "Till.size", "async def later": "later",
+    "async def many": "many", "    def inner": "twice.<locals>.inner", "def tenth": "tenth", "def opaque": "opaque",
+}  # fmt: skip
+
+
+def place(text: str, of: str) -> tuple[str, int, str]:
+    """Where a function of the file begins, and its name; ``text`` is how its first line does."""
+    return "maths.py", of[: of.index(text)].count("\n") + 1, WANTED[text]
 
 
 async def probed(project: Project, *functions: str, maths: str = MATHS) -> TestRun:
-    places = [("maths.py", line(name, maths)) for name in functions]
     async with project.runner().warm(project.ws) as tests:
         await tests.reset()
         project.write({"maths.py": maths})
-        run = await tests.run(probe=places)
+        run = await tests.run(probe=[place(name, maths) for name in functions])
     assert (run.status, run.reason) == (RunStatus.GREEN, "")  # the tests see nothing of it
     return run
 
 
-def said(run: TestRun, test: str) -> dict[str, str]:
-    return {a.asked: a.said for a in run.answers if a.test.endswith(f"::{test}") and a.call == 1}
+def said(run: TestRun, function: str) -> dict[str, str]:
+    return {a.asked: a.said for a in run.answers if a.asked.startswith(f"{function}(")}
 
 
 @pytest.mark.parametrize("walls", ["bwrap", pytest.param("landlock", marks=pytest.mark.long)])
 async def test_what_is_said_to_other_inputs(tmp_path: Path, environment: Path, walls: Backend) -> None:
     project = await make_project(tmp_path, FILES, environment, walls)
-    wanted = (
-        "def clamp",
-        "def drop_first",
-        "def down",
-        "def squares",
-        "@twice",
-        "    def add",
-        "async def",
-        "def inner",
-    )
-    run = await probed(project, *wanted)
-    assert (
-        said(run, "test_clamp").items()
-        >= {"clamp(value=-5, low=0)": "gives 0", "clamp(value=5, low=1)": "gives 5"}.items()
-    )
-    assert said(run, "test_drop_first")["drop_first(rows=['b', 'a'])"] == "gives 'b', leaves rows = ['a']"
-    assert said(run, "test_drop_first")["drop_first(rows=[])"] == "raises IndexError"
-    assert said(run, "test_down")["down_to_zero(count=-2)"] == "does not end"
-    assert said(run, "test_squares")["squares(limit=2)"] == "gives [0, 1]"
-    assert said(run, "test_plus")["plus(a=0, b=3, rest=(2), more={'c': 4})"] == "gives 9"
-    till = "Till(money=set(1, 2, 3, 8))"
-    assert said(run, "test_till")["add(amount=8)"] == f"gives {till}, leaves self = {till}"
-    assert not said(run, "test_later")
-    assert (await probed(project, *wanted)).answers == run.answers
+    run = await probed(project, *WANTED)
+    clamped = said(run, "clamp")
+    assert clamped["clamp(value=-5, low=0)"] == "gives 0" and clamped["clamp(value=5, low=1)"] == "gives 5"
+    assert said(run, "drop_first")["drop_first(rows=['b', 'a'])"] == "gives 'b', leaves rows = ['a']"
+    assert said(run, "drop_first")["drop_first(rows=[])"] == "raises IndexError"
+    assert said(run, "down_to_zero")["down_to_zero(count=-2)"] == "does not end"
+    assert said(run, "squares") == {
+        "squares(limit=2)": "gives [0, 1]", "squares(limit=0)": "gives []", "squares(limit=-3)": "gives []",
+        "squares(limit=4)": "gives [0, 1, 4, 9]", "squares(limit=7)": "gives [0, 1, 4, 9, 16, 25, 36]",
+    }  # fmt: skip
+    assert said(run, "plus")["plus(a=0, b=3, rest=(2), more={'c': 4})"] == "gives 9"
+    assert said(run, "add")["add(amount=8)"] == "gives Till(money=set(1, 2, 3, 8))"
+    assert said(run, "tenth")["tenth(value=3)"] == "gives 0.3"
+    assert set(said(run, "opaque").values()) == {"gives what cannot be read"}
+    assert not said(run, "later") and not said(run, "many") and not said(run, "inner") and not said(run, "size")
+    assert sorted(map(str, (await probed(project, *WANTED)).answers)) == sorted(map(str, run.answers))
+
+
+KEYED = """
+import maths
+
+def test_key():
+    assert maths.drop_first(["KEY", "a", "b"]) == "KEY"
+"""
+
+
+async def test_what_looks_like_a_key_is_not_changed_or_shown_in_part(tmp_path: Path, environment: Path) -> None:
+    key = "ghp_" + "a1B2" * 16
+    files = FILES | {"tests/test_key.py": KEYED.replace("KEY", key)}
+    project = await make_project(tmp_path, files, environment, "bwrap")
+    answers = (await probed(project, "def drop_first")).answers
+    assert any(" characters, " in a.asked for a in answers)
+    assert not any(key[:12] in f"{a.asked} {a.said}".replace(key, "") for a in answers)
 
 
 async def test_two_versions_are_told_apart_by_what_they_say(tmp_path: Path, environment: Path) -> None:
     project = await make_project(tmp_path, FILES, environment, "bwrap")
-    own = (await probed(project, "def clamp")).answers
+    own = (await probed(project, "def clamp", "def tenth")).answers
     same = MATHS.replace("return max(value, low)", "return low if value < low else value")
+    same = same.replace("return value * 0.1", "return value / 10")
     other = MATHS.replace("return max(value, low)", "return value if value > 0 else 0")
-    assert not differing(own, (await probed(project, "def clamp", maths=same)).answers)
-    pairs = differing(own, (await probed(project, "def clamp", maths=other)).answers)
+    agreeing = (await probed(project, "def clamp", "def tenth", maths=same)).answers
+    assert not differing(own, agreeing) and len(paired(own, agreeing)) > 10
+    pairs = differing(own, (await probed(project, "def clamp", "def tenth", maths=other)).answers)
     assert ("clamp(value=-2, low=1)", "gives 1", "gives 0") in [(a.asked, a.said, b.said) for a, b in pairs]
 
 
-def test_what_is_no_disagreement() -> None:
-    def answer(said: str, asked: str = "f(1)", call: int = 1) -> Answer:
-        return Answer(test="t", call=call, asked=asked, said=said)
+FORGED = """
+import gc
+FOUND = [one for one in gc.get_objects() if type(one).__name__ == "Watcher"]
 
+def test_forged():
+    FOUND[0]._reporter.emit("probe", rows=[["k", "a", "x" * 10_000]])
+"""
+
+
+async def test_a_report_that_says_more_than_a_probe_ever_does_is_not_believed(
+    tmp_path: Path, environment: Path
+) -> None:
+    project = await make_project(tmp_path, FILES | {"tests/test_forged.py": FORGED}, environment, "bwrap")
+    run = await project.run(["tests/test_forged.py"])
+    assert run.status is RunStatus.INCONCLUSIVE and "cannot be believed" in run.reason
+    assert not run.answers
+
+
+def answer(said: str, key: str = "1", asked: str = "f(1)") -> Answer:
+    return Answer(key=key, asked=asked, said=said)
+
+
+def test_what_is_no_disagreement() -> None:
     assert differing([answer("gives 1")], [answer("gives 2")])
     assert differing([answer("gives 1")], [answer("raises KeyError")])
     assert not differing([answer("raises TypeError")], [answer("raises KeyError")])
     assert not differing([answer("gives 1")], [answer("does not end")])
-    assert not differing([answer("gives 1")], [answer("gives 2", call=2)])
+    assert not differing([answer("gives 1")], [answer("gives what cannot be read")])
+    assert not differing([answer("gives 1")], [answer("gives 2", key="2")])
     assert not differing([answer("gives 1")], [])
-    long, short = (answer("gives 1", asked) for asked in ("f(1234)", "f(0)"))
-    pairs = differing([long, answer("raises A", ""), short], [answer("gives 2", a) for a in ("f(1234)", "f(0)", "")])
+    rows = [("1", "f(1234)", "gives 1"), ("2", "", "raises A"), ("3", "f(0)", "gives 1")]
+    pairs = differing([answer(s, k, a) for k, a, s in rows], [answer("gives 2", k, a) for k, a, _ in rows])
     assert [one.asked for one, _ in pairs] == ["f(0)", "f(1234)", ""]
-    assert steady([long, short], [short, answer("gives 3", "f(1234)")]) == (short,)
+    assert steady([answer("gives 1"), answer("gives 2", "2")], [answer("gives 2", "2")]) == (answer("gives 2", "2"),)
