@@ -14,6 +14,8 @@ from governance.reported import Fields, of_collapse, of_infills, of_report, prob
 from governance.uninterrupted import uninterrupted
 from kernel.provider import (
     CallDelta,
+    Diverger,
+    DivergeRequest,
     Done,
     Event,
     Infill,
@@ -136,6 +138,20 @@ class Asker:
         most = Usage(tokens_in=heard.tokens_in, tokens_out=tokens_out)
         async with self._recorded(phase, purpose, most, heard, self._turn_s):
             answer = await self.provider.infill(request)
+            heard.texts.append(f"{len(answer.infills)} infills")
+            heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
+        return answer.infills
+
+    async def diverge(self, phase: State, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
+        """Answers that differ from what stands in the holes; None where the model cannot do that. Raises as above."""
+        if not isinstance(self.provider, Diverger):
+            return None
+        request = request.model_copy(update={"timeout_s": self._turn_s})
+        chars = sum(len(s.prefix) + len(s.suffix) for s in request.spans) + sum(map(len, request.texts))
+        heard = Heard(round(chars / CHARS_PER_TOKEN))
+        most = Usage(tokens_in=heard.tokens_in, tokens_out=sum(s.max_tokens for s in request.spans) * request.answers)
+        async with self._recorded(phase, purpose, most, heard, self._turn_s):
+            answer = await self.provider.diverge(request)
             heard.texts.append(f"{len(answer.infills)} infills")
             heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
         return answer.infills

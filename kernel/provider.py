@@ -163,6 +163,15 @@ class InfillAnswer(Frozen):
     usage: Usage
 
 
+class DivergeRequest(Frozen):
+    """Holes in which something stands (``texts``, one for each span): what else could, ``answers`` for each?"""
+
+    spans: tuple[InfillSpan, ...]
+    texts: tuple[str, ...]
+    answers: int = Field(4, ge=2)
+    timeout_s: float = 120.0
+
+
 class WeighRequest(Frozen):
     """How likely is each of ``texts`` (one for each span) in its hole?"""
 
@@ -247,6 +256,13 @@ class Preparer(Protocol):
     async def prepare(self) -> None:
         """Load the model now. Raises what an answer would raise."""
         ...
+
+
+@runtime_checkable
+class Diverger(Protocol):
+    """What a provider can also do whose model is at hand: fill a hole otherwise than it is filled."""
+
+    async def diverge(self, request: DivergeRequest) -> InfillAnswer: ...
 
 
 @runtime_checkable

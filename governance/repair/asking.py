@@ -14,7 +14,7 @@ from governance.repair.scene import Scene
 from governance.repair.searched import Node
 from governance.repair.spans import Span
 from governance.repair.waves import Given, Step, Wave, by_function
-from kernel.provider import Infill, InfillRequest, Preparer, Provider
+from kernel.provider import DivergeRequest, Infill, InfillRequest, Preparer, Provider
 from ledger.errors import ProviderError
 from ledger.vocabulary import EntryKind, State
 
@@ -61,8 +61,20 @@ async def _ask(
         ]  # fmt: skip
         return InfillRequest(spans=tuple(spans), samples=wave.samples, temperature=wave.temperature, seed=seed)
 
-    infills = await crew.asker.infill(State.GENERATE, f"infill: {wave.name}", await asyncio.to_thread(request))
+    asked = await asyncio.to_thread(request)
+    infills = None
+    if wave.others > 1:
+        texts = tuple(standing(scene.sources[path].text, span) for path, span in places)
+        other = DivergeRequest(spans=asked.spans, texts=texts, answers=wave.others)
+        infills = await crew.asker.diverge(State.GENERATE, f"diverge: {wave.name}", other)
+    if infills is None:
+        infills = await crew.asker.infill(State.GENERATE, f"infill: {wave.name}", asked)
     return [(*places[infill.span], infill) for infill in infills]
+
+
+def standing(text: str, span: Span) -> str:
+    """What stands in a hole, as far as an answer of one line would go."""
+    return text[span.start : span.end].partition("\n")[0]
 
 
 def _distinct(node: Node, infills: Sequence[tuple[str, Span, Infill]]) -> list[Variant]:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from governance.crew import Crew
 from governance.repair.bench import Bench
 from governance.repair.branches import carried, worth_keeping
-from governance.repair.ranking import Partial
+from governance.repair.ranking import Partial, Variant
 from governance.repair.scene import Scene, look
 from governance.repair.searched import Node
+from governance.repair.spans import Source
 from governance.repair.waves import Given
 from ledger.vocabulary import EntryKind, RunStatus, State, TestRun
 from tools.workspace import Workspace
@@ -53,8 +54,8 @@ class Bases:
             if run.status is not RunStatus.RED or worse or not failing:
                 return None
             return await asyncio.to_thread(
-                look, workspace, run, failing, {}, behind=scene, done={**scene.done, variant.path: variant.source},
-                ranked=self._settings.localised,
+                look, workspace, run, failing, around(variant), behind=scene, ranked=self._settings.localised,
+                done={**scene.done, variant.path: variant.source},
             )  # fmt: skip
 
         found = await bench.looked_at(scene, variant, seen)
@@ -68,6 +69,15 @@ class Bases:
             line=variant.span.line, mended=base.mended, left=len(found.failing),
         )  # fmt: skip
         return True
+
+
+def around(variant: Variant) -> dict[str, frozenset[int]]:
+    """The lines of the function that was changed, where one mistake was: they are looked at like recent changes."""
+    source = Source(variant.source)
+    function = source.function_at(min(variant.span.line, len(source.lines)))
+    if function is None:
+        return {}
+    return {variant.path: frozenset(range(function.lineno, (function.end_lineno or function.lineno) + 1))}
 
 
 def give(base: Node, partials: Sequence[Partial]) -> None:

@@ -13,6 +13,8 @@ from ledger.vocabulary import TestResult
 TEST_LINES = 18
 MESSAGE_LINES = 6
 LINE_CHARS = 140
+BEHIND_CHARS = 800
+"""Of what stands behind a hole: it is read anew for every hole, what stands before it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +96,21 @@ def _class_head(owner: ast.ClassDef, function: ast.stmt, source: Source) -> str:
     return text + "\n"
 
 
+def nearest(text: str, most: int) -> str:
+    """The first lines of a text, as many as fit; the first in any case."""
+    if len(text) <= most:
+        return text
+    end = text.rfind("\n", 0, most)
+    return text[:end] if end > 0 else text[: text.find("\n") if "\n" in text else most]
+
+
 def hole(path: str, source: Source, span: Span, head: str, *, max_tokens: int, max_chars: int) -> InfillSpan:
     """The request for one span. Prefix and suffix are cut, farthest text first, to about ``max_chars`` together."""
     first, last, above = surroundings(source, span.line)
     above = f"\n# {path}\n{above}"
     first, last = min(first, span.start), max(last, span.end)
     before = source.text[first : span.start] + span.lead
-    after = span.tail + source.text[span.end : last] + "\n"
+    after = span.tail + nearest(source.text[span.end : last], BEHIND_CHARS) + "\n"
     room = max_chars - len(before) - len(after)
     top = (head + above)[: max(0, room)]
     if room < 0:

@@ -22,13 +22,18 @@ from tools.testing.localise import Suspicion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """Holes that go to the kernel together. ``temperature`` 0 is greedy."""
+    """Holes that go to the kernel together. ``temperature`` 0 is greedy.
+
+    ``others``: answers that differ from what stands in the hole, for a model that can give them; then ``samples`` and
+    ``temperature`` say nothing. 0: it is asked as any other.
+    """
 
     name: str
     spans: tuple[tuple[str, Span], ...]  # path and span
     samples: int
     temperature: float
     max_tokens: int
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,9 @@ THIRD = (
 :data:`MOVES` asks nobody: small edits for known kinds of mistakes. They are tested while the model is still loaded.
 """
 
+OTHERS = {LINES: 4, "expressions": 2, "insertions": 3, "insertions after": 3}
+"""Answers that differ from what stands there, in place of the likeliest one, which mostly is what stands there."""
+
 LATE = (
     ("more sampled lines", Move.REPLACE, 8, 1.0, 40),
     ("more sampled expressions", Move.EXPRESSION, 6, 1.0, 24),
@@ -123,8 +131,9 @@ def plan(
                     for start in range(0, len(spans), batch):
                         part = tuple(spans[start : start + batch])
                         yield Wave(
-                            name=name, spans=part, samples=samples, temperature=temperature, max_tokens=max_tokens
-                        )
+                            name=name, spans=part, samples=samples, temperature=temperature, max_tokens=max_tokens,
+                            others=OTHERS.get(name, 0) if sampled else 0,
+                        )  # fmt: skip
 
 
 def moves_at(path: str, line: int, sources: Mapping[str, Source], complaints: Collection[Complaint]) -> Given:
@@ -137,7 +146,10 @@ def line_at(path: str, line: int, sources: Mapping[str, Source]) -> Wave:
     """What a model writes first at one place."""
     _, _, samples, temperature, max_tokens = next(row for row in FIRST if row[0] == LINES)
     span = replace_line(sources[path], line)
-    return Wave(name=LINES, spans=((path, span),), samples=samples, temperature=temperature, max_tokens=max_tokens)
+    return Wave(
+        name=LINES, spans=((path, span),), samples=samples, temperature=temperature, max_tokens=max_tokens,
+        others=OTHERS[LINES],
+    )  # fmt: skip
 
 
 def places_of(step: Step) -> tuple[tuple[str, int], ...]:

@@ -14,8 +14,21 @@ from kernel.loop.sampling import Sampling
 from kernel.loop.settings import LocalSettings
 from kernel.loop.trail import Trail
 from kernel.policy import Family
-from kernel.provider import Infill, InfillAnswer, InfillRequest, Limits, Message, Usage, WeighAnswer, WeighRequest
+from kernel.provider import (
+    DivergeRequest,
+    Infill,
+    InfillAnswer,
+    InfillRequest,
+    Limits,
+    Message,
+    Usage,
+    WeighAnswer,
+    WeighRequest,
+)
 from ledger.errors import ProviderBadOutput
+
+BEHIND = 8
+"""Tokens more than what stands in a hole: an answer may be a little longer."""
 
 
 def fill(
@@ -42,6 +55,32 @@ def fill(
         Ask(trunk, rows, [span.stop for span in request.spans], manner, samples=request.samples, cancel=cancel)
     )
     usage = Usage(tokens_in=sum(map(len, prompts)), tokens_out=sum(t.answer.tokens for t in trails))
+    return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
+
+
+def diverge(
+    engine: Engine, family: Family, request: DivergeRequest, *, settings: LocalSettings, levels: Levels, room: int,
+    cancel: CancelToken,
+) -> InfillAnswer:  # fmt: skip
+    """All spans as one batch, each read once with what stands there; greedy behind the turn. See ``fill``."""
+    vocabulary = engine.vocabulary
+    prompts, prefixes, texts = [], [], []
+    for span, text in zip(request.spans, request.texts, strict=True):
+        numbers, prefix = infill_prompt(vocabulary, family, span)
+        written = vocabulary.encode(text) if text else []
+        check_room(len(numbers) + max(len(written) + BEHIND, span.max_tokens), room)
+        prompts.append(numbers)
+        prefixes.append(prefix)
+        texts.append(written)
+    limits = [max(s.max_tokens, len(t) + BEHIND) for s, t in zip(request.spans, texts, strict=True)]
+    trunk, rows = share(prompts, prefixes, limits, again=True)
+    manner = Manner(sampling=Sampling(), levels=levels if settings.canary != "off" else None)
+    ends = vocabulary.ending | {vocabulary.encode(line)[0] for line in ("\n", "\n\n")}
+    stops = [span.stop for span in request.spans]
+    ask = Ask(trunk, rows, stops, manner, samples=request.answers, cancel=cancel)
+    trails = engine.diverge(ask, texts, frozenset(ends))
+    read = sum(map(len, prompts)) + sum(map(len, texts))
+    usage = Usage(tokens_in=read, tokens_out=sum(t.answer.tokens for t in trails))
     return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
 
 

@@ -37,7 +37,11 @@ class Writing:
         ruled = penalised(logits, [t.answer.numbers for t in trails], sampling.penalty, sampling.ngram)
         chance = [t.chance[t.answer.tokens] for t in trails]
         best = own if ruled is logits else ranked(ruled)
-        return assess(logits, own, pick(best, [sampling.temperature] * len(trails), sampling.top_p, chance))
+        picked = pick(best, [sampling.temperature] * len(trails), sampling.top_p, chance)
+        for at, trail in enumerate(trails):
+            if trail.answer.tokens < len(trail.given):
+                picked[at] = trail.given[trail.answer.tokens]
+        return assess(logits, own, picked)
 
     def take(self, trail: Trail, step: Step) -> None:
         trail.add(step, self.vocabulary)

@@ -24,6 +24,7 @@ from kernel.loop.stops import Answer
 from kernel.loop.tokenizer import Vocabulary
 from kernel.loop.trail import Depths, Trail
 from kernel.loop.trunks import Trunks
+from kernel.loop.turns import best_turns, read_texts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,6 +98,31 @@ class Engine:
                 batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
                 trails = [self._trail(ask, row, sample) for row in rows for sample in range(ask.samples)]
                 self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
+                done += trails
+        done.sort(key=lambda t: (t.span, t.sample))
+        return done
+
+    def diverge(self, ask: Ask, texts: Sequence[Sequence[int]], ends: frozenset[int]) -> list[Trail]:
+        """As :meth:`answer`, but each turns away from what stands in its hole, ``texts[span]``; see ``turns``."""
+        import torch
+
+        self.model.check = ask.cancel.check
+        done: list[Trail] = []
+        bounds = self.bounds
+        with torch.inference_mode():
+            trunk = self._trunk(ask.trunk)
+            for rows in batches(ask.rows, copies=ask.samples, cache_tokens=bounds.cache_tokens, max_rows=bounds.rows):
+                prompts, scores, turns = read_texts(
+                    self.model, self.memory, trunk, rows, texts, ends, bounds.prefill_tokens
+                )
+                batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
+                trails = [
+                    replace(self._trail(ask, row, sample), given=(*texts[row.span][: turn.at], turn.token))
+                    for row, found in zip(rows, turns, strict=True)
+                    for sample, turn in enumerate(best_turns(found, ask.samples))
+                ]
+                writing = Writing(self.model, self.vocabulary, ask.manner.sampling, self.rule, ask.grown)
+                write_batch(writing, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
                 done += trails
         done.sort(key=lambda t: (t.span, t.sample))
         return done

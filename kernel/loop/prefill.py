@@ -79,7 +79,7 @@ def likelihoods(
     ending = torch.tensor(sorted(ends), device=model.device)
     for group in prefill_groups(rows, tokens=at_once):
         width = max(row.rest for row in group)
-        for _, start, state in _pieces(model, memory, trunk, group, at_once):
+        for _, start, state in pieces(model, memory, trunk, group, at_once):
             for at, row in enumerate(group):
                 first, last = max(width - texts[row.span] - 1, start), start + state.shape[1]
                 if first >= last:
@@ -98,11 +98,11 @@ def _prefill_group(
     model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
 ) -> tuple[KeyValues, Tensor]:
     """The group's keys and values, and its next-token scores."""
-    *_, (store, _, state) = _pieces(model, memory, trunk, group, at_once)
+    *_, (store, _, state) = pieces(model, memory, trunk, group, at_once)
     return store, model.scores(state[:, -1])
 
 
-def _pieces(
+def pieces(
     model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
 ) -> Iterator[tuple[KeyValues, int, Tensor]]:
     """The rows' own tokens, each behind its part of the trunk: [trunk | padding | own tokens].

@@ -42,7 +42,10 @@ class Depths:
 
 @dataclass(slots=True)
 class Trail:
-    """``alarm``: whether a collapse ends it. ``worst`` is the reading that came closest to one."""
+    """``alarm``: whether a collapse ends it. ``worst`` is the reading that came closest to one.
+
+    ``given``: tokens that the answer begins with, whatever the model would have written.
+    """
 
     span: int
     sample: int
@@ -51,6 +54,7 @@ class Trail:
     depths: Depths
     canary: Canary | None = None
     alarm: bool = False
+    given: tuple[int, ...] = ()
     last: Reading = QUIET
     worst: Reading = QUIET
 

@@ -19,6 +19,7 @@ from kernel.loop.stops import settled
 from kernel.policy import Family, load_policy
 from kernel.provider import (
     Capabilities,
+    DivergeRequest,
     Done,
     Event,
     Health,
@@ -129,6 +130,22 @@ class LocalProvider:
     async def prepare(self) -> None:
         """Load the model, where it is not in memory."""
         await self._run(lambda engine, cancel: None, PREPARE_S)
+
+    async def diverge(self, request: DivergeRequest) -> InfillAnswer:
+        """Answers that differ from what stands in the holes, as one batch."""
+        family = self._family_of_holes()
+        if not request.spans:
+            return InfillAnswer(infills=(), usage=Usage())
+
+        def work(engine: Engine, cancel: CancelToken) -> InfillAnswer:
+            from kernel.loop.asks import diverge
+
+            return diverge(
+                engine, family, request, settings=self._settings, levels=self._levels, room=self._room_of(engine),
+                cancel=cancel,
+            )  # fmt: skip
+
+        return await self._run(work, request.timeout_s)
 
     async def weigh(self, request: WeighRequest) -> WeighAnswer:
         """What the model thinks of texts in holes, as one batch."""

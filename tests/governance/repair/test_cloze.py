@@ -12,15 +12,16 @@ from governance.budget import Budget, BudgetSettings
 from governance.crew import Crew, Holdings, OpClock
 from governance.irongate.battery import diff_hash
 from governance.record import Recorder
+from governance.repair.bases import around
 from governance.repair.bench import Bench
 from governance.repair.cloze import ClozeSearch
 from governance.repair.proposal import Proposal
 from governance.repair.ranking import Variant
 from governance.repair.scene import Scene
 from governance.repair.settings import RepairSettings
-from governance.repair.spans import Source
+from governance.repair.spans import Move, Source, Span
 from governance.settings import GovernanceSettings
-from kernel.provider import InfillRequest
+from kernel.provider import DivergeRequest, Infill, InfillAnswer, InfillRequest, Usage
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, Operation, Outcome, RootCause, RunStatus, TestResult, TestRun
@@ -70,11 +71,11 @@ class Board(Bench):
 class Searches:
     """One op's visits of GENERATE."""
 
-    def __init__(self, ledger: Ledger, clock: ManualClock, model: Infilling, *, moves: bool = True) -> None:
+    def __init__(self, ledger: Ledger, clock: ManualClock, model: Infilling, **repair: bool) -> None:
         self._ledger, self._clock, self._model = ledger, clock, model
         self.op: Operation = operation()
         self._holdings = Holdings()
-        settings = GovernanceSettings(repair=RepairSettings(moves=moves))
+        settings = GovernanceSettings(repair=RepairSettings.model_validate(repair))
         self._shop = bare_shop(clock, provider=model, settings=settings)
 
     async def visit(self, board: Board, *rejected: str) -> Proposal:
@@ -183,3 +184,38 @@ async def test_what_had_survived_when_the_crash_came_is_found_again(ledger: Ledg
     first = await searches.visit(Board("abs(b)"))
     await searches.crash(RootCause.CRASH_RECOVERED)
     assert hash_of(await searches.visit(Board("abs(b)"))) == hash_of(first)
+
+
+class Diverging(Infilling):
+    """Gives other texts than those that stand in the holes."""
+
+    def __init__(self, others: Callable[[str], Sequence[str]]) -> None:
+        super().__init__(lambda prefix, suffix: [])
+        self._others = others
+        self.stood: list[str] = []
+
+    async def diverge(self, request: DivergeRequest) -> InfillAnswer:
+        self.stood += request.texts
+        found = [
+            (at, other) for at, text in enumerate(request.texts) for other in self._others(text)[: request.answers]
+        ]
+        return InfillAnswer(infills=tuple(Infill(span=at, text=other) for at, other in found), usage=Usage())
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+async def test_a_model_that_can_is_asked_for_what_does_not_stand_there(
+    ledger: Ledger, clock: ManualClock, sampled: bool
+) -> None:
+    model = Diverging(lambda text: [text.replace("+ b", "- b"), text.replace("+ b", "* b")])
+    searches = Searches(ledger, clock, model, moves=False, sampled=sampled)
+    found = await searches.visit(Board("return subtotal - b"))
+    assert (found.candidate is not None) == sampled
+    assert model.stood == (["return subtotal + b", "subtotal = a"] if sampled else [])
+
+
+def test_a_base_is_searched_where_its_change_was() -> None:
+    text = "x = 1\n\n\ndef f(a):\n    b = a\n    return b\n"
+    change = Variant(path=PATH, span=Span(0, 0, 5, Move.REPLACE), text="", source=text)
+    assert around(change) == {PATH: frozenset({4, 5, 6})}
+    top = Variant(path=PATH, span=Span(0, 0, 1, Move.REPLACE), text="", source=text)
+    assert around(top) == {}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from governance.repair.prompt import BEHIND_CHARS, hole, nearest
 from governance.repair.spans import (
     Move,
     Source,
@@ -74,3 +75,14 @@ def test_expressions_count_characters_not_bytes() -> None:
 def test_expressions_leave_assignment_targets_alone() -> None:
     assert {s.move for s in expressions(Source("a = b\n"), 1)} == {Move.EXPRESSION}
     assert [(s.start, s.end) for s in expressions(Source("a = b\n"), 1)] == [(4, 5)]
+
+
+def test_what_stands_behind_a_hole_is_cut_between_lines() -> None:
+    body = "".join(f"    x{n} = {n}\n" for n in range(200))
+    text = f"def f():\n    a = 1\n{body}    return a\n"
+    source = Source(text)
+    asked = hole("a.py", source, replace_line(source, 2), "", max_tokens=8, max_chars=50_000)
+    assert asked.suffix.strip("\n") == text[text.index("    x0") :][:BEHIND_CHARS].rpartition("\n")[0]
+    short = hole("a.py", source, replace_line(source, 202), "", max_tokens=8, max_chars=50_000)
+    assert short.suffix == "\n    return a\n"
+    assert nearest("one line without an end", 4) == "one "
