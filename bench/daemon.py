@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from daemon.service import Service, work_off
 from daemon.settings import load
 from ledger.clock import SystemClock, unstamp
 from ledger.vocabulary import Entry, TestRun
-from tools.testing.runner import TestRunner
+from tools.testing.runner import SeveralRuns, TestRunner
+from tools.workspace import Workspace
 
 STARTS, STATUSES, COMMITS, OPS = 7, 7, 5, 6
 SETTLE_S, REST_S, QUIET_S, LIMIT_S, POLL_S = 10.0, 20.0, 5.0, 60.0, 0.005
@@ -207,13 +209,22 @@ def commit() -> list[Row]:
 def timing(spans: list[tuple[float, float]]) -> type[TestRunner]:
     """The real runner; notes when each run began and ended, sandbox and all."""
 
-    class Timed(TestRunner):
+    class TimedRuns(SeveralRuns):
+        def __init__(self, tests: SeveralRuns) -> None:
+            self._timed = tests
+
         async def run(self, *args: Any, **named: Any) -> TestRun:
             began = time.time()
             try:
-                return await super().run(*args, **named)
+                return await self._timed.run(*args, **named)
             finally:
                 spans.append((began, time.time()))
+
+    class Timed(TestRunner):
+        @asynccontextmanager
+        async def several(self, ws: Workspace) -> AsyncIterator[SeveralRuns]:
+            async with super().several(ws) as tests:
+                yield TimedRuns(tests)
 
     return Timed
 

@@ -59,7 +59,8 @@ async def test_an_op_in_flight_is_told_of(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
     commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
     model = Thinking()
-    service = Quickly(config_for(tmp_path, repo, service={"stop_grace_s": 0}), model)
+    config = config_for(tmp_path, repo, service={"stop_grace_s": 0}, repair={"moves": False})
+    service = Quickly(config, model)
     try:
         await service.open()
         await service.bring_up()

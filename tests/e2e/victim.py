@@ -139,7 +139,11 @@ class Quick(TestRunner):
     """Gives answers instead of runs, and needs no heavy slot for them."""
 
     @asynccontextmanager
-    async def warm(self, ws: Workspace) -> AsyncIterator[WarmTests]:
+    async def warm(self, ws: Workspace, *, heir: bool = True) -> AsyncIterator[WarmTests]:
+        yield QuickTests(ws)
+
+    @asynccontextmanager
+    async def several(self, ws: Workspace) -> AsyncIterator[WarmTests]:
         yield QuickTests(ws)
 
     async def run(self, ws: Workspace, ids: Sequence[str] | None = None, **options: Any) -> TestRun:
