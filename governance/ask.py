@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from governance.budget import Budget
 from governance.irongate.g15_secrets import redact
@@ -19,8 +20,10 @@ from kernel.provider import (
     Done,
     Event,
     Infill,
+    InfillAnswer,
     Infiller,
     InfillRequest,
+    InfillSpan,
     Limits,
     Message,
     Provider,
@@ -81,6 +84,12 @@ class Heard:
         return self.spent or Usage(tokens_in=self.tokens_in, tokens_out=written, estimated=True)
 
 
+def at_most(spans: Sequence[InfillSpan], texts: Sequence[str], answers: int) -> Usage:
+    """What holes with the texts that stand in them may take, by their length."""
+    chars = sum(len(s.prefix) + len(s.suffix) for s in spans) + sum(map(len, texts))
+    return Usage(tokens_in=round(chars / CHARS_PER_TOKEN), tokens_out=answers * sum(s.max_tokens for s in spans))
+
+
 class Asker:
     """Model calls of one op. ``turn_s`` is the route's ceiling for one call."""
 
@@ -132,26 +141,23 @@ class Asker:
         if not isinstance(self.provider, Infiller):
             raise ProviderBadOutput(f"{self.provider.name} cannot infill.", provider=self.provider.name)
         request = request.model_copy(update={"timeout_s": self._turn_s})
-        chars = sum(len(s.prefix) + len(s.suffix) for s in request.spans)
-        heard = Heard(round(chars / CHARS_PER_TOKEN))
-        tokens_out = sum(s.max_tokens for s in request.spans) * request.samples
-        most = Usage(tokens_in=heard.tokens_in, tokens_out=tokens_out)
-        async with self._recorded(phase, purpose, most, heard, self._turn_s):
-            answer = await self.provider.infill(request)
-            heard.texts.append(f"{len(answer.infills)} infills")
-            heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
-        return answer.infills
+        most = at_most(request.spans, (), request.samples)
+        return await self._infills(phase, purpose, most, partial(self.provider.infill, request))
 
     async def diverge(self, phase: State, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
         """Answers that differ from what stands in the holes; None where the model cannot do that. Raises as above."""
         if not isinstance(self.provider, Diverger):
             return None
         request = request.model_copy(update={"timeout_s": self._turn_s})
-        chars = sum(len(s.prefix) + len(s.suffix) for s in request.spans) + sum(map(len, request.texts))
-        heard = Heard(round(chars / CHARS_PER_TOKEN))
-        most = Usage(tokens_in=heard.tokens_in, tokens_out=sum(s.max_tokens for s in request.spans) * request.answers)
+        most = at_most(request.spans, request.texts, request.answers)
+        return await self._infills(phase, purpose, most, partial(self.provider.diverge, request))
+
+    async def _infills(
+        self, phase: State, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]]
+    ) -> tuple[Infill, ...]:
+        heard = Heard(most.tokens_in)
         async with self._recorded(phase, purpose, most, heard, self._turn_s):
-            answer = await self.provider.diverge(request)
+            answer = await ask()
             heard.texts.append(f"{len(answer.infills)} infills")
             heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
         return answer.infills
@@ -161,9 +167,9 @@ class Asker:
         if not isinstance(self.provider, Weigher):
             return None
         request = request.model_copy(update={"timeout_s": self._turn_s})
-        chars = sum(len(s.prefix) + len(s.suffix) for s in request.spans) + sum(map(len, request.texts))
-        heard = Heard(round(chars / CHARS_PER_TOKEN))
-        async with self._recorded(phase, purpose, Usage(tokens_in=heard.tokens_in, tokens_out=0), heard, self._turn_s):
+        most = at_most(request.spans, request.texts, 0)
+        heard = Heard(most.tokens_in)
+        async with self._recorded(phase, purpose, most, heard, self._turn_s):
             answer = await self.provider.weigh(request)
             heard.texts.append(f"{len(answer.logprobs_milli)} texts weighed")
             heard.spent = answer.usage

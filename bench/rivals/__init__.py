@@ -6,7 +6,7 @@ with their defaults. They talk to llama.cpp (the xllamacpp wheel, the same GGUF 
 What is done for them: the server is loaded before the clock starts; each is told which tests fail and what these say,
 and, where it wants to know, the file or the function that our own localisation thinks the mistake is in; the tests'
 interpreter is on the path. They see their task and nothing of the others or of its answer; the network stays open, their
-model is there. What they leave is committed for them (files that they made beside it are left out), and judged as ours is, with tests that they have not
-seen. `wrong` is a repair with which the failing tests that were shown pass and others do not; where the shown ones still
-fail, nothing was resolved.
+model is there. What they leave is committed for them (files that they made beside it are left out), and judged as ours
+is, with tests that they have not seen. `wrong` is a repair with which the failing tests that were shown pass and others
+do not; where the shown ones still fail, nothing was resolved.
 """

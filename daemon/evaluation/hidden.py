@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from governance.evidence import function_of
+from governance.repair.spans import Function, first_line
 
 
 def half_of(tests: Collection[str], seed: str) -> frozenset[str]:
@@ -38,13 +39,9 @@ def without(source: str, names: Collection[str]) -> str:
     }
     gone: list[tuple[int, int, str]] = []
     for prefix, body in bodies.items():
-        chosen = [
-            node
-            for node in body
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and f"{prefix}{node.name}" in names
-        ]
+        chosen = [node for node in body if isinstance(node, Function) and f"{prefix}{node.name}" in names]
         for number, node in enumerate(chosen):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            first = first_line(node)
             empty = bool(prefix) and len(chosen) == len(body) and number == 0
             gone.append((first, node.end_lineno or first, f"{' ' * node.col_offset}pass\n" if empty else ""))
     for first, last, instead in sorted(gone, reverse=True):

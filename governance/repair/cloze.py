@@ -132,7 +132,8 @@ class ClozeSearch:
                 rivals += await self._take(node, moves, bench)
             if (LINES, path, line) not in node.tried:
                 with contextlib.suppress(ProviderError, BudgetExhausted):  # a repair is not lost for want of a rival
-                    rivals += await self._take(node, line_at(path, line, node.scene.sources), bench)
+                    wave = line_at(path, line, node.scene.sources, sampled=self._settings.sampled)
+                    rivals += await self._take(node, wave, bench)
         return rivals
 
     def _node_of(self, scene: Scene) -> Node:

@@ -12,9 +12,9 @@ from governance.irongate.syntax import parse
 from governance.repair.edits import decode
 from governance.repair.ranking import Survivor
 from governance.repair.scene import Scene
+from governance.repair.spans import Function, first_line
 from ledger.vocabulary import Answer
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 Named = tuple[str, str]
 """Path and qualified name of a function."""
 
@@ -68,11 +68,6 @@ def first_lines(named: Collection[Named], texts: Mapping[str, str]) -> tuple[tup
     known = {path: functions(text) for path, text in texts.items()}
     nodes = [(path, name, known[path][name]) for path, name in sorted(named) if name in known.get(path, {})]
     return tuple((path, first_line(node), name.partition("#")[0]) for path, name, node in nodes)
-
-
-def first_line(node: Function) -> int:
-    """Decorators included."""
-    return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
 def tests_of(named: Collection[Named], scene: Scene) -> tuple[str, ...]:

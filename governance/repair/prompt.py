@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from governance.repair.spans import Source, Span
+from governance.repair.spans import Source, Span, first_line
 from kernel.provider import InfillSpan
 from ledger.vocabulary import TestResult
 
@@ -63,7 +63,7 @@ def surroundings(source: Source, line: int) -> tuple[int, int, str]:
     if source.tree is None or function is None:
         first, last = max(1, line - 40), min(len(source.lines), line + 40)
         return source.line_start(first), source.line_end(last), ""
-    first = min([function.lineno, *(d.lineno for d in function.decorator_list)])
+    first = first_line(function)
     last = function.end_lineno or function.lineno
     above = [
         "".join(source.lines[node.lineno - 1 : node.end_lineno])

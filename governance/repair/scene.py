@@ -10,7 +10,7 @@ from governance.evidence import function_of, to_show
 from governance.irongate.paths import is_test_path
 from governance.repair.edits import decode, edit_of
 from governance.repair.prompt import Example
-from governance.repair.spans import Source
+from governance.repair.spans import Function, Source, first_line
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, TestResult, TestRun
 from tools.edits.diffs import HUNK
@@ -90,9 +90,8 @@ def test_source(source: Source, test_id: str) -> str:
     for wanted in classes:
         body = next((n.body for n in body if isinstance(n, ast.ClassDef) and n.name == wanted), [])
     for node in (one for top in body for one in (ast.walk(top) if not isinstance(top, ast.ClassDef) else [top])):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            return "".join(source.lines[first - 1 : node.end_lineno])
+        if isinstance(node, Function) and node.name == name:
+            return "".join(source.lines[first_line(node) - 1 : node.end_lineno])
     return ""
 
 

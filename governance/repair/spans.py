@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_EXPRESSIONS = 10
 EXPRESSIONS = (
     ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.Attribute, ast.IfExp, ast.Tuple,
@@ -45,6 +46,11 @@ class Span:
         return source[: self.start] + self.lead + text + self.tail + source[self.end :]
 
 
+def first_line(node: Function) -> int:
+    """Decorators included."""
+    return min([node.lineno, *(d.lineno for d in node.decorator_list)])
+
+
 class Source:
     """A parsed Python file with character offsets. ``tree`` is None when it does not parse."""
 
@@ -76,11 +82,11 @@ class Source:
         raw = self.lines[line - 1].encode("utf-8")[:byte_column]
         return self._starts[line - 1] + len(raw.decode("utf-8", errors="ignore"))
 
-    def function_at(self, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    def function_at(self, line: int) -> Function | None:
         """The innermost function whose lines hold ``line``."""
-        best: ast.FunctionDef | ast.AsyncFunctionDef | None = None
+        best: Function | None = None
         for node in ast.walk(self.tree) if self.tree else ():
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not _holds(node, line):
+            if not isinstance(node, Function) or not _holds(node, line):
                 continue
             if best is None or node.lineno >= best.lineno:
                 best = node

@@ -142,13 +142,13 @@ def moves_at(path: str, line: int, sources: Mapping[str, Source], complaints: Co
     return Given(name=MOVES, proposals=tuple((path, one) for one in found), place=(path, line))
 
 
-def line_at(path: str, line: int, sources: Mapping[str, Source]) -> Wave:
-    """What a model writes first at one place."""
+def line_at(path: str, line: int, sources: Mapping[str, Source], *, sampled: bool) -> Wave:
+    """What a model writes first at one place; unless ``sampled`` only the likeliest."""
     _, _, samples, temperature, max_tokens = next(row for row in FIRST if row[0] == LINES)
     span = replace_line(sources[path], line)
     return Wave(
         name=LINES, spans=((path, span),), samples=samples, temperature=temperature, max_tokens=max_tokens,
-        others=OTHERS[LINES],
+        others=OTHERS[LINES] if sampled else 0,
     )  # fmt: skip
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from kernel.canary import Levels
 from kernel.cancel import CancelToken
 from kernel.loop.decode import Grown
 from kernel.loop.engine import Ask, Engine, Manner
-from kernel.loop.packing import share
+from kernel.loop.packing import Row, share
 from kernel.loop.prompt import chat_prompt, infill_prompt
 from kernel.loop.sampling import Sampling
 from kernel.loop.settings import LocalSettings
+from kernel.loop.tokenizer import Vocabulary
 from kernel.loop.trail import Trail
 from kernel.policy import Family
 from kernel.provider import (
@@ -19,6 +21,7 @@ from kernel.provider import (
     Infill,
     InfillAnswer,
     InfillRequest,
+    InfillSpan,
     Limits,
     Message,
     Usage,
@@ -31,6 +34,36 @@ BEHIND = 8
 """Tokens more than what stands in a hole: an answer may be a little longer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Holes:
+    """Prompts as tokens, how many tokens of each may be common to all, and what stands in the holes."""
+
+    prompts: list[list[int]]
+    prefixes: list[int]
+    texts: list[list[int]]
+
+    @property
+    def tokens(self) -> int:
+        return sum(map(len, self.prompts))
+
+    def rows(self, limits: Sequence[int], room: int) -> tuple[list[int], list[Row]]:
+        """One batch of them, ``limits[i]`` tokens behind each. Raises ``ProviderBadOutput`` where one is too long."""
+        for prompt, limit in zip(self.prompts, limits, strict=True):
+            check_room(len(prompt) + limit, room)
+        return share(self.prompts, self.prefixes, limits, again=True)
+
+
+def read_holes(vocabulary: Vocabulary, family: Family, spans: Sequence[InfillSpan], texts: Sequence[str] = ()) -> Holes:
+    asked = [infill_prompt(vocabulary, family, span) for span in spans]
+    written = [vocabulary.encode(text) if text else [] for text in texts]
+    return Holes([numbers for numbers, _ in asked], [prefix for _, prefix in asked], written)
+
+
+def ends_of_line(vocabulary: Vocabulary) -> frozenset[int]:
+    """Tokens behind which a model is done with a line: with the answer, or with the next line."""
+    return vocabulary.ending | {vocabulary.encode(line)[0] for line in ("\n", "\n\n")}
+
+
 def fill(
     engine: Engine, family: Family, request: InfillRequest, *, settings: LocalSettings, levels: Levels, room: int,
     cancel: CancelToken,
@@ -39,13 +72,9 @@ def fill(
 
     ``room``: most tokens of a prompt and its answer. A collapse is reported and ends nothing: tests will judge.
     """
-    prompts, prefixes = [], []
-    for span in request.spans:
-        numbers, prefix = infill_prompt(engine.vocabulary, family, span)
-        check_room(len(numbers) + span.max_tokens, room)
-        prompts.append(numbers)
-        prefixes.append(prefix)
-    trunk, rows = share(prompts, prefixes, [span.max_tokens for span in request.spans], again=True)
+    limits = [span.max_tokens for span in request.spans]
+    holes = read_holes(engine.vocabulary, family, request.spans)
+    trunk, rows = holes.rows(limits, room)
     manner = Manner(
         sampling=Sampling(request.temperature, request.top_p, request.seed),
         levels=levels if settings.canary != "off" else None,
@@ -54,7 +83,7 @@ def fill(
     trails = engine.answer(
         Ask(trunk, rows, [span.stop for span in request.spans], manner, samples=request.samples, cancel=cancel)
     )
-    usage = Usage(tokens_in=sum(map(len, prompts)), tokens_out=sum(t.answer.tokens for t in trails))
+    usage = Usage(tokens_in=holes.tokens, tokens_out=sum(t.answer.tokens for t in trails))
     return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
 
 
@@ -63,23 +92,14 @@ def diverge(
     cancel: CancelToken,
 ) -> InfillAnswer:  # fmt: skip
     """All spans as one batch, each read once with what stands there; greedy behind the turn. See ``fill``."""
-    vocabulary = engine.vocabulary
-    prompts, prefixes, texts = [], [], []
-    for span, text in zip(request.spans, request.texts, strict=True):
-        numbers, prefix = infill_prompt(vocabulary, family, span)
-        written = vocabulary.encode(text) if text else []
-        check_room(len(numbers) + max(len(written) + BEHIND, span.max_tokens), room)
-        prompts.append(numbers)
-        prefixes.append(prefix)
-        texts.append(written)
-    limits = [max(s.max_tokens, len(t) + BEHIND) for s, t in zip(request.spans, texts, strict=True)]
-    trunk, rows = share(prompts, prefixes, limits, again=True)
+    holes = read_holes(engine.vocabulary, family, request.spans, request.texts)
+    limits = [max(s.max_tokens, len(t) + BEHIND) for s, t in zip(request.spans, holes.texts, strict=True)]
+    trunk, rows = holes.rows(limits, room)
     manner = Manner(sampling=Sampling(), levels=levels if settings.canary != "off" else None)
-    ends = vocabulary.ending | {vocabulary.encode(line)[0] for line in ("\n", "\n\n")}
     stops = [span.stop for span in request.spans]
     ask = Ask(trunk, rows, stops, manner, samples=request.answers, cancel=cancel)
-    trails = engine.diverge(ask, texts, frozenset(ends))
-    read = sum(map(len, prompts)) + sum(map(len, texts))
+    trails = engine.diverge(ask, holes.texts, ends_of_line(engine.vocabulary))
+    read = holes.tokens + sum(map(len, holes.texts))
     usage = Usage(tokens_in=read, tokens_out=sum(t.answer.tokens for t in trails))
     return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
 
@@ -88,19 +108,12 @@ def weigh(
     engine: Engine, family: Family, request: WeighRequest, *, room: int, cancel: CancelToken
 ) -> WeighAnswer:  # fmt: skip
     """All texts in their holes as one batch. A text ends where the model would end it, or go on to the next line."""
-    vocabulary = engine.vocabulary
-    prompts, prefixes, texts = [], [], []
-    for span, text in zip(request.spans, request.texts, strict=True):
-        numbers, prefix = infill_prompt(vocabulary, family, span)
-        written = vocabulary.encode(text) if text else []
-        check_room(len(numbers) + len(written), room)
-        prompts.append([*numbers, *written])
-        prefixes.append(prefix)
-        texts.append(len(written))
-    trunk, rows = share(prompts, prefixes, [1] * len(prompts), again=True)
-    ends = vocabulary.ending | {vocabulary.encode(line)[0] for line in ("\n", "\n\n")}
-    found = engine.weigh(trunk, rows, texts, sorted(ends), cancel)
-    usage = Usage(tokens_in=sum(map(len, prompts)), tokens_out=0)
+    read = read_holes(engine.vocabulary, family, request.spans, request.texts)
+    holes = replace(read, prompts=[[*p, *text] for p, text in zip(read.prompts, read.texts, strict=True)])
+    trunk, rows = holes.rows([1] * len(holes.prompts), room)
+    ends = sorted(ends_of_line(engine.vocabulary))
+    found = engine.weigh(trunk, rows, list(map(len, holes.texts)), ends, cancel)
+    usage = Usage(tokens_in=holes.tokens, tokens_out=0)
     return WeighAnswer(logprobs_milli=tuple(round(1000 * one) for one in found), usage=usage)
 
 

@@ -5,7 +5,7 @@ Runs in the worker thread. Everything here is blocking.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -83,49 +83,35 @@ class Engine:
 
         Raises ``Cancelled`` within one matrix product after the token is set, ``CollapseDetected`` where asked for.
         """
-        import torch
 
-        self.model.check = ask.cancel.check
-        done: list[Trail] = []
-        bounds = self.bounds
-        with torch.inference_mode():
-            trunk = self._trunk(ask.trunk)
-            for rows in batches(ask.rows, copies=ask.samples, cache_tokens=bounds.cache_tokens, max_rows=bounds.rows):
-                room = self._room(ask, rows)
-                prompts, scores = prefill_rows(self.model, self.memory, trunk, rows, bounds.prefill_tokens, room)
-                if room:
-                    rows = [replace(rows[0], shared=0)]
-                batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
-                trails = [self._trail(ask, row, sample) for row in rows for sample in range(ask.samples)]
-                self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
-                done += trails
-        done.sort(key=lambda t: (t.span, t.sample))
-        return done
+        def write(trunk: KeyValues, rows: list[Row]) -> list[Trail]:
+            room = self._room(ask, rows)
+            prompts, scores = prefill_rows(self.model, self.memory, trunk, rows, self.bounds.prefill_tokens, room)
+            if room:
+                rows = [replace(rows[0], shared=0)]
+            batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
+            trails = [self._trail(ask, row, sample) for row in rows for sample in range(ask.samples)]
+            self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
+            return trails
+
+        return self._in_batches(ask, write)
 
     def diverge(self, ask: Ask, texts: Sequence[Sequence[int]], ends: frozenset[int]) -> list[Trail]:
         """As :meth:`answer`, but each turns away from what stands in its hole, ``texts[span]``; see ``turns``."""
-        import torch
 
-        self.model.check = ask.cancel.check
-        done: list[Trail] = []
-        bounds = self.bounds
-        with torch.inference_mode():
-            trunk = self._trunk(ask.trunk)
-            for rows in batches(ask.rows, copies=ask.samples, cache_tokens=bounds.cache_tokens, max_rows=bounds.rows):
-                prompts, scores, turns = read_texts(
-                    self.model, self.memory, trunk, rows, texts, ends, bounds.prefill_tokens
-                )
-                batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
-                trails = [
-                    replace(self._trail(ask, row, sample), given=(*texts[row.span][: turn.at], turn.token))
-                    for row, found in zip(rows, turns, strict=True)
-                    for sample, turn in enumerate(best_turns(found, ask.samples))
-                ]
-                writing = Writing(self.model, self.vocabulary, ask.manner.sampling, self.rule, ask.grown)
-                write_batch(writing, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
-                done += trails
-        done.sort(key=lambda t: (t.span, t.sample))
-        return done
+        def write(trunk: KeyValues, rows: list[Row]) -> list[Trail]:
+            most = self.bounds.prefill_tokens
+            prompts, scores, turns = read_texts(self.model, self.memory, trunk, rows, texts, ends, most)
+            batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
+            trails = [
+                replace(self._trail(ask, row, sample), given=(*texts[row.span][: turn.at], turn.token))
+                for row, found in zip(rows, turns, strict=True)
+                for sample, turn in enumerate(best_turns(found, ask.samples))
+            ]
+            write_batch(self._writing(ask), batch, scores.repeat_interleave(ask.samples, dim=0), trails)
+            return trails
+
+        return self._in_batches(ask, write)
 
     def weigh(
         self, trunk: Sequence[int], rows: Sequence[Row], texts: Sequence[int], ends: Sequence[int], cancel: CancelToken
@@ -137,6 +123,18 @@ class Engine:
         with torch.inference_mode():
             shared = self._trunk(trunk)
             return likelihoods(self.model, self.memory, shared, rows, texts, ends, self.bounds.prefill_tokens)
+
+    def _in_batches(self, ask: Ask, write: Callable[[KeyValues, list[Row]], list[Trail]]) -> list[Trail]:
+        """As many rows at once as the bounds allow; what was written, in the order of rows and samples."""
+        import torch
+
+        self.model.check = ask.cancel.check
+        most = self.bounds
+        with torch.inference_mode():
+            trunk = self._trunk(ask.trunk)
+            parts = batches(ask.rows, copies=ask.samples, cache_tokens=most.cache_tokens, max_rows=most.rows)
+            done = [trail for rows in parts for trail in write(trunk, rows)]
+        return sorted(done, key=lambda t: (t.span, t.sample))
 
     def _trunk(self, tokens: Sequence[int]) -> KeyValues:
         """Keys and values of a common beginning; what is known of it from earlier requests is not computed again."""
@@ -152,13 +150,15 @@ class Engine:
         return rows[0].max_tokens if alone else 0
 
     def _write(self, ask: Ask, batch: Batch, logits: Tensor, trails: list[Trail]) -> None:
-        manner = ask.manner
-        writing = Writing(self.model, self.vocabulary, manner.sampling, self.rule, ask.grown)
+        manner, writing = ask.manner, self._writing(ask)
         if len(trails) > 1:
             write_batch(writing, batch, logits, trails)
             return
         prompt = next(list(row.numbers) for row in ask.rows if row.span == trails[0].span)
         Solo(writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt).write(logits)
+
+    def _writing(self, ask: Ask) -> Writing:
+        return Writing(self.model, self.vocabulary, ask.manner.sampling, self.rule, ask.grown)
 
     def _trail(self, ask: Ask, row: Row, sample: int) -> Trail:
         manner = ask.manner

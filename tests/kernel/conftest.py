@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 
 from daemon.settings import prepare_process
 from kernel.cancel import CancelToken
+from kernel.providers.local import LocalProvider
 from kernel.weights.convert import convert
 from kernel.weights.store import Form
-from tests.kernel.tiny import Tiny, write_tiny
+from tests.kernel.local_scene import provider
+from tests.kernel.tiny import NAME, Tiny, write_tiny
 
 FORMS: tuple[Form, ...] = ("fp32", "bf16", "int8")
-NAME = "qwen2.5-coder-0.5b"  # the policy's entry that the tiny model stands in for
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +42,13 @@ def tiny(kernel_extra: None, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     for form in FORMS:
         convert(NAME, model.weights, form=form, models_dir=model.folder, progress=_quiet, cancel=CancelToken())
     return model
+
+
+@pytest.fixture
+async def local(tiny: Tiny) -> AsyncIterator[LocalProvider]:
+    made = provider(tiny)
+    yield made
+    await made.aclose()
 
 
 def _quiet(done: int, total: int, what: str) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 from kernel.loop.settings import LocalSettings
 from kernel.provider import Done, Event, InfillRequest, InfillSpan, Limits, Message, TextDelta
 from kernel.providers.local import LocalProvider
-from tests.kernel.conftest import NAME
-from tests.kernel.tiny import Tiny
+from tests.kernel.tiny import NAME, Tiny
 
 ENDLESS = 30_000  # tokens that the tiny model does not finish within a test
 HEAD = "def total(items, tax):\n    subtotal = sum(item.price for item in items)\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from kernel.loop.prompt import infill_prompt
@@ -16,13 +14,6 @@ from tests.kernel.local_scene import HEAD, SPANS, provider
 from tests.kernel.tiny import Tiny, published_form
 
 TEXTS = ("subtotal", " > 1 and items", "", "    return subtotal")
-
-
-@pytest.fixture
-async def local(tiny: Tiny) -> AsyncIterator[LocalProvider]:
-    made = provider(tiny)
-    yield made
-    await made.aclose()
 
 
 async def others(local: LocalProvider, *pairs: tuple[InfillSpan, str], answers: int = 3) -> list[tuple[int, str, int]]:

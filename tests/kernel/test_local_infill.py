@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
 
 import pytest
 from pydantic import ValidationError
@@ -14,16 +13,8 @@ from kernel.policy import load_policy
 from kernel.provider import Infill, InfillSpan, Limits, Usage
 from kernel.providers.local import LocalProvider
 from ledger.errors import ProviderBadOutput
-from tests.kernel.conftest import NAME
 from tests.kernel.local_scene import HEAD, SPANS, provider, request
-from tests.kernel.tiny import CONTROL, Tiny, published_form, vocabulary
-
-
-@pytest.fixture
-async def local(tiny: Tiny) -> AsyncIterator[LocalProvider]:
-    made = provider(tiny)
-    yield made
-    await made.aclose()
+from tests.kernel.tiny import CONTROL, NAME, Tiny, published_form, vocabulary
 
 
 def same(left: Infill, right: Infill) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,18 +22,10 @@ from kernel.provider import Infiller, InfillSpan, Limits, Price
 from kernel.providers.local import LocalProvider
 from kernel.weights import store
 from ledger.errors import ConfigError, ProviderUnavailable
-from tests.kernel.conftest import NAME
 from tests.kernel.local_scene import ENDLESS, SPANS, LagMeter, provider, request, said, worker_of
-from tests.kernel.tiny import Tiny
+from tests.kernel.tiny import NAME, Tiny
 
 FOREVER = InfillSpan(prefix="x = ", suffix="\n", max_tokens=ENDLESS, stop=())
-
-
-@pytest.fixture
-async def local(tiny: Tiny) -> AsyncIterator[LocalProvider]:
-    made = provider(tiny)
-    yield made
-    await made.aclose()
 
 
 async def until_idle(local: LocalProvider) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,16 +11,8 @@ from kernel.policy import load_policy
 from kernel.provider import Limits, Message, TextDelta
 from kernel.providers.local import LocalProvider
 from ledger.errors import ProviderBadOutput
-from tests.kernel.conftest import NAME
-from tests.kernel.local_scene import ASK, ENDLESS, provider, said, worker_of
-from tests.kernel.tiny import DEFAULT_SYSTEM, Tiny, vocabulary
-
-
-@pytest.fixture
-async def local(tiny: Tiny) -> AsyncIterator[LocalProvider]:
-    made = provider(tiny)
-    yield made
-    await made.aclose()
+from tests.kernel.local_scene import ASK, ENDLESS, said, worker_of
+from tests.kernel.tiny import DEFAULT_SYSTEM, NAME, vocabulary
 
 
 async def test_pieces_add_up_and_tokens_are_counted(local: LocalProvider) -> None:

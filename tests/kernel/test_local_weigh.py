@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,13 +15,6 @@ from tests.kernel.local_scene import HEAD, SPANS, provider
 from tests.kernel.tiny import Tiny, published_form
 
 TEXTS = ("subtotal", " > 1 and items", "", "\n    return subtotal\n")
-
-
-@pytest.fixture
-async def local(tiny: Tiny) -> AsyncIterator[LocalProvider]:
-    made = provider(tiny)
-    yield made
-    await made.aclose()
 
 
 async def weigh(local: LocalProvider, *pairs: tuple[InfillSpan, str]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from kernel.weights.registry import HttpSource, PublishedFile, Weights
 
 LAYERS, WIDTH, HEADS, KEY_HEADS, INNER = 2, 64, 4, 2, 128
+NAME = "qwen2.5-coder-0.5b"  # the policy's entry that the tiny model stands in for
 CONTEXT = 32_768
 THETA, EPSILON = 1_000_000.0, 1e-6
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>")

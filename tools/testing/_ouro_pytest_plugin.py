@@ -144,7 +144,8 @@ class SettraceTracer:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._known: dict[types.CodeType, Lines | None] = {}
+        # By identity: pieces of code of two files are equal when they read the same. Kept, so that no id is used again.
+        self._known: dict[int, tuple[types.CodeType, Lines | None]] = {}
         self._touched: list[Lines] = []
         self._install()
 
@@ -171,15 +172,18 @@ class SettraceTracer:
 
     def _enter(self, frame: Any, event: str, arg: Any) -> Any:
         code = frame.f_code
-        if code not in self._known:
+        if id(code) not in self._known:
             path = self._project.relative(code.co_filename)
-            self._known[code] = Lines(path, code, self._touched) if path is not None else None
-        lines = self._known[code]
+            self._known[id(code)] = (code, Lines(path, code, self._touched) if path is not None else None)
+        _, lines = self._known[id(code)]
         return lines.trace if lines is not None and lines.rest else None
 
 
-class MonitoringTracer:
-    """Executed lines by ``sys.monitoring`` (Python 3.12 and later): each line of the repository costs once a test."""
+class MonitoringTracer(NoTracer):
+    """Executed lines by ``sys.monitoring`` (Python 3.12 and later): each line of the repository costs once a test.
+
+    Always on: what is not the repository's costs once.
+    """
 
     def __init__(self, project: Project, tool: int) -> None:
         self._project = project
@@ -195,12 +199,6 @@ class MonitoringTracer:
     def begin(self, test: str) -> None:
         self._lines = {}
         self._monitoring.restart_events()
-
-    def on(self) -> None:
-        pass  # what is not the repository's costs once
-
-    def off(self) -> None:
-        pass
 
     def end(self) -> dict[str, set[int]]:
         lines, self._lines = self._lines, {}
@@ -337,22 +335,13 @@ class Watcher:
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_runtest_setup(self) -> Iterator[None]:
-        yield from self._traced()
-
-    @pytest.hookimpl(hookwrapper=True, trylast=True)
-    def pytest_runtest_call(self) -> Iterator[None]:
-        yield from self._traced()
-
-    @pytest.hookimpl(hookwrapper=True, trylast=True)
-    def pytest_runtest_teardown(self) -> Iterator[None]:
-        yield from self._traced()
-
-    def _traced(self) -> Iterator[None]:
         self._tracer.on()
         try:
             yield
         finally:
             self._tracer.off()
+
+    pytest_runtest_call = pytest_runtest_teardown = pytest_runtest_setup
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._raised = {}

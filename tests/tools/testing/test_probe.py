@@ -61,6 +61,13 @@ def tenth(value):
 
 def opaque(value):
     return [object(), value]
+
+class Own:
+    def __deepcopy__(self, known):
+        raise KeyError("there is one of me")
+
+def held(own, count):
+    return count
 """
 TESTS = """
 import asyncio, maths
@@ -92,6 +99,7 @@ def test_many():
     assert asyncio.run(all_of_them()) == [1]
 
 def test_tenth(): assert maths.tenth(2.5) == 0.25 and maths.opaque(1)[1] == 1
+def test_held(): assert maths.held(maths.Own(), 1) == 1
 """
 FILES = {"maths.py": MATHS, "tests/test_maths.py": TESTS}
 
@@ -100,6 +108,7 @@ WANTED = {
     "def clamp": "clamp", "def drop_first": "drop_first", "def down": "down_to_zero", "def squares": "squares",
     "@twice": "plus", "    def add": "Till.add", "    @property": "Till.size", "async def later": "later",
     "async def many": "many", "    def inner": "twice.<locals>.inner", "def tenth": "tenth", "def opaque": "opaque",
+    "def held": "held",
 }  # fmt: skip
 
 
@@ -138,6 +147,7 @@ async def test_what_is_said_to_other_inputs(tmp_path: Path, environment: Path, w
     assert said(run, "add")["add(amount=8)"] == "gives Till(money=set(1, 2, 3, 8))"
     assert said(run, "tenth")["tenth(value=3)"] == "gives 0.3"
     assert set(said(run, "opaque").values()) == {"gives what cannot be read"}
+    assert set(said(run, "held").values()) == {"cannot be asked: a copy raises KeyError"}
     assert not said(run, "later") and not said(run, "many") and not said(run, "inner") and not said(run, "size")
     assert sorted(map(str, (await probed(project, *WANTED)).answers)) == sorted(map(str, run.answers))
 

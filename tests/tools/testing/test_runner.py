@@ -272,6 +272,18 @@ async def test_coverage_is_by_test_and_of_the_project_only(
     assert (await project.run()).coverage == {}
 
 
+async def test_coverage_tells_apart_files_that_read_the_same(
+    tmp_path: Path, environment: Path, plain: PlainSandbox
+) -> None:
+    rate = "def rate():\n    return 7\n"
+    test = "from shop import cart, till\ndef test_cart(): assert cart.rate()\ndef test_till(): assert till.rate()\n"
+    files = SHOP | {"shop/cart.py": rate, "shop/till.py": rate, "tests/test_cart.py": test}
+    run = await (await project_of(tmp_path, files, environment, plain)).run(coverage=True)
+    for name in ("cart", "till"):
+        seen = run.coverage[f"tests/test_cart.py::test_{name}"]
+        assert {path: lines for path, lines in seen.items() if path.startswith("shop")} == {f"shop/{name}.py": (2,)}
+
+
 SRC = {f"src/{name}" if name.startswith("shop") else name: text for name, text in SHOP.items()}
 
 
