@@ -106,10 +106,12 @@ class ToolOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A call whose arguments have been read and checked."""
+    """A call whose arguments have been read and checked, and what it would touch."""
 
     arguments: str
     paths: tuple[str, ...]
+    command: str = ""
+    hosts: tuple[str, ...] = ()
     start: Callable[[Call], Awaitable[str]]
 
 
@@ -169,11 +171,22 @@ class Tool(ABC, Generic[A]):
             raise ToolError(f"The arguments of {self.name} are not right: {faults}.") from error
         except LedgerError as error:
             raise ToolError(f"The arguments of {self.name} are not right: {error.message}") from error
-        return Prepared(arguments=text, paths=self.paths(read), start=lambda call: self.run(read, call))
+        return Prepared(
+            arguments=text, paths=self.paths(read), command=self.command(read), hosts=self.hosts(read),
+            start=lambda call: self.run(read, call),
+        )  # fmt: skip
 
     @abstractmethod
     def paths(self, arguments: A) -> tuple[str, ...]:
         """Every path that the call touches, relative to the workspace."""
+
+    def command(self, arguments: A) -> str:
+        """The shell command that the call runs; empty for a tool that runs none."""
+        return ""
+
+    def hosts(self, arguments: A) -> tuple[str, ...]:
+        """Names of the machines that the call would ask over the network."""
+        return ()
 
     @abstractmethod
     async def run(self, arguments: A, call: Call) -> str:
@@ -237,6 +250,8 @@ class Toolbox:
             update={
                 "writes": tool.writes,
                 "paths": prepared.paths,
+                "command": prepared.command,
+                "hosts": prepared.hosts,
                 "root": str(context.workspace.root),
                 "running": self._running.get(context.op_id, 0),
                 "recent": self._count(context.op_id, name),

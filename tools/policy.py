@@ -8,12 +8,16 @@ from ledger.vocabulary import Frozen, Tier, Verdict
 
 
 class PolicyQuestion(Frozen):
-    """What a tool is about to do. ``root`` is the folder that ``paths`` are relative to (empty: text only)."""
+    """What a tool is about to do. ``root`` is the folder that ``paths`` are relative to (empty: text only).
+
+    ``command`` is a whole shell command, ``hosts`` are names of machines that would be asked.
+    """
 
     tool: str
     writes: bool
     paths: tuple[str, ...] = ()
-    argv: tuple[str, ...] = ()
+    command: str = ""
+    hosts: tuple[str, ...] = ()
     tier: Tier = Tier.SAFE_AUTO
     op_id: str = ""
     root: str = ""

@@ -47,8 +47,10 @@ class ToolPolicy:
             verdict = self._path(path, question.root)
             if verdict is not None:
                 return verdict
-        if question.argv:
+        if question.command:
             return _no("command", "no tool may run a command.")
+        if question.hosts:
+            return _no("domain", f"no tool may ask {question.hosts[0][:60]!r}.")
         if question.tool == ASK_HUMAN and question.tier not in ASKING_TIERS:
             return _no("ask_human", f"a person may not be asked in tier {question.tier.name}.")
         settings = self._settings
