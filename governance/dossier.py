@@ -93,6 +93,7 @@ class Generation(Output):
     notes: tuple[str, ...] = ()
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
     repaired: tuple[str, ...] = ()  # tests that failed
+    raised: tuple[str, ...] = ()  # the exceptions that they failed with
     doubt: str = ""  # with what input another repair that passes does something else
 
 

@@ -62,6 +62,7 @@ class Inspection(Frozen):
     undone_diffs: tuple[str, ...] = ()
     located: tuple[g01_containment.Facts, ...] = ()
     tests: tuple[str, ...] = ()  # the sources of the failing tests
+    raised: tuple[str, ...] = ()  # the exceptions that they failed with
 
 
 def inspect(inspection: Inspection) -> tuple[Verdict, ...]:
@@ -192,7 +193,7 @@ def _tests(inspection: Inspection, edit: Edit) -> g16_tests.Facts:
     failing = tuple(dict.fromkeys(test_id.split("::", 1)[0] for test_id in inspection.op.test_ids))
     return g16_tests.Facts(
         path=edit.path, before=_before(inspection, edit), after=edit.after, failing=failing,
-        old_path=edit.renamed_from, tests=inspection.tests,
+        old_path=edit.renamed_from, tests=inspection.tests, raised=inspection.raised,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from governance.irongate.paths import (
     is_test_module,
     is_test_path,
 )
-from governance.irongate.shortcuts import asked_for, copied, skips, swallows
+from governance.irongate.shortcuts import asked_for, catches, copied, skips, swallows
 from governance.irongate.syntax import parse
 from governance.irongate.testdiff import weakened
 from governance.irongate.verdicts import denied, passed, shown
@@ -40,6 +40,7 @@ class Facts(Frozen):
     failing: tuple[str, ...] = ()
     old_path: str | None = None
     tests: tuple[str, ...] = ()  # the sources of the failing tests
+    raised: tuple[str, ...] = ()  # the exceptions that they failed with
 
 
 def check(facts: Facts) -> Verdict:
@@ -94,6 +95,10 @@ def _program(facts: Facts) -> Verdict:
     if caught:
         evidence = [f"{facts.path}: catches {what}" for what, _ in caught]
         return passed(GATE, "catches", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    hidden = catches(before, after, facts.raised)
+    if hidden:
+        evidence = [f"{facts.path}: catches {what}, with which the test fails" for what in hidden]
+        return passed(GATE, "catches_what_failed", floor=Tier.NOTIFY_APPLY, evidence=evidence)
     values = copied(before, after, facts.tests)
     if values:
         evidence = [f"{facts.path}: {value}" for value in values]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from collections import Counter
 from collections.abc import Collection, Iterator
 
 from governance.irongate.syntax import imported_names, parse
@@ -103,6 +104,22 @@ def swallows(before: ast.Module | None, after: ast.Module) -> tuple[tuple[str, b
             names = caught.strip("(),").replace(" ", "").split(",")
             found.append((caught or "everything", bool(BROAD & set(names))))
     return tuple(dict.fromkeys(found))
+
+
+def catches(before: ast.Module | None, after: ast.Module, raised: Collection[str]) -> tuple[str, ...]:
+    """Those of the exceptions ``raised`` by failing tests that more handlers catch now, whatever they do then.
+
+    The handler may well be the one that was missing; or it hides the mistake behind another exception.
+    """
+    old, new = (Counter(_names(tree)) if tree is not None else Counter[str]() for tree in (before, after))
+    return tuple(name for name in sorted(set(raised)) if new[name] > old[name])
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    """Every class that a handler catches, by its last name."""
+    for handler in _handlers(tree):
+        caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        yield from (ast.unparse(one).rpartition(".")[2] for one in caught if one is not None)
 
 
 def _handlers(tree: ast.Module) -> list[ast.ExceptHandler]:

@@ -88,7 +88,7 @@ async def generated(op: Operation, dossier: Dossier, crew: Crew, loads: asyncio.
         return without_candidate(dossier, proposal)
     if proposal.candidate.schema_tag == "2b.1-noop":
         return await noop(op, crew, proposal, failing)
-    return await accept(op, dossier, crew, proposal)
+    return await accept(op, dossier, crew, proposal, raised=tuple(sorted({r.exception for r in failing})))
 
 
 @contextlib.asynccontextmanager
@@ -187,7 +187,9 @@ async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[Tes
     return PhaseResult(next=State.NOOP, reason=proposal.reason)
 
 
-async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal) -> PhaseResult:
+async def accept(
+    op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal, *, raised: tuple[str, ...]
+) -> PhaseResult:
     """Record the candidate whole, claim its files, hand it on."""
     candidate = proposal.candidate
     if candidate is None:
@@ -209,6 +211,7 @@ async def accept(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal
     output = Generation(
         candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
         notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired, doubt=proposal.doubt,
+        raised=raised,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 

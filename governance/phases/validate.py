@@ -81,6 +81,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         strict_ascii=settings.strict_ascii,
         undone_diffs=await crew.shop.refused.hashes(),
         tests=await asyncio.to_thread(sources_of, op.test_ids[:MOST_TESTS], workspace),
+        raised=generation.raised,
     )
     verdicts = await asyncio.to_thread(inspect, inspection)
     recorded = inspection.model_copy(update={"candidate": without_secrets(candidate)})

@@ -20,9 +20,9 @@ def order(partial: Partial, before: int = 0) -> tuple[int, int, int, int]:
 
 
 def worth_keeping(found: Iterable[Partial], most: int) -> list[Partial]:
-    """The best partial repair for each set of tests, best first; none that copies a literal out of a test."""
+    """The best partial repair for each set of tests, best first; none that may get round a test."""
     best: dict[frozenset[str], Partial] = {}
-    for partial in sorted((p for p in found if not p.copied), key=order):
+    for partial in sorted((p for p in found if not p.shortcut), key=order):
         best.setdefault(partial.fixed, partial)
     return list(best.values())[:most]
 

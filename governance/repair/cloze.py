@@ -18,7 +18,7 @@ from governance.repair.bench import Bench
 from governance.repair.compared import disagreement
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
-from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, copies_literal, order
+from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, order, shortcut
 from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
@@ -27,8 +27,8 @@ from governance.repair.weighing import weighed
 from ledger.errors import BudgetExhausted, ProviderError
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 
-PATIENCE, LITERAL_PATIENCE = 3, 9
-"""Waves that are still asked when there is a survivor, but one that leaves other tests red, or copies a literal."""
+PATIENCE, SHORTCUT_PATIENCE = 3, 9
+"""Waves that are still asked when there is a survivor, but one that leaves other tests red, or gets round the test."""
 RIVALS = 3
 """Places of survivors at which small edits are tried too, before one is chosen."""
 
@@ -202,15 +202,15 @@ class ClozeSearch:
 
     async def _survivor(self, scene: Scene, variant: Variant, bench: Bench) -> Survivor:
         passed, newly_red, still_red = await bench.wider(scene, variant)
-        copied, size = await asyncio.to_thread(change_of, scene, variant)
+        way_round, size = await asyncio.to_thread(change_of, scene, variant)
         return Survivor(
-            scene=scene, variant=variant, passed=passed, newly_red=newly_red, still_red=still_red, copied=copied,
-            size=size,
+            scene=scene, variant=variant, passed=passed, newly_red=newly_red, still_red=still_red,
+            shortcut=way_round, size=size,
         )  # fmt: skip
 
     async def _partial(self, scene: Scene, variant: Variant, fixed: frozenset[str]) -> Partial:
-        copied, size = await asyncio.to_thread(change_of, scene, variant)
-        return Partial(variant=variant, fixed=fixed, copied=copied, size=size)
+        way_round, size = await asyncio.to_thread(change_of, scene, variant)
+        return Partial(variant=variant, fixed=fixed, shortcut=way_round, size=size)
 
     def _is_rejected(self, scene: Scene, variant: Variant) -> bool:
         if not self._rejected:
@@ -253,7 +253,7 @@ class ClozeSearch:
             f"{self._done.asked} infills, {self._done.distinct} distinct, {self._done.tested} tested, "
             f"{among} turned the test green"
         )
-        notes = (note, "the repair copies a literal from the test") if survivor.copied else (note,)
+        notes = (note, f"the repair may get round the test: {survivor.shortcut}") if survivor.shortcut else (note,)
         candidate = self._candidate(survivor.scene, survivor.variant)
         reads = self._scene.reads | survivor.scene.reads
         return Proposal(
@@ -263,11 +263,12 @@ class ClozeSearch:
         )  # fmt: skip
 
 
-def change_of(scene: Scene, variant: Variant) -> tuple[bool, int]:
-    """Whether a literal of a failing test is copied, and the changed characters. Takes a while: for a thread."""
+def change_of(scene: Scene, variant: Variant) -> tuple[str, int]:
+    """How it may get round a failing test, and the changed characters. Takes a while: for a thread."""
     before = scene.sources[variant.path].text
     tests = [example.source for example in scene.examples]
-    return copies_literal(before, variant.source, tests), changed_characters(before, variant.source)
+    way_round = shortcut(before, variant.source, tests, [result.exception for result in scene.failing])
+    return way_round, changed_characters(before, variant.source)
 
 
 def complaints(scene: Scene, most: int) -> list[Complaint]:
@@ -277,12 +278,12 @@ def complaints(scene: Scene, most: int) -> list[Complaint]:
 
 def patience(found: Sequence[Survivor]) -> int:
     """Waves to go on for a better one than these."""
-    return LITERAL_PATIENCE if all(s.copied for s in found) else PATIENCE
+    return SHORTCUT_PATIENCE if all(s.shortcut for s in found) else PATIENCE
 
 
 def is_clean(survivor: Survivor) -> bool:
-    """Good enough to stop asking: no literal of the test copied, and no test is left red."""
-    return not survivor.copied and survivor.still_red == 0
+    """Good enough to stop asking: no way round the test, and no test is left red."""
+    return not survivor.shortcut and survivor.still_red == 0
 
 
 async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> Proposal:

@@ -100,11 +100,15 @@ def _equals(chosen: Survivor, rivals: Sequence[Survivor], most: int) -> list[Sur
     known = [final(chosen)]
     found: list[Survivor] = []
     for rival in rivals:
-        worse = (rival.newly_red, rival.still_red, rival.copied) > (chosen.newly_red, chosen.still_red, chosen.copied)
+        worse = _standing(rival) > _standing(chosen)
         if len(found) < most and not worse and final(rival) not in known:
             known.append(final(rival))
             found.append(rival)
     return found
+
+
+def _standing(survivor: Survivor) -> tuple[int, int, bool]:
+    return survivor.newly_red, survivor.still_red, bool(survivor.shortcut)
 
 
 def _questions(survivors: Sequence[Survivor]) -> tuple[list[tuple[Survivor, Functions]], tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """Small edits that mend whole classes of mistakes, written down without a model: proposals to be tested and ranked.
 
 Each move looks at the syntax of one suspicious statement and says what people get wrong there: a sign, a bound, a name,
-the order of arguments, a guard, an import, a return, a default. None knows a test or a task. Pure.
+a call, the order of arguments, a guard, an import, a return, a default. None knows a test or a task. Pure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import builtins
 import difflib
 import re
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -39,11 +40,15 @@ PAIRS = (
 )  # fmt: skip
 NAMES = 6
 """Other names that are tried for one that may be wrong."""
+MAKERS, MAKER_CHARS = 6, 24
+"""Calls of the file that may be missing at another place, and how long their names are at most."""
+TYPES = ("str", "list", "tuple", "int", "len", '"".join')
 MOST = 80
 """Proposals for one statement."""
 GUARDED = frozenset(
     {"ZeroDivisionError", "TypeError", "IndexError", "KeyError", "AttributeError", "ValueError", "StopIteration"}
 )
+_COMPARED = re.compile(r"^(?:AssertionError: )?(?:assert )?(\S.*?) (?:==|!=) (\S.*)", re.M)
 _UNKNOWN = re.compile(r"name '(\w+)' is not defined")
 
 
@@ -69,7 +74,7 @@ def proposals(source: Source, line: int, complaints: Collection[Complaint] = ())
     statement = _statement(source, line)
     if source.tree is None or statement is None:
         return ()
-    nodes = [node for node in _own(statement) if isinstance(node, ast.expr) and _on_one_line(node)]
+    nodes = [node for node in _own(statement) if isinstance(node, ast.expr)]
     function = source.function_at(line)
     moves: list[Iterable[Proposed]] = [
         _unknown_names(source, line, nodes, function, complaints),
@@ -78,6 +83,7 @@ def proposals(source: Source, line: int, complaints: Collection[Complaint] = ())
         _bounds(source, line, nodes),
         _negations(source, line, statement, nodes),
         _calls(source, line, nodes),
+        _missing_calls(source, line, statement, function, complaints),
         _arguments(source, line, nodes),
         _returns(source, line, statement, function),
         _defaults(source, line, statement),
@@ -113,7 +119,8 @@ def _on_one_line(node: ast.expr) -> bool:
 
 
 def _range(source: Source, node: ast.expr) -> tuple[int, int]:
-    return source.offset(node.lineno, node.col_offset), source.offset(node.lineno, node.end_col_offset or 0)
+    last = node.end_lineno or node.lineno
+    return source.offset(node.lineno, node.col_offset), source.offset(last, node.end_col_offset or 0)
 
 
 def _text(source: Source, node: ast.expr) -> str:
@@ -130,7 +137,7 @@ def _between(source: Source, line: int, left: ast.expr, right: ast.expr, sign: s
     """Other signs between two operands, where the sign stands there alone."""
     start, end = _range(source, left)[1], _range(source, right)[0]
     gap = source.text[start:end]
-    if gap.strip() == sign:
+    if gap.strip(" \t\r\n\\()") == sign:
         at = start + gap.index(sign)
         for other in INSTEAD[sign]:
             yield Proposed(Span(at, at + len(sign), line, Move.EXPRESSION), other, kind)
@@ -201,6 +208,52 @@ def _calls(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Pro
             yield Proposed(Span(end - len(name), end, line, Move.EXPRESSION), other, "call")
         if len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred):
             yield _replaced(source, line, node, _text(source, node.args[0]), "call")
+
+
+def _missing_calls(
+    source: Source, line: int, statement: ast.stmt, function: Function | None, complaints: Iterable[Complaint]
+) -> Iterator[Proposed]:
+    """For a value of the wrong type: made another by what this file calls with one argument, or by a type's name."""
+    if not any(is_about_types(complaint) for complaint in complaints):
+        return
+    near = [_text(source, call.func) for call in _small_calls(function)]
+    far = [_text(source, call.func) for call in _small_calls(source.tree)]
+    makers = [*dict.fromkeys([*near, *(name for name, _ in Counter(far).most_common())])][:MAKERS]
+    for value in _values(statement):
+        text = _text(source, value)
+        for maker in dict.fromkeys([*makers, *TYPES]):
+            yield _replaced(source, line, value, f"{maker}({text})", "missing call")
+
+
+def _small_calls(tree: ast.AST | None) -> Iterator[ast.Call]:
+    """Calls with one argument, of something that is written in one short word."""
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+            short = _on_one_line(node.func) and (node.func.end_col_offset or 0) - node.func.col_offset <= MAKER_CHARS
+            if short and not isinstance(node.args[0], ast.Starred):
+                yield node
+
+
+def _values(statement: ast.stmt) -> Iterator[ast.expr]:
+    """What a statement gives, raises or keeps."""
+    for name in ("value", "exc", "iter"):
+        value = getattr(statement, name, None)
+        if isinstance(value, ast.expr):
+            yield value
+
+
+def is_about_types(complaint: Complaint) -> bool:
+    """Whether a test says that a value is of the wrong type: so it broke, or two of unlike looks were compared."""
+    if complaint.exception in ("TypeError", "AttributeError"):
+        return True
+    found = _COMPARED.search(complaint.message) if complaint.exception == "AssertionError" else None
+    return found is not None and _look(found[1]) != _look(found[2])
+
+
+def _look(value: str) -> str:
+    """The first character of a literal, alike for those of one type; empty for what is none."""
+    first = value[:1]
+    return "0" if first.isdigit() or first == "-" else first.replace('"', "'") if first in "[({'\"b" else ""
 
 
 def _arguments(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:

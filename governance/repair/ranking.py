@@ -1,4 +1,4 @@
-"""Which survivor is offered: more tests, no copied literals, smaller change, agreement, likelihood. Pure."""
+"""Which survivor is offered: more tests, no way round them, smaller change, agreement, likelihood. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from governance.irongate.shortcuts import copied
+from governance.irongate.shortcuts import catches, copied
 from governance.irongate.syntax import parse
 from governance.repair.scene import Scene
 from governance.repair.spans import Span
@@ -47,7 +47,7 @@ class Survivor:
     passed: int
     newly_red: int
     still_red: int  # tests that were red before for whatever reason and still are
-    copied: bool  # a literal of the failing test that the source did not have before
+    shortcut: str  # how it may have got round the test, in words
     size: int  # changed characters
     gain_milli: int | None = None  # how much likelier the model finds it than what stood there; None: nobody asked
 
@@ -58,7 +58,7 @@ class Partial:
 
     variant: Variant
     fixed: frozenset[str]
-    copied: bool
+    shortcut: str
     size: int
 
 
@@ -83,15 +83,21 @@ def changed_characters(before: str, after: str) -> int:
     return sum((i2 - i1) + (j2 - j1) for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal")
 
 
-def copies_literal(before: str, after: str, tests: Collection[str]) -> bool:
-    """True when ``after`` has a literal that stands in a test and did not stand in ``before``."""
-    changed = parse(after)
-    return changed is not None and bool(copied(parse(before), changed, tests))
+def shortcut(before: str, after: str, tests: Collection[str], raised: Collection[str]) -> str:
+    """How a change may get round failing tests: their sources, and the exceptions that they failed with."""
+    old, new = parse(before), parse(after)
+    if new is None:
+        return ""
+    if copied(old, new, tests):
+        return "it copies a literal from the test"
+    hidden = catches(old, new, raised)
+    return f"it catches {hidden[0]}, with which the test fails" if hidden else ""
 
 
 def order(s: Survivor) -> tuple[int | bool, ...]:
     """Best first."""
     worth = PRICE_MILLI * s.size - s.gain_milli if s.gain_milli is not None else s.size // 8
     return (
-        s.newly_red, s.still_red, s.copied, -s.passed, worth, -s.variant.votes, -s.variant.logprob_milli, s.size,
+        s.newly_red, s.still_red, bool(s.shortcut), -s.passed, worth, -s.variant.votes, -s.variant.logprob_milli,
+        s.size,
     )  # fmt: skip

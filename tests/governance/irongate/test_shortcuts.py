@@ -13,6 +13,7 @@ CODE = "import os\n\n\ndef price(kind, amount):\n    rate = RATES[kind]\n    ret
 TEST = (
     "    @pytest.mark.parametrize('kind', ['gold'])\n    def test_price(kind):\n        assert price(kind, 37) == 74\n"
 )
+RAISED = ("LookupError",)
 HANDLER = "    try:\n        rate = RATES[kind]\n    except {}:\n        {}\n"
 LINE = "    rate = RATES[kind]\n"
 
@@ -55,6 +56,9 @@ SHORTCUTS: dict[str, tuple[str, str, str, Tier | None]] = {
         Tier.APPROVAL_REQUIRED,
     ),
     "catches one kind": (LINE, HANDLER.format("KeyError", "rate = 2"), "gate16.catches", Tier.NOTIFY_APPLY),
+    "hides what failed": (
+        LINE, HANDLER.format("LookupError", "raise Missing(kind)"), "gate16.catches_what_failed", Tier.NOTIFY_APPLY,
+    ),
     "copies": (LINE, LINE + "    amount = amount + 74\n", "gate16.literal_of_the_test", Tier.NOTIFY_APPLY),
 }  # fmt: skip
 FINE = {
@@ -70,7 +74,7 @@ FINE = {
 def test_a_way_round_the_test_is_seen(name: str) -> None:
     old, new, rule, tier = SHORTCUTS[name]
     facts = g16_tests.Facts(
-        path="shop.py", before=CODE.encode(), after=CODE.replace(old, new).encode(), tests=(TEST,)
+        path="shop.py", before=CODE.encode(), after=CODE.replace(old, new).encode(), tests=(TEST,), raised=RAISED,
     )  # fmt: skip
     verdict = g16_tests.check(facts)
     assert verdict.rule == rule and verdict.evidence
@@ -84,7 +88,7 @@ def test_a_way_round_the_test_is_seen(name: str) -> None:
 def test_what_is_fine_is_not_raised(name: str) -> None:
     old, new = FINE[name]
     facts = g16_tests.Facts(
-        path="shop.py", before=CODE.encode(), after=CODE.replace(old, new).encode(), tests=(TEST,)
+        path="shop.py", before=CODE.encode(), after=CODE.replace(old, new).encode(), tests=(TEST,), raised=RAISED,
     )  # fmt: skip
     assert g16_tests.check(facts).rule == "gate16.ok"
 
@@ -94,7 +98,7 @@ def test_what_was_there_before_is_nobodys_shortcut(name: str) -> None:
     old, new, *_ = SHORTCUTS[name]
     there = CODE.replace(old, new)
     after = there.replace("rate * amount", "rate * amount * 1")
-    facts = g16_tests.Facts(path="shop.py", before=there.encode(), after=after.encode(), tests=(TEST,))
+    facts = g16_tests.Facts(path="shop.py", before=there.encode(), after=after.encode(), tests=(TEST,), raised=RAISED)
     assert g16_tests.check(facts).rule == "gate16.ok"
 
 

@@ -17,15 +17,15 @@ def variant(start: int, end: int, text: str, *, path: str = "a.py", lead: str = 
     return Variant(path=path, span=span, text=text, source=span.fill(TEXT, text))
 
 
-def partial(changed: Variant, *fixed: str, copied: bool = False, size: int = 1) -> Partial:
-    return Partial(variant=changed, fixed=frozenset(fixed), copied=copied, size=size)
+def partial(changed: Variant, *fixed: str, shortcut: str = "", size: int = 1) -> Partial:
+    return Partial(variant=changed, fixed=frozenset(fixed), shortcut=shortcut, size=size)
 
 
 def test_the_best_for_each_set_of_tests_is_kept() -> None:
     large, small = partial(variant(0, 1, "X"), "a", size=90), partial(variant(0, 1, "Y"), "a", size=1)
     more, copied = (
         partial(variant(2, 3, "Z"), "b", "c", size=90),
-        partial(variant(4, 5, "W"), "a", "b", "c", copied=True),
+        partial(variant(4, 5, "W"), "a", "b", "c", shortcut="it copies"),
     )
     assert worth_keeping([large, small, copied, more], 5) == [more, small]
     assert worth_keeping([large, small, copied, more], 1) == [more]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.repair.moves import MOST, Complaint, proposals
+from governance.repair.moves import MOST, Complaint, is_about_types, proposals
 from governance.repair.spans import Source
 
 ZERO = Complaint("ZeroDivisionError", "division by zero")
@@ -23,6 +23,17 @@ CASES = {
     "argument order": ("def f(a, b):\n    return pow(b, a)\n", 2, "def f(a, b):\n    return pow(a, b)\n", ()),
     "call": ("def f(a):\n    return min(a)\n", 2, "def f(a):\n    return max(a)\n", ()),
     "no call": ("def f(a):\n    return sorted(a)\n", 2, "def f(a):\n    return a\n", ()),
+    "over two lines": (
+        "def f(a):\n    return '%s' // (\n        a)\n", 2, "def f(a):\n    return '%s' % (\n        a)\n", (),
+    ),
+    "missing call": (
+        "def f(a):\n    b = [g(a)]\n    return b\n", 3, "def f(a):\n    b = [g(a)]\n    return ''.join(b)\n",
+        (Complaint("AssertionError", "AssertionError: ['a', 'b'] != 'ab'\n"),),
+    ),
+    "missing call of the file": (
+        "def f(a):\n    b = a or g(1)\n    raise b\n", 3, "def f(a):\n    b = a or g(1)\n    raise g(b)\n",
+        (Complaint("TypeError", "exceptions must derive from BaseException"),),
+    ),
     "name": ("def f(left, right):\n    return left + left\n", 2, "def f(left, right):\n    return left + right\n", ()),
     "return": ("def f(a):\n    b = a + 1\n", 2, "def f(a):\n    b = a + 1\n    return b\n", ()),
     "default": ("def f(a, b=1):\n    return a or b\n", 1, "def f(a, b=None):\n    return a or b\n", ()),
@@ -60,6 +71,20 @@ def test_a_guard_is_offered_only_where_something_broke() -> None:
     before, line, _, _ = CASES["guard"]
     assert not any(one.kind == "guard" for one in proposals(Source(before), line))
     assert not any(one.kind == "guard" for one in proposals(Source(before), line, [Complaint("AssertionError", "")]))
+
+
+@pytest.mark.parametrize(
+    ("exception", "message", "about"),
+    [
+        ("TypeError", "unsupported operand", True), ("KeyError", "'a'", False),
+        ("AssertionError", "assert [1, 2] == (1, 2)\n +  where", True),
+        ("AssertionError", "assert '1' == 1", True), ("AssertionError", "assert b'1' == '2'", True),
+        ("AssertionError", "assert 3 == -4", False), ("AssertionError", "AssertionError: 'a' != 'b'\n- a\n+ b", False),
+        ("AssertionError", "assert None == 1", True), ("AssertionError", "it is not so", False),
+    ],
+)  # fmt: skip
+def test_which_complaints_are_about_types(exception: str, message: str, about: bool) -> None:
+    assert is_about_types(Complaint(exception, message)) is about
 
 
 def test_text_that_does_not_parse_and_empty_lines_have_none() -> None:

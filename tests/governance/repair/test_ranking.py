@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from governance.repair.edits import decode, encode
-from governance.repair.ranking import Survivor, Variant, copies_literal, order
+from governance.repair.ranking import Survivor, Variant, order
+from governance.repair.ranking import shortcut as way_round
 from governance.repair.spans import Move, Span
 from tests.governance.repair.test_cloze import scene
 
 SCENE = scene()
 
 
-def survivor(name: str, *, copied: bool = False, newly_red: int = 0, size: int = 1, votes: int = 1) -> Survivor:
+def survivor(name: str, *, shortcut: str = "", newly_red: int = 0, size: int = 1, votes: int = 1) -> Survivor:
     variant = Variant(
         path="a.py", span=Span(0, 0, 1, Move.REPLACE), text=name, source=name, logprob_milli=-100, votes=votes
     )
     return Survivor(
-        scene=SCENE, variant=variant, passed=5, newly_red=newly_red, still_red=0, copied=copied, size=size
+        scene=SCENE, variant=variant, passed=5, newly_red=newly_red, still_red=0, shortcut=shortcut, size=size
     )  # fmt: skip
 
 
 def test_order() -> None:
     good = survivor("good", size=20)
-    assert min([survivor("red", newly_red=1), good, survivor("copied", copied=True)], key=order) is good
+    assert min([survivor("red", newly_red=1), good, survivor("copied", shortcut="it copies")], key=order) is good
     small = survivor("small", size=2)
     assert min([good, small], key=order) is small
     agreed = survivor("agreed", size=3, votes=4)
@@ -30,9 +31,18 @@ def test_order() -> None:
 
 def test_a_literal_of_the_test_is_found() -> None:
     test = "def test_total():\n    assert total([1, 2]) == 4711\n"
-    assert copies_literal("return a", "return 4711", [test])
-    assert not copies_literal("return 4711", "return 4711 + a", [test])
-    assert not copies_literal("return a", "return a + 1", [test])
+    assert way_round("return a", "return 4711", [test], []) == "it copies a literal from the test"
+    assert not way_round("return 4711", "return 4711 + a", [test], [])
+    assert not way_round("return a", "return a + 1", [test], [])
+
+
+def test_a_handler_for_what_the_test_complains_of_is_found() -> None:
+    before = "try:\n    a()\nexcept KeyError:\n    raise Missing(k)\n"
+    hiding = before.replace("KeyError", "TypeError")
+    assert way_round(before, hiding, [], ["TypeError"]) == "it catches TypeError, with which the test fails"
+    assert way_round(before, before.replace("KeyError", "(KeyError, errors.TypeError)"), [], ["TypeError"])
+    assert not way_round(before, hiding, [], ["KeyError"])
+    assert not way_round(hiding, hiding.replace("a()", "b()"), [], ["TypeError"])
 
 
 def test_newlines_and_byte_order_mark_are_kept() -> None:
