@@ -17,6 +17,7 @@ from governance.repair.spans import (
     replace_block,
     replace_line,
 )
+from governance.repair.unbound import assignments, unbound_names
 from tools.testing.localise import Suspicion
 
 
@@ -106,14 +107,10 @@ def plan(
     """Steps over the most suspicious places, then over the next ones; at most ``batch`` holes each.
 
     The first places see the early steps before anything else is asked: most bugs are there. ``complaints``: what the
-    failing tests say; after a NameError an import is offered first. Without ``moves`` or ``sampled`` those steps
-    are left out.
+    failing tests say; where a name has no value, an import and a line that gives it one are offered early. Without
+    ``moves`` or ``sampled`` those steps are left out.
     """
-    if any(complaint.exception == "NameError" for complaint in complaints):
-        top = tuple(dict.fromkeys(_spans(places[:1], sources, Move.IMPORT)))
-        yield Wave(name="imports", spans=top, samples=1, temperature=0.0, max_tokens=16)
-        if sampled:
-            yield Wave(name="sampled imports", spans=top, samples=4, temperature=0.8, max_tokens=16)
+    early = _for_names(places, sources, batch, complaints, sampled=sampled)
     near = [places[:2], places[2:first]]
     further, far = places[first : 3 * first], places[3 * first : 8 * first]
     rounds = (
@@ -126,6 +123,7 @@ def plan(
                 if name == MOVES:
                     if moves:
                         yield from (moves_at(p.path, p.line, sources, complaints) for p in group)
+                    yield from early
                 elif sampled or samples == 1:
                     spans = list(dict.fromkeys(_spans(group, sources, move)))
                     for start in range(0, len(spans), batch):
@@ -134,6 +132,24 @@ def plan(
                             name=name, spans=part, samples=samples, temperature=temperature, max_tokens=max_tokens,
                             others=OTHERS.get(name, 0) if sampled else 0,
                         )  # fmt: skip
+
+
+def _for_names(
+    places: Sequence[Suspicion], sources: Mapping[str, Source], batch: int, complaints: Collection[Complaint], *,
+    sampled: bool,
+) -> Iterator[Wave]:  # fmt: skip
+    """Where a name has no value: an import of it, and a line that gives it one."""
+    if any(complaint.exception == "NameError" for complaint in complaints):
+        top = tuple(dict.fromkeys(_spans(places[:1], sources, Move.IMPORT)))
+        yield Wave(name="imports", spans=top, samples=1, temperature=0.0, max_tokens=16)
+        if sampled:
+            yield Wave(name="sampled imports", spans=top, samples=4, temperature=0.8, max_tokens=16)
+    missing = assignments(places, sources, unbound_names(complaints))
+    if missing:
+        yield Wave(
+            name="assignments", spans=tuple(missing[:batch]), samples=1, temperature=0.0, max_tokens=40,
+            others=OTHERS["insertions"] if sampled else 0,
+        )  # fmt: skip
 
 
 def moves_at(path: str, line: int, sources: Mapping[str, Source], complaints: Collection[Complaint]) -> Given:
