@@ -118,19 +118,23 @@ class ClozeSearch:
     async def _rivals(self, found: Sequence[Survivor], bench: Bench) -> list[Survivor]:
         """Small edits, and what the model writes, where something survived and they were not tried.
 
-        A rewrite that passes may hide what was meant, and so may an edit that turns a sign round.
+        A rewrite that passes may hide what was meant, and so may an edit that turns a sign round. The mistake may also
+        be another line's: small edits are tried at the first places of what survived, too.
         """
         rivals: list[Survivor] = []
-        places = dict.fromkeys((self._node_of(s.scene).number, s.variant.path, s.variant.span.line) for s in found)
-        for number, path, line in list(places)[:RIVALS]:
-            if self._is_late():
-                break
-            node = next(n for n in self._done.nodes if n.number == number)
-            if self._settings.moves and (MOVES, path, line) not in node.tried:
+        places = list(dict.fromkeys((self._node_of(s.scene), s.variant.path, s.variant.span.line) for s in found))
+        first = [
+            (node, place.path, place.line)
+            for node in dict.fromkeys(node for node, *_ in places)
+            for place in node.scene.places[: self._settings.first_places]
+        ]
+        for node, path, line in dict.fromkeys([*places[:RIVALS], *first]):
+            if self._settings.moves and (MOVES, path, line) not in node.tried and not self._is_late():
                 told = complaints(node.scene, self._settings.examples)
                 moves = await asyncio.to_thread(moves_at, path, line, node.scene.sources, told)
                 rivals += await self._take(node, moves, bench)
-            if (LINES, path, line) not in node.tried:
+        for node, path, line in places[:RIVALS]:
+            if (LINES, path, line) not in node.tried and not self._is_late():
                 with contextlib.suppress(ProviderError, BudgetExhausted):  # a repair is not lost for want of a rival
                     wave = line_at(path, line, node.scene.sources, sampled=self._settings.sampled)
                     rivals += await self._take(node, wave, bench)

@@ -219,7 +219,9 @@ def _missing_calls(
     near = [_text(source, call.func) for call in _small_calls(function)]
     far = [_text(source, call.func) for call in _small_calls(source.tree)]
     makers = [*dict.fromkeys([*near, *(name for name, _ in Counter(far).most_common())])][:MAKERS]
-    for value in _values(statement):
+    locals_ = set(_local_names(function))
+    parts = [n for n in _own(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id in locals_]
+    for value in [*_values(statement), *parts]:
         text = _text(source, value)
         for maker in dict.fromkeys([*makers, *TYPES]):
             yield _replaced(source, line, value, f"{maker}({text})", "missing call")

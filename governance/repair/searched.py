@@ -11,7 +11,7 @@ from governance.repair.scene import Scene
 from governance.repair.waves import Given, Step
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Node:
     """One base of the search: the op's tree, or a partial repair of it. ``turns``: steps that were taken on it."""
 

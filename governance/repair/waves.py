@@ -70,26 +70,29 @@ def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Mov
 
 
 MOVES, LINES = "moves", "lines"
-FIRST = ((MOVES, Move.EXPRESSION, 0, 0.0, 0), (LINES, Move.REPLACE, 1, 0.0, 40))
-SECOND = (("expressions", Move.EXPRESSION, 1, 0.0, 24), ("insertions", Move.BEFORE, 1, 0.0, 40))
-THIRD = (
+SMALL = ((MOVES, Move.EXPRESSION, 0, 0.0, 0),)
+ASKED = ((LINES, Move.REPLACE, 1, 0.0, 40),)
+ADDED = (("insertions", Move.BEFORE, 1, 0.0, 40),)
+MORE = (
     ("sampled lines", Move.REPLACE, 4, 0.8, 40),
     ("insertions after", Move.AFTER, 1, 0.0, 40),
-    ("sampled expressions", Move.EXPRESSION, 3, 0.8, 24),
+    ("expressions", Move.EXPRESSION, 1, 0.0, 24),
     ("sampled insertions", Move.BEFORE, 3, 0.8, 40),
     ("blocks", Move.BLOCK, 1, 0.0, 72),
 )
 """Name, move, samples, temperature and tokens of each wave over one group of places: cheap and likely first.
 
-:data:`MOVES` asks nobody: small edits for known kinds of mistakes. They are tested while the model is still loaded.
+:data:`MOVES` asks nobody: small edits for known kinds of mistakes. They are tested while the model is still loaded, and
+at places that are farther down than those where the model is asked: ten of them cost as much as one answer. Holes of
+expressions come late: each is a prompt of its own, and what is wrong in a line is a turn of the line.
 """
 
-OTHERS = {LINES: 4, "expressions": 2, "insertions": 3, "insertions after": 3}
+OTHERS = {LINES: 8, "sampled lines": 24, "expressions": 2, "insertions": 3, "insertions after": 3}
 """Answers that differ from what stands there, in place of the likeliest one, which mostly is what stands there."""
 
 LATE = (
     ("more sampled lines", Move.REPLACE, 8, 1.0, 40),
-    ("more sampled expressions", Move.EXPRESSION, 6, 1.0, 24),
+    ("sampled expressions", Move.EXPRESSION, 6, 1.0, 24),
 )
 """When every place has been asked and time is left: the most suspicious ones again, with more daring."""
 
@@ -114,8 +117,8 @@ def plan(
     near = [places[:2], places[2:first]]
     further, far = places[first : 3 * first], places[3 * first : 8 * first]
     rounds = (
-        (FIRST, near), (SECOND, near), (FIRST, [further]), (THIRD, near), (SECOND + THIRD, [further]),
-        (FIRST + SECOND + THIRD, [far]), (LATE, near),
+        (SMALL + ASKED, near), (SMALL, [further]), (ADDED, near), (ASKED, [further]), (SMALL, [far]), (MORE, near),
+        (ADDED, [further]), (ASKED, [far]), (MORE, [further]), (ADDED + MORE, [far]), (LATE, near),
     )  # fmt: skip
     for schedule, chosen in rounds:
         for group in chosen:
@@ -160,7 +163,7 @@ def moves_at(path: str, line: int, sources: Mapping[str, Source], complaints: Co
 
 def line_at(path: str, line: int, sources: Mapping[str, Source], *, sampled: bool) -> Wave:
     """What a model writes first at one place; unless ``sampled`` only the likeliest."""
-    _, _, samples, temperature, max_tokens = next(row for row in FIRST if row[0] == LINES)
+    _, _, samples, temperature, max_tokens = ASKED[0]
     span = replace_line(sources[path], line)
     return Wave(
         name=LINES, spans=((path, span),), samples=samples, temperature=temperature, max_tokens=max_tokens,
