@@ -117,12 +117,18 @@ def sentence(call: Call, text: str, **facts: object) -> None:
 
 
 def awaited(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end. Ctrl-C ends the command, not what a daemon does meanwhile."""
+    """Run to the end. Ctrl-C or SIGTERM ends the command with all that it started, not what a daemon does meanwhile."""
     import asyncio
+    import signal
+
+    async def stoppable() -> T:
+        task = asyncio.create_task(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await task
 
     try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
+        return asyncio.run(stoppable())
+    except (KeyboardInterrupt, asyncio.CancelledError):
         typer.echo("", err=True)
         raise typer.Exit(int(Exit.STOPPED)) from None
 

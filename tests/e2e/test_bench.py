@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,8 @@ HIDDEN = SHOP["tests/test_cart.py"] + ("\n\ndef test_no_discount_at_all():\n    
 SCRIPT = 'infill = true\n[[infills]]\nprefix_ends = "return "\ntexts = ["{}"]\n'
 
 
-def ouro(base: Path, *words: str, text: str = "subtotal - discount") -> subprocess.CompletedProcess[str]:
-    """The program as a user has it; its model plays a script."""
+def command(base: Path, *words: str, text: str = "subtotal - discount") -> tuple[list[str], dict[str, str]]:
+    """The program as a user has it, and its environment; its model plays a script."""
     script = base / "script.toml"
     script.write_text(SCRIPT.format(text))
     env = {
@@ -32,11 +34,12 @@ def ouro(base: Path, *words: str, text: str = "subtotal - discount") -> subproce
     }
     (base / "home").mkdir(exist_ok=True)
     program = [sys.executable, "-c", "from daemon.cli import main; main()"]
-    root = Path(__file__).parents[2]
-    return subprocess.run(
-        [*program, *words], cwd=base, env={**env, "PYTHONPATH": str(root)}, capture_output=True, text=True, check=False,
-        timeout=240,
-    )  # fmt: skip
+    return [*program, *words], {**env, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def ouro(base: Path, *words: str, text: str = "subtotal - discount") -> subprocess.CompletedProcess[str]:
+    argv, env = command(base, *words, text=text)
+    return subprocess.run(argv, cwd=base, env=env, capture_output=True, text=True, check=False, timeout=240)
 
 
 def make_tasks(base: Path) -> Path:
@@ -92,6 +95,29 @@ def test_a_cap_ends_a_task(tmp_path: Path) -> None:
     make_tasks(tmp_path)
     done = ouro(tmp_path, "bench", "repair", "tasks", "--only", "first", "--cap", "1", "--json")
     assert json.loads(done.stdout)["outcome"] == "timeout", done.stderr
+
+
+def at_work(folder: Path) -> list[str]:
+    """Processes whose working directory lies below a folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if (place / "cwd").readlink().is_relative_to(folder):
+                found.append(place.name)
+    return found
+
+
+def test_a_signal_ends_all_that_was_started(tmp_path: Path) -> None:
+    make_tasks(tmp_path)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    argv, env = command(tmp_path, "bench", "repair", "tasks")
+    with subprocess.Popen(argv, cwd=tmp_path, env={**env, "TMPDIR": str(scratch)}) as bench:
+        while not at_work(scratch) and bench.poll() is None:
+            time.sleep(0.05)
+        bench.terminate()
+        assert bench.wait(60) == 130
+    assert not at_work(scratch) and not list(scratch.iterdir())
 
 
 def test_bad_folders_are_told(tmp_path: Path) -> None:
