@@ -22,6 +22,7 @@ from daemon.tighten import tighten
 from governance.budget import BudgetSettings
 from governance.changes.settings import ChangeSettings
 from governance.irongate.policy import ToolPolicySettings
+from governance.loop.settings import LoopSettings
 from governance.repair.settings import RepairSettings
 from governance.routes import ClockSettings
 from governance.settings import ApprovalSettings, GovernanceSettings, PipelineSettings
@@ -49,6 +50,7 @@ class Settings(Frozen):
     kernel: KernelSettings = KernelSettings()
     approval: ApprovalSettings = ApprovalSettings()
     pipeline: PipelineSettings = PipelineSettings()
+    loop: LoopSettings = LoopSettings()
     budget: BudgetSettings = BudgetSettings()
     clocks: ClockSettings = ClockSettings()
     repair: RepairSettings = RepairSettings()
@@ -74,6 +76,7 @@ class Settings(Frozen):
         return GovernanceSettings(
             approval=self.approval,
             pipeline=self.pipeline,
+            loop=self.loop,
             budget=self.budget,
             clocks=self.clocks,
             repair=self.repair,

@@ -49,6 +49,11 @@ def blame(error: Exception) -> PhaseResult:
         return failed(RootCause.POLICY_REFUSED, FailureClass.POLICY, f"{error} ({error.rule})")
     for kind, cause, failure in CAUSES:
         if isinstance(error, kind):
-            return failed(cause, failure, str(error))
-    reason = str(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
+            return failed(cause, failure, _told(error))
+    reason = _told(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
     return failed(RootCause.INTERNAL, FailureClass.INTERNAL, reason)
+
+
+def _told(error: OuroError) -> str:
+    """The error, and what those whom it passed through have added to it."""
+    return " ".join([str(error), *(f"({note})" for note in getattr(error, "__notes__", ()))])

@@ -14,6 +14,7 @@ from governance.changes.types import Receipt
 from governance.codebase import Codebases
 from governance.doors import Claims, ClosureDoor
 from governance.lessons import Lessons
+from governance.looked import Looked
 from governance.record import Recorder
 from governance.refused import Refused
 from governance.repair.searched import Searched
@@ -58,12 +59,13 @@ class Shop:
 class Holdings:
     """What an op holds and must give back whatever happens: open workspaces, and writes that are not yet committed.
 
-    And what it remembers of its search from one visit of GENERATE to the next.
+    And what it remembers from one visit of GENERATE to the next: of its search, of what it has looked up.
     """
 
     workspaces: list[Workspace] = field(default_factory=list)
     receipt: Receipt | None = None
     searched: Searched = field(default_factory=Searched)
+    looked: Looked = field(default_factory=Looked)
 
     def keep(self, receipt: Receipt) -> None:
         """Remember writes that must be rolled back unless they are committed."""

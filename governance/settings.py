@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from governance.budget import BudgetSettings
+from governance.loop.settings import LoopSettings
 from governance.repair.settings import RepairSettings
 from governance.routes import ClockSettings
 from ledger.vocabulary import Frozen
@@ -35,7 +36,6 @@ class PipelineSettings(Frozen):
     )
     type_check_s: int = Field(60, ge=1, description="One run of the type checker.")
     claim_wait_s: int = Field(300, ge=1, description="How long an op waits for a file that another op works on.")
-    rounds: int = Field(5, ge=1, le=20, description="Rounds of one conversation with a model that may call tools.")
     answer_tokens: int = Field(4_096, ge=64, description="Tokens that one answer of GENERATE may have.")
     core_paths: tuple[str, ...] = Field((), description="Paths whose change is at least NOTIFY_APPLY.")
     protected_paths: tuple[str, ...] = Field(
@@ -51,10 +51,11 @@ class PipelineSettings(Frozen):
 
 
 class GovernanceSettings(Frozen):
-    """``[approval]``, ``[pipeline]``, ``[budget]``, ``[clocks]`` and ``[repair]``."""
+    """``[approval]``, ``[pipeline]``, ``[loop]``, ``[budget]``, ``[clocks]`` and ``[repair]``."""
 
     approval: ApprovalSettings = ApprovalSettings()
     pipeline: PipelineSettings = PipelineSettings()
+    loop: LoopSettings = LoopSettings()
     budget: BudgetSettings = BudgetSettings()
     clocks: ClockSettings = ClockSettings()
     repair: RepairSettings = RepairSettings()

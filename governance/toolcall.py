@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 from governance.crew import Crew
 from governance.irongate.g15_secrets import redact
 from ledger.vocabulary import Decision, EntryKind, State
 from tools.manifest import ToolContext, ToolOutcome
 
 SHOWN_ARGUMENTS = 2_000
+KEPT_CHARS = 1_000_000
 
 
 async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
-    """Make the call; a refusal leaves its verdict too. A mistake in it is an outcome, never an exception."""
+    """Make the call; a refusal leaves its verdict too. A mistake in it is an outcome, never an exception.
+
+    The record keeps the whole result; what goes to the model is capped and says under which id the whole is kept.
+    """
     outcome = await crew.shop.toolbox.call(name, arguments, context)
+    whole = await asyncio.to_thread(redact, outcome.whole[:KEPT_CHARS])
+    blob = await crew.record.ledger.put_blob(whole.encode("utf-8", errors="replace"))
+    if outcome.text != outcome.whole:
+        text = crew.shop.toolbox.capped(outcome.whole, f"blob {blob[:12]} of the ledger")
+        outcome = replace(outcome, text=text)
     await crew.record.note(
         EntryKind.TOOL, "tool.called", phase=phase, tool=name, arguments=arguments[:SHOWN_ARGUMENTS],
         ok=outcome.use.ok, score=outcome.use.score, rule=outcome.verdict.rule,
-        result=await crew.record.ledger.put_blob(redact(outcome.text).encode("utf-8", errors="replace")),
+        result=blob,
     )  # fmt: skip
     if outcome.verdict.decision is Decision.DENY:
         verdict = outcome.verdict.model_dump(mode="json")

@@ -115,6 +115,11 @@ class Capabilities(Frozen):
     logprobs: bool = False
     local: bool = False
 
+    @property
+    def plans(self) -> bool:
+        """It is asked to choose files and to plan; a local kernel, or one that fills holes, is served by script."""
+        return self.tools or not (self.infill or self.local)
+
 
 class Price(Frozen):
     """Micro-dollars per million tokens. Zero is a known price; an unknown one is ``None`` on the provider."""

@@ -97,9 +97,10 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolOutcome:
-    """What goes back to the model (``text``) and into the record."""
+    """What goes back to the model (``text``, capped) and into the record (``whole``)."""
 
     text: str
+    whole: str
     use: ToolUse
     verdict: Verdict
 
@@ -227,6 +228,16 @@ class Toolbox:
             for tool in self._tools.values()
         )
 
+    def alone(self, name: str) -> bool:
+        """True for a tool that changes files or runs something: nothing else may run beside it."""
+        tool = self._tools.get(name)
+        return tool is None or tool.writes or tool.runs_tests
+
+    def capped(self, text: str, whole_is: str = "") -> str:
+        """``text`` as it enters a prompt. ``whole_is``: where all of it is kept."""
+        rest = "ask for less (a range, a narrower path or pattern) to see the rest"
+        return cap(text, self._settings.result_bytes, rest=f"{rest}; the whole is {whole_is}" if whole_is else rest)
+
     async def call(self, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
         """Judge and run one call. A model's mistake is an outcome with ``ok`` False, never an exception."""
         tool = self._tools.get(name)
@@ -289,7 +300,7 @@ class Toolbox:
             paths=prepared.paths,
         )
         context.uses.append(use)
-        return ToolOutcome(text=cap(text, self._settings.result_bytes), use=use, verdict=verdict)
+        return ToolOutcome(text=self.capped(text), whole=text, use=use, verdict=verdict)
 
     def _refused(
         self,
@@ -307,7 +318,7 @@ class Toolbox:
         )
         context.uses.append(use)
         text = f"Refused by {verdict.rule}: {verdict.reason}{hint}"
-        return ToolOutcome(text=cap(text, self._settings.result_bytes), use=use, verdict=verdict)
+        return ToolOutcome(text=self.capped(text), whole=text, use=use, verdict=verdict)
 
     def _visible(self, question: PolicyQuestion) -> Callable[[str], bool]:
         """Whether a file may be shown in a result: the same policy, asked as a read of that path."""

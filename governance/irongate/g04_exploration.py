@@ -6,7 +6,7 @@ two exploration calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from governance.irongate.verdicts import passed, repairable, shown
@@ -36,13 +36,29 @@ FLOORS: Mapping[Complexity, Floor] = MappingProxyType(
 )
 
 
+OPENS: Mapping[Category, tuple[str, ...]] = MappingProxyType(
+    {
+        Category.COMPREHENSION: ("read_file", "list_symbols"),
+        Category.DISCOVERY: ("search_code", "list_dir", "glob_files"),
+        Category.CALL_GRAPH: ("get_callers",),
+        Category.STRUCTURE: ("module_graph",),
+        Category.HISTORY: ("git_log", "git_diff", "git_blame"),
+    }
+)
+"""Tools by the category that a call of them opens."""
+
+
 class Facts(Frozen):
-    """The op's complexity and calls, the files that it changes, and those that it has read."""
+    """The op's complexity and calls, the files that it changes, and those that it has read.
+
+    ``tools``: those that there are, so that feedback names no other; empty: any.
+    """
 
     complexity: Complexity
     uses: tuple[ToolUse, ...] = ()
     changed: tuple[str, ...] = ()  # existing files only
     read: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
 
 class Standing(Frozen):
@@ -69,26 +85,46 @@ def standing(uses: tuple[ToolUse, ...]) -> Standing:
 
 
 def check(facts: Facts) -> Verdict:
-    """Repair (look around more) when a file was not read, or the floor is not reached."""
+    """Repair (look around more) when a file was not read, or the floor is not reached. Says which tools would do."""
     unread = sorted(set(facts.changed) - set(facts.read))
+    missing = lacking(facts.complexity, standing(facts.uses))
+    said = []
     if unread:
         names = ", ".join(shown(path) for path in unread)
-        return repairable(GATE, "unread", f"Read these files before changing them: {names}.", evidence=unread)
-    floor, have = FLOORS[facts.complexity], standing(facts.uses)
-    missing = []
+        said.append(f"Read these files before changing them: {names}.")
+    if missing:
+        what = "; ".join(missing)
+        said.append(f"Explore more before editing ({facts.complexity.name.lower()}): {what}.")
+        said.append(remedy(facts.complexity, standing(facts.uses), facts.tools))
+    if not said:
+        return passed(GATE)
+    return repairable(GATE, "unread" if unread else "floor", " ".join(said), evidence=[*unread, *missing])
+
+
+def lacking(complexity: Complexity, have: Standing) -> list[str]:
+    """What is missing to the floor, in a few words each; empty when it is reached."""
+    floor, missing = FLOORS[complexity], []
     if have.score < floor.score:
         missing.append(f"score {have.score} of {floor.score}")
     if len(have.categories) < floor.categories:
         missing.append(f"categories {len(have.categories)} of {floor.categories}")
-    if facts.complexity > Complexity.TRIVIAL and have.calls < LEAST_CALLS:
+    if complexity > Complexity.TRIVIAL and have.calls < LEAST_CALLS:
         missing.append(f"calls {have.calls} of {LEAST_CALLS}")
-    missing += [f"no {category.value} call" for category in floor.required if category not in have.categories]
-    if missing:
-        what = "; ".join(missing)
-        return repairable(
-            GATE, "floor", f"Explore more before editing ({facts.complexity.name.lower()}): {what}.", evidence=missing
-        )
-    return passed(GATE)
+    return missing + [f"no {category.value} call" for category in floor.required if category not in have.categories]
+
+
+def remedy(complexity: Complexity, have: Standing, tools: Collection[str] = ()) -> str:
+    """Which tools open what is missing, those that the floor asks for first; all others only add to the score."""
+    floor = FLOORS[complexity]
+    unopened = [c for c in (*floor.required, *Category) if c not in have.categories]
+    rows = []
+    for category in dict.fromkeys(unopened):
+        names = [name for name in OPENS[category] if not tools or name in tools]
+        if names:
+            must = " (needed)" if category in floor.required else ""
+            rows.append(f"{category.value}{must}: {' or '.join(names)}, {WEIGHTS[category]} a call")
+    opened = f"Not opened yet: {'; '.join(rows)}. " if rows else ""
+    return f"{opened}The same call again counts nothing."
 
 
 def _use(tool: str, category: Category, arguments: str = "{}", *, ok: bool = True) -> ToolUse:

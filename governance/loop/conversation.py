@@ -12,19 +12,25 @@ from pydantic import BaseModel
 
 from governance.crew import Crew
 from governance.dossier import POLICY_RULES, Dossier
-from governance.explore import context_of
-from governance.irongate import g01_containment, g02_protected
+from governance.explore import context_of, explore
+from governance.irongate import g01_containment, g02_protected, g04_exploration
+from governance.irongate.paths import is_test_path
 from governance.loop import prompts
 from governance.loop.answers import parse_answer
-from governance.loop.rounds import Talk, talk
+from governance.loop.ends import End, Talk
+from governance.loop.history import Opening
+from governance.loop.rounds import Conversation, Judged, Manner, manner_of
 from governance.repair.proposal import Proposal
 from governance.toolcall import call_tool
 from kernel.canary import CollapseDetected
-from kernel.provider import Limits, Message
+from kernel.provider import Limits
+from ledger.errors import OuroError
 from ledger.vocabulary import (
     Candidate,
+    Complexity,
     Decision,
     Edit,
+    EditKind,
     EntryKind,
     FailureClass,
     Operation,
@@ -127,35 +133,94 @@ async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -
     return Stated(edits=resolved)
 
 
-async def converse(
-    op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...], *, extra: Sequence[Message] = ()
-) -> Proposal:
+class Answers:
+    """Whether a text answers an op: it states edits that fit, or says that there is nothing to do.
+
+    It is sent back where its edits do not fit, and where the op has not looked around enough (gate 4): that is cheaper
+    than a conversation of its own.
+    """
+
+    def __init__(self, *, op: Operation, crew: Crew, context: ToolContext, complexity: Complexity) -> None:
+        self._op = op
+        self._crew = crew
+        self._context = context
+        self._complexity = complexity
+
+    async def __call__(self, text: str) -> Judged:
+        if not self._context.written:
+            if parse_answer(text, Noop)[0] is not None:
+                return Judged(useful=True)
+            parsed = await asyncio.to_thread(parse_edits, text)
+            if not parsed.parts and not parsed.problems:
+                return Judged(useful=False)
+        stated = await edits_of(self._op, self._crew, self._context, text)
+        if not stated.edits:
+            return Judged(useful=False, problem=f"{stated.problem} ({stated.rule})")
+        return Judged(useful=True, problem=await self._unexplored(stated.edits))
+
+    async def _unexplored(self, edits: Sequence[Edit]) -> str:
+        crew, context = self._crew, self._context
+        verdict = g04_exploration.check(
+            g04_exploration.Facts(
+                complexity=self._complexity,
+                uses=tuple(context.uses),
+                changed=tuple(edit.path for edit in edits if edit.kind is not EditKind.CREATE),
+                read=tuple(context.reads),
+                tools=tuple(spec.name for spec in crew.shop.toolbox.schemas()),
+            )
+        )
+        if verdict.decision is Decision.ALLOW:
+            return ""
+        await crew.record.note(EntryKind.VERDICT, "gate", phase=State.GENERATE, **verdict.model_dump(mode="json"))
+        return f"{verdict.reason} ({verdict.rule}) Then answer again."
+
+
+async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
     """One conversation, one candidate. Edits by tools act on a workspace of this conversation."""
+    manner = manner_of(crew.asker.provider.capabilities, crew.shop.settings.loop)
     async with crew.workspace(op) as workspace:
         context = context_of(op, dossier, crew, workspace)
-        files = await read_files(crew, context, wanted_files(op, dossier, failing))
-        lessons = crew.shop.lessons.for_prompt()
-        system, user = prompts.generate(op, dossier, failing, files, lessons)
-        messages = [Message(role="system", text=system), Message(role="user", text=user), *extra]
-        settings = crew.shop.settings.pipeline
+        looked = crew.holdings.looked
+        found = looked.begin(op.tree, context)
+        opening = await opened(op, dossier, crew, context, failing, manner, found)
+        judge = Answers(op=op, crew=crew, context=context, complexity=dossier.complexity)
         before = crew.record.spend
-        try:
-            said = await talk(
-                crew,
-                State.GENERATE,
-                "generate",
-                messages,
-                context,
-                rounds=settings.rounds,
-                limits=Limits(max_tokens=settings.answer_tokens),
-            )
-        except CollapseDetected as error:
-            return collapsed(error, context)
+        conversation = Conversation(
+            crew=crew, phase=State.GENERATE, purpose="generate", opening=opening, context=context, judge=judge,
+            manner=manner, limits=Limits(max_tokens=crew.shop.settings.pipeline.answer_tokens),
+        )  # fmt: skip
+        said = await conversation.run()
+        looked.keep(context, conversation.looked)
+        if said.error is not None and not (op.test_ids and (context.written or said.answer)):
+            return broken_off(said, said.error, context)
         stated = await edits_of(op, crew, context, said.answer)
         claim, _ = parse_answer(said.answer, Noop)
     if not stated.edits and claim is None:
         return nothing_stated(stated, said, context)
     return as_proposal(crew, said, stated.edits, claim, context, before)
+
+
+async def opened(
+    op: Operation, dossier: Dossier, crew: Crew, context: ToolContext, failing: tuple[TestResult, ...],
+    manner: Manner, found: Sequence[tuple[str, str]],
+) -> Opening:  # fmt: skip
+    """The opening. For a model without calls of its own the harness looks around first, and shows what it has found."""
+    files = await read_files(crew, context, wanted_files(op, dossier, failing))
+    if manner is not Manner.NATIVE:
+        paths = [path for path in files if not is_test_path(path)] or list(files)
+        findings = await explore(crew, context, paths, complexity=dossier.complexity)
+        found = [*found, *findings.told]
+    lessons = crew.shop.lessons.for_prompt()
+    room = prompts.FILES_CHARS if manner is Manner.ONE_SHOT else prompts.FILES_CHARS // 2
+    return prompts.generate(op, dossier, failing, files, lessons, found=found, files_chars=room)
+
+
+def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:
+    """What came from outside ended it, and nothing is left that tests could judge. Raises all but a collapse."""
+    if isinstance(error, CollapseDetected):
+        return collapsed(error, context)
+    error.add_note(said.told)
+    raise error
 
 
 def collapsed(error: CollapseDetected, context: ToolContext) -> Proposal:
@@ -172,17 +237,26 @@ def collapsed(error: CollapseDetected, context: ToolContext) -> Proposal:
 
 
 def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal:
-    """Feedback for another turn. Where a rule refused what the model tried, that is the reason."""
+    """Feedback for another turn. Where a rule refused what the model tried, that is the reason.
+
+    An op whose time was up gets no other turn.
+    """
+    if said.error is not None:
+        return broken_off(said, said.error, context)
     denied = said.refused[-1] if said.refused else None
     rule = denied.rule if denied else stated.rule
     by_policy = rule.startswith(POLICY_RULES)
+    cause, failure = (RootCause.POLICY_REFUSED, FailureClass.POLICY) if by_policy else said.cause
+    if not by_policy and said.end is not End.ANSWER:
+        rule = f"loop.{said.end.value}"
+    why = denied.reason if denied else said.problem or stated.problem or "the answer holds no edit"
     return Proposal(
         candidate=None,
-        reason=denied.reason if denied else stated.problem or "the answer holds no edit",
-        cause=RootCause.POLICY_REFUSED if by_policy else RootCause.PROVIDER_BAD_OUTPUT,
-        failure=FailureClass.POLICY if by_policy else FailureClass.PROVIDER,
+        reason=why if said.end is End.ANSWER else f"{said.told}; {why}",
+        cause=cause,
+        failure=failure,
         rule=rule,
-        retry=True,
+        retry=said.end is not End.DEADLINE,
         exploration=tuple(context.uses),
     )
 
@@ -214,7 +288,8 @@ def as_proposal(
     )
     return Proposal(
         candidate=candidate,
-        reason=claim.noop if claim and not edits else f"{len(edits)} edit(s) in {said.rounds} round(s)",
+        reason=claim.noop if claim and not edits else f"{len(edits)} edit(s); {said.told}",
+        notes=() if said.end is End.ANSWER else (said.told,),
         tried=1,
         exploration=tuple(context.uses),
         reads=dict(context.reads),

@@ -1,31 +1,72 @@
-"""Ask, judge and run the calls, append the results, ask again: until there is an answer or the rounds are spent."""
+"""Ask, judge and run the calls, append the results, ask again: until there is an answer or a bound is met.
+
+Every bound has a name (:class:`End`), and what happens in between is an entry each: calls and their verdicts, nudges,
+calls that are not run, compactions, the end.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Protocol
 
+from governance.ask import Turn
 from governance.crew import Crew
+from governance.loop import protocol
+from governance.loop.calls import run_calls
+from governance.loop.compaction import compact, shortened
+from governance.loop.ends import TOLD, End, Talk
+from governance.loop.history import Exchange, History, Opening, Result, as_messages, as_texts, recallable, size
 from governance.loop.prompts import data
-from governance.toolcall import call_tool
-from kernel.provider import Limits, Message, ToolCall, ToolSchema
-from ledger.vocabulary import Decision, State, Verdict
+from governance.loop.settings import LoopSettings
+from governance.loop.stuck import Step, stuck_within
+from governance.uninterrupted import uninterrupted
+from kernel.canary import CollapseDetected
+from kernel.provider import Capabilities, Limits, Message, ToolCall, ToolSchema
+from ledger.errors import BudgetExhausted, OuroError, ProviderError
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Decision, EntryKind, State, Verdict
 from tools.manifest import ToolContext, ToolOutcome
 
-AT_ONCE = 2
 NUDGE = "This is the last round: no more tools. Give your answer now, in the form that was asked for."
+NO_ANSWER = "That is no answer and no call. Call a tool, or answer in the form that was asked for."
+TOO_LONG = "Your answer has {size} characters and was not read; {limit} are allowed."
+CORRECTIONS = 2
+"""Answers of one conversation that are sent back; the next one is taken as it is, for the phases behind to judge."""
+RECALLED_CHARS = 8_192
+RESULT_CHARS = 6_000
+
+
+class Manner(StrEnum):
+    """How a model is talked with."""
+
+    NATIVE = "native"  # the provider has calls of its own
+    TEXT = "text"
+    ONE_SHOT = "one-shot"
+
+
+def manner_of(capabilities: Capabilities, settings: LoopSettings) -> Manner:
+    """Pure."""
+    if settings.tools == "off":
+        return Manner.ONE_SHOT
+    return Manner.NATIVE if capabilities.tools else Manner.TEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Talk:
-    """How a conversation ended. ``messages`` holds all of it, the answer last."""
+class Judged:
+    """What a text without calls is worth: an answer (``useful``), and why it is sent back, if it is."""
 
-    answer: str
-    messages: tuple[Message, ...]
-    rounds: int
-    finish: str
-    refused: tuple[Verdict, ...] = ()  # tool calls that the policy refused
+    useful: bool
+    problem: str = ""
+
+
+class Judge(Protocol):
+    """Says of a text whether it is an answer."""
+
+    async def __call__(self, text: str) -> Judged: ...
 
 
 def schemas(crew: Crew) -> tuple[ToolSchema, ...]:
@@ -35,41 +76,209 @@ def schemas(crew: Crew) -> tuple[ToolSchema, ...]:
     )
 
 
-async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context: ToolContext) -> list[ToolOutcome]:
-    """At most two at a time; each is judged by the policy and recorded."""
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(call: ToolCall) -> ToolOutcome:
-        async with gate:
-            return await call_tool(crew, phase, call.name, call.arguments, context)
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(call)) for call in calls]
-    return [task.result() for task in tasks]
+def deadline_s(settings: LoopSettings, left_s: float, reserve_s: float) -> float:
+    """Pure: what a conversation may take, when the op has ``left_s`` and the phases behind need ``reserve_s``."""
+    return min(settings.deadline_s, left_s if math.isinf(left_s) else max(left_s - reserve_s, left_s / 2))
 
 
-async def talk(
-    crew: Crew, phase: State, purpose: str, messages: Sequence[Message], context: ToolContext, *, rounds: int,
-    limits: Limits,
-) -> Talk:  # fmt: skip
-    """One conversation. Without native tools a provider answers in one shot."""
-    conversation, refused = list(messages), list[Verdict]()
-    tools = schemas(crew) if crew.asker.provider.capabilities.tools else ()
-    for number in range(1, rounds + 1):
-        last = number == rounds
-        if last and number > 1 and tools:
-            conversation.append(Message(role="user", text=NUDGE))
-        turn = await crew.asker.turn(phase, purpose, conversation, () if last and number > 1 else tools, limits=limits)
-        conversation.append(Message(role="assistant", text=turn.text, calls=turn.calls))
-        if not turn.calls:
-            return Talk(
-                answer=turn.text, messages=tuple(conversation), rounds=number, finish=turn.finish,
-                refused=tuple(refused),
-            )  # fmt: skip
-        outcomes = await run_calls(crew, phase, turn.calls, context)
-        refused += [o.verdict for o in outcomes if o.verdict.decision is Decision.DENY]
-        for call, outcome in zip(turn.calls, outcomes, strict=True):
-            conversation.append(Message(role="tool", text=data(call.name, outcome.text), call_id=call.id))
-    return Talk(
-        answer="", messages=tuple(conversation), rounds=rounds, finish="rounds", refused=tuple(refused)
-    )  # fmt: skip
+class Conversation:
+    """One conversation. ``context`` grows with its calls."""
+
+    def __init__(
+        self, *, crew: Crew, phase: State, purpose: str, opening: Opening, context: ToolContext, judge: Judge,
+        manner: Manner, limits: Limits,
+    ) -> None:  # fmt: skip
+        self._crew = crew
+        self._phase = phase
+        self._purpose = purpose
+        self._context = context
+        self._judge = judge
+        self._manner = manner
+        self._limits = limits
+        self._settings = crew.shop.settings.loop
+        self._tools = schemas(crew) if manner is not Manner.ONE_SHOT else ()
+        if manner is Manner.TEXT:
+            opening = replace(opening, system=f"{opening.system}\n\n{protocol.described(self._tools)}")
+        self._opening = opening
+        self._rounds = 1 if manner is Manner.ONE_SHOT else self._settings.rounds
+        self.history = History()
+        self._steps: list[Step] = []
+        self._refused: list[Verdict] = []
+        self.looked: list[tuple[str, str]] = []  # what was looked up before anything was changed
+        self._answer = self._problem = ""  # what it ended with, and why that was sent back where it was
+        self._useful = ""  # the last text that could be used
+        self._number = self._made = self._explored = self._corrected = self._idle = 0
+        self._fresh = self._nudged = False
+
+    async def run(self) -> Talk:
+        """To its end. Raises what is neither the provider's nor the budget's doing; a cancellation is recorded."""
+        limit = deadline_s(self._settings, self._crew.clock.remaining_s(), self._crew.shop.settings.repair.reserve_s)
+        try:
+            async with asyncio.timeout(limit) as clock:
+                end = await self._go()
+            return await self._ended(end)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return await self._ended(End.DEADLINE)
+        except CollapseDetected as error:
+            return await self._ended(End.COLLAPSE, error)
+        except ProviderError as error:
+            return await self._ended(End.PROVIDER, error)
+        except BudgetExhausted as error:
+            return await self._ended(End.BUDGET, error)
+        except asyncio.CancelledError:
+            await uninterrupted(self._ended(End.CANCELLED), lambda _: None)
+            raise
+
+    async def _ended(self, end: End, error: OuroError | None = None) -> Talk:
+        problem = str(error) if error else self._problem
+        await self._note(
+            "loop.ended", end=end.value, rounds=self._number, calls=self._made, manner=self._manner.value,
+            wrote=sorted(self._context.written), problem=problem[:RECALLED_CHARS],
+        )  # fmt: skip
+        return Talk(
+            end=end, answer=self._answer or self._useful, rounds=self._number, calls=self._made,
+            refused=tuple(self._refused), problem=problem, error=error,
+        )  # fmt: skip
+
+    async def _note(self, event: str, **payload: Any) -> None:
+        await self._crew.record.note(EntryKind.DECISION, event, phase=self._phase, purpose=self._purpose, **payload)
+
+    async def _go(self) -> End:
+        last = False
+        while not last:
+            self._number += 1
+            last = self._number >= self._rounds or self._explored >= self._settings.explore_rounds
+            end = await self._take(await self._ask(last), last)
+            if end is not None:
+                return end
+            if not last and await self._is_full():
+                return End.COMPACTION
+        return End.ROUNDS
+
+    async def _ask(self, last: bool) -> Turn:
+        """One turn; at the last one without tools, and told so."""
+        final = NUDGE if last and self._number > 1 else ""
+        if final:
+            await self._note("loop.nudged", why="last round", round=self._number)
+        tools = self._tools if self._manner is Manner.NATIVE and not last else ()
+        return await self._crew.asker.turn(
+            self._phase, self._purpose, self._prompt(final), tools, limits=self._limits
+        )  # fmt: skip
+
+    def _prompt(self, final: str = "") -> list[Message]:
+        form = as_messages if self._manner is Manner.NATIVE else as_texts
+        return form(self._opening, self.history, number=self._number, rounds=self._rounds, final=final)
+
+    async def _take(self, turn: Turn, last: bool) -> End | None:
+        """What a turn amounts to; None: there is another."""
+        text, calls = turn.text, turn.calls
+        if self._manner is Manner.TEXT and not self._is_too_long(text):
+            read = protocol.read_turn(text, prefix=f"call-{self._number}-")
+            text, calls = read.prose, read.calls
+            if read.fault:
+                await self._note("loop.unreadable", round=self._number, fault=read.fault)
+                if not last:
+                    return await self._went_on(Exchange(text=self._shown(text), remark=read.fault), [Step("", "")])
+        if calls and (last or not self._tools):
+            await self._note("loop.ignored", round=self._number, calls=len(calls), tools=names_of(calls))
+            calls = ()
+        if calls:
+            if (await self._worth(text)).useful:
+                self._useful = text
+            return await self._called(text, calls)
+        return await self._said(text, last)
+
+    async def _said(self, text: str, last: bool) -> End | None:
+        """A turn without calls: the answer, one that is sent back, or none."""
+        judged = await self._worth(text)
+        self._problem = judged.problem
+        self._useful = text if judged.useful else self._useful
+        is_answer = judged.useful or bool(judged.problem)
+        is_over = last or self._corrected >= CORRECTIONS or (judged.useful and not judged.problem)
+        if self._manner is Manner.ONE_SHOT or (is_answer and is_over):
+            self._answer = "" if self._is_too_long(text) else text
+            return End.ANSWER
+        if last:
+            return None
+        self._corrected += is_answer
+        remark = judged.problem or NO_ANSWER
+        await self._note("loop.sent_back", round=self._number, why=remark[:RECALLED_CHARS])
+        step = Step("answer", sha256_hex(text)) if is_answer else Step("", "")
+        return await self._went_on(Exchange(text=self._shown(text), remark=remark), [step])
+
+    async def _worth(self, text: str) -> Judged:
+        if self._is_too_long(text):
+            return Judged(useful=False, problem=TOO_LONG.format(size=len(text), limit=self._settings.answer_chars))
+        return await self._judge(text)
+
+    def _is_too_long(self, text: str) -> bool:
+        return len(text) > self._settings.answer_chars
+
+    def _shown(self, text: str) -> str:
+        return shortened(text, RECALLED_CHARS)
+
+    async def _called(self, text: str, calls: Sequence[ToolCall]) -> End | None:
+        """Run what may be run of a turn's calls, and note what came of it."""
+        most = self._settings.calls_per_turn
+        run, over = calls[:most], calls[most:]
+        remark = ""
+        if over:
+            remark = f"{len(over)} of your {len(calls)} calls were not run: a turn may have {most}."
+            await self._note("loop.ignored", round=self._number, calls=len(over), tools=names_of(over))
+        outcomes = await run_calls(self._crew, self._phase, run, self._context)
+        if not self._context.written:
+            self.looked += [(f"{o.use.tool} {o.use.arguments}"[:200], o.text) for o in outcomes if o.use.category]
+        self._refused += [o.verdict for o in outcomes if o.verdict.decision is Decision.DENY]
+        self._explored += all(o.use.category is not None for o in outcomes)
+        steps = [Step(f"{o.use.tool} {o.use.arguments}", sha256_hex(o.text)) for o in outcomes]
+        known = {step.call for step in self._steps}
+        self._fresh |= any(o.use.ok and step.call not in known for o, step in zip(outcomes, steps, strict=True))
+        results = tuple(self._result(call, outcome) for call, outcome in zip(run, outcomes, strict=True))
+        return await self._went_on(Exchange(text=self._shown(text), results=results, remark=remark), steps)
+
+    def _result(self, call: ToolCall, outcome: ToolOutcome) -> Result:
+        """Ids are ours: what a server repeats or leaves out must not make the next prompt impossible."""
+        self._made += 1
+        own = recallable(call, id=f"call_{self._made}", limit=RECALLED_CHARS)
+        return Result(own, data(call.name, outcome.text, RESULT_CHARS))
+
+    async def _went_on(self, exchange: Exchange, steps: Sequence[Step]) -> End | None:
+        """Keep an exchange. A circle is pointed out once; the next one is the end."""
+        circle = stuck_within(self._steps, steps)
+        self._steps += steps
+        if circle is not None:
+            if self._nudged:
+                return circle
+            self._nudged = True
+            exchange = replace(
+                exchange, nudge=f"You go round in circles: {TOLD[circle]}. Do something else, or answer."
+            )
+            await self._note("loop.nudged", why=circle.value, round=self._number)
+        self.history = self.history.plus(exchange)
+        return None
+
+    async def _is_full(self) -> bool:
+        """Make room where it is needed. True when that was needed twice and nothing new came in between."""
+        settings = self._settings
+        before = size(self._prompt())
+        if before * 100 < settings.prompt_chars * settings.compact_at:
+            return False
+        shorter = compact(self.history, keep=settings.kept_results)
+        if shorter == self.history:
+            return False
+        gone = len(self.history.results) - len(shorter.results)
+        self.history = shorter
+        self._idle = 0 if self._fresh else self._idle + 1
+        self._fresh = False
+        await self._note(
+            "loop.compacted", round=self._number, results=gone, before=before, after=size(self._prompt()),
+            idle=self._idle,
+        )  # fmt: skip
+        return self._idle >= 2
+
+
+def names_of(calls: Sequence[ToolCall]) -> list[str]:
+    """The first names of calls, for an entry."""
+    return [call.name[:80] for call in calls[:20]]

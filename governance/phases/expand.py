@@ -73,7 +73,7 @@ async def by_script(op: Operation, crew: Crew) -> Expansion:
 
 async def expand(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Choose context; a provider that cannot hold a conversation with tools is served by script."""
-    if crew.asker.provider.capabilities.tools:
+    if crew.asker.provider.capabilities.plans:
         output = await by_model(op, crew, await crew.shop.repository.files(op.tree))
     else:
         output = await by_script(op, crew)

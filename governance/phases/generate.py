@@ -115,7 +115,7 @@ def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
             feedback=feedback,
         )  # fmt: skip
     refusals = dossier.refusals
-    if not refusals:
+    if not refusals or proposal.cause is not RootCause.NO_CANDIDATE:
         return failed(proposal.cause, proposal.failure, proposal.reason)
     before = "; ".join(f"{f.text[:200]} ({f.rule})" for f in refusals)
     return failed(RootCause.POLICY_REFUSED, FailureClass.POLICY, f"{proposal.reason}; refused before: {before}")
@@ -131,7 +131,8 @@ async def propose(
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
             scene = await set_scene(op, crew, workspace, run, failing)
-            found = await explore(crew, context, [p.path for p in scene.places])
+            paths = [place.path for place in scene.places]
+            found = (await explore(crew, context, paths, complexity=dossier.complexity, lines=scene.places)).files
             if crew.shop.settings.repair.localised:
                 nearest = nearest_first(scene.places, found, test_files=scene.test_files, said=scene.said)
                 scene = replace(scene, places=nearest)

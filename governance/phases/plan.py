@@ -79,7 +79,7 @@ async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
 
 async def plan(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """A plan by the model, or, for a kernel that only infills, the plan that its strategy always follows."""
-    if crew.asker.provider.capabilities.tools:
+    if crew.asker.provider.capabilities.plans:
         output = await by_model(op, dossier, crew)
     else:
         output = Plan(

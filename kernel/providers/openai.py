@@ -74,7 +74,7 @@ class OpenAIProvider:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(tools=True, logprobs=self._settings.logprobs)
+        return Capabilities(tools=self._settings.tools, logprobs=self._settings.logprobs)
 
     @property
     def price(self) -> Price | None:

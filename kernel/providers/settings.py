@@ -16,6 +16,9 @@ class OpenAISettings(Frozen):
         "http://127.0.0.1:8080/v1", description="Where the server answers, without `/chat/completions`."
     )
     model: str = Field("", description="Name of the model as the server knows it; empty: the server's only one.")
+    tools: bool = Field(
+        True, description="The server takes tools; off: a conversation describes and reads calls as plain text."
+    )
     key_variable: str = Field(
         "OPENAI_API_KEY",
         description="Name of the environment variable that holds the API key; empty: none is sent. It goes over https, "

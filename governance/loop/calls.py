@@ -1,0 +1,41 @@
+"""Running the calls of one turn: in their order, those that only look two at once, the others each alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from governance.crew import Crew
+from governance.toolcall import call_tool
+from kernel.provider import ToolCall
+from ledger.vocabulary import State
+from tools.manifest import ToolContext, ToolOutcome
+
+AT_ONCE = 2
+
+
+def batches(calls: Sequence[ToolCall], alone: Callable[[str], bool]) -> list[list[ToolCall]]:
+    """Pure: neighbours that may run at the same time; what changes files or runs something stands alone."""
+    made: list[list[ToolCall]] = []
+    for call in calls:
+        if made and not alone(call.name) and not alone(made[-1][-1].name):
+            made[-1].append(call)
+        else:
+            made.append([call])
+    return made
+
+
+async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context: ToolContext) -> list[ToolOutcome]:
+    """Each is judged by the policy and recorded; the outcomes come in the order of the calls."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(call: ToolCall) -> ToolOutcome:
+        async with gate:
+            return await call_tool(crew, phase, call.name, call.arguments, context)
+
+    outcomes: list[ToolOutcome] = []
+    for batch in batches(calls, crew.shop.toolbox.alone):
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(call)) for call in batch]
+        outcomes += [task.result() for task in tasks]
+    return outcomes

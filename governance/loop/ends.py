@@ -1,0 +1,67 @@
+"""How a conversation may end, by name, and what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ledger.errors import OuroError
+from ledger.vocabulary import FailureClass, RootCause, Verdict
+
+
+class End(StrEnum):
+    """Why nothing more was asked."""
+
+    ANSWER = "answer"
+    ROUNDS = "rounds"
+    DEADLINE = "deadline"
+    REPEAT = "stuck:repeat"
+    ALTERNATION = "stuck:alternation"
+    MONOLOGUE = "stuck:monologue"
+    COMPACTION = "compaction"
+    CANCELLED = "cancelled"
+    PROVIDER = "provider error"
+    COLLAPSE = "collapse"
+    BUDGET = "budget"
+
+
+TOLD = {
+    End.ROUNDS: "its rounds are spent",
+    End.DEADLINE: "its time was up",
+    End.REPEAT: "it made the same call with the same result again and again",
+    End.ALTERNATION: "it went to and fro between two calls",
+    End.MONOLOGUE: "it neither called a tool nor answered",
+    End.COMPACTION: "its prompt was full twice, and nothing new came in between",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """A conversation that has ended.
+
+    ``answer``: the last text, or, where it was cut off, the last one that could be used. ``problem``: what was wrong
+    with it. ``error``: what ended it from outside.
+    """
+
+    end: End
+    answer: str
+    rounds: int
+    calls: int
+    refused: tuple[Verdict, ...] = ()  # tool calls that the policy refused
+    problem: str = ""
+    error: OuroError | None = None
+
+    @property
+    def told(self) -> str:
+        """How it ended, in a sentence that names the end."""
+        turns = f"{self.rounds} round{'' if self.rounds == 1 else 's'}"
+        why = f": {TOLD[self.end]}" if self.end in TOLD else ""
+        return f"the conversation ended after {turns} ({self.end.value}){why}"
+
+    @property
+    def cause(self) -> tuple[RootCause, FailureClass]:
+        """For an op that got no candidate out of it."""
+        if self.end is End.DEADLINE:
+            return RootCause.TIMEOUT, FailureClass.PROVIDER
+        answered = self.end is End.ANSWER
+        return RootCause.PROVIDER_BAD_OUTPUT if answered else RootCause.NO_CANDIDATE, FailureClass.PROVIDER

@@ -1,0 +1,131 @@
+"""Tool calls in plain text, for a provider that has none of its own: one fixed form, read strictly. Pure.
+
+A turn is calls or an answer, never both. What cannot be read as a whole is not run at all, and is answered with one
+sentence that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kernel.provider import ToolCall, ToolSchema
+
+OPEN, CLOSE = "```call", "```"
+FORM = f"""To call tools, write one block for each call, in exactly this form, and nothing behind the last one:
+
+{OPEN}
+{{"tool": "read_file", "arguments": {{"path": "src/a.py"}}}}
+{CLOSE}
+
+The results come with the next message; never write them yourself. A turn holds calls or the answer, never both.
+The tools:"""
+NEAR_MISS = re.compile(
+    r"<tool_call>|<function[_=]|\"(?:tool|name|function)\"\s*:\s*\"\w+\"\s*,\s*\"(?:arguments|parameters)\""
+)
+EDIT_OPENS = re.compile(r"^<{5,9} ?SEARCH>?\s*$")
+EDIT_CLOSES = re.compile(r"^>{5,9} ?REPLACE<?\s*$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One turn: ``prose`` outside of the blocks, and calls, or the ``fault`` for which none of them is run."""
+
+    prose: str
+    calls: tuple[ToolCall, ...] = ()
+    fault: str = ""
+
+
+def described(tools: Sequence[ToolSchema]) -> str:
+    """The form and every tool, for the system text."""
+    return "\n".join([FORM, *(f"- {t.name}: {t.description} Arguments: {_arguments(t.parameters)}" for t in tools)])
+
+
+def _arguments(schema: dict[str, Any]) -> str:
+    needed = schema.get("required", ())
+    told = {
+        name + ("" if name in needed else "?"): str(info.get("description") or info.get("type") or "any")
+        for name, info in schema.get("properties", {}).items()
+    }
+    return json.dumps(told, ensure_ascii=False)
+
+
+def block(name: str, arguments: str) -> str:
+    """One call in its form."""
+    return f'{OPEN}\n{{"tool": {json.dumps(name)}, "arguments": {arguments}}}\n{CLOSE}'
+
+
+def read_turn(text: str, *, prefix: str) -> Reading:
+    """What a turn asks for. ``prefix`` makes the ids of its calls unique in the conversation."""
+    bodies, prose, answers, fault = _blocks(text.replace("\r\n", "\n").split("\n"))
+    said = "\n".join(prose).strip()
+    if fault:
+        return Reading(prose=said, fault=fault)
+    if not bodies:
+        missed = not answers and NEAR_MISS.search(text)
+        why = f"A call stands in a block of its own that opens with a line {OPEN} and closes with a line {CLOSE}."
+        return Reading(prose=text, fault=why if missed else "")
+    if answers:
+        return Reading(
+            prose=said, fault="A turn holds calls or edits, not both: send the calls alone, then the answer."
+        )
+    calls = []
+    for number, body in enumerate(bodies, 1):
+        made = _call(body, id=f"{prefix}{number}")
+        if isinstance(made, str):
+            return Reading(prose=said, fault=f"Call block {number} of {len(bodies)} {made} None of them was run.")
+        calls.append(made)
+    return Reading(prose=said, calls=tuple(calls))
+
+
+def _blocks(lines: Sequence[str]) -> tuple[list[str], list[str], bool, str]:
+    """Bodies of call blocks, the other lines, whether there are edits among those, and what is not closed."""
+    bodies: list[str] = []
+    prose: list[str] = []
+    answers = inside = False  # inside an edit, whose text may look like anything
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        if not inside and line.strip() == OPEN:
+            end = next((i for i in range(at + 1, len(lines)) if lines[i].strip() == CLOSE), None)
+            if end is None:
+                return bodies, prose, answers, f"The block that opens on line {at + 1} has no closing {CLOSE} line."
+            bodies.append("\n".join(lines[at + 1 : end]))
+            at = end + 1
+            continue
+        inside = bool(EDIT_OPENS.match(line)) or (inside and not EDIT_CLOSES.match(line))
+        answers = answers or inside
+        prose.append(line)
+        at += 1
+    return bodies, prose, answers, ""
+
+
+def _call(body: str, *, id: str) -> ToolCall | str:
+    """A call, or the rest of a sentence that says what is wrong with its block."""
+    try:
+        said = json.loads(body, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        why = (
+            f"{error.msg} (line {error.lineno}, column {error.colno})"
+            if isinstance(error, json.JSONDecodeError)
+            else str(error)
+        )
+        return f"is not one JSON object: {why}."
+    if not isinstance(said, dict) or set(said) != {"tool", "arguments"}:
+        return 'must be an object with exactly the keys "tool" and "arguments".'
+    name, arguments = said["tool"], said["arguments"]
+    if not isinstance(name, str) or not name:
+        return 'needs the name of a tool as "tool".'
+    if not isinstance(arguments, dict):
+        return 'needs an object as "arguments".'
+    return ToolCall(id=id, name=name, arguments=json.dumps(arguments, ensure_ascii=False))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands in it twice")
+    return found
