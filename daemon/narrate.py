@@ -330,6 +330,34 @@ def _called(payload: Payload, entry: Entry) -> Told | None:
     return Told("model", calls.told(payload), role) if calls.worth_telling(payload) else None
 
 
+def _talked(payload: Payload, entry: Entry) -> Told | None:
+    """A conversation that ended with its answer is silent here."""
+    end = _text(payload, "end")
+    if end in ("", "answer"):
+        return None
+    turns, made = count(_number(payload, "rounds") or 0, "round"), count(_number(payload, "calls") or 0, "call")
+    return Told(
+        "talk", _join(f"ended without an answer: {end}", f"{turns}, {made}", _text(payload, "problem")), Role.WARN
+    )
+
+
+def _ignored(payload: Payload, entry: Entry) -> Told:
+    number = count(_number(payload, "calls") or 0, "call")
+    return Told("talk", f"{number} not run in round {_number(payload, 'round') or 0}", Role.WARN)
+
+
+def _circling(payload: Payload, entry: Entry) -> Told | None:
+    """The nudge of every last round is no news."""
+    why = _text(payload, "why")
+    return Told("talk", f"told to do something else: {why}", Role.WARN) if why.startswith("stuck") else None
+
+
+def _compacted(payload: Payload, entry: Entry) -> Told:
+    gone = count(_number(payload, "results") or 0, "earlier result")
+    sizes = f"{_number(payload, 'before') or 0} characters become {_number(payload, 'after') or 0}"
+    return Told("talk", f"{gone} left out of the prompt, {sizes}")
+
+
 def _degraded(payload: Payload, entry: Entry) -> Told:
     return Told("degraded", _few(_names(payload, "reasons")) or _text(payload, "reason"), Role.WARN)
 
@@ -369,6 +397,12 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "review.merged": _plain("merged", "branch"),
     "review.rejected": _plain("refused", "branch"),
     "call.ended": _called,
+    "loop.ended": _talked,
+    "loop.nudged": _circling,
+    "loop.ignored": _ignored,
+    "loop.compacted": _compacted,
+    "loop.sent_back": _plain("talk", "why"),
+    "loop.unreadable": _plain("talk", "fault"),
     "terminal": _terminal,
     "degraded": _degraded,
 }

@@ -63,6 +63,9 @@ class Judged:
     problem: str = ""
 
 
+SAYS_NOTHING = Judged(useful=False)
+
+
 class Judge(Protocol):
     """Says of a text whether it is an answer."""
 
@@ -193,6 +196,8 @@ class Conversation:
     async def _said(self, text: str, last: bool) -> End | None:
         """A turn without calls: the answer, one that is sent back, or none."""
         judged = await self._worth(text)
+        if self._useful and text.strip() and judged == SAYS_NOTHING:  # "Done.", behind an answer among calls
+            text, judged = self._useful, await self._worth(self._useful)
         self._problem = judged.problem
         self._useful = text if judged.useful else self._useful
         is_answer = judged.useful or bool(judged.problem)

@@ -61,7 +61,7 @@ async def test_every_call_of_the_script_is_an_entry_and_its_result_is_kept(
     scout: tuple[Crew, ToolContext], ledger: Ledger
 ) -> None:
     crew, context = scout
-    found = await explore(crew, context, ["shop/cart.py", "shop/tax.py", "shop/cart.py"])
+    found = (await explore(crew, context, ["shop/cart.py", "shop/tax.py", "shop/cart.py"])).files
     cart, tax = found["shop/cart.py"], found["shop/tax.py"]
     assert cart.symbols == ((1, 3, "Cart"), (2, 3, "total")) and tax.symbols == ((1, 2, "rate"),)
     assert "tests/test_cart.py" in cart.mentioned_in
