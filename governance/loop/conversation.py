@@ -155,10 +155,10 @@ class Answers:
                 return Judged(useful=False)
         stated = await edits_of(self._op, self._crew, self._context, text)
         if not stated.edits:
-            return Judged(useful=False, problem=f"{stated.problem} ({stated.rule})")
-        return Judged(useful=True, problem=await self._unexplored(stated.edits))
+            return Judged(useful=False, problem=stated.problem, rule=stated.rule)
+        return await self._explored(stated.edits)
 
-    async def _unexplored(self, edits: Sequence[Edit]) -> str:
+    async def _explored(self, edits: Sequence[Edit]) -> Judged:
         crew, context = self._crew, self._context
         verdict = g04_exploration.check(
             g04_exploration.Facts(
@@ -170,9 +170,9 @@ class Answers:
             )
         )
         if verdict.decision is Decision.ALLOW:
-            return ""
+            return Judged(useful=True)
         await crew.record.note(EntryKind.VERDICT, "gate", phase=State.GENERATE, **verdict.model_dump(mode="json"))
-        return f"{verdict.reason} ({verdict.rule}) Then answer again."
+        return Judged(useful=True, problem=verdict.reason, rule=verdict.rule)
 
 
 async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:

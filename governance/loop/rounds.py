@@ -38,6 +38,7 @@ CORRECTIONS = 2
 """Answers of one conversation that are sent back; the next one is taken as it is, for the phases behind to judge."""
 RECALLED_CHARS = 8_192
 RESULT_CHARS = 6_000
+FAILED_CHARS = 300
 
 
 class Manner(StrEnum):
@@ -57,10 +58,17 @@ def manner_of(capabilities: Capabilities, settings: LoopSettings) -> Manner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What a text without calls is worth: an answer (``useful``), and why it is sent back, if it is."""
+    """What a text without calls is worth: an answer (``useful``), and why (by which rule) it is sent back, if it is."""
 
     useful: bool
     problem: str = ""
+    rule: str = ""
+
+    @property
+    def remark(self) -> str:
+        """For the model."""
+        named = f"{self.problem} ({self.rule})" if self.rule else self.problem
+        return f"{named} Answer again." if named else NO_ANSWER
 
 
 SAYS_NOTHING = Judged(useful=False)
@@ -109,6 +117,7 @@ class Conversation:
         self._refused: list[Verdict] = []
         self.looked: list[tuple[str, str]] = []  # what was looked up before anything was changed
         self._answer = self._problem = ""  # what it ended with, and why that was sent back where it was
+        self._failed = ""  # what the last call said that did not work
         self._useful = ""  # the last text that could be used
         self._number = self._made = self._explored = self._corrected = self._idle = 0
         self._fresh = self._nudged = False
@@ -135,7 +144,7 @@ class Conversation:
             raise
 
     async def _ended(self, end: End, error: OuroError | None = None) -> Talk:
-        problem = str(error) if error else self._problem
+        problem = str(error) if error else self._problem or self._failed
         await self._note(
             "loop.ended", end=end.value, rounds=self._number, calls=self._made, manner=self._manner.value,
             wrote=sorted(self._context.written), problem=problem[:RECALLED_CHARS],
@@ -208,8 +217,8 @@ class Conversation:
         if last:
             return None
         self._corrected += is_answer
-        remark = judged.problem or NO_ANSWER
-        await self._note("loop.sent_back", round=self._number, why=remark[:RECALLED_CHARS])
+        remark = shortened(judged.remark, RECALLED_CHARS)
+        await self._note("loop.sent_back", round=self._number, why=remark)
         step = Step("answer", sha256_hex(text)) if is_answer else Step("", "")
         return await self._went_on(Exchange(text=self._shown(text), remark=remark), [step])
 
@@ -233,6 +242,7 @@ class Conversation:
             remark = f"{len(over)} of your {len(calls)} calls were not run: a turn may have {most}."
             await self._note("loop.ignored", round=self._number, calls=len(over), tools=names_of(over))
         outcomes = await run_calls(self._crew, self._phase, run, self._context)
+        self._failed = next((o.text[:FAILED_CHARS] for o in reversed(outcomes) if not o.use.ok), self._failed)
         if not self._context.written:
             self.looked += [(f"{o.use.tool} {o.use.arguments}"[:200], o.text) for o in outcomes if o.use.category]
         self._refused += [o.verdict for o in outcomes if o.verdict.decision is Decision.DENY]

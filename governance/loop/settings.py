@@ -19,8 +19,8 @@ class LoopSettings(Frozen):
     )
     rounds: int = Field(8, ge=1, le=40, description="Turns of a model in one conversation; the last is for its answer.")
     explore_rounds: int = Field(5, ge=1, le=40, description="Of these, turns that look around and do nothing else.")
-    deadline_s: int = Field(
-        600, ge=1, description="One conversation ends after this time, or earlier where the op's clock has less left."
+    deadline_s: float = Field(
+        600, gt=0, description="One conversation ends after this time, or earlier where the op's clock has less left."
     )
     calls_per_turn: int = Field(16, ge=1, le=64, description="Calls of one turn that are run; more are not.")
     prompt_chars: int = Field(98_304, ge=8_192, description="Characters that a prompt of a conversation may have.")
