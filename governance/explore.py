@@ -91,9 +91,10 @@ class Scout:
 
     async def callers(self, symbol: str) -> list[str]:
         """Who calls a symbol; returns the names of those."""
-        rows = CALLER.findall(await self.ask("get_callers", symbol=symbol))
-        self._calling[symbol] = frozenset((path, name.rsplit(".", 1)[-1]) for path, name in rows)
-        return [name for _, name in rows if name.isidentifier()]
+        found = CALLER.findall(await self.ask("get_callers", symbol=symbol))
+        rows = [(path, name.rsplit(".", 1)[-1]) for path, name in found]
+        self._calling[symbol] = frozenset(rows)
+        return [name for _, name in dict.fromkeys(rows) if name.isidentifier()]
 
     async def neighbour(self, path: str) -> None:
         """Read a file that names one of ours, and when it was last changed."""

@@ -162,7 +162,7 @@ CASES: dict[str, Case] = {
     ),
     "silence behind a whole repair": Case(cut_off("+"), "provider error", NONE, "committed"),
     "silence behind half a repair": Case(
-        cut_off("*"), "provider error", RootCause.PROVIDER_UNAVAILABLE, "Tests fail with this change"
+        cut_off("*"), "provider error", RootCause.PROVIDER_UNAVAILABLE, "newly red"
     ),
     "duplicated ids": Case(
         then_good(lambda n, a: Reply(calls=[(name, json.dumps(g), "same") for name, g in (read(n), ("list_dir", {}))])),

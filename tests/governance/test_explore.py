@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from governance.ask import Asker
-from governance.budget import Budget, BudgetSettings
-from governance.crew import Crew, Holdings, OpClock
-from governance.explore import Found, explore, module_name, nearest_first
-from governance.irongate.policy import ToolPolicy
+from governance.crew import Crew
+from governance.explore import Found, enclosing, explore, module_name, nearest_first, reached
+from governance.irongate.g04_exploration import FLOORS, Facts, check, standing
 from governance.loop.conversation import read_files
-from governance.record import Recorder
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, Tier
-from tests.governance.shopfloor import Priced, bare_shop
-from tests.repos import commit, git, host_env, make_places, make_repo
-from tools.builtin.standard import standard_tools
-from tools.git import Git
-from tools.manifest import Toolbox, ToolContext
+from ledger.vocabulary import Complexity, Decision, EntryKind
+from tests.governance.crewed import crew_in
+from tests.governance.shopfloor import Priced
+from tests.repos import commit, make_repo
+from tools.manifest import ToolContext
 from tools.testing.localise import Suspicion
-from tools.workspace import Workspaces, WorkspaceSettings
 
 FILES = {
     "shop/__init__.py": "",
@@ -34,27 +29,12 @@ FILES = {
 
 
 @pytest.fixture
-async def scout(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> Any:
+async def scout(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> AsyncIterator[tuple[Crew, ToolContext]]:
     """A crew with the real tools, and their context on a workspace of a real repository."""
     repo = make_repo(tmp_path / "shop", FILES)
     commit(repo, "Change the tax", {"shop/tax.py": FILES["shop/tax.py"] + "\n"})
-    env, places = host_env(), make_places(tmp_path, repo)
-    tool = Git(places, env)
-    tools = standard_tools(env)
-    workspaces = Workspaces(tool, places, WorkspaceSettings())
-    toolbox = Toolbox(tools=tools, policy=ToolPolicy(tools=[t.name for t in tools]))
-    shop = bare_shop(clock, places=places, git=tool, workspaces=workspaces, toolbox=toolbox, provider=Priced())
-    record = Recorder(ledger, op_id="op-1")
-    asker = Asker(
-        provider=shop.provider, budget=Budget(ledger=ledger, clock=clock, settings=BudgetSettings()), record=record,
-        clock=clock, op_id="op-1", route="STANDARD", turn_s=1,
-    )  # fmt: skip
-    crew = Crew(
-        shop=shop, record=record, asker=asker, clock=OpClock(loop_time=0, limit_s=1), holdings=Holdings()
-    )  # fmt: skip
-    workspace = await workspaces.acquire("op-1", git(repo, "rev-parse", "HEAD"))
-    yield crew, ToolContext(workspace=workspace, op_id="op-1", tier=Tier.SAFE_AUTO, git=tool)
-    await workspaces.release(workspace)
+    async with crew_in(repo, ledger, clock, Priced()) as found:
+        yield found
 
 
 async def test_every_call_of_the_script_is_an_entry_and_its_result_is_kept(
@@ -109,3 +89,62 @@ def test_suspicion_comes_before_all_of_it() -> None:
 )
 def test_the_word_for_a_module(path: str, word: str) -> None:
     assert module_name(path) == word
+
+
+# --- as far around as the op's complexity asks -----------------------------------------------------------------------
+
+ONE_FILE = {
+    "rate.py": "def rate(x):\n    return x\n",
+    "test_rate.py": "from rate import rate\n\n\ndef test_rate():\n    assert rate(1) == 2\n",
+}
+
+
+@pytest.mark.parametrize("files", [FILES, ONE_FILE], ids=["several files", "one function"])
+@pytest.mark.parametrize("complexity", Complexity)
+async def test_the_script_meets_the_floor_of_every_complexity(
+    ledger: Ledger, clock: ManualClock, tmp_path: Path, complexity: Complexity, files: dict[str, str]
+) -> None:
+    """With one file to change, of which as little is known as can be; and no further than is asked."""
+    target = next(iter(path for path in files if path.endswith(("cart.py", "rate.py"))))
+    async with crew_in(make_repo(tmp_path / "shop", files), ledger, clock, Priced()) as (crew, context):
+        found = await explore(crew, context, [target], complexity=complexity, lines=[suspect(target, 2)])
+    uses = tuple(context.uses)
+    verdict = check(Facts(complexity=complexity, uses=uses, changed=(target,), read=tuple(context.reads)))
+    assert verdict.decision is Decision.ALLOW, verdict.reason
+    assert all(use.ok for use in uses), "no call is made for its score alone"
+    assert len(found.told) == len(uses), "every result is there to be used"
+    spare = standing(uses).score - FLOORS[complexity].score
+    assert complexity <= Complexity.SIMPLE or spare < 4
+
+
+async def test_callers_of_callers_are_found_and_used(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> None:
+    """The test calls ``total``, which calls ``rate``: a line in ``rate`` is nearer than one that nobody reaches."""
+    files = FILES | {"shop/tax.py": "def other(x):\n    return x\n\n\ndef rate(x):\n    return x\n"}
+    places = [suspect("shop/tax.py", 2), suspect("shop/tax.py", 6)]
+    async with crew_in(make_repo(tmp_path / "shop", files), ledger, clock, Priced()) as (crew, context):
+        found = await explore(
+            crew, context, ["shop/tax.py"], complexity=Complexity.ARCHITECTURAL, lines=places[::-1]
+        )  # fmt: skip
+    assert "tests/test_cart.py" in found.files["shop/tax.py"].called_in["rate"]
+    ordered = nearest_first(places, found.files, test_files={"tests/test_cart.py"}, said="nothing")
+    assert [p.line for p in ordered] == [6, 2]
+
+
+def test_a_circle_of_calls_has_an_end() -> None:
+    calling = {"a": frozenset({("x.py", "b")}), "b": frozenset({("y.py", "a")})}
+    assert reached("a", calling) == {"x.py", "y.py"} and reached("c", calling) == frozenset()
+
+
+def test_the_innermost_symbol_is_the_one_around_a_line() -> None:
+    found = Found(symbols=((1, 9, "Cart"), (2, 4, "total"), (6, 8, "items")))
+    assert [enclosing(found, line) for line in (1, 3, 5, 7, 12)] == ["Cart", "total", "Cart", "items", ""]
+
+
+def test_what_changed_since_the_failing_test_comes_before_what_did_not() -> None:
+    found = {
+        "a.py": Found(changed="2026-01-01"),
+        "b.py": Found(changed="2026-03-01"),
+        "t.py": Found(changed="2026-02-01"),
+    }
+    ordered = nearest_first([suspect("a.py", 1), suspect("b.py", 1)], found, test_files={"t.py"}, said="")
+    assert [p.path for p in ordered] == ["b.py", "a.py"]
