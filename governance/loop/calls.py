@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 
 from governance.crew import Crew
 from governance.toolcall import call_tool
 from kernel.provider import ToolCall
 from ledger.vocabulary import State
-from tools.manifest import ToolContext, ToolOutcome
+from tools.manifest import ToolContext, ToolOutcome, ToolUse
 
 AT_ONCE = 2
 
@@ -39,3 +40,18 @@ async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context
             tasks = [group.create_task(one(call)) for call in batch]
         outcomes += [task.result() for task in tasks]
     return outcomes
+
+
+def names_of(calls: Sequence[ToolCall]) -> list[str]:
+    """The first names of calls, for an entry."""
+    return [call.name[:80] for call in calls[:20]]
+
+
+def title_of(use: ToolUse) -> str:
+    """``get_callers total``: a call in a few words."""
+    try:
+        given = json.loads(use.arguments)
+    except (ValueError, RecursionError):
+        given = {}
+    values = given.values() if isinstance(given, dict) else ()
+    return " ".join([use.tool, *(str(value) for value in values if value not in ("", None))])[:200]

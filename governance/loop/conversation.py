@@ -19,7 +19,9 @@ from governance.loop import prompts
 from governance.loop.answers import parse_answer
 from governance.loop.ends import End, Talk
 from governance.loop.history import Opening
-from governance.loop.rounds import Conversation, Judged, Manner, manner_of
+from governance.loop.judged import Judged
+from governance.loop.manner import Manner, manner_of
+from governance.loop.rounds import Conversation
 from governance.repair.proposal import Proposal
 from governance.toolcall import call_tool
 from kernel.canary import CollapseDetected

@@ -7,32 +7,30 @@ calls that are not run, compactions, the end.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from governance.ask import Turn
 from governance.crew import Crew
 from governance.loop import protocol
-from governance.loop.calls import run_calls
+from governance.loop.calls import names_of, run_calls, title_of
 from governance.loop.compaction import compact, shortened
 from governance.loop.ends import TOLD, End, Talk
 from governance.loop.history import Exchange, History, Opening, Result, as_messages, as_texts, recallable, size
+from governance.loop.judged import SAYS_NOTHING, Judge, Judged
+from governance.loop.manner import Manner, deadline_s
 from governance.loop.prompts import data
-from governance.loop.settings import LoopSettings
 from governance.loop.stuck import Step, stuck_within
 from governance.uninterrupted import uninterrupted
 from kernel.canary import CollapseDetected
-from kernel.provider import Capabilities, Limits, Message, ToolCall, ToolSchema
+from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from ledger.errors import BudgetExhausted, OuroError, ProviderError
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Decision, EntryKind, State, Verdict
 from tools.manifest import ToolContext, ToolOutcome
 
 NUDGE = "This is the last round: no more tools. Give your answer now, in the form that was asked for."
-NO_ANSWER = "That is no answer and no call. Call a tool, or answer in the form that was asked for."
 TOO_LONG = "Your answer has {size} characters and was not read; {limit} are allowed."
 CORRECTIONS = 2
 """Answers of one conversation that are sent back; the next one is taken as it is, for the phases behind to judge."""
@@ -41,55 +39,11 @@ RESULT_CHARS = 6_000
 FAILED_CHARS = 300
 
 
-class Manner(StrEnum):
-    """How a model is talked with."""
-
-    NATIVE = "native"  # the provider has calls of its own
-    TEXT = "text"
-    ONE_SHOT = "one-shot"
-
-
-def manner_of(capabilities: Capabilities, settings: LoopSettings) -> Manner:
-    """Pure."""
-    if settings.tools == "off":
-        return Manner.ONE_SHOT
-    return Manner.NATIVE if capabilities.tools else Manner.TEXT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What a text without calls is worth: an answer (``useful``), and why (by which rule) it is sent back, if it is."""
-
-    useful: bool
-    problem: str = ""
-    rule: str = ""
-
-    @property
-    def remark(self) -> str:
-        """For the model."""
-        named = f"{self.problem} ({self.rule})" if self.rule else self.problem
-        return f"{named} Answer again." if named else NO_ANSWER
-
-
-SAYS_NOTHING = Judged(useful=False)
-
-
-class Judge(Protocol):
-    """Says of a text whether it is an answer."""
-
-    async def __call__(self, text: str) -> Judged: ...
-
-
 def schemas(crew: Crew) -> tuple[ToolSchema, ...]:
     """The tools, in the provider's words."""
     return tuple(
         ToolSchema(name=s.name, description=s.description, parameters=s.parameters) for s in crew.shop.toolbox.schemas()
     )
-
-
-def deadline_s(settings: LoopSettings, left_s: float, reserve_s: float) -> float:
-    """Pure: what a conversation may take, when the op has ``left_s`` and the phases behind need ``reserve_s``."""
-    return min(settings.deadline_s, left_s if math.isinf(left_s) else max(left_s - reserve_s, left_s / 2))
 
 
 class Conversation:
@@ -244,7 +198,7 @@ class Conversation:
         outcomes = await run_calls(self._crew, self._phase, run, self._context)
         self._failed = next((o.text[:FAILED_CHARS] for o in reversed(outcomes) if not o.use.ok), self._failed)
         if not self._context.written:
-            self.looked += [(f"{o.use.tool} {o.use.arguments}"[:200], o.text) for o in outcomes if o.use.category]
+            self.looked += [(title_of(o.use), o.text) for o in outcomes if o.use.category]
         self._refused += [o.verdict for o in outcomes if o.verdict.decision is Decision.DENY]
         self._explored += all(o.use.category is not None for o in outcomes)
         steps = [Step(f"{o.use.tool} {o.use.arguments}", sha256_hex(o.text)) for o in outcomes]
@@ -292,8 +246,3 @@ class Conversation:
             idle=self._idle,
         )  # fmt: skip
         return self._idle >= 2
-
-
-def names_of(calls: Sequence[ToolCall]) -> list[str]:
-    """The first names of calls, for an entry."""
-    return [call.name[:80] for call in calls[:20]]

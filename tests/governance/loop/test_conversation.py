@@ -13,8 +13,10 @@ import pytest
 from governance.loop.calls import batches
 from governance.loop.ends import End, Talk
 from governance.loop.history import Opening
+from governance.loop.judged import Judged
+from governance.loop.manner import Manner, deadline_s, manner_of
 from governance.loop.protocol import block
-from governance.loop.rounds import NUDGE, Conversation, Judged, Manner, deadline_s, manner_of
+from governance.loop.rounds import NUDGE, Conversation
 from governance.loop.settings import LoopSettings
 from kernel.canary import CollapseDetected
 from kernel.provider import (

@@ -15,7 +15,9 @@ from governance.dossier import ContextFile, Dossier, Expansion, Feedback, Plan, 
 from governance.irongate.policy import ToolPolicy
 from governance.loop import prompts
 from governance.loop.history import Opening
-from governance.loop.rounds import Conversation, Judged, Manner
+from governance.loop.judged import Judged
+from governance.loop.manner import Manner
+from governance.loop.rounds import Conversation
 from governance.loop.tree import too_large
 from governance.phases.apply import stale
 from governance.phases.plan import plan
