@@ -29,7 +29,8 @@ class Command:
     At ``timeout_s`` the group gets SIGTERM, ``grace_s`` later SIGKILL. Output beyond ``cap_bytes`` is dropped in the
     middle; beyond ``flood_bytes`` the group is ended. With ``report`` a second pipe is opened for the child. With
     ``talk`` what comes through that pipe goes there (``Finished.report`` stays empty), and the child's standard input
-    stays open for what is said. ``timeout_s`` None: until it ends by itself or is cancelled.
+    stays open for what is said. With ``speaks`` that pipe is the child's standard output, and ``Finished.output`` is
+    what it wrote to standard error. ``timeout_s`` None: until it ends by itself or is cancelled.
     """
 
     argv: tuple[str, ...]
@@ -45,6 +46,7 @@ class Command:
     report: bool = False
     report_cap_bytes: int = 64 * 1024 * 1024
     talk: Talk | None = None
+    speaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class _Child:
                 stdin_r, stdin_w = os.pipe()
                 theirs.callback(os.close, stdin_r)
                 ours.callback(os.close, stdin_w)
-            if command.report:
+            if command.report or command.speaks:
                 report_r, report_w = os.pipe()
                 ours.callback(os.close, report_r)
                 theirs.callback(os.close, report_w)
@@ -165,14 +167,14 @@ class _Child:
             self._pidfd = _pidfd_of(process)
             ours.pop_all()
         self._streams.append(Reader(self._loop, out_r, self._took_output, self._maybe_over))
-        if command.report:
+        if report_r >= 0:
             take = command.talk.take if command.talk else self._report.add
             self._streams.append(Reader(self._loop, report_r, take, self._maybe_over))
         if stdin_w >= 0:
             self._feed = Writer(self._loop, stdin_w)
             self._feed.send(command.stdin)
             if command.talk:
-                command.talk.bind(self._feed)
+                command.talk.bind(self._feed, self._streams[-1])
             else:
                 self._feed.finish()
         return process
@@ -187,10 +189,10 @@ class _Child:
                 cwd=command.cwd,
                 env={name: number if value == REPORT_FD else value for name, value in command.env.items()},
                 stdin=stdin_r if stdin_r >= 0 else subprocess.DEVNULL,
-                stdout=out_w,
+                stdout=report_w if command.speaks else out_w,
                 stderr=out_w,
                 start_new_session=True,
-                pass_fds=(*command.pass_fds, *((report_w,) if report_w >= 0 else ())),
+                pass_fds=(*command.pass_fds, *((report_w,) if command.report else ())),
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

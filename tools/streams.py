@@ -76,6 +76,16 @@ class Reader:
         self._take(data)
         return bool(data)
 
+    def hold(self) -> None:
+        """Read no more for now: the pipe fills, and the other side has to wait."""
+        if self.open:
+            self._loop.remove_reader(self._fd)
+
+    def go_on(self) -> None:
+        """Read again after :meth:`hold`."""
+        if self.open:
+            self._loop.add_reader(self._fd, self._ready)
+
     def finish(self) -> None:
         """Take what lies in the pipe and let it go."""
         if not self.open:
@@ -104,6 +114,11 @@ class Writer:
         self._loop, self._fd = loop, fd
         self._rest = bytearray()
         self._open, self._waiting, self._last = True, False, False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the other side has not taken yet."""
+        return len(self._rest) if self._open else 0
 
     def send(self, data: bytes) -> None:
         self._rest += data
@@ -146,17 +161,23 @@ class Writer:
 class Talk:
     """A conversation with a child while it runs: ``take`` gets what it reports, as it comes.
 
-    What is said before the child is there waits for it.
+    What is said before the child is there waits for it. Who cannot keep up calls ``hold``, then ``go_on``.
     """
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
         self.take = take
         self._writer: Writer | None = None
+        self._reader: Reader | None = None
         self._early = bytearray()
 
-    def bind(self, writer: Writer) -> None:
-        """The child is there, and this is its standard input."""
-        self._writer = writer
+    @property
+    def waiting(self) -> int:
+        """Bytes that were said and not yet heard."""
+        return self._writer.waiting if self._writer else len(self._early)
+
+    def bind(self, writer: Writer, reader: Reader) -> None:
+        """The child is there; this is its standard input, and this what it reports."""
+        self._writer, self._reader = writer, reader
         writer.send(bytes(self._early))
         self._early.clear()
 
@@ -165,3 +186,16 @@ class Talk:
             self._early += data
         else:
             self._writer.send(data)
+
+    def finish(self) -> None:
+        """Say no more: the child sees the end of its standard input."""
+        if self._writer is not None:
+            self._writer.finish()
+
+    def hold(self) -> None:
+        if self._reader is not None:
+            self._reader.hold()
+
+    def go_on(self) -> None:
+        if self._reader is not None:
+            self._reader.go_on()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ledger.errors import SandboxError
 from tools.process import REPORT_FD, Command, Finished, run, wait_gone
 from tools.sandbox.channel import Status, memory_file, status_pipe
 from tools.sandbox.limits import MIB, limits
-from tools.sandbox.seccomp import NAMESPACED, program
+from tools.sandbox.seccomp import NAMESPACED, NETWORKED, program
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME, Placed, Step, base_environment, extra_mounts, mount_steps, system_steps
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
@@ -52,9 +53,11 @@ class Bwrap:
         """Run ``job``; see :class:`tools.sandbox.types.Sandbox`."""
         with contextlib.ExitStack() as stack:
             status = stack.enter_context(status_pipe())
-            filter_code = self.filter()
+            filter_code = program(NETWORKED) if job.network else self.filter()
             filter_fd = stack.enter_context(memory_file(filter_code)) if filter_code else None
             command = self.command(job, status_fd=status.write_fd, filter_fd=filter_fd)
+            if job.secrets:
+                command = _with_secrets(command, stack.enter_context(memory_file(_set_variables(job.secrets))))
             watch = _Watch(status)
             try:
                 finished = await run(command)
@@ -68,7 +71,8 @@ class Bwrap:
         """The exact command line; the probe attacks the same one."""
         settings = self.settings
         fds = (status_fd,) if filter_fd is None else (status_fd, filter_fd)
-        argv = [str(self.program), *self.flags(), "--json-status-fd", str(status_fd)]
+        flags = (flag for flag in self.flags() if not (job.network and flag == "--unshare-net"))
+        argv = [str(self.program), *flags, "--json-status-fd", str(status_fd)]
         if filter_fd is not None:
             argv += ["--seccomp", str(filter_fd)]
         argv += [*self.tree(job), "--chdir", str(job.cwd), *self.environment(job)]
@@ -84,6 +88,7 @@ class Bwrap:
             flood_bytes=settings.flood_mb * MIB,
             pass_fds=fds,
             report=job.report_env is not None,
+            speaks=job.speaks,
             report_cap_bytes=settings.report_mb * MIB,
         )
 
@@ -144,6 +149,18 @@ class _Watch:
 
     def started(self) -> bool:
         return any("exit-code" in said for said in self._said)
+
+
+def _set_variables(variables: Mapping[str, str]) -> bytes:
+    """Options as ``--args`` reads them from a descriptor."""
+    return b"".join(f"--setenv\0{name}\0{value}\0".encode() for name, value in variables.items())
+
+
+def _with_secrets(command: Command, fd: int) -> Command:
+    """``command`` with further options from ``fd``, read where the options end: after the variables are cleared."""
+    end = command.argv.index("--")
+    argv = (*command.argv[:end], "--args", str(fd), *command.argv[end:])
+    return replace(command, argv=argv, pass_fds=(*command.pass_fds, fd))
 
 
 def _words(placed: Placed) -> tuple[str, ...]:

@@ -12,17 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.errors import SandboxError
-from tools.process import REPORT_FD, Command, Finished, run
-from tools.sandbox.channel import status_pipe
+from tools.process import Command, Finished
+from tools.sandbox.launch import launch, launch_command
 from tools.sandbox.launcher import EXECUTE, READ, WRITE
-from tools.sandbox.limits import MIB, limits
-from tools.sandbox.plan import Plan, encoded
-from tools.sandbox.seccomp import SHARED, program
+from tools.sandbox.limits import limits
+from tools.sandbox.plan import Plan
+from tools.sandbox.seccomp import SHARED, SHARED_NETWORKED, program
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import SYSTEM, base_environment, configuration, exposed
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 OWNERSHIP = 1 << 1  # CAP_DAC_OVERRIDE: root may then write a workspace that belongs to somebody else
 
@@ -49,52 +48,28 @@ class Landlock:
 
     async def run(self, job: Job) -> Finished:
         """Run ``job``; see :class:`tools.sandbox.types.Sandbox`. ``Mount.target`` is not honoured."""
-        with status_pipe() as status:
-            finished = await run(self.command(job, status_fd=status.write_fd))
-            ready = status.text()
-        if not ready and not (finished.timed_out or finished.flooded):
-            said = finished.output.decode("utf-8", errors="replace").strip().splitlines()
-            raise SandboxError(
-                f"The sandbox could not be built: {said[-1] if said else f'exit code {finished.code}'}.",
-                remedy="`ouro doctor` shows which walls hold here.",
-            )
-        return finished
+        return await launch(lambda status_fd: self.command(job, status_fd=status_fd))
 
     def command(self, job: Job, *, status_fd: int) -> Command:
         """The exact command line; the probe attacks the same one."""
-        settings = self.settings
         own = self.scratch / f"run-{os.urandom(8).hex()}"
         env = {**base_environment(home=own / "home", tmp=own / "tmp"), **job.env}
         if job.talk is not None:
             env[PRIVATE_ENV] = f"{own / 'home'}:{own / 'tmp'}"
         plan = self.plan(job, own=own, env=env, status_fd=status_fd)
-        argv = [str(self.python), "-I", "-S", str(LAUNCHER), encoded(plan)]
-        if job.report_env is not None:
-            argv += [job.report_env, REPORT_FD]
-        return Command(
-            argv=tuple(argv),
-            cwd=Path("/"),
-            env={},
-            timeout_s=job.timeout_s,
-            grace_s=settings.grace_s,
-            stdin=job.stdin,
-            talk=job.talk,
-            cap_bytes=settings.output_kb * 1024,
-            flood_bytes=settings.flood_mb * MIB,
-            pass_fds=(status_fd,),
-            report=job.report_env is not None,
-            report_cap_bytes=settings.report_mb * MIB,
-        )
+        return launch_command(job, plan, python=self.python, settings=self.settings)
 
     def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
         """What the launcher is asked to do."""
-        code = program(SHARED)
+        code = program(SHARED_NETWORKED if job.network else SHARED)
         if code is None:
             raise SandboxError(f"There is no system-call table for {platform.machine()}.", remedy="Install bubblewrap.")
         return Plan(
             argv=list(job.argv),
             cwd=str(job.cwd),
             env=env,
+            inherit=list(job.secrets),
+            walls=True,
             grants=self.grants(job, own),
             limits=[(limit.kind, limit.value) for limit in limits(self.settings)],
             filter=code.hex(),

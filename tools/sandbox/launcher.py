@@ -78,6 +78,7 @@ def landlock_abi(libc: Libc) -> int:
 def main(text: str, *report: str) -> NoReturn:
     """Confine, run, clean up; the exit code is the command's, or 128 and the signal that ended it."""
     plan: Plan = marshal.loads(bytes.fromhex(text))
+    plan["env"].update((name, os.environ[name]) for name in plan["inherit"])
     if report:
         plan["env"][report[0]] = report[1]
     libc = Libc()
@@ -168,22 +169,27 @@ def _become(plan: Plan, libc: Libc, launcher: int) -> NoReturn:
         if os.getppid() != launcher:
             os._exit(NOT_CONFINED)
         os.chdir(plan["cwd"])
-        libc.prctl(PR_SET_NO_NEW_PRIVS, 1)
-        tasks = _tasks_of_user()
-        kept = plan["keep_capabilities"] & _permitted()
-        _landlock(plan, libc)
-        for kind, value in plan["limits"]:
-            most = value + (tasks if kind == resource.RLIMIT_NPROC else 0)
-            resource.setrlimit(kind, (most, most))
-        _drop_capabilities(kept, CAPSET[plan["machine"]], libc)
-        if plan["filter"]:
-            libc.prctl_filter(bytes.fromhex(plan["filter"]))
+        if plan["walls"]:
+            _raise_walls(plan, libc)
         os.write(plan["status_fd"], b"ready\n")
         os.close(plan["status_fd"])
     except (OSError, ValueError) as error:
         os.write(2, f"launcher: the walls cannot be raised: {error}\n".encode())
         os._exit(NOT_CONFINED)
     _exec(plan["argv"], plan["env"])
+
+
+def _raise_walls(plan: Plan, libc: Libc) -> None:
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1)
+    tasks = _tasks_of_user()
+    kept = plan["keep_capabilities"] & _permitted()
+    _landlock(plan, libc)
+    for kind, value in plan["limits"]:
+        most = value + (tasks if kind == resource.RLIMIT_NPROC else 0)
+        resource.setrlimit(kind, (most, most))
+    _drop_capabilities(kept, CAPSET[plan["machine"]], libc)
+    if plan["filter"]:
+        libc.prctl_filter(bytes.fromhex(plan["filter"]))
 
 
 def _exec(argv: list[str], env: dict[str, str]) -> NoReturn:

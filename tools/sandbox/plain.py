@@ -1,15 +1,16 @@
-"""No walls at all: own process group, clean environment, bounded time and output. Only where the owner allowed it."""
+"""No walls at all: clean environment, bounded time and output, nobody left behind. Only where the owner allowed it."""
 
 from __future__ import annotations
 
-import asyncio
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.contained import remove_tree
-from tools.process import REPORT_FD, Command, Finished, run
-from tools.sandbox.limits import MIB
+from tools.process import Command, Finished
+from tools.sandbox.launch import launch, launch_command
+from tools.sandbox.plan import Plan
+from tools.sandbox.probe import interpreter
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import base_environment
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
@@ -31,27 +32,29 @@ class Plain:
 
     async def run(self, job: Job) -> Finished:
         """Run ``job`` on the host's own paths; ``Job.mounts`` is not honoured."""
+        return await launch(lambda status_fd: self.command(job, status_fd=status_fd))
+
+    def command(self, job: Job, *, status_fd: int) -> Command:
+        """The launcher's command line."""
         own = self.scratch / f"run-{os.urandom(8).hex()}"
-        own.mkdir(parents=True, mode=0o700)
         env = {**base_environment(home=own, tmp=own), **job.env}
-        if job.report_env is not None:
-            env[job.report_env] = REPORT_FD
         if job.talk is not None:
             env[PRIVATE_ENV] = str(own)
-        command = Command(
-            argv=job.argv,
-            cwd=job.cwd,
+        plan = Plan(
+            argv=list(job.argv),
+            cwd=str(job.cwd),
             env=env,
-            timeout_s=job.timeout_s,
-            grace_s=self.settings.grace_s,
-            stdin=job.stdin,
-            talk=job.talk,
-            cap_bytes=self.settings.output_kb * 1024,
-            flood_bytes=self.settings.flood_mb * MIB,
-            report=job.report_env is not None,
-            report_cap_bytes=self.settings.report_mb * MIB,
+            inherit=list(job.secrets),
+            walls=False,
+            grants=[],
+            limits=[],
+            filter="",
+            scoped=False,
+            keep_capabilities=0,
+            machine=platform.machine(),
+            parent=os.getpid(),
+            status_fd=status_fd,
+            own=str(own),
+            folders=[],
         )
-        try:
-            return await run(command)
-        finally:
-            await asyncio.shield(asyncio.to_thread(remove_tree, own))
+        return launch_command(job, plan, python=interpreter()[0], settings=self.settings)

@@ -12,6 +12,8 @@ class Plan(TypedDict):
     argv: list[str]
     cwd: str
     env: dict[str, str]
+    inherit: list[str]  # variables of the launcher's own environment that are handed on
+    walls: bool  # False: what is below up to ``machine`` is not looked at
     grants: list[tuple[str, str]]
     limits: list[tuple[int, int]]
     filter: str  # the BPF program in hex; empty: none

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import socket
 import struct
 from dataclasses import dataclass
 from enum import Enum
@@ -90,6 +91,7 @@ class When(Enum):
     FIRST_NOT_ZERO = "first not zero"  # argument 0 names another process
     SECOND_NOT_ZERO = "second not zero"  # argument 1 names another process
     THIRD_ZERO = "third zero"  # argument 2 of utimensat: no times given, "now" is meant
+    FIRST_NO_INTERNET = "first no internet"  # argument 0 of socket is neither IPv4, IPv6 nor netlink
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +145,17 @@ SHARED = (
     ),
 )
 
+_INTERNET_ONLY = Rule(errno.EAFNOSUPPORT, ("socket",), When.FIRST_NO_INTERNET)
+NETWORKED = (*NAMESPACED, _INTERNET_ONLY)
+SHARED_NETWORKED = tuple(_INTERNET_ONLY if "socket" in rule.calls else rule for rule in SHARED)
+"""Both for a job that shares the host's network: abstract unix sockets belong to it and must stay out of reach."""
+
 # struct seccomp_data: nr, arch, instruction_pointer, args[6]
 _NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _X32_BIT = 0x40000000
+_INTERNET = (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)  # the last tells which addresses there are
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
@@ -182,14 +190,16 @@ def _refuse(nr: int, rule: Rule) -> list[bytes]:
     answer = _op(_RETURN, _ERRNO | rule.error)
     if rule.when is When.ALWAYS:
         return [_op(_EQUAL, nr, 0, 1), answer]
-    if rule.when is When.THIRD_ZERO:
+    if rule.when is When.FIRST_NO_INTERNET:
+        test = [_op(_LOAD, _ARG0), *(_op(_EQUAL, family, len(_INTERNET) - at) for at, family in enumerate(_INTERNET))]
+    elif rule.when is When.THIRD_ZERO:
         test = [_op(_LOAD, _ARG2), _op(_EQUAL, 0, 0, 1)]
     elif rule.when is When.NEW_NAMESPACE:
         test = [_op(_LOAD, _ARG0), _op(_ANY_BIT, CLONE_NEW_NAMESPACE, 0, 1)]
     else:
         argument = _ARG0 if rule.when is When.FIRST_NOT_ZERO else _ARG1
         test = [_op(_LOAD, argument), _op(_EQUAL, 0, 1, 0)]
-    return [_op(_EQUAL, nr, 0, 4), *test, answer, _op(_LOAD, _NR)]
+    return [_op(_EQUAL, nr, 0, len(test) + 2), *test, answer, _op(_LOAD, _NR)]
 
 
 def _op(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

@@ -60,9 +60,11 @@ class Mount:
 class Job:
     """What to run inside.
 
-    ``cwd`` is the path as seen inside. ``env`` comes on top of the sandbox's own minimal environment. When
-    ``report_env`` is set a pipe is opened, its number is given to the child in that variable, and what was written
-    comes back as ``Finished.report``, or goes to ``talk`` as it comes (see :class:`tools.process.Command`).
+    ``cwd`` is the path as seen inside. ``env`` comes on top of the sandbox's own minimal environment, ``secrets`` too,
+    but these never stand on a command line, where every user of the machine could read them. When ``report_env`` is
+    set a pipe is opened, its number is given to the child in that variable, and what was written comes back as
+    ``Finished.report``, or goes to ``talk`` as it comes (see :class:`tools.process.Command`). With ``speaks`` that
+    pipe is standard output. With ``network`` the job shares the host's network: internet sockets, no other ones.
     """
 
     argv: tuple[str, ...]
@@ -73,6 +75,9 @@ class Job:
     stdin: bytes = b""
     report_env: str | None = None
     talk: Talk | None = None
+    speaks: bool = False
+    network: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sandbox(Protocol):

@@ -1,0 +1,52 @@
+"""Runs one command through ``launcher.py``, which ends all that the command started, also when the daemon dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ledger.errors import SandboxError
+from tools.process import REPORT_FD, Command, Finished, run
+from tools.sandbox.channel import status_pipe
+from tools.sandbox.limits import MIB
+from tools.sandbox.plan import Plan, encoded
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.types import Job
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+
+def launch_command(job: Job, plan: Plan, *, python: Path, settings: SandboxSettings) -> Command:
+    """The launcher's own command line. The daemon's variables are not seen, but for the secrets of the job."""
+    argv = [str(python), "-I", "-S", str(LAUNCHER), encoded(plan)]
+    if job.report_env is not None:
+        argv += [job.report_env, REPORT_FD]
+    return Command(
+        argv=tuple(argv),
+        cwd=Path("/"),
+        env=job.secrets,
+        timeout_s=job.timeout_s,
+        grace_s=settings.grace_s,
+        stdin=job.stdin,
+        talk=job.talk,
+        cap_bytes=settings.output_kb * 1024,
+        flood_bytes=settings.flood_mb * MIB,
+        pass_fds=(plan["status_fd"],),
+        report=job.report_env is not None,
+        speaks=job.speaks,
+        report_cap_bytes=settings.report_mb * MIB,
+    )
+
+
+async def launch(command: Callable[[int], Command]) -> Finished:
+    """Run what ``command`` makes of a status descriptor. Raises ``SandboxError`` when it never came to the job."""
+    with status_pipe() as status:
+        finished = await run(command(status.write_fd))
+        ready = status.text()
+    if not ready and not (finished.timed_out or finished.flooded):
+        said = finished.output.decode("utf-8", errors="replace").strip().splitlines()
+        raise SandboxError(
+            f"The sandbox could not be built: {said[-1] if said else f'exit code {finished.code}'}.",
+            remedy="`ouro doctor` shows which walls hold here.",
+        )
+    return finished
