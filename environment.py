@@ -41,7 +41,7 @@ def make(*, kernel: bool, dev: bool) -> None:
     """Create or refresh the environment. Pinned versions; CPU torch or none, never CUDA by accident."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this file is what an older Python meets first
         raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
-    extras = ",".join(name for name, wanted in (("kernel", kernel), ("dev", dev)) if wanted)
+    extras = ",".join(name for name, wanted in (("kernel", kernel), ("mcp", dev), ("dev", dev)) if wanted)
     marker = VENV / f".installed-{'kernel' if kernel else 'core'}-{'dev' if dev else 'run'}"
     done = [m for m in VENV.glob(".installed-*") if m.read_text() == stamp("")]
     if any(("kernel" in m.name or not kernel) and ("dev" in m.name or not dev) for m in done):

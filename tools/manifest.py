@@ -17,6 +17,7 @@ from ledger.canonical import canonical
 from ledger.clock import Clock, SystemClock
 from ledger.errors import LedgerError, OuroError, ToolError
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
+from tools.mcp.settings import McpSettings
 from tools.output import cap
 from tools.policy import Policy, PolicyQuestion
 
@@ -140,9 +141,20 @@ class AnyTool(Protocol):
     @property
     def runs_tests(self) -> bool: ...
 
+    @property
+    def timeout_s(self) -> float | None: ...
+
     def schema(self) -> dict[str, Any]: ...
 
     def prepare(self, arguments: str) -> Prepared: ...
+
+
+class ToolSource(Protocol):
+    """Tools that come and go while the daemon runs."""
+
+    def tools(self) -> Sequence[AnyTool]: ...
+
+    def find(self, name: str) -> AnyTool | None: ...
 
 
 A = TypeVar("A", bound=Arguments)
@@ -156,6 +168,7 @@ class Tool(ABC, Generic[A]):
     category: Category | None = None
     writes: bool = False
     runs_tests: bool = False  # has the test time-out instead of the ordinary one
+    timeout_s: float | None = None  # one of its own
     model: type[A]
 
     def schema(self) -> dict[str, Any]:
@@ -201,6 +214,7 @@ class ToolSettings(Frozen):
     argument_bytes: int = Field(262_144, ge=1024, description="longest argument text that is read")
     call_timeout_s: float = Field(30.0, gt=0, description="seconds that a call may take")
     test_timeout_s: float = Field(600.0, gt=0, description="seconds that a call which runs tests may take")
+    mcp: McpSettings = McpSettings()
 
 
 class Toolbox:
@@ -213,7 +227,9 @@ class Toolbox:
         policy: Policy,
         settings: ToolSettings | None = None,
         clock: Clock | None = None,
+        more: ToolSource | None = None,
     ) -> None:
+        self._more = more
         self._tools = {tool.name: tool for tool in tools}
         self._policy = policy
         self._settings = settings or ToolSettings()
@@ -224,13 +240,12 @@ class Toolbox:
     def schemas(self) -> tuple[ToolSpec, ...]:
         """What a model is told."""
         return tuple(
-            ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema())
-            for tool in self._tools.values()
+            ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema()) for tool in self._offered()
         )
 
     def alone(self, name: str) -> bool:
         """True for a tool that changes files or runs something: nothing else may run beside it."""
-        tool = self._tools.get(name)
+        tool = self._find(name)
         return tool is None or tool.writes or tool.runs_tests
 
     def capped(self, text: str, whole_is: str = "") -> str:
@@ -238,9 +253,15 @@ class Toolbox:
         rest = "ask for less (a range, a narrower path or pattern) to see the rest"
         return cap(text, self._settings.result_bytes, rest=f"{rest}; the whole is {whole_is}" if whole_is else rest)
 
+    def _offered(self) -> tuple[AnyTool, ...]:
+        return (*self._tools.values(), *(self._more.tools() if self._more else ()))
+
+    def _find(self, name: str) -> AnyTool | None:
+        return self._tools.get(name) or (self._more.find(name) if self._more else None)
+
     async def call(self, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
         """Judge and run one call. A model's mistake is an outcome with ``ok`` False, never an exception."""
-        tool = self._tools.get(name)
+        tool = self._find(name)
         question = PolicyQuestion(tool=name, writes=True, tier=context.tier, op_id=context.op_id)
         if tool is None:
             verdict = self._policy.judge(question)
@@ -248,7 +269,7 @@ class Toolbox:
                 verdict = Verdict(
                     gate=0, rule="tools.unknown", decision=Decision.DENY, reason=f"{name!r} is not a tool."
                 )
-            known = ", ".join(self._tools)
+            known = ", ".join(offered.name for offered in self._offered())
             return self._refused(context, None, name, arguments, verdict, hint=f" The tools are: {known}.")
         try:
             if len(arguments) > self._settings.argument_bytes:
@@ -277,7 +298,8 @@ class Toolbox:
     async def _run(
         self, tool: AnyTool, prepared: Prepared, question: PolicyQuestion, context: ToolContext, verdict: Verdict
     ) -> ToolOutcome:
-        limit = self._settings.test_timeout_s if tool.runs_tests else self._settings.call_timeout_s
+        usual = self._settings.test_timeout_s if tool.runs_tests else self._settings.call_timeout_s
+        limit = tool.timeout_s or usual
         ok = False
         try:
             async with asyncio.timeout(limit):

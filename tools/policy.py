@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Protocol
 
 from ledger.vocabulary import Frozen, Tier, Verdict
@@ -23,6 +24,20 @@ class PolicyQuestion(Frozen):
     root: str = ""
     running: int = 0  # calls of this op that run right now, this one not counted
     recent: int = 0  # calls of this tool by this op within the last minute, this one not counted
+
+
+class NotOffered(StrEnum):
+    """Why a name that is no built-in tool's may not be called."""
+
+    UNKNOWN = "unknown"
+    NOT_CONNECTED = "not connected"  # a server of that name is set, and does not answer now
+    NOT_LISTED = "not listed"  # the server has the tool, the owner has not listed it
+
+
+class ServerTools(Protocol):
+    """Which tools of connected servers the owner has listed. Asked from any thread; never waits."""
+
+    def not_offered(self, name: str) -> NotOffered | None: ...
 
 
 class Policy(Protocol):

@@ -1,6 +1,7 @@
 """The tool policy ladder: the first rule that matches decides.
 
-0 known tool · 1 containment · 2 protected paths · 3 commands and 4 domains (no tool here has either) · 5 a person
+0 known tool, else 0b one that the owner has listed of a connected server · 1 containment · 2 protected paths ·
+3 commands and 4 domains (no tool here has either) · 5 a person
 may be asked only in the upper tiers · 6 the owner's switches · 7 concurrency · 8 rate · 9 allow.
 """
 
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from governance.irongate import g01_containment, g02_protected
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
-from tools.policy import PolicyQuestion
+from tools.policy import NotOffered, PolicyQuestion, ServerTools
 
 ASK_HUMAN = "ask_human"
 ASKING_TIERS = frozenset({Tier.NOTIFY_APPLY, Tier.APPROVAL_REQUIRED})
@@ -33,16 +34,19 @@ class ToolPolicy:
     """Judges every tool call. Looks at the file system (status calls) for containment, otherwise pure."""
 
     def __init__(
-        self, *, tools: Collection[str], settings: ToolPolicySettings | None = None, own: tuple[str, ...] = ()
+        self, *, tools: Collection[str], settings: ToolPolicySettings | None = None, own: tuple[str, ...] = (),
+        servers: ServerTools | None = None,
     ) -> None:  # fmt: skip
         self._tools = frozenset(tools)
         self._settings = settings or ToolPolicySettings()
         self._own = own
+        self._servers = servers
 
     def judge(self, question: PolicyQuestion) -> Verdict:
         """The first rule of the ladder that has something to say."""
-        if question.tool not in self._tools:
-            return _no("unknown_tool", f"there is no tool named {question.tool[:60]!r}.")
+        verdict = self._unknown(question.tool)
+        if verdict is not None:
+            return verdict
         for path in question.paths:
             verdict = self._path(path, question.root)
             if verdict is not None:
@@ -64,6 +68,19 @@ class ToolPolicy:
                 "rate", f"{question.tool} was called {question.recent} times within a minute; the limit is {rate}."
             )
         return Verdict(gate=0, rule="policy.allow")
+
+    def _unknown(self, tool: str) -> Verdict | None:
+        """Rungs 0 and 0b: why there is no such tool; None where there is one."""
+        if tool in self._tools:
+            return None
+        why = self._servers.not_offered(tool) if self._servers else NotOffered.UNKNOWN
+        if why is None:
+            return None
+        if why is NotOffered.NOT_CONNECTED:
+            return _no("mcp_not_connected", f"the MCP server of {tool[:64]!r} is not connected.")
+        if why is NotOffered.NOT_LISTED:
+            return _no("mcp_not_listed", f"the owner has not listed {tool[:64]!r} in tools.mcp.servers.")
+        return _no("unknown_tool", f"there is no tool named {tool[:60]!r}.")
 
     def _path(self, path: str, root: str) -> Verdict | None:
         facts = g01_containment.gather(root, path) if root else g01_containment.Facts(path=path)

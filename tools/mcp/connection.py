@@ -1,0 +1,142 @@
+"""One connection to a server, from its first message to its end. Only the task that owns the server enters it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import Any
+
+from mcp import Client
+from mcp.client import IncomingMessage, Transport
+from mcp.client.subscriptions import SubscriptionLost
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CONNECTION_CLOSED,
+    REQUEST_TIMEOUT,
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    Implementation,
+    PaginatedRequestParams,
+    ToolListChangedNotification,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from ledger.errors import ToolError
+from tools.mcp.names import visible
+from tools.mcp.offers import Found
+from tools.mcp.results import told
+
+MOST_PAGES = 100
+for _name in ("mcp", "client", "httpx2", "httpcore2"):  # they log addresses and what servers send; we say it ourselves
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+SESSION_GONE = "Session terminated"  # the SDK's word for a session that an HTTP server no longer knows
+
+
+class Connection:
+    """Asks one server. Any task may call; ``lost`` is told once nobody answers any more."""
+
+    def __init__(self, client: Client, *, lost: Callable[[], None]) -> None:
+        self._client, self._lost = client, lost
+
+    @property
+    def about(self) -> str:
+        """What the server calls itself, and the protocol's version."""
+        info = self._client.server_info
+        name = " ".join(visible(f"{info.name} {info.version}", 80).split()) if info else "nameless"
+        return f"{name}, protocol {self._client.protocol_version}"
+
+    async def tools(self, most: int) -> tuple[list[Found], bool]:
+        """The first ``most`` tools, and whether there are more. Raises ``MCPError`` and what a wrong answer raises."""
+        found: list[Found] = []
+        cursors: set[str] = set()
+        params = None
+        if self._client.server_capabilities.tools is None:
+            return found, False
+        for _ in range(MOST_PAGES):
+            page = await self._client.session.list_tools(params=params)
+            found += [
+                Found(tool=one.name, description=one.description or "", schema=one.input_schema) for one in page.tools
+            ]
+            cursor = page.next_cursor
+            if cursor is None or cursor in cursors or len(found) > most:
+                return found[:most], len(found) > most
+            cursors.add(cursor)
+            params = PaginatedRequestParams(cursor=cursor)
+        return found[:most], True
+
+    async def call(self, tool: str, arguments: dict[str, Any], *, timeout_s: float) -> str:
+        """What the tool says. The server is told when nobody waits any more. Raises ``ToolError``.
+
+        Not the SDK's own ``call_tool``: that holds the answer against the server's output schema, whose patterns may
+        take for ever.
+        """
+        request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
+        try:
+            result = await self._client.session.send_request(
+                request, CallToolResult, request_read_timeout_seconds=timeout_s
+            )
+        except ValidationError as error:
+            raise ToolError("The server's answer is not one that MCP has.") from error
+        except (RuntimeError, ValueError) as error:
+            raise ToolError(f"The call could not be made: {error}") from error
+        except MCPError as error:
+            if error.code == CONNECTION_CLOSED or error.message == SESSION_GONE:
+                self._lost()
+                raise ToolError("The connection to the server was lost during the call.") from error
+            if error.code == REQUEST_TIMEOUT:
+                raise ToolError(f"The server did not answer within {timeout_s:g} s.") from error
+            raise ToolError(f"The server refused the call: {visible(error.message, 2000)}") from error
+        text = told(result)
+        if result.is_error:
+            raise ToolError(f"The tool says that it failed: {text}")
+        return text
+
+
+@asynccontextmanager
+async def connected(
+    transport: Transport, *, timeout_s: float, pause_s: float, changed: Callable[[], None], lost: Callable[[], None]
+) -> AsyncIterator[Connection]:
+    """A connection that has shaken hands. ``changed`` is told when the server says that its tools are others now."""
+
+    async def heard(message: IncomingMessage) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            changed()
+
+    client = Client(
+        transport,
+        read_timeout_seconds=timeout_s,
+        message_handler=heard,
+        client_info=Implementation(name="ouroboros", version=version("ouroboros")),
+        cache=None,
+    )
+    async with AsyncExitStack() as stack:
+        async with asyncio.timeout(timeout_s):
+            await stack.enter_async_context(client)
+        capability = client.server_capabilities.tools
+        if client.protocol_version in MODERN_PROTOCOL_VERSIONS and capability is not None and capability.list_changed:
+            listening = asyncio.create_task(_listen(client, changed, pause_s), name="mcp changes")
+            stack.push_async_callback(_ended, listening)
+        yield Connection(client, lost=lost)
+
+
+async def _listen(client: Client, changed: Callable[[], None], pause_s: float) -> None:
+    """Newer servers tell changes only to who has asked for them; the stream may be cut at any time."""
+    while True:
+        with suppress(MCPError, SubscriptionLost, TimeoutError):
+            async with client.listen(tools_list_changed=True) as events:
+                async for _ in events:
+                    changed()
+        await asyncio.sleep(max(pause_s, 1.0))
+        changed()  # what happened between two streams was told to nobody
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

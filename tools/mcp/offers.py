@@ -1,0 +1,104 @@
+"""Which tools of a server are offered, under which names, and why the others are not. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from ledger.errors import ToolError
+from ledger.ids import sha256_hex
+from tools.mcp.names import tool_name, visible
+from tools.mcp.schemas import argument_schema
+from tools.mcp.settings import McpSettings, ServerSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A tool as its server tells it."""
+
+    tool: str
+    description: str
+    schema: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A tool as a model is told it. ``tool`` is the name by which its server knows it."""
+
+    name: str
+    tool: str
+    description: str
+    parameters: dict[str, Any]
+    writes: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.description.encode()) + len(json.dumps(self.parameters).encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offers:
+    """``unlisted`` are offered names that the owner has not listed; ``left_out`` are tools with the reason."""
+
+    offered: Mapping[str, Offer] = field(default_factory=lambda: MappingProxyType({}))
+    unlisted: frozenset[str] = frozenset()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Changes when anything changes that a model is told of these tools."""
+        told = [(o.name, o.description, o.parameters, o.writes) for o in self.offered.values()]
+        return sha256_hex(json.dumps(told, sort_keys=True))
+
+
+def sort_out(
+    server: str, found: Sequence[Found], settings: ServerSettings, bounds: McpSettings, *, unseen: bool = False
+) -> Offers:
+    """What of ``found`` is offered. ``unseen``: there were more tools than are looked at."""
+    names = Counter(tool_name(server, one.tool) for one in found)
+    offered: dict[str, Offer] = {}
+    left_out: list[tuple[str, str]] = []
+    room = bounds.offer_bytes
+    for one in found:
+        if not settings.offers(one.tool):
+            continue
+        try:
+            offer = _offer(server, one, settings, bounds, shared=names[tool_name(server, one.tool)] > 1)
+            if len(offered) >= bounds.tools_offered:
+                raise ToolError(f"{bounds.tools_offered} tools of this server are offered already")
+            if offer.size > room:
+                raise ToolError(f"the tools of this server together are larger than {bounds.offer_bytes} bytes")
+        except ToolError as error:
+            left_out.append((_shown(one.tool), error.message))
+            continue
+        room -= offer.size
+        offered[offer.name] = offer
+    missing = set(settings.tools) - {one.tool for one in found} - {"*"}
+    why = "it is not among the first tools of the server" if unseen else "the server has no such tool"
+    left_out += [(_shown(tool), why) for tool in sorted(missing)]
+    unlisted = frozenset(tool_name(server, one.tool) for one in found if not settings.offers(one.tool))
+    return Offers(offered=MappingProxyType(offered), unlisted=unlisted - set(offered), left_out=tuple(left_out))
+
+
+def _offer(server: str, found: Found, settings: ServerSettings, bounds: McpSettings, *, shared: bool) -> Offer:
+    if not found.tool.strip():
+        raise ToolError("it has no name")
+    name = tool_name(server, found.tool)
+    if shared:
+        raise ToolError(f"another tool of this server would be told as {name}, too")
+    said = visible(found.description, bounds.description_chars).strip()
+    return Offer(
+        name=name,
+        tool=found.tool,
+        description=f"A tool of the MCP server {server!r}, which describes it so: {said or '(nothing)'}",
+        parameters=argument_schema(found.schema, limit=bounds.schema_bytes),
+        writes=found.tool not in settings.read_only,
+    )
+
+
+def _shown(tool: str) -> str:
+    return " ".join(visible(tool, 60).split()) or "(no name)"

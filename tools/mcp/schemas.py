@@ -1,0 +1,82 @@
+"""The argument schema of a server's tool: checked, bounded, and freed of what a model need not read. Pure.
+
+It comes from outside and goes to a model's provider: a reference out of it, or a schema that is none, could make a
+provider refuse every tool. Patterns are never run here, because a hostile one would not end.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ledger.errors import ToolError
+from tools.mcp.names import visible
+
+DEEPEST = 24
+LONGEST_NOTE = 300
+_DROPPED = frozenset({"$schema", "$id", "$comment", "title", "examples", "default"})  # told to people, not needed
+_NAMES_TO_SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
+_KEPT_AS_IS = frozenset({"enum", "const", "required", "dependentRequired"})
+
+
+def argument_schema(raw: object, *, limit: int) -> dict[str, Any]:
+    """``raw`` as it may be told, at most ``limit`` bytes of JSON. Raises ``ToolError`` with what is wrong with it."""
+    if not isinstance(raw, dict) or raw.get("type") != "object":
+        raise ToolError("its schema is not that of an object")
+    schema = _schema(raw, 0)
+    schema.setdefault("properties", {})
+    _check_form(schema)
+    try:
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:  # a number or a character that JSON does not have
+        raise ToolError("its schema is not valid JSON") from error
+    if len(text) > limit:
+        raise ToolError(f"its schema is larger than {limit} bytes")
+    return schema
+
+
+def _schema(raw: dict[str, Any], depth: int) -> dict[str, Any]:
+    """A copy of one schema without what nobody needs; its values are gone through, not its property names."""
+    if depth > DEEPEST:
+        raise ToolError(f"its schema is deeper than {DEEPEST} levels")
+    found: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key in _DROPPED:
+            continue
+        if key == "description":
+            found[key] = visible(str(value), LONGEST_NOTE)
+        elif key in ("$ref", "$dynamicRef"):
+            found[key] = _inside(value)
+        elif key in _NAMES_TO_SCHEMAS and isinstance(value, dict):
+            found[key] = {name: _value(one, depth + 1) for name, one in value.items()}
+        else:
+            found[key] = value if key in _KEPT_AS_IS else _value(value, depth + 1)
+    return found
+
+
+def _value(raw: object, depth: int) -> Any:
+    if isinstance(raw, dict):
+        return _schema(raw, depth)
+    if isinstance(raw, list):
+        if depth > DEEPEST:
+            raise ToolError(f"its schema is deeper than {DEEPEST} levels")
+        return [_value(one, depth + 1) for one in raw]
+    return raw
+
+
+def _inside(reference: object) -> str:
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        raise ToolError("its schema refers to something outside of itself")
+    return reference
+
+
+def _check_form(schema: dict[str, Any]) -> None:
+    """By the rules of JSON Schema itself. The library comes with the SDK."""
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise ToolError(f"its schema is not valid: {visible(error.message, 200)}") from error
+    except RecursionError as error:
+        raise ToolError("its schema is too deep") from error

@@ -1,0 +1,226 @@
+"""The owner of one server: connects, keeps its tools, connects again after growing waits, gives it up in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ledger.clock import Clock
+from ledger.errors import LedgerError, OuroError, ToolError
+from tools.mcp.backoff import delay_s
+from tools.mcp.names import visible
+from tools.mcp.offers import Offers, sort_out
+from tools.mcp.secrets import scrub
+from tools.mcp.settings import McpSettings, ServerSettings
+
+if TYPE_CHECKING:
+    from tools.mcp.connection import Connection
+    from tools.mcp.ways import Way
+
+Note = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""Records what becomes of a server, before it takes effect."""
+
+Pause = Callable[[float], Awaitable[None]]
+NO_TOOLS = Offers()
+SHOWN_REASON = 400
+SHOWN_LEFT_OUT = 20
+
+
+class Standing(StrEnum):
+    """Where a server is in its life."""
+
+    STOPPED = "stopped"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    WAITING = "waiting to connect again"
+    REFUSED = "refused"
+    GIVEN_UP = "given up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerView:
+    """One server for a person. ``reason`` says why it is not connected."""
+
+    name: str
+    place: str
+    standing: Standing
+    about: str = ""
+    tools: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+
+
+class Server:
+    """``run`` is the task that owns the connection. All else only looks at what it has found, or asks through it.
+
+    ``open_way`` makes what a connection is opened through; it raises ``OuroError`` for what no second try mends.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        settings: ServerSettings,
+        bounds: McpSettings,
+        open_way: Callable[[Callable[[], None]], Awaitable[Way]],
+        note: Note,
+        clock: Clock,
+        pause: Pause = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.name, self.settings, self._bounds = name, settings, bounds
+        self._open_way, self._note, self._clock, self._pause, self._draw = open_way, note, clock, pause, draw
+        self.offers = NO_TOOLS
+        self.settled = asyncio.Event()  # the first attempt is over, one way or the other
+        self._standing, self._reason, self._about = Standing.STOPPED, "", ""
+        self._connection: Connection | None = None
+        self._connected_at: float | None = None
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
+        self._secrets: tuple[str, ...] = ()
+
+    def view(self) -> ServerView:
+        """How it stands."""
+        return ServerView(
+            name=self.name, place=self.settings.place, standing=self._standing, about=self._about,
+            tools=tuple(self.offers.offered), left_out=self.offers.left_out[:SHOWN_LEFT_OUT], reason=self._reason,
+        )  # fmt: skip
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    async def call(self, tool: str, arguments: dict[str, Any]) -> str:
+        """Have one of its tools called, by the server's own name for it. Raises ``ToolError``."""
+        connection = self._connection
+        if connection is None:
+            raise ToolError(f"The MCP server {self.name!r} is not connected ({self._reason or self._standing.value}).")
+        try:
+            return scrub(await connection.call(tool, arguments, timeout_s=self.settings.call_timeout_s), self._secrets)
+        except ToolError as error:
+            raise ToolError(scrub(error.message, self._secrets)) from error
+
+    async def run(self) -> None:
+        """Until it is cancelled, refused or given up. Nothing of the server is left when this returns or raises."""
+        try:
+            await self._keep()
+        except LedgerError as error:  # nothing is offered that is not recorded
+            self._stand(Standing.REFUSED, f"the record takes no entry: {error.message}")
+        except asyncio.CancelledError:
+            self._stand(Standing.STOPPED)
+            raise
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            self._stand(Standing.CONNECTING, self._reason)
+            self._connected_at, self._over = None, asyncio.Event()
+            try:
+                way = await self._open_way(self._gone)
+            except OuroError as error:
+                await self._note("mcp.refused", {"server": self.name, "reason": str(error)})
+                self._stand(Standing.REFUSED, str(error))
+                return
+            reason = await self._once(way)
+            held_s = 0.0 if self._connected_at is None else self._clock.monotonic() - self._connected_at
+            failures = 1 if held_s >= self._bounds.stable_s else failures + 1
+            if failures > self.settings.restarts:
+                await self._note("mcp.given_up", {"server": self.name, "reason": reason, "failures": failures})
+                self._stand(Standing.GIVEN_UP, f"{reason} ({failures} failures in a row; `ouro reload` tries again)")
+                return
+            wait_s = self._wait_s(failures, self._bounds.backoff_s)
+            facts = {"server": self.name, "reason": reason, "failures": failures, "wait_ms": round(wait_s * 1000)}
+            await self._note("mcp.lost", facts)
+            self._stand(Standing.WAITING, reason)
+            await self._pause(wait_s)
+
+    async def _once(self, way: Way) -> str:
+        """One connection, from its beginning to its end; why it ended."""
+        sdk = await asyncio.to_thread(import_module, "tools.mcp.connection")  # a second of work, the first time
+        self._secrets = way.secrets
+        limit_s, why = self.settings.connect_timeout_s, "the connection ended"
+        try:
+            async with sdk.connected(
+                way.transport, timeout_s=limit_s, pause_s=self._bounds.refresh_s, changed=self._news.set,
+                lost=self._gone,
+            ) as connection:  # fmt: skip
+                await self._stay(connection)
+        except LedgerError:
+            raise
+        except TimeoutError:
+            why = f"it did not answer within {limit_s:g} s"
+        except Exception as error:  # noqa: BLE001 - the boundary of a server: whatever it brings the SDK to throw ends the connection only
+            why = _described(error)
+        finally:
+            self._connection, self.offers = None, NO_TOOLS
+        return scrub(visible(way.reason() or why, SHOWN_REASON), self._secrets)
+
+    async def _stay(self, connection: Connection) -> None:
+        """Look at the tools now and whenever they change, until nobody answers."""
+        changes, changed_at = 0, self._clock.monotonic()
+        await self._look(connection)
+        while not self._over.is_set():
+            try:
+                async with asyncio.timeout(self._bounds.recheck_s if self.settings.url else None):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            if self._over.is_set():
+                return
+            await self._pause(self._wait_s(changes, self._bounds.refresh_s) if changes else self._bounds.refresh_s)
+            self._news.clear()
+            if await self._look(connection):
+                now = self._clock.monotonic()
+                changes = 1 if now - changed_at > self._bounds.stable_s else changes + 1
+                changed_at = now
+
+    async def _look(self, connection: Connection) -> bool:
+        """Ask for the tools; True when they are others than before. What a model is told is recorded first."""
+        async with asyncio.timeout(self.settings.connect_timeout_s):
+            found, unseen = await connection.tools(self._bounds.tools_listed)
+        offers = await asyncio.to_thread(
+            sort_out, self.name, found, self.settings, self._bounds, unseen=unseen
+        )  # fmt: skip
+        first = self._connection is None
+        same = (offers.digest, offers.left_out) == (self.offers.digest, self.offers.left_out)
+        if first or not same:
+            await self._note("mcp.tools" if not first else "mcp.connected", self._facts(connection, offers))
+        self.offers, self._connection, self._about = offers, connection, connection.about
+        if first:
+            self._connected_at = self._clock.monotonic()
+        self._stand(Standing.CONNECTED)
+        return not (first or same)
+
+    def _facts(self, connection: Connection, offers: Offers) -> dict[str, Any]:
+        return {
+            "server": self.name,
+            "about": connection.about,
+            "tools": list(offers.offered),
+            "sha256": offers.digest,
+            "left_out": [list(pair) for pair in offers.left_out[:SHOWN_LEFT_OUT]],
+        }
+
+    def _gone(self) -> None:
+        self._over.set()
+        self._news.set()
+
+    def _wait_s(self, times: int, first_s: float) -> float:
+        return delay_s(times, first_s=first_s, most_s=self._bounds.backoff_most_s, draw=self._draw())
+
+    def _stand(self, standing: Standing, reason: str = "") -> None:
+        self._standing, self._reason = standing, reason
+        if standing is not Standing.CONNECTING:
+            self.settled.set()
+
+
+def _described(error: BaseException) -> str:
+    """The first thing that went wrong, in one line."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -1,0 +1,191 @@
+"""A server as a child in the sandbox: its pipes as the streams that the SDK wants.
+
+The SDK's own client for stdio is not used: it starts the child outside of any sandbox with variables of the daemon,
+keeps a message of any length in memory, and lets standard error through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import anyio
+from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
+
+from tools.mcp.lines import Lines
+from tools.mcp.names import visible
+from tools.process import Finished
+from tools.sandbox.types import Job, Sandbox
+from tools.streams import Talk
+
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+LARGE = 64 * 1024  # from here on a message is read in a thread
+MOST_GARBAGE = 20  # lines that are no message; some servers greet on standard output
+MOST_UNHEARD = 4 * 1024 * 1024  # bytes that a server may leave in its standard input
+
+
+class StdioTransport:
+    """``async with`` it once, in the task that owns the server. Its child is dead and reaped behind the block."""
+
+    def __init__(
+        self,
+        *,
+        sandbox: Sandbox,
+        job: Callable[[Talk], Job],
+        message_bytes: int,
+        stop_s: float,
+        over: Callable[[], None],
+    ) -> None:
+        self._sandbox, self._job, self._stop_s, self._over = sandbox, job, stop_s, over
+        self._lines = Lines(message_bytes)
+        self._talk = Talk(self._took)
+        self._news = asyncio.Event()
+        self._flaw = ""
+        self._said_all = False
+        self._why = ""
+        self._garbage = 0
+        self._first_garbage = ""
+        self._child: asyncio.Task[Finished] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    async def __aenter__(
+        self,
+    ) -> tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]:
+        job = self._job(self._talk)
+        self._to_session, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        to_server, self._from_session = anyio.create_memory_object_stream[SessionMessage](0)
+        self._ends = (self._to_session, from_server, to_server, self._from_session)
+        self._child = asyncio.create_task(self._sandbox.run(job), name="mcp server")
+        self._child.add_done_callback(lambda _: self._news.set())
+        self._tasks = (
+            asyncio.create_task(self._hear(self._child), name="mcp server says"),
+            asyncio.create_task(self._say(), name="mcp server is told"),
+        )
+        return from_server, to_server
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._why = self._known()
+        cancelled = await self._end_child()
+        for task in self._tasks:
+            task.cancel()
+        cancelled |= await _all_ended(*self._tasks)
+        for stream in self._ends:
+            stream.close()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _end_child(self) -> bool:
+        """Close its input, give it a moment, end it; tells whether a cancellation came meanwhile."""
+        child = self._child
+        if child is None:
+            return False
+        self._talk.finish()
+        self._lines.close()  # what it still says is read and dropped
+        self._talk.go_on()
+        cancelled = False
+        try:
+            await asyncio.wait({child}, timeout=self._stop_s)
+        except asyncio.CancelledError:
+            cancelled = True
+        child.cancel()
+        return await _all_ended(child) or cancelled
+
+    @property
+    def reason(self) -> str:
+        """Why the connection is over, as far as it did not end because we left; empty where nothing is known."""
+        return self._why
+
+    def _known(self) -> str:
+        if self._flaw or self._lines.flaw:
+            return self._flaw or self._lines.flaw
+        if self._child is not None and self._child.done() and not self._child.cancelled():
+            error = self._child.exception()
+            return str(error) if error is not None else _ended(self._child.result())
+        if self._first_garbage:
+            return f"it writes to its standard output what is no message: {self._first_garbage!r}"
+        return ""
+
+    def _took(self, data: bytes) -> None:
+        self._lines.add(data)
+        self._said_all |= not data  # the end of the file
+        if self._lines.full:
+            self._talk.hold()
+        self._news.set()
+
+    async def _hear(self, child: asyncio.Task[Finished]) -> None:
+        """From the child to the session, as fast as the session takes it."""
+        with self._to_session:
+            while not self._flaw and not self._lines.flaw:
+                line = self._lines.take()
+                if line is not None:
+                    await self._pass_on(line)
+                elif self._said_all or child.done():
+                    break
+                else:
+                    self._talk.go_on()
+                    await self._news.wait()
+                    self._news.clear()
+            if not self._flaw and not self._lines.flaw:
+                await asyncio.wait({child}, timeout=self._stop_s)  # its end tells more than that of its words
+                if not child.done():
+                    self._flaw = "it closed its standard output"
+        self._over()
+
+    async def _pass_on(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            read = jsonrpc_message_adapter.validate_json
+            message = (
+                await asyncio.to_thread(read, line, by_name=False) if len(line) > LARGE else read(line, by_name=False)
+            )
+        except ValueError:
+            self._first_garbage = self._first_garbage or visible(line[:200].decode("utf-8", errors="replace"), 80)
+            self._garbage += 1
+            if self._garbage > MOST_GARBAGE:
+                self._flaw = f"it does not speak MCP on its standard output: {self._first_garbage!r}"
+            return
+        try:
+            await self._to_session.send(SessionMessage(message))
+        except anyio.BrokenResourceError:
+            self._flaw = self._flaw or "the session is over"
+
+    async def _say(self) -> None:
+        """From the session to the child. A child that does not listen must not fill the memory."""
+        async for message in self._from_session:
+            text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+            self._talk.say(text.encode() + b"\n")
+            if self._talk.waiting > MOST_UNHEARD:
+                self._flaw = "it does not read its standard input"
+                self._news.set()
+                return
+
+
+async def _all_ended(*tasks: asyncio.Task[Finished] | asyncio.Task[None]) -> bool:
+    """Wait for ``tasks`` whatever happens; tells whether a cancellation came meanwhile. Their errors are kept."""
+    cancelled = False
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            cancelled = True
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # looked at, so that the loop does not complain
+    return cancelled
+
+
+def _ended(finished: Finished) -> str:
+    lines = finished.output.decode("utf-8", errors="replace").strip().splitlines()
+    said = f"; it said last: {visible(lines[-1], 200)}" if lines else ""
+    if finished.flooded:
+        return f"it wrote too much to its standard error{said}"
+    how = f"by signal {finished.signal}" if finished.signal is not None else f"with code {finished.code}"
+    return f"it ended {how}{said}"

@@ -1,0 +1,140 @@
+"""How a server is reached: a child in the sandbox, or an address. Made anew for every connection."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module, util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ledger.errors import ConfigError, SandboxMissing
+from ledger.places import HostEnv, Places
+from tools.mcp.secrets import Lookup, headers_for, secrets_in, variables_for
+from tools.mcp.settings import McpSettings, ServerSettings
+from tools.sandbox.tree import SYSTEM
+from tools.sandbox.types import Job, Mount, Sandbox
+from tools.streams import Talk
+from tools.testing.interpreter import read_environment
+
+if TYPE_CHECKING:
+    from mcp.client import Transport
+
+INSTALL = "Install the extra: pip install 'ouroboros[mcp]'."
+NO_SANDBOX = "No sandbox holds here, and a server that is a child of the daemon runs in one only."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """``reason``: what the transport knows of why it ended, once it has. ``secrets``: what it carries."""
+
+    transport: Transport
+    secrets: tuple[str, ...] = ()
+    reason: Callable[[], str] = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """What ways are made from. ``sandbox`` None: nothing is started here."""
+
+    places: Places
+    env: HostEnv
+    lookup: Lookup
+    bounds: McpSettings
+    sandbox: Sandbox | None
+
+    async def open(self, settings: ServerSettings, over: Callable[[], None]) -> Way:
+        """A fresh way to a server; ``over`` is told when the other side has gone.
+
+        Raises ``ConfigError`` and ``SandboxMissing`` for what only the owner can mend.
+        """
+        if util.find_spec("mcp") is None:
+            raise ConfigError("The MCP SDK is not installed.", remedy=INSTALL)
+        return await (self._http(settings) if settings.url else self._stdio(settings, over))
+
+    async def _http(self, settings: ServerSettings) -> Way:
+        headers = await asyncio.to_thread(headers_for, settings, self.lookup)
+        http: Any = await asyncio.to_thread(import_module, "tools.mcp.http")
+        transport = http.http_transport(
+            settings.url, headers, message_bytes=self.bounds.message_bytes, timeout_s=settings.connect_timeout_s
+        )
+        return Way(transport=transport, secrets=secrets_in(settings, headers))
+
+    async def _stdio(self, settings: ServerSettings, over: Callable[[], None]) -> Way:
+        sandbox = self.sandbox
+        if sandbox is None:
+            raise SandboxMissing(NO_SANDBOX, remedy="`ouro doctor` says what is missing.")
+        secrets = variables_for(settings, self.lookup)
+        program, mounts = await asyncio.to_thread(self._seen, settings)
+        stdio: Any = await asyncio.to_thread(import_module, "tools.mcp.stdio")
+
+        def job(talk: Talk) -> Job:
+            return _job(settings, program, mounts, secrets, talk)
+
+        transport = stdio.StdioTransport(
+            sandbox=sandbox, job=job, message_bytes=self.bounds.message_bytes, stop_s=self.bounds.stop_s, over=over
+        )
+        return Way(transport=transport, secrets=tuple(secrets.values()), reason=lambda: str(transport.reason))
+
+    def _seen(self, settings: ServerSettings) -> tuple[str, tuple[Mount, ...]]:
+        """The program, and what of this machine it sees beside the system. Raises ``ConfigError``."""
+        found = shutil.which(settings.command, path=self.env.path)
+        if found is None:
+            raise ConfigError(
+                f"The program {settings.command!r} was not found.", remedy="Name it by its absolute path."
+            )
+        program = Path(found).absolute()
+        ours = (self.places.state, self.places.cache, self.places.config, self.places.runtime)
+        wanted = [Path(path) for path in (*settings.readable, *((settings.cwd,) if settings.cwd else ()))]
+        for path in wanted:
+            _refuse(path, ours, below_only=True)
+        for name in settings.writable:
+            _refuse(Path(name), (*ours, self.places.repo, self.places.common_dir, self.places.git_dir))
+        mounts = [Mount(source=path, target=path) for path in dict.fromkeys((*_needed_by(program), *wanted))]
+        mounts += [Mount(source=Path(name), target=Path(name), writable=True) for name in settings.writable]
+        return str(program), tuple(mounts)
+
+
+def _job(
+    settings: ServerSettings, program: str, mounts: tuple[Mount, ...], secrets: Mapping[str, str], talk: Talk
+) -> Job:
+    return Job(
+        argv=(program, *settings.args),
+        cwd=Path(settings.cwd or "/"),
+        mounts=mounts,
+        timeout_s=None,
+        talk=talk,
+        speaks=True,
+        network=settings.network,
+        secrets=secrets,
+    )
+
+
+def _needed_by(program: Path) -> tuple[Path, ...]:
+    """The program where the system does not hold it, with the Python environment that it belongs to."""
+    real = program.resolve()
+    wanted: list[Path] = []
+    for one in (program, real):
+        environment = read_environment(one.parent.parent) if (one.parent.parent / "pyvenv.cfg").is_file() else None
+        if environment is None:
+            wanted.append(one)
+            continue
+        name = f"python{environment.version[0]}.{environment.version[1]}"
+        bases = (base for base in environment.bases if (base / "lib" / name / "os.py").is_file())
+        wanted += [environment.prefix, *bases]
+    system = tuple(Path(top) for top in SYSTEM)
+    outside = [path for path in dict.fromkeys(wanted) if not any(top in (path, *path.parents) for top in system)]
+    return tuple(path for path in outside if not any(other in path.parents for other in outside))
+
+
+def _refuse(path: Path, kept: tuple[Path, ...], *, below_only: bool = False) -> None:
+    """A folder that a server may not be given: one of ``kept``, one in it, or (unless ``below_only``) one around it."""
+    real = path.resolve()
+    for one in (place.resolve() for place in kept):
+        if one in (real, *real.parents) or (not below_only and real in one.parents):
+            raise ConfigError(
+                f"A server may not be given {str(path)!r}: the daemon keeps {str(one)!r} for itself.",
+                remedy="Name another folder in tools.mcp.servers.",
+            )
