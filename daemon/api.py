@@ -192,6 +192,18 @@ class SandboxView(Frozen):
     remedy: str = ""
 
 
+class McpView(Frozen):
+    """One MCP server. ``state`` is "connected", or another word with ``reason``; ``left_out``: tool and why."""
+
+    name: str
+    place: str = ""
+    state: str
+    about: str = ""
+    tools: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+
+
 class QueueView(Frozen):
     queued: int = 0
     claimed: int = 0
@@ -234,6 +246,7 @@ class StatusView(Frozen):
     commit: str | None = None
     kernel: KernelView
     sandbox: SandboxView
+    mcp: tuple[McpView, ...] = ()
     queue: QueueView = QueueView()
     suite: SuiteView = SuiteView()
     today: DayView = DayView()

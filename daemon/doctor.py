@@ -13,29 +13,25 @@ import sys
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from daemon.checks import Check
 from daemon.instance import last_holder
+from daemon.mcp import look
 from daemon.places import host_env, make_folders, places_for
 from daemon.settings import Settings, settings_for
 from ledger.errors import OuroError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
 
+if TYPE_CHECKING:
+    from tools.sandbox.types import Choice
+
 OLDEST_GIT = (2, 36)  # `git hook run`
 DISK_WANTED_MB = 6_000  # default weights, their converted form, and room to work
 MEMORY_WANTED_MB = 4_000
 WATCHES_WANTED = 8_192
 TEST_FILES = ("test_*.py", "*_test.py")  # pytest's default python_files
-
-
-class Check(Frozen):
-    """One look. A failed essential one means that nothing can be repaired here."""
-
-    name: str
-    ok: bool
-    detail: str
-    essential: bool = False
-    remedy: str = ""
 
 
 class Examination(Frozen):
@@ -58,7 +54,9 @@ async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
     env = host_env(environ)
     checks += [config, await _repository(places, env), _socket(places), _keys(places)]
     checks += [await _tests(places, settings, env), *await _test_files(places, env)]
-    checks += await _walls(places, settings, env)
+    choice = await _sandbox(places, settings, env)
+    checks += _walls(choice)
+    checks += await look(settings.tools.mcp, choice, places=places, env=env, lookup=environ.get)
     checks += [*_kernel(places, settings), _disk(places), _memory(), _watches()]
     return Examination(checks=tuple(checks))
 
@@ -158,10 +156,13 @@ async def _test_files(places: Places, env: HostEnv) -> list[Check]:
     return [Check(name="test files", ok=False, detail=detail, remedy=remedy)]
 
 
-async def _walls(places: Places, settings: Settings, env: HostEnv) -> list[Check]:
+async def _sandbox(places: Places, settings: Settings, env: HostEnv) -> Choice:
     from tools.sandbox.choice import choose
 
-    choice = await choose(settings.sandbox, places, env)
+    return await choose(settings.sandbox, places, env)
+
+
+def _walls(choice: Choice) -> list[Check]:
     found = choice.sandbox
     tried = "; ".join(f"{name}: {why}" for name, why in choice.tried)
     checks = [

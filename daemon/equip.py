@@ -5,7 +5,9 @@ Loaded when the socket answers already: all phases and gates come with it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from daemon.house import House
 from daemon.means import find_means
@@ -21,9 +23,12 @@ from governance.lessons import Lessons
 from governance.orchestrator import Orchestrator
 from governance.phases.table import PHASES
 from governance.pool import Pool
+from governance.record import Recorder
+from ledger.vocabulary import EntryKind
 from sensors.closure import ClosureEvaluator
 from tools.builtin.standard import standard_tools
 from tools.manifest import Toolbox
+from tools.mcp.servers import McpServers
 from tools.sandbox.types import Choice
 from tools.testing.runner import TestRunner
 
@@ -37,6 +42,8 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
     config, settings = house.config, house.config.settings
     runner, problem = await _find_runner(house, runner_type)
     house.changes = _make_changes(house, effects)
+    house.servers = make_servers(house)
+    await house.servers.start(house.choice.sandbox if house.choice else None)
     shop = Shop(
         places=config.places,
         git=house.git,
@@ -46,7 +53,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         runner=runner,
         runner_problem=problem,
         sandbox_name=_sandbox_name(house.choice),
-        toolbox=make_toolbox(config),
+        toolbox=make_toolbox(config, house.servers),
         changes=house.changes,
         provider=house.provider,
         closures=ClosureEvaluator(),
@@ -86,6 +93,8 @@ async def equip_again(
     if house.tests.runner is not None or house.orchestrator is None:
         return house.tests.problem
     runner, problem = await _find_runner(house, runner_type)
+    if house.servers is not None:
+        await house.servers.start(house.choice.sandbox if house.choice else None)
     shop = house.orchestrator.shop
     if runner is not None:  # without one nothing was ever written: no change is in progress
         house.changes = _make_changes(house, effects)
@@ -120,9 +129,22 @@ def _sandbox_name(choice: Choice | None) -> str:
     return choice.sandbox.name if choice and choice.sandbox else "none"
 
 
-def make_toolbox(config: Config) -> Toolbox:
-    """The built-in tools behind the policy ladder."""
+def make_servers(house: House) -> McpServers:
+    """The owner's MCP servers, not started. What becomes of each is recorded before it counts."""
+    config, record = house.config, Recorder(house.ledger)
+
+    async def note(event: str, facts: Mapping[str, Any]) -> None:
+        await record.note(EntryKind.SESSION, event, **facts)
+
+    return McpServers(
+        settings=config.settings.tools.mcp, places=config.places, env=config.env, lookup=config.secret, note=note,
+        clock=house.clock,
+    )  # fmt: skip
+
+
+def make_toolbox(config: Config, servers: McpServers) -> Toolbox:
+    """The built-in tools, and those of the servers, behind the policy ladder."""
     settings = config.settings
     tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools)
-    policy = ToolPolicy(tools=[tool.name for tool in tools], settings=settings.tool_policy)
-    return Toolbox(tools=tools, policy=policy, settings=settings.tools)
+    policy = ToolPolicy(tools=[tool.name for tool in tools], settings=settings.tool_policy, servers=servers)
+    return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers)

@@ -24,6 +24,7 @@ from daemon.api import (
     KernelView,
     LogRequest,
     LogView,
+    McpView,
     OpRef,
     OpsRequest,
     OpsView,
@@ -36,6 +37,7 @@ from daemon.api import (
     Submitted,
     SuiteView,
 )
+from daemon.mcp import mcp_view
 from daemon.told import at_it_already, cannot_talk, not_looked_at
 from governance.record import Recorder
 from ledger.clock import stamp
@@ -114,6 +116,7 @@ class Facade:
                 provider=house.provider.name, model=house.provider.model, ready=health.ready, detail=health.detail
             ),
             sandbox=self._sandbox(),
+            mcp=self._servers(),
             queue=QueueView(
                 queued=counts.counts.get("queued", 0),
                 claimed=counts.counts.get("claimed", 0) + counts.counts.get("in_flight", 0),
@@ -144,6 +147,10 @@ class Facade:
             unsandboxed=sandbox.name == "none",
             remedy=choice.remedy,
         )
+
+    def _servers(self) -> tuple[McpView, ...]:
+        servers = self._house.servers
+        return tuple(mcp_view(one) for one in servers.views()) if servers is not None else ()
 
     async def ops(self, request: OpsRequest) -> OpsView:
         return await self._answers.ops(request)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from governance.changes.changes import Changes
     from governance.orchestrator import Orchestrator
     from governance.pool import Pool
+    from tools.mcp.servers import McpServers
     from tools.sandbox.types import Choice
     from tools.testing.environment import TestEnvironment
 
@@ -50,6 +51,7 @@ class House:
     changes: Changes | None = None
     orchestrator: Orchestrator | None = None
     pool: Pool | None = None
+    servers: McpServers | None = None
 
 
 async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, provider: Provider) -> House:

@@ -40,7 +40,7 @@ def reference() -> str:
 
 def undescribed() -> tuple[str, ...]:
     """Dotted names of settings without a description."""
-    return tuple(dotted for dotted, info in fields(Settings) if not info.description)
+    return tuple(dotted for dotted, info in _documented(Settings) if not info.description)
 
 
 def type_name(annotation: object) -> str:
@@ -55,7 +55,7 @@ def type_name(annotation: object) -> str:
         inner = [part for part in typing.get_args(annotation) if part is not ...]
         return f"list of {type_name(inner[0])}"
     if typing.get_origin(annotation) is dict:
-        return f"table of {type_name(typing.get_args(annotation)[1])}"
+        return "tables, see below" if _named(annotation) else f"table of {type_name(typing.get_args(annotation)[1])}"
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return " or ".join(f'"{member.value}"' for member in annotation)
     names: dict[object, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
@@ -81,13 +81,38 @@ def shown(value: object) -> str:
 
 def _sections(model: type[BaseModel]) -> Iterator[str]:
     section = ""
-    for dotted, info in fields(model):
+    for dotted, info in _documented(model):
         if dotted.rpartition(".")[0] != section:
             section = dotted.rpartition(".")[0]
             yield f"\n## [{section}]\n"
             yield "| name | type | default | repository may make it | what |"
             yield "|---|---|---|---|---|"
         yield _row(dotted, info)
+
+
+def _documented(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting, and behind a section those of the tables in it that the owner names."""
+    named: list[tuple[str, type[BaseModel]]] = []
+    for dotted, info in fields(model, prefix):
+        if named and dotted.rpartition(".")[0] != named[0][0].rsplit(".", 2)[0]:
+            yield from _of_named(named)
+            named = []
+        yield dotted, info
+        inner = _named(info.annotation)
+        if inner is not None:
+            named.append((f"{dotted}.NAME", inner))
+    yield from _of_named(named)
+
+
+def _of_named(named: list[tuple[str, type[BaseModel]]]) -> Iterator[tuple[str, FieldInfo]]:
+    for name, inner in named:
+        yield from _documented(inner, f"{name}.")
+
+
+def _named(annotation: object) -> type[BaseModel] | None:
+    """The model of a table's values, where they are settings of their own."""
+    inner = typing.get_args(annotation)[1] if typing.get_origin(annotation) is dict else None
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
 
 
 def _row(dotted: str, info: FieldInfo) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from daemon.api import CostView, HealthView, Life, LogView, OpView, StatusView, SuiteView
+from daemon.api import CostView, HealthView, Life, LogView, McpView, OpView, StatusView, SuiteView
+from daemon.mcp import told
 from daemon.narrate import LABEL_WIDTH, Told, describe, short_of
 from daemon.text import Block, Line, Role, Span, clean, count, duration, line, money
 from ledger.clock import unstamp
@@ -27,6 +28,7 @@ def status_block(view: StatusView) -> Block:
     parked = f", {queue.parked} parked" if queue.parked else ""
     paused = ", paused: `ouro resume` goes on" if queue.paused else ""
     lines.append(labelled(Told("queue", f"{queue.queued} queued, {queue.claimed} in work{parked}{paused}")))
+    lines += [labelled(_server(one)) for one in view.mcp]
     lines += [labelled(Told("note", note)) for note in view.notes]
     for op in view.active:
         lines += [(), *op_lines(op, now=view.at)]
@@ -75,6 +77,10 @@ def _suite(suite: SuiteView) -> Told:
     note = f" · {suite.note}" if suite.note else ""
     role = Role.BAD if suite.red else Role.PLAIN
     return Told("suite", f"{suite.status}{at}{red if suite.red else ''}{note}", role)
+
+
+def _server(view: McpView) -> Told:
+    return Told("mcp", clean(told(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
 
 
 def op_header(op: OpView) -> Line:

@@ -282,11 +282,15 @@ class Service:
         if self._control is not None:
             await self._stage("control socket", self._control.close(), limits.stop_sensors_s)
         if house is not None:
+            if house.servers is not None:
+                await self._stage("MCP servers", house.servers.stop(), limits.stop_cancel_s)
             await self._stage("provider", house.provider.aclose(), limits.stop_cancel_s)
 
     async def _let_go(self) -> None:
         """The ledger's threads, our tasks and the lock, whatever went wrong before: nothing may keep the process."""
         self.lag.stop()
+        if self.house is not None and self.house.servers is not None:
+            await self.house.servers.stop()
         if self._ledger is not None:
             await self._ledger.close()
         if self.house is not None:

@@ -1,0 +1,67 @@
+"""MCP servers as a person sees them: in ``ouro status``, and in ``ouro doctor``, which starts each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from daemon.api import McpView
+from daemon.checks import Check
+from ledger.clock import SystemClock
+
+if TYPE_CHECKING:
+    from ledger.places import HostEnv, Places
+    from tools.mcp.server import ServerView
+    from tools.mcp.settings import McpSettings
+    from tools.sandbox.types import Choice
+
+WAITED_S = 5.0
+"""Beyond a server's own time to connect."""
+
+
+def mcp_view(view: ServerView) -> McpView:
+    """How a server stands."""
+    return McpView(
+        name=view.name, place=view.place, state=view.standing.value, about=view.about, tools=view.tools,
+        left_out=view.left_out, reason=view.reason,
+    )  # fmt: skip
+
+
+def told(view: McpView) -> str:
+    """One line: what is offered, or why nothing is. Pure."""
+    if view.state != "connected":
+        return f"{view.name}: {view.state}: {view.reason}" if view.reason else f"{view.name}: {view.state}"
+    offered = ", ".join(view.tools) or "none of its tools is offered"
+    left = "; ".join(f"not {tool}: {why}" for tool, why in view.left_out[:3])
+    more = f" and {len(view.left_out) - 3} more" if len(view.left_out) > 3 else ""
+    return f"{view.name}: {offered}" + (f" ({left}{more})" if left else "")
+
+
+async def look(
+    settings: McpSettings, choice: Choice, *, places: Places, env: HostEnv, lookup: Callable[[str], str | None]
+) -> list[Check]:
+    """Connect to every server once, ask for its tools, end it. Nothing is recorded: no daemon is needed."""
+    if not settings.servers:
+        return []
+    from tools.mcp.servers import McpServers
+
+    async def unrecorded(event: str, facts: Mapping[str, Any]) -> None:
+        return None
+
+    once = {name: one.model_copy(update={"restarts": 0}) for name, one in settings.servers.items()}
+    wait_s = max(one.connect_timeout_s for one in once.values()) + WAITED_S
+    servers = McpServers(
+        settings=settings.model_copy(update={"servers": once, "start_wait_s": wait_s}), places=places, env=env,
+        lookup=lookup, note=unrecorded, clock=SystemClock(),
+    )  # fmt: skip
+    try:
+        await servers.start(choice.sandbox)
+        return [_check(mcp_view(view)) for view in servers.views()]
+    finally:
+        await servers.stop()
+
+
+def _check(view: McpView) -> Check:
+    good = view.state == "connected" and not view.left_out
+    remedy = "" if good else "docs/operations.md says what a server needs."
+    return Check(name=f"mcp {view.name}", ok=good, detail=f"{view.place}: {told(view)}", remedy=remedy)
