@@ -50,13 +50,16 @@ def _value(name: str, source: SecretSource, lookup: Lookup) -> str:
 def _of_file(name: str, path: Path) -> str:
     try:
         # non-blocking: a FIFO in the file's place must not hold the reader
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(fd).st_mode
             if not stat.S_ISREG(mode):
                 raise ConfigError(f"{path}, for the header {name}, is not a file.", remedy="Name a plain file.")
             if mode & 0o077:
                 raise ConfigError(f"{path}, for the header {name}, is open to others.", remedy=f"chmod 600 {path}")
-            return file.read(LONGEST + 1).decode("utf-8", errors="replace")
+            return os.read(fd, LONGEST + 1).decode("utf-8", errors="replace")
+        finally:
+            os.close(fd)
     except OSError as error:
         raise ConfigError(
             f"{path}, for the header {name}, cannot be read: {error.strerror}.", remedy="Look at the setting."

@@ -10,6 +10,8 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ledger.clock import Clock
 from ledger.errors import LedgerError, OuroError, ToolError
 from tools.mcp.backoff import delay_s
@@ -222,5 +224,8 @@ def _described(error: BaseException) -> str:
     """The first thing that went wrong, in one line."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"its answer is not one that MCP has: {'.'.join(map(str, first['loc']))}: {first['msg']}"
     said = " ".join(str(error).split())
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -46,7 +46,6 @@ class StdioTransport:
         self._talk = Talk(self._took)
         self._news = asyncio.Event()
         self._flaw = ""
-        self._said_all = False
         self._why = ""
         self._garbage = 0
         self._first_garbage = ""
@@ -114,7 +113,6 @@ class StdioTransport:
 
     def _took(self, data: bytes) -> None:
         self._lines.add(data)
-        self._said_all |= not data  # the end of the file
         if self._lines.full:
             self._talk.hold()
         self._news.set()
@@ -126,16 +124,12 @@ class StdioTransport:
                 line = self._lines.take()
                 if line is not None:
                     await self._pass_on(line)
-                elif self._said_all or child.done():
+                elif child.done():  # its monitor keeps the pipe: an end of the file alone is never seen
                     break
                 else:
                     self._talk.go_on()
                     await self._news.wait()
                     self._news.clear()
-            if not self._flaw and not self._lines.flaw:
-                await asyncio.wait({child}, timeout=self._stop_s)  # its end tells more than that of its words
-                if not child.done():
-                    self._flaw = "it closed its standard output"
         self._over()
 
     async def _pass_on(self, line: bytes) -> None:

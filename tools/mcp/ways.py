@@ -113,20 +113,23 @@ def _job(
 
 
 def _needed_by(program: Path) -> tuple[Path, ...]:
-    """The program where the system does not hold it, with the Python environment that it belongs to."""
-    real = program.resolve()
+    """The program where the system does not hold it, with the Python that it belongs to."""
     wanted: list[Path] = []
-    for one in (program, real):
-        environment = read_environment(one.parent.parent) if (one.parent.parent / "pyvenv.cfg").is_file() else None
-        if environment is None:
-            wanted.append(one)
-            continue
-        name = f"python{environment.version[0]}.{environment.version[1]}"
-        bases = (base for base in environment.bases if (base / "lib" / name / "os.py").is_file())
-        wanted += [environment.prefix, *bases]
+    for one in (program, program.resolve()):
+        prefix = one.parent.parent
+        environment = read_environment(prefix) if (prefix / "pyvenv.cfg").is_file() else None
+        if environment is not None:
+            wanted += [environment.prefix, *(base for base in environment.bases if _is_python(base))]
+        else:
+            wanted.append(prefix if _is_python(prefix) else one)
     system = tuple(Path(top) for top in SYSTEM)
     outside = [path for path in dict.fromkeys(wanted) if not any(top in (path, *path.parents) for top in system)]
     return tuple(path for path in outside if not any(other in path.parents for other in outside))
+
+
+def _is_python(prefix: Path) -> bool:
+    """Whether a whole Python is installed there, and not only packages beside other files of the owner's."""
+    return any(prefix.glob("lib/python3.*/os.py"))
 
 
 def _refuse(path: Path, kept: tuple[Path, ...], *, below_only: bool = False) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from governance.irongate.policy import ToolPolicy, ToolPolicySettings
 from ledger.vocabulary import Decision, Tier
-from tools.policy import PolicyQuestion
+from tools.policy import NotOffered, PolicyQuestion
 
 TOOLS = ("read_file", "edit_file", "ask_human")
 
@@ -67,3 +67,44 @@ def test_the_disk_is_looked_at(tmp_path: Path) -> None:
         PolicyQuestion(tool="read_file", writes=False, paths=("away/x",), root=str(root))
     )  # fmt: skip
     assert (verdict.decision, verdict.rule) == (Decision.DENY, "gate01.link")
+
+
+class Servers:
+    """A server ``git`` is connected, ``docs`` is not."""
+
+    def not_offered(self, name: str) -> NotOffered | None:
+        if name == "mcp_git_log":
+            return None
+        if name == "mcp_git_push":
+            return NotOffered.NOT_LISTED
+        return NotOffered.NOT_CONNECTED if name.startswith("mcp_docs_") else NotOffered.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("tool", "expected"),
+    [
+        ("mcp_git_log", "policy.allow"),
+        ("mcp_git_push", "policy.mcp_not_listed"),
+        ("mcp_docs_read", "policy.mcp_not_connected"),
+        ("mcp_git_nothing", "policy.unknown_tool"),
+        ("mcp_other_log", "policy.unknown_tool"),
+        ("rm", "policy.unknown_tool"),
+        ("read_file", "policy.allow"),
+    ],
+)
+def test_rung_0b_knows_what_the_owner_has_listed_of_connected_servers(tool: str, expected: str) -> None:
+    policy = ToolPolicy(tools=TOOLS, servers=Servers())
+    verdict = policy.judge(PolicyQuestion(tool=tool, writes=True))
+    assert verdict.rule == expected
+    assert (verdict.decision is Decision.ALLOW) == (expected == "policy.allow")
+
+
+def test_the_rungs_behind_0b_hold_for_servers_tools() -> None:
+    def judged(settings: ToolPolicySettings, **more: Any) -> str:
+        policy = ToolPolicy(tools=TOOLS, servers=Servers(), settings=settings)
+        return policy.judge(PolicyQuestion.model_validate({"tool": "mcp_git_log", "writes": True, **more})).rule
+
+    assert judged(ToolPolicySettings(writes=False)) == "policy.switched_off"
+    assert judged(ToolPolicySettings(writes=False), writes=False) == "policy.allow"
+    assert judged(ToolPolicySettings(off=("mcp_git_log",))) == "policy.switched_off"
+    assert judged(ToolPolicySettings(), recent=60) == "policy.rate"

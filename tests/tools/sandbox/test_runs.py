@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from tools.sandbox.plain import Plain
 from tools.sandbox.probe import interpreter
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Job, Mount, Wall
+from tools.streams import Talk
 
 ESCAPE = "(setsid sh -c '(sleep {token} &) ; sleep {token}' >/dev/null 2>&1 &) ; sleep 0.3; "
 
@@ -164,6 +166,77 @@ async def test_the_number_of_processes_is_bounded_for_an_ordinary_user(bwrap: Bw
     )
     done = await limited.run(Job(argv=("sh", "-c", script), cwd=Path("/"), timeout_s=20))
     assert (b"all" in done.output) == (os.geteuid() == 0)  # the kernel never bounds root
+
+
+NEIGHBOURS = """
+import os, socket, sys
+def reach(family, address):
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as mine:
+            mine.settimeout(5)
+            mine.connect(address)
+        return "reached"
+    except OSError:
+        return "not reached"
+port, name, path = sys.argv[1:]
+addresses = ((socket.AF_INET, ("127.0.0.1", int(port))), (socket.AF_UNIX, chr(0) + name), (socket.AF_UNIX, path))
+print(*(reach(*address) for address in addresses), sep=",")
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "answer"), [(False, "not reached"), (True, "reached")], ids=["no network", "network"]
+)
+async def test_a_job_reaches_the_network_only_when_it_may_and_never_a_unix_socket(
+    box: Box, work: Path, network: bool, answer: str
+) -> None:
+    """Abstract unix sockets belong to the network: who shares it would reach the owner's session otherwise."""
+    program, mounts = interpreter()
+    own = Mount(source=work, target=work, writable=True)
+    name = f"ouro-{number()}"
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind("\0" + name)
+        abstract.listen(1)
+        with socket.socket(socket.AF_UNIX) as named:
+            named.bind(str(work / "s"))
+            named.listen(1)
+            argv = (str(program), "-I", "-S", "-c", NEIGHBOURS, str(tcp.getsockname()[1]), name, str(work / "s"))
+            done = await box.run(Job(argv=argv, cwd=work, mounts=(own, *mounts), timeout_s=20, network=network))
+    assert done.output.decode().split(",") == [answer, "not reached", "not reached\n"]
+
+
+async def test_secrets_are_given_and_stand_on_no_command_line(box: Box, work: Path) -> None:
+    secret, token = f"secret-{number()}", number()
+    task = asyncio.create_task(
+        box.run(shell(work, f'echo "$KEY $ADDED"; sleep {token}', env={"ADDED": "a"}, secrets={"KEY": secret}))
+    )
+    async with asyncio.timeout(10):
+        while not running(f"sleep\0{token}"):  # noqa: ASYNC110  another process
+            await asyncio.sleep(0.02)
+    seen = running(secret)
+    for pid in running(f"sleep\0{token}"):
+        os.kill(pid, signal.SIGTERM)
+    assert (await task).output.decode().splitlines()[0] == f"{secret} a" and not seen
+
+
+async def test_who_speaks_is_heard_apart_from_what_goes_to_standard_error(box: Box, work: Path) -> None:
+    heard = bytearray()
+    talk = Talk(heard.extend)
+    task = asyncio.create_task(box.run(shell(work, "echo loud >&2; read a; echo $a; read b", talk=talk, speaks=True)))
+    talk.say(b"again\n")
+    async with asyncio.timeout(10):
+        while not heard:  # noqa: ASYNC110  another process
+            await asyncio.sleep(0.01)
+    talk.finish()
+    done = await task
+    assert (bytes(heard), done.output, done.code) == (b"again\n", b"loud\n", 1)
+
+
+async def test_without_walls_nobody_outlives_the_run_either(tmp_path: Path, work: Path) -> None:
+    token = number()
+    plain = Plain(scratch=tmp_path / "scratch", settings=SandboxSettings())
+    await plain.run(shell(work, ESCAPE.format(token=token) + "exit 3"))
+    assert running(token) == []
 
 
 async def test_without_walls_the_contract_is_the_same(tmp_path: Path, work: Path) -> None:

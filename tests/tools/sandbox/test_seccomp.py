@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.sandbox.seccomp import CLONE_NEW_NAMESPACE, NAMESPACED, NUMBERS, SHARED, number, program
+from tools.sandbox.seccomp import (
+    CLONE_NEW_NAMESPACE,
+    NAMESPACED,
+    NETWORKED,
+    NUMBERS,
+    SHARED,
+    SHARED_NETWORKED,
+    Rule,
+    number,
+    program,
+)
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -67,6 +77,17 @@ def test_conditions_on_arguments(machine: str) -> None:
     assert refused(code, machine, "setpriority", 0, 4711) == errno.EPERM
     assert refused(code, machine, "utimensat", 3, 4711, 0) == errno.EPERM  # "now": a path that is to be touched
     assert refused(code, machine, "utimensat", 3, 4711, 4712) == 0
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("rules", [NETWORKED, SHARED_NETWORKED], ids=["bwrap", "landlock"])
+def test_with_the_network_only_internet_sockets_are_there(machine: str, rules: tuple[Rule, ...]) -> None:
+    code = program(rules, machine)
+    assert code
+    allowed = {family for family in range(64) if refused(code, machine, "socket", family) is None}
+    assert allowed == {2, 10, 16}  # IPv4, IPv6, netlink
+    assert refused(code, machine, "socket", 1) == errno.EAFNOSUPPORT
+    assert refused(code, machine, "unshare") == errno.EPERM and refused(code, machine, "clone", 0x11) is None
 
 
 @pytest.mark.parametrize("machine", MACHINES)
