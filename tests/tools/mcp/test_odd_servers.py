@@ -6,11 +6,15 @@ import asyncio
 import json
 import os
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from ledger.errors import ToolError
-from tests.tools.mcp.conftest import SECRETS, Hall, call, until, view
+from ledger.places import Places
+from tests.tools.mcp.conftest import SECRETS, Hall, call, odd, until, view
 from tests.tools.sandbox.boxes import running, soon_gone
 from tools.mcp.server import Standing
 from tools.policy import NotOffered
@@ -173,6 +177,42 @@ async def test_nobody_outlives_a_stop(hall: Hall, mode: str) -> None:
     await servers.stop()
     assert soon_gone(mark) and not running(str(mark))
     assert view(servers).standing is Standing.STOPPED and servers.tools() == []
+
+
+HOST = """
+import asyncio, json, sys
+from pathlib import Path
+from ledger.clock import SystemClock
+from tests.repos import host_env, make_places
+from tools.mcp.servers import McpServers
+from tools.mcp.settings import McpSettings
+from tools.sandbox.choice import choose
+from tools.sandbox.settings import SandboxSettings
+async def main():
+    async def note(event, facts): print(event, flush=True)
+    base, backend, server = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+    places = make_places(base, base / "repo")
+    choice = await choose(SandboxSettings(backend=backend, allow_unsandboxed=True), places, host_env())
+    settings = McpSettings.model_validate({"servers": {"x": server}, "start_wait_s": 30})
+    servers = McpServers(
+        settings=settings, places=places, env=host_env(), lookup=lambda name: None, note=note, clock=SystemClock()
+    )
+    await servers.start(choice.sandbox)
+    await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("backend", ["landlock", "none"])
+def test_nobody_outlives_a_killed_daemon(places: Places, tmp_path: Path, backend: str) -> None:
+    """With bubblewrap: tests/e2e."""
+    mark = token()
+    argv = [sys.executable, "-c", HOST, str(tmp_path), backend, json.dumps(odd("stubborn", mark))]
+    with subprocess.Popen(argv, cwd=Path(__file__).parents[3], stdout=subprocess.PIPE) as host:
+        assert host.stdout is not None and host.stdout.readline() == b"mcp.connected\n"
+        assert len(running(f"sleep\0{mark}")) == 1
+        host.kill()
+    assert soon_gone(mark)
 
 
 async def test_a_second_start_begins_nothing_after_a_stop(hall: Hall) -> None:
