@@ -32,7 +32,7 @@ def odd(mode: str, *args: str, **more: Any) -> dict[str, Any]:
     return {"command": str(interpreter()[0]), "args": argv, "readable": [str(SCRIPT.parent)], "tools": ["*"], **more}
 
 
-async def until(done: Callable[[], bool], within_s: float = 20) -> None:
+async def until(done: Callable[[], bool], within_s: float = 60) -> None:
     """Wait for what other processes bring about."""
     async with asyncio.timeout(within_s):
         while not done():  # noqa: ASYNC110  another process brings it about
@@ -51,7 +51,7 @@ class Hall:
     made: list[McpServers] = field(default_factory=list)
 
     async def start(self, **settings: Any) -> McpServers:
-        bounds = {"start_wait_s": 20, "refresh_s": 0, "stop_s": 0.2, **settings}
+        bounds = {"start_wait_s": 60, "refresh_s": 0, "stop_s": 0.2, **settings}
         servers = McpServers(
             settings=McpSettings.model_validate(bounds), places=self.places, env=host_env(), lookup=SECRETS.get,
             note=self._note, clock=self.clock, pause=self._pause,

@@ -65,7 +65,7 @@ async def test_a_server_gets_named_variables_only_and_its_secret_never_comes_bac
     ],
 )
 async def test_a_server_that_never_connects_is_given_up_by_name(hall: Hall, mode: str, why: str) -> None:
-    limit_s = 0.4 if mode in ("silent", "mute") else 20
+    limit_s = 0.4 if mode in ("silent", "mute") else 60
     servers = await hall.one(mode, restarts=2, connect_timeout_s=limit_s)
     await until(lambda: view(servers).standing is Standing.GIVEN_UP)
     assert why in view(servers).reason and "3 failures in a row" in view(servers).reason
