@@ -109,7 +109,6 @@ async def connected(
 
     client = Client(
         transport,
-        read_timeout_seconds=timeout_s,
         message_handler=heard,
         client_info=Implementation(name="ouroboros", version=version("ouroboros")),
         cache=None,

@@ -67,9 +67,9 @@ def sort_out(
         if not settings.offers(one.tool):
             continue
         try:
-            offer = _offer(server, one, settings, bounds, shared=names[tool_name(server, one.tool)] > 1)
             if len(offered) >= bounds.tools_offered:
                 raise ToolError(f"{bounds.tools_offered} tools of this server are offered already")
+            offer = _offer(server, one, settings, bounds, shared=names[tool_name(server, one.tool)] > 1)
             if offer.size > room:
                 raise ToolError(f"the tools of this server together are larger than {bounds.offer_bytes} bytes")
         except ToolError as error:

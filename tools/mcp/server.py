@@ -116,6 +116,8 @@ class Server:
         except asyncio.CancelledError:
             self._stand(Standing.STOPPED)
             raise
+        except Exception as error:  # noqa: BLE001 - the boundary of the task: status says it, nothing dies silently
+            self._stand(Standing.REFUSED, _described(_cause(error)))
 
     async def _keep(self) -> None:
         failures = 0
@@ -152,12 +154,11 @@ class Server:
                 lost=self._gone,
             ) as connection:  # fmt: skip
                 await self._stay(connection)
-        except LedgerError:
-            raise
-        except TimeoutError:
-            why = f"it did not answer within {limit_s:g} s"
-        except Exception as error:  # noqa: BLE001 - the boundary of a server: whatever it brings the SDK to throw ends the connection only
-            why = _described(error)
+        except Exception as error:  # noqa: BLE001 - the boundary of a server: what it makes the SDK throw ends it only
+            cause = _cause(error)
+            if isinstance(cause, LedgerError):
+                raise cause from None
+            why = f"it did not answer within {limit_s:g} s" if isinstance(cause, TimeoutError) else _described(cause)
         finally:
             self._connection, self.offers = None, NO_TOOLS
         return scrub(visible(way.reason() or why, SHOWN_REASON), self._secrets)
@@ -220,10 +221,15 @@ class Server:
             self.settled.set()
 
 
-def _described(error: BaseException) -> str:
-    """The first thing that went wrong, in one line."""
+def _cause(error: BaseException) -> BaseException:
+    """The first thing that went wrong: the SDK's task groups wrap whatever passes through them."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def _described(error: BaseException) -> str:
+    """One line."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         return f"its answer is not one that MCP has: {'.'.join(map(str, first['loc']))}: {first['msg']}"

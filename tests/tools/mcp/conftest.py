@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ledger.clock import ManualClock, unstamp
+from ledger.errors import LedgerReadOnly
 from ledger.places import Places
 from tests.repos import host_env, make_places, make_repo
 from tools.mcp.server import ServerView
@@ -49,6 +50,7 @@ class Hall:
     notes: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     made: list[McpServers] = field(default_factory=list)
+    broken: bool = False  # the record takes nothing
 
     async def start(self, **settings: Any) -> McpServers:
         bounds = {"start_wait_s": 60, "refresh_s": 0, "stop_s": 0.2, **settings}
@@ -65,6 +67,8 @@ class Hall:
         return await self.start(servers={"x": odd(mode, *args, **more)}, **(bounds or {}))
 
     async def _note(self, event: str, facts: Mapping[str, Any]) -> None:
+        if self.broken:
+            raise LedgerReadOnly("The disk is full.")
         self.notes.append((event, facts))
 
     async def _pause(self, seconds: float) -> None:

@@ -94,6 +94,8 @@ def answer(message: dict[str, Any]) -> None:
             "protocolVersion": "2025-06-18", "capabilities": {"tools": {"listChanged": True}}, "serverInfo": info,
         }  # fmt: skip
     elif method == "tools/list":
+        if MODE == "unwilling":
+            return
         result = {"tools": listed()}
     elif method == "tools/call":
         result = call(message["params"]["name"], message["params"].get("arguments") or {})

@@ -60,12 +60,13 @@ async def test_a_server_gets_named_variables_only_and_its_secret_never_comes_bac
         ("garbage", "it does not speak MCP on its standard output: 'Welcome to the server!'"),
         ("silent", "it did not answer within 0.4 s"),
         ("no-newline", "it sent a message of more than 2097152 bytes"),
+        ("unwilling", "it did not answer within 0.4 s"),
         ("mute", "it did not answer within 0.4 s"),
         ("floods", "it wrote too much to its standard error"),
     ],
 )
 async def test_a_server_that_never_connects_is_given_up_by_name(hall: Hall, mode: str, why: str) -> None:
-    limit_s = 0.4 if mode in ("silent", "mute") else 60
+    limit_s = 0.4 if mode in ("silent", "mute", "unwilling") else 60
     servers = await hall.one(mode, restarts=2, connect_timeout_s=limit_s)
     await until(lambda: view(servers).standing is Standing.GIVEN_UP)
     assert why in view(servers).reason and "3 failures in a row" in view(servers).reason
@@ -213,6 +214,13 @@ def test_nobody_outlives_a_killed_daemon(places: Places, tmp_path: Path, backend
         assert len(running(f"sleep\0{mark}")) == 1
         host.kill()
     assert soon_gone(mark)
+
+
+async def test_a_server_whose_connection_cannot_be_recorded_is_not_offered(hall: Hall) -> None:
+    hall.broken = True
+    servers = await hall.one("good")
+    assert view(servers).standing is Standing.REFUSED and "takes no entry" in view(servers).reason
+    assert servers.tools() == [] and servers.not_offered("mcp_x_echo") is NotOffered.NOT_CONNECTED
 
 
 async def test_a_second_start_begins_nothing_after_a_stop(hall: Hall) -> None:
