@@ -15,7 +15,8 @@ from typing import Any
 from kernel.provider import ToolCall, ToolSchema
 
 OPEN, CLOSE = "```call", "```"
-FORM = f"""To call tools, write one block for each call, in exactly this form, and nothing behind the last one:
+FORM = f"""To call tools, write one JSON object for each call, in a block of exactly this form,
+and nothing behind the last:
 
 {OPEN}
 {{"tool": "read_file", "arguments": {{"path": "src/a.py"}}}}

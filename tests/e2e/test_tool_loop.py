@@ -77,6 +77,7 @@ async def test_a_strong_model_explores_edits_two_files_runs_the_test_and_lands(t
     ):
         ending = await work(service, GOAL, BILL, FAILING)
         assert ending.state is State.COMPLETE, ending.reason
+        assert ending.dossier.plan is not None and ending.dossier.plan.approach == "Mend the cause."
         (end,) = await service.entries(ending.op.id, "loop.ended")
         made = [e.payload["tool"] for e in await service.entries(ending.op.id, "tool.called")]
         assert (await service.home.ledger.verify()).ok

@@ -23,20 +23,26 @@ def result(number: int, tool: str, text: str, arguments: str) -> Result:
     return Result(ToolCall(id=f"call_{number}", name=tool, arguments=json.dumps({"q": arguments})), text)
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> History:
+Spec = list[tuple[int, list[tuple[str, int]], int]]  # of each turn: length of text, tool and size of results, remark
+specs: st.SearchStrategy[Spec] = st.lists(
+    st.tuples(
+        st.sampled_from([0, 10, 30_000]),
+        st.lists(st.tuples(st.sampled_from(["read_file", "git_log"]), st.integers(0, RESULT_CHARS)), max_size=5),
+        st.sampled_from([0, 5_000]),
+    ),
+    max_size=12,
+)
+
+
+def built(spec: Spec) -> History:
+    """A history with long arguments wherever a result is long."""
     found, number = History(), 0
-    for _ in range(draw(st.integers(0, 12))):
+    for long, sizes, remark in spec:
         results = []
-        for _ in range(draw(st.integers(0, 5))):
+        for tool, chars in sizes:
             number += 1
-            size_of = draw(st.integers(0, RESULT_CHARS))
-            made = result(number, draw(st.sampled_from(["read_file", "git_log"])), "r" * size_of, "a" * size_of * 9)
-            results.append(made)
-        long = draw(st.sampled_from([0, 10, 30_000]))
-        found = found.plus(
-            Exchange(text="t" * long, results=tuple(results), remark="m" * draw(st.integers(0, 5_000)), nudge="n")
-        )
+            results.append(result(number, tool, "r" * chars, "a" * chars * 9))
+        found = found.plus(Exchange(text="t" * long, results=tuple(results), remark="m" * remark, nudge="n"))
     return found
 
 
@@ -47,15 +53,17 @@ def said(form: Form, history: History, **more: str) -> list[Message]:
     return form(OPENING, history, number=3, rounds=8, **more)
 
 
-@given(histories(), keeps)
-def test_the_newest_results_stay_whole_and_in_order(history: History, keep: int) -> None:
+@given(specs, keeps)
+def test_the_newest_results_stay_whole_and_in_order(spec: Spec, keep: int) -> None:
+    history = built(spec)
     after = compact(history, keep=keep)
     assert [r.text for r in after.results] == [r.text for r in history.results[-keep:]]
     assert [r.call.id for r in after.results] == [r.call.id for r in history.results[-keep:]]
 
 
-@given(histories(), keeps)
-def test_what_gave_way_is_counted(history: History, keep: int) -> None:
+@given(specs, keeps)
+def test_what_gave_way_is_counted(spec: Spec, keep: int) -> None:
+    history = built(spec)
     after = compact(history, keep=keep)
     gone = history.results[:-keep]
     assert after.dropped.total() == len(gone)
@@ -66,14 +74,16 @@ def test_what_gave_way_is_counted(history: History, keep: int) -> None:
         assert f"{gone[0].call.name} {sum(r.call.name == gone[0].call.name for r in gone)}" in after.left_out
 
 
-@given(histories(), keeps)
-def test_twice_is_once(history: History, keep: int) -> None:
+@given(specs, keeps)
+def test_twice_is_once(spec: Spec, keep: int) -> None:
+    history = built(spec)
     once = compact(history, keep=keep)
     assert compact(once, keep=keep) == once
 
 
-@given(histories(), histories(), keeps)
-def test_counts_add_up_over_several(first: History, second: History, keep: int) -> None:
+@given(specs, specs, keeps)
+def test_counts_add_up_over_several(one: Spec, other: Spec, keep: int) -> None:
+    first, second = built(one), built(other)
     half = compact(first, keep=keep)
     for exchange in second.exchanges:
         half = half.plus(exchange)
@@ -82,17 +92,19 @@ def test_counts_add_up_over_several(first: History, second: History, keep: int) 
 
 
 @forms
-@given(history=histories(), keep=keeps)
-def test_the_size_is_bounded_whatever_was_said(form: Form, history: History, keep: int) -> None:
+@given(spec=specs, keep=keeps)
+def test_the_size_is_bounded_whatever_was_said(form: Form, spec: Spec, keep: int) -> None:
+    history = built(spec)
     opening = len(OPENING.system) + len(OPENING.user) + len(OPENING.standing)
-    one = 3 * TEXT_CHARS + 200
-    most = opening + keep * (RESULT_CHARS + ARGUMENT_CHARS + 200) + 2 * keep * one + 500
+    turn = 3 * TEXT_CHARS + 200
+    most = opening + keep * (RESULT_CHARS + ARGUMENT_CHARS + 200) + 2 * keep * turn + 500
     assert size(said(form, compact(history, keep=keep))) <= most
 
 
 @forms
-@given(history=histories(), keep=keeps, final=st.sampled_from(["", "LAST"]))
-def test_rules_and_goal_are_always_there(form: Form, history: History, keep: int, final: str) -> None:
+@given(spec=specs, keep=keeps, final=st.sampled_from(["", "LAST"]))
+def test_rules_and_goal_are_always_there(form: Form, spec: Spec, keep: int, final: str) -> None:
+    history = built(spec)
     for state in (history, compact(history, keep=keep)):
         messages = said(form, state, final=final)
         assert messages[0].role == "system" and "RULES" in messages[0].text
@@ -102,9 +114,10 @@ def test_rules_and_goal_are_always_there(form: Form, history: History, keep: int
         assert messages[-1].text.endswith(final)
 
 
-@given(histories(), keeps)
-def test_what_a_provider_with_calls_gets_is_well_formed(history: History, keep: int) -> None:
+@given(specs, keeps)
+def test_what_a_provider_with_calls_gets_is_well_formed(spec: Spec, keep: int) -> None:
     """Each result follows the turn that made its call, each call has one, and arguments can be read."""
+    history = built(spec)
     open_ids: list[str] = []
     for message in said(as_messages, compact(history, keep=keep)):
         if message.role == "tool":
@@ -118,8 +131,9 @@ def test_what_a_provider_with_calls_gets_is_well_formed(history: History, keep: 
     assert not open_ids
 
 
-@given(histories(), keeps, st.sampled_from(["", "LAST"]))
-def test_a_chat_template_gets_user_and_assistant_in_turn(history: History, keep: int, final: str) -> None:
+@given(specs, keeps, st.sampled_from(["", "LAST"]))
+def test_a_chat_template_gets_user_and_assistant_in_turn(spec: Spec, keep: int, final: str) -> None:
+    history = built(spec)
     roles = [m.role for m in said(as_texts, compact(history, keep=keep), final=final)]
     assert roles == ["system", *(["user", "assistant"] * len(roles))[: len(roles) - 1]]
     assert roles[-1] == "user"

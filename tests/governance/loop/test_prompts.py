@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from governance.crew import Crew, Holdings, OpClock
 from governance.dossier import ContextFile, Dossier, Expansion, Feedback, Plan, PlannedChange
 from governance.irongate.policy import ToolPolicy
 from governance.loop import prompts
-from governance.loop.history import Opening
+from governance.loop.history import History, Opening, as_texts
 from governance.loop.judged import Judged
 from governance.loop.manner import Manner
+from governance.loop.protocol import described
 from governance.loop.rounds import Conversation
 from governance.loop.tree import too_large
 from governance.phases.apply import stale
@@ -25,6 +27,7 @@ from governance.record import Recorder
 from governance.repair.prompt import Example, header
 from governance.repair.settings import RepairSettings
 from kernel.provider import CallDelta, Done, Event, Limits, Message, TextDelta, ToolCall, ToolSchema, Usage
+from kernel.reprompt.goals import worth_asking_again
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Outcome, State, TestResult, Tier
@@ -59,6 +62,16 @@ def test_nothing_from_outside_stands_outside_of_data_marks() -> None:
         assert "</data>" not in unquoted(text)
     for text in (made.system, made.standing, prompts.PLAN, prompts.EXPAND):
         assert prompts.NO_ORDERS in text
+
+
+def test_a_turn_that_may_call_tools_is_asked_once() -> None:
+    """A provider that asks questions again, to check the answer, must not do so in the middle of calls."""
+    made = prompts.generate(operation(), Dossier(), (), {"a.py": "x = 1\n" * 900}, [])
+    tools = [ToolSchema(name=f"tool_{n}", description="d" * 200, parameters={}) for n in range(18)]
+    opening = replace(made, system=f"{made.system}\n\n{described(tools)}")
+    asked = as_texts(opening, History(), number=1, rounds=8)
+    assert not worth_asking_again(asked, (), Limits(max_tokens=4_096))
+    assert worth_asking_again(as_texts(made, History(), number=1, rounds=1), (), Limits(max_tokens=4_096))
 
 
 def test_the_plan_reaches_the_one_who_carries_it_out() -> None:
