@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.loop.compaction import ARGUMENT_CHARS, TEXT_CHARS, compact, shortened
@@ -53,6 +53,7 @@ def said(form: Form, history: History, **more: str) -> list[Message]:
     return form(OPENING, history, number=3, rounds=8, **more)
 
 
+@settings(deadline=None)
 @given(specs, keeps)
 def test_the_newest_results_stay_whole_and_in_order(spec: Spec, keep: int) -> None:
     history = built(spec)
@@ -61,6 +62,7 @@ def test_the_newest_results_stay_whole_and_in_order(spec: Spec, keep: int) -> No
     assert [r.call.id for r in after.results] == [r.call.id for r in history.results[-keep:]]
 
 
+@settings(deadline=None)
 @given(specs, keeps)
 def test_what_gave_way_is_counted(spec: Spec, keep: int) -> None:
     history = built(spec)
@@ -74,6 +76,7 @@ def test_what_gave_way_is_counted(spec: Spec, keep: int) -> None:
         assert f"{gone[0].call.name} {sum(r.call.name == gone[0].call.name for r in gone)}" in after.left_out
 
 
+@settings(deadline=None)
 @given(specs, keeps)
 def test_twice_is_once(spec: Spec, keep: int) -> None:
     history = built(spec)
@@ -81,6 +84,7 @@ def test_twice_is_once(spec: Spec, keep: int) -> None:
     assert compact(once, keep=keep) == once
 
 
+@settings(deadline=None)
 @given(specs, specs, keeps)
 def test_counts_add_up_over_several(one: Spec, other: Spec, keep: int) -> None:
     first, second = built(one), built(other)
@@ -92,6 +96,7 @@ def test_counts_add_up_over_several(one: Spec, other: Spec, keep: int) -> None:
 
 
 @forms
+@settings(deadline=None)
 @given(spec=specs, keep=keeps)
 def test_the_size_is_bounded_whatever_was_said(form: Form, spec: Spec, keep: int) -> None:
     history = built(spec)
@@ -102,6 +107,7 @@ def test_the_size_is_bounded_whatever_was_said(form: Form, spec: Spec, keep: int
 
 
 @forms
+@settings(deadline=None)
 @given(spec=specs, keep=keeps, final=st.sampled_from(["", "LAST"]))
 def test_rules_and_goal_are_always_there(form: Form, spec: Spec, keep: int, final: str) -> None:
     history = built(spec)
@@ -114,6 +120,7 @@ def test_rules_and_goal_are_always_there(form: Form, spec: Spec, keep: int, fina
         assert messages[-1].text.endswith(final)
 
 
+@settings(deadline=None)
 @given(specs, keeps)
 def test_what_a_provider_with_calls_gets_is_well_formed(spec: Spec, keep: int) -> None:
     """Each result follows the turn that made its call, each call has one, and arguments can be read."""
@@ -131,6 +138,7 @@ def test_what_a_provider_with_calls_gets_is_well_formed(spec: Spec, keep: int) -
     assert not open_ids
 
 
+@settings(deadline=None)
 @given(specs, keeps, st.sampled_from(["", "LAST"]))
 def test_a_chat_template_gets_user_and_assistant_in_turn(spec: Spec, keep: int, final: str) -> None:
     history = built(spec)
@@ -139,6 +147,7 @@ def test_a_chat_template_gets_user_and_assistant_in_turn(spec: Spec, keep: int, 
     assert roles[-1] == "user"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=5_000), st.integers(200, 2_000))
 def test_a_shortened_text_keeps_head_and_tail(text: str, limit: int) -> None:
     short = shortened(text, limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.loop.protocol import block, described, read_turn
@@ -84,6 +84,7 @@ json_values = st.recursive(
 arguments = st.dictionaries(st.text(max_size=8), json_values, max_size=4)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=12), arguments), min_size=1, max_size=4))
 def test_what_is_written_in_the_form_is_read_back(made: list[tuple[str, dict[str, object]]]) -> None:
     text = "\n".join(block(name, json.dumps(given)) for name, given in made)
@@ -91,6 +92,7 @@ def test_what_is_written_in_the_form_is_read_back(made: list[tuple[str, dict[str
     assert [(c.name, json.loads(c.arguments)) for c in read.calls] == made and read.fault == ""
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from('`cal{}"tool:,[] \nargumentsx<=>SEARCH'), max_size=200))
 def test_any_text_is_calls_or_a_fault_or_an_answer(text: str) -> None:
     read = read_turn(text, prefix="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.loop.ends import TOLD, End
@@ -38,6 +38,7 @@ def test_circles_by_name(steps: tuple[Step, ...], end: End | None) -> None:
 steps = st.lists(st.sampled_from([A, B, C, OTHER_RESULT, NOTHING]), max_size=14)
 
 
+@settings(deadline=None)
 @given(steps, steps)
 def test_only_the_end_counts(before: list[Step], tail: list[Step]) -> None:
     """What was long ago changes nothing, and what goes on adding to a circle stays in it."""
@@ -49,18 +50,21 @@ def test_only_the_end_counts(before: list[Step], tail: list[Step]) -> None:
         assert stuck([*tail, tail[-2]]) is End.ALTERNATION
 
 
+@settings(deadline=None)
 @given(steps)
 def test_steps_that_all_differ_are_no_circle(found: list[Step]) -> None:
     fresh = [Step(f"{number} {step.call}", step.result) for number, step in enumerate(found)]
     assert stuck(fresh) is None
 
 
+@settings(deadline=None)
 @given(steps, steps)
 def test_a_circle_within_a_turn_is_seen_whatever_follows_in_it(before: list[Step], fresh: list[Step]) -> None:
     each = [stuck([*before, *fresh[:count]]) for count in range(1, len(fresh) + 1)]
     assert stuck_within(before, fresh) is next((end for end in each if end), None)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 6))
 def test_repeats_and_monologues_need_their_number(count: int) -> None:
     assert (stuck([A] * count) is End.REPEAT) is (count >= REPEATS)
