@@ -140,6 +140,9 @@ class Conversation:
     async def _take(self, turn: Turn, last: bool) -> End | None:
         """What a turn amounts to; None: there is another."""
         text, calls = turn.text, turn.calls
+        if calls and (last or self._manner is not Manner.NATIVE):
+            await self._ignored(calls)
+            calls = ()
         if self._manner is Manner.TEXT and not self._is_too_long(text):
             read = protocol.read_turn(text, prefix=f"call-{self._number}-")
             text, calls = read.prose, read.calls
@@ -147,14 +150,17 @@ class Conversation:
                 await self._note("loop.unreadable", round=self._number, fault=read.fault)
                 if not last:
                     return await self._went_on(Exchange(text=self._shown(text), remark=read.fault), [Step("", "")])
-        if calls and (last or not self._tools):
-            await self._note("loop.ignored", round=self._number, calls=len(calls), tools=names_of(calls))
-            calls = ()
-        if calls:
-            if (await self._worth(text)).useful:
+            if calls and last:
+                await self._ignored(calls)
+        if calls and not last:
+            if text.strip() and not self._context.written and (await self._worth(text)).useful:
                 self._useful = text
             return await self._called(text, calls)
         return await self._said(text, last)
+
+    async def _ignored(self, calls: Sequence[ToolCall]) -> None:
+        """Calls that are not run: behind the end, too many for a turn, or of a provider that was offered none."""
+        await self._note("loop.ignored", round=self._number, calls=len(calls), tools=names_of(calls))
 
     async def _said(self, text: str, last: bool) -> End | None:
         """A turn without calls: the answer, one that is sent back, or none."""
@@ -194,7 +200,7 @@ class Conversation:
         remark = ""
         if over:
             remark = f"{len(over)} of your {len(calls)} calls were not run: a turn may have {most}."
-            await self._note("loop.ignored", round=self._number, calls=len(over), tools=names_of(over))
+            await self._ignored(over)
         outcomes = await run_calls(self._crew, self._phase, run, self._context)
         self._failed = next((o.text[:FAILED_CHARS] for o in reversed(outcomes) if not o.use.ok), self._failed)
         if not self._context.written:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from governance.loop.calls import batches
+from governance.loop.conversation import Stated, nothing_stated
 from governance.loop.ends import End, Talk
 from governance.loop.history import Opening
 from governance.loop.judged import Judged
@@ -34,11 +36,11 @@ from kernel.provider import (
 from ledger.clock import ManualClock
 from ledger.errors import ProviderUnavailable
 from ledger.store import Ledger
-from ledger.vocabulary import State
+from ledger.vocabulary import Decision, RootCause, State, Tier, Verdict
 from tests.governance.crewed import crew_in
 from tests.governance.shopfloor import Priced
 from tests.repos import make_repo
-from tools.manifest import Arguments, Call, Category, Tool
+from tools.manifest import Arguments, Call, Category, Tool, ToolContext
 
 FILES = {f"f{n}.py": f"x = {n}\n" for n in range(40)}
 OPENING = Opening(system="RULES", user="GOAL", standing="RULES AND GOAL AGAIN")
@@ -385,3 +387,37 @@ async def test_one_shot_is_one_turn_without_tools(hold: Callable[..., Any]) -> N
     said = await hold(model, manner=Manner.ONE_SHOT)
     assert (said.talk.end, said.talk.answer, said.talk.rounds) == (End.ANSWER, "BAD 1", 1)
     assert model.offered == [0] and [m.role for m in model.sent[0]] == ["system", "user"]
+
+
+@pytest.mark.parametrize("manner", [Manner.TEXT, Manner.ONE_SHOT])
+async def test_calls_of_a_provider_that_was_offered_none_are_ignored(hold: Callable[..., Any], manner: Manner) -> None:
+    said = await hold(Turns([read(1)], ANSWER), manner=manner)
+    assert said.of("loop.ignored")[0]["calls"] == 1 and not said.of("tool.called")
+    assert said.talk.end is End.ANSWER
+
+
+# --- what an op is told of an end without an answer -------------------------------------------------------------------
+
+NO, BAD = RootCause.NO_CANDIDATE, RootCause.PROVIDER_BAD_OUTPUT
+CAUSES = {
+    End.ANSWER: (BAD, True, "generate.edits"),
+    End.ROUNDS: (NO, True, "loop.rounds"),
+    End.DEADLINE: (RootCause.TIMEOUT, False, "loop.deadline"),
+    End.REPEAT: (NO, True, "loop.stuck:repeat"),
+    End.COMPACTION: (NO, True, "loop.compaction"),
+}
+
+
+@pytest.mark.parametrize("end", CAUSES)
+def test_an_end_without_an_answer_has_its_cause_and_its_name(end: End) -> None:
+    cause, retry, rule = CAUSES[end]
+    context = ToolContext(workspace=Any, op_id="op-1", tier=Tier.SAFE_AUTO, git=Any)  # type: ignore[arg-type]
+    talk = Talk(end=end, answer="", rounds=3, calls=4, problem="It does not fit.")
+    proposal = nothing_stated(Stated(), talk, context)
+    assert (proposal.cause, proposal.retry, proposal.rule) == (cause, retry, rule)
+    assert "It does not fit." in proposal.reason
+    assert end is End.ANSWER or f"({end.value})" in proposal.reason
+    refusal = Verdict(gate=2, rule="gate02.built_in", decision=Decision.DENY, reason="Hands off.")
+    refused = nothing_stated(Stated(), replace(talk, refused=(refusal,)), context)
+    assert (refused.cause, refused.rule) == (RootCause.POLICY_REFUSED, "gate02.built_in")
+    assert "Hands off." in refused.reason
