@@ -228,8 +228,8 @@ class Asker:
         self._record.add(spend)
 
         async def settled() -> None:
-            text = redact(heard.text).encode("utf-8", errors="replace")
-            answer = await self._record.ledger.put_blob(text)
+            text = await asyncio.to_thread(redact, heard.text)  # half a second for a model that writes megabytes
+            answer = await self._record.ledger.put_blob(text.encode("utf-8", errors="replace"))
             await self._record.note(
                 EntryKind.CALL, "call.ended", phase=phase, project=(row,), purpose=purpose, provider=self.provider.name,
                 usd_micro=spend.usd_micro, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, answer=answer,

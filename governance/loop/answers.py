@@ -19,6 +19,8 @@ def json_objects(text: str) -> list[str]:
         except ValueError:
             at = start + 1
             continue
+        except RecursionError:  # an object without a bottom, and each that begins in it would be another
+            break
         found.append(text[start:end])
         at = end
     return found

@@ -35,3 +35,7 @@ def test_incoherent_plans() -> None:
     ]
     assert "cycle" in incoherent(cycle, known)
     assert incoherent([PlannedChange(path="pkg/new.py", what="w", after=("a.py",))], known) == ""
+
+
+def test_an_object_without_a_bottom_is_none() -> None:
+    assert parse_answer('{"a":' * 50_000, PlanAnswer)[0] is None
