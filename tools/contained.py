@@ -96,6 +96,19 @@ def read_file(root: Path, path: str) -> bytes | None:
             return file.read()
 
 
+def size_of(root: Path, path: str) -> int | None:
+    """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a path outside."""
+    with _parent(root, path, create=False) as place:
+        if place is None:
+            return None
+        fd, name = place
+        try:
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except OSError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
 def exists(root: Path, path: str) -> bool:
     """Whether anything (a link too) stands at ``path``."""
     with _parent(root, path, create=False) as place:

@@ -91,9 +91,13 @@ class Workspace:
         """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside."""
         return contained.read_file(self.root, path)
 
-    async def diff(self) -> bytes:
-        """Unified git diff of what stands there against the commit, new files included."""
-        return await asyncio.to_thread(self._diff)
+    async def diff(self, paths: Collection[str] = ()) -> bytes:
+        """Unified git diff of what stands there (or of ``paths`` alone) against the commit, new files included."""
+        return await asyncio.to_thread(self._diff, tuple(paths))
+
+    async def changed(self) -> tuple[str, ...]:
+        """Paths where the copy differs from its commit: changed, gone and new ones; not what git ignores. Sorted."""
+        return await asyncio.to_thread(self._changed)
 
     async def tree(self) -> str:
         """Git tree object of what stands there; its objects are written to the owner's object store."""
@@ -165,14 +169,18 @@ class Workspace:
             contained.prune(self.root, {*self._tracked} - gone | present)
             return tuple(sorted(gone | {path for path in present if _carry(checkout, self.root, path)}))
 
-    def _diff(self) -> bytes:
+    def _changed(self) -> tuple[str, ...]:
+        with self._turn, scratch_index(self._git, self.root, start=self._index.file, folder=self.folder) as index:
+            return tuple(sorted({*index.changed(), *index.untracked()}))
+
+    def _diff(self, paths: tuple[str, ...]) -> bytes:
         with self._turn, scratch_index(self._git, self.root, start=self._index.file, folder=self.folder) as index:
             new = index.untracked()
             if new:
                 index.run("add", "--intent-to-add", "--", *new)
             return index.run(
                 "diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--binary", "--full-index",
-                "--ignore-submodules=all", "--src-prefix=a/", "--dst-prefix=b/",
+                "--ignore-submodules=all", "--src-prefix=a/", "--dst-prefix=b/", "--", *paths,
             ).out  # fmt: skip
 
     def _tree(self) -> str:

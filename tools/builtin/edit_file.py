@@ -1,36 +1,38 @@
-"""edit_file: replace lines of a file in the op's workspace, or create a file there. Never the owner's checkout."""
+"""edit_file: change a part of a file in the op's workspace, or create a file there."""
 
 from __future__ import annotations
 
-import asyncio
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ledger.errors import ToolError
-from ledger.ids import sha256_hex
-from ledger.vocabulary import Edit, EditKind
-from tools.builtin.paths import RepoPath, mode_of
-from tools.edits import EditProblems, ParsedEdits, Replacement, Split, resolve
-from tools.edits.text import decode
+from tools.builtin.paths import RepoPath
+from tools.builtin.writing import write
+from tools.edits import FileDiff, ParsedEdits, Replacement, Split, parse_edits
 from tools.manifest import Arguments, Call, Tool
-from tools.output import numbered
-
-SHOWN_AROUND = 3
 
 
 class EditFileArguments(Arguments):
-    """Arguments of edit_file."""
+    """Arguments of edit_file: ``search`` and ``replace``, or a ``patch``."""
 
     path: RepoPath = Field(min_length=1, description="file, relative to the top of the repository")
     search: str = Field("", description="whole lines as they stand in the file, exactly once; empty creates the file")
-    replace: str = Field(description="the lines that stand there afterwards")
+    replace: str | None = Field(None, description="the lines that stand there afterwards")
+    patch: str = Field("", description="instead of both: a unified diff of this one file; line numbers are hints only")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if bool(self.patch) == (self.replace is not None) or (self.patch and self.search):
+            raise ValueError("give either `search` and `replace`, or `patch`")
+        return self
 
 
 class EditFile(Tool[EditFileArguments]):
-    """One search and replace. The file must have been read before."""
+    """One search and replace, or one patch. The file must have been read before."""
 
     name = "edit_file"
-    description = "Replace lines of a file that you have read, or create a file (empty `search`)."
+    description = "Replace lines of a file that you have read, or create a file (empty `search`); or apply a `patch`."
     writes = True
     model = EditFileArguments
 
@@ -38,44 +40,34 @@ class EditFile(Tool[EditFileArguments]):
         return (arguments.path,)
 
     async def run(self, arguments: EditFileArguments, call: Call) -> str:
-        context = call.context
-        edit = await asyncio.to_thread(_resolved, arguments, call)
-        known = arguments.path in context.reads or arguments.path in context.written
-        if edit.kind is not EditKind.CREATE and not known:
-            raise ToolError(f"{arguments.path} has not been read yet.", remedy="Call read_file on it first.")
-        await context.workspace.apply([edit])
-        context.written.add(arguments.path)
-        return _report(arguments, edit)
+        parsed = _patch(arguments) if arguments.patch else _replacement(arguments)
+        return await write(call, arguments.path, parsed)
 
 
-def _resolved(arguments: EditFileArguments, call: Call) -> Edit:
-    workspace = call.context.workspace
-    split = Split(search=_lines(arguments.search), replace=_lines(arguments.replace))
-    parsed = ParsedEdits(parts=(Replacement(path=arguments.path, readings=(split,)),))
-    mode = mode_of(workspace.root, arguments.path)
-    resolved = resolve(parsed, workspace.read, modes={} if mode is None else {arguments.path: mode})
-    if isinstance(resolved, EditProblems):
-        raise ToolError(resolved.text)
-    return resolved[0]
+def _replacement(arguments: EditFileArguments) -> ParsedEdits:
+    split = Split(search=lines_of(arguments.search), replace=lines_of(arguments.replace or ""))
+    return ParsedEdits(parts=(Replacement(path=arguments.path, readings=(split,)),))
 
 
-def _lines(text: str) -> tuple[str, ...]:
+def _patch(arguments: EditFileArguments) -> ParsedEdits:
+    """The patch; one that begins with its first hunk gets the header that it lacks."""
+    path, text = arguments.path, arguments.patch
+    if text.lstrip("\n").startswith("@@"):
+        text = f"--- a/{path}\n+++ b/{path}\n" + text.lstrip("\n")
+    parsed = parse_edits(text)
+    others = [part.path for part in parsed.parts if not _is_about(part, path)]
+    if others or (not parsed.parts and not parsed.problems):
+        said = f"speaks of {others[0]!r}" if others else "holds no diff"
+        raise ToolError(f"The patch {said}; it must be a unified diff of {path!r} alone.")
+    return parsed
+
+
+def _is_about(part: object, path: str) -> bool:
+    """The policy has judged ``path`` and no other: a patch may name nothing else, on either side."""
+    return isinstance(part, FileDiff) and {part.old, part.new} <= {path, None}
+
+
+def lines_of(text: str) -> tuple[str, ...]:
+    """Lines of an argument, whatever its line endings are."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     return tuple(lines) if text else ()
-
-
-def _report(arguments: EditFileArguments, edit: Edit) -> str:
-    after = edit.after or b""
-    text = decode(after, edit.path)
-    bodies = list(text.bodies) if text else []
-    size = len(_lines(arguments.replace))
-    starts = [i for i in range(len(bodies)) if tuple(b.strip() for b in bodies[i : i + size]) == _stripped(arguments)]
-    at = starts[0] if starts else 0
-    first = max(0, at - SHOWN_AROUND)
-    shown = numbered(bodies[first : at + size + SHOWN_AROUND], first + 1)
-    head = f"{edit.kind.value} {edit.path} · {len(after)} bytes · sha256 {sha256_hex(after)}"
-    return "\n".join([head, *shown])
-
-
-def _stripped(arguments: EditFileArguments) -> tuple[str, ...]:
-    return tuple(line.strip() for line in _lines(arguments.replace))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
@@ -36,11 +37,11 @@ class GitLog(Tool[GitLogArguments]):
 
     async def run(self, arguments: GitLogArguments, call: Call) -> str:
         repo = call.context.git.places.repo
-        rows = await asyncio.to_thread(_walk, repo, call.context.workspace.commit, arguments)
+        rows = await asyncio.to_thread(_walk, repo, call.context.workspace.commit, arguments, call.visible)
         return "\n".join(rows) or f"No commit touched {arguments.path or 'anything'}."
 
 
-def _walk(repo: Path, commit: str, arguments: GitLogArguments) -> list[str]:
+def _walk(repo: Path, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:
     """Blocks. The repository is opened and closed here: GitPython keeps child processes for as long as it is open."""
     from git import Repo
     from git.exc import GitError
@@ -51,7 +52,7 @@ def _walk(repo: Path, commit: str, arguments: GitLogArguments) -> list[str]:
             for found in opened.iter_commits(commit, paths=arguments.path, max_count=arguments.limit):
                 when = stamp(found.committed_datetime.astimezone(UTC))
                 rows.append(f"{found.hexsha[:12]} {when} {found.author.name}: {found.summary!s}")
-                files = sorted(str(name) for name in found.stats.files)
+                files = sorted(name for name in map(str, found.stats.files) if visible(name))
                 more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
                 rows.append(f"    {', '.join(files[:SHOWN_FILES])}{more}")
             return rows

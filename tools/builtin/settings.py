@@ -11,4 +11,12 @@ class BuiltinSettings(Frozen):
     """Settings of the built-in tools."""
 
     search_timeout_s: float = Field(20.0, gt=0, description="seconds that a search may take")
-    indexed_files: int = Field(4096, ge=16, description="Python files whose symbols are remembered")
+    indexed_files: int = Field(
+        50_000, ge=16, description="contents of files whose symbols, calls and imports are remembered"
+    )
+    indexed_file_bytes: int = Field(
+        1024 * 1024, ge=1024, description="larger files are left out of the code index; results name them"
+    )
+    index_wait_s: float = Field(
+        20.0, gt=0, description="seconds that a call waits for an index that is still being built"
+    )

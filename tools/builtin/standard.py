@@ -5,32 +5,47 @@ from __future__ import annotations
 import shutil
 
 from ledger.places import HostEnv
+from tools.builtin.code import Code
 from tools.builtin.edit_file import EditFile
+from tools.builtin.git_blame import GitBlame
+from tools.builtin.git_diff import GitDiff
 from tools.builtin.git_log import GitLog
-from tools.builtin.index import CodeIndex
 from tools.builtin.listing import GlobFiles, ListDir
+from tools.builtin.module_graph import ModuleGraph
 from tools.builtin.read_file import ReadFile
 from tools.builtin.run_tests import RunTests
 from tools.builtin.search_code import SearchCode
 from tools.builtin.settings import BuiltinSettings
 from tools.builtin.symbols import GetCallers, ListSymbols
+from tools.builtin.whole_files import DeleteFile, WriteFile
+from tools.index.index import CodeIndex
 from tools.manifest import AnyTool, ToolSettings
 
 
 def standard_tools(
-    host: HostEnv, *, settings: BuiltinSettings | None = None, tools: ToolSettings | None = None
+    host: HostEnv,
+    *,
+    settings: BuiltinSettings | None = None,
+    tools: ToolSettings | None = None,
+    index: CodeIndex | None = None,
 ) -> tuple[AnyTool, ...]:
-    """Every built-in tool. ripgrep is used when the search path has it."""
+    """Every built-in tool. ripgrep is used when the search path has it; without ``index`` one in memory serves."""
     settings, tools = settings or BuiltinSettings(), tools or ToolSettings()
-    index = CodeIndex(limit=settings.indexed_files)
+    index = index or CodeIndex(limit=settings.indexed_files, largest_bytes=settings.indexed_file_bytes)
+    code = Code(index=index, wait_s=settings.index_wait_s)
     return (
         ReadFile(result_bytes=tools.result_bytes),
         SearchCode(ripgrep=shutil.which("rg", path=host.path), timeout_s=settings.search_timeout_s),
-        ListSymbols(index=index),
-        GetCallers(index=index),
+        ListSymbols(code=code),
+        GetCallers(code=code),
+        ModuleGraph(code=code),
         ListDir(),
         GlobFiles(),
         GitLog(),
+        GitDiff(result_bytes=tools.result_bytes),
+        GitBlame(result_bytes=tools.result_bytes),
         RunTests(),
         EditFile(),
+        WriteFile(),
+        DeleteFile(),
     )

@@ -1,57 +1,82 @@
-"""list_symbols and get_callers: what a Python file defines, and who calls it."""
+"""list_symbols and get_callers: what a file defines, and who calls it. Answered by the code index."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 
 from pydantic import Field
 
 from ledger.errors import ToolError
-from tools.builtin.index import CodeIndex
-from tools.builtin.paths import RepoPath, walk
+from ledger.ids import sha256_hex
+from tools import contained
+from tools.builtin.code import Code, is_below
+from tools.builtin.paths import RepoPath
+from tools.index.languages import SUFFIXES, language_of
+from tools.index.trees import key_of, oid_of
+from tools.index.view import View
 from tools.manifest import Arguments, Call, Category, Tool
 
 SHOWN_CALLERS = 100
+SHOWN_NOTES = 5
+SEPARATOR = re.compile(r"[.:#]+")
 
 
 class ListSymbolsArguments(Arguments):
     """Arguments of list_symbols."""
 
-    path: RepoPath = Field(description="a Python file")
+    path: RepoPath = Field(description="a source file")
 
 
 class ListSymbols(Tool[ListSymbolsArguments]):
-    """Classes and functions with their lines, indented by nesting."""
+    """Size and hash of the file; then classes and functions with their lines, indented by nesting."""
 
     name = "list_symbols"
-    description = "List the classes and functions of a Python file with their signatures and line ranges."
+    description = (
+        "List the classes and functions of a source file (Python, JavaScript, TypeScript, Go, Rust, C, Java) "
+        "with their signatures and line ranges."
+    )
     category = Category.COMPREHENSION
     model = ListSymbolsArguments
 
-    def __init__(self, *, index: CodeIndex) -> None:
-        self._index = index
+    def __init__(self, *, code: Code) -> None:
+        self._code = code
 
     def paths(self, arguments: ListSymbolsArguments) -> tuple[str, ...]:
         return (arguments.path,)
 
     async def run(self, arguments: ListSymbolsArguments, call: Call) -> str:
-        if not arguments.path.endswith((".py", ".pyi")):
-            raise ToolError(f"{arguments.path} is not a Python file.", remedy="read_file shows any text file.")
-        data = await asyncio.to_thread(call.context.workspace.read, arguments.path)
+        path, index = arguments.path, self._code.index
+        if language_of(path) is None:
+            raise ToolError(
+                f"{path} is not in a language that the index reads ({', '.join(SUFFIXES)}).",
+                remedy="read_file shows any text file.",
+            )
+        root = call.context.workspace.root
+        size = await asyncio.to_thread(contained.size_of, root, path)
+        if size is not None and size > index.largest_bytes:
+            raise ToolError(f"{path} is too large for the index ({size} bytes).", remedy="read_file shows its parts.")
+        data = await asyncio.to_thread(call.context.workspace.read, path)
         if data is None:
-            raise ToolError(f"There is no file {arguments.path!r}.")
-        facts = await asyncio.to_thread(self._index.facts, data)
-        if facts.error:
-            raise ToolError(f"{arguments.path} does not parse: {facts.error}.")
-        rows = [f"{s.line}-{s.end}: {'  ' * s.name.count('.')}{s.kind} {s.signature}" for s in facts.symbols]
-        return "\n".join(rows) or "No classes and no functions."
+            raise ToolError(f"There is no file {path!r}.")
+        key = str(key_of(oid_of(data, like=call.context.workspace.commit), path))
+        await index.learn({key: data})
+        facts = (await index.facts([key]))[key]
+        if facts.error and not facts.symbols:
+            raise ToolError(f"{path} does not parse: {facts.error}.")
+        rows = [f"{s.line}-{s.end}: {'  ' * s.name.count('.')}{s.signature}" for s in facts.symbols]
+        head = [f"{path} · {len(data)} bytes · sha256 {sha256_hex(data)}"]
+        head += [f"does not parse ({facts.error}); what could be read around that:"] if facts.error else []
+        return "\n".join([*head, *(rows or ["No classes and no functions."])])
 
 
 class GetCallersArguments(Arguments):
     """Arguments of get_callers."""
 
     symbol: str = Field(
-        pattern=r"^[A-Za-z_][\w.]*$", max_length=200, description="function, method or class; only its last name counts"
+        pattern=r"^[A-Za-z_$][\w$.:#]*$",
+        max_length=200,
+        description="function, method or class; only its last name counts",
     )
     path: RepoPath = Field("", description="folder or file to look in; everything when left out")
 
@@ -60,45 +85,48 @@ class GetCallers(Tool[GetCallersArguments]):
     """Call sites by name. Names are not resolved to definitions: the definitions are listed first."""
 
     name = "get_callers"
-    description = "Find where a Python function, method or class is defined and every place that calls it by name."
+    description = "Find where a function, method or class is defined and every place that calls it by name."
     category = Category.CALL_GRAPH
     model = GetCallersArguments
 
-    def __init__(self, *, index: CodeIndex) -> None:
-        self._index = index
+    def __init__(self, *, code: Code) -> None:
+        self._code = code
 
     def paths(self, arguments: GetCallersArguments) -> tuple[str, ...]:
         return (arguments.path,) if arguments.path else ()
 
     async def run(self, arguments: GetCallersArguments, call: Call) -> str:
-        definitions, callers, broken = await asyncio.to_thread(self._look, arguments, call)
-        if not definitions and not callers:
-            raise ToolError(f"Nothing defines or calls {arguments.symbol!r}.")
-        rows = [*(f"defined {row}" for row in definitions), f"{len(callers)} calls", *callers[:SHOWN_CALLERS]]
-        if len(callers) > SHOWN_CALLERS:
-            rows.append(f"({len(callers) - SHOWN_CALLERS} more: narrow the path)")
-        rows += [f"not searched, does not parse: {path}" for path in broken]
-        return "\n".join(rows)
+        wanted = SEPARATOR.split(arguments.symbol.rstrip(".:#"))[-1]
+        view = await self._code.view(call)
+        await self._code.know_word(view, call, wanted)
+        return await self._answer(arguments, call, view, wanted)
 
-    def _look(self, arguments: GetCallersArguments, call: Call) -> tuple[list[str], list[str], list[str]]:
-        wanted = arguments.symbol.rsplit(".", 1)[-1]
+    async def _answer(self, arguments: GetCallersArguments, call: Call, view: View, wanted: str) -> str:
+        found = await self._code.index.having(wanted)
         definitions: list[str] = []
         callers: list[str] = []
         broken: list[str] = []
-        for path in walk(call.context.workspace.root):
-            inside = not arguments.path or path == arguments.path or path.startswith(arguments.path + "/")
-            if not inside or not path.endswith(".py") or not call.visible(path):
+        for path, key in sorted(view.files.items()):
+            facts = found.get(key)
+            if facts is None or not is_below(path, arguments.path) or not call.visible(path):
                 continue
-            data = call.context.workspace.read(path)
-            if data is None or wanted.encode() not in data:
-                continue
-            facts = self._index.facts(data)
-            if facts.error:
-                broken.append(path)
+            broken += [f"{path} ({facts.error})"] if facts.error else []
             definitions += [
                 f"{path}:{s.line}-{s.end}: {s.kind} {s.name}"
                 for s in facts.symbols
-                if s.name.rsplit(".", 1)[-1] == wanted
+                if s.name.rpartition(".")[2] == wanted
             ]
             callers += [f"{path}:{c.line}: in {c.caller or '(module)'}" for c in facts.calls if c.callee == wanted]
-        return definitions, callers, broken
+        left_out = await self._code.left_out(view, call, arguments.path)
+        notes = _notes("read only around a syntax error", broken) + _notes("not searched", left_out)
+        if not definitions and not callers:
+            raise ToolError("\n".join([f"Nothing defines or calls {arguments.symbol!r}.", *notes]))
+        rows = [*(f"defined {row}" for row in definitions), f"{len(callers)} calls", *callers[:SHOWN_CALLERS]]
+        if len(callers) > SHOWN_CALLERS:
+            rows.append(f"({len(callers) - SHOWN_CALLERS} more: narrow the path)")
+        return "\n".join([*rows, *notes])
+
+
+def _notes(what: str, rows: list[str]) -> list[str]:
+    more = [f"{what}: {len(rows) - SHOWN_NOTES} more files"] if len(rows) > SHOWN_NOTES else []
+    return [f"{what}: {row}" for row in rows[:SHOWN_NOTES]] + more

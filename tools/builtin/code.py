@@ -1,0 +1,60 @@
+"""What the tools on code share: the index, and the op's workspace seen through it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ledger.errors import ToolError
+from tools.index.facts import UNREAD
+from tools.index.index import CodeIndex
+from tools.index.languages import PYTHON
+from tools.index.view import View, Views
+from tools.manifest import Call
+
+FEW = 300  # contents that are read for a single question; of more, only those in which the name stands
+
+
+class Code:
+    """The code index as a tool uses it: every file that is not visible to the call stays out of what it gives."""
+
+    def __init__(self, *, index: CodeIndex, wait_s: float) -> None:
+        self.index = index
+        self._views = Views(index=index)
+        self._wait_s = wait_s
+
+    async def view(self, call: Call) -> View:
+        """The op's workspace now; what the op itself changed is known to the index afterwards."""
+        context = call.context
+        view = await self._views.of(context.workspace, context.git, written=context.written, visible=call.visible)
+        await self.index.learn(view.own)
+        return view
+
+    async def know_word(self, view: View, call: Call, word: str) -> None:
+        """Know every file in which ``word`` may be defined or called, also while the index is still being built."""
+        missing = await self.index.missing(set(view.files.values()))
+        if missing:
+            await self.index.learn_blobs(call.context.git, missing, word=word if len(missing) > FEW else None)
+
+    async def know_python(self, view: View, call: Call) -> None:
+        """Know every Python file. Raises ``ToolError`` when that takes longer than a call may wait."""
+        python = {key for key in view.files.values() if key.endswith(f".{PYTHON}")}
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self.index.learn_blobs(call.context.git, python)
+        except TimeoutError:
+            left = len(await self.index.missing(python))
+            raise ToolError(
+                f"The index is still being built: {len(python) - left} of {len(python)} Python files are known.",
+                remedy="Ask again; what is known stays known.",
+            ) from None
+
+    async def left_out(self, view: View, call: Call, under: str) -> list[str]:
+        """Source files that were not read, and why."""
+        unread = await self.index.having(UNREAD)
+        found = {path: unread[key].error for path, key in view.files.items() if key in unread} | dict(view.left_out)
+        return [f"{path} ({found[path]})" for path in sorted(found) if is_below(path, under) and call.visible(path)]
+
+
+def is_below(path: str, under: str) -> bool:
+    """Whether ``path`` is ``under`` or below it; everything is below nothing."""
+    return not under or path == under or path.startswith(f"{under}/")

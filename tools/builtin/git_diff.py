@@ -1,0 +1,120 @@
+"""git_diff: what the op has changed so far, what a commit changed, what differs between two commits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from tools.builtin.code import is_below
+from tools.builtin.paths import RepoPath
+from tools.builtin.revisions import Revision, commit_of
+from tools.manifest import Arguments, Call, Category, Tool
+
+LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
+FORM = (
+    "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=all", "--src-prefix=a/",
+    "--dst-prefix=b/",
+)  # fmt: skip
+SHOWN_NAMES = 60
+LONGEST_LINE = 300
+BINARY = re.compile(r"^GIT binary patch$.*?(?=^diff --git |\Z)", re.M | re.S)
+FILE = re.compile(r"^(?=diff --git )", re.M)
+HUNK = re.compile(r"^(?=@@ )", re.M)
+
+
+class GitDiffArguments(Arguments):
+    """Arguments of git_diff."""
+
+    path: RepoPath = Field("", description="file or folder; everything when left out")
+    commit: Revision = Field(
+        "", description="a commit id or `base~N`: what it changed; left out: what you have changed"
+    )
+    since: Revision = Field("", description="an older commit: what changed between it and `commit` (or the base)")
+
+
+class GitDiff(Tool[GitDiffArguments]):
+    """A list of files with their added and removed lines, then as many whole hunks as fit."""
+
+    name = "git_diff"
+    description = (
+        "Unified diff: of your own changes so far (no arguments), of one `commit`, or between `since` and `commit`."
+    )
+    category = Category.HISTORY
+    model = GitDiffArguments
+
+    def __init__(self, *, result_bytes: int) -> None:
+        self._room = result_bytes
+
+    def paths(self, arguments: GitDiffArguments) -> tuple[str, ...]:
+        return (arguments.path,) if arguments.path else ()
+
+    async def run(self, arguments: GitDiffArguments, call: Call) -> str:
+        if not arguments.commit and not arguments.since:
+            workspace = call.context.workspace
+            paths = _shown(await workspace.changed(), arguments, call)
+            title = f"your changes on {workspace.commit[:12]}"
+            diff = await workspace.diff(paths) if paths else b""
+        else:
+            title, ends = await _ends(arguments, call)
+            git = call.context.git
+            names = (await git.call("diff-tree", "-r", "-z", "--name-only", "--no-renames", *ends)).fields
+            paths = _shown([name for name in names if name not in ends], arguments, call)
+            asked = ("diff-tree", "-r", "-p", *FORM, *ends, "--", *paths)
+            diff = (await git.call(*asked, extra_env=LITERAL)).out if paths else b""
+        return fitted(title, diff.decode("utf-8", errors="replace"), self._room)
+
+
+def _shown(names: Sequence[str], arguments: GitDiffArguments, call: Call) -> tuple[str, ...]:
+    return tuple(name for name in names if is_below(name, arguments.path) and call.visible(name))
+
+
+async def _ends(arguments: GitDiffArguments, call: Call) -> tuple[str, tuple[str, ...]]:
+    """A title, and the two trees for diff-tree (or a root commit with what makes git show it)."""
+    new = await commit_of(call, arguments.commit or "base")
+    if arguments.since:
+        old = await commit_of(call, arguments.since)
+        return f"from {old[:12]} to {new[:12]}", (old, new)
+    parent = await call.context.git.call("rev-parse", "-q", "--verify", f"{new}^", ok=(0, 1, 128))
+    if parent.code != 0:
+        return f"{new[:12]} (the first commit)", ("--root", "--no-commit-id", new)
+    return f"{new[:12]} and its (first) parent {parent.text[:12]}", (parent.text, new)
+
+
+def fitted(title: str, diff: str, room: int) -> str:
+    """The diff within ``room`` bytes: every file is named, hunks that do not fit are counted (pure)."""
+    files = FILE.split(BINARY.sub("Binary files differ\n", diff))[1:]
+    if not files:
+        return f"{title}: no difference."
+    rows = [f"{title}: {len(files)} files"]
+    rows += [f"  {_summary(file)}" for file in files[:SHOWN_NAMES]]
+    rows += [f"  and {len(files) - SHOWN_NAMES} more files"] if len(files) > SHOWN_NAMES else []
+    text = "\n".join(rows) + "\n"
+    room -= 200  # for what is said at the end
+    left = 0
+    for file in files:
+        head, *hunks = HUNK.split(file)
+        for number, hunk in enumerate(hunks or [""]):
+            piece = ("" if number else head) + _narrow(hunk)
+            if left or len((text + piece).encode()) > room:
+                left += 1
+            else:
+                text += piece
+    return text + (f"({left} hunks are left out: give `path` to see those of one file)" if left else "").rstrip("\n")
+
+
+def _narrow(hunk: str) -> str:
+    """Lines of a generated file may be as long as the file."""
+    lines = hunk.split("\n")
+    return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} [...]" for line in lines)
+
+
+def _summary(file: str) -> str:
+    head, *hunks = HUNK.split(file)
+    lines = [line for hunk in hunks for line in hunk.split("\n")[1:]]
+    added, gone = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    name = head.split("\n", 1)[0].removeprefix("diff --git ")
+    path = name[len(name) // 2 + 1 :].removeprefix("b/")  # both sides are the same: renames are not looked for
+    what = next((w for w in ("new file", "deleted file", "Binary files") if f"\n{w}" in head), "")
+    return f"{path} +{added} -{gone}" + (f" ({what})" if what else "")

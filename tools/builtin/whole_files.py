@@ -1,0 +1,55 @@
+"""write_file and delete_file: a whole file of the op's workspace, written or gone."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tools.builtin.edit_file import lines_of
+from tools.builtin.paths import RepoPath
+from tools.builtin.writing import remove, write
+from tools.edits import ParsedEdits, WholeFile
+from tools.manifest import Arguments, Call, Tool
+
+
+class WriteFileArguments(Arguments):
+    """Arguments of write_file."""
+
+    path: RepoPath = Field(min_length=1, description="file, relative to the top of the repository")
+    content: str = Field(description="all lines of the file; the last one is ended for you")
+
+
+class WriteFile(Tool[WriteFileArguments]):
+    """Creates or replaces. A file that is there must have been read; its encoding and line endings stay."""
+
+    name = "write_file"
+    description = "Write a whole file: create it, or replace one that you have read. edit_file changes parts."
+    writes = True
+    model = WriteFileArguments
+
+    def paths(self, arguments: WriteFileArguments) -> tuple[str, ...]:
+        return (arguments.path,)
+
+    async def run(self, arguments: WriteFileArguments, call: Call) -> str:
+        whole = WholeFile(path=arguments.path, lines=lines_of(arguments.content))
+        return await write(call, arguments.path, ParsedEdits(parts=(whole,)))
+
+
+class DeleteFileArguments(Arguments):
+    """Arguments of delete_file."""
+
+    path: RepoPath = Field(min_length=1, description="file, relative to the top of the repository")
+
+
+class DeleteFile(Tool[DeleteFileArguments]):
+    """Removes one file that was read."""
+
+    name = "delete_file"
+    description = "Delete a file that you have read."
+    writes = True
+    model = DeleteFileArguments
+
+    def paths(self, arguments: DeleteFileArguments) -> tuple[str, ...]:
+        return (arguments.path,)
+
+    async def run(self, arguments: DeleteFileArguments, call: Call) -> str:
+        return await remove(call, arguments.path)

@@ -1,0 +1,161 @@
+"""Which file a Python import means (pure), by the paths of a tree alone.
+
+Packages are folders with or without ``__init__.py``. A leading folder that is no package may be left out of a name
+(``src/shop/cart.py`` is ``shop.cart``); where several files fit, the one nearest to the importer is meant. What a test
+puts on the import path is not known, so rather one file too many is seen than one too few.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tools.index.facts import Import
+from tools.testing.imports import module_names
+
+ROOTS = frozenset({"", "src", "lib"})  # where a file may stand in front of a module of the standard library
+SUFFIXES = (".py", ".pyi")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """What one import names: files of the tree, and modules that are not in it. ``lost``: they should be."""
+
+    files: tuple[str, ...] = ()
+    outside: str = ""
+    lost: bool = False
+
+
+class Modules:
+    """The Python files of a tree by the names under which they can be imported."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._files = frozenset(path for path in paths if path.endswith(SUFFIXES))
+        packages = frozenset(str(PurePosixPath(p).parent) for p in self._files if _stem(p) == "__init__")
+        self._where: dict[str, list[str]] = {}
+        self._tops: set[str] = set()
+        for path in sorted(self._files):
+            for name in module_names(str(PurePosixPath(path).with_suffix(".py")), packages):
+                self._where.setdefault(name, []).append(path)
+                self._tops.add(name.partition(".")[0])
+        self._packages = packages
+
+    def name_of(self, path: str) -> str:
+        """The name under which a file is imported, as far as its path tells; empty for ``__init__.py`` at the top."""
+        names = module_names(str(PurePosixPath(path).with_suffix(".py")), self._packages)
+        folders = {str(above) for above in PurePosixPath(path).parents}
+        if folders & self._packages:
+            return names[-1] if names else ""
+        return next((name for name in names if _root(path, name) in ROOTS - {""}), names[0] if names else "")
+
+    def files_of(self, name: str) -> tuple[str, ...]:
+        """Every file that can be imported as ``name``."""
+        return tuple(self._where.get(name, ()))
+
+    def resolve(self, importer: str, said: Import) -> Targets:
+        """What an import in ``importer`` means: the module, and the sub-modules that it names."""
+        if said.level:
+            return self._relative(importer, said)
+        base = self._absolute(importer, said.module)
+        found = [base] if base else []
+        for name in said.names:
+            inside = self._beside(base, name) if base else self._absolute(importer, f"{said.module}.{name}")
+            found += [inside] if inside else []
+        if found:
+            return Targets(files=tuple(dict.fromkeys(found)))
+        top = said.module.partition(".")[0]
+        return Targets(outside=said.module, lost=top in self._tops and top not in sys.stdlib_module_names)
+
+    def _relative(self, importer: str, said: Import) -> Targets:
+        parts = importer.split("/")[:-1]
+        if said.level - 1 > len(parts):
+            return Targets(outside=_dotted(said), lost=True)
+        folder = "/".join([*parts[: len(parts) - (said.level - 1)], *(said.module.split(".") if said.module else ())])
+        base = self._at(folder) if said.module else self._first(f"{folder}/__init__" if folder else "__init__")
+        as_package = base is None or _stem(base) == "__init__"
+        inside = [self._at(f"{folder}/{name}" if folder else name) for name in said.names] if as_package else []
+        found = [path for path in (base, *inside) if path is not None]
+        return Targets(files=tuple(dict.fromkeys(found))) if found else Targets(outside=_dotted(said), lost=True)
+
+    def _beside(self, package: str, name: str) -> str | None:
+        """A sub-module of the package whose ``__init__`` is ``package``."""
+        return self._at(f"{package.rpartition('/')[0]}/{name}".lstrip("/")) if _stem(package) == "__init__" else None
+
+    def _at(self, place: str) -> str | None:
+        """The module at a place without suffix; a package stands before a file of the same name."""
+        return self._first(f"{place}/__init__") or self._first(place)
+
+    def _first(self, place: str) -> str | None:
+        return next((place + suffix for suffix in SUFFIXES if place + suffix in self._files), None)
+
+    def _absolute(self, importer: str, name: str) -> str | None:
+        fitting = self._where.get(name, [])
+        if name.partition(".")[0] in sys.stdlib_module_names:
+            fitting = [path for path in fitting if _root(path, name) in ROOTS]
+        return min(fitting, key=lambda path: _distance(importer, path, name), default=None)
+
+
+def _dotted(said: Import) -> str:
+    return "." * said.level + said.module
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _root(path: str, name: str) -> str:
+    """The folder from which ``path`` is imported as ``name``."""
+    place = path.rpartition(".")[0].removesuffix("/__init__")
+    return place[: -len(name)].rstrip("/")
+
+
+def _distance(importer: str, path: str, name: str) -> tuple[int, int, bool, int, str]:
+    """Smaller is nearer: the root shares more folders with the importer, is shorter, and a package goes first."""
+    root = _root(path, name)
+    shared = 0
+    for here, there in zip(importer.split("/")[:-1], root.split("/") if root else (), strict=False):
+        if here != there:
+            break
+        shared += 1
+    return -shared, root.count("/") + bool(root), _stem(path) != "__init__", path.endswith(".pyi"), path
+
+
+Graph = Mapping[str, Mapping[str, int]]  # importer -> target -> line of the import that names it first
+
+
+def graph(modules: Modules, imports: Mapping[str, Sequence[Import]]) -> dict[str, dict[str, int]]:
+    """What each file imports of the tree. ``imports``: what is said in each file."""
+    found: dict[str, dict[str, int]] = {}
+    for path, rows in imports.items():
+        edges = found.setdefault(path, {})
+        for said in rows:
+            for target in modules.resolve(path, said).files:
+                if target != path:
+                    edges.setdefault(target, said.line)
+    return found
+
+
+def turned(edges: Graph) -> dict[str, dict[str, int]]:
+    """The same graph from the other side: who imports a file, and in which line."""
+    found: dict[str, dict[str, int]] = {}
+    for path, targets in edges.items():
+        for target, line in targets.items():
+            found.setdefault(target, {})[path] = line
+    return found
+
+
+def rings(edges: Graph, start: str, depth: int) -> Iterator[list[tuple[str, str, int]]]:
+    """What is reached from ``start`` in one step, in two, ... : (file, from which file, line), nothing twice."""
+    seen = {start}
+    front = [start]
+    for _ in range(depth):
+        ring: list[tuple[str, str, int]] = []
+        for path in front:
+            for target, line in sorted(edges.get(path, {}).items()):
+                if target not in seen:
+                    seen.add(target)
+                    ring.append((target, path, line))
+        yield ring
+        front = [path for path, _, _ in ring]

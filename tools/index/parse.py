@@ -1,0 +1,114 @@
+"""Facts of many files. Few and small Python files are read here in a thread; everything else in a child of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from ledger.errors import ToolError
+from tools.index.facts import Facts, from_json, unread
+from tools.index.languages import PYTHON
+from tools.index.python import read_python
+from tools.process import REPORT_FD, Command, Finished, run
+
+QUICK_BYTES = 256 * 1024  # a thread of ours parses no more than this: beyond it a child costs less than it disturbs
+BATCH_FILES = 200
+BATCH_BYTES = 8 * 1024 * 1024
+TIMEOUT_S = 60.0
+BACKGROUND_NICENESS = 10
+BOOT = (
+    "import json, sys; sys.path[:0] = json.loads(sys.argv[1]); "
+    "from tools.index.worker import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+)
+
+
+class Source(NamedTuple):
+    """Contents to parse."""
+
+    language: str
+    data: bytes
+
+
+class Parse(Protocol):
+    """Gives the facts of each source, in order."""
+
+    async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[Facts]: ...
+
+
+async def parse(sources: Sequence[Source], *, background: bool = False) -> list[Facts]:
+    """Facts of ``sources``, in order. ``background``: nobody waits, so the child makes room for others.
+
+    Raises ``ChildFailed`` or ``ToolError`` when the child cannot work at all; a file that kills it has an ``error``.
+    """
+    found: dict[int, Facts] = {}
+    quick = [n for n, source in enumerate(sources) if source.language == PYTHON]
+    if not background and sum(len(sources[n].data) for n in quick) <= QUICK_BYTES:
+        read = await asyncio.to_thread(lambda: [read_python(sources[n].data) for n in quick])
+        found = {n: facts for n, facts in zip(quick, read, strict=True) if not facts.error}
+    left = [n for n in range(len(sources)) if n not in found]
+    for batch in _batches(sources, left):
+        answers = await _in_child([sources[n] for n in batch], BACKGROUND_NICENESS if background else 0)
+        found |= dict(zip(batch, answers, strict=True))
+    return [found[n] for n in range(len(sources))]
+
+
+def _batches(sources: Sequence[Source], numbers: Sequence[int]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    size = 0
+    for n in numbers:
+        if batch and (len(batch) >= BATCH_FILES or size + len(sources[n].data) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(n)
+        size += len(sources[n].data)
+    if batch:
+        yield batch
+
+
+async def _in_child(sources: Sequence[Source], niceness: int) -> list[Facts]:
+    found: list[Facts] = []
+    while len(found) < len(sources):
+        left = sources[len(found) :]
+        done = await run(
+            Command(
+                argv=(sys.executable, "-I", "-S", "-c", BOOT, json.dumps(_folders()), REPORT_FD, str(niceness)),
+                cwd=Path("/"),
+                env={"LC_ALL": "C.UTF-8"},
+                timeout_s=TIMEOUT_S,
+                stdin=b"".join(f"{s.language} {len(s.data)}\n".encode("ascii") + s.data for s in left),
+                report=True,
+            )
+        )
+        *lines, _ = done.report.split(b"\n")
+        found += [from_json(line) for line in lines]
+        if not lines:  # the first of a fresh child: it has nobody else to blame
+            found.append(unread(_death(done)))
+    return found
+
+
+def _death(done: Finished) -> str:
+    """Why the child did not answer for a file. Raises ``ToolError`` where that is not the file's fault."""
+    if done.timed_out:
+        return f"parsing it takes longer than {TIMEOUT_S:g} s"
+    if done.signal is not None:
+        return f"the parser dies of it (signal {done.signal})"
+    last = done.output.decode("utf-8", errors="replace").strip().splitlines()[-1:] or ["no message"]
+    raise ToolError(
+        f"Files cannot be parsed: the child ended with {done.code}: {last[0][:200]}.",
+        remedy="Is the installation whole? `pip check` tells.",
+    )
+
+
+@cache
+def _folders() -> tuple[str, ...]:
+    """Where the child finds this package and the grammars: it starts without any other folder."""
+    ours = Path(__file__).resolve().parents[2]
+    found = find_spec("tree_sitter")
+    grammars = Path(found.origin).parents[1] if found is not None and found.origin else ours
+    return tuple(dict.fromkeys((str(ours), str(grammars))))

@@ -1,0 +1,40 @@
+"""The child that parses: sources come through standard input, a line of JSON for each goes back.
+
+A file that makes a parser loop or crash takes this process with it and nothing else; the parent sees by the number of
+lines which file it was. Each source is a line ``LANGUAGE SIZE`` and so many bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+from tools.index.facts import Facts, to_json
+from tools.index.languages import PYTHON
+from tools.index.python import read_python
+
+MEMORY_BYTES = 2 * 1024**3
+CPU_S = 120
+
+
+def facts_of(language: str, data: bytes) -> Facts:
+    """Facts of one file: Python by ``ast``, what does not parse and everything else by its grammar."""
+    whole = read_python(data) if language == PYTHON else Facts()
+    if language == PYTHON and not whole.error:
+        return whole
+    from tools.index.grammar import read_by_grammar
+
+    return read_by_grammar(language, data, whole.error)
+
+
+def main(report: int, niceness: int) -> None:
+    """Answer every source of standard input through the descriptor ``report``."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(niceness)
+    with os.fdopen(report, "w", encoding="ascii", buffering=1) as answers:
+        while header := sys.stdin.buffer.readline().split():
+            language, size = header[0].decode("ascii"), int(header[1])
+            answers.write(to_json(facts_of(language, sys.stdin.buffer.read(size))) + "\n")
