@@ -27,6 +27,7 @@ from governance.record import Recorder
 from ledger.vocabulary import EntryKind
 from sensors.closure import ClosureEvaluator
 from tools.builtin.standard import standard_tools
+from tools.index.index import CodeIndex
 from tools.manifest import Toolbox
 from tools.mcp.servers import McpServers
 from tools.sandbox.types import Choice
@@ -53,7 +54,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         runner=runner,
         runner_problem=problem,
         sandbox_name=_sandbox_name(house.choice),
-        toolbox=make_toolbox(config, house.servers),
+        toolbox=make_toolbox(config, house.code, house.servers),
         changes=house.changes,
         provider=house.provider,
         closures=ClosureEvaluator(),
@@ -142,9 +143,9 @@ def make_servers(house: House) -> McpServers:
     )  # fmt: skip
 
 
-def make_toolbox(config: Config, servers: McpServers) -> Toolbox:
+def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolbox:
     """The built-in tools, and those of the servers, behind the policy ladder."""
     settings = config.settings
-    tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools)
+    tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools, index=index)
     policy = ToolPolicy(tools=[tool.name for tool in tools], settings=settings.tool_policy, servers=servers)
     return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers)

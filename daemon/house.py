@@ -16,6 +16,8 @@ from ledger.clock import Clock
 from ledger.store import Ledger
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
+from tools.index.index import CodeIndex
+from tools.index.store import FactStore
 from tools.repository import Repository
 from tools.workspace import Workspaces
 
@@ -45,6 +47,7 @@ class House:
     refused: Refused
     router: IntakeRouter
     tests: CommittedTests
+    code: CodeIndex
     heavy: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     choice: Choice | None = None
     environment: TestEnvironment | None = None
@@ -83,6 +86,11 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
             head=questions.head,
         ),
         tests=CommittedTests(workspaces=workspaces, limit_s=settings.pipeline.suite_budget_s),
+        code=CodeIndex(
+            store=FactStore(places.code_index),
+            limit=settings.builtin.indexed_files,
+            largest_bytes=settings.builtin.indexed_file_bytes,
+        ),
     )
     for part in (house.budget, house.inbox, house.refused):
         await part.prepare()

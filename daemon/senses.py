@@ -15,10 +15,12 @@ from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, TestRun
 from sensors.bus import Bus, Topic
 from sensors.causes import signals_of
+from sensors.code import CodeFollower
 from sensors.intake.records import Receipt
 from sensors.runner import SensorRunner
 from sensors.test_failure import TestFailure
 from sensors.watch import Watcher
+from tools.index.checkout import CheckoutFeed
 
 NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
 SET_UP = "`ouro doctor` checks the set-up."
@@ -34,6 +36,7 @@ class Senses:
         self._watcher = Watcher(
             places=house.config.places, ignore=RepositoryIgnores(git=house.git), settings=settings.watch
         )
+        self._code = CodeFollower(index=CheckoutFeed(index=house.code, git=house.git, repository=house.repository))
         self._scans: list[list[Receipt]] = []  # what became of the signals of each scan in progress
         self._asked = 0  # scans in progress that a person asked for
         self._taken_back = LeftAlone(refused=house.refused, repository=house.repository, git=house.git)
@@ -60,6 +63,7 @@ class Senses:
             asyncio.create_task(self._watcher.run(self._bus), name="watcher"),
             asyncio.create_task(self._runner.run(self._bus), name="test_failure"),
             asyncio.create_task(self._branches(), name="review branches"),
+            asyncio.create_task(self._code.run(self._bus), name="code index"),
         ]
         for task in self._tasks:
             task.add_done_callback(lost)
@@ -186,4 +190,4 @@ class Senses:
         state = self._runner.state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
-        return tuple(note for note in (state.note, polling) if note)
+        return tuple(note for note in (state.note, polling, self._code.note) if note)

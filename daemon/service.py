@@ -295,6 +295,7 @@ class Service:
             await self._ledger.close()
         if self.house is not None:
             await self.house.workspaces.close()
+            await self.house.code.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

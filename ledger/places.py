@@ -20,7 +20,7 @@ class Places:
     common_dir: Path
     repo_id: str
     state: Path  # ledger, journal, keys, spool: 0700
-    cache: Path  # models, workspaces that do not fit on tmpfs: 0700
+    cache: Path  # models, code index, workspaces that do not fit on tmpfs: 0700
     config: Path  # folder of the owner's settings files
     runtime: Path  # folder of the socket: 0700
     home: Path
@@ -44,6 +44,10 @@ class Places:
     @property
     def spool(self) -> Path:
         return self.state / "spool"
+
+    @property
+    def code_index(self) -> Path:
+        return self.cache / "index" / f"{self.repo_id}.sqlite3"
 
     @property
     def models(self) -> Path:

@@ -62,6 +62,18 @@ class TestDoor(Protocol):
         ...
 
 
+class CodeIndexDoor(Protocol):
+    """The index of the code. Both raise ``OuroError`` where they cannot; asked again they make up for it."""
+
+    async def take_in(self) -> None:
+        """Look at everything: what is committed at HEAD, and what is not."""
+        ...
+
+    async def refresh(self, paths: Collection[str]) -> None:
+        """Look at these files of the checkout, some of which may be gone."""
+        ...
+
+
 Emit = Callable[[Signal], Awaitable[Receipt]]
 DepthOf = Callable[[str], Awaitable[int]]  # op id -> depth of that op; 0 for an unknown one
 LeftAlone = Callable[[str], Awaitable[frozenset[str]]]  # commit -> red tests there that nobody is to be called for

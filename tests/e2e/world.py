@@ -111,6 +111,7 @@ async def lived_in(config: Config, provider: Any) -> AsyncIterator[tuple[House, 
         house.pool.stop()
         house.pool.cancel_all("the test ended")
         await pool
+        await house.code.close()
         await ledger.close()
 
 

@@ -30,7 +30,7 @@ class CodeIndex:
         largest_bytes: int = 1024 * 1024,
     ) -> None:
         self.largest_bytes = largest_bytes
-        self._store = store or FactStore()
+        self._store = FactStore() if store is None else store
         self._parse = parse
         self._limit = limit
 

@@ -97,9 +97,6 @@ class FactStore:
 
         return self._with(drop)
 
-    def __len__(self) -> int:
-        return self._with(lambda db: len(self._known))
-
     def close(self) -> None:
         """Close the file; the next question opens it again."""
         with self._turn:
