@@ -170,8 +170,12 @@ class Workspace:
             return tuple(sorted(gone | {path for path in present if _carry(checkout, self.root, path)}))
 
     def _changed(self) -> tuple[str, ...]:
-        with self._turn, scratch_index(self._git, self.root, start=self._index.file, folder=self.folder) as index:
-            return tuple(sorted({*index.changed(), *index.untracked()}))
+        with self._turn:
+            rows = self._index.run(
+                "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all"
+            ).fields
+        # The first letter compares with the owner's HEAD, which is not our commit; a folder is another repository.
+        return tuple(sorted(row[3:] for row in rows if row[1] != " " and not row.endswith("/")))
 
     def _diff(self, paths: tuple[str, ...]) -> bytes:
         with self._turn, scratch_index(self._git, self.root, start=self._index.file, folder=self.folder) as index:

@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, repo_with
-from tests.repos import commit
+from tests.repos import commit, git, write
+from tools.index.trees import oid_of
 
 RED = "tests/test_cart.py::test_total_with_discount"
 
@@ -24,3 +25,24 @@ async def test_scans_at_the_same_time_each_hear_of_their_signals(tmp_path: Path)
         again = await senses.scan(RED)
         assert again.signals == first.signals[:1]  # of this scan only, not of all that ever were
         assert senses._scans == [] and senses._asked == 0
+
+
+async def test_the_code_index_knows_what_is_saved_and_committed_before_it_is_asked(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    config = config_for(tmp_path, repo)
+    async with served(config, Infilling(minus), watch=True) as (service, _):
+        index = service.home.code
+
+        async def knows(text: str) -> None:
+            async with asyncio.timeout(30):
+                while await index.missing([f"{oid_of(text.encode())}.python"]):  # noqa: ASYNC110  # nobody tells
+                    await asyncio.sleep(0.02)
+
+        await knows(SHOP["shop/cart.py"])
+        write(repo, {"shop/saved.py": "SAVED = 1\n"})
+        await knows("SAVED = 1\n")
+        git(repo, "checkout", "-q", "-b", "side")
+        commit(repo, "elsewhere", {"shop/side.py": "SIDE = 1\n"})
+        await knows("SIDE = 1\n")
+        assert service.senses_now.notes() == ()
+    assert config.places.code_index.stat().st_mode & 0o777 == 0o600

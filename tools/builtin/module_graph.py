@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pydantic import Field
 
@@ -49,21 +49,20 @@ class ModuleGraph(Tool[ModuleGraphArguments]):
 
 
 def _answer(arguments: ModuleGraphArguments, call: Call, view: View, imports: Mapping[str, Sequence[Import]]) -> str:
-    files = {p: imports.get(key, ()) for p, key in view.files.items() if key.endswith(f".{PYTHON}") and call.visible(p)}
+    files = {path: imports.get(key, ()) for path, key in view.files.items() if key.endswith(f".{PYTHON}")}
     modules = Modules(files)
-    path = _chosen(arguments.path, modules, files)
+    path = _chosen(arguments.path, modules, files, call.visible)
     edges = graph(modules, files)
     rows = [f"{path} · imported as {modules.name_of(path) or '(nothing)'} · {len(files)} Python files looked at"]
-    rows += _rings("imports", edges, path, arguments.depth)
+    rows += _rings("imports", edges, path, arguments.depth, call.visible)
     rows += _outside(modules, path, files[path])
-    rows += _rings("imported by", turned(edges), path, arguments.depth)
+    rows += _rings("imported by", turned(edges), path, arguments.depth, call.visible)
     return "\n".join(rows)
 
 
-def _chosen(asked: str, modules: Modules, files: Mapping[str, object]) -> str:
-    if asked in files:
-        return asked
-    fitting = modules.files_of(asked.replace("/", "."))
+def _chosen(asked: str, modules: Modules, files: Mapping[str, object], visible: Callable[[str], bool]) -> str:
+    fitting = [asked] if asked in files else list(modules.files_of(asked.replace("/", ".")))
+    fitting = [path for path in fitting if visible(path)]  # the policy has judged what was asked, not what it means
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -71,18 +70,18 @@ def _chosen(asked: str, modules: Modules, files: Mapping[str, object]) -> str:
     raise ToolError(f"There is no Python file {asked!r}.", remedy="glob_files finds files by name.")
 
 
-def _rings(word: str, edges: Graph, path: str, depth: int) -> Iterator[str]:
-    for step, ring in enumerate(rings(edges, path, depth), start=1):
+def _rings(word: str, edges: Graph, path: str, depth: int, visible: Callable[[str], bool]) -> Iterator[str]:
+    for step, ring in enumerate(rings(edges, path, depth, shown=visible), start=1):
         through = f" at step {step}" if step > 1 else ""
         if step == 1 or ring:
             yield f"{word}{through}: {len(ring)} files"
         for target, source, line in ring[:SHOWN]:
-            yield f"  {target}{_place(word, target, source, line, step)}"
+            yield f"  {target}{_place(word, source, line, step)}"
         if len(ring) > SHOWN:
             yield f"  and {len(ring) - SHOWN} more"
 
 
-def _place(word: str, target: str, source: str, line: int, step: int) -> str:
+def _place(word: str, source: str, line: int, step: int) -> str:
     if word == "imported by":
         return f":{line}" + (f" imports {source}" if step > 1 else "")
     return f" (line {line} of {source})" if step > 1 else f" (line {line})"

@@ -8,9 +8,8 @@ puts on the import path is not known, so rather one file too many is seen than o
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from tools.index.facts import Import
 from tools.testing.imports import module_names
@@ -33,20 +32,20 @@ class Modules:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._files = frozenset(path for path in paths if path.endswith(SUFFIXES))
-        packages = frozenset(str(PurePosixPath(p).parent) for p in self._files if _stem(p) == "__init__")
+        packages = frozenset(path.rpartition("/")[0] for path in self._files if _stem(path) == "__init__")
         self._where: dict[str, list[str]] = {}
         self._tops: set[str] = set()
         for path in sorted(self._files):
-            for name in module_names(str(PurePosixPath(path).with_suffix(".py")), packages):
+            for name in module_names(_as_py(path), packages):
                 self._where.setdefault(name, []).append(path)
                 self._tops.add(name.partition(".")[0])
         self._packages = packages
 
     def name_of(self, path: str) -> str:
         """The name under which a file is imported, as far as its path tells; empty for ``__init__.py`` at the top."""
-        names = module_names(str(PurePosixPath(path).with_suffix(".py")), self._packages)
-        folders = {str(above) for above in PurePosixPath(path).parents}
-        if folders & self._packages:
+        names = module_names(_as_py(path), self._packages)
+        parts = path.split("/")
+        if any("/".join(parts[:count]) in self._packages for count in range(1, len(parts))):
             return names[-1] if names else ""
         return next((name for name in names if _root(path, name) in ROOTS - {""}), names[0] if names else "")
 
@@ -94,11 +93,17 @@ class Modules:
         fitting = self._where.get(name, [])
         if name.partition(".")[0] in sys.stdlib_module_names:
             fitting = [path for path in fitting if _root(path, name) in ROOTS]
-        return min(fitting, key=lambda path: _distance(importer, path, name), default=None)
+        if len(fitting) < 2:
+            return fitting[0] if fitting else None
+        return min(fitting, key=lambda path: _distance(importer, path, name))
 
 
 def _dotted(said: Import) -> str:
     return "." * said.level + said.module
+
+
+def _as_py(path: str) -> str:
+    return path.rpartition(".")[0] + ".py"
 
 
 def _stem(path: str) -> str:
@@ -146,15 +151,20 @@ def turned(edges: Graph) -> dict[str, dict[str, int]]:
     return found
 
 
-def rings(edges: Graph, start: str, depth: int) -> Iterator[list[tuple[str, str, int]]]:
-    """What is reached from ``start`` in one step, in two, ... : (file, from which file, line), nothing twice."""
+def rings(
+    edges: Graph, start: str, depth: int, *, shown: Callable[[str], bool] = lambda path: True
+) -> Iterator[list[tuple[str, str, int]]]:
+    """What is reached from ``start`` in one step, in two, ... : (file, from which file, line), nothing twice.
+
+    The way never leads through what is not ``shown``.
+    """
     seen = {start}
     front = [start]
     for _ in range(depth):
         ring: list[tuple[str, str, int]] = []
         for path in front:
             for target, line in sorted(edges.get(path, {}).items()):
-                if target not in seen:
+                if target not in seen and shown(target):
                     seen.add(target)
                     ring.append((target, path, line))
         yield ring

@@ -15,7 +15,7 @@ from tools.index.languages import PYTHON
 from tools.index.python import read_python
 
 MEMORY_BYTES = 2 * 1024**3
-CPU_S = 120
+CPU_S = 30
 
 
 def facts_of(language: str, data: bytes) -> Facts:
@@ -31,7 +31,7 @@ def facts_of(language: str, data: bytes) -> Facts:
 def main(report: int, niceness: int) -> None:
     """Answer every source of standard input through the descriptor ``report``."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(niceness)
     with os.fdopen(report, "w", encoding="ascii", buffering=1) as answers:

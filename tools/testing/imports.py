@@ -25,8 +25,8 @@ def module_names(path: str, packages: frozenset[str]) -> tuple[str, ...]:
     A leading folder may be left out as long as it is not a package (``src/shop/cart.py`` is ``shop.cart``).
     ``packages`` are the folders that hold an ``__init__.py``.
     """
-    pure = PurePosixPath(path)
-    parts = list(pure.parts[:-1]) if pure.name == "__init__.py" else [*pure.parts[:-1], pure.stem]
+    parts = path.removesuffix(".py").split("/")
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
     names = []
     for skip in range(len(parts)):
         names.append(".".join(parts[skip:]))
