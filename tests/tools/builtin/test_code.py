@@ -95,13 +95,33 @@ async def test_what_is_protected_or_linked_or_large_is_not_in_an_answer(bench: B
     assert "too large" in (await bench("list_symbols", '{"path": "large.py"}')).text
 
 
+async def on_new_commit(bench: Bench, files: dict[str, str]) -> None:
+    head = commit(bench.repo, "more", files)
+    old, git_tool = bench.context.workspace, bench.context.git
+    workspaces = Workspaces(git_tool, git_tool.places, old._settings)
+    await workspaces.release(old)
+    bench.context.workspace = await workspaces.acquire("op-1", head)
+
+
+async def test_a_committed_file_that_is_protected_is_in_no_answer(bench: Bench) -> None:
+    await on_new_commit(
+        bench,
+        {
+            "src/credentials_of.py": "from src.calc import total\ntotal([7])\n",
+            "src/through.py": "from src import credentials_of\n",
+        },
+    )
+    assert "3 calls" in (await bench("get_callers", '{"symbol": "total"}')).text
+    graph = (await bench("module_graph", '{"path": "src/calc.py", "depth": 3}')).text
+    assert "credentials" not in graph and "through" not in graph
+    assert "credentials" not in (await bench("module_graph", '{"path": "src/through.py"}')).text
+    by_name = await bench("module_graph", '{"path": "src.credentials_of"}')
+    assert (by_name.use.ok, "There is no Python file" in by_name.text) == (False, True)
+
+
 async def test_a_committed_file_that_is_too_large_is_told_too(bench: Bench) -> None:
-    head = commit(bench.repo, "large", {"src/huge.py": "x = 1\n" * 400_000 + "total([9])\n"})
-    git_tool = bench.context.git
-    workspaces = Workspaces(git_tool, git_tool.places, bench.context.workspace._settings)
-    bench.context.workspace = await workspaces.acquire("op-2", head)
+    await on_new_commit(bench, {"src/huge.py": "x = 1\n" * 400_000 + "total([9])\n"})
     text = (await bench("get_callers", '{"symbol": "total"}')).text
-    await workspaces.release(bench.context.workspace)
     assert "3 calls" in text and "not searched: src/huge.py" in text
 
 

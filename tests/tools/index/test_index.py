@@ -301,3 +301,19 @@ async def test_what_was_learnt_before_somebody_stopped_waiting_stays(land: Land)
     learning.cancel()
     await asyncio.wait({learning})
     assert len(await index.missing(keys)) == len(keys) - 200
+
+
+async def test_beyond_the_limit_the_oldest_is_forgotten_but_nothing_of_head(land: Land) -> None:
+    index = new_index(limit=5)
+    feed = CheckoutFeed(index=index, git=land.git, repository=land.repository)
+    await feed.take_in()
+    first = set(list_sources(land.git, "HEAD").values())
+    texts = [f"x = {n}\n" for n in range(4)]
+    for text in texts:
+        write(land.repo, {"a.py": text})
+        await feed.refresh(["a.py"])
+    git(land.repo, "checkout", "-q", "--", "a.py")
+    await feed.take_in()
+    assert await index.missing(first) == set()
+    keys = [f"{oid_of(text.encode())}.python" for text in texts]
+    assert await index.missing(keys) == set(keys[:3])

@@ -150,7 +150,7 @@ async def test_few_python_files_need_no_child_and_the_order_stays(monkeypatch: p
 
 
 KILLED = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 sys.path[:0] = json.loads(sys.argv[1])
 import tools.index.worker as worker
 plain = worker.facts_of
@@ -158,6 +158,9 @@ def facts_of(language, data):
     if b"die" in data:
         os.kill(os.getpid(), signal.SIGSEGV)
     while b"loop" in data:
+        pass
+    until = time.process_time() + 0.6
+    while b"slow" in data and time.process_time() < until:
         pass
     return plain(language, data)
 worker.facts_of, worker.CPU_S = facts_of, 1
@@ -173,6 +176,13 @@ async def test_a_file_that_kills_the_parser_costs_only_itself(monkeypatch: pytes
         "a", "the parser dies of it (signal 11)", "b", "parsing it takes too long", "c",
     ]  # fmt: skip
     assert found[1].words == {UNREAD}
+
+
+async def test_a_file_is_blamed_only_for_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "BOOT", KILLED)
+    texts = [b"a() // slow\n", b"b() // slow\n", b"c()\n"]  # the limit is one second: the child dies in the second
+    found = await parse([Source("javascript", text) for text in texts])
+    assert [f.calls[0].callee if f.calls else f.error for f in found] == ["a", "b", "c"]
 
 
 async def test_many_files_go_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
