@@ -34,6 +34,8 @@ from tools.git import Git
 from tools.private_index import PrivateIndex, scratch_index
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+# Times of files that are as old as the index itself prove nothing: what git found by reading them is written down.
+_REMEMBER = {"GIT_OPTIONAL_LOCKS": "1"}
 _NAME = re.compile(rf"({_OWNER.pattern})@[0-9a-f]{{8}}")
 
 
@@ -172,8 +174,9 @@ class Workspace:
     def _changed(self) -> tuple[str, ...]:
         with self._turn:
             rows = self._index.run(
-                "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all"
-            ).fields
+                "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all",
+                env=_REMEMBER,
+            ).fields  # fmt: skip
         # The first letter compares with the owner's HEAD, which is not our commit; a folder is another repository.
         return tuple(sorted(row[3:] for row in rows if row[1] != " " and not row.endswith("/")))
 

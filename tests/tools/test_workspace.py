@@ -183,6 +183,22 @@ async def test_diff_and_tree_tell_what_stands_there(ws: Workspace, repo: Path) -
     assert await ws.diff() == b""
 
 
+async def test_what_differs_is_named_and_can_be_shown_alone(ws: Workspace, repo: Path) -> None:
+    assert await ws.changed() == ()
+    commit(repo, "the owner goes on", {"a.txt": "later\n", "later.txt": "x\n"})
+    assert await ws.changed() == ()
+    await ws.apply([edit("a.txt", "one\n", "two\n"), edit("new dir/ü.py", None, "N = 1\n")])
+    (ws.root / "noise.log").write_text("ignored")
+    (ws.root / "pkg/deep/c.txt").unlink()
+    (ws.root / "pkg/b.py").write_text("B = 2\n")  # as long as it was
+    git(ws.root, "init", "-q", "nested")
+    assert await ws.changed() == ("a.txt", "new dir/ü.py", "pkg/b.py", "pkg/deep/c.txt")
+    alone = (await ws.diff(["pkg/b.py", "new dir/ü.py"])).decode()
+    assert "+B = 2" in alone and "+N = 1" in alone and "two" not in alone and "c.txt" not in alone
+    await ws.reset()
+    assert await ws.changed() == ()
+
+
 async def test_overlay_makes_it_the_checkout_as_it_stands(ws: Workspace, repo: Path) -> None:
     write(repo, {"a.txt": "dirty\n", "untracked.txt": "u\n", "noise.log": "no\n", "staged.py": "S\n"})
     git(repo, "add", "staged.py")
