@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from tools.git import Git
 from tools.index.languages import language_of
 
-BATCH_FILES = 400
-BATCH_BYTES = 8 * 1024 * 1024
+BATCH_FILES = 200
+BATCH_BYTES = 2 * 1024 * 1024  # held in memory while a large repository is read
 REGULAR = ("100644", "100755")
 
 
