@@ -148,7 +148,7 @@ def _is_large(path: Path) -> bool:
     return path.is_file() and not path.is_symlink() and path.stat().st_size > LARGEST
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, data=st.data())
 async def test_after_events_nothing_in_the_checkout_is_unknown(
     land: Land, steps: list[tuple[object, ...]], data: st.DataObject

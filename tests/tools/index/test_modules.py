@@ -36,7 +36,7 @@ def found_by_python(root: Path, name: str) -> str | None:
     return str(Path(spec.origin).relative_to(root)) if spec and spec.origin else None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(files=FILES, name=st.lists(NAMES, min_size=1, max_size=4).map(".".join), data=st.data())
 def test_an_import_from_the_top_means_what_python_finds(files: set[str], name: str, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def relative_by_python(root: Path, importer: str, name: str) -> tuple[str, ...]:
     return (found,) if found else ()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     files=FILES, importer=st.data(), module=st.lists(NAMES, max_size=3).map(".".join), names=st.lists(NAMES, max_size=3)
 )

@@ -159,7 +159,7 @@ def facts_of(language, data):
         os.kill(os.getpid(), signal.SIGSEGV)
     while b"loop" in data:
         pass
-    until = time.process_time() + 0.6
+    until = time.process_time() + 0.55
     while b"slow" in data and time.process_time() < until:
         pass
     return plain(language, data)
