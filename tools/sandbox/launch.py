@@ -26,7 +26,7 @@ def launch_command(job: Job, plan: Plan, *, python: Path, settings: SandboxSetti
         cwd=Path("/"),
         env=job.secrets,
         timeout_s=job.timeout_s,
-        grace_s=settings.grace_s,
+        grace_s=settings.gone_s,  # it is ours, and kills at once; killed itself it would leave who has left its group
         stdin=job.stdin,
         talk=job.talk,
         cap_bytes=settings.output_kb * 1024,
