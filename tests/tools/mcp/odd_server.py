@@ -117,9 +117,6 @@ def main() -> None:
     if MODE == "no-newline":
         while True:
             sys.stdout.write("x" * 65536)
-    if MODE == "mute":
-        os.close(1)
-        time.sleep(600)
     if MODE == "floods":
         while True:
             sys.stderr.write("noise " * 10_000)

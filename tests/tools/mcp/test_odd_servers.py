@@ -61,12 +61,11 @@ async def test_a_server_gets_named_variables_only_and_its_secret_never_comes_bac
         ("silent", "it did not answer within 0.4 s"),
         ("no-newline", "it sent a message of more than 2097152 bytes"),
         ("unwilling", "it did not answer within 0.4 s"),
-        ("mute", "it did not answer within 0.4 s"),
         ("floods", "it wrote too much to its standard error"),
     ],
 )
 async def test_a_server_that_never_connects_is_given_up_by_name(hall: Hall, mode: str, why: str) -> None:
-    limit_s = 0.4 if mode in ("silent", "mute", "unwilling") else 60
+    limit_s = 0.4 if mode in ("silent", "unwilling") else 60
     servers = await hall.one(mode, restarts=2, connect_timeout_s=limit_s)
     await until(lambda: view(servers).standing is Standing.GIVEN_UP)
     assert why in view(servers).reason and "3 failures in a row" in view(servers).reason
@@ -230,7 +229,7 @@ async def test_a_second_start_begins_nothing_after_a_stop(hall: Hall) -> None:
     assert view(servers).standing is Standing.STOPPED
 
 
-@pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 30, 80])
+@pytest.mark.parametrize("steps", [0, 2, 8, 30])
 async def test_a_stop_in_any_phase_of_the_start_leaves_nobody(hall: Hall, steps: int) -> None:
     mark = token()
     starting = asyncio.create_task(hall.one("forks", mark, bounds={"start_wait_s": 60}))
