@@ -127,6 +127,29 @@ async def test_a_start_that_is_cut_off_leaves_no_server(tmp_path: Path) -> None:
     assert not running(token)
 
 
+class Stumbling(Serving):
+    """Its stop goes wrong before it comes to the servers."""
+
+    async def _stop_work(self) -> None:
+        raise RuntimeError("stumbled")
+
+
+async def test_a_stop_that_goes_wrong_leaves_no_server(tmp_path: Path) -> None:
+    token = mark()
+    config = config_for(tmp_path, make_repo(tmp_path / "repo"), tools=forking(token))
+    service = Stumbling(config, Infilling(lambda before, after: []))
+    try:
+        await service.open()
+        await service.bring_up()
+        assert len(running(f"sleep\0{token}")) == 1
+        assert service._control is not None
+        await service._control.close()
+    finally:
+        with pytest.raises(RuntimeError, match="stumbled"):
+            await service.close()
+    assert not running(token)
+
+
 DAEMON = """
 import asyncio, json, sys
 from pathlib import Path
