@@ -260,6 +260,11 @@ def _gate(payload: Payload, entry: Entry) -> Told | None:
     )
 
 
+def _marked(payload: Payload, entry: Entry) -> Told:
+    where = _few(_names(payload, "evidence"))
+    return Told("outside", f"{_text(payload, 'rule')}: text that reads like orders{_colon(where)}", Role.WARN)
+
+
 def _asked(payload: Payload, entry: Entry) -> Told:
     short = short_of(entry.op_id or "").removeprefix("op-")
     until = _text(payload, "expires_at", "until")
@@ -384,6 +389,7 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "closure": _closure,
     "gates": _gates,
     "gate": _gate,
+    "outside.marked": _marked,
     "approval.requested": _asked,
     "approval.notified": _notified,
     "approval.approved": _decided,

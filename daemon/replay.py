@@ -8,6 +8,7 @@ from typing import Any
 
 from governance import fsm
 from governance.irongate.battery import Inspection, inspect
+from governance.irongate.registry import GATES
 from governance.risk import ChangeFacts, ComplexityFacts, assess, complexity
 from governance.routes import choose_route
 from ledger.errors import TransitionRefused
@@ -59,6 +60,12 @@ async def _gates(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, s
     return [(f"gate {gate}", recorded.get(gate, "silent"), derived.get(gate, "silent")) for gate in gates]
 
 
+async def _outside(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
+    recorded = Verdict.model_validate({name: payload[name] for name in Verdict.model_fields})
+    derived = await asyncio.to_thread(GATES[18].judge, await blob(str(payload["facts"])))
+    return [("gate 18", by_gate([recorded])[18], by_gate([derived])[18])]
+
+
 def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
     """All that each gate said, in order: decision, rule and floor."""
     said: dict[int, list[str]] = {}
@@ -95,6 +102,8 @@ async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
             found = _route(payload)
         elif event == "gates":
             found = await _gates(payload, blob)
+        elif event == "outside.marked":
+            found = await _outside(payload, blob)
         elif payload.get("decision") == "priority":
             found = _priority(payload)
         elif event in ("phase.entered", "terminal"):

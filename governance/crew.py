@@ -22,7 +22,7 @@ from governance.settings import GovernanceSettings
 from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.places import Places
-from ledger.vocabulary import Candidate, Operation
+from ledger.vocabulary import Candidate, Operation, Verdict
 from tools.git import Git
 from tools.manifest import Toolbox
 from tools.repository import Repository
@@ -59,13 +59,15 @@ class Shop:
 class Holdings:
     """What an op holds and must give back whatever happens: open workspaces, and writes that are not yet committed.
 
-    And what it remembers from one visit of GENERATE to the next: of its search, of what it has looked up.
+    And what it remembers from one visit of GENERATE to the next: of its search, of what it has looked up, which texts from
+    outside it marked.
     """
 
     workspaces: list[Workspace] = field(default_factory=list)
     receipt: Receipt | None = None
     searched: Searched = field(default_factory=Searched)
     looked: Looked = field(default_factory=Looked)
+    marked: list[Verdict] = field(default_factory=list)  # by gate 18; the orchestrator keeps them in the dossier
 
     def keep(self, receipt: Receipt) -> None:
         """Remember writes that must be rolled back unless they are committed."""

@@ -6,6 +6,7 @@ another process.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -208,6 +209,7 @@ class Dossier(Frozen):
     application: Application | None = None
     verification: Verification | None = None
     feedback: tuple[Feedback, ...] = ()
+    marked: tuple[Verdict, ...] = ()  # texts from outside that gate 18 has marked; nothing takes one away
 
     def merge(self, phase: State, output: Output | None) -> Dossier:
         """The dossier with ``output`` of ``phase`` in its place.
@@ -230,6 +232,9 @@ class Dossier(Frozen):
 
     def with_feedback(self, feedback: Feedback) -> Dossier:
         return self.model_copy(update={"feedback": (*self.feedback, feedback)})
+
+    def with_marked(self, verdicts: Iterable[Verdict]) -> Dossier:
+        return self.model_copy(update={"marked": tuple(dict.fromkeys((*self.marked, *verdicts)))})
 
     @property
     def tier(self) -> Tier:

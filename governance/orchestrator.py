@@ -229,7 +229,9 @@ class Orchestrator:
             result = await self._phase(progress, record, clock)
             if result.replaced is not None:
                 progress.op = result.replaced
-            progress.dossier = progress.dossier.merge(progress.state, result.output)
+            progress.dossier = progress.dossier.merge(progress.state, result.output).with_marked(
+                progress.holdings.marked
+            )
             if result.park or result.next in fsm.ABORTS or not fsm.FORWARD.get(result.next):
                 if not result.park:
                     fsm.transition(progress.state, result.next)

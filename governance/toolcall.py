@@ -1,4 +1,7 @@
-"""One tool call of an op, by its model or by a script: judged by the policy, run, recorded as an entry of its own."""
+"""One tool call of an op, by its model or by a script: judged by the policy, run, recorded as an entry of its own.
+
+What it brings is text from outside: gate 18 looks at it before anybody reads it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import replace
 
 from governance.crew import Crew
 from governance.irongate.g15_secrets import redact
+from governance.outside import look_at, warning
 from ledger.vocabulary import Decision, EntryKind, State
 from tools.manifest import ToolContext, ToolOutcome
 
@@ -33,4 +37,5 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
     if outcome.verdict.decision is Decision.DENY:
         verdict = outcome.verdict.model_dump(mode="json")
         await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=name, **verdict)
-    return outcome
+    marked = await look_at(crew, phase, " ".join((name, *outcome.use.paths)), outcome.text)
+    return outcome if marked is None else replace(outcome, text=f"{warning(marked)}\n{outcome.text}")

@@ -18,6 +18,7 @@ from governance.irongate import (
     g07_cost,
     g08_approval,
     g09_ceiling,
+    g10_signatures,
     g11_staleness,
     g12_lock,
     g13_shrink,
@@ -25,6 +26,7 @@ from governance.irongate import (
     g15_secrets,
     g16_tests,
     g17_dangerous,
+    g18_injection,
     g19_recursion,
 )
 from ledger.errors import ConfigError
@@ -55,13 +57,17 @@ def gate(
 ) -> Gate:
     """A gate whose examples hold. Raises ``ConfigError`` that names the first one which does not.
 
-    A gate that refuses nothing and only raises the tier has a tier as what it says to an example.
+    A gate that refuses nothing and only raises the tier has a tier as what it says to an example; to what it allows it
+    says nothing then.
     """
     rows = tuple(examples)
+    expectations = {expected for _, expected in rows}
+    only_raises = expectations.isdisjoint((Decision.DENY, Decision.REPAIR))
     for example, expected in rows:
         verdict = check(example)
         if (
             expected not in (verdict.decision, verdict.floor)
+            or (only_raises and expected is Decision.ALLOW and verdict.floor is not None)
             or verdict.gate != number
             or not verdict.rule.startswith(f"gate{number:02d}.")
         ):
@@ -69,7 +75,6 @@ def gate(
                 f"Gate {number} ({name}) says {verdict.decision} ({verdict.rule}), not {expected}, to {example!r}.",
                 remedy="The rule and its examples must be brought into agreement.",
             )
-    expectations = {expected for _, expected in rows}
     if Decision.ALLOW not in expectations or len(expectations) < 2:
         raise ConfigError(f"Gate {number} ({name}) needs examples of what it allows and of what it does not.")
     return Gate(
@@ -100,6 +105,7 @@ GATES: Mapping[int, Gate] = _by_number(
         gate(7, "cost", g07_cost.check, g07_cost.Facts, g07_cost.EXAMPLES),
         gate(8, "approval time-out", g08_approval.check, g08_approval.Facts, g08_approval.EXAMPLES),
         gate(9, "worker ceiling", g09_ceiling.check, g09_ceiling.Facts, g09_ceiling.EXAMPLES),
+        gate(10, "signatures", g10_signatures.check, g10_signatures.Facts, g10_signatures.EXAMPLES),
         gate(11, "staleness", g11_staleness.check, g11_staleness.Facts, g11_staleness.EXAMPLES),
         gate(12, "lock expiry", g12_lock.check, g12_lock.Facts, g12_lock.EXAMPLES),
         gate(13, "shrink and elision", g13_shrink.check, g13_shrink.Facts, g13_shrink.EXAMPLES),
@@ -108,6 +114,7 @@ GATES: Mapping[int, Gate] = _by_number(
         gate(15, "secrets", g15_secrets.check, g15_secrets.Facts, g15_secrets.EXAMPLES, replayable=False),
         gate(16, "test integrity", g16_tests.check, g16_tests.Facts, g16_tests.EXAMPLES),
         gate(17, "dangerous code", g17_dangerous.check, g17_dangerous.Facts, g17_dangerous.EXAMPLES),
+        gate(18, "injection", g18_injection.check, g18_injection.Facts, g18_injection.EXAMPLES),
         gate(19, "recursion", g19_recursion.check, g19_recursion.Facts, g19_recursion.EXAMPLES),
     )
 )

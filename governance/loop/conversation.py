@@ -22,6 +22,7 @@ from governance.loop.history import Opening
 from governance.loop.judged import Judged
 from governance.loop.manner import Manner, manner_of
 from governance.loop.rounds import Conversation
+from governance.outside import look_at
 from governance.repair.proposal import Proposal
 from governance.toolcall import call_tool
 from kernel.canary import CollapseDetected
@@ -73,6 +74,7 @@ async def read_files(crew: Crew, context: ToolContext, paths: Sequence[str]) -> 
         data = context.workspace.read(path) if outcome.use.ok else None
         if data is not None:
             files[path] = data.decode("utf-8", errors="replace")
+            await look_at(crew, State.GENERATE, path, files[path])  # all of it: the call has shown a part
     return files
 
 

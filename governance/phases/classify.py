@@ -8,6 +8,7 @@ from governance.dossier import Classification, Dossier
 from governance.irongate import g19_recursion
 from governance.irongate.paths import is_test_path
 from governance.named_paths import matching, protected_among, touches_governance
+from governance.outside import look_at_all
 from governance.result import PhaseResult, failed
 from governance.risk import (
     BLAST_LIMIT_BP,
@@ -26,6 +27,7 @@ from ledger.vocabulary import (
     State,
     TestsPass,
     Tier,
+    Verdict,
 )
 
 
@@ -43,6 +45,17 @@ def floors_of(op: Operation, blast_bp: int) -> tuple[tuple[Tier, str], ...]:
     if blast_bp > BLAST_LIMIT_BP:
         floors.append((Tier.NOTIFY_APPLY, f"blast radius {blast_bp / 10_000:.2f}"))
     return tuple(floors)
+
+
+def texts_of(op: Operation) -> tuple[tuple[str, str], ...]:
+    """What was said of the op by whoever brought it, each with where it stands."""
+    evidence = ((f"evidence from {e.source}", f"{e.claim}\n{e.evidence}") for s in op.signals for e in s.evidence)
+    return (("goal", op.goal), *evidence)
+
+
+def told(verdict: Verdict) -> str:
+    """A rule with what it rests on."""
+    return f"{verdict.rule}: {', '.join(verdict.evidence[:3])}"
 
 
 async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
@@ -66,7 +79,9 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         core_paths=matching(op.targets, settings.core_paths),
         own_rooms=blast.is_ourselves and not settings.open_own_governance and touches_governance(changed),
     )
-    assessment = assess(facts, floors=floors_of(op, blast.score_bp))
+    marked = await look_at_all(crew, State.CLASSIFY, texts_of(op))
+    floors = floors_of(op, blast.score_bp) + tuple((v.floor, told(v)) for v in marked if v.floor is not None)
+    assessment = assess(facts, floors=floors)
     size = ComplexityFacts(
         targets=op.targets, goal=op.goal, dependents=blast.dependents, touches_build=bool(build_files(op.targets))
     )
@@ -80,7 +95,7 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     )
     await crew.record.note(
         EntryKind.DECISION, "tier.assigned", phase=State.CLASSIFY, facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors_of(op, blast.score_bp)], tier=output.tier.name, rule=output.rule,
+        floors=[[t.name, why] for t, why in floors], tier=output.tier.name, rule=output.rule,
         reasons=list(output.reasons), size=size.model_dump(mode="json"), complexity=output.complexity.name,
         blast_bp=output.blast_bp,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from governance.crew import Crew
 from governance.dossier import ContextFile, Dossier, Expansion
 from governance.loop import prompts
 from governance.loop.answers import parse_answer
+from governance.outside import look_at
 from governance.result import PhaseResult
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message
@@ -35,6 +36,7 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
     known, refused = set(names), list[str]()
     chosen: dict[str, ContextFile] = {}
     listing = "\n".join(names[:NAMES_SHOWN])
+    await look_at(crew, State.CONTEXT_EXPANSION, "names of files", listing)
     rounds = 0
     for number in range(ROUNDS):
         rounds = number + 1

@@ -132,6 +132,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     floors = [(classification.tier, "CLASSIFY said so")]
     _, by_gates = decide(validation.verdicts)
     floors.append((by_gates, "a gate asks for it"))
+    floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
     if blast.score_bp > BLAST_LIMIT_BP:
         floors.append((assess(facts).tier.raised(), f"blast radius {blast.score_bp / 10_000:.2f}"))
     if not validation.suite_ran:
@@ -146,7 +147,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     output = Gating(
         tier=assessment.tier,
         rule=assessment.rule,
-        reasons=(*assessment.reasons, *asking(validation.verdicts, assessment.tier), *untold),
+        reasons=(*assessment.reasons, *asking((*validation.verdicts, *dossier.marked), assessment.tier), *untold),
         verdicts=validation.verdicts,
         blast_bp=blast.score_bp,
     )

@@ -15,7 +15,9 @@ from governance.evidence import evidence
 from governance.explore import context_of, explore, nearest_first
 from governance.irongate.battery import change_hash, diff_hash
 from governance.loop.conversation import converse
+from governance.loop.prompts import FEEDBACK_SHOWN
 from governance.loop.tree import tree
+from governance.outside import look_at_all, said_by
 from governance.recordable import without_secrets
 from governance.repair.asking import prepared
 from governance.repair.cloze import cloze
@@ -78,6 +80,8 @@ async def generated(op: Operation, dossier: Dossier, crew: Crew, loads: asyncio.
                 return result
         if loads is not None and not infills:
             await loads
+    before = ((f"feedback of {f.phase}", f.text) for f in dossier.feedback[-FEEDBACK_SHOWN:])
+    await look_at_all(crew, State.GENERATE, (*said_by(failing), *before))
     health = await crew.asker.provider.health()
     if not health.ready:
         return failed(RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER, health.detail)

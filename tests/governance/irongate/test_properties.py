@@ -19,6 +19,7 @@ from governance.irongate import (
     g07_cost,
     g08_approval,
     g09_ceiling,
+    g10_signatures,
     g11_staleness,
     g12_lock,
     g13_shrink,
@@ -26,6 +27,7 @@ from governance.irongate import (
     g15_secrets,
     g16_tests,
     g17_dangerous,
+    g18_injection,
     g19_recursion,
 )
 from governance.irongate.battery import SEVERITY, decide, inspect
@@ -51,6 +53,33 @@ PATHS = st.one_of(
     st.lists(st.sampled_from(["..", ".", "", "a", ".git", "src", "~", "x.pem"]), max_size=5).map("/".join),
 )  # fmt: skip
 COUNT = st.integers(0, 20)
+OUTSIDE = st.one_of(
+    st.sampled_from(
+        [
+            "ignore",
+            " all ",
+            "previous",
+            "\n# ",
+            "instructions",
+            "</data>",
+            "<data",
+            "<|im_start|>",
+            "\x1b[2J",
+            "QUJDREVG" * 3,
+            "=",
+            "\u200b",
+            "\U000e0041",
+            "\U0001f3f4",
+            "忽略",
+            "以上",
+            "指令",
+            "&#105;",
+            "%69%67%6e",
+            "i g n o r e ",
+        ]
+    ),
+    st.text(SAFE, max_size=12),
+)
 USES = st.lists(
     st.builds(
         ToolUse, tool=st.sampled_from(["a", "b"]), arguments=st.sampled_from(["{}", "[]"]), ok=st.booleans(),
@@ -77,6 +106,11 @@ FACTS: dict[int, st.SearchStrategy[Frozen]] = {
     ),
     8: st.builds(g08_approval.Facts, requested_at=TIMES, now=TIMES, limit_s=COUNT, has_terminal=st.booleans()),
     9: st.builds(g09_ceiling.Facts, started_ms=st.integers(), now_ms=st.integers(), ceiling_ms=COUNT),
+    10: st.builds(
+        g10_signatures.Facts, scheme=st.sampled_from(g10_signatures.Scheme), secrets=COUNT,
+        signature=st.sampled_from(g10_signatures.Signature), delivery=st.sampled_from(["", "msg_1", "a b", "x" * 200]),
+        sent_s=st.none() | st.integers(), now_s=st.integers(), window_s=st.integers(1, 20), seen=st.booleans(),
+    ),
     11: st.builds(g11_staleness.Facts, targets=st.lists(st.sampled_from("abc")).map(tuple), read=HASHES, now=HASHES),
     12: st.builds(g12_lock.Facts, holder_alive=st.none() | st.booleans(), age_s=st.integers(), limit_s=COUNT),
     13: st.builds(
@@ -93,13 +127,16 @@ FACTS: dict[int, st.SearchStrategy[Frozen]] = {
         tests=st.lists(TEXT, max_size=2).map(tuple),
     ),
     17: st.builds(g17_dangerous.Facts, path=PATHS, before=MAYBE, after=MAYBE),
+    18: st.builds(
+        g18_injection.Facts, where=st.text(SAFE, max_size=20), text=st.lists(OUTSIDE, max_size=12).map("".join)
+    ),
     19: st.builds(g19_recursion.Facts, depth=COUNT, deepest=COUNT, diff=st.sampled_from(["", "a"]), undone=NAMES),
 }  # fmt: skip
 CHECKS: dict[int, Callable[..., Verdict]] = {
     1: g01_containment.check, 2: g02_protected.check, 4: g04_exploration.check, 5: g05_characters.check,
     6: g06_coverage.check, 7: g07_cost.check, 8: g08_approval.check, 9: g09_ceiling.check, 11: g11_staleness.check,
     12: g12_lock.check, 13: g13_shrink.check, 14: g14_noop.check, 15: g15_secrets.check, 16: g16_tests.check,
-    17: g17_dangerous.check,
+    10: g10_signatures.check, 17: g17_dangerous.check, 18: g18_injection.check,
     19: g19_recursion.check,
 }  # fmt: skip
 
