@@ -27,6 +27,7 @@ from governance.record import Recorder
 from ledger.vocabulary import EntryKind
 from sensors.closure import ClosureEvaluator
 from tools.builtin.standard import standard_tools
+from tools.builtin.web import web_tools
 from tools.index.index import CodeIndex
 from tools.manifest import Toolbox
 from tools.mcp.servers import McpServers
@@ -144,8 +145,9 @@ def make_servers(house: House) -> McpServers:
 
 
 def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolbox:
-    """The built-in tools, and those of the servers, behind the policy ladder."""
+    """The built-in tools and those of the servers behind the policy ladder; web tools where a machine is listed."""
     settings = config.settings
     tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools, index=index)
+    tools += web_tools(settings.web) if settings.tool_policy.domains else ()
     policy = ToolPolicy(tools=[tool.name for tool in tools], settings=settings.tool_policy, servers=servers)
     return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers)

@@ -45,6 +45,8 @@ def undescribed() -> tuple[str, ...]:
 
 def type_name(annotation: object) -> str:
     """A type as a reader of TOML would say it."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return type_name(typing.get_args(annotation)[0])
     if annotation is type(None):
         return "none"
     if typing.get_origin(annotation) is typing.Literal:

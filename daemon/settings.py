@@ -39,6 +39,7 @@ from tools.builtin.settings import BuiltinSettings
 from tools.manifest import ToolSettings
 from tools.sandbox.settings import SandboxSettings
 from tools.testing.settings import TestSettings
+from tools.web.settings import WebSettings
 from tools.workspace import WorkspaceSettings
 
 REPOSITORY_FILE = Path(".ouro") / "config.toml"
@@ -58,6 +59,7 @@ class Settings(Frozen):
     tools: ToolSettings = ToolSettings()
     tool_policy: ToolPolicySettings = ToolPolicySettings()
     builtin: BuiltinSettings = BuiltinSettings()
+    web: WebSettings = WebSettings()
     sandbox: SandboxSettings = SandboxSettings()
     tests: TestSettings = TestSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()

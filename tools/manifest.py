@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ledger.canonical import canonical
 from ledger.clock import Clock, SystemClock
-from ledger.errors import LedgerError, OuroError, ToolError
+from ledger.errors import LedgerError, OuroError, PolicyRefused, ToolError
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 from tools.mcp.settings import McpSettings
 from tools.output import cap
@@ -90,10 +90,15 @@ class ToolContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a running tool is given. ``visible`` tells whether a path may appear in a result."""
+    """What a running tool is given. ``visible`` tells whether a path may appear in a result.
+
+    ``reachable`` is asked before each machine that a call turns to on its way (``name:port``, whether its address is a
+    private one).
+    """
 
     context: ToolContext
     visible: Callable[[str], bool]
+    reachable: Callable[[str, bool], Verdict]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,10 +308,16 @@ class Toolbox:
         ok = False
         try:
             async with asyncio.timeout(limit):
-                text = await prepared.start(Call(context=context, visible=self._visible(question)))
+                call = Call(
+                    context=context, visible=self._visible(question), reachable=self._reachable(question)
+                )  # fmt: skip
+                text = await prepared.start(call)
             ok = True
         except TimeoutError:
             text = f"{tool.name} did not end within {limit:g} s."
+        except PolicyRefused as error:
+            verdict = Verdict(gate=0, rule=error.rule, decision=Decision.DENY, reason=error.message)
+            text = f"Refused by {error.rule}: {error.message}"
         except OuroError as error:
             text = str(error)
         except OSError as error:
@@ -353,6 +364,15 @@ class Toolbox:
             return answers[path]
 
         return visible
+
+    def _reachable(self, question: PolicyQuestion) -> Callable[[str, bool], Verdict]:
+        """Whether a machine may be asked: the same policy, so that a redirect is judged like the first address."""
+
+        def reachable(netloc: str, private: bool) -> Verdict:
+            asked = {"hosts": (netloc,), "private": private, "paths": (), "running": 0, "recent": 0}
+            return self._policy.judge(question.model_copy(update=asked))
+
+        return reachable
 
     def _count(self, op_id: str, tool: str) -> int:
         """Calls of this tool within the window before this one; counts this one for later."""

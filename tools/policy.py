@@ -11,7 +11,8 @@ from ledger.vocabulary import Frozen, Tier, Verdict
 class PolicyQuestion(Frozen):
     """What a tool is about to do. ``root`` is the folder that ``paths`` are relative to (empty: text only).
 
-    ``command`` is a whole shell command, ``hosts`` are names of machines that would be asked.
+    ``command`` is a whole shell command. ``hosts`` are the machines that would be asked, as ``name:port``; ``private``:
+    what is asked for leads into a private network, so it must be listed with its port.
     """
 
     tool: str
@@ -19,6 +20,7 @@ class PolicyQuestion(Frozen):
     paths: tuple[str, ...] = ()
     command: str = ""
     hosts: tuple[str, ...] = ()
+    private: bool = False
     tier: Tier = Tier.SAFE_AUTO
     op_id: str = ""
     root: str = ""

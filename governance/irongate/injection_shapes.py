@@ -17,7 +17,8 @@ START = r"(?:^|[\n.!?:;>)\]}\"'`*#/|\-][\t\x20]{0,8}|\b(?:please|must|now|then|a
 """Where a sentence begins: an order there is one, the same words after "does not" are a description."""
 FILL = r"(?:all|any|every|each|of|the|your|my|our|these|those|this|that|other|and|or|both|user's) "
 THING = (
-    r"(?:instructions?|prompts?|directions|directives?|guidelines?|orders|rules|guardrails|commands|programming|training)"
+    r"(?:instructions?|prompts?|directions|directives?|guidelines?|orders|rules|guardrails|commands|"
+    r"programming|training)"
 )
 SCOPE = r"(?:previous|prior|above|earlier|preceding|foregoing|system|developer|initial|original|safety|your)"
 AGENT = (

@@ -1,7 +1,7 @@
 """The tool policy ladder: the first rule that matches decides.
 
 0 known tool, else 0b one that the owner has listed of a connected server · 1 containment · 2 protected paths ·
-3 commands and 4 domains (no tool here has either) · 5 a person
+3 commands (no tool here has one) · 4 domains · 5 a person
 may be asked only in the upper tiers · 6 the owner's switches · 7 concurrency · 8 rate · 9 allow.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pydantic import Field
 
 from governance.irongate import g01_containment, g02_protected
+from governance.irongate.domains import Domains, refusal
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 from tools.policy import NotOffered, PolicyQuestion, ServerTools
 
@@ -27,6 +28,9 @@ class ToolPolicySettings(Frozen):
     concurrency: int = Field(2, ge=1, description="calls of one op that may run at once")
     rate_per_minute: int = Field(60, ge=1, description="calls of one tool that an op may make in a minute")
     rates: dict[str, int] = Field({}, description="other rates, by tool name")
+    domains: Domains = Field(
+        (), description="machines that web tools may ask: `docs.python.org`, `*.example.org`, `localhost:8888`"
+    )
     protected: tuple[str, ...] = Field((), description="further protected path patterns; built-in ones always hold")
 
 
@@ -53,8 +57,9 @@ class ToolPolicy:
                 return verdict
         if question.command:
             return _no("command", "no tool may run a command.")
-        if question.hosts:
-            return _no("domain", f"no tool may ask {question.hosts[0][:60]!r}.")
+        refused = refusal(question.hosts, self._settings.domains, private=question.private)
+        if refused:
+            return _no("domain", refused)
         if question.tool == ASK_HUMAN and question.tier not in ASKING_TIERS:
             return _no("ask_human", f"a person may not be asked in tier {question.tier.name}.")
         settings = self._settings

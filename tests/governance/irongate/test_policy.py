@@ -30,6 +30,10 @@ def rule(settings: ToolPolicySettings | None = None, own: tuple[str, ...] = (), 
         ({"paths": (".env",)}, "gate02.built_in"),
         ({"command": "ls"}, "policy.command"),
         ({"hosts": ("example.org",)}, "policy.domain"),
+        ({"hosts": ("example.org", "docs.python.org"), "domains": ("docs.python.org",)}, "policy.domain"),
+        ({"hosts": ("docs.python.org:443",), "domains": ("docs.python.org",)}, "policy.allow"),
+        ({"hosts": ("docs.python.org:443",), "domains": ("docs.python.org",), "private": True}, "policy.domain"),
+        ({"hosts": ("localhost:8888",), "domains": ("localhost:8888",), "private": True}, "policy.allow"),
         ({"tool": "ask_human"}, "policy.ask_human"),
         ({"tool": "ask_human", "tier": Tier.NOTIFY_APPLY}, "policy.allow"),
         ({"tool": "ask_human", "tier": Tier.BLOCKED}, "policy.ask_human"),
@@ -40,7 +44,8 @@ def rule(settings: ToolPolicySettings | None = None, own: tuple[str, ...] = (), 
     ],
 )
 def test_rungs(question: dict[str, Any], expected: str) -> None:
-    assert rule(**question) == expected
+    listed = ToolPolicySettings(domains=question.get("domains", ()))
+    assert rule(listed, **{name: value for name, value in question.items() if name != "domains"}) == expected
 
 
 def test_the_first_rung_that_matches_decides() -> None:

@@ -1,0 +1,144 @@
+"""One GET: judged, resolved, sent to the very address that was judged, bounded in time and size; again for a redirect.
+
+Nothing is remembered between requests and nothing is taken from the environment: no cookies, no proxy, no ``.netrc``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ledger.errors import PolicyRefused, ToolError
+from ledger.vocabulary import Decision, Verdict
+from tools.web.body import Body, kind_of
+from tools.web.hosts import is_public
+from tools.web.settings import WebSettings
+from tools.web.target import Target, target_of
+
+if TYPE_CHECKING:
+    import httpx
+
+Reachable = Callable[[str, bool], Verdict]
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+USER_AGENT = "Ouroboros (repository maintenance; reads only)"
+ACCEPT = "text/html, text/plain, application/json, application/xml;q=0.9, */*;q=0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What came. ``cut``: the page is longer than what was read."""
+
+    target: Target
+    kind: str
+    charset: str
+    data: bytes
+    cut: bool
+
+
+async def look_up(host: str, port: int) -> Sequence[str]:
+    """The addresses of a name, as this machine's resolver says. Raises ``OSError``."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(row[4][0]) for row in found))
+
+
+class Fetcher:
+    """``resolve`` and ``trust`` are what this machine says of names and certificates; a test brings its own."""
+
+    def __init__(
+        self, *, settings: WebSettings, resolve: Resolve = look_up, trust: ssl.SSLContext | None = None
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._resolve = resolve
+        self._trust = trust
+
+    async def get(self, target: Target, reachable: Reachable) -> Fetched:
+        """Fetch, follow redirects. Raises ``PolicyRefused`` for a machine that may not be asked, else ``ToolError``."""
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                for _ in range(self._settings.redirects + 1):
+                    got = await self._hop(target, reachable)
+                    if isinstance(got, Fetched):
+                        return got
+                    target = got
+        except TimeoutError as error:
+            raise ToolError(f"{target.netloc} took longer than {self._settings.timeout_s:g} s.") from error
+        raise ToolError(f"The address redirects more than {self._settings.redirects} times, at last to {target.url}.")
+
+    async def _hop(self, target: Target, reachable: Reachable) -> Fetched | Target:
+        import httpx
+
+        _allowed(target, reachable, private=False)
+        problem = ""
+        for url in await self._ways(target, reachable):
+            try:
+                return await self._ask(target, url)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # the next address may answer
+                problem = str(error)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise ToolError(f"{target.netloc} broke off: {type(error).__name__}: {error}.") from error
+        raise ToolError(f"{target.netloc} cannot be reached: {problem or 'it has no address'}.")
+
+    async def _ways(self, target: Target, reachable: Reachable) -> Sequence[str]:
+        """The URLs to ask: one for each judged address, or the name itself where a proxy looks it up."""
+        if self._settings.proxy:
+            return (target.url,)
+        try:
+            addresses = await self._resolve(target.host, target.port)
+        except (OSError, UnicodeError) as error:
+            raise ToolError(f"The name {target.host} cannot be looked up: {error}.") from error
+        if not all(is_public(address) for address in addresses):
+            _allowed(target, reachable, private=True)
+        return [target.at(address) for address in addresses]
+
+    async def _ask(self, target: Target, url: str) -> Fetched | Target:
+        """One request; a redirect is a target again. A client of its own each time: nothing is carried over."""
+        import httpx
+
+        headers = {
+            "Host": target.authority, "User-Agent": USER_AGENT, "Accept": ACCEPT, "Accept-Encoding": "gzip",
+            "Connection": "close",
+        }  # fmt: skip
+        client = httpx.AsyncClient(
+            trust_env=False, follow_redirects=False, timeout=None, proxy=self._settings.proxy or None,
+            verify=await self._context(target),
+        )  # fmt: skip
+        async with (
+            client,
+            client.stream("GET", url, headers=headers, extensions={"sni_hostname": target.host}) as response,
+        ):
+            location = response.headers.get("location", "")
+            if response.status_code in REDIRECTS and location:
+                return target_of(location, base=target)
+            if response.status_code != 200:
+                raise ToolError(f"{target.netloc} answered {response.status_code} {response.reason_phrase[:80]}.")
+            return await self._read(target, response)
+
+    async def _read(self, target: Target, response: httpx.Response) -> Fetched:
+        kind, charset = kind_of(response.headers.get("content-type", ""))
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        body = Body(encoding=encoding, limit=self._settings.max_bytes)
+        async for chunk in response.aiter_raw():
+            if not body.take(chunk):
+                break
+        return Fetched(target=target, kind=kind, charset=charset, data=body.data, cut=body.cut)
+
+    async def _context(self, target: Target) -> ssl.SSLContext:
+        """What certificates are believed; made once, because that reads a large file."""
+        if target.scheme == "http":
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and cheap
+        if self._trust is None:
+            import httpx
+
+            self._trust = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+        return self._trust
+
+
+def _allowed(target: Target, reachable: Reachable, *, private: bool) -> None:
+    verdict = reachable(target.netloc, private)
+    if verdict.decision is not Decision.ALLOW:
+        raise PolicyRefused(verdict.reason, rule=verdict.rule)

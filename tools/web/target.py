@@ -1,0 +1,62 @@
+"""Where a request goes, taken from a URL once: this is judged, resolved and asked, never the text again. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urljoin, urlsplit
+
+from ledger.errors import ToolError
+from tools.web.hosts import canonical_host, joined
+
+PORTS = {"http": 80, "https": 443}
+LONGEST = 2_000
+SAFE = "!$%&'()*+,-./:;=?@_~[]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """``host`` in its one spelling; ``path`` with its query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def netloc(self) -> str:
+        """Host and port, as the policy is asked."""
+        return joined(self.host, self.port)
+
+    @property
+    def authority(self) -> str:
+        """The ``Host`` header."""
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return shown if self.port == PORTS[self.scheme] else self.netloc
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+    def at(self, address: str) -> str:
+        """The URL of the same thing at one address of its machine."""
+        return f"{self.scheme}://{joined(address, self.port)}{self.path}"
+
+
+def target_of(url: str, base: Target | None = None) -> Target:
+    """Read a URL (a redirect's may be relative to ``base``). Raises ``ToolError`` for what could be read two ways."""
+    if len(url) > LONGEST or any(char <= " " or char in "\\\x7f" for char in url):
+        raise ToolError("The address is too long, or holds blanks, control characters or backslashes.")
+    try:
+        parts = urlsplit(urljoin(base.url, url) if base else url)
+        port = parts.port
+        if parts.scheme not in PORTS:
+            raise ToolError("Only http and https addresses can be fetched.")
+        if "@" in parts.netloc or "%" in parts.netloc:
+            raise ToolError("An address may hold no user name, no password and no percent signs before its path.")
+        host = canonical_host(parts.hostname or "")
+    except ValueError as error:
+        raise ToolError(f"This is no address that can be fetched: {error}.") from error
+    if port == 0:
+        raise ToolError("Port 0 is no port.")
+    path = quote(parts.path or "/", safe=SAFE) + (f"?{quote(parts.query, safe=SAFE)}" if parts.query else "")
+    return Target(scheme=parts.scheme, host=host, port=port or PORTS[parts.scheme], path=path)
