@@ -49,6 +49,12 @@ class RejectRequest(OpRef):
     reason: str = Field(default="", max_length=2_000)
 
 
+class AnswerRequest(OpRef):
+    """``op`` may also be the id of a question. A number chooses among the choices."""
+
+    text: str = Field(min_length=1, max_length=2_000)
+
+
 class SubmitRequest(Frozen):
     """A goal from the owner. Without ``closed_when`` (test ids) the owner's yes is the closure."""
 
@@ -127,6 +133,15 @@ class Step(Frozen):
     text: str
 
 
+class QuestionView(Frozen):
+    """What a model asks the person."""
+
+    id: str
+    text: str
+    choices: tuple[str, ...] = ()
+    until: str = ""  # when nobody is waited for any longer
+
+
 class OpView(Frozen):
     """One op as a person sees it. ``steps`` and ``diff`` are empty in lists."""
 
@@ -148,6 +163,7 @@ class OpView(Frozen):
     updated_at: str = ""
     ended_at: str = ""
     waiting_until: str = ""  # when a parked request expires
+    question: QuestionView | None = None  # it works on, once that is answered
     spend: Spend = Spend()
     commit: str | None = None
     branch: str | None = None  # where the commit is: the owner's branch or a review branch
@@ -252,7 +268,7 @@ class StatusView(Frozen):
     today: DayView = DayView()
     files_watched: int = 0
     active: tuple[OpView, ...] = ()
-    waiting: tuple[OpView, ...] = ()  # approvals that a person has to decide
+    waiting: tuple[OpView, ...] = ()  # approvals that a person has to decide, questions that he is asked
     notes: tuple[str, ...] = ()
 
 
@@ -320,6 +336,8 @@ class Api(Protocol):
     async def approve(self, request: OpRef) -> Ack: ...
 
     async def reject(self, request: RejectRequest) -> Ack: ...
+
+    async def answer(self, request: AnswerRequest) -> Ack: ...
 
     async def cancel(self, request: OpRef) -> Ack: ...
 

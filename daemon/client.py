@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from daemon.api import (
     Ack,
+    AnswerRequest,
     CostView,
     DiffView,
     Event,
@@ -115,6 +116,9 @@ class Client:
 
     async def reject(self, request: RejectRequest) -> Ack:
         return await self._ask("reject", request, Ack)
+
+    async def answer(self, request: AnswerRequest) -> Ack:
+        return await self._ask("answer", request, Ack)
 
     async def cancel(self, request: OpRef) -> Ack:
         return await self._ask("cancel", request, Ack)

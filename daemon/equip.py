@@ -26,6 +26,7 @@ from governance.pool import Pool
 from governance.record import Recorder
 from ledger.vocabulary import EntryKind
 from sensors.closure import ClosureEvaluator
+from tools.builtin.ask_human import AskHuman
 from tools.builtin.standard import standard_tools
 from tools.builtin.web import web_tools
 from tools.index.index import CodeIndex
@@ -63,6 +64,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         baselines=Baselines(workspaces=house.workspaces),
         lessons=Lessons(),
         refused=house.refused,
+        questions=house.questions,
         settings=settings.governance,
         clock=house.clock,
         heavy=house.heavy,
@@ -148,6 +150,7 @@ def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolb
     """The built-in tools and those of the servers behind the policy ladder; web tools where a machine is listed."""
     settings = config.settings
     tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools, index=index)
+    tools += (AskHuman(limit_s=settings.approval.timeout_s),)
     tools += web_tools(settings.web) if settings.tool_policy.domains else ()
     policy = ToolPolicy(tools=[tool.name for tool in tools], settings=settings.tool_policy, servers=servers)
     return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from daemon.answers import Answers, slim
 from daemon.api import (
     Ack,
+    AnswerRequest,
     CostView,
     DiffView,
     Event,
@@ -126,8 +127,8 @@ class Facade:
             suite=await service.senses.suite(head.commit) if service.senses else SuiteView(),
             today=self._answers.today(),
             files_watched=len(await house.repository.files(head.commit)) if head.commit else 0,
-            active=tuple(slim(v) for v in live if not v.waiting),
-            waiting=tuple(slim(v) for v in live if v.waiting),
+            active=tuple(slim(v) for v in live if not (v.waiting or v.question)),
+            waiting=tuple(slim(v) for v in live if v.waiting or v.question),
             notes=(await self._branch_notes()) + (service.senses.notes() if service.senses else ()),
         )
 
@@ -262,6 +263,14 @@ class Facade:
         await self._heard("reject", op=view.id, reason=request.reason)
         await self._pool.decide(view.id, "rejected", by="owner", reason=request.reason or "rejected by the owner")
         return Ack(message=f"{view.short} is rejected; this diff will not be offered again.", op=view.id)
+
+    async def answer(self, request: AnswerRequest) -> Ack:
+        questions = self._house.questions
+        asked = questions.find(request.op)
+        view = await self._history.resolve(asked.op_id if asked else request.op)
+        await self._heard("answer", op=view.id)
+        await questions.answer(asked.id if asked else view.id, request.text, by="owner")
+        return Ack(message=f"{view.short} has your answer and goes on.", op=view.id)
 
     async def cancel(self, request: OpRef) -> Ack:
         view = await self._history.resolve(request.op)

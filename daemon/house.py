@@ -10,6 +10,7 @@ from daemon.doors import BranchQuestions, CommittedTests, admit
 from daemon.settings import Config
 from governance.approval import Inbox
 from governance.budget import Budget
+from governance.questions import Questions
 from governance.refused import Refused
 from kernel.provider import Provider
 from ledger.clock import Clock
@@ -45,6 +46,7 @@ class House:
     budget: Budget
     inbox: Inbox
     refused: Refused
+    questions: Questions
     router: IntakeRouter
     tests: CommittedTests
     code: CodeIndex
@@ -76,6 +78,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
         budget=Budget(ledger=ledger, clock=clock, settings=settings.budget),
         inbox=Inbox(ledger=ledger, clock=clock, settings=settings.approval),
         refused=Refused(ledger=ledger),
+        questions=Questions(ledger=ledger, clock=clock, settings=settings.approval),
         router=IntakeRouter(
             ledger=ledger,
             clock=clock,
@@ -92,6 +95,6 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
             largest_bytes=settings.builtin.indexed_file_bytes,
         ),
     )
-    for part in (house.budget, house.inbox, house.refused):
+    for part in (house.budget, house.inbox, house.refused, house.questions):
         await part.prepare()
     return house

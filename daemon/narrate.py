@@ -6,7 +6,7 @@ block, shown generically by ``ouro log``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -272,6 +272,26 @@ def _asked(payload: Payload, entry: Entry) -> Told:
     return Told("waits", _join(what, f"until {until}" if until else "", f"ouro approve {short}"), Role.WARN)
 
 
+def asked_line(text: str, choices: Iterable[str]) -> Told:
+    """A model's question, with its choices by number."""
+    return Told("asks", _join(text, *(f"{number}) {choice}" for number, choice in enumerate(choices, 1))), Role.WARN)
+
+
+def _question(payload: Payload, entry: Entry) -> Told:
+    told = asked_line(_text(payload, "question"), _names(payload, "choices"))
+    short = short_of(entry.op_id or "").removeprefix("op-")
+    return Told(told.label, _join(told.text, f'ouro answer {short} "TEXT"'), told.role)
+
+
+def _replied(payload: Payload, entry: Entry) -> Told:
+    said = {
+        "answered": _text(payload, "answer"),
+        "expired": "nobody answered in time",
+        "ended": _text(payload, "reason"),
+    }
+    return Told("answer", said.get(event_of(entry).partition(".")[2], "the question is withdrawn"))
+
+
 def _decided(payload: Payload, entry: Entry) -> Told:
     word = event_of(entry).partition(".")[2]
     role = Role.GOOD if word == "approved" else Role.BAD
@@ -392,6 +412,11 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "outside.marked": _marked,
     "approval.requested": _asked,
     "approval.notified": _notified,
+    "question.asked": _question,
+    "question.answered": _replied,
+    "question.expired": _replied,
+    "question.withdrawn": _replied,
+    "question.ended": _replied,
     "approval.approved": _decided,
     "approval.rejected": _decided,
     "approval.expired": _decided,

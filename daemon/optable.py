@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from daemon.api import OpView, Step
+from daemon.api import OpView, QuestionView, Step
 from daemon.narrate import careful, tell, touches_own_work
 from ledger.ids import core_of, resolve_op, short_id
 from ledger.vocabulary import (
@@ -76,6 +76,13 @@ def fold(view: OpView, entry: Entry) -> OpView:
             "waiting_until": payload.get("expires_at", ""),
             "reason": payload.get("reason", ""),
         }
+    elif event == "question.asked":
+        changes["question"] = QuestionView(
+            id=payload.get("id", ""), text=payload.get("question", ""), choices=tuple(payload.get("choices", ())),
+            until=payload.get("expires_at", ""),
+        )  # fmt: skip
+    elif str(event).startswith("question."):
+        changes["question"] = None
     elif entry.kind is EntryKind.APPROVAL:
         changes["waiting"] = False
     elif event == "committed":
@@ -87,6 +94,7 @@ def fold(view: OpView, entry: Entry) -> OpView:
         changes |= {
             "state": State(str(payload["to"])),
             "waiting": False,
+            "question": None,
             "root_cause": RootCause(payload.get("root_cause", "none")),
             "failure_class": FailureClass(payload.get("failure_class", "none")),
             "reason": payload.get("reason", ""),

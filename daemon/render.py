@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from daemon.api import CostView, HealthView, Life, LogView, McpView, OpView, StatusView, SuiteView
 from daemon.mcp import told
-from daemon.narrate import LABEL_WIDTH, Told, describe, short_of
+from daemon.narrate import LABEL_WIDTH, Told, asked_line, describe, short_of
 from daemon.text import Block, Line, Role, Span, clean, count, duration, line, money
 from ledger.clock import unstamp
 from ledger.vocabulary import Entry, State
@@ -103,8 +103,9 @@ def _subject(op: OpView) -> str:
 def op_lines(op: OpView, *, now: str = "") -> list[Line]:
     """Header and state of one op, without its steps: since when, and what it has come to."""
     age = f" · {duration(_between(op.started_at, now))}" if op.started_at and now else ""
-    doing = " · waits for a person" if op.waiting else f" · {op.doing}" if op.doing else ""
-    return [op_header(op), labelled(Told("state", f"{op.state.value}{age}{doing}", _role(op)))]
+    doing = " · waits for a person" if op.waiting or op.question else f" · {op.doing}" if op.doing else ""
+    lines = [op_header(op), labelled(Told("state", f"{op.state.value}{age}{doing}", _role(op)))]
+    return [*lines, labelled(asked_line(op.question.text, op.question.choices))] if op.question else lines
 
 
 def _between(begun: str, ended: str) -> int:
@@ -141,7 +142,9 @@ def op_block(op: OpView) -> Block:
 
 def _next(op: OpView) -> Line:
     """The next thing that a person can do about an op."""
-    if op.waiting:
+    if op.question:
+        text = f'ouro answer {op.short} "TEXT"' + (f" (until {op.question.until})" if op.question.until else "")
+    elif op.waiting:
         until = f" (until {op.waiting_until}, then rejected)" if op.waiting_until else ""
         text = f"ouro diff {op.short} · ouro approve {op.short} · ouro reject {op.short}{until}"
     elif not op.state.terminal:
@@ -157,7 +160,7 @@ def _role(op: OpView) -> Role:
     if op.state in _GOOD_STATES:
         return Role.GOOD
     if not op.state.terminal:
-        return Role.WARN if op.waiting else Role.PLAIN
+        return Role.WARN if op.waiting or op.question else Role.PLAIN
     return Role.PLAIN if op.state in _QUIET_STATES else Role.BAD
 
 
@@ -171,7 +174,7 @@ def ops_block(ops: Iterable[OpView]) -> Block:
     lines = [
         line(
             Span(f"{op.short}  ", Role.HEAD),
-            Span(f"{'WAITING' if op.waiting else op.state.value:<18}", _role(op)),
+            Span(f"{'WAITING' if op.waiting or op.question else op.state.value:<18}", _role(op)),
             f"{op.tier.name if op.tier is not None else '-':<18}",
             f"{op.origin.value:<13} {_subject(op)}",
             *([Span(f"  {op.commit[:7]}", Role.DIM)] if op.commit else []),

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from daemon.api import (
+    AnswerRequest,
     Api,
     EventsRequest,
     FixRequest,
@@ -83,6 +84,7 @@ METHODS: Mapping[str, Method[Any]] = {
     "fix": Method(FixRequest, lambda api, p: api.fix(p)),
     "approve": Method(OpRef, lambda api, p: api.approve(p)),
     "reject": Method(RejectRequest, lambda api, p: api.reject(p)),
+    "answer": Method(AnswerRequest, lambda api, p: api.answer(p)),
     "cancel": Method(OpRef, lambda api, p: api.cancel(p)),
     "undo": Method(OpRef, lambda api, p: api.undo(p)),
     "pause": Method(NoParams, lambda api, p: api.pause()),

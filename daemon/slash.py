@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from daemon.api import Api, OpRef, OpsRequest, RejectRequest, SubmitRequest
+from daemon.api import AnswerRequest, Api, OpRef, OpsRequest, RejectRequest, SubmitRequest
 from daemon.render import cost_block, diff_block, health_block, op_block, ops_block, status_block
 from daemon.text import show
 from ledger.errors import OuroError
@@ -97,6 +97,12 @@ async def _reject(api: Api, words: list[str], colour: bool) -> str:
     return (await api.reject(RejectRequest(op=words[0], reason=" ".join(words[1:])))).message
 
 
+async def _answer(api: Api, words: list[str], colour: bool) -> str:
+    if len(words) < 2:
+        return f"Usage: {COMMANDS['/answer'].usage}"
+    return (await api.answer(AnswerRequest(op=words[0], text=" ".join(words[1:])))).message
+
+
 async def _cancel(api: Api, words: list[str], colour: bool) -> str:
     return (await api.cancel(OpRef(op=words[0]))).message
 
@@ -135,6 +141,7 @@ COMMANDS: Mapping[str, Slash] = {
     "/diff": Slash("/diff OP", "the change of an op", _diff, takes_op=True),
     "/approve": Slash("/approve OP", "let a waiting change through", _approve, takes_op=True),
     "/reject": Slash("/reject OP [WHY]", "refuse a waiting change", _reject, takes_op=True),
+    "/answer": Slash("/answer OP TEXT", "answer what the model of an op asks", _answer, takes_op=True),
     "/cancel": Slash("/cancel OP", "stop an op now", _cancel, takes_op=True),
     "/undo": Slash("/undo OP", "revert the commit of an op", _undo, takes_op=True),
     "/submit": Slash("/submit GOAL", "hand in work of your own", _submit),

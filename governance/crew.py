@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from governance.ask import Asker
 from governance.baseline import Baselines
@@ -29,6 +30,9 @@ from tools.repository import Repository
 from tools.testing.runner import TestRunner
 from tools.workspace import Workspace, Workspaces
 
+if TYPE_CHECKING:
+    from governance.questions import Questions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shop:
@@ -50,6 +54,7 @@ class Shop:
     baselines: Baselines
     lessons: Lessons
     refused: Refused
+    questions: Questions
     settings: GovernanceSettings
     clock: Clock
     heavy: asyncio.Semaphore
@@ -67,6 +72,7 @@ class Holdings:
     receipt: Receipt | None = None
     searched: Searched = field(default_factory=Searched)
     looked: Looked = field(default_factory=Looked)
+    asked: int = 0  # questions to a person
     marked: list[Verdict] = field(default_factory=list)  # by gate 18; the orchestrator keeps them in the dossier
 
     def keep(self, receipt: Receipt) -> None:
@@ -75,7 +81,10 @@ class Holdings:
 
 
 class OpClock:
-    """An op's own working time. Extended when L2 repair is dispatched; stands still while a person is asked."""
+    """An op's own working time. Extended when L2 repair is dispatched; stands still while a person is asked.
+
+    A deadline inside the op is made by :meth:`within`, so that it stands still as well.
+    """
 
     def __init__(self, *, loop_time: float, limit_s: float, left_s: float | None = None) -> None:
         """``left_s``: what an op that waited for a person has left of ``limit_s``."""
@@ -83,10 +92,41 @@ class OpClock:
         self.limit_s = limit_s
         self.left_s = limit_s if left_s is None else left_s
         self.started = loop_time + self.left_s - limit_s
+        self._inside: list[asyncio.Timeout] = []
+        self._still = 0
 
     def start(self, timeout: asyncio.Timeout) -> None:
         """From here on the clock moves the deadline of ``timeout``."""
         self._timeout = timeout
+
+    @asynccontextmanager
+    async def within(self, seconds: float) -> AsyncIterator[asyncio.Timeout]:
+        """``asyncio.timeout`` for a part of the op's work."""
+        async with asyncio.timeout(seconds) as timeout:
+            self._inside.append(timeout)
+            try:
+                yield timeout
+            finally:
+                self._inside.remove(timeout)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No deadline of the op comes nearer inside the block."""
+        loop, held = asyncio.get_running_loop(), list[tuple[asyncio.Timeout, float]]()
+        began = loop.time()
+        self._still += 1
+        if self._still == 1:
+            every = (*self._inside, self._timeout)
+            held = [(each, when) for each in every if (when := each.when()) is not None and not each.expired()]
+        for timeout, _ in held:
+            timeout.reschedule(None)
+        try:
+            yield
+        finally:
+            self._still -= 1
+            self.started += loop.time() - began if held else 0
+            for timeout, when in held:
+                timeout.reschedule(when + loop.time() - began)
 
     def remaining_s(self) -> float:
         """Seconds until the op is ended for taking too long."""

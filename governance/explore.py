@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from governance.crew import Crew
 from governance.dossier import Dossier
 from governance.irongate.g04_exploration import lacking, standing
+from governance.questions import Owner
 from governance.toolcall import call_tool
 from ledger.vocabulary import Complexity, Operation, State
 from tools.manifest import ToolContext
@@ -55,7 +56,10 @@ class Findings:
 
 def context_of(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> ToolContext:
     """What the tools of this op work on."""
-    return ToolContext(workspace=workspace, op_id=op.id, tier=dossier.tier, git=crew.shop.git, runner=crew.shop.runner)
+    return ToolContext(
+        workspace=workspace, op_id=op.id, tier=dossier.tier, git=crew.shop.git, runner=crew.shop.runner,
+        person=Owner(crew),
+    )  # fmt: skip
 
 
 class Scout:

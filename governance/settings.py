@@ -20,6 +20,12 @@ class ApprovalSettings(Frozen):
         5, ge=0, description="A NOTIFY_APPLY change is applied after this delay unless cancelled."
     )
     timeout_s: int = Field(600, ge=1, description="An APPROVAL_REQUIRED change expires to rejected after this time.")
+    questions: int = Field(
+        1,
+        ge=0,
+        le=5,
+        description="Questions to a person that one op may ask; each waits as long as an approval.",
+    )
 
 
 class PipelineSettings(Frozen):

@@ -23,6 +23,7 @@ from tools.policy import Policy, PolicyQuestion
 
 if TYPE_CHECKING:
     from tools.git import Git
+    from tools.person import Person
     from tools.testing.runner import TestRunner
     from tools.workspace import Workspace
 
@@ -78,6 +79,7 @@ class ToolContext:
     tier: Tier
     git: Git
     runner: TestRunner | None = None
+    person: Person | None = None
     reads: dict[str, str] = field(default_factory=dict)  # path -> sha256 of what was first read
     written: set[str] = field(default_factory=set)
     uses: list[ToolUse] = field(default_factory=list)

@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
         "diff": diff,
         "approve": approve,
         "reject": reject,
+        "answer": answer_question,
         "cancel": cancel,
         "undo": undo,
         "pause": pause,
@@ -171,6 +172,19 @@ def reject(
 
     call = call_of(context)
     _acknowledge(call, asked(call, lambda client: client.reject(RejectRequest(op=op, reason=reason))))
+
+
+def answer_question(
+    context: typer.Context, op: Op, text: Annotated[str, typer.Argument(help="Your answer, or the number of a choice.")]
+) -> None:
+    """Answer what the model of an op asks; OP may be the question's own id. It approves nothing.
+
+    Example: ouro answer 7f3a21 "round half up"
+    """
+    from daemon.api import AnswerRequest
+
+    call = call_of(context)
+    _acknowledge(call, asked(call, lambda client: client.answer(AnswerRequest(op=op, text=text))))
 
 
 def cancel(context: typer.Context, op: Op) -> None:

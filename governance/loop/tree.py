@@ -183,7 +183,7 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
     await set_clock(crew, box_s)
     authors, stop, tried, last = [dossier], Stop.ITERATIONS, 0, Proposal(candidate=None, reason="")
     try:
-        async with asyncio.timeout(box_s):
+        async with crew.clock.within(box_s):
             for number in range(1, settings.l2_rounds + 1):
                 layer = await grow(op, authors, crew, failing)
                 tried += sum(branch.proposal.candidate is not None for branch in layer)

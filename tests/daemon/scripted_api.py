@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from daemon.api import (
     Ack,
+    AnswerRequest,
     CostLine,
     CostView,
     DayView,
@@ -141,6 +142,10 @@ class ScriptedApi:
     async def reject(self, request: RejectRequest) -> Ack:
         self._note("reject", request)
         return Ack(message="rejected", op=OP)
+
+    async def answer(self, request: AnswerRequest) -> Ack:
+        self._note("answer", request)
+        return Ack(message="answered", op=OP)
 
     async def cancel(self, request: OpRef) -> Ack:
         raise RuntimeError("secret detail")

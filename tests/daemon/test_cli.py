@@ -121,9 +121,10 @@ def test_help_is_quick_and_explains_the_exit_codes(box: Box) -> None:
 
 
 COMMANDS = (
-    "init", "doctor", "run", "submit", "fix", "status", "ops", "show", "diff", "approve", "reject", "cancel", "undo",
-    "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay", "model list",
-    "model status", "model pull", "model probe", "service install", "service uninstall", "service status", "completion",
+    "init", "doctor", "run", "submit", "fix", "status", "ops", "show", "diff", "approve", "reject", "answer", "cancel",
+    "undo", "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay",
+    "model list", "model status", "model pull", "model probe", "service install", "service uninstall",
+    "service status", "completion",
 )  # fmt: skip
 
 
@@ -167,6 +168,7 @@ def test_global_options_anywhere(words: list[str], front: list[str]) -> None:
         "diff 1",
         "approve 1",
         "reject 1",
+        "answer 1 yes",
         "cancel 1",
         "undo 1",
         "pause",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import Event, Fixing, FixRequest, RejectRequest, SubmitRequest
+from daemon.api import AnswerRequest, Event, Fixing, FixRequest, RejectRequest, SubmitRequest
 from daemon.client import Client
 from daemon.control import ControlServer
 from daemon.exits import Exit
@@ -63,9 +63,12 @@ async def test_words_reach_the_daemon() -> None:
     api = ScriptedApi()
     await answer(api, "/reject 7f3a 'not good' enough", colour=False)
     await answer(api, "/submit Make it so", colour=False)
+    await answer(api, "/answer q-1a2b3c half up", colour=False)
+    assert "Usage: /answer OP TEXT" in (await answer(api, "/answer 7f3a", colour=False)).text
     assert api.asked == [
         ("reject", RejectRequest(op="7f3a", reason="not good enough")),
         ("submit", SubmitRequest(goal="Make it so")),
+        ("answer", AnswerRequest(op="q-1a2b3c", text="half up")),
     ]
     assert (await answer(api, "/q", colour=False)).leave
 

@@ -1,0 +1,47 @@
+"""ask_human: one question to the owner. The policy allows it only where the op is shown to him anyway."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ledger.errors import ToolError
+from tools.manifest import Arguments, Call, Tool
+
+GRACE_S = 60.0  # who waits for the person ends the wait; this is the bound behind it
+
+
+class AskHumanArguments(Arguments):
+    """Arguments of ask_human."""
+
+    question: str = Field(min_length=1, max_length=1_000, description="one question, with what is needed to answer it")
+    choices: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (), max_length=6, description="answers to choose from; another one may still come"
+    )
+
+
+class AskHuman(Tool[AskHumanArguments]):
+    """Waits for the answer, or for the end of the time that an approval has."""
+
+    name = "ask_human"
+    description = (
+        "Ask the owner of the repository one question, only where you cannot find out by yourself. He may not be "
+        "there, and what he says approves nothing."
+    )
+    model = AskHumanArguments
+
+    def __init__(self, *, limit_s: float) -> None:
+        self.timeout_s = limit_s + GRACE_S
+
+    def paths(self, arguments: AskHumanArguments) -> tuple[str, ...]:
+        return ()
+
+    async def run(self, arguments: AskHumanArguments, call: Call) -> str:
+        person = call.context.person
+        if person is None:
+            raise ToolError("Nobody can be asked here.")
+        answer = await person.ask(arguments.question, arguments.choices)
+        if answer is None:
+            return "Nobody answered in time. Do what is safest without an answer, or say what is missing."
+        return f"A person has answered:\n{answer}"
