@@ -64,8 +64,8 @@ class Shop:
 class Holdings:
     """What an op holds and must give back whatever happens: open workspaces, and writes that are not yet committed.
 
-    And what it remembers from one visit of GENERATE to the next: of its search, of what it has looked up, which texts from
-    outside it marked.
+    And what it remembers from one visit of GENERATE to the next: of its search, of what it has looked up, which texts
+    from outside it marked.
     """
 
     workspaces: list[Workspace] = field(default_factory=list)
