@@ -1,0 +1,86 @@
+"""git: reading is allowed; what makes history, moves files about or reads its orders elsewhere is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from governance.irongate.shell.words import Unreadable, Word
+
+READS: Mapping[str, frozenset[str]] = {
+    name: frozenset()
+    for name in (
+        "status", "log", "diff", "show", "blame", "annotate", "grep", "ls-files", "ls-tree", "cat-file", "rev-parse",
+        "rev-list", "describe", "shortlog", "merge-base", "name-rev", "check-ignore", "check-attr", "for-each-ref",
+        "count-objects", "whatchanged", "range-diff", "diff-tree", "diff-files", "diff-index", "help", "version",
+        "show-ref", "show-branch", "cherry", "var", "check-mailmap", "ls-attr", "patch-id", "stripspace",
+    )
+}  # fmt: skip
+"""Commands that only read."""
+LISTS: Mapping[str, frozenset[str]] = {
+    "branch": frozenset(
+        {"--list", "-l", "-a", "--all", "-r", "--remotes", "-v", "-vv", "--show-current", "--contains", "--merged"}
+    ),
+    "tag": frozenset({"--list", "-l", "--contains", "--merged"}),
+    "remote": frozenset({"-v", "--verbose"}),
+    "stash": frozenset({"list"}),
+    "reflog": frozenset({"show"}),
+    "worktree": frozenset({"list"}),
+    "config": frozenset({"--get", "--get-all", "--list", "-l", "--get-regexp"}),
+}
+"""Commands that only read when the first word behind them is one of these, or when there is none."""
+GLOBAL = frozenset({"--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects"})
+NETWORK = frozenset({"fetch", "pull", "push", "clone", "ls-remote", "submodule", "fetch-pack", "send-pack", "archive",
+                     "send-email", "request-pull", "svn", "p4", "lfs", "remote-http", "remote-https", "daemon",
+                     "http-backend", "instaweb", "imap-send", "credential"})  # fmt: skip
+RUNS = ("--ext-diff", "--textconv", "--open-files-in-pager", "--output", "--exec", "--upload-pack", "--receive-pack",
+        "--filters")  # fmt: skip
+
+
+def judge(words: tuple[Word, ...]) -> tuple[str, str] | None:
+    """(rule, reason) where a git command does more than read. Raises ``Unreadable`` for what only the run can tell."""
+    at = 1
+    while at < len(words):
+        text = words[at].text
+        if text is None:
+            raise Unreadable(f"git's command is only known when it runs: {words[at].raw[:60]}")
+        if text in ("--version", "--help", "-h", "-v"):
+            return None
+        if text not in GLOBAL:
+            break
+        at += 1
+    if at >= len(words):
+        return None
+    command = words[at].text or ""
+    if command.startswith("-"):
+        return "git_history", f"git {command.partition('=')[0]} makes git work elsewhere or with other settings"
+    if command in NETWORK:
+        return "network", f"git {command} asks other machines"
+    rest = words[at + 1 :]
+    if command in LISTS:
+        first = rest[0].text if rest else ""
+        if command in ("branch", "tag", "remote", "reflog", "config") and any(
+            word.text is None or word.text not in LISTS[command] for word in rest if _is_option(word)
+        ):
+            first = None
+        bare_config = command == "config" and not rest
+        if first is not None and not bare_config and (not rest or first in LISTS[command]):
+            return None
+    elif command in READS and not any(_runs(command, word) for word in rest):
+        return None
+    return "git_history", f"git {command} changes history, files or settings, or runs another program"
+
+
+def _is_option(word: Word) -> bool:
+    return word.text is None or word.text.startswith("-")
+
+
+def _runs(command: str, word: Word) -> bool:
+    """An option that runs a program or writes a file, shortened or not."""
+    if word.text is None:
+        return word.raw.startswith("-")
+    name = word.text.partition("=")[0]
+    if command == "grep" and word.text.startswith("-O"):
+        return True
+    if command == "cat-file" and name.startswith("--batch"):
+        return False
+    return len(name) > 3 and name.startswith("--") and any(long.startswith(name) for long in RUNS)

@@ -1,0 +1,276 @@
+"""Commands that run another command: what that one is. What cannot be told is not run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from governance.irongate.shell.words import Unreadable, Word
+
+ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
+UNKNOWN = Word("...", None)
+"""Stands for what a wrapper adds while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """What a wrapper runs: either words, or text that a shell reads. Nothing of either: it runs nothing."""
+
+    words: tuple[Word, ...] = ()
+    script: str | None = None
+    assigned: tuple[tuple[str, Word], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a wrapper is called: options without a value, options with one, words before the command, assignments."""
+
+    flags: frozenset[str] = frozenset()
+    valued: frozenset[str] = frozenset()
+    operands: int = 0
+    assigns: bool = False
+    silent: frozenset[str] = frozenset()  # options with which nothing is run
+    digits: bool = False  # ``-10`` is an option
+
+
+def _form(flags: str = "", valued: str = "", silent: str = "--help --version", **more: bool | int) -> Form:
+    return Form(
+        flags=frozenset(flags.split()), valued=frozenset(valued.split()), silent=frozenset(silent.split()), **more  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+FORMS: Mapping[str, Form] = {
+    "env": _form("-i --ignore-environment -v --debug -", "-u --unset", assigns=True),
+    "nohup": _form(),
+    "timeout": _form("--foreground --preserve-status -v --verbose", "-k --kill-after -s --signal", operands=1),
+    "nice": _form("", "-n --adjustment", digits=True),
+    "ionice": _form("-t --ignore", "-c --class -n --classdata"),
+    "stdbuf": _form("", "-i --input -o --output -e --error"),
+    "setsid": _form("-c --ctty -f --fork -w --wait"),
+    "time": _form("-p -v --verbose", "-f --format"),
+    "chronic": _form("-v -e"),
+    "command": _form("-p", silent="-v -V"),
+    "builtin": _form(silent=""),
+    "exec": _form("-c -l", "-a", silent=""),
+}
+UNREAD = frozenset(
+    {
+        "parallel", "flock", "script", "strace", "ltrace", "gdb", "lldb", "setarch", "linux32", "linux64", "chrt",
+        "prlimit", "numactl", "unbuffer", "expect", "faketime", "fakeroot", "proot", "run-parts", "entr", "runcon",
+        "daemonize", "dbus-run-session", "xvfb-run", "start-stop-daemon", "rlwrap", "perf", "cgexec", "choom",
+        "taskset", "coproc", "busybox", "toybox", "watch", "ld.so", "ltrace", "firejail", "catchsegv", "screen",
+        "tmux", "alias", "enable", "fc", "complete", "compgen", "csh", "tcsh", "fish", "zsh", "ksh", "mksh", "pwsh",
+        "xonsh", "nu", "elvish", "at", "sem", "systemd-inhibit", "vim", "vi", "nvim", "emacs", "ed",
+        "ex", "nano", "hash",
+    }
+)  # fmt: skip
+"""Run something else in a way that is not read here, or change what words mean."""
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "rbash"})
+KEYWORDS = frozenset(
+    "{ } ! [[ ]] if then elif else fi case esac for select while until do done in function ;; ( )".split()
+)
+_SHELL_FLAGS = re.compile(r"-[abefhklmnpruvxBCEHPT]*(c?)[abefhklmnpruvxBCEHPT]*")
+_FIND_VALUED = frozenset(
+    {
+        "-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-type", "-xtype", "-size", "-mtime",
+        "-mmin", "-atime", "-amin", "-ctime", "-cmin", "-newer", "-maxdepth", "-mindepth", "-perm", "-user", "-group",
+        "-lname", "-ilname", "-links", "-inum", "-samefile", "-printf", "-regextype", "-newermt", "-used", "-fstype",
+    }
+)  # fmt: skip
+FIND_EXEC = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+
+
+def inner(name: str, words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    """What the command ``words`` (called ``name``) runs besides itself. Raises ``Unreadable`` where that is open."""
+    if name in UNREAD or name.startswith("ld-linux"):
+        raise Unreadable(f"what {name} does is not read here")
+    if name in SHELLS:
+        return _shell(name, words[1:])
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(words[1:])
+    form = FORMS.get(name)
+    return () if form is None else _plain(name, form, words[1:])
+
+
+def text_of(word: Word, why: str) -> str:
+    """What a word says. Raises ``Unreadable`` when only the run can tell."""
+    if word.text is None:
+        raise Unreadable(f"{why} is only known when it runs: {word.raw[:60]}")
+    return word.text
+
+
+def _plain(name: str, form: Form, words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    assigned: list[tuple[str, Word]] = []
+    operands, at = form.operands, 0
+    while at < len(words):
+        text = text_of(words[at], f"a word of {name}")
+        at += 1
+        if text == "--":
+            break
+        if text in form.silent:
+            return ()
+        if text in form.valued:
+            at += 1
+        elif text in form.flags or (form.digits and re.fullmatch(r"-\d+", text)) or _attached(text, form):
+            continue
+        elif text.startswith("-"):
+            raise Unreadable(f"the option {text[:40]} of {name} is not known here")
+        else:
+            at -= 1
+            break
+    while at < len(words) and (operands or (form.assigns and _is_assignment(words[at]))):
+        if operands:
+            text_of(words[at], f"a word of {name}")
+            operands -= 1
+        else:
+            found = ASSIGNMENT.match(words[at].text or words[at].raw)
+            if found:
+                assigned.append((found[1], Word(found[2], None if words[at].text is None else found[2])))
+        at += 1
+    return (Inner(words=words[at:], assigned=tuple(assigned)),)
+
+
+def _attached(text: str, form: Form) -> bool:
+    """``-n5``, ``--signal=KILL``."""
+    long, equals, _ = text.partition("=")
+    if text.startswith("--"):
+        return bool(equals) and long in form.valued
+    return text[:2] in form.valued and len(text) > 2
+
+
+def _is_assignment(word: Word) -> bool:
+    return bool(ASSIGNMENT.match(word.text if word.text is not None else word.raw))
+
+
+def _shell(name: str, words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    """``bash -c TEXT`` is read; a script is a file of the workspace; what comes through a pipe is not known."""
+    at, takes_text = 0, False
+    while at < len(words):
+        text = text_of(words[at], f"a word of {name}")
+        if text in ("--version", "--help"):
+            return ()
+        if text in ("--norc", "--noprofile", "--posix", "--login", "-l"):
+            at += 1
+        elif re.fullmatch(r"[-+][a-bd-zA-Z]*[oO]", text):
+            at += 2
+        elif re.fullmatch(r"-[a-zA-Z]*[oO][a-zA-Z]*", text):
+            raise Unreadable(f"the options {text[:40]} of {name} are not known here")
+        elif found := _SHELL_FLAGS.fullmatch(text.replace("l", "", 1)):
+            takes_text = takes_text or bool(found[1])
+            at += 1
+            if text == "-":
+                break
+        elif text == "--":
+            at += 1
+            break
+        elif text.startswith(("-", "+")):
+            raise Unreadable(f"the option {text[:40]} of {name} is not known here")
+        else:
+            break
+    if at >= len(words):
+        raise Unreadable(f"{name} would run what comes through its input")
+    operand = text_of(words[at], f"what {name} runs")
+    if takes_text:
+        return (Inner(script=operand),)
+    if operand.startswith(("/dev", "/proc")):
+        raise Unreadable(f"{name} would run what comes through its input")
+    return ()
+
+
+def _eval(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    return (Inner(script=" ".join(text_of(word, "what eval reads") for word in words if word.text != "--")),)
+
+
+def _source(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    if not words or text_of(words[0], "what is sourced").startswith(("/dev", "/proc")):
+        raise Unreadable("it would read commands that are only known when it runs")
+    return ()
+
+
+def _trap(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    if not words:
+        return ()
+    text = text_of(words[0], "what trap runs")
+    return () if text in ("", "-", "-l", "-p") or len(words) == 1 else (Inner(script=text),)
+
+
+def _mapfile(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    if any(text_of(word, "a word of mapfile").startswith("-C") for word in words):
+        raise Unreadable("the option -C of mapfile is not read here")
+    return ()
+
+
+def _xargs(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    """What xargs adds to the command comes from a pipe."""
+    flags = {"-0", "-r", "-t", "-x", "--null", "--no-run-if-empty", "--verbose"}
+    valued = {"-n", "-P", "-L", "-s", "-d", "-E", "-a", "-I", "--max-args", "--max-procs", "--max-lines",
+              "--delimiter", "--arg-file", "--max-chars"}  # fmt: skip
+    at, mark = 0, ""
+    while at < len(words):
+        text = text_of(words[at], "a word of xargs")
+        if text == "-I":
+            mark = text_of(words[at + 1], "a word of xargs") if at + 1 < len(words) else ""
+        elif text.startswith("-I"):
+            mark = text[2:]
+        if text in valued:
+            at += 2
+        elif text in flags or (text[:2] in valued and len(text) > 2 and text[1] != "-"):
+            at += 1
+        elif text.startswith("--") and text.partition("=")[0] in valued:
+            at += 1
+        elif re.fullmatch(r"-[0rtx]+", text) or text == "--":
+            at += 1
+        elif text.startswith("-"):
+            raise Unreadable(f"the option {text[:40]} of xargs is not known here")
+        else:
+            break
+    rest = words[at:]
+    if not rest:
+        return ()
+    if mark:
+        return (Inner(words=tuple(_marked(word, mark) for word in rest)),)
+    return (Inner(words=(*rest, UNKNOWN)),)
+
+
+def _marked(word: Word, mark: str) -> Word:
+    return Word(word.raw, None) if mark in word.raw or mark in (word.text or "") else word
+
+
+def _find(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    """``-exec`` and its like, each up to its end; a word that could be such an option is not taken."""
+    found: list[Inner] = []
+    at = 0
+    while at < len(words):
+        text = words[at].text
+        if text in FIND_EXEC:
+            end = next((i for i in range(at + 1, len(words)) if words[i].text in (";", "+")), None)
+            if end is None or end == at + 1:
+                raise Unreadable(f"{text} of find has no end")
+            found.append(Inner(words=tuple(_marked(word, "{}") for word in words[at + 1 : end])))
+            at = end + 1
+        elif text in _FIND_VALUED:
+            at += 2 if at + 1 < len(words) and _is_one(words[at + 1]) else 1
+        elif text is None:
+            raise Unreadable(f"a word of find is only known when it runs: {words[at].raw[:60]}")
+        else:
+            at += 1
+    return tuple(found)
+
+
+def _is_one(word: Word) -> bool:
+    """Known, quoted, or a pattern of names: not a variable that could become several words, options among them."""
+    return word.text is not None or word.raw.startswith('"') or not ("$" in word.raw or "`" in word.raw)
+
+
+_SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], tuple[Inner, ...]]] = {
+    "eval": _eval,
+    ".": _source,
+    "source": _source,
+    "trap": _trap,
+    "mapfile": _mapfile,
+    "readarray": _mapfile,
+    "xargs": _xargs,
+    "find": _find,
+}

@@ -1,0 +1,214 @@
+"""Which files well-known commands write. What others write is found when they have run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from governance.irongate.shell.words import Redirect, Unreadable, Word
+
+EVERY = frozenset(
+    {
+        "touch", "mkdir", "rmdir", "rm", "unlink", "tee", "truncate", "mkfifo", "chmod", "mv", "gzip", "gunzip",
+        "bzip2", "bunzip2", "xz", "unxz", "zstd", "unzstd", "dos2unix", "unix2dos", "shred", "sponge", "link",
+    }
+)  # fmt: skip
+"""Programs that write every file they are told."""
+OUTPUT = frozenset({"sort", "gcc", "cc", "g++", "c++", "clang", "clang++", "ld", "as", "rustc", "pandoc", "dot", "objcopy"})
+WRITING = frozenset({">", ">>", ">|", "&>", "&>>", "<>", ">&", "<&"})
+HARMLESS = re.compile(r"/dev/(?:null|stdout|stderr|fd/[0-9]|zero|tty)|-|[0-9]+-?")
+TAR_RUNS = ("--checkpoint-action", "--to-command", "--use-compress-program", "--info-script", "--new-volume-script",
+            "--rsh-command", "--rmt-command")  # fmt: skip
+
+
+class Refused(Exception):  # noqa: N818 - it never leaves this package
+    """A way to write that is never taken; the text says why."""
+
+
+def targets(name: str, words: tuple[Word, ...]) -> Iterator[Word]:
+    """Files that a command writes. Raises ``Unreadable`` for one that only the run can tell, and ``Refused``."""
+    if name in EVERY:
+        yield from _operands(words)
+    elif handler := _SPECIAL.get(name):
+        yield from handler(words)
+    elif name in OUTPUT:
+        yield from _output(words)
+
+
+def redirected(redirect: Redirect) -> Iterator[Word]:
+    """The file that a redirection writes, if it does."""
+    if redirect.op not in WRITING:
+        return
+    if redirect.target.text is None:
+        raise Unreadable(f"the target of {redirect.op} is only known when it runs: {redirect.target.raw[:60]}")
+    if redirect.op == "<&" or HARMLESS.fullmatch(redirect.target.text):
+        return
+    yield redirect.target
+
+
+def _known(word: Word) -> Word:
+    if word.text is None:
+        raise Unreadable(f"what is written is only known when it runs: {word.raw[:60]}")
+    return word
+
+
+def _operands(words: tuple[Word, ...]) -> list[Word]:
+    """Words that are no options. One that could turn out to be an option is not known either."""
+    found: list[Word] = []
+    ended = False
+    for word in words[1:]:
+        text = _known(word).text or ""
+        if not ended and text == "--":
+            ended = True
+        elif ended or not text.startswith("-"):
+            found.append(word)
+        elif "=" in text:
+            found.append(_value(text))
+    return [word for word in found if word.text and not HARMLESS.fullmatch(word.text)]
+
+
+def _value(text: str) -> Word:
+    value = text.partition("=")[2]
+    return Word(value, value)
+
+
+def _into(words: tuple[Word, ...]) -> Iterator[Word]:
+    """cp, install: into the last operand, or into what ``-t`` names."""
+    for index, word in enumerate(words[1:], start=1):
+        text = word.text or ""
+        if re.fullmatch(r"-[a-zA-Z]*t", text) or (text.startswith("--t") and "=" not in text):
+            yield _known(words[index + 1]) if index + 1 < len(words) else word
+        elif text.startswith("--t"):
+            yield _value(text)
+        elif re.match(r"-t.", text):
+            yield Word(text[2:], text[2:])
+    if any(re.match(r"-[a-zA-Z]*s|--s[ym]", word.text or "") for word in words[1:]) and words[0].text == "cp":
+        raise Refused("links are not taken into a change")
+    known_options = [word for word in words[1:] if word.text is None or not word.text.startswith("-")]
+    if known_options:
+        if words[0].text is not None and words[0].text.endswith("install"):
+            if any(re.match(r"-[a-zA-Z]*d|--d", word.text or "") for word in words[1:]):
+                yield from _operands(words)
+        yield _known(known_options[-1])
+
+
+def _link(words: tuple[Word, ...]) -> Iterator[Word]:
+    if any(re.match(r"-[a-zA-Z]*s|--s", word.text or "") for word in words[1:]):
+        raise Refused("links are not taken into a change")
+    yield from _operands(words)
+
+
+def _sed(words: tuple[Word, ...]) -> Iterator[Word]:
+    """``-i``: every file behind the script."""
+    in_place = scripted = False
+    files: list[Word] = []
+    at = 1
+    while at < len(words):
+        text = words[at].text
+        at += 1
+        if text is None:
+            files.append(words[at - 1])
+        elif text in ("-e", "-f", "--expression", "--file"):
+            scripted, at = True, at + 1
+        elif text.startswith("--"):
+            in_place = in_place or (len(text) > 3 and "--in-place".startswith(text.partition("=")[0]))
+            scripted = scripted or text.startswith(("--expression=", "--file="))
+        elif text.startswith("-") and len(text) > 1:
+            letters = re.match(r"-([a-df-hj-zA-Z]*)([ief]?)", text)
+            kind = letters[2] if letters else ""
+            in_place = in_place or kind == "i"
+            scripted = scripted or kind in ("e", "f")
+            at += kind in ("e", "f") and letters is not None and letters.end() == len(text)
+        else:
+            files.append(words[at - 1])
+    if in_place:
+        for word in files if scripted else files[1:]:
+            yield _known(word)
+
+
+def _perl(words: tuple[Word, ...]) -> Iterator[Word]:
+    """``-i``: every file; code behind ``-e`` is none."""
+    texts = [word.text or "" for word in words]
+    if not any(re.match(r"-[a-zA-Z0]*i", text) for text in texts[1:]):
+        return
+    for index, word in enumerate(words[1:], start=1):
+        behind_code = re.fullmatch(r"-[a-zA-Z0]*[eE]", texts[index - 1]) is not None
+        if not behind_code and not texts[index].startswith("-"):
+            yield _known(word)
+
+
+def _output(words: tuple[Word, ...]) -> Iterator[Word]:
+    for index, word in enumerate(words[1:], start=1):
+        text = word.text or ""
+        if text in ("-o", "--output"):
+            yield _known(words[index + 1]) if index + 1 < len(words) else word
+        elif text.startswith("--output="):
+            yield _value(text)
+        elif text.startswith("-o"):
+            yield Word(text[2:], text[2:])
+
+
+def _dd(words: tuple[Word, ...]) -> Iterator[Word]:
+    for word in words[1:]:
+        text = _known(word).text or ""
+        if text.startswith("of=") and not HARMLESS.fullmatch(text[3:]):
+            yield _value(text)
+
+
+def _tar(words: tuple[Word, ...]) -> Iterator[Word]:
+    writes = any(re.fullmatch(r"-?[a-zA-Z]*[cru][a-zA-Z]*", word.text or "") for word in words[1:2]) or any(
+        word.text in ("-c", "-r", "-u", "--create", "--append", "--update") for word in words[1:]
+    )
+    for index, word in enumerate(words[1:], start=1):
+        text = _known(word).text or ""
+        following = words[index + 1] if index + 1 < len(words) else word
+        cluster = re.fullmatch(r"-[a-zA-Z]+" if index > 1 else r"-?[a-zA-Z]+", text)
+        if text.startswith("--") and any(long.startswith(text.partition("=")[0]) for long in TAR_RUNS if len(text) > 4):
+            raise Unreadable(f"tar {text.partition('=')[0]} runs a program that is not read here")
+        if cluster and any(letter in text for letter in "IFP"):
+            raise Refused(f"tar {text} runs a program or writes outside of the folder")
+        if text.startswith("--absolute"):
+            raise Refused(f"tar {text} writes outside of the folder")
+        if text.startswith("--directory=") or (text.startswith("--file=") and writes):
+            yield _value(text)
+        elif text == "--directory" or (cluster and "C" in text) or (text == "--file" and writes):
+            yield _known(following)
+        elif cluster and text.endswith("f") and writes:
+            yield _known(following)
+
+
+def _unzip(words: tuple[Word, ...]) -> Iterator[Word]:
+    for index, word in enumerate(words[1:], start=1):
+        text = _known(word).text or ""
+        if re.fullmatch(r"-[a-zA-Z]*d", text) and index + 1 < len(words):
+            yield _known(words[index + 1])
+        elif text.startswith("-d"):
+            yield Word(text[2:], text[2:])
+
+
+def _zip(words: tuple[Word, ...]) -> Iterator[Word]:
+    if any((word.text or "").startswith(("-T", "--unzip-command", "-m")) for word in words[1:]):
+        raise Unreadable("zip -T runs a program that is not read here")
+    yield from _operands(words)[:1]
+
+
+def _patch(words: tuple[Word, ...]) -> Iterator[Word]:
+    yield from _output(words)
+    for index, word in enumerate(words[1:], start=1):
+        text = _known(word).text or ""
+        if text in ("-d", "--directory", "-r") and index + 1 < len(words):
+            yield _known(words[index + 1])
+        elif not text.startswith("-"):
+            yield word
+
+
+def _find(words: tuple[Word, ...]) -> Iterator[Word]:
+    for index, word in enumerate(words[1:], start=1):
+        if word.text in ("-fprint", "-fprint0", "-fprintf", "-fls") and index + 1 < len(words):
+            yield _known(words[index + 1])
+
+
+_SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], Iterator[Word]]] = {
+    "cp": _into, "install": _into, "ln": _link, "sed": _sed, "gsed": _sed, "perl": _perl, "dd": _dd, "tar": _tar,
+    "bsdtar": _tar, "unzip": _unzip, "zip": _zip, "patch": _patch, "find": _find,
+}  # fmt: skip
