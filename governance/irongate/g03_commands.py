@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from governance.irongate import g01_containment, g02_protected
+from governance.irongate.shell.examples import ALLOWED, DENIED
 from governance.irongate.shell.programs import CLASSES
 from governance.irongate.shell.reading import Finding, Reading, Target, read
 from governance.irongate.verdicts import denied, passed, shown
@@ -131,3 +132,26 @@ def _protected(path: str, facts: Facts) -> bool:
         return False
     judged = g02_protected.Facts(path=path, owner=facts.owner, own=facts.own)
     return g02_protected.check(judged).decision is not Decision.ALLOW
+
+
+def _no(command: str) -> tuple[Facts, Decision]:
+    return Facts(command=command), Decision.DENY
+
+
+def _yes(command: str) -> tuple[Facts, Decision]:
+    return Facts(command=command), Decision.ALLOW
+
+
+EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+    *(_yes(command) for command in ALLOWED),
+    *(_no(command) for commands in DENIED.values() for command in commands),
+    (Facts(command="cat .env", there=(".env",)), Decision.DENY),
+    (Facts(command="touch /w/a.py", roots=("/w",)), Decision.ALLOW),
+    (Facts(command="touch /w/../a.py", roots=("/w",)), Decision.DENY),
+    (Facts(command="touch lib/x", found=(g01_containment.Facts(path="lib/x", links=("lib",)),)), Decision.DENY),
+    (Facts(command="touch vendor/x", owner=("vendor",)), Decision.DENY),
+    (Facts(command="git commit -m x", allowed=("git commit *",)), Decision.ALLOW),
+    (Facts(command="git commit -m x; git push", allowed=("git commit *",)), Decision.DENY),
+    (Facts(command="git commit -m $x", allowed=("git commit *",)), Decision.DENY),
+    (Facts(command="sudo ls", allowed=("*",)), Decision.DENY),
+)

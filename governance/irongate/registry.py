@@ -12,6 +12,7 @@ from typing import TypeVar
 from governance.irongate import (
     g01_containment,
     g02_protected,
+    g03_commands,
     g04_exploration,
     g05_characters,
     g06_coverage,
@@ -99,6 +100,7 @@ GATES: Mapping[int, Gate] = _by_number(
     (
         gate(1, "path containment", g01_containment.check, g01_containment.Facts, g01_containment.EXAMPLES),
         gate(2, "protected paths", g02_protected.check, g02_protected.Facts, g02_protected.EXAMPLES),
+        gate(3, "commands", g03_commands.check, g03_commands.Facts, g03_commands.EXAMPLES),
         gate(4, "exploration first", g04_exploration.check, g04_exploration.Facts, g04_exploration.EXAMPLES),
         gate(5, "characters", g05_characters.check, g05_characters.Facts, g05_characters.EXAMPLES),
         gate(6, "coverage", g06_coverage.check, g06_coverage.Facts, g06_coverage.EXAMPLES),

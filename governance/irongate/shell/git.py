@@ -27,7 +27,9 @@ LISTS: Mapping[str, frozenset[str]] = {
     "worktree": frozenset({"list"}),
     "config": frozenset({"--get", "--get-all", "--list", "-l", "--get-regexp"}),
 }
-"""Commands that only read when the first word behind them is one of these, or when there is none."""
+"""Commands that only read when the first word behind them is one of these."""
+ALONE = frozenset({"branch", "tag", "remote", "reflog"})
+"""And those that do with no word at all."""
 GLOBAL = frozenset({"--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects"})
 NETWORK = frozenset({"fetch", "pull", "push", "clone", "ls-remote", "submodule", "fetch-pack", "send-pack", "archive",
                      "send-email", "request-pull", "svn", "p4", "lfs", "remote-http", "remote-https", "daemon",
@@ -62,8 +64,7 @@ def judge(words: tuple[Word, ...]) -> tuple[str, str] | None:
             word.text is None or word.text not in LISTS[command] for word in rest if _is_option(word)
         ):
             first = None
-        bare_config = command == "config" and not rest
-        if first is not None and not bare_config and (not rest or first in LISTS[command]):
+        if first is not None and (first in LISTS[command] if rest else command in ALONE):
             return None
     elif command in READS and not any(_runs(command, word) for word in rest):
         return None

@@ -24,13 +24,13 @@ PROGRAMS = _named(
         gcloud gsutil az rclone sshfs smbclient mosh mail mailx sendmail mutt swaks ldapsearch mysql psql redis-cli
         mongosh mongo ip ifconfig route iw nmcli arp tcpdump ssh-copy-id ssh-keyscan websocat grpcurl ngrok cloudflared
         youtube-dl yt-dlp axel heroku flyctl vercel netlify terraform ansible ansible-playbook twine""",
-    privilege="""sudo su doas pkexec runuser sudoedit visudo setpriv capsh chroot unshare nsenter mount umount fusermount
-        losetup swapon swapoff setcap chown chgrp chattr setfacl useradd usermod userdel groupadd groupmod adduser deluser
-        passwd chpasswd chsh chfn newgrp sg insmod rmmod modprobe depmod sysctl iptables ip6tables nft ufw systemctl
-        loginctl journalctl service systemd-run machinectl busctl dbus-send gdbus crontab at batch atrm docker podman
-        nerdctl buildah lxc lxd bwrap shutdown reboot poweroff halt init telinit setenforce apparmor_parser update-grub
-        grub-install dmesg mknod pivot_root switch_root keyctl newuidmap newgidmap gpg gpg2 ssh-add ssh-agent
-        ssh-keygen logger wall write""",
+    privilege="""sudo su doas pkexec runuser sudoedit visudo setpriv capsh chroot unshare nsenter mount umount
+        fusermount losetup swapon swapoff setcap chown chgrp chattr setfacl useradd usermod userdel groupadd
+        groupmod adduser deluser passwd chpasswd chsh chfn newgrp sg insmod rmmod modprobe depmod sysctl
+        iptables ip6tables nft ufw systemctl loginctl journalctl service systemd-run machinectl busctl dbus-send
+        gdbus crontab at batch atrm docker podman nerdctl buildah lxc lxd bwrap shutdown reboot poweroff halt
+        init telinit setenforce apparmor_parser update-grub grub-install dmesg mknod pivot_root switch_root
+        keyctl newuidmap newgidmap gpg gpg2 ssh-add ssh-agent ssh-keygen logger wall write""",
     package_install="""apt apt-get aptitude dpkg dnf yum rpm zypper apk pacman emerge brew snap flatpak nix nix-env
         nix-shell guix easy_install pipx conda mamba micromamba npx pnpx bunx corepack gem cpan cpanm luarocks composer
         nuget vcpkg conan sdk asdf nvm rustup pyenv""",
@@ -176,9 +176,9 @@ def _rm(words: tuple[Word, ...]) -> Iterator[tuple[str, str]]:
 def _chmod(words: tuple[Word, ...]) -> Iterator[tuple[str, str]]:
     for word in words[1:]:
         text = word.text or ""
-        if text.startswith("--") and len(text) > 4 and "--recursive".startswith(text):
-            yield "destructive", "chmod -R changes whole folders"
-        elif re.fullmatch(r"-[a-zA-Z]*R[a-zA-Z]*", text):
+        if (text.startswith("--") and len(text) > 4 and "--recursive".startswith(text)) or re.fullmatch(
+            r"-[a-zA-Z]*R[a-zA-Z]*", text
+        ):
             yield "destructive", "chmod -R changes whole folders"
         elif any(SETUID.fullmatch(part) for part in text.split(",")):
             yield "privilege", f"chmod {text[:40]} gives a file another user's rights"

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from governance.irongate.shell import programs, writes
-from governance.irongate.shell.parse import Script, parse
+from governance.irongate.shell.expand import Script
+from governance.irongate.shell.parse import parse
 from governance.irongate.shell.words import Redirect, Segment, Unreadable, Word
 from governance.irongate.shell.wrappers import KEYWORDS, Inner, inner
 
@@ -17,9 +18,10 @@ DEEPEST = 8
 MOST_FOLDERS = 16
 DECIDES = frozenset(
     {
-        "PATH", "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PROMPT_COMMAND", "PS0", "PS1", "PS2", "PS4", "IFS", "CDPATH",
+        "PATH", "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PROMPT_COMMAND", "PS0", "PS1", "PS2", "PS4", "IFS",
         "PAGER", "MANPAGER", "EDITOR", "VISUAL", "BROWSER", "LESSOPEN", "LESSCLOSE", "PERL5OPT", "PERL5LIB", "RUBYOPT",
-        "PYTHONSTARTUP", "PYTHONHOME", "NODE_OPTIONS", "SHELL", "HOME", "TMPDIR", "FPATH", "GLOBIGNORE", "PWD", "OLDPWD",
+        "PYTHONSTARTUP", "PYTHONHOME", "NODE_OPTIONS", "SHELL", "HOME", "TMPDIR", "CDPATH",
+        "FPATH", "GLOBIGNORE", "PWD", "OLDPWD",
         "BASH_CMDS", "BASH_ALIASES", "EXECIGNORE", "POSIXLY_CORRECT", "JAVA_TOOL_OPTIONS", "GCONV_PATH", "LOCPATH",
         "HOSTALIASES", "COMMAND_MODE", "SSH_ASKPASS", "SUDO_ASKPASS", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
     }

@@ -13,7 +13,7 @@ _IN_DOUBLE = frozenset('"$`\\')
 ANSI = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
 
 
-class Unreadable(Exception):  # noqa: N818 - it never leaves this package
+class Unreadable(Exception):
     """The command, or a part of it, is not understood; the text says why."""
 
 

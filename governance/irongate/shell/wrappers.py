@@ -48,18 +48,22 @@ FORMS: Mapping[str, Form] = {
     "ionice": _form("-t --ignore", "-c --class -n --classdata"),
     "stdbuf": _form("", "-i --input -o --output -e --error"),
     "setsid": _form("-c --ctty -f --fork -w --wait"),
-    "time": _form("-p -v --verbose", "-f --format"),
+    "time": _form("-p -v --verbose", "-f --format", assigns=True),
     "chronic": _form("-v -e"),
     "command": _form("-p", silent="-v -V"),
     "builtin": _form(silent=""),
     "exec": _form("-c -l", "-a", silent=""),
 }
+_XARGS = _form(
+    "-0 -r -t -x --null --no-run-if-empty --verbose",
+    "-n -P -L -s -d -E -a -I --max-args --max-procs --max-lines --delimiter --arg-file --max-chars",
+)
 UNREAD = frozenset(
     {
         "parallel", "flock", "script", "strace", "ltrace", "gdb", "lldb", "setarch", "linux32", "linux64", "chrt",
         "prlimit", "numactl", "unbuffer", "expect", "faketime", "fakeroot", "proot", "run-parts", "entr", "runcon",
         "daemonize", "dbus-run-session", "xvfb-run", "start-stop-daemon", "rlwrap", "perf", "cgexec", "choom",
-        "taskset", "coproc", "busybox", "toybox", "watch", "ld.so", "ltrace", "firejail", "catchsegv", "screen",
+        "taskset", "coproc", "busybox", "toybox", "watch", "ld.so", "firejail", "catchsegv", "screen",
         "tmux", "alias", "enable", "fc", "complete", "compgen", "csh", "tcsh", "fish", "zsh", "ksh", "mksh", "pwsh",
         "xonsh", "nu", "elvish", "at", "sem", "systemd-inhibit", "vim", "vi", "nvim", "emacs", "ed",
         "ex", "nano", "hash",
@@ -68,8 +72,11 @@ UNREAD = frozenset(
 """Run something else in a way that is not read here, or change what words mean."""
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "rbash"})
 KEYWORDS = frozenset(
-    "{ } ! [[ ]] if then elif else fi case esac for select while until do done in function ;; ( )".split()
-)
+    {
+        "{", "}", "!", "[[", "]]", "if", "then", "elif", "else", "fi", "case", "esac", "for", "select", "while",
+        "until", "do", "done", "in", "function", ";;", "(", ")",
+    }
+)  # fmt: skip
 _SHELL_FLAGS = re.compile(r"-[abefhklmnpruvxBCEHPT]*(c?)[abefhklmnpruvxBCEHPT]*")
 _FIND_VALUED = frozenset(
     {
@@ -180,7 +187,8 @@ def _shell(name: str, words: tuple[Word, ...]) -> tuple[Inner, ...]:
 
 
 def _eval(words: tuple[Word, ...]) -> tuple[Inner, ...]:
-    return (Inner(script=" ".join(text_of(word, "what eval reads") for word in words if word.text != "--")),)
+    texts = [text_of(word, "what eval reads") for word in words]
+    return (Inner(script=" ".join(texts[1:] if texts[:1] == ["--"] else texts)),) if texts else ()
 
 
 def _source(words: tuple[Word, ...]) -> tuple[Inner, ...]:
@@ -204,9 +212,6 @@ def _mapfile(words: tuple[Word, ...]) -> tuple[Inner, ...]:
 
 def _xargs(words: tuple[Word, ...]) -> tuple[Inner, ...]:
     """What xargs adds to the command comes from a pipe."""
-    flags = {"-0", "-r", "-t", "-x", "--null", "--no-run-if-empty", "--verbose"}
-    valued = {"-n", "-P", "-L", "-s", "-d", "-E", "-a", "-I", "--max-args", "--max-procs", "--max-lines",
-              "--delimiter", "--arg-file", "--max-chars"}  # fmt: skip
     at, mark = 0, ""
     while at < len(words):
         text = text_of(words[at], "a word of xargs")
@@ -214,13 +219,9 @@ def _xargs(words: tuple[Word, ...]) -> tuple[Inner, ...]:
             mark = text_of(words[at + 1], "a word of xargs") if at + 1 < len(words) else ""
         elif text.startswith("-I"):
             mark = text[2:]
-        if text in valued:
+        if text in _XARGS.valued:
             at += 2
-        elif text in flags or (text[:2] in valued and len(text) > 2 and text[1] != "-"):
-            at += 1
-        elif text.startswith("--") and text.partition("=")[0] in valued:
-            at += 1
-        elif re.fullmatch(r"-[0rtx]+", text) or text == "--":
+        elif text in _XARGS.flags or _attached(text, _XARGS) or re.fullmatch(r"-[0rtx]+|--", text):
             at += 1
         elif text.startswith("-"):
             raise Unreadable(f"the option {text[:40]} of xargs is not known here")

@@ -14,14 +14,14 @@ EVERY = frozenset(
     }
 )  # fmt: skip
 """Programs that write every file they are told."""
-OUTPUT = frozenset({"sort", "gcc", "cc", "g++", "c++", "clang", "clang++", "ld", "as", "rustc", "pandoc", "dot", "objcopy"})
+OUTPUT = frozenset({"sort", "gcc", "cc", "g++", "c++", "clang", "clang++", "ld", "as", "rustc", "pandoc", "dot"})
 WRITING = frozenset({">", ">>", ">|", "&>", "&>>", "<>", ">&", "<&"})
 HARMLESS = re.compile(r"/dev/(?:null|stdout|stderr|fd/[0-9]|zero|tty)|-|[0-9]+-?")
 TAR_RUNS = ("--checkpoint-action", "--to-command", "--use-compress-program", "--info-script", "--new-volume-script",
             "--rsh-command", "--rmt-command")  # fmt: skip
 
 
-class Refused(Exception):  # noqa: N818 - it never leaves this package
+class Refused(Exception):
     """A way to write that is never taken; the text says why."""
 
 
@@ -86,9 +86,9 @@ def _into(words: tuple[Word, ...]) -> Iterator[Word]:
         raise Refused("links are not taken into a change")
     known_options = [word for word in words[1:] if word.text is None or not word.text.startswith("-")]
     if known_options:
-        if words[0].text is not None and words[0].text.endswith("install"):
-            if any(re.match(r"-[a-zA-Z]*d|--d", word.text or "") for word in words[1:]):
-                yield from _operands(words)
+        folders = any(re.match(r"-[a-zA-Z]*d|--d", word.text or "") for word in words[1:])
+        if folders and (words[0].text or "").endswith("install"):
+            yield from _operands(words)
         yield _known(known_options[-1])
 
 
@@ -171,9 +171,12 @@ def _tar(words: tuple[Word, ...]) -> Iterator[Word]:
             raise Refused(f"tar {text} writes outside of the folder")
         if text.startswith("--directory=") or (text.startswith("--file=") and writes):
             yield _value(text)
-        elif text == "--directory" or (cluster and "C" in text) or (text == "--file" and writes):
-            yield _known(following)
-        elif cluster and text.endswith("f") and writes:
+        elif (
+            text == "--directory"
+            or (cluster and "C" in text)
+            or (text == "--file" and writes)
+            or (cluster and text.endswith("f") and writes)
+        ):
             yield _known(following)
 
 
