@@ -11,8 +11,9 @@ from ledger.vocabulary import Frozen, Tier, Verdict
 class PolicyQuestion(Frozen):
     """What a tool is about to do. ``root`` is the folder that ``paths`` are relative to (empty: text only).
 
-    ``command`` is a whole shell command. ``hosts`` are the machines that would be asked, as ``name:port``; ``private``:
-    what is asked for leads into a private network, so it must be listed with its port.
+    ``command`` is a whole shell command, which finds ``root`` at ``seen_at`` (empty: there as well). ``hosts`` are the
+    machines that would be asked, as ``name:port``; ``private``: what is asked for leads into a private network, so it
+    must be listed with its port.
     """
 
     tool: str
@@ -24,6 +25,7 @@ class PolicyQuestion(Frozen):
     tier: Tier = Tier.SAFE_AUTO
     op_id: str = ""
     root: str = ""
+    seen_at: str = ""
     running: int = 0  # calls of this op that run right now, this one not counted
     recent: int = 0  # calls of this tool by this op within the last minute, this one not counted
 

@@ -1,18 +1,21 @@
 """The tool policy ladder: the first rule that matches decides.
 
 0 known tool, else 0b one that the owner has listed of a connected server · 1 containment · 2 protected paths ·
-3 commands (no tool here has one) · 4 domains · 5 a person
-may be asked only in the upper tiers · 6 the owner's switches · 7 concurrency · 8 rate · 9 allow.
+3 commands · 4 domains · 5 a person may be asked only in the upper tiers · 6 the owner's switches and rules ·
+7 concurrency · 8 rate · 9 allow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from governance.irongate import g01_containment, g02_protected
+from governance.irongate import g01_containment, g02_protected, g03_commands
 from governance.irongate.domains import Domains, refusal
+from governance.irongate.rules import OwnerRule
+from ledger.errors import ConfigError
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 from tools.policy import NotOffered, PolicyQuestion, ServerTools
 
@@ -32,6 +35,19 @@ class ToolPolicySettings(Frozen):
         (), description="machines that web tools may ask: `docs.python.org`, `*.example.org`, `localhost:8888`"
     )
     protected: tuple[str, ...] = Field((), description="further protected path patterns; built-in ones always hold")
+    rules: tuple[OwnerRule, ...] = Field(
+        (),
+        description="rules about a tool, command or path: name, action (deny, or allow for what a class of commands "
+        "would deny), about, pattern, and examples match and not_match that are checked at start",
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"Two of the owner's rules are named {name!r}.", remedy="Rename one of them.")
+        return self
 
 
 class ToolPolicy:
@@ -45,6 +61,8 @@ class ToolPolicy:
         self._settings = settings or ToolPolicySettings()
         self._own = own
         self._servers = servers
+        self._denies = tuple(rule for rule in self._settings.rules if rule.action == "deny")
+        self._allowed = tuple(rule.pattern for rule in self._settings.rules if rule.action == "allow")
 
     def judge(self, question: PolicyQuestion) -> Verdict:
         """The first rule of the ladder that has something to say."""
@@ -55,24 +73,16 @@ class ToolPolicy:
             verdict = self._path(path, question.root)
             if verdict is not None:
                 return verdict
-        if question.command:
-            return _no("command", "no tool may run a command.")
+        facts = self._command(question)
+        passed = g03_commands.check(facts) if facts is not None else Verdict(gate=0, rule="policy.allow")
+        if passed.decision is not Decision.ALLOW:
+            return passed
         refused = refusal(question.hosts, self._settings.domains, private=question.private)
         if refused:
             return _no("domain", refused)
         if question.tool == ASK_HUMAN and question.tier not in ASKING_TIERS:
             return _no("ask_human", f"a person may not be asked in tier {question.tier.name}.")
-        settings = self._settings
-        if question.tool in settings.off or (question.writes and not settings.writes):
-            return _no("switched_off", f"the owner has switched {question.tool} off.")
-        if question.running >= settings.concurrency:
-            return _no("concurrency", f"{question.running} calls run already; wait for one to end.")
-        rate = settings.rates.get(question.tool, settings.rate_per_minute)
-        if question.recent >= rate:
-            return _no(
-                "rate", f"{question.tool} was called {question.recent} times within a minute; the limit is {rate}."
-            )
-        return Verdict(gate=0, rule="policy.allow")
+        return self._owners(question, facts) or self._bounds(question) or passed
 
     def _unknown(self, tool: str) -> Verdict | None:
         """Rungs 0 and 0b: why there is no such tool; None where there is one."""
@@ -95,6 +105,40 @@ class ToolPolicy:
                 g02_protected.Facts(path=path, owner=self._settings.protected, own=self._own)
             )  # fmt: skip
         return None if verdict.decision is Decision.ALLOW else verdict
+
+    def _command(self, question: PolicyQuestion) -> g03_commands.Facts | None:
+        """What gate 3 judges; nothing for a call that runs no command."""
+        if not question.command:
+            return None
+        return g03_commands.gather(
+            question.root, question.command, seen_at=question.seen_at, owner=self._settings.protected, own=self._own,
+            allowed=self._allowed,
+        )  # fmt: skip
+
+    def _owners(self, question: PolicyQuestion, facts: g03_commands.Facts | None) -> Verdict | None:
+        """The owner's switches, then his rules."""
+        settings = self._settings
+        if question.tool in settings.off or (question.writes and not settings.writes):
+            return _no("switched_off", f"the owner has switched {question.tool} off.")
+        for rule in self._denies:
+            about: tuple[str, ...] = (question.tool,)
+            if rule.about == "path":
+                about = (*question.paths, *(g03_commands.written(facts) if facts is not None else ()))
+            elif rule.about == "command":
+                about = (question.command,) if question.command else ()
+            if any(rule.applies(text) for text in about):
+                return _no(f"owner.{rule.name}", f"the owner's rule {rule.name!r} denies {rule.pattern!r}.")
+        return None
+
+    def _bounds(self, question: PolicyQuestion) -> Verdict | None:
+        """Concurrency, then rate."""
+        settings = self._settings
+        if question.running >= settings.concurrency:
+            return _no("concurrency", f"{question.running} calls run already; wait for one to end.")
+        rate = settings.rates.get(question.tool, settings.rate_per_minute)
+        if question.recent < rate:
+            return None
+        return _no("rate", f"{question.tool} was called {question.recent} times within a minute; the limit is {rate}.")
 
 
 def _no(rule: str, reason: str) -> Verdict:
