@@ -34,8 +34,8 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
         ok=outcome.use.ok, score=outcome.use.score, rule=outcome.verdict.rule,
         result=blob,
     )  # fmt: skip
-    if outcome.verdict.decision is Decision.DENY:
-        verdict = outcome.verdict.model_dump(mode="json")
-        await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=name, **verdict)
+    for verdict in (outcome.verdict, *outcome.refused):
+        if verdict.decision is Decision.DENY:
+            await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=name, **verdict.model_dump(mode="json"))
     marked = await look_at(crew, phase, " ".join((name, *outcome.use.paths)), outcome.text)
     return outcome if marked is None else replace(outcome, text=f"{warning(marked)}\n{outcome.text}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -83,6 +84,7 @@ class ToolContext:
     reads: dict[str, str] = field(default_factory=dict)  # path -> sha256 of what was first read
     written: set[str] = field(default_factory=set)
     uses: list[ToolUse] = field(default_factory=list)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by each call that writes: one at a time
 
     def note_read(self, path: str, sha: str) -> None:
         """Remember the first sight of a file; what the op itself wrote is no sight of the owner's file."""
@@ -96,21 +98,28 @@ class Call:
 
     ``reachable`` is asked before each machine that a call turns to on its way (``name:port``, whether its address is a
     private one).
+    ``judged`` is the policy's word on writing a path that the call named nowhere; what it denied goes to ``refused``.
     """
 
     context: ToolContext
     visible: Callable[[str], bool]
     reachable: Callable[[str, bool], Verdict]
+    judged: Callable[[str], Verdict]
+    refused: list[Verdict] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolOutcome:
-    """What goes back to the model (``text``, capped) and into the record (``whole``)."""
+    """What goes back to the model (``text``, capped) and into the record (``whole``).
+
+    ``refused``: what was done and not let stand.
+    """
 
     text: str
     whole: str
     use: ToolUse
     verdict: Verdict
+    refused: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +301,7 @@ class Toolbox:
                 "command": prepared.command,
                 "hosts": prepared.hosts,
                 "root": str(context.workspace.root),
+                "seen_at": self._seen_at(prepared, context),
                 "running": self._running.get(context.op_id, 0),
                 "recent": self._count(context.op_id, name),
             }
@@ -308,11 +318,12 @@ class Toolbox:
         usual = self._settings.test_timeout_s if tool.runs_tests else self._settings.call_timeout_s
         limit = tool.timeout_s or usual
         ok = False
+        call = Call(
+            context=context, visible=self._visible(question), judged=self._judged(question),
+            reachable=self._reachable(question),
+        )  # fmt: skip
         try:
-            async with asyncio.timeout(limit):
-                call = Call(
-                    context=context, visible=self._visible(question), reachable=self._reachable(question)
-                )  # fmt: skip
+            async with context.writing if tool.writes else contextlib.nullcontext(), asyncio.timeout(limit):
                 text = await prepared.start(call)
             ok = True
         except TimeoutError:
@@ -335,7 +346,9 @@ class Toolbox:
             paths=prepared.paths,
         )
         context.uses.append(use)
-        return ToolOutcome(text=self.capped(text), whole=text, use=use, verdict=verdict)
+        return ToolOutcome(
+            text=self.capped(text), whole=text, use=use, verdict=verdict, refused=tuple(call.refused)
+        )  # fmt: skip
 
     def _refused(
         self,
@@ -361,7 +374,8 @@ class Toolbox:
 
         def visible(path: str) -> bool:
             if path not in answers:
-                asked = question.model_copy(update={"paths": (path,), "writes": False, "running": 0, "recent": 0})
+                neutral = {"writes": False, "command": "", "hosts": (), "running": 0, "recent": 0}
+                asked = question.model_copy(update={**neutral, "paths": (path,)})
                 answers[path] = self._policy.judge(asked).decision is Decision.ALLOW
             return answers[path]
 
@@ -375,6 +389,17 @@ class Toolbox:
             return self._policy.judge(question.model_copy(update=asked))
 
         return reachable
+    @staticmethod
+    def _seen_at(prepared: Prepared, context: ToolContext) -> str:
+        """Where a command finds the workspace."""
+        if not prepared.command or context.runner is None:
+            return ""
+        return str(context.runner.place_of(context.workspace))
+
+    def _judged(self, question: PolicyQuestion) -> Callable[[str], Verdict]:
+        """The same policy, asked as a write to one path."""
+        neutral = {"writes": True, "command": "", "hosts": (), "running": 0, "recent": 0}
+        return lambda path: self._policy.judge(question.model_copy(update={**neutral, "paths": (path,)}))
 
     def _count(self, op_id: str, tool: str) -> int:
         """Calls of this tool within the window before this one; counts this one for later."""

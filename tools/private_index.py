@@ -53,11 +53,15 @@ class PrivateIndex:
         found = self.run("ls-files", "-o", "--exclude-standard", "-z").fields
         return tuple(path for path in found if _wanted(self.work_tree / path, limit_bytes))
 
+    def checkout(self, paths: Collection[str]) -> None:
+        """Write the index's files at ``paths`` to the work tree, whatever stands there."""
+        if paths:
+            self.run("checkout-index", "-f", "-u", "-q", "-z", "--stdin", stdin=_names(paths))
+
     def take(self, paths: Collection[str]) -> None:
         """Record the work tree's state of ``paths`` (present, changed or gone)."""
         if paths:
-            names = "\0".join(sorted(paths)).encode("utf-8", errors="surrogateescape")
-            self.run("update-index", "--add", "--remove", "-z", "--stdin", stdin=names)
+            self.run("update-index", "--add", "--remove", "-z", "--stdin", stdin=_names(paths))
 
     def take_all(self, *, limit_bytes: int | None = None) -> None:
         """Record everything that is there: tracked changes, and untracked files that are not ignored."""
@@ -65,6 +69,10 @@ class PrivateIndex:
 
     def write_tree(self) -> str:
         return self.run("write-tree").text
+
+
+def _names(paths: Collection[str]) -> bytes:
+    return "\0".join(sorted(paths)).encode("utf-8", errors="surrogateescape")
 
 
 def _wanted(path: Path, limit_bytes: int | None) -> bool:

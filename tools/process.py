@@ -27,10 +27,11 @@ class Command:
     """What to run. ``env`` is the whole environment; ``pass_fds`` stay the caller's to close.
 
     At ``timeout_s`` the group gets SIGTERM, ``grace_s`` later SIGKILL. Output beyond ``cap_bytes`` is dropped in the
-    middle; beyond ``flood_bytes`` the group is ended. With ``report`` a second pipe is opened for the child. With
-    ``talk`` what comes through that pipe goes there (``Finished.report`` stays empty), and the child's standard input
-    stays open for what is said. With ``speaks`` that pipe is the child's standard output, and ``Finished.output`` is
-    what it wrote to standard error. ``timeout_s`` None: until it ends by itself or is cancelled.
+    middle; beyond ``flood_bytes`` the group is ended; all of it goes to the descriptor ``spool``, where there is one.
+    With ``report`` a second pipe is opened for the child. With ``talk`` what comes through that pipe goes there
+    (``Finished.report`` stays empty), and the child's standard input stays open for what is said. With ``speaks`` that
+    pipe is the child's standard output, and ``Finished.output`` is what it wrote to standard error. ``timeout_s`` None:
+    until it ends by itself or is cancelled.
     """
 
     argv: tuple[str, ...]
@@ -47,6 +48,7 @@ class Command:
     report_cap_bytes: int = 64 * 1024 * 1024
     talk: Talk | None = None
     speaks: bool = False
+    spool: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,9 @@ class _Child:
 
     def _took_output(self, data: bytes) -> None:
         self._output.add(data)
+        if self._command.spool is not None:
+            with contextlib.suppress(OSError):  # a full disk: head and tail are kept all the same
+                os.write(self._command.spool, data)
         if self._output.total > self._command.flood_bytes and not self._flooded:
             self._flooded = True
             self.end()

@@ -93,6 +93,22 @@ class Workspace:
         """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside."""
         return contained.read_file(self.root, path)
 
+    @property
+    def tracked(self) -> frozenset[str]:
+        """Files and links of the commit."""
+        return frozenset(self._tracked)
+
+    def untracked(self) -> frozenset[str]:
+        """Files that the commit does not have and that git does not ignore, by the rules in the copy (blocking)."""
+        with self._turn:
+            return frozenset(self._index.untracked())
+
+    def put_back(self, paths: Collection[str], *, keep: Collection[str], mounts: Collection[str] = ()) -> None:
+        """The commit's files again at ``paths``; of everything else only ``keep`` and ``mounts`` stay (blocking)."""
+        with self._turn:
+            contained.prune(self.root, keep, mounts)
+            self._index.checkout(paths)
+
     async def diff(self, paths: Collection[str] = ()) -> bytes:
         """Unified git diff of what stands there (or of ``paths`` alone) against the commit, new files included."""
         return await asyncio.to_thread(self._diff, tuple(paths))

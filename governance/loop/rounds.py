@@ -205,7 +205,8 @@ class Conversation:
         self._failed = next((o.text[:FAILED_CHARS] for o in reversed(outcomes) if not o.use.ok), self._failed)
         if not self._context.written:
             self.looked += [(title_of(o.use), o.text) for o in outcomes if o.use.category]
-        self._refused += [o.verdict for o in outcomes if o.verdict.decision is Decision.DENY]
+        said_no = (verdict for outcome in outcomes for verdict in (outcome.verdict, *outcome.refused))
+        self._refused += [verdict for verdict in said_no if verdict.decision is Decision.DENY]
         self._explored += all(o.use.category is not None for o in outcomes)
         steps = [Step(f"{o.use.tool} {o.use.arguments}", sha256_hex(o.text)) for o in outcomes]
         known = {step.call for step in self._steps}

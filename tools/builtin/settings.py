@@ -20,3 +20,6 @@ class BuiltinSettings(Frozen):
     index_wait_s: float = Field(
         20.0, gt=0, description="seconds that a call waits for an index that is still being built"
     )
+    command_timeout_s: float = Field(120.0, gt=0, description="seconds that a shell command may take")
+    command_files: int = Field(200, ge=1, description="files that one shell command may change")
+    command_kb: int = Field(4096, ge=1, description="what those files may have together, in KiB")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from ledger.places import HostEnv
+from tools.builtin.bash import Bash
 from tools.builtin.code import Code
 from tools.builtin.edit_file import EditFile
 from tools.builtin.git_blame import GitBlame
@@ -20,6 +21,7 @@ from tools.builtin.symbols import GetCallers, ListSymbols
 from tools.builtin.whole_files import DeleteFile, WriteFile
 from tools.index.index import CodeIndex
 from tools.manifest import AnyTool, ToolSettings
+from tools.sandbox.tree import SEARCH_PATH
 
 
 def standard_tools(
@@ -48,4 +50,9 @@ def standard_tools(
         EditFile(),
         WriteFile(),
         DeleteFile(),
+        Bash(
+            shell=shutil.which("bash", path=SEARCH_PATH),
+            settings=settings,
+            result_bytes=tools.result_bytes,
+        ),
     )

@@ -84,6 +84,7 @@ class Bwrap:
             grace_s=settings.grace_s,
             stdin=job.stdin,
             talk=job.talk,
+            spool=job.spool,
             cap_bytes=settings.output_kb * 1024,
             flood_bytes=settings.flood_mb * MIB,
             pass_fds=fds,

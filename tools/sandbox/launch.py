@@ -29,6 +29,7 @@ def launch_command(job: Job, plan: Plan, *, python: Path, settings: SandboxSetti
         grace_s=settings.gone_s,  # it is ours, and kills at once; killed itself it would leave who has left its group
         stdin=job.stdin,
         talk=job.talk,
+        spool=job.spool,
         cap_bytes=settings.output_kb * 1024,
         flood_bytes=settings.flood_mb * MIB,
         pass_fds=(plan["status_fd"],),

@@ -63,8 +63,9 @@ class Job:
     ``cwd`` is the path as seen inside. ``env`` comes on top of the sandbox's own minimal environment, ``secrets`` too,
     but these never stand on a command line, where every user of the machine could read them. When ``report_env`` is
     set a pipe is opened, its number is given to the child in that variable, and what was written comes back as
-    ``Finished.report``, or goes to ``talk`` as it comes (see :class:`tools.process.Command`). With ``speaks`` that
-    pipe is standard output. With ``network`` the job shares the host's network: internet sockets, no other ones.
+    ``Finished.report``, or goes to ``talk`` as it comes, as does all output to the descriptor ``spool`` (see
+    :class:`tools.process.Command`). With ``speaks`` that pipe is standard output. With ``network`` the job shares the
+    host's network: internet sockets, no other ones.
     """
 
     argv: tuple[str, ...]
@@ -78,6 +79,7 @@ class Job:
     speaks: bool = False
     network: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)
+    spool: int | None = None
 
 
 class Sandbox(Protocol):

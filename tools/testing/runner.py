@@ -18,6 +18,7 @@ from ledger.vocabulary import RunStatus, TestRun
 from tools.process import Finished
 from tools.sandbox.limits import MIB
 from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.tree import HOME
 from tools.sandbox.types import Job, Mount, Sandbox
 from tools.streams import Talk
 from tools.testing import layout
@@ -140,15 +141,43 @@ class TestRunner:
 
     async def module(self, ws: Workspace, name: str, args: Sequence[str], *, limit_s: float) -> Finished:
         """Run a module of the tests' environment (``python -m name args``) on the files of ``ws``, sandboxed."""
-        job = await asyncio.to_thread(self._bare_job, ws, ("-m", name, *args), limit_s)
+        argv = (*self._environment.argv, "-m", name, *args)
+        job = await asyncio.to_thread(self._bare_job, ws, argv, limit_s)
         async with self._heavy:
             return await self._sandbox.run(job)
 
-    def _bare_job(self, ws: Workspace, tail: Sequence[str], limit: float) -> Job:
+    @property
+    def heavy(self) -> asyncio.Semaphore:
+        """The slot that whatever works the machine hard holds."""
+        return self._heavy
+
+    def place_of(self, ws: Workspace) -> Path:
+        """Where code inside finds the files of ``ws``."""
+        return self._places.repo if self._sandbox.maps_paths else ws.root
+
+    def prepare(self, ws: Workspace) -> None:
+        """Put what the tests need and no sandbox mounts into the copy (blocking)."""
+        if not self._sandbox.maps_paths:
+            _link_needs(self._places.repo, ws.root, self._environment.needs)
+
+    async def command(
+        self, ws: Workspace, argv: Sequence[str], *, limit_s: float, said: Path, spool: int | None
+    ) -> tuple[Finished, Path]:
+        """Run a command in the tests' environment on the files of ``ws``, sandboxed. The caller holds :attr:`heavy`.
+
+        Output goes to the descriptor ``spool`` too. ``said`` is a folder that the command may read; where it finds it
+        comes back with how it ended.
+        """
+        seen = HOME / said.name if self._sandbox.maps_paths else said
+        job = await asyncio.to_thread(self._bare_job, ws, tuple(argv), limit_s)
+        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen)), spool=spool)
+        return await self._sandbox.run(job), seen
+
+    def _bare_job(self, ws: Workspace, argv: tuple[str, ...], limit: float) -> Job:
         environment, repo = self._environment, self._places.repo
-        root = repo if self._sandbox.maps_paths else ws.root
+        root = self.place_of(ws)
         return Job(
-            argv=(*environment.argv, *tail),
+            argv=argv,
             cwd=root,
             mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
             env=self._child_env(),
@@ -207,8 +236,7 @@ class TestRunner:
         """One line that asks for one run. Puts what the tests need and no sandbox mounts into the copy."""
         environment, repo, mapped = self._environment, self._places.repo, self._sandbox.maps_paths
         settings = self._settings
-        if not mapped:
-            _link_needs(repo, ws.root, environment.needs)
+        self.prepare(ws)
         orders = {
             "key": key,
             "roots": environment.roots,

@@ -1,0 +1,163 @@
+"""bash: a shell command on the files of the op, behind the walls that tests run behind.
+
+The policy reads the command before it runs. What it changed is judged like every edit when it has run: see
+:mod:`tools.settle`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field
+
+from ledger.errors import ToolError
+from ledger.vocabulary import Verdict
+from tools.builtin.settings import BuiltinSettings
+from tools.manifest import Arguments, Call, Tool
+from tools.output import cap
+from tools.process import Finished
+from tools.settle import Aftermath, Bounds, Settled
+from tools.testing.runner import TestRunner
+
+SHOWN_PATHS = 20
+SAID = "said"
+
+
+class BashArguments(Arguments):
+    """Arguments of bash."""
+
+    command: str = Field(min_length=1, max_length=16_384, description="what bash runs, from the top of the repository")
+
+
+class Bash(Tool[BashArguments]):
+    """Exit code, changed files and output. ``shell`` is the program, ``result_bytes`` what a result may have."""
+
+    name = "bash"
+    description = (
+        "Run a shell command on the files as you have edited them: no network, no git history, nothing outside. "
+        "Files that it changes count as your edits; read a file before a command changes it."
+    )
+    writes = True
+    runs_tests = True
+    model = BashArguments
+
+    def __init__(self, *, shell: str | None, settings: BuiltinSettings, result_bytes: int) -> None:
+        self._shell = shell
+        self._settings = settings
+        self._room = result_bytes
+
+    def paths(self, arguments: BashArguments) -> tuple[str, ...]:
+        return ()
+
+    def command(self, arguments: BashArguments) -> str:
+        return arguments.command
+
+    async def run(self, arguments: BashArguments, call: Call) -> str:
+        runner, context = call.context.runner, call.context
+        if runner is None:
+            raise ToolError("Commands cannot be run here: there is no sandbox for them.")
+        if self._shell is None:
+            raise ToolError("Commands cannot be run here: bash is not installed.")
+        workspace = context.workspace
+        async with runner.heavy:
+            await asyncio.to_thread(runner.prepare, workspace)
+            aftermath = await asyncio.to_thread(self._before, runner, call)
+            try:
+                with _spool(workspace.folder / SAID) as (file, spool):
+                    finished, seen = await runner.command(
+                        workspace, (self._shell, "--noprofile", "--norc", "-c", arguments.command),
+                        limit_s=self._settings.command_timeout_s, said=file.parent, spool=spool,
+                    )  # fmt: skip
+            finally:  # whatever ended it: nothing that was not judged stays
+                settled = await _to_the_end(asyncio.ensure_future(asyncio.to_thread(aftermath.settle)))
+        context.written |= settled.kept.keys()
+        call.refused.extend(settled.refused.values())
+        return self._report(finished, settled, file, seen / file.name)
+
+    def _before(self, runner: TestRunner, call: Call) -> Aftermath:
+        context, settings = call.context, self._settings
+        return Aftermath(
+            context.workspace,
+            judged=call.judged,
+            known=lambda path: path in context.reads or path in context.written,
+            written=context.written,
+            mounts=runner.mounted(context.workspace),
+            bounds=Bounds(files=settings.command_files, size=settings.command_kb * 1024),
+        )
+
+    def _report(self, finished: Finished, settled: Settled, file: Path, seen: Path) -> str:
+        """How it ended and what stands first: the middle of a long result is left out."""
+        rows = [_ended(finished, self._settings.command_timeout_s), *_changes(settled)]
+        head = "\n".join(rows)
+        room = max(256, self._room - len(head.encode(errors="replace")) - 200)
+        text = finished.output.decode("utf-8", errors="replace")
+        if len(text.encode()) <= room and not finished.cut_bytes:
+            file.unlink()
+            return f"{head}\n{text}" if text else f"{head}\n(no output)"
+        shown = cap(text, room, rest=f"they are in {seen}")
+        return f"{head}\nfull output ({file.stat().st_size} bytes): {seen}\n{shown}"
+
+
+def _ended(finished: Finished, limit_s: float) -> str:
+    took = f"after {finished.duration_ms / 1000:.1f} s"
+    if finished.timed_out:
+        return f"killed {took}: the time limit is {limit_s:g} s"
+    if finished.flooded:
+        return f"killed {took}: it wrote too much"
+    if finished.code is None:
+        return f"ended by signal {finished.signal} {took}"
+    return f"exit code {finished.code} {took}"
+
+
+def _changes(settled: Settled) -> list[str]:
+    rows = []
+    if settled.kept:
+        rows.append("changed: " + _few([f"{path} ({what})" for path, what in settled.kept.items()]))
+    if settled.modes:
+        rows.append("modes were put back: " + _few([_plain(path) for path in settled.modes]))
+    by_rule: dict[str, list[tuple[str, Verdict]]] = {}
+    for path, verdict in settled.refused.items():
+        by_rule.setdefault(verdict.rule, []).append((path, verdict))
+    for rule, found in by_rule.items():
+        names = _few([_plain(path) for path, _ in found])
+        rows.append(f"put back, refused by {rule}: {names}. {found[0][1].reason}")
+    return rows
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - SHOWN_PATHS
+    return ", ".join(names[:SHOWN_PATHS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _plain(path: str) -> str:
+    text = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+    return text if text.isprintable() else repr(text)
+
+
+@contextlib.contextmanager
+def _spool(folder: Path) -> Iterator[tuple[Path, int]]:
+    """A file for everything that a command says, beside the workspace's files."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = folder / f"{len(list(folder.iterdir())) + 1}-{os.urandom(3).hex()}.txt"
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        yield file, fd
+    finally:
+        os.close(fd)
+
+
+async def _to_the_end(settling: asyncio.Future[Settled]) -> Settled:
+    """Wait for it whatever happens: a cancelled call leaves nothing behind either."""
+    cancelled: asyncio.CancelledError | None = None
+    while not settling.done():
+        try:
+            await asyncio.wait({settling})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return settling.result()

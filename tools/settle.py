@@ -1,0 +1,201 @@
+"""After a command: what it changed is put back, and what the policy lets pass is written again like any other edit.
+
+So every change meets the policy on the ground that the edit tools find, whatever the command made of it meanwhile:
+links, pipes, folders in the place of files, git folders, odd names, modes. What git ignores may stay where it is (built
+files), is no part of a change, and still has to pass the policy.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+from ledger.errors import PolicyRefused, ToolError
+from ledger.vocabulary import Decision, Verdict
+from tools import contained
+from tools.sight import Sight, differing, look
+from tools.workspace import Workspace
+
+TOO_MUCH, UNREAD, NOT_A_FILE = "tools.too_much", "tools.unread", "workspace.no_follow"
+MORE_ENTRIES = 20_000
+"""Files and folders that one command may add."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What one command may change: so many files with so many bytes together."""
+
+    files: int
+    size: int
+
+
+@dataclass(slots=True)
+class Settled:
+    """What stands now (path and what became of it), and what does not, with the verdict on it."""
+
+    kept: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, Verdict] = field(default_factory=dict)
+    modes: list[str] = field(default_factory=list)  # files whose mode alone was changed; it was put back
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    data: bytes
+    executable: bool
+
+
+class Aftermath:
+    """One command on one workspace: made before it runs, settled behind it. Blocks; nothing else may write meanwhile.
+
+    ``judged`` is the policy's word on writing a path, ``known`` tells whether the op has read or written a file,
+    ``written`` are the paths that it has written. Raises ``ToolError`` where there are too many files to look at.
+    """
+
+    def __init__(
+        self, workspace: Workspace, *, judged: Callable[[str], Verdict], known: Callable[[str], bool],
+        written: Iterable[str], mounts: Collection[str], bounds: Bounds,
+    ) -> None:  # fmt: skip
+        self._workspace, self._judged, self._known = workspace, judged, known
+        self._mounts, self._bounds = frozenset(mounts), bounds
+        self._written = frozenset(written)
+        self._limit = len(workspace.tracked) + MORE_ENTRIES * 10
+        self._saved = {path: new for path in self._written if (new := self._taken(path)) is not None}
+        self._before = look(workspace.root, mounts=mounts, limit=self._limit, stamp=workspace.folder / "now")
+        self._settled = Settled()
+        if self._before.flooded:
+            raise ToolError(f"The workspace holds more than {self._limit} files: no command is run on so many.")
+
+    def settle(self) -> Settled:
+        """Judge what differs. Never raises for what the command did."""
+        root = self._workspace.root
+        limit = len(self._before.files) + len(self._before.folders) + MORE_ENTRIES
+        after = look(root, mounts=self._mounts, limit=limit)
+        if after.flooded:
+            self._start_over()
+            return self._settled
+        self._remove_folders(after)
+        changed = differing(root, self._before, after)
+        if changed:
+            self._judge(changed, after)
+        return self._settled
+
+    def _start_over(self) -> None:
+        self._refuse(".", _no(TOO_MUCH, f"it left more than {MORE_ENTRIES} new files and folders behind"))
+        self._restore(self._before.files, keep=())
+
+    def _remove_folders(self, after: Sight) -> None:
+        """New folders that may not be there go as a whole; what is below them is no longer in ``after``."""
+        for folder in sorted(after.folders - self._before.folders):
+            above = folder.rpartition("/")[0]
+            if above and above not in after.folders:
+                after.folders.discard(folder)  # went with the one above
+            elif (verdict := self._verdict(folder)) is not None:
+                self._refuse(folder, verdict)
+                contained.remove_tree(self._workspace.root / folder)
+                after.folders.discard(folder)
+        gone = {path for path in after.files if "/" in path and path.rpartition("/")[0] not in after.folders}
+        for path in gone:
+            del after.files[path]
+
+    def _judge(self, changed: list[str], after: Sight) -> None:
+        new: dict[str, _New | None] = {}
+        ignored = self._ignored(changed, after)
+        keep = set(ignored)
+        size = 0
+        for path in changed:
+            now = after.files.get(path)
+            verdict = self._verdict(path) if now is not None else None
+            if verdict is None and now is not None and not now.regular:
+                verdict = _no(NOT_A_FILE, f"{_shown(path)} is no regular file")
+            if verdict is not None:
+                self._refuse(path, verdict)
+                keep.discard(path)
+            elif path not in ignored:
+                size += now.size if now is not None else 0
+                fits = size <= self._bounds.size and len(new) < self._bounds.files
+                new[path] = self._taken(path) if now is not None and fits else None
+        same = self._before.files.keys() - set(changed)
+        folders = {f"{folder}/" for folder in after.folders & self._before.folders}  # git knows no empty folder
+        self._restore([path for path in changed if path not in keep], keep=same | keep | folders)
+        if size > self._bounds.size or len(new) > self._bounds.files:
+            why = f"one command may change {self._bounds.files} files and {self._bounds.size} bytes"
+            self._refuse(".", _no(TOO_MUCH, f"{len(new)} files with {size} bytes were changed; {why}"))
+            return
+        for path in sorted(new, key=lambda path: (new[path] is not None, path)):  # what goes makes room first
+            self._write_again(path, new[path])
+
+    def _ignored(self, changed: list[str], after: Sight) -> frozenset[str]:
+        """Files that are neither of the commit nor the op's, and that git ignores."""
+        own = self._workspace.tracked | self._written
+        there = {path for path in changed if path not in own and path in after.files and after.files[path].regular}
+        return frozenset(there - self._workspace.untracked()) if there else frozenset()
+
+    def _restore(self, paths: Iterable[str], *, keep: Collection[str]) -> None:
+        """As it was before the command: what the op had written, else the commit's file, else nothing."""
+        wanted = set(paths)
+        of_commit = {
+            path for path in wanted & self._workspace.tracked if path not in self._saved and path in self._before.files
+        }
+        self._workspace.put_back(of_commit, keep=keep, mounts=self._mounts)
+        for path in wanted & self._saved.keys():
+            saved = self._saved[path]
+            contained.write_file(self._workspace.root, path, saved.data, 0o755 if saved.executable else 0o644)
+
+    def _write_again(self, path: str, new: _New | None) -> None:
+        """One change that may stand, by the way that every edit takes; on the ground as it was."""
+        old = self._taken(path)
+        if new is not None and old is not None and new.data == old.data:
+            if new.executable != old.executable:
+                self._settled.modes.append(path)
+            return
+        existed = path in self._before.files
+        verdict = self._verdict(path)
+        if verdict is None and existed and not self._known(path):
+            verdict = _no(UNREAD, f"{_shown(path)} has not been read yet; call read_file on it, then change it")
+        if verdict is None:
+            try:
+                self._write(path, new, old)
+                self._settled.kept[path] = "deleted" if new is None else "changed" if existed else "new"
+                return
+            except PolicyRefused as error:
+                verdict = _no(error.rule, error.message)
+            except OSError as error:
+                verdict = _no(NOT_A_FILE, f"{_shown(path)} cannot be written: {error.strerror}")
+        self._refuse(path, verdict)
+
+    def _write(self, path: str, new: _New | None, old: _New | None) -> None:
+        root = self._workspace.root
+        if new is None:
+            contained.delete_file(root, path)
+            return
+        executable = new.executable if old is None else old.executable
+        contained.write_file(root, path, new.data, 0o755 if executable else 0o644)
+
+    def _taken(self, path: str) -> _New | None:
+        """Content and executable bit of a regular file, read without following a link."""
+        try:
+            data = contained.read_file(self._workspace.root, path)
+            if data is None:
+                return None
+            mode = (self._workspace.root / path).lstat().st_mode
+        except (PolicyRefused, OSError):
+            return None
+        return _New(data, bool(mode & stat.S_IXUSR))
+
+    def _verdict(self, path: str) -> Verdict | None:
+        """The policy's no; a name that is no text is judged as what can be shown of it."""
+        verdict = self._judged(_shown(path))
+        return None if verdict.decision is Decision.ALLOW else verdict
+
+    def _refuse(self, path: str, verdict: Verdict) -> None:
+        self._settled.refused[path] = verdict
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def _no(rule: str, reason: str) -> Verdict:
+    return Verdict(gate=0, rule=rule, decision=Decision.DENY, reason=f"{reason}.")
