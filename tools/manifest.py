@@ -389,6 +389,7 @@ class Toolbox:
             return self._policy.judge(question.model_copy(update=asked))
 
         return reachable
+
     @staticmethod
     def _seen_at(prepared: Prepared, context: ToolContext) -> str:
         """Where a command finds the workspace."""

@@ -14,8 +14,6 @@ class PolicyQuestion(Frozen):
     ``command`` is a whole shell command, which finds ``root`` at ``seen_at`` (empty: there as well). ``hosts`` are the
     machines that would be asked, as ``name:port``; ``private``: what is asked for leads into a private network, so it
     must be listed with its port.
-    ``command`` is a whole shell command, which finds ``root`` at ``seen_at`` (empty: there as well). ``hosts`` are
-    names of machines that would be asked.
     """
 
     tool: str

@@ -105,7 +105,7 @@ def python_call(words: tuple[Word, ...]) -> tuple[str, Word | None, tuple[Word, 
     while at < len(words):
         text = words[at].text
         if text is None:
-            return "", words[at], words[at + 1 :]
+            raise Unreadable(f"what python runs is only known when it runs: {words[at].raw[:60]}")
         if text == "-":
             return "-", None, words[at + 1 :]
         if not text.startswith("-"):

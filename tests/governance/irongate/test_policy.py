@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from governance.irongate.policy import ToolPolicy, ToolPolicySettings
+from ledger.errors import ConfigError
 from ledger.vocabulary import Decision, Tier
 from tools.policy import NotOffered, PolicyQuestion
 
@@ -28,7 +31,11 @@ def rule(settings: ToolPolicySettings | None = None, own: tuple[str, ...] = (), 
         ({"paths": ("src/a.py",)}, "policy.allow"),
         ({"paths": ("src/a.py", "../b")}, "gate01.dots"),
         ({"paths": (".env",)}, "gate02.built_in"),
-        ({"command": "ls"}, "policy.command"),
+        ({"command": "ls"}, "gate03.ok"),
+        ({"command": "ls; rm -rf x"}, "gate03.destructive"),
+        ({"command": "echo x > .env"}, "gate03.protected"),
+        ({"command": "ls", "hosts": ("example.org",)}, "policy.domain"),
+        ({"command": "ls", "recent": 60}, "policy.rate"),
         ({"hosts": ("example.org",)}, "policy.domain"),
         ({"hosts": ("example.org", "docs.python.org"), "domains": ("docs.python.org",)}, "policy.domain"),
         ({"hosts": ("docs.python.org:443",), "domains": ("docs.python.org",)}, "policy.allow"),
@@ -113,3 +120,86 @@ def test_the_rungs_behind_0b_hold_for_servers_tools() -> None:
     assert judged(ToolPolicySettings(writes=False), writes=False) == "policy.allow"
     assert judged(ToolPolicySettings(off=("mcp_git_log",))) == "policy.switched_off"
     assert judged(ToolPolicySettings(), recent=60) == "policy.rate"
+
+
+def owners(**fields: Any) -> dict[str, Any]:
+    """A rule of the owner's; by default it denies ``make deploy``."""
+    given = {"name": "no-deploy", "action": "deny", "about": "command", "pattern": "make deploy*"}
+    return {**given, "match": ["make deploy", "ls; timeout 5 make deploy x"], "not_match": ["make test"], **fields}
+
+
+def with_rules(*rules: dict[str, Any]) -> ToolPolicySettings:
+    return ToolPolicySettings.model_validate({"rules": rules})
+
+
+COMMIT = owners(
+    name="commit",
+    action="allow",
+    pattern="git commit *",
+    match=["git commit -m x"],
+    not_match=["git push"],
+)
+PATH = owners(name="frozen", about="path", pattern="src/*.lock", match=["src/a.lock"], not_match=["src/a.py"])
+TOOL = owners(name="no-bash", about="tool", pattern="edit_*", match=["edit_file"], not_match=["read_file"])
+
+
+def test_the_owners_rules() -> None:
+    every = with_rules(owners(), COMMIT, PATH, TOOL)
+    assert rule(every, command="ls && make deploy") == "policy.owner.no-deploy"
+    assert rule(every, command="make test") == "gate03.ok"
+    assert rule(every, command="git commit -m x") == "gate03.ok"
+    assert rule(command="git commit -m x") == "gate03.git_history"
+    assert rule(every, command="git commit -m x; sudo ls") == "gate03.privilege"
+    assert rule(every, command="git commit -m x; make deploy") == "policy.owner.no-deploy"
+    assert rule(every, paths=("src/a.lock",)) == "policy.owner.frozen"
+    assert rule(every, command="touch src/a.lock") == "policy.owner.frozen"
+    assert rule(every, tool="edit_file") == "policy.owner.no-bash"
+    assert rule(every, tool="edit_file", paths=("../x",)) == "gate01.dots", "the ladder's order stays"
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"match": ["make"]}, "does not match 'make'"),
+        ({"not_match": ["make deploy x"]}, "matches 'make deploy x'"),
+        ({"action": "allow", "about": "tool", "pattern": "*"}, "allows a tool"),
+        ({"action": "allow", "about": "path", "pattern": ".env"}, "allows a path"),
+        ({"action": "allow"}, "which nothing denies"),
+        ({"action": "allow", "pattern": "sudo *", "match": ["sudo ls"]}, "gate03.privilege"),
+        ({"action": "allow", "pattern": "touch *", "match": ["touch .env"]}, "gate03.protected"),
+        ({"action": "allow", "pattern": "cp *", "match": ["cp a /b"]}, "gate03.outside"),
+        ({"action": "allow", "pattern": "*", "match": ["ouro status"]}, "gate03.daemon"),
+        ({"action": "allow", "pattern": "*", "match": ["echo 'x"]}, "does not match"),
+    ],
+)
+def test_a_rule_whose_examples_do_not_hold_is_not_loaded(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_rules(owners(**{"match": ["make deploy"], **fields}))
+    assert "no-deploy" in str(caught.value) and named in str(caught.value)
+
+
+def test_a_rule_without_examples_or_with_a_name_that_is_taken_is_not_loaded() -> None:
+    with pytest.raises(ValueError, match="match"):
+        with_rules(owners(match=[]))
+    with pytest.raises(ConfigError, match="no-deploy"):
+        with_rules(owners(), owners())
+
+
+RULES = st.lists(st.sampled_from([owners(), PATH, TOOL]), unique_by=lambda found: str(found["name"]))
+QUESTIONS = st.fixed_dictionaries(
+    {
+        "tool": st.sampled_from([*TOOLS, "rm"]),
+        "paths": st.lists(st.sampled_from(["src/a.py", "src/a.lock", "../x", ".env"]), max_size=2).map(tuple),
+        "command": st.sampled_from(["", "ls", "make deploy", "rm -rf x", "touch src/a.lock", "git commit -m x"]),
+        "running": st.integers(0, 3),
+    }
+)
+
+
+@settings(deadline=None)
+@given(question=QUESTIONS, more=RULES)
+def test_more_denials_never_allow_more(question: dict[str, Any], more: list[dict[str, Any]]) -> None:
+    asked = PolicyQuestion.model_validate({"writes": False, **question})
+    few = ToolPolicy(tools=TOOLS, settings=with_rules(COMMIT)).judge(asked)
+    many = ToolPolicy(tools=TOOLS, settings=with_rules(COMMIT, *more)).judge(asked)
+    assert few.decision is Decision.ALLOW or many.decision is not Decision.ALLOW

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from governance.irongate import (
     g01_containment,
     g02_protected,
+    g03_commands,
     g04_exploration,
     g05_characters,
     g06_coverage,
@@ -91,12 +92,28 @@ NAMES = st.lists(PATHS, max_size=4).map(tuple)
 HASHES = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.none() | st.sampled_from(["1", "2"]))
 TIMES = st.datetimes(timezones=st.just(UTC))
 
+COMMANDS = st.one_of(
+    st.text(SAFE, max_size=30),
+    st.lists(
+        st.sampled_from(
+            ["rm -rf x", "git push", "ls", ";", " | ", "$(", ")", "'", '"', "`", "\n", "cat <<E\n", "\nE\n", "> ",
+             ".env",
+             "/w/a", "cd ..", " $x ", "sudo ", "env A=b ", "bash -c ", "eval ", "{ ", "}", "((", "#", "\\", "xargs "]
+        ),
+        max_size=10,
+    ).map("".join),
+)  # fmt: skip
+
 FACTS: dict[int, st.SearchStrategy[Frozen]] = {
     1: st.builds(
         g01_containment.Facts, path=PATHS, mode=st.sampled_from([0o644, 0o755, 0o120000, 0o4755, -1]),
         root_is_link=st.booleans(), links=NAMES, twins=NAMES, special=st.booleans(),
     ),
     2: st.builds(g02_protected.Facts, path=PATHS, owner=NAMES, own=NAMES),
+    3: st.builds(
+        g03_commands.Facts, command=COMMANDS, roots=st.sampled_from([(), ("/w",)]), there=NAMES, owner=NAMES, own=NAMES,
+        allowed=st.lists(st.sampled_from(["*", "git *", "rm -rf *"]), max_size=2).map(tuple),
+    ),
     4: st.builds(g04_exploration.Facts, complexity=st.sampled_from(Complexity), uses=USES, changed=NAMES, read=NAMES),
     5: st.builds(g05_characters.Facts, path=PATHS, before=MAYBE, after=MAYBE, strict_ascii=st.booleans()),
     6: st.builds(g06_coverage.Facts, planned=st.none() | NAMES, changed=NAMES, reasoned=NAMES),
@@ -133,8 +150,9 @@ FACTS: dict[int, st.SearchStrategy[Frozen]] = {
     19: st.builds(g19_recursion.Facts, depth=COUNT, deepest=COUNT, diff=st.sampled_from(["", "a"]), undone=NAMES),
 }  # fmt: skip
 CHECKS: dict[int, Callable[..., Verdict]] = {
-    1: g01_containment.check, 2: g02_protected.check, 4: g04_exploration.check, 5: g05_characters.check,
-    6: g06_coverage.check, 7: g07_cost.check, 8: g08_approval.check, 9: g09_ceiling.check, 11: g11_staleness.check,
+    1: g01_containment.check, 2: g02_protected.check, 3: g03_commands.check, 4: g04_exploration.check,
+    5: g05_characters.check, 6: g06_coverage.check, 7: g07_cost.check, 8: g08_approval.check,
+    9: g09_ceiling.check, 11: g11_staleness.check,
     12: g12_lock.check, 13: g13_shrink.check, 14: g14_noop.check, 15: g15_secrets.check, 16: g16_tests.check,
     10: g10_signatures.check, 17: g17_dangerous.check, 18: g18_injection.check,
     19: g19_recursion.check,

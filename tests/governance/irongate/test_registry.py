@@ -11,7 +11,7 @@ from ledger.vocabulary import Decision, Verdict
 
 
 def test_the_gates_of_this_house() -> None:
-    assert sorted(GATES) == [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]
+    assert sorted(GATES) == list(range(1, 20))
     assert all(item.examples >= 3 for item in GATES.values())
     assert [n for n, item in GATES.items() if not item.replayable] == [15]
 
