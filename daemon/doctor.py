@@ -163,18 +163,37 @@ async def _sandbox(places: Places, settings: Settings, env: HostEnv) -> Choice:
 
 
 def _walls(choice: Choice) -> list[Check]:
+    """Which back end is used and why, and a line for every wall: what the attack on it showed."""
+    from tools.sandbox.remedy import of_wall
+    from tools.sandbox.types import Wall
+
     found = choice.sandbox
+    confined = found is not None and found.name != "none"
     tried = "; ".join(f"{name}: {why}" for name, why in choice.tried)
     checks = [
         Check(
             name="sandbox",
-            ok=found is not None and found.name != "none",
+            ok=confined,
             detail=(found.name if found else "none works") + (f" (not used: {tried})" if tried else ""),
             essential=True,
-            remedy="" if found is not None and found.name != "none" else choice.remedy,
+            remedy=choice.remedy,
         )
     ]
-    checks += [Check(name=f"wall {p.wall.value}", ok=p.held, detail=p.detail) for p in choice.proofs]
+    proofs = {proof.wall: proof for proof in choice.proofs}
+    backend = found.name if found else "none"
+    for wall in Wall:
+        proof = proofs.get(wall)
+        held = confined and proof is not None and proof.held
+        detail = proof.detail if proof else "It could not be tried: no back end can be started here."
+        checks.append(
+            Check(
+                name=f"wall {wall.value}",
+                ok=held,
+                detail=detail if held or confined else f"No back end is used. {detail}",
+                essential=not confined,
+                remedy="" if held else of_wall(wall, backend, passed_over=bool(choice.tried)),
+            )
+        )
     return checks
 
 

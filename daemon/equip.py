@@ -32,7 +32,7 @@ from tools.builtin.web import web_tools
 from tools.index.index import CodeIndex
 from tools.manifest import Toolbox
 from tools.mcp.servers import McpServers
-from tools.sandbox.types import Choice
+from tools.sandbox.types import Choice, told
 from tools.testing.runner import TestRunner
 
 
@@ -130,7 +130,10 @@ def _make_changes(house: House, effects: Effects | None) -> Changes:
 
 
 def _sandbox_name(choice: Choice | None) -> str:
-    return choice.sandbox.name if choice and choice.sandbox else "none"
+    """What commits say of it: the back end, and every wall that it lacks."""
+    if choice is None or choice.sandbox is None:
+        return "none"
+    return told(choice.sandbox.name, choice.sandbox.missing)
 
 
 def make_servers(house: House) -> McpServers:

@@ -97,7 +97,7 @@ def doctor(context: typer.Context) -> None:
         if check.remedy and not check.ok:
             lines.append(line(f"{'':<30}", Span(check.remedy, Role.WARN)))
     answer(call, found, lines)
-    leave(Exit.DONE if found.ok else Exit.FAULT)
+    leave(Exit.DONE if found.ok else Exit.REFUSED)
 
 
 def service_install(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from daemon.places import places_for
 from governance.changes.settings import ChangeSettings
 from governance.changes.signing import ensure_identity
 from tests.repos import git, make_repo
+from tools.sandbox.remedy import BETTER, INSTALL, NOTHING
+from tools.sandbox.types import Wall
 
 
 @pytest.fixture
@@ -107,3 +110,48 @@ async def test_what_is_wrong_is_named_and_the_rest_still_looked_at(
     assert named(found)["git"].ok
     if kind in ("merge", "config"):
         assert "sandbox" in named(found)
+
+
+def walls_of(found: Examination) -> dict[str, Check]:
+    return {c.name.removeprefix("wall "): c for c in found.checks if c.name.startswith("wall ")}
+
+
+def programs(folder: Path, *names: str) -> str:
+    """A search path with some programs of this machine and no others."""
+    folder.mkdir()
+    for name in names:
+        found = shutil.which(name)
+        assert found is not None
+        (folder / name).symlink_to(os.path.realpath(found))
+    return str(folder)
+
+
+async def test_every_wall_has_a_line_with_its_proof(tmp_path: Path, environ: dict[str, str]) -> None:
+    found = await examine(make_repo(tmp_path / "repo"), environ)
+    if not named(found)["sandbox"].detail.startswith("bwrap"):
+        pytest.skip("bubblewrap does not work here: its walls are NOT tested")
+    walls = walls_of(found)
+    assert set(walls) == {wall.value for wall in Wall} and all(check.detail for check in walls.values())
+    assert {name for name, check in walls.items() if not check.ok} == (
+        {"process_limit"} if os.geteuid() == 0 else set()
+    )
+    assert all(check.remedy == "" if check.ok else "ordinary user" in check.remedy for check in walls.values())
+
+
+async def test_without_bubblewrap_the_walls_that_are_missing_are_named(tmp_path: Path, environ: dict[str, str]) -> None:
+    environ["PATH"] = programs(tmp_path / "bin", "git", "python3", "prlimit")
+    found = await examine(make_repo(tmp_path / "repo"), environ)
+    if not named(found)["sandbox"].ok:
+        pytest.skip("the kernel has no Landlock: a machine without bubblewrap is NOT tested")
+    walls = walls_of(found)
+    assert named(found)["sandbox"].detail.startswith("landlock") and INSTALL in named(found)["sandbox"].remedy
+    for name in ("process_namespace", "scratch_limit"):
+        assert not walls[name].ok and walls[name].remedy == BETTER and not walls[name].essential
+    assert walls["network"].ok and walls["write_outside"].ok
+
+
+async def test_without_any_back_end_no_wall_holds(tmp_path: Path, environ: dict[str, str]) -> None:
+    environ |= {"PATH": programs(tmp_path / "bin", "git", "python3"), "OURO_SANDBOX__BACKEND": "bwrap"}
+    found = await examine(make_repo(tmp_path / "repo"), environ)
+    assert not found.ok and INSTALL in named(found)["sandbox"].remedy and NOTHING in named(found)["sandbox"].remedy
+    assert len(walls_of(found)) == len(Wall) and not any(check.ok for check in walls_of(found).values())

@@ -1,8 +1,8 @@
 """What the probe runs inside a sandbox: one attack on each wall.
 
 Run as ``python -I -S -c <this text> TARGET`` with TARGET in JSON (see :class:`Target`). Standard library only. Writes
-``{wall: [broken, what happened]}`` to the report pipe. An attack that fails in a way that was not foreseen ends the
-program, and then no wall counts as proven. Some results are only judged outside, where the damage would be.
+``{"answers": {wall: [broken, what happened]}, "made": {wall: path}}`` to the report pipe. An attack that fails in a way
+that was not foreseen ends the program, and then no wall counts as proven. Damage is judged outside, where it would be.
 """
 
 # The attacks are system calls on plain text.
@@ -10,66 +10,139 @@ program, and then no wall counts as proven. Some results are only judged outside
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
+import mmap
 import os
 import resource
+import signal
 import socket
+import stat
 import sys
+import time
 from collections.abc import Callable
 from typing import TypedDict
 
 CLONE_NEWUSER = 0x10000000
 PROCESS_KEYRING = -2
+PTRACE_SEIZE, PTRACE_DETACH = 0x4206, 17
+NETLINK_USERSOCK = 2
+MAP_NORESERVE = 0x4000
+USER_MODE_ONLY = 1
 LONGEST_WAIT_S = 1.0
+SURVIVES_S = 3.0
 
 
 class Target(TypedDict):
-    """What to attack. Everything named here was made for the probe, but for the daemon's own process."""
+    """What to attack. Everything named here was made for the probe, but for files of the system and folders."""
 
+    token: str  # name of every file that is made
     secret: str  # a file in the daemon's state folder
     folders: list[str]  # folders of the daemon's that must not be listed
+    unseen: list[str]  # files and folders of the host that nothing shows inside
     victim: str  # a file outside that must not be changed
     outside: list[str]  # folders in which a file must not be made
-    token: str  # name of that file, and of the one in /tmp
-    port: int  # a listener on the host's loopback
+    kernel: list[str]  # files of the kernel that must not be opened for writing
+    devices: list[str]  # devices of the host that must not be opened
+    home: str  # the owner's
+    ports: dict[str, int]  # listeners of the host on "tcp4", "tcp6", "udp4" and "netlink"; 0: there is none
     socket_folder: str  # holds a listening unix socket named "s"
     abstract: str  # name of a listening abstract unix socket
-    pid: int  # the daemon
+    terminal: str  # a terminal of the host
+    pid: int  # a process of the host that waits, with the token in its environment
     started: str  # when it started, in the kernel's ticks
     variables: list[str]  # the only ones that may be set
-    limits: list[tuple[int, int]]
-    file_limit: int
-    add_key: int  # number of that system call
+    limits: dict[str, list[int]]  # option of prlimit(1): number and value
+    most_processes: int
+    scratch: int  # bytes that a private folder may hold
+    calls: dict[str, int]  # numbers of system calls
 
 
 Answer = tuple[bool, str]
+MADE: dict[str, str] = {}  # wall: a path; what stands there outside is damage
 
 
 def network(target: Target) -> Answer:
-    """Connect to a listener of the host."""
+    """Reach a listener of the host: by IPv4 and IPv6, with and without a connection, and by netlink."""
+    reached: list[str] = []
+    why: str | None = None
+    for way, port in target["ports"].items():
+        try:
+            if port and _reach(way, port, target["token"].encode()):
+                reached.append(way)
+        except OSError as error:
+            why = error.strerror
+    if reached:
+        return True, f"A listener on the host's loopback was reached by {', '.join(reached)}."
+    return False, f"No listener of the host can be reached: IPv4, IPv6, netlink ({why})."
+
+
+def _reach(way: str, port: int, data: bytes) -> bool:
+    """Whether a listener was surely reached. What is sent without a connection is looked for outside."""
+    if way == "netlink":
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_USERSOCK) as speaker:
+            speaker.sendto(data, (port, 0))
+        return True
+    family, address = (socket.AF_INET6, "::1") if way.endswith("6") else (socket.AF_INET, "127.0.0.1")
+    kind = socket.SOCK_DGRAM if way.startswith("udp") else socket.SOCK_STREAM
+    with socket.socket(family, kind) as client:
+        client.settimeout(LONGEST_WAIT_S)
+        client.connect((address, port))
+        client.send(data)
+    return kind == socket.SOCK_STREAM
+
+
+def unix_sockets(target: Target) -> Answer:
+    """Connect to a unix socket of the host by its path (relative, so that its length does not matter)."""
+    here = os.getcwd()
     try:
-        with socket.create_connection(("127.0.0.1", target["port"]), LONGEST_WAIT_S):
-            return True, "A listener on the host's loopback was reached."
+        os.chdir(target["socket_folder"])
+        return _connect("s", "its path")
     except OSError as error:
-        return False, f"A listener on the host's loopback cannot be reached ({error.strerror or error})."
+        return False, f"A unix socket of the host cannot be reached by its path ({error.strerror})."
+    finally:
+        os.chdir(here)
+
+
+def abstract_sockets(target: Target) -> Answer:
+    """Connect to an abstract unix socket of the host: such a name lies in no file system."""
+    return _connect("\0" + target["abstract"], "an abstract name")
+
+
+def _connect(name: str, how: str) -> Answer:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.connect(name)
+    except OSError as error:
+        return False, f"A unix socket of the host cannot be reached by {how} ({error.strerror})."
+    return True, f"A unix socket of the host was reached by {how}."
 
 
 def write_outside(target: Target) -> Answer:
-    """Make files outside, and change one: contents, length, mode, name."""
-    made = []
-    for folder in target["outside"]:
-        try:
-            os.close(os.open(os.path.join(folder, target["token"]), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-            made.append(folder)
-        except OSError:
-            continue
+    """Make files outside, and change one: contents, length, mode, name; open files of the kernel for writing."""
+    made = [folder for folder in target["outside"] if _make(os.path.join(folder, target["token"]))]
     victim = target["victim"]
     for change in (_append, _truncate, _open_to_all, os.unlink):
         try:
             change(victim)
         except OSError:
             continue
-    return bool(made), f"Files were made in {', '.join(made)}." if made else "No file could be made or changed outside."
+    opened = [path for path in target["kernel"] if _opens(path, os.O_WRONLY)]
+    if made or opened:
+        return True, f"Files were made in, or opened for writing: {', '.join([*made, *opened])}."
+    return False, "No file could be made or changed outside."
+
+
+def _make(path: str) -> bool:
+    return _opens(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def _opens(path: str, flags: int) -> bool:
+    try:
+        os.close(os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _append(path: str) -> None:
@@ -84,6 +157,14 @@ def _truncate(path: str) -> None:
 
 def _open_to_all(path: str) -> None:
     os.chmod(path, 0o777)
+
+
+def read_outside(target: Target) -> Answer:
+    """Open files and folders of the host that no mount shows: configuration, logs, the owner's home."""
+    opened = [path for path in target["unseen"] if _opens(path, os.O_RDONLY)]
+    if opened:
+        return True, f"The host's {', '.join(opened[:3])} can be read."
+    return False, f"None of {len(target['unseen'])} files and folders of the host and its owner can be opened."
 
 
 def daemon_state(target: Target) -> Answer:
@@ -103,23 +184,153 @@ def daemon_state(target: Target) -> Answer:
     return False, f"The daemon's folders cannot be read ({why})."
 
 
-def unix_sockets(target: Target) -> Answer:
-    """Connect to unix sockets of the host: by path (relative, so that its length does not matter), and abstract."""
-    here = os.getcwd()
-    reached: list[str] = []
-    why: str | None = None
-    for folder, name in ((target["socket_folder"], "s"), (here, "\0" + target["abstract"])):
+def private_tmp(target: Target) -> Answer:
+    """Write into /tmp; whether it is the host's is judged outside."""
+    return _left("private_tmp", os.path.join("/tmp", target["token"]), "/tmp")
+
+
+def private_home(target: Target) -> Answer:
+    """Write into HOME; whether anything of it stays is judged outside."""
+    home = os.environ.get("HOME", "")
+    if os.path.realpath(home) == os.path.realpath(target["home"]):
+        return True, "HOME is the owner's."
+    return _left("private_home", os.path.join(home, target["token"]), "HOME")
+
+
+def private_devices(target: Target) -> Answer:
+    """Open the host's devices; write into shared memory, which is judged outside."""
+    opened = [path for path in target["devices"] if _opens(path, os.O_RDONLY)]
+    if opened:
+        return True, f"Devices of the host can be opened: {', '.join(opened[:5])}."
+    return _left("private_devices", os.path.join("/dev/shm", target["token"]), "/dev")
+
+
+def _left(wall: str, path: str, place: str) -> Answer:
+    MADE[wall] = path
+    if _make(path):
+        return False, f"What is written to {place} is not seen outside."
+    return False, f"{place} of the host cannot be written."
+
+
+def terminal(target: Target) -> Answer:
+    """Write to a terminal of the host (whether it came is judged outside), or reach the one that controls us."""
+    for fd in (0, 1, 2):
+        if os.isatty(fd):
+            return True, f"Descriptor {fd} is a terminal."
+    for path, known in (("/dev/tty", "The daemon's own terminal"), (target["terminal"], "A terminal of the host")):
         try:
-            os.chdir(folder)
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-                client.connect(name)
-            reached.append("an abstract name" if name.startswith("\0") else "its path")
-        except OSError as error:
-            why = error.strerror
-    os.chdir(here)
-    if reached:
-        return True, f"A unix socket of the host was reached by {' and '.join(reached)}."
-    return False, f"A unix socket of the host cannot be reached ({why})."
+            fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        except OSError:
+            continue
+        os.write(fd, target["token"].encode()) if path != "/dev/tty" else None
+        os.close(fd)
+        if path == "/dev/tty":
+            return True, f"{known} can be opened."
+    return False, "No terminal of the host can be opened, and none controls what runs inside."
+
+
+def environment(target: Target) -> Answer:
+    """Find a variable from outside: in one's own environment, in that of process 1, in that of a process outside."""
+    leaked = set(os.environ) - set(target["variables"])
+    if leaked:
+        return True, f"Variables are inherited: {', '.join(sorted(leaked))}."
+    if target["token"].encode() in (_read(f"/proc/{target['pid']}/environ") or b""):
+        return True, "The environment of a process outside was read."
+    first = _read("/proc/1/environ") or b""
+    leaked = {pair.split(b"=")[0].decode(errors="replace") for pair in first.split(b"\0") if pair}
+    leaked -= set(target["variables"])
+    if leaked:
+        return True, f"Process 1 shows variables: {', '.join(sorted(leaked))}."
+    return False, "Only the sandbox's own variables are seen."
+
+
+def process_namespace(target: Target) -> Answer:
+    """See a process of the host."""
+    if _start_of(target["pid"]) == target["started"]:
+        return True, "Processes of the host are seen in /proc."
+    return False, "Processes of the host are not seen."
+
+
+def tracing(target: Target) -> Answer:
+    """Take a process of the host over: trace it, read its memory, open its memory for writing."""
+    if _is_ours(target):
+        return False, "Processes of the host cannot be named."
+    libc, pid = ctypes.CDLL(None, use_errno=True), target["pid"]
+    ways = []
+    if libc.ptrace(PTRACE_SEIZE, pid, None, None) == 0:
+        libc.ptrace(PTRACE_DETACH, pid, None, None)
+        ways.append("traced")
+    why = os.strerror(ctypes.get_errno())
+    buffer = ctypes.create_string_buffer(8)
+    there = (ctypes.c_size_t * 2)(_mapped(pid), len(buffer))
+    here = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), len(buffer))
+    if libc.process_vm_readv(pid, here, ctypes.c_ulong(1), there, ctypes.c_ulong(1), ctypes.c_ulong(0)) > 0:
+        ways.append("read")
+    if _opens(f"/proc/{pid}/mem", os.O_RDWR):
+        ways.append("opened for writing")
+    if ways:
+        return True, f"A process of the host can be {', '.join(ways)}."
+    return False, f"A process of the host can neither be traced, read nor written ({why})."
+
+
+def _mapped(pid: int) -> int:
+    """An address that is mapped in a process; 0 when that cannot be seen."""
+    lines = (_read(f"/proc/{pid}/maps") or b"").split(b"\n")
+    return int(lines[0].split(b"-")[0], 16) if lines[0] else 0
+
+
+def signals(target: Target) -> Answer:
+    """Kill a process of the host; whether it lives is judged outside."""
+    if _is_ours(target):
+        return False, "Processes of the host cannot be named."
+    try:
+        os.kill(target["pid"], signal.SIGKILL)
+    except OSError as error:
+        return False, f"A process of the host cannot be signalled ({error.strerror})."
+    return True, "A process of the host can be signalled."
+
+
+def _is_ours(target: Target) -> bool:
+    """Whether the number names a process of our own namespace."""
+    return _start_of(target["pid"]) not in (None, target["started"])
+
+
+def killed_as_one(target: Target) -> Answer:
+    """Leave a process behind, in a session of its own and with another parent. The lock that it holds is judged."""
+    ready, done = os.pipe()
+    if os.fork():
+        os.close(done)
+        os.read(ready, 1)
+        os.wait()
+        return False, "What runs inside ends with its run, in whatever session it is."
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    lock = os.open(target["token"], os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.dup2(lock, 0)
+    os.dup2(done, 1)
+    os.closerange(2, 65536)
+    os.close(1)
+    time.sleep(SURVIVES_S)
+    os._exit(0)
+
+
+def new_privileges(target: Target) -> Answer:
+    """Use a privilege, or keep the way to one open: a program with the set-user-id bit would give it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    name = os.uname().nodename.encode()
+    used = ["the host name"] if libc.sethostname(name, len(name)) == 0 else []
+    try:
+        os.mknod("device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        used.append("devices")
+    except OSError:
+        pass
+    if used:
+        return True, f"Privileges are held: {' and '.join(used)} can be made."
+    if b"NoNewPrivs:\t1" not in (_read("/proc/self/status") or b""):
+        return True, "A program with the set-user-id bit would get new privileges."
+    return False, "No privilege is held, and no program can give one."
 
 
 def nested_namespaces(target: Target) -> Answer:
@@ -134,73 +345,98 @@ def nested_namespaces(target: Target) -> Answer:
     return False, f"A new user namespace is refused ({os.strerror(abs(code))})."
 
 
-def environment(target: Target) -> Answer:
-    """Find a variable of the daemon's: in one's own environment, in that of process 1, in the daemon's."""
-    leaked = set(os.environ) - set(target["variables"])
-    if leaked:
-        return True, f"Variables are inherited: {', '.join(sorted(leaked))}."
-    if _start_of(target["pid"]) == target["started"] and _read(f"/proc/{target['pid']}/environ") is not None:
-        return True, "The daemon's own environment was read."
-    first = _read("/proc/1/environ") or b""
-    leaked = {pair.split(b"=")[0].decode(errors="replace") for pair in first.split(b"\0") if pair}
-    leaked -= set(target["variables"])
-    if leaked:
-        return True, f"Process 1 shows variables: {', '.join(sorted(leaked))}."
-    return False, "Only the sandbox's own variables are seen."
-
-
-def private_tmp(target: Target) -> Answer:
-    """Write into /tmp; whether it is the host's is judged outside."""
-    try:
-        os.close(os.open(os.path.join("/tmp", target["token"]), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        return False, "What is written to /tmp is not seen outside."
-    except OSError as error:
-        return False, f"/tmp cannot be written ({error.strerror})."
-
-
-def resource_limits(target: Target) -> Answer:
-    """Look for a limit above what was asked, and make too large a file."""
-    above = [kind for kind, value in target["limits"] if not 0 <= resource.getrlimit(kind)[1] <= value]
-    if above:
-        return True, f"{len(above)} of {len(target['limits'])} limits are not set."
-    fd = os.open("large", os.O_RDWR | os.O_CREAT)
-    try:
-        os.ftruncate(fd, target["file_limit"] + 1)
-        return True, "A file above the limit was made."
-    except OSError as error:
-        return False, f"The limits are set, and a file above its limit is refused ({error.strerror})."
-    finally:
-        os.close(fd)
-
-
-def process_namespace(target: Target) -> Answer:
-    """See the daemon's process, or signal it."""
-    pid = target["pid"]
-    seen = _start_of(pid)
-    if seen == target["started"]:
-        return True, "The daemon's process is seen in /proc."
-    if seen is None:
-        try:
-            os.kill(pid, 0)
-            return True, "The daemon's process can be signalled."
-        except OSError:
-            pass
-    return False, "Processes of the host are not seen."
-
-
-def system_calls(target: Target) -> Answer:
+def key_rings(target: Target) -> Answer:
     """Use the kernel's key rings, which belong to the user and not to any namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(target["add_key"], b"user", b"ouro-probe", b"x", ctypes.c_size_t(1), PROCESS_KEYRING) >= 0:
+    number = target["calls"]["add_key"]
+    if libc.syscall(number, b"user", b"ouro-probe", b"x", ctypes.c_size_t(1), PROCESS_KEYRING) >= 0:
         return True, "A key was added to a key ring."
     return False, f"Key rings are refused ({os.strerror(ctypes.get_errno())})."
 
 
+def system_calls(target: Target) -> Answer:
+    """Use parts of the kernel that tests do not need and that have been ways out."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    calls = target["calls"]
+    parameters = ctypes.create_string_buffer(120)
+    tried = {
+        "io_uring": libc.syscall(calls["io_uring_setup"], 1, parameters),
+        "userfaultfd": libc.syscall(calls["userfaultfd"], USER_MODE_ONLY),
+    }
+    for fd in tried.values():
+        if fd >= 0:
+            os.close(fd)
+    open_ones = [name for name, fd in tried.items() if fd >= 0]
+    if open_ones:
+        return True, f"Calls that no namespace covers are let through: {', '.join(open_ones)}."
+    return False, f"io_uring and userfaultfd are refused ({os.strerror(ctypes.get_errno())})."
+
+
+def cpu_limit(target: Target) -> Answer:
+    """Have more CPU seconds than the limit."""
+    return _lifted(target, "cpu") or (False, f"{target['limits']['cpu'][1]} CPU seconds a process, and no more.")
+
+
+def memory_limit(target: Target) -> Answer:
+    """Take more memory than the limit; it is not touched, so that nothing is used up."""
+    lifted, size = _lifted(target, "data"), target["limits"]["data"][1]
+    try:
+        mmap.mmap(-1, size + mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE).close()
+    except OSError as error:
+        return lifted or (False, f"A process that takes over {size >> 20} MiB is refused ({error.strerror}).")
+    return True, f"A process can take over {size >> 20} MiB."
+
+
+def file_size_limit(target: Target) -> Answer:
+    """Make too large a file."""
+    lifted, size = _lifted(target, "fsize"), target["limits"]["fsize"][1]
+    fd = os.open("large", os.O_RDWR | os.O_CREAT)
+    try:
+        os.ftruncate(fd, size + 1)
+        return True, f"A file above {size >> 20} MiB was made."
+    except OSError as error:
+        return lifted or (False, f"A file above {size >> 20} MiB is refused ({error.strerror}).")
+    finally:
+        os.close(fd)
+
+
+def open_files_limit(target: Target) -> Answer:
+    """Open more files than the limit."""
+    lifted, most = _lifted(target, "nofile"), target["limits"]["nofile"][1]
+    held: list[int] = []
+    try:
+        while len(held) <= most:
+            held.append(os.dup(0))
+        return True, f"Over {most} files were open at once."
+    except OSError as error:
+        return lifted or (False, f"File {most + 1} is refused ({error.strerror}).")
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def scratch_limit(target: Target) -> Answer:
+    """Find more room in the private folders than was given; it is counted, not filled."""
+    room = 0
+    for folder in {os.environ.get("TMPDIR", "/tmp"), os.environ.get("HOME", "/"), "/dev/shm"}:
+        try:
+            found = os.statvfs(folder)
+        except OSError:
+            continue
+        room = max(room, found.f_blocks * found.f_frsize)
+    if room > target["scratch"]:
+        return True, f"A private folder has room for {room >> 20} MiB."
+    return False, f"No private folder has room for more than {target['scratch'] >> 20} MiB."
+
+
 def process_limit(target: Target) -> Answer:
     """Start a process above one's own limit."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    if not 0 <= hard <= target["most_processes"]:
+        return True, "The number of processes is not limited."
     child = os.fork()
     if child == 0:
-        resource.setrlimit(resource.RLIMIT_NPROC, (1, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, hard))
         try:
             if os.fork() == 0:
                 os._exit(0)
@@ -213,6 +449,18 @@ def process_limit(target: Target) -> Answer:
     return False, "A process above the limit is refused."
 
 
+def _lifted(target: Target, option: str) -> Answer | None:
+    """Try to have one more than the limit says."""
+    kind, value = target["limits"][option]
+    hard = resource.getrlimit(kind)[1]
+    raised = hard if hard > value or hard < 0 else value + 1
+    try:
+        resource.setrlimit(kind, (value + 1, raised))
+    except (ValueError, OSError):
+        return None
+    return True, f"The limit ({option}) is not set, or can be raised."
+
+
 def _read(path: str) -> bytes | None:
     try:
         with open(path, "rb") as file:
@@ -222,22 +470,36 @@ def _read(path: str) -> bytes | None:
 
 
 def _start_of(pid: int) -> str | None:
-    stat = _read(f"/proc/{pid}/stat")
-    return stat.decode(errors="replace").rpartition(")")[2].split()[19] if stat else None
+    found = _read(f"/proc/{pid}/stat")
+    return found.decode(errors="replace").rpartition(")")[2].split()[19] if found else None
 
 
 ATTACKS: tuple[Callable[[Target], Answer], ...] = (
     network,
-    write_outside,
-    daemon_state,
     unix_sockets,
-    nested_namespaces,
-    environment,
+    abstract_sockets,
+    write_outside,
+    read_outside,
+    daemon_state,
     private_tmp,
-    resource_limits,
+    private_home,
+    private_devices,
+    terminal,
+    environment,
     process_namespace,
+    tracing,
+    signals,
+    new_privileges,
+    nested_namespaces,
+    key_rings,
     system_calls,
+    cpu_limit,
+    memory_limit,
+    file_size_limit,
+    open_files_limit,
+    scratch_limit,
     process_limit,
+    killed_as_one,
 )
 
 
@@ -245,7 +507,7 @@ def main(text: str, report_fd: int) -> None:
     """Attack every wall, write the answers."""
     target: Target = json.loads(text)
     answers = {attack.__name__: attack(target) for attack in ATTACKS}
-    os.write(report_fd, json.dumps(answers).encode())
+    os.write(report_fd, json.dumps({"answers": answers, "made": MADE}).encode())
 
 
 if __name__ == "__main__":

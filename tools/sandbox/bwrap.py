@@ -23,6 +23,7 @@ from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
 ROOT = Path("/")
 TMP = Path("/tmp")
+SCRATCH = (TMP, Path("/run"), HOME, Path("/dev/shm"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,16 +106,22 @@ class Bwrap:
         """The file tree: system, private folders, mounts by depth; the root is sealed last."""
         mounts = (*extra_mounts(self.settings.read_only), *job.mounts)
         words = [word for placed in system_steps() for word in _words(placed)]
-        words += ["--proc", "/proc", "--dev", "/dev"]
-        size = () if self.compat else ("--size", str(self.settings.scratch_mb * MIB))
-        for folder in (self.tmp_steps(), *(("--tmpfs", path) for path in ("/run", str(HOME)))):
-            words += [*(size if folder[0] == "--tmpfs" else ()), *folder]
+        words += [*self.proc_steps(), "--dev", "/dev"]
+        for folder in SCRATCH:
+            words += self.scratch_steps(folder)
         words += [word for placed in mount_steps(mounts, self.hidden) for word in _words(placed)]
-        return (*words, "--remount-ro", "/")
+        return (*words, "--remount-ro", "/dev", "--remount-ro", "/")
 
-    def tmp_steps(self) -> tuple[str, ...]:
-        """/tmp of its own."""
-        return ("--tmpfs", str(TMP))
+    def proc_steps(self) -> tuple[str, ...]:
+        """/proc of its own, and nothing of it can be written: settings of the kernel belong to the host, and the
+        kernel asks who writes them for no privilege but to be root, which root's user namespace does not change.
+        """
+        return ("--proc", "/proc", "--remount-ro", "/proc")
+
+    def scratch_steps(self, folder: Path) -> tuple[str, ...]:
+        """An empty folder of its own, bounded in size."""
+        size = () if self.compat else ("--size", str(self.settings.scratch_mb * MIB))
+        return (*size, "--tmpfs", str(folder))
 
     def environment(self, job: Job) -> tuple[str, ...]:
         """Everything is cleared, then set."""
@@ -122,7 +129,7 @@ class Bwrap:
         if job.report_env is not None:
             variables[job.report_env] = REPORT_FD
         if job.talk is not None:
-            variables[PRIVATE_ENV] = f"{TMP}:/run:/dev/shm:{HOME}"
+            variables[PRIVATE_ENV] = ":".join(map(str, SCRATCH))
         return ("--clearenv", *(word for pair in variables.items() for word in ("--setenv", *pair)))
 
     def limiter(self) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tools.sandbox.types import Wall
+
 INSTALL = (
     "Install bubblewrap: `sudo apt install bubblewrap` (Debian, Ubuntu), `sudo dnf install bubblewrap` (Fedora), "
     "`sudo pacman -S bubblewrap` (Arch), `sudo apk add bubblewrap util-linux` (Alpine)."
@@ -17,6 +19,11 @@ APPARMOR = (
 )
 NAMESPACES_FULL = "The limit on user namespaces is reached: see /proc/sys/user/max_user_namespaces."
 PROC = "The container masks /proc, so that no new one can be mounted; run it with an unmasked /proc."
+NOT_HELD = "This back end should hold it: please report this line, with `bwrap --version` and `uname -r`."
+BETTER = "A better back end holds it: see what is said of the sandbox above."
+CHOSEN = 'bubblewrap holds it, and your settings do not allow it: set `sandbox.backend = "auto"`.'
+ORDINARY_USER = "The kernel never bounds the processes of root: run the daemon as an ordinary user."
+UPDATE = "This bubblewrap is older than 0.8: update it, it lacks options that walls are made of."
 NOTHING = (
     "With no sandbox at all no code of the repository is run and nothing is committed; on a machine that may be thrown "
     "away, `sandbox.allow_unsandboxed = true` in your own settings file lifts that."
@@ -31,7 +38,19 @@ SIGNS = (
     ("permission denied", APPARMOR),
     ("no space left", NAMESPACES_FULL),
     ("mount proc", PROC),
+    ("unknown option", UPDATE),
 )
+
+
+def of_wall(wall: Wall, backend: str, *, passed_over: bool) -> str:
+    """Advice for a wall that ``backend`` does not hold; ``passed_over``: better ones were tried and do not work."""
+    if wall is Wall.PROCESS_LIMIT:
+        return ORDINARY_USER
+    if wall is Wall.SCRATCH_LIMIT and backend == "bwrap-compat":
+        return UPDATE
+    if passed_over:
+        return BETTER
+    return CHOSEN if backend == "landlock" else NOT_HELD
 
 
 def remedy(tried: Sequence[tuple[str, str]]) -> str:

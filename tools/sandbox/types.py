@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -15,31 +15,41 @@ from tools.streams import Talk
 class Wall(StrEnum):
     """What a sandbox keeps from the code inside it. Each is proven by an attack (``attacks.py``)."""
 
-    NETWORK = "network"  # no connection to anything outside
+    NETWORK = "network"  # no connection to anything outside: IPv4, IPv6, netlink
+    UNIX_SOCKETS = "unix_sockets"  # no socket of the host can be reached by its path
+    ABSTRACT_SOCKETS = "abstract_sockets"  # nor by an abstract name
     WRITE_OUTSIDE = "write_outside"  # nothing but writable mounts can be changed
+    READ_OUTSIDE = "read_outside"  # of the host only programs, libraries and mounts can be read
     DAEMON_STATE = "daemon_state"  # ledger, keys and socket folder cannot be read
-    UNIX_SOCKETS = "unix_sockets"  # no socket of the host can be reached, by path or by abstract name
-    NESTED_NAMESPACES = "nested_namespaces"  # no new user namespace, hence no new privileges in one
-    ENVIRONMENT = "environment"  # no variable of the daemon's is seen
     PRIVATE_TMP = "private_tmp"  # what is written to /tmp is not seen outside
-    RESOURCE_LIMITS = "resource_limits"  # CPU, memory, file size, open files
-    PROCESS_NAMESPACE = "process_namespace"  # processes outside are not seen and cannot be signalled
-    SYSTEM_CALLS = "system_calls"  # keyrings and other calls that no namespace covers are refused
+    PRIVATE_HOME = "private_home"  # HOME is thrown away
+    PRIVATE_DEVICES = "private_devices"  # no device and no shared memory of the host
+    TERMINAL = "terminal"  # no terminal of the host can be written, nor typed into
+    ENVIRONMENT = "environment"  # no variable from outside is seen, hence no token
+    PROCESS_NAMESPACE = "process_namespace"  # processes outside are not seen
+    TRACING = "tracing"  # processes outside cannot be traced, and their memory not read or written
+    SIGNALS = "signals"  # processes outside cannot be signalled
+    KILLED_AS_ONE = "killed_as_one"  # nothing that was started inside outlives its run
+    NEW_PRIVILEGES = "new_privileges"  # no capability, and no program that could give one
+    NESTED_NAMESPACES = "nested_namespaces"  # no new user namespace, hence no new privileges in one
+    KEY_RINGS = "key_rings"  # the user's keys in the kernel cannot be used
+    SYSTEM_CALLS = "system_calls"  # calls that no namespace covers and no test needs are refused
+    CPU_LIMIT = "cpu_limit"  # CPU seconds of a process are bounded
+    MEMORY_LIMIT = "memory_limit"  # private memory of a process is bounded
+    FILE_SIZE_LIMIT = "file_size_limit"  # the size of a file is bounded
+    OPEN_FILES_LIMIT = "open_files_limit"  # open files of a process are bounded
+    SCRATCH_LIMIT = "scratch_limit"  # private folders are bounded in size
     PROCESS_LIMIT = "process_limit"  # the number of processes is bounded (the kernel does not bound root's)
 
 
-REQUIRED = frozenset(
-    {
-        Wall.NETWORK,
-        Wall.WRITE_OUTSIDE,
-        Wall.DAEMON_STATE,
-        Wall.UNIX_SOCKETS,
-        Wall.NESTED_NAMESPACES,
-        Wall.ENVIRONMENT,
-        Wall.PRIVATE_TMP,
-        Wall.RESOURCE_LIMITS,
-    }
-)
+REQUIRED = frozenset(Wall) - {
+    Wall.PROCESS_NAMESPACE,
+    Wall.SIGNALS,
+    Wall.KEY_RINGS,
+    Wall.SYSTEM_CALLS,
+    Wall.SCRATCH_LIMIT,
+    Wall.PROCESS_LIMIT,
+}
 """A back end that does not hold these is not used."""
 
 
@@ -80,6 +90,12 @@ class Job:
     network: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)
     spool: int | None = None
+
+
+def told(name: str, missing: Iterable[Wall]) -> str:
+    """A back end's name with the walls that it lacks, as commits tell it; the name alone of one that has none."""
+    lacking = frozenset(missing)
+    return f"{name} (missing: {', '.join(sorted(lacking))})" if lacking and lacking != frozenset(Wall) else name
 
 
 class Sandbox(Protocol):

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import pytest
 
 from ledger.places import Places
+from tests.tools.sandbox.filters import without
 from tools.process import Command
-from tools.sandbox.bwrap import Bwrap
+from tools.sandbox.bwrap import TMP, Bwrap
 from tools.sandbox.probe import prove
+from tools.sandbox.seccomp import NAMESPACED
 from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.tree import HOME
 from tools.sandbox.types import Job, Wall
+
+SHM, LASTING = Path("/dev/shm"), Path("/var/tmp")
+COMPAT_LACKS = {Wall.SCRATCH_LIMIT}
+ROOT_LACKS = {Wall.PROCESS_LIMIT} if os.geteuid() == 0 else set()
 
 
 class WithoutNetwork(Bwrap):
@@ -20,15 +28,33 @@ class WithoutNetwork(Bwrap):
         return tuple(flag for flag in super().flags() if flag != "--unshare-net")
 
 
-class WholeRootWritable(Bwrap):
+class WithSocketFolder(Bwrap):
+    """The folder of the daemon's socket is shown; sockets by path are a matter of files alone."""
+
     def tree(self, job: Job) -> tuple[str, ...]:
-        return ("--bind", "/", "/", "--proc", "/proc", "--dev", "/dev")
+        return (*super().tree(job), "--bind", str(self.hidden[2]), str(self.hidden[2]))
 
 
-class WholeRootReadable(Bwrap):
+class WithWritableRoot(Bwrap):
     def tree(self, job: Job) -> tuple[str, ...]:
-        own = [word for m in job.mounts if m.writable for word in ("--bind", str(m.source), str(m.target))]
-        return ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", *own)
+        own = [word for folder in (*self.hidden, HOME) for word in ("--tmpfs", str(folder))]
+        own += [word for m in job.mounts if m.writable for word in ("--bind", str(m.source), str(m.target))]
+        return ("--bind", "/", "/", "--proc", "/proc", "--dev", "/dev", *own)
+
+
+class WithWritableKernel(Bwrap):
+    def proc_steps(self) -> tuple[str, ...]:
+        return ("--proc", "/proc")
+
+
+class WithConfiguration(Bwrap):
+    def tree(self, job: Job) -> tuple[str, ...]:
+        return (*super().tree(job), "--ro-bind", "/etc", "/etc")
+
+
+class WithState(Bwrap):
+    def tree(self, job: Job) -> tuple[str, ...]:
+        return (*super().tree(job), "--ro-bind", str(self.hidden[0]), str(self.hidden[0]))
 
 
 class WithNestedNamespaces(Bwrap):
@@ -36,12 +62,20 @@ class WithNestedNamespaces(Bwrap):
         return tuple(flag for flag in super().flags() if flag != "--disable-userns")
 
     def filter(self) -> bytes | None:
-        return None
+        return without(NAMESPACED, "unshare")
 
 
 class WithoutProcessNamespace(Bwrap):
     def flags(self) -> tuple[str, ...]:
         return tuple(flag for flag in super().flags() if flag != "--unshare-pid")
+
+
+class WithProcessesOfTheHost(Bwrap):
+    """Without a user namespace the processes of the host are not only seen. Root's need root's privilege."""
+
+    def flags(self) -> tuple[str, ...]:
+        kept = (f for f in super().flags() if f not in ("--unshare-pid", "--unshare-user", "--disable-userns"))
+        return (*kept, *(("--cap-add", "CAP_SYS_PTRACE") if os.geteuid() == 0 else ()))
 
 
 class WithInheritedEnvironment(Bwrap):
@@ -53,38 +87,130 @@ class WithInheritedEnvironment(Bwrap):
 
 
 class WithSharedTmp(Bwrap):
-    def tmp_steps(self) -> tuple[str, ...]:
-        return ("--bind", "/tmp", "/tmp")
+    """The host's /tmp, but for what the test itself has there."""
+
+    def scratch_steps(self, folder: Path) -> tuple[str, ...]:
+        if folder != TMP:
+            return super().scratch_steps(folder)
+        return ("--bind", str(TMP), str(TMP), "--tmpfs", str(self.hidden[0].parent))
 
 
-class WithoutLimits(Bwrap):
-    def limiter(self) -> tuple[str, ...]:
-        return ()
+class WithSharedMemory(Bwrap):
+    def scratch_steps(self, folder: Path) -> tuple[str, ...]:
+        return ("--bind", str(SHM), str(SHM)) if folder == SHM else super().scratch_steps(folder)
 
 
-class WithoutFilter(Bwrap):
+class WithLastingHome(Bwrap):
+    def scratch_steps(self, folder: Path) -> tuple[str, ...]:
+        return ("--bind", str(LASTING), str(LASTING)) if folder == HOME else super().scratch_steps(folder)
+
+    def environment(self, job: Job) -> tuple[str, ...]:
+        return (*super().environment(job), "--setenv", "HOME", str(LASTING))
+
+
+class WithDevices(Bwrap):
+    def tree(self, job: Job) -> tuple[str, ...]:
+        size = ("--size", "1048576", "--tmpfs", "/dev/shm")
+        return (*super().tree(job), "--dev-bind", "/dev", "/dev", "--tmpfs", "/dev/pts", *size)
+
+
+class WithTerminals(Bwrap):
+    def tree(self, job: Job) -> tuple[str, ...]:
+        return (*super().tree(job), "--dev-bind", "/dev/pts", "/dev/pts")
+
+
+class WithPrivileges(Bwrap):
+    """In the namespace that owns the others: what switches nested ones off makes one more, whose root owns nothing."""
+
+    def flags(self) -> tuple[str, ...]:
+        return (*(f for f in super().flags() if f != "--disable-userns"), "--cap-add", "CAP_SYS_ADMIN")
+
+
+class WithKeyRings(Bwrap):
     def filter(self) -> bytes | None:
-        return None
+        return without(NAMESPACED, "add_key")
+
+
+class WithSystemCalls(Bwrap):
+    def filter(self) -> bytes | None:
+        return without(NAMESPACED, "io_uring_setup", "userfaultfd")
+
+
+class WithoutLimit(Bwrap):
+    option = ""
+
+    def limiter(self) -> tuple[str, ...]:
+        return tuple(word for word in super().limiter() if not word.startswith(f"--{self.option}="))
+
+
+class WithoutCpuLimit(WithoutLimit):
+    option = "cpu"
+
+
+class WithoutMemoryLimit(WithoutLimit):
+    option = "data"
+
+
+class WithoutFileSizeLimit(WithoutLimit):
+    option = "fsize"
+
+
+class WithoutOpenFilesLimit(WithoutLimit):
+    option = "nofile"
+
+
+class WithoutProcessLimit(WithoutLimit):
+    option = "nproc"
+
+
+class WithoutScratchLimit(Bwrap):
+    def scratch_steps(self, folder: Path) -> tuple[str, ...]:
+        return ("--tmpfs", str(folder))
 
 
 @dataclass(frozen=True)
 class Breach:
+    """A wall that is taken away; what it also carries falls with it, and nothing else."""
+
     wall: Wall
     box: type[Bwrap]
+    also: frozenset[Wall] = frozenset()
 
 
+HOST_TREE = frozenset({Wall.READ_OUTSIDE, Wall.PRIVATE_TMP, Wall.SCRATCH_LIMIT})
 BREACHES = (
-    Breach(Wall.NETWORK, WithoutNetwork),
-    Breach(Wall.WRITE_OUTSIDE, WholeRootWritable),
-    Breach(Wall.DAEMON_STATE, WholeRootReadable),
-    Breach(Wall.UNIX_SOCKETS, WholeRootReadable),
-    Breach(Wall.NESTED_NAMESPACES, WithNestedNamespaces),
-    Breach(Wall.PROCESS_NAMESPACE, WithoutProcessNamespace),
+    Breach(Wall.NETWORK, WithoutNetwork, frozenset({Wall.ABSTRACT_SOCKETS})),
+    Breach(Wall.ABSTRACT_SOCKETS, WithoutNetwork, frozenset({Wall.NETWORK})),
+    Breach(Wall.UNIX_SOCKETS, WithSocketFolder, frozenset({Wall.DAEMON_STATE})),
+    Breach(Wall.WRITE_OUTSIDE, WithWritableRoot, HOST_TREE),
+    Breach(Wall.READ_OUTSIDE, WithConfiguration),
+    Breach(Wall.DAEMON_STATE, WithState),
+    Breach(Wall.PRIVATE_TMP, WithSharedTmp, frozenset({Wall.SCRATCH_LIMIT})),
+    Breach(Wall.PRIVATE_HOME, WithLastingHome, frozenset({Wall.SCRATCH_LIMIT, Wall.WRITE_OUTSIDE})),
+    Breach(Wall.PRIVATE_DEVICES, WithSharedMemory, frozenset({Wall.SCRATCH_LIMIT})),
+    Breach(Wall.PRIVATE_DEVICES, WithDevices),
+    Breach(Wall.TERMINAL, WithTerminals),
     Breach(Wall.ENVIRONMENT, WithInheritedEnvironment),
-    Breach(Wall.PRIVATE_TMP, WithSharedTmp),
-    Breach(Wall.RESOURCE_LIMITS, WithoutLimits),
-    Breach(Wall.SYSTEM_CALLS, WithoutFilter),
+    Breach(Wall.PROCESS_NAMESPACE, WithoutProcessNamespace, frozenset({Wall.SIGNALS, Wall.KILLED_AS_ONE})),
+    Breach(Wall.SIGNALS, WithoutProcessNamespace, frozenset({Wall.PROCESS_NAMESPACE, Wall.KILLED_AS_ONE})),
+    Breach(Wall.KILLED_AS_ONE, WithoutProcessNamespace, frozenset({Wall.PROCESS_NAMESPACE, Wall.SIGNALS})),
+    Breach(
+        Wall.TRACING,
+        WithProcessesOfTheHost,
+        frozenset({Wall.PROCESS_NAMESPACE, Wall.SIGNALS, Wall.KILLED_AS_ONE, Wall.ENVIRONMENT}),
+    ),
+    Breach(Wall.NEW_PRIVILEGES, WithPrivileges),
+    Breach(Wall.NESTED_NAMESPACES, WithNestedNamespaces),
+    Breach(Wall.KEY_RINGS, WithKeyRings),
+    Breach(Wall.SYSTEM_CALLS, WithSystemCalls),
+    Breach(Wall.CPU_LIMIT, WithoutCpuLimit),
+    Breach(Wall.MEMORY_LIMIT, WithoutMemoryLimit),
+    Breach(Wall.FILE_SIZE_LIMIT, WithoutFileSizeLimit),
+    Breach(Wall.OPEN_FILES_LIMIT, WithoutOpenFilesLimit),
+    Breach(Wall.PROCESS_LIMIT, WithoutProcessLimit),
+    Breach(Wall.SCRATCH_LIMIT, WithoutScratchLimit),
 )
+assert {breach.wall for breach in BREACHES} == set(Wall)
 
 
 def rebuilt(box: Bwrap, kind: type[Bwrap], **changes: object) -> Bwrap:
@@ -96,19 +222,36 @@ def rebuilt(box: Bwrap, kind: type[Bwrap], **changes: object) -> Bwrap:
 async def test_every_wall_stands(bwrap: Bwrap, places: Places, limits: SandboxSettings, compat: bool) -> None:
     proofs = await prove(rebuilt(bwrap, Bwrap, compat=compat), limits, places)
     broken = {proof.wall: proof.detail for proof in proofs if not proof.held}
-    assert set(broken) == ({Wall.PROCESS_LIMIT} if os.geteuid() == 0 else set()), broken
+    assert set(broken) == ROOT_LACKS | (COMPAT_LACKS if compat else set()), broken
     assert {proof.wall for proof in proofs} == set(Wall) and all(proof.detail for proof in proofs)
 
 
-@pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: breach.wall)
+@pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: f"{breach.wall}-{breach.box.__name__}")
 async def test_without_the_wall_the_attack_succeeds(
     bwrap: Bwrap, places: Places, limits: SandboxSettings, breach: Breach
 ) -> None:
     proofs = {p.wall: p for p in await prove(rebuilt(bwrap, breach.box), limits, places)}
     assert not proofs[breach.wall].held, proofs[breach.wall].detail
+    fallen = {wall: proof.detail for wall, proof in proofs.items() if not proof.held}
+    assert set(fallen) - ROOT_LACKS == {breach.wall, *breach.also} - ROOT_LACKS, fallen
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may set the kernel's settings at all")
+async def test_root_inside_cannot_set_the_kernels_settings(
+    bwrap: Bwrap, places: Places, limits: SandboxSettings
+) -> None:
+    """A user namespace takes root's privileges away, but who writes below /proc/sys is only asked to be root."""
+    proofs = {p.wall: p for p in await prove(rebuilt(bwrap, WithWritableKernel), limits, places)}
+    assert not proofs[Wall.WRITE_OUTSIDE].held and "core_pattern" in proofs[Wall.WRITE_OUTSIDE].detail
+
+
+async def test_every_way_into_the_network_is_tried(bwrap: Bwrap, places: Places, limits: SandboxSettings) -> None:
+    proofs = {p.wall: p for p in await prove(rebuilt(bwrap, WithoutNetwork), limits, places)}
+    assert all(way in proofs[Wall.NETWORK].detail for way in ("tcp4", "udp4", "netlink"))
 
 
 async def test_the_probe_leaves_nothing(bwrap: Bwrap, places: Places, limits: SandboxSettings) -> None:
-    await prove(rebuilt(bwrap, WholeRootWritable), limits, places)
-    for folder in (places.state, places.cache, places.runtime, places.home, places.common_dir):
+    await prove(rebuilt(bwrap, WithWritableRoot), limits, places)
+    folders = (places.state, places.cache, places.runtime, places.home, places.common_dir)
+    for folder in (*folders, Path("/tmp"), Path("/var/tmp"), SHM):
         assert not list(folder.glob(".ouro-probe*"))

@@ -1,0 +1,248 @@
+"""What the probe lays out for its attacks on this machine, and the damage that it finds afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.places import Places
+from tools.sandbox import attacks
+from tools.sandbox.launcher import tasks_of_user
+from tools.sandbox.limits import MIB, limits
+from tools.sandbox.seccomp import number
+from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.tree import HOME, SYSTEM, base_environment, configuration
+from tools.sandbox.types import Wall
+
+REPORT = "OURO_REPORT"
+SECRET = "a secret of the daemon"
+VICTIM_MODE = 0o600
+SET_BY_THE_SYSTEM = ("PWD", "LC_CTYPE")  # by the monitor and by the interpreter
+UNLIKE_ANY_MOUNT = ("/etc/shadow", "/etc/fstab", "/etc/machine-id", "/etc/hostname", "/var/lib", "/var/log", "/boot")
+KERNEL = (
+    "/proc/sys/kernel/core_pattern",
+    "/proc/sys/vm/drop_caches",
+    "/proc/sysrq-trigger",
+    "/sys/kernel/uevent_helper",
+)
+HARMLESS_DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"})
+ENOUGH = 64
+SLACK = 1000  # processes that the user may start between our count and the launcher's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bait:
+    """What was laid out. ``waits`` is the process of the host that is attacked, ``listeners`` what may be reached."""
+
+    workspace: Path
+    target: attacks.Target
+    waits: subprocess.Popen[bytes]
+    listeners: Mapping[str, socket.socket]
+    terminal: int
+
+    @property
+    def made(self) -> tuple[Path, ...]:
+        """Files that only a broken wall can have made."""
+        places = (*self.target["outside"], "/tmp", "/dev/shm")
+        return tuple(p for folder in places if (p := Path(folder, self.target["token"])).exists())
+
+    def damage(self) -> dict[Wall, str]:
+        """What stands, lives or was heard outside that should not, by the wall that should have kept it in."""
+        found: dict[Wall, str] = {}
+        elsewhere = [str(p.parent) for p in self.made if str(p.parent) not in ("/tmp", "/dev/shm")]
+        if elsewhere:
+            found[Wall.WRITE_OUTSIDE] = f"Files were made in {', '.join(elsewhere)}."
+        elif not self._victim_is_whole():
+            found[Wall.WRITE_OUTSIDE] = "A file outside was changed."
+        heard = [way for way, listener in self.listeners.items() if _heard(listener, way)]
+        if heard:
+            found[Wall.NETWORK] = f"A listener of the host was reached by {', '.join(heard)}."
+        if self._outlived():
+            found[Wall.KILLED_AS_ONE] = "A process that was started inside outlived its run."
+        if self.waits.poll() is not None:
+            found[Wall.SIGNALS] = "A process of the host was killed."
+        if _readable(self.terminal):
+            found[Wall.TERMINAL] = "What runs inside wrote to a terminal of the host."
+        return found
+
+    def left(self, made: Mapping[str, str]) -> dict[Wall, str]:
+        """What the attacks say they made, where it is there outside."""
+        return {Wall(wall): f"{path} is seen outside." for wall, path in made.items() if Path(path).exists()}
+
+    def _victim_is_whole(self) -> bool:
+        victim = Path(self.target["victim"])
+        if not victim.is_file():
+            return False
+        return victim.read_text(encoding="utf-8") == SECRET and victim.stat().st_mode & 0o777 == VICTIM_MODE
+
+    def _outlived(self) -> bool:
+        """Whether somebody still holds the lock."""
+        try:
+            with (self.workspace / self.target["token"]).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+
+@contextlib.contextmanager
+def laid_out(settings: SandboxSettings, places: Places, program: Path) -> Iterator[Bait]:
+    """Everything that is attacked; gone when the block ends. ``program`` is a Python that waits as the victim."""
+    token = f".ouro-probe-{os.urandom(6).hex()}"
+    with contextlib.ExitStack() as stack:
+        workspace = _folder(stack, places.cache / token)
+        outside = _folder(stack, places.state / token)
+        sockets = _folder(stack, places.runtime / token)
+        victim = outside / "victim"
+        victim.write_text(SECRET, encoding="utf-8")
+        victim.chmod(VICTIM_MODE)
+        listeners = _listen(stack, sockets, token)
+        waits = stack.enter_context(_waiting(program, token))
+        master, terminal = _terminal(stack)
+        bounds = limits(settings)
+        bait = Bait(
+            workspace=workspace,
+            waits=waits,
+            listeners=listeners,
+            terminal=master,
+            target=attacks.Target(
+                token=token,
+                secret=str(victim),
+                folders=[str(places.state), str(places.runtime)],
+                unseen=_unseen(places, workspace),
+                victim=str(victim),
+                outside=[str(outside), str(places.home), str(places.common_dir), "/usr", "/etc", "/var/tmp", "/"],
+                kernel=[path for path in KERNEL if Path(path).exists()],
+                devices=_devices(),
+                home=str(places.home),
+                ports={way: listener.getsockname()[way != "netlink"] for way, listener in listeners.items()},
+                socket_folder=str(sockets),
+                abstract=token,
+                terminal=terminal,
+                pid=waits.pid,
+                started=Path(f"/proc/{waits.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19],
+                variables=[*base_environment(home=HOME, tmp=Path("/tmp")), REPORT, *SET_BY_THE_SYSTEM],
+                limits={x.option: [x.kind, x.value] for x in bounds},
+                most_processes=next(x.value for x in bounds if x.option == "nproc") + tasks_of_user() + SLACK,
+                scratch=settings.scratch_mb * MIB,
+                calls={
+                    call: number(call, os.uname().machine) or -1
+                    for call in ("add_key", "io_uring_setup", "userfaultfd")
+                },
+            ),
+        )
+        stack.callback(_remove_made, bait)
+        yield bait
+
+
+def _remove_made(bait: Bait) -> None:
+    for path in bait.made:
+        path.unlink()
+
+
+def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
+    path.mkdir(parents=True, mode=0o700)
+    stack.callback(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def _unseen(places: Places, workspace: Path) -> list[str]:
+    """Files and folders of the host that neither the system's mounts nor those of the probe show, nor lead to one."""
+    shown = (*(Path(name) for name in SYSTEM), *configuration(), workspace)
+    theirs = sorted(places.home.iterdir())[:ENOUGH] if places.home.is_dir() else []
+    wanted = (*(Path(name) for name in UNLIKE_ANY_MOUNT), *theirs)
+    return [
+        str(path)
+        for path in wanted
+        if path.exists() and not any(path == one or path in one.parents or one in path.parents for one in shown)
+    ]
+
+
+def _devices() -> list[str]:
+    """Devices of the host beyond those that every program expects."""
+    nodes = [path for path in sorted(Path("/dev").iterdir()) if path.name not in HARMLESS_DEVICES]
+    kinds = (path for path in nodes if not path.is_symlink() and _is_device(path))
+    return [str(path) for path in kinds][:ENOUGH]
+
+
+def _is_device(path: Path) -> bool:
+    mode = path.stat().st_mode
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+
+
+@contextlib.contextmanager
+def _waiting(program: Path, token: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the host that waits, and that may be killed by what runs inside."""
+    argv = [str(program), "-I", "-S", "-c", "import os; os.read(0, 1)"]
+    with subprocess.Popen(
+        argv, cwd="/", env={"OURO_TOKEN": token}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _terminal(stack: contextlib.ExitStack) -> tuple[int, str]:
+    """A terminal of the host: our side of it, and its path."""
+    master, slave = os.openpty()
+    stack.callback(os.close, master)
+    stack.callback(os.close, slave)
+    os.set_blocking(master, False)
+    return master, os.ttyname(slave)
+
+
+def _readable(fd: int) -> bool:
+    try:
+        return bool(os.read(fd, 1))
+    except BlockingIOError:
+        return False
+
+
+def _listen(stack: contextlib.ExitStack, folder: Path, abstract: str) -> dict[str, socket.socket]:
+    """Listeners on every way into the host, as far as it has them; and two unix sockets, which are not counted."""
+    found: dict[str, socket.socket] = {}
+    for way, family, kind, address in (
+        ("tcp4", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
+        ("tcp6", socket.AF_INET6, socket.SOCK_STREAM, ("::1", 0)),
+        ("udp4", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
+        ("netlink", socket.AF_NETLINK, socket.SOCK_RAW, (0, 0)),
+    ):
+        protocol = attacks.NETLINK_USERSOCK if family == socket.AF_NETLINK else 0
+        with contextlib.suppress(OSError):  # a host without IPv6 cannot be reached by it
+            listener = stack.enter_context(socket.socket(family, kind, protocol))
+            listener.setblocking(False)
+            listener.bind(address)
+            if kind == socket.SOCK_STREAM:
+                listener.listen(1)
+            found[way] = listener
+    # The folder goes through a descriptor: its path may be too long for an address.
+    fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+    stack.callback(os.close, fd)
+    for name in (f"/proc/self/fd/{fd}/s", "\0" + abstract):
+        server = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC))
+        server.bind(name)
+        server.listen(1)
+    return found
+
+
+def _heard(listener: socket.socket, way: str) -> bool:
+    try:
+        if way.startswith("tcp"):
+            listener.accept()[0].close()
+        else:
+            listener.recv(64)
+    except BlockingIOError:
+        return False
+    return True
