@@ -71,11 +71,11 @@ class WithoutProcessNamespace(Bwrap):
 
 
 class WithProcessesOfTheHost(Bwrap):
-    """Without a user namespace the processes of the host are not only seen. Root's need root's privilege."""
+    """Without a user namespace the processes of the host are not only seen: root's need root's privilege."""
 
     def flags(self) -> tuple[str, ...]:
         kept = (f for f in super().flags() if f not in ("--unshare-pid", "--unshare-user", "--disable-userns"))
-        return (*kept, *(("--cap-add", "CAP_SYS_PTRACE") if os.geteuid() == 0 else ()))
+        return (*kept, "--cap-add", "CAP_SYS_PTRACE")
 
 
 class WithInheritedEnvironment(Bwrap):
@@ -194,12 +194,6 @@ BREACHES = (
     Breach(Wall.PROCESS_NAMESPACE, WithoutProcessNamespace, frozenset({Wall.SIGNALS, Wall.KILLED_AS_ONE})),
     Breach(Wall.SIGNALS, WithoutProcessNamespace, frozenset({Wall.PROCESS_NAMESPACE, Wall.KILLED_AS_ONE})),
     Breach(Wall.KILLED_AS_ONE, WithoutProcessNamespace, frozenset({Wall.PROCESS_NAMESPACE, Wall.SIGNALS})),
-    Breach(
-        Wall.TRACING,
-        WithProcessesOfTheHost,
-        frozenset({Wall.PROCESS_NAMESPACE, Wall.SIGNALS, Wall.KILLED_AS_ONE, Wall.ENVIRONMENT}),
-    ),
-    Breach(Wall.NEW_PRIVILEGES, WithPrivileges),
     Breach(Wall.NESTED_NAMESPACES, WithNestedNamespaces),
     Breach(Wall.KEY_RINGS, WithKeyRings),
     Breach(Wall.SYSTEM_CALLS, WithSystemCalls),
@@ -210,7 +204,17 @@ BREACHES = (
     Breach(Wall.PROCESS_LIMIT, WithoutProcessLimit),
     Breach(Wall.SCRATCH_LIMIT, WithoutScratchLimit),
 )
-assert {breach.wall for breach in BREACHES} == set(Wall)
+# For anybody else bubblewrap itself makes the user namespace that these two walls are made of: nothing takes it away.
+OF_ROOT = (
+    Breach(
+        Wall.TRACING,
+        WithProcessesOfTheHost,
+        frozenset({Wall.PROCESS_NAMESPACE, Wall.SIGNALS, Wall.KILLED_AS_ONE, Wall.ENVIRONMENT}),
+    ),
+    Breach(Wall.NEW_PRIVILEGES, WithPrivileges),
+)
+assert {breach.wall for breach in (*BREACHES, *OF_ROOT)} == set(Wall)
+BREACHES = (*BREACHES, *(OF_ROOT if os.geteuid() == 0 else ()))
 
 
 def rebuilt(box: Bwrap, kind: type[Bwrap], **changes: object) -> Bwrap:
