@@ -1,4 +1,4 @@
-"""The one way git is called: explicit folders, hooks and hostile configuration off, bounded time.
+"""The one way git is called: explicit folders, hooks and hostile configuration off, no network, bounded time.
 
 Every call names the git folder and the work tree, so a ``.git`` file that candidate code rewrote is never followed.
 ``Git`` blocks: on the event loop use :meth:`Git.call` (or ``asyncio.to_thread``).
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.errors import GitFailed
 from ledger.places import HostEnv, Places
+from tools.drivers import LIST, Drivers
 
 QUIET = (
     "-c", "core.hooksPath=/dev/null",
@@ -24,7 +25,13 @@ QUIET = (
     "-c", "protocol.ext.allow=never",
     "-c", "gc.auto=0",
     "-c", "advice.detachedHead=false",
+    "-c", "log.showSignature=false",
+    "-c", "submodule.recurse=false",
+    "-c", "diff.noprefix=false",
+    "-c", "diff.mnemonicPrefix=false",
 )  # fmt: skip
+UNQUOTED = frozenset({"blame"})
+"""Their errors quote files that the repository's settings name (``blame.ignoreRevsFile``), wherever they lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +59,15 @@ class Git:
     def __init__(self, places: Places, env: HostEnv, *, timeout_s: float = 60.0) -> None:
         self.places = places
         self._timeout_s = timeout_s
+        self._drivers = Drivers(git_dir=places.git_dir, common_dir=places.common_dir)
         self._env = {
             **env.variables,
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_OPTIONAL_LOCKS": "0",
+            # Nothing is fetched, not even an object that a partial clone lacks: the program for it is named by the
+            # repository. A list without a protocol that exists goes before every setting.
+            "GIT_ALLOW_PROTOCOL": "none",
             "LC_ALL": "C.UTF-8",
         }
 
@@ -71,10 +82,26 @@ class Git:
     ) -> GitResult:
         """Run ``git ARGS``. ``index`` is a private index file; ``work_tree`` defaults to the owner's checkout."""
         tree = work_tree or self.places.repo
-        argv = ("git", *QUIET, f"--git-dir={self.places.git_dir}", f"--work-tree={tree}", *args)
-        env = {**self._env, **(extra_env or {})}
+        here = (f"--git-dir={self.places.git_dir}", f"--work-tree={tree}")
+        own = self._drivers.overrides(lambda: self._start(("git", *here, *LIST), tree, self._env).out)
+        argv = ("git", *QUIET, *own.argv, *here, *args)
+        env = {**self._env, **own.env, **(extra_env or {})}
         if index is not None:
             env["GIT_INDEX_FILE"] = str(index)
+        result = self._start(argv, tree, env, stdin)
+        if result.code not in ok:
+            if args[0] in UNQUOTED:
+                result = replace(result, err="")
+            last = result.err.strip().splitlines()[-1:] or ["no message"]
+            raise GitFailed(
+                f"`{_verb(argv)}` ended with {result.code}: {last[0]}.",
+                argv=argv, code=result.code, stderr=result.err,
+            )  # fmt: skip
+        return result
+
+    def _start(
+        self, argv: tuple[str, ...], tree: Path, env: Mapping[str, str], stdin: bytes | None = None
+    ) -> GitResult:
         try:
             done = subprocess.run(
                 argv,
@@ -88,7 +115,7 @@ class Git:
             )
         except subprocess.TimeoutExpired as error:
             raise GitFailed(
-                f"`git {' '.join(args[:2])}` did not end within {self._timeout_s:g} s.",
+                f"`{_verb(argv)}` did not end within {self._timeout_s:g} s.",
                 argv=argv, code=-1, stderr="", remedy="Look for a stuck filter driver or a slow disk.",
             ) from error  # fmt: skip
         except FileNotFoundError as error:
@@ -99,14 +126,7 @@ class Git:
                 stderr=str(error),
                 remedy="Install git and put it on PATH.",
             ) from error
-        result = GitResult(done.returncode, done.stdout, done.stderr.decode("utf-8", errors="replace"))
-        if result.code not in ok:
-            last = result.err.strip().splitlines()[-1:] or ["no message"]
-            raise GitFailed(
-                f"`git {' '.join(args[:2])}` ended with {result.code}: {last[0]}.",
-                argv=argv, code=result.code, stderr=result.err,
-            )  # fmt: skip
-        return result
+        return GitResult(done.returncode, done.stdout, done.stderr.decode("utf-8", errors="replace"))
 
     async def call(
         self,
@@ -121,3 +141,9 @@ class Git:
         return await asyncio.to_thread(
             self.run, *args, stdin=stdin, index=index, work_tree=work_tree, ok=ok, extra_env=extra_env
         )
+
+
+def _verb(argv: tuple[str, ...]) -> str:
+    """What was called, in the words that tell it: without settings and folders."""
+    words = argv[max(i for i, word in enumerate(argv) if word.startswith("--work-tree=")) + 1 :]
+    return " ".join(("git", *words[:2]))

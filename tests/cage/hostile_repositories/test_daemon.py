@@ -1,0 +1,113 @@
+"""A repair in a repository that attacks from everywhere at once: the bug is mended, and nothing outside was touched.
+
+One run for many attacks: each has a canary, a mark and a name at the listener of its own, so that what is found names it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kernel.provider import Message, ToolCall
+from ledger.vocabulary import State
+from sensors.manual import manual_signal
+from tests.cage.hostile_repositories import build
+from tests.cage.hostile_repositories.build import Ground
+from tests.cage.outside import MARK, Outside, leaked_into_objects, leaked_into_record, names_in
+from tests.e2e.serving import served
+from tests.e2e.talking import Said, Talking, call, looked, swap
+from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
+from tests.repos import commit, git, host_env
+
+CART, TEST = "shop/cart.py", "tests/test_cart.py"
+FAILING = f"{TEST}::test_total_with_discount"
+GOOD = swap(CART, "    return subtotal + discount", "    return subtotal - discount")
+LINKS = (
+    "link_absolute.py",
+    "link_relative.py",
+    "chain_a.py",
+    "tests/link_data.txt",
+    "link_environ",
+    "link_root.py",
+    "loop_a",
+    "dangling",
+)
+BELOW = ("link_folder/link_folder.txt", "vendored/nested/link.py", "vendored/pointing/.git")
+ODD = ("pipe.py", "socket.py", "hole.bin", "-rf.py", "new\nline.py", "CASE.py", "tests/test_pipe.py", "long_line.py")
+
+
+def curious() -> list[ToolCall]:
+    """A hostile model's look around: everything that leads out."""
+    calls = [call("read_file", path=path) for path in (*LINKS, *BELOW, *ODD)]
+    calls += [call("list_dir", path=path) for path in ("", "link_folder", "vendored/nested", ".git")]
+    calls += [
+        call("search_code", pattern=MARK),
+        call("search_code", pattern=f"{MARK}-.*", regex=True, path="link_folder"),
+    ]
+    calls += [call("glob_files", pattern=pattern) for pattern in ("**/*", "link_folder/*", "../**/*")]
+    calls += [call("edit_file", path=path, search="", replace="x = 2\n") for path in ("dangling", "link_folder/new.py")]
+    return [*looked(CART, TEST), *calls]
+
+
+def say(conversation: Sequence[Message]) -> Said:
+    return GOOD if any(m.role == "tool" for m in conversation) else curious()
+
+
+def hostile(tmp_path: Path, world: Outside, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every trap at once, around one bug. Nothing but the daemon calls git in it from here on."""
+    repo = repo_with(tmp_path / "shop", SHOP)
+    monkeypatch.setenv("DEPLOY", world.secret("environment"))
+    state, home, runtime = tmp_path / "state", tmp_path / "home", tmp_path / "run"
+    for name, folder in (("state", state), ("home", home / ".ssh"), ("runtime", runtime)):
+        folder.mkdir(parents=True, mode=0o700)
+        world.canary(name, folder)
+    sockets = (str(runtime / "control.sock"), *(str(runtime / f"{n}.sock") for n in ("ouro", "daemon")))
+    tokens = tuple(str(world.canary(name)) for name in ("state", "home", "runtime"))
+    ground = Ground(repo=repo, world=world, sockets=sockets, tokens=tokens)
+    for trap in (*build.COMMITTED, build.attributes):
+        trap(ground)
+    commit(repo, "Speed up totals", {CART: PLUS})
+    for trap in (*build.UNTRACKED, *build.PLACED):
+        trap(ground)
+    return repo
+
+
+def assert_contained(world: Outside, *, ran_inside: frozenset[str] = frozenset()) -> None:
+    assert world.came == [], "these reached a listener outside"
+    assert world.left_marks() == set(), "these wrote outside"
+    assert world.changed() == set(), "the canaries of these were changed"
+
+
+async def test_a_bug_is_mended_and_nothing_outside_was_touched(
+    tmp_path: Path, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = hostile(tmp_path, world, monkeypatch)
+    config = config_for(tmp_path, repo, pipeline={"validate_retries": 0, "generate_retries": 0})
+    config = replace(config, env=host_env(DEPLOY=world.secret("host_environment")))
+    model = Talking(say)
+    async with served(config, model) as (service, _):
+        head = (await service.home.repository.head()).commit
+        assert head is not None
+        assert_contained(world)
+        goal = manual_signal(
+            "Take the discount off", files=[CART], closed_when=[FAILING], base=head, clock=service.clock
+        )
+        await service.home.router.submit(goal)
+        ending = await ended(service.home)
+        places = config.places
+    assert_contained(world)
+    assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert (repo / CART).read_text() == SHOP[CART]
+    (repo / ".git/objects/info/alternates").unlink()
+    assert leaked_into_objects(repo) == set(), "committed, or written as an object"
+    assert leaked_into_record(places) == set(), "written into the daemon's record"
+    asked = "\n".join(message.text for turn in model.asked for message in turn)
+    assert names_in(asked.encode(errors="replace")) == set(), "shown to the model"
+    assert sum(m.role == "tool" for m in model.asked[-1]) == len(curious())
+    assert "daemon-reached" not in asked
