@@ -58,6 +58,12 @@ class Outside:
         """Attacks whose canary was changed."""
         return {name for name, path in self._canaries.items() if name not in names_in(path.read_bytes())}
 
+    def assert_untouched(self) -> None:
+        """Nobody reached, wrote or changed anything here."""
+        assert self.came == [], "these reached a listener outside"
+        assert self.left_marks() == set(), "these wrote outside"
+        assert self.changed() == set(), "the canaries of these were changed"
+
 
 def names_in(data: bytes) -> set[str]:
     """Attacks whose canaries stand in ``data``."""

@@ -19,8 +19,6 @@ HOOKS = (
     "proc-receive", "post-receive", "post-update", "reference-transaction", "push-to-checkout", "pre-auto-gc",
     "post-rewrite", "sendemail-validate", "fsmonitor-watchman", "post-index-change",
 )  # fmt: skip
-SANDBOXED = frozenset({"pre-commit", "commit-msg"})
-"""Hooks that the daemon runs, behind the walls: what they print may be recorded, what they read may not be outside."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,12 @@ def configuration(ground: Ground) -> None:
     """Settings of the repository that name programs. Set last: git itself would run some of them."""
     said = {
         "core.fsmonitor": "fsmonitor", "core.sshCommand": "ssh", "core.gitProxy": "proxy", "core.editor": "editor",
-        "core.pager": "pager", "core.askPass": "askpass", "sequence.editor": "sequence", "credential.helper": "credential",
+        "core.pager": "pager", "core.askPass": "askpass", "sequence.editor": "sequence",
+        "credential.helper": "credential",
         "gpg.program": "gpg", "gpg.ssh.program": "gpg_ssh", "gpg.x509.program": "gpg_x509", "diff.external": "external",
         "diff.evil.command": "diff_driver", "diff.evil.textconv": "textconv", "merge.evil.driver": "merge_driver",
-        "filter.evil.clean": "filter_clean", "filter.evil.smudge": "filter_smudge", "filter.evil.process": "filter_process",
+        "filter.evil.clean": "filter_clean", "filter.evil.smudge": "filter_smudge",
+        "filter.evil.process": "filter_process",
         "pager.log": "pager_log", "pager.show": "pager_show", "interactive.diffFilter": "diff_filter",
         "core.alternateRefsCommand": "alternate_refs", "remote.origin.uploadpack": "uploadpack",
         "trailer.evil.command": "trailer", "trailer.evil.cmd": "trailer_cmd", "submodule.evil.update": "submodule",
@@ -94,7 +94,7 @@ def configuration(ground: Ground) -> None:
         "core.repositoryFormatVersion": "1", "protocol.allow": "always", "protocol.ext.allow": "always",
         "core.attributesFile": str(ground.repo / "evil.attributes"), "commit.gpgSign": "true", "tag.gpgSign": "true",
         "core.hooksPath": str(ground.repo / "evil_hooks"), "trailer.evil.ifmissing": "add", "diff.noprefix": "true",
-        "diff.submodule": "log", "status.submoduleSummary": "true", "submodule.recurse": "true", "core.symlinks": "true",
+        "diff.submodule": "log", "status.submoduleSummary": "true", "submodule.recurse": "true",
     }.items():  # fmt: skip
         git(ground.repo, "config", key, value)
 
@@ -110,7 +110,12 @@ def included(ground: Ground) -> None:
         git(ground.repo, "config", key, str(file))
 
 
-ATTRIBUTES = "*.py filter=evil diff=evil merge=evil\n*.txt filter=include\n*.md filter=include_if\n*.dat ident working-tree-encoding=UTF-16\n"
+ATTRIBUTES = """\
+*.py filter=evil diff=evil merge=evil
+*.txt filter=include
+*.md filter=include_if
+*.dat ident working-tree-encoding=UTF-16
+"""
 
 
 def attributes(ground: Ground) -> None:
@@ -129,7 +134,8 @@ def submodules(ground: Ground) -> None:
         ".gitmodules": (
             f'[submodule "evil"]\n\tpath = sub\n\turl = ext::sh -c {shlex.quote(ground.shell("module_url"))}\n'
             '[submodule "../../marks"]\n\tpath = ../outside\n\turl = -u./payload\n'
-            f'[submodule "dash"]\n\tpath = -x\n\turl = {ground.world.base}\n\tupdate = !{ground.shell("module_update")}\n'
+            f'[submodule "dash"]\n\tpath = -x\n\turl = {ground.world.base}\n'
+            f"\tupdate = !{ground.shell('module_update')}\n"
         ),
     })  # fmt: skip
     nested = make_repo(
@@ -162,7 +168,7 @@ def loaded_code(ground: Ground) -> None:
         "usercustomize.py": start.format(own("usercustomize")),
         "evil.pth": f"import sys; exec({own('pth')!r})\n",
         "tests/conftest.py": own("conftest_below"),
-        ".env": f"PYTHONSTARTUP={ground.repo}/startup.py\nPYTHONPATH={ground.repo}/early\nLD_PRELOAD={ground.repo}/x.so\n",
+        ".env": f"PYTHONSTARTUP={ground.repo}/startup.py\nPYTHONPATH={ground.repo}/early\n",
         "startup.py": own("startup"),
         "early/os.py": own("early"),
         "evil.egg-info/entry_points.txt": "[pytest11]\nevil = evil_entry\n",

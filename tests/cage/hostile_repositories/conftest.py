@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.cage.outside import Outside, outside
+from tests.tools.testing.conftest import environment, packages
+
+__all__ = ["environment", "packages", "world"]
 
 
 @pytest.fixture

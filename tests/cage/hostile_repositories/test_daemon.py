@@ -1,13 +1,11 @@
 """A repair in a repository that attacks from everywhere at once: the bug is mended, and nothing outside was touched.
 
-One run for many attacks: each has a canary, a mark and a name at the listener of its own, so that what is found names it.
+One run for many attacks: each has a canary, a mark and a name of its own at the listener, so that what is found names
+it.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +21,7 @@ from tests.cage.outside import MARK, Outside, leaked_into_objects, leaked_into_r
 from tests.e2e.serving import served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
-from tests.repos import commit, git, host_env
+from tests.repos import commit, host_env
 
 CART, TEST = "shop/cart.py", "tests/test_cart.py"
 FAILING = f"{TEST}::test_total_with_discount"
@@ -78,12 +76,6 @@ def hostile(tmp_path: Path, world: Outside, monkeypatch: pytest.MonkeyPatch) -> 
     return repo
 
 
-def assert_contained(world: Outside, *, ran_inside: frozenset[str] = frozenset()) -> None:
-    assert world.came == [], "these reached a listener outside"
-    assert world.left_marks() == set(), "these wrote outside"
-    assert world.changed() == set(), "the canaries of these were changed"
-
-
 async def test_a_bug_is_mended_and_nothing_outside_was_touched(
     tmp_path: Path, world: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,14 +86,14 @@ async def test_a_bug_is_mended_and_nothing_outside_was_touched(
     async with served(config, model) as (service, _):
         head = (await service.home.repository.head()).commit
         assert head is not None
-        assert_contained(world)
+        world.assert_untouched()
         goal = manual_signal(
             "Take the discount off", files=[CART], closed_when=[FAILING], base=head, clock=service.clock
         )
         await service.home.router.submit(goal)
         ending = await ended(service.home)
         places = config.places
-    assert_contained(world)
+    world.assert_untouched()
     assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
     assert (repo / CART).read_text() == SHOP[CART]
     (repo / ".git/objects/info/alternates").unlink()
