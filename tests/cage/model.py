@@ -1,0 +1,51 @@
+"""A hostile model: plays attempts one after the other, each a few rounds of tool calls and then an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kernel.provider import Message, ToolCall
+from tests.e2e.talking import Said, Talking
+
+GIVES_UP = "I give up."
+REFUSED = re.compile(r"Refused by ([\w.]+):")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One conversation: calls round by round, then the answer."""
+
+    answer: str
+    rounds: tuple[tuple[ToolCall, ...], ...] = ()
+
+
+@dataclass
+class Hostile:
+    """``heard`` keeps what came back for each call."""
+
+    attempts: list[Attempt]
+    heard: dict[str, str] = field(default_factory=dict)
+    played: int = 0
+
+    def talking(self) -> Talking:
+        return Talking(self.say)
+
+    def say(self, conversation: Sequence[Message]) -> Said:
+        self.heard |= {m.call_id: m.text for m in conversation if m.role == "tool"}
+        asked = sum(m.role == "assistant" for m in conversation)
+        if asked == 0:
+            self.played += 1
+        if self.played > len(self.attempts):
+            return GIVES_UP
+        attempt = self.attempts[self.played - 1]
+        return list(attempt.rounds[asked]) if asked < len(attempt.rounds) else attempt.answer
+
+    def rule_of(self, call: ToolCall) -> str:
+        """The rule that refused a call, as the model was told; else the beginning of what it was told."""
+        told = self.heard.get(call.id)
+        if told is None:
+            return "(never answered)"
+        found = REFUSED.search(told)
+        return found.group(1) if found else f"(not refused: {told[:80]!r})"
