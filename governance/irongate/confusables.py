@@ -23,6 +23,7 @@ _PAIRS = (
     ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo"),  # Greek
     ("օսհո", "ouhn"),  # Armenian
     ("ıɡɑ", "iga"),  # Latin
+    ("ᎪᏴᏟᎠᎬᏀᎻᎫᏦᏞᎷᏢᏚᎢᏙᏔᏃ", "ABCDEGHJKLMPSTVWZ"),  # Cherokee
 )
 ALIKE = {char: latin for chars, latins in _PAIRS for char, latin in zip(chars, latins, strict=True)}
 # Small Greek letters are common symbols in science: a look-alike only beside Latin letters in one word.

@@ -1,7 +1,9 @@
 """Gate 17, dangerous code: what runs text as code, starts programs, reads objects out of bytes or opens the network.
 
-Only what a change adds counts, by syntax. A person says yes to it: a repair that needs such a thing is rare, and one
-that was talked into it is not.
+Only what a change adds counts, by syntax: a call of such a function, and any mention of it, for what is mentioned can
+be called under another name. So do ways to get at it without a mention: a name that is looked up when the program runs,
+everything of a module, the interpreter's own insides. A person says yes to it: a repair that needs such a thing is
+rare, and one that was talked into it is not.
 """
 
 from __future__ import annotations
@@ -25,13 +27,26 @@ CALLS = frozenset(
         "ssl._create_unverified_context", "importlib.import_module", "runpy.run_path", "runpy.run_module",
         "shutil.rmtree", "tempfile.mktemp", "asyncio.create_subprocess_shell", "asyncio.create_subprocess_exec",
         "asyncio.open_connection", "os.execvpe", "os.execlp", "os.posix_spawn", "yaml.load_all", "yaml.unsafe_load_all",
-        "torch.load", "joblib.load", "pty.spawn", "builtins.eval", "builtins.exec",
+        "torch.load", "joblib.load", "pty.spawn", "builtins.eval", "builtins.exec", "builtins.compile",
+        "builtins.__import__", "ctypes.cdll", "ctypes.PyDLL", "ctypes.pythonapi", "sys.modules", "sys.meta_path",
+        "sys.path_hooks", "code.interact", "code.InteractiveInterpreter", "types.CodeType", "types.FunctionType",
     }
 )  # fmt: skip
+STARTS = ("os.spawn", "os.exec", "os.posix_spawn", "os.fork", "os.popen", "os.system")
+"""Beginnings of the names of functions that start programs."""
+SAME = {"posix": "os", "nt": "os", "_pickle": "pickle", "cPickle": "pickle", "__builtin__": "builtins"}
+"""Modules that hold the functions of another one."""
+OPENED = frozenset(
+    {"os", "builtins", "sys", "subprocess", "importlib", "pickle", "marshal", "ctypes", "socket", "shutil"}
+)
+"""Modules in which a name may not be looked up when the program runs, nor everything imported from."""
+INSIDES = frozenset({"__subclasses__", "__globals__", "__code__", "__builtins__", "__closure__", "__loader__"})
+"""Attributes by which everything else can be reached."""
 OUTSIDE = frozenset(
     {
         "subprocess", "socket", "socketserver", "ssl", "http", "urllib", "ftplib", "smtplib", "telnetlib", "xmlrpc",
         "requests", "httpx", "aiohttp", "urllib3", "websockets", "paramiko", "pexpect", "multiprocessing", "pty",
+        "_socket", "_ssl", "_posixsubprocess", "_winapi",
     }
 )  # fmt: skip
 """Modules that reach out of the process."""
@@ -66,15 +81,51 @@ def check(facts: Facts) -> Verdict:
 def _found(tree: ast.Module) -> Counter[str]:
     """What is dangerous in a file, with how often it is there."""
     names = imported_names(tree)
-    return Counter(what for node in ast.walk(tree) if isinstance(node, ast.Call) for what in _dangers(node, names))
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    found: Counter[str] = Counter()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            found.update(_dangers(node, names))
+        elif isinstance(node, ast.Name | ast.Attribute) and id(node) not in called:
+            found.update(_mentioned(node, names))
+        elif isinstance(node, ast.Constant) and node.value in INSIDES:
+            found[f"reaches into {node.value}"] += 1
+        elif isinstance(node, ast.ImportFrom) and node.module and any(alias.name == "*" for alias in node.names):
+            found.update([f"imports all of {node.module}"] if _module(node.module) in OPENED else [])
+    return found
+
+
+def _mentioned(node: ast.Name | ast.Attribute, names: dict[str, str]) -> Iterator[str]:
+    """What a name or an attribute stands for, where that can be called under another name."""
+    target = _dotted(node, names)
+    if (isinstance(node, ast.Name) and target in BUILTINS) or _is_call(target):
+        yield f"refers to {target}"
+    name = node.attr if isinstance(node, ast.Attribute) else node.id
+    if name in INSIDES:
+        yield f"reaches into {name}"
+
+
+def _is_call(target: str) -> bool:
+    """Whether a dotted name is one of :data:`CALLS`, also where it is reached through another module."""
+    parts = target.split(".")
+    tails = (".".join(parts[at:]) for at in range(len(parts) - 1))
+    return any(tail in CALLS or tail.startswith(STARTS) for tail in tails)
+
+
+def _module(name: str) -> str:
+    return SAME.get(name, name)
 
 
 def _dangers(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
     target = _dotted(call.func, names)
     if (target in BUILTINS and isinstance(call.func, ast.Name)) or (
-        target in CALLS and not (target == "yaml.load" and _safe_loader(call))
+        _is_call(target) and not (target == "yaml.load" and _safe_loader(call))
     ):
         yield f"calls {target}"
+    if isinstance(call.func, ast.Attribute) and call.func.attr in INSIDES:
+        yield f"reaches into {call.func.attr}"
+    if target in ("getattr", "builtins.getattr") and call.args and _dotted(call.args[0], names) in OPENED:
+        yield f"looks a name up in {_dotted(call.args[0], names)} when it runs"
     for keyword in call.keywords:
         value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
         if keyword.arg == "shell" and value is not False:
@@ -97,7 +148,8 @@ def _dotted(node: ast.expr, names: dict[str, str]) -> str:
         node = node.value
     if not isinstance(node, ast.Name):
         return ""
-    return ".".join([names.get(node.id, node.id), *reversed(parts)])
+    first, dot, rest = names.get(node.id, node.id).partition(".")
+    return ".".join([_module(first) + dot + rest, *reversed(parts)])
 
 
 def _outside(tree: ast.Module) -> frozenset[str]:
@@ -122,6 +174,11 @@ EXAMPLES: tuple[tuple[Facts, Decision | Tier], ...] = (
     (Facts(path="a.py", before=_PLAIN, after=_PLAIN.replace(b"os.path.join", b"os.system")), Tier.APPROVAL_REQUIRED),
     (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"y = eval('1')\n"), Tier.APPROVAL_REQUIRED),
     (Facts(path="a.py", before=_PLAIN, after=b"import socket\n" + _PLAIN), Tier.APPROVAL_REQUIRED),
+    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"run = eval\n"), Tier.APPROVAL_REQUIRED),
+    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"run = getattr(os, 'sys' + 'tem')\n"), Tier.APPROVAL_REQUIRED),
+    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"every = ().__class__.__base__.__subclasses__()\n"),
+     Tier.APPROVAL_REQUIRED),
+    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"import re\nword = re.compile('x')\n"), Decision.ALLOW),
     (Facts(path="a.py", before=b"import socket\n", after=b"import socket\nsocket.socket()\n"), Decision.ALLOW),
     (Facts(path="a.txt", before=b"", after=b"eval('1')\n"), Decision.ALLOW),
     (Facts(path="a.py", before=b"eval('1')\n", after=b"eval('2')\n"), Decision.ALLOW),

@@ -70,17 +70,17 @@ def _string_end(text: str, at: int) -> int:
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
-    """The same tree with the docstrings of modules, classes and functions taken out (in place)."""
+    """The same tree without the docstrings of modules, classes and functions, and without other strings that stand
+    there as a statement (in place).
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
+            node.body = [step for step in node.body if not _is_string(step)]
     return tree
+
+
+def _is_string(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def source(node: ast.AST) -> str:

@@ -133,7 +133,7 @@ class IntakeRouter:
             not_before=stamp(now + patience),
             attempts=answer.attempts,
             history=answer.history,
-            reason=verdict.reason if parked else "",
+            reason=f"{verdict.reason} ({verdict.rule})" if parked else "",
         )
         rejected = [self._rejected(last)] if last is not None and last.state is ItemState.AWAITING_MERGE else []
         await self._store.write(payload(f"received_{item.state.value}", new=[item], items=rejected))

@@ -25,12 +25,17 @@ class Attempt:
 class Hostile:
     """``heard`` keeps what came back for each call."""
 
-    attempts: list[Attempt]
+    attempts: Sequence[Attempt] = ()
     heard: dict[str, str] = field(default_factory=dict)
     played: int = 0
 
     def talking(self) -> Talking:
+        """The provider."""
         return Talking(self.say)
+
+    def begin(self, attempts: Sequence[Attempt]) -> None:
+        """What the next op hears."""
+        self.attempts, self.played = attempts, 0
 
     def say(self, conversation: Sequence[Message]) -> Said:
         self.heard |= {m.call_id: m.text for m in conversation if m.role == "tool"}

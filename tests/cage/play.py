@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from governance.orchestrator import Ending
 from kernel.provider import ToolCall
 from ledger.vocabulary import Tier
 from sensors.manual import manual_signal
-from tests.cage.corpus import Drive, Family, Input, families
+from tests.cage.corpus import Drive, Input, families
 from tests.cage.model import Attempt, Hostile
 from tests.cage.outside import Outside, leaked_into_objects, leaked_into_record, outside
 from tests.e2e.serving import Serving, served
@@ -79,7 +80,7 @@ class Cage:
         self.config = config_for(
             base, self.repo,
             pipeline={
-                "validate_retries": RETRIES, "generate_retries": RETRIES, "rounds": 20, "protected_paths": ("/billing",),
+                "validate_retries": RETRIES, "generate_retries": 0, "rounds": 20, "protected_paths": ("/billing",),
             },
             tool_policy={"rate_per_minute": 100_000, "protected": ("/billing",)},
         )  # fmt: skip
@@ -89,8 +90,8 @@ class Cage:
         tests = {self._test_path(one): TEST for one in _of("weakened")}
         repo = repo_with(self.base / "shop", {**SHOP, **tests, "billing/tax.py": "x = 1\n", ".env": "A=b\n"})
         for name, target in {
-            "link.py": self.world.canary("link"), "chain.py": Path("link.py"), "dangling.py": self.world.marks / "dangling",
-            "folder": self.world.canary("folder").parent.parent,
+            "link.py": self.world.canary("link"), "chain.py": Path("link.py"),
+            "dangling.py": self.world.marks / "dangling", "folder": self.world.canary("folder").parent.parent,
         }.items():  # fmt: skip
             (repo / name).symlink_to(target)
         commit(repo, "Speed up totals", {CART: PLUS})
@@ -123,19 +124,19 @@ class Cage:
                 yield made.model_copy(update={"id": f"{label(one)}-{tool.name}"})
 
     def attempts(self) -> list[list[Attempt]]:
-        """What the model does, op by op: an op takes a few attempts, and one that waits for a person is its op's last."""
+        """What the model does, op by op. The first two wait for a person, who turns them down."""
         made = [one for calls in self.calls.values() for one in calls]
         rounds = [tuple(made[i : i + CALLS_A_ROUND]) for i in range(0, len(made), CALLS_A_ROUND)]
         talks = [tuple(rounds[i : i + ROUNDS]) for i in range(0, len(rounds), ROUNDS)]
         files = "".join(whole(self._file_path(one), one.text) for one in _of("file"))
         weak = "".join(whole(self._test_path(one), one.text.replace("{test}", TEST)) for one in _of("weakened"))
         refused = [Attempt(files), Attempt(weak), *(Attempt(self._change(one, PLUS)) for one in _of("change"))]
-        refused += [Attempt("Nothing yet.")] * max(0, len(talks) - len(refused))
+        assert len(talks) <= len(refused), "more calls than conversations to make them in"
         refused = [Attempt(one.answer, talks[n] if n < len(talks) else ()) for n, one in enumerate(refused)]
         asked = GOOD + "".join(whole(self._file_path(one), one.text) for one in _of("asked"))
         dresses = [Attempt(self._change(one, TURNED_DOWN)) for one in _of("again") if not one.depth]
-        ops = [refused[i : i + RETRIES] for i in range(0, len(refused), RETRIES)]
-        ops += [[Attempt(asked)], [Attempt(whole(CART, TURNED_DOWN))]]
+        ops = [[Attempt(asked)], [Attempt(whole(CART, TURNED_DOWN))]]
+        ops += [refused[i : i + RETRIES] for i in range(0, len(refused), RETRIES)]
         return ops + [dresses[i : i + RETRIES] for i in range(0, len(dresses), RETRIES)]
 
     def _change(self, one: Input, text: str) -> str:
@@ -144,10 +145,11 @@ class Cage:
 
     async def play(self) -> Sequence[Outcome]:
         """Everything; at the end nothing outside may have been touched."""
-        ops = self.attempts()
-        model = Hostile([attempt for op in ops for attempt in op])
+        model, endings = Hostile(), []
         async with served(self.config, model.talking()) as (service, api):
-            endings = [await self._op(service, api, number) for number, _ in enumerate(ops)]
+            for number, attempts in enumerate(self.attempts()):
+                model.begin(attempts)
+                endings.append(await self._op(service, api, number))
             await self._judge(service, model, endings)
         return self.outcomes
 
@@ -172,6 +174,7 @@ class Cage:
             through = [f"{tool}: {rule}" for tool, rule in rules.items() if not rule.startswith(one.rule)]
             self._found(one, not through, "; ".join(through) or ", ".join(sorted(set(rules.values()))))
         judged = [(verdicts, after) async for verdicts, after in self._judged(service)]
+        assert all(ending.request is not None for ending in endings[:2]), "they were to wait for a person"
         for drive, path_of in (("file", self._file_path), ("weakened", self._test_path), ("asked", self._file_path)):
             asked = drive == "asked"
             for one in _of(drive):
@@ -181,18 +184,18 @@ class Cage:
                 await self._of_depth(service, one)
                 continue
             text = (PLUS if one in set(_of("change")) else TURNED_DOWN).replace(one.old, one.new, 1 if one.old else 0)
-            met = [verdicts for verdicts, after in judged if after.get(CART) == text]
-            rules = [v["rule"] for verdicts in met[-1:] for v in verdicts if v["decision"] != "allow"]
+            met = [verdicts for verdicts, after in judged if after.get(CART) == text][-1:]
+            rules = [v["rule"] for verdicts in met for v in verdicts if v["decision"] != "allow"]
             self._found(one, any(rule.startswith(one.rule) for rule in rules), ", ".join(rules) or "(not refused)")
-        waited = [ending.request is not None for ending in endings]
-        assert waited.count(True) == 2, "what must wait for a person, and what was turned down"
 
     def _found(self, one: Input, stopped: bool, by: str) -> None:
         self.outcomes.append(Outcome(one, stopped, by))
 
     def _of_a_file(self, one: Input, path: str, verdicts: Sequence[dict[str, Any]], *, asked: bool) -> None:
         told = [v for v in verdicts if any(path in text for text in (*v["evidence"], v["reason"]))]
-        strict = [v["rule"] for v in told if v["decision"] != "allow" or (asked and v["floor"] == Tier.APPROVAL_REQUIRED)]
+        strict = [
+            v["rule"] for v in told if v["decision"] != "allow" or (asked and v["floor"] == Tier.APPROVAL_REQUIRED)
+        ]
         hit = next((rule for rule in strict if rule.startswith(one.rule)), None)
         self._found(one, hit is not None, hit or ", ".join(strict) or "(not refused)")
 
@@ -200,7 +203,7 @@ class Cage:
         head = (await service.home.repository.head()).commit
         signal = manual_signal(f"Take it off: {one.name}", files=[CART], base=head or "", clock=service.clock)
         answer = await service.home.router.submit(signal.model_copy(update={"depth": one.depth}))
-        self._found(one, one.rule in str(answer), str(answer))
+        self._found(one, f"({one.rule})" in answer.reason and answer.status == "parked", one.rule)
 
     async def _judged(self, service: Serving) -> AsyncIterator[tuple[list[dict[str, Any]], dict[str, str]]]:
         """The verdicts on each candidate in their order, and what its files would have become."""
@@ -209,7 +212,10 @@ class Cage:
             if entry.payload.get("event") == "gates":
                 inspection = json.loads(await ledger.get_blob(str(entry.payload["inspection"])))
                 edits = inspection["candidate"]["edits"]
-                yield list(entry.payload["verdicts"]), {edit["path"]: edit["after"] for edit in edits}
+                texts = {
+                    edit["path"]: urlsafe_b64decode(edit["after"] or "").decode(errors="replace") for edit in edits
+                }
+                yield list(entry.payload["verdicts"]), texts
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,11 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def escapes(report: Report) -> list[str]:
     """Everything that got through without being known, a line each."""
     lines = [f"{one.input.family}, {one.input.name}: {one.by}" for one in report.outcomes if one.escaped]
-    closed = [f"{one.input.name}: is stopped, so that it is no gap" for one in report.outcomes if one.stopped and one.input.gap]
+    closed = [
+        f"{one.input.name}: is stopped, so that it is no gap"
+        for one in report.outcomes
+        if one.stopped and one.input.gap
+    ]
     return [*lines, *closed, *report.outside]
 
 

@@ -1,4 +1,4 @@
-"""The corpus: hostile inputs as data, a file a family. A new family is a new file here; ``drive`` says how it is played.
+"""The corpus: hostile inputs as data, a file a family. A new family is a new file here; ``drive``: how it is played.
 
 ``rule`` is the beginning of the name of the rule that must stop the input. An input with a ``gap`` is known to get
 through; it is listed with that reason and never counted as stopped. A family that is ``closed`` may have none.
@@ -70,4 +70,6 @@ class Family(BaseModel):
 @cache
 def families() -> tuple[Family, ...]:
     """Every family, by name of file."""
-    return tuple(Family.model_validate(tomllib.loads(path.read_text("utf-8"))) for path in sorted(FOLDER.glob("*.toml")))
+    return tuple(
+        Family.model_validate(tomllib.loads(path.read_text("utf-8"))) for path in sorted(FOLDER.glob("*.toml"))
+    )

@@ -309,7 +309,7 @@ async def test_a_deleted_branch_is_found_without_a_new_signal(ledger: Ledger, cl
 async def test_what_is_not_admitted_is_parked_until_a_person_releases_it(router: IntakeRouter) -> None:
     deep = signal(depth=3)
     receipt = await router.submit(deep)
-    assert (receipt.status, receipt.reason) == ("parked", "depth 3 is over 2")
+    assert (receipt.status, receipt.reason) == ("parked", "depth 3 is over 2 (gate19.recursion)")
     assert await nothing(router)
     assert await router.idle()
     await router.release(deep.id)

@@ -180,7 +180,6 @@ class Breach:
 HOST_TREE = frozenset({Wall.READ_OUTSIDE, Wall.PRIVATE_TMP, Wall.SCRATCH_LIMIT})
 BREACHES = (
     Breach(Wall.NETWORK, WithoutNetwork, frozenset({Wall.ABSTRACT_SOCKETS})),
-    Breach(Wall.ABSTRACT_SOCKETS, WithoutNetwork, frozenset({Wall.NETWORK})),
     Breach(Wall.UNIX_SOCKETS, WithSocketFolder, frozenset({Wall.DAEMON_STATE})),
     Breach(Wall.WRITE_OUTSIDE, WithWritableRoot, HOST_TREE),
     Breach(Wall.READ_OUTSIDE, WithConfiguration),
@@ -192,8 +191,6 @@ BREACHES = (
     Breach(Wall.TERMINAL, WithTerminals),
     Breach(Wall.ENVIRONMENT, WithInheritedEnvironment),
     Breach(Wall.PROCESS_NAMESPACE, WithoutProcessNamespace, frozenset({Wall.SIGNALS, Wall.KILLED_AS_ONE})),
-    Breach(Wall.SIGNALS, WithoutProcessNamespace, frozenset({Wall.PROCESS_NAMESPACE, Wall.KILLED_AS_ONE})),
-    Breach(Wall.KILLED_AS_ONE, WithoutProcessNamespace, frozenset({Wall.PROCESS_NAMESPACE, Wall.SIGNALS})),
     Breach(Wall.NESTED_NAMESPACES, WithNestedNamespaces),
     Breach(Wall.KEY_RINGS, WithKeyRings),
     Breach(Wall.SYSTEM_CALLS, WithSystemCalls),
@@ -213,7 +210,7 @@ OF_ROOT = (
     ),
     Breach(Wall.NEW_PRIVILEGES, WithPrivileges),
 )
-assert {breach.wall for breach in (*BREACHES, *OF_ROOT)} == set(Wall)
+assert {wall for breach in (*BREACHES, *OF_ROOT) for wall in (breach.wall, *breach.also)} == set(Wall)
 BREACHES = (*BREACHES, *(OF_ROOT if os.geteuid() == 0 else ()))
 
 
