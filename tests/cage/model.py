@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +9,6 @@ from kernel.provider import Message, ToolCall
 from tests.e2e.talking import Said, Talking
 
 GIVES_UP = "I give up."
-REFUSED = re.compile(r"Refused by ([\w.]+):")
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,6 @@ class Hostile:
         attempt = self.attempts[self.played - 1]
         return list(attempt.rounds[asked]) if asked < len(attempt.rounds) else attempt.answer
 
-    def rule_of(self, call: ToolCall) -> str:
-        """The rule that refused a call, as the model was told; else the beginning of what it was told."""
-        told = self.heard.get(call.id)
-        if told is None:
-            return "(never answered)"
-        found = REFUSED.search(told)
-        return found.group(1) if found else f"(not refused: {told[:80]!r})"
+    def was_told(self, call: ToolCall, rule: str) -> bool:
+        """Whether the answer to a call named the rule; answers that gave way to newer ones are not seen any more."""
+        return rule in self.heard.get(call.id, rule)

@@ -41,8 +41,9 @@ FAILING = "tests/test_cart.py::test_total_with_discount"
 TEST = "from shop.cart import total\n\n\ndef test_it():\n    assert total([60, 40], discount=10) == 90\n"
 GOOD = swap(CART, "    return subtotal + discount", "    return subtotal - discount")
 TURNED_DOWN = SHOP[CART].replace("    subtotal = sum(prices)", "    import subprocess\n\n    subtotal = sum(prices)")
-CALLS_A_ROUND = 80
+CALLS_A_ROUND = 16
 ROUNDS = 4
+RECORDED_CHARS = 2_000
 RETRIES = 5
 FILLER = {"search": "", "replace": "x = 2\n", "content": "x = 2\n", "pattern": "x", "symbol": "total", "text": "x"}
 
@@ -80,7 +81,7 @@ class Cage:
         self.config = config_for(
             base, self.repo,
             pipeline={
-                "validate_retries": RETRIES, "generate_retries": 0, "rounds": 20, "protected_paths": ("/billing",),
+                "validate_retries": RETRIES, "generate_retries": 0, "protected_paths": ("/billing",),
             },
             tool_policy={"rate_per_minute": 100_000, "protected": ("/billing",)},
         )  # fmt: skip
@@ -169,8 +170,9 @@ class Cage:
         return ending
 
     async def _judge(self, service: Serving, model: Hostile, endings: Sequence[Ending]) -> None:
+        ruled = await self._ruled(service)
         for one, calls in self.calls.items():
-            rules = {call.name[:40]: model.rule_of(call) for call in calls}
+            rules = {call.name[:40]: self._rule(ruled, model, call) for call in calls}
             through = [f"{tool}: {rule}" for tool, rule in rules.items() if not rule.startswith(one.rule)]
             self._found(one, not through, "; ".join(through) or ", ".join(sorted(set(rules.values()))))
         judged = [(verdicts, after) async for verdicts, after in self._judged(service)]
@@ -187,6 +189,15 @@ class Cage:
             met = [verdicts for verdicts, after in judged if after.get(CART) == text][-1:]
             rules = [v["rule"] for verdicts in met for v in verdicts if v["decision"] != "allow"]
             self._found(one, any(rule.startswith(one.rule) for rule in rules), ", ".join(rules) or "(not refused)")
+
+    async def _ruled(self, service: Serving) -> dict[tuple[str, str], str]:
+        """The rule that the record gives for each call, by tool and arguments."""
+        called = (e.payload for e in await service.home.ledger.entries() if e.payload.get("event") == "tool.called")
+        return {(str(row["tool"]), str(row["arguments"])): str(row["rule"]) for row in called}
+
+    def _rule(self, ruled: dict[tuple[str, str], str], model: Hostile, call: ToolCall) -> str:
+        rule = ruled.get((call.name, call.arguments[:RECORDED_CHARS]), "(never made)")
+        return rule if model.was_told(call, rule) else f"({rule}, and the model was not told)"
 
     def _found(self, one: Input, stopped: bool, by: str) -> None:
         self.outcomes.append(Outcome(one, stopped, by))

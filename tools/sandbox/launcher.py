@@ -181,7 +181,7 @@ def _become(plan: Plan, libc: Libc, launcher: int) -> NoReturn:
 
 def _raise_walls(plan: Plan, libc: Libc) -> None:
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1)
-    tasks = tasks_of_user()
+    tasks = _tasks_of_user()
     kept = plan["keep_capabilities"] & _permitted()
     _landlock(plan, libc)
     for kind, value in plan["limits"]:
@@ -230,7 +230,7 @@ def _landlock(plan: Plan, libc: Libc) -> None:
     os.close(ruleset)
 
 
-def tasks_of_user() -> int:
+def _tasks_of_user() -> int:
     """How many tasks the user has already: without a user namespace the kernel counts them all together."""
     user, count = os.getuid(), 0
     for name in os.listdir("/proc") if user else ():  # the limit does not bind root
