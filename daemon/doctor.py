@@ -52,7 +52,7 @@ async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
         return Examination(checks=(*checks, _failed("repository", error)))
     settings, config = _settings(places, environ)
     env = host_env(environ)
-    checks += [config, await _repository(places, env), _socket(places), _keys(places)]
+    checks += [config, await _repository(places, env), *await _programs(places, env), _socket(places), _keys(places)]
     checks += [await _tests(places, settings, env), *await _test_files(places, env)]
     choice = await _sandbox(places, settings, env)
     checks += _walls(choice)
@@ -107,6 +107,21 @@ async def _repository(places: Places, env: HostEnv) -> Check:
     where = f"on {head.branch}" if head.branch else "detached: commits go to review branches"
     detail = f"{places.repo} at {(head.commit or '')[:7]}, {where}, id {places.repo_id}"
     return Check(name="repository", ok=True, detail=detail, essential=True)
+
+
+async def _programs(places: Places, env: HostEnv) -> list[Check]:
+    """A note where the repository's own settings name programs that git is not to run for us."""
+    from tools.git import Git
+
+    try:
+        refused = await asyncio.to_thread(Git(places, env).refused_programs)
+    except OuroError as error:
+        return [_failed("git settings", error)]
+    if not refused:
+        return []
+    detail = f"the repository's own settings name programs, which are not run: {', '.join(refused)}"
+    remedy = f"Where you trust one, set it for yourself: git config --global {refused[0]} PROGRAM."
+    return [Check(name="git settings", ok=False, detail=detail, remedy=remedy)]
 
 
 def _socket(places: Places) -> Check:

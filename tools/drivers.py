@@ -27,11 +27,12 @@ Signature = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Arguments and variables for a call of git, and the files that they were found out from."""
+    """Arguments and variables for a call of git, the files that they were found out from, and what is not run."""
 
     argv: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()  # settings that name a program which the owner's own do not
 
 
 class Drivers:
@@ -70,7 +71,8 @@ def overrides(listed: bytes) -> Overrides:
             owners[key] = value
     values = {f"{VARIABLE}_{number}": owners.get(key, _nothing(key)) for number, key in enumerate(named)}
     argv = (f"--config-env={key}={variable}" for key, variable in zip(named, values, strict=True))
-    return Overrides(tuple(argv), values, tuple(files))
+    refused = (key for key in named if key not in owners and not key.endswith(".required"))
+    return Overrides(tuple(argv), values, tuple(files), tuple(refused))
 
 
 def _nothing(key: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ledger.errors import GitFailed
 from ledger.places import HostEnv, Places
-from tools.drivers import LIST, Drivers
+from tools.drivers import LIST, Drivers, Overrides
 
 QUIET = (
     "-c", "core.hooksPath=/dev/null",
@@ -82,9 +82,8 @@ class Git:
     ) -> GitResult:
         """Run ``git ARGS``. ``index`` is a private index file; ``work_tree`` defaults to the owner's checkout."""
         tree = work_tree or self.places.repo
-        here = (f"--git-dir={self.places.git_dir}", f"--work-tree={tree}")
-        own = self._drivers.overrides(lambda: self._start(("git", *here, *LIST), tree, self._env).out)
-        argv = ("git", *QUIET, *own.argv, *here, *args)
+        own = self._overrides()
+        argv = ("git", *QUIET, *own.argv, f"--git-dir={self.places.git_dir}", f"--work-tree={tree}", *args)
         env = {**self._env, **own.env, **(extra_env or {})}
         if index is not None:
             env["GIT_INDEX_FILE"] = str(index)
@@ -98,6 +97,15 @@ class Git:
                 argv=argv, code=result.code, stderr=result.err,
             )  # fmt: skip
         return result
+
+    def refused_programs(self) -> tuple[str, ...]:
+        """Settings of the repository that name a program, which is not run: the owner's own do not name it."""
+        return self._overrides().refused
+
+    def _overrides(self) -> Overrides:
+        repo = self.places.repo
+        argv = ("git", f"--git-dir={self.places.git_dir}", f"--work-tree={repo}", *LIST)
+        return self._drivers.overrides(lambda: self._start(argv, repo, self._env).out)
 
     def _start(
         self, argv: tuple[str, ...], tree: Path, env: Mapping[str, str], stdin: bytes | None = None

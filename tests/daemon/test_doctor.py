@@ -112,6 +112,19 @@ async def test_what_is_wrong_is_named_and_the_rest_still_looked_at(
         assert "sandbox" in named(found)
 
 
+async def test_programs_that_the_repository_names_are_told_with_what_to_do(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    repo = make_repo(tmp_path / "repo")
+    assert "git settings" not in named(await examine(repo, environ))
+    git(repo, "config", "filter.strip.clean", "strip-output")
+    check = named(await examine(repo, environ))["git settings"]
+    assert not check.ok and not check.essential and "git config --global filter.strip.clean" in check.remedy
+    (tmp_path / "home").mkdir(exist_ok=True)
+    git(repo, "config", "--file", str(tmp_path / "home/.gitconfig"), "filter.strip.clean", "strip-output")
+    assert "git settings" not in named(await examine(repo, environ))
+
+
 def walls_of(found: Examination) -> dict[str, Check]:
     return {c.name.removeprefix("wall "): c for c in found.checks if c.name.startswith("wall ")}
 

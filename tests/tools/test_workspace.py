@@ -232,10 +232,13 @@ async def test_overlay_of_a_clean_checkout_on_another_commit(workspaces: Workspa
     assert "a.txt" not in await ws.overlay_checkout()
 
 
-async def test_filters_run_but_hooks_do_not(workspaces: Workspaces, repo: Path, tmp_path: Path) -> None:
+async def test_filters_of_the_owners_run_but_hooks_do_not(repo: Path, tmp_path: Path) -> None:
+    places = make_places(tmp_path / "ours", repo)
+    settings = WorkspaceSettings(memory_folder="")
+    workspaces = Workspaces(Git(places, host_env(HOME=str(places.home))), places, settings)
     write(repo, {".gitattributes": "*.up filter=up\n*.crlf text eol=crlf\n", "x.up": "shout\n", "y.crlf": "a\nb\n"})
-    git(repo, "config", "filter.up.smudge", "tr a-z A-Z")
-    git(repo, "config", "filter.up.clean", "tr A-Z a-z")
+    for key, program in (("smudge", "tr a-z A-Z"), ("clean", "tr A-Z a-z")):
+        git(repo, "config", "--file", str(places.home / ".gitconfig"), f"filter.up.{key}", program)
     ran = tmp_path / "ran"
     for hook in ("post-checkout", "post-index-change"):
         (repo / ".git/hooks" / hook).write_text(f"#!/bin/sh\ntouch {ran}\n")
