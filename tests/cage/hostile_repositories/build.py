@@ -216,3 +216,5 @@ UNTRACKED: tuple[Trap, ...] = (submodules, special_files)
 """Traps that lie about: git does not track them."""
 PLACED: tuple[Trap, ...] = (hooks, alternates, included, configuration)
 """Traps in git's own folder, which an unpacked archive brings."""
+LOADED = frozenset({"conftest", "conftest_below", "entry_point", "pytest_plugin"})
+"""What an interpreter and pytest load by themselves there. The rest waits for a variable or an installation."""

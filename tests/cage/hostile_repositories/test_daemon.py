@@ -16,12 +16,12 @@ from kernel.provider import Message, ToolCall
 from ledger.vocabulary import State
 from sensors.manual import manual_signal
 from tests.cage.hostile_repositories import build
-from tests.cage.hostile_repositories.build import Ground
+from tests.cage.hostile_repositories.build import LOADED, Ground
 from tests.cage.outside import MARK, Outside, leaked_into_objects, leaked_into_record, names_in
 from tests.e2e.serving import served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
-from tests.repos import commit, host_env
+from tests.repos import commit, host_env, make_places
 
 CART, TEST = "shop/cart.py", "tests/test_cart.py"
 FAILING = f"{TEST}::test_total_with_discount"
@@ -61,13 +61,10 @@ def hostile(tmp_path: Path, world: Outside, monkeypatch: pytest.MonkeyPatch) -> 
     """Every trap at once, around one bug. Nothing but the daemon calls git in it from here on."""
     repo = repo_with(tmp_path / "shop", SHOP)
     monkeypatch.setenv("DEPLOY", world.secret("environment"))
-    state, home, runtime = tmp_path / "state", tmp_path / "home", tmp_path / "run"
-    for name, folder in (("state", state), ("home", home / ".ssh"), ("runtime", runtime)):
-        folder.mkdir(parents=True, mode=0o700)
-        world.canary(name, folder)
-    sockets = (str(runtime / "control.sock"), *(str(runtime / f"{n}.sock") for n in ("ouro", "daemon")))
-    tokens = tuple(str(world.canary(name)) for name in ("state", "home", "runtime"))
-    ground = Ground(repo=repo, world=world, sockets=sockets, tokens=tokens)
+    places = make_places(tmp_path, repo)
+    folders = {"state": places.state, "keys": places.keys, "home": places.home / ".ssh", "runtime": places.runtime}
+    tokens = tuple(str(world.canary(name, folder)) for name, folder in folders.items())
+    ground = Ground(repo=repo, world=world, sockets=(str(places.socket),), tokens=tokens)
     for trap in (*build.COMMITTED, build.attributes):
         trap(ground)
     commit(repo, "Speed up totals", {CART: PLUS})
@@ -102,4 +99,6 @@ async def test_a_bug_is_mended_and_nothing_outside_was_touched(
     asked = "\n".join(message.text for turn in model.asked for message in turn)
     assert names_in(asked.encode(errors="replace")) == set(), "shown to the model"
     assert sum(m.role == "tool" for m in model.asked[-1]) == len(curious())
-    assert "daemon-reached" not in asked
+    reached = [f"daemon-reached-{name}" for name in LOADED]
+    assert not any(text in asked for text in reached)
+    assert not any(text.encode() in places.ledger.read_bytes() for text in reached), "the daemon answered them"

@@ -10,15 +10,12 @@ import pytest
 from ledger.errors import PolicyRefused
 from ledger.vocabulary import RunStatus
 from tests.cage.hostile_repositories import build
-from tests.cage.hostile_repositories.build import Ground
+from tests.cage.hostile_repositories.build import LOADED, Ground
 from tests.cage.outside import MARK, Outside, names_in
 from tests.repos import commit, git, host_env, make_places, make_repo
 from tests.tools.testing.projects import SHOP, Backend, Project, make_project
 from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
-
-LOADED = {"conftest", "conftest_below", "entry_point", "pytest_plugin"}
-"""What an interpreter and pytest load by themselves there. The rest waits for a variable or an installation."""
 
 
 async def project(
