@@ -475,32 +475,11 @@ def _start_of(pid: int) -> str | None:
 
 
 ATTACKS: tuple[Callable[[Target], Answer], ...] = (
-    network,
-    unix_sockets,
-    abstract_sockets,
-    write_outside,
-    read_outside,
-    daemon_state,
-    private_tmp,
-    private_home,
-    private_devices,
-    terminal,
-    environment,
-    process_namespace,
-    tracing,
-    signals,
-    new_privileges,
-    nested_namespaces,
-    key_rings,
-    system_calls,
-    cpu_limit,
-    memory_limit,
-    file_size_limit,
-    open_files_limit,
-    scratch_limit,
-    process_limit,
+    network, unix_sockets, abstract_sockets, write_outside, read_outside, daemon_state, private_tmp, private_home,
+    private_devices, terminal, environment, process_namespace, tracing, signals, new_privileges, nested_namespaces,
+    key_rings, system_calls, cpu_limit, memory_limit, file_size_limit, open_files_limit, scratch_limit, process_limit,
     killed_as_one,
-)
+)  # fmt: skip
 
 
 def main(text: str, report_fd: int) -> None:
