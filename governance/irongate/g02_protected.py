@@ -39,15 +39,24 @@ class Facts(Frozen):
 
 def check(facts: Facts) -> Verdict:
     """Deny a path that a pattern covers; the verdict names the pattern."""
-    parts = [_plain(part) for part in facts.path.split("/")]
-    for rule, patterns in (("built_in", BUILT_IN), ("own", facts.own), ("owner", facts.owner)):
+    found = covering(facts.path, owner=facts.owner, own=facts.own)
+    if found is None:
+        return passed(GATE)
+    rule, hit = found
+    reason = f"{shown(facts.path)} is protected by the pattern {shown(hit)}."
+    return denied(GATE, rule, reason, evidence=(facts.path, hit))
+
+
+def covering(path: str, *, owner: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, str] | None:
+    """The rule and the first pattern that cover a path."""
+    parts = [_plain(part) for part in path.split("/")]
+    for rule, patterns in (("built_in", BUILT_IN), ("own", own), ("owner", owner)):
         if not patterns or not any(map(_components(patterns).fullmatch, parts)):
             continue
-        hit = next((pattern for pattern in patterns if matches(pattern, facts.path)), None)
+        hit = next((pattern for pattern in patterns if matches(pattern, path)), None)
         if hit is not None:
-            reason = f"{shown(facts.path)} is protected by the pattern {shown(hit)}."
-            return denied(GATE, rule, reason, evidence=(facts.path, hit))
-    return passed(GATE)
+            return rule, hit
+    return None
 
 
 @functools.lru_cache(maxsize=64)

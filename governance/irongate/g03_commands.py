@@ -130,8 +130,7 @@ def _tidy(path: str) -> str:
 def _protected(path: str, facts: Facts) -> bool:
     if "\0" in path or len(path) > g01_containment.LONGEST_PATH:
         return False
-    judged = g02_protected.Facts(path=path, owner=facts.owner, own=facts.own)
-    return g02_protected.check(judged).decision is not Decision.ALLOW
+    return g02_protected.covering(path, owner=facts.owner, own=facts.own) is not None
 
 
 def _no(command: str) -> tuple[Facts, Decision]:
