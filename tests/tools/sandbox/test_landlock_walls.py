@@ -13,7 +13,8 @@ from ledger.places import Places
 from tests.tools.sandbox.boxes import shell
 from tests.tools.sandbox.filters import without
 from tools.process import Command
-from tools.sandbox.landlock import LAUNCHER, Landlock
+from tools.sandbox.landlock import Landlock
+from tools.sandbox.launch import LAUNCHER
 from tools.sandbox.launcher import READ, WRITE
 from tools.sandbox.plan import Plan
 from tools.sandbox.probe import interpreter, prove
