@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from governance.irongate.policy import ToolPolicy, ToolPolicySettings
+from governance.irongate.policy import ToolPolicy
+from governance.irongate.rules import ToolPolicySettings
 from governance.irongate.shell.examples import ALLOWED, DENIED
 from governance.irongate.shell.reading import read
 from tools.policy import PolicyQuestion

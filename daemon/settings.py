@@ -21,7 +21,7 @@ from daemon.places import host_env, places_for, user_cache
 from daemon.tighten import tighten
 from governance.budget import BudgetSettings
 from governance.changes.settings import ChangeSettings
-from governance.irongate.policy import ToolPolicySettings
+from governance.irongate.rules import ToolPolicySettings
 from governance.loop.settings import LoopSettings
 from governance.repair.settings import RepairSettings
 from governance.routes import ClockSettings

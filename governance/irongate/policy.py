@@ -8,46 +8,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Self
-
-from pydantic import Field, model_validator
 
 from governance.irongate import g01_containment, g02_protected, g03_commands
-from governance.irongate.domains import Domains, refusal
-from governance.irongate.rules import OwnerRule
-from ledger.errors import ConfigError
-from ledger.vocabulary import Decision, Frozen, Tier, Verdict
+from governance.irongate.domains import refusal
+from governance.irongate.rules import ToolPolicySettings
+from ledger.vocabulary import Decision, Tier, Verdict
 from tools.policy import NotOffered, PolicyQuestion, ServerTools
 
 ASK_HUMAN = "ask_human"
 ASKING_TIERS = frozenset({Tier.NOTIFY_APPLY, Tier.APPROVAL_REQUIRED})
-
-
-class ToolPolicySettings(Frozen):
-    """What the owner decides about tools."""
-
-    off: tuple[str, ...] = Field((), description="tools that are switched off")
-    writes: bool = Field(True, description="tools may write to an op's workspace")
-    concurrency: int = Field(2, ge=1, description="calls of one op that may run at once")
-    rate_per_minute: int = Field(60, ge=1, description="calls of one tool that an op may make in a minute")
-    rates: dict[str, int] = Field({}, description="other rates, by tool name")
-    domains: Domains = Field(
-        (), description="machines that web tools may ask: `docs.python.org`, `*.example.org`, `localhost:8888`"
-    )
-    protected: tuple[str, ...] = Field((), description="further protected path patterns; built-in ones always hold")
-    rules: tuple[OwnerRule, ...] = Field(
-        (),
-        description="rules about a tool, command or path: name, action (deny, or allow for what a class of commands "
-        "would deny), about, pattern, and examples match and not_match that are checked at start",
-    )
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        names = [rule.name for rule in self.rules]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"Two of the owner's rules are named {name!r}.", remedy="Rename one of them.")
-        return self
 
 
 class ToolPolicy:

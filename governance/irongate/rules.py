@@ -1,4 +1,4 @@
-"""The owner's rules about tools, commands and paths. Each carries examples, which are checked when it is loaded.
+"""What the owner decides about tools; his rules carry examples, which are checked when they are loaded.
 
 A rule denies, or it allows a command that a class of gate 3 (destructive, network, git history, package install,
 process control) would deny. Nothing else can be allowed: not what leaves the workspace, touches protected paths, asks
@@ -12,7 +12,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from governance.irongate import g02_protected, g03_commands
+from governance.irongate import g02_protected
+from governance.irongate.domains import Domains
 from ledger.errors import ConfigError
 from ledger.vocabulary import Decision, Frozen
 
@@ -33,6 +34,8 @@ class OwnerRule(Frozen):
             return g02_protected.matches(self.pattern, text)
         if self.about == "tool":
             return fnmatchcase(text, self.pattern)
+        from governance.irongate import g03_commands  # settings are read by every command; few have such a rule
+
         parts = g03_commands.segments(text)
         if self.action == "allow":  # of several commands, each asks for itself
             return len(parts) == 1 and fnmatchcase(parts[0], self.pattern)
@@ -54,6 +57,8 @@ class OwnerRule(Frozen):
 
     def _lifts(self, example: str) -> None:
         """What is to be allowed must be denied without the rule, by a class, and not be denied with it."""
+        from governance.irongate import g03_commands
+
         before = g03_commands.check(g03_commands.Facts(command=example))
         if before.decision is Decision.ALLOW:
             raise self._broken(f"allows {example!r}, which nothing denies")
@@ -66,3 +71,30 @@ class OwnerRule(Frozen):
             f"The owner's rule {self.name!r} (tool_policy.rules) {what}.",
             remedy="Correct the pattern or the example; docs/operations.md shows how rules are written.",
         )
+
+
+class ToolPolicySettings(Frozen):
+    """What the owner decides about tools."""
+
+    off: tuple[str, ...] = Field((), description="tools that are switched off")
+    writes: bool = Field(True, description="tools may write to an op's workspace")
+    concurrency: int = Field(2, ge=1, description="calls of one op that may run at once")
+    rate_per_minute: int = Field(60, ge=1, description="calls of one tool that an op may make in a minute")
+    rates: dict[str, int] = Field({}, description="other rates, by tool name")
+    domains: Domains = Field(
+        (), description="machines that web tools may ask: `docs.python.org`, `*.example.org`, `localhost:8888`"
+    )
+    protected: tuple[str, ...] = Field((), description="further protected path patterns; built-in ones always hold")
+    rules: tuple[OwnerRule, ...] = Field(
+        (),
+        description="rules about a tool, command or path: name, action (deny, or allow for what a class of commands "
+        "would deny), about, pattern, and examples match and not_match that are checked at start",
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"Two of the owner's rules are named {name!r}.", remedy="Rename one of them.")
+        return self

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate.policy import ToolPolicy, ToolPolicySettings
+from governance.irongate.policy import ToolPolicy
+from governance.irongate.rules import ToolPolicySettings
 from ledger.vocabulary import Tier
 from tests.repos import git, host_env
 from tests.tools.sandbox.boxes import soon_gone

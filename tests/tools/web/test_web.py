@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from governance.irongate.policy import ToolPolicy, ToolPolicySettings
+from governance.irongate.policy import ToolPolicy
+from governance.irongate.rules import ToolPolicySettings
 from ledger.vocabulary import Decision, Tier
 from tests.tools.web.certificates import authority
 from tests.tools.web.servers import drips, endless, endless_head, packed, page, site, to
