@@ -16,6 +16,7 @@ from governance.irongate.shell.wrappers import KEYWORDS, Inner, inner
 MOST_SEGMENTS = 400
 DEEPEST = 8
 MOST_FOLDERS = 16
+MOST_NAMES = 10_000
 DECIDES = frozenset(
     {
         "PATH", "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PROMPT_COMMAND", "PS0", "PS1", "PS2", "PS4", "IFS",
@@ -69,7 +70,11 @@ def read(command: str) -> Reading:
     """Pure: what ``command`` would do. Never raises; what is not understood is a finding. Not to be changed."""
     reader = _Reader()
     reader.script(command, 0)
-    return reader.reading
+    reading = reader.reading
+    if sum(len(target.folders) for target in (*reading.written, *reading.named)) > MOST_NAMES:
+        reader.deny("unparsable", f"it could mean more than {MOST_NAMES} files")
+        reading.written, reading.named = [], []
+    return reading
 
 
 class _Reader:

@@ -21,7 +21,8 @@ ROWS = [(rule, command) for rule, commands in DENIED.items() for command in comm
 MORE = {
     "unparsable": (
         "ls\0", "a" * 20_000, "(" * 300 + "ls", "cat <<E\nE\\\nF\n", "m1 \\\n#x\nrm -rf y", "echo a\\\n#b; rm -rf c",
-        "!}x", "1x=", "cat <<A && cat <<B\na\nA\nb\nB", "echo \udc80",
+        "!}x", "1x=", "cat <<A && cat <<B\na\nA\nb\nB", "cd a; cd b; cd c; cd d; touch" + " a" * 2000,
+        "echo \udc80",
     ),
     "computed": (
         "a=1 $b", "a{b,c} d", "r?  x", "~/bin/x", "command $x", "env -S 'rm x'", "bash", "bash -s", "sh -", "exec $x",
