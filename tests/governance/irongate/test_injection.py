@@ -150,6 +150,7 @@ DRESSES = {
     "lines of a comment": lambda text: text.replace(" ", "\n    # "),
     "lines of a block": lambda text: text.replace(" ", "\n * "),
     "invisible": "\u200b".join,
+    "fillers": "\u3164".join,
     "look-alikes": lambda text: "".join(LOOKS_LIKE.get(char, char) for char in text),
     "accents": lambda text: "".join(char + "\u0301" for char in text),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),

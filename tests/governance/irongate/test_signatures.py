@@ -146,3 +146,11 @@ def test_one_changed_bit_is_enough(scheme: Scheme, body: bytes, data: st.DataObj
         at, bit = data.draw(st.integers(0, len(body) - 1)), data.draw(st.integers(0, 7))
         other = bytes([*body[:at], body[at] ^ (1 << bit), *body[at + 1 :]])
         assert check(facts(scheme, headers, other)).rule == "gate10.signature_wrong"
+
+
+@given(st.integers(0, 255))
+def test_one_changed_bit_of_the_signature_is_enough(bit: int) -> None:
+    digest = bytearray(hmac.digest(SECRET.encode(), b"{}", "sha256"))
+    digest[bit // 8] ^= 1 << bit % 8
+    headers = [("X-GitHub-Delivery", "d"), ("X-Hub-Signature-256", f"sha256={digest.hex()}")]
+    assert check(facts(Scheme.GITHUB, headers, b"{}")).rule == "gate10.signature_wrong"
