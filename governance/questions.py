@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from governance.crew import Crew
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
@@ -21,6 +20,9 @@ from ledger.errors import ControlError, ToolError
 from ledger.ids import uuid7_hex
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import EntryKind, Frozen, State
+
+if TYPE_CHECKING:
+    from governance.crew import Crew
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS questions (id TEXT PRIMARY KEY, op_id TEXT NOT NULL);"
 
