@@ -155,5 +155,7 @@ def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolb
     tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools, index=index)
     tools += (AskHuman(limit_s=settings.approval.timeout_s),)
     tools += web_tools(settings.web) if settings.tool_policy.domains else ()
-    policy = ToolPolicy(tools=[tool.name for tool in tools], settings=settings.tool_policy, servers=servers)
+    protected = (*settings.tool_policy.protected, *settings.pipeline.protected_paths)
+    rules = settings.tool_policy.model_copy(update={"protected": protected})
+    policy = ToolPolicy(tools=[tool.name for tool in tools], settings=rules, servers=servers)
     return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers)

@@ -80,7 +80,7 @@ class Conversation:
         """To its end. Raises what is neither the provider's nor the budget's doing; a cancellation is recorded."""
         limit = deadline_s(self._settings, self._crew.clock.remaining_s(), self._crew.shop.settings.repair.reserve_s)
         try:
-            async with asyncio.timeout(limit) as clock:
+            async with self._crew.clock.within(limit) as clock:  # it stands still while a person thinks
                 end = await self._go()
             return await self._ended(end)
         except TimeoutError:
