@@ -17,6 +17,7 @@ from pydantic import Field
 from ledger.errors import ToolError
 from ledger.vocabulary import Verdict
 from tools.builtin.settings import BuiltinSettings
+from tools.ended import all_ended
 from tools.manifest import Arguments, Call, Tool
 from tools.output import cap
 from tools.process import Finished
@@ -152,12 +153,6 @@ def _spool(folder: Path) -> Iterator[tuple[Path, int]]:
 
 async def _to_the_end(settling: asyncio.Future[Settled]) -> Settled:
     """Wait for it whatever happens: a cancelled call leaves nothing behind either."""
-    cancelled: asyncio.CancelledError | None = None
-    while not settling.done():
-        try:
-            await asyncio.wait({settling})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+    if await all_ended(settling):
+        raise asyncio.CancelledError
     return settling.result()

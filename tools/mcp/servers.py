@@ -8,6 +8,7 @@ from functools import partial
 
 from ledger.clock import Clock
 from ledger.places import HostEnv, Places
+from tools.ended import all_ended
 from tools.manifest import AnyTool
 from tools.mcp.names import server_of
 from tools.mcp.secrets import Lookup
@@ -75,13 +76,7 @@ class McpServers:
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()
-        cancelled = False
-        while not all(task.done() for task in tasks):
-            try:
-                await asyncio.wait(tasks)
-            except asyncio.CancelledError:
-                cancelled = True
-        if cancelled:
+        if await all_ended(*tasks):
             raise asyncio.CancelledError
 
     def tools(self) -> Sequence[AnyTool]:

@@ -15,6 +15,7 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
+from tools.ended import all_ended
 from tools.mcp.lines import Lines
 from tools.mcp.names import visible
 from tools.process import Finished
@@ -74,7 +75,7 @@ class StdioTransport:
         cancelled = await self._end_child()
         for task in self._tasks:
             task.cancel()
-        cancelled |= await _all_ended(*self._tasks)
+        cancelled |= await all_ended(*self._tasks)
         for stream in self._ends:
             stream.close()
         if cancelled:
@@ -94,7 +95,7 @@ class StdioTransport:
         except asyncio.CancelledError:
             cancelled = True
         child.cancel()
-        return await _all_ended(child) or cancelled
+        return await all_ended(child) or cancelled
 
     @property
     def reason(self) -> str:
@@ -160,20 +161,6 @@ class StdioTransport:
                 self._flaw = "it does not read its standard input"
                 self._news.set()
                 return
-
-
-async def _all_ended(*tasks: asyncio.Task[Finished] | asyncio.Task[None]) -> bool:
-    """Wait for ``tasks`` whatever happens; tells whether a cancellation came meanwhile. Their errors are kept."""
-    cancelled = False
-    while not all(task.done() for task in tasks):
-        try:
-            await asyncio.wait(tasks)
-        except asyncio.CancelledError:
-            cancelled = True
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # looked at, so that the loop does not complain
-    return cancelled
 
 
 def _ended(finished: Finished) -> str:
