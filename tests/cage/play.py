@@ -120,7 +120,8 @@ class Cage:
         for tool in standard_tools(self.config.env):
             schema: dict[str, Any] = tool.schema()
             if "path" in schema["properties"]:
-                needed = {name: FILLER.get(name, "x") for name in schema.get("required", ())}
+                asked_for = (*schema.get("required", ()), *("replace",) * ("replace" in schema["properties"]))
+                needed = {name: FILLER.get(name, "x") for name in asked_for}
                 made = call(tool.name, **{**needed, "path": self._filled(one.path)})
                 yield made.model_copy(update={"id": f"{label(one)}-{tool.name}"})
 

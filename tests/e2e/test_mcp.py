@@ -52,10 +52,10 @@ class Curious(Talking):
         self.heard: dict[str, str] = {}
 
     def _next(self, conversation: Sequence[Message]) -> Said:
-        answers = {m.call_id: m.text for m in conversation if m.role == "tool"}
+        answers = [m.text for m in conversation if m.role == "tool"]
         if not answers:
             return [*self._calls, *looked(CART)]
-        self.heard = {one.name: answers[one.id] for one in self._calls}
+        self.heard = {one.name: text for one, text in zip(self._calls, answers, strict=False)}
         return GOOD
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from daemon.api import AnswerRequest, OpRef, RejectRequest
 from daemon.client import Client
-from daemon.equip import make_toolbox
 from daemon.render import ops_block, status_block
 from daemon.text import show
 from kernel.provider import Message
@@ -15,7 +14,7 @@ from ledger.vocabulary import RootCause
 from tests.e2e.serving import record_of, served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.test_approvals import BETTER, CART, DOC, GOAL
-from tests.e2e.world import SHOP, config_for, ended, repo_with
+from tests.e2e.world import SHOP, config_for, ended, lived_in, repo_with
 
 QUESTION, CHOICES = "Before or after tax?", ["before", "after"]
 
@@ -88,13 +87,15 @@ async def test_a_stop_ends_the_question_with_its_op(tmp_path: Path) -> None:
         assert await ledger.query("SELECT * FROM questions") == []
 
 
-def test_which_tools_there_are_is_the_owners_choice(tmp_path: Path) -> None:
+async def test_which_tools_there_are_is_the_owners_choice(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
 
-    def names(**sections: object) -> set[str]:
-        return {spec.name for spec in make_toolbox(config_for(tmp_path, repo, **sections)).schemas()}
+    async def names(**sections: object) -> set[str]:
+        async with lived_in(config_for(tmp_path, repo, **sections), asking()) as (house, _):
+            assert house.orchestrator is not None
+            return {spec.name for spec in house.orchestrator.shop.toolbox.schemas()}
 
     search, listed = {"search_url": "http://localhost:8888/search"}, {"domains": ["docs.python.org", "localhost:8888"]}
-    assert "ask_human" in names() and not {"web_fetch", "web_search"} & names(web=search)
-    assert {"web_fetch", "web_search"} & names(tool_policy=listed) == {"web_fetch"}
-    assert {"web_fetch", "web_search"} <= names(tool_policy=listed, web=search)
+    assert "ask_human" in await names() and not {"web_fetch", "web_search"} & await names(web=search)
+    assert {"web_fetch", "web_search"} & await names(tool_policy=listed) == {"web_fetch"}
+    assert {"web_fetch", "web_search"} <= await names(tool_policy=listed, web=search)

@@ -34,7 +34,7 @@ async def test_a_model_repairs_through_the_shell_and_nothing_else_lands(tmp_path
     repo = shop(tmp_path)
     head = git(repo, "rev-parse", "HEAD")
     model = Talking(stepping)
-    async with served(config_for(tmp_path, repo, pipeline={"rounds": 8}), model) as (service, _):
+    async with served(config_for(tmp_path, repo), model) as (service, _):
         ending = await work(service)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
         ledger = service.home.ledger

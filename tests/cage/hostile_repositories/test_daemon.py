@@ -77,7 +77,9 @@ async def test_a_bug_is_mended_and_nothing_outside_was_touched(
     tmp_path: Path, world: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo = hostile(tmp_path, world, monkeypatch)
-    config = config_for(tmp_path, repo, pipeline={"validate_retries": 0, "generate_retries": 0})
+    config = config_for(
+        tmp_path, repo, pipeline={"validate_retries": 0, "generate_retries": 0}, loop={"calls_per_turn": 64}
+    )
     config = replace(config, env=host_env(DEPLOY=world.secret("host_environment")))
     model = Talking(say)
     async with served(config, model) as (service, _):
