@@ -53,6 +53,7 @@ class Senses:
             settings=settings.test_failure,
         )
         house.router.compare_by(self._is_unchanged)
+        house.router.tell_hindered(self._test_failure.forget)  # whoever was in the way makes an event when he is done
         self._runner = SensorRunner(sensor=self._test_failure, ledger=house.ledger)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -116,6 +116,10 @@ class TestFailure:
         """What was seen of the tests at ``commit``."""
         return await self._outcomes.of(commit)
 
+    def forget(self) -> None:
+        """What was found red is looked at again at the next wake-up: the work on it was given up meanwhile."""
+        self._looked.clear()
+
     # --- being woken ---
 
     async def _listen(self, events: Subscription) -> None:
@@ -130,7 +134,7 @@ class TestFailure:
                 await self._look_unless_head_moves()
             except OuroError as error:
                 self._say(str(error))
-                self._looked.clear()  # what is red may have been given up meanwhile
+                self.forget()
 
     async def _until_quiet(self) -> None:
         """Return when nothing woke us for the debounce time, or when that has taken too long."""

@@ -18,7 +18,7 @@ from ledger.vocabulary import Decision, Operation, RootCause, Signal, State, Ver
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
-from sensors.intake.dedup import Novelty, in_vain, novelty
+from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
@@ -75,6 +75,7 @@ class IntakeRouter:
             store=self._store, board=self._board, clock=clock, settings=settings, changed=self._changed
         )
         self._unchanged: Unchanged = _who_knows
+        self._hindered: Callable[[], None] | None = None
         self._paused = False
         self._loaded = False
         self._inherited: tuple[str, ...] = ()  # ops of earlier boots that recover() has not looked at
@@ -82,6 +83,10 @@ class IntakeRouter:
     def compare_by(self, unchanged: Unchanged) -> None:
         """``unchanged`` says whether all that matters for a signal is as it was for an earlier one with its key."""
         self._unchanged = unchanged
+
+    def tell_hindered(self, told: Callable[[], None]) -> None:
+        """``told`` hears of every op that ended because the owner was in the way."""
+        self._hindered = told
 
     # --- signals come in ---
 
@@ -236,6 +241,8 @@ class IntakeRouter:
         await self._load()
         spend = await self._store.spent(op_id)
         await self._custody.end(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped, spend=spend)
+        if cause in IN_THE_WAY and self._hindered is not None:
+            self._hindered()
 
     # --- leases that ran out, and boots that ended in a crash ---
 

@@ -288,6 +288,17 @@ async def test_a_merge_under_way_is_said_and_nothing_is_run(tmp_path: Path) -> N
         assert w.door.asked == []
 
 
+async def test_what_was_given_up_is_looked_at_again_at_the_next_event(tmp_path: Path) -> None:
+    async with world(tmp_path, {**FILES, "calc.py": BROKEN}) as w, w.running():
+        await w.until("Red at ")
+        w.sensor.forget()
+        w.bus.publish(Event(topic=Topic.REFS_MOVED))
+        async with asyncio.timeout(20):
+            while len(w.sent) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert w.sent[0].key == w.sent[1].key
+
+
 async def test_a_commit_wakes_it_and_a_report_too(tmp_path: Path) -> None:
     async with world(tmp_path) as w, w.running():
         await w.until("Green at ")
