@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from governance.repair.spans import Move, Source, Span, insert_before, insert_import
+from governance.repair.spans import Function, Move, Source, Span, insert_before, insert_import
 
 SIGNS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
@@ -266,9 +266,6 @@ def _arguments(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator
                 gap = source.text[_range(source, left)[1] : _range(source, right)[0]]
                 swapped = f"{_text(source, right)}{gap}{_text(source, left)}"
                 yield Proposed(Span(start, end, line, Move.EXPRESSION), swapped, "argument order")
-
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _local_names(function: Function | None) -> list[str]:

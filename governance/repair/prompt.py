@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from governance.repair.spans import Source, Span, first_line
+from governance.repair.spans import Function, Source, Span, first_line
 from kernel.provider import InfillSpan
 from ledger.vocabulary import TestResult
 
@@ -45,7 +45,7 @@ def header(examples: Sequence[Example]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def signature(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, source: Source) -> str:
+def signature(node: Function | ast.ClassDef, source: Source) -> str:
     """The first lines of a definition, up to its body, and the first line of its docstring."""
     first = node.body[0].lineno if node.body else node.lineno + 1
     text = "".join(source.lines[node.lineno - 1 : max(first - 1, node.lineno)]).rstrip()
@@ -75,7 +75,7 @@ def surroundings(source: Source, line: int) -> tuple[int, int, str]:
         n.attr for n in ast.walk(function) if isinstance(n, ast.Attribute)
     }
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node is not function and node.name in used:
+        if isinstance(node, Function) and node is not function and node.name in used:
             above.append(signature(node, source) + "\n")
     owner = next(
         (n for n in ast.walk(source.tree) if isinstance(n, ast.ClassDef) and function in n.body),

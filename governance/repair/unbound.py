@@ -24,7 +24,7 @@ def assignments(
     places: Sequence[Suspicion], sources: Mapping[str, Source], names: frozenset[str]
 ) -> list[tuple[str, Span]]:
     """Holes before the first use of such a name, and behind lines that ran before it in its function, nearest first."""
-    for use in places:
+    for use in places if names else ():
         source = sources[use.path]
         if names & _read(source, use.line):
             function = source.function_at(use.line)
