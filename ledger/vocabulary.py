@@ -384,6 +384,7 @@ class TestRun(Frozen):
     output: str = ""  # head and tail, capped
     coverage: dict[str, dict[str, tuple[int, ...]]] = {}  # test id -> path -> executed lines; empty unless asked for
     answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless asked for
+    screened: dict[int, frozenset[str]] = {}  # change by its place -> tests that seem to pass with it; no verdict
 
     @property
     def red(self) -> tuple[TestResult, ...]:

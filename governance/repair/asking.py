@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextlib
 from collections.abc import Sequence
@@ -81,8 +80,8 @@ def _distinct(node: Node, infills: Sequence[tuple[str, Span, Infill]]) -> list[V
     found: dict[tuple[str, str], Variant] = {}
     for path, span, infill in sorted(infills, key=lambda row: -row[2].logprob_milli):
         variant = Variant(
-            path=path, span=span, text=infill.text.rstrip(), logprob_milli=infill.logprob_milli,
-            source=span.fill(node.scene.sources[path].text, infill.text.rstrip()),
+            path=path, base=node.scene.sources[path].text, span=span, text=infill.text.rstrip(),
+            logprob_milli=infill.logprob_milli,
         )  # fmt: skip
         key = _fresh(node, variant)
         if key is not None:
@@ -95,8 +94,8 @@ def _distinct(node: Node, infills: Sequence[tuple[str, Span, Infill]]) -> list[V
 def _distinct_given(node: Node, step: Given) -> list[Variant]:
     found: dict[tuple[str, str], Variant] = {}
     for path, one in step.proposals:
-        source = one.span.fill(node.scene.sources[path].text, one.text)
-        variant = Variant(path=path, span=one.span, text=one.text, source=source, votes=0, kind=one.kind)
+        base = node.scene.sources[path].text
+        variant = Variant(path=path, base=base, span=one.span, text=one.text, votes=0, kind=one.kind)
         key = _fresh(node, variant)
         if key is not None:
             found.setdefault(key, variant)
@@ -106,14 +105,5 @@ def _distinct_given(node: Node, step: Given) -> list[Variant]:
 
 def _fresh(node: Node, variant: Variant) -> tuple[str, str] | None:
     """What the variant is known by; None when it does not parse, changes nothing, or was seen."""
-    key = (variant.path, _shape(variant.source))
-    fresh = key[1] and key[1] != node.scene.shapes[variant.path] and key not in node.seen
-    return key if fresh else None
-
-
-def _shape(text: str) -> str:
-    """The syntax tree as text: equal for candidates that differ in layout only; empty when it does not parse."""
-    try:
-        return ast.dump(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
+    key = (variant.path, node.scene.sources[variant.path].shape_with(variant.span, variant.text))
+    return key if key[1] and key not in node.seen else None

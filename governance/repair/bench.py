@@ -9,6 +9,7 @@ from typing import TypeVar
 from governance.crew import Crew
 from governance.repair.ranking import Survivor, Variant
 from governance.repair.scene import Scene
+from governance.repair.screening import FEWEST, can_be_screened, changes_of, fit
 from ledger.vocabulary import Answer, Outcome, RunStatus, TestRun
 from tools.testing.names import stands_for
 from tools.testing.report import TIME_LIMIT
@@ -17,8 +18,8 @@ from tools.workspace import Workspace
 
 FIRST_IDS, FIRST_MS = 4, 500
 """Failing tests that are tried first: some, or as many as take no time to speak of."""
-AT_ONCE = 16
-"""Variants between two looks at the clock."""
+AT_ONCE, SCREENED = 16, 256
+"""Variants between two looks at the clock, and those that are screened between two."""
 SLOWER = 5
 """A test that takes this many times as long as at the op's tree (and longer than the floor) will not end."""
 
@@ -64,6 +65,15 @@ class Bench:
         self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
     ) -> list[frozenset[str]]:
         """For each variant the failing tests that pass under it; when time is up, those behind are not tested."""
+        found: list[frozenset[str]] = []
+        while len(found) < len(variants) and not (found and is_late()):
+            found += await self._turned(scene, variants[len(found) : len(found) + SCREENED], is_late)
+        return found
+
+    async def _turned(
+        self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
+    ) -> list[frozenset[str]]:
+        """The same for as many as are screened at once: those that seem to pass are tested as all others."""
         first, ids = first_of(scene), tuple(r.id for r in scene.failing)
 
         async def one(place: Place, variant: Variant) -> frozenset[str]:
@@ -72,10 +82,31 @@ class Bench:
                 return passed
             return await self._passed(scene, variant, place, ids)
 
-        found: list[frozenset[str]] = []
-        while len(found) < len(variants) and not (found and is_late()):
-            found += await self._on_places(variants[len(found) : len(found) + AT_ONCE], one)
+        found: list[frozenset[str]] = [frozenset() for _ in variants]
+        hopeless = await self._hopeless(scene, variants, first)
+        left = [at for at in range(len(variants)) if at not in hopeless]
+        for start in range(0, len(left), AT_ONCE):
+            part = left[start : start + AT_ONCE]
+            if start and is_late():
+                return found[: part[0]]
+            for at, passed in zip(part, await self._on_places([variants[at] for at in part], one), strict=True):
+                found[at] = passed
         return found
+
+    async def _hopeless(self, scene: Scene, variants: Sequence[Variant], ids: Sequence[str]) -> frozenset[int]:
+        """Variants with which none of ``ids`` passed in a program that was loaded before."""
+        at = fit(scene, variants) if can_be_screened([r for r in scene.failing if r.id in ids]) else ()
+        if len(at) < FEWEST:
+            return frozenset()
+        shares = [at[number :: len(self._places)] for number in range(len(self._places))]
+
+        async def one(place: Place, share: Sequence[int]) -> list[int]:
+            await self._put_base(scene, place)
+            changes = changes_of(scene, [variants[number] for number in share])
+            told = await place[1].screen(ids, changes, limit_s=self._repair.test_limit_s)
+            return [share[number] for number, passed in told.items() if number < len(share) and not passed]
+
+        return frozenset(number for part in await self._on_places(shares, one) for number in part)
 
     async def wider(self, scene: Scene, variant: Variant) -> tuple[int, int, int]:
         """The whole base scope on one variant: tests passed, tests newly red, tests red before and after."""
@@ -131,6 +162,11 @@ class Bench:
         if run.status not in (RunStatus.GREEN, RunStatus.RED):
             return frozenset()
         return frozenset(test for test in ids if passes(test, run))
+
+    async def _put_base(self, scene: Scene, place: Place) -> None:
+        workspace, tests = place
+        await tests.reset()
+        await workspace.apply(scene.base_edits())
 
     async def _put(self, scene: Scene, variant: Variant, place: Place) -> None:
         workspace, tests = place

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 from governance.crew import Crew
 from governance.irongate.battery import change_hash, diff_hash
-from governance.repair.asking import asked
+from governance.repair.asking import asked, prepared
 from governance.repair.bases import Bases
 from governance.repair.bench import Bench
 from governance.repair.compared import disagreement
@@ -27,10 +27,12 @@ from governance.repair.weighing import weighed
 from ledger.errors import BudgetExhausted, ProviderError
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 
-PATIENCE, SHORTCUT_PATIENCE = 3, 9
-"""Waves that are still asked when there is a survivor, but one that leaves other tests red, or gets round the test."""
-RIVALS = 3
-"""Places of survivors at which small edits are tried too, before one is chosen."""
+PATIENCE, SHORTCUT_PATIENCE, DOUBT_PATIENCE = 3, 9, 9
+"""Steps that are still taken when there is a survivor, but one that leaves other tests red, or gets round the test, or
+that the model finds less likely than what stood there."""
+RIVALS, RIVAL_PLACES = 3, 3
+"""Places of survivors at which a model is asked, too, before one is chosen; and how far down the list small edits are
+tried, in first places."""
 
 SHOWN = 12
 """Survivors that stand in the record, best first."""
@@ -72,7 +74,7 @@ class ClozeSearch:
         done, waited = self._done, 0
         await self._resume(done.nodes[0])
         found = [s for s in done.survivors if not self._is_rejected(s.scene, s.variant)]
-        while not any(is_clean(s) for s in found):
+        while not any(is_clean(s) and is_likely(s) for s in found):
             node = done.next()
             if node is None or self._is_late() or waited >= patience(found):
                 break
@@ -86,7 +88,8 @@ class ClozeSearch:
         if any(is_clean(s) for s in found):
             found += await self._rivals(found, bench)
         if found:
-            chosen, *rest = await self._choose(found)
+            chosen, *rest = sorted(found, key=order)
+            await self._note_rank([chosen, *rest])
             doubt = "" if self._is_late() else await disagreement(chosen, rest, bench, self._crew)
             return self._offer(chosen, len(found), doubt)
         reason = (
@@ -101,7 +104,7 @@ class ClozeSearch:
         variants, answers = await asked(node, step, self._crew, self._settings.seed + node.turns - 1)
         self._done.asked += answers
         node.tried |= {(step.name, *place) for place in places_of(step)}
-        survivors = await self._test(node, step, variants, bench)
+        survivors = await self._weighed(await self._test(node, step, variants, bench))
         self._done.survivors += survivors
         if node.parent is None:
             mended = len(self._done.survivors) + len(node.partials)
@@ -123,15 +126,13 @@ class ClozeSearch:
         """
         rivals: list[Survivor] = []
         places = list(dict.fromkeys((self._node_of(s.scene), s.variant.path, s.variant.span.line) for s in found))
-        first = [
-            (node, place.path, place.line)
-            for node in dict.fromkeys(node for node, *_ in places)
-            for place in node.scene.places[: self._settings.first_places]
-        ]
-        for node, path, line in dict.fromkeys([*places[:RIVALS], *first]):
-            if self._settings.moves and (MOVES, path, line) not in node.tried and not self._is_late():
+        for node in dict.fromkeys(node for node, *_ in places):
+            near = [(p.path, p.line) for p in node.scene.places[: RIVAL_PLACES * self._settings.first_places]]
+            asked = [(path, line) for of, path, line in places[:RIVALS] if of is node]
+            left = [place for place in dict.fromkeys([*asked, *near]) if (MOVES, *place) not in node.tried]
+            if self._settings.moves and left and not self._is_late():
                 told = complaints(node.scene, self._settings.examples)
-                moves = await asyncio.to_thread(moves_at, path, line, node.scene.sources, told)
+                moves = await asyncio.to_thread(moves_at, left, node.scene.sources, told)
                 rivals += await self._take(node, moves, bench)
         for node, path, line in places[:RIVALS]:
             if (LINES, path, line) not in node.tried and not self._is_late():
@@ -143,21 +144,24 @@ class ClozeSearch:
     def _node_of(self, scene: Scene) -> Node:
         return next(node for node in self._done.nodes if node.scene is scene)
 
-    async def _choose(self, found: Sequence[Survivor]) -> list[Survivor]:
-        """The one to offer, and behind it others, best first; several are weighed by the model before."""
+    async def _weighed(self, found: Sequence[Survivor]) -> list[Survivor]:
+        """With what the model thinks of the best of them, where it can say."""
         ranked = sorted(found, key=order)
-        if len(found) == 1 or self._is_late():
+        if not ranked or self._is_late():
             return ranked
         with contextlib.suppress(ProviderError, BudgetExhausted):  # a repair is not lost for want of a rank
-            ranked = sorted(await weighed(ranked[:SHOWN], self._crew), key=order)
+            await prepared(self._crew.asker.provider)
+            return [*await weighed(ranked[:SHOWN], self._crew), *ranked[SHOWN:]]
+        return ranked
+
+    async def _note_rank(self, ranked: Sequence[Survivor]) -> None:
         await self._crew.record.note(
             EntryKind.TOOL, "ranked", phase=State.GENERATE,
             survivors=[
-                [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli or 0]
+                [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli]
                 for s in ranked[:SHOWN]
             ],
         )  # fmt: skip
-        return ranked
 
     def _node(self, scene: Scene, parent: Node | None = None, change: Partial | None = None) -> Node:
         settings = self._settings
@@ -281,13 +285,20 @@ def complaints(scene: Scene, most: int) -> list[Complaint]:
 
 
 def patience(found: Sequence[Survivor]) -> int:
-    """Waves to go on for a better one than these."""
-    return SHORTCUT_PATIENCE if all(s.shortcut for s in found) else PATIENCE
+    """Steps to go on for a better one than these."""
+    if all(s.shortcut for s in found):
+        return SHORTCUT_PATIENCE
+    return DOUBT_PATIENCE if not any(is_likely(s) for s in found) else PATIENCE
 
 
 def is_clean(survivor: Survivor) -> bool:
-    """Good enough to stop asking: no way round the test, and no test is left red."""
+    """No way round the test, and no test is left red."""
     return not survivor.shortcut and survivor.still_red == 0
+
+
+def is_likely(survivor: Survivor) -> bool:
+    """The model prefers it to what stood there, or was not asked: where the mistake is, it is surprised."""
+    return survivor.gain_milli is None or survivor.gain_milli > 0
 
 
 async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> Proposal:

@@ -39,7 +39,7 @@ PAIRS = (
     ("sorted", "reversed"), ("sorted", "list"), ("list", "tuple"), ("pop", "get"), ("int", "round"), ("map", "filter"),
 )  # fmt: skip
 NAMES = 6
-"""Other names that are tried for one that may be wrong."""
+"""Other names that are tried for one that may be wrong: so many that are alike, and so many that stand near."""
 MAKERS, MAKER_CHARS = 6, 24
 """Calls of the file that may be missing at another place, and how long their names are at most."""
 TYPES = ("str", "list", "tuple", "int", "len", '"".join')
@@ -98,9 +98,9 @@ def proposals(source: Source, line: int, complaints: Collection[Complaint] = ())
 def _statement(source: Source, line: int) -> ast.stmt | None:
     """The innermost statement at ``line``."""
     best: ast.stmt | None = None
-    for node in ast.walk(source.tree) if source.tree else ():
-        holds = isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
-        if isinstance(node, ast.stmt) and holds and (best is None or node.lineno >= best.lineno):
+    for node in source.statements:
+        holds = node.lineno <= line <= (node.end_lineno or node.lineno)
+        if holds and (best is None or node.lineno >= best.lineno):
             best = node
     return best
 
@@ -280,17 +280,25 @@ def _local_names(function: Function | None) -> list[str]:
 
 
 def _other_names(source: Source, line: int, nodes: Iterable[ast.expr], function: Function | None) -> Iterator[Proposed]:
-    """Another local name for one that is read here, the most alike first."""
+    """Another local name for one that is read here: the most alike, and those that stand nearest."""
     names = _local_names(function)
+    near = _nearest(function, line)
     for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names:
-            for other in _alike(node.id, [n for n in names if n != node.id]):
+            others = [n for n in names if n != node.id]
+            alike = sorted(others, key=lambda other: -difflib.SequenceMatcher(None, node.id, other).ratio())
+            close = sorted(others, key=lambda other: near.get(other, line))
+            for other in dict.fromkeys([*alike[:NAMES], *close[:NAMES]]):
                 yield _replaced(source, line, node, other, "name")
 
 
-def _alike(name: str, names: Iterable[str]) -> list[str]:
-    ordered = sorted(names, key=lambda other: -difflib.SequenceMatcher(None, name, other).ratio())
-    return ordered[:NAMES]
+def _nearest(function: Function | None, line: int) -> dict[str, int]:
+    """How many lines away each name stands at its nearest place."""
+    found: dict[str, int] = {}
+    for node in ast.walk(function) if function is not None else ():
+        if isinstance(node, ast.Name):
+            found[node.id] = min(found.get(node.id, abs(node.lineno - line)), abs(node.lineno - line))
+    return found
 
 
 def _unknown_names(

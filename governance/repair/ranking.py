@@ -18,15 +18,20 @@ PRICE_MILLI = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to fill a hole: a whole new text for ``path``."""
+    """One way to fill a hole of ``path``, which reads ``base``."""
 
     path: str
+    base: str
     span: Span
     text: str  # what is written into it
-    source: str  # the file with it
     logprob_milli: int = 0
     votes: int = 1  # how many infills gave this very file; 0: nobody was asked for it
     kind: str = ""  # of the mistake that a move puts right
+
+    @property
+    def source(self) -> str:
+        """The file with it. Not kept: a search has thousands of variants."""
+        return self.span.fill(self.base, self.text)
 
     @property
     def what(self) -> str:
@@ -98,6 +103,6 @@ def order(s: Survivor) -> tuple[int | bool, ...]:
     """Best first."""
     worth = PRICE_MILLI * s.size - s.gain_milli if s.gain_milli is not None else s.size // 8
     return (
-        s.newly_red, s.still_red, bool(s.shortcut), -s.passed, worth, -s.variant.votes, -s.variant.logprob_milli,
-        s.size,
+        s.newly_red, s.still_red, bool(s.shortcut), -s.passed, s.gain_milli is None, worth, -s.variant.votes,
+        -s.variant.logprob_milli, s.size,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from tools.edits.diffs import HUNK
 from tools.testing.localise import Suspicion, rank
 from tools.workspace import Workspace
 
-MAX_PLACES = 48
+MAX_PLACES = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,6 @@ class Scene:
     base: TestRun
     places: tuple[Suspicion, ...]
     sources: Mapping[str, Source]
-    shapes: Mapping[str, str]
     originals: Mapping[str, bytes]
     modes: Mapping[str, int]
     examples: tuple[Example, ...]
@@ -59,7 +58,13 @@ class Scene:
 
     def edits(self, path: str, text: str, rationale: str) -> tuple[Edit, ...]:
         """What makes ``path`` read ``text``, with all that a partial repair has changed; against the op's tree."""
-        texts = {**self.done, path: text}
+        return self._edits({**self.done, path: text}, rationale)
+
+    def base_edits(self) -> tuple[Edit, ...]:
+        """What a partial repair has changed, against the op's tree."""
+        return self._edits(self.done, "")
+
+    def _edits(self, texts: Mapping[str, str], rationale: str) -> tuple[Edit, ...]:
         return tuple(edit_of(self.originals[p], p, t, rationale, mode=self.modes[p]) for p, t in texts.items())
 
 
@@ -158,7 +163,6 @@ def look(
         base=base,
         places=tuple(places[:MAX_PLACES]),
         sources=sources,
-        shapes={p: ast.dump(s.tree) if s.tree else "" for p, s in sources.items()},
         originals=originals,
         modes=modes,
         examples=examples_of(failing, workspace),

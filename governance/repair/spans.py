@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_EXPRESSIONS = 10
@@ -46,9 +48,10 @@ class Span:
         return source[: self.start] + self.lead + text + self.tail + source[self.end :]
 
 
-def first_line(node: Function) -> int:
+def first_line(node: ast.stmt) -> int:
     """Decorators included."""
-    return min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)])
 
 
 class Source:
@@ -64,9 +67,14 @@ class Source:
             self.tree: ast.Module | None = ast.parse(text)
         except (SyntaxError, ValueError):
             self.tree = None
+        self._shapes: dict[int, str] = {}  # of what stands here, by where it begins; -1: of the file
 
     def line_start(self, line: int) -> int:
         return self._starts[line - 1]
+
+    def line_at(self, offset: int) -> int:
+        """The line that holds a character."""
+        return max(1, bisect_right(self._starts, offset, hi=len(self.lines)))
 
     def line_end(self, line: int) -> int:
         """Offset of the newline that ends ``line`` (or of the end of the text)."""
@@ -82,10 +90,50 @@ class Source:
         raw = self.lines[line - 1].encode("utf-8")[:byte_column]
         return self._starts[line - 1] + len(raw.decode("utf-8", errors="ignore"))
 
+    @cached_property
+    def statements(self) -> tuple[ast.stmt, ...]:
+        """All of them, outer ones first."""
+        return tuple(node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)) if self.tree else ()
+
+    @cached_property
+    def outermost(self) -> tuple[Function, ...]:
+        """Functions that stand in no other one, and methods of classes that do not."""
+        found: list[Function] = []
+        left: list[ast.AST] = list(self.tree.body) if self.tree else []
+        while left:
+            node = left.pop()
+            if isinstance(node, Function):
+                found.append(node)
+            else:
+                left += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
+        return tuple(found)
+
+    def whole_function(self, span: Span) -> tuple[int, int] | None:
+        """First and last line of the outermost function that holds ``span``, decorators included."""
+        for node in self.outermost:
+            first, last = first_line(node), node.end_lineno or node.lineno
+            if self.line_start(first) <= span.start and span.end <= self.line_end(last):
+                return first, last
+        return None
+
+    def shape_with(self, span: Span, text: str) -> str:
+        """What this file is known by with ``text`` in ``span``: equal where only the layout differs.
+
+        The syntax tree of the function that it changes, or of the file where it stands in none; empty when that does
+        not parse, or is what stands there.
+        """
+        lines = self.whole_function(span)
+        start, end = (self.line_start(lines[0]), self.line_end(lines[1])) if lines else (0, len(self.text))
+        key = start if lines else -1
+        if key not in self._shapes:
+            self._shapes[key] = _shape(self.text[start:end])
+        shape = _shape(f"{self.text[start : span.start]}{span.lead}{text}{span.tail}{self.text[span.end : end]}")
+        return f"{start}:{shape}" if shape and shape != self._shapes[key] else ""
+
     def function_at(self, line: int) -> Function | None:
         """The innermost function whose lines hold ``line``."""
         best: Function | None = None
-        for node in ast.walk(self.tree) if self.tree else ():
+        for node in self.statements:
             if not isinstance(node, Function) or not _holds(node, line):
                 continue
             if best is None or node.lineno >= best.lineno:
@@ -96,8 +144,8 @@ class Source:
         """First and last line of the simple statement, or of the header of the compound one, that holds ``line``."""
         best = (line, line)
         size = len(self.lines) + 1
-        for node in ast.walk(self.tree) if self.tree else ():
-            if not isinstance(node, ast.stmt) or node.end_lineno is None:
+        for node in self.statements:
+            if node.end_lineno is None:
                 continue
             body = getattr(node, "body", None)
             last = (
@@ -165,7 +213,7 @@ def replace_block(source: Source, line: int, count: int) -> Span | None:
 def expressions(source: Source, line: int) -> Iterator[Span]:
     """Single-line expressions on ``line``, larger ones first; at most :data:`MAX_EXPRESSIONS`."""
     found: dict[tuple[int, int], Span] = {}
-    for node in ast.walk(source.tree) if source.tree else ():
+    for node in (node for top in _at(source, line) for node in ast.walk(top)):
         if not isinstance(node, EXPRESSIONS) or node.lineno != line or node.end_lineno != line:
             continue
         if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Tuple) and isinstance(node.ctx, ast.Store):
@@ -173,3 +221,18 @@ def expressions(source: Source, line: int) -> Iterator[Span]:
         start, end = source.offset(line, node.col_offset), source.offset(line, node.end_col_offset or 0)
         found.setdefault((start, end), Span(start, end, line, Move.EXPRESSION))
     yield from sorted(found.values(), key=lambda s: (s.start - s.end, s.start))[:MAX_EXPRESSIONS]
+
+
+def _at(source: Source, line: int) -> Iterator[ast.stmt]:
+    """Statements of the module that hold ``line``."""
+    return (
+        node for node in (source.tree.body if source.tree else ()) if first_line(node) <= line <= (node.end_lineno or 0)
+    )
+
+
+def _shape(text: str) -> str:
+    """The syntax tree as text; empty when it does not parse. A text that is indented is a function of a class."""
+    try:
+        return ast.dump(ast.parse(f"if 1:\n{text}" if text[:1] in (" ", "\t") else text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""

@@ -43,7 +43,7 @@ class Given:
 
     name: str
     proposals: tuple[tuple[str, Proposed], ...]  # path and what is written where
-    place: tuple[str, int] | None = None  # path and line, where it is about one
+    places: tuple[tuple[str, int], ...] = ()  # path and line of what it is about
 
 
 Step = Wave | Given
@@ -83,13 +83,15 @@ MORE = (
 """Name, move, samples, temperature and tokens of each wave over one group of places: cheap and likely first.
 
 :data:`MOVES` asks nobody: small edits for known kinds of mistakes. They are tested while the model is still loaded, and
-at places that are farther down than those where the model is asked: ten of them cost as much as one answer. Holes of
+at places far down the list, before the model is asked again: a hundred of them cost as much as one answer. Holes of
 expressions come late: each is a prompt of its own, and what is wrong in a line is a turn of the line.
 """
 
 OTHERS = {LINES: 8, "sampled lines": 24, "expressions": 2, "insertions": 3, "insertions after": 3}
 """Answers that differ from what stands there, in place of the likeliest one, which mostly is what stands there."""
 
+SWEPT = 64
+"""Places whose small edits are one step."""
 LATE = (
     ("more sampled lines", Move.REPLACE, 8, 1.0, 40),
     ("sampled expressions", Move.EXPRESSION, 6, 1.0, 24),
@@ -116,16 +118,18 @@ def plan(
     early = _for_names(places, sources, batch, complaints, sampled=sampled)
     near = [places[:2], places[2:first]]
     further, far = places[first : 3 * first], places[3 * first : 8 * first]
+    rest = [places[start : start + SWEPT] for start in range(8 * first, len(places), SWEPT)]
     rounds = (
-        (SMALL + ASKED, near), (SMALL, [further]), (ADDED, near), (ASKED, [further]), (SMALL, [far]), (MORE, near),
-        (ADDED, [further]), (ASKED, [far]), (MORE, [further]), (ADDED + MORE, [far]), (LATE, near),
+        (SMALL, near[:1]), (SMALL, [near[1]]), (SMALL, [further]), (SMALL, [far]), (ASKED, near), (ADDED, near),
+        (SMALL, rest), (ASKED, [further]), (MORE, near), (ADDED, [further]), (ASKED, [far]), (MORE, [further]),
+        (ADDED + MORE, [far]), (LATE, near),
     )  # fmt: skip
     for schedule, chosen in rounds:
         for group in chosen:
             for name, move, samples, temperature, max_tokens in schedule:
                 if name == MOVES:
-                    if moves:
-                        yield from (moves_at(p.path, p.line, sources, complaints) for p in group)
+                    if moves and group:
+                        yield moves_at([(p.path, p.line) for p in group], sources, complaints)
                     yield from early
                 elif sampled or samples == 1:
                     spans = list(dict.fromkeys(_spans(group, sources, move)))
@@ -155,10 +159,12 @@ def _for_names(
         )  # fmt: skip
 
 
-def moves_at(path: str, line: int, sources: Mapping[str, Source], complaints: Collection[Complaint]) -> Given:
-    """What could be meant at one place: it is ranked together."""
-    found = proposals(sources[path], line, complaints)
-    return Given(name=MOVES, proposals=tuple((path, one) for one in found), place=(path, line))
+def moves_at(
+    places: Sequence[tuple[str, int]], sources: Mapping[str, Source], complaints: Collection[Complaint]
+) -> Given:
+    """What could be meant at these places: it is tested and ranked together."""
+    found = ((path, one) for path, line in places for one in proposals(sources[path], line, complaints))
+    return Given(name=MOVES, proposals=tuple(found), places=tuple(places))
 
 
 def line_at(path: str, line: int, sources: Mapping[str, Source], *, sampled: bool) -> Wave:
@@ -174,7 +180,7 @@ def line_at(path: str, line: int, sources: Mapping[str, Source], *, sampled: boo
 def places_of(step: Step) -> tuple[tuple[str, int], ...]:
     """Paths and lines that a step of moves or of first lines is about; none for any other."""
     if isinstance(step, Given):
-        return (step.place,) if step.place is not None else ()
+        return step.places
     return tuple((path, span.line) for path, span in step.spans) if step.name == LINES else ()
 
 

@@ -46,11 +46,11 @@ class Slow(BaseException):
 
 
 class Prober:
-    """The pytest plugin. ``wanted``: path in the repository, first line (decorators included), qualified name."""
+    """The pytest plugin. ``asked["functions"]``: path, first line (decorators included) and qualified name of each."""
 
-    def __init__(self, reporter: Any, project: Any, wanted: list[list[Any]]) -> None:
+    def __init__(self, reporter: Any, project: Any, asked: dict[str, Any]) -> None:
         self._reporter, self._project = reporter, project
-        self._wanted = {(path, line, name.rpartition(".")[2]): name for path, line, name in wanted}
+        self._wanted = {(path, line, name.rpartition(".")[2]): name for path, line, name in asked["functions"]}
         # By identity: pieces of code of two files are equal when they read the same.
         self._known: dict[int, tuple[types.CodeType, str, types.FunctionType | None]] = {}
         self._starts: dict[int, int] = {}
@@ -289,3 +289,6 @@ _CHANGES: dict[type, Callable[[Any, int], Iterator[Any]]] = {
     set: _sets,
     frozenset: _sets,
 }
+
+
+make = Prober

@@ -4,8 +4,8 @@ Standard library and pytest only, Python 3.9 syntax: this file is read as text b
 that knows nothing else of us. It writes one JSON line an event to an inherited descriptor. Every line carries the key
 of the run and a running number, so that a torn, foreign or repeated line is seen by the reader (``report.py``).
 
-Events: ``start``, ``collect_error``, ``collected``, ``running``, ``result``, ``cover``, ``probe`` (of another plugin,
-``_ouro_probe.py``), ``internal``, ``modules`` and last of all ``end``.
+Events: ``start``, ``collect_error``, ``collected``, ``running``, ``result``, ``cover``, ``probe`` and ``screened``
+(of other plugins, ``_ouro_probe.py`` and ``_ouro_screen.py``), ``internal``, ``modules`` and last of all ``end``.
 """
 # ruff: noqa: PTH109, PTH117, PTH118
 
@@ -460,13 +460,14 @@ def prefer(roots: list[str]) -> None:
     sys.path[place:place] = [root for root in roots if root not in sys.path[:place]]
 
 
-def probers(reporter: Reporter, project: Project, probe: dict[str, Any] | None) -> list[Any]:
-    """What calls functions once more, where that was asked for: it comes as text with the order."""
-    if probe is None:
-        return []
-    module = types.ModuleType("_ouro_probe")
-    exec(compile(probe["text"], "<_ouro_probe>", "exec"), module.__dict__)
-    return [module.Prober(reporter, project, probe["functions"])]
+def others(reporter: Reporter, project: Project, plugins: list[dict[str, Any]]) -> list[Any]:
+    """Plugins that do something else with the tests, where that was asked for: they come as text with the order."""
+    made = []
+    for one in plugins:
+        module = types.ModuleType(one["name"])
+        exec(compile(one["text"], f"<{one['name']}>", "exec"), module.__dict__)
+        made.append(module.__dict__["make"](reporter, project, one["asked"]))
+    return made
 
 
 def main(config: dict[str, Any]) -> int:
@@ -486,7 +487,7 @@ def main(config: dict[str, Any]) -> int:
     args = ["--rootdir", root, "-o", "cache_dir=" + cache, "--color=no", "--tb=short", "--maxfail=0"]
     args += ["--continue-on-collection-errors", *config["args"], *config["targets"]]
     try:
-        code = int(pytest.main(args, plugins=[watcher, *probers(reporter, project, config["probe"])]))
+        code = int(pytest.main(args, plugins=[watcher, *others(reporter, project, config["others"])]))
     finally:
         shutil.rmtree(cache, ignore_errors=True)
     bad = strays(set(config["names"]), root, config["checkout"], project)

@@ -20,6 +20,8 @@ from tools.testing.warm import Hung
 
 ANSWERS = 1_000
 """More than a probe ever gives."""
+CHANGES, TESTS = 10_000, 10_000
+"""More than are ever screened at once."""
 _Said = Annotated[str, Field(max_length=600)]
 IMPORT_TIME = ""  # the coverage key of lines that ran while test modules were imported
 TIME_LIMIT = "TimeLimit"
@@ -82,6 +84,12 @@ class _Probe(_Line):
     rows: Annotated[tuple[tuple[_Said, _Said, _Said], ...], Field(max_length=64)]
 
 
+class _Screened(_Line):
+    e: Literal["screened"]
+    i: Annotated[int, Field(ge=0)]
+    passed: Annotated[tuple[int, ...], Field(max_length=TESTS)]
+
+
 class _Internal(_Line):
     e: Literal["internal"]
     message: str
@@ -99,7 +107,9 @@ class _End(_Line):
     results: int
 
 
-_Event = _Start | _CollectError | _Collected | _Running | _Result | _Cover | _Probe | _Internal | _Modules | _End
+_Event = (
+    _Start | _CollectError | _Collected | _Running | _Result | _Cover | _Probe | _Screened | _Internal | _Modules | _End
+)
 _EVENT: TypeAdapter[_Event] = TypeAdapter(Annotated[_Event, Field(discriminator="e")])
 
 
@@ -119,6 +129,7 @@ class _Report:
     results: list[TestResult] = field(default_factory=list)
     coverage: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+    screened: dict[int, frozenset[str]] = field(default_factory=dict)
 
     def take(self, event: _Event) -> None:
         match event:
@@ -137,6 +148,9 @@ class _Report:
                 self.coverage[event.id] = {path: _lines(flat) for path, flat in sorted(event.files.items())}
             case _Probe() if len(self.answers) < ANSWERS:
                 self.answers += [Answer(key=k, asked=_line_of(a), said=_line_of(b)) for k, a, b in event.rows]
+            case _Screened() if event.i < CHANGES:
+                count = len(self.collected)
+                self.screened[event.i] = frozenset(self.collected[at] for at in event.passed if 0 <= at < count)
             case _Internal():
                 self.internal = event.message
             case _Modules():
@@ -217,6 +231,7 @@ def judge(
         output=output,
         coverage=report.coverage,
         answers=tuple(report.answers),
+        screened={} if report.flaw else report.screened,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from ledger.errors import ChildFailed, SandboxError
 from ledger.places import Places
@@ -30,7 +31,7 @@ from tools.testing.warm import Ended, WarmProcess
 from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
-_PLUGIN, _WORKER, _PROBE = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_probe"
+_PLUGIN, _WORKER, _PROBE, _SCREEN = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_probe", "_ouro_screen"
 # Our modules come through standard input: nothing of ours lies on the import path, and no text is too long for a
 # command line. What follows the first text are the orders, so not one byte too many may be read here.
 _BOOT = f"""\
@@ -56,12 +57,26 @@ sys.exit(boot())
 """
 STEADY = {"PYTHONHASHSEED": "0"}
 """Of a search's processes: candidates are compared with each other. Verdicts are given without it."""
+SCREEN_SHARE = 0.8
+"""Of a screening run's time; the rest is for its start and its report."""
 LEAST_S = 1.0
 """With less than this left of a run's time, the tests behind one that was stopped are not begun."""
 
 
 Functions = Sequence[tuple[str, int, str]]
 """Path, first line (of the decorators, where there are some) and qualified name of functions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What is to be screened: ``edits`` are path, first and last character and the text between; ``lengths`` are how
+    many characters each file has."""
+
+    edits: Sequence[tuple[str, int, int, str]]
+    lengths: Mapping[str, int]
+
+
+Asked = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +245,7 @@ class TestRunner:
         coverage: bool,
         key: str,
         limits: Limits,
-        probe: Functions,
+        others: Mapping[str, Asked],
         heir: bool,
     ) -> bytes:
         """One line that asks for one run. Puts what the tests need and no sandbox mounts into the copy."""
@@ -244,7 +259,7 @@ class TestRunner:
             "foreign": [str(environment.prefix)],
             "checkout": None if mapped else str(repo),
             "coverage": coverage,
-            "probe": {"text": _text(_PROBE), "functions": list(probe)} if probe else None,
+            "others": [{"name": name, "text": _text(name), "asked": asked} for name, asked in others.items()],
             "wanted": list(ids),
             "targets": list(dict.fromkeys(test.partition("::")[0] for test in ids)),
             "args": list(settings.args),
@@ -303,7 +318,8 @@ class WarmTests:
             lost = [test for test in ids or () if test.partition("::")[0] in gone]
             return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"{lost[0]} is not there any more: its file is gone.")
         bounds = Limits(run_s=limit, test_s=test_s, tests_s=limits or {})
-        run = await self._once(ids or (), coverage, bounds, expected or (), probe)
+        others: dict[str, Asked] = {_PROBE: {"functions": list(probe)}} if probe else {}
+        run = await self._once(ids or (), coverage, bounds, expected or (), others)
         while to_the_end and (left := _left(run)):
             bounds = replace(bounds, run_s=limit - run.duration_ms / 1000)
             if bounds.run_s < LEAST_S:
@@ -311,12 +327,23 @@ class WarmTests:
             run = joined(run, await self._once(left, coverage, bounds, left))
         return run
 
+    async def screen(self, ids: Sequence[str], changes: Changes, *, limit_s: float) -> Mapping[int, frozenset[str]]:
+        """Which of ``ids``, that fail as the files stand, seem to pass with each change, by the change's place.
+
+        No verdict, and quick: the program is loaded once, see ``_ouro_screen.py``. What cannot be told is left out.
+        """
+        until = {"until_s": limit_s * SCREEN_SHARE}
+        asked: Asked = {"edits": list(changes.edits), "lengths": dict(changes.lengths), **until}
+        run = await self._once(ids, False, Limits(run_s=limit_s, test_s=None, tests_s={}), (), {_SCREEN: asked})
+        return run.screened
+
     async def _once(
-        self, ids: Sequence[str], coverage: bool, limits: Limits, expected: Sequence[str], probe: Functions = ()
-    ) -> TestRun:
+        self, ids: Sequence[str], coverage: bool, limits: Limits, expected: Sequence[str],
+        others: Mapping[str, Asked] | None = None,
+    ) -> TestRun:  # fmt: skip
         runner, key = self._runner, secrets.token_hex(16)
         order = await asyncio.to_thread(
-            runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, probe=probe, heir=self._heir
+            runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, others=others or {}, heir=self._heir
         )
         try:
             ended = await self._process.run(order, limit_s=limits.run_s)

@@ -14,7 +14,7 @@ TEXT = "abcdefghij" * 3
 
 def variant(start: int, end: int, text: str, *, path: str = "a.py", lead: str = "", tail: str = "") -> Variant:
     span = Span(start, end, 1, Move.EXPRESSION, lead=lead, tail=tail)
-    return Variant(path=path, span=span, text=text, source=span.fill(TEXT, text))
+    return Variant(path=path, span=span, text=text, base=TEXT)
 
 
 def partial(changed: Variant, *fixed: str, shortcut: str = "", size: int = 1) -> Partial:

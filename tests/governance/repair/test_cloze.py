@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -43,7 +42,6 @@ def scene() -> Scene:
         base=TestRun(status=RunStatus.RED, results=(RED,)),
         places=tuple(Suspicion(path=PATH, line=line, score_bp=9_000, why="") for line in (3, 2)),
         sources={PATH: source},
-        shapes={PATH: ast.dump(source.tree)},
         originals={PATH: TEXT.encode()},
         modes={PATH: 0o644},
         examples=(),
@@ -215,7 +213,7 @@ async def test_a_model_that_can_is_asked_for_what_does_not_stand_there(
 
 def test_a_base_is_searched_where_its_change_was() -> None:
     text = "x = 1\n\n\ndef f(a):\n    b = a\n    return b\n"
-    change = Variant(path=PATH, span=Span(0, 0, 5, Move.REPLACE), text="", source=text)
+    change = Variant(path=PATH, span=Span(0, 0, 5, Move.REPLACE), text="", base=text)
     assert around(change) == {PATH: frozenset({4, 5, 6})}
-    top = Variant(path=PATH, span=Span(0, 0, 1, Move.REPLACE), text="", source=text)
+    top = Variant(path=PATH, span=Span(0, 0, 1, Move.REPLACE), text="", base=text)
     assert around(top) == {}

@@ -13,7 +13,7 @@ SCENE = scene()
 
 def survivor(name: str, *, shortcut: str = "", newly_red: int = 0, size: int = 1, votes: int = 1) -> Survivor:
     variant = Variant(
-        path="a.py", span=Span(0, 0, 1, Move.REPLACE), text=name, source=name, logprob_milli=-100, votes=votes
+        path="a.py", span=Span(0, 0, 1, Move.REPLACE), text=name, base="", logprob_milli=-100, votes=votes
     )
     return Survivor(
         scene=SCENE, variant=variant, passed=5, newly_red=newly_red, still_red=0, shortcut=shortcut, size=size

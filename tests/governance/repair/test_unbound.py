@@ -60,6 +60,6 @@ def test_they_are_asked_for_behind_the_first_moves() -> None:
     steps = list(
         plan(places(7, 5, 2), source, first=4, batch=8, complaints=[Complaint("UnboundLocalError", UNBOUND)])
     )  # fmt: skip
-    assert [step.name for step in steps[:4]] == ["moves", "moves", "assignments", "lines"]
-    assert isinstance(steps[2], Wave) and steps[2].others == 3 and len(steps[2].spans) == 3
+    assert [step.name for step in steps[:4]] == ["moves", "assignments", "moves", "lines"]
+    assert isinstance(steps[1], Wave) and steps[1].others == 3 and len(steps[1].spans) == 3
     assert "assignments" not in [step.name for step in plan(places(7, 5, 2), source, first=4, batch=8)]
