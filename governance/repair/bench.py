@@ -123,7 +123,10 @@ class Bench:
         """The base scope under coverage on one variant, and what ``look`` makes of the copy and the run."""
         workspace, tests = self._places[0]
         await self._put(scene, variant, self._places[0])
-        run = await tests.run(scene.scope, coverage=True, limit_s=self._suite_s)
+        run = await tests.run(
+            scene.scope, coverage=True, limit_s=self._suite_s, test_s=self._repair.test_floor_s,
+            limits=self._limits(scene), to_the_end=False,
+        )  # fmt: skip
         return await look(workspace, run)
 
     async def answers(
@@ -176,12 +179,16 @@ class Bench:
     async def _try(self, scene: Scene, variant: Variant, place: Place, ids: Sequence[str] | None) -> TestRun:
         await self._put(scene, variant, place)
         floor, base_s = self._repair.test_floor_s, scene.base.duration_ms / 1000  # start-up of the runner included
+        hanging = any(r.exception == TIME_LIMIT for r in scene.base.results)
         if ids is None:
             limit = min(self._suite_s, floor + 3 * base_s)
             ids = scene.scope
         else:
-            limit = min(self._repair.test_limit_s, floor + SLOWER * base_s)
-        # A test that was stopped at its limit says nothing of how long it takes when it ends.
+            limit, hanging = min(self._repair.test_limit_s, floor + SLOWER * base_s), False
+        # One that hangs now is reason enough: those behind it are run only where one hung before.
+        return await place[1].run(ids, limit_s=limit, test_s=floor, limits=self._limits(scene), to_the_end=hanging)
+
+    def _limits(self, scene: Scene) -> dict[str, float]:
+        """Of tests that may take longer than the floor. One that was stopped says nothing of how long it takes."""
         known = {r.id: SLOWER * r.duration_ms / 1000 for r in scene.base.results if r.exception != TIME_LIMIT}
-        limits = {test: limit_s for test, limit_s in known.items() if limit_s > floor}
-        return await place[1].run(ids, limit_s=limit, test_s=floor, limits=limits, to_the_end=ids is None)
+        return {test: limit_s for test, limit_s in known.items() if limit_s > self._repair.test_floor_s}

@@ -203,7 +203,9 @@ class ClozeSearch:
             )  # fmt: skip
             if self._settings.branches and not any(s.newly_red == 0 for s in survivors):
                 partials = [
-                    await self._partial(node.scene, v, fixed) for v, fixed in zip(fresh, turned, strict=True) if fixed
+                    await self._partial(node.scene, v, fixed)
+                    for v, fixed in zip(fresh, turned, strict=True)
+                    if fixed and fixed != goal  # what turns all of them green and another one red leaves nothing to do
                 ]
                 await self._bases.keep(node, partials, bench)
         return [s for s in survivors if s.newly_red == 0]

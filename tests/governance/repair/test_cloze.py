@@ -20,7 +20,7 @@ from governance.repair.scene import Scene
 from governance.repair.settings import RepairSettings
 from governance.repair.spans import Move, Source, Span
 from governance.settings import GovernanceSettings
-from kernel.provider import DivergeRequest, Infill, InfillAnswer, InfillRequest, Usage
+from kernel.provider import DivergeRequest, Infill, InfillAnswer, InfillRequest, Usage, WeighAnswer, WeighRequest
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, Operation, Outcome, RootCause, RunStatus, TestResult, TestRun
@@ -209,6 +209,29 @@ async def test_a_model_that_can_is_asked_for_what_does_not_stand_there(
     found = await searches.visit(Board("return subtotal - b"))
     assert (found.candidate is not None) == sampled
     assert model.stood == (["return subtotal + b", "subtotal = a"] if sampled else [])
+
+
+class Weighing(Infilling):
+    """Likes what has ``dear`` in it, and nothing else; adds a line before the last one."""
+
+    def __init__(self, dear: str) -> None:
+        super().__init__(lambda prefix, suffix: ["b = -b"] if "= a" in prefix and "return" in suffix else [])
+        self._dear = dear
+
+    async def weigh(self, request: WeighRequest) -> WeighAnswer:
+        said = tuple(-100 if self._dear in text else -9_000 - len(text) for text in request.texts)
+        return WeighAnswer(logprobs_milli=said, usage=Usage())
+
+
+@pytest.mark.parametrize(("dear", "chosen"), [("subtotal - b", "subtotal - b"), ("b = -b", "    b = -b")])
+async def test_what_the_model_finds_unlikely_does_not_end_the_search(
+    ledger: Ledger, clock: ManualClock, dear: str, chosen: str
+) -> None:
+    """Both pass. The sign is tried first, and taken where the model likes it better than what stands there."""
+    board = Board("subtotal - b", "b = -b")
+    found = await Searches(ledger, clock, Weighing(dear)).visit(board)
+    assert found.candidate is not None and chosen.encode() in (found.candidate.edits[0].after or b"")
+    assert any("b = -b" in text for text in board.tested) == (dear == "b = -b")
 
 
 def test_a_base_is_searched_where_its_change_was() -> None:
