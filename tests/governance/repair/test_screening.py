@@ -1,0 +1,73 @@
+"""Which variants may be tried in a program that is loaded already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from governance.repair.ranking import Variant
+from governance.repair.scene import Scene
+from governance.repair.screening import can_be_screened, changes_of, fit
+from governance.repair.spans import Source, insert_after, insert_before, replace_line
+from ledger.vocabulary import Outcome, TestResult
+from tests.governance.repair.test_cloze import PATH, scene
+from tools.testing.report import TIME_LIMIT
+
+TEXT = """\
+LOW = 1
+
+def total(a, b=2):
+    subtotal = a
+    return subtotal + b
+
+def used_at_import(a):
+    return a
+
+class Till:
+    rate = used_at_import(3)
+    @property
+    def size(self):
+        return self.rate
+"""
+IMPORTED = (1, 3, 7, 8, 10, 11, 12, 13)
+
+
+def with_text() -> Scene:
+    known = scene()
+    base = known.base.model_copy(update={"coverage": {"": {PATH: IMPORTED}}})
+    return replace(known, sources={PATH: Source(TEXT)}, base=base, originals={PATH: TEXT.encode()})
+
+
+def at(line: int, text: str = "pass") -> Variant:
+    return Variant(path=PATH, base=TEXT, span=replace_line(Source(TEXT), line), text=text)
+
+
+def test_what_ran_while_it_was_imported_or_is_no_body_is_left_out() -> None:
+    lines = [1, 3, 4, 5, 7, 8, 10, 11, 12, 13, 14]
+    assert [lines[number] for number in fit(with_text(), [at(line) for line in lines])] == [4, 5, 14]
+    bare = with_text()
+    unknown = replace(bare, base=bare.base.model_copy(update={"coverage": {}}))
+    assert fit(unknown, [at(4)]) == ()  # nobody knows what ran
+
+
+def test_inserted_lines() -> None:
+    source = Source(TEXT)
+    inside = [insert_before(source, 4), insert_after(source, 4), insert_after(source, 5), insert_after(source, 3)]
+    outside = [insert_before(source, 3), insert_before(source, 13), insert_after(source, 1)]
+    variants = [Variant(path=PATH, base=TEXT, span=span, text="pass") for span in [*inside, *outside]]
+    assert fit(with_text(), variants) == (0, 1, 2)  # what is beside a line that ran at import is not told apart from it
+    (edit,) = changes_of(with_text(), variants[2:3]).edits
+    assert TEXT[: edit[1]] + edit[3] + TEXT[edit[2] :] == variants[2].source
+
+
+@pytest.mark.parametrize(
+    ("result", "fits"),
+    [
+        (TestResult(id="tests/test_a.py::test_b", outcome=Outcome.FAILED), True),
+        (TestResult(id="tests/test_a.py", outcome=Outcome.ERROR), False),
+        (TestResult(id="tests/test_a.py::test_b", outcome=Outcome.FAILED, exception=TIME_LIMIT), False),
+    ],
+)
+def test_tests_that_end(result: TestResult, fits: bool) -> None:
+    assert can_be_screened([result]) is fits
