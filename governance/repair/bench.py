@@ -9,7 +9,7 @@ from typing import TypeVar
 from governance.crew import Crew
 from governance.repair.ranking import Survivor, Variant
 from governance.repair.scene import Scene
-from governance.repair.screening import FEWEST, can_be_screened, changes_of, fit
+from governance.repair.screening import FEWEST, can_be_screened, changes_of, fit, reached
 from ledger.vocabulary import Answer, Outcome, RunStatus, TestRun
 from tools.testing.names import stands_for
 from tools.testing.report import TIME_LIMIT
@@ -109,15 +109,20 @@ class Bench:
         return frozenset(number for part in await self._on_places(shares, one) for number in part)
 
     async def wider(self, scene: Scene, variant: Variant) -> tuple[int, int, int]:
-        """The whole base scope on one variant: tests passed, tests newly red, tests red before and after."""
-        run = await self._try(scene, variant, self._places[0], None)
+        """The base scope on one variant: tests passed, tests newly red, tests red before and after.
+
+        Of the scope the tests that can see the change are run; what is said of a candidate later rests on all of them.
+        """
+        ids = await asyncio.to_thread(reached, scene, variant)
+        run = await self._try(scene, variant, self._places[0], ids or scene.scope, wide=True)
         if run.status not in (RunStatus.GREEN, RunStatus.RED):
-            ids = [r.id for r in scene.base.results]
-            return 0, max(1, len(ids)), 0
+            return 0, max(1, len(scene.base.results)), 0
         failing = {r.id for r in scene.failing}
         red_before = {r.id for r in scene.base.red}
         newly = sum(r.id not in red_before or r.id in failing for r in run.red)
-        return run.passed, newly, len(run.red) - newly
+        left = [] if ids is None else [r for r in scene.base.results if r.id not in {one.id for one in run.results}]
+        red = len(run.red) - newly + sum(r.outcome.red for r in left)
+        return run.passed + sum(not r.outcome.red for r in left), newly, red
 
     async def looked_at(self, scene: Scene, variant: Variant, look: Callable[[Workspace, TestRun], Awaitable[T]]) -> T:
         """The base scope under coverage on one variant, and what ``look`` makes of the copy and the run."""
@@ -176,16 +181,17 @@ class Bench:
         await tests.reset()
         await workspace.apply(scene.edits(variant.path, variant.source, ""))
 
-    async def _try(self, scene: Scene, variant: Variant, place: Place, ids: Sequence[str] | None) -> TestRun:
+    async def _try(
+        self, scene: Scene, variant: Variant, place: Place, ids: Sequence[str] | None, *, wide: bool = False
+    ) -> TestRun:
         await self._put(scene, variant, place)
         floor, base_s = self._repair.test_floor_s, scene.base.duration_ms / 1000  # start-up of the runner included
-        hanging = any(r.exception == TIME_LIMIT for r in scene.base.results)
-        if ids is None:
+        if wide:
             limit = min(self._suite_s, floor + 3 * base_s)
-            ids = scene.scope
         else:
-            limit, hanging = min(self._repair.test_limit_s, floor + SLOWER * base_s), False
+            limit = min(self._repair.test_limit_s, floor + SLOWER * base_s)
         # One that hangs now is reason enough: those behind it are run only where one hung before.
+        hanging = wide and any(r.exception == TIME_LIMIT for r in scene.base.results)
         return await place[1].run(ids, limit_s=limit, test_s=floor, limits=self._limits(scene), to_the_end=hanging)
 
     def _limits(self, scene: Scene) -> dict[str, float]:

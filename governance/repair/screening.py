@@ -1,4 +1,4 @@
-"""Which variants can be tried in a program that is loaded already, and what they are there. Pure."""
+"""Which variants can be tried in a program that is loaded already, and which tests they can change. Pure."""
 
 from __future__ import annotations
 
@@ -22,16 +22,30 @@ def can_be_screened(failing: Collection[TestResult]) -> bool:
 def fit(scene: Scene, variants: Sequence[Variant]) -> tuple[int, ...]:
     """Those that change a function of which no line ran while it was imported: nothing of it stands in memory else."""
     imported = {path: frozenset(lines) for path, lines in scene.base.coverage.get(IMPORT_TIME, {}).items()}
-    return tuple(at for at, variant in enumerate(variants) if _runs_later(scene, variant, imported))
+    return tuple(at for at, variant in enumerate(variants) if _later(scene, variant, imported.get(variant.path)))
 
 
-def _runs_later(scene: Scene, variant: Variant, imported: dict[str, frozenset[int]]) -> bool:
-    source, lines = scene.sources[variant.path], imported.get(variant.path)
+def reached(scene: Scene, variant: Variant) -> tuple[str, ...] | None:
+    """The failing tests and those that ran the function that a variant changes; None: any test may be concerned."""
+    source, path = scene.sources[variant.path], variant.path
     whole = source.whole_function(variant.span)
-    if lines is None or whole is None:
+    lines = scene.base.coverage.get(IMPORT_TIME, {}).get(path)
+    if whole is None or not _later(scene, variant, None if lines is None else frozenset(lines)):
+        return None
+    inside = range(whole[0], whole[1] + 1)
+    ran = {test for test, files in scene.base.coverage.items() if any(line in inside for line in files.get(path, ()))}
+    ran |= {result.id for result in scene.failing}
+    asked = tuple(test for test in scene.base.collected if test in ran)
+    return asked if len(asked) == len(ran - {IMPORT_TIME}) else None  # a file that could not be collected, for one
+
+
+def _later(scene: Scene, variant: Variant, imported: frozenset[int] | None) -> bool:
+    source = scene.sources[variant.path]
+    whole = source.whole_function(variant.span)
+    if imported is None or whole is None:
         return False
     touched = range(source.line_at(variant.span.start), source.line_at(variant.span.end) + 1)
-    return lines.isdisjoint(touched) and variant.span.start > source.line_start(whole[0])
+    return imported.isdisjoint(touched) and variant.span.start > source.line_start(whole[0])
 
 
 def changes_of(scene: Scene, variants: Sequence[Variant]) -> Changes:

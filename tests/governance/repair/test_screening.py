@@ -8,7 +8,7 @@ import pytest
 
 from governance.repair.ranking import Variant
 from governance.repair.scene import Scene
-from governance.repair.screening import can_be_screened, changes_of, fit
+from governance.repair.screening import can_be_screened, changes_of, fit, reached
 from governance.repair.spans import Source, insert_after, insert_before, replace_line
 from ledger.vocabulary import Outcome, TestResult
 from tests.governance.repair.test_cloze import PATH, scene
@@ -59,6 +59,18 @@ def test_inserted_lines() -> None:
     assert fit(with_text(), variants) == (0, 1, 2)  # what is beside a line that ran at import is not told apart from it
     (edit,) = changes_of(with_text(), variants[2:3]).edits
     assert TEXT[: edit[1]] + edit[3] + TEXT[edit[2] :] == variants[2].source
+
+
+def test_which_tests_a_change_can_reach() -> None:
+    ids = tuple(f"tests/test_cart.py::test_{name}" for name in ("total", "size", "other", "sum"))
+    coverage = {"": {PATH: IMPORTED}, ids[1]: {PATH: (14,)}, ids[3]: {PATH: (5,)}, ids[2]: {"shop/other.py": (4,)}}
+    results = tuple(TestResult(id=test, outcome=Outcome.PASSED) for test in ids[1:])
+    base = with_text().base
+    base = base.model_copy(update={"coverage": coverage, "collected": ids, "results": (*base.results, *results)})
+    scene = replace(with_text(), base=base)
+    assert reached(scene, at(4)) == (ids[0], ids[3])  # what failed, and what ran the function
+    assert reached(scene, at(14)) == (ids[0], ids[1])
+    assert reached(scene, at(1)) is None and reached(scene, at(8)) is None  # it stands in memory since the import
 
 
 @pytest.mark.parametrize(
