@@ -27,11 +27,15 @@ import pytest
 FUTURES = 0
 for _name in __future__.all_feature_names:
     FUTURES |= getattr(__future__, _name).compiler_flag
-FLOOR_S, SLOWER = 0.5, 8
-"""A change may take as long as the first, or so many times as long as nothing changed."""
+FLOOR_S, SLOWER = 0.2, 5
+"""With a change the tests may compute as long as the first, and so many times as long as without one: many small edits
+make a loop that does not end, and each of these costs this much."""
+WAIT_S = 5
+"""By the clock, in such limits: on a busy machine, and where a test sleeps."""
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 # A test may put something else in their place.
-_fork, _clock, _waitpid, _kill, _leave = os.fork, time.monotonic, os.waitpid, os.kill, os._exit
+_fork, _clock, _kill, _leave = os.fork, time.monotonic, os.kill, os._exit
+FOREVER_S = 3_600.0
 Key = tuple[str, str, int]
 
 
@@ -129,6 +133,7 @@ class Screener:
         self._until = _clock() + asked["until_s"]
         self._texts = {path: self._read(path, length) for path, length in asked["lengths"].items()}
         self._bad: set[str] = set()
+        self._computed = 0.0  # seconds of processor time, by the child that ended last
 
     def _read(self, path: str, length: int) -> Text | None:
         try:
@@ -161,18 +166,19 @@ class Screener:
         if not items or session.testsfailed:
             return None
         functions = self._functions()
+        gc.freeze()  # a collection in a child would copy all that is in memory
         began = _clock()
-        passed = self._forked(items, None, self._until - began)
+        passed = self._forked(items, None, FOREVER_S, self._until - began)
         if passed is None or passed:  # they fail as it stands, and do not hang: else nothing can be told
             return True
-        limit = FLOOR_S + SLOWER * (_clock() - began)
+        limit, wait = FLOOR_S + SLOWER * self._computed, WAIT_S * FLOOR_S + SLOWER * (_clock() - began)
         for number, (path, start, end, new) in enumerate(self._edits):
             left = self._until - _clock()
             if left <= 0:
                 break
             swaps = self._swaps(path, (start, end, new), functions)
             if swaps is not None:
-                passed = self._forked(items, swaps, min(limit, left)) if swaps else None
+                passed = self._forked(items, swaps, limit, min(wait, left)) if swaps else None
                 self._reporter.emit("screened", i=number, passed=sorted(passed or ()))
         return True
 
@@ -203,20 +209,22 @@ class Screener:
             return []
         return None if made is None else pairs(path, known[0].__code__, made[2], functions)
 
-    def _forked(self, items: list[Any], swaps: Any, limit: float) -> list[int] | None:
-        """Which of the tests pass in a child; None when it did not end in time or by itself."""
+    def _forked(self, items: list[Any], swaps: Any, limit: float, wait: float) -> list[int] | None:
+        """Which of the tests pass in a child that may compute for ``limit`` seconds; None when it was ended."""
         ready, say = os.pipe()
         pid = _fork()
         if not pid:
             try:
                 os.setpgid(0, 0)
                 os.close(ready)
+                signal.signal(signal.SIGPROF, signal.SIG_DFL)
+                signal.setitimer(signal.ITIMER_PROF, limit)
                 self._child(items, swaps or (), say)
             finally:
                 _leave(0)
         os.close(say)
         try:
-            return unpacked(read(ready, _clock() + limit))
+            return unpacked(read(ready, _clock() + wait))
         finally:
             os.close(ready)
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -224,7 +232,8 @@ class Screener:
             with contextlib.suppress(ProcessLookupError):
                 _kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
-                _waitpid(pid, 0)
+                used = os.wait4(pid, 0)[2]
+                self._computed = used.ru_utime + used.ru_stime
 
     def _child(self, items: list[Any], swaps: Any, say: int) -> None:
         quiet = os.open(os.devnull, os.O_WRONLY)
