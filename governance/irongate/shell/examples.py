@@ -55,5 +55,8 @@ ALLOWED = (
     "cat > src/a.py <<'EOF'\n$(rm -rf x) `x`\nEOF", 'for f in *.py; do echo "$f"; done',
     "cd src && python -c 'print(1)' > out.txt 2>/dev/null", "make test &", "PYTHONPATH=src timeout 10 pytest",
     "rm src/old.py", "mkdir -p a/b && touch a/b/c.py", "bash run.sh", "pip list", "xargs -n1 grep x < names",
+    "set -euo pipefail; git branch -vv && git remote -v && git log -3 HEAD@{1}..HEAD",
+    "trap - EXIT; tar -xzf a.tgz -C b",
+    "cd src && bash ../run.sh && . ./dev/env.sh", "sort -k2,2n a | uniq > b; mv -f b c", "shopt -s globstar nullglob",
     "find . -name '*.py' -exec grep -l x {} +", "if [ -f x ]; then cat x; fi", "echo .env",
 )  # fmt: skip

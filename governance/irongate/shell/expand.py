@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 DEEPEST = 40
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|[0-9@*#?$!-])", re.ASCII)
-_ASSIGNING = re.compile(r"\$\{(\w+):?=", re.ASCII)
+_ASSIGNING = re.compile(r"\$\{(\w+)(?:\[[^\]]*\])?:?=", re.ASCII)
+_DESCRIPTOR = re.compile(r"\{[A-Za-z_]\w*(?:\[.*\])?\}", re.ASCII)
 _STARTS = ("$(", "${", "$[", "`")
 _SUBSTITUTIONS = frozenset({"command_substitution", "process_substitution", "arithmetic_expansion"})
 
@@ -57,14 +58,20 @@ class WordReader(Source):
 
     def word(self, node: Node, depth: int) -> Word:
         """A word, with what it says if that is known; what is substituted in it becomes segments."""
-        return joined(self.text(node), list(self.pieces(node, depth)))
+        raw = self.text(node)
+        if _DESCRIPTOR.fullmatch(raw) and self.source[node.end_byte : node.end_byte + 1] in (b"<", b">"):
+            raise Unreadable(f"{raw[:40]} takes a descriptor's number")
+        return joined(raw, list(self.pieces(node, depth)))
 
     def pieces(self, node: Node, depth: int) -> Iterator[Piece]:
         if depth > DEEPEST:
             raise Unreadable("it is nested too deeply")
         kind, raw = node.type, self.text(node)
         if kind in ("word", "number", "variable_name") and not node.child_count:
-            yield bare(raw)
+            piece = bare(raw)
+            if "\\" in raw:
+                self.script.quoted.append(piece.text or "")
+            yield piece
         elif kind == "concatenation":
             at = node.start_byte
             for child in node.children:
@@ -81,7 +88,7 @@ class WordReader(Source):
         elif kind == "ansi_c_string":
             if not ANSI.fullmatch(raw):
                 raise Unreadable("quotes do not pair")
-            self.script.quoted.append(raw)
+            self.script.quoted.append("$(" if "\\" in raw else raw)  # an escape may spell anything
             yield Piece(None, "")
         else:
             self.expanding(node, raw, depth)
@@ -137,6 +144,8 @@ class WordReader(Source):
         """``${...}`` and ``$((...))``: quotes in them follow rules of their own and are not read."""
         if any(sign in raw for sign in "'\"\\\n`"):
             raise Unreadable("quotes inside of ${...} or $((...)) are not understood")
+        if raw.endswith("@P}"):
+            raise Unreadable("${...@P} runs what the variable holds")
         if node.type == "arithmetic_expansion" or raw.startswith("${!") or "@" in raw or "[" in raw:
             self.script.evaluates = True
         assigning = _ASSIGNING.match(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from governance.irongate.shell.words import Unreadable, Word
@@ -17,19 +18,21 @@ READS: Mapping[str, frozenset[str]] = {
 }  # fmt: skip
 """Commands that only read."""
 LISTS: Mapping[str, frozenset[str]] = {
-    "branch": frozenset(
-        {"--list", "-l", "-a", "--all", "-r", "--remotes", "-v", "-vv", "--show-current", "--contains", "--merged"}
-    ),
+    "branch": frozenset({"--list", "-l", "--contains", "--merged"}),
     "tag": frozenset({"--list", "-l", "--contains", "--merged"}),
-    "remote": frozenset({"-v", "--verbose"}),
     "stash": frozenset({"list"}),
     "reflog": frozenset({"show"}),
     "worktree": frozenset({"list"}),
     "config": frozenset({"--get", "--get-all", "--list", "-l", "--get-regexp"}),
 }
 """Commands that only read when the first word behind them is one of these."""
-ALONE = frozenset({"branch", "tag", "remote", "reflog"})
-"""And those that do with no word at all."""
+ALONE: Mapping[str, frozenset[str]] = {
+    "branch": frozenset({"-a", "--all", "-r", "--remotes", "-v", "-vv", "--show-current"}),
+    "tag": frozenset(),
+    "remote": frozenset({"-v", "--verbose"}),
+    "reflog": frozenset(),
+}
+"""And those that do with nothing behind them but these: ``git branch -v x`` makes a branch."""
 GLOBAL = frozenset({"--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects"})
 NETWORK = frozenset({"fetch", "pull", "push", "clone", "ls-remote", "submodule", "fetch-pack", "send-pack", "archive",
                      "send-email", "request-pull", "svn", "p4", "lfs", "remote-http", "remote-https", "daemon",
@@ -58,29 +61,32 @@ def judge(words: tuple[Word, ...]) -> tuple[str, str] | None:
     if command in NETWORK:
         return "network", f"git {command} asks other machines"
     rest = words[at + 1 :]
-    if command in LISTS:
-        first = rest[0].text if rest else ""
-        if command in ("branch", "tag", "remote", "reflog", "config") and any(
-            word.text is None or word.text not in LISTS[command] for word in rest if _is_option(word)
-        ):
-            first = None
-        if first is not None and (first in LISTS[command] if rest else command in ALONE):
+    if command in LISTS or command in ALONE:
+        if _lists(command, rest):
             return None
     elif command in READS and not any(_runs(command, word) for word in rest):
         return None
     return "git_history", f"git {command} changes history, files or settings, or runs another program"
 
 
-def _is_option(word: Word) -> bool:
-    return word.text is None or word.text.startswith("-")
+def _lists(command: str, rest: tuple[Word, ...]) -> bool:
+    """Whether a command that can do more is only asked to show what there is."""
+    alone = ALONE.get(command)
+    if alone is not None and all(word.text in alone for word in rest):
+        return True
+    first, shows = rest[0].text if rest else None, LISTS.get(command, frozenset())
+    options = [word for word in rest if word.text is None or word.text.startswith("-")]
+    if command in ("stash", "worktree"):
+        return first in shows and not any(_runs(command, word) for word in options)
+    return first in shows and all(word.text in shows | (alone or frozenset()) for word in options)
 
 
 def _runs(command: str, word: Word) -> bool:
     """An option that runs a program or writes a file, shortened or not."""
     if word.text is None:
-        return word.raw.startswith("-")
+        return word.braced or word.raw.startswith("-")
     name = word.text.partition("=")[0]
-    if command == "grep" and word.text.startswith("-O"):
+    if command == "grep" and re.match(r"-[a-zA-Z0-9]*O", word.text):
         return True
     if command == "cat-file" and name.startswith("--batch"):
         return False

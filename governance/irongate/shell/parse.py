@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LONGEST = 16_384
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _BEFORE_COMMENT = frozenset(b" \t\n;&|()")
+_BEHIND_ARRAY = frozenset({b"", b" ", b"\t", b"\n", b";", b"&", b"|", b")"})
 _DELIMITER = re.compile(r"([A-Za-z0-9_.-]+)|'([A-Za-z0-9_.-]+)'|\"([A-Za-z0-9_.-]+)\"", re.ASCII)
 _PLAIN_SUBSCRIPT = re.compile(r"[A-Za-z_]\w*\[(?:\d+|@|\*)\]", re.ASCII)
 _COMPARES = re.compile(r"-(?:eq|ne|lt|le|gt|ge|v)\b", re.ASCII)
@@ -166,6 +167,8 @@ class _Reader(WordReader):
                 name = self.text(child)
             elif child.is_named:
                 value = self.word(child, depth + 1)
+                if child.type == "array" and self.source[child.end_byte : child.end_byte + 1] not in _BEHIND_ARRAY:
+                    raise Unreadable("it is not clear where an array ends")
         if not _NAME.fullmatch(name):
             raise Unreadable(f"{name[:40]!r} is no variable")
         return name, value

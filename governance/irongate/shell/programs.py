@@ -18,7 +18,7 @@ def _named(**classes: str) -> Mapping[str, str]:
 
 PROGRAMS = _named(
     destructive="""shred wipefs mkfs mke2fs mkswap fdisk sfdisk gdisk sgdisk parted blkdiscard cryptsetup lvremove
-        vgremove pvremove badblocks srm wipe dropdb hdparm fstrim""",
+        vgremove pvremove badblocks srm wipe dropdb hdparm fstrim remove_directory""",
     network="""curl wget nc ncat netcat socat ssh scp sftp rsync telnet ftp lftp tftp ping ping6 traceroute tracepath
         dig nslookup host whois nmap aria2c http https xh httpie lynx links elinks w3m gh glab hub kubectl helm aws
         gcloud gsutil az rclone sshfs smbclient mosh mail mailx sendmail mutt swaks ldapsearch mysql psql redis-cli

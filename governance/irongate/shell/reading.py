@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import posixpath
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ DECIDES = frozenset(
         "FPATH", "GLOBIGNORE", "PWD", "OLDPWD",
         "BASH_CMDS", "BASH_ALIASES", "EXECIGNORE", "POSIXLY_CORRECT", "JAVA_TOOL_OPTIONS", "GCONV_PATH", "LOCPATH",
         "HOSTALIASES", "COMMAND_MODE", "SSH_ASKPASS", "SUDO_ASKPASS", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+        "TAR_OPTIONS", "ZIPOPT", "UNZIP", "UNZIPOPT",
     }
 )  # fmt: skip
 """Variables that decide what other words of a command mean, or which programs run beside it."""
@@ -117,6 +119,8 @@ class _Reader:
                 self.deny("environment", f"the variable {name} decides what other words mean or run", shown)
             if value.text is not None:
                 self._name(value, shown)
+                if value.text.startswith(("/dev/tcp/", "/dev/udp/")):
+                    self.deny("network", f"{value.text[:60]} is a connection to another machine", shown)
 
     def redirect(self, redirect: Redirect, shown: str) -> None:
         text = redirect.target.text
@@ -190,10 +194,14 @@ class _Reader:
             for word in words[1:]:
                 if word.text is None and "=" not in word.raw:
                     self.deny("computed", f"which variable is set is only known when it runs: {word.raw[:60]}", shown)
-        if name == "printf" and len(words) > 2 and words[1].text is not None and words[1].text.startswith("-v"):
-            variable = words[1].text[2:] or words[2].text or "PATH"
-            if variable in DECIDES or variable.startswith(DECIDING):
-                self.deny("environment", f"the variable {variable} decides what other words mean or run", shown)
+        if name in ("declare", "typeset", "local") and any(re.match(r"-[a-zA-Z]*n", w.text or "") for w in words):
+            self.deny("environment", f"{name} -n makes a second name for a variable", shown)
+        option = {"printf": "-v", "wait": "-p"}.get(name)
+        for at, word in enumerate(words):
+            if option and word.text is not None and word.text.startswith(option):
+                variable = word.text[2:] or (words[at + 1].text if at + 1 < len(words) else None) or "PATH"
+                if variable in DECIDES or variable.startswith(DECIDING):
+                    self.deny("environment", f"the variable {variable} decides what other words mean or run", shown)
 
     def _folder(self, name: str, words: tuple[Word, ...], shown: str) -> None:
         """``cd``: from here on, paths may be meant from there as well."""

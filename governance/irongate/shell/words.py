@@ -9,6 +9,7 @@ from dataclasses import dataclass
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,^-]+")
 _MARKS = frozenset("$`'\"();&|<> \t\n")
 _GLOB = frozenset("*?[")
+_SEVERAL = re.compile(r"\{.*,|\{[^{}]*\.\.", re.DOTALL)
 _IN_DOUBLE = frozenset('"$`\\')
 ANSI = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
 
@@ -19,10 +20,14 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """``text`` is what the program is given; None where only the run itself can tell (variables, patterns)."""
+    """``text`` is what the program is given; None where only the run itself can tell (variables, patterns).
+
+    ``braced``: braces make several words of it, of which any may be an option.
+    """
 
     raw: str
     text: str | None
+    braced: bool = False
 
     def __bool__(self) -> bool:
         return True
@@ -125,10 +130,11 @@ def joined(raw: str, pieces: list[Piece]) -> Word:
     outside = "".join(piece.bare for piece in pieces)
     if pieces and pieces[0].bare.startswith("#"):
         raise Unreadable("a word begins with '#'")
-    patterned = not _GLOB.isdisjoint(outside) or ("{" in outside and ("," in outside or ".." in outside))
+    braced = _SEVERAL.search(outside) is not None
+    patterned = braced or not _GLOB.isdisjoint(outside)
     texts = [piece.text for piece in pieces]
     if raw.startswith("~") or "=~" in outside or ":~" in outside:
         patterned = True  # somebody's home
     if patterned or None in texts:
-        return Word(raw, None)
+        return Word(raw, None, braced)
     return Word(raw, "".join(text for text in texts if text is not None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ UNREAD = frozenset(
         "taskset", "coproc", "busybox", "toybox", "watch", "ld.so", "firejail", "catchsegv", "screen",
         "tmux", "alias", "enable", "fc", "complete", "compgen", "csh", "tcsh", "fish", "zsh", "ksh", "mksh", "pwsh",
         "xonsh", "nu", "elvish", "at", "sem", "systemd-inhibit", "vim", "vi", "nvim", "emacs", "ed",
-        "ex", "nano", "hash",
+        "ex", "nano", "hash", "history", "pee", "ifne", "mispipe", "lckdo", "zrun", "eatmydata", "torsocks",
+        "proxychains", "tini", "dumb-init", "gosu", "su-exec", "chpst", "setuidgid", "envdir", "softlimit", "cpulimit",
+        "hyperfine", "nodemon", "watchexec", "i386", "i486", "i586", "i686", "x86_64", "uname26",
     }
 )  # fmt: skip
 """Run something else in a way that is not read here, or change what words mean."""
@@ -77,7 +80,9 @@ KEYWORDS = frozenset(
         "until", "do", "done", "in", "function", ";;", "(", ")",
     }
 )  # fmt: skip
-_SHELL_FLAGS = re.compile(r"-[abefhklmnpruvxBCEHPT]*(c?)[abefhklmnpruvxBCEHPT]*")
+LOADER = re.compile(r"ld-linux.*|ld-musl.*|ld(?:-.*)?\.so.*")
+_SHELL_FLAGS = re.compile(r"-[abefhklmnpruvxBCEPT]*(c?)[abefhklmnpruvxBCEPT]*")
+_RECALLS = frozenset({"history", "histexpand"})
 _FIND_VALUED = frozenset(
     {
         "-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-type", "-xtype", "-size", "-mtime",
@@ -90,7 +95,7 @@ FIND_EXEC = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 
 def inner(name: str, words: tuple[Word, ...]) -> tuple[Inner, ...]:
     """What the command ``words`` (called ``name``) runs besides itself. Raises ``Unreadable`` where that is open."""
-    if name in UNREAD or name.startswith("ld-linux"):
+    if name in UNREAD or LOADER.fullmatch(name):
         raise Unreadable(f"what {name} does is not read here")
     if name in SHELLS:
         return _shell(name, words[1:])
@@ -160,7 +165,8 @@ def _shell(name: str, words: tuple[Word, ...]) -> tuple[Inner, ...]:
             return ()
         if text in ("--norc", "--noprofile", "--posix", "--login", "-l"):
             at += 1
-        elif re.fullmatch(r"[-+][a-bd-zA-Z]*[oO]", text):
+        elif re.fullmatch(r"[-+][a-bd-zA-GI-Z]*[oO]", text):
+            _sets((words[at + 1],) if at + 1 < len(words) else ())
             at += 2
         elif re.fullmatch(r"-[a-zA-Z]*[oO][a-zA-Z]*", text):
             raise Unreadable(f"the options {text[:40]} of {name} are not known here")
@@ -181,9 +187,34 @@ def _shell(name: str, words: tuple[Word, ...]) -> tuple[Inner, ...]:
     operand = text_of(words[at], f"what {name} runs")
     if takes_text:
         return (Inner(script=operand),)
-    if operand.startswith(("/dev", "/proc")):
-        raise Unreadable(f"{name} would run what comes through its input")
+    _is_file(operand, name)
     return ()
+
+
+def _is_file(path: str, name: str) -> None:
+    """A script is a file of the workspace: what a device or a pipe would say is only known when it runs."""
+    parts = [part for part in posixpath.normpath(path).split("/") if part not in ("", "..")]
+    leaves = path.startswith("/") or ".." in path.split("/")
+    if leaves and parts[:1] in (["dev"], ["proc"]):
+        raise Unreadable(f"{name} would run what comes through its input")
+
+
+def _sets(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    """``set`` and ``shopt``: with a history, bash reads ``!`` as a command that stood elsewhere."""
+    for word in words:
+        if word.text is None and not word.raw.startswith('"'):
+            raise Unreadable(f"how commands are read is only known when it runs: {word.raw[:60]}")
+        if word.text in _RECALLS:
+            raise Unreadable("a history makes other commands of what is written")
+        if word.text == "--":
+            break
+    return ()
+
+
+def _set(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    if words and re.match(r"-[a-zA-Z]*H", words[0].text or ""):
+        raise Unreadable("a history makes other commands of what is written")
+    return _sets(words)
 
 
 def _eval(words: tuple[Word, ...]) -> tuple[Inner, ...]:
@@ -192,20 +223,52 @@ def _eval(words: tuple[Word, ...]) -> tuple[Inner, ...]:
 
 
 def _source(words: tuple[Word, ...]) -> tuple[Inner, ...]:
-    if not words or text_of(words[0], "what is sourced").startswith(("/dev", "/proc")):
+    texts = [text_of(word, "what is sourced") for word in words[:2]]
+    if texts[:1] == ["--"]:
+        del texts[0]
+    if not texts or texts[0].startswith("-"):
         raise Unreadable("it would read commands that are only known when it runs")
+    _is_file(texts[0], "source")
     return ()
 
 
 def _trap(words: tuple[Word, ...]) -> tuple[Inner, ...]:
-    if not words:
+    """``trap ACTION SIGNAL...``; one word alone is a signal, and ``-l`` and ``-p`` only show."""
+    texts = [text_of(word, "what trap runs") for word in words[:2]]
+    if texts[:1] == ["--"]:
+        return _trap(words[1:])
+    if len(texts) < 2 or texts[0] in ("", "-", "-l", "-p"):
         return ()
-    text = text_of(words[0], "what trap runs")
-    return () if text in ("", "-", "-l", "-p") or len(words) == 1 else (Inner(script=text),)
+    return (Inner(script=texts[0]),)
+
+
+def _jobs(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    if any(re.match(r"-[a-z]*x", text_of(word, "a word of jobs")) for word in words):
+        raise Unreadable("the option -x of jobs is not read here")
+    return ()
+
+
+def _split(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    """``--filter`` is a command for a shell."""
+    for index, word in enumerate(words):
+        if word.braced or (word.text is None and word.raw.startswith("-")):
+            raise Unreadable(f"a word of split is only known when it runs: {word.raw[:60]}")
+        long, equals, value = (word.text or "").partition("=")
+        if len(long) > 2 and "--filter".startswith(long):
+            if not equals:
+                value = text_of(words[index + 1], "what split runs") if index + 1 < len(words) else ""
+            return (Inner(script=value),)
+    return ()
+
+
+def _cmake(words: tuple[Word, ...]) -> tuple[Inner, ...]:
+    """``-E`` stands before a command, most of which are called as a system's own."""
+    at = next((index for index, word in enumerate(words) if word.text == "-E"), None)
+    return () if at is None else (Inner(words=words[at + 1 :]),)
 
 
 def _mapfile(words: tuple[Word, ...]) -> tuple[Inner, ...]:
-    if any(text_of(word, "a word of mapfile").startswith("-C") for word in words):
+    if any(re.match(r"-[a-zA-Z]*C", text_of(word, "a word of mapfile")) for word in words):
         raise Unreadable("the option -C of mapfile is not read here")
     return ()
 
@@ -262,6 +325,8 @@ def _find(words: tuple[Word, ...]) -> tuple[Inner, ...]:
 
 def _is_one(word: Word) -> bool:
     """Known, quoted, or a pattern of names: not a variable that could become several words, options among them."""
+    if word.braced:
+        return False
     return word.text is not None or word.raw.startswith('"') or not ("$" in word.raw or "`" in word.raw)
 
 
@@ -270,6 +335,11 @@ _SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], tuple[Inner, ...]]] = {
     ".": _source,
     "source": _source,
     "trap": _trap,
+    "set": _set,
+    "shopt": _sets,
+    "jobs": _jobs,
+    "split": _split,
+    "cmake": _cmake,
     "mapfile": _mapfile,
     "readarray": _mapfile,
     "xargs": _xargs,

@@ -9,12 +9,12 @@ from governance.irongate.shell.words import Redirect, Unreadable, Word
 
 EVERY = frozenset(
     {
-        "touch", "mkdir", "rmdir", "rm", "unlink", "tee", "truncate", "mkfifo", "chmod", "mv", "gzip", "gunzip",
+        "touch", "mkdir", "rmdir", "rm", "unlink", "tee", "truncate", "mkfifo", "chmod", "gzip", "gunzip",
         "bzip2", "bunzip2", "xz", "unxz", "zstd", "unzstd", "dos2unix", "unix2dos", "shred", "sponge", "link",
     }
 )  # fmt: skip
 """Programs that write every file they are told."""
-OUTPUT = frozenset({"sort", "gcc", "cc", "g++", "c++", "clang", "clang++", "ld", "as", "rustc", "pandoc", "dot"})
+OUTPUT = frozenset({"gcc", "cc", "g++", "c++", "clang", "clang++", "ld", "as", "rustc", "pandoc", "dot"})
 WRITING = frozenset({">", ">>", ">|", "&>", "&>>", "<>", ">&", "<&"})
 HARMLESS = re.compile(r"/dev/(?:null|stdout|stderr|fd/[0-9]|zero|tty)|-|[0-9]+-?")
 TAR_RUNS = ("--checkpoint-action", "--to-command", "--use-compress-program", "--info-script", "--new-volume-script",
@@ -72,16 +72,33 @@ def _value(text: str) -> Word:
     return Word(value, value)
 
 
-def _into(words: tuple[Word, ...]) -> Iterator[Word]:
-    """cp, install: into the last operand, or into what ``-t`` names."""
+def _valued(words: tuple[Word, ...], letters: str, *longs: str) -> Iterator[Word]:
+    """Values of options, however they are given: ``-o x``, ``-uox``, ``--output x``, ``--outp=x``."""
     for index, word in enumerate(words[1:], start=1):
         text = word.text or ""
-        if re.fullmatch(r"-[a-zA-Z]*t", text) or (text.startswith("--t") and "=" not in text):
+        long, equals, value = text.partition("=")
+        if text.startswith("--"):
+            if len(long) < 3 or not any(name.startswith(long) for name in longs):
+                continue
+        elif short := re.match(f"-[a-zA-Z0-9]*?[{letters}]", text):
+            value = text[short.end() :]
+            equals = value
+        else:
+            continue
+        if equals:
+            yield Word(value, value)
+        else:
             yield _known(words[index + 1]) if index + 1 < len(words) else word
-        elif text.startswith("--t"):
-            yield _value(text)
-        elif re.match(r"-t.", text):
-            yield Word(text[2:], text[2:])
+
+
+def _move(words: tuple[Word, ...]) -> Iterator[Word]:
+    yield from _valued(words, "t", "--target-directory")
+    yield from _operands(words)
+
+
+def _into(words: tuple[Word, ...]) -> Iterator[Word]:
+    """cp, install: into the last operand, or into what ``-t`` names."""
+    yield from _valued(words, "t", "--target-directory")
     if any(re.match(r"-[a-zA-Z]*s|--s[ym]", word.text or "") for word in words[1:]) and words[0].text == "cp":
         raise Refused("links are not taken into a change")
     known_options = [word for word in words[1:] if word.text is None or not word.text.startswith("-")]
@@ -95,7 +112,7 @@ def _into(words: tuple[Word, ...]) -> Iterator[Word]:
 def _link(words: tuple[Word, ...]) -> Iterator[Word]:
     if any(re.match(r"-[a-zA-Z]*s|--s", word.text or "") for word in words[1:]):
         raise Refused("links are not taken into a change")
-    yield from _operands(words)
+    yield from _move(words)
 
 
 def _sed(words: tuple[Word, ...]) -> Iterator[Word]:
@@ -138,6 +155,7 @@ def _perl(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 def _output(words: tuple[Word, ...]) -> Iterator[Word]:
+    """Compilers: ``-o`` stands alone or before its value, ``-foo`` is another option."""
     for index, word in enumerate(words[1:], start=1):
         text = word.text or ""
         if text in ("-o", "--output"):
@@ -148,6 +166,13 @@ def _output(words: tuple[Word, ...]) -> Iterator[Word]:
             yield Word(text[2:], text[2:])
 
 
+def _sort(words: tuple[Word, ...]) -> Iterator[Word]:
+    longs = [(word.text or word.raw).partition("=")[0] for word in words[1:]]
+    if any(len(long) > 3 and "--compress-program".startswith(long) for long in longs):
+        raise Unreadable("sort --compress-program runs a program that is not read here")
+    yield from _valued(words, "o", "--output")
+
+
 def _dd(words: tuple[Word, ...]) -> Iterator[Word]:
     for word in words[1:]:
         text = _known(word).text or ""
@@ -156,24 +181,29 @@ def _dd(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 def _tar(words: tuple[Word, ...]) -> Iterator[Word]:
-    writes = any(re.fullmatch(r"-?[a-zA-Z]*[cru][a-zA-Z]*", word.text or "") for word in words[1:2]) or any(
+    writes = any(re.match(r"-?[a-zA-Z]*[cru]", word.text or "") for word in words[1:2]) or any(
         word.text in ("-c", "-r", "-u", "--create", "--append", "--update") for word in words[1:]
     )
     for index, word in enumerate(words[1:], start=1):
         text = _known(word).text or ""
         following = words[index + 1] if index + 1 < len(words) else word
-        cluster = re.fullmatch(r"-[a-zA-Z]+" if index > 1 else r"-?[a-zA-Z]+", text)
+        cluster = re.match(r"-[a-zA-Z]+" if index > 1 else r"-?[a-zA-Z]+", text)
+        attached = re.match(r"-[a-zA-Z]*?([Cfg])(.+)", text, re.DOTALL)
         if text.startswith("--") and any(long.startswith(text.partition("=")[0]) for long in TAR_RUNS if len(text) > 4):
             raise Unreadable(f"tar {text.partition('=')[0]} runs a program that is not read here")
-        if cluster and any(letter in text for letter in "IFP"):
+        if cluster and any(letter in cluster[0] for letter in "IFP"):
             raise Refused(f"tar {text} runs a program or writes outside of the folder")
         if text.startswith("--absolute"):
             raise Refused(f"tar {text} writes outside of the folder")
-        if text.startswith("--directory=") or (text.startswith("--file=") and writes):
+        if attached and (attached[1] in "Cg" or writes):
+            yield Word(attached[2], attached[2])
+        if text.startswith(("--directory=", "--one-top-level=", "--listed-incremental=")) or (
+            text.startswith("--file=") and writes
+        ):
             yield _value(text)
         elif (
-            text == "--directory"
-            or (cluster and "C" in text)
+            text in ("--directory", "--listed-incremental")
+            or (cluster and ("C" in cluster[0] or cluster[0][-1:] == "g"))
             or (text == "--file" and writes)
             or (cluster and text.endswith("f") and writes)
         ):
@@ -181,12 +211,9 @@ def _tar(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 def _unzip(words: tuple[Word, ...]) -> Iterator[Word]:
-    for index, word in enumerate(words[1:], start=1):
-        text = _known(word).text or ""
-        if re.fullmatch(r"-[a-zA-Z]*d", text) and index + 1 < len(words):
-            yield _known(words[index + 1])
-        elif text.startswith("-d"):
-            yield Word(text[2:], text[2:])
+    for word in words[1:]:
+        _known(word)
+    yield from _valued(words, "d")
 
 
 def _zip(words: tuple[Word, ...]) -> Iterator[Word]:
@@ -196,12 +223,9 @@ def _zip(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 def _patch(words: tuple[Word, ...]) -> Iterator[Word]:
-    yield from _output(words)
-    for index, word in enumerate(words[1:], start=1):
-        text = _known(word).text or ""
-        if text in ("-d", "--directory", "-r") and index + 1 < len(words):
-            yield _known(words[index + 1])
-        elif not text.startswith("-"):
+    yield from _valued(words, "dor", "--directory", "--output", "--reject-file")
+    for word in words[1:]:
+        if not (_known(word).text or "").startswith("-"):
             yield word
 
 
@@ -212,6 +236,6 @@ def _find(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 _SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], Iterator[Word]]] = {
-    "cp": _into, "install": _into, "ln": _link, "sed": _sed, "gsed": _sed, "perl": _perl, "dd": _dd, "tar": _tar,
-    "bsdtar": _tar, "unzip": _unzip, "zip": _zip, "patch": _patch, "find": _find,
+    "cp": _into, "install": _into, "mv": _move, "ln": _link, "sed": _sed, "gsed": _sed, "perl": _perl, "dd": _dd,
+    "tar": _tar, "bsdtar": _tar, "unzip": _unzip, "zip": _zip, "patch": _patch, "find": _find, "sort": _sort,
 }  # fmt: skip

@@ -22,7 +22,7 @@ MORE = {
     "unparsable": (
         "ls\0", "a" * 20_000, "(" * 300 + "ls", "cat <<E\nE\\\nF\n", "m1 \\\n#x\nrm -rf y", "echo a\\\n#b; rm -rf c",
         "!}x", "1x=", "cat <<A && cat <<B\na\nA\nb\nB", "cd a; cd b; cd c; cd d; touch" + " a" * 2000,
-        "echo \udc80",
+        "echo \udc80", "echo ${x@P}", "echo ${x[@]@P}", "exec {x}>f", "m1 {PATH}>o",
     ),
     "computed": (
         "a=1 $b", "a{b,c} d", "r?  x", "~/bin/x", "command $x", "env -S 'rm x'", "bash", "bash -s", "sh -", "exec $x",
@@ -31,10 +31,18 @@ MORE = {
         "let 'a[$(ls)]=1'", "test -v 'a[$(ls)]'", "mapfile -C 'rm' x", "dd of=$x", "cd $x", "cd -", "cd", "$'rm' x",
         "busybox rm x", "/lib64/ld-linux-x86-64.so.2 /bin/rm x", "coproc rm", "zsh -c ls", "tar --to-command=x -xf y",
         "x='$(rm -rf y)'; ((a[x]))", "watch ls", "sed -i s/a/b/ *.py",
+        "source -- /dev/stdin", "ls | bash //dev/stdin", "ls | bash ../../dev/stdin", "ls | . a/../../dev/fd/0",
+        "find . -name {x,-delete}", "find . -path {x,-exec,rm,-r,y,\\;}", "jobs -x rm x", "split --fil \"$x\" y",
+        "x=a\\[\\$\\(ls\\)\\]; echo $((x))", "x=$'a[\\x24(ls)]'; echo $((x))", "x86_64 rm x", "pee 'rm x'",
+        "/lib/ld-musl-x86_64.so.1 /bin/rm x", "/lib64/ld-2.31.so rm x", "sort --compress-prog=x y", "mapfile -tC rm x",
+        "set -o history; set -H\nls\n!!", "set -eH", "shopt -so histexpand", "bash -o history -c ls", "history -s x",
+        "set -o $x", "trap -- \"$x\" EXIT",
     ),
     "environment": (
         "PS4='$(ls)' bash -x y", "declare PATH=x", "read PATH", "printf -v PATH x", "echo ${PATH:=x}", "IFS=x ls",
         "PIP_INDEX_URL=x ls", "((1)); BASH_ENV=x sh y", "local LD_PRELOAD=x", "env GIT_DIR=x ls",
+        "declare -n r=PATH; r=x", "typeset -gn r=x", "wait -p PATH", "wait -pPATH", ": ${BASH_ENV[0]:=x}",
+        "TAR_OPTIONS=--to-command=x tar xf y",
     ),
     "privilege": ("time sudo x", "xargs sudo", "if sudo x; then y; fi", "x=$(su)", "a | (b; sudo c)", "/usr/bin/sudo x",
                   "chmod 4755 x", "chmod a+s x", "nohup setsid nice -n 5 mount x"),
@@ -43,16 +51,23 @@ MORE = {
                     "echo $((1+$(rm -rf x)))", "case x in y) rm -rf z;; esac", "bash -euo pipefail -c 'rm -rf x'",
                     "sh -c \"sh -c 'rm -rf x'\"", "find . -name x -exec rm -rf y \\;", "! rm -rf x", "x &\nrm -rf y",
                     "echo `rm -rf x`", "echo ${x:-$(rm -rf y)}", "cat <<< $(rm -rf x)", "env A=b rm -rf x",
-                    "chmod -R x y"),
-    "network": ("x | curl y", "exec 3</dev/tcp/a/1", "python -mhttp.server", "git fetch", "openssl s_client x"),
+                    "chmod -R x y", "trap -- 'rm -rf x' EXIT", "split --filter='rm -rf x' y", "cmake -E rm -rf x",
+                    "cmake -E env A=b rm -rf x", "cmake -E remove_directory x"),
+    "network": ("x | curl y", "exec 3</dev/tcp/a/1", "python -mhttp.server", "git fetch", "openssl s_client x",
+                "x=/dev/tcp/a/1; cat < $x"),
     "git_history": ("git reset --hard", "git checkout .", "git clean -fd", "git --work-tree x log", "git config a b",
                     "git branch x", "git tag x", "git stash pop", "git show --ext-diff", "git log --outp=x",
-                    "git-commit"),
+                    "git-commit", "git remote -v update", "git remote -v add x y", "git branch -v x", "git branch -a x",
+                    "git log {HEAD,--output=x}", "git grep -nOless x", "git stash list --output=x",
+                    "git reflog show --output=x"),
     "package_install": ("python3.11 -m pip install x", "pip3 install x", "uv pip install x", "yarn", "npx x"),
     "outside": ("cp a /b", "mv /a b", "cp -t /x a", "cp --target-directory=/x a", "install a /b", "sort -o /x y",
                 "sort -o/x y", "find . -fprint /x", "unzip x -d /y", "a &> /x", "a 2>> /x", "a <> /x" , "ln a /x",
                 "cd x && cd ../.. && touch y", "pushd /x", "(cd ..; touch x)", "dd if=x of=/dev/sda", "sed -ni p /x",
-                "perl -pi -e s/a/b/ /x", "tee a /b", "truncate -s 0 /x", "> ../x", "touch -- -x"),
+                "perl -pi -e s/a/b/ /x", "tee a /b", "truncate -s 0 /x", "> ../x", "touch -- -x",
+                "cp -rvt.. a", "mv -t.. a", "ln -t.. a", "sort -uo ../x y", "sort --outp ../x y", "patch -p1 -d.. -i x",
+                "patch --direc=..", "tar -xC.. -f x", "tar -cf../x y", "tar --one-top-level=/x -xf y",
+                "unzip -od../x y", "tar -xI./x -f y"),
 }  # fmt: skip
 LOOSE = {"a <> /x", "exec 3</dev/tcp/a/1", "npx x"}
 
@@ -152,7 +167,17 @@ TELL = (
     'exec 9>"$2"; eval "$1"'
 )
 BASH = shutil.which("bash") or ""
-KNOWN_SLIPS = ["'\\#2>&1'", "m1 -<<E\nm2\nE\nm3", "=`m1`", "a=\\\n m1", "m1 #x\n\\\nm2", "time a=b m1", "m1 -2>&1"]
+KNOWN_SLIPS = [
+    "'\\#2>&1'",
+    "m1 -<<E\nm2\nE\nm3",
+    "=`m1`",
+    "a=\\\n m1",
+    "m1 #x\n\\\nm2",
+    "time a=b m1",
+    "m1 -2>&1",
+    "x=(m1)'a' m2",
+    "m1 {x}>o m2",
+]
 
 
 def ran(command: str, folder: Path) -> list[list[str]]:
