@@ -158,4 +158,4 @@ def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolb
     protected = (*settings.tool_policy.protected, *settings.pipeline.protected_paths)
     rules = settings.tool_policy.model_copy(update={"protected": protected})
     policy = ToolPolicy(tools=[tool.name for tool in tools], settings=rules, servers=servers)
-    return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers)
+    return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers, at_once=rules.concurrency)

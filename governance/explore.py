@@ -58,7 +58,7 @@ def context_of(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace
     """What the tools of this op work on."""
     return ToolContext(
         workspace=workspace, op_id=op.id, tier=dossier.tier, git=crew.shop.git, runner=crew.shop.runner,
-        person=Owner(crew),
+        runner_problem=crew.shop.runner_problem, person=Owner(crew),
     )  # fmt: skip
 
 

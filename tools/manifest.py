@@ -80,6 +80,7 @@ class ToolContext:
     tier: Tier
     git: Git
     runner: TestRunner | None = None
+    runner_problem: str = ""  # why there is no runner
     person: Person | None = None
     reads: dict[str, str] = field(default_factory=dict)  # path -> sha256 of what was first read
     written: set[str] = field(default_factory=set)
@@ -234,7 +235,10 @@ class ToolSettings(Frozen):
 
 
 class Toolbox:
-    """The choke point: every call of a model is judged here, run here and recorded here."""
+    """The choke point: every call of a model is judged here, run here and recorded here.
+
+    ``at_once``: calls of one op that the policy lets run at the same time; who makes several keeps to it.
+    """
 
     def __init__(
         self,
@@ -244,7 +248,9 @@ class Toolbox:
         settings: ToolSettings | None = None,
         clock: Clock | None = None,
         more: ToolSource | None = None,
+        at_once: int = 2,
     ) -> None:
+        self.at_once = at_once
         self._more = more
         self._tools = {tool.name: tool for tool in tools}
         self._policy = policy

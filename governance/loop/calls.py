@@ -1,4 +1,4 @@
-"""Running the calls of one turn: in their order, those that only look two at once, the others each alone."""
+"""Running the calls of one turn: in their order, those that only look side by side, the others each alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from governance.toolcall import call_tool
 from kernel.provider import ToolCall
 from ledger.vocabulary import State
 from tools.manifest import ToolContext, ToolOutcome, ToolUse
-
-AT_ONCE = 2
 
 
 def batches(calls: Sequence[ToolCall], alone: Callable[[str], bool]) -> list[list[ToolCall]]:
@@ -27,8 +25,11 @@ def batches(calls: Sequence[ToolCall], alone: Callable[[str], bool]) -> list[lis
 
 
 async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context: ToolContext) -> list[ToolOutcome]:
-    """Each is judged by the policy and recorded; the outcomes come in the order of the calls."""
-    gate = asyncio.Semaphore(AT_ONCE)
+    """Each is judged by the policy and recorded; the outcomes come in the order of the calls.
+
+    One that would be too many at once waits: the policy refuses only who does not.
+    """
+    gate = asyncio.Semaphore(crew.shop.toolbox.at_once)
 
     async def one(call: ToolCall) -> ToolOutcome:
         async with gate:

@@ -60,7 +60,8 @@ class Bash(Tool[BashArguments]):
     async def run(self, arguments: BashArguments, call: Call) -> str:
         runner, context = call.context.runner, call.context
         if runner is None:
-            raise ToolError("Commands cannot be run here: there is no sandbox for them.")
+            why = context.runner_problem or "there is no sandbox for them."
+            raise ToolError(f"Commands cannot be run here: {why}")
         if self._shell is None:
             raise ToolError("Commands cannot be run here: bash is not installed.")
         workspace = context.workspace

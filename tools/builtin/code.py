@@ -52,7 +52,8 @@ class Code:
         """Source files that were not read, and why."""
         unread = await self.index.having(UNREAD)
         found = {path: unread[key].error for path, key in view.files.items() if key in unread} | dict(view.left_out)
-        return [f"{path} ({found[path]})" for path in sorted(found) if is_below(path, under) and call.visible(path)]
+        below = [path for path in sorted(found) if is_below(path, under)]
+        return await asyncio.to_thread(lambda: [f"{path} ({found[path]})" for path in below if call.visible(path)])
 
 
 def is_below(path: str, under: str) -> bool:

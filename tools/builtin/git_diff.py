@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 
@@ -53,17 +54,17 @@ class GitDiff(Tool[GitDiffArguments]):
     async def run(self, arguments: GitDiffArguments, call: Call) -> str:
         if not arguments.commit and not arguments.since:
             workspace = call.context.workspace
-            paths = _shown(await workspace.changed(), arguments, call)
+            paths = await asyncio.to_thread(_shown, await workspace.changed(), arguments, call)
             title = f"your changes on {workspace.commit[:12]}"
             diff = await workspace.diff(paths) if paths else b""
         else:
             title, ends = await _ends(arguments, call)
             git = call.context.git
             names = (await git.call("diff-tree", "-r", "-z", "--name-only", "--no-renames", *ends)).fields
-            paths = _shown([name for name in names if name not in ends], arguments, call)
+            paths = await asyncio.to_thread(_shown, [name for name in names if name not in ends], arguments, call)
             asked = ("diff-tree", "-r", "-p", *FORM, *ends, "--", *paths)
             diff = (await git.call(*asked, extra_env=LITERAL)).out if paths else b""
-        return fitted(title, diff.decode("utf-8", errors="replace"), self._room)
+        return await asyncio.to_thread(lambda: fitted(title, diff.decode("utf-8", errors="replace"), self._room))
 
 
 def _shown(names: Sequence[str], arguments: GitDiffArguments, call: Call) -> tuple[str, ...]:

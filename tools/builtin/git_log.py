@@ -56,5 +56,5 @@ def _walk(repo: Path, commit: str, arguments: GitLogArguments, visible: Callable
                 more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
                 rows.append(f"    {', '.join(files[:SHOWN_FILES])}{more}")
             return rows
-    except (GitError, ValueError) as error:
+    except (GitError, ValueError, OverflowError) as error:
         raise ToolError(f"The history cannot be read: {str(error).splitlines()[0]}.") from error

@@ -8,12 +8,15 @@ from pydantic import Field
 
 from ledger.errors import ToolError
 from ledger.ids import sha256_hex
+from tools import contained
 from tools.builtin.paths import RepoPath
-from tools.edits.text import decode
+from tools.edits.text import FileText, decode
 from tools.manifest import Arguments, Call, Category, Tool
 from tools.output import numbered
+from tools.workspace import Workspace
 
 LONGEST_LINE = 400
+LARGEST = 32 * 1024 * 1024
 
 
 class ReadFileArguments(Arguments):
@@ -28,7 +31,10 @@ class ReadFile(Tool[ReadFileArguments]):
     """Shows as many whole lines as fit and says where the rest is."""
 
     name = "read_file"
-    description = "Read a text file: numbered lines, its size and sha256. Long files come in parts."
+    description = (
+        "Read a text file: numbered lines, its size and sha256. Long files come in parts; of a binary one only size "
+        "and sha256."
+    )
     category = Category.COMPREHENSION
     model = ReadFileArguments
 
@@ -39,16 +45,10 @@ class ReadFile(Tool[ReadFileArguments]):
         return (arguments.path,)
 
     async def run(self, arguments: ReadFileArguments, call: Call) -> str:
-        data = await asyncio.to_thread(call.context.workspace.read, arguments.path)
-        if data is None:
-            raise ToolError(
-                f"There is no file {arguments.path!r}.", remedy="search_code or list_dir show what there is."
-            )
-        sha = sha256_hex(data)
-        text = decode(data, arguments.path)
-        if text is None:
-            raise ToolError(f"{arguments.path} is binary ({len(data)} bytes).")
+        data, sha, text = await asyncio.to_thread(_taken, call.context.workspace, arguments.path)
         call.context.note_read(arguments.path, sha)
+        if text is None:
+            return f"{arguments.path} · {len(data)} bytes · sha256 {sha}\nIt is binary and not shown."
         bodies = text.bodies
         last = min(arguments.end_line or len(bodies), len(bodies))
         if bodies and arguments.start_line > len(bodies):
@@ -67,6 +67,17 @@ class ReadFile(Tool[ReadFileArguments]):
                 break
             shown.append(line)
         return shown
+
+
+def _taken(workspace: Workspace, path: str) -> tuple[bytes, str, FileText | None]:
+    """The file, its hash and its text. Raises ``ToolError`` where there is none, or one that is too large."""
+    size = contained.size_of(workspace.root, path) or 0
+    if size > LARGEST:
+        raise ToolError(f"{path} has {size} bytes; up to {LARGEST} are read.", remedy="search_code finds lines in it.")
+    data = workspace.read(path)
+    if data is None:
+        raise ToolError(f"There is no file {path!r}.", remedy="search_code or list_dir show what there is.")
+    return data, sha256_hex(data), decode(data, path)
 
 
 def _short(body: str) -> str:

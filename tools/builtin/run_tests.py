@@ -46,7 +46,8 @@ class RunTests(Tool[RunTestsArguments]):
     async def run(self, arguments: RunTestsArguments, call: Call) -> str:
         runner = call.context.runner
         if runner is None:
-            raise ToolError("Tests cannot be run here: there is no sandbox for them.")
+            why = call.context.runner_problem or "there is no sandbox for them."
+            raise ToolError(f"Tests cannot be run here: {why}")
         return summary(await runner.run(call.context.workspace, arguments.ids or None))
 
 

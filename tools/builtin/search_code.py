@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ledger.errors import ToolError
+from tools import contained
 from tools.builtin.paths import RepoPath, walk
 from tools.manifest import Arguments, Call, Category, Tool
 from tools.process import Command, run
@@ -74,17 +75,25 @@ class SearchCode(Tool[SearchCodeArguments]):
         if done.code not in (0, 1) or done.timed_out:
             text = done.output.decode("utf-8", errors="replace").strip()
             raise ToolError(f"The search failed: {text[:300] or 'it took too long'}.")
-        hits = []
-        for line in done.output.decode("utf-8", errors="replace").splitlines():
-            path, nul, rest = line.partition("\0")
-            path = path.removeprefix("./")
-            if not nul or not call.visible(path):
-                continue
-            number, _, text = rest.partition(":")
-            hits.append(f"{path}:{number}: {text}")
-            if len(hits) > arguments.max_results:
-                return hits[:-1], True
-        return hits, done.cut_bytes > 0
+        hits, more = await asyncio.to_thread(_hits, done.output, arguments.max_results, call)
+        return hits, more or done.cut_bytes > 0
+
+
+def _hits(output: bytes, most: int, call: Call) -> tuple[list[str], bool]:
+    """Lines of ripgrep's output as they are shown, of files that may be. Blocks for status calls."""
+    hits: list[str] = []
+    torn = False  # a name that holds a line's end: what stands behind it is no name
+    for line in output.decode("utf-8", errors="replace").split("\n"):
+        path, nul, rest = line.partition("\0")
+        whole, torn = bool(nul) and not torn, not nul
+        path = path.removeprefix("./")
+        if not whole or not call.visible(path):
+            continue
+        number, _, text = rest.partition(":")
+        hits.append(f"{path}:{number}: {text}")
+        if len(hits) > most:
+            return hits[:-1], True
+    return hits, False
 
 
 def _plainly(arguments: SearchCodeArguments, root: Path, call: Call) -> tuple[list[str], bool]:
@@ -99,8 +108,10 @@ def _plainly(arguments: SearchCodeArguments, root: Path, call: Call) -> tuple[li
     for path in sorted(walk(root)):
         if arguments.path and path != arguments.path and not path.startswith(arguments.path + "/"):
             continue
-        data = call.context.workspace.read(path) if call.visible(path) else None
-        if data is None or len(data) > LARGEST_FILE or b"\0" in data[:8192]:
+        if (contained.size_of(root, path) or 0) > LARGEST_FILE or not call.visible(path):
+            continue
+        data = call.context.workspace.read(path)
+        if data is None or b"\0" in data[:8192]:
             continue
         for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), 1):
             text = line.casefold() if arguments.ignore_case else line

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -12,6 +14,7 @@ from ledger.ids import sha256_hex
 from tools import contained
 from tools.builtin.code import Code, is_below
 from tools.builtin.paths import RepoPath
+from tools.index.facts import Facts
 from tools.index.languages import SUFFIXES, language_of
 from tools.index.trees import key_of, oid_of
 from tools.index.view import View
@@ -99,32 +102,40 @@ class GetCallers(Tool[GetCallersArguments]):
         wanted = SEPARATOR.split(arguments.symbol.rstrip(".:#"))[-1]
         view = await self._code.view(call)
         await self._code.know_word(view, call, wanted)
-        return await self._answer(arguments, call, view, wanted)
-
-    async def _answer(self, arguments: GetCallersArguments, call: Call, view: View, wanted: str) -> str:
         found = await self._code.index.having(wanted)
-        definitions: list[str] = []
-        callers: list[str] = []
-        broken: list[str] = []
-        for path, key in sorted(view.files.items()):
-            facts = found.get(key)
-            if facts is None or not is_below(path, arguments.path) or not call.visible(path):
-                continue
-            broken += [f"{path} ({facts.error})"] if facts.error else []
-            definitions += [
-                f"{path}:{s.line}-{s.end}: {s.kind} {s.name}"
-                for s in facts.symbols
-                if s.name.rpartition(".")[2] == wanted
-            ]
-            callers += [f"{path}:{c.line}: in {c.caller or '(module)'}" for c in facts.calls if c.callee == wanted]
+        uses = await asyncio.to_thread(_uses_of, wanted, found, arguments, call, view)
         left_out = await self._code.left_out(view, call, arguments.path)
-        notes = _notes("read only around a syntax error", broken) + _notes("not searched", left_out)
-        if not definitions and not callers:
+        notes = _notes("read only around a syntax error", uses.broken) + _notes("not searched", left_out)
+        if not uses.definitions and not uses.callers:
             raise ToolError("\n".join([f"Nothing defines or calls {arguments.symbol!r}.", *notes]))
-        rows = [*(f"defined {row}" for row in definitions), f"{len(callers)} calls", *callers[:SHOWN_CALLERS]]
-        if len(callers) > SHOWN_CALLERS:
-            rows.append(f"({len(callers) - SHOWN_CALLERS} more: narrow the path)")
+        shown = uses.callers[:SHOWN_CALLERS]
+        rows = [*(f"defined {row}" for row in uses.definitions), f"{len(uses.callers)} calls", *shown]
+        if len(uses.callers) > SHOWN_CALLERS:
+            rows.append(f"({len(uses.callers) - SHOWN_CALLERS} more: narrow the path)")
         return "\n".join([*rows, *notes])
+
+
+class _Uses(NamedTuple):
+    """Rows about one name."""
+
+    definitions: list[str]
+    callers: list[str]
+    broken: list[str]  # files that were read only around a syntax error
+
+
+def _uses_of(name: str, found: Mapping[str, Facts], arguments: GetCallersArguments, call: Call, view: View) -> _Uses:
+    """Where ``name`` is defined and called, in files that may be shown. Blocks for status calls."""
+    uses = _Uses([], [], [])
+    for path, key in sorted(view.files.items()):
+        facts = found.get(key)
+        if facts is None or not is_below(path, arguments.path) or not call.visible(path):
+            continue
+        uses.broken.extend([f"{path} ({facts.error})"] if facts.error else [])
+        same = (s for s in facts.symbols if s.name.rpartition(".")[2] == name)
+        uses.definitions.extend(f"{path}:{s.line}-{s.end}: {s.kind} {s.name}" for s in same)
+        calls = (c for c in facts.calls if c.callee == name)
+        uses.callers.extend(f"{path}:{c.line}: in {c.caller or '(module)'}" for c in calls)
+    return uses
 
 
 def _notes(what: str, rows: list[str]) -> list[str]:

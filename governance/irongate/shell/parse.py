@@ -261,6 +261,8 @@ class _Reader(WordReader):
             return Redirect("<<<", found[0]), found[1:]
         if not found:
             return Redirect(op, known("-")), []
+        if op in (">&", "<&") and found[0].raw.startswith("-") and found[0].raw != "-":
+            raise Unreadable("bash ends a redirection behind the dash")
         return Redirect(op, found[0]), found[1:]
 
     def _lone_redirect(self, node: Node, depth: int) -> None:

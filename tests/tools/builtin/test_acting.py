@@ -182,6 +182,16 @@ async def test_deleting_a_file(bench: Bench) -> None:
     assert (again.use.ok, "There is no file" in again.text) == (False, True)
 
 
+async def test_a_binary_file_is_deleted_like_any_other(bench: Bench) -> None:
+    (bench.context.workspace.root / "logo.png").write_bytes(b"\x89PNG\0\1")
+    assert "has not been read" in (await bench("delete_file", '{"path": "logo.png"}')).text
+    read = await bench("read_file", '{"path": "logo.png"}')
+    assert read.use.ok and "6 bytes" in read.text and "PNG" not in read.text.replace("logo.png", "")
+    assert "binary" in (await bench("edit_file", '{"path": "logo.png", "search": "PNG", "replace": "x"}')).text
+    assert (await bench("delete_file", '{"path": "logo.png"}')).use.ok
+    assert bench.context.workspace.read("logo.png") is None
+
+
 @pytest.mark.parametrize("tool", ["write_file", "delete_file"])
 @pytest.mark.parametrize("path", ["../x", ".git/config", ".env", "link.py", "away/x", "certs/server.pem", ""])
 async def test_where_nothing_may_be_written(bench: Bench, tool: str, path: str) -> None:
@@ -218,6 +228,8 @@ class Recorded(TestRunner):
 
 async def test_run_tests_passes_on_what_the_runner_says(bench: Bench) -> None:
     assert "no sandbox" in (await bench("run_tests")).text
+    bench.context.runner_problem = "pytest is not installed in .venv."
+    assert "run here: pytest is not installed in .venv." in (await bench("run_tests")).text
     runner = Recorded()
     bench.context.runner = runner
     outcome = await bench("run_tests", '{"ids": ["./tests/test_calc.py::test_total"]}')

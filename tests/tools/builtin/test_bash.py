@@ -251,6 +251,8 @@ async def test_without_a_sandbox_nothing_runs(tmp_path: Path) -> None:
     bash.context.runner = None
     out = await bash("ls")
     assert not out.use.ok and "there is no sandbox" in out.text
+    bash.context.runner_problem = "pytest is not installed in .venv."
+    assert (await bash("ls")).text == "Commands cannot be run here: pytest is not installed in .venv."
 
 
 async def test_without_walls_only_where_the_owner_allowed_it(tmp_path: Path) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from governance.irongate.policy import ToolPolicy
 from ledger.ids import sha256_hex
+from ledger.vocabulary import Verdict
 from tests.repos import git, host_env
 from tests.tools.builtin.conftest import FILES, Bench
+from tools.builtin.read_file import LARGEST
 from tools.builtin.standard import standard_tools
 from tools.manifest import Toolbox
+from tools.policy import PolicyQuestion
 
 
 async def test_read_file_numbers_hashes_and_notes(bench: Bench) -> None:
@@ -122,6 +127,59 @@ async def test_regular_expressions_need_ripgrep(bench: Bench, tmp_path: Path) ->
     plain = await bench("search_code", '{"pattern": "(a+)+$", "regex": true}')
     assert not plain.use.ok
     assert "need ripgrep" in plain.text
+
+
+async def test_a_name_with_a_line_in_it_shows_nothing_under_another_name(searching: Bench) -> None:
+    """``.env`` is protected: what stands in such a file must not be shown as another file's."""
+    root = searching.context.workspace.root
+    for name in (".env\nsrc.py", ".env\n."):
+        (root / name).mkdir() if name.endswith(".") else (root / name).write_text("token = 'hush'\n")
+    (root / ".env\n./calc.py").write_text("token = 'hush'\n")
+    assert (await searching("search_code", '{"pattern": "hush"}')).text == "Nothing found for 'hush'."
+
+
+async def test_no_file_is_read_into_memory_that_is_too_large(searching: Bench) -> None:
+    with (searching.context.workspace.root / "large.txt").open("wb") as file:
+        file.truncate(LARGEST + 1)
+    read = await searching("read_file", '{"path": "large.txt"}')
+    assert not read.use.ok and f"{LARGEST} are read" in read.text
+    assert (await searching("search_code", '{"pattern": "nowhere"}')).use.ok
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("search_code", {"pattern": "total"}),
+        ("get_callers", {"symbol": "total"}),
+        ("git_diff", {"commit": "base"}),
+        ("git_log", {}),
+        ("list_dir", {}),
+        ("glob_files", {"pattern": "*"}),
+        ("module_graph", {"path": "src/report.py"}),
+    ],
+)
+async def test_the_policy_looks_at_files_in_a_thread(bench: Bench, tool: str, arguments: dict[str, str]) -> None:
+    judged: list[tuple[tuple[str, ...], bool]] = []
+
+    class Watched(ToolPolicy):
+        def judge(self, question: PolicyQuestion) -> Verdict:
+            judged.append((question.paths, threading.current_thread() is threading.main_thread()))
+            return super().judge(question)
+
+    bench.box._policy = Watched(tools=[spec.name for spec in bench.box.schemas()])
+    assert (await bench(tool, json.dumps(arguments))).use.ok
+    assert any(paths for paths, _ in judged) and not any(blocks for _, blocks in judged)
+
+
+@pytest.mark.parametrize("when", ["9" * 12, "9" * 17, "9" * 24])
+async def test_git_log_bears_a_date_that_is_none(bench: Bench, when: str, tmp_path: Path) -> None:
+    tree = git(bench.repo, "rev-parse", "HEAD^{tree}")
+    odd = tmp_path / "odd"
+    odd.write_text(f"tree {tree}\nauthor A <a@b> {when} +0000\ncommitter A <a@b> {when} +0000\n\nodd\n")
+    made = git(bench.repo, "hash-object", "-t", "commit", "-w", "--literally", str(odd))
+    bench.context.workspace.commit = made
+    outcome = await bench("git_log")
+    assert outcome.use.ok or outcome.text
 
 
 async def test_git_log_reads_the_ops_base(bench: Bench) -> None:
