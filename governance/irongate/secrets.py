@@ -57,8 +57,8 @@ QUOTED = re.compile(
 # NAME=value or name: value on a line of its own, as in an environment file or YAML. Three digits at least: else the
 # names of types in annotations would count.
 BARE = re.compile(
-    rf"(?im)^\s*(?:export\s+)?[\w.\-]{{0,40}}(?:{_WORDS})[\w.\-]{{0,24}}(?:=|:\s)"
-    r"(?P<value>(?=(?:[^\d\n]*\d){3})[^\s\"'()\[\]{},;]{16,512})\s*$"
+    rf"(?im)^[^\S\n]{{0,80}}(?:export[^\S\n]{{1,8}})?[\w.\-]{{0,40}}(?:{_WORDS})[\w.\-]{{0,24}}(?:=|:\s)"
+    r"(?P<value>(?=(?:[^\d\n]{0,512}\d){3})[^\s\"'()\[\]{},;]{16,512})[^\S\n]{0,80}$"
 )
 BEARER = re.compile(r"(?i)\bbearer\s+(?P<value>[a-z0-9._\-+/=]{20,512})")
 IN_URL = re.compile(r"\b[a-z][a-z0-9+.\-]{1,20}://(?P<user>[^\s/:@'\"]{0,100}):(?P<value>[^\s/:@'\"{}$<>%]{3,100})@")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EditKind
 from tools.edits import EditProblems, make_edit, parse_edits, resolve
+from tools.edits.match import find
 
 SOURCE = "def add(a, b):\n    return a - b\n\n\ndef mul(a, b):\n    return a * b\n"
 
@@ -264,3 +265,39 @@ def test_a_block_changes_its_lines_and_nothing_else(lines: list[str], data: st.D
 @given(st.text(alphabet="<>=SEARCHPL \n`-+@a/.py\\dif", max_size=120))
 def test_parse_and_resolve_are_total(text: str) -> None:
     resolve(parse_edits(text), {"a.py": b"a\n"}.get)
+
+
+LINES = st.lists(st.sampled_from(["x", "  x", "x ", "y", "    y", ""]), max_size=12)
+
+
+@settings(max_examples=300)
+@given(lines=LINES, wanted=LINES.filter(bool))
+def test_every_place_is_found(lines: list[str], wanted: list[str]) -> None:
+    """As the plain search would find it: the strictest level that finds one decides."""
+    places = range(len(lines) - len(wanted) + 1)
+    exact = [at for at in places if lines[at : at + len(wanted)] == wanted]
+    bare = [line.rstrip() for line in lines]
+    loose = [at for at in places if bare[at : at + len(wanted)] == [line.rstrip() for line in wanted]]
+    found = [place.start for place in find(lines, wanted)]
+    if exact:
+        assert found == exact
+    elif loose and any(line.strip() for line in wanted):
+        assert found == loose
+    else:
+        assert all([x.strip() for x in lines[at : at + len(wanted)]] == [x.strip() for x in wanted] for at in found)
+
+
+def test_thousands_of_like_lines_take_no_longer_than_others() -> None:
+    """A model can write such a file; the thread that looks through it could not be stopped."""
+    many = ["x"] * 40_000
+    assert find(many, [*many[:20_000], "y"]) == ()
+    assert find([f"  {line}" for line in many], [*many[:20_000], "y"]) == ()
+    body = "x\n" * 20_000
+    (edit,) = take(block("a.txt", body, "y\n" + body), {"a.txt": body.encode()})
+    assert edit.after == f"y\n{body}".encode()
+
+
+def test_a_very_long_line_is_likened_by_its_beginning() -> None:
+    lines = [f"{n}" * 4_000 + "abc" * 4_000 for n in range(50)]
+    files = {"a.txt": "\n".join(lines).encode()}
+    assert "not in the file" in refuse(block("a.txt", "7" * 4_000 + "abd" * 4_000 + "\n", "x\n"), files).text

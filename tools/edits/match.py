@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 SHOWN_CHARS = 160
 SHOWN_PLACES = 5
+MOST_LINES = 20_000  # of a longer file no more are compared letter by letter
+MOST_PLACES = 500  # where lines that differ by their indentation are looked at
+TELLING_CHARS = 400  # of a line that is compared with others letter by letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,23 @@ class Found:
     shift: Shift = Shift()
 
 
-def _starts(lines: Sequence[str], wanted: Sequence[str], same: Callable[[str, str], bool]) -> list[int]:
-    size = len(wanted)
-    return [
-        at
-        for at in range(len(lines) - size + 1)
-        if all(same(lines[at + i], wanted[i]) for i in range(size))
-    ]  # fmt: skip
+def _starts(lines: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:
+    """Where ``wanted`` begins in ``lines``, overlaps too. Each line is looked at once or twice (Knuth-Morris-Pratt)."""
+    back = [0] * len(wanted)  # how much of the beginning is the end of so much of it, too
+    held = 0
+    for at in range(1, len(wanted)):
+        while held and wanted[at] != wanted[held]:
+            held = back[held - 1]
+        held += wanted[at] == wanted[held]
+        back[at] = held
+    held = 0
+    for at, line in enumerate(lines):
+        while held and line != wanted[held]:
+            held = back[held - 1]
+        held += line == wanted[held]
+        if held == len(wanted):
+            yield at + 1 - held
+            held = back[held - 1]
 
 
 def _shift_at(lines: Sequence[str], wanted: Sequence[str], at: int) -> Shift | None:
@@ -71,15 +85,16 @@ def find(lines: Sequence[str], wanted: Sequence[str]) -> tuple[Found, ...]:
     """Every place where ``wanted`` stands, at the strictest level that finds one. Overlapping places count."""
     if not wanted or len(wanted) > len(lines):
         return ()
-    exact = _starts(lines, wanted, str.__eq__)
+    exact = tuple(Found(at) for at in _starts(lines, wanted))
     if exact:
-        return tuple(Found(at) for at in exact)
+        return exact
     if not any(line.strip() for line in wanted):
         return ()
-    loose = _starts(lines, wanted, lambda have, want: have.rstrip() == want.rstrip())
+    loose = tuple(Found(at) for at in _starts([line.rstrip() for line in lines], [line.rstrip() for line in wanted]))
     if loose:
-        return tuple(Found(at) for at in loose)
-    moved = ((at, _shift_at(lines, wanted, at)) for at in range(len(lines) - len(wanted) + 1))
+        return loose
+    alike = _starts([line.strip() for line in lines], [line.strip() for line in wanted])
+    moved = ((at, _shift_at(lines, wanted, at)) for at in islice(alike, MOST_PLACES))
     return tuple(Found(at, shift) for at, shift in moved if shift is not None)
 
 
@@ -104,8 +119,9 @@ def _nearest(lines: Sequence[str], wanted: Sequence[str]) -> int | None:
     telling = next((needle for needle in needles if needle), None)
     if telling is None:
         return None
-    alike = difflib.get_close_matches(telling, dict.fromkeys(stripped), n=1, cutoff=0.5)
-    return max(0, stripped.index(alike[0]) - needles.index(telling)) if alike else None
+    short = {line[:TELLING_CHARS]: at for at, line in reversed(list(enumerate(stripped[:MOST_LINES])))}
+    alike = difflib.get_close_matches(telling[:TELLING_CHARS], short, n=1, cutoff=0.5)
+    return max(0, short[alike[0]] - needles.index(telling)) if alike else None
 
 
 def not_found(lines: Sequence[str], wanted: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from tools.edits.text import FileText, Line, decode
 
 Read = Callable[[str], bytes | None]
 DEFAULT_MODE = 0o644
+MOST_PAIRS = 1_000_000  # of lines that are compared with one another
 
 
 class _Refused(Exception):
@@ -229,8 +230,7 @@ def _splice(text: FileText, found: Found, split: Split) -> FileText:
     old = text.lines[found.start : found.start + len(split.search)]
     newline = text.newline
     lines: list[Line] = []
-    matcher = difflib.SequenceMatcher(None, split.search, split.replace, autojunk=False)
-    for tag, a0, a1, b0, b1 in matcher.get_opcodes():
+    for tag, a0, a1, b0, b1 in _opcodes(split.search, split.replace):
         if tag == "equal":
             lines += old[a0:a1]
             continue
@@ -240,6 +240,25 @@ def _splice(text: FileText, found: Found, split: Split) -> FileText:
     if old and not old[-1].end and lines:
         lines = [*(Line(line.body, line.end or newline) for line in lines[:-1]), Line(lines[-1].body, "")]
     return text.with_lines(text.lines[: found.start] + tuple(lines) + text.lines[found.start + len(old) :])
+
+
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+    """As difflib's. Of very many lines only those at both ends are told to be the same: it would take for ever."""
+    if len(old) * len(new) <= MOST_PAIRS:
+        return difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
+    return [
+        ("equal", 0, head, 0, head),
+        ("replace", head, len(old) - tail, head, len(new) - tail),
+        ("equal", len(old) - tail, len(old), len(new) - tail, len(new)),
+    ]
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """With how many equal lines both begin."""
+    least = min(len(one), len(other))
+    return next((at for at in range(least) if one[at] != other[at]), least)
 
 
 def _moved(body: str, shift: Shift) -> str:

@@ -11,6 +11,8 @@ from ledger.errors import ToolError
 from tools.web.page import text_of
 
 GZIP = 31  # window bits of zlib that mean gzip
+PACKED_MORE = 64 * 1024  # bytes that packing may add to what cannot be packed
+LONGEST_JSON = 4  # times its size: indented, a deep one could become hundreds of megabytes
 TEXTS = (
     "text/html",
     "application/xhtml+xml",
@@ -34,11 +36,16 @@ class Body:
             raise ToolError(f"The page is packed as {encoding[:40]!r}, which nobody asked for.")
         self._inflate = zlib.decompressobj(GZIP) if "gzip" in encoding else None
         self._left = limit
+        self._packed = limit + PACKED_MORE
         self._parts: list[bytes] = []
         self.cut = False
 
     def take(self, chunk: bytes) -> bool:
-        """Keep what fits; False when no more does."""
+        """Keep what fits; False when no more does, or when no more can come.
+
+        Bytes are counted as they come, too: a packed stream may go on for ever without a word in it, or behind its end.
+        """
+        self._packed -= len(chunk)
         try:
             data = self._inflate.decompress(chunk, self._left + 1) if self._inflate else chunk
         except zlib.error as error:
@@ -46,6 +53,9 @@ class Body:
         self.cut = len(data) > self._left
         self._parts.append(data[: self._left])
         self._left -= len(self._parts[-1])
+        if self._inflate is not None and self._inflate.eof:
+            return False
+        self.cut = self.cut or self._packed < 0
         return not self.cut
 
     @property
@@ -77,7 +87,18 @@ def readable(data: bytes, kind: str, charset: str) -> str:
         return text_of(text)
     if kind.endswith("json"):
         try:
-            return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+            return _indented(json.loads(text), LONGEST_JSON * len(text) + 1024) or text
         except (ValueError, RecursionError):
             return text
     return text
+
+
+def _indented(value: object, most: int) -> str:
+    """JSON a line for each value; empty where that would take more than ``most`` characters."""
+    parts: list[str] = []
+    for part in json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(value):
+        most -= len(part)
+        if most < 0:
+            return ""
+        parts.append(part)
+    return "".join(parts)

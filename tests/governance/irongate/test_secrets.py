@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 import string
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -79,6 +82,13 @@ def test_values_beside_a_keyword(line: str) -> None:
 )  # fmt: skip
 def test_ordinary_lines_stay(line: str) -> None:
     assert redact(line) == line
+
+
+def test_no_text_takes_for_ever() -> None:
+    """Whoever blots out holds up all else: a result of nothing but lines' ends must not stop the daemon."""
+    texts = ["\n", " ", "a ", "export ", "password=", "password: 1\n", "x" * 60 + "token=1a"]
+    code = f"from governance.irongate.secrets import redact\nfor t in {texts}: redact(t * (50_000 // len(t)))"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], timeout=60, check=True)
 
 
 def test_only_new_secrets_in_added_lines_count() -> None:
