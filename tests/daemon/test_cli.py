@@ -120,6 +120,24 @@ def test_help_is_quick_and_explains_the_exit_codes(box: Box) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_doctor_refuses_a_machine_without_walls(box: Box, tmp_path: Path) -> None:
+    """Everything else is as it should be, so that the walls alone decide the exit code."""
+    (box.repo / "test_a.py").write_text("def test(): pass\n")
+    git(box.repo, "add", "test_a.py")
+    git(box.repo, "commit", "-q", "-m", "a test")
+    well = {
+        "OURO_KERNEL__PROVIDER": "openai", "OURO_KERNEL__OPENAI__MODEL": "m",
+        "OURO_KERNEL__OPENAI__BASE_URL": "http://127.0.0.1:9/v1", "OURO_TESTS__PYTHON": sys.executable,
+    }  # fmt: skip
+    good = box.ouro("doctor", "--json", **well)
+    failed = [check["name"] for check in json.loads(good.stdout)["checks"] if check["essential"] and not check["ok"]]
+    if any(name.startswith(("sandbox", "wall")) for name in failed):
+        pytest.skip("no back end works here: a machine with walls is NOT tested")
+    assert (good.returncode, failed) == (0, []), good.stdout
+    bare = box.ouro("doctor", OURO_SANDBOX__BACKEND="none", **well)
+    assert bare.returncode == 4 and "\nFAIL  wall network" in bare.stdout and "\nFAIL  sandbox" in bare.stdout
+
+
 COMMANDS = (
     "init", "doctor", "run", "submit", "fix", "status", "ops", "show", "diff", "approve", "reject", "answer", "cancel",
     "undo", "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay",

@@ -242,7 +242,7 @@ def _splice(text: FileText, found: Found, split: Split) -> FileText:
     return text.with_lines(text.lines[: found.start] + tuple(lines) + text.lines[found.start + len(old) :])
 
 
-def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
     """As difflib's. Of very many lines only those at both ends are told to be the same: it would take for ever."""
     if len(old) * len(new) <= MOST_PAIRS:
         return difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()

@@ -54,6 +54,15 @@ def test_the_example_of_standard_webhooks() -> None:
     assert check(facts(Scheme.STANDARD, headers, b'{"test": 2432232314}')).rule == "gate10.signed"
 
 
+def test_a_signature_is_good_for_one_way_to_divide_what_was_signed() -> None:
+    """Else a body that begins with a number could be sent again, as another delivery of another time."""
+    sent = NOW - 100_000
+    headers = dict(standard(f"{NOW}.x".encode(), sent=str(sent)))
+    assert check(facts(Scheme.STANDARD, list(headers.items()), f"{NOW}.x".encode())).rule == "gate10.window"
+    moved = {**headers, "webhook-id": f"msg_1.{sent}", "webhook-timestamp": str(NOW)}
+    assert check(facts(Scheme.STANDARD, list(moved.items()), b"x")).decision is Decision.DENY
+
+
 @pytest.mark.parametrize("scheme", Scheme)
 @pytest.mark.parametrize(
     ("spoil", "rule"),
