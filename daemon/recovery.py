@@ -25,7 +25,7 @@ from ledger.store import Ledger, Statement
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
-from tools.sandbox.choice import scratch
+from tools.sandbox.choice import left_behind
 from tools.workspace import Workspaces
 
 TURNED_DOWN = {
@@ -173,7 +173,7 @@ class Recovery:
     def _remove_runs(self) -> None:
         """A sandboxed run, and the probe of the sandbox, remove their folders themselves unless they were killed."""
         places = self._places
-        dead = list(scratch(places).glob("run-*"))
+        dead = list(left_behind(places))
         for bait in places.state.glob(".ouro-probe-*"):
             dead += (folder / bait.name for folder in (places.state, places.cache, places.runtime))
         for folder in dead:

@@ -13,6 +13,7 @@ from ledger.places import HostEnv, Places
 from tools.sandbox import launcher
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.landlock import Landlock
+from tools.sandbox.limits import MIB
 from tools.sandbox.plain import Plain
 from tools.sandbox.probe import interpreter, prove
 from tools.sandbox.remedy import no_sandbox, remedy
@@ -22,6 +23,8 @@ from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import REQUIRED, Choice, Proof, Sandbox
 
 LEAST_ABI = 3
+MEMORY = Path("/dev/shm")
+ROOM_FOR = 4  # runs that fill their private folders
 
 
 async def choose(settings: SandboxSettings, places: Places, env: HostEnv) -> Choice:
@@ -49,7 +52,7 @@ async def choose(settings: SandboxSettings, places: Places, env: HostEnv) -> Cho
         seen = seen or proofs
     last: Sandbox | None = None
     if settings.allow_unsandboxed:
-        last = Plain(scratch=scratch(places), settings=settings)
+        last = Plain(runs=_on_disk(places), settings=settings)
     return Choice(last, seen, tuple(tried), no_sandbox(tried))
 
 
@@ -69,13 +72,36 @@ def candidates(settings: SandboxSettings, places: Places, env: HostEnv) -> Itera
         yield (
             "landlock",
             _no_landlock()
-            or Landlock(python=interpreter()[0], scratch=scratch(places), settings=settings, hidden=hidden),
+            or Landlock(python=interpreter()[0], runs=_runs(places, settings), settings=settings, hidden=hidden),
         )
 
 
-def scratch(places: Places) -> Path:
-    """Where runs without a file tree of their own get HOME and TMPDIR."""
-    return places.cache / "sandbox" / places.repo_id
+def left_behind(places: Places) -> tuple[Path, ...]:
+    """Folders of runs that were killed together with what would have removed them."""
+    found = (path for runs in (_on_disk(places), _in_memory(places)) for path in runs.parent.glob(f"{runs.name}-*"))
+    return tuple(path for path in found if path.lstat().st_uid == os.getuid())
+
+
+def _runs(places: Places, settings: SandboxSettings) -> Path:
+    """How the folders begin in which runs without a file tree of their own get HOME and TMPDIR.
+
+    In memory, as with one, where that is large enough for several and may hold programs.
+    """
+    try:
+        space = os.statvfs(MEMORY)
+    except OSError:
+        return _on_disk(places)
+    free = space.f_bavail * space.f_frsize
+    fits = free > ROOM_FOR * settings.scratch_mb * MIB and not space.f_flag & os.ST_NOEXEC
+    return _in_memory(places) if fits and os.access(MEMORY, os.W_OK) else _on_disk(places)
+
+
+def _on_disk(places: Places) -> Path:
+    return places.cache / "sandbox" / places.repo_id / "run"
+
+
+def _in_memory(places: Places) -> Path:
+    return MEMORY / f"ouroboros-{os.getuid()}-{places.repo_id}-run"
 
 
 def _programs(env: HostEnv) -> tuple[Path, Path] | str:

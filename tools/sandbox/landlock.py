@@ -15,7 +15,7 @@ from ledger.errors import SandboxError
 from tools.process import Command, Finished
 from tools.sandbox.launch import launch, launch_command
 from tools.sandbox.launcher import EXECUTE, READ, WRITE
-from tools.sandbox.limits import limits
+from tools.sandbox.limits import MIB, limits
 from tools.sandbox.plan import Plan
 from tools.sandbox.seccomp import SHARED, SHARED_NETWORKED, program
 from tools.sandbox.settings import SandboxSettings
@@ -28,10 +28,10 @@ OWNERSHIP = 1 << 1  # CAP_DAC_OVERRIDE: root may then write a workspace that bel
 
 @dataclass(frozen=True, kw_only=True)
 class Landlock:
-    """``scratch`` is a folder of ours in which each run gets its own HOME and TMPDIR; the launcher removes them."""
+    """``runs`` is how the path of each run's HOME and TMPDIR begins; the launcher makes and removes them."""
 
     python: Path
-    scratch: Path
+    runs: Path
     settings: SandboxSettings
     hidden: tuple[Path, ...]
     walls: frozenset[Wall] = frozenset()
@@ -52,7 +52,7 @@ class Landlock:
 
     def command(self, job: Job, *, status_fd: int) -> Command:
         """The exact command line; the probe attacks the same one."""
-        own = self.scratch / f"run-{os.urandom(8).hex()}"
+        own = self.runs.with_name(f"{self.runs.name}-{os.urandom(8).hex()}")
         env = {**base_environment(home=own / "home", tmp=own / "tmp"), **job.env}
         if job.talk is not None:
             env[PRIVATE_ENV] = f"{own / 'home'}:{own / 'tmp'}"
@@ -79,6 +79,7 @@ class Landlock:
             parent=os.getpid(),
             status_fd=status_fd,
             own=str(own),
+            most_bytes=self.settings.scratch_mb * MIB,
             folders=["home", "tmp"],
         )
 

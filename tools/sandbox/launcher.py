@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # typing alone would take longer to import than all else here
 
 READ, EXECUTE, WRITE = "read", "execute", "write"
 NOT_CONFINED = 125
+LOOK_S = 0.5  # between two looks at what the private folders hold
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 36, 38
 SECCOMP_MODE_FILTER = 2
@@ -91,23 +92,30 @@ def main(text: str, *report: str) -> NoReturn:
     os.makedirs(plan["own"], 0o700)
     for name in plan["folders"]:
         os.mkdir(os.path.join(plan["own"], name), 0o700)
-    me = os.getpid()
+    me, free = os.getpid(), _free(plan["own"])
     child = os.fork()
     if child == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
         _become(plan, libc, me)
     os.close(plan["status_fd"])
-    code = _wait(child, watched)
+    code = _wait(child, watched, plan, free)
     _end_all()
     _remove(plan["own"])
     os._exit(code)
 
 
-def _wait(child: int, watched: set[signal.Signals]) -> int:
+def _wait(child: int, watched: set[signal.Signals], plan: Plan, free: int) -> int:
+    """Until the command ends, or has to. ``free``: the room in its folder's file system when it began."""
+    most, own = plan["most_bytes"], plan["own"]
     while True:
-        got = signal.sigwait(watched)
-        if got != signal.SIGCHLD:
-            return 128 + got
+        got = signal.sigtimedwait(watched, LOOK_S) if most else signal.sigwaitinfo(watched)
+        if got is None:
+            if free - _free(own) > most and _held(own) > most:
+                os.write(2, f"launcher: the private folders hold more than {most >> 20} MiB\n".encode())
+                return 128 + signal.SIGXFSZ
+            continue
+        if got.si_signo != signal.SIGCHLD:
+            return 128 + got.si_signo
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == child:
@@ -115,6 +123,23 @@ def _wait(child: int, watched: set[signal.Signals]) -> int:
                 return code if code >= 0 else 128 - code
             if pid == 0:
                 break
+
+
+def _free(folder: str) -> int:
+    space = os.statvfs(folder)
+    return space.f_bfree * space.f_frsize
+
+
+def _held(folder: str) -> int:
+    """Bytes on the disk or in the memory of what lies below; what cannot be looked at counts nothing."""
+    size = 0
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            with suppress(OSError):
+                size += entry.stat(follow_symlinks=False).st_blocks * 512
+            if entry.is_dir(follow_symlinks=False):
+                size += _held(entry.path)
+    return size
 
 
 def _end_all() -> None:

@@ -18,9 +18,9 @@ from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
 @dataclass(frozen=True, kw_only=True)
 class Plain:
-    """``scratch`` is a folder of ours in which each run gets its own HOME and TMPDIR."""
+    """``runs`` is how the path of each run's HOME and TMPDIR begins."""
 
-    scratch: Path
+    runs: Path
     settings: SandboxSettings
     name: str = "none"
     walls: frozenset[Wall] = frozenset()
@@ -36,7 +36,7 @@ class Plain:
 
     def command(self, job: Job, *, status_fd: int) -> Command:
         """The launcher's command line."""
-        own = self.scratch / f"run-{os.urandom(8).hex()}"
+        own = self.runs.with_name(f"{self.runs.name}-{os.urandom(8).hex()}")
         env = {**base_environment(home=own, tmp=own), **job.env}
         if job.talk is not None:
             env[PRIVATE_ENV] = str(own)
@@ -55,6 +55,7 @@ class Plain:
             parent=os.getpid(),
             status_fd=status_fd,
             own=str(own),
+            most_bytes=0,
             folders=[],
         )
         return launch_command(job, plan, python=interpreter()[0], settings=self.settings)

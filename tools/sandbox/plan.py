@@ -23,6 +23,7 @@ class Plan(TypedDict):
     parent: int  # the launcher ends when this is no longer its parent
     status_fd: int  # "ready" is written here when all walls stand
     own: str  # folder that is made for this run and removed after it
+    most_bytes: int  # the run is ended when it is seen to hold more; 0: nobody looks
     folders: list[str]  # folders to make in it
 
 

@@ -146,7 +146,7 @@ async def test_a_program_that_only_pretends_is_found_out(places: Places, tmp_pat
 
 
 async def test_without_walls_every_required_attack_succeeds(places: Places, tmp_path: Path) -> None:
-    plain = Plain(scratch=tmp_path / "scratch", settings=SandboxSettings())
+    plain = Plain(runs=tmp_path / "run", settings=SandboxSettings())
     held = {proof.wall for proof in await prove(plain, SandboxSettings(), places) if proof.held}
     if os.geteuid() == 0:
         assert held & REQUIRED <= {Wall.PRIVATE_HOME, Wall.KILLED_AS_ONE}  # no matter of walls: of how a run is made

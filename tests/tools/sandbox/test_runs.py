@@ -9,13 +9,16 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ledger.errors import SandboxError
+from ledger.places import Places
 from tests.tools.sandbox.boxes import Box, running, shell, soon_gone
 from tools.sandbox.bwrap import Bwrap
+from tools.sandbox.choice import left_behind
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.plain import Plain
 from tools.sandbox.probe import interpreter
@@ -46,7 +49,7 @@ async def test_home_and_tmp_are_writable_and_thrown_away(box: Box, work: Path) -
     second = await box.run(shell(work, 'cat "$HOME/kept"'))
     assert first.code == 0 and second.code != 0
     if isinstance(box, Landlock):
-        assert not list(box.scratch.iterdir())
+        assert not list(box.runs.parent.glob(f"{box.runs.name}-*"))
 
 
 async def test_only_the_writable_mount_keeps_what_is_written(box: Box, work: Path, tmp_path: Path) -> None:
@@ -99,6 +102,7 @@ async def test_nobody_outlives_a_cancelled_run(box: Box, work: Path) -> None:
 
 DAEMON = """
 import asyncio, sys
+from dataclasses import replace
 from pathlib import Path
 from ledger.places import HostEnv
 from tests.repos import make_places
@@ -236,18 +240,39 @@ async def test_who_speaks_is_heard_apart_from_what_goes_to_standard_error(box: B
 
 async def test_without_walls_nobody_outlives_the_run_either(tmp_path: Path, work: Path) -> None:
     token = number()
-    plain = Plain(scratch=tmp_path / "scratch", settings=SandboxSettings())
+    plain = Plain(runs=tmp_path / "run", settings=SandboxSettings())
     await plain.run(shell(work, ESCAPE.format(token=token) + "exit 3"))
     assert running(token) == []
 
 
 async def test_without_walls_the_contract_is_the_same(tmp_path: Path, work: Path) -> None:
-    plain = Plain(scratch=tmp_path / "scratch", settings=SandboxSettings())
+    plain = Plain(runs=tmp_path / "run", settings=SandboxSettings())
     script = "echo $HOME; touch $TMPDIR/left; echo r >/proc/self/fd/$R; exit 2"
     done = await plain.run(shell(work, script, report_env="R"))
     own = Path(done.output.decode().strip())
     assert done.code == 2 and done.report == b"r\n" and plain.missing == frozenset(Wall)
-    assert own.parent == tmp_path / "scratch" and not own.exists()
+    assert own.parent == tmp_path and not own.exists()
+
+
+async def test_private_folders_that_grow_too_large_end_the_run(landlock: Landlock, work: Path) -> None:
+    """Landlock cannot bound them; the launcher looks."""
+    small = replace(landlock, settings=SandboxSettings(scratch_mb=16))
+    script = "head -c {size}M /dev/zero > $TMPDIR/large; {then}"
+    within = await small.run(shell(work, script.format(size=8, then="sleep 0.7; echo there")))
+    assert within.code == 0 and within.output == b"there\n"
+    beyond = await small.run(shell(work, script.format(size=40, then="sleep 60")))
+    assert beyond.code == 128 + signal.SIGXFSZ and b"more than 16 MiB" in beyond.output and not beyond.timed_out
+    assert not list(small.runs.parent.glob(f"{small.runs.name}-*"))
+
+
+async def test_who_was_left_behind_is_found(landlock: Landlock, places: Places) -> None:
+    left = landlock.runs.with_name(f"{landlock.runs.name}-0a")
+    left.mkdir(parents=True)
+    try:
+        assert left_behind(places) == (left,)
+    finally:
+        left.rmdir()
+    assert left_behind(places) == ()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
