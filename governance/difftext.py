@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ledger.vocabulary import Edit
@@ -28,8 +29,8 @@ def line_changes(before: bytes | None, after: bytes | None) -> tuple[int, tuple[
     old = (before or b"").decode("utf-8", errors="replace").splitlines()
     new = (after or b"").decode("utf-8", errors="replace").splitlines()
     if len(old) + len(new) >= 6_000:
-        differing = set(old) ^ set(new)
-        return len(differing), tuple(differing)
+        gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
+        return gone.total() + come.total(), (*gone, *come)
     changed: list[str] = []
     for tag, a0, a1, b0, b1 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":

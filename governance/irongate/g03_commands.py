@@ -76,6 +76,22 @@ def segments(command: str) -> tuple[str, ...]:
     return tuple(read(command).segments)
 
 
+def spellings(command: str) -> tuple[str, ...]:
+    """The same, and of programs that are named by their place also as if they were named alone."""
+    reading = read(command)
+    bare = [
+        shown.replace(words[0].shown, words[0].text.rpartition("/")[2], 1)
+        for shown, words in zip(reading.segments, reading.commands, strict=True)
+        if words[0].text and "/" in words[0].text
+    ]
+    return (*reading.segments, *bare)
+
+
+def named(facts: Facts) -> tuple[str, ...]:
+    """Words of the command that may be files, as paths in the workspace."""
+    return tuple(dict.fromkeys(path for target in read(facts.command).named for path in _paths(target, facts)))
+
+
 def written(facts: Facts) -> tuple[str, ...]:
     """Paths that the command is known to write, relative to the workspace where they lie in it."""
     return tuple(dict.fromkeys(path for target in read(facts.command).written for path in _paths(target, facts)))

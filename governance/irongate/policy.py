@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+import posixpath
+from collections.abc import Collection, Iterator
 
 from governance.irongate import g01_containment, g02_protected, g03_commands
 from governance.irongate.domains import refusal
@@ -92,7 +94,7 @@ class ToolPolicy:
         for rule in self._denies:
             about: tuple[str, ...] = (question.tool,)
             if rule.about == "path":
-                about = (*question.paths, *(g03_commands.written(facts) if facts is not None else ()))
+                about = (*question.paths, *_touched(question.root, facts))
             elif rule.about == "command":
                 about = (question.command,) if question.command else ()
             if any(rule.applies(text) for text in about):
@@ -108,6 +110,19 @@ class ToolPolicy:
         if question.recent < rate:
             return None
         return _no("rate", f"{question.tool} was called {question.recent} times within a minute; the limit is {rate}.")
+
+
+def _touched(root: str, facts: g03_commands.Facts | None) -> Iterator[str]:
+    """Paths that a command writes, and those that it names and that are there."""
+    if facts is None:
+        return
+    yield from g03_commands.written(facts)
+    if root:
+        yield from (path for path in g03_commands.named(facts) if _is_there(root, path))
+
+
+def _is_there(root: str, path: str) -> bool:
+    return "\0" not in path and os.path.lexists(posixpath.join(root, path))
 
 
 def _no(rule: str, reason: str) -> Verdict:

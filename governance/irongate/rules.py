@@ -36,10 +36,10 @@ class OwnerRule(Frozen):
             return fnmatchcase(text, self.pattern)
         from governance.irongate import g03_commands  # settings are read by every command; few have such a rule
 
-        parts = g03_commands.segments(text)
         if self.action == "allow":  # of several commands, each asks for itself
+            parts = g03_commands.segments(text)
             return len(parts) == 1 and fnmatchcase(parts[0], self.pattern)
-        return any(fnmatchcase(part, self.pattern) for part in (*parts, text.strip()))
+        return any(fnmatchcase(part, self.pattern) for part in (*g03_commands.spellings(text), text.strip()))
 
     @model_validator(mode="after")
     def _holds(self) -> Self:

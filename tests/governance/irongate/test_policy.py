@@ -154,8 +154,32 @@ def test_the_owners_rules() -> None:
     assert rule(every, command="git commit -m x; make deploy") == "policy.owner.no-deploy"
     assert rule(every, paths=("src/a.lock",)) == "policy.owner.frozen"
     assert rule(every, command="touch src/a.lock") == "policy.owner.frozen"
+    for command in (
+        "/usr/bin/make deploy",
+        "ls; ../bin/make deploy x",
+        "env A=b 'ma'ke deploy",
+        "bash -c 'make deploy'",
+    ):
+        assert rule(every, command=command) == "policy.owner.no-deploy", command
     assert rule(every, tool="edit_file") == "policy.owner.no-bash"
     assert rule(every, tool="edit_file", paths=("../x",)) == "gate01.dots", "the ladder's order stays"
+
+
+def test_a_rule_about_a_path_holds_for_commands_that_read_it(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a.lock").write_text("x")
+
+    def judged(command: str) -> str:
+        return rule(with_rules(PATH), command=command, root=str(tmp_path), seen_at="/seen")
+
+    for command in (
+        "cat src/a.lock",
+        "cd src && sort < ./a.lock",
+        "grep x /seen/src/a.lock",
+        "diff --from-file=src/a.lock x",
+    ):
+        assert judged(command) == "policy.owner.frozen", command
+    assert judged("echo src/b.lock") == judged("cat src/a.py") == "gate03.ok", "what is not there cannot be read"
 
 
 @pytest.mark.parametrize(
