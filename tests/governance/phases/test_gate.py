@@ -42,6 +42,13 @@ def test_the_old_name_of_a_moved_file_is_judged_too() -> None:
     assert own.tier is Tier.BLOCKED
 
 
+def test_every_changed_line_of_a_long_file_counts() -> None:
+    """Also one that stands there already: else a file could be filled unseen."""
+    old = b"".join(b"x = %d\n" % n for n in range(6_000))
+    assert line_changes(old, old + b"x = 1\n" * 500) == (500, ("x = 1",))
+    assert line_changes(old, old.replace(b"x = 7\n", b"y = 7\n")) == (2, ("x = 7", "y = 7"))
+
+
 def test_changed_lines_are_counted_and_not_for_seconds() -> None:
     assert line_changes(b"a\nb\nc\n", b"a\nx\nc\nd\n") == (3, ("b", "x", "d"))
     old = "".join(f"value_{i} = compute(first, {i * 7919})\n" for i in range(800)).encode()
