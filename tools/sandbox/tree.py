@@ -55,6 +55,7 @@ def base_environment(*, home: Path, tmp: Path) -> dict[str, str]:
         "TMPDIR": str(tmp),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "GIT_CONFIG_NOSYSTEM": "1",  # git goes no further where /etc/gitconfig stands and may not be read
     }
 
 

@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[3]
 PROGRAM = Path(sys.executable).with_name("mcp-server-git")
 
 
-@pytest.fixture
-def backend() -> str:
-    return "bwrap"
+@pytest.fixture(params=["bwrap", "landlock"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 async def test_a_real_server_reads_the_repository_and_cannot_write_it(hall: Hall) -> None:
