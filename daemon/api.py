@@ -209,7 +209,10 @@ class SandboxView(Frozen):
 
 
 class McpView(Frozen):
-    """One MCP server. ``state`` is "connected", or another word with ``reason``; ``left_out``: tool and why."""
+    """One MCP server. ``state`` is "connected", or another word with ``reason``; ``left_out``: tool and why.
+
+    ``withheld``: a tool that is offered without what its server says of it, and the rule.
+    """
 
     name: str
     place: str = ""
@@ -217,6 +220,7 @@ class McpView(Frozen):
     about: str = ""
     tools: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    withheld: tuple[tuple[str, str], ...] = ()
     reason: str = ""
 
 

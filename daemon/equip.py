@@ -18,6 +18,7 @@ from governance.changes.effects import Effects
 from governance.changes.hooks import make_hooks
 from governance.codebase import Codebases
 from governance.crew import Shop
+from governance.irongate import g18_injection
 from governance.irongate.policy import ToolPolicy
 from governance.lessons import Lessons
 from governance.orchestrator import Orchestrator
@@ -145,7 +146,7 @@ def make_servers(house: House) -> McpServers:
 
     return McpServers(
         settings=config.settings.tools.mcp, places=config.places, env=config.env, lookup=config.secret, note=note,
-        clock=house.clock,
+        screen=g18_injection.rule_of, clock=house.clock,
     )  # fmt: skip
 
 

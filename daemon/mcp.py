@@ -23,7 +23,7 @@ def mcp_view(view: ServerView) -> McpView:
     """How a server stands."""
     return McpView(
         name=view.name, place=view.place, state=view.standing.value, about=view.about, tools=view.tools,
-        left_out=view.left_out, reason=view.reason,
+        left_out=view.left_out, withheld=view.withheld, reason=view.reason,
     )  # fmt: skip
 
 
@@ -32,9 +32,10 @@ def told(view: McpView) -> str:
     if view.state != "connected":
         return f"{view.name}: {view.state}: {view.reason}" if view.reason else f"{view.name}: {view.state}"
     offered = ", ".join(view.tools) or "none of its tools is offered"
-    left = "; ".join(f"not {tool}: {why}" for tool, why in view.left_out[:3])
-    more = f" and {len(view.left_out) - 3} more" if len(view.left_out) > 3 else ""
-    return f"{view.name}: {offered}" + (f" ({left}{more})" if left else "")
+    notes = [f"not {tool}: {why}" for tool, why in view.left_out]
+    notes += [f"{tool} without its description: {rule}" for tool, rule in view.withheld]
+    more = f" and {len(notes) - 3} more" if len(notes) > 3 else ""
+    return f"{view.name}: {offered}" + (f" ({'; '.join(notes[:3])}{more})" if notes else "")
 
 
 async def look(
@@ -43,6 +44,7 @@ async def look(
     """Connect to every server once, ask for its tools, end it. Nothing is recorded: no daemon is needed."""
     if not settings.servers:
         return []
+    from governance.irongate import g18_injection
     from tools.mcp.servers import McpServers
 
     async def unrecorded(event: str, facts: Mapping[str, Any]) -> None:
@@ -52,7 +54,7 @@ async def look(
     wait_s = max(one.connect_timeout_s for one in once.values()) + WAITED_S
     servers = McpServers(
         settings=settings.model_copy(update={"servers": once, "start_wait_s": wait_s}), places=places, env=env,
-        lookup=lookup, note=unrecorded, clock=SystemClock(),
+        lookup=lookup, note=unrecorded, screen=g18_injection.rule_of, clock=SystemClock(),
     )  # fmt: skip
     try:
         await servers.start(choice.sandbox)
@@ -62,6 +64,6 @@ async def look(
 
 
 def _check(view: McpView) -> Check:
-    good = view.state == "connected" and not view.left_out
+    good = view.state == "connected" and not view.left_out and not view.withheld
     remedy = "" if good else "docs/operations.md says what a server needs."
     return Check(name=f"mcp {view.name}", ok=good, detail=f"{view.place}: {told(view)}", remedy=remedy)

@@ -54,6 +54,12 @@ def check(facts: Facts) -> Verdict:
     return passed(GATE, re.sub(r"\W+", "_", worst), floor=floor, evidence=evidence)
 
 
+def rule_of(text: str) -> str:
+    """The rule that marks a text; empty where none does."""
+    verdict = check(Facts(where="", text=text))
+    return verdict.rule if verdict.floor is not None else ""
+
+
 def defuse(text: str) -> str:
     """``text`` without what could end a quotation or be read as a mark by a tokenizer or a terminal.
 

@@ -30,6 +30,7 @@ from ledger.errors import ToolError
 from tools.mcp.names import visible
 from tools.mcp.offers import Found
 from tools.mcp.results import told
+from tools.mcp.sifting import Sifting
 
 MOST_PAGES = 100
 for _name in ("mcp", "client", "httpx2", "httpcore2"):  # they log addresses and what servers send; we say it ourselves
@@ -40,8 +41,8 @@ SESSION_GONE = "Session terminated"  # the SDK's word for a session that an HTTP
 class Connection:
     """Asks one server. Any task may call; ``lost`` is told once nobody answers any more."""
 
-    def __init__(self, client: Client, *, lost: Callable[[], None]) -> None:
-        self._client, self._lost = client, lost
+    def __init__(self, client: Client, *, sifting: Sifting, lost: Callable[[], None]) -> None:
+        self._client, self._sifting, self._lost = client, sifting, lost
 
     @property
     def about(self) -> str:
@@ -51,7 +52,10 @@ class Connection:
         return f"{name}, protocol {self._client.protocol_version}"
 
     async def tools(self, most: int) -> tuple[list[Found], bool]:
-        """The first ``most`` tools, and whether there are more. Raises ``MCPError`` and what a wrong answer raises."""
+        """The first ``most`` tools, and whether there are more; one that is told wrongly has its flaw.
+
+        Raises ``MCPError`` and what a wrong answer raises.
+        """
         found: list[Found] = []
         cursors: set[str] = set()
         params = None
@@ -62,6 +66,7 @@ class Connection:
             found += [
                 Found(tool=one.name, description=one.description or "", schema=one.input_schema) for one in page.tools
             ]
+            found += self._sifting.take()
             cursor = page.next_cursor
             if cursor is None or cursor in cursors or len(found) > most:
                 return found[:most], len(found) > most
@@ -99,16 +104,18 @@ class Connection:
 
 @asynccontextmanager
 async def connected(
-    transport: Transport, *, timeout_s: float, pause_s: float, changed: Callable[[], None], lost: Callable[[], None]
-) -> AsyncIterator[Connection]:
+    transport: Transport, *, timeout_s: float, pause_s: float, most: int, changed: Callable[[], None],
+    lost: Callable[[], None],
+) -> AsyncIterator[Connection]:  # fmt: skip
     """A connection that has shaken hands. ``changed`` is told when the server says that its tools are others now."""
 
     async def heard(message: IncomingMessage) -> None:
         if isinstance(message, ToolListChangedNotification):
             changed()
 
+    sifting = Sifting(transport, most)
     client = Client(
-        transport,
+        sifting,
         message_handler=heard,
         client_info=Implementation(name="ouroboros", version=version("ouroboros")),
         cache=None,
@@ -120,7 +127,7 @@ async def connected(
         if client.protocol_version in MODERN_PROTOCOL_VERSIONS and capability is not None and capability.list_changed:
             listening = asyncio.create_task(_listen(client, changed, pause_s), name="mcp changes")
             stack.push_async_callback(_ended, listening)
-        yield Connection(client, lost=lost)
+        yield Connection(client, sifting=sifting, lost=lost)
 
 
 async def _listen(client: Client, changed: Callable[[], None], pause_s: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -12,28 +12,36 @@ from typing import Any
 from ledger.errors import ToolError
 from ledger.ids import sha256_hex
 from tools.mcp.names import tool_name, visible
-from tools.mcp.schemas import argument_schema
+from tools.mcp.schemas import argument_schema, notes_in, without_notes
 from tools.mcp.settings import McpSettings, ServerSettings
+
+Screen = Callable[[str], str]
+"""Names the rule by which a text reads like orders to a model; empty where it does not. Any thread may ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A tool as its server tells it."""
+    """A tool as its server tells it. ``flaw``: why it cannot be one."""
 
     tool: str
     description: str
     schema: object
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A tool as a model is told it. ``tool`` is the name by which its server knows it."""
+    """A tool as a model is told it. ``tool`` is the name by which its server knows it.
+
+    ``withheld``: the rule by which no word of the server's about it is told.
+    """
 
     name: str
     tool: str
     description: str
     parameters: dict[str, Any]
     writes: bool
+    withheld: str = ""
 
     @property
     def size(self) -> int:
@@ -49,6 +57,11 @@ class Offers:
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property
+    def withheld(self) -> tuple[tuple[str, str], ...]:
+        """Offered names of which the description is withheld, each with the rule."""
+        return tuple((offer.name, offer.withheld) for offer in self.offered.values() if offer.withheld)
+
+    @property
     def digest(self) -> str:
         """Changes when anything changes that a model is told of these tools."""
         told = [(o.name, o.description, o.parameters, o.writes) for o in self.offered.values()]
@@ -56,8 +69,9 @@ class Offers:
 
 
 def sort_out(
-    server: str, found: Sequence[Found], settings: ServerSettings, bounds: McpSettings, *, unseen: bool = False
-) -> Offers:
+    server: str, found: Sequence[Found], settings: ServerSettings, bounds: McpSettings, *, screen: Screen,
+    unseen: bool = False,
+) -> Offers:  # fmt: skip
     """What of ``found`` is offered. ``unseen``: there were more tools than are looked at."""
     names = Counter(tool_name(server, one.tool) for one in found)
     offered: dict[str, Offer] = {}
@@ -69,7 +83,7 @@ def sort_out(
         try:
             if len(offered) >= bounds.tools_offered:
                 raise ToolError(f"{bounds.tools_offered} tools of this server are offered already")
-            offer = _offer(server, one, settings, bounds, shared=names[tool_name(server, one.tool)] > 1)
+            offer = _offer(server, one, settings, bounds, screen, shared=names[tool_name(server, one.tool)] > 1)
             if offer.size > room:
                 raise ToolError(f"the tools of this server together are larger than {bounds.offer_bytes} bytes")
         except ToolError as error:
@@ -84,19 +98,31 @@ def sort_out(
     return Offers(offered=MappingProxyType(offered), unlisted=unlisted - set(offered), left_out=tuple(left_out))
 
 
-def _offer(server: str, found: Found, settings: ServerSettings, bounds: McpSettings, *, shared: bool) -> Offer:
+def _offer(
+    server: str, found: Found, settings: ServerSettings, bounds: McpSettings, screen: Screen, *, shared: bool
+) -> Offer:
+    if found.flaw:
+        raise ToolError(found.flaw)
     if not found.tool.strip():
         raise ToolError("it has no name")
     name = tool_name(server, found.tool)
     if shared:
         raise ToolError(f"another tool of this server would be told as {name}, too")
     said = visible(found.description, bounds.description_chars).strip()
+    parameters = argument_schema(found.schema, limit=bounds.schema_bytes)
+    withheld = screen("\n".join((said, *notes_in(parameters))))
+    if withheld:
+        said, parameters = f"(withheld by {withheld}: it reads like orders)", without_notes(parameters)
+    rule = screen(f"{found.tool}\n{json.dumps(parameters, ensure_ascii=False)}")
+    if rule:
+        raise ToolError(f"{rule}: its name, or names or values of its arguments, read like orders")
     return Offer(
         name=name,
         tool=found.tool,
         description=f"A tool of the MCP server {server!r}, which describes it so: {said or '(nothing)'}",
-        parameters=argument_schema(found.schema, limit=bounds.schema_bytes),
+        parameters=parameters,
         writes=found.tool not in settings.read_only,
+        withheld=withheld,
     )
 
 

@@ -7,6 +7,7 @@ provider refuse every tool. Patterns are never run here, because a hostile one w
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from ledger.errors import ToolError
@@ -68,6 +69,29 @@ def _inside(reference: object) -> str:
     if not isinstance(reference, str) or not reference.startswith("#"):
         raise ToolError("its schema refers to something outside of itself")
     return reference
+
+
+def notes_in(schema: object) -> Iterator[str]:
+    """Every description in a schema, from the outside to the inside."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("description"), str):
+            yield schema["description"]
+        for value in schema.values():
+            yield from notes_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from notes_in(value)
+
+
+def without_notes(schema: Any, *, names: bool = False) -> Any:
+    """``schema`` without its descriptions. ``names``: its keys are names of arguments."""
+    if isinstance(schema, dict):
+        return {
+            key: value if key in _KEPT_AS_IS else without_notes(value, names=not names and key in _NAMES_TO_SCHEMAS)
+            for key, value in schema.items()
+            if names or key != "description"
+        }
+    return [without_notes(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def _check_form(schema: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from ledger.clock import Clock
 from ledger.errors import LedgerError, OuroError, ToolError
 from tools.mcp.backoff import delay_s
 from tools.mcp.names import visible
-from tools.mcp.offers import Offers, sort_out
+from tools.mcp.offers import Offers, Screen, sort_out
 from tools.mcp.secrets import scrub
 from tools.mcp.settings import McpSettings, ServerSettings
 
@@ -46,7 +46,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerView:
-    """One server for a person. ``reason`` says why it is not connected."""
+    """One server for a person. ``reason`` says why it is not connected; ``withheld``: tool and rule."""
 
     name: str
     place: str
@@ -54,6 +54,7 @@ class ServerView:
     about: str = ""
     tools: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    withheld: tuple[tuple[str, str], ...] = ()
     reason: str = ""
 
 
@@ -71,12 +72,14 @@ class Server:
         bounds: McpSettings,
         open_way: Callable[[Callable[[], None]], Awaitable[Way]],
         note: Note,
+        screen: Screen,
         clock: Clock,
         pause: Pause = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.name, self.settings, self._bounds = name, settings, bounds
         self._open_way, self._note, self._clock, self._pause, self._draw = open_way, note, clock, pause, draw
+        self._screen = screen
         self.offers = NO_TOOLS
         self.settled = asyncio.Event()  # the first attempt is over, one way or the other
         self._standing, self._reason, self._about = Standing.STOPPED, "", ""
@@ -90,7 +93,8 @@ class Server:
         """How it stands."""
         return ServerView(
             name=self.name, place=self.settings.place, standing=self._standing, about=self._about,
-            tools=tuple(self.offers.offered), left_out=self.offers.left_out[:SHOWN_LEFT_OUT], reason=self._reason,
+            tools=tuple(self.offers.offered), left_out=self.offers.left_out[:SHOWN_LEFT_OUT],
+            withheld=self.offers.withheld, reason=self._reason,
         )  # fmt: skip
 
     @property
@@ -150,8 +154,8 @@ class Server:
         limit_s, why = self.settings.connect_timeout_s, "the connection ended"
         try:
             async with sdk.connected(
-                way.transport, timeout_s=limit_s, pause_s=self._bounds.refresh_s, changed=self._news.set,
-                lost=self._gone,
+                way.transport, timeout_s=limit_s, pause_s=self._bounds.refresh_s, most=self._bounds.tools_listed,
+                changed=self._news.set, lost=self._gone,
             ) as connection:  # fmt: skip
                 await self._stay(connection)
         except Exception as error:  # noqa: BLE001 - the boundary of a server: what it makes the SDK throw ends it only
@@ -187,7 +191,7 @@ class Server:
         async with asyncio.timeout(self.settings.connect_timeout_s):
             found, unseen = await connection.tools(self._bounds.tools_listed)
         offers = await asyncio.to_thread(
-            sort_out, self.name, found, self.settings, self._bounds, unseen=unseen
+            sort_out, self.name, found, self.settings, self._bounds, screen=self._screen, unseen=unseen
         )  # fmt: skip
         first = self._connection is None
         same = (offers.digest, offers.left_out) == (self.offers.digest, self.offers.left_out)
@@ -206,6 +210,7 @@ class Server:
             "tools": list(offers.offered),
             "sha256": offers.digest,
             "left_out": [list(pair) for pair in offers.left_out[:SHOWN_LEFT_OUT]],
+            "withheld": [list(pair) for pair in offers.withheld],
         }
 
     def _gone(self) -> None:

@@ -11,6 +11,7 @@ from ledger.places import HostEnv, Places
 from tools.ended import all_ended
 from tools.manifest import AnyTool
 from tools.mcp.names import server_of
+from tools.mcp.offers import Screen
 from tools.mcp.secrets import Lookup
 from tools.mcp.server import Note, Pause, Server, ServerView, Standing
 from tools.mcp.settings import McpSettings
@@ -34,11 +35,12 @@ class McpServers:
         env: HostEnv,
         lookup: Lookup,
         note: Note,
+        screen: Screen,
         clock: Clock,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._settings, self._places, self._env, self._lookup = settings, places, env, lookup
-        self._note, self._clock, self._pause = note, clock, pause
+        self._note, self._screen, self._clock, self._pause = note, screen, clock, pause
         self._servers: dict[str, Server] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopped = False
@@ -58,7 +60,7 @@ class McpServers:
                 continue
             server = Server(
                 name=name, settings=settings, bounds=self._settings, open_way=partial(ways.open, settings),
-                note=self._note, clock=self._clock, pause=self._pause,
+                note=self._note, screen=self._screen, clock=self._clock, pause=self._pause,
             )  # fmt: skip
             self._servers[name] = server
             self._tasks[name] = asyncio.create_task(server.run(), name=f"mcp {name}")

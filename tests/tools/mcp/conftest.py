@@ -40,6 +40,11 @@ async def until(done: Callable[[], bool], within_s: float = 60) -> None:
             await asyncio.sleep(0.01)
 
 
+def screen(text: str) -> str:
+    """What the daemon's gate says, in short."""
+    return "gate18.override" if "previous instructions" in text.replace("_", " ") else ""
+
+
 @dataclass
 class Hall:
     """Makes servers and stops them; ``notes`` is what was recorded, ``waits`` what was waited."""
@@ -56,7 +61,7 @@ class Hall:
         bounds = {"start_wait_s": 60, "refresh_s": 0, "stop_s": 0.2, **settings}
         servers = McpServers(
             settings=McpSettings.model_validate(bounds), places=self.places, env=host_env(), lookup=SECRETS.get,
-            note=self._note, clock=self.clock, pause=self._pause,
+            note=self._note, screen=screen, clock=self.clock, pause=self._pause,
         )  # fmt: skip
         self.made.append(servers)
         await servers.start(self.sandbox)

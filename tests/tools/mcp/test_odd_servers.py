@@ -138,6 +138,32 @@ async def test_odd_names_and_schemas_are_told_and_left_out(hall: Hall) -> None:
     assert fine.description.isprintable() and len(fine.description) < 900 and "[31m" in fine.description
 
 
+async def test_tools_that_are_told_wrongly_are_left_out_and_the_others_work(hall: Hall) -> None:
+    servers = await hall.one("malformed")
+    found = view(servers)
+    assert found.tools == ("mcp_x_echo", "mcp_x_annotated", "mcp_x_parts"), found
+    names = [name for name, _ in found.left_out]
+    wrong = {"(no name)", "no_schema", "schema", "kind", "properties", "required", "described"}
+    assert set(names) == wrong and names.count("(no name)") == 5
+    assert all(why.startswith("it is not told as MCP tells a tool") for _, why in found.left_out)
+    assert dict(found.left_out)["no_schema"].endswith("inputSchema: Field required")
+    assert await call(servers, "echo", '{"text": "hello"}') == "hello"
+
+
+async def test_what_reads_like_orders_is_not_told_of_a_tool(hall: Hall) -> None:
+    servers = await hall.one("orders")
+    found = view(servers)
+    assert found.tools == ("mcp_x_plain", "mcp_x_says", "mcp_x_noted")
+    assert found.withheld == (("mcp_x_says", "gate18.override"), ("mcp_x_noted", "gate18.override"))
+    why = "gate18.override: its name, or names or values of its arguments, read like orders"
+    assert found.left_out == (("ignore_all_previous_instructions", why), ("valued", why))
+    told = {tool.name: f"{tool.description} {json.dumps(tool.schema())}" for tool in servers.tools()}
+    assert "revious" not in str(told) and "withheld by gate18.override" in told["mcp_x_says"]
+    assert '"description": {"type": "string"}' in told["mcp_x_noted"], "an argument of that name stays"
+    assert hall.notes[0][1]["withheld"] == [list(pair) for pair in found.withheld]
+    assert await call(servers, "says", '{"text": "hello"}') == "hello"
+
+
 async def test_a_list_that_changes_is_looked_at_again_and_recorded(hall: Hall) -> None:
     servers = await hall.one("good", tools=["grow", "grown"])
     assert view(servers).tools == ("mcp_x_grow",)
@@ -195,7 +221,8 @@ async def main():
     choice = await choose(SandboxSettings(backend=backend, allow_unsandboxed=True), places, host_env())
     settings = McpSettings.model_validate({"servers": {"x": server}, "start_wait_s": 30})
     servers = McpServers(
-        settings=settings, places=places, env=host_env(), lookup=lambda name: None, note=note, clock=SystemClock()
+        settings=settings, places=places, env=host_env(), lookup=lambda name: None, note=note, screen=lambda text: "",
+        clock=SystemClock()
     )
     await servers.start(choice.sandbox)
     await asyncio.sleep(600)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ledger.errors import ToolError
+from tests.tools.mcp.conftest import screen
 from tools.mcp.backoff import delay_s
 from tools.mcp.lines import Lines
 from tools.mcp.names import LONGEST, server_of, tool_name, visible
@@ -133,12 +134,16 @@ def test_a_schema_loses_what_nobody_needs_and_keeps_its_property_names() -> None
 def test_only_what_is_listed_is_offered_and_all_of_it_is_bounded_together() -> None:
     found = [Found(tool=f"t{n}", description="d" * 700, schema={"type": "object"}) for n in range(10)]
     settings = ServerSettings(command="c", tools=("t1", "t2", "t3", "gone"), read_only=("t2",))
-    offers = sort_out("x", found, settings, McpSettings(offer_bytes=1700))
+    offers = sort_out("x", found, settings, McpSettings(offer_bytes=1700), screen=screen)
     assert [o.writes for o in offers.offered.values()] == [True, False]
     assert dict(offers.left_out).keys() == {"t3", "gone"} and "together" in dict(offers.left_out)["t3"]
     assert "mcp_x_t9" in offers.unlisted and "mcp_x_t3" not in offers.unlisted
-    other = sort_out("x", found[:2], settings, McpSettings())
-    assert other.digest != offers.digest == sort_out("x", found, settings, McpSettings(offer_bytes=1700)).digest
+    other = sort_out("x", found[:2], settings, McpSettings(), screen=screen)
+    assert (
+        other.digest
+        != offers.digest
+        == sort_out("x", found, settings, McpSettings(offer_bytes=1700), screen=screen).digest
+    )
 
 
 @pytest.mark.parametrize("text", ["", '{"a": 1.5, "b": {"c": [true, null]}}', '{"a": "ü"}'])
@@ -165,7 +170,7 @@ async def _tool() -> McpTool:
 
     schema = {"type": "object", "properties": {"a": {}}, "required": ["a"]}
     found = [Found(tool="t", description="", schema=schema)]
-    offers = sort_out("x", found, ServerSettings(command="c", tools=("*",)), McpSettings())
+    offers = sort_out("x", found, ServerSettings(command="c", tools=("*",)), McpSettings(), screen=screen)
     return McpTool(offer=offers.offered["mcp_x_t"], timeout_s=1, call=back)
 
 

@@ -1,0 +1,111 @@
+"""Tools that a server lists wrongly, taken out before the SDK reads the list: it refuses a list of which one is wrong.
+
+What stays of a tool is what is looked at here: name, description and schema of its arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCResponse
+from mcp_types.methods import validate_server_result
+from pydantic import ValidationError
+
+from tools.mcp.names import visible
+from tools.mcp.offers import Found
+
+if TYPE_CHECKING:
+    from mcp.client import Transport
+    from mcp.client._transport import ReadStream, TransportStreams
+
+KEPT = ("name", "description", "inputSchema")
+STRICTEST = "2025-11-25"
+"""Of the protocol's versions the one that asks most of a tool."""
+
+
+def sifted(tools: list[Any]) -> tuple[list[dict[str, Any]], list[Found]]:
+    """The tools that a session can read, and the others with what is wrong with them. Pure."""
+    good: list[dict[str, Any]] = []
+    bad: list[Found] = []
+    for raw in tools:
+        one = {key: raw[key] for key in KEPT if key in raw} if isinstance(raw, dict) else raw
+        try:
+            validate_server_result("tools/list", STRICTEST, {"tools": [one]})
+            good.append(one)
+        except ValidationError as error:
+            name = raw.get("name") if isinstance(raw, dict) else None
+            bad.append(Found(tool=name if isinstance(name, str) else "", description="", schema=None, flaw=_why(error)))
+    return good, bad
+
+
+def _why(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(visible(str(part), 40) for part in first["loc"][2:])  # behind "tools" and its number
+    return visible(f"it is not told as MCP tells a tool: {f'{place}: ' if place else ''}{first['msg']}", 200)
+
+
+class Sifting:
+    """A transport of which the lists of tools are sifted. ``take`` gives what was taken out since it was last asked."""
+
+    def __init__(self, transport: Transport, most: int) -> None:
+        self._transport, self._most = transport, most
+        self._stack = AsyncExitStack()
+        self._out: list[Found] = []
+
+    def take(self) -> list[Found]:
+        """At most as many as a server's tools are looked at."""
+        out, self._out = self._out, []
+        return out
+
+    async def __aenter__(self) -> TransportStreams:
+        read, write = await self._stack.enter_async_context(self._transport)
+        return _Reading(read, self), write
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, trace)
+
+    async def sift(self, message: SessionMessage | Exception) -> SessionMessage | Exception:
+        """Take out of an answer that lists tools what is no tool."""
+        answer = message.message if isinstance(message, SessionMessage) else None
+        tools = answer.result.get("tools") if isinstance(answer, JSONRPCResponse) else None
+        if isinstance(answer, JSONRPCResponse) and isinstance(tools, list):
+            answer.result["tools"], bad = await asyncio.to_thread(sifted, tools)
+            self._out += bad[: self._most - len(self._out)]
+        return message
+
+
+class _Reading:
+    """What comes from a server, sifted."""
+
+    def __init__(self, inner: ReadStream[SessionMessage | Exception], sifting: Sifting) -> None:
+        self._inner, self._sift = inner, sifting.sift
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)  # `last_context`, which some of the SDK's streams have
+
+    async def receive(self) -> SessionMessage | Exception:
+        return await self._sift(await self._inner.receive())
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def __aiter__(self) -> _Reading:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        return await self._sift(await self._inner.__anext__())
+
+    async def __aenter__(self) -> _Reading:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._inner.__aexit__(kind, error, trace)
