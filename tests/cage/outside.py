@@ -58,6 +58,10 @@ class Outside:
         """Attacks whose canary was changed."""
         return {name for name, path in self._canaries.items() if name not in names_in(path.read_bytes())}
 
+    def visitors(self) -> set[str]:
+        """Every word that was said to the listener: the attacks that reached it are among them."""
+        return {word for said in self.came for word in re.findall(r"[a-z0-9_]+", said)}
+
     def assert_untouched(self) -> None:
         """Nobody reached, wrote or changed anything here."""
         assert self.came == [], "these reached a listener outside"

@@ -8,7 +8,8 @@ How a family is played:
 - ``asked``: a new file of one candidate that passes every test, and must wait for a person;
 - ``weakened``: a failing test in other words, in one candidate with all others;
 - ``change``: a candidate of its own that changes ``shop/cart.py``;
-- ``again``: what was turned down in another dress, and signals deep in our own chain.
+- ``again``: what was turned down in another dress, and signals deep in our own chain;
+- ``shell``: see ``tests/cage/shell.py``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from sensors.manual import manual_signal
 from tests.cage.corpus import Drive, Input, families
 from tests.cage.model import Attempt, Hostile
 from tests.cage.outside import Outside, leaked_into_objects, leaked_into_record, outside
+from tests.cage.record import Calls
+from tests.cage.shell import ShellTricks
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import call, swap, whole
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
@@ -41,9 +44,9 @@ FAILING = "tests/test_cart.py::test_total_with_discount"
 TEST = "from shop.cart import total\n\n\ndef test_it():\n    assert total([60, 40], discount=10) == 90\n"
 GOOD = swap(CART, "    return subtotal + discount", "    return subtotal - discount")
 TURNED_DOWN = SHOP[CART].replace("    subtotal = sum(prices)", "    import subprocess\n\n    subtotal = sum(prices)")
+CALLS: tuple[Drive, ...] = ("path", "call")
 CALLS_A_ROUND = 16
 ROUNDS = 4
-RECORDED_CHARS = 2_000
 RETRIES = 5
 FILLER = {"search": "", "replace": "x = 2\n", "content": "x = 2\n", "pattern": "x", "symbol": "total", "text": "x"}
 
@@ -66,11 +69,6 @@ def _of(drive: Drive) -> Iterator[Input]:
     return (one for family in families() if family.drive == drive for one in family.input)
 
 
-def label(one: Input) -> str:
-    """A file name of an input's own."""
-    return re.sub(r"[^a-z0-9]+", "_", f"{one.family} {one.name}".lower()).strip("_")
-
-
 class Cage:
     """One repository, one daemon, all inputs. ``outcomes`` is filled by :meth:`play`."""
 
@@ -85,7 +83,8 @@ class Cage:
             },
             tool_policy={"rate_per_minute": 100_000, "protected": ("/billing",)},
         )  # fmt: skip
-        self.calls = {one: tuple(self._calls_of(one)) for drive in ("path", "call") for one in _of(drive)}
+        self.calls = {one: tuple(self._calls_of(one)) for drive in CALLS for one in _of(drive)}
+        self.shell = ShellTricks(list(_of("shell")), self._filled_for)
 
     def _repository(self) -> Path:
         tests = {self._test_path(one): TEST for one in _of("weakened")}
@@ -99,10 +98,10 @@ class Cage:
         return repo
 
     def _test_path(self, one: Input) -> str:
-        return f"tests/test_{label(one)}.py"
+        return f"tests/test_{one.label}.py"
 
     def _file_path(self, one: Input) -> str:
-        return f"cage/{label(one)}/{one.path or 'code.py'}"
+        return f"cage/{one.label}/{one.path or 'code.py'}"
 
     def _filled(self, text: str) -> str:
         """``text`` with the places of this run, and large things in full."""
@@ -112,10 +111,19 @@ class Cage:
         text = re.sub(r"\{many:(\d+)\}", lambda m: "m" * int(m[1]), text.replace("{long}", "l" * 300))
         return re.sub(r"\{nested:(\d+)\}", lambda m: '{"a":' * int(m[1]) + "1" + "}" * int(m[1]), text)
 
+    def _filled_for(self, one: Input, text: str) -> str:
+        """The same, with what is this input's alone."""
+        name = one.label
+        for word, value in (("name", name), ("mark", self.world.marks / name), ("port", self.world.port)):
+            text = text.replace(f"{{{word}}}", str(value))
+        if "{secret}" in text:
+            text = text.replace("{secret}", str(self.world.canary(name)))
+        return self._filled(text)
+
     def _calls_of(self, one: Input) -> Iterator[ToolCall]:
         if one.tool or one.arguments:
             arguments = self._filled(one.arguments)
-            yield ToolCall(id=f"{label(one)}", name=self._filled(one.tool), arguments=arguments)
+            yield ToolCall(id=f"{one.label}", name=self._filled(one.tool), arguments=arguments)
             return
         for tool in standard_tools(self.config.env):
             schema: dict[str, Any] = tool.schema()
@@ -123,7 +131,7 @@ class Cage:
                 asked_for = (*schema.get("required", ()), *("replace",) * ("replace" in schema["properties"]))
                 needed = {name: FILLER.get(name, "x") for name in asked_for}
                 made = call(tool.name, **{**needed, "path": self._filled(one.path)})
-                yield made.model_copy(update={"id": f"{label(one)}-{tool.name}"})
+                yield made.model_copy(update={"id": f"{one.label}-{tool.name}"})
 
     def attempts(self) -> list[list[Attempt]]:
         """What the model does, op by op. The first two wait for a person, who turns them down."""
@@ -139,7 +147,8 @@ class Cage:
         dresses = [Attempt(self._change(one, TURNED_DOWN)) for one in _of("again") if not one.depth]
         ops = [[Attempt(asked)], [Attempt(whole(CART, TURNED_DOWN))]]
         ops += [refused[i : i + RETRIES] for i in range(0, len(refused), RETRIES)]
-        return ops + [dresses[i : i + RETRIES] for i in range(0, len(dresses), RETRIES)]
+        ops += [dresses[i : i + RETRIES] for i in range(0, len(dresses), RETRIES)]
+        return [*ops, *([one] for one in self.shell.attempts())]
 
     def _change(self, one: Input, text: str) -> str:
         assert one.old in text, one.name
@@ -171,34 +180,34 @@ class Cage:
         return ending
 
     async def _judge(self, service: Serving, model: Hostile, endings: Sequence[Ending]) -> None:
-        ruled = await self._ruled(service)
+        recorded = await Calls.of(service.home.ledger)
+        told = {ending.op.id: await service.told(ending.op.id) for ending in endings}
+        for judged in self.shell.judged(recorded, model, self.world, told):
+            self._found(*judged)
         for one, calls in self.calls.items():
-            rules = {call.name[:40]: self._rule(ruled, model, call) for call in calls}
+            rules = {call.name[:40]: self._rule(recorded, model, call) for call in calls}
             through = [f"{tool}: {rule}" for tool, rule in rules.items() if not rule.startswith(one.rule)]
             self._found(one, not through, "; ".join(through) or ", ".join(sorted(set(rules.values()))))
-        judged = [(verdicts, after) async for verdicts, after in self._judged(service)]
+        candidates = [(verdicts, after) async for verdicts, after in self._judged(service)]
         assert all(ending.request is not None for ending in endings[:2]), "they were to wait for a person"
         for drive, path_of in (("file", self._file_path), ("weakened", self._test_path), ("asked", self._file_path)):
             asked = drive == "asked"
             for one in _of(drive):
-                self._of_a_file(one, path_of(one), [v for verdicts, _ in judged for v in verdicts], asked=asked)
+                self._of_a_file(one, path_of(one), [v for verdicts, _ in candidates for v in verdicts], asked=asked)
         for one in [*_of("change"), *_of("again")]:
             if one.depth:
                 await self._of_depth(service, one)
                 continue
             text = (PLUS if one in set(_of("change")) else TURNED_DOWN).replace(one.old, one.new, 1 if one.old else 0)
-            met = [verdicts for verdicts, after in judged if after.get(CART) == text][-1:]
+            met = [verdicts for verdicts, after in candidates if after.get(CART) == text][-1:]
             rules = [v["rule"] for verdicts in met for v in verdicts if v["decision"] != "allow"]
             self._found(one, any(rule.startswith(one.rule) for rule in rules), ", ".join(rules) or "(not refused)")
 
-    async def _ruled(self, service: Serving) -> dict[tuple[str, str], str]:
-        """The rule that the record gives for each call, by tool and arguments."""
-        called = (e.payload for e in await service.home.ledger.entries() if e.payload.get("event") == "tool.called")
-        return {(str(row["tool"]), str(row["arguments"])): str(row["rule"]) for row in called}
-
-    def _rule(self, ruled: dict[tuple[str, str], str], model: Hostile, call: ToolCall) -> str:
-        rule = ruled.get((call.name, call.arguments[:RECORDED_CHARS]), "(never made)")
-        return rule if model.was_told(call, rule) else f"({rule}, and the model was not told)"
+    def _rule(self, recorded: Calls, model: Hostile, call: ToolCall) -> str:
+        called = recorded.find(call)
+        if called is None:
+            return "(never made)"
+        return called.rule if model.was_told(call, called.rule) else f"({called.rule}, and the model was not told)"
 
     def _found(self, one: Input, stopped: bool, by: str) -> None:
         self.outcomes.append(Outcome(one, stopped, by))

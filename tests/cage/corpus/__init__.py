@@ -6,6 +6,7 @@ through; it is listed with that reason and never counted as stopped. A family th
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FOLDER = Path(__file__).parent
-Drive = Literal["path", "call", "file", "asked", "weakened", "change", "again"]
+Drive = Literal["path", "call", "file", "asked", "weakened", "change", "again", "shell"]
 
 
 class Input(BaseModel):
@@ -33,7 +34,14 @@ class Input(BaseModel):
     after: str | tuple[str, ...] = ""  # in parts, where the whole would have the shape of a key
     old: str = ""
     new: str = ""
+    command: str = ""
+    told: str = ""  # a pattern of what the model must hear
     depth: int = 0
+
+    @property
+    def label(self) -> str:
+        """A file name of its own."""
+        return re.sub(r"[^a-z0-9]+", "_", f"{self.family} {self.name}".lower()).strip("_")
 
     @property
     def text(self) -> str:

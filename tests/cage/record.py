@@ -1,0 +1,44 @@
+"""What the ledger says of tool calls, and what a model was told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernel.provider import ToolCall
+from ledger.store import Ledger
+
+RECORDED_CHARS = 2_000
+
+
+@dataclass
+class Called:
+    """One call: the rule that judged it, and the rules by which its effects were put back. ``op``: whose it was."""
+
+    op: str
+    rule: str
+    ok: bool
+    refused: list[str] = field(default_factory=list)
+
+
+class Calls:
+    """Every recorded call, by tool and arguments; the last one counts where there are several."""
+
+    def __init__(self, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        self._calls: dict[tuple[str, str], Called] = {}
+        last: Called | None = None
+        for op, row in rows:
+            if row.get("event") == "tool.called":
+                last = Called(op, str(row["rule"]), bool(row["ok"]))
+                self._calls[str(row["tool"]), str(row["arguments"])] = last
+            elif row.get("event") == "gate" and row.get("tool") == "bash" and last is not None:
+                last.refused.append(str(row["rule"]))
+
+    @classmethod
+    async def of(cls, ledger: Ledger) -> Calls:
+        return cls([(e.op_id or "", e.payload) for e in await ledger.entries()])
+
+    def find(self, call: ToolCall) -> Called | None:
+        """None for one that was never made."""
+        return self._calls.get((call.name, call.arguments[:RECORDED_CHARS]))
