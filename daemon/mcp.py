@@ -32,8 +32,10 @@ def told(view: McpView) -> str:
     if view.state != "connected":
         return f"{view.name}: {view.state}: {view.reason}" if view.reason else f"{view.name}: {view.state}"
     offered = ", ".join(view.tools) or "none of its tools is offered"
-    notes = [f"not {tool}: {why}" for tool, why in view.left_out]
-    notes += [f"{tool} without its description: {rule}" for tool, rule in view.withheld]
+    notes = [f"{tool} without its description: {rule}" for tool, rule in view.withheld]
+    notes += [
+        f"not {tool}: {why}" for tool, why in sorted(view.left_out, key=lambda one: not one[1].startswith("gate"))
+    ]
     more = f" and {len(notes) - 3} more" if len(notes) > 3 else ""
     return f"{view.name}: {offered}" + (f" ({'; '.join(notes[:3])}{more})" if notes else "")
 

@@ -9,7 +9,8 @@ How a family is played:
 - ``weakened``: a failing test in other words, in one candidate with all others;
 - ``change``: a candidate of its own that changes ``shop/cart.py``;
 - ``again``: what was turned down in another dress, and signals deep in our own chain;
-- ``shell``: see ``tests/cage/shell.py``.
+- ``shell``: see ``tests/cage/shell.py``;
+- ``mcp``: see ``tests/cage/servers.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,12 @@ from tests.cage.corpus import Drive, Input, families
 from tests.cage.model import Attempt, Hostile
 from tests.cage.outside import Outside, leaked_into_objects, leaked_into_record, outside
 from tests.cage.record import Calls
+from tests.cage.servers import HostileServers, Met
 from tests.cage.shell import ShellTricks
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import call, swap, whole
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
-from tests.repos import commit
+from tests.repos import commit, make_places
 from tools.builtin.standard import standard_tools
 
 CART = "shop/cart.py"
@@ -76,12 +78,15 @@ class Cage:
         self.base, self.world = base, world
         self.outcomes: list[Outcome] = []
         self.repo = self._repository()
+        self.places = make_places(base, self.repo)
+        self.servers = HostileServers(list(_of("mcp")), self._filled_for, world.base / "servers")
         self.config = config_for(
             base, self.repo,
             pipeline={
                 "validate_retries": RETRIES, "generate_retries": 0, "protected_paths": ("/billing",),
             },
             tool_policy={"rate_per_minute": 100_000, "protected": ("/billing",)},
+            tools={"mcp": self.servers.settings()},
         )  # fmt: skip
         self.calls = {one: tuple(self._calls_of(one)) for drive in CALLS for one in _of(drive)}
         self.shell = ShellTricks(list(_of("shell")), self._filled_for)
@@ -105,7 +110,7 @@ class Cage:
 
     def _filled(self, text: str) -> str:
         """``text`` with the places of this run, and large things in full."""
-        places = self.config.places
+        places = self.places
         for name, value in (("outside", self.world.base), ("state", places.state), ("repo", self.repo)):
             text = text.replace(f"{{{name}}}", str(value))
         text = re.sub(r"\{many:(\d+)\}", lambda m: "m" * int(m[1]), text.replace("{long}", "l" * 300))
@@ -148,7 +153,7 @@ class Cage:
         ops = [[Attempt(asked)], [Attempt(whole(CART, TURNED_DOWN))]]
         ops += [refused[i : i + RETRIES] for i in range(0, len(refused), RETRIES)]
         ops += [dresses[i : i + RETRIES] for i in range(0, len(dresses), RETRIES)]
-        return [*ops, *([one] for one in self.shell.attempts())]
+        return [*ops, *([one] for one in (*self.shell.attempts(), *self.servers.attempts()))]
 
     def _change(self, one: Input, text: str) -> str:
         assert one.old in text, one.name
@@ -184,6 +189,7 @@ class Cage:
         told = {ending.op.id: await service.told(ending.op.id) for ending in endings}
         for judged in self.shell.judged(recorded, model, self.world, told):
             self._found(*judged)
+        self._judge_servers(service, model, recorded, told)
         for one, calls in self.calls.items():
             rules = {call.name[:40]: self._rule(recorded, model, call) for call in calls}
             through = [f"{tool}: {rule}" for tool, rule in rules.items() if not rule.startswith(one.rule)]
@@ -202,6 +208,16 @@ class Cage:
             met = [verdicts for verdicts, after in candidates if after.get(CART) == text][-1:]
             rules = [v["rule"] for verdicts in met for v in verdicts if v["decision"] != "allow"]
             self._found(one, any(rule.startswith(one.rule) for rule in rules), ", ".join(rules) or "(not refused)")
+
+    def _judge_servers(self, service: Serving, model: Hostile, calls: Calls, told: Mapping[str, str]) -> None:
+        assert service.home.servers is not None and service.home.orchestrator is not None
+        specs = service.home.orchestrator.shop.toolbox.schemas()
+        text = "\n".join(f"{spec.name}\n{spec.description}\n{json.dumps(spec.parameters)}" for spec in specs)
+        met = Met(
+            calls=calls, model=model, world=self.world, servers=service.home.servers, specs=text, told=told
+        )  # fmt: skip
+        for judged in self.servers.judged(met):
+            self._found(*judged)
 
     def _rule(self, recorded: Calls, model: Hostile, call: ToolCall) -> str:
         called = recorded.find(call)
@@ -253,6 +269,7 @@ async def play(base: Path) -> Report:
         cage = Cage(base, world)
         outcomes = tuple(await cage.play())
         found = {
+            "outlived the daemon": {"a server's child"} if cage.servers.outlived() else set(),
             "reached a listener": set(world.came), "wrote outside": world.left_marks(), "changed": world.changed(),
             "read into the record": leaked_into_record(cage.config.places),
             "read into the repository": leaked_into_objects(cage.repo),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,10 +24,16 @@ class Called:
 
 
 class Calls:
-    """Every recorded call, by tool and arguments; the last one counts where there are several."""
+    """Every recorded call, by tool and arguments; the last one counts where there are several.
+
+    ``servers``: all that is recorded of what MCP servers list.
+    """
 
     def __init__(self, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
         self._calls: dict[tuple[str, str], Called] = {}
+        self._marks = [row for _, row in rows if row.get("event") == "outside.marked"]
+        changes = ("mcp.connected", "mcp.tools")
+        self.servers = json.dumps([row for _, row in rows if row.get("event") in changes], ensure_ascii=False)
         last: Called | None = None
         for op, row in rows:
             if row.get("event") == "tool.called":
@@ -38,6 +45,10 @@ class Calls:
     @classmethod
     async def of(cls, ledger: Ledger) -> Calls:
         return cls([(e.op_id or "", e.payload) for e in await ledger.entries()])
+
+    def marked_at(self, where: str) -> list[str]:
+        """The rules by which gate 18 has marked what came from there."""
+        return [str(row["rule"]) for row in self._marks if any(f": {where}, line" in text for text in row["evidence"])]
 
     def find(self, call: ToolCall) -> Called | None:
         """None for one that was never made."""

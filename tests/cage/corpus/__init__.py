@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FOLDER = Path(__file__).parent
-Drive = Literal["path", "call", "file", "asked", "weakened", "change", "again", "shell"]
+Drive = Literal["path", "call", "file", "asked", "weakened", "change", "again", "shell", "mcp"]
 
 
 class Input(BaseModel):
@@ -36,6 +36,15 @@ class Input(BaseModel):
     new: str = ""
     command: str = ""
     told: str = ""  # a pattern of what the model must hear
+    never: str = ""  # and of what it must not
+    server: str = "odd"
+    hello: str = "{}"
+    listed: tuple[str, ...] = ("*",)
+    tools: str = ""
+    does: str = ""
+    calls: str = ""
+    gone: bool = False
+    outlives: bool = False
     depth: int = 0
 
     @property
