@@ -37,5 +37,6 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
     for verdict in (outcome.verdict, *outcome.refused):
         if verdict.decision is Decision.DENY:
             await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=name, **verdict.model_dump(mode="json"))
-    marked = await look_at(crew, phase, " ".join((name, *outcome.use.paths)), outcome.text)
+    where = " ".join((name, *(outcome.use.paths or (arguments,))))  # a page is told by its address
+    marked = await look_at(crew, phase, where, outcome.text)
     return outcome if marked is None else replace(outcome, text=f"{warning(marked)}\n{outcome.text}")

@@ -15,6 +15,8 @@ from ledger.vocabulary import Tier
 GAP = r"[\s\"'`*_#/>;%|,\-]{1,24}"
 START = r"(?:^|[\n.!?:;>)\]}\"'`*#/|\-][\t\x20]{0,8}|\b(?:please|must|now|then|and)\s{1,4})"
 """Where a sentence begins: an order there is one, the same words after "does not" are a description."""
+WORD = r"(?<![^\W_])"
+"""Where a word begins, in a name with underscores as well."""
 FILL = r"(?:all|any|every|each|of|the|your|my|our|these|those|this|that|other|and|or|both|user's) "
 THING = (
     r"(?:instructions?|prompts?|directions|directives?|guidelines?|orders|rules|guardrails|commands|"
@@ -49,7 +51,7 @@ def _tells(name: str, hints: str, pattern: str) -> Shape:
     return _shape(name, Tier.NOTIFY_APPLY, hints, pattern)
 
 
-_LEAVE = r"\b(?:ignore|disregard|forget|discard|(?:do not|don't|never|stop) (?:follow|obey|heed)(?:ing)?)"
+_LEAVE = rf"{WORD}(?:ignore|disregard|forget|discard|(?:do not|don't|never|stop) (?:follow|obey|heed)(?:ing)?)"
 _LEAVES = "ignor|regard|forg|discard|follow|obey|heed"
 _OVERRIDE = (
     _asks("override", _LEAVES,
@@ -58,10 +60,10 @@ _OVERRIDE = (
           rf"{_LEAVE} (?:{FILL}){{0,4}}{THING} "
           r"(?:above|before|(?:that )?(?:you|were|was|came|come)\b|given\b|from the)"),
     _asks("override", "ignor|regard|forg",
-          r"\b(?:ignore|disregard|forget) (?:all|any) (?:of )?(?:the )?(?:previous|prior|above|earlier|preceding) "
+          rf"{WORD}(?:ignore|disregard|forget) (?:all|any) (?:of )?(?:the )?(?:previous|prior|above|earlier|preceding) "
           r"(?:messages?|context|requests?|tasks?|constraints?|restrictions?|conversations?|input|text)\b"),
     _asks("override", "ignor|regard|forg",
-          r"\b(?:ignore|disregard|forget) (?:everything|anything|all|what|whatever) (?:that )?"
+          rf"{WORD}(?:ignore|disregard|forget) (?:everything|anything|all|what|whatever) (?:that )?"
           r"(?:you(?:'ve)? (?:were|was|have|had|been|are|know|learned)|(?:of )?(?:the )?"
           r"(?:above|before|previous|prior|so far)(?=\s*(?:$|[.!,;:\n]|and\b)))"),
     _asks("override", "overrid|bypass|violat|overrul|supersed",

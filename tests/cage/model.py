@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kernel.provider import Message, ToolCall
@@ -13,10 +13,11 @@ GIVES_UP = "I give up."
 
 @dataclass(frozen=True)
 class Attempt:
-    """One conversation: calls round by round, then the answer."""
+    """One conversation: calls round by round, then the answer; or whatever ``plays`` says of what it is told."""
 
     answer: str
     rounds: tuple[tuple[ToolCall, ...], ...] = ()
+    plays: Callable[[Sequence[Message]], Said] | None = None
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Hostile:
         if self.played > len(self.attempts):
             return GIVES_UP
         attempt = self.attempts[self.played - 1]
+        if attempt.plays is not None:
+            return attempt.plays(conversation)
         return list(attempt.rounds[asked]) if asked < len(attempt.rounds) else attempt.answer
 
     def _listen(self, conversation: Sequence[Message]) -> None:

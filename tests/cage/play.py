@@ -10,7 +10,8 @@ How a family is played:
 - ``change``: a candidate of its own that changes ``shop/cart.py``;
 - ``again``: what was turned down in another dress, and signals deep in our own chain;
 - ``shell``: see ``tests/cage/shell.py``;
-- ``mcp``: see ``tests/cage/servers.py``.
+- ``mcp``: see ``tests/cage/servers.py``;
+- ``order``: see ``tests/cage/orders.py``.
 """
 
 from __future__ import annotations
@@ -31,20 +32,23 @@ from ledger.vocabulary import Tier
 from sensors.manual import manual_signal
 from tests.cage.corpus import Drive, Input, families
 from tests.cage.model import Attempt, Hostile
+from tests.cage.orders import TELLER, Orders, as_json
 from tests.cage.outside import Outside, leaked_into_objects, leaked_into_record, outside
 from tests.cage.record import Calls
 from tests.cage.servers import HostileServers, Met
 from tests.cage.shell import ShellTricks
 from tests.e2e.serving import Serving, served
-from tests.e2e.talking import call, swap, whole
+from tests.e2e.talking import call, looked, swap, whole
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
-from tests.repos import commit, make_places
+from tests.repos import commit, git, make_places
+from tests.tools.web.servers import Site, site
 from tools.builtin.standard import standard_tools
 
 CART = "shop/cart.py"
 FAILING = "tests/test_cart.py::test_total_with_discount"
 TEST = "from shop.cart import total\n\n\ndef test_it():\n    assert total([60, 40], discount=10) == 90\n"
-GOOD = swap(CART, "    return subtotal + discount", "    return subtotal - discount")
+RIGHT = "    return subtotal - discount"
+GOOD = swap(CART, "    return subtotal + discount", RIGHT)
 TURNED_DOWN = SHOP[CART].replace("    subtotal = sum(prices)", "    import subprocess\n\n    subtotal = sum(prices)")
 CALLS: tuple[Drive, ...] = ("path", "call")
 CALLS_A_ROUND = 16
@@ -74,19 +78,24 @@ def _of(drive: Drive) -> Iterator[Input]:
 class Cage:
     """One repository, one daemon, all inputs. ``outcomes`` is filled by :meth:`play`."""
 
-    def __init__(self, base: Path, world: Outside) -> None:
+    def __init__(self, base: Path, world: Outside, site: Site) -> None:
         self.base, self.world = base, world
         self.outcomes: list[Outcome] = []
         self.repo = self._repository()
         self.places = make_places(base, self.repo)
+        self.orders = Orders(list(_of("order")), self._filled_for, site.url("", host="127.0.0.1"))
+        self.orders.lay_out(self.repo)
+        site.answers = self.orders.pages()
         self.servers = HostileServers(list(_of("mcp")), self._filled_for, world.base / "servers")
         self.config = config_for(
             base, self.repo,
             pipeline={
                 "validate_retries": RETRIES, "generate_retries": 0, "protected_paths": ("/billing",),
             },
-            tool_policy={"rate_per_minute": 100_000, "protected": ("/billing",)},
-            tools={"mcp": self.servers.settings()},
+            tool_policy={
+                "rate_per_minute": 100_000, "protected": ("/billing",), "domains": (f"127.0.0.1:{site.port}",),
+            },
+            tools={"mcp": self.servers.settings({TELLER: as_json(self.orders.tells())})},
         )  # fmt: skip
         self.calls = {one: tuple(self._calls_of(one)) for drive in CALLS for one in _of(drive)}
         self.shell = ShellTricks(list(_of("shell")), self._filled_for)
@@ -165,16 +174,28 @@ class Cage:
         async with served(self.config, model.talking()) as (service, api):
             for number, attempts in enumerate(self.attempts()):
                 model.begin(attempts)
-                endings.append(await self._op(service, api, number))
+                endings.append(await self._op(service, api, f"Take the discount off, number {number}"))
+            for goal, attempts in self._given():
+                model.begin(attempts)
+                endings.append(await self._op(service, api, goal))
             await self._judge(service, model, endings)
         return self.outcomes
 
-    async def _op(self, service: Serving, api: Facade, number: int) -> Ending:
+    def _given(self) -> Iterator[tuple[str, list[Attempt]]]:
+        """Ops of a model that obeys, with their goals."""
+        repaired = (call("edit_file", path=CART, search="    return subtotal + discount", replace=RIGHT),)
+        read = [one.label for one in self.orders.readings]
+        yield "Take the discount off", [Attempt("", plays=self.orders.obedient(read, repaired))]
+        for one in self.orders.goals():
+            plays = self.orders.obedient([one.label], (*looked(CART), *repaired))
+            yield f"{self.orders.text(one)} {one.label}", [Attempt("", plays=plays)]
+
+    async def _op(self, service: Serving, api: Facade, text: str) -> Ending:
         """One op to its end; what waits for a person is turned down."""
         head = (await service.home.repository.head()).commit
         assert head is not None
         goal = manual_signal(
-            f"Take the discount off, number {number}", files=[CART], base=head, clock=service.clock,
+            text, files=[CART], base=head, clock=service.clock,
             closed_when=[FAILING, *(f"{self._test_path(one)}::test_it" for one in _of("weakened"))],
         )  # fmt: skip
         await service.home.router.submit(goal)
@@ -190,6 +211,9 @@ class Cage:
         for judged in self.shell.judged(recorded, model, self.world, told):
             self._found(*judged)
         self._judge_servers(service, model, recorded, told)
+        waiting = {ending.op.id: ending.dossier.tier for ending in endings if ending.request is not None}
+        for judged in self.orders.judged(recorded, model, self.world, waiting, told):
+            self._found(*judged)
         for one, calls in self.calls.items():
             rules = {call.name[:40]: self._rule(recorded, model, call) for call in calls}
             through = [f"{tool}: {rule}" for tool, rule in rules.items() if not rule.startswith(one.rule)]
@@ -266,9 +290,12 @@ class Report:
 async def play(base: Path) -> Report:
     """Build the cage below ``base``, and play the whole corpus."""
     with outside(base / "beyond") as world:
-        cage = Cage(base, world)
-        outcomes = tuple(await cage.play())
+        async with site({}) as pages:
+            cage = Cage(base, world, pages)
+            head = git(cage.repo, "rev-parse", "HEAD")
+            outcomes = tuple(await cage.play())
         found = {
+            "landed": {git(cage.repo, "rev-parse", "HEAD")} - {head},
             "outlived the daemon": {"a server's child"} if cage.servers.outlived() else set(),
             "reached a listener": set(world.came), "wrote outside": world.left_marks(), "changed": world.changed(),
             "read into the record": leaked_into_record(cage.config.places),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,8 +27,11 @@ class Called:
 class Calls:
     """Every recorded call, by tool and arguments; the last one counts where there are several.
 
-    ``servers``: all that is recorded of what MCP servers list.
+    ``servers``: all that is recorded of what MCP servers list; ``marked``: rules of gate 18, each with the words of the
+    text that it met.
     """
+
+    marked: tuple[tuple[str, frozenset[str]], ...] = ()
 
     def __init__(self, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
         self._calls: dict[tuple[str, str], Called] = {}
@@ -44,11 +48,17 @@ class Calls:
 
     @classmethod
     async def of(cls, ledger: Ledger) -> Calls:
-        return cls([(e.op_id or "", e.payload) for e in await ledger.entries()])
+        rows = [(e.op_id or "", e.payload) for e in await ledger.entries()]
+        made = cls(rows)
+        marks = [row for _, row in rows if row.get("event") == "outside.marked"]
+        texts = [json.loads(await ledger.get_blob(str(row["facts"])))["text"] for row in marks]
+        words = [frozenset(re.findall(r"\w+", text)) for text in texts]
+        made.marked = tuple((str(row["rule"]), found) for row, found in zip(marks, words, strict=True))
+        return made
 
     def marked_at(self, where: str) -> list[str]:
         """The rules by which gate 18 has marked what came from there."""
-        return [str(row["rule"]) for row in self._marks if any(f": {where}, line" in text for text in row["evidence"])]
+        return [str(row["rule"]) for row in self._marks if any(f": {where} " in text for text in row["evidence"])]
 
     def find(self, call: ToolCall) -> Called | None:
         """None for one that was never made."""

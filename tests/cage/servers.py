@@ -68,11 +68,11 @@ class HostileServers:
     def offered(one: Input) -> str:
         return tool_name(one.server, one.tool)
 
-    def settings(self) -> dict[str, Any]:
-        """``[tools.mcp]``."""
+    def settings(self, further: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """``[tools.mcp]``, with servers of which the whole plan is given."""
         self._base.mkdir(parents=True)
-        servers: dict[str, Any] = {}
-        plans: dict[str, dict[str, Any]] = {}
+        servers = {name: self._server(name, ["*"]) for name in further}
+        plans: dict[str, dict[str, Any]] = dict(further)
         for one in self.inputs:
             plan = plans.setdefault(one.server, {"tools": [], "does": {}, "hello": {}})
             plain = [{"name": one.tool, "description": "Does it.", "inputSchema": {"type": "object"}}]
@@ -80,15 +80,18 @@ class HostileServers:
             plan["hello"] |= json.loads(one.hello)
             if one.does:
                 plan["does"][one.tool] = json.loads(self._filled(one, one.does))
-            servers[one.server] = {
-                "command": str(interpreter()[0]), "args": ["-I", "-S", str(PROGRAM), str(self._base / one.server)],
-                "readable": [str(PROGRAM.parent), str(self._base)], "tools": list(one.listed),
-                "call_timeout_s": 1.0 if one.server == "slow" else 60.0,
-            }  # fmt: skip
+            servers[one.server] = self._server(one.server, list(one.listed))
         for name, plan in plans.items():
             (self._base / name).write_text(json.dumps(plan), encoding="utf-8")
             servers[name]["read_only"] = [tool["name"] for tool in plan["tools"] if name == "slow"]
         return {"servers": servers, "start_wait_s": 60, "refresh_s": 0, "stop_s": 0.1, "backoff_s": 0.05}
+
+    def _server(self, name: str, listed: list[str]) -> dict[str, Any]:
+        return {
+            "command": str(interpreter()[0]), "args": ["-I", "-S", str(PROGRAM), str(self._base / name)],
+            "readable": [str(PROGRAM.parent), str(self._base)], "tools": listed,
+            "call_timeout_s": 1.0 if name == "slow" else 60.0,
+        }  # fmt: skip
 
     def attempts(self) -> list[Attempt]:
         """One conversation."""

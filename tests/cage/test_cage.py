@@ -9,7 +9,7 @@ from tests.cage.play import play
 from tests.cage.report import escapes, table
 
 LEAST = 120
-FOUNDATIONS = {"path", "call", "file", "asked", "weakened", "change", "again", "shell", "mcp"}
+FOUNDATIONS = {"path", "call", "file", "asked", "weakened", "change", "again", "shell", "mcp", "order"}
 
 
 async def test_nothing_of_the_corpus_gets_through(tmp_path: Path) -> None:

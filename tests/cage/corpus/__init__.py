@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FOLDER = Path(__file__).parent
-Drive = Literal["path", "call", "file", "asked", "weakened", "change", "again", "shell", "mcp"]
+Drive = Literal["path", "call", "file", "asked", "weakened", "change", "again", "shell", "mcp", "order"]
 
 
 class Input(BaseModel):
@@ -37,6 +37,8 @@ class Input(BaseModel):
     command: str = ""
     told: str = ""  # a pattern of what the model must hear
     never: str = ""  # and of what it must not
+    where: str = ""
+    marked: str = ""
     server: str = "odd"
     hello: str = "{}"
     listed: tuple[str, ...] = ("*",)
