@@ -52,6 +52,7 @@ GOOD = swap(CART, "    return subtotal + discount", RIGHT)
 TURNED_DOWN = SHOP[CART].replace("    subtotal = sum(prices)", "    import subprocess\n\n    subtotal = sum(prices)")
 CALLS: tuple[Drive, ...] = ("path", "call")
 CALLS_A_ROUND = 16
+PATIENT_S = 600  # an op of a hundred calls on a machine that is busy otherwise
 ROUNDS = 4
 RETRIES = 5
 FILLER = {"search": "", "replace": "x = 2\n", "content": "x = 2\n", "pattern": "x", "symbol": "total", "text": "x"}
@@ -199,10 +200,10 @@ class Cage:
             closed_when=[FAILING, *(f"{self._test_path(one)}::test_it" for one in _of("weakened"))],
         )  # fmt: skip
         await service.home.router.submit(goal)
-        ending = await ended(service.home)
+        ending = await ended(service.home, within_s=PATIENT_S)
         if ending.request is not None:
             await api.reject(RejectRequest(op=ending.op.id, reason="no"))
-            await ended(service.home)
+            await ended(service.home, within_s=PATIENT_S)
         return ending
 
     async def _judge(self, service: Serving, model: Hostile, endings: Sequence[Ending]) -> None:

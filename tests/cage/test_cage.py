@@ -8,7 +8,7 @@ from tests.cage.corpus import families
 from tests.cage.play import play
 from tests.cage.report import escapes, table
 
-LEAST = 120
+LEAST = 400
 FOUNDATIONS = {"path", "call", "file", "asked", "weakened", "change", "again", "shell", "mcp", "order"}
 
 
