@@ -34,6 +34,7 @@ from ledger.vocabulary import (
     Verdict,
 )
 from sensors.bus import Bus, Topic
+from sensors.intake.governor import GovernorSettings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.test_failure import TestFailure, TestFailureSettings
@@ -44,6 +45,7 @@ from tools.repository import Repository
 QUEUED = 10_000
 TAKEN = 200
 ROUNDS = 15
+MANY = 1_000_000  # ops an hour: the governor decides, and never holds back
 
 
 def make_signal(number: int, *, files: int = 2_000) -> Signal:
@@ -65,7 +67,10 @@ def admit(signal: Signal) -> Verdict:
 
 
 def router_of(ledger: Ledger) -> IntakeRouter:
-    return IntakeRouter(ledger=ledger, clock=SystemClock(), boot="bench", settings=RouterSettings(), admit=admit)
+    caps = GovernorSettings(ops_per_hour=MANY, reflex_per_hour=MANY, changes_per_hour=MANY, changes_per_source=MANY)
+    return IntakeRouter(
+        ledger=ledger, clock=SystemClock(), boot="bench", settings=RouterSettings(), admit=admit, caps=caps
+    )  # fmt: skip
 
 
 async def queue_figures(base: Path) -> list[tuple[str, str]]:
@@ -77,10 +82,10 @@ async def queue_figures(base: Path) -> list[tuple[str, str]]:
     await asyncio.gather(*(router.submit(make_signal(n)) for n in range(QUEUED)))
     submitted = time.perf_counter() - began
     decisions, claims = [], []
-    board, custody, clock = router._board, router._custody, SystemClock()
+    custody = router._custody
     for _ in range(TAKEN):
         began = time.perf_counter()
-        lead = board.order.best(clock.now())
+        lead = router._lead()
         assert lead is not None
         custody._choose(lead, None)
         decisions.append(time.perf_counter() - began)

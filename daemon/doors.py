@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from governance.budget import Budget
 from governance.irongate import g19_recursion
 from governance.left_alone import reaches
 from ledger.errors import SandboxMissing
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, RunStatus, Signal, TestRun, TestsPass, Verdict
+from sensors.intake.surroundings import Surroundings, read
 from tools.git import Git
 from tools.repository import Repository
 from tools.workspace import Workspaces
@@ -51,6 +54,19 @@ class BranchQuestions:
 
     async def head(self) -> str | None:
         return (await self._repository.head()).commit
+
+
+class Outlook:
+    """What the governor asks about: the machine, and how much of the day's money is spent."""
+
+    def __init__(self, *, budget: Budget) -> None:
+        self._budget = budget
+
+    async def look(self) -> Surroundings:
+        ceiling = self._budget.settings.per_day_usd_micro
+        spent = await self._budget.spent_today() if ceiling else 0
+        machine = await asyncio.to_thread(read)
+        return machine.model_copy(update={"burn_bp": spent * 10_000 // ceiling if ceiling else 0})
 
 
 def admit(signal: Signal) -> Verdict:

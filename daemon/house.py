@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemon.doors import BranchQuestions, CommittedTests, admit
+from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit
 from daemon.settings import Config
 from governance.approval import Inbox
 from governance.budget import Budget
@@ -66,6 +66,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
     repository = Repository(git)
     workspaces = Workspaces(git, places, settings.workspace)
     questions = BranchQuestions(repository=repository)
+    budget = Budget(ledger=ledger, clock=clock, settings=settings.budget)
     house = House(
         config=config,
         clock=clock,
@@ -75,7 +76,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
         repository=repository,
         workspaces=workspaces,
         provider=provider,
-        budget=Budget(ledger=ledger, clock=clock, settings=settings.budget),
+        budget=budget,
         inbox=Inbox(ledger=ledger, clock=clock, settings=settings.approval),
         refused=Refused(ledger=ledger),
         questions=Questions(ledger=ledger, clock=clock, settings=settings.approval),
@@ -87,6 +88,8 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
             admit=admit,
             branch_lives=questions.lives,
             head=questions.head,
+            caps=settings.governor,
+            look=Outlook(budget=budget).look,
         ),
         tests=CommittedTests(workspaces=workspaces, limit_s=settings.pipeline.suite_budget_s),
         code=CodeIndex(

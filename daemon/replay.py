@@ -14,6 +14,8 @@ from governance.routes import choose_route
 from ledger.errors import TransitionRefused
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Entry, EntryKind, Frozen, SourceClass, State, Tier, Urgency, Verdict
+from sensors.intake.governing import ruled_again
+from sensors.intake.posture import Signs, infer
 from sensors.intake.priority import PriorityInputs, priority
 
 GetBlob = Callable[[str], Awaitable[bytes]]
@@ -49,6 +51,23 @@ def _route(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _priority(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     derived = priority(PriorityInputs.model_validate(payload["inputs"]))
     return [("priority", str(payload["result"]), str(derived))]
+
+
+def _governed(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [(f"governor of {payload['lane']}", str(payload["result"]), ruled_again(payload["inputs"]))]
+
+
+def _posture(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    derived = infer(Signs.model_validate(payload["inputs"]))
+    return [("posture", str(payload["result"]), derived.posture.value)]
+
+
+DECIDED: Mapping[object, Callable[[Mapping[str, Any]], list[tuple[str, str, str]]]] = {
+    "priority": _priority,
+    "governor": _governed,
+    "posture": _posture,
+}
+"""Decisions of the intake: they have this field in place of an event."""
 
 
 async def _gates(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
@@ -104,8 +123,8 @@ async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
             found = await _gates(payload, blob)
         elif event == "outside.marked":
             found = await _outside(payload, blob)
-        elif payload.get("decision") == "priority":
-            found = _priority(payload)
+        elif payload.get("decision") in DECIDED:
+            found = DECIDED[payload["decision"]](payload)
         elif event in ("phase.entered", "terminal"):
             found = _edge(current.get(op), payload)
             current[op] = State(str(payload["to"]))

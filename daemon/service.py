@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 OnEvent = Callable[[Event], None]
 NO_MONEY = "The day's budget is spent: what is left stays queued. `ouro cost` shows it; midnight UTC begins a new day."
 
+HELD_BACK = "The governor holds back what is left; it stays queued. `ouro signals` says why."
+
 
 class Service:
     """One boot: ``open`` answers on the socket, ``bring_up`` makes it work, ``close`` ends it in stages."""
@@ -415,7 +417,8 @@ async def _until_idle(service: Service, stopping: asyncio.Task[bool]) -> list[Ex
         return []
     codes: list[Exit] = []
     penniless = asyncio.create_task(house.pool.penniless.wait())
-    over = {stopping, penniless, *service.working}
+    held_back = asyncio.create_task(house.router.held_back.wait())
+    over = {stopping, penniless, held_back, *service.working}
     try:
         while house.pool.busy() or not await house.router.idle() or not house.pool.ended.empty():
             ended = asyncio.create_task(house.pool.ended.get())
@@ -424,12 +427,13 @@ async def _until_idle(service: Service, stopping: asyncio.Task[bool]) -> list[Ex
                 ended.cancel()
                 if stopping.done():
                     return codes
-                if not penniless.done():
+                if not penniless.done() and not held_back.done():
                     return [*codes, Exit.FAULT]
-                service.say(NO_MONEY)
+                service.say(NO_MONEY if penniless.done() else HELD_BACK)
                 return [*codes, Exit.REFUSED]
             ending = ended.result()
             codes.append(Exit.PERSON if ending.request is not None else exit_for_op(ending.state, ending.cause))
     finally:
         penniless.cancel()
+        held_back.cancel()
     return codes

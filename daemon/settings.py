@@ -32,6 +32,7 @@ from ledger.errors import ConfigError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
 from sensors.bus import BusSettings
+from sensors.intake.governor import GovernorSettings
 from sensors.intake.settings import RouterSettings
 from sensors.settings import TestFailureSettings
 from sensors.watch import WatchSettings
@@ -64,6 +65,7 @@ class Settings(Frozen):
     tests: TestSettings = TestSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     router: RouterSettings = RouterSettings()
+    governor: GovernorSettings = GovernorSettings()
     test_failure: TestFailureSettings = TestFailureSettings()
     watch: WatchSettings = WatchSettings()
     bus: BusSettings = BusSettings()

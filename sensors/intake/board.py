@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from ledger.clock import stamp
 from sensors.intake.claims import FileClaims
+from sensors.intake.governor import Lane, Ruling
+from sensors.intake.history import History
 from sensors.intake.order import WaitingOrder
 from sensors.intake.priority import priority
 from sensors.intake.records import Item, ItemState, Lease, QueueLine, QueueSnapshot
@@ -31,6 +34,8 @@ class Board:
         self.claims = FileClaims()
         self.order = WaitingOrder(ageing_s=settings.ageing_s, claims=self.claims, alignment=alignment)
         self.held: dict[str, Held] = {}
+        self.history = History()
+        self._slots: tuple[str, ...] = ()
         self._settings = settings
         self._items: dict[str, Item] = {}
         self._not_queued: dict[str, Item] = {}  # few, even when the queue is long
@@ -112,11 +117,20 @@ class Board:
         """Is anything queued, claimed or in flight?"""
         return len(self.order) > 0 or any(item.state in (ItemState.CLAIMED, ItemState.IN_FLIGHT) for item in self)
 
-    def snapshot(self, *, now: datetime, paused: bool, lines: int) -> QueueSnapshot:
+    def active(self) -> int:
+        """Ops under way, without those that wait for a person."""
+        return sum(held.lease.state is not ItemState.PARKED for held in self.held.values())
+
+    def evicted(self, now: datetime, free: Callable[[Lane], bool]) -> tuple[str, ...]:
+        """Give the ready slots out anew; returns what lost its slot and still waits."""
+        before, self._slots = self._slots, self.order.ready(now, self._settings.ready_slots, free)
+        return tuple(signal_id for signal_id in before if signal_id in self.order and signal_id not in self._slots)
+
+    def snapshot(self, *, now: datetime, paused: bool, lines: int, ruling: Callable[[Lane], Ruling]) -> QueueSnapshot:
         """Everything a person may ask about the queue; ``lines`` signals at most are described, active ones first."""
         counts = Counter({ItemState.QUEUED.value: len(self.order)})
         counts.update(item.state.value for item in self)
-        ready = self.order.ready(now, self._settings.ready_slots)
+        ready = self.order.ready(now, self._settings.ready_slots, lambda lane: ruling(lane).free)
         chosen = dict.fromkeys([*tuple(self._not_queued)[:lines], *ready], True)
         for item in self.order:
             if len(chosen) >= lines:
@@ -126,12 +140,13 @@ class Board:
             paused=paused,
             counts={state.value: counts.get(state.value, 0) for state in ItemState if state is not ItemState.DONE},
             ready=ready,
-            lines=tuple(self._line(self._items[signal_id]) for signal_id in chosen),
+            lines=tuple(self._line(self._items[signal_id], paused, ruling) for signal_id in chosen),
             claims=dict(self.claims.holders),
         )
 
-    def _line(self, item: Item) -> QueueLine:
-        blocked = self.claims.blocker(item.signal.targets) if item.state is ItemState.QUEUED else None
+    def _line(self, item: Item, paused: bool, ruling: Callable[[Lane], Ruling]) -> QueueLine:
+        queued = item.state is ItemState.QUEUED
+        blocked = self.claims.blocker(item.signal.targets) if queued else None
         return QueueLine(
             signal_id=item.id,
             state=item.state,
@@ -145,5 +160,20 @@ class Board:
             reason=item.reason,
             branch=item.branch,
             waits_for=blocked[1] if blocked else None,
+            waits=self._waits(item, blocked, paused, ruling) if queued else "",
             history=item.history,
         )
+
+    def _waits(
+        self, item: Item, blocked: tuple[str, str] | None, paused: bool, ruling: Callable[[Lane], Ruling]
+    ) -> str:
+        """Why a queued item does not run now; empty when nothing but its turn is missing."""
+        if paused:
+            return "paused: `ouro resume` goes on"
+        if blocked is not None:
+            return f"{blocked[0]} belongs to {blocked[1]}"
+        if self.order.sleeps(item.id):
+            return f"may be merged with others on its files until {item.not_before}"
+        held = ruling(Lane.of(item))
+        until = f"; free from {stamp(held.until)}" if held.until else ""
+        return f"held back: {held.reason} ({held.rule}){until}" if not held.free else ""

@@ -19,7 +19,7 @@ from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import companions, merge
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
-from sensors.intake.queue import NOTHING, DurableQueue, payload
+from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, payload
 from sensors.intake.records import Item, ItemState, Lease
 from sensors.intake.settings import RouterSettings
 from sensors.whole import whole
@@ -39,14 +39,21 @@ class Custody:
         self._settings = settings
         self._changed = changed
 
-    async def hand_out(self, lead: Item, head: str | None) -> Operation:
-        """Reserve in memory at once (other workers look at the same queue), then make it durable."""
+    async def hand_out(self, lead: Item, head: str | None, *, evicted: tuple[str, ...]) -> Operation:
+        """Reserve in memory at once (other workers look at the same queue), then make it durable.
+
+        ``evicted``: signals that lost their ready slot to better ones since the last op; recorded with this one.
+        """
         inputs = self._board.order.inputs(lead)
         old, new, lease = self._choose(lead, head)
         self._board.hold(lease, self.deadline())
+        self._board.history.began(lease.operation)
         for item in new:
             self._board.put(item)
-        decided = {"decision": "priority", "inputs": inputs.model_dump(mode="json"), "result": priority(inputs)}
+        decided = {
+            "decision": "priority", "inputs": inputs.model_dump(mode="json"), "result": priority(inputs),
+            "evicted": list(evicted),
+        }  # fmt: skip
         task = asyncio.ensure_future(self._write_claim(old, new, lease, decided))
         try:
             await whole(task)
@@ -81,8 +88,9 @@ class Custody:
     ) -> None:
         decision = Draft(kind=EntryKind.DECISION, op_id=lease.op_id, payload=decided)
         try:
-            await self._store.write(payload("claimed", items=new, lease=lease), decision, op_id=lease.op_id)
+            await self._store.write(payload(CLAIMED, items=new, lease=lease), decision, op_id=lease.op_id)
         except BaseException:
+            self._board.history.forget(lease.op_id)
             self._board.drop(lease.op_id)
             for item in old:
                 self._board.put(item)
@@ -172,6 +180,10 @@ class Custody:
         finally:
             over.set()
         self._board.drop(op_id)
+        if facts is not None:
+            self._board.history.ended(op_id, facts)
+        elif event != QUARANTINED:
+            self._board.history.forget(op_id)
         for item in items:
             self._board.put(item)
         self._changed.set()
@@ -208,7 +220,7 @@ class Custody:
             return
         op_id = held.lease.op_id
         new = [quarantined(item, reason) for item in self._board.of_op(op_id)]
-        await self._close(held, "quarantined", new, op_id=op_id, spend=spend)
+        await self._close(held, QUARANTINED, new, op_id=op_id, spend=spend)
 
     def _gone(self, held: Held) -> bool:
         """Another worker took it back at the same time, or it ended after all."""

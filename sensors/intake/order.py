@@ -1,20 +1,26 @@
 """The order of what waits: best first among those whose files are free, without sorting the whole queue.
 
-A heap with lazy deletion. A signal whose file is held stands aside under that file and comes back when it is freed; a
-signal that waits for others to merge with comes back at its time.
+Heaps with lazy deletion, one a lane: a lane that the governor holds back is passed over, however long it is. A signal
+whose file is held stands aside under that file and comes back when it is freed; a signal that waits for others to merge
+with comes back at its time.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from ledger.clock import unstamp
 from sensors.intake.claims import FileClaims
+from sensors.intake.governor import Lane
 from sensors.intake.priority import MOST_BEHIND, PriorityInputs, order_key, priority
 from sensors.intake.records import Item
+
+Entry = tuple[int, str, int]  # order key, signal id, version
+Free = Callable[[Lane], bool]
 
 
 def _ms(moment: datetime) -> int:
@@ -33,7 +39,8 @@ class WaitingOrder:
         self._version: dict[str, int] = {}  # of an item's one valid entry in the heap
         self._versions = itertools.count(1)
         self._sleeping: set[str] = set()
-        self._heap: list[tuple[int, str, int]] = []
+        self._heaps: dict[Lane, list[Entry]] = {}
+        self.lanes: Counter[Lane] = Counter()  # how many items wait in each
         self._later: list[tuple[int, str]] = []
         self._aside: dict[str, set[str]] = {}
 
@@ -61,6 +68,7 @@ class WaitingOrder:
     def add(self, item: Item) -> None:
         """Put an item into the queue, under its priority or aside until its time has come."""
         self._items[item.id] = item
+        self.lanes[Lane.of(item)] += 1
         for path in item.signal.targets:
             self._by_file.setdefault(path, {})[item.id] = None
         self._later_or_ready(item)
@@ -71,6 +79,7 @@ class WaitingOrder:
         item = self._items.pop(signal_id)
         self._version.pop(signal_id, None)
         self._sleeping.discard(signal_id)
+        self._leave(Lane.of(item))
         for path in dict.fromkeys(item.signal.targets):
             others = self._by_file[path]
             others.pop(signal_id, None)
@@ -95,19 +104,24 @@ class WaitingOrder:
                 if signal_id in self._items:
                     self._push(self._items[signal_id])
 
-    def best(self, now: datetime) -> Item | None:
-        """The first item whose time has come and whose files are free; it stays in the queue."""
+    def best(self, now: datetime, free: Free) -> Item | None:
+        """The first item of a free lane whose time has come and whose files are free; it stays in the queue."""
         self._wake(now)
-        while self._heap:
-            _, signal_id, version = self._heap[0]
+        fronts = (self._front(heap) for lane, heap in self._heaps.items() if heap and free(lane))
+        found = min((front for front in fronts if front is not None), default=None)
+        return self._items[found[1]] if found is not None else None
+
+    def _front(self, heap: list[Entry]) -> Entry | None:
+        """The first valid entry of a heap; what may not run stands aside."""
+        while heap:
+            _, signal_id, version = heap[0]
             if self._version.get(signal_id) == version:
-                item = self._items[signal_id]
-                blocked = self._claims.blocker(item.signal.targets)
+                blocked = self._claims.blocker(self._items[signal_id].signal.targets)
                 if blocked is None:
-                    return item
+                    return heap[0]
                 self._aside.setdefault(blocked[0], set()).add(signal_id)
                 del self._version[signal_id]
-            heapq.heappop(self._heap)
+            heapq.heappop(heap)
         return None
 
     def due(self) -> datetime | None:
@@ -116,20 +130,33 @@ class WaitingOrder:
             heapq.heappop(self._later)
         return unstamp(self._items[self._later[0][1]].not_before) if self._later else None
 
-    def ready(self, now: datetime, slots: int) -> tuple[str, ...]:
-        """The ids of the ``slots`` best items that could run now. For a screen; nothing is taken."""
+    def ready(self, now: datetime, slots: int, free: Free) -> tuple[str, ...]:
+        """The ids of the ``slots`` best items that could run now. Nothing is taken."""
         self._wake(now)
         found: list[str] = []
-        front = [(self._heap[0], 0)] if self._heap else []  # entries of the heap whose parents were looked at
+        heaps = [heap for lane, heap in self._heaps.items() if heap and free(lane)]
+        front = [(heap[0], number, 0) for number, heap in enumerate(heaps)]  # entries whose parents were looked at
+        heapq.heapify(front)
         while front and len(found) < slots:
-            (_, signal_id, version), at = heapq.heappop(front)
+            (_, signal_id, version), number, at = heapq.heappop(front)
+            heap = heaps[number]
             for child in (2 * at + 1, 2 * at + 2):
-                if child < len(self._heap):
-                    heapq.heappush(front, (self._heap[child], child))
+                if child < len(heap):
+                    heapq.heappush(front, (heap[child], number, child))
             valid = self._version.get(signal_id) == version
             if valid and self._claims.blocker(self._items[signal_id].signal.targets) is None:
                 found.append(signal_id)
         return tuple(found)
+
+    def sleeps(self, signal_id: str) -> bool:
+        """Does it still wait for others to merge with?"""
+        return signal_id in self._sleeping
+
+    def _leave(self, lane: Lane) -> None:
+        self.lanes[lane] -= 1
+        if not self.lanes[lane]:
+            del self.lanes[lane]
+            self._heaps.pop(lane, None)  # what is left in it is dead
 
     def _behind(self, item: Item) -> int:
         others: set[str] = set()
@@ -151,10 +178,12 @@ class WaitingOrder:
     def _push(self, item: Item) -> None:
         version = self._version[item.id] = next(self._versions)
         key = order_key(priority(self.inputs(item)), _ms(unstamp(item.queued_at)), self._ageing_ms)
-        heapq.heappush(self._heap, (key, item.id, version))
-        if len(self._heap) > 4 * len(self._items) + 64:
-            self._heap = [entry for entry in self._heap if self._version.get(entry[1]) == entry[2]]
-            heapq.heapify(self._heap)
+        lane = Lane.of(item)
+        heap = self._heaps.setdefault(lane, [])
+        heapq.heappush(heap, (key, item.id, version))
+        if len(heap) > 4 * self.lanes[lane] + 64:
+            heap[:] = [entry for entry in heap if self._version.get(entry[1]) == entry[2]]
+            heapq.heapify(heap)
 
     def _wake(self, now: datetime) -> None:
         while self._later and self._later[0][0] <= _ms(now):

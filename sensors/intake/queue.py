@@ -12,6 +12,8 @@ from typing import Any
 
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, Signal, Spend
+from sensors.intake.history import Begun
+from sensors.intake.posture import Standing
 from sensors.intake.records import Item, ItemState, Lease
 
 SCHEMA = """
@@ -29,6 +31,16 @@ CREATE TABLE IF NOT EXISTS intake_leases (
     op_id TEXT PRIMARY KEY,
     row TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS intake_ops (
+    op_id TEXT PRIMARY KEY,
+    begun_at TEXT NOT NULL,
+    row TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS intake_ops_begun ON intake_ops (begun_at);
+CREATE TABLE IF NOT EXISTS intake_posture (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    row TEXT NOT NULL
+);
 """
 
 STORE = "INSERT OR REPLACE INTO intake_items (id, key, state, closed_at, row, signal) VALUES (?, ?, ?, ?, ?, ?)"
@@ -41,6 +53,8 @@ SEEN_AGAIN = (
 NOTHING = Spend()
 Row = tuple[str, tuple[str | int | bytes | None, ...]]
 MARK = "queue"  # the payload field that tells our entries from others of the same kind
+CLAIMED = "claimed"  # the one step that begins an op
+QUARANTINED = "quarantined"  # and one that ends its lease without an outcome
 
 
 def _text(value: Mapping[str, Any]) -> str:
@@ -58,6 +72,7 @@ def payload(
     new: Sequence[Item] = (),
     lease: Lease | None = None,
     ended: str | None = None,
+    standing: Standing | None = None,
     facts: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """Payload of one step: ``new`` items are stored with their signals, ``items`` only change their state.
@@ -75,6 +90,8 @@ def payload(
         body["lease"] = lease.model_dump(mode="json")
     if ended is not None:
         body["ended"] = ended
+    if standing is not None:
+        body["standing"] = standing.model_dump(mode="json")
     return body
 
 
@@ -107,13 +124,32 @@ def statements(body: Mapping[str, Any]) -> list[Row]:
         )
     if body.get("ended") is not None:
         rows.append(("DELETE FROM intake_leases WHERE op_id = ?", (body["ended"],)))
+    rows += _history(body)
+    if body.get("standing") is not None:
+        rows.append(("INSERT OR REPLACE INTO intake_posture (id, row) VALUES (1, ?)", (_text(body["standing"]),)))
     if body.get("again") is not None:
         rows.append((SEEN_AGAIN, (body["base"], body["again"])))
     if body.get("before") is not None:
         rows.append(
             ("DELETE FROM intake_items WHERE state = ? AND closed_at < ?", (ItemState.DONE.value, body["before"]))
         )
+        rows.append(("DELETE FROM intake_ops WHERE begun_at < ?", (body["before"],)))
     return rows
+
+
+def _history(body: Mapping[str, Any]) -> list[Row]:
+    """An op that began, how it ended, or that it never acted."""
+    if body[MARK] == CLAIMED:
+        op = body["lease"]["operation"]
+        row = Begun(op_id=op["id"], source=op["origin"], at=op["created_at"], again=op["attempt"] > 1)
+        insert = "INSERT OR REPLACE INTO intake_ops (op_id, begun_at, row) VALUES (?, ?, ?)"
+        return [(insert, (row.op_id, row.at, _text(row.model_dump(mode="json"))))]
+    if body.get("ended") is None or body[MARK] == QUARANTINED:
+        return []
+    if "outcome" not in body:
+        return [("DELETE FROM intake_ops WHERE op_id = ?", (body["ended"],))]
+    update = "UPDATE intake_ops SET row = json_set(row, '$.outcome', ?, '$.cause', ?) WHERE op_id = ?"
+    return [(update, (body["outcome"], body["cause"], body["ended"]))]
 
 
 def _item(row: object, signal: object) -> Item:
@@ -162,6 +198,16 @@ class DurableQueue:
         """Every active op."""
         found = await self._ledger.query("SELECT row FROM intake_leases ORDER BY op_id")
         return [Lease.model_validate_json(str(row)) for (row,) in found]
+
+    async def begun(self, since: str) -> list[Begun]:
+        """Ops that were handed out after a stamp, oldest first."""
+        found = await self._ledger.query("SELECT row FROM intake_ops WHERE begun_at > ? ORDER BY begun_at", (since,))
+        return [Begun.model_validate_json(str(row)) for (row,) in found]
+
+    async def standing(self) -> Standing:
+        """The posture as it was last set or inferred."""
+        found = await self._ledger.query("SELECT row FROM intake_posture")
+        return Standing.model_validate_json(str(found[0][0])) if found else Standing()
 
     async def last_closed(self, key: str) -> Item | None:
         """The DONE item with ``key`` that ended last."""

@@ -42,6 +42,7 @@ class Item(Frozen):
     branch: str | None = None
     history: tuple[str, ...] = ()  # one line for each op that had it
     seen_again_at: str | None = None  # commit at which the same condition was reported while an op had it
+    asked: bool = False  # the owner wants it now: the governor's caps do not hold it back
 
     @property
     def id(self) -> str:
@@ -107,6 +108,7 @@ class QueueLine:
     reason: str
     branch: str | None
     waits_for: str | None  # op that holds one of its files
+    waits: str  # why it does not run now; empty when nothing but its turn is missing
     history: tuple[str, ...]
 
 

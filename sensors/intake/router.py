@@ -20,6 +20,8 @@ from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
 from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
+from sensors.intake.governing import Governor, Look, machine_only
+from sensors.intake.governor import GovernorSettings
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
@@ -47,6 +49,7 @@ class IntakeRouter:
 
     ``admit`` may park a signal (too deep in our own commits). ``branch_lives`` says whether a review branch still
     exists. ``head`` gives the commit on which an op is planned; without it that is the commit of its newest signal.
+    ``look`` tells the governor of the machine and of money.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class IntakeRouter:
         branch_lives: BranchLives = _every_branch_lives,
         head: HeadCommit | None = None,
         alignment: Callable[[Item], int] = _no_alignment,
+        caps: GovernorSettings | None = None,
+        look: Look = machine_only,
     ) -> None:
         self._store = DurableQueue(ledger)
         self._clock = clock
@@ -71,6 +76,11 @@ class IntakeRouter:
         self._board = Board(settings, alignment)
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
+        self.governor = Governor(
+            store=self._store, board=self._board, clock=clock, settings=caps or GovernorSettings(), look=look
+        )
+        self.held_back = asyncio.Event()
+        """Set while nothing is worked on because the governor holds back all that waits."""
         self._custody = Custody(
             store=self._store, board=self._board, clock=clock, settings=settings, changed=self._changed
         )
@@ -96,6 +106,7 @@ class IntakeRouter:
         ``asked``: a person wants it done now, whatever became of it before.
         """
         await self._load()
+        self.governor.stirred()
         stamped = signal.model_copy(
             update={"boot": signal.boot or self._boot, "seen_at": signal.seen_at or stamp(self._clock.now())}
         )
@@ -111,6 +122,7 @@ class IntakeRouter:
         finally:
             del self._arriving[signal.key]
             turn.set_result(None)
+            self.held_back.clear()  # until a worker has looked
             self._changed.set()
 
     async def _take_in(self, signal: Signal, asked: bool) -> Receipt:
@@ -127,7 +139,7 @@ class IntakeRouter:
             signal, last, now=now, branch_lives=lives, settings=self._settings, asked=asked, unchanged=unchanged
         )  # fmt: skip
         if answer.status != "new":
-            return await self._turn_away(signal, last, answer)
+            return await self._turn_away(signal, last, answer, asked=asked)
         verdict = self._admit(signal)
         parked = verdict.decision is not Decision.ALLOW
         patience = timedelta(seconds=wait_s(signal.urgency, self._settings.coalesce_s))
@@ -139,6 +151,7 @@ class IntakeRouter:
             attempts=answer.attempts,
             history=answer.history,
             reason=f"{verdict.reason} ({verdict.rule})" if parked else "",
+            asked=asked,
         )
         rejected = [self._rejected(last)] if last is not None and last.state is ItemState.AWAITING_MERGE else []
         await self._store.write(payload(f"received_{item.state.value}", new=[item], items=rejected))
@@ -146,14 +159,17 @@ class IntakeRouter:
             self._board.put(each)
         return Receipt(signal_id=signal.id, status="parked" if parked else "queued", reason=item.reason)
 
-    async def _turn_away(self, signal: Signal, last: Item | None, answer: Novelty) -> Receipt:
+    async def _turn_away(self, signal: Signal, last: Item | None, answer: Novelty, *, asked: bool) -> Receipt:
         status: Literal["duplicate", "suppressed"] = "duplicate" if answer.status == "duplicate" else "suppressed"
         facts = {"signal": signal.id, "key": signal.key, "of": answer.of, "reason": answer.reason, "base": signal.base}
         if last is not None and last.state in HELD and signal.base != last.signal.base:
             # Should the op fail, the condition is still there at a commit that it did not see.
             self._board.put(last.model_copy(update={"seen_again_at": signal.base}))
             facts["again"] = last.id
-        await self._store.write(payload(status, facts=facts))
+        wanted = last.model_copy(update={"asked": True}) if asked and last and last.state is ItemState.QUEUED else None
+        await self._store.write(payload(status, items=[wanted] if wanted else (), facts=facts))
+        if wanted is not None and self._board.get(wanted.id) is last:  # no op has taken it meanwhile
+            self._board.put(wanted)
         return Receipt(signal_id=signal.id, status=status, reason=answer.reason, of=answer.of)
 
     def _rejected(self, item: Item) -> Item:
@@ -170,12 +186,31 @@ class IntakeRouter:
         while True:
             self._changed.clear()
             await self._custody.take_back_expired()
-            if not self._paused and self._board.order.best(self._clock.now()) is not None:
+            await self.governor.look()
+            if self._lead() is not None:
                 head = await self._head() if self._head is not None else None
-                lead = self._board.order.best(self._clock.now())
-                if lead is not None and not self._paused:
-                    return await self._custody.hand_out(lead, head)
+                lead = self._lead()
+                if lead is not None:
+                    self.held_back.clear()
+                    return await self._custody.hand_out(lead, head, evicted=self._evicted())
+            self._look_for_work()
             await self._until_changed()
+
+    def _lead(self) -> Item | None:
+        """The best signal that may become an op now."""
+        ruling = self.governor.rulings()
+        return None if self._paused else self._board.order.best(self._clock.now(), lambda lane: ruling(lane).free)
+
+    def _evicted(self) -> tuple[str, ...]:
+        ruling = self.governor.rulings()
+        return self._board.evicted(self._clock.now(), lambda lane: ruling(lane).free)
+
+    def _look_for_work(self) -> None:
+        ruling, lanes = self.governor.rulings(), self._board.order.lanes
+        if lanes and not self._board.active() and not any(ruling(lane).free for lane in lanes):
+            self.held_back.set()
+        else:
+            self.held_back.clear()
 
     # --- what a worker says ---
 
@@ -305,11 +340,16 @@ class IntakeRouter:
         await whole(self._custody.put(item.model_copy(update=update), "dropped"))
 
     async def release(self, signal_id: str) -> None:
-        """Queue a parked, quarantined or dead signal once more, with fresh attempts."""
+        """Queue a parked, quarantined, dead or held back signal: with fresh attempts, and whatever the caps say."""
         await self._load()
         item = self._waiting(signal_id)
-        again = queued_again(item, now=stamp(self._clock.now())).model_copy(update={"attempts": 0, "closed_at": None})
-        await whole(self._custody.put(again, "released"))
+        if item.state is ItemState.AWAITING_MERGE:
+            raise ControlError(
+                f"Its repair waits on branch {item.branch}.",
+                remedy="Merge or delete the branch; `ouro drop` forgets it.",
+            )
+        now, fresh = stamp(self._clock.now()), {"attempts": 0, "generation": 0, "closed_at": None, "asked": True}
+        await whole(self._custody.put(queued_again(item, now=now).model_copy(update=fresh), "released"))
 
     def pause(self) -> None:
         """Hand nothing out until :meth:`resume`; signals are still taken in."""
@@ -322,7 +362,9 @@ class IntakeRouter:
 
     def snapshot(self, *, lines: int = 200) -> QueueSnapshot:
         """The queue as it stands; synchronous, from memory. At most ``lines`` signals are described, all counted."""
-        return self._board.snapshot(now=self._clock.now(), paused=self._paused, lines=lines)
+        return self._board.snapshot(
+            now=self._clock.now(), paused=self._paused, lines=lines, ruling=self.governor.rulings()
+        )
 
     async def idle(self) -> bool:
         """Nothing queued, nothing claimed, nothing in flight, nothing on its way in."""
@@ -342,7 +384,9 @@ class IntakeRouter:
     async def _load(self) -> None:
         if not self._loaded:
             await self._store.prepare()
-            self._fill(await self._store.open_items(), await self._store.leases())
+            items, leases = await self._store.open_items(), await self._store.leases()
+            await self.governor.load()
+            self._fill(items, leases)
 
     def _fill(self, items: list[Item], leases: list[Lease]) -> None:
         if self._loaded:  # another caller was faster
@@ -357,7 +401,7 @@ class IntakeRouter:
     def _waiting(self, signal_id: str) -> Item:
         item = self._board.get(signal_id)
         if item is None:
-            raise ControlError(f"No waiting signal has the id {signal_id}.", remedy="`ouro ops` lists them.")
+            raise ControlError(f"No waiting signal has the id {signal_id}.", remedy="`ouro signals` lists them.")
         if item.op_id is not None and item.op_id in self._board.held:
             raise ControlError(f"Op {item.op_id} works on this signal.", remedy="Cancel the op instead.")
         return item
@@ -367,6 +411,8 @@ class IntakeRouter:
         due, lease = self._board.order.due(), self._board.next_deadline()
         waits = [] if due is None or self._paused else [(due - self._clock.now()).total_seconds()]
         waits += [] if lease is None else [lease - self._clock.monotonic()]
+        look = None if self._paused else self.governor.next_look_s()
+        waits += [] if look is None else [look]
         try:
             async with asyncio.timeout(max(0.0, min(waits)) if waits else None):
                 await self._changed.wait()

@@ -11,8 +11,11 @@ from ledger.clock import Clock, ManualClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Closure, Decision, Signal, Source, TestsPass, Urgency, Verdict
+from sensors.intake.governing import Look
+from sensors.intake.governor import GovernorSettings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
+from sensors.intake.surroundings import Surroundings
 
 REPO_ID = "0123456789ab"
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -63,6 +66,11 @@ class Branches:
         return name in self.names
 
 
+async def calm() -> Surroundings:
+    """A machine that nothing presses."""
+    return Surroundings()
+
+
 @asynccontextmanager
 async def open_ledger(path: Path, clock: Clock | None = None) -> AsyncIterator[Ledger]:
     ledger = await Ledger.open(path, repo_id=REPO_ID, clock=clock or ManualClock(START))
@@ -79,6 +87,8 @@ def make_router(
     boot: str = "boot-1",
     settings: RouterSettings | None = None,
     branches: Branches | None = None,
+    caps: GovernorSettings | None = None,
+    look: Look | None = None,
 ) -> IntakeRouter:
     return IntakeRouter(
         ledger=ledger,
@@ -87,4 +97,6 @@ def make_router(
         settings=settings or RouterSettings(),
         admit=admit_shallow,
         branch_lives=(branches or Branches()).live,
+        caps=caps,
+        look=look or calm,
     )

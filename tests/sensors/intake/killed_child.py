@@ -15,10 +15,16 @@ from ledger.clock import SystemClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import RootCause, Signal, Source, State, TestsPass, Urgency, Verdict
+from sensors.intake.governor import GovernorSettings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 
 PER_ROUND = 400
+MANY = 1_000_000
+UNCAPPED = GovernorSettings(
+    ops_per_hour=MANY, reflex_per_hour=MANY, changes_per_hour=MANY, changes_per_source=MANY, again_percent=100,
+    brake_failed_percent=100,
+)  # fmt: skip
 
 
 def say(word: str, signal_id: str) -> None:
@@ -62,6 +68,7 @@ async def main(folder: Path, round_number: int, drain: bool) -> None:
         boot=f"boot-{round_number}",
         settings=RouterSettings(max_attempts=1000, max_claims=1000),
         admit=lambda signal: Verdict(gate=19, rule="gate19.recursion"),
+        caps=UNCAPPED,
     )
     report = await router.recover()
     for op_id in report.undecided:

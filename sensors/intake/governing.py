@@ -1,0 +1,211 @@
+"""The governor at work: looks at the machine, infers the posture, and tells the ledger what is held back and why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ledger.clock import Clock, stamp, unstamp
+from ledger.sources import SOURCES
+from ledger.vocabulary import Draft, EntryKind, RootCause, Source, SourceClass, State, Urgency
+from sensors.intake.board import Board
+from sensors.intake.governor import Brake, GovernorSettings, Lane, Ruling, Situation, brake, decide
+from sensors.intake.history import DAY, Tally
+from sensors.intake.posture import Posture, Signs, Standing, infer, owners_word, settle
+from sensors.intake.queue import DurableQueue, payload
+from sensors.intake.records import Item, ItemState
+from sensors.intake.surroundings import Surroundings, read
+from sensors.whole import whole
+
+Look = Callable[[], Awaitable[Surroundings]]
+
+
+async def machine_only() -> Surroundings:
+    """The machine as it is; nothing is known of money."""
+    return await asyncio.to_thread(read)
+
+
+class Governor:
+    """Asks :func:`decide` for each lane. What it holds back stays queued; nothing is polled while nothing waits."""
+
+    def __init__(
+        self, *, store: DurableQueue, board: Board, clock: Clock, settings: GovernorSettings, look: Look
+    ) -> None:
+        self._store = store
+        self._board = board
+        self._clock = clock
+        self._settings = settings
+        self._look = look
+        self._surroundings = Surroundings()
+        self._looked_at: float | None = None  # monotonic, like the next
+        self._inferred_at: float | None = None
+        self._told: dict[Lane, str] = {}  # rule by which a lane was held back when the ledger was last told
+        self._stirred = clock.now()
+        self.standing = Standing()
+        self._looking = asyncio.Lock()
+
+    async def load(self) -> None:
+        """What earlier boots have left."""
+        self._board.history.fill(await self._store.begun(stamp(self._clock.now() - DAY)))
+        self.standing = await self._store.standing()
+
+    def stirred(self) -> None:
+        """A signal came: it is not idle."""
+        self._stirred = self._clock.now()
+
+    # --- what it says ---
+
+    def situation(self) -> Situation:
+        """Everything that the answers of this moment depend on."""
+        tally = self._board.history.hour(self._clock.now())
+        return Situation(
+            tally=tally,
+            posture=self.standing.posture,
+            surroundings=self._surroundings,
+            brake=brake(tally, self._surroundings, self._settings),
+            active=self._board.active(),
+        )
+
+    def rulings(self) -> Callable[[Lane], Ruling]:
+        """The answers of this moment, each thought out once."""
+        situation, known = self.situation(), dict[Lane, Ruling]()
+
+        def ruling(lane: Lane) -> Ruling:
+            if lane not in known:
+                known[lane] = decide(lane, situation, self._settings)
+            return known[lane]
+
+        return ruling
+
+    def next_look_s(self) -> float | None:
+        """Seconds until something that is held back may be free; None while nothing is."""
+        ruling, now = self.rulings(), self._clock.now()
+        held = [found for lane in self._board.order.lanes if not (found := ruling(lane)).free]
+        if not held:
+            return None
+        falls = [(each.until - now).total_seconds() for each in held if each.until is not None]
+        return max(0.0, min([self._settings.look_every_s, *falls]))
+
+    @property
+    def brake(self) -> Brake:
+        return self.situation().brake
+
+    # --- what it does ---
+
+    async def look(self) -> None:
+        """Look at the machine and infer the posture where that was long ago; record what is held back anew."""
+        async with self._looking:
+            await self._look_around()
+            await self._infer()
+            await self._tell()
+
+    async def _look_around(self) -> None:
+        now = self._clock.monotonic()
+        if self._looked_at is None or now - self._looked_at >= self._settings.look_every_s:
+            self._looked_at = now
+            self._surroundings = await self._look()
+
+    async def _infer(self) -> None:
+        now = self._clock.monotonic()
+        due = self._inferred_at is None or now - self._inferred_at >= self._settings.posture_every_s
+        until = self.standing.until
+        if not due and not (until is not None and self._clock.now() >= unstamp(until)):
+            return
+        self._inferred_at = now
+        signs = self.signs()
+        inferred = infer(signs)
+        settings = self._settings
+        standing = settle(
+            self.standing, inferred, now=self._clock.now(), hysteresis_s=settings.hysteresis_s,
+            bypass_bp=settings.bypass_bp,
+        )  # fmt: skip
+        if standing.posture is not self.standing.posture or standing.by != self.standing.by:
+            decided = {"decision": "posture", "inputs": signs.model_dump(mode="json"), "result": inferred.posture.value}
+            await self._stand(standing, decided)
+        self.standing = standing
+
+    async def set_posture(self, posture: Posture, *, hours: float, why: str) -> Standing:
+        """The owner sets it, audited. Raises ``ControlError`` for more than a day."""
+        standing = owners_word(posture, hours=hours, why=why, now=self._clock.now())
+        async with self._looking:
+            await whole(self._stand(standing))
+        return standing
+
+    async def clear_posture(self) -> Standing:
+        """The owner takes his word back: it is inferred at once."""
+        async with self._looking:
+            if self.standing.by == "owner":
+                self.standing = self.standing.model_copy(update={"until": stamp(self._clock.now())})
+            await whole(self._infer())
+        return self.standing
+
+    async def _stand(self, standing: Standing, *decided: dict[str, Any]) -> None:
+        drafts = [Draft(kind=EntryKind.DECISION, payload=one) for one in decided]
+        await self._store.write(payload("posture", standing=standing), *drafts)
+        self.standing = standing
+
+    async def _tell(self) -> None:
+        """Each lane that is held back by another rule than before, or is free again, is one entry."""
+        ruling, situation = self.rulings(), self.situation()
+        lanes = {lane: ruling(lane) for lane in self._board.order.lanes}
+        changed = {lane: now for lane, now in lanes.items() if now.rule != self._told.get(lane, "")}
+        self._told = {lane: found.rule for lane, found in lanes.items() if not found.free}
+        if changed:
+            drafts = [ruled(lane, situation, found, self._settings) for lane, found in changed.items()]
+            await self._store.write(payload("governed"), *drafts)
+
+    def signs(self) -> Signs:
+        """What the posture is inferred from, now."""
+        now = self._clock.now()
+        day, states = self._board.history.day(now), [item.state for item in self._board]
+        waiting = [*self._board.order.lanes.items(), *((Lane.of(i), 1) for i in self._board if _in_work(i))]
+        sensed = [(lane, n) for lane, n in waiting if not lane.owners]  # that the owner wants much says nothing
+        reflex = sum(n for lane, n in sensed if SOURCES[lane.source].routed_as is SourceClass.REFLEX)
+        return Signs(
+            critical_waiting=sum(n for lane, n in sensed if lane.urgency is Urgency.CRITICAL),
+            reflex_waiting=reflex,
+            other_waiting=sum(n for _, n in waiting) - reflex,
+            parked=states.count(ItemState.PARKED),
+            unmerged=states.count(ItemState.AWAITING_MERGE),
+            dead=states.count(ItemState.DEAD),
+            quarantined=states.count(ItemState.QUARANTINED),
+            completed_day=sum(each.outcome in (State.COMPLETE, State.NOOP) for each in day),
+            failed_day=sum(each.failed for each in day),
+            rejected_day=sum(each.cause is RootCause.APPROVAL_REJECTED for each in day),
+            idle_s=max(0, int((now - max([self._stirred, *(unstamp(e.at) for e in day[-1:])])).total_seconds())),
+            burn_bp=self._surroundings.burn_bp,
+        )
+
+
+def _in_work(item: Item) -> bool:
+    return item.state in (ItemState.CLAIMED, ItemState.IN_FLIGHT)
+
+
+# --- what stands in the ledger, and how it is made again ---
+
+
+def ruled(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSettings) -> Draft:
+    """A ruling with everything that it was made of: whole numbers and words only."""
+    inputs = {
+        "lane": [lane.source.value, int(lane.urgency), lane.again, lane.owners],
+        "tally": situation.tally.model_dump(mode="json", exclude={"oldest"}),
+        "posture": situation.posture.value,
+        "surroundings": situation.surroundings.model_dump(mode="json"),
+        "active": situation.active,
+        "settings": {name: value for name, value in settings.model_dump().items() if isinstance(value, int)},
+    }
+    told = {"decision": "governor", "lane": str(lane), "inputs": inputs, "result": found.rule, "reason": found.reason}
+    return Draft(kind=EntryKind.DECISION, payload=told)
+
+
+def ruled_again(inputs: dict[str, Any]) -> str:
+    """The rule that follows from the inputs of an entry: for replay."""
+    source, urgency, again, owners = inputs["lane"]
+    settings = GovernorSettings.model_validate(inputs["settings"])
+    tally, around = Tally.model_validate(inputs["tally"]), Surroundings.model_validate(inputs["surroundings"])
+    situation = Situation(
+        tally, Posture(inputs["posture"]), around, brake(tally, around, settings), inputs["active"]
+    )  # fmt: skip
+    lane = Lane(Source(source), Urgency(urgency), again, owners)
+    return decide(lane, situation, settings).rule
