@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from daemon.api import CostLine, CostView, DayView, DiffView, OpRef, OpsRequest, OpsView, OpView
+from daemon.api_intake import SignalsRequest, SignalsView
+from daemon.desk import signals_view
 from daemon.diffs import diff_of
 from daemon.history import History
 from daemon.optable import OpTable
 from ledger.vocabulary import Spend, State
+from sensors.intake.reading import snapshot_of
 
 if TYPE_CHECKING:
     from governance.budget import Budget
@@ -62,6 +65,10 @@ class Answers:
     async def diff(self, request: OpRef) -> DiffView:
         view = await self._history.resolve(request.op)
         return DiffView(op=view.id, diff=await diff_of(self._ledger, self._git, view), commit=view.commit)
+
+    async def signals(self, request: SignalsRequest) -> SignalsView:
+        """The queue as the last daemon left it; nothing runs."""
+        return signals_view(await snapshot_of(self._ledger, clock=self._clock, lines=request.limit))
 
     async def cost(self) -> CostView:
         today = self._clock.now().date().isoformat()

@@ -12,6 +12,15 @@ from typing import Protocol
 
 from pydantic import Field
 
+from daemon.api_intake import (
+    DropRequest,
+    PostureRequest,
+    PostureView,
+    SensorsView,
+    SignalRef,
+    SignalsRequest,
+    SignalsView,
+)
 from ledger.vocabulary import (
     Complexity,
     Entry,
@@ -229,6 +238,9 @@ class QueueView(Frozen):
     claimed: int = 0
     parked: int = 0
     paused: bool = False
+    dead: int = 0
+    quarantined: int = 0
+    held_back: int = 0  # of the queued: by the governor
 
 
 class SuiteView(Frozen):
@@ -268,6 +280,7 @@ class StatusView(Frozen):
     sandbox: SandboxView
     mcp: tuple[McpView, ...] = ()
     queue: QueueView = QueueView()
+    posture: PostureView | None = None
     suite: SuiteView = SuiteView()
     today: DayView = DayView()
     files_watched: int = 0
@@ -350,6 +363,16 @@ class Api(Protocol):
     async def pause(self) -> Ack: ...
 
     async def resume(self) -> Ack: ...
+
+    async def signals(self, request: SignalsRequest) -> SignalsView: ...
+
+    async def sensors(self) -> SensorsView: ...
+
+    async def retry(self, request: SignalRef) -> Ack: ...
+
+    async def drop(self, request: DropRequest) -> Ack: ...
+
+    async def posture(self, request: PostureRequest) -> PostureView: ...
 
     async def cost(self) -> CostView: ...
 

@@ -33,6 +33,15 @@ from daemon.api import (
     SubmitRequest,
     Submitted,
 )
+from daemon.api_intake import (
+    DropRequest,
+    PostureRequest,
+    PostureView,
+    SensorsView,
+    SignalRef,
+    SignalsRequest,
+    SignalsView,
+)
 from daemon.bounds import ControlSettings
 from daemon.codes import Exit
 from daemon.wire import SUBSCRIBE, request_line
@@ -131,6 +140,21 @@ class Client:
 
     async def resume(self) -> Ack:
         return await self._ask("resume", NoParams(), Ack)
+
+    async def signals(self, request: SignalsRequest) -> SignalsView:
+        return await self._ask("signals", request, SignalsView)
+
+    async def sensors(self) -> SensorsView:
+        return await self._ask("sensors", NoParams(), SensorsView)
+
+    async def retry(self, request: SignalRef) -> Ack:
+        return await self._ask("retry", request, Ack)
+
+    async def drop(self, request: DropRequest) -> Ack:
+        return await self._ask("drop", request, Ack)
+
+    async def posture(self, request: PostureRequest) -> PostureView:
+        return await self._ask("posture", request, PostureView)
 
     async def cost(self) -> CostView:
         return await self._ask("cost", NoParams(), CostView)

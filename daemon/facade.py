@@ -30,7 +30,6 @@ from daemon.api import (
     OpsRequest,
     OpsView,
     OpView,
-    QueueView,
     RejectRequest,
     SandboxView,
     StatusView,
@@ -38,6 +37,16 @@ from daemon.api import (
     Submitted,
     SuiteView,
 )
+from daemon.api_intake import (
+    DropRequest,
+    PostureRequest,
+    PostureView,
+    SensorsView,
+    SignalRef,
+    SignalsRequest,
+    SignalsView,
+)
+from daemon.desk import find_signal, posture_view, queue_view, sensors_view, signals_view
 from daemon.mcp import mcp_view
 from daemon.told import at_it_already, cannot_talk, not_looked_at
 from governance.record import Recorder
@@ -99,7 +108,6 @@ class Facade:
         await service.look_again(probe=False)
         head = await house.repository.head()
         health = await house.provider.health()
-        counts = house.router.snapshot()
         reasons = service.reasons + (("the ledger is read-only",) if house.ledger.read_only else ())
         live = service.table.newest(ended=False)
         return StatusView(
@@ -118,12 +126,8 @@ class Facade:
             ),
             sandbox=self._sandbox(),
             mcp=self._servers(),
-            queue=QueueView(
-                queued=counts.counts.get("queued", 0),
-                claimed=counts.counts.get("claimed", 0) + counts.counts.get("in_flight", 0),
-                parked=counts.counts.get("parked", 0),
-                paused=counts.paused,
-            ),
+            queue=queue_view(house.router),
+            posture=posture_view(house.router.governor),
             suite=await service.senses.suite(head.commit) if service.senses else SuiteView(),
             today=self._answers.today(),
             files_watched=len(await house.repository.files(head.commit)) if head.commit else 0,
@@ -201,7 +205,41 @@ class Facade:
                     cursor = entry.seq
                     yield Event(cursor=entry.seq, entry=entry, op=entry.op_id, missed=live.missed)
 
+    async def signals(self, request: SignalsRequest) -> SignalsView:
+        return signals_view(self._house.router.snapshot(lines=request.limit))
+
+    async def sensors(self) -> SensorsView:
+        return await sensors_view(self._house.router)
+
     # --- orders ---
+
+    async def retry(self, request: SignalRef) -> Ack:
+        router = self._house.router
+        signal = find_signal(request.signal, router.known())
+        await self._heard("retry", signal=signal)
+        await router.release(signal)
+        return Ack(message=f"{signal} is queued again.")
+
+    async def drop(self, request: DropRequest) -> Ack:
+        router = self._house.router
+        signal = find_signal(request.signal, router.known())
+        await self._heard("drop", signal=signal, why=request.why)
+        await router.drop(signal, f"dropped by the owner: {request.why}")
+        return Ack(message=f"{signal} is dropped.")
+
+    async def posture(self, request: PostureRequest) -> PostureView:
+        governor = self._house.router.governor
+        if request.action == "set":
+            if request.name is None or not request.why:
+                raise ControlError("A posture is set with its name and a reason.", remedy="`ouro posture set --help`.")
+            await self._heard("posture", name=request.name.value, hours=f"{request.hours:g}", why=request.why)
+            await governor.set_posture(request.name, hours=request.hours, why=request.why)
+        elif request.action == "clear":
+            await self._heard("posture", name=None)
+            await governor.clear_posture()
+        await governor.look()
+        self._house.router.look_anew()
+        return posture_view(governor)
 
     async def submit(self, request: SubmitRequest) -> Submitted:
         house = self._house

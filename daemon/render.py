@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from daemon.api import CostView, HealthView, Life, LogView, McpView, OpView, StatusView, SuiteView
+from daemon.api_intake import PostureView
 from daemon.mcp import told
 from daemon.narrate import LABEL_WIDTH, Told, asked_line, describe, short_of
 from daemon.text import Block, Line, Role, Span, clean, count, duration, line, money
@@ -25,9 +26,12 @@ def status_block(view: StatusView) -> Block:
     lines += [labelled(Told("degraded" if view.state is Life.DEGRADED else "note", r, Role.WARN)) for r in view.reasons]
     lines.append(labelled(_suite(view.suite)))
     queue = view.queue
-    parked = f", {queue.parked} parked" if queue.parked else ""
+    more = (("held back", queue.held_back), ("parked", queue.parked), ("dead", queue.dead),
+            ("in quarantine", queue.quarantined))  # fmt: skip
+    parked = "".join(f", {number} {what}" for what, number in more if number)
     paused = ", paused: `ouro resume` goes on" if queue.paused else ""
     lines.append(labelled(Told("queue", f"{queue.queued} queued, {queue.claimed} in work{parked}{paused}")))
+    lines += [labelled(_posture(view.posture))] if view.posture else []
     lines += [labelled(_server(one)) for one in view.mcp]
     lines += [labelled(Told("note", note)) for note in view.notes]
     for op in view.active:
@@ -35,6 +39,13 @@ def status_block(view: StatusView) -> Block:
     for op in view.waiting:
         lines += [(), *op_lines(op, now=view.at), _next(op)]
     return tuple(lines)
+
+
+def _posture(view: PostureView) -> Told:
+    by = "set by the owner" if view.by == "owner" else "inferred"
+    brake = f" · emergency brake: {view.brake}" if view.brake else ""
+    pressed = f" · no exploration: {view.pressed_by}" if view.pressed_by else ""
+    return Told("posture", f"{view.posture.value}, {by}{brake}{pressed}", Role.WARN if view.brake else Role.PLAIN)
 
 
 def headline(view: StatusView) -> Line:

@@ -21,6 +21,7 @@ from daemon.api import (
     RejectRequest,
     SubmitRequest,
 )
+from daemon.api_intake import DropRequest, PostureRequest, SignalRef, SignalsRequest
 from daemon.codes import exit_for_error
 from daemon.logs import logger
 from daemon.wire import (
@@ -89,6 +90,11 @@ METHODS: Mapping[str, Method[Any]] = {
     "undo": Method(OpRef, lambda api, p: api.undo(p)),
     "pause": Method(NoParams, lambda api, p: api.pause()),
     "resume": Method(NoParams, lambda api, p: api.resume()),
+    "signals": Method(SignalsRequest, lambda api, p: api.signals(p)),
+    "sensors": Method(NoParams, lambda api, p: api.sensors()),
+    "retry": Method(SignalRef, lambda api, p: api.retry(p)),
+    "drop": Method(DropRequest, lambda api, p: api.drop(p)),
+    "posture": Method(PostureRequest, lambda api, p: api.posture(p)),
     "cost": Method(NoParams, lambda api, p: api.cost()),
     "health": Method(NoParams, lambda api, p: api.health()),
     "reload": Method(NoParams, lambda api, p: api.reload()),

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from daemon.api import AnswerRequest, Api, OpRef, OpsRequest, RejectRequest, SubmitRequest
+from daemon.api_intake import PostureRequest, SignalsRequest
 from daemon.render import cost_block, diff_block, health_block, op_block, ops_block, status_block
+from daemon.render_intake import posture_block, sensors_block, signals_block
 from daemon.text import show
 from ledger.errors import OuroError
 
@@ -118,6 +120,18 @@ async def _submit(api: Api, words: list[str], colour: bool) -> str:
     return done.message or f"{done.status} as {done.signal}: /ops shows its op, /show {done.signal} what became of it"
 
 
+async def _signals(api: Api, words: list[str], colour: bool) -> str:
+    return show(signals_block(await api.signals(SignalsRequest())), colour=colour)
+
+
+async def _sensors(api: Api, words: list[str], colour: bool) -> str:
+    return show(sensors_block(await api.sensors()), colour=colour)
+
+
+async def _posture(api: Api, words: list[str], colour: bool) -> str:
+    return show(posture_block(await api.posture(PostureRequest())), colour=colour)
+
+
 async def _cost(api: Api, words: list[str], colour: bool) -> str:
     return show(cost_block(await api.cost()), colour=colour)
 
@@ -145,6 +159,9 @@ COMMANDS: Mapping[str, Slash] = {
     "/cancel": Slash("/cancel OP", "stop an op now", _cancel, takes_op=True),
     "/undo": Slash("/undo OP", "revert the commit of an op", _undo, takes_op=True),
     "/submit": Slash("/submit GOAL", "hand in work of your own", _submit),
+    "/signals": Slash("/signals", "the queue: what waits and why", _signals),
+    "/sensors": Slash("/sensors", "every source: its signals, its cap", _sensors),
+    "/posture": Slash("/posture", "how hard the daemon leans in", _posture),
     "/cost": Slash("/cost", "what today has cost", _cost),
     "/health": Slash("/health", "how the daemon itself is", _health),
     "/pause": Slash("/pause", "take no new ops", _pause),

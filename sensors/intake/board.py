@@ -74,6 +74,10 @@ class Board:
         found = self._latest.get(key)
         return self._items[found] if found is not None else self._closed.get(key)
 
+    def ids(self) -> tuple[str, ...]:
+        """Of all items that have not ended, and of the dead."""
+        return tuple(self._items)
+
     def holder(self, key: str) -> Held | None:
         """The active op that has the latest item with a key."""
         item = self.last(key)
@@ -175,5 +179,5 @@ class Board:
         if self.order.sleeps(item.id):
             return f"may be merged with others on its files until {item.not_before}"
         held = ruling(Lane.of(item))
-        until = f"; free from {stamp(held.until)}" if held.until else ""
+        until = f"; looked at again at {stamp(held.until)}" if held.until else ""
         return f"held back: {held.reason} ({held.rule}){until}" if not held.free else ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ledger.clock import Clock, stamp, unstamp
 from ledger.sources import SOURCES
 from ledger.vocabulary import Draft, EntryKind, RootCause, Source, SourceClass, State, Urgency
 from sensors.intake.board import Board
-from sensors.intake.governor import Brake, GovernorSettings, Lane, Ruling, Situation, brake, decide
+from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
 from sensors.intake.posture import Posture, Signs, Standing, infer, owners_word, settle
 from sensors.intake.queue import DurableQueue, payload
@@ -35,7 +35,7 @@ class Governor:
         self._store = store
         self._board = board
         self._clock = clock
-        self._settings = settings
+        self.settings = settings
         self._look = look
         self._surroundings = Surroundings()
         self._looked_at: float | None = None  # monotonic, like the next
@@ -63,7 +63,7 @@ class Governor:
             tally=tally,
             posture=self.standing.posture,
             surroundings=self._surroundings,
-            brake=brake(tally, self._surroundings, self._settings),
+            brake=brake(tally, self._surroundings, self.settings),
             active=self._board.active(),
         )
 
@@ -73,7 +73,7 @@ class Governor:
 
         def ruling(lane: Lane) -> Ruling:
             if lane not in known:
-                known[lane] = decide(lane, situation, self._settings)
+                known[lane] = decide(lane, situation, self.settings)
             return known[lane]
 
         return ruling
@@ -85,11 +85,12 @@ class Governor:
         if not held:
             return None
         falls = [(each.until - now).total_seconds() for each in held if each.until is not None]
-        return max(0.0, min([self._settings.look_every_s, *falls]))
+        return max(0.0, min([self.settings.look_every_s, *falls]))
 
     @property
-    def brake(self) -> Brake:
-        return self.situation().brake
+    def waiting(self) -> Mapping[Lane, int]:
+        """How many signals are queued in each lane."""
+        return self._board.order.lanes
 
     # --- what it does ---
 
@@ -102,20 +103,20 @@ class Governor:
 
     async def _look_around(self) -> None:
         now = self._clock.monotonic()
-        if self._looked_at is None or now - self._looked_at >= self._settings.look_every_s:
+        if self._looked_at is None or now - self._looked_at >= self.settings.look_every_s:
             self._looked_at = now
             self._surroundings = await self._look()
 
     async def _infer(self) -> None:
         now = self._clock.monotonic()
-        due = self._inferred_at is None or now - self._inferred_at >= self._settings.posture_every_s
+        due = self._inferred_at is None or now - self._inferred_at >= self.settings.posture_every_s
         until = self.standing.until
         if not due and not (until is not None and self._clock.now() >= unstamp(until)):
             return
         self._inferred_at = now
         signs = self.signs()
         inferred = infer(signs)
-        settings = self._settings
+        settings = self.settings
         standing = settle(
             self.standing, inferred, now=self._clock.now(), hysteresis_s=settings.hysteresis_s,
             bypass_bp=settings.bypass_bp,
@@ -152,7 +153,7 @@ class Governor:
         changed = {lane: now for lane, now in lanes.items() if now.rule != self._told.get(lane, "")}
         self._told = {lane: found.rule for lane, found in lanes.items() if not found.free}
         if changed:
-            drafts = [ruled(lane, situation, found, self._settings) for lane, found in changed.items()]
+            drafts = [ruled(lane, situation, found, self.settings) for lane, found in changed.items()]
             await self._store.write(payload("governed"), *drafts)
 
     def signs(self) -> Signs:

@@ -50,6 +50,10 @@ SEEN_AGAIN = (
     "WHERE id = ? AND state IN ('claimed', 'in_flight', 'parked')"
 )
 
+BY_SOURCE = (
+    "SELECT json_extract(signal, '$.source'), state, count(*), max(json_extract(row, '$.queued_at')) "
+    "FROM intake_items GROUP BY 1, 2"
+)
 NOTHING = Spend()
 Row = tuple[str, tuple[str | int | bytes | None, ...]]
 MARK = "queue"  # the payload field that tells our entries from others of the same kind
@@ -198,6 +202,14 @@ class DurableQueue:
         """Every active op."""
         found = await self._ledger.query("SELECT row FROM intake_leases ORDER BY op_id")
         return [Lease.model_validate_json(str(row)) for (row,) in found]
+
+    async def by_source(self) -> dict[str, dict[str, tuple[int, str]]]:
+        """For each source and state: how many items, and when the newest was queued."""
+        rows = await self._ledger.query(BY_SOURCE)
+        found: dict[str, dict[str, tuple[int, str]]] = {}
+        for source, state, number, newest in rows:
+            found.setdefault(str(source), {})[str(state)] = (int(str(number)), str(newest))
+        return found
 
     async def begun(self, since: str) -> list[Begun]:
         """Ops that were handed out after a stamp, oldest first."""

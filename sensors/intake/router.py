@@ -7,6 +7,7 @@ Memory (:class:`Board`) answers every question; the ledger is written before a c
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Literal
@@ -14,7 +15,7 @@ from typing import Literal
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
-from ledger.vocabulary import Decision, Operation, RootCause, Signal, State, Verdict
+from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
@@ -81,6 +82,7 @@ class IntakeRouter:
         )
         self.held_back = asyncio.Event()
         """Set while nothing is worked on because the governor holds back all that waits."""
+        self._turned_away: Counter[tuple[Source, str]] = Counter()
         self._custody = Custody(
             store=self._store, board=self._board, clock=clock, settings=settings, changed=self._changed
         )
@@ -122,8 +124,7 @@ class IntakeRouter:
         finally:
             del self._arriving[signal.key]
             turn.set_result(None)
-            self.held_back.clear()  # until a worker has looked
-            self._changed.set()
+            self.look_anew()
 
     async def _take_in(self, signal: Signal, asked: bool) -> Receipt:
         holder = self._board.holder(signal.key)
@@ -161,6 +162,7 @@ class IntakeRouter:
 
     async def _turn_away(self, signal: Signal, last: Item | None, answer: Novelty, *, asked: bool) -> Receipt:
         status: Literal["duplicate", "suppressed"] = "duplicate" if answer.status == "duplicate" else "suppressed"
+        self._turned_away[signal.source, status] += 1
         facts = {"signal": signal.id, "key": signal.key, "of": answer.of, "reason": answer.reason, "base": signal.base}
         if last is not None and last.state in HELD and signal.base != last.signal.base:
             # Should the op fail, the condition is still there at a commit that it did not see.
@@ -350,6 +352,7 @@ class IntakeRouter:
             )
         now, fresh = stamp(self._clock.now()), {"attempts": 0, "generation": 0, "closed_at": None, "asked": True}
         await whole(self._custody.put(queued_again(item, now=now).model_copy(update=fresh), "released"))
+        self.held_back.clear()
 
     def pause(self) -> None:
         """Hand nothing out until :meth:`resume`; signals are still taken in."""
@@ -358,13 +361,31 @@ class IntakeRouter:
     def resume(self) -> None:
         """Hand out again; also look anew at the clock and at the head."""
         self._paused = False
-        self._changed.set()
+        self.look_anew()
 
     def snapshot(self, *, lines: int = 200) -> QueueSnapshot:
         """The queue as it stands; synchronous, from memory. At most ``lines`` signals are described, all counted."""
         return self._board.snapshot(
             now=self._clock.now(), paused=self._paused, lines=lines, ruling=self.governor.rulings()
         )
+
+    def known(self) -> tuple[str, ...]:
+        """The ids of all signals that have not ended, and of the dead."""
+        return self._board.ids()
+
+    async def by_source(self) -> dict[str, dict[str, tuple[int, str]]]:
+        """For each source and state: how many signals the table holds, and when the newest of them was queued."""
+        await self._load()
+        return await self._store.by_source()
+
+    def turned_away(self, source: Source) -> dict[str, int]:
+        """How many signals of a source were duplicates or suppressed, since this boot."""
+        return {status: n for (name, status), n in self._turned_away.items() if name is source}
+
+    def look_anew(self) -> None:
+        """Something that the governor goes by is another."""
+        self.held_back.clear()
+        self._changed.set()
 
     async def idle(self) -> bool:
         """Nothing queued, nothing claimed, nothing in flight, nothing on its way in."""

@@ -31,9 +31,21 @@ from daemon.api import (
     SubmitRequest,
     Submitted,
 )
+from daemon.api_intake import (
+    DropRequest,
+    PostureRequest,
+    PostureView,
+    SensorsView,
+    SensorView,
+    SignalRef,
+    SignalsRequest,
+    SignalsView,
+    SignalView,
+)
 from ledger.errors import ControlError, PolicyRefused
 from ledger.ids import short_id
 from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier
+from sensors.intake.posture import Posture
 
 OP = "op-01890a5d7f3a7c2e9b8d6f4e2a1c7f3a-test_failure"
 DIFF = """diff --git a/shop/cart.py b/shop/cart.py
@@ -93,6 +105,22 @@ def status_view(**changes: object) -> StatusView:
     return StatusView.model_validate(values)
 
 
+def signal_view(**changes: object) -> SignalView:
+    values: dict[str, object] = {
+        "id": "sig-01890a5d7f3a7c2e9b8d6f4e2a1c7f3b",
+        "short": "sig-1c7f3b",
+        "state": "queued",
+        "source": "test_failure",
+        "urgency": "high",
+        "goal": "Make test_total pass.",
+        "priority": 0,
+        "attempts": 1,
+        "queued_at": "2026-01-02T03:04:05.678Z",
+        **changes,
+    }
+    return SignalView.model_validate(values)
+
+
 class ScriptedApi:
     """Counts what it was asked; ``gate`` holds ``health`` back until it is set."""
 
@@ -104,6 +132,8 @@ class ScriptedApi:
         self.ops_now: tuple[OpView, ...] = (op_view(),)
         self.subscribed = asyncio.Event()
         self.unsubscribed = asyncio.Event()
+        self.stance = PostureView(posture=Posture.HARDEN, by="owner", until="2026-01-02T05:00:00.000Z", why="release")
+        self.signals_now = (signal_view(waits="held back: 20 of 20 ops (governor.source)"),)
         self.fixing = Fixing(signals=("sig-1",), message="1 red test")
 
     def _note(self, name: str, request: object = None) -> None:
@@ -158,6 +188,29 @@ class ScriptedApi:
 
     async def resume(self) -> Ack:
         return Ack(message="resumed")
+
+    async def signals(self, request: SignalsRequest) -> SignalsView:
+        self._note("signals", request)
+        return SignalsView(counts={"queued": 1, "dead": 1}, signals=self.signals_now)
+
+    async def sensors(self) -> SensorsView:
+        held = SensorView(
+            source="test_failure", routed_as="reflex", line="3 queued", last_signal="2026-01-02T03:04:05.678Z",
+            ops_hour=20, cap_hour=20, suppressed="20 of 20 ops (governor.source)",
+        )  # fmt: skip
+        return SensorsView(posture=self.stance, sensors=(held,))
+
+    async def retry(self, request: SignalRef) -> Ack:
+        self._note("retry", request)
+        return Ack(message="queued again")
+
+    async def drop(self, request: DropRequest) -> Ack:
+        self._note("drop", request)
+        return Ack(message="dropped")
+
+    async def posture(self, request: PostureRequest) -> PostureView:
+        self._note("posture", request)
+        return self.stance
 
     async def cost(self) -> CostView:
         line = CostLine(provider="local", model="small-model", spend=Spend(calls=3, tokens_in=10, tokens_out=5))

@@ -1,0 +1,141 @@
+"""Commands about what waits: signals, sensors, retry, drop, posture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from daemon.cli.ask import asked, told
+from daemon.cli.base import answer, call_of, leave, sentence
+from daemon.codes import Exit
+
+SIGNAL = Annotated[str, typer.Argument(help="A signal: its short id, or any end of its id.", metavar="SIGNAL")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    commands: dict[str, Callable[..., None]] = {"signals": signals, "sensors": sensors, "retry": retry, "drop": drop}
+    for name, command in commands.items():
+        app.command(name)(command)
+    posture = typer.Typer(
+        help="How hard the daemon leans in: EXPLORE, CONSOLIDATE, HARDEN or MAINTAIN.", invoke_without_command=True
+    )
+    posture.callback()(posture_default)
+    posture.command("show")(posture_show)
+    posture.command("set")(posture_set)
+    posture.command("clear")(posture_clear)
+    app.add_typer(posture, name="posture")
+
+
+def signals(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 200,
+) -> None:
+    """The queue: what waits and why, what is in work, dead letters, quarantine.
+
+    Example: ouro signals --json
+    """
+    from daemon.api_intake import SignalsRequest
+    from daemon.render_intake import signals_block
+
+    call = call_of(context)
+    view = told(call, lambda api: api.signals(SignalsRequest(limit=limit)))
+    answer(call, view, signals_block(view))
+    leave(Exit.DONE if view.signals else Exit.NOTHING)
+
+
+def sensors(context: typer.Context) -> None:
+    """Every source of work: its signals, its cap, why it is held back.
+
+    Example: ouro sensors
+    """
+    from daemon.render_intake import sensors_block
+
+    call = call_of(context)
+    view = asked(call, lambda client: client.sensors())
+    answer(call, view, sensors_block(view))
+
+
+def retry(context: typer.Context, signal: SIGNAL) -> None:
+    """Queue a parked, quarantined, dead or held back signal, with fresh attempts and whatever the caps say.
+
+    Example: ouro retry 7f3a21
+    """
+    from daemon.api_intake import SignalRef
+
+    call = call_of(context)
+    done = asked(call, lambda client: client.retry(SignalRef(signal=signal)))
+    sentence(call, done.message)
+
+
+def drop(
+    context: typer.Context, signal: SIGNAL, why: Annotated[str, typer.Option(help="Why; it is recorded.")]
+) -> None:
+    """Take a signal out of the queue for good.
+
+    Example: ouro drop 7f3a21 --why "that test is obsolete"
+    """
+    from daemon.api_intake import DropRequest
+
+    call = call_of(context)
+    done = asked(call, lambda client: client.drop(DropRequest(signal=signal, why=why)))
+    sentence(call, done.message)
+
+
+def posture_default(context: typer.Context) -> None:
+    """Show it, where no other word follows.
+
+    Example: ouro posture
+    """
+    if context.invoked_subcommand is None:
+        posture_show(context)
+
+
+def posture_show(context: typer.Context) -> None:
+    """The posture, who decided it, and what else weighs on the caps.
+
+    Example: ouro posture show --json
+    """
+    _posture(context, action="show")
+
+
+def posture_set(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="EXPLORE, CONSOLIDATE, HARDEN or MAINTAIN.")],
+    why: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    hours: Annotated[float, typer.Option(help="For how long: 24 at most.")] = 4,
+) -> None:
+    """Decide it yourself, for a while.
+
+    Example: ouro posture set HARDEN --hours 8 --why "release day"
+    """
+    _posture(context, action="set", name=name.upper(), hours=hours, why=why)
+
+
+def posture_clear(context: typer.Context) -> None:
+    """Let it be inferred again.
+
+    Example: ouro posture clear
+    """
+    _posture(context, action="clear")
+
+
+def _posture(context: typer.Context, **asked_for: object) -> None:
+    from pydantic import ValidationError
+
+    from daemon.api_intake import PostureRequest
+    from daemon.render_intake import posture_block
+    from ledger.errors import ControlError
+
+    try:
+        request = PostureRequest.model_validate(asked_for)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ControlError(
+            f"{first['loc'][0]}: {first['msg']}.", remedy="`ouro posture set --help` says more."
+        ) from error
+    call = call_of(context)
+    view = asked(call, lambda client: client.posture(request))
+    answer(call, view, posture_block(view))

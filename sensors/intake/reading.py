@@ -1,0 +1,23 @@
+"""The queue as the tables have it, for a look at the record where no daemon runs."""
+
+from __future__ import annotations
+
+from ledger.clock import Clock
+from ledger.store import Ledger
+from sensors.intake.board import Board
+from sensors.intake.governor import FREE
+from sensors.intake.queue import DurableQueue
+from sensors.intake.records import QueueSnapshot
+from sensors.intake.settings import RouterSettings
+
+
+async def snapshot_of(ledger: Ledger, *, clock: Clock, lines: int) -> QueueSnapshot:
+    """Every signal that has not ended, and the dead. Nothing is held back: there is nobody to do so."""
+    board = Board(RouterSettings(), lambda item: 0)
+    if await ledger.query("SELECT 1 FROM sqlite_master WHERE name = 'intake_items'"):
+        store = DurableQueue(ledger)
+        for lease in await store.leases():
+            board.hold(lease, None)
+        for item in await store.open_items():
+            board.put(item)
+    return board.snapshot(now=clock.now(), paused=False, lines=lines, ruling=lambda lane: FREE)
