@@ -150,8 +150,9 @@ async def test_stuck_signals_do_not_starve_new_ones(ledger: Ledger, clock: Manua
         await router.submit(signal(f"stuck-{number}"))
     for pause_s in (3_601, 1):
         for _ in range(6):
-            await fail(router, await take(router))
+            op = await take(router)
             clock.advance(1)
+            await fail(router, op)
         clock.advance(pause_s)
     assert await nothing(router)  # all that is left was tried before
     for number in range(6):
