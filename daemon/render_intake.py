@@ -34,7 +34,7 @@ def _signal(view: SignalView) -> list[Line]:
     below = [labelled(Told("why", text)) for text in (why, branch) if text]
     if view.state in ("dead", "quarantined"):
         below += [labelled(Told("had", text, Role.DIM)) for text in view.history]
-    if (view.state in ("dead", "quarantined", "parked") and view.op is None) or view.state == "quarantined":
+    if view.state in ("dead", "quarantined") or (view.state == "parked" and view.op is None):
         text = f'ouro retry {view.short} · ouro drop {view.short} --why "..."'
         below.append(labelled(Told("next", text, Role.DIM)))
     return [head, *below]

@@ -142,15 +142,16 @@ COMMANDS = (
     "init", "doctor", "run", "submit", "fix", "status", "ops", "show", "diff", "approve", "reject", "answer", "cancel",
     "undo", "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay",
     "model list", "model status", "model pull", "model probe", "service install", "service uninstall",
-    "service status", "completion",
+    "service status", "completion", "signals", "sensors", "retry", "drop", "posture show", "posture set",
+    "posture clear",
 )  # fmt: skip
 
 
 def test_every_command_shows_an_example() -> None:
     """In one process: what `--help` prints is what these callbacks say."""
     code = (
-        "import sys\nfrom daemon.cli import base, ask, machine, model, record, work\n"
-        "for m in (work, ask, record, machine, model): m.register(base.app)\n"
+        "import sys\nfrom daemon.cli import base, ask, intake, machine, model, record, work\n"
+        "for m in (work, ask, intake, record, machine, model): m.register(base.app)\n"
         f"for words in {COMMANDS!r}:\n"
         "    try: base.app(args=[*words.split(), '--help'], prog_name='ouro')\n"
         "    except SystemExit as end: print('::', words, end.code)\n"
@@ -191,6 +192,11 @@ def test_global_options_anywhere(words: list[str], front: list[str]) -> None:
         "undo 1",
         "pause",
         "cost",
+        "signals",
+        "sensors",
+        "retry 1",
+        "drop 1 --why x",
+        "posture",
         "repl",
         "submit x",
     ],
@@ -265,6 +271,36 @@ async def test_commands_ask_the_running_daemon(box: Box) -> None:
         assert json.loads((await run(box, "submit", "Make it so", "--json")).stdout)["signal"] == "sig-1"
         done = await run(box, "repl", stdin="/pause\n/q\n")
         assert done.stdout.splitlines() == ["paused"]
+
+
+async def test_the_intake_on_the_command_line(box: Box) -> None:
+    async with daemon(box) as api:
+        done = await run(box, "signals")
+        assert (done.returncode, done.stdout.splitlines()[0]) == (0, "1 queued, 1 dead")
+        assert "why       held back: 20 of 20 ops (governor.source)" in done.stdout
+        assert json.loads((await run(box, "signals", "--json")).stdout)["signals"][0]["short"] == "sig-1c7f3b"
+        api.signals_now = ()
+        assert (await run(box, "signals")).returncode == 5
+        done = await run(box, "sensors")
+        assert (
+            "HARDEN · set by the owner until 2026-01-02 05:00" in done.stdout and "20 of 20 ops an hour" in done.stdout
+        )
+        assert (await run(box, "retry", "7f3b")).stdout == "queued again\n"
+        assert (await run(box, "drop", "7f3b")).returncode == 2  # why is not optional
+        assert (await run(box, "drop", "7f3b", "--why", "obsolete")).stdout == "dropped\n"
+        assert (await run(box, "posture")).stdout.startswith("HARDEN")
+        done = await run(box, "posture", "set", "explore", "--hours", "2", "--why", "calm", "--json")
+        assert json.loads(done.stdout)["posture"] == "HARDEN"
+        for wrong in (("GALLOP",), ("HARDEN", "--hours", "25")):
+            done = await run(box, "posture", "set", *wrong, "--why", "x")
+            assert done.returncode == 2 and "Traceback" not in done.stderr
+        await run(box, "posture", "clear")
+        asked = [(name, request.model_dump(mode="json")) for name, request in api.asked if name in ("drop", "posture")]
+        assert asked[0] == ("drop", {"signal": "7f3b", "why": "obsolete"})
+        assert [request["action"] for _, request in asked[1:]] == ["show", "set", "clear"]
+        assert (asked[2][1]["name"], asked[2][1]["hours"]) == ("EXPLORE", 2.0)
+        done = await run(box, "repl", stdin="/signals\n/posture\n/sensors\n/q\n")
+        assert done.stdout.startswith("1 queued, 1 dead\nHARDEN")
 
 
 class Silent(ScriptedApi):
