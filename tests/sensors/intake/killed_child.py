@@ -23,7 +23,7 @@ from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.intake.surroundings import Surroundings
 
-PER_ROUND = 60
+PER_ROUND = 20
 WAVE = 10  # signals on their way in at the same time
 ATTEMPTS = 3
 MANY = 1_000_000

@@ -30,7 +30,7 @@ def run_child(folder: Path, number: int, *, kill_after_s: float | None) -> list[
         assert child.stdout is not None
         first = child.stdout.readline() if kill_after_s is not None else b""
         try:
-            out, err = child.communicate(timeout=kill_after_s if kill_after_s is not None else 300)
+            out, err = child.communicate(timeout=kill_after_s if kill_after_s is not None else 600)
         except subprocess.TimeoutExpired:
             child.kill()
             out, err = child.communicate()
