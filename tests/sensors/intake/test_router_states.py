@@ -22,7 +22,13 @@ from tests.sensors.signals import REPO_ID, START, make_router, signal
 T = TypeVar("T")
 FILES = ("a.py", "b.py", "c.py")
 PATIENCE = 500
-TABLES = ("SELECT id, key, state, closed_at, signal FROM intake_items ORDER BY id", "SELECT * FROM intake_leases")
+TABLES = (
+    "SELECT id, key, state, closed_at, signal FROM intake_items ORDER BY id",
+    "SELECT * FROM intake_leases",
+    "SELECT * FROM intake_ops ORDER BY op_id",
+    "SELECT * FROM intake_posture",
+)
+EMPTY = tuple((f"DELETE FROM {name}", ()) for name in ("intake_items", "intake_leases", "intake_ops", "intake_posture"))
 
 
 class RouterMachine(RuleBasedStateMachine):
@@ -200,8 +206,7 @@ class RouterMachine(RuleBasedStateMachine):
             return
         before = [await self.ledger.query(sql) for sql in TABLES]
         statements = await rebuild(self.ledger)
-        empty = [("DELETE FROM intake_items", ()), ("DELETE FROM intake_leases", ())]
-        await self.ledger.append(project=[*empty, *statements])
+        await self.ledger.append(project=[*EMPTY, *statements])
         assert [await self.ledger.query(sql) for sql in TABLES] == before
         assert (await self.ledger.verify()).ok
 
