@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from governance import fsm
+from governance.irongate import g10_signatures
 from governance.irongate.battery import Inspection, inspect
 from governance.irongate.registry import GATES
 from governance.risk import ChangeFacts, ComplexityFacts, assess, complexity
@@ -85,6 +86,12 @@ async def _outside(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str,
     return [("gate 18", by_gate([recorded])[18], by_gate([derived])[18])]
 
 
+def _webhook(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    recorded = Verdict.model_validate({name: payload[name] for name in Verdict.model_fields})
+    derived = g10_signatures.check(g10_signatures.Facts.model_validate(payload["facts"]))
+    return [("gate 10", by_gate([recorded])[10], by_gate([derived])[10])]
+
+
 def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
     """All that each gate said, in order: decision, rule and floor."""
     said: dict[int, list[str]] = {}
@@ -123,6 +130,8 @@ async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
             found = await _gates(payload, blob)
         elif event == "outside.marked":
             found = await _outside(payload, blob)
+        elif event in ("webhook.taken", "webhook.refused") and "facts" in payload:
+            found = _webhook(payload)
         elif payload.get("decision") in DECIDED:
             found = DECIDED[payload["decision"]](payload)
         elif event in ("phase.entered", "terminal"):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from daemon.api import Fixing, SuiteView
 from daemon.doors import RepositoryIgnores, depth_of, is_taken_over, is_unchanged
 from daemon.house import House
+from daemon.told import cannot_talk
+from daemon.webhook.endpoint import WebhookEndpoint
 from governance.irongate.secrets import redact
 from governance.left_alone import LeftAlone
 from ledger.clock import stamp
@@ -16,6 +18,8 @@ from ledger.vocabulary import RunStatus, Signal, TestRun
 from sensors.bus import Bus, Topic
 from sensors.causes import signals_of
 from sensors.code import CodeFollower
+from sensors.deliveries import Deliveries
+from sensors.github_issue import GitHubIssue
 from sensors.intake.records import Receipt
 from sensors.runner import SensorRunner
 from sensors.test_failure import TestFailure
@@ -55,7 +59,29 @@ class Senses:
         house.router.compare_by(self._is_unchanged)
         house.router.tell_hindered(self._test_failure.forget)  # whoever was in the way makes an event when he is done
         self._runner = SensorRunner(sensor=self._test_failure, ledger=house.ledger)
+        deliveries = Deliveries(ledger=house.ledger)
+        self._webhooks = WebhookEndpoint(
+            ledger=house.ledger, clock=clock, bus=self._bus, deliveries=deliveries, lookup=house.config.secret,
+            settings=settings.webhook,
+        )  # fmt: skip
+        self._issues = SensorRunner(sensor=self._github_issue(deliveries), ledger=house.ledger)
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _github_issue(self, deliveries: Deliveries) -> GitHubIssue:
+        house = self._house
+        return GitHubIssue(
+            repository=house.repository,
+            files=house.repository,
+            tests=house.tests,
+            deliveries=deliveries,
+            emit=self._emit,
+            withdraw=house.router.drop,
+            takes_words=lambda: not cannot_talk(house.provider.capabilities),
+            ledger=house.ledger,
+            clock=house.clock,
+            redact=redact,
+            settings=house.config.settings.github_issue,
+        )
 
     async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:
         """Watch, and let the sensors look at start-up. ``lost`` is told of a task that ends by a fault."""
@@ -65,12 +91,15 @@ class Senses:
             asyncio.create_task(self._runner.run(self._bus), name="test_failure"),
             asyncio.create_task(self._branches(), name="review branches"),
             asyncio.create_task(self._code.run(self._bus), name="code index"),
+            asyncio.create_task(self._issues.run(self._bus), name="github_issue"),
         ]
         for task in self._tasks:
             task.add_done_callback(lost)
+        await self._webhooks.start()
 
     async def stop(self) -> None:
         """End watching; a test run in progress is killed."""
+        await self._webhooks.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -191,4 +220,4 @@ class Senses:
         state = self._runner.state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
-        return tuple(note for note in (state.note, polling, self._code.note) if note)
+        return tuple(note for note in (state.note, polling, self._code.note, self._webhooks.note) if note)

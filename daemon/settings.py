@@ -19,6 +19,7 @@ from daemon.layers import Table, env_name, leaves, put, read_environment, read_f
 from daemon.logs import LogSettings
 from daemon.places import host_env, places_for, user_cache
 from daemon.tighten import tighten
+from daemon.webhook.settings import WebhookSettings
 from governance.budget import BudgetSettings
 from governance.changes.settings import ChangeSettings
 from governance.irongate.rules import ToolPolicySettings
@@ -34,7 +35,7 @@ from ledger.vocabulary import Frozen
 from sensors.bus import BusSettings
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.settings import RouterSettings
-from sensors.settings import TestFailureSettings
+from sensors.settings import GitHubIssueSettings, TestFailureSettings
 from sensors.watch import WatchSettings
 from tools.builtin.settings import BuiltinSettings
 from tools.manifest import ToolSettings
@@ -67,6 +68,8 @@ class Settings(Frozen):
     router: RouterSettings = RouterSettings()
     governor: GovernorSettings = GovernorSettings()
     test_failure: TestFailureSettings = TestFailureSettings()
+    github_issue: GitHubIssueSettings = GitHubIssueSettings()
+    webhook: WebhookSettings = WebhookSettings()
     watch: WatchSettings = WatchSettings()
     bus: BusSettings = BusSettings()
     ledger: LedgerSettings = LedgerSettings()

@@ -9,16 +9,21 @@ from ledger.vocabulary import Frozen, Source, SourceClass, Urgency
 
 
 class SourceFacts(Frozen):
-    """``rank``: lower runs first. ``urgency`` is the default; a sensor may know better."""
+    """``rank``: lower runs first. ``urgency`` is the default; a sensor may know better. ``from_outside``: the words of
+    such a signal were written by somebody on another machine."""
 
     routed_as: SourceClass
     rank: int
     urgency: Urgency
+    from_outside: bool = False
 
 
 SOURCES: Mapping[Source, SourceFacts] = MappingProxyType(
     {
         Source.MANUAL: SourceFacts(routed_as=SourceClass.REFLEX, rank=1, urgency=Urgency.CRITICAL),
         Source.TEST_FAILURE: SourceFacts(routed_as=SourceClass.REFLEX, rank=2, urgency=Urgency.HIGH),
+        Source.GITHUB_ISSUE: SourceFacts(
+            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
+        ),
     }
 )

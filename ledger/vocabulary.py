@@ -106,6 +106,7 @@ class Source(StrEnum):
 
     TEST_FAILURE = "test_failure"
     MANUAL = "manual"
+    GITHUB_ISSUE = "github_issue"
 
 
 class SourceClass(StrEnum):

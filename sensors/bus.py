@@ -23,6 +23,8 @@ class Topic(StrEnum):
     FILES_CHANGED = "files.changed"  # paths of the work tree, relative
     REFS_MOVED = "refs.moved"  # HEAD, a branch, or the marks of a merge or rebase
     TESTS_REPORTED = "tests.reported"  # files in the spool folder, absolute
+    ISSUE_TOLD = "issue.told"  # news of an issue wait in the ledger
+    BUILD_FAILED = "build.failed"  # somebody else's build of a commit: the commit is the text
 
 
 class BusSettings(BaseModel):
@@ -39,7 +41,8 @@ class BusSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something happened. ``everything``: more than can be listed, look at all of it.
+    """Something happened. ``everything``: more than can be listed, look at all of it. ``text`` is what somebody outside
+    has told: data.
 
     ``fingerprint`` is set by producers whose events may reach us twice (a webhook, a report file). A producer that
     tells of states (a file, a ref) leaves it empty: back to an earlier state is not a repeat.
@@ -49,6 +52,7 @@ class Event:
     paths: tuple[str, ...] = ()
     everything: bool = False
     fingerprint: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

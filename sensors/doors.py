@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from ledger.vocabulary import Signal, TestRun
@@ -62,6 +62,14 @@ class TestDoor(Protocol):
         ...
 
 
+class FileDoor(Protocol):
+    """What is committed."""
+
+    async def read_many(self, commit: str, paths: Collection[str]) -> Mapping[str, bytes]:
+        """Bytes of those ``paths`` that exist at a commit."""
+        ...
+
+
 class CodeIndexDoor(Protocol):
     """The index of the code. Both raise ``OuroError`` where they cannot; asked again they make up for it."""
 
@@ -77,4 +85,5 @@ class CodeIndexDoor(Protocol):
 Emit = Callable[[Signal], Awaitable[Receipt]]
 DepthOf = Callable[[str], Awaitable[int]]  # op id -> depth of that op; 0 for an unknown one
 LeftAlone = Callable[[str], Awaitable[frozenset[str]]]  # commit -> red tests there that nobody is to be called for
+Withdraw = Callable[[str, str], Awaitable[None]]  # signal id, reason; ``ControlError`` where an op works on it
 Redact = Callable[[str], str]  # takes secrets out of a text

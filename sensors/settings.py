@@ -18,3 +18,17 @@ class TestFailureSettings(BaseModel):
         200, ge=1, description="More red tests than this are confirmed by running the whole suite again."
     )
     remembered: int = Field(2_000, ge=1, description="Commits whose outcome is remembered.")
+
+
+class GitHubIssueSettings(BaseModel):
+    """Whose issues are work. They come by webhook: see ``[webhook]``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    authors: tuple[str, ...] = Field(
+        (), description="Login names, whole, whose issues count; nobody else's does, whatever label they bear."
+    )
+    label: str = Field("ouroboros", min_length=1, description="Issues with this label count.")
+    repositories: tuple[str, ...] = Field(
+        (), description="Where issues may come from (`owner/name`); none: wherever the webhook's secret is used."
+    )

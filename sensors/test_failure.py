@@ -3,6 +3,7 @@
 Woken by a commit or a moved branch, at start-up, and by reports of the owner's own test runs (and by saved files where
 the owner asked for ``eager``), it runs the suite at the committed tree. What is red twice in a row becomes one signal
 for each cause. What is red only in uncommitted edits is the owner's work in progress: a note in status, no signal.
+A build elsewhere that failed is not believed: a commit that is green here is run once more, that is all.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class TestFailure:
         )
         self._wake = asyncio.Event()
         self._again = False  # woken during a look without HEAD having moved
+        self._doubted = ""  # a commit that somebody else's build calls red
+        self._settled: set[str] = set()  # such commits of this boot that were looked at again
         self._looked: set[str] = set()  # trees of this boot: what an earlier one found red is looked at again
         self._reported: tuple[str, ...] = ()  # red in the owner's last own run
         self._offline: tuple[str, ...] = ()  # red for want of a network, in the last look
@@ -78,7 +81,7 @@ class TestFailure:
 
     async def start(self, bus: Bus) -> None:
         """Look once, then after every wake-up, until cancelled."""
-        topics = [Topic.REFS_MOVED, Topic.TESTS_REPORTED]
+        topics = [Topic.REFS_MOVED, Topic.TESTS_REPORTED, Topic.BUILD_FAILED]
         if self._settings.eager:
             topics.append(Topic.FILES_CHANGED)
         async with bus.subscribe(*topics) as events, asyncio.TaskGroup() as group:
@@ -123,7 +126,9 @@ class TestFailure:
     # --- being woken ---
 
     async def _listen(self, events: Subscription) -> None:
-        async for _ in events:
+        async for delivery in events:
+            if delivery.event.topic is Topic.BUILD_FAILED:
+                self._doubted = delivery.event.text
             self._wake.set()
 
     async def _work(self) -> None:
@@ -181,11 +186,13 @@ class TestFailure:
         """One tree: HEAD, or (``tree`` is not ``base``) a snapshot of the uncommitted files on it."""
         where = "" if tree == base else "With uncommitted files: "
         known = None if force else await self._outcomes.of(tree)
-        if known is not None and (known.green or tree in self._looked):
+        doubted = tree == self._doubted and tree not in self._settled
+        if known is not None and (not doubted if known.green else tree in self._looked):
             self._say(where + _sentence(known))
             return ()
         self._looked.add(tree)
         finding = await self._suite.look(tree)
+        self._settled.update((tree,) if doubted else ())
         if finding.problem:
             self._say(where + finding.problem)
             if tree == base:

@@ -17,6 +17,7 @@ from governance.risk import (
     assess,
     complexity,
 )
+from ledger.sources import SOURCES
 from ledger.vocabulary import (
     Decision,
     EntryKind,
@@ -53,6 +54,11 @@ def texts_of(op: Operation) -> tuple[tuple[str, str], ...]:
     return (("goal", op.goal), *evidence)
 
 
+def is_from_outside(op: Operation) -> bool:
+    """Did somebody on another machine write the words of this op?"""
+    return any(SOURCES[s.source].from_outside for s in op.signals)
+
+
 def told(verdict: Verdict) -> str:
     """A rule with what it rests on."""
     return f"{verdict.rule}: {', '.join(verdict.evidence[:3])}"
@@ -77,6 +83,7 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         goal=op.goal,
         protected=protected_among(op.targets, settings.protected_paths),
         core_paths=matching(op.targets, settings.core_paths),
+        from_outside=is_from_outside(op),
         own_rooms=blast.is_ourselves and not settings.open_own_governance and touches_governance(changed),
     )
     marked = await look_at_all(crew, State.CLASSIFY, texts_of(op))

@@ -1,0 +1,165 @@
+"""Judges deliveries: gate 10 first, then the shape; what passes is in the ledger before the sender hears of it.
+
+Nothing here acts on what is told. News of an issue wait for their sensor, a failed build wakes one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+
+from pydantic import ValidationError
+
+from daemon.webhook.http import Head, Refusal, Request
+from daemon.webhook.ration import Ration
+from daemon.webhook.settings import WebhookSettings
+from governance.irongate.g10_signatures import Facts, Scheme, check, gather
+from governance.record import Recorder
+from ledger.clock import Clock
+from ledger.errors import LedgerError
+from ledger.store import Ledger
+from ledger.vocabulary import Decision, Draft, EntryKind, Verdict
+from sensors.bus import Bus, Event, Topic
+from sensors.deliveries import Deliveries
+from sensors.news import BuildNews, IssueNews, News, of_github, of_standard
+
+PATHS: Mapping[str, Scheme] = {"/webhooks/github": Scheme.GITHUB, "/webhooks/standard": Scheme.STANDARD}
+JSON = "application/json"
+Secrets = Mapping[Scheme, Sequence[str]]
+
+
+def admit(head: Head) -> Refusal | None:
+    """Is this a webhook at all? Judged before the body is read. Pure."""
+    if head.path not in PATHS:
+        return Refusal(status=HTTPStatus.NOT_FOUND, rule="http.path", reason="No webhook has this path.")
+    if head.method != "POST":
+        return Refusal(status=HTTPStatus.METHOD_NOT_ALLOWED, rule="http.method", reason="Webhooks are posted.")
+    if head.header("content-type").partition(";")[0].strip().lower() != JSON:
+        why = f"The content type is not {JSON}."
+        return Refusal(status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, rule="http.media", reason=why)
+    return None
+
+
+class Desk:
+    """Takes requests whose head was admitted. ``secrets`` hold the owner's, by scheme."""
+
+    def __init__(
+        self, *, ledger: Ledger, clock: Clock, bus: Bus, deliveries: Deliveries, secrets: Secrets,
+        settings: WebhookSettings,
+    ) -> None:  # fmt: skip
+        self.taken = 0
+        self.refused = 0
+        self._ledger = ledger
+        self._record = Recorder(ledger)
+        self._clock = clock
+        self._bus = bus
+        self._deliveries = deliveries
+        self._secrets = secrets
+        self._settings = settings
+        self._ration = Ration()
+        self._arriving: set[str] = set()  # keys of deliveries that are on their way into the ledger
+
+    async def take(self, request: Request) -> HTTPStatus:
+        """The status that the sender is told. 2xx: the delivery is durable."""
+        scheme = PATHS[request.head.path]
+        facts = gather(
+            scheme, request.head.headers, request.body, secrets=self._secrets.get(scheme, ()),
+            now_s=int(self._clock.now().timestamp()), known=self._arriving.__contains__,
+            window_s=self._settings.window_s,
+        )  # fmt: skip
+        mine = set(facts.keys) - self._arriving
+        self._arriving |= mine
+        try:
+            return await self._judge(scheme, request, facts)
+        except LedgerError:
+            return HTTPStatus.SERVICE_UNAVAILABLE  # the sender may try again; status says why nothing can be recorded
+        finally:
+            self._arriving -= mine
+
+    async def _judge(self, scheme: Scheme, request: Request, facts: Facts) -> HTTPStatus:
+        if facts.keys and not facts.seen:
+            facts = facts.model_copy(update={"seen": await self._deliveries.seen(facts.keys)})
+        verdict = check(facts)
+        if verdict.decision is not Decision.ALLOW:
+            await self._say_no(verdict.rule, verdict=verdict, facts=facts)
+            return HTTPStatus.CONFLICT if verdict.rule == "gate10.replay" else HTTPStatus.UNAUTHORIZED
+        try:
+            news = await asyncio.to_thread(_read, scheme, request)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            reason = f"The body is not what its sender documents: {where or 'JSON'}: {first['msg']}."
+            await self.note(Refusal(status=HTTPStatus.BAD_REQUEST, rule="webhook.shape", reason=reason))
+            return HTTPStatus.BAD_REQUEST
+        await self._keep(facts, verdict, news)
+        self._tell(facts, news)
+        return HTTPStatus.ACCEPTED
+
+    async def _keep(self, facts: Facts, verdict: Verdict, news: News) -> None:
+        until = facts.now_s + 2 * facts.window_s if facts.scheme is Scheme.STANDARD else None
+        payload = {
+            "event": "webhook.taken", "facts": facts.model_dump(mode="json"), "news": told_of(news),
+            **verdict.model_dump(mode="json"),
+        }  # fmt: skip
+        await self._deliveries.take(
+            Draft(kind=EntryKind.VERDICT, payload=payload), keys=facts.keys, now_s=facts.now_s, until_s=until,
+            news=news if isinstance(news, IssueNews) else None,
+        )  # fmt: skip
+        self.taken += 1
+
+    def _tell(self, facts: Facts, news: News) -> None:
+        mark = ":".join((facts.scheme.value, *facts.keys))
+        if isinstance(news, IssueNews):
+            self._bus.publish(Event(topic=Topic.ISSUE_TOLD, text=news.model_dump_json(), fingerprint=mark))
+        elif isinstance(news, BuildNews):
+            self._bus.publish(Event(topic=Topic.BUILD_FAILED, text=news.commit, fingerprint=mark))
+
+    # --- refusals ---
+
+    async def note(self, refusal: Refusal) -> None:
+        """Record why a request was refused; many of them as a number."""
+        try:
+            await self._say_no(refusal.rule, reason=refusal.reason)
+        except LedgerError:
+            return
+
+    async def _say_no(
+        self, rule: str, *, reason: str = "", verdict: Verdict | None = None, facts: Facts | None = None
+    ) -> None:
+        self.refused += 1
+        now = self._clock.monotonic()
+        if self._ration.due(now):
+            await self.settle()
+        if not self._ration.allows(rule, now):
+            return
+        if verdict is None or facts is None:
+            await self._record.note(EntryKind.VERDICT, "webhook.refused", rule=rule, reason=reason)
+            return
+        said = verdict.model_dump(mode="json")
+        await self._record.note(EntryKind.VERDICT, "webhook.refused", facts=facts.model_dump(mode="json"), **said)
+
+    async def settle(self) -> None:
+        """Record what was only counted so far."""
+        for rule, count in self._ration.take_counts():
+            await self._record.note(EntryKind.VERDICT, "webhook.refused_more", rule=rule, count=count)
+
+
+def _read(scheme: Scheme, request: Request) -> News:
+    if scheme is Scheme.GITHUB:
+        return of_github(request.head.header("x-github-event"), request.body)
+    return of_standard(request.body)
+
+
+def told_of(news: News) -> str:
+    """What an entry says of the news: never the words of an issue."""
+    if isinstance(news, IssueNews):
+        return f"issue {news.repository}#{news.number} {news.action}"
+    return f"build failed at {news.commit}" if isinstance(news, BuildNews) else news.reason
+
+
+def find_secrets(settings: WebhookSettings, lookup: Callable[[str], str | None]) -> Secrets:
+    """The secrets that are set, by scheme; ``lookup`` finds one by the name of its variable."""
+    named = {Scheme.GITHUB: settings.github_secrets, Scheme.STANDARD: settings.standard_secrets}
+    found = {scheme: tuple(filter(None, (lookup(name) for name in names))) for scheme, names in named.items()}
+    return {scheme: secrets for scheme, secrets in found.items() if secrets}

@@ -1,0 +1,51 @@
+"""The endpoint of one boot: off unless its owner has set a port and a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from daemon.webhook.desk import Desk, admit, find_secrets
+from daemon.webhook.server import WebhookServer
+from daemon.webhook.settings import WebhookSettings
+from ledger.clock import Clock
+from ledger.errors import ConfigError, LedgerError
+from ledger.store import Ledger
+from sensors.bus import Bus
+from sensors.deliveries import Deliveries
+
+NO_SECRET = "webhooks are not heard: no variable that webhook.github_secrets or standard_secrets names is set"
+
+
+class WebhookEndpoint:
+    """``lookup`` finds a secret by the name of its environment variable."""
+
+    def __init__(
+        self, *, ledger: Ledger, clock: Clock, bus: Bus, deliveries: Deliveries,
+        lookup: Callable[[str], str | None], settings: WebhookSettings,
+    ) -> None:  # fmt: skip
+        self.note = ""  # why nothing is heard although a port is set
+        self._settings = settings
+        self._secrets = find_secrets(settings, lookup)
+        self._desk = Desk(
+            ledger=ledger, clock=clock, bus=bus, deliveries=deliveries, secrets=self._secrets, settings=settings
+        )
+        self._server = WebhookServer(admit=admit, take=self._desk.take, note=self._desk.note, settings=settings)
+
+    async def start(self) -> None:
+        """Listen, if the owner wants it. What stands against it is a note in status: the daemon works without."""
+        if not self._settings.port:
+            return
+        if not self._secrets:
+            self.note = NO_SECRET
+            return
+        try:
+            await self._server.start()
+        except ConfigError as error:
+            self.note = str(error)
+
+    async def close(self) -> None:
+        """Hear nothing more; what was only counted is recorded."""
+        await self._server.close()
+        with suppress(LedgerError):
+            await self._desk.settle()

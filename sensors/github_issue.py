@@ -1,0 +1,210 @@
+"""An issue with the owner's label, by somebody whom the owner has named, is a reason to work.
+
+Told by webhook only, and what was told waits in the ledger until it is dealt with. The words are data: a model reads
+them as such, and they can neither approve nor choose anything. Done when the tests that the issue names pass, where
+they exist and fail; else when the owner says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from ledger.clock import Clock, stamp
+from ledger.errors import ControlError, OuroError, RepositoryError
+from ledger.ids import new_signal_id
+from ledger.store import Ledger, Statement
+from ledger.vocabulary import (
+    Closure,
+    Draft,
+    EntryKind,
+    Evidence,
+    OwnerConfirms,
+    Signal,
+    Source,
+    TestResult,
+    TestRun,
+    TestsPass,
+    Urgency,
+)
+from sensors.bus import Bus, Topic, fingerprint
+from sensors.causes import by_cause, named, needs_network
+from sensors.closure import ClosureAnswer, ClosureEvaluator
+from sensors.deliveries import Deliveries, Waiting
+from sensors.doors import Emit, FileDoor, Redact, RepositoryDoor, TestDoor, Withdraw
+from sensors.issue_rules import Judged, judge
+from sensors.issue_text import defined, digest_of, files_of, goal_of, name_of, named_tests, text_of
+from sensors.news import IssueNews
+from sensors.sensor import SensorState
+from sensors.settings import GitHubIssueSettings
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS github_issues (
+    issue TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    signal TEXT NOT NULL
+);
+"""
+SURE_BP, GUESS_BP = 9_500, 5_000
+MOST_TARGETS = 4
+NO_CHECK = Judged(
+    rule="issue.no_check", reason="It names no test that fails here, and the kernel takes no goal in words."
+)
+
+
+class GitHubIssue:
+    """See the module. ``takes_words`` says whether the kernel can work on a goal that no test checks."""
+
+    source = Source.GITHUB_ISSUE
+
+    def __init__(
+        self,
+        *,
+        repository: RepositoryDoor,
+        files: FileDoor,
+        tests: TestDoor,
+        deliveries: Deliveries,
+        emit: Emit,
+        withdraw: Withdraw,
+        takes_words: Callable[[], bool],
+        ledger: Ledger,
+        clock: Clock,
+        redact: Redact = str,
+        settings: GitHubIssueSettings | None = None,
+    ) -> None:
+        self._repository = repository
+        self._files = files
+        self._tests = tests
+        self._deliveries = deliveries
+        self._emit = emit
+        self._withdraw = withdraw
+        self._takes_words = takes_words
+        self._ledger = ledger
+        self._clock = clock
+        self._redact = redact
+        self._settings = settings or GitHubIssueSettings()
+        self._prepared = False
+        line = "No issue was told." if self._settings.authors else "unavailable: github_issue.authors names nobody"
+        self._state = SensorState(source=self.source, line=line)
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Deal with what waits, then with what comes, until cancelled."""
+        async with bus.subscribe(Topic.ISSUE_TOLD) as events:
+            await self.scan_once()
+            async for _ in events:
+                await self.scan_once()
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        """Deal with everything that waits. What cannot be dealt with now is tried again at the next call."""
+        signals: list[Signal] = []
+        after = 0
+        while (waiting := await self._deliveries.waiting(after=after)) is not None:
+            after = waiting.number
+            try:
+                signals += await self._deal_with(waiting)
+            except OuroError as error:
+                self._say(f"{name_of(waiting.news)} waits: {error}")
+        return tuple(signals)
+
+    async def is_closed(self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]) -> ClosureAnswer:
+        return await ClosureEvaluator().is_closed(closure, run)
+
+    def state(self) -> SensorState:
+        return self._state
+
+    # --- one piece of news ---
+
+    async def _deal_with(self, waiting: Waiting) -> tuple[Signal, ...]:
+        news, judged = waiting.news, judge(waiting.news, self._settings)
+        if judged.ends:
+            await self._take_back(news, judged.reason)
+            await self._done(waiting, judged, ("DELETE FROM github_issues WHERE issue = ?", (name_of(news),)))
+            return ()
+        if not judged.asks:
+            await self._done(waiting, judged)
+            return ()
+        signal = await self._signal(news)
+        if isinstance(signal.closure, OwnerConfirms) and not self._takes_words():
+            await self._done(waiting, NO_CHECK)
+            return ()
+        await self._take_back(news, "The issue was edited.", unless=digest_of(news))
+        receipt = await self._emit(signal)
+        row = (name_of(news), digest_of(news), receipt.of or signal.id)
+        keep: Statement = ("INSERT OR REPLACE INTO github_issues (issue, digest, signal) VALUES (?, ?, ?)", row)
+        await self._done(waiting, judged, keep, signal=signal.id, became=receipt.status)
+        return (signal,)
+
+    async def _take_back(self, news: IssueNews, reason: str, *, unless: str = "") -> None:
+        """Take an earlier signal of this issue out of the queue; one that an op works on stays with it."""
+        await self._prepare()
+        rows = await self._ledger.query("SELECT digest, signal FROM github_issues WHERE issue = ?", (name_of(news),))
+        if not rows or rows[0][0] == unless:
+            return
+        try:
+            await self._withdraw(str(rows[0][1]), reason)
+        except ControlError:
+            return  # done already, or an op is at it: the owner sees that op
+
+    async def _done(
+        self, waiting: Waiting, judged: Judged, *project: Statement, signal: str = "", became: str = ""
+    ) -> None:
+        await self._prepare()
+        name = name_of(waiting.news)
+        payload = {
+            "event": "issue.judged", "issue": name, "action": waiting.news.action, "rule": judged.rule,
+            "reason": judged.reason, "signal": signal, "became": became,
+        }  # fmt: skip
+        await self._deliveries.dealt_with(waiting, Draft(kind=EntryKind.VERDICT, payload=payload), *project)
+        self._say(f"{name} ({waiting.news.action}): {judged.reason}")
+
+    # --- from news to a signal ---
+
+    async def _signal(self, news: IssueNews) -> Signal:
+        head = (await self._repository.head()).commit
+        if head is None:
+            raise RepositoryError("There is no commit yet.")
+        red = await self._reproduced(news, head)
+        ids, targets = named(red), tuple(cause.file for cause in by_cause(red))
+        closure = TestsPass(ids=ids) if ids else OwnerConfirms(question=f"Is issue {name_of(news)} resolved?")
+        said = Evidence(
+            claim=f"Issue {name_of(news)}, written by {news.author}, says.",
+            evidence=self._redact(text_of(news)),
+            confidence_bp=GUESS_BP,
+            source="github issue",
+        )
+        return Signal(
+            id=new_signal_id(),
+            source=self.source,
+            goal=self._redact(goal_of(news)),
+            targets=tuple(path for path in targets if not path.startswith("/") and ".." not in path.split("/"))[
+                :MOST_TARGETS
+            ],
+            urgency=Urgency.NORMAL,
+            confidence_bp=SURE_BP if ids else GUESS_BP,
+            evidence=(said,),
+            key=fingerprint(self.source.value, name_of(news), digest_of(news)),
+            closure=closure,
+            base=head,
+            seen_at=stamp(self._clock.now()),
+        )
+
+    async def _reproduced(self, news: IssueNews, head: str) -> tuple[TestResult, ...]:
+        """The tests that the issue names, as far as they are committed and red twice in a row."""
+        tests = named_tests(text_of(news))
+        real = defined(tests, await self._files.read_many(head, files_of(tests))) if tests else ()
+        if not real:
+            return ()
+        once = {r.id for r in (await self._tests.run(head, real)).red if not needs_network(r)}
+        if not once:
+            return ()
+        again = await self._tests.run(head, sorted(once))
+        return tuple(result for result in again.red if result.id in once)
+
+    async def _prepare(self) -> None:
+        if not self._prepared:
+            await self._ledger.ensure(SCHEMA)
+            self._prepared = True
+
+    def _say(self, line: str) -> None:
+        self._state = self._state.model_copy(update={"line": line})
