@@ -18,6 +18,7 @@ from ledger.vocabulary import (
     Draft,
     EntryKind,
     Evidence,
+    Frozen,
     OwnerConfirms,
     Signal,
     Source,
@@ -41,7 +42,8 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS github_issues (
     issue TEXT PRIMARY KEY,
     digest TEXT NOT NULL,
-    signal TEXT NOT NULL
+    signal TEXT NOT NULL,
+    round INTEGER NOT NULL
 );
 """
 SURE_BP, GUESS_BP = 9_500, 5_000
@@ -49,6 +51,15 @@ MOST_TARGETS = 4
 NO_CHECK = Judged(
     rule="issue.no_check", reason="It names no test that fails here, and the kernel takes no goal in words."
 )
+
+
+class Known(Frozen):
+    """The last signal of an issue. ``round`` counts its ends: what is asked again after one is asked anew."""
+
+    issue: str
+    digest: str = ""
+    signal: str = ""
+    round: int = 0
 
 
 class GitHubIssue:
@@ -117,39 +128,52 @@ class GitHubIssue:
 
     async def _deal_with(self, waiting: Waiting) -> tuple[Signal, ...]:
         news, judged = waiting.news, judge(waiting.news, self._settings)
+        known = await self._known(news)
         if judged.ends:
-            await self._take_back(news, judged.reason)
-            await self._done(waiting, judged, ("DELETE FROM github_issues WHERE issue = ?", (name_of(news),)))
+            await self._take_back(known, judged.reason)
+            again: Statement = (
+                "UPDATE github_issues SET round = round + 1, signal = '' WHERE issue = ?",
+                (known.issue,),
+            )
+            await self._done(waiting, judged, again)
             return ()
         if not judged.asks:
             await self._done(waiting, judged)
             return ()
-        signal = await self._signal(news)
+        signal = await self._signal(news, known.round)
         if isinstance(signal.closure, OwnerConfirms) and not self._takes_words():
             await self._done(waiting, NO_CHECK)
             return ()
-        await self._take_back(news, "The issue was edited.", unless=digest_of(news))
+        if known.digest != digest_of(news):
+            await self._take_back(known, "The issue was edited.")
         receipt = await self._emit(signal)
-        row = (name_of(news), digest_of(news), receipt.of or signal.id)
-        keep: Statement = ("INSERT OR REPLACE INTO github_issues (issue, digest, signal) VALUES (?, ?, ?)", row)
+        row = (known.issue, digest_of(news), receipt.of or signal.id, known.round)
+        keep: Statement = (
+            "INSERT OR REPLACE INTO github_issues (issue, digest, signal, round) VALUES (?, ?, ?, ?)",
+            row,
+        )
         await self._done(waiting, judged, keep, signal=signal.id, became=receipt.status)
         return (signal,)
 
-    async def _take_back(self, news: IssueNews, reason: str, *, unless: str = "") -> None:
-        """Take an earlier signal of this issue out of the queue; one that an op works on stays with it."""
+    async def _known(self, news: IssueNews) -> Known:
         await self._prepare()
-        rows = await self._ledger.query("SELECT digest, signal FROM github_issues WHERE issue = ?", (name_of(news),))
-        if not rows or rows[0][0] == unless:
+        sql = "SELECT digest, signal, round FROM github_issues WHERE issue = ?"
+        for digest, signal, number in await self._ledger.query(sql, (name_of(news),)):
+            return Known(issue=name_of(news), digest=str(digest), signal=str(signal), round=int(str(number)))
+        return Known(issue=name_of(news))
+
+    async def _take_back(self, known: Known, reason: str) -> None:
+        """Take an earlier signal of this issue out of the queue; one that an op works on stays with it."""
+        if not known.signal:
             return
         try:
-            await self._withdraw(str(rows[0][1]), reason)
+            await self._withdraw(known.signal, reason)
         except ControlError:
             return  # done already, or an op is at it: the owner sees that op
 
     async def _done(
         self, waiting: Waiting, judged: Judged, *project: Statement, signal: str = "", became: str = ""
     ) -> None:
-        await self._prepare()
         name = name_of(waiting.news)
         payload = {
             "event": "issue.judged", "issue": name, "action": waiting.news.action, "rule": judged.rule,
@@ -160,7 +184,7 @@ class GitHubIssue:
 
     # --- from news to a signal ---
 
-    async def _signal(self, news: IssueNews) -> Signal:
+    async def _signal(self, news: IssueNews, number: int) -> Signal:
         head = (await self._repository.head()).commit
         if head is None:
             raise RepositoryError("There is no commit yet.")
@@ -183,7 +207,7 @@ class GitHubIssue:
             urgency=Urgency.NORMAL,
             confidence_bp=SURE_BP if ids else GUESS_BP,
             evidence=(said,),
-            key=fingerprint(self.source.value, name_of(news), digest_of(news)),
+            key=fingerprint(self.source.value, name_of(news), digest_of(news), str(number)),
             closure=closure,
             base=head,
             seen_at=stamp(self._clock.now()),

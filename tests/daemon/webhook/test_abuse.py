@@ -55,7 +55,7 @@ class Open:
     def told(self) -> list[Event]:
         """What is held for a subscriber just now."""
         self.events.unsubscribe()
-        found = [event for event in self.events._held]
+        found = list(self.events._held)
         self.events = self.bus.subscribe(*Topic)
         return found
 
