@@ -312,6 +312,24 @@ async def test_a_commit_wakes_it_and_a_report_too(tmp_path: Path) -> None:
         assert not await w.router.idle()
 
 
+async def test_a_build_elsewhere_that_failed_is_a_reason_to_look_once_and_is_not_believed(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, w.running():
+        await w.until("Green at ")
+        head = git(w.repo, "rev-parse", "HEAD")
+        w.bus.publish(Event(topic=Topic.BUILD_FAILED, text=head))
+        async with asyncio.timeout(20):
+            while len(w.door.asked) < 2:  # noqa: ASYNC110  # a test door tells nobody
+                await asyncio.sleep(0.01)
+        await w.until("Green at ")
+        for commit_told in (head, "f" * 40):  # again, and of a commit that is not here
+            w.bus.publish(Event(topic=Topic.BUILD_FAILED, text=commit_told))
+            await asyncio.sleep(0.2)  # longer than the debounce
+        new = commit(w.repo, "more", {"more.py": "x = 1\n"})
+        w.bus.publish(Event(topic=Topic.REFS_MOVED))
+        await w.until(f"Green at {new[:12]}")
+        assert w.door.asked == [(head, None), (head, None), (new, None)] and w.sent == []
+
+
 async def test_saved_files_wake_it_only_when_asked_for(tmp_path: Path) -> None:
     async with world(tmp_path) as w, w.running():
         await w.until("Green at ")
