@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,10 @@ from daemon.cli.base import Call, answer, call_of, leave, put, sentence
 from daemon.codes import Exit
 from daemon.text import Line, Role, Span, line
 from ledger.errors import ConfigError
+
+if TYPE_CHECKING:
+    from daemon.hook import Hooked
+    from daemon.initialise import Step
 
 
 class Shell(StrEnum):
@@ -32,6 +37,10 @@ def register(app: typer.Typer) -> None:
     service.command("status")(service_status)
     app.add_typer(service, name="service")
     app.command("completion")(completion)
+    hook = typer.Typer(help="A post-commit hook that wakes the daemon.", no_args_is_help=True)
+    hook.command("install")(hook_install)
+    hook.command("uninstall")(hook_uninstall)
+    app.add_typer(hook, name="hook")
 
 
 def init(
@@ -50,20 +59,65 @@ def init(
     call = call_of(context)
     config = call.config()
     places, settings = config.places, config.settings
+    hooked = (_install_hook(call),) if hook else ()
     someone = sys.stdin.isatty() and sys.stdout.isatty() and not call.json
     steps = initialise(
         places,
         make_keys=lambda: ensure_identity(places, settings.changes).key,
         site_packages=_site_packages(call),
-        wishes=Wishes(plugin=False if no_plugin else True if yes else None, hook=hook),
+        wishes=Wishes(plugin=False if no_plugin else True if yes else None),
         ask=typer.confirm if someone else None,
     )
+    _steps(call, (*steps, *hooked))
+
+
+def _steps(call: Call, steps: Sequence[Step | Hooked]) -> None:
+    """What was done, a line each."""
     if call.json:
         sentence(call, "done", steps=[{"path": str(s.path), "done": s.done, "text": s.text} for s in steps])
         return
     for step in steps:
         mark = Span("+ " if step.done else "  ", Role.GOOD)
         put([line(mark, f"{step.path}  ", Span(step.text, Role.DIM))])
+
+
+def hook_install(context: typer.Context) -> None:
+    """Add a post-commit hook that wakes the daemon; one of your own is kept and called by it.
+
+    Example: ouro hook install
+    """
+    call = call_of(context)
+    _steps(call, (_install_hook(call),))
+
+
+def hook_uninstall(context: typer.Context) -> None:
+    """Take that hook away again; your own is put back.
+
+    Example: ouro hook uninstall
+    """
+    from daemon.hook import uninstall
+
+    call = call_of(context)
+    done = uninstall(_hooks(call))
+    _steps(call, (done,))
+    leave(Exit.DONE if done.done else Exit.NOTHING)
+
+
+def _install_hook(call: Call) -> Hooked:
+    from daemon.hook import install
+    from daemon.places import make_folders
+
+    places = call.config().places
+    make_folders(places)
+    return install(_hooks(call), places)
+
+
+def _hooks(call: Call) -> Path:
+    from daemon.hook import folder_of
+    from tools.git import Git
+
+    config = call.config()
+    return asyncio.run(folder_of(Git(config.places, config.env), config.places))
 
 
 def _site_packages(call: Call) -> Path | None:

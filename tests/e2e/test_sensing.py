@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from importlib import resources
 from pathlib import Path
 
 from daemon.api import FixRequest
-from daemon.initialise import WAKEUP_MODULE, wakeup_lines
+from daemon.wakeup import install
 from kernel.provider import Health
 from ledger.places import Places
 from ledger.vocabulary import RootCause, State
@@ -26,8 +25,7 @@ ALL_OF_IT = (
 def owner_runs_tests(repo: Path, places: Places) -> int:
     """The owner's own pytest run, in an environment that `ouro init` has given its wake-up."""
     site = next((repo / ".venv" / "lib").glob("python*")) / "site-packages"
-    (site / WAKEUP_MODULE).write_bytes(resources.files("daemon.data").joinpath(WAKEUP_MODULE).read_bytes())
-    (site / "ouro-wakeup.pth").write_text(wakeup_lines(places))
+    assert install(site, places)
     run = [str(repo / ".venv/bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     return subprocess.run(run, cwd=repo, env=host_env().variables, capture_output=True, check=False).returncode
 
