@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ledger.ids import sha256_hex
 from ledger.store import Ledger, SqlValue, Statement
 from ledger.vocabulary import Draft, Frozen
 from sensors.news import IssueNews
@@ -19,7 +20,7 @@ CREATE TABLE IF NOT EXISTS webhook_seen (
 );
 CREATE TABLE IF NOT EXISTS webhook_waiting (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    news TEXT NOT NULL
+    news TEXT NOT NULL REFERENCES blobs (sha256)
 );
 """
 
@@ -48,15 +49,22 @@ class Deliveries:
     async def take(
         self, draft: Draft, *, keys: Sequence[str], now_s: int, until_s: int | None, news: IssueNews | None
     ) -> None:
-        """Record a delivery with ``draft``, all or nothing. ``until_s`` None: it is known again for good."""
+        """Record a delivery with ``draft``, all or nothing; the entry names the blob that holds its news.
+
+        ``until_s`` None: it is known again for good.
+        """
         await self._prepare()
         project: list[Statement] = [("DELETE FROM webhook_seen WHERE until_s < ?", (now_s,))]
         for key in keys:
             row: tuple[SqlValue, ...] = (key, until_s)
             project.append(("INSERT INTO webhook_seen (key, until_s) VALUES (?, ?)", row))
-        if news is not None:
-            project.append(("INSERT INTO webhook_waiting (news) VALUES (?)", (news.model_dump_json(),)))
-        await self._ledger.append(draft, project=project)
+        if news is None:
+            await self._ledger.append(draft, project=project)
+            return
+        data = news.model_dump_json().encode()
+        project.append(("INSERT INTO webhook_waiting (news) VALUES (?)", (sha256_hex(data),)))
+        named = draft.model_copy(update={"payload": {**draft.payload, "blob": sha256_hex(data)}})
+        await self._ledger.append(named, project=project, blobs=(data,))
 
     async def waiting(self, *, after: int = 0) -> Waiting | None:
         """The oldest news behind ``after`` that nobody has dealt with."""
@@ -66,7 +74,8 @@ class Deliveries:
         )
         if not rows:
             return None
-        return Waiting(number=int(str(rows[0][0])), news=IssueNews.model_validate_json(str(rows[0][1])))
+        data = await self._ledger.get_blob(str(rows[0][1]))
+        return Waiting(number=int(str(rows[0][0])), news=IssueNews.model_validate_json(data))
 
     async def dealt_with(self, waiting: Waiting, draft: Draft, *project: Statement) -> None:
         """It is dealt with; what became of it is recorded with ``draft`` (and ``project``), all or nothing."""

@@ -15,6 +15,7 @@ from daemon.webhook.http import Head, Refusal, Request
 from daemon.webhook.ration import Ration
 from daemon.webhook.settings import WebhookSettings
 from governance.irongate.g10_signatures import Facts, Scheme, check, gather
+from governance.irongate.secrets import redact
 from governance.record import Recorder
 from ledger.clock import Clock
 from ledger.errors import LedgerError
@@ -146,9 +147,13 @@ class Desk:
 
 
 def _read(scheme: Scheme, request: Request) -> News:
-    if scheme is Scheme.GITHUB:
-        return of_github(request.head.header("x-github-event"), request.body)
-    return of_standard(request.body)
+    """What is told, without secrets: it goes into the ledger."""
+    if scheme is Scheme.STANDARD:
+        return of_standard(request.body)
+    news = of_github(request.head.header("x-github-event"), request.body)
+    if not isinstance(news, IssueNews):
+        return news
+    return news.model_copy(update={"title": redact(news.title), "body": redact(news.body)})
 
 
 def told_of(news: News) -> str:

@@ -404,6 +404,9 @@ def test_init_and_the_service_unit(box: Box) -> None:
     assert done.returncode == 0 and (box.repo / ".ouro/config.toml").exists()
     steps = json.loads(box.ouro("init", "--json").stdout)["steps"]
     assert not any(step["done"] for step in steps)
+    done = box.ouro("hook", "install")
+    assert done.returncode == 0 and "+ " in done.stdout and (box.repo / ".git/hooks/post-commit").exists()
+    assert (box.ouro("hook", "uninstall").returncode, box.ouro("hook", "uninstall").returncode) == (0, 5)
     done = box.ouro("service", "install", "--dry-run")
     assert f'ExecStart="{OURO}" --repo "{box.repo}" run' in done.stdout
     assert not (Path(box.environ["HOME"]) / ".config/systemd").exists()

@@ -99,6 +99,17 @@ async def test_what_is_signed_is_taken_and_told_as_data(tmp_path: Path) -> None:
         assert await place.rules() == []
 
 
+async def test_a_secret_in_an_issue_is_taken_out_before_anything_is_kept(tmp_path: Path) -> None:
+    key = "AKIA" + "IOSFODNN7" + "QQWWEER"
+    async with opened(tmp_path / "l.sqlite3") as place:
+        assert await place.knock(github(issue(title=f"{key} leaked", body=f"key = {key} and more"))) == 202
+        waiting = await place.deliveries.waiting()
+        assert waiting is not None and "leaked" in waiting.news.title and "and more" in waiting.news.body
+        assert key not in waiting.model_dump_json() and key not in place.told()[0].text
+        assert key.encode() not in (tmp_path / "l.sqlite3").read_bytes()
+        assert key.encode() not in (tmp_path / "l.sqlite3-wal").read_bytes()
+
+
 WRONG = {
     "gate10.signature_wrong": [
         github(issue(), secret="another secret, as long"), standard(BUILD, sent=NOW, secret="whsec_" + "A" * 32),
@@ -155,7 +166,13 @@ SHAPES = [
 
 async def test_a_signed_body_that_is_not_what_its_sender_documents(tmp_path: Path) -> None:
     async with opened(tmp_path / "l.sqlite3") as place:
-        bodies: list[Any] = [*SHAPES, issue(number=-1), issue(repository="../../etc"), issue(number="x" * 50)]
+        bodies: list[Any] = [
+            *SHAPES,
+            issue(number=-1),
+            issue(repository="../../etc"),
+            issue(number="x" * 50),
+            issue(title="half a \ud83d"),
+        ]
         for body in bodies:
             assert await place.knock(github(body)) == 400, body
         assert await place.knock(github(workflow_run("--upload-pack=x"), event="workflow_run")) == 400
