@@ -37,7 +37,7 @@ class WebhookServer:
         self._settings = settings
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: dict[asyncio.StreamWriter, None] = {}  # those whose request has not arrived, oldest first
+        self._waiting: dict[asyncio.StreamWriter, None] = {}  # those that we wait for, oldest first
         self._judging = 0
 
     async def start(self) -> None:
@@ -67,10 +67,10 @@ class WebhookServer:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest]
             oldest.transport.abort()
-        crowded = self._judging >= self._settings.connections
-        if not crowded:
+        busy = self._judging >= self._settings.connections
+        if not busy:
             self._waiting[writer] = None
-        work = self._serve(reader, writer) if not crowded else self._turn_away(reader, writer, BUSY)
+        work = self._serve(reader, writer, BUSY if busy else None)
         task = asyncio.get_running_loop().create_task(work, name="webhook")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -80,14 +80,16 @@ class WebhookServer:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger("webhook").error("a webhook failed", exc_info=error)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, refusal: Refusal | None) -> None:
         try:
-            request = await self._read(reader, writer)
-            in_place = self._waiting.pop(writer, writer) is None
-            if not in_place:
+            request = refusal or await self._read(reader, writer)
+            if refusal is None and writer not in self._waiting:
                 await self._note(CROWDED)
-            elif isinstance(request, Refusal):
-                await self._turn_away(reader, writer, request)
+                return
+            self._waiting.pop(writer, None)
+            if isinstance(request, Refusal):
+                await self._note(request)
+                await self._answer(reader, writer, request.status)
             elif request is not None:
                 await self._answer(reader, writer, await self._judged(request))
         finally:
@@ -110,16 +112,11 @@ class WebhookServer:
         finally:
             self._judging -= 1
 
-    async def _turn_away(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, why: Refusal) -> None:
-        await self._note(why)
-        await self._answer(reader, writer, why.status)
-
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: HTTPStatus) -> None:
+        self._waiting[writer] = None  # from here on it may lose its place again
         try:
             writer.write(bare(status))
             writer.write_eof()
             await linger(reader)
-        except (ConnectionError, OSError):
-            pass  # who is gone needs no answer
-        finally:
-            writer.transport.abort()
+        except OSError:
+            return  # who is gone needs no answer

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.replay import replay
+from daemon.webhook.desk import admit
 from daemon.webhook.endpoint import NO_SECRET, WebhookEndpoint
+from daemon.webhook.http import Refusal, Request
+from daemon.webhook.server import WebhookServer
 from daemon.webhook.settings import WebhookSettings
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -244,6 +248,42 @@ async def test_two_hundred_who_say_nothing_keep_nobody_out(tmp_path: Path) -> No
         found = [e.payload for e in await ledger.entries() if e.payload.get("rule") == "http.crowded"]
     assert sum(p["event"] == "webhook.refused" for p in found) == 5
     assert sum(p.get("count", 0) for p in found) >= 180
+
+
+async def test_who_was_refused_and_does_not_go_keeps_nobody_out_either(tmp_path: Path) -> None:
+    async with opened(tmp_path / "l.sqlite3", connections=4) as place:
+        refused = [await asyncio.open_connection("127.0.0.1", place.port) for _ in range(40)]
+        try:
+            for _, writer in refused:
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert await place.knock(github(issue())) == 202
+            assert len(place.endpoint._server._waiting) <= 4
+        finally:
+            for _, writer in refused:
+                writer.transport.abort()
+
+
+async def test_a_request_that_is_being_judged_keeps_its_place(tmp_path: Path) -> None:
+    judging, go_on = asyncio.Event(), asyncio.Event()
+    refused: list[str] = []
+
+    async def take(request: Request) -> HTTPStatus:
+        judging.set()
+        await go_on.wait()
+        return HTTPStatus.ACCEPTED
+
+    async def note(refusal: Refusal) -> None:
+        refused.append(refusal.rule)
+
+    settings = WebhookSettings(port=free_port(), connections=1)
+    server = WebhookServer(admit=admit, take=take, note=note, settings=settings)
+    await server.start()
+    first = asyncio.create_task(knock(settings.port, github(issue())))
+    await judging.wait()
+    assert await knock(settings.port, github(issue())) == 503 and refused == ["http.busy"]
+    go_on.set()
+    assert await first == 202
+    await server.close()
 
 
 async def test_who_dribbles_is_ended_by_the_clock(tmp_path: Path) -> None:
