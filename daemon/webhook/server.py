@@ -68,8 +68,7 @@ class WebhookServer:
             del self._waiting[oldest]
             oldest.transport.abort()
         busy = self._judging >= self._settings.connections
-        if not busy:
-            self._waiting[writer] = None
+        self._waiting[writer] = None
         work = self._serve(reader, writer, BUSY if busy else None)
         task = asyncio.get_running_loop().create_task(work, name="webhook")
         self._tasks.add(task)
@@ -85,13 +84,11 @@ class WebhookServer:
             request = refusal or await self._read(reader, writer)
             if refusal is None and writer not in self._waiting:
                 await self._note(CROWDED)
-                return
-            self._waiting.pop(writer, None)
-            if isinstance(request, Refusal):
+            elif isinstance(request, Refusal):
                 await self._note(request)
                 await self._answer(reader, writer, request.status)
             elif request is not None:
-                await self._answer(reader, writer, await self._judged(request))
+                await self._answer(reader, writer, await self._judged(request, writer))
         finally:
             self._waiting.pop(writer, None)
             writer.transport.abort()
@@ -105,15 +102,17 @@ class WebhookServer:
         except ConnectionError:
             return None
 
-    async def _judged(self, request: Request) -> HTTPStatus:
+    async def _judged(self, request: Request, writer: asyncio.StreamWriter) -> HTTPStatus:
+        """Nobody loses a place while its request is judged."""
+        del self._waiting[writer]
         self._judging += 1
         try:
             return await self._take(request)
         finally:
             self._judging -= 1
+            self._waiting[writer] = None
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: HTTPStatus) -> None:
-        self._waiting[writer] = None  # from here on it may lose its place again
         try:
             writer.write(bare(status))
             writer.write_eof()
