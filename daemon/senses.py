@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from daemon.api import Fixing, SuiteView
+from daemon.background import Background
 from daemon.doors import RepositoryIgnores, depth_of, is_taken_over, is_unchanged
 from daemon.house import House
 from daemon.told import cannot_talk
@@ -65,6 +66,7 @@ class Senses:
             settings=settings.webhook,
         )  # fmt: skip
         self._issues = SensorRunner(sensor=self._github_issue(deliveries), ledger=house.ledger)
+        self.background = Background(house, self._emit)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _github_issue(self, deliveries: Deliveries) -> GitHubIssue:
@@ -92,6 +94,7 @@ class Senses:
             asyncio.create_task(self._branches(), name="review branches"),
             asyncio.create_task(self._code.run(self._bus), name="code index"),
             asyncio.create_task(self._issues.run(self._bus), name="github_issue"),
+            *(asyncio.create_task(each.run(self._bus), name=each.source.value) for each in self.background.runners),
         ]
         for task in self._tasks:
             task.add_done_callback(lost)
@@ -220,4 +223,5 @@ class Senses:
         state = self._runner.state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
-        return tuple(note for note in (state.note, polling, self._code.note, self._webhooks.note) if note)
+        notes = (state.note, polling, self._code.note, self._webhooks.note, *self.background.notes())
+        return tuple(note for note in notes if note)

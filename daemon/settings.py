@@ -35,7 +35,7 @@ from ledger.vocabulary import Frozen
 from sensors.bus import BusSettings
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.settings import RouterSettings
-from sensors.settings import GitHubIssueSettings, TestFailureSettings
+from sensors.settings import GitHubIssueSettings, SensorsSettings, TestFailureSettings
 from sensors.watch import WatchSettings
 from tools.builtin.settings import BuiltinSettings
 from tools.manifest import ToolSettings
@@ -70,6 +70,7 @@ class Settings(Frozen):
     test_failure: TestFailureSettings = TestFailureSettings()
     github_issue: GitHubIssueSettings = GitHubIssueSettings()
     webhook: WebhookSettings = WebhookSettings()
+    sensors: SensorsSettings = SensorsSettings()
     watch: WatchSettings = WatchSettings()
     bus: BusSettings = BusSettings()
     ledger: LedgerSettings = LedgerSettings()

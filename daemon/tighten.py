@@ -73,6 +73,9 @@ RULES: Mapping[str, Rule] = {
     "tool_policy.concurrency": LOWER,
     "tool_policy.rate_per_minute": LOWER,
     "tool_policy.protected": GROW,
+    "sensors.backlog.enabled": OFF,
+    "sensors.todo_scanner.enabled": OFF,
+    "sensors.doc_staleness.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

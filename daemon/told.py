@@ -36,6 +36,9 @@ def at_it_already(message: str, ops: Sequence[str]) -> str:
     return f"{seen} {where if ops else 'The daemon has it in its queue already.'}"
 
 
+ONLY_FILLS = "the kernel fills in code where a test fails; it takes no goal in words"
+
+
 def cannot_talk(capabilities: Capabilities) -> bool:
     """A kernel that only fills holes in what tests show: a goal in words says nothing to it."""
     return capabilities.infill and not capabilities.tools

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from ledger.vocabulary import Closure, Operation, RootCause, State, TestRun
+from ledger.vocabulary import Closure, Edit, Operation, RootCause, State, TestRun
+
+
+class Tree(Protocol):
+    """The tree that a closure check is asked on."""
+
+    async def run(self, ids: Sequence[str]) -> TestRun:
+        """Those tests, on this tree."""
+        ...
+
+    async def read(self, path: str) -> bytes | None:
+        """Bytes of a regular file of this tree; None when there is none."""
+        ...
 
 
 class ClosureAnswer(Protocol):
-    """Is the condition gone, and what says so."""
+    """Is the condition gone, and what says so. ``gone``: what the check speaks of is not there any more."""
 
     @property
     def closed(self) -> bool: ...
@@ -17,13 +29,18 @@ class ClosureAnswer(Protocol):
     @property
     def reason(self) -> str: ...
 
+    @property
+    def gone(self) -> bool: ...
+
 
 class ClosureDoor(Protocol):
-    """The sensors' own check, asked on an explicit tree: ``run`` runs tests there."""
+    """The sensors' own check, asked on an explicit tree."""
 
-    async def is_closed(
-        self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]
-    ) -> ClosureAnswer: ...
+    async def is_closed(self, closure: Closure, tree: Tree) -> ClosureAnswer: ...
+
+    async def mark(self, closure: Closure, tree: Tree, op_id: str) -> Edit | None:
+        """The daemon's own part of a change that makes a check true; None when there is none to make."""
+        ...
 
 
 class Claims(Protocol):

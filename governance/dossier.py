@@ -16,6 +16,7 @@ from ledger.errors import PhaseContract
 from ledger.vocabulary import (
     Candidate,
     Complexity,
+    Edit,
     Frozen,
     Route,
     RunStatus,
@@ -143,6 +144,7 @@ class Application(Output):
     phase = State.APPLY
     schema_tag: Literal["apply.1"] = "apply.1"
     receipt: Receipt
+    marks: tuple[Edit, ...] = ()  # the daemon's own, written beside the candidate's
     changed_neighbours: tuple[str, ...] = ()
 
 

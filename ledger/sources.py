@@ -25,5 +25,8 @@ SOURCES: Mapping[Source, SourceFacts] = MappingProxyType(
         Source.GITHUB_ISSUE: SourceFacts(
             routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
         ),
+        Source.BACKLOG: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=5, urgency=Urgency.NORMAL),
+        Source.TODO_SCANNER: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
+        Source.DOC_STALENESS: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
     }
 )

@@ -8,22 +8,22 @@ Paths are relative to the top of the repository, with ``/`` between components.
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from ledger.closures import Check as Check
+from ledger.closures import Closure as Closure
+from ledger.closures import FileCheck as FileCheck
+from ledger.closures import ItemDone as ItemDone
+from ledger.closures import MarkerAbsent as MarkerAbsent
+from ledger.closures import OwnerConfirms as OwnerConfirms
+from ledger.closures import SymbolDocumented as SymbolDocumented
+from ledger.closures import TestsPass as TestsPass
+from ledger.frozen import Frozen as Frozen
+from ledger.frozen import inside
 
 SIGNAL_LIMIT_BYTES = 64 * 1024
-
-
-class Frozen(BaseModel):
-    """Base of every value type: immutable, closed, bytes as base64 in JSON.
-
-    Its validator is built when a type is first used: a short command uses few of them.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", defer_build=True
-    )
 
 
 # --- states ---------------------------------------------------------------------------------------------------------
@@ -107,6 +107,9 @@ class Source(StrEnum):
     TEST_FAILURE = "test_failure"
     MANUAL = "manual"
     GITHUB_ISSUE = "github_issue"
+    BACKLOG = "backlog"
+    TODO_SCANNER = "todo_scanner"
+    DOC_STALENESS = "doc_staleness"
 
 
 class SourceClass(StrEnum):
@@ -162,25 +165,6 @@ class RootCause(StrEnum):
 # --- signals --------------------------------------------------------------------------------------------------------
 
 
-class TestsPass(Frozen):
-    """Closed when every one of these test ids passes at the tree that is asked about."""
-
-    __test__ = False
-
-    kind: Literal["tests_pass"] = "tests_pass"
-    ids: tuple[str, ...]
-
-
-class OwnerConfirms(Frozen):
-    """Closed only by the owner's yes; a signal with this check needs APPROVAL_REQUIRED."""
-
-    kind: Literal["owner_confirms"] = "owner_confirms"
-    question: str
-
-
-Closure = Annotated[TestsPass | OwnerConfirms, Field(discriminator="kind")]
-
-
 class Evidence(Frozen):
     """What a statement rests on."""
 
@@ -211,10 +195,7 @@ class Signal(Frozen):
     @field_validator("targets")
     @classmethod
     def _relative(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for path in value:
-            if path.startswith("/") or ".." in path.split("/") or not path:
-                raise ValueError(f"target {path!r} is not a path inside the repository")
-        return value
+        return tuple(map(inside, value))
 
     @model_validator(mode="after")
     def _bounded(self) -> Signal:
@@ -272,6 +253,11 @@ class Operation(Frozen):
         """All test ids named by the closures, in order, without repeats."""
         ids = (i for s in self.signals if isinstance(s.closure, TestsPass) for i in s.closure.ids)
         return tuple(dict.fromkeys(ids))
+
+    @property
+    def needs_yes(self) -> str:
+        """Why no check can do without a person's yes; empty when all can."""
+        return next((s.closure.needs_yes for s in self.signals if s.closure.needs_yes), "")
 
     @property
     def depth(self) -> int:
@@ -383,9 +369,11 @@ class TestRun(Frozen):
     results: tuple[TestResult, ...] = ()
     duration_ms: int = 0
     output: str = ""  # head and tail, capped
-    coverage: dict[str, dict[str, tuple[int, ...]]] = {}  # test id -> path -> executed lines; empty unless asked for
+    # test id -> path -> executed lines; empty unless asked for
+    coverage: dict[str, dict[str, tuple[int, ...]]] = Field({})
     answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless asked for
-    screened: dict[int, frozenset[str]] = {}  # change by its place -> tests that seem to pass with it; no verdict
+    # change by its place -> tests that seem to pass with it; no verdict
+    screened: dict[int, frozenset[str]] = Field({})
 
     @property
     def red(self) -> tuple[TestResult, ...]:
@@ -444,7 +432,7 @@ class Draft(Frozen):
     kind: EntryKind
     op_id: str | None = None
     phase: State | None = None
-    payload: dict[str, Any] = {}
+    payload: dict[str, Any] = Field({})
     spend: Spend = Spend()  # the op's cost and time so far
     causes: tuple[int, ...] = ()  # sequence numbers of the entries that led here
 

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ledger.vocabulary import Closure, Frozen, Outcome, OwnerConfirms, RunStatus, TestRun, TestsPass
+from ledger.ids import sha256_hex
+from ledger.vocabulary import (
+    Closure,
+    Edit,
+    EditKind,
+    FileCheck,
+    ItemDone,
+    MarkerAbsent,
+    Outcome,
+    OwnerConfirms,
+    RunStatus,
+    SymbolDocumented,
+    TestRun,
+    TestsPass,
+)
+from sensors.answer import ClosureAnswer
+from sensors.backlog_items import item_answer, marked
+from sensors.docstrings import documented_answer
+from sensors.doors import TreeDoor
+from sensors.markers import marker_answer
 
 # A test that is skipped or expected to fail now does not pass: that is how a failure is hidden, not how it is repaired.
 PASSING = frozenset({Outcome.PASSED, Outcome.XPASSED})
 
-RunTests = Callable[[Sequence[str]], Awaitable[TestRun]]
-
-
-class ClosureAnswer(Frozen):
-    """The answer, and the sentence that says what it rests on."""
-
-    closed: bool
-    reason: str
+# What answers the kinds that are about one file: the check and the file's bytes (None: there is none) in. Pure.
+READERS: Mapping[type[FileCheck], Callable[[Any, bytes | None], ClosureAnswer]] = {
+    MarkerAbsent: marker_answer,
+    SymbolDocumented: documented_answer,
+    ItemDone: item_answer,
+}
 
 
 def below(named: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
@@ -67,15 +86,34 @@ def tests_answer(ids: Sequence[str], run: TestRun) -> ClosureAnswer:
 
 
 class ClosureEvaluator:
-    """Evaluates every kind of closure check."""
+    """Evaluates every kind of closure check, on the tree that it is given."""
 
-    async def is_closed(self, closure: Closure, run: RunTests, *, confirmed: bool = False) -> ClosureAnswer:
-        """``run`` runs test ids on the tree that is asked about; ``confirmed`` is the owner's recorded yes."""
+    async def is_closed(self, closure: Closure, tree: TreeDoor, *, confirmed: bool = False) -> ClosureAnswer:
+        """``tree`` runs tests and reads files of the tree that is asked about; ``confirmed`` is the owner's yes."""
         if isinstance(closure, TestsPass):
             if not closure.ids:
                 return ClosureAnswer(closed=False, reason="The check names no test.")
-            return tests_answer(closure.ids, await run(closure.ids))
-        return _owner_answer(closure, confirmed)
+            return tests_answer(closure.ids, await tree.run(closure.ids))
+        if isinstance(closure, OwnerConfirms):
+            return _owner_answer(closure, confirmed)
+        data = await tree.read(closure.path)
+        return await asyncio.to_thread(READERS[type(closure)], closure, data)
+
+    async def mark(self, closure: Closure, tree: TreeDoor, op_id: str) -> Edit | None:
+        """The daemon's own part of a change that makes ``closure`` true, on the files of ``tree``.
+
+        None when there is none to make, or when the file is not what it was.
+        """
+        if not isinstance(closure, ItemDone):
+            return None
+        before = await tree.read(closure.path)
+        after = marked(closure.path, before, closure.item, op_id) if before is not None else None
+        if before is None or after is None:
+            return None
+        return Edit(
+            path=closure.path, kind=EditKind.MODIFY, before=sha256_hex(before), after=after,
+            rationale="the daemon marks the item as done",
+        )  # fmt: skip
 
 
 def _owner_answer(closure: OwnerConfirms, confirmed: bool) -> ClosureAnswer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from ledger.vocabulary import Signal, TestRun
@@ -63,10 +64,44 @@ class TestDoor(Protocol):
 
 
 class FileDoor(Protocol):
-    """What is committed."""
+    """What is committed. Paths are relative to the top of the repository."""
 
     async def read_many(self, commit: str, paths: Collection[str]) -> Mapping[str, bytes]:
         """Bytes of those ``paths`` that exist at a commit."""
+        ...
+
+
+class TreeDoor(Protocol):
+    """One tree, which a closure check is asked on."""
+
+    async def run(self, ids: Sequence[str]) -> TestRun:
+        """Those tests, on this tree."""
+        ...
+
+    async def read(self, path: str) -> bytes | None:
+        """Bytes of a regular file of this tree; None when there is none."""
+        ...
+
+
+class HistoryDoor(RepositoryDoor, FileDoor, Protocol):
+    """Questions about committed files, and how they came to be."""
+
+    async def has(self, commit: str) -> bool:
+        """Is the commit (still) there to be asked about?"""
+        ...
+
+    async def files(self, commit: str) -> Sequence[str]: ...
+
+    async def changed_between(self, old: str, new: str) -> Sequence[str]:
+        """Paths that differ between two commits; a rename is two paths."""
+        ...
+
+    async def last_touched(self, commit: str, path: str) -> str | None:
+        """The commit, of those that ``commit`` contains, that changed ``path`` last."""
+        ...
+
+    async def line_ages(self, commit: str, path: str) -> Sequence[datetime]:
+        """When each line of a file, as it stands at a commit, was written (its author's time, UTC)."""
         ...
 
 

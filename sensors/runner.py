@@ -6,7 +6,7 @@ import logging
 
 from ledger.errors import LedgerError
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind
+from ledger.vocabulary import Draft, EntryKind, Source
 from sensors.bus import Bus
 from sensors.sensor import Sensor, SensorState
 
@@ -20,6 +20,10 @@ class SensorRunner:
         self._sensor = sensor
         self._ledger = ledger
         self._failure = ""
+
+    @property
+    def source(self) -> Source:
+        return self._sensor.source
 
     async def run(self, bus: Bus) -> None:
         """The sensor's own run. An error that it did not foresee ends it: a line in status and an entry remain."""

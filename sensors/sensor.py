@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from ledger.vocabulary import Closure, Frozen, Signal, Source, TestRun
+from ledger.vocabulary import Closure, Frozen, Signal, Source
+from sensors.answer import ClosureAnswer
 from sensors.bus import Bus
-from sensors.closure import ClosureAnswer
+from sensors.doors import TreeDoor
 
 
 class SensorState(Frozen):
@@ -35,8 +35,8 @@ class Sensor(Protocol):
         """Look now, whatever happened; returns the signals that were submitted."""
         ...
 
-    async def is_closed(self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]) -> ClosureAnswer:
-        """Is the condition gone on the tree where ``run`` runs tests?"""
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
+        """Is the condition gone on this tree?"""
         ...
 
     def state(self) -> SensorState: ...

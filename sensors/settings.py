@@ -32,3 +32,60 @@ class GitHubIssueSettings(BaseModel):
     repositories: tuple[str, ...] = Field(
         (), description="Where issues may come from (`owner/name`); none: wherever the webhook's secret is used."
     )
+
+
+class FileSensorSettings(BaseModel):
+    """Bounds that all sensors of committed files have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    debounce_s: float = Field(2.0, ge=0, description="It looks when HEAD has not moved for this long.")
+    debounce_most_s: float = Field(30.0, gt=0, description="It looks after this long even if HEAD keeps moving.")
+    per_look: int = Field(3, ge=0, description="Most signals of one look; what is left over waits for the next commit.")
+    per_day: int = Field(10, ge=0, description="Most signals within 24 hours.")
+    most_files: int = Field(2_000, ge=1, description="Most files of one look; the others wait for the next commit.")
+    largest_bytes: int = Field(512 * 1024, ge=1, description="Larger files are not looked at.")
+
+
+class TodoScannerSettings(FileSensorSettings):
+    """Markers in comments."""
+
+    enabled: bool = Field(
+        False,
+        description="Work on TODO, FIXME and HACK comments. Off: a note to oneself is no request, and each costs model "
+        "calls; what is proposed waits for the owner's yes.",
+    )
+    least_words: int = Field(3, ge=1, description="A marker with fewer words says too little to act on.")
+    aged_days: int = Field(90, ge=0, description="A marker that stood there before is said after this time; 0: never.")
+
+
+class DocStalenessSettings(FileSensorSettings):
+    """Docstrings of what changes."""
+
+    enabled: bool = Field(
+        False,
+        description="Write docstrings for public symbols that a commit adds or changes without one. Off: whether and "
+        "how a repository documents is its owner's taste, and a change of docstrings alone may land by itself.",
+    )
+    least_lines: int = Field(5, ge=1, description="Shorter symbols are left to speak for themselves.")
+
+
+class BacklogSettings(FileSensorSettings):
+    """The owner's list of wishes."""
+
+    enabled: bool = Field(
+        True,
+        description="Work on ready items of a committed .ouro/backlog.toml or .ouro/backlog.md. On: without such a "
+        "file it costs nothing, its items are requests, and what is proposed waits for the owner's yes.",
+    )
+    per_look: int = Field(1, ge=0, description="Most items of one look; what is left over waits for the next commit.")
+
+
+class SensorsSettings(BaseModel):
+    """The sensors of work that no failing test asks for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backlog: BacklogSettings = BacklogSettings()
+    todo_scanner: TodoScannerSettings = TodoScannerSettings()
+    doc_staleness: DocStalenessSettings = DocStalenessSettings()

@@ -9,24 +9,26 @@ A build elsewhere that failed is not believed: a commit that is green here is ru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ledger.clock import Clock, stamp
 from ledger.errors import OuroError
 from ledger.store import Ledger
-from ledger.vocabulary import Closure, Signal, Source, TestRun
+from ledger.vocabulary import Closure, Signal, Source
+from sensors.answer import ClosureAnswer
 from sensors.bus import Bus, Subscription, Topic
 from sensors.causes import needs_network, signals_of
-from sensors.closure import ClosureAnswer, ClosureEvaluator
-from sensors.doors import DepthOf, Emit, LeftAlone, Redact, RepositoryDoor, TestDoor
+from sensors.closure import ClosureEvaluator
+from sensors.doors import DepthOf, Emit, LeftAlone, Redact, RepositoryDoor, TestDoor, TreeDoor
+from sensors.origin import depth_at
 from sensors.outcomes import Known, Outcomes
+from sensors.quiet import until_quiet
 from sensors.sensor import SensorState
 from sensors.settings import TestFailureSettings
 from sensors.spool import take_reports
 from sensors.suite import Finding, Suite
 
-TRAILER = "Ouro-Op"
 TAKEN_BACK = "its repair was taken back; left alone until the code changes"
 OFFLINE = "needs the network, which tests do not have here; left alone"
 
@@ -109,8 +111,8 @@ class TestFailure:
         await self._note(head)
         return signals
 
-    async def is_closed(self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, run)
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
+        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state
@@ -134,25 +136,12 @@ class TestFailure:
     async def _work(self) -> None:
         while True:
             await self._wake.wait()
-            await self._until_quiet()
+            await until_quiet(self._wake, quiet_s=self._settings.debounce_s, most_s=self._settings.debounce_most_s)
             try:
                 await self._look_unless_head_moves()
             except OuroError as error:
                 self._say(str(error))
                 self.forget()
-
-    async def _until_quiet(self) -> None:
-        """Return when nothing woke us for the debounce time, or when that has taken too long."""
-        latest = asyncio.get_running_loop().time() + self._settings.debounce_most_s
-        quiet = False
-        while not quiet and asyncio.get_running_loop().time() < latest:
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(self._settings.debounce_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                quiet = True
-        self._wake.clear()
 
     async def _look_unless_head_moves(self) -> None:
         """One look. When HEAD moves meanwhile it is cancelled (its test run too) and another one follows."""
@@ -223,16 +212,10 @@ class TestFailure:
             base=base,
             snapshot=tree if tree != base else None,
             green_before=await self._suite.green_before(tree, [result.id for result in red]),
-            depth=await self._depth(tree) if tree == base else 0,
+            depth=await depth_at(self._repository, self._depth_of, tree) if tree == base else 0,
             seen_at=stamp(self._clock.now()),
             redact=self._redact,
         )
-
-    async def _depth(self, commit: str) -> int:
-        """One more than the op that made this commit, when it was one of ours."""
-        trailers = await self._repository.trailers(commit)
-        op_id = trailers.get(TRAILER, "").partition("\n")[0].strip()
-        return await self._depth_of(op_id) + 1 if op_id else 0
 
     # --- what the owner is told ---
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ledger.errors import GitFailed, RepositoryBusy, RepositoryError
 from tools.git import Git
@@ -159,6 +160,24 @@ class Repository:
             if separator:
                 found[key] = f"{found[key]}\n{value.strip()}" if key in found else value.strip()
         return found
+
+    async def has(self, commit: str) -> bool:
+        """True when the commit is there."""
+        return (await self._git.call("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))).code == 0
+
+    async def last_touched(self, commit: str, path: str) -> str | None:
+        """The commit, of those that ``commit`` contains, that changed ``path`` last."""
+        args = ("log", "-1", "--format=%H", commit, "--", path)
+        return (await self._git.call(*args, extra_env=_LITERAL)).text or None
+
+    async def line_ages(self, commit: str, path: str) -> tuple[datetime, ...]:
+        """When each line of a file, as it stands at a commit, was written (its author's time); empty for no file."""
+        done = await self._git.call(
+            "-c", "blame.ignoreRevsFile=", "blame", "--line-porcelain", "--no-textconv", commit, "--", path,
+            ok=(0, 128), extra_env=_LITERAL,
+        )  # fmt: skip
+        times = (line.split(b" ")[1] for line in done.out.split(b"\n") if line.startswith(b"author-time "))
+        return tuple(datetime.fromtimestamp(int(seconds), UTC) for seconds in times)
 
     async def snapshot(self) -> str:
         """Commit of the uncommitted tree (tracked changes, and untracked files that are not ignored) on top of HEAD.

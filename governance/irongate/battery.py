@@ -31,7 +31,6 @@ from ledger.vocabulary import (
     EditKind,
     Frozen,
     Operation,
-    TestsPass,
     Tier,
     Verdict,
 )
@@ -175,7 +174,7 @@ def _shrink(inspection: Inspection, edit: Edit) -> g13_shrink.Facts:
 
 
 def _noop(inspection: Inspection) -> Verdict:
-    about_code = any(isinstance(signal.closure, TestsPass) for signal in inspection.op.signals)
+    about_code = any(signal.closure.about_code for signal in inspection.op.signals)
     files = tuple(
         g14_noop.FileChange(
             path=path, before=inspection.originals.get(path), after=edit.after if path == edit.path else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from governance import closing
 from governance.crew import Crew
 from governance.dossier import Application, Dossier, Feedback
 from governance.irongate import g11_staleness
@@ -30,12 +31,17 @@ async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     generation = dossier.generation
     if generation is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "APPLY without a candidate")
-    candidate = generation.candidate
     shop = crew.shop
+    made, problem = await closing.marks(op, crew)
+    if problem:
+        return failed(RootCause.CLOSURE_OPEN, FailureClass.CODE, f"The work cannot be marked as done: {problem}")
+    candidate = closing.with_marks(generation.candidate, made)
     landing = await asyncio.to_thread(shop.changes.landing, op, candidate)
     await crew.record.note(
         EntryKind.CHANGE, "landing.chosen", phase=State.APPLY, mode=landing.mode, ref=landing.ref, reason=landing.reason
     )
+    if made:  # one file for all that is marked in it: another op has it for the moment of its commit
+        await shop.claims.wait_free(op.id, candidate.paths, limit_s=shop.settings.pipeline.claim_wait_s)
     if not await shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     neighbours: tuple[str, ...] = ()
@@ -59,5 +65,5 @@ async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         return stale(op, (await shop.repository.head()).commit, str(error))
     except ApplyConflict as error:
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, str(error))
-    output = Application(receipt=receipt, changed_neighbours=neighbours)
+    output = Application(receipt=receipt, marks=made, changed_neighbours=neighbours)
     return PhaseResult(next=State.VERIFY, output=output, reason=f"{len(candidate.paths)} file(s), {landing.mode}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from governance import closing
 from governance.blast import blast_of, build_files
 from governance.crew import Crew
 from governance.dossier import Classification, Dossier
@@ -23,10 +24,8 @@ from ledger.vocabulary import (
     EntryKind,
     FailureClass,
     Operation,
-    OwnerConfirms,
     RootCause,
     State,
-    TestsPass,
     Tier,
     Verdict,
 )
@@ -40,9 +39,7 @@ def symptom_only(op: Operation) -> frozenset[str]:
 
 def floors_of(op: Operation, blast_bp: int) -> tuple[tuple[Tier, str], ...]:
     """What raises the tier whatever rule matched."""
-    floors = []
-    if any(isinstance(s.closure, OwnerConfirms) for s in op.signals):
-        floors.append((Tier.APPROVAL_REQUIRED, "no check can say that the goal is met; only the owner can"))
+    floors = list(closing.floors(op))
     if blast_bp > BLAST_LIMIT_BP:
         floors.append((Tier.NOTIFY_APPLY, f"blast radius {blast_bp / 10_000:.2f}"))
     return tuple(floors)
@@ -73,7 +70,7 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             next=State.BLOCKED, cause=RootCause.POLICY_REFUSED, failure=FailureClass.POLICY,
             reason=f"{recursion.reason} ({recursion.rule})",
         )  # fmt: skip
-    if shop.runner is None and any(isinstance(s.closure, TestsPass) for s in op.signals):
+    if shop.runner is None:  # no candidate could be validated: nothing is spent on one
         return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
     blast = blast_of(await shop.codebases.at(op.tree), op.targets)
     changed = tuple(p for p in op.targets if p not in symptom_only(op))

@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 
+from governance import closing
 from governance.blast import blast_of
 from governance.crew import Crew
 from governance.difftext import line_changes
@@ -22,7 +23,6 @@ from ledger.vocabulary import (
     EntryKind,
     FailureClass,
     Operation,
-    OwnerConfirms,
     RootCause,
     State,
     Tier,
@@ -129,7 +129,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         protected=protected_among(paths, settings.protected_paths),
         core=matching(paths, settings.core_paths),
     )
-    floors = [(classification.tier, "CLASSIFY said so")]
+    floors = [*closing.floors(op), (classification.tier, "CLASSIFY said so")]
     _, by_gates = decide(validation.verdicts)
     floors.append((by_gates, "a gate asks for it"))
     floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
@@ -140,8 +140,10 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     doubt = f"the tests leave open which repair is meant: {generation.doubt}" if generation.doubt else ""
     if doubt:
         floors.append((Tier.NOTIFY_APPLY, doubt))
-    if any(isinstance(s.closure, OwnerConfirms) for s in op.signals):
-        floors.append((Tier.APPROVAL_REQUIRED, "only the owner can say that the goal is met"))
+    beyond = await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals)
+    if beyond:
+        why = f"documentation was asked for, and what the program does changes in {', '.join(beyond[:3])}"
+        floors.append((Tier.APPROVAL_REQUIRED, why))
     assessment = assess(facts, floors=tuple(floors))
     untold = (doubt,) if doubt and not any(doubt in reason for reason in assessment.reasons) else ()
     output = Gating(

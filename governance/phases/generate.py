@@ -8,6 +8,7 @@ import difflib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from governance import closing
 from governance.crew import Crew
 from governance.difftext import unified
 from governance.dossier import Dossier, Feedback, Generation
@@ -60,9 +61,17 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
 async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Reproduce, then let the strategy propose; the model loads meanwhile."""
     if not op.test_ids:
-        return await generated(op, dossier, crew, None)
+        return await met_already(op, crew) or await generated(op, dossier, crew, None)
     async with loading(crew.asker.provider) as loads:
         return await generated(op, dossier, crew, loads)
+
+
+async def met_already(op: Operation, crew: Crew) -> PhaseResult | None:
+    """NOOP where the condition is gone at the op's tree, before anything is spent; None where there is work."""
+    answer = await closing.at_base(op, crew)
+    if answer.closed or answer.gone:
+        return PhaseResult(next=State.NOOP, reason=f"nothing is to be done at this commit: {answer.reason}")
+    return None
 
 
 async def generated(op: Operation, dossier: Dossier, crew: Crew, loads: asyncio.Task[None] | None) -> PhaseResult:
@@ -184,7 +193,8 @@ async def afresh(op: Operation, crew: Crew) -> PhaseResult:
 async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[TestResult, ...]) -> PhaseResult:
     """A model says that there is nothing to do: true only when the check says so."""
     if failing or not op.test_ids:
-        text = "The goal is not met: " + (f"{failing[0].id} fails" if failing else "nothing but the owner can say so")
+        text = "The goal is not met: "
+        text += f"{failing[0].id} fails" if failing else (await closing.at_base(op, crew)).reason
         return PhaseResult(
             next=State.GENERATE, reason=text, cause=RootCause.NO_CANDIDATE, failure=FailureClass.CODE,
             feedback=Feedback(phase=State.GENERATE, rule="generate.noop", text=text),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 
+from governance import closing
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Validation
 from governance.irongate import g01_containment
@@ -101,6 +102,17 @@ async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> fr
     return await type_errors(runner, workspace, candidate.paths, limit_s=settings.type_check_s)
 
 
+async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> closing.Answer:
+    """What files say of the condition, with the candidate and nothing that its tests have written.
+
+    VERIFY asks again, of the tree as applied; nobody should be asked to approve what it would refuse.
+    """
+    if closing.reads_files(op):
+        await workspace.reset()
+        await workspace.apply(candidate.edits)
+    return await closing.of_candidate(op, crew, workspace)
+
+
 async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Same candidate, same verdict: a fresh workspace each time."""
     generation, runner = dossier.generation, crew.shop.runner
@@ -130,11 +142,15 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             text = "The type checker has new complaints:\n" + "\n".join(fresh[:10])
             return back(candidate, "validate.types", text, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         measured = await measure_runs(op, crew, workspace, changed=candidate.paths)
+        answer = await closure_of(op, crew, workspace, candidate)
     await record_runs(crew, State.VALIDATE, measured)
     if measured.infra:
         return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
     if measured.problem:
         return back(candidate, "validate.tests", measured.problem, RootCause.TESTS_FAILED, FailureClass.TEST)
+    if not answer.closed:
+        text = f"The tests pass, but what was asked for is not done: {answer.reason}"
+        return back(candidate, "validate.closure", text, RootCause.CLOSURE_OPEN, FailureClass.CODE)
     output = Validation(
         runs=measured.reports,
         verdicts=verdicts,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
+from governance import closing
 from governance.changes.types import Committed, Receipt
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Generation, Verification
@@ -19,50 +19,25 @@ from ledger.errors import HookRefused
 from ledger.ids import sha256_hex
 from ledger.store import Statement
 from ledger.vocabulary import (
+    Candidate,
     Edit,
     EditKind,
     EntryKind,
     FailureClass,
     Operation,
-    OwnerConfirms,
     RootCause,
     RunStatus,
     State,
-    TestRun,
 )
 from tools.workspace import Workspace
 
 
-async def closure_of(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> tuple[bool, str]:
-    """Ask every signal's check on this very tree. An owner's yes was given at APPROVE."""
-    runner = crew.shop.runner
-
-    async def run(ids: Sequence[str]) -> TestRun:
-        if runner is None:
-            raise RuntimeError("tests cannot be run here")
-        return await runner.run(workspace, ids, limit_s=crew.shop.settings.repair.test_limit_s)
-
-    reasons = []
-    for signal in op.signals:
-        if isinstance(signal.closure, OwnerConfirms):
-            approved = dossier.approval is not None and dossier.approval.decision == "approved"
-            if not approved:
-                return False, "the owner has not confirmed"
-            reasons.append(f"confirmed by {dossier.approval.by if dossier.approval else 'nobody'}")
-            continue
-        answer = await crew.shop.closures.is_closed(signal.closure, run)
-        reasons.append(answer.reason)
-        if not answer.closed:
-            return False, answer.reason
-    return True, "; ".join(dict.fromkeys(reasons))
-
-
-async def stand(workspace: Workspace, receipt: Receipt, generation: Generation) -> None:
+async def stand(workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
     """Bring the workspace to the tree that is verified: the disk for a branch landing, else the candidate's tree."""
     if receipt.landing.mode == "branch":
         await workspace.overlay_checkout()
     else:
-        await workspace.apply(generation.candidate.edits)
+        await workspace.apply(candidate.edits)
 
 
 async def inverse(crew: Crew, tree: str, edit: Edit) -> Edit:
@@ -77,14 +52,14 @@ async def inverse(crew: Crew, tree: str, edit: Edit) -> Edit:
     return Edit(path=edit.path, kind=kind, before=seen, after=after, mode=edit.mode)
 
 
-async def without_change(op: Operation, crew: Crew, workspace: Workspace, generation: Generation) -> frozenset[str]:
+async def without_change(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> frozenset[str]:
     """Tests that are red on the same disk tree without our change: the owner's own work in progress, not our fault."""
     runner = crew.shop.runner
     if runner is None:
         return frozenset()
     await workspace.reset()
     await workspace.overlay_checkout()
-    await workspace.apply([await inverse(crew, op.tree, edit) for edit in generation.candidate.edits])
+    await workspace.apply([await inverse(crew, op.tree, edit) for edit in candidate.edits])
     run = await runner.run(workspace, None, limit_s=crew.shop.settings.pipeline.suite_budget_s)
     return frozenset(r.id for r in run.red)
 
@@ -94,42 +69,46 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     generation, application = dossier.generation, dossier.application
     if generation is None or application is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "VERIFY without an applied candidate")
-    receipt = application.receipt
+    receipt, candidate = application.receipt, closing.applied(generation, application)
     if receipt.landing.mode == "dry-run":
         return await dry_run(crew, generation)
     head = (await crew.shop.repository.head()).commit or op.tree
     tree = head if receipt.landing.mode == "branch" else op.tree
     async with crew.workspace(op, tree=tree) as workspace:
-        await stand(workspace, receipt, generation)
+        await stand(workspace, receipt, candidate)
         owners = receipt.landing.mode == "branch" and bool(await crew.shop.repository.dirty())
-        measured = await measure_runs(op, crew, workspace, changed=generation.candidate.paths, same_tests=not owners)
+        measured = await measure_runs(op, crew, workspace, changed=candidate.paths, same_tests=not owners)
         if measured.problem and receipt.landing.mode == "branch" and await crew.shop.repository.dirty():
-            measured = await forgive(op, crew, workspace, generation, measured)
+            measured = await forgive(op, crew, workspace, candidate, measured)
             await workspace.reset()
-            await stand(workspace, receipt, generation)
+            await stand(workspace, receipt, candidate)
         await record_runs(crew, State.VERIFY, measured)
         if measured.infra:
             return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
         if measured.problem:
             diff = diff_hash(generation.candidate)
             return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED, diff)
-        closed, reason = await closure_of(op, dossier, crew, workspace)
-    await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=closed, reason=reason)
-    if not closed:
+        if closing.reads_files(op):  # what the tests have written is no part of the change
+            await workspace.reset()
+            await stand(workspace, receipt, candidate)
+        answer = await closing.as_applied(op, dossier.approval, crew, workspace)
+    reason = answer.reason
+    await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)
+    if not answer.closed:
         return await roll_back(
             crew, receipt, "verify.closure", f"The signal is still there: {reason}", RootCause.CLOSURE_OPEN,
             diff_hash(generation.candidate),
         )  # fmt: skip
-    return await commit(op, dossier, crew, receipt, measured, reason)
+    return await commit(op, dossier, crew, candidate, measured, reason)
 
 
 async def forgive(
-    op: Operation, crew: Crew, workspace: Workspace, generation: Generation, measured: Measured
+    op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate, measured: Measured
 ) -> Measured:
     """Take out of ``measured`` what is red for the owner's uncommitted edits alone. No verdict is never a good one."""
     if any(r.status not in (RunStatus.GREEN, RunStatus.RED) for r in measured.reports):
         return measured
-    owners = await without_change(op, crew, workspace, generation)
+    owners = await without_change(op, crew, workspace, candidate)
     blamed = {i for r in measured.reports for i in r.newly_red} - owners
     closing = {i for r in measured.reports if r.scope == "failing" for i in r.newly_red}
     if blamed or closing:
@@ -173,19 +152,20 @@ def waits_for_owner(op: Operation, generation: Generation, committed: Committed)
 
 
 async def commit(
-    op: Operation, dossier: Dossier, crew: Crew, receipt: Receipt, measured: Measured, reason: str
+    op: Operation, dossier: Dossier, crew: Crew, candidate: Candidate, measured: Measured, reason: str
 ) -> PhaseResult:
     """Hooks, the intent entry, then the commit; from the intent on nothing interrupts it."""
-    shop, generation = crew.shop, dossier.generation
-    if generation is None:
+    shop, generation, application = crew.shop, dossier.generation, dossier.application
+    if generation is None or application is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "a commit without a candidate")
+    receipt = application.receipt
     text = compose(
         op, dossier, measured.reports, closure=f"Closure: {reason}.", sandbox=shop.sandbox_name,
         identity=shop.changes.identity_line, passed=measured.passed, total=measured.total,
         co_author=shop.settings.pipeline.co_author,
     )  # fmt: skip
     try:
-        prepared = await shop.changes.prepare(receipt, generation.candidate, text)
+        prepared = await shop.changes.prepare(receipt, candidate, text)
     except HookRefused as error:
         return failed(RootCause.HOOK_REFUSED, FailureClass.POLICY, f"{error}\n{error.output[:2_000]}")
     done: list[tuple[Committed, int]] = []

@@ -132,6 +132,9 @@ TIGHTER = {
     "clocks.op_s": ("10", 10),
     "clocks.op_complex_s": ("10", 10),
     "clocks.op_local_s": ("10", 10),
+    "sensors.backlog.enabled": ("false", False),
+    "sensors.todo_scanner.enabled": ("false", False),
+    "sensors.doc_staleness.enabled": ("false", False),
     "changes.mode": ('"dry-run"', "dry-run"),
 }
 LOOSER = {
@@ -160,6 +163,8 @@ LOOSER = {
     "clocks.op_s": "99999",
     "clocks.op_complex_s": "99999",
     "clocks.op_local_s": "99999",
+    "sensors.todo_scanner.enabled": "true",
+    "sensors.doc_staleness.enabled": "true",
 }
 
 
@@ -169,6 +174,7 @@ def test_the_tables_here_cover_every_rule() -> None:
     assert set(LOOSER) | never_looser | {
         "pipeline.strict_ascii",
         "tool_policy.writes",
+        "sensors.backlog.enabled",
         "changes.mode",
         "loop.tools",
     } == set(RULES)

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from ledger.clock import SystemClock
-from ledger.vocabulary import Closure, EntryKind, Signal, Source, TestRun
+from ledger.vocabulary import Closure, EntryKind, Signal, Source
+from sensors.answer import ClosureAnswer
 from sensors.bus import Bus
-from sensors.closure import ClosureAnswer
+from sensors.doors import TreeDoor
 from sensors.runner import SensorRunner
 from sensors.sensor import SensorState
 from tests.sensors.signals import open_ledger
@@ -27,7 +27,7 @@ class Clumsy:
     async def scan_once(self) -> tuple[Signal, ...]:
         raise ZeroDivisionError("one over nothing")
 
-    async def is_closed(self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]) -> ClosureAnswer:
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
         return ClosureAnswer(closed=False, reason="")
 
     def state(self) -> SensorState:

@@ -22,6 +22,7 @@ from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tests.sensors.gitdoors import GitIgnores
 from tests.sensors.pytestdoor import PlainDoor, PytestDoor
 from tests.sensors.signals import make_router, open_ledger
+from tests.sensors.trees import Held
 from tools.git import Git
 from tools.repository import Repository
 
@@ -386,5 +387,5 @@ async def test_the_closure_is_asked_on_a_tree(tmp_path: Path) -> None:
         good = git(w.repo, "rev-parse", "HEAD")
         bad = commit(w.repo, "break", {"calc.py": BROKEN})
         (found,) = await w.sensor.scan_once()
-        assert not (await w.sensor.is_closed(found.closure, lambda ids: w.door.run(bad, ids))).closed
-        assert (await w.sensor.is_closed(found.closure, lambda ids: w.door.run(good, ids))).closed
+        assert not (await w.sensor.is_closed(found.closure, Held(run=lambda ids: w.door.run(bad, ids)))).closed
+        assert (await w.sensor.is_closed(found.closure, Held(run=lambda ids: w.door.run(good, ids)))).closed

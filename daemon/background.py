@@ -1,0 +1,51 @@
+"""The sensors of work that no failing test asks for: those that the owner has switched on, each in its own task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from daemon.doors import depth_of
+from daemon.house import House
+from daemon.told import ONLY_FILLS, cannot_talk
+from governance.irongate.secrets import redact
+from ledger.vocabulary import Source
+from sensors.backlog import Backlog
+from sensors.changed_files import ChangedFiles, Doors
+from sensors.doc_staleness import DocStaleness
+from sensors.doors import Emit
+from sensors.runner import SensorRunner
+from sensors.todo_scanner import TodoScanner
+
+
+def background_sensors(house: House, emit: Emit) -> tuple[ChangedFiles, ...]:
+    """Made for one boot. A new one is a line here, and a section in ``sensors/settings.py``."""
+    settings = house.config.settings.sensors
+    doors = Doors(
+        repository=house.repository,
+        emit=emit,
+        ledger=house.ledger,
+        clock=house.clock,
+        depth_of=lambda op_id: depth_of(house.ledger, op_id),
+        redact=redact,
+        unavailable=lambda: ONLY_FILLS if cannot_talk(house.provider.capabilities) else "",
+    )
+    made: tuple[tuple[bool, ChangedFiles], ...] = (
+        (settings.backlog.enabled, Backlog(doors=doors, settings=settings.backlog)),
+        (settings.todo_scanner.enabled, TodoScanner(doors=doors, settings=settings.todo_scanner)),
+        (settings.doc_staleness.enabled, DocStaleness(doors=doors, settings=settings.doc_staleness)),
+    )
+    return tuple(sensor for enabled, sensor in made if enabled)
+
+
+class Background:
+    """They and what runs them. :attr:`by_source` is for whoever asks one of them to look."""
+
+    def __init__(self, house: House, emit: Emit) -> None:
+        sensors = background_sensors(house, emit)
+        self.by_source: Mapping[Source, ChangedFiles] = {sensor.source: sensor for sensor in sensors}
+        self.runners = tuple(SensorRunner(sensor=sensor, ledger=house.ledger) for sensor in sensors)
+
+    def notes(self) -> tuple[str, ...]:
+        """A line for each that has something to say for itself in status."""
+        states = [runner.state() for runner in self.runners]
+        return tuple(f"{state.source.value}: {state.line}" for state in states if state.line)

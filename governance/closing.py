@@ -1,0 +1,147 @@
+"""The closure checks of an op, asked on a tree: at its base, of its candidate, and of the tree as it was applied."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from governance.crew import Crew
+from governance.doors import Tree
+from governance.dossier import Application, Approval, Generation
+from governance.irongate.g14_noop import FileChange, is_noop
+from ledger.vocabulary import Candidate, Closure, Edit, FileCheck, Frozen, Operation, OwnerConfirms, TestRun, Tier
+from tools.workspace import Workspace
+
+
+class Answer(Frozen):
+    """Of all checks of an op: closed when each is; ``gone`` when nobody can do anything about those that are not."""
+
+    closed: bool
+    reason: str
+    gone: bool = False
+
+
+class CommittedTree:
+    """A commit. Its tests are run elsewhere."""
+
+    def __init__(self, crew: Crew, commit: str) -> None:
+        self._crew = crew
+        self._commit = commit
+
+    async def run(self, ids: Sequence[str]) -> TestRun:
+        raise RuntimeError("tests are not run at a commit, but in a workspace")
+
+    async def read(self, path: str) -> bytes | None:
+        return await self._crew.shop.repository.read(self._commit, path)
+
+
+class CopiedTree:
+    """A workspace as it stands."""
+
+    def __init__(self, crew: Crew, workspace: Workspace) -> None:
+        self._crew = crew
+        self._workspace = workspace
+
+    async def run(self, ids: Sequence[str]) -> TestRun:
+        shop = self._crew.shop
+        if shop.runner is None:
+            raise RuntimeError("tests cannot be run here")
+        return await shop.runner.run(self._workspace, ids, limit_s=shop.settings.repair.test_limit_s)
+
+    async def read(self, path: str) -> bytes | None:
+        return await asyncio.to_thread(self._workspace.read, path)
+
+
+def reads_files(op: Operation) -> bool:
+    """Whether a check of the op is answered by files alone, without a test run or a person."""
+    return any(isinstance(signal.closure, FileCheck) for signal in op.signals)
+
+
+def floors(op: Operation) -> tuple[tuple[Tier, str], ...]:
+    """A check that the op can satisfy by its own writing is none without a person's yes."""
+    return ((Tier.APPROVAL_REQUIRED, op.needs_yes),) if op.needs_yes else ()
+
+
+def beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, bytes | None]) -> tuple[str, ...]:
+    """Pure: files whose programs an op changes that was asked for documentation only."""
+    if not all(signal.closure.about_docs for signal in op.signals):
+        return ()
+    changes = (FileChange(path=e.path, before=originals.get(e.renamed_from or e.path), after=e.after) for e in edits)
+    return tuple(change.path for change in changes if not is_noop(change))
+
+
+async def _ask(closures: Sequence[Closure], crew: Crew, tree: Tree, approval: Approval | None) -> Answer:
+    reasons, gone = list[str](), False
+    open_ = ""
+    for closure in closures:
+        if isinstance(closure, OwnerConfirms):
+            if approval is None or approval.decision != "approved":
+                return Answer(closed=False, reason="the owner has not confirmed")
+            reasons.append(f"confirmed by {approval.by}")
+            continue
+        answer = await crew.shop.closures.is_closed(closure, tree)
+        reasons.append(answer.reason)
+        if not answer.closed and not answer.gone:
+            return Answer(closed=False, reason=answer.reason)
+        if answer.gone:
+            gone, open_ = True, answer.reason
+    if gone:
+        return Answer(closed=False, gone=True, reason=open_)
+    return Answer(closed=True, reason="; ".join(dict.fromkeys(reasons)))
+
+
+async def at_base(op: Operation, crew: Crew) -> Answer:
+    """Is there anything to do? Asked before anything is spent; only of checks that files answer."""
+    closures = [s.closure for s in op.signals]
+    if not all(isinstance(closure, FileCheck) for closure in closures):
+        return Answer(closed=False, reason="nothing but the owner can say so")
+    return await _ask(closures, crew, CommittedTree(crew, op.tree), None)
+
+
+async def of_candidate(op: Operation, crew: Crew, workspace: Workspace) -> Answer:
+    """Of a workspace that holds the candidate: the checks of files, but for those that the daemon marks at APPLY."""
+    closures = [s.closure for s in op.signals if isinstance(s.closure, FileCheck) and not s.closure.marked]
+    return await _ask(closures, crew, CopiedTree(crew, workspace), None)
+
+
+async def as_applied(op: Operation, approval: Approval | None, crew: Crew, workspace: Workspace) -> Answer:
+    """All checks, on the tree that is verified. An owner's yes was given at APPROVE."""
+    return await _ask([s.closure for s in op.signals], crew, CopiedTree(crew, workspace), approval)
+
+
+async def marks(op: Operation, crew: Crew) -> tuple[tuple[Edit, ...], str]:
+    """The daemon's own part of the change: what it marks as done by this op; or none, and why it cannot."""
+    made: dict[str, Edit] = {}
+    for closure in (s.closure for s in op.signals if s.closure.marked):
+        tree = _Marked(CommittedTree(crew, op.tree), made)
+        edit = await crew.shop.closures.mark(closure, tree, op.id)
+        if edit is None:
+            return (), (await crew.shop.closures.is_closed(closure, tree)).reason
+        earlier = made.get(edit.path)
+        made[edit.path] = edit.model_copy(update={"before": earlier.before}) if earlier else edit
+    return tuple(made.values()), ""
+
+
+class _Marked:
+    """A tree with the marks that were made so far."""
+
+    def __init__(self, tree: Tree, made: dict[str, Edit]) -> None:
+        self._tree = tree
+        self._made = made
+
+    async def run(self, ids: Sequence[str]) -> TestRun:
+        return await self._tree.run(ids)
+
+    async def read(self, path: str) -> bytes | None:
+        edit = self._made.get(path)
+        return edit.after if edit is not None else await self._tree.read(path)
+
+
+def applied(generation: Generation, application: Application) -> Candidate:
+    """What was written: the candidate, and the daemon's own marks."""
+    return with_marks(generation.candidate, application.marks)
+
+
+def with_marks(candidate: Candidate, made: Sequence[Edit]) -> Candidate:
+    """A candidate with edits of the daemon's own, which no gate judges: they are no model's."""
+    return candidate.model_copy(update={"edits": (*candidate.edits, *made)}) if made else candidate

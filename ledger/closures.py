@@ -1,0 +1,83 @@
+"""Closure checks: how to ask later whether the condition of a signal is gone. Used as part of `ledger.vocabulary`.
+
+A new kind is a class here, a member of :data:`Closure`, and what reads it in ``sensors/closure.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from ledger.frozen import Frozen, inside
+
+
+class Check(Frozen):
+    """Base of all kinds. What is said here of a kind holds for each check of it."""
+
+    about_code: ClassVar[bool] = False  # a change that leaves every program as it was is no answer to it
+    about_docs: ClassVar[bool] = False  # a change of what a program does is more than was asked for
+    needs_yes: ClassVar[str] = ""  # why a person has to agree, where the op writes itself what the check asks for
+    marked: ClassVar[bool] = False  # the daemon itself makes it true, by a mark of its own at APPLY
+
+
+class TestsPass(Check):
+    """Closed when every one of these test ids passes at the tree that is asked about."""
+
+    __test__ = False
+    about_code: ClassVar[bool] = True
+
+    kind: Literal["tests_pass"] = "tests_pass"
+    ids: tuple[str, ...]
+
+
+class OwnerConfirms(Check):
+    """Closed only by the owner's yes; a signal with this check needs APPROVAL_REQUIRED."""
+
+    needs_yes: ClassVar[str] = "no check can say that the goal is met; only the owner can"
+
+    kind: Literal["owner_confirms"] = "owner_confirms"
+    question: str
+
+
+class FileCheck(Check):
+    """Base of the kinds that are answered by reading one file of the tree that is asked about."""
+
+    path: Annotated[str, AfterValidator(inside)]
+
+
+class MarkerAbsent(FileCheck):
+    """Closed when no comment of the file says any more what the marker (a TODO and the like) said.
+
+    ``digest`` is that of the marker's text. ``others`` are those of the markers that stood beside it: one that is not
+    among them is the old one in other words.
+    """
+
+    about_code: ClassVar[bool] = True
+    needs_yes: ClassVar[str] = "a marker can go without what it asks for being done; only the owner can say that it is"
+
+    kind: Literal["marker_absent"] = "marker_absent"
+    digest: str
+    others: tuple[str, ...] = ()
+
+
+class SymbolDocumented(FileCheck):
+    """Closed when the symbol (``name`` or ``Class.name``) of a Python file has a docstring that says something."""
+
+    about_docs: ClassVar[bool] = True
+
+    kind: Literal["symbol_documented"] = "symbol_documented"
+    symbol: str
+
+
+class ItemDone(FileCheck):
+    """Closed when the item of a backlog file is marked done with the id of an op."""
+
+    needs_yes: ClassVar[str] = "the daemon marks the item itself; only the owner can say that it is done"
+    marked: ClassVar[bool] = True
+
+    kind: Literal["item_done"] = "item_done"
+    item: str  # digest of the item's name
+
+
+Closure = Annotated[TestsPass | OwnerConfirms | MarkerAbsent | SymbolDocumented | ItemDone, Field(discriminator="kind")]

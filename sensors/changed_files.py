@@ -1,0 +1,251 @@
+"""The base of sensors that look at committed files: one look at start-up, then one whenever HEAD has moved.
+
+Only what is committed is looked at: an op works on a commit, and what is not committed is the owner's work in progress.
+A look reads the files that changed since the last one, and those that were put off. It says a few things at most, each
+once and for all; what is left over waits for the next look. So an old repository does not flood the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from ledger.clock import Clock, stamp
+from ledger.errors import OuroError
+from ledger.ids import new_signal_id
+from ledger.sources import SOURCES
+from ledger.store import Ledger
+from ledger.vocabulary import Closure, Evidence, Frozen, Signal, Source
+from sensors.answer import ClosureAnswer
+from sensors.bus import Bus, Subscription, Topic, fingerprint
+from sensors.closure import ClosureEvaluator
+from sensors.doors import DepthOf, Emit, HistoryDoor, Redact, TreeDoor
+from sensors.memory import Again, Memory
+from sensors.origin import depth_at
+from sensors.quiet import until_quiet
+from sensors.sensor import SensorState
+from sensors.settings import FileSensorSettings
+
+GOAL_SHOWN = 1_500
+
+
+class Finding(Frozen):
+    """A condition that was seen in a file. ``what`` tells it from others in the same file, at this commit and later."""
+
+    path: str
+    what: str
+    goal: str
+    closure: Closure
+    targets: tuple[str, ...]
+    evidence: tuple[Evidence, ...] = ()
+    confidence_bp: int = 8_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is to be looked at: the files at ``commit``, and what stood there (and at names that are gone) before.
+
+    ``before`` has no entry for a file that was not there, or that there is nothing to compare with; ``compared`` are
+    the files of which it can be told what is new in them.
+    """
+
+    commit: str
+    now: Mapping[str, bytes]
+    before: Mapping[str, bytes]
+    compared: frozenset[str]
+
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """What a look came to. ``later``: files to look at again, and when; ``problem``: what the owner should mend."""
+
+    findings: list[Finding] = field(default_factory=list)
+    later: dict[str, datetime] = field(default_factory=dict)
+    problem: str = ""
+
+
+def always() -> str:
+    """For a sensor that nothing is missing for."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """What such a sensor is given. ``unavailable`` says why it cannot do anything here; empty when it can."""
+
+    repository: HistoryDoor
+    emit: Emit
+    ledger: Ledger
+    clock: Clock
+    depth_of: DepthOf
+    redact: Redact = str
+    unavailable: Callable[[], str] = always
+
+
+class ChangedFiles(ABC):
+    """See the module. A subclass names its ``source``, and says what it ``wants`` and what it can ``find``."""
+
+    source: ClassVar[Source]
+    quiet: ClassVar[bool] = False  # on by default: where none of its files is there, it says nothing in status
+
+    def __init__(self, *, doors: Doors, settings: FileSensorSettings) -> None:
+        self._doors = doors
+        self._repository = doors.repository
+        self._clock = doors.clock
+        self._limits = settings
+        self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._state = SensorState(source=self.source, line="" if self.quiet else "has not looked yet")
+
+    @abstractmethod
+    def wants(self, path: str) -> bool:
+        """Is this a file that the sensor looks at?"""
+
+    @abstractmethod
+    async def find(self, look: Look) -> Found:
+        """The conditions that are there, whether they were said before or not, the most telling first."""
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Look once, then whenever HEAD has moved, until cancelled."""
+        async with bus.subscribe(Topic.REFS_MOVED) as events, asyncio.TaskGroup() as group:
+            self._wake.set()
+            group.create_task(self._listen(events))
+            while True:
+                await self._wake.wait()
+                await until_quiet(self._wake, quiet_s=self._limits.debounce_s, most_s=self._limits.debounce_most_s)
+                try:
+                    await self.scan_once()
+                except OuroError as error:  # shown; the next commit is another chance
+                    self._say(str(error), problem=str(error))
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        """Look at HEAD now. Raises ``RepositoryError`` where nothing can be looked at."""
+        async with self._turn:
+            return await self._scan()
+
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
+        return await ClosureEvaluator().is_closed(closure, tree)
+
+    def state(self) -> SensorState:
+        return self._state
+
+    # --- a look ---
+
+    async def _listen(self, events: Subscription) -> None:
+        async for _ in events:
+            self._wake.set()
+
+    async def _scan(self) -> tuple[Signal, ...]:
+        await self._repository.check()
+        head = (await self._repository.head()).commit
+        if head is None:
+            self._say("There is no commit yet.")
+            return ()
+        why = self._doors.unavailable()
+        if why:
+            self._say(f"unavailable: {why}" if await self._concerned(head) else "", problem=why)
+            return ()
+        asked = await self._asked(head)
+        if asked:
+            look = await self._read(head, asked)
+            found = await self.find(look)
+            signals, left = await self._tell(head, found)
+        else:
+            found, signals, left = Found(), (), ()
+        await self._put_off(head, asked, found, left)
+        line = _sentence(head, signals, left, found.problem) if await self._concerned(head) else ""
+        self._say(line, problem=found.problem)
+        return signals
+
+    async def _concerned(self, head: str) -> bool:
+        return not self.quiet or any(map(self.wants, await self._repository.files(head)))
+
+    async def _asked(self, head: str) -> dict[str, str | None]:
+        """The files to look at, each with the commit to compare it with (None: there is none)."""
+        last = await self._memory.looked_at()
+        if last is not None and not await self._repository.has(last):
+            last = None
+        if last is None:
+            changed: Sequence[str] = await self._repository.files(head)
+        else:
+            changed = await self._repository.changed_between(last, head) if last != head else ()
+        asked = {path: last for path in changed if self.wants(path)}
+        for again in await self._memory.due():
+            kept = again.since is None or await self._repository.has(again.since)
+            asked[again.path] = again.since if kept else None
+        return asked
+
+    async def _read(self, head: str, asked: Mapping[str, str | None]) -> Look:
+        """The files and what they were. Those beyond the bounds are left out here, and put off later."""
+        now = await self._repository.read_many(head, list(asked)[: self._limits.most_files])
+        now = {path: data for path, data in now.items() if len(data) <= self._limits.largest_bytes}
+        before: dict[str, bytes] = {}
+        for since in {since for since in asked.values() if since is not None}:
+            before |= await self._repository.read_many(since, [path for path, at in asked.items() if at == since])
+        return Look(
+            commit=head, now=now, before=before, compared=frozenset(p for p, since in asked.items() if since)
+        )  # fmt: skip
+
+    async def _tell(self, head: str, found: Found) -> tuple[tuple[Signal, ...], tuple[str, ...]]:
+        """Emit what was not said before, as far as the bounds allow; also the files of what is left over."""
+        keys = {self._key(finding): finding for finding in found.findings}
+        said = await self._memory.said(keys)
+        fresh = [key for key in keys if key not in said]
+        room = min(self._limits.per_look, self._limits.per_day - await self._memory.said_lately())
+        signals = []
+        for key in fresh[: max(0, room)]:
+            signal = await self._signal(key, keys[key], head)
+            receipt = await self._doors.emit(signal)
+            await self._memory.say(key, signal.id, receipt.status)
+            signals.append(signal)
+        return tuple(signals), tuple(keys[key].path for key in fresh[max(0, room) :])
+
+    async def _put_off(
+        self, head: str, asked: Mapping[str, str | None], found: Found, left: Collection[str]
+    ) -> None:  # fmt: skip
+        """Remember the look, and what it left for another one."""
+        now = stamp(self._clock.now())
+        again = {path: Again(path=path, since=head, due=stamp(due)) for path, due in found.later.items()}
+        for path in (*left, *list(asked)[self._limits.most_files :]):
+            again[path] = Again(path=path, since=asked.get(path), due=now)
+        if asked or await self._memory.looked_at() != head:
+            await self._memory.keep(head, looked=tuple(asked), again=again)
+
+    def _key(self, finding: Finding) -> str:
+        return fingerprint(self.source.value, finding.path, finding.what)
+
+    async def _signal(self, key: str, finding: Finding, head: str) -> Signal:
+        touched = await self._repository.last_touched(head, finding.path)
+        depth = await depth_at(self._repository, self._doors.depth_of, touched) if touched else 0
+        redact = self._doors.redact
+        return Signal(
+            id=new_signal_id(),
+            source=self.source,
+            goal=redact(finding.goal)[:GOAL_SHOWN],
+            targets=finding.targets,
+            urgency=SOURCES[self.source].urgency,
+            confidence_bp=finding.confidence_bp,
+            evidence=tuple(e.model_copy(update={"evidence": redact(e.evidence)}) for e in finding.evidence),
+            key=key,
+            closure=finding.closure,
+            base=head,
+            depth=depth,
+            seen_at=stamp(self._clock.now()),
+        )
+
+    def _say(self, line: str, *, problem: str = "") -> None:
+        self._state = self._state.model_copy(update={"line": line, "problem": problem})
+
+
+def _sentence(head: str, signals: Sequence[Signal], left: Collection[str], problem: str) -> str:
+    if problem:
+        return problem
+    waits = f"; {len(left)} more wait for the next look" if left else ""
+    return f"{len(signals) or 'Nothing'} new at {head[:12]}{waits}."

@@ -1,0 +1,99 @@
+"""Public symbols of Python files, and whether a docstring says something of them. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Frozen, SymbolDocumented
+from sensors.answer import ClosureAnswer
+
+Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+Symbol = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+WORD = re.compile(r"[^\W\d_]{2,}")
+LEAST_WORDS = 3
+ELSEWHERE = frozenset({"overload", "override", "setter", "deleter"})  # what says it stands at another definition
+
+
+class Public(Frozen):
+    """A public class, function or method. ``body`` is a digest of its code without docstrings and comments.
+
+    That of a class leaves its methods out: each of them speaks for itself.
+    """
+
+    name: str  # ``name`` or ``Class.name``
+    line: int
+    lines: int
+    documented: bool
+    body: str
+
+
+def parsed(data: bytes) -> ast.Module | None:
+    """The syntax tree; None where there is none."""
+    try:
+        return ast.parse(data)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def says_something(node: Symbol) -> bool:
+    """Whether a symbol has a docstring of a few words that are not all its own name's."""
+    text = ast.get_docstring(node) or ""
+    words = {word.casefold() for word in WORD.findall(text)}
+    return len(words) >= LEAST_WORDS and not words <= {word.casefold() for word in node.name.split("_")}
+
+
+def _body(node: Symbol) -> str:
+    rest = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+    if isinstance(node, ast.ClassDef):
+        rest = [part for part in rest if not isinstance(part, Function)]
+        head = [*node.bases, *node.keywords, *node.decorator_list]
+    else:
+        head = [node.args, *([node.returns] if node.returns else []), *node.decorator_list]
+    return sha256_hex("\n".join(ast.dump(part) for part in (*head, *rest)))
+
+
+def _name(decorator: ast.expr) -> str:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+
+
+def _symbols(nodes: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Symbol]]:
+    """Every class, function and method that is not inside of a function, first definition first."""
+    for node in nodes:
+        if isinstance(node, Symbol):
+            yield f"{prefix}{node.name}", node
+        if isinstance(node, ast.ClassDef):
+            yield from _symbols(node.body, f"{prefix}{node.name}.")
+
+
+def public_symbols(data: bytes) -> tuple[Public, ...]:
+    """The public symbols of a Python file, each once; none where it cannot be read as one."""
+    tree = parsed(data)
+    found: dict[str, Public] = {}
+    for name, node in _symbols(tree.body) if tree is not None else ():
+        hidden = any(part.startswith("_") for part in name.split("."))
+        if hidden or name in found or ELSEWHERE.intersection(map(_name, node.decorator_list)):
+            continue
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        found[name] = Public(
+            name=name, line=node.lineno, lines=lines, documented=says_something(node), body=_body(node)
+        )  # fmt: skip
+    return tuple(found.values())
+
+
+def documented_answer(check: SymbolDocumented, data: bytes | None) -> ClosureAnswer:
+    """Closed when the symbol is there and has a docstring that says something."""
+    if data is None:
+        return ClosureAnswer(closed=False, gone=True, reason=f"there is no {check.path} any more")
+    tree = parsed(data)
+    if tree is None:
+        return ClosureAnswer(closed=False, reason=f"{check.path} cannot be read as Python")
+    nodes = [node for name, node in _symbols(tree.body) if name == check.symbol]
+    if not nodes:
+        return ClosureAnswer(closed=False, gone=True, reason=f"there is no {check.symbol} in {check.path} any more")
+    if any(map(says_something, nodes)):
+        return ClosureAnswer(closed=True, reason=f"{check.symbol} in {check.path} has a docstring")
+    return ClosureAnswer(closed=False, reason=f"{check.symbol} in {check.path} has no docstring that says something")

@@ -1,0 +1,108 @@
+"""What a sensor has looked at and said: durable, so that a restart says nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from ledger.clock import Clock, stamp
+from ledger.store import Ledger, Statement
+from ledger.vocabulary import Draft, EntryKind, Frozen, Source
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS sensor_looked (sensor TEXT PRIMARY KEY, commit_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sensor_said (
+    sensor TEXT NOT NULL, key TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (sensor, key)
+);
+CREATE TABLE IF NOT EXISTS sensor_again (
+    sensor TEXT NOT NULL, path TEXT NOT NULL, since TEXT NOT NULL, due TEXT NOT NULL, PRIMARY KEY (sensor, path)
+);
+"""
+REMEMBERED = 20_000  # things said by one sensor; older ones are forgotten
+DAY = timedelta(days=1)
+
+
+class Again(Frozen):
+    """A file to look at again, not before ``due``; ``since`` is the commit to compare it with (None: there is none)."""
+
+    path: str
+    since: str | None
+    due: str  # UTC stamp
+
+
+class Memory:
+    """Of one sensor, in the ledger's database."""
+
+    def __init__(self, *, ledger: Ledger, clock: Clock, sensor: Source) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._sensor = sensor.value
+        self._prepared = False
+
+    async def looked_at(self) -> str | None:
+        """The commit of the last look; None before the first."""
+        rows = await self._query("SELECT commit_id FROM sensor_looked WHERE sensor = ?", self._sensor)
+        return str(rows[0][0]) if rows else None
+
+    async def said(self, keys: Collection[str]) -> frozenset[str]:
+        """Those of ``keys`` that were said before."""
+        found: set[str] = set()
+        for key in keys:
+            if await self._query("SELECT 1 FROM sensor_said WHERE sensor = ? AND key = ?", self._sensor, key):
+                found.add(key)
+        return frozenset(found)
+
+    async def said_lately(self) -> int:
+        """How many things were said within a day."""
+        since = stamp(self._clock.now() - DAY)
+        rows = await self._query("SELECT count(*) FROM sensor_said WHERE sensor = ? AND at > ?", self._sensor, since)
+        return int(str(rows[0][0]))
+
+    async def due(self) -> tuple[Again, ...]:
+        """The files that are to be looked at again by now."""
+        rows = await self._query(
+            "SELECT path, since, due FROM sensor_again WHERE sensor = ? AND due <= ? ORDER BY due, path",
+            self._sensor, stamp(self._clock.now()),
+        )  # fmt: skip
+        return tuple(Again(path=str(path), since=str(since) or None, due=str(due)) for path, since, due in rows)
+
+    async def say(self, key: str, signal_id: str, status: str) -> None:
+        """A signal was taken in: it is not said again."""
+        payload = {"event": "sensor_said", "sensor": self._sensor, "key": key, "signal": signal_id, "status": status}
+        await self._write(
+            payload,
+            ("INSERT OR REPLACE INTO sensor_said VALUES (?, ?, ?)", (self._sensor, key, stamp(self._clock.now()))),
+            (
+                "DELETE FROM sensor_said WHERE sensor = ? AND rowid <= (SELECT max(rowid) FROM sensor_said) - ?",
+                (self._sensor, REMEMBERED),
+            ),
+        )
+
+    async def keep(self, commit: str, *, looked: Collection[str], again: Mapping[str, Again]) -> None:
+        """A look has ended: at which files, and which of them (and of others) are to be looked at again."""
+        payload = {
+            "event": "sensor_looked", "sensor": self._sensor, "commit": commit, "files": len(looked),
+            "again": len(again),
+        }  # fmt: skip
+        forget: list[Statement] = [
+            ("DELETE FROM sensor_again WHERE sensor = ? AND path = ?", (self._sensor, path)) for path in looked
+        ]
+        remember: list[Statement] = [
+            ("INSERT OR REPLACE INTO sensor_again VALUES (?, ?, ?, ?)", (self._sensor, a.path, a.since or "", a.due))
+            for a in again.values()
+        ]
+        here: Statement = ("INSERT OR REPLACE INTO sensor_looked VALUES (?, ?)", (self._sensor, commit))
+        await self._write(payload, *forget, *remember, here)
+
+    async def _query(self, sql: str, *values: str) -> list[tuple[object, ...]]:
+        await self._prepare()
+        return [tuple(row) for row in await self._ledger.query(sql, values)]
+
+    async def _write(self, payload: Mapping[str, object], *project: Statement) -> None:
+        await self._prepare()
+        await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=dict(payload)), project=project)
+
+    async def _prepare(self) -> None:
+        if not self._prepared:
+            await self._ledger.ensure(SCHEMA)
+            self._prepared = True

@@ -1,0 +1,95 @@
+"""TODO, FIXME and HACK comments that ask for something: those that came with a commit, and those that have aged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from ledger.vocabulary import Evidence, MarkerAbsent, Source
+from sensors.changed_files import ChangedFiles, Doors, Finding, Found, Look
+from sensors.markers import Marker, markers
+from sensors.paths import is_own_python
+from sensors.settings import TodoScannerSettings
+
+BLAMED = 50  # files a look; git reads the whole history of each
+TEXT_SHOWN = 400
+
+
+class TodoScanner(ChangedFiles):
+    """A marker with enough words is *new* when it did not stand in the changed files before, whatever their names.
+
+    What stood there when the sensor looked for the first time is not new; it is said when its line has aged.
+    """
+
+    source = Source.TODO_SCANNER
+
+    def __init__(self, *, doors: Doors, settings: TodoScannerSettings | None = None) -> None:
+        self._settings = settings or TodoScannerSettings()
+        super().__init__(doors=doors, settings=self._settings)
+
+    def wants(self, path: str) -> bool:
+        return is_own_python(path)
+
+    async def find(self, look: Look) -> Found:
+        there, known = await asyncio.to_thread(_compare, look)
+        found = Found()
+        old: dict[str, list[Marker]] = {}
+        for path, each in there.items():
+            telling = [marker for marker in each if marker.words >= self._settings.least_words]
+            new = [m for m in telling if path in look.compared and m.digest not in known]
+            found.findings += [_finding(path, marker, each, "was added") for marker in new]
+            old |= {path: rest} if (rest := [m for m in telling if m not in new]) else {}
+            if new and self._settings.aged_days:
+                found.later[path] = self._clock.now() + timedelta(days=self._settings.aged_days)
+        if self._settings.aged_days:
+            await self._aged(look.commit, old, there, found)
+        return found
+
+    async def _aged(
+        self, commit: str, old: Mapping[str, Sequence[Marker]], there: Mapping[str, Sequence[Marker]], found: Found
+    ) -> None:
+        """Findings for the markers whose line is old enough; for the others the day on which it will be."""
+        age, now = timedelta(days=self._settings.aged_days), self._clock.now()
+        for path in list(old)[BLAMED:]:
+            found.later[path] = now
+        for path in list(old)[:BLAMED]:
+            written = await self._repository.line_ages(commit, path)
+            due: list[datetime] = []
+            for marker in old[path]:
+                ripe = written[marker.line - 1] + age if marker.line <= len(written) else now
+                if ripe <= now:
+                    days = (now - written[marker.line - 1]).days if marker.line <= len(written) else 0
+                    found.findings.append(_finding(path, marker, there[path], f"has stood there for {days} days"))
+                else:
+                    due.append(ripe)
+            if due:
+                found.later[path] = min([*due, *([found.later[path]] if path in found.later else [])])
+
+
+def _compare(look: Look) -> tuple[dict[str, Sequence[Marker]], frozenset[str]]:
+    """The markers by file, and the digests of those that stood in any of the files before."""
+    there: dict[str, Sequence[Marker]] = {path: markers(data) for path, data in look.now.items()}
+    known = frozenset(marker.digest for data in look.before.values() for marker in markers(data))
+    return {path: found for path, found in there.items() if found}, known
+
+
+def _finding(path: str, marker: Marker, all_there: Sequence[Marker], why: str) -> Finding:
+    text = marker.text[:TEXT_SHOWN]
+    done = f"The code does what the comment asks for, and the comment is gone from {path}."
+    return Finding(
+        path=path,
+        what=marker.digest,
+        goal=f"Do what the {marker.word} in {path} asks for: {text}",
+        closure=MarkerAbsent(
+            path=path, digest=marker.digest, others=tuple(m.digest for m in all_there if m.digest != marker.digest)
+        ),
+        targets=(path,),
+        evidence=(
+            Evidence(
+                claim=f"A {marker.word} {why}", evidence=f"{path}:{marker.line}: {text}", confidence_bp=8_000,
+                source="todo_scanner",
+            ),
+            Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source="todo_scanner"),
+        ),
+    )  # fmt: skip

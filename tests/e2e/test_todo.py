@@ -1,0 +1,99 @@
+"""A comment that asks for something, from the commit that brings it to the one that does it; and what is no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from daemon.api import OpRef
+from kernel.provider import Message
+from ledger.vocabulary import RootCause, Source, State
+from tests.e2e.serving import served
+from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
+from tests.e2e.world import SHOP, Infilling, config_for, ended, repo_with
+from tests.repos import commit, git
+
+CART = "shop/cart.py"
+LINE, ASKS = "    subtotal = sum(prices)", "    # TODO: refuse negative prices with a ValueError"
+WITH_TODO = SHOP[CART].replace(LINE, f"{ASKS}\n{LINE}")
+DONE = "    if any(price < 0 for price in prices):\n        raise ValueError('a price is negative')"
+QUICK = {
+    "test_failure": {"debounce_s": 0.1},
+    "router": {"coalesce_s": 0},
+    "sensors": {"todo_scanner": {"enabled": True, "debounce_s": 0.1}},
+}
+
+
+async def test_a_todo_that_comes_with_a_commit_is_done_and_gone(tmp_path: Path) -> None:
+    old = {"shop/old.py": "# TODO: make all of this much faster\nSLOW = True\n"}
+    repo = repo_with(tmp_path / "shop", {**SHOP, **old})
+    first = git(repo, "rev-parse", "HEAD")
+    model = Talking(after_a_look(swap(CART, ASKS, DONE), CART), changes=[CART])
+    async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
+        await service.until("sensor_looked", sensor="todo_scanner", commit=first)
+        asked = commit(repo, "Ask for it", {CART: WITH_TODO})
+        waiting = await ended(service.home)
+        assert waiting.request is not None, (waiting.state, waiting.reason)
+        assert (waiting.op.origin, waiting.op.targets) == (Source.TODO_SCANNER, (CART,))
+        assert "a marker can go" in " ".join(waiting.dossier.gating.reasons if waiting.dossier.gating else ())
+        assert git(repo, "rev-parse", "HEAD") == asked
+        await api.approve(OpRef(op=waiting.op.id))
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.dossier.verification is not None
+        assert "the marker is gone" in ending.dossier.verification.closure_reason
+        made = git(repo, "rev-parse", "HEAD")
+        await service.until("sensor_looked", sensor="todo_scanner", commit=made)
+        assert any(note == f"todo_scanner: Nothing new at {made[:12]}." for note in (await api.status()).notes)
+        assert (await service.home.ledger.verify()).ok
+    assert git(repo, "rev-parse", "HEAD^") == asked
+    assert "ValueError" in (repo / CART).read_text() and "TODO" not in (repo / CART).read_text()
+    assert "Done when" in " ".join(m.text for m in model.asked[0])
+    assert "todo_scanner" in git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Signal,valueonly)")
+
+
+async def test_green_tests_do_not_do_what_a_todo_asks_for(tmp_path: Path) -> None:
+    """The work without the comment's end, the comment in other words, the comment's end without work."""
+    repo = repo_with(tmp_path / "shop", SHOP)
+    first = git(repo, "rev-parse", "HEAD")
+    attempts = [
+        swap(CART, ASKS, f"{ASKS}\n{DONE}"),
+        swap(CART, ASKS, f"    # TODO: think of negative prices\n{DONE}"),
+        swap(CART, ASKS, f"    # Refuse negative prices with a ValueError\n{DONE}"),
+        swap(CART, f"{ASKS}\n{LINE}", LINE),
+    ]
+    told: list[str] = []
+
+    def say(conversation: Sequence[Message]) -> Said:
+        if not any(m.role == "tool" for m in conversation):
+            return looked(CART)
+        told.append("\n".join(m.text for m in conversation))
+        return attempts[min(len(told), len(attempts)) - 1]
+
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(say, changes=[CART]), watch=True) as (service, _):
+        await service.until("sensor_looked", sensor="todo_scanner", commit=first)
+        asked = commit(repo, "Ask for it", {CART: WITH_TODO})
+        ending = await ended(service.home)
+        assert ending.state is State.POSTMORTEM, ending.reason
+        assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
+        runs = await service.entries(ending.op.id, "validated")
+        assert {run.payload["status"] for run in runs} == {"green"}
+    assert len(told) == 4
+    assert "the TODO still stands at shop/cart.py:3" in told[1]
+    assert "has a TODO that was not there before" in told[2]
+    assert "says the same without its marker" in told[3]
+    assert "comments, blank space or docstrings only" in ending.reason
+    assert git(repo, "rev-parse", "HEAD") == asked
+    assert (repo / CART).read_text() == WITH_TODO
+
+
+async def test_a_kernel_that_takes_no_words_makes_the_sensor_unavailable(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, CART: WITH_TODO})
+    config = config_for(tmp_path, repo, **QUICK)
+    async with served(config, Infilling(lambda prefix, suffix: [])) as (service, api):
+        background = service.senses_now.background
+        assert set(background.by_source) == {Source.BACKLOG, Source.TODO_SCANNER}
+        for sensor in background.by_source.values():
+            assert await sensor.scan_once() == ()
+        (note,) = [note for note in (await api.status()).notes if "unavailable" in note]
+        assert note.startswith("todo_scanner: unavailable: the kernel fills in code")
