@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.layers import env_name, fields
+from daemon.layers import env_name, fields, get
 from daemon.reference import reference, undescribed
 from daemon.settings import Settings, load, settings_for
 from daemon.tighten import RULES, Direction
@@ -60,7 +60,7 @@ def test_each_layer_covers_the_one_before(places: Places) -> None:
     ],
 )
 def test_variables(places: Places, name: str, raw: str, dotted: str, value: object) -> None:
-    section, field = dotted.split(".")
+    section, field = dotted.rsplit(".", 1)
     assert getattr(getattr(settings_for(places, {name: raw}), section), field) == value
 
 
@@ -184,14 +184,14 @@ def test_the_tables_here_cover_every_rule() -> None:
 @pytest.mark.parametrize("dotted", sorted(TIGHTER))
 def test_a_repository_may_tighten(places: Places, dotted: str) -> None:
     raw, value = TIGHTER[dotted]
-    section, field = dotted.split(".")
+    section, field = dotted.rsplit(".", 1)
     repository(places, f"[{section}]\n{field} = {raw}\n")
-    assert getattr(getattr(settings_for(places, {}), section), field) == value
+    assert get(settings_for(places, {}), dotted) == value
 
 
 @pytest.mark.parametrize("dotted", sorted(LOOSER))
 def test_a_repository_may_not_loosen(places: Places, dotted: str) -> None:
-    section, field = dotted.split(".")
+    section, field = dotted.rsplit(".", 1)
     path = repository(places, f"[{section}]\n{field} = {LOOSER[dotted]}\n")
     with pytest.raises(ConfigError, match="loosen") as caught:
         settings_for(places, {})
