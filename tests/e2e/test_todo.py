@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.api import OpRef
+from daemon.facade import Facade
+from governance.changes.effects import Effects
 from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State
-from tests.e2e.serving import served
+from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import SHOP, Infilling, config_for, ended, repo_with
 from tests.repos import commit, git
+from tools.git import Git
 
 CART = "shop/cart.py"
 LINE, ASKS = "    subtotal = sum(prices)", "    # TODO: refuse negative prices with a ValueError"
@@ -85,6 +88,50 @@ async def test_green_tests_do_not_do_what_a_todo_asks_for(tmp_path: Path) -> Non
     assert "comments, blank space or docstrings only" in ending.reason
     assert git(repo, "rev-parse", "HEAD") == asked
     assert (repo / CART).read_text() == WITH_TODO
+
+
+class Unquiet(Effects):
+    """When the change is in the checkout, the owner's editor writes the comment over it once more."""
+
+    def __init__(self, git: Git, cart: Path) -> None:
+        super().__init__(git)
+        self._cart = cart
+
+    def step(self, effect: str, target: str) -> None:
+        if effect == "unlink" and target.startswith(".ouro-"):
+            self._cart.write_text(WITH_TODO)
+
+
+class Restless(Serving):
+    """The real service over such a repository."""
+
+    def effects(self, git: Git) -> Effects:
+        return Unquiet(git, self.config.places.repo / CART)
+
+
+async def test_a_todo_that_is_back_when_the_tree_is_verified_is_not_done(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    model = Talking(after_a_look(swap(CART, ASKS, DONE), CART), changes=[CART])
+    service = Restless(config_for(tmp_path, repo, **QUICK), model)
+    try:
+        await service.open()
+        await service.bring_up()
+        sensor = service.senses_now.background.by_source[Source.TODO_SCANNER]
+        await sensor.scan_once()
+        asked = commit(repo, "Ask for it", {CART: WITH_TODO})
+        await sensor.scan_once()
+        waiting = await ended(service.home)
+        await Facade(service).approve(OpRef(op=waiting.op.id))
+        ending = await ended(service.home)  # tried once more, and shown to the owner again
+        (closure,) = await service.entries(ending.op.id, "closure")
+    finally:
+        await service.close()
+    assert (ending.state, ending.request is None) == (State.APPROVE, False), ending.reason
+    assert [f.rule for f in ending.dossier.feedback] == ["verify.closure"]
+    assert closure.payload["closed"] is False and closure.phase is State.VERIFY
+    assert "the TODO still stands" in closure.payload["reason"]
+    assert (repo / CART).read_text() == WITH_TODO
+    assert git(repo, "rev-parse", "HEAD") == asked
 
 
 async def test_a_kernel_that_takes_no_words_makes_the_sensor_unavailable(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""The backlog and docstrings, from the owner's commit to ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.api import OpRef
+from ledger.vocabulary import RootCause, Source, State, Tier
+from tests.e2e.serving import served
+from tests.e2e.talking import Talking, after_a_look, swap
+from tests.e2e.world import SHOP, config_for, ended, repo_with
+from tests.repos import commit, git, write
+
+CART, LIST = "shop/cart.py", ".ouro/backlog.toml"
+LINE = "    subtotal = sum(prices)"
+DONE = f"    if any(price < 0 for price in prices):\n        raise ValueError('a price is negative')\n{LINE}"
+WISH = f'[[item]]\ngoal = "Let total() refuse negative prices"\nfiles = ["{CART}"]\n'
+QUIET = {"debounce_s": 0.1}
+QUICK = {
+    "test_failure": QUIET,
+    "router": {"coalesce_s": 0},
+    "sensors": {"backlog": QUIET, "doc_staleness": {"enabled": True, "least_lines": 3, **QUIET}},
+}
+
+
+async def test_an_item_of_the_backlog_is_done_and_marked_in_one_commit(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    model = Talking(after_a_look(swap(CART, LINE, DONE), CART), changes=[CART])
+    async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
+        await service.until("sensor_looked", sensor="backlog")
+        assert not [note for note in (await api.status()).notes if "backlog" in note]
+        wished = commit(repo, "Wish", {LIST: WISH})
+        waiting = await ended(service.home)
+        assert waiting.request is not None, (waiting.state, waiting.reason)
+        assert waiting.op.origin is Source.BACKLOG
+        await api.approve(OpRef(op=waiting.op.id))
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        made = git(repo, "rev-parse", "HEAD")
+        await service.until("sensor_looked", sensor="backlog", commit=made)
+        assert await service.home.router.idle()
+    assert git(repo, "rev-parse", "HEAD^") == wished
+    assert (repo / LIST).read_text() == WISH.replace("[[item]]\n", f'[[item]]\ndone = "{ending.op.id}"\n')
+    assert "ValueError" in (repo / CART).read_text()
+    assert git(repo, "status", "--porcelain") == ""
+
+
+async def test_an_item_that_is_gone_when_its_turn_comes_costs_nothing(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
+    model = Talking(after_a_look(swap(CART, LINE, DONE), CART))
+    async with served(config_for(tmp_path, repo, **QUICK), model) as (service, _):
+        service.home.router.pause()
+        assert await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
+        commit(repo, "Never mind", {LIST: ""})
+        service.home.router.resume()
+        ending = await ended(service.home)
+        assert ending.state is State.NOOP, (ending.cause, ending.reason)
+        assert "does not stand in .ouro/backlog.toml any more" in ending.reason
+    assert model.asked == []
+
+
+async def test_a_model_may_not_mark_the_item_itself(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
+    marks = swap(LIST, "[[item]]", '[[item]]\ndone = "op-1"')
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(after_a_look(marks, CART))) as (service, _):
+        assert await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
+        ending = await ended(service.home)
+        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.POLICY_REFUSED), ending.reason
+        assert "protected" in ending.reason
+    assert (repo / LIST).read_text() == WISH
+
+
+@pytest.mark.long
+async def test_an_open_backlog_in_the_owners_editor_sends_the_work_to_a_review_branch(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
+    model = Talking(after_a_look(swap(CART, LINE, DONE), CART))
+    async with served(config_for(tmp_path, repo, **QUICK), model) as (service, api):
+        assert await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
+        waiting = await ended(service.home)
+        write(repo, {LIST: WISH + "# and more\n"})
+        await api.approve(OpRef(op=waiting.op.id))
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.branch is not None
+    assert (repo / LIST).read_text() == WISH + "# and more\n"
+    assert ending.op.id in git(repo, "show", f"{ending.branch}:{LIST}")
+
+
+NEW = "\n\ndef rest(prices, paid):\n    owed = sum(prices)\n    return owed - paid\n"
+DOC = 'def rest(prices, paid):\n    """What is left to pay of the prices."""'
+
+
+async def test_a_docstring_lands_by_itself_and_code_beside_it_does_not(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    answers = [
+        swap(CART, "def rest(prices, paid):", DOC),
+        swap(CART, "def owed(prices):\n    total = sum(prices)", 'def owed(prices):\n    """What is owed in all."""\n'
+             "    total = 1 + sum(prices)"),
+    ]  # fmt: skip
+    model = Talking(lambda conversation: after_a_look(answers[0], CART)(conversation))
+    async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, _):
+        await service.until("sensor_looked", sensor="doc_staleness")
+        asked = commit(repo, "Add rest", {CART: SHOP[CART] + NEW})
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.dossier.tier is Tier.SAFE_AUTO
+        assert git(repo, "rev-parse", "HEAD^") == asked
+        assert DOC in (repo / CART).read_text()
+        answers.pop(0)
+        text = (repo / CART).read_text() + "\n\ndef owed(prices):\n    total = sum(prices)\n    return total\n"
+        asked = commit(repo, "Add owed", {CART: text})
+        waiting = await ended(service.home)
+        assert waiting.request is not None, (waiting.state, waiting.reason)
+        assert waiting.dossier.gating is not None
+        assert "documentation was asked for, and what the program does changes" in " ".join(
+            waiting.dossier.gating.reasons
+        )
+    assert git(repo, "rev-parse", "HEAD") == asked
