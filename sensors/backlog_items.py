@@ -23,6 +23,7 @@ TOML, MARKDOWN = ".ouro/backlog.toml", ".ouro/backlog.md"
 HEADER = re.compile(r"^\s*\[\[\s*item\s*\]\]\s*(?:#.*)?$")
 TASK = re.compile(r"^\s*[-*] \[([ xX])\] +(.*\S)\s*$")
 BY_OP = re.compile(r"\s*\((op-[0-9a-f]{32}-\w+)\)$")
+MOST_FILES = 20
 BY_OWNER = "by the owner"
 FILE = re.compile(r"`([\w./-]+\.\w+)`")
 
@@ -35,10 +36,10 @@ class BacklogItem(Frozen):
     """One item as the owner wrote it."""
 
     goal: str = Field(min_length=1, max_length=1_500)
-    id: str = ""
-    files: tuple[Annotated[str, AfterValidator(inside)], ...] = ()
+    id: str = Field("", max_length=200)
+    files: tuple[Annotated[str, AfterValidator(inside)], ...] = Field((), max_length=MOST_FILES)
     ready: bool = True
-    after: tuple[str, ...] = ()
+    after: tuple[str, ...] = Field((), max_length=50)
     done: str = ""  # the op that did it, or the owner's own word for it
 
     @field_validator("done", mode="before")
@@ -80,7 +81,7 @@ def _of_markdown(text: str) -> list[BacklogItem]:
         by = BY_OP.search(task[2])
         goal = BY_OP.sub("", task[2])
         done = (by[1] if by else BY_OWNER) if task[1] != " " else ""
-        files = tuple(path for path in FILE.findall(goal) if not path.startswith("/") and ".." not in path)
+        files = tuple(path for path in FILE.findall(goal) if not path.startswith("/") and ".." not in path)[:MOST_FILES]
         found.append(BacklogItem(goal=goal[:1_500], files=files, done=done))
     return found
 

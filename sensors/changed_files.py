@@ -176,7 +176,7 @@ class ChangedFiles(ABC):
             changed: Sequence[str] = await self._repository.files(head)
         else:
             changed = await self._repository.changed_between(last, head) if last != head else ()
-        asked = {path: last for path in changed if self.wants(path)}
+        asked = {path: last for path in changed if path.isprintable() and self.wants(path)}
         for again in await self._memory.due():
             kept = again.since is None or await self._repository.has(again.since)
             asked[again.path] = again.since if kept else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 
 from ledger.ids import sha256_hex
@@ -31,10 +32,12 @@ class Public(Frozen):
 
 
 def parsed(data: bytes) -> ast.Module | None:
-    """The syntax tree; None where there is none."""
+    """The syntax tree; None where there is none. Never warns."""
     try:
-        return ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(data)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
@@ -72,8 +75,15 @@ def _symbols(nodes: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Sym
 def public_symbols(data: bytes) -> tuple[Public, ...]:
     """The public symbols of a Python file, each once; none where it cannot be read as one."""
     tree = parsed(data)
+    try:
+        return _public(tree) if tree is not None else ()
+    except RecursionError:  # an expression that is nested too deeply: nothing that a person has written
+        return ()
+
+
+def _public(tree: ast.Module) -> tuple[Public, ...]:
     found: dict[str, Public] = {}
-    for name, node in _symbols(tree.body) if tree is not None else ():
+    for name, node in _symbols(tree.body):
         hidden = any(part.startswith("_") for part in name.split("."))
         if hidden or name in found or ELSEWHERE.intersection(map(_name, node.decorator_list)):
             continue

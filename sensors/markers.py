@@ -31,7 +31,12 @@ class Marker(Frozen):
 
 def digest_of(text: str) -> str:
     """Of what a marker says; upper and lower case, blank space and a full stop are the same."""
-    return sha256_hex(" ".join(text.casefold().split()).rstrip(" ."))
+    return sha256_hex(" ".join(_whole(text).casefold().split()).rstrip(" ."))
+
+
+def _whole(text: str) -> str:
+    """``text`` without halves of characters, which odd encodings can bring and UTF-8 cannot."""
+    return text.encode("utf-8", errors="replace").decode("utf-8").strip()
 
 
 def comments(data: bytes) -> list[tokenize.TokenInfo] | None:
@@ -59,12 +64,12 @@ def markers(data: bytes) -> tuple[Marker, ...]:
     for token in comments(data) or []:
         matched = MARKER.match(token.string)
         if matched is not None:
-            text = matched[2].strip()
+            text = _whole(matched[2])
             found.append(Marker(word=matched[1], text=text, line=token.start[0], digest=digest_of(text)))
             last = token
         elif last is not None and _goes_on(token, last):
             more = PLAIN.match(token.string)
-            text = f"{found[-1].text} {more[1].strip() if more else ''}".strip()
+            text = f"{found[-1].text} {_whole(more[1]) if more else ''}".strip()
             found[-1] = found[-1].model_copy(update={"text": text})
             last = token
         else:

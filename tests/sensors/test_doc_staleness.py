@@ -48,6 +48,7 @@ def test_public_symbols_are_what_others_may_use() -> None:
     found = {s.name: s.documented for s in public_symbols((OLD + CLASS + "\ndef _own(): ...\n").encode())}
     assert found == {"old": False, "Cart": True, "Cart.total": False, "Cart.empty": False, "Cart.said": True}
     assert public_symbols(b"def broken(:\n") == ()
+    assert public_symbols(b"def deep():\n    return " + b"1 + " * 3_000 + b"1\n") == ()
 
 
 def test_the_code_of_a_symbol_is_told_from_its_words_and_from_its_methods() -> None:

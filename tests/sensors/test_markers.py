@@ -54,6 +54,13 @@ def test_when_it_is_gone(text: str | None, closed: bool, words: str) -> None:
     assert (answer.closed, words in answer.reason) == (closed, True), answer
 
 
+def test_odd_encodings_and_halves_of_characters_are_text_like_any_other() -> None:
+    odd = b"# -*- coding: unicode_escape -*-\n# TODO: \\ud800 mend the encoding here\n"
+    for marker in markers(odd):
+        assert marker.text.encode("utf-8")
+    assert markers(b"# coding: no_such_code\n# TODO: do it\n") == ()
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_answered(text: str) -> None:
