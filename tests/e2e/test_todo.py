@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon.api import OpRef
 from daemon.facade import Facade
+from daemon.replay import replay
 from governance.changes.effects import Effects
 from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State
@@ -49,6 +50,7 @@ async def test_a_todo_that_comes_with_a_commit_is_done_and_gone(tmp_path: Path) 
         await service.until("sensor_looked", sensor="todo_scanner", commit=made)
         assert any(note == f"todo_scanner: Nothing new at {made[:12]}." for note in (await api.status()).notes)
         assert (await service.home.ledger.verify()).ok
+        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
     assert git(repo, "rev-parse", "HEAD^") == asked
     assert "ValueError" in (repo / CART).read_text() and "TODO" not in (repo / CART).read_text()
     assert "Done when" in " ".join(m.text for m in model.asked[0])
