@@ -13,6 +13,7 @@ from sensors.backlog import Backlog
 from sensors.changed_files import ChangedFiles, Doors
 from sensors.doc_staleness import DocStaleness
 from sensors.doors import Emit
+from sensors.opportunity_miner import OpportunityMiner
 from sensors.runner import SensorRunner
 from sensors.todo_scanner import TodoScanner
 
@@ -33,6 +34,7 @@ def background_sensors(house: House, emit: Emit) -> tuple[ChangedFiles, ...]:
         (settings.backlog.enabled, Backlog(doors=doors, settings=settings.backlog)),
         (settings.todo_scanner.enabled, TodoScanner(doors=doors, settings=settings.todo_scanner)),
         (settings.doc_staleness.enabled, DocStaleness(doors=doors, settings=settings.doc_staleness)),
+        (settings.opportunity_miner.enabled, OpportunityMiner(doors=doors, settings=settings.opportunity_miner)),
     )
     return tuple(sensor for enabled, sensor in made if enabled)
 

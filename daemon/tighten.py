@@ -76,6 +76,7 @@ RULES: Mapping[str, Rule] = {
     "sensors.backlog.enabled": OFF,
     "sensors.todo_scanner.enabled": OFF,
     "sensors.doc_staleness.enabled": OFF,
+    "sensors.opportunity_miner.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

@@ -70,6 +70,20 @@ class SymbolDocumented(FileCheck):
     symbol: str
 
 
+class MetricBelow(FileCheck):
+    """Closed when a function's cyclomatic complexity is below ``value``, and no other of its file has come over it.
+
+    ``others`` are those that were over it before.
+    """
+
+    about_code: ClassVar[bool] = True
+
+    kind: Literal["metric_below"] = "metric_below"
+    symbol: str
+    value: int
+    others: tuple[str, ...] = ()
+
+
 class ItemDone(FileCheck):
     """Closed when the item of a backlog file is marked done with the id of an op."""
 
@@ -80,4 +94,6 @@ class ItemDone(FileCheck):
     item: str  # digest of the item's name
 
 
-Closure = Annotated[TestsPass | OwnerConfirms | MarkerAbsent | SymbolDocumented | ItemDone, Field(discriminator="kind")]
+Closure = Annotated[
+    TestsPass | OwnerConfirms | MarkerAbsent | SymbolDocumented | MetricBelow | ItemDone, Field(discriminator="kind")
+]

@@ -17,6 +17,7 @@ from ledger.closures import Closure as Closure
 from ledger.closures import FileCheck as FileCheck
 from ledger.closures import ItemDone as ItemDone
 from ledger.closures import MarkerAbsent as MarkerAbsent
+from ledger.closures import MetricBelow as MetricBelow
 from ledger.closures import OwnerConfirms as OwnerConfirms
 from ledger.closures import SymbolDocumented as SymbolDocumented
 from ledger.closures import TestsPass as TestsPass
@@ -110,6 +111,7 @@ class Source(StrEnum):
     BACKLOG = "backlog"
     TODO_SCANNER = "todo_scanner"
     DOC_STALENESS = "doc_staleness"
+    OPPORTUNITY_MINER = "opportunity_miner"
 
 
 class SourceClass(StrEnum):

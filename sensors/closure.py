@@ -14,6 +14,7 @@ from ledger.vocabulary import (
     FileCheck,
     ItemDone,
     MarkerAbsent,
+    MetricBelow,
     Outcome,
     OwnerConfirms,
     RunStatus,
@@ -23,6 +24,7 @@ from ledger.vocabulary import (
 )
 from sensors.answer import ClosureAnswer
 from sensors.backlog_items import item_answer, marked
+from sensors.complexity import metric_answer
 from sensors.docstrings import documented_answer
 from sensors.doors import TreeDoor
 from sensors.markers import marker_answer
@@ -34,6 +36,7 @@ PASSING = frozenset({Outcome.PASSED, Outcome.XPASSED})
 READERS: Mapping[type[FileCheck], Callable[[Any, bytes | None], ClosureAnswer]] = {
     MarkerAbsent: marker_answer,
     SymbolDocumented: documented_answer,
+    MetricBelow: metric_answer,
     ItemDone: item_answer,
 }
 

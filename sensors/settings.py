@@ -81,6 +81,20 @@ class BacklogSettings(FileSensorSettings):
     per_look: int = Field(1, ge=0, description="Most items of one look; what is left over waits for the next commit.")
 
 
+class OpportunityMinerSettings(FileSensorSettings):
+    """What has become hard to read."""
+
+    enabled: bool = Field(
+        False,
+        description="Simplify functions that a commit has made too complex. Off: a rewrite that nobody asked for is "
+        "only as safe as the tests are good, and it may land by itself.",
+    )
+    complexity: int = Field(15, ge=3, description="Cyclomatic complexity from which on a function is too complex.")
+    per_look: int = Field(
+        1, ge=0, description="Most functions of one look; what is left over waits for the next commit."
+    )
+
+
 class SensorsSettings(BaseModel):
     """The sensors of work that no failing test asks for."""
 
@@ -89,3 +103,4 @@ class SensorsSettings(BaseModel):
     backlog: BacklogSettings = BacklogSettings()
     todo_scanner: TodoScannerSettings = TodoScannerSettings()
     doc_staleness: DocStalenessSettings = DocStalenessSettings()
+    opportunity_miner: OpportunityMinerSettings = OpportunityMinerSettings()

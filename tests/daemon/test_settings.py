@@ -135,6 +135,7 @@ TIGHTER = {
     "sensors.backlog.enabled": ("false", False),
     "sensors.todo_scanner.enabled": ("false", False),
     "sensors.doc_staleness.enabled": ("false", False),
+    "sensors.opportunity_miner.enabled": ("false", False),
     "changes.mode": ('"dry-run"', "dry-run"),
 }
 LOOSER = {
@@ -165,6 +166,7 @@ LOOSER = {
     "clocks.op_local_s": "99999",
     "sensors.todo_scanner.enabled": "true",
     "sensors.doc_staleness.enabled": "true",
+    "sensors.opportunity_miner.enabled": "true",
 }
 
 

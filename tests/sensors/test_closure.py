@@ -1,11 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 
-from ledger.vocabulary import Outcome, OwnerConfirms, RunStatus, TestResult, TestRun, TestsPass
-from sensors.closure import ClosureEvaluator
+from ledger.vocabulary import (
+    Check,
+    Closure,
+    FileCheck,
+    Outcome,
+    OwnerConfirms,
+    RunStatus,
+    TestResult,
+    TestRun,
+    TestsPass,
+)
+from sensors.closure import READERS, ClosureEvaluator
 from tests.sensors.trees import Held
 
 
@@ -69,6 +80,12 @@ async def test_a_file_is_closed_by_its_tests(outcomes: dict[str, Outcome], close
 
 async def test_a_check_without_tests_is_never_closed() -> None:
     assert not (await ClosureEvaluator().is_closed(TestsPass(ids=()), Held())).closed
+
+
+def test_every_kind_about_a_file_has_its_reader() -> None:
+    union = get_args(get_args(Closure)[0])
+    assert set(READERS) == {kind for kind in union if issubclass(kind, FileCheck)}
+    assert all(issubclass(kind, Check) for kind in union)
 
 
 async def test_only_the_owner_can_confirm() -> None:

@@ -1,0 +1,61 @@
+"""Functions that a commit has made too complex to read."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ledger.vocabulary import Evidence, MetricBelow, Source
+from sensors.changed_files import ChangedFiles, Doors, Finding, Found, Look
+from sensors.complexity import complexities
+from sensors.paths import is_own_python, is_test
+from sensors.settings import OpportunityMinerSettings
+
+
+class OpportunityMiner(ChangedFiles):
+    """What was too complex when the sensor looked for the first time is left alone until it gets worse."""
+
+    source = Source.OPPORTUNITY_MINER
+
+    def __init__(self, *, doors: Doors, settings: OpportunityMinerSettings | None = None) -> None:
+        self._settings = settings or OpportunityMinerSettings()
+        super().__init__(doors=doors, settings=self._settings)
+
+    def wants(self, path: str) -> bool:
+        return is_own_python(path) and not is_test(path)
+
+    async def find(self, look: Look) -> Found:
+        return await asyncio.to_thread(_find, look, self._settings.complexity)
+
+
+def _find(look: Look, limit: int) -> Found:
+    """Pure, the most complex first. A function is as it was when one of its name was as complex in any file before."""
+    before: dict[str, int] = {}
+    for data in look.before.values():
+        for name, value in (complexities(data) or {}).items():
+            before[name] = max(value, before.get(name, 0))
+    rows: list[tuple[int, Finding]] = []
+    for path in look.now:
+        over = {name: value for name, value in (complexities(look.now[path]) or {}).items() if value >= limit}
+        for name, value in over.items() if path in look.compared else ():
+            if value > before.get(name, 0):
+                rows.append((value, _finding(path, name, value, limit, tuple(n for n in over if n != name))))
+    return Found(findings=[finding for _, finding in sorted(rows, key=lambda row: -row[0])])
+
+
+def _finding(path: str, name: str, value: int, limit: int, others: tuple[str, ...]) -> Finding:
+    done = f"{name} does what it did, with a cyclomatic complexity below {limit}, and no other function is above."
+    return Finding(
+        path=path,
+        what=name,
+        goal=f"Make {name} in {path} simpler without a change of what it does",
+        closure=MetricBelow(path=path, symbol=name, value=limit, others=others),
+        targets=(path,),
+        evidence=(
+            Evidence(
+                claim=f"{name} has become hard to read", evidence=f"{path}: its cyclomatic complexity is {value}",
+                confidence_bp=10_000, source="opportunity_miner",
+            ),
+            Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source="opportunity_miner"),
+        ),
+        confidence_bp=6_000,
+    )  # fmt: skip
