@@ -90,6 +90,7 @@ class ChangedFiles(ABC):
     """See the module. A subclass names its ``source``, and says what it ``wants`` and what it can ``find``."""
 
     source: ClassVar[Source]
+    looks_back: bool = True  # is what stood there before the first look of any interest?
     quiet: ClassVar[bool] = False  # on by default: where none of its files is there, it says nothing in status
 
     def __init__(self, *, doors: Doors, settings: FileSensorSettings) -> None:
@@ -173,29 +174,32 @@ class ChangedFiles(ABC):
         if last is not None and not await self._repository.has(last):
             last = None
         if last is None:
-            changed: Sequence[str] = await self._repository.files(head)
+            changed: Sequence[str] = await self._repository.files(head) if self.looks_back else ()
         else:
             changed = await self._repository.changed_between(last, head) if last != head else ()
         asked = {path: last for path in changed if path.isprintable() and self.wants(path)}
+        there: dict[str | None, bool] = {None: False}
         for again in await self._memory.due():
-            kept = again.since is None or await self._repository.has(again.since)
-            asked[again.path] = again.since if kept else None
+            if again.since not in there:
+                there[again.since] = again.since is not None and await self._repository.has(again.since)
+            asked[again.path] = again.since if there[again.since] else None
         return asked
 
     async def _read(self, head: str, asked: Mapping[str, str | None]) -> Look:
         """The files and what they were. Those beyond the bounds are left out here, and put off later."""
-        now = await self._repository.read_many(head, list(asked)[: self._limits.most_files])
+        read = list(asked)[: self._limits.most_files]
+        now = await self._repository.read_many(head, read)
         now = {path: data for path, data in now.items() if len(data) <= self._limits.largest_bytes}
         before: dict[str, bytes] = {}
-        for since in {since for since in asked.values() if since is not None}:
-            before |= await self._repository.read_many(since, [path for path, at in asked.items() if at == since])
+        for since in {asked[path] for path in read} - {None}:
+            before |= await self._repository.read_many(str(since), [path for path in read if asked[path] == since])
         return Look(
             commit=head, now=now, before=before, compared=frozenset(p for p, since in asked.items() if since)
         )  # fmt: skip
 
     async def _tell(self, head: str, found: Found) -> tuple[tuple[Signal, ...], tuple[str, ...]]:
         """Emit what was not said before, as far as the bounds allow; also the files of what is left over."""
-        keys = {self._key(finding): finding for finding in found.findings}
+        keys = await asyncio.to_thread(lambda: {self._key(finding): finding for finding in found.findings})
         said = await self._memory.said(keys)
         fresh = [key for key in keys if key not in said]
         room = min(self._limits.per_look, self._limits.per_day - await self._memory.said_lately())
@@ -211,12 +215,13 @@ class ChangedFiles(ABC):
         self, head: str, asked: Mapping[str, str | None], found: Found, left: Collection[str]
     ) -> None:  # fmt: skip
         """Remember the look, and what it left for another one."""
-        now = stamp(self._clock.now())
+        now, read = stamp(self._clock.now()), list(asked)[: self._limits.most_files]
         again = {path: Again(path=path, since=head, due=stamp(due)) for path, due in found.later.items()}
-        for path in (*left, *list(asked)[self._limits.most_files :]):
+        beyond = set(asked).difference(read, (again.path for again in await self._memory.due()))
+        for path in (*left, *sorted(beyond)):
             again[path] = Again(path=path, since=asked.get(path), due=now)
         if asked or await self._memory.looked_at() != head:
-            await self._memory.keep(head, looked=tuple(asked), again=again)
+            await self._memory.keep(head, looked=read, again=again)
 
     def _key(self, finding: Finding) -> str:
         return fingerprint(self.source.value, finding.path, finding.what)

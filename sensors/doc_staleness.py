@@ -16,6 +16,7 @@ class DocStaleness(ChangedFiles):
     """What had no docstring when the sensor looked for the first time is left alone until its code changes."""
 
     source = Source.DOC_STALENESS
+    looks_back = False
 
     def __init__(self, *, doors: Doors, settings: DocStalenessSettings | None = None) -> None:
         self._settings = settings or DocStalenessSettings()

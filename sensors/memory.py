@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
+from typing import NamedTuple
 
 from ledger.clock import Clock, stamp
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, EntryKind, Frozen, Source
+from ledger.vocabulary import Draft, EntryKind, Source
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sensor_looked (sensor TEXT PRIMARY KEY, commit_id TEXT NOT NULL);
@@ -20,14 +21,19 @@ CREATE TABLE IF NOT EXISTS sensor_again (
 """
 REMEMBERED = 20_000  # things said by one sensor; older ones are forgotten
 DAY = timedelta(days=1)
+ASKED = 500  # keys a query
 
 
-class Again(Frozen):
+class Again(NamedTuple):
     """A file to look at again, not before ``due``; ``since`` is the commit to compare it with (None: there is none)."""
 
     path: str
     since: str | None
     due: str  # UTC stamp
+
+
+def _batches(keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    return (keys[at : at + ASKED] for at in range(0, len(keys), ASKED))
 
 
 class Memory:
@@ -47,9 +53,10 @@ class Memory:
     async def said(self, keys: Collection[str]) -> frozenset[str]:
         """Those of ``keys`` that were said before."""
         found: set[str] = set()
-        for key in keys:
-            if await self._query("SELECT 1 FROM sensor_said WHERE sensor = ? AND key = ?", self._sensor, key):
-                found.add(key)
+        for some in _batches(tuple(keys)):
+            marks = ", ".join("?" * len(some))
+            sql = f"SELECT key FROM sensor_said WHERE sensor = ? AND key IN ({marks})"
+            found.update(str(row[0]) for row in await self._query(sql, self._sensor, *some))
         return frozenset(found)
 
     async def said_lately(self) -> int:

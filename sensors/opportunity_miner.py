@@ -15,6 +15,7 @@ class OpportunityMiner(ChangedFiles):
     """What was too complex when the sensor looked for the first time is left alone until it gets worse."""
 
     source = Source.OPPORTUNITY_MINER
+    looks_back = False
 
     def __init__(self, *, doors: Doors, settings: OpportunityMinerSettings | None = None) -> None:
         self._settings = settings or OpportunityMinerSettings()

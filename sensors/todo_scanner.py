@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ledger.vocabulary import Evidence, MarkerAbsent, Source
 from sensors.changed_files import ChangedFiles, Doors, Finding, Found, Look
@@ -27,23 +28,18 @@ class TodoScanner(ChangedFiles):
     def __init__(self, *, doors: Doors, settings: TodoScannerSettings | None = None) -> None:
         self._settings = settings or TodoScannerSettings()
         super().__init__(doors=doors, settings=self._settings)
+        self.looks_back = self._settings.aged_days > 0
 
     def wants(self, path: str) -> bool:
         return is_own_python(path)
 
     async def find(self, look: Look) -> Found:
-        there, known = await asyncio.to_thread(_compare, look)
-        found = Found()
-        old: dict[str, list[Marker]] = {}
-        for path, each in there.items():
-            telling = [marker for marker in each if marker.words >= self._settings.least_words]
-            new = [m for m in telling if path in look.compared and m.digest not in known]
-            found.findings += [_finding(path, marker, each, "was added") for marker in new]
-            old |= {path: rest} if (rest := [m for m in telling if m not in new]) else {}
-            if new and self._settings.aged_days:
-                found.later[path] = self._clock.now() + timedelta(days=self._settings.aged_days)
+        sorted_out = await asyncio.to_thread(_sort, look, self._settings.least_words)
+        found = Found(findings=sorted_out.findings)
         if self._settings.aged_days:
-            await self._aged(look.commit, old, there, found)
+            ripe = self._clock.now() + timedelta(days=self._settings.aged_days)
+            found.later = {finding.path: ripe for finding in sorted_out.findings}
+            await self._aged(look.commit, sorted_out.old, sorted_out.there, found)
         return found
 
     async def _aged(
@@ -67,11 +63,27 @@ class TodoScanner(ChangedFiles):
                 found.later[path] = min([*due, *([found.later[path]] if path in found.later else [])])
 
 
-def _compare(look: Look) -> tuple[dict[str, Sequence[Marker]], frozenset[str]]:
-    """The markers by file, and the digests of those that stood in any of the files before."""
-    there: dict[str, Sequence[Marker]] = {path: markers(data) for path, data in look.now.items()}
+class _Sorted(NamedTuple):
+    """All markers by file; findings for those that are new; the others that say enough."""
+
+    there: dict[str, Sequence[Marker]]
+    findings: list[Finding]
+    old: dict[str, list[Marker]]
+
+
+def _sort(look: Look, least_words: int) -> _Sorted:
+    """Pure, and long for many files: for a thread."""
     known = frozenset(marker.digest for data in look.before.values() for marker in markers(data))
-    return {path: found for path, found in there.items() if found}, known
+    result = _Sorted({}, [], {})
+    for path, data in look.now.items():
+        each = result.there[path] = markers(data)
+        telling = [marker for marker in each if marker.words >= least_words]
+        new = [m for m in telling if path in look.compared and m.digest not in known]
+        result.findings.extend(_finding(path, marker, each, "was added") for marker in new)
+        rest = [m for m in telling if m not in new]
+        if rest:
+            result.old[path] = rest
+    return result
 
 
 def _finding(path: str, marker: Marker, all_there: Sequence[Marker], why: str) -> Finding:
