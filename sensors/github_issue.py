@@ -7,7 +7,7 @@ they exist and fail; else when the owner says so.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, OuroError, RepositoryError
@@ -23,15 +23,15 @@ from ledger.vocabulary import (
     Signal,
     Source,
     TestResult,
-    TestRun,
     TestsPass,
     Urgency,
 )
+from sensors.answer import ClosureAnswer
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.causes import by_cause, named, needs_network
-from sensors.closure import ClosureAnswer, ClosureEvaluator
+from sensors.closure import ClosureEvaluator
 from sensors.deliveries import Deliveries, Waiting
-from sensors.doors import Emit, FileDoor, Redact, RepositoryDoor, TestDoor, Withdraw
+from sensors.doors import Emit, FileDoor, Redact, RepositoryDoor, TestDoor, TreeDoor, Withdraw
 from sensors.issue_rules import Judged, judge
 from sensors.issue_text import defined, digest_of, files_of, goal_of, name_of, named_tests, text_of
 from sensors.news import IssueNews
@@ -118,8 +118,8 @@ class GitHubIssue:
                 self._say(f"{name_of(waiting.news)} waits: {error}")
         return tuple(signals)
 
-    async def is_closed(self, closure: Closure, run: Callable[[Sequence[str]], Awaitable[TestRun]]) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, run)
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
+        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state
