@@ -119,8 +119,12 @@ def _connect(name: str, how: str) -> Answer:
 
 
 def write_outside(target: Target) -> Answer:
-    """Make files outside, and change one: contents, length, mode, name; open files of the kernel for writing."""
-    made = [folder for folder in target["outside"] if _make(os.path.join(folder, target["token"]))]
+    """Make files outside, and change one: contents, length, mode, name; open files of the kernel for writing.
+
+    Whether files were made is judged outside: a folder of that name may be the sandbox's own.
+    """
+    for folder in target["outside"]:
+        _make(os.path.join(folder, target["token"]))
     victim = target["victim"]
     for change in (_append, _truncate, _open_to_all, os.unlink):
         try:
@@ -128,8 +132,8 @@ def write_outside(target: Target) -> Answer:
         except OSError:
             continue
     opened = [path for path in target["kernel"] if _opens(path, os.O_WRONLY)]
-    if made or opened:
-        return True, f"Files were made in, or opened for writing: {', '.join([*made, *opened])}."
+    if opened:
+        return True, f"Files of the kernel were opened for writing: {', '.join(opened)}."
     return False, "No file could be made or changed outside."
 
 

@@ -9,7 +9,7 @@ import shutil
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tools.sandbox.limits import MIB, limits
 from tools.sandbox.seccomp import number
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME, SYSTEM, base_environment, configuration
-from tools.sandbox.types import Wall
+from tools.sandbox.types import Mount, Wall
 
 REPORT = "OURO_REPORT"
 SECRET = "a secret of the daemon"
@@ -95,8 +95,13 @@ class Bait:
 
 
 @contextlib.contextmanager
-def laid_out(settings: SandboxSettings, places: Places, program: Path) -> Iterator[Bait]:
-    """Everything that is attacked; gone when the block ends. ``program`` is a Python that waits as the victim."""
+def laid_out(
+    settings: SandboxSettings, places: Places, program: Path, mounts: Sequence[Mount] = ()
+) -> Iterator[Bait]:  # fmt: skip
+    """Everything that is attacked; gone when the block ends. ``program`` is a Python that waits as the victim.
+
+    ``mounts`` are those that the attackers see: an interpreter may stand in the owner's home.
+    """
     token = f".ouro-probe-{os.urandom(6).hex()}"
     with contextlib.ExitStack() as stack:
         workspace = _folder(stack, places.cache / token)
@@ -118,7 +123,7 @@ def laid_out(settings: SandboxSettings, places: Places, program: Path) -> Iterat
                 token=token,
                 secret=str(victim),
                 folders=[str(places.state), str(places.runtime)],
-                unseen=_unseen(places, workspace),
+                unseen=_unseen(places, [workspace, *(mount.target for mount in mounts)]),
                 victim=str(victim),
                 outside=[str(outside), str(places.home), str(places.common_dir), "/usr", "/etc", "/var/tmp", "/"],
                 kernel=[path for path in KERNEL if Path(path).exists()],
@@ -155,9 +160,9 @@ def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
     return path
 
 
-def _unseen(places: Places, workspace: Path) -> list[str]:
+def _unseen(places: Places, mounted: Sequence[Path]) -> list[str]:
     """Files and folders of the host that neither the system's mounts nor those of the probe show, nor lead to one."""
-    shown = (*(Path(name) for name in SYSTEM), *configuration(), workspace)
+    shown = (*(Path(name) for name in SYSTEM), *configuration(), *mounted)
     theirs = sorted(places.home.iterdir())[:ENOUGH] if places.home.is_dir() else []
     wanted = (*(Path(name) for name in UNLIKE_ANY_MOUNT), *theirs)
     return [

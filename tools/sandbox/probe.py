@@ -35,7 +35,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
     """Attack every wall of ``sandbox``. Raises ``SandboxError`` or ``ChildFailed`` when the attacks cannot be run."""
     program, mounts = interpreter()
     code = Path(attacks.__file__).read_text(encoding="utf-8")
-    with laid_out(settings, places, program) as bait:
+    with laid_out(settings, places, program, mounts) as bait:
         job = Job(
             argv=(str(program), "-I", "-S", "-c", code, json.dumps(bait.target)),
             cwd=bait.workspace,

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.choice import choose
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.plain import Plain
-from tools.sandbox.probe import prove
+from tools.sandbox.probe import interpreter, prove
 from tools.sandbox.remedy import APPARMOR, INSTALL, NAMESPACES_FULL, NOTHING, PROC, remedy
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import REQUIRED, Wall
@@ -44,6 +45,20 @@ async def test_bubblewrap_is_the_first_choice(bwrap: Bwrap, places: Places) -> N
     assert choice.sandbox.walls >= REQUIRED and choice.tried == () and choice.remedy == ""
     assert choice.sandbox.walls | choice.sandbox.missing == frozenset(Wall)
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("home", ["the folder of the interpreter's folder", "the repository"])
+async def test_what_the_sandbox_shows_of_the_home_is_no_hole(bwrap: Bwrap, places: Places, home: str) -> None:
+    """Interpreters that version managers install lie in the owner's home; and a home may be a repository."""
+    _, mounts = interpreter()
+    if home == "the repository":
+        folder = places.repo
+    elif mounts:
+        folder = mounts[0].target.parent.parent
+    else:
+        pytest.skip("this interpreter is one of the system")
+    choice = await choose(SandboxSettings(), replace(places, home=folder), host_env())
+    assert choice.sandbox is not None and (choice.sandbox.name, choice.tried) == ("bwrap", ())
 
 
 async def test_without_bubblewrap_landlock_is_taken_and_the_package_is_named(
