@@ -69,7 +69,8 @@ class SensorView(Frozen):
 
     source: str
     routed_as: str
-    line: str  # one sentence
+    line: str  # one sentence: its signals
+    says: str = ""  # the sensor of itself: what it saw last, or why it sees nothing
     last_signal: str = ""  # UTC stamp
     states: dict[str, int] = Field(default_factory=dict)
     turned_away: dict[str, int] = Field(default_factory=dict)  # duplicate, suppressed
@@ -95,3 +96,4 @@ class PostureView(Frozen):
 class SensorsView(Frozen):
     posture: PostureView
     sensors: tuple[SensorView, ...] = ()
+    webhooks: str = ""  # where they are heard, and how many were; empty where nobody listens

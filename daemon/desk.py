@@ -87,17 +87,28 @@ def posture_view(governor: Governor) -> PostureView:
     )
 
 
-async def sensors_view(router: IntakeRouter) -> SensorsView:
-    """Every source: what it has sent, what became of that, and why it is held back."""
+async def sensors_view(router: IntakeRouter, says: Mapping[Source, str], webhooks: str = "") -> SensorsView:
+    """Every source: what it has sent, what became of that, and why it is held back.
+
+    ``says``: what each sensor that is on says of itself.
+    """
     await router.governor.look()
     known, ruling = await router.by_source(), router.governor.rulings()
-    sensors = tuple(_sensor(source, router, known.get(source.value, {}), ruling) for source in SOURCES)
-    return SensorsView(posture=posture_view(router.governor), sensors=sensors)
+    sensors = tuple(
+        _sensor(source, router, known.get(source.value, {}), ruling, says.get(source, _without_sensor(source)))
+        for source in SOURCES
+    )
+    return SensorsView(posture=posture_view(router.governor), sensors=sensors, webhooks=webhooks)
+
+
+def _without_sensor(source: Source) -> str:
+    return "" if source is Source.MANUAL else "switched off"
 
 
 def _sensor(
-    source: Source, router: IntakeRouter, known: Mapping[str, tuple[int, str]], ruling: Callable[[Lane], Ruling]
-) -> SensorView:
+    source: Source, router: IntakeRouter, known: Mapping[str, tuple[int, str]], ruling: Callable[[Lane], Ruling],
+    says: str,
+) -> SensorView:  # fmt: skip
     governor, facts = router.governor, SOURCES[source]
     situation = governor.situation()
     states = {state: number for state, (number, _) in known.items()}
@@ -108,6 +119,7 @@ def _sensor(
         source=source.value,
         routed_as=facts.routed_as.value,
         line=_line(states),
+        says=says,
         last_signal=max((at for _, at in known.values()), default=""),
         states=states,
         turned_away=router.turned_away(source),

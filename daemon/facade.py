@@ -209,7 +209,10 @@ class Facade:
         return signals_view(self._house.router.snapshot(lines=request.limit))
 
     async def sensors(self) -> SensorsView:
-        return await sensors_view(self._house.router)
+        senses = self._service.senses
+        if senses is None:
+            return await sensors_view(self._house.router, {})
+        return await sensors_view(self._house.router, senses.says(), senses.webhooks)
 
     # --- orders ---
 

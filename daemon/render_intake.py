@@ -42,7 +42,8 @@ def _signal(view: SignalView) -> list[Line]:
 
 def sensors_block(view: SensorsView) -> Block:
     """``ouro sensors``."""
-    return (*posture_block(view.posture), *(each for sensor in view.sensors for each in _sensor(sensor)))
+    heard = [line(Span(f"{'webhooks':<24}", Role.HEAD), view.webhooks)] if view.webhooks else []
+    return (*posture_block(view.posture), *(each for sensor in view.sensors for each in _sensor(sensor)), *heard)
 
 
 def _sensor(view: SensorView) -> list[Line]:
@@ -50,6 +51,7 @@ def _sensor(view: SensorView) -> list[Line]:
     away = "".join(f" · {number} {what}" for what, number in view.turned_away.items() if number)
     load = f"{view.ops_hour} of {count(view.cap_hour, 'op')} an hour"
     lines = [line(Span(f"{view.source:<24}", Role.HEAD), f"{view.line}{when}{away}", Span(f"  {load}", Role.DIM))]
+    lines += [labelled(Told("says", view.says, Role.DIM))] if view.says else []
     return [*lines, labelled(Told("held", view.suppressed, Role.WARN))] if view.suppressed else lines
 
 

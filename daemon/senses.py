@@ -15,7 +15,7 @@ from governance.irongate.secrets import redact
 from governance.left_alone import LeftAlone
 from ledger.clock import stamp
 from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
-from ledger.vocabulary import RunStatus, Signal, TestRun
+from ledger.vocabulary import RunStatus, Signal, Source, TestRun
 from sensors.bus import Bus, Topic
 from sensors.causes import signals_of
 from sensors.code import CodeFollower
@@ -218,6 +218,16 @@ class Senses:
             commit=known.tree,
             note="; ".join(part for part in (flaky, state.note) if part),
         )
+
+    @property
+    def webhooks(self) -> str:
+        """Where they are heard, and how many were."""
+        return self._webhooks.line
+
+    def says(self) -> dict[Source, str]:
+        """What each sensor that is on says of itself."""
+        states = [runner.state() for runner in (self._runner, self._issues, *self.background.runners)]
+        return {state.source: state.problem or state.line for state in states}
 
     def notes(self) -> tuple[str, ...]:
         state = self._runner.state()

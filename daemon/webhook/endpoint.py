@@ -32,6 +32,14 @@ class WebhookEndpoint:
         )
         self._server = WebhookServer(admit=admit, take=self._desk.take, note=self._desk.note, settings=settings)
 
+    @property
+    def line(self) -> str:
+        """Where webhooks are heard, and how many were; empty where the owner wants none."""
+        if not self._settings.port:
+            return ""
+        where = f"{self._settings.host}:{self._settings.port}"
+        return self.note or f"{where}: {self._desk.taken} taken, {self._desk.refused} refused"
+
     async def start(self) -> None:
         """Listen, if the owner wants it. What stands against it is a note in status: the daemon works without."""
         if not self._settings.port:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from daemon.render_intake import sensors_block
+from daemon.text import show
+from ledger.vocabulary import Source
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, repo_with
@@ -25,6 +28,22 @@ async def test_scans_at_the_same_time_each_hear_of_their_signals(tmp_path: Path)
         again = await senses.scan(RED)
         assert again.signals == first.signals[:1]  # of this scan only, not of all that ever were
         assert senses._scans == [] and senses._asked == 0
+
+
+async def test_each_sensor_says_what_it_saw_or_why_it_sees_nothing(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    commit(repo, "A list", {".ouro/backlog.toml": '[[item]]\ntitle = "Round totals"\nstate = "ready"\n'})
+    config = config_for(tmp_path, repo, webhook={"port": 1, "github_secrets": ["UNSET"]})
+    async with served(config, Infilling(minus)) as (service, api):
+        await service.senses_now.scan(None, asked=True)
+        await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
+        view = await api.sensors()
+    says = {sensor.source: sensor.says for sensor in view.sensors}
+    assert "Green at" in says["test_failure"] and says["todo_scanner"] == "switched off"
+    assert "unavailable: " in says["backlog"] and says["manual"] == ""  # this model only fills holes
+    assert view.webhooks.startswith("webhooks are not heard: no variable")
+    text = show(sensors_block(view), colour=False)
+    assert "unavailable: " in text and "switched off" in text and view.webhooks in text
 
 
 async def test_the_code_index_knows_what_is_saved_and_committed_before_it_is_asked(tmp_path: Path) -> None:
