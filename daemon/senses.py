@@ -227,7 +227,7 @@ class Senses:
     def says(self) -> dict[Source, str]:
         """What each sensor that is on says of itself."""
         states = [runner.state() for runner in (self._runner, self._issues, *self.background.runners)]
-        return {state.source: state.problem or state.line for state in states}
+        return {state.source: state.line or state.problem for state in states}
 
     def notes(self) -> tuple[str, ...]:
         state = self._runner.state()
