@@ -34,7 +34,7 @@ async def test_each_sensor_says_what_it_saw_or_why_it_sees_nothing(tmp_path: Pat
     repo = repo_with(tmp_path / "shop", SHOP)
     commit(repo, "A list", {".ouro/backlog.toml": '[[item]]\ntitle = "Round totals"\nstate = "ready"\n'})
     config = config_for(tmp_path, repo, webhook={"port": 1, "github_secrets": ["UNSET"]})
-    async with served(config, Infilling(minus)) as (service, api):
+    async with served(config, Infilling(minus), watch=True) as (service, api):
         await service.senses_now.scan(None, asked=True)
         await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
         view = await api.sensors()
