@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +19,10 @@ from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.intake.surroundings import Level, Surroundings
 from tests.sensors.intake.test_router import complete, fail, nothing, take
-from tests.sensors.signals import START, make_router, open_ledger, signal
+from tests.sensors.signals import make_router, open_ledger, signal
 
 TWO = GovernorSettings(reflex_per_hour=1)  # high and critical: two an hour
 CRITICAL = Urgency.CRITICAL
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(START)
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Ledger]:
-    async with open_ledger(tmp_path / "ledger.sqlite3", clock) as opened:
-        yield opened
 
 
 async def opened(ledger: Ledger, clock: ManualClock, caps: GovernorSettings = TWO, **more: Any) -> IntakeRouter:

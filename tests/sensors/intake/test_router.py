@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,18 +15,7 @@ from sensors.intake.priority import PriorityInputs, priority
 from sensors.intake.records import ItemState
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from tests.sensors.signals import START, Branches, admit_shallow, make_router, open_ledger, signal
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(START)
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Ledger]:
-    async with open_ledger(tmp_path / "ledger.sqlite3", clock) as opened:
-        yield opened
+from tests.sensors.signals import Branches, admit_shallow, make_router, open_ledger, signal
 
 
 @pytest.fixture
