@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from ledger.vocabulary import MetricBelow
 from sensors.answer import ClosureAnswer
-from sensors.docstrings import Function, parsed
+from sensors.docstrings import Function
+from sensors.syntax import parsed
 
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler)
 

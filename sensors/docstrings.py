@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Frozen, SymbolDocumented
 from sensors.answer import ClosureAnswer
+from sensors.syntax import parsed
 
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Symbol = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -29,16 +29,6 @@ class Public(Frozen):
     lines: int
     documented: bool
     body: str
-
-
-def parsed(data: bytes) -> ast.Module | None:
-    """The syntax tree; None where there is none. Never warns."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def says_something(node: Symbol) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from ledger.ids import sha256_hex
 from sensors.news import IssueNews
+from sensors.syntax import parsed
 
 MOST_TESTS = 10
 TITLE_CHARS = 300
@@ -29,15 +30,8 @@ def files_of(tests: Iterable[str]) -> tuple[str, ...]:
 
 def defined(tests: Iterable[str], files: Mapping[str, bytes]) -> tuple[str, ...]:
     """Those of ``tests`` that the files of a commit define: running a name that nobody has defined says nothing."""
-    trees = {path: _parsed(data) for path, data in files.items()}
+    trees = {path: parsed(data) for path, data in files.items()}
     return tuple(test for test in tests if _defines(trees.get(test.partition("::")[0]), test.split("::")[1:]))
-
-
-def _parsed(data: bytes) -> ast.Module | None:
-    try:
-        return ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _defines(tree: ast.AST | None, names: list[str]) -> bool:
