@@ -95,7 +95,9 @@ class Bench:
 
     async def _hopeless(self, scene: Scene, variants: Sequence[Variant], ids: Sequence[str]) -> frozenset[int]:
         """Variants with which none of ``ids`` passed in a program that was loaded before."""
-        at = fit(scene, variants) if can_be_screened([r for r in scene.failing if r.id in ids]) else ()
+        if not can_be_screened([r for r in scene.failing if r.id in ids]):
+            return frozenset()
+        at = await asyncio.to_thread(fit, scene, variants)
         if len(at) < FEWEST:
             return frozenset()
         shares = [at[number :: len(self._places)] for number in range(len(self._places))]
@@ -120,7 +122,8 @@ class Bench:
         failing = {r.id for r in scene.failing}
         red_before = {r.id for r in scene.base.red}
         newly = sum(r.id not in red_before or r.id in failing for r in run.red)
-        left = [] if ids is None else [r for r in scene.base.results if r.id not in {one.id for one in run.results}]
+        ran = {r.id for r in run.results}
+        left = [] if ids is None else [r for r in scene.base.results if r.id not in ran]
         red = len(run.red) - newly + sum(r.outcome.red for r in left)
         return run.passed + sum(not r.outcome.red for r in left), newly, red
 

@@ -297,7 +297,8 @@ def _nearest(function: Function | None, line: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for node in ast.walk(function) if function is not None else ():
         if isinstance(node, ast.Name):
-            found[node.id] = min(found.get(node.id, abs(node.lineno - line)), abs(node.lineno - line))
+            away = abs(node.lineno - line)
+            found[node.id] = min(found.get(node.id, away), away)
     return found
 
 

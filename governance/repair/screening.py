@@ -21,22 +21,28 @@ def can_be_screened(failing: Collection[TestResult]) -> bool:
 
 def fit(scene: Scene, variants: Sequence[Variant]) -> tuple[int, ...]:
     """Those that change a function of which no line ran while it was imported: nothing of it stands in memory else."""
-    imported = {path: frozenset(lines) for path, lines in scene.base.coverage.get(IMPORT_TIME, {}).items()}
-    return tuple(at for at, variant in enumerate(variants) if _later(scene, variant, imported.get(variant.path)))
+    paths = {variant.path for variant in variants}
+    imported = {path: _imported(scene, path) for path in paths}
+    return tuple(at for at, variant in enumerate(variants) if _later(scene, variant, imported[variant.path]))
 
 
 def reached(scene: Scene, variant: Variant) -> tuple[str, ...] | None:
     """The failing tests and those that ran the function that a variant changes; None: any test may be concerned."""
-    source, path = scene.sources[variant.path], variant.path
-    whole = source.whole_function(variant.span)
-    lines = scene.base.coverage.get(IMPORT_TIME, {}).get(path)
-    if whole is None or not _later(scene, variant, None if lines is None else frozenset(lines)):
+    path = variant.path
+    whole = scene.sources[path].whole_function(variant.span)
+    if whole is None or not _later(scene, variant, _imported(scene, path)):
         return None
     inside = range(whole[0], whole[1] + 1)
     ran = {test for test, files in scene.base.coverage.items() if any(line in inside for line in files.get(path, ()))}
     ran |= {result.id for result in scene.failing}
     asked = tuple(test for test in scene.base.collected if test in ran)
     return asked if len(asked) == len(ran - {IMPORT_TIME}) else None  # a file that could not be collected, for one
+
+
+def _imported(scene: Scene, path: str) -> frozenset[int] | None:
+    """The lines of a file that ran while it was imported; None where nobody looked, or it was not imported then."""
+    lines = scene.base.coverage.get(IMPORT_TIME, {}).get(path)
+    return None if lines is None else frozenset(lines)
 
 
 def _later(scene: Scene, variant: Variant, imported: frozenset[int] | None) -> bool:

@@ -108,10 +108,13 @@ class Source:
                 left += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
         return tuple(found)
 
+    @cached_property
+    def _bounds(self) -> tuple[tuple[int, int], ...]:
+        return tuple((first_line(node), node.end_lineno or node.lineno) for node in self.outermost)
+
     def whole_function(self, span: Span) -> tuple[int, int] | None:
         """First and last line of the outermost function that holds ``span``, decorators included."""
-        for node in self.outermost:
-            first, last = first_line(node), node.end_lineno or node.lineno
+        for first, last in self._bounds:
             if self.line_start(first) <= span.start and span.end <= self.line_end(last):
                 return first, last
         return None

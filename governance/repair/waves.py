@@ -120,9 +120,8 @@ def plan(
     further, far = places[first : 3 * first], places[3 * first : 8 * first]
     rest = [places[start : start + SWEPT] for start in range(8 * first, len(places), SWEPT)]
     rounds = (
-        (SMALL, near[:1]), (SMALL, [near[1]]), (SMALL, [further]), (SMALL, [far]), (ASKED, near), (ADDED, near),
-        (SMALL, rest), (ASKED, [further]), (MORE, near), (ADDED, [further]), (ASKED, [far]), (MORE, [further]),
-        (ADDED + MORE, [far]), (LATE, near),
+        (SMALL, [*near, further, far]), (ASKED, near), (ADDED, near), (SMALL, rest), (ASKED, [further]), (MORE, near),
+        (ADDED, [further]), (ASKED, [far]), (MORE, [further]), (ADDED + MORE, [far]), (LATE, near),
     )  # fmt: skip
     for schedule, chosen in rounds:
         for group in chosen:

@@ -94,16 +94,15 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from codes(const)
 
 
-def compiled(text: Text, edit: tuple[int, int, str], flags: int) -> tuple[str, int, types.CodeType] | None:
-    """Name and first line of the function that ``edit`` is in, and its code with the edit made; None: of no function.
+def compiled(
+    text: Text, place: tuple[list[ast.ClassDef], Any], edit: tuple[int, int, str], flags: int
+) -> types.CodeType | None:
+    """The code of the function at ``place`` (see :meth:`Text.around`) with the edit made; None where it is not found.
 
     Raises SyntaxError and ValueError where that is no program.
     """
     start, end, new = edit
-    found = text.around(start, end)
-    if found is None:
-        return None
-    classes, node = found
+    classes, node = place
     first, last = text.start(top(node)), text.end(node.end_lineno)
     chunk = text.text[first:start] + new + text.text[end:last]
     deep = bool(node.col_offset)
@@ -118,8 +117,7 @@ def compiled(text: Text, edit: tuple[int, int, str], flags: int) -> tuple[str, i
         changed = ast.copy_location(type(one)(**{**dict(ast.iter_fields(one)), **PLAIN, "body": [changed]}), one)
     module = ast.Module(body=[changed], type_ignores=[])
     whole = compile(module, "<screen>", "exec", flags=flags & FUTURES, dont_inherit=True)
-    code = next((c for c in codes(whole) if (c.co_name, c.co_firstlineno) == (node.name, line)), None)
-    return None if code is None else (node.name, top(node), code)
+    return next((c for c in codes(whole) if (c.co_name, c.co_firstlineno) == (node.name, line)), None)
 
 
 PLAIN: dict[str, Any] = {"bases": [], "keywords": [], "decorator_list": []}
@@ -200,14 +198,17 @@ class Screener:
         if text is None:
             return None
         place = text.around(edit[0], edit[1])
-        known = functions.get((path, place[1].name, top(place[1])), []) if place else []
+        if place is None:
+            return None
+        known = functions.get((path, place[1].name, top(place[1])))
         if not known:
             return None
+        old = known[0].__code__
         try:
-            made = compiled(text, edit, known[0].__code__.co_flags)
+            made = compiled(text, place, edit, old.co_flags)
         except (SyntaxError, ValueError):
             return []
-        return None if made is None else pairs(path, known[0].__code__, made[2], functions)
+        return None if made is None else pairs(path, old, made, functions)
 
     def _forked(self, items: list[Any], swaps: Any, limit: float, wait: float) -> list[int] | None:
         """Which of the tests pass in a child that may compute for ``limit`` seconds; None when it was ended."""
