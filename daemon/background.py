@@ -10,15 +10,16 @@ from daemon.told import ONLY_FILLS, cannot_talk
 from governance.irongate.secrets import redact
 from ledger.vocabulary import Source
 from sensors.backlog import Backlog
-from sensors.changed_files import ChangedFiles, Doors
+from sensors.changed_files import Doors
 from sensors.doc_staleness import DocStaleness
 from sensors.doors import Emit
 from sensors.opportunity_miner import OpportunityMiner
 from sensors.runner import SensorRunner
+from sensors.sensor import Sensor
 from sensors.todo_scanner import TodoScanner
 
 
-def background_sensors(house: House, emit: Emit) -> tuple[ChangedFiles, ...]:
+def background_sensors(house: House, emit: Emit) -> tuple[Sensor, ...]:
     """Made for one boot. A new one is a line here, and a section in ``sensors/settings.py``."""
     settings = house.config.settings.sensors
     doors = Doors(
@@ -30,7 +31,7 @@ def background_sensors(house: House, emit: Emit) -> tuple[ChangedFiles, ...]:
         redact=redact,
         unavailable=lambda: ONLY_FILLS if cannot_talk(house.provider.capabilities) else "",
     )
-    made: tuple[tuple[bool, ChangedFiles], ...] = (
+    made: tuple[tuple[bool, Sensor], ...] = (
         (settings.backlog.enabled, Backlog(doors=doors, settings=settings.backlog)),
         (settings.todo_scanner.enabled, TodoScanner(doors=doors, settings=settings.todo_scanner)),
         (settings.doc_staleness.enabled, DocStaleness(doors=doors, settings=settings.doc_staleness)),
@@ -44,7 +45,7 @@ class Background:
 
     def __init__(self, house: House, emit: Emit) -> None:
         sensors = background_sensors(house, emit)
-        self.by_source: Mapping[Source, ChangedFiles] = {sensor.source: sensor for sensor in sensors}
+        self.by_source: Mapping[Source, Sensor] = {sensor.source: sensor for sensor in sensors}
         self.runners = tuple(SensorRunner(sensor=sensor, ledger=house.ledger) for sensor in sensors)
 
     def notes(self) -> tuple[str, ...]:

@@ -112,6 +112,16 @@ class Source(StrEnum):
     TODO_SCANNER = "todo_scanner"
     DOC_STALENESS = "doc_staleness"
     OPPORTUNITY_MINER = "opportunity_miner"
+    RUNTIME_HEALTH = "runtime_health"
+    VOICE_HUMAN = "voice_human"
+    CROSS_REPO_DRIFT = "cross_repo_drift"
+    PERFORMANCE_REGRESSION = "performance_regression"
+    VISION_SENSOR = "vision_sensor"
+    CAPABILITY_GAP = "capability_gap"
+    SCHEDULED = "scheduled"
+    EXPLORATION = "exploration"
+    WEB_INTELLIGENCE = "web_intelligence"
+    INTENT_DISCOVERY = "intent_discovery"
 
 
 class SourceClass(StrEnum):
