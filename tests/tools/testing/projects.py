@@ -42,11 +42,14 @@ SHOP_IDS = ("tests/test_cart.py::test_plain", "tests/test_cart.py::test_off[0-10
 BROKEN = {"shop/cart.py": "def total(prices, off=0):\n    subtotal = sum(prices)\n    return subtotal + off\n"}
 
 
-def shared_packages(base: Path) -> Path:
+PYTEST = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
+
+
+def shared_packages(base: Path, names: Sequence[str] = PYTEST) -> Path:
     """A folder with pytest and what it needs, nothing else: no plugin of the development environment comes along."""
     site = Path(_pytest.__file__).parent.parent
     base.mkdir()
-    for name in ("pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+    for name in names:
         files = importlib.metadata.files(name) or []
         for top in sorted({file.parts[0] for file in files if file.parts[0] != ".."}):
             source = site / top

@@ -14,7 +14,7 @@ import pytest
 from ledger.vocabulary import Outcome, RunStatus, TestRun
 from tests.repos import commit
 from tests.tools.testing.plain import PlainSandbox
-from tests.tools.testing.projects import BROKEN, SHOP, SHOP_IDS, Project, make_environment, make_project
+from tests.tools.testing.projects import BROKEN, SHOP, SHOP_IDS, Project, make_environment, make_project, shared_packages
 from tools.testing.report import IMPORT_TIME
 
 
@@ -391,3 +391,16 @@ async def test_doctests_that_the_owner_configured_are_tests_too(
     run = await project.run(["shop/half.py::shop.half.half"])
     (red,) = run.red
     assert red.id == "shop/half.py::shop.half.half" and "Expected:" in red.message + red.detail
+
+
+async def test_a_suite_that_the_owner_runs_in_several_processes(
+    tmp_path: Path, packages: Path, plain: PlainSandbox
+) -> None:
+    """The owner's options stay; only the workers go, who would report to nobody and whose lines nobody would trace."""
+    xdist = shared_packages(tmp_path / "xdist", ("pytest-xdist", "execnet"))
+    own = make_environment(tmp_path / "venv", packages, xdist)
+    options = {"pytest.ini": "[pytest]\naddopts = -n 2 --dist loadscope --strict-markers\n"}
+    project = await project_of(tmp_path, SHOP | BROKEN | options, own, plain)
+    run = await project.run(coverage=True)
+    assert (run.status, run.collected) == (RunStatus.RED, SHOP_IDS) and [red.id for red in run.red] == [SHOP_IDS[2]]
+    assert run.coverage[SHOP_IDS[2]]["shop/cart.py"] == (2, 3)
