@@ -14,7 +14,15 @@ import pytest
 from ledger.vocabulary import Outcome, RunStatus, TestRun
 from tests.repos import commit
 from tests.tools.testing.plain import PlainSandbox
-from tests.tools.testing.projects import BROKEN, SHOP, SHOP_IDS, Project, make_environment, make_project, shared_packages
+from tests.tools.testing.projects import (
+    BROKEN,
+    SHOP,
+    SHOP_IDS,
+    Project,
+    make_environment,
+    make_project,
+    shared_packages,
+)
 from tools.testing.report import IMPORT_TIME
 
 
