@@ -39,7 +39,9 @@ class FileSensorSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    debounce_s: float = Field(2.0, ge=0, description="It looks when HEAD has not moved for this long.")
+    debounce_s: float = Field(
+        0.0, ge=0, description="It looks when HEAD has not moved for this long, on top of the watcher's own debounce."
+    )
     debounce_most_s: float = Field(30.0, gt=0, description="It looks after this long even if HEAD keeps moving.")
     per_look: int = Field(3, ge=0, description="Most signals of one look; what is left over waits for the next commit.")
     per_day: int = Field(10, ge=0, description="Most signals within 24 hours.")
