@@ -20,7 +20,7 @@ from governance.codebase import Codebases
 from governance.crew import Shop
 from governance.irongate import g18_injection
 from governance.irongate.policy import ToolPolicy
-from governance.lessons import Lessons
+from governance.memory.memory import Memory
 from governance.orchestrator import Orchestrator
 from governance.phases.table import PHASES
 from governance.pool import Pool
@@ -63,7 +63,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         closures=ClosureEvaluator(),
         claims=house.router,
         baselines=Baselines(workspaces=house.workspaces),
-        lessons=Lessons(),
+        memory=Memory(ledger=house.ledger, clock=house.clock, settings=settings.memory),
         refused=house.refused,
         questions=house.questions,
         settings=settings.governance,

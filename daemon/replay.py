@@ -10,6 +10,9 @@ from governance import fsm
 from governance.irongate import g10_signatures
 from governance.irongate.battery import Inspection, inspect
 from governance.irongate.registry import GATES
+from governance.memory.prophecy import floors as floors_of
+from governance.memory.prophecy import foretell
+from governance.memory.reputation import Standing
 from governance.risk import ChangeFacts, ComplexityFacts, assess, complexity
 from governance.routes import choose_route
 from ledger.errors import TransitionRefused
@@ -37,7 +40,23 @@ def _tier(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if "size" in payload:
         size = ComplexityFacts.model_validate(payload["size"])
         found.append(("complexity", str(payload["complexity"]), complexity(size).name))
+    if "prophecy" in payload:
+        found += _prophecy(payload["prophecy"], assess(facts).tier, floors)
     return found
+
+
+def _prophecy(
+    payload: Mapping[str, Any], tier: Tier, floors: tuple[tuple[Tier, str], ...]
+) -> list[tuple[str, str, str]]:
+    """From what memory held of the files to what it said, and that this was among the floors."""
+    standings = tuple(Standing.model_validate(each) for each in payload["standings"])
+    derived = foretell(standings, payload["dependents"])
+    said = floors_of(derived, tier)
+    heard = tuple(floor for floor in floors if floor in said)
+    return [
+        ("prophecy", f"{payload['level']} {payload['risk_bp']}", f"{derived.level.name} {derived.risk_bp}"),
+        ("what memory raised", str(heard), str(said)),
+    ]
 
 
 def _route(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -24,6 +24,7 @@ from governance.budget import BudgetSettings
 from governance.changes.settings import ChangeSettings
 from governance.irongate.rules import ToolPolicySettings
 from governance.loop.settings import LoopSettings
+from governance.memory.settings import MemorySettings
 from governance.repair.settings import RepairSettings
 from governance.routes import ClockSettings
 from governance.settings import ApprovalSettings, GovernanceSettings, PipelineSettings
@@ -57,6 +58,7 @@ class Settings(Frozen):
     budget: BudgetSettings = BudgetSettings()
     clocks: ClockSettings = ClockSettings()
     repair: RepairSettings = RepairSettings()
+    memory: MemorySettings = MemorySettings()
     changes: ChangeSettings = ChangeSettings()
     tools: ToolSettings = ToolSettings()
     tool_policy: ToolPolicySettings = ToolPolicySettings()
@@ -88,6 +90,7 @@ class Settings(Frozen):
             budget=self.budget,
             clocks=self.clocks,
             repair=self.repair,
+            memory=self.memory,
         )
 
 

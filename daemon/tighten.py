@@ -68,6 +68,7 @@ RULES: Mapping[str, Rule] = {
     "governor.speculative_per_hour": LOWER,
     "governor.changes_per_hour": LOWER,
     "governor.changes_per_source": LOWER,
+    "memory.reputation": ON,
     "tool_policy.off": GROW,
     "tool_policy.writes": OFF,
     "tool_policy.concurrency": LOWER,

@@ -14,8 +14,8 @@ from governance.changes.changes import Changes
 from governance.changes.types import Receipt
 from governance.codebase import Codebases
 from governance.doors import Claims, ClosureDoor
-from governance.lessons import Lessons
 from governance.looked import Looked
+from governance.memory.memory import Memory
 from governance.record import Recorder
 from governance.refused import Refused
 from governance.repair.searched import Searched
@@ -52,7 +52,7 @@ class Shop:
     closures: ClosureDoor
     claims: Claims
     baselines: Baselines
-    lessons: Lessons
+    memory: Memory
     refused: Refused
     questions: Questions
     settings: GovernanceSettings
@@ -73,6 +73,7 @@ class Holdings:
     searched: Searched = field(default_factory=Searched)
     looked: Looked = field(default_factory=Looked)
     asked: int = 0  # questions to a person
+    remembered: bool = False  # memory had something to say to the model
     marked: list[Verdict] = field(default_factory=list)  # by gate 18; the orchestrator keeps them in the dossier
 
     def keep(self, receipt: Receipt) -> None:

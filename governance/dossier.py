@@ -43,6 +43,7 @@ class Classification(Output):
     rule: int
     reasons: tuple[str, ...]
     blast_bp: int
+    foretold: bool = False  # memory raised the tier
 
 
 class Routing(Output):
@@ -96,6 +97,7 @@ class Generation(Output):
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
     repaired: tuple[str, ...] = ()  # tests that failed
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
+    remembered: bool = False  # memory had something to say to its author
     doubt: str = ""  # with what input another repair that passes does something else
 
 
@@ -130,6 +132,7 @@ class Gating(Output):
     reasons: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     blast_bp: int
+    foretold: bool = False  # memory raised the tier
 
 
 class Approval(Output):
@@ -243,6 +246,12 @@ class Dossier(Frozen):
         """The highest tier that any phase has assigned."""
         tiers = [o.tier for o in (self.classification, self.gating) if o is not None]
         return max(tiers, default=Tier.SAFE_AUTO)
+
+    @property
+    def informed(self) -> bool:
+        """Memory raised the op's tier, or had something to say to whoever wrote the candidate."""
+        foretold = any(o.foretold for o in (self.classification, self.gating) if o is not None)
+        return foretold or (self.generation is not None and self.generation.remembered)
 
     @property
     def complexity(self) -> Complexity:

@@ -70,7 +70,7 @@ def compose(
         ("Ouro-Verified", f"{passed}/{total} tests, closure closed"),
         *([("Ouro-Evidence", evidence(generation.repaired, generation.shown))] if generation and op.test_ids else []),
         ("Ouro-Sandbox", sandbox),
-        ("Generated-By", f"Ouroboros{venom}"),
+        ("Generated-By", f"Ouroboros{venom}{' + Consciousness' if dossier.informed else ''}"),
         ("Signed-off-by", identity),
     ]
     if co_author:

@@ -359,7 +359,7 @@ class Orchestrator:
             project=project,
         )
         progress.state = state
-        await record_outcome(op, progress.dossier, record, self.shop.lessons, state, result.failure, entry.seq)
+        await record_outcome(op, progress.dossier, record, self.shop.memory.lessons, result, entry.seq)
         return Ending(
             op=op, dossier=progress.dossier, state=state, cause=result.cause, failure=result.failure, reason=reason
         )

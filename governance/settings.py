@@ -8,6 +8,7 @@ from pydantic import Field
 
 from governance.budget import BudgetSettings
 from governance.loop.settings import LoopSettings
+from governance.memory.settings import MemorySettings
 from governance.repair.settings import RepairSettings
 from governance.routes import ClockSettings
 from ledger.vocabulary import Frozen
@@ -57,7 +58,7 @@ class PipelineSettings(Frozen):
 
 
 class GovernanceSettings(Frozen):
-    """``[approval]``, ``[pipeline]``, ``[loop]``, ``[budget]``, ``[clocks]`` and ``[repair]``."""
+    """``[approval]``, ``[pipeline]``, ``[loop]``, ``[budget]``, ``[clocks]``, ``[repair]`` and ``[memory]``."""
 
     approval: ApprovalSettings = ApprovalSettings()
     pipeline: PipelineSettings = PipelineSettings()
@@ -65,3 +66,4 @@ class GovernanceSettings(Frozen):
     budget: BudgetSettings = BudgetSettings()
     clocks: ClockSettings = ClockSettings()
     repair: RepairSettings = RepairSettings()
+    memory: MemorySettings = MemorySettings()

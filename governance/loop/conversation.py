@@ -214,9 +214,11 @@ async def opened(
         paths = [path for path in files if not is_test_path(path)] or list(files)
         findings = await explore(crew, context, paths, complexity=dossier.complexity)
         found = [*found, *findings.told]
-    lessons = crew.shop.lessons.for_prompt()
+    memory = crew.shop.memory
+    lessons, advice = memory.taught(), await memory.advice(files)
+    crew.holdings.remembered |= bool(advice)
     room = prompts.FILES_CHARS if manner is Manner.ONE_SHOT else prompts.FILES_CHARS // 2
-    return prompts.generate(op, dossier, failing, files, lessons, found=found, files_chars=room)
+    return prompts.generate(op, dossier, failing, files, lessons, advice=advice, found=found, files_chars=room)
 
 
 def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:

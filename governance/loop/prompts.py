@@ -76,10 +76,13 @@ def generate(
     files: Mapping[str, str],
     lessons: Sequence[str],
     *,
+    advice: Sequence[str] = (),
     found: Sequence[tuple[str, str]] = (),
     files_chars: int = FILES_CHARS,
 ) -> Opening:
-    """What GENERATE opens with. ``found``: what was looked up before, by name; ``files_chars``: for all files."""
+    """What GENERATE opens with. ``advice``: what came of earlier changes of the files; ``found``: what was looked up
+    before, by name; ``files_chars``: for all files.
+    """
     each = min(FILE_CHARS, files_chars // max(1, len(files)))
     parts = [goal(op, failing)]
     parts += [data(path, text, each) for path, text in files.items()]
@@ -87,6 +90,8 @@ def generate(
         parts += ["What was looked up before:", *(data(name, text, FOUND_CHARS) for name, text in found)]
     if dossier.plan and dossier.plan.approach:
         parts.append("The plan that you made:\n" + data("plan", steps(dossier.plan)))
+    if advice:
+        parts.append("Earlier changes of these files came to nothing:\n" + data("history", "\n".join(advice)))
     if lessons:
         parts.append("Earlier work here:\n" + data("lessons", "\n".join(lessons)))
     parts += looking_back(dossier)

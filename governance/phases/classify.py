@@ -6,6 +6,7 @@ from governance import closing
 from governance.blast import blast_of, build_files
 from governance.crew import Crew
 from governance.dossier import Classification, Dossier
+from governance.foresight import foresee
 from governance.irongate import g19_recursion
 from governance.irongate.paths import is_test_path
 from governance.named_paths import matching, protected_among, touches_governance
@@ -85,6 +86,8 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     )
     marked = await look_at_all(crew, State.CLASSIFY, texts_of(op))
     floors = floors_of(op, blast.score_bp) + tuple((v.floor, told(v)) for v in marked if v.floor is not None)
+    foreseen = await foresee(crew, changed, blast.dependents, assess(facts).tier)
+    floors += foreseen.floors
     assessment = assess(facts, floors=floors)
     size = ComplexityFacts(
         targets=op.targets, goal=op.goal, dependents=blast.dependents, touches_build=bool(build_files(op.targets))
@@ -96,12 +99,13 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         rule=assessment.rule,
         reasons=assessment.reasons,
         blast_bp=blast.score_bp,
+        foretold=bool(foreseen.floors),
     )
     await crew.record.note(
         EntryKind.DECISION, "tier.assigned", phase=State.CLASSIFY, facts=facts.model_dump(mode="json"),
         floors=[[t.name, why] for t, why in floors], tier=output.tier.name, rule=output.rule,
         reasons=list(output.reasons), size=size.model_dump(mode="json"), complexity=output.complexity.name,
-        blast_bp=output.blast_bp,
+        blast_bp=output.blast_bp, **foreseen.record,
     )  # fmt: skip
     if output.tier is Tier.BLOCKED:
         return PhaseResult(

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from governance.dossier import Dossier
-from governance.lessons import Lessons
+from governance.memory.lessons import Lessons
 from governance.record import Recorder
-from ledger.vocabulary import EntryKind, FailureClass, Operation, State
+from governance.result import PhaseResult
+from ledger.vocabulary import EntryKind, Operation, State
+
+REASON_KEPT = 500
 
 
 async def record_outcome(
-    op: Operation, dossier: Dossier, record: Recorder, lessons: Lessons, state: State, failure: FailureClass, cause: int
+    op: Operation, dossier: Dossier, record: Recorder, lessons: Lessons, result: PhaseResult, terminal: int
 ) -> None:
-    """Write the outcome of an op that has just ended; ``cause`` is the sequence number of its terminal entry."""
+    """Write the outcome of an op that has just ended; ``terminal`` is the sequence number of its last entry."""
+    state = result.next
     files = dossier.generation.candidate.paths if dossier.generation else op.targets
-    lesson = lessons.learn(op, state, failure, files)
+    lesson = lessons.learn(op, state, result.failure, files)
     await record.note(
         EntryKind.OUTCOME,
         "outcome",
         phase=state,
         success=state is State.COMPLETE,
         files=list(files),
+        root_cause=result.cause.value,
+        failure_class=result.failure.value,
+        reason=result.reason[:REASON_KEPT],
         tried=dossier.generation.tried if dossier.generation else 0,
         lesson=lesson,
-        causes=(cause,),
+        causes=(terminal,),
     )

@@ -12,6 +12,7 @@ from governance.blast import blast_of
 from governance.crew import Crew
 from governance.difftext import line_changes
 from governance.dossier import Dossier, Gating
+from governance.foresight import foresee
 from governance.irongate.battery import decide
 from governance.irongate.paths import is_test_path
 from governance.named_paths import matching, protected_among, touches_governance
@@ -129,7 +130,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         protected=protected_among(paths, settings.protected_paths),
         core=matching(paths, settings.core_paths),
     )
-    floors = [*closing.floors(op), (classification.tier, "CLASSIFY said so")]
+    floors = [*closing.floors(op)]
     _, by_gates = decide(validation.verdicts)
     floors.append((by_gates, "a gate asks for it"))
     floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
@@ -144,6 +145,8 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     if beyond:
         why = f"documentation was asked for, and what the program does changes in {', '.join(beyond[:3])}"
         floors.append((Tier.APPROVAL_REQUIRED, why))
+    foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
+    floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
     assessment = assess(facts, floors=tuple(floors))
     untold = (doubt,) if doubt and not any(doubt in reason for reason in assessment.reasons) else ()
     output = Gating(
@@ -152,6 +155,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         reasons=(*assessment.reasons, *asking((*validation.verdicts, *dossier.marked), assessment.tier), *untold),
         verdicts=validation.verdicts,
         blast_bp=blast.score_bp,
+        foretold=bool(foreseen.floors),
     )
     await crew.record.note(
         EntryKind.DECISION,
@@ -164,6 +168,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         reasons=list(output.reasons),
         blast_bp=blast.score_bp,
         gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
+        **foreseen.record,
     )
     if output.tier is Tier.BLOCKED:
         return PhaseResult(

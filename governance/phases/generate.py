@@ -226,7 +226,7 @@ async def accept(
     output = Generation(
         candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
         notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired, doubt=proposal.doubt,
-        raised=raised,
+        raised=raised, remembered=crew.holdings.remembered,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 

@@ -13,7 +13,8 @@ from governance.approval import Inbox
 from governance.budget import Budget, BudgetSettings
 from governance.crew import Crew, Shop
 from governance.dossier import Dossier, Generation
-from governance.lessons import Lessons
+from governance.memory.memory import Memory
+from governance.memory.settings import MemorySettings
 from governance.orchestrator import Ending, Orchestrator, Phase
 from governance.pool import Pool
 from governance.refused import Refused
@@ -136,7 +137,7 @@ class Floor:
     inbox: Inbox
     budget: Budget
     refused: Refused
-    lessons: Lessons
+    memory: Memory
     ledger: Ledger
 
     async def ended(self, within_s: float = 5) -> Ending:
@@ -163,9 +164,9 @@ async def working(
     inbox, refused = Inbox(ledger=ledger, clock=clock, settings=settings.approval), Refused(ledger=ledger)
     for part in (budget, inbox, refused):
         await part.prepare()
-    lessons, feed = Lessons(), Feed()
+    memory, feed = Memory(ledger=ledger, clock=clock, settings=MemorySettings()), Feed()
     shop = bare_shop(
-        clock, provider=provider or Priced(), lessons=lessons, refused=refused, settings=settings
+        clock, provider=provider or Priced(), memory=memory, refused=refused, settings=settings
     )  # fmt: skip
     orchestrator = Orchestrator(
         shop=shop, ledger=ledger, budget=budget, inbox=inbox, phases={**STRAIGHT, **(phases or {})},
@@ -177,7 +178,7 @@ async def working(
     )  # fmt: skip
     running = asyncio.create_task(pool.run())
     try:
-        yield Floor(pool, feed, orchestrator, inbox, budget, refused, lessons, ledger)
+        yield Floor(pool, feed, orchestrator, inbox, budget, refused, memory, ledger)
     finally:
         pool.stop()
         pool.cancel_all("the test ended")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from governance.lessons import KEPT, Lessons
+from governance.memory.lessons import KEPT, Lessons
 from ledger.vocabulary import FailureClass, State
 from tests.governance.ops import operation
 

@@ -1,0 +1,32 @@
+"""What memory has to say of the files of an op, for CLASSIFY and GATE: floors of the tier, and what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from governance.crew import Crew
+from governance.memory.prophecy import floors, foretell
+from ledger.vocabulary import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """``record``: enough to make the decision again."""
+
+    floors: tuple[tuple[Tier, str], ...] = ()
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+async def foresee(crew: Crew, paths: Collection[str], dependents: int, tier: Tier) -> Foresight:
+    """``tier``: what the ladder says of the facts alone; memory raises that."""
+    standings = await crew.shop.memory.standings(paths)
+    if not any(standing.outcomes for standing in standings):
+        return Foresight()
+    prophecy = foretell(standings, dependents)
+    record = {
+        "standings": [s.model_dump(mode="json") for s in standings], "dependents": dependents,
+        "risk_bp": prophecy.risk_bp, "level": prophecy.level.name, "confidence_bp": prophecy.confidence_bp,
+    }  # fmt: skip
+    return Foresight(floors=floors(prophecy, tier), record={"prophecy": record})

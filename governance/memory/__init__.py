@@ -1,0 +1,1 @@
+"""What the daemon remembers of its own work: advice to the phases. It may raise caution and add context, no more."""

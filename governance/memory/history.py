@@ -1,0 +1,66 @@
+"""What became of earlier ops, read from the ledger: one line an op, the last word counts. Pure.
+
+Trouble of the machine, the provider or the budget says nothing about a file and is left out, and so is what the owner
+cancelled or let expire: only what he turned down is a judgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from ledger.clock import unstamp
+from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, State
+
+OUTCOMES = ("outcome", "undone", "review.rejected", "review.merged")
+"""Events of the ledger that this module reads."""
+
+JUDGED = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.COLLAPSE})
+
+
+class Past(Frozen):
+    """One op that had an end which says something about its files."""
+
+    op_id: str
+    at: str  # UTC stamp of the last word
+    files: tuple[str, ...]
+    good: bool
+    taken_back: bool = False  # the owner undid it, turned it down, or deleted its branch
+    why: str = ""
+
+    @property
+    def when(self) -> datetime:
+        return unstamp(self.at)
+
+
+def pasts(entries: Iterable[Entry]) -> tuple[Past, ...]:
+    """From outcome entries in the order of the ledger; the newest last word comes last."""
+    found: dict[str, Past] = {}
+    for entry in entries:
+        event, op_id = entry.payload.get("event"), entry.op_id or ""
+        before = found.get(op_id)
+        if event == "outcome":
+            past = _ended(entry)
+        elif before is None:  # its end lies before what was read
+            past = None
+        elif event == "review.merged":
+            past = before.model_copy(update={"at": entry.at, "good": True, "taken_back": False, "why": ""})
+        else:
+            why = "the owner took it back" if event == "undone" else "the owner deleted its review branch"
+            past = before.model_copy(update={"at": entry.at, "good": False, "taken_back": True, "why": why})
+        if past is not None:
+            found.pop(op_id, None)
+            found[op_id] = past
+    return tuple(found.values())
+
+
+def _ended(entry: Entry) -> Past | None:
+    said = entry.payload
+    good = bool(said.get("success"))
+    turned_down = said.get("root_cause") == RootCause.APPROVAL_REJECTED.value
+    judged = said.get("failure_class") in JUDGED and entry.phase is State.POSTMORTEM
+    files = tuple(str(path) for path in said.get("files", ()))
+    if not files or not (good or turned_down or judged):
+        return None
+    why = "" if good else str(said.get("reason") or said.get("root_cause") or "")
+    return Past(op_id=entry.op_id or "", at=entry.at, files=files, good=good, taken_back=turned_down, why=why)

@@ -1,0 +1,59 @@
+"""Memory as the phases ask it: read from the ledger each time, so that no restart or crash can make it forget."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from governance.memory.history import OUTCOMES, Past, pasts
+from governance.memory.lessons import Lessons
+from governance.memory.reputation import TIME_TO_LIVE, Standing, standings
+from governance.memory.settings import MemorySettings
+from ledger.clock import Clock
+from ledger.store import Ledger
+from ledger.vocabulary import EntryKind
+
+READ = 4_000  # outcome entries, newest first: more than a week of work at the governor's cap of changes
+TOLD = 5
+TOLD_CHARS = 240
+
+
+class Memory:
+    """Of one repository. :attr:`lessons` are of this boot alone."""
+
+    def __init__(self, *, ledger: Ledger, clock: Clock, settings: MemorySettings) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._settings = settings
+        self.lessons = Lessons()
+
+    async def standings(self, paths: Collection[str]) -> tuple[Standing, ...]:
+        """What is remembered of ``paths``; nothing where the owner has switched it off."""
+        if not self._settings.reputation or not paths:
+            return ()
+        return standings(await self._past(), paths, self._clock.now())
+
+    async def advice(self, paths: Collection[str]) -> tuple[str, ...]:
+        """Why earlier changes of ``paths`` came to nothing, newest first: for a model that works on them again."""
+        if not self._settings.history:
+            return ()
+        now, wanted = self._clock.now(), frozenset(paths)
+        told = [each for each in reversed(await self._past()) if not each.good and wanted.intersection(each.files)]
+        return tuple(_line(each, now) for each in told if now - each.when < TIME_TO_LIVE)[:TOLD]
+
+    def taught(self) -> tuple[str, ...]:
+        """The lessons of this boot that may stand in a prompt."""
+        return self.lessons.for_prompt() if self._settings.lessons else ()
+
+    async def _past(self) -> tuple[Past, ...]:
+        entries = await self._ledger.entries(
+            kinds=(EntryKind.OUTCOME,), events=OUTCOMES, newest_first=True, limit=READ
+        )  # fmt: skip
+        return pasts(reversed(entries))
+
+
+def _line(past: Past, now: datetime) -> str:
+    days = (now - past.when).days
+    when = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
+    what = "was turned down" if past.taken_back else "failed"
+    return f"{when}, a change of {', '.join(past.files[:3])} {what}: {past.why}"[:TOLD_CHARS]

@@ -1,0 +1,74 @@
+"""How likely a change of some files is to go wrong, foretold from what became of earlier ones. Pure.
+
+``risk = 0.3 (1 - success) + 0.3 fragility + 0.2 min(dependents / 20, 1) + 0.1`` of the worst file. HIGH or worse raises
+the tier by one step, and so does a file of which less than half went well, over three outcomes or more: the formula
+alone calls a file that always fails, and that nobody depends on, MEDIUM. Where both hold, both count.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from governance.memory.reputation import WHOLE, Standing
+from ledger.vocabulary import Frozen, Tier
+
+MANY_DEPENDENTS = 20
+LEAST_OUTCOMES = 3
+HALF = WHOLE // 2
+MOST_CONFIDENT = 6_000
+CONFIDENCE_EACH = 1_000
+
+
+class Level(IntEnum):
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+    CRITICAL = 3
+
+
+BOUNDS = ((8_000, Level.CRITICAL), (6_000, Level.HIGH), (3_000, Level.MEDIUM))
+
+
+class Prophecy(Frozen):
+    """``steps``: by how many the tier rises. ``reasons`` say why, in the words that the owner reads."""
+
+    risk_bp: int
+    level: Level
+    confidence_bp: int
+    steps: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+def risk_of(standing: Standing, dependents: int) -> int:
+    """Basis points, 1,000 to 9,000."""
+    reach = min(max(dependents, 0), MANY_DEPENDENTS) * WHOLE // MANY_DEPENDENTS
+    return (3 * (WHOLE - standing.success_bp) + 3 * standing.fragility_bp + 2 * reach + WHOLE) // 10
+
+
+def level_of(risk_bp: int) -> Level:
+    return next((level for bound, level in BOUNDS if risk_bp >= bound), Level.LOW)
+
+
+def foretell(standings: tuple[Standing, ...], dependents: int) -> Prophecy:
+    """``dependents``: files outside the change that import one of its files."""
+    worst = max(standings, key=lambda s: (risk_of(s, dependents), s.path), default=Standing(path=""))
+    risk = risk_of(worst, dependents)
+    level, reasons = level_of(risk), []
+    if level >= Level.HIGH:
+        reasons.append(f"memory: changes of {worst.path} were taken back or failed (risk {risk / WHOLE:.2f})")
+    poor = [s for s in standings if s.outcomes >= LEAST_OUTCOMES and s.success_bp < HALF]
+    if poor:
+        reasons.append(f"memory: of {poor[0].outcomes} changes of {poor[0].path} lately, {_share(poor[0])} went well")
+    confidence = min(MOST_CONFIDENT, CONFIDENCE_EACH * worst.outcomes)
+    return Prophecy(
+        risk_bp=risk, level=level, confidence_bp=confidence, steps=len(reasons), reasons=tuple(reasons)
+    )  # fmt: skip
+
+
+def floors(prophecy: Prophecy, tier: Tier) -> tuple[tuple[Tier, str], ...]:
+    """What it raises ``tier`` to; it never says less."""
+    return tuple((tier.raised(step), why) for step, why in enumerate(prophecy.reasons, start=1))
+
+
+def _share(standing: Standing) -> str:
+    return "none" if not standing.good else f"{standing.success_bp / WHOLE:.0%} by weight"

@@ -1,0 +1,101 @@
+"""What became of earlier ops, as a real ledger tells it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from governance.dossier import Dossier
+from governance.memory.memory import Memory
+from governance.memory.settings import MemorySettings
+from governance.phases.complete import record_outcome
+from governance.record import Recorder
+from governance.result import PhaseResult
+from ledger.clock import ManualClock
+from ledger.store import Ledger
+from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State
+from tests.governance.memory.pasts import NOW
+from tests.governance.ops import operation
+
+CART = "shop/cart.py"
+
+
+class Diary:
+    """Writes ends of ops as the daemon writes them."""
+
+    def __init__(self, ledger: Ledger, clock: ManualClock) -> None:
+        self.ledger, self.clock = ledger, clock
+        self.memory = Memory(ledger=ledger, clock=clock, settings=MemorySettings())
+
+    async def ends(
+        self, state: State, cause: RootCause = RootCause.NONE, failure: FailureClass = FailureClass.NONE,
+        reason: str = "",
+    ) -> Operation:  # fmt: skip
+        op = operation(targets=(CART,))
+        result = PhaseResult(next=state, cause=cause, failure=failure, reason=reason)
+        await record_outcome(op, Dossier(), Recorder(self.ledger, op_id=op.id), self.memory.lessons, result, 1)
+        return op
+
+    async def says(self, op: Operation, event: str) -> None:
+        await Recorder(self.ledger, op_id=op.id).note(EntryKind.OUTCOME, event)
+
+    async def outcomes(self) -> tuple[int, int, int]:
+        (standing,) = await self.memory.standings((CART,))
+        return standing.outcomes, standing.good // 10_000, standing.taken_back // 10_000
+
+
+@pytest.fixture
+async def diary(tmp_path: Path) -> AsyncIterator[Diary]:
+    clock = ManualClock(NOW)
+    ledger = await Ledger.open(tmp_path / "l.sqlite3", repo_id="0123456789ab", clock=clock)
+    await Recorder(ledger).note(EntryKind.SESSION, "session.started")  # what ends of ops point back to
+    yield Diary(ledger, clock)
+    await ledger.close()
+
+
+async def test_the_last_word_on_an_op_counts(diary: Diary) -> None:
+    kept, undone, deleted, merged = [await diary.ends(State.COMPLETE) for _ in range(4)]
+    assert await diary.outcomes() == (4, 4, 0)
+    await diary.says(undone, "undone")
+    await diary.says(deleted, "review.rejected")
+    await diary.says(merged, "review.rejected")
+    await diary.says(merged, "review.merged")
+    assert await diary.outcomes() == (4, 2, 2) and kept.id
+    await diary.says(operation(), "undone")  # of an op that nothing is known of
+    assert await diary.outcomes() == (4, 2, 2)
+
+
+async def test_only_what_says_something_about_the_file_counts(diary: Diary) -> None:
+    await diary.ends(State.POSTMORTEM, RootCause.TIMEOUT, FailureClass.INFRA)
+    await diary.ends(State.POSTMORTEM, RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER)
+    await diary.ends(State.CANCELLED, RootCause.CANCELLED_BY_OWNER, FailureClass.USER)
+    await diary.ends(State.CANCELLED, RootCause.APPROVAL_EXPIRED, FailureClass.USER)
+    await diary.ends(State.NOOP)
+    await diary.ends(State.BLOCKED, RootCause.BLOCKED_PATH, FailureClass.POLICY)
+    assert await diary.outcomes() == (0, 0, 0)
+    await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST)
+    await diary.ends(State.CANCELLED, RootCause.APPROVAL_REJECTED, FailureClass.USER, "wrong rounding")
+    assert await diary.outcomes() == (2, 0, 1)
+
+
+async def test_a_model_is_told_why_and_for_a_week(diary: Diary) -> None:
+    await diary.ends(State.CANCELLED, RootCause.APPROVAL_REJECTED, FailureClass.USER, "we round half to even")
+    diary.clock.advance(timedelta(days=1, hours=1).total_seconds())
+    await diary.ends(State.COMPLETE)
+    assert await diary.memory.advice((CART,)) == (
+        f"yesterday, a change of {CART} was turned down: we round half to even",
+    )
+    assert await diary.memory.advice(("shop/tax.py",)) == ()
+    diary.clock.advance(timedelta(days=7).total_seconds())
+    assert await diary.memory.advice((CART,)) == ()
+
+
+async def test_what_is_switched_off_says_nothing(diary: Diary) -> None:
+    await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST, "red")
+    off = MemorySettings(reputation=False, history=False, lessons=False)
+    memory = Memory(ledger=diary.ledger, clock=diary.clock, settings=off)
+    assert (await memory.standings((CART,)), await memory.advice((CART,)), memory.taught()) == ((), (), ())
+    assert len(diary.memory.taught()) == 1
