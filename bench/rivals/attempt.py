@@ -62,7 +62,7 @@ async def attempt(
                     "why": f"left in a bad state: {error}",
                 }
             )
-        judged = await judge(task, config)
+        judged = await judge(task, config, start=first)
         outcome, why = await settled(finished, judged, tools, told)
         return blank.model_copy(
             update={

@@ -12,9 +12,9 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Entry point of the console script."""
-    from daemon.cli import ask, bench, intake, machine, model, record, work
+    from daemon.cli import ask, bench, evaluate, intake, machine, model, record, work
 
-    for module in (work, ask, intake, record, machine, model, bench):
+    for module in (work, ask, intake, record, machine, model, bench, evaluate):
         module.register(app)
     words = hoist(sys.argv[1:])
     try:

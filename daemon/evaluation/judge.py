@@ -54,10 +54,13 @@ async def tools_for(config: Config) -> Tools:
     return Tools(git, Workspaces(git, config.places, config.settings.workspace), means.runner)
 
 
-async def judge(task: Task, config: Config) -> Judged:
-    """Run every test of the task on ``HEAD``, in the sandbox and the environment that the repairer used."""
+async def judge(task: Task, config: Config, *, start: str) -> Judged:
+    """Run every test of the task on ``HEAD``, in the sandbox and the environment that the repairer used.
+
+    ``start``: the commit that the repairer was given.
+    """
     tools = await tools_for(config)
-    if int((await tools.git.call("rev-list", "--count", "HEAD")).text) < 2:
+    if (await tools.git.call("rev-parse", "HEAD")).text.strip() == start:
         return Judged(Verdict.NOTHING)
     workspace = await tools.workspaces.acquire("judge", "HEAD")
     try:

@@ -60,40 +60,55 @@ class Result(Frozen):
 async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> Result:
     """Let ``ouro fix`` work on a fresh copy of ``task``, ``cap_s`` seconds at most; judge what it committed."""
     with tempfile.TemporaryDirectory(prefix="ouro-task-") as name:
-        repo, own = await laid_out(task, Path(name).resolve(), environ)
-        began = time.monotonic()
-        finished = await run(
-            Command(
-                argv=(sys.executable, "-c", "from daemon.cli import main; main()", "--json", "fix"), cwd=repo, env=own,
-                timeout_s=cap_s, grace_s=GRACE_S, cap_bytes=OUTPUT, flood_bytes=OUTPUT,
-            )
-        )  # fmt: skip
-        seconds = time.monotonic() - began
-        verdict = await judge(task, load(repo, own))
-        outcome, why = settled(finished, verdict)
-        used = usage(finished.output)
-        diff = (await git(repo, own, "diff", "--no-color", "HEAD~1", "HEAD")) if verdict.changed else ""
-        return Result(
-            task=task.name, kind=task.about.kind, label=label, outcome=outcome, seconds=round(seconds, 2), why=why,
-            diff=diff, **used,
-        )  # fmt: skip
+        return await attempt_in(Path(name).resolve(), task, label=label, cap_s=cap_s, environ=environ)
+
+
+async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> Result:
+    """The same below ``base``. What another task has left there (its repository, its record) is gone on with."""
+    repo, own = await laid_out(task, base, environ)
+    start = await git(repo, own, "rev-parse", "HEAD")
+    began = time.monotonic()
+    finished = await run(
+        Command(
+            argv=(sys.executable, "-c", "from daemon.cli import main; main()", "--json", "fix"), cwd=repo, env=own,
+            timeout_s=cap_s, grace_s=GRACE_S, cap_bytes=OUTPUT, flood_bytes=OUTPUT,
+        )
+    )  # fmt: skip
+    seconds = time.monotonic() - began
+    verdict = await judge(task, load(repo, own), start=start.strip())
+    outcome, why = settled(finished, verdict)
+    diff = (await git(repo, own, "diff", "--no-color", start.strip(), "HEAD")) if verdict.changed else ""
+    return Result(
+        task=task.name, kind=task.about.kind, label=label, outcome=outcome, seconds=round(seconds, 2), why=why,
+        diff=diff, **usage(finished.output),
+    )  # fmt: skip
 
 
 async def laid_out(task: Task, base: Path, environ: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
-    """A fresh repository of ``task`` below ``base``, with one commit, and the environment to work on it."""
+    """The repository below ``base``, whose newest commit is ``task``, and the environment to work on it."""
     repo, own = base / "repo", own_environment(environ, base, task)
-    await asyncio.to_thread(shutil.copytree, task.repo, repo, symlinks=True)
+    await asyncio.to_thread(_replaced, repo, task.repo)
     await git(repo, own, "init", "-q", "-b", "main")
     await git(repo, own, "add", "-A", "-f")
-    await git(repo, own, *OWNER, "commit", "-q", "--no-verify", "-m", "A task")
+    await git(repo, own, *OWNER, "commit", "-q", "--no-verify", "--allow-empty", "-m", "A task")
     return repo, own
+
+
+def _replaced(repo: Path, wanted: Path) -> None:
+    """The files of ``wanted`` in place of all that ``repo`` holds; its history stays."""
+    for place in [each for each in repo.iterdir() if each.name != ".git"] if repo.is_dir() else ():
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+    shutil.copytree(wanted, repo, symlinks=True, dirs_exist_ok=True)
 
 
 def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[str, str]:
     """The owner's environment, but for the record, the socket and the test environment, which are the task's own."""
     own = dict(environ)
     for variable, folder in (("XDG_STATE_HOME", "state"), ("XDG_RUNTIME_DIR", "run")):
-        (base / folder).mkdir(mode=0o700)
+        (base / folder).mkdir(mode=0o700, exist_ok=True)
         own[variable] = str(base / folder)
     if task.about.python is not None:
         own["OURO_TESTS__PYTHON"] = str((task.folder / task.about.python).resolve())

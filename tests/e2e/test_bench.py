@@ -42,11 +42,11 @@ def ouro(base: Path, *words: str, text: str = "subtotal - discount") -> subproce
     return subprocess.run(argv, cwd=base, env=env, capture_output=True, text=True, check=False, timeout=240)
 
 
-def make_tasks(base: Path) -> Path:
+def make_tasks(base: Path, names: tuple[str, ...] = ("first", "second")) -> Path:
     tests = base / "venv"
     tests.mkdir()
     own_environment(tests)
-    for name in ("first", "second"):
+    for name in names:
         place = base / "tasks" / name
         for path, text in {**SHOP, "shop/cart.py": PLUS}.items():
             (place / "repo" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +95,24 @@ def test_a_cap_ends_a_task(tmp_path: Path) -> None:
     make_tasks(tmp_path)
     done = ouro(tmp_path, "bench", "repair", "tasks", "--only", "first", "--cap", "1", "--json")
     assert json.loads(done.stdout)["outcome"] == "timeout", done.stderr
+
+
+def test_what_a_feature_brings(tmp_path: Path) -> None:
+    tasks = make_tasks(tmp_path, ("shop-1", "shop-2"))
+    words = ("eval", "lift", "tasks", "--feature", "memory")
+    first = ouro(tmp_path, *words, "--most", "1")
+    assert first.returncode == 0 and "| memory | 1 | 1, 1 | +0% (" in first.stdout, first.stderr
+    done = ouro(tmp_path, *words)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("shop-")]
+    assert len(lines) == 2 and all("resolved in" in line for line in lines), done.stdout  # the first is not done again
+    assert "| memory | 2 | 2, 2 |" in done.stdout and "| not shown |" in done.stdout
+    for side in ("with", "without-memory"):  # one repository and one record for both tasks of a side
+        place = tmp_path / "eval-lift.work" / side / "shop"
+        assert git(place / "repo", "rev-list", "--count", "HEAD") == "4"
+        assert len(list((place / "state/ouroboros").iterdir())) == 1
+    wrong = ouro(tmp_path, "eval", "lift", "tasks", "--feature", "magic")
+    assert wrong.returncode == 2 and "There is: memory, lessons" in wrong.stderr
+    assert (tasks / "shop-1/repo/shop/cart.py").read_text() == PLUS
 
 
 def at_work(folder: Path) -> list[str]:

@@ -1,0 +1,35 @@
+"""What can be switched off to learn what it brings: a name, and the settings that switch it off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from daemon.layers import env_name, leaves
+from daemon.settings import Settings
+
+FEATURES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "memory": {"memory.reputation": "false", "memory.history": "false"},
+        "lessons": {"memory.lessons": "false"},
+        "localisation": {"repair.localised": "false"},
+        "moves": {"repair.moves": "false"},
+        "sampling": {"repair.sampled": "false"},
+        "tree": {"repair.branches": "0"},
+        "batches": {"repair.batch": "1"},
+    }
+)
+
+
+def without(name: str) -> dict[str, str]:
+    """Variables of the environment that switch a feature off."""
+    return {env_name(setting): value for setting, value in FEATURES[name].items()}
+
+
+def by_default() -> dict[str, bool]:
+    """Which features stand off as delivered: where every setting that switches it off is as it is anyway."""
+    defaults = dict(leaves(Settings().model_dump(), Settings))
+    return {
+        name: all(str(defaults[setting]).lower() == value for setting, value in off.items())
+        for name, off in FEATURES.items()
+    }
