@@ -241,10 +241,14 @@ def _closure(payload: Payload, entry: Entry) -> Told:
 
 
 def _gates(payload: Payload, entry: Entry) -> Told:
-    """All gates of one candidate; those that say no are named."""
+    """All gates of one candidate; every rule that says no is named, the first ones with what they say."""
     verdicts = [v for v in payload.get("verdicts") or () if isinstance(v, dict)]
     against = [v for v in verdicts if _text(v, "decision") in ("deny", "repair")]
-    named = "; ".join(f"{_text(v, 'rule')}{_colon(_text(v, 'reason'))}" for v in against[:3])
+    reasons: dict[str, str] = {}
+    for verdict in against:
+        reasons.setdefault(_text(verdict, "rule"), _text(verdict, "reason"))
+    rules = list(reasons)
+    named = "; ".join([*(f"{rule}{_colon(reasons[rule])}" for rule in rules[:3]), *rules[3:]])
     passed = f"{len(verdicts) - len(against)}/{len(verdicts)}"
     return Told("gates", _join(passed, named), Role.BAD if against else Role.PLAIN)
 
@@ -295,7 +299,8 @@ def _replied(payload: Payload, entry: Entry) -> Told:
 def _decided(payload: Payload, entry: Entry) -> Told:
     word = event_of(entry).partition(".")[2]
     role = Role.GOOD if word == "approved" else Role.BAD
-    return Told("answer", _join(word, _text(payload, "by"), _text(payload, "reason")), role)
+    rule = _text(payload, "rule") if word == "expired" else ""  # a person's own answer needs no rule
+    return Told("answer", _join(word, _text(payload, "by"), _text(payload, "reason"), rule), role)
 
 
 def _notified(payload: Payload, entry: Entry) -> Told:

@@ -35,7 +35,7 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
         result=blob,
     )  # fmt: skip
     for verdict in (outcome.verdict, *outcome.refused):
-        if verdict.decision is Decision.DENY:
+        if verdict.decision is not Decision.ALLOW:
             await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=name, **verdict.model_dump(mode="json"))
     where = " ".join((name, *(outcome.use.paths or (arguments,))))  # a page is told by its address
     marked = await look_at(crew, phase, where, outcome.text)

@@ -91,6 +91,17 @@ def decide(verdicts: Sequence[Verdict]) -> tuple[Decision, Tier]:
     return worst, floor
 
 
+def objections(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """What is said against a candidate: every rule once, with the reason that it gave first; the worst lead."""
+    if not verdicts:
+        return (denied(0, "unjudged", "No gate has judged the candidate."),)
+    first: dict[str, Verdict] = {}
+    for verdict in sorted(verdicts, key=lambda verdict: -SEVERITY[verdict.decision]):
+        if verdict.decision is not Decision.ALLOW:
+            first.setdefault(verdict.rule, verdict)
+    return tuple(first.values())
+
+
 def _telling(number: int, verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Verdicts that say something; one plain pass where none does."""
     plain = passed(number)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import html
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,}){0,400}={0,2}")
 HEX = re.compile(r"(?:[0-9a-fA-F]{2}){20,}")
 SPACED = re.compile(r"(?<!\w)(?:[^\W_][ .\-*]{1,3}){12,400}[^\W_](?!\w)")
+ESCAPED = re.compile(r"\\(?:([nrt\"'/])|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2}))")
+"""How programs and JSON write what stands in a string."""
 MOST_CODES = 200  # pieces of one text that are decoded
 DEEPEST = 2
 
@@ -71,7 +74,7 @@ def hidden(text: str) -> Iterator[tuple[int, str]]:
 
 
 def unwrapped(text: str, depth: int = 0) -> Iterator[tuple[int, str]]:
-    """Texts that stand in ``text`` in another form (base64, hex, entities, percent signs, spaced), with places."""
+    """Texts that stand in ``text`` in another form (base64, hex, escapes, entities, percent signs, spaced), with places."""
     for start, inner in _decoded(text):
         yield start, inner
         if depth + 1 < DEEPEST:
@@ -91,10 +94,26 @@ def _decoded(text: str) -> Iterator[tuple[int, str]]:
     for spaced in SPACED.finditer(text):
         words = re.split(r"[ .\-*]{2,3}", spaced[0])
         yield spaced.start(), " ".join(re.sub(r"[ .\-*]", "", word) for word in words)
+    escaped = ESCAPED.search(text)
+    if escaped is not None:
+        yield escaped.start(), _unescaped(text)
     if "&#" in text:
         yield text.index("&#"), html.unescape(text)
     if text.count("%") > 1:
         yield text.index("%"), unquote(text, errors="replace")
+
+
+def _unescaped(text: str) -> str:
+    """What the strings in ``text`` say. Halves of one character, as JSON writes it, are joined."""
+
+    def read(match: re.Match[str]) -> str:
+        plain, *codes = match.groups()
+        if plain:
+            return {"n": "\n", "r": "\r", "t": "\t"}.get(plain, plain)
+        code = int(next(code for code in codes if code), 16)
+        return chr(code) if code <= sys.maxunicode else ""
+
+    return ESCAPED.sub(read, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _from_base64(code: str) -> str:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from governance.irongate.injection_languages import patterns
 from ledger.vocabulary import Tier
 
-GAP = r"[\s\"'`*_#/>;%|,\-]{1,24}"
-START = r"(?:^|[\n.!?:;>)\]}\"'`*#/|\-][\t\x20]{0,8}|\b(?:please|must|now|then|and)\s{1,4})"
+GAP = r"[\s\"'`*_#/>;%|,+\-]{1,24}"
+START = r"(?:(?:^|[\n.!?:;>)\]}\"'`*#/|+\-])[\t\x20]{0,8}|\b(?:please|must|now|then|and)\s{1,4})"
 """Where a sentence begins: an order there is one, the same words after "does not" are a description."""
 WORD = r"(?<![^\W_])"
 """Where a word begins, in a name with underscores as well."""
@@ -31,7 +31,10 @@ AGENT = (
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of order. ``hints``: one of them stands in every text that it matches, so that most cost nothing."""
+    """One kind of order. ``hints``: one of them stands in every text that it matches, so that most cost nothing.
+
+    They are single words: between two of them anything may stand.
+    """
 
     name: str
     floor: Tier
@@ -126,10 +129,10 @@ _DISABLE = (
            r"(?:failing|broken|red|failed) (?:unit )?tests?\b"),
 )  # fmt: skip
 _PLAY = (
-    _asks("persona", "you are now|you're now",
+    _asks("persona", "now",
           r"\byou(?: are|'re) now (?:dan\b|(?:an? |in )(?:\w+ ){0,2}(?:unrestricted|uncensored|unfiltered|jailbroken|"
           r"jailbreak|evil|developer mode|god mode|admin mode))"),
-    _tells("persona", "from now on|pretend|jailbr",
+    _tells("persona", "now|pretend|jailbr",
            r"\b(?:from now on (?:you (?:will|must|are|should|shall|only)|always|never|ignore|respond|answer)|"
            r"pretend (?:that )?you(?:'re| are| have| can)\b|jailbroken|jailbreak mode)"),
     _tells("persona", "instruction|prompt|directive|override|orders",
@@ -143,7 +146,7 @@ _PLAY = (
            rf"{START}(?:do not|don't|never) "
            r"(?:tell|inform|(?:mention|reveal) (?:this|it|anything) to|say anything to) (?:the |your |any )?"
            r"(?:user|owner|human|developer|maintainer|operator|reviewer)s?\b"),
-    _tells("addressed", "ai|assistant|llm|language model|agent|copilot|chatgpt|gpt|claude|gemini|ouroboros",
+    _tells("addressed", "ai|assistant|llm|language|agent|copilot|chatgpt|gpt|claude|gemini|ouroboros",
            rf"{START}(?:(?:important )?(?:note|notice|message|instructions?|attention|important|reminder|warning) "
            rf"(?:to|for) (?:the |any |all |every )?{AGENT}\b|(?:dear|hey|hello|attention|hi) {AGENT}\b|"
            rf"if you are an? {AGENT}\b|{AGENT},? (?:please|you (?:must|should|will|need|have)|"
@@ -154,15 +157,15 @@ _PLAY = (
 )  # fmt: skip
 _EDGE = r"(?:-{3,}|={3,}|\*{3,}|#{3,}|<{2,}|>{2,}|[\[\]])"
 _TURNS = (
-    _tells("fake turn", "assistant:|assistant :",
+    _tells("fake turn", "assistant",
            r"(?:^|\n)[\t\x20]{0,8}(?:human|user|system)\s?:[^\n]{0,400}\n(?:[^\n]{0,400}\n){0,4}?"
            r"[\t\x20]{0,8}assistant\s?:"),
-    _tells("fake turn", "### instruction", r"### instructions?:[\s\S]{0,1500}?### response:"),
+    _tells("fake turn", "instruction", r"### instructions?:[\s\S]{0,1500}?### response:"),
     _tells("fake turn", "<system|</system|function_|tool_|<invoke|assistant|<developer|</developer|human",
            r"</?(?:system[-_](?:reminder|prompt|message|instructions?)|function_(?:calls?|results?)|"
            r"tool_(?:calls?|results?|response|use)|assistant|human|developer[-_](?:message|prompt))\s{0,4}>|"
            r"<invoke\s+name="),
-    _tells("fake end", "end ",
+    _tells("fake end", "end",
            rf"{_EDGE}\s{{0,4}}end (?:of )?(?:the )?(?:system |user |external |untrusted )?"
            r"(?:prompt|input|data|document|context|instructions)"
            rf"\s{{0,4}}{_EDGE}"),

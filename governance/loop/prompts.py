@@ -117,7 +117,8 @@ def looking_back(dossier: Dossier) -> list[str]:
 def feedback(item: Feedback) -> str:
     """Why the last attempt was sent back."""
     if item.phase is State.APPLY:  # nothing was wrong with it
-        return f"The files have changed since the last attempt: look afresh.\n{data('change', item.text, 3_000)}"
+        afresh = f"The files have changed since the last attempt ({item.rule}): look afresh."
+        return f"{afresh}\n{data('change', item.text, 3_000)}"
     return f"An earlier attempt was refused by {item.rule}. Do not repeat it.\n{data('refusal', item.text, 3_000)}"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from collections.abc import Sequence
 
 from governance import closing
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Validation
 from governance.irongate import g01_containment
-from governance.irongate.battery import Inspection, decide, diff_hash, inspect
+from governance.irongate.battery import Inspection, diff_hash, inspect, objections
 from governance.measure import Measured, measure_runs
 from governance.recordable import without_secrets
 from governance.repair.scene import sources_of
@@ -17,7 +18,6 @@ from governance.result import PhaseResult, failed
 from ledger.errors import PolicyRefused, StaleBase
 from ledger.vocabulary import (
     Candidate,
-    Decision,
     EntryKind,
     FailureClass,
     Operation,
@@ -30,6 +30,8 @@ from tools.workspace import Workspace
 
 MOST_TESTS = 64
 """Failing tests whose sources are compared with a change."""
+FIRST_REASON = 600
+"""Characters of the worst refusal, where others stand beside it."""
 
 
 def syntax_problem(candidate: Candidate) -> str:
@@ -49,6 +51,16 @@ def back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: 
     return PhaseResult(
         next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=failure, feedback=feedback
     )
+
+
+def said(against: Sequence[Verdict]) -> str:
+    """Why a candidate goes back. All rules are named before their reasons begin: those are cut where they are many."""
+    first, *others = against
+    if not others:
+        return first.reason
+    rules = ", ".join(verdict.rule for verdict in others)
+    reasons = "\n".join(f"{verdict.rule}: {verdict.reason}" for verdict in others)
+    return f"{first.reason[:FIRST_REASON]}\nRefused by {rules} as well:\n{reasons}"
 
 
 def original(workspace: Workspace, path: str) -> bytes | None:
@@ -121,10 +133,9 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     candidate = generation.candidate
     async with crew.workspace(op) as workspace:
         verdicts = await gates(op, dossier, crew, workspace)
-        decision, _ = decide(verdicts)
-        if decision is not Decision.ALLOW:
-            worst = next(v for v in verdicts if v.decision is decision)
-            return back(candidate, worst.rule, worst.reason, RootCause.POLICY_REFUSED, FailureClass.POLICY)
+        against = objections(verdicts)
+        if against:
+            return back(candidate, against[0].rule, said(against), RootCause.POLICY_REFUSED, FailureClass.POLICY)
         problem = await asyncio.to_thread(syntax_problem, candidate)
         if problem:
             return back(candidate, "validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)

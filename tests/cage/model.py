@@ -28,6 +28,7 @@ class Hostile:
     heard: dict[str, str] = field(default_factory=dict)
     played: int = 0
     waiting: tuple[ToolCall, ...] = ()  # the calls of the last turn
+    openings: list[str] = field(default_factory=list)  # what each conversation began with
     gave_way: set[str] = field(default_factory=set)  # calls whose answers the loop has left out for newer ones
 
     def talking(self) -> Talking:
@@ -43,6 +44,7 @@ class Hostile:
         if asked == 0:
             self.played += 1
             self.waiting = ()
+            self.openings.append("\n".join(m.text for m in conversation))
         self._listen(conversation)
         said = self._next(asked, conversation)
         self.waiting = () if isinstance(said, str) else tuple(said)
