@@ -118,6 +118,11 @@ def _unescaped(text: str) -> str:
 
 def _from_base64(code: str) -> str:
     flat = code.replace("\r", "").replace("\n", "").rstrip("=").replace("-", "+").replace("_", "/")
+    starts = (0, 1) if code[0] in "+-" else (0,)  # the sign before it may be a change's, and none of its own
+    return next((text for start in starts if (text := _read_base64(flat[start:]))), "")
+
+
+def _read_base64(flat: str) -> str:
     flat = flat[: len(flat) - (len(flat) % 4 == 1)]
     try:
         return _if_text(base64.b64decode(flat + "=" * (-len(flat) % 4), validate=True))

@@ -74,14 +74,14 @@ def defuse(text: str) -> str:
 HIDDEN_OR_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e007f]{3,7}|[\U000e0001\U000e0020-\U000e007f]+")
 
 
-LEAD = re.compile(r"^(?:[^\s:]{1,300}:\d{1,7}:|[ \t]{0,8}\d{1,7}[|:)]|[+-])[ \t]?", re.MULTILINE)
-"""What our tools put before each line of a file or a change: an order over several lines must not fall apart by it."""
+NUMBERED = re.compile(r"^(?:[^\s:]{1,300}:\d{1,7}:|[ \t]{0,8}\d{1,7}[|:)])[ \t]?", re.MULTILINE)
+"""What our tools put before each line of a file: an order over several lines must not fall apart by it."""
 
 
 def _spots(text: str) -> Iterator[Spot]:
-    """Every find, in no order; where lines have a number or a sign before them also what stands there without."""
+    """Every find, in no order; in a text with numbered lines also what stands there without the numbers."""
     yield from _found(text)
-    plain = LEAD.sub("", text)
+    plain = NUMBERED.sub("", text)
     if plain != text:
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
         yield from ((tier, shape, starts[plain.count("\n", 0, at)]) for tier, shape, at in _found(plain))
