@@ -20,10 +20,13 @@ POLICY = ToolPolicy(tools=("read_file", "edit_file"), settings=ToolPolicySetting
 ON_DISK = ("gate01.link", "gate01.case", "gate01.special")  # told by what stands there, not by the text
 
 
+def inputs(drive: Drive) -> list[Input]:
+    """What of a drive's inputs is stopped."""
+    return [one for family in families() if family.drive == drive for one in family.input if not one.gap]
+
+
 def of(drive: Drive, rule: str) -> st.SearchStrategy[Input]:
-    found = [one for family in families() if family.drive == drive for one in family.input]
-    kept = [one for one in found if one.rule.startswith(rule) and not one.gap and one.rule not in ON_DISK]
-    return st.sampled_from(kept)
+    return st.sampled_from([one for one in inputs(drive) if one.rule.startswith(rule) and one.rule not in ON_DISK])
 
 
 def upper_half(path: str) -> str:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.irongate.g18_injection import rule_of
-from tests.cage.corpus import Drive, Input, families
+from tests.cage.corpus import Input
+from tests.cage.test_variants import inputs
 from tools.mcp.offers import Found, sort_out
 from tools.mcp.settings import McpSettings, ServerSettings
 from tools.mcp.sifting import sifted
@@ -18,15 +19,11 @@ from tools.mcp.sifting import sifted
 Change = Callable[[str], str]
 
 
-def of(drive: Drive) -> list[Input]:
-    return [one for family in families() if family.drive == drive for one in family.input if not one.gap]
-
-
 def each_line(lead: str) -> Change:
     return lambda text: "".join(f"{lead.format(n=n)}{line}\n" for n, line in enumerate(text.split("\n"), 7))
 
 
-ORDERS = [one.text.replace("{port}", "80").replace("{state}", "/srv").replace("{name}", "x") for one in of("order")]
+ORDERS = [one.text.replace("{port}", "80").replace("{state}", "/srv").replace("{name}", "x") for one in inputs("order")]
 UNSEEN = {text for text in ORDERS if any(ord(char) >= 0xE0000 for char in text)}
 """Nothing is hidden any more where a program's escapes spell them out."""
 ESCAPED: dict[str, Change] = {
@@ -122,7 +119,7 @@ def schema_of(one: Input) -> Any:
 
 @settings(max_examples=80)
 @given(
-    st.sampled_from([one for one in of("mcp") if one.name in BROKEN]),
+    st.sampled_from([one for one in inputs("mcp") if one.name in BROKEN]),
     st.lists(st.sampled_from(sorted(DEEPER)), max_size=6),
 )
 def test_a_broken_schema_is_left_out_however_deep_the_fault_lies(one: Input, way: list[str]) -> None:
@@ -134,5 +131,5 @@ def test_a_broken_schema_is_left_out_however_deep_the_fault_lies(one: Input, way
 
 
 def test_the_inputs_that_are_varied_are_there() -> None:
-    assert {one.name for one in of("mcp")} >= BROKEN
+    assert {one.name for one in inputs("mcp")} >= BROKEN
     assert len(ORDERS) >= 30 and len(UNSEEN) == 1

@@ -95,7 +95,7 @@ class Saying:
 
 
 def test_every_gate_that_refuses_is_told_of_somewhere() -> None:
-    assert OF_CALLS | OF_CANDIDATES | ELSEWHERE | RAISES_ONLY == {0, *GATES}
+    assert {0, *GATES} == OF_CALLS | OF_CANDIDATES | ELSEWHERE | RAISES_ONLY
     assert of_gates(RAISES_ONLY) == {}, "what only raises the tier refuses nothing"
 
 

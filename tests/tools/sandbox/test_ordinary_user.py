@@ -1,4 +1,4 @@
-"""The one wall that root does not have, proven twice as everybody else meets it: the kernel counts no process of root's.
+"""The one wall that root does not have, proven twice as everybody else meets it: the kernel does not count for root.
 
 For an ordinary user the tables of walls that are taken away hold this one already.
 """
