@@ -74,7 +74,7 @@ def hidden(text: str) -> Iterator[tuple[int, str]]:
 
 
 def unwrapped(text: str, depth: int = 0) -> Iterator[tuple[int, str]]:
-    """Texts that stand in ``text`` in another form, with places: base64, hex, escapes, entities, percent signs, spaced."""
+    """Texts that stand in ``text`` in another form, with places (base64, hex, escapes, entities, percents, spaced)."""
     for start, inner in _decoded(text):
         yield start, inner
         if depth + 1 < DEEPEST:
