@@ -19,6 +19,7 @@ from governance.changes.hooks import make_hooks
 from governance.codebase import Codebases
 from governance.crew import Shop
 from governance.irongate import g18_injection
+from governance.irongate.g02_protected import OWN_CODE, OWN_MARK
 from governance.irongate.policy import ToolPolicy
 from governance.memory.memory import Memory
 from governance.orchestrator import Orchestrator
@@ -158,5 +159,8 @@ def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolb
     tools += web_tools(settings.web) if settings.tool_policy.domains else ()
     protected = (*settings.tool_policy.protected, *settings.pipeline.protected_paths)
     rules = settings.tool_policy.model_copy(update={"protected": protected})
-    policy = ToolPolicy(tools=[tool.name for tool in tools], settings=rules, servers=servers)
+    ourselves = (config.places.repo / OWN_MARK).is_file() and not settings.pipeline.open_own_governance
+    policy = ToolPolicy(
+        tools=[tool.name for tool in tools], settings=rules, servers=servers, own=OWN_CODE if ourselves else ()
+    )  # fmt: skip
     return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers, at_once=rules.concurrency)

@@ -56,7 +56,7 @@ class Inspection(Frozen):
     reads: dict[str, str] = Field({})
     complexity: Complexity
     protected: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()  # patterns of the daemon's own code and state
+    own: tuple[str, ...] = ()  # patterns of the daemon's own code, where this is its repository
     strict_ascii: bool = False
     undone_diffs: tuple[str, ...] = ()
     located: tuple[g01_containment.Facts, ...] = ()

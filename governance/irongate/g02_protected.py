@@ -30,7 +30,7 @@ OWN_MARK = "governance/irongate/registry.py"
 
 
 class Facts(Frozen):
-    """A path, the owner's further patterns, and those that cover the daemon's own code and state."""
+    """A path, the owner's further patterns, and those that cover the daemon's own code (for what is to be written)."""
 
     path: str
     owner: tuple[str, ...] = ()

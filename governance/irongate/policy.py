@@ -22,7 +22,10 @@ ASKING_TIERS = frozenset({Tier.NOTIFY_APPLY, Tier.APPROVAL_REQUIRED})
 
 
 class ToolPolicy:
-    """Judges every tool call. Looks at the file system (status calls) for containment, otherwise pure."""
+    """Judges every tool call. Looks at the file system (status calls) for containment, otherwise pure.
+
+    ``own``: patterns of the daemon's own code, where the watched repository is the daemon's: nothing may write there.
+    """
 
     def __init__(
         self, *, tools: Collection[str], settings: ToolPolicySettings | None = None, own: tuple[str, ...] = (),
@@ -41,7 +44,7 @@ class ToolPolicy:
         if verdict is not None:
             return verdict
         for path in question.paths:
-            verdict = self._path(path, question.root)
+            verdict = self._path(path, question.root, writes=question.writes)
             if verdict is not None:
                 return verdict
         facts = self._command(question)
@@ -68,13 +71,12 @@ class ToolPolicy:
             return _no("mcp_not_listed", f"the owner has not listed {tool[:64]!r} in tools.mcp.servers.")
         return _no("unknown_tool", f"there is no tool named {tool[:60]!r}.")
 
-    def _path(self, path: str, root: str) -> Verdict | None:
+    def _path(self, path: str, root: str, *, writes: bool) -> Verdict | None:
         facts = g01_containment.gather(root, path) if root else g01_containment.Facts(path=path)
         verdict = g01_containment.check(facts)
         if verdict.decision is Decision.ALLOW:
-            verdict = g02_protected.check(
-                g02_protected.Facts(path=path, owner=self._settings.protected, own=self._own)
-            )  # fmt: skip
+            own = self._own if writes else ()
+            verdict = g02_protected.check(g02_protected.Facts(path=path, owner=self._settings.protected, own=own))
         return None if verdict.decision is Decision.ALLOW else verdict
 
     def _command(self, question: PolicyQuestion) -> g03_commands.Facts | None:

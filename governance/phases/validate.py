@@ -11,6 +11,7 @@ from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Validation
 from governance.irongate import g01_containment
 from governance.irongate.battery import Inspection, diff_hash, inspect, objections
+from governance.irongate.g02_protected import OWN_CODE
 from governance.measure import Measured, measure_runs
 from governance.recordable import without_secrets
 from governance.repair.scene import sources_of
@@ -80,6 +81,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     touched = sorted({e.path for e in candidate.edits} | {e.renamed_from for e in candidate.edits if e.renamed_from})
     settings = crew.shop.settings.pipeline
     plan = dossier.plan
+    ourselves = (await crew.shop.codebases.at(op.tree)).is_ourselves and not settings.open_own_governance
     located = await asyncio.to_thread(lambda: [g01_containment.gather(workspace.root, path) for path in touched])
     inspection = Inspection(
         op=op,
@@ -91,6 +93,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         reads=generation.reads,
         complexity=dossier.complexity,
         protected=settings.protected_paths,
+        own=OWN_CODE if ourselves else (),
         strict_ascii=settings.strict_ascii,
         undone_diffs=await crew.shop.refused.hashes(),
         tests=await asyncio.to_thread(sources_of, op.test_ids[:MOST_TESTS], workspace),

@@ -149,6 +149,47 @@ async def test_a_tool_cannot(tmp_path: Path, path: str, rule: str) -> None:
     untouched(repo, head, tmp_path)
 
 
+OURS = {"governance/irongate/registry.py": "GATES = 19\n", "ledger/chain.py": "LINKS = 1\n"}
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["closed", "opened by the owner"])
+async def test_in_the_daemons_own_repository_its_rooms_are_read_and_not_written(tmp_path: Path, opened: bool) -> None:
+    """By a tool, by a command, and by the answer itself."""
+    repo = repo_with(tmp_path / "shop", {**SHOP, **OURS})
+    commit(repo, "Speed up totals", {CART: PLUS})
+    path = "ledger/chain.py"
+    tries = [
+        call("read_file", path=path), call("edit_file", path=path, search="LINKS = 1", replace="LINKS = 2"),
+        call("bash", command=f"cat {path}"), call("bash", command="python3 -c \"open('ledger/new.py', 'w').write('x')\""),
+        call("edit_file", path=CART, search=RETURN, replace=RETURN.replace("+", "-")),
+    ]  # fmt: skip
+
+    def say(conversation: Sequence[Message]) -> Said:
+        used = sum(m.role == "tool" for m in conversation)
+        return [*looked(CART, TEST), *tries] if not used else "The sum was wrong."
+
+    model = Talking(say)
+    pipeline = {"generate_retries": 0, "validate_retries": 0, "open_own_governance": opened}
+    config = config_for(tmp_path, repo, pipeline=pipeline, approval={"timeout_s": 1})
+    async with served(config, model) as (service, _):
+        await work(service)
+        read, edited, shown, made, _ = [m.text for m in model.asked[-1] if m.role == "tool"][-len(tries) :]
+        rules = [e.payload["rule"] for e in await service.home.ledger.entries() if e.payload.get("event") == "gate"]
+    assert "LINKS = 1" in read and "LINKS" in shown
+    assert ["gate02.own" in text for text in (edited, made)] == [not opened] * 2
+    assert rules.count("gate02.own") == (0 if opened else 2)
+
+
+async def test_an_answer_that_writes_the_daemons_own_rooms_is_refused_by_name(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, **OURS})
+    commit(repo, "Speed up totals", {CART: PLUS})
+    model = Talking(after_a_look(GOOD + "\n" + whole("ledger/more.py", "x = 1\n"), CART, TEST))
+    config = config_for(tmp_path, repo, pipeline={"validate_retries": 1, "generate_retries": 1})
+    async with served(config, model) as (service, _):
+        await assert_refused(service, await work(service), "gate02.own")
+    assert any("gate02.own" in m.text for turn in model.asked for m in turn)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -68,7 +68,9 @@ def test_the_first_rung_that_matches_decides() -> None:
 def test_the_owners_switches_and_patterns() -> None:
     assert rule(ToolPolicySettings(writes=False), tool="edit_file", writes=True) == "policy.switched_off"
     assert rule(ToolPolicySettings(protected=("vendor",)), paths=("vendor/x.py",)) == "gate02.owner"
-    assert rule(own=("/governance",), paths=("governance/x.py",)) == "gate02.own"
+    assert rule(own=("/governance",), paths=("governance/x.py",), writes=True) == "gate02.own"
+    assert rule(own=("/governance",), paths=("governance/x.py",)) == "policy.allow", "what governs may be read"
+    assert rule(own=("/governance",), command="echo x > governance/x.py") == "gate03.protected"
     assert rule(ToolPolicySettings(rates={"read_file": 1}), recent=1) == "policy.rate"
 
 
