@@ -65,6 +65,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         claims=house.router,
         baselines=Baselines(workspaces=house.workspaces),
         memory=Memory(ledger=house.ledger, clock=house.clock, settings=settings.memory),
+        trust=house.trust,
         refused=house.refused,
         questions=house.questions,
         settings=settings.governance,

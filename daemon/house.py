@@ -10,6 +10,7 @@ from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit
 from daemon.settings import Config
 from governance.approval import Inbox
 from governance.budget import Budget
+from governance.grounding.trust import Trust
 from governance.questions import Questions
 from governance.refused import Refused
 from kernel.provider import Provider
@@ -47,6 +48,7 @@ class House:
     inbox: Inbox
     refused: Refused
     questions: Questions
+    trust: Trust
     router: IntakeRouter
     tests: CommittedTests
     code: CodeIndex
@@ -67,6 +69,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
     workspaces = Workspaces(git, places, settings.workspace)
     questions = BranchQuestions(repository=repository)
     budget = Budget(ledger=ledger, clock=clock, settings=settings.budget)
+    trust = Trust()
     house = House(
         config=config,
         clock=clock,
@@ -80,6 +83,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
         inbox=Inbox(ledger=ledger, clock=clock, settings=settings.approval),
         refused=Refused(ledger=ledger),
         questions=Questions(ledger=ledger, clock=clock, settings=settings.approval),
+        trust=trust,
         router=IntakeRouter(
             ledger=ledger,
             clock=clock,
@@ -100,4 +104,5 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
     )
     for part in (house.budget, house.inbox, house.refused, house.questions):
         await part.prepare()
+    await trust.load(ledger)
     return house

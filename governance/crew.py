@@ -14,6 +14,7 @@ from governance.changes.changes import Changes
 from governance.changes.types import Receipt
 from governance.codebase import Codebases
 from governance.doors import Claims, ClosureDoor
+from governance.grounding.trust import Trust
 from governance.looked import Looked
 from governance.memory.memory import Memory
 from governance.record import Recorder
@@ -53,6 +54,7 @@ class Shop:
     claims: Claims
     baselines: Baselines
     memory: Memory
+    trust: Trust
     refused: Refused
     questions: Questions
     settings: GovernanceSettings
