@@ -15,6 +15,8 @@ from governance.approval import Inbox
 from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
+from governance.grounding.grading import End as GradedEnd
+from governance.grounding.settling import settle
 from governance.irongate.battery import diff_hash
 from governance.record import Recorder
 from governance.refused import Refused, Waiting
@@ -195,6 +197,8 @@ class Recovery:
         record = Recorder(self._ledger, op_id=op.op_id, spend=await self._ledger.spent(op.op_id))
         await charge_cut_off(self._ledger, record, provider=self._provider.name, price=self._provider.price)
         branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
+        told = GradedEnd(state=end.state, origin=op.state, cause=end.cause, failure=end.failure)
+        settled = await settle(self._ledger, op.op_id, told, end.reason)
         terminal = await record.note(
             EntryKind.TRANSITION,
             "terminal",
@@ -210,7 +214,8 @@ class Recovery:
             goal=op.goal,
             targets=list(op.targets),
             recovered=True,
-            project=await self._waits(op.op_id, branch, commit),
+            project=(*await self._waits(op.op_id, branch, commit), *settled.project),
+            also=settled.drafts(record, end.state),
         )
         await record.note(
             EntryKind.OUTCOME, "outcome", phase=end.state, success=end.state is State.COMPLETE, files=list(op.files),

@@ -8,6 +8,7 @@ from daemon.standing import commit_with
 from governance.changes.changes import Changes
 from governance.changes.trailers import UNDOES
 from governance.changes.types import Committed
+from governance.grounding.settling import take_back
 from governance.irongate.battery import diff_hash
 from governance.record import Recorder
 from governance.refused import Refused, TakenBack, refusals_of
@@ -43,9 +44,11 @@ async def _undone(ledger: Ledger, intent: Entry, *, commit: str, ref: str) -> No
     tests = await tests_of(ledger, op_id)
     if tests:
         project.append(Refused.takes_back(TakenBack(op_id=op_id, commit=commit, tests=tests)))
-    await Recorder(ledger, op_id=op_id, spend=await ledger.spent(op_id)).note(
-        EntryKind.OUTCOME, "undone", commit=commit, ref=ref, of=intent.payload["commit"], project=tuple(project),
-        causes=(intent.seq,),
+    settled = await take_back(ledger, op_id, "undone by the owner")
+    record = Recorder(ledger, op_id=op_id, spend=await ledger.spent(op_id))
+    await record.note(
+        EntryKind.OUTCOME, "undone", commit=commit, ref=ref, of=intent.payload["commit"], causes=(intent.seq,),
+        project=(*project, *settled.project), also=settled.drafts(record),
     )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from governance.budget import Budget
+from governance.grounding.claims import likeliest_bp, reply, stated_bp
+from governance.grounding.records import CLAIMED
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
 from governance.reported import Fields, of_collapse, of_infills, of_report, problem_of
@@ -38,7 +40,7 @@ from kernel.provider import (
 from kernel.tokens import CHARS_PER_TOKEN
 from ledger.clock import Clock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import Draft, EntryKind, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Heard:
     done: Done | None = None
     spent: Usage | None = None  # as the provider counted it
     fields: Fields = field(default_factory=dict)
+    confidence_bp: int | None = None  # as it says itself
 
     def take(self, event: Event) -> None:
         """Keep what an event tells."""
@@ -134,6 +137,7 @@ class Asker:
                     heard.take(event)
             if heard.done is None:
                 raise ProviderBadOutput("The answer ended without its end mark.", provider=self.provider.name)
+            heard.confidence_bp = stated_bp(heard.text)
         return Turn(heard.text, tuple(heard.calls), heard.done.finish, heard.usage)
 
     async def infill(self, phase: State, purpose: str, request: InfillRequest) -> tuple[Infill, ...]:
@@ -160,6 +164,7 @@ class Asker:
             answer = await ask()
             heard.texts.append(f"{len(answer.infills)} infills")
             heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
+            heard.confidence_bp = likeliest_bp(answer.infills)
         return answer.infills
 
     async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
@@ -232,9 +237,20 @@ class Asker:
             answer = await self._record.ledger.put_blob(text.encode("utf-8", errors="replace"))
             await self._record.note(
                 EntryKind.CALL, "call.ended", phase=phase, project=(row,), purpose=purpose, provider=self.provider.name,
+                also=self._claimed(phase, purpose, answer, heard.confidence_bp),
                 usd_micro=spend.usd_micro, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, answer=answer,
                 ms=ms, problem=problem, **heard.fields,
             )  # fmt: skip
             self._budget.release(ticket)
 
         await uninterrupted(settled(), lambda _: None)
+
+    def _claimed(self, phase: State, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
+        """The record of a reply, while the op has not too many of them."""
+        if not self._record.may_claim():
+            return ()
+        claim = reply(
+            provider=self.provider.name, model=self.provider.model, purpose=purpose, answer=answer,
+            confidence_bp=confidence_bp,
+        )  # fmt: skip
+        return (self._record.draft(EntryKind.GROUNDING, CLAIMED, phase=phase, **claim.payload()),)

@@ -19,6 +19,10 @@ from governance.budget import Budget
 from governance.changes.types import Rollback
 from governance.crew import Crew, Holdings, OpClock, Shop
 from governance.dossier import Approval, Dossier
+from governance.grounding.claims import condition
+from governance.grounding.grading import End
+from governance.grounding.records import CLAIMED
+from governance.grounding.settling import settle
 from governance.irongate import g09_ceiling
 from governance.phases.complete import record_outcome
 from governance.record import Recorder
@@ -249,9 +253,11 @@ class Orchestrator:
     async def _begin(self, op: Operation, record: Recorder) -> None:
         """The op itself, whole, before anything is done for it."""
         blob = await self._ledger.put_blob(op.model_dump_json().encode())
+        claim = condition(op, self.shop.clock.now()).payload()
         await record.note(
             EntryKind.DECISION,
             "op.started",
+            also=(record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.CLASSIFY, **claim),),
             phase=State.CLASSIFY,
             operation=blob,
             goal=op.goal,
@@ -341,6 +347,8 @@ class Orchestrator:
         op, state = progress.op, result.next
         verification = progress.dossier.verification
         committed = verification.committed if verification else None
+        end = End(state=state, origin=failed_phase, cause=result.cause, failure=result.failure)
+        settled = await settle(self._ledger, op.id, end, reason or state.value)
         entry = await record.note(
             EntryKind.TRANSITION,
             "terminal",
@@ -356,7 +364,8 @@ class Orchestrator:
             ref=committed.ref if committed else None,
             goal=op.goal,
             targets=list(op.targets),
-            project=project,
+            project=(*project, *settled.project),
+            also=settled.drafts(record, state),
         )
         progress.state = state
         await record_outcome(op, progress.dossier, record, self.shop.memory.lessons, result, entry.seq)

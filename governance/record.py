@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from governance.grounding.records import MOST_REPLIES
 from governance.irongate.g15_secrets import redact
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import Draft, Entry, EntryKind, Spend, State
@@ -27,6 +29,7 @@ class Recorder:
         self.ledger = ledger
         self.op_id = op_id
         self.spend = spend or Spend()
+        self._claims = 0
 
     async def note(
         self,
@@ -36,10 +39,28 @@ class Recorder:
         phase: State | None = None,
         project: tuple[Statement, ...] = (),
         causes: tuple[int, ...] = (),
+        also: Sequence[Draft] = (),
         **payload: Any,
     ) -> Entry:
-        """Append one entry and return it when it is durable. ``event`` names what happened; the rest is material."""
-        draft = Draft(
+        """Append one entry and return it when it is durable. ``event`` names what happened; the rest is material.
+
+        ``also`` lands right behind it, or neither does.
+        """
+        first = self.draft(kind, event, phase=phase, causes=causes, **payload)
+        entries = await self.ledger.append(first, *also, project=project)
+        return entries[0]
+
+    def draft(
+        self,
+        kind: EntryKind,
+        event: str,
+        *,
+        phase: State | None = None,
+        causes: tuple[int, ...] = (),
+        **payload: Any,
+    ) -> Draft:
+        """An entry of this op as it would be written now."""
+        return Draft(
             kind=kind,
             op_id=self.op_id,
             phase=phase,
@@ -47,9 +68,12 @@ class Recorder:
             spend=self.spend,
             causes=causes,
         )
-        entries = await self.ledger.append(draft, project=project)
-        return entries[0]
 
     def add(self, spend: Spend) -> None:
         """Count what was just spent: every later entry carries it."""
         self.spend = self.spend.plus(spend)
+
+    def may_claim(self) -> bool:
+        """Whether one more reply of a model may have a convergence record; counts it."""
+        self._claims += 1
+        return self._claims <= MOST_REPLIES

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from governance.grounding.settling import Settled, take_back
 from governance.record import Recorder
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import EntryKind, Frozen
@@ -82,9 +83,14 @@ class Refused:
             project.append(self.statement(waiting.hash, waiting.op_id, why))
             project += await refusals_of(self._ledger, waiting.op_id, why)
         event = "review.merged" if taken_over else "review.rejected"
-        await Recorder(self._ledger, op_id=waiting.op_id, spend=await self._ledger.spent(waiting.op_id)).note(
-            EntryKind.OUTCOME, event, branch=waiting.branch, commit=waiting.commit, project=tuple(project)
-        )
+        record = Recorder(self._ledger, op_id=waiting.op_id, spend=await self._ledger.spent(waiting.op_id))
+        settled = Settled()
+        if not taken_over:
+            settled = await take_back(self._ledger, waiting.op_id, "its review branch was deleted")
+        await record.note(
+            EntryKind.OUTCOME, event, branch=waiting.branch, commit=waiting.commit,
+            project=(*project, *settled.project), also=settled.drafts(record),
+        )  # fmt: skip
 
     @staticmethod
     def statement(diff_hash: str, op_id: str, why: str) -> Statement:

@@ -12,10 +12,18 @@ from governance.crew import Crew
 from governance.irongate.g15_secrets import redact
 from governance.outside import look_at, warning
 from ledger.vocabulary import Decision, EntryKind, State
+from tools.builtin.search_code import NOTHING, SearchCode
 from tools.manifest import ToolContext, ToolOutcome
 
 SHOWN_ARGUMENTS = 2_000
 KEPT_CHARS = 1_000_000
+
+
+def has_found(outcome: ToolOutcome) -> bool | None:
+    """Pure: whether a search found something; None for what is no search, and for one that was not made."""
+    if outcome.use.tool != SearchCode.name or not outcome.use.ok:
+        return None
+    return not outcome.whole.startswith(NOTHING)
 
 
 async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
@@ -32,7 +40,7 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
     await crew.record.note(
         EntryKind.TOOL, "tool.called", phase=phase, tool=name, arguments=arguments[:SHOWN_ARGUMENTS],
         ok=outcome.use.ok, score=outcome.use.score, rule=outcome.verdict.rule,
-        result=blob,
+        found=has_found(outcome), result=blob,
     )  # fmt: skip
     for verdict in (outcome.verdict, *outcome.refused):
         if verdict.decision is not Decision.ALLOW:

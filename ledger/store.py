@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
@@ -75,6 +75,7 @@ class Ledger:
         self._stack = stack
         self._writer: Writer | None = None
         self._subscriptions: set[Subscription] = set()
+        self._hearers: list[Callable[[Entry], None]] = []
         self._closed = False
 
     @classmethod
@@ -245,6 +246,13 @@ class Ledger:
             limit=self._settings.subscriber_limit, attach=self._attach, detach=self._subscriptions.discard
         )
 
+    def hear(self, hearer: Callable[[Entry], None]) -> None:
+        """``hearer`` is called with every entry that this object appends, in order, once it is durable.
+
+        Before whoever appended it goes on: for what must never lag behind the record. It must not raise.
+        """
+        self._hearers.append(hearer)
+
     async def verify(self, *, anchors: Collection[Head] = ()) -> ChainReport:
         """Recompute the chain from the stored bytes, compare the columns with them, and check every blob.
 
@@ -291,6 +299,8 @@ class Ledger:
 
     def _publish(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
+            for hearer in self._hearers:
+                hearer(entry)
             for subscription in self._subscriptions:
                 subscription.offer(entry)
 

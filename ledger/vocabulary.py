@@ -435,6 +435,7 @@ class EntryKind(StrEnum):
     CHANGE = "change"  # journal opened, applied, intent, committed, rolled back, recovered
     LEASE = "lease"
     OUTCOME = "outcome"  # terminal record, undo
+    GROUNDING = "grounding"  # a convergence record, and later its grade
     CONTROL = "control"  # what a person asked over the socket
 
 

@@ -9,19 +9,23 @@ Trust is advice. Nothing reads it to lower a tier, to skip a gate or to widen a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from governance.grounding.records import Graded, Outcome
+from governance.grounding.records import GRADED, Graded, Outcome, grades_in
 from governance.grounding.records import TrustKey as TrustKey
 from ledger.confidence import EVEN_BP, calibrated_bp
-from ledger.store import Ledger
+from ledger.store import Ledger, Statement
+from ledger.vocabulary import Entry, EntryKind
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS trust (
     kind TEXT NOT NULL, name TEXT NOT NULL, hits INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (kind, name)
 );
 """
+
+
+SLICE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +51,99 @@ def step_of(graded: Graded) -> tuple[int, int]:
     return hits, (graded.outcome in counted) - (graded.was in counted)
 
 
+def statements(grades: Sequence[Graded]) -> tuple[Statement, ...]:
+    """What moves the table, to land together with the entry of these grades."""
+    running = Trust()
+    for graded in grades:
+        running.learn(graded)
+    sql = (
+        "INSERT INTO trust VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (kind, name) DO UPDATE SET hits = hits + excluded.hits, n = n + excluded.n"
+    )
+    return tuple((sql, (key.kind, key.name, t.hits, t.n)) for key, t in running.tallies.items())
+
+
+def folded(entries: Iterable[Entry]) -> Trust:
+    """Trust as a pure function of the log: nothing but the entries decides what comes out."""
+    trust = Trust()
+    for entry in entries:
+        for graded in grades_in(entry):
+            trust.learn(graded)
+    return trust
+
+
+async def from_log(ledger: Ledger) -> Trust:
+    """:func:`folded` over the whole ledger, a slice at a time."""
+    trust, after = Trust(), 0
+    while entries := await ledger.entries(kinds=(EntryKind.GROUNDING,), events=(GRADED,), after=after, limit=SLICE):
+        after = entries[-1].seq
+        for entry in entries:
+            for graded in grades_in(entry):
+                trust.learn(graded)
+    return trust
+
+
+async def rebuild(ledger: Ledger) -> Trust:
+    """Make the table anew from the record, and give what stands in it."""
+    await ledger.ensure(SCHEMA)
+    trust = await from_log(ledger)
+    rows = [(key.kind, key.name, tally.hits, tally.n) for key, tally in trust.tallies.items()]
+    await ledger.append(
+        project=[("DELETE FROM trust", ()), *(("INSERT INTO trust VALUES (?, ?, ?, ?)", r) for r in rows)]
+    )
+    return trust
+
+
+async def in_table(ledger: Ledger) -> tuple[int, dict[TrustKey, Tally]]:
+    """What the projection says, and up to which entry; a ledger that has none says nothing."""
+    if not await ledger.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'trust'"):
+        return 0, {}
+    rows = await ledger.query(
+        "SELECT e.seq, t.kind, t.name, t.hits, t.n FROM (SELECT coalesce(max(seq), 0) AS seq FROM entries) AS e"
+        " LEFT JOIN trust AS t"
+    )  # one statement: both are of the same moment
+    tallies = {
+        TrustKey.model_validate({"kind": kind, "name": name}): Tally(int(str(hits)), int(str(n)))
+        for _, kind, name, hits, n in rows
+        if kind is not None
+    }
+    return int(str(rows[0][0])), {key: tally for key, tally in tallies.items() if tally != Tally()}
+
+
 class Trust:
-    """The tallies in memory. Empty until :meth:`load`; then kept current by :meth:`learn`."""
+    """The tallies in memory. Empty until :meth:`load`; from then on never behind the record."""
 
     def __init__(self) -> None:
         self._tallies: dict[TrustKey, Tally] = defaultdict(Tally)
+        self._upto: int | None = None  # the last entry that the table knew when it was read
+        self._heard: list[Entry] = []  # what landed meanwhile
 
     async def load(self, ledger: Ledger) -> None:
-        """Take over what the ledger's table says. Cheap: one row a key."""
+        """Take over what the ledger's table says, one row a key; from here on every grade that lands is learned.
+
+        Once, of a ledger that is open for writing.
+        """
         await ledger.ensure(SCHEMA)
-        rows = await ledger.query("SELECT kind, name, hits, n FROM trust")
-        loaded = {
-            TrustKey.model_validate({"kind": kind, "name": name}): Tally(int(str(hits)), int(str(n)))
-            for kind, name, hits, n in rows
-        }
-        self._tallies = defaultdict(Tally, loaded)
+        ledger.hear(self._hear)
+        self._upto, tallies = await in_table(ledger)
+        self._tallies = defaultdict(Tally, tallies)
+        heard, self._heard = self._heard, []
+        for entry in heard:
+            self._hear(entry)
+
+    def _hear(self, entry: Entry) -> None:
+        if self._upto is None:
+            self._heard.append(entry)
+        elif entry.seq > self._upto:
+            for graded in grades_in(entry):
+                self.learn(graded)
 
     def of(self, key: TrustKey) -> Tally:
         """What is known of a key; nothing is ``Tally(0, 0)``."""
         return self._tallies.get(key, Tally())
 
     def learn(self, record: Graded) -> None:
-        """Count one grade. To be called once its entry is durable."""
+        """Count one grade."""
         hits, n = step_of(record)
         for key in record.keys:
             self._tallies[key] = self._tallies[key].plus(hits, n)

@@ -14,6 +14,8 @@ from governance.difftext import unified
 from governance.dossier import Dossier, Feedback, Generation
 from governance.evidence import evidence
 from governance.explore import context_of, explore, nearest_first
+from governance.grounding.claims import change
+from governance.grounding.records import CLAIMED
 from governance.irongate.battery import change_hash, diff_hash
 from governance.loop.conversation import converse
 from governance.loop.prompts import FEEDBACK_SHOWN
@@ -35,6 +37,7 @@ from ledger.vocabulary import (
     FailureClass,
     Operation,
     RootCause,
+    Route,
     RunStatus,
     State,
     TestResult,
@@ -214,10 +217,16 @@ async def accept(
         return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
     blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
     originals = await crew.originals(op, candidate)
+    rests_on = evidence(proposal.repaired, proposal.shown) if op.test_ids else ""
+    claim = change(
+        op, candidate, route=dossier.routing.route.value if dossier.routing else Route.STANDARD.value,
+        evidence=rests_on, confidence_bp=proposal.confidence_bp, way=proposal.way,
+    )  # fmt: skip
     await crew.record.note(
         EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
         strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),
-        evidence=evidence(proposal.repaired, proposal.shown) if op.test_ids else "",
+        evidence=rests_on,
+        also=(crew.record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.GENERATE, **claim.payload()),),
         change=await asyncio.to_thread(change_hash, candidate, originals), notes=list(proposal.notes),
         diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
     )  # fmt: skip

@@ -25,6 +25,8 @@ class Proposal:
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
     repaired: tuple[str, ...] = ()  # tests that failed
     doubt: str = ""  # with what input another repair that passes does something else
+    confidence_bp: int | None = None  # as the strategy says itself
+    way: str = ""  # by what means of the strategy it was found
 
     def with_exploration(self, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
         """The same proposal with what was explored to get it."""

@@ -13,6 +13,7 @@ from governance.approval import Inbox
 from governance.budget import Budget, BudgetSettings
 from governance.crew import Crew, Shop
 from governance.dossier import Dossier, Generation
+from governance.grounding.trust import Trust
 from governance.memory.memory import Memory
 from governance.memory.settings import MemorySettings
 from governance.orchestrator import Ending, Orchestrator, Phase
@@ -33,7 +34,7 @@ PRICE = Price(input=1_000_000, output=0)  # one micro-dollar a token in
 def bare_shop(clock: Clock, **parts: Any) -> Shop:
     """A shop that holds ``parts``, and nothing where a test touches nothing."""
     nothing: dict[str, Any] = dict.fromkeys(Shop.__dataclass_fields__)
-    held = {"runner_problem": "", "sandbox_name": "none", "settings": GovernanceSettings()} | parts
+    held = {"runner_problem": "", "sandbox_name": "none", "settings": GovernanceSettings(), "trust": Trust()} | parts
     return Shop(**(nothing | held | {"clock": clock, "heavy": asyncio.Semaphore(1)}))
 
 
@@ -164,9 +165,10 @@ async def working(
     inbox, refused = Inbox(ledger=ledger, clock=clock, settings=settings.approval), Refused(ledger=ledger)
     for part in (budget, inbox, refused):
         await part.prepare()
-    memory, feed = Memory(ledger=ledger, clock=clock, settings=MemorySettings()), Feed()
+    memory, feed, trust = Memory(ledger=ledger, clock=clock, settings=MemorySettings()), Feed(), Trust()
+    await trust.load(ledger)
     shop = bare_shop(
-        clock, provider=provider or Priced(), memory=memory, refused=refused, settings=settings
+        clock, provider=provider or Priced(), memory=memory, refused=refused, settings=settings, trust=trust
     )  # fmt: skip
     orchestrator = Orchestrator(
         shop=shop, ledger=ledger, budget=budget, inbox=inbox, phases={**STRAIGHT, **(phases or {})},

@@ -20,6 +20,9 @@ GLOB_SPECIAL = re.compile(r"([\\*?\[\]{}!])")
 REGEX_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
 
 
+NOTHING = "Nothing found"
+
+
 class SearchCodeArguments(Arguments):
     """Arguments of search_code."""
 
@@ -52,7 +55,7 @@ class SearchCode(Tool[SearchCodeArguments]):
         else:
             hits, more = await asyncio.to_thread(_plainly, arguments, root, call)
         if not hits:
-            return f"Nothing found for {arguments.pattern!r}."
+            return f"{NOTHING} for {arguments.pattern!r}."
         note = f"{len(hits)} lines{' (there are more: narrow the pattern or the path)' if more else ''}"
         return "\n".join([note, *hits])
 

@@ -1,0 +1,99 @@
+"""The three claims of an op's record, as the daemon makes them: of a sensor, of a strategy, of a model. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from governance.grounding.records import About, Band, Record, TrustKey, band_of
+from kernel.provider import Infill
+from kernel.reprompt.confidence import split
+from ledger.clock import unstamp
+from ledger.vocabulary import Candidate, Operation
+
+ALL_BP = 10_000
+
+
+def source_key(op: Operation) -> TrustKey:
+    return TrustKey(kind="source", name=op.origin.value)
+
+
+def goal_key(op: Operation) -> TrustKey:
+    """The class of an op's goal: what would show that it is met."""
+    return TrustKey(kind="goal", name=op.signals[0].closure.kind)
+
+
+def condition(op: Operation, now: datetime) -> Record:
+    """What the sensor says: this is there, and worth an op. As sure as its surest signal."""
+    surest = max(op.signals, key=lambda signal: signal.confidence_bp)
+    seen_at = unstamp(surest.seen_at) if surest.seen_at else None
+    told = surest.evidence[0].evidence if surest.evidence else surest.closure.kind
+    return Record(
+        about=About.CONDITION,
+        claim=op.goal,
+        evidence=told,
+        confidence_bp=surest.confidence_bp,
+        source=op.origin.value,
+        keys=(source_key(op),),
+        band=band_of(seen_at, now=now, same_commit=surest.base == op.base),
+    )
+
+
+def change(
+    op: Operation, candidate: Candidate, *, route: str, evidence: str, confidence_bp: int | None, way: str
+) -> Record:
+    """What a strategy says: this candidate is what was asked for. ``way``: how the strategy came to it."""
+    strategies = dict.fromkeys((candidate.strategy, f"{candidate.strategy}/{way}" if way else candidate.strategy))
+    return Record(
+        about=About.CHANGE,
+        claim=f"{candidate.strategy} on {', '.join(candidate.paths[:3]) or 'nothing'}",
+        evidence=evidence or candidate.rationale,
+        confidence_bp=confidence_bp,
+        source=f"{candidate.provider} {candidate.model}",
+        keys=(
+            TrustKey(kind="provider", name=candidate.provider),
+            TrustKey(kind="route", name=route),
+            *(TrustKey(kind="strategy", name=name) for name in strategies),
+            goal_key(op),
+        ),
+        band=Band.NOW,
+    )
+
+
+def reply(*, provider: str, model: str, purpose: str, answer: str, confidence_bp: int | None) -> Record:
+    """What an answer of a model says of itself. ``answer``: the blob that holds it."""
+    return Record(
+        about=About.REPLY,
+        claim=purpose,
+        evidence=f"blob {answer}",
+        confidence_bp=confidence_bp,
+        source=f"{provider} {model}",
+        keys=(TrustKey(kind="reply", name=f"{provider}/{purpose.partition(':')[0]}"),),
+        band=Band.NOW,
+    )
+
+
+def stated_bp(text: str) -> int | None:
+    """How sure an answer says it is, in its closing line; None when it does not."""
+    _, stated = split(text)
+    return None if stated is None else round(ALL_BP * min(max(stated, 0.0), 1.0))
+
+
+def likeliest_bp(infills: Sequence[Infill]) -> int | None:
+    """The mean probability of a token of the likeliest answer; None where the model gives no probabilities."""
+    told = [infill.logprob_milli for infill in infills if infill.logprob_milli < 0]
+    return round(ALL_BP * math.exp(max(told) / 1000)) if told else None
+
+
+def preferred_bp(gain_milli: int | None, others: Sequence[int | None]) -> int | None:
+    """How likely the chosen one of several repairs is, by a model's own word for each: how much likelier it finds it
+    than what stood there. None where the model was not asked.
+
+    One of them is right, or what stood there was: then it is the chosen one's share of all.
+    """
+    if gain_milli is None:
+        return None
+    gains = [gain_milli, 0, *(gain for gain in others if gain is not None)]
+    top = max(gains)
+    return round(ALL_BP * math.exp((gain_milli - top) / 1000) / sum(math.exp((g - top) / 1000) for g in gains))

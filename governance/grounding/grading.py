@@ -1,0 +1,169 @@
+"""What became of the claims of an op, read from the op's own entries. Pure.
+
+Nobody is asked: tests that turn green, the check of the signal, an undo, a person's no, a search that finds nothing
+stand in the record already. A claim of which the end of its op says nothing is VOID: it is closed and counts for none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from governance.grounding.records import About, Graded, Outcome, Record, grades_in, is_record
+from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
+
+HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
+
+READ: Final = (
+    EntryKind.GROUNDING, EntryKind.CALL, EntryKind.RUN, EntryKind.TOOL, EntryKind.TRANSITION, EntryKind.DECISION,
+)  # fmt: skip
+"""The kinds of entries that grades are made of."""
+
+CONVERSATION = "generate"
+WAVES = ("infill: ", "diverge: ")
+NO_FAULT = ("claims.waited", "another op")
+"""In the reason of a step back that is no fault of the answer."""
+OWNERS_NO = frozenset({RootCause.APPROVAL_REJECTED})
+OF_THE_CHANGE = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.POLICY})
+OF_NO_ANSWER = "cancelled"
+
+
+class End(Frozen):
+    """How an op ended. ``origin`` is the phase that it ended in."""
+
+    state: State
+    origin: State | None = None
+    cause: RootCause = RootCause.NONE
+    failure: FailureClass = FailureClass.NONE
+
+
+def of_change(end: End) -> Outcome:
+    """What an op's end says of the change that it offered, and of the answers that the change was made of."""
+    if end.state is State.COMPLETE:
+        return HIT
+    if end.cause in OWNERS_NO or end.failure is FailureClass.COLLAPSE:
+        return MISS
+    ended_by_it = end.state in (State.POSTMORTEM, State.BLOCKED) and end.failure in OF_THE_CHANGE
+    return MISS if ended_by_it else VOID
+
+
+def of_condition(end: End) -> Outcome:
+    """What it says of the signal: was there something to do, and was it wanted?"""
+    if end.state is State.COMPLETE:
+        return HIT
+    there_was_nothing = end.state is State.NOOP and end.origin is not State.VERIFY  # from there it is a dry run
+    return MISS if there_was_nothing or end.cause in OWNERS_NO else VOID
+
+
+class _Claims:
+    """The records of one op, and what is known of them, as its entries go by."""
+
+    def __init__(self) -> None:
+        self.records: dict[int, Record] = {}
+        self.graded: dict[int, Outcome] = {}
+        self.decided: dict[int, Outcome] = {}
+        self.calls = 0
+        self._phases: dict[int, State | None] = {}
+        self._problem = ""
+        self._last: int | None = None  # the latest answer in words
+
+    def take(self, entry: Entry) -> None:
+        payload, event = entry.payload, entry.payload.get("event")
+        if is_record(entry):
+            self._claimed(entry)
+        elif event == "call.ended":
+            self.calls += 1
+            self._problem = str(payload.get("problem", ""))
+        elif event == "candidates.tested":
+            found = bool(payload.get("green") or payload.get("partial"))
+            self._settle(HIT if found else MISS, [f"{name}{payload.get('wave')}" for name in WAVES])
+        elif event == "infilled" and not payload.get("distinct"):  # nothing new: no test will say anything of it
+            self._settle(VOID, [f"{name}{payload.get('wave')}" for name in WAVES])
+        elif event == "context.expanded":
+            self._settle(HIT if payload.get("files") else MISS, ["expansion"])
+        elif event == "planned" and payload.get("failed"):
+            self._settle(MISS, ["plan"])
+        elif event == "tool.called" and payload.get("found") is not None:
+            self._searched(found=bool(payload["found"]))
+        elif event == "phase.entered":
+            self._moved(State(str(payload["origin"])), State(str(payload["to"])), str(payload.get("reason", "")))
+        for grade in grades_in(entry):
+            self.graded[grade.record] = grade.outcome
+
+    def open(self) -> list[int]:
+        return [seq for seq in self.records if seq not in self.graded]
+
+    def _claimed(self, entry: Entry) -> None:
+        record = Record.read(entry.payload)
+        self.records[entry.seq], self._phases[entry.seq] = record, entry.phase
+        if record.about is not About.REPLY:
+            return
+        if self._problem:
+            self.decided[entry.seq] = VOID if self._problem == OF_NO_ANSWER else MISS
+        self._problem = ""
+        self._last = entry.seq if record.claim == CONVERSATION else None
+
+    def _searched(self, *, found: bool) -> None:
+        """An answer that looked something up is of use when one of its searches finds something."""
+        if self._last is not None:
+            known = self.decided.get(self._last)
+            self.decided[self._last] = HIT if found or known is HIT else MISS
+
+    def _settle(self, outcome: Outcome, claims: Sequence[str]) -> None:
+        for seq, record in self.records.items():
+            if record.about is About.REPLY and record.claim in claims:
+                self.decided.setdefault(seq, outcome)
+
+    def _moved(self, origin: State, to: State, reason: str) -> None:
+        """A step back: what was offered so far was not it, unless something else was in the way."""
+        if to is State.GENERATE and origin in (State.GENERATE, State.VALIDATE, State.VERIFY):
+            self._attempt(VOID if any(text in reason for text in NO_FAULT) else MISS)
+        elif origin in (State.APPLY, State.GATE) and to in (State.PLAN, State.GENERATE):
+            self._attempt(VOID)
+
+    def _attempt(self, outcome: Outcome) -> None:
+        for seq, record in self.records.items():
+            told_later = record.about is About.CONDITION or record.claim.startswith(WAVES)
+            if not told_later and self._phases[seq] is State.GENERATE:
+                self.decided.setdefault(seq, outcome)
+
+    def at_end(self, seq: int, end: End) -> Outcome:
+        record = self.records[seq]
+        if record.about is About.CONDITION:
+            return of_condition(end)
+        waits_for_a_test = record.about is About.REPLY and record.claim.startswith(WAVES)
+        return self.decided.get(seq, VOID if waits_for_a_test else of_change(end))
+
+
+def _graded(seq: int, record: Record, outcome: Outcome, was: Outcome | None = None) -> Graded:
+    return Graded(
+        record=seq, about=record.about, outcome=outcome, was=was, confidence_bp=record.confidence_bp, keys=record.keys
+    )
+
+
+def _read(entries: Iterable[Entry]) -> _Claims:
+    claims = _Claims()
+    for entry in entries:
+        claims.take(entry)
+    return claims
+
+
+def at_end(entries: Iterable[Entry], end: End) -> tuple[tuple[Graded, ...], int]:
+    """Grades for every record of an op that has none yet; and how many replies have no record of their own."""
+    claims = _read(entries)
+    replies = sum(record.about is About.REPLY for record in claims.records.values())
+    grades = tuple(_graded(seq, claims.records[seq], claims.at_end(seq, end)) for seq in claims.open())
+    return grades, max(0, claims.calls - replies)
+
+
+def taken_back(entries: Iterable[Entry]) -> tuple[Graded, ...]:
+    """The owner took back, or turned down, what an op had brought to its end: what counted as a hit is a miss.
+
+    The change, and the signal that asked for it. What a single answer of a model did for a test stands.
+    """
+    claims = _read(entries)
+    return tuple(
+        _graded(seq, record, MISS, claims.graded[seq])
+        for seq, record in claims.records.items()
+        if record.about is not About.REPLY and claims.graded.get(seq) is HIT
+    )
