@@ -7,11 +7,14 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from governance.budget import Budget
+from governance.grounding.claims import source_key
+from governance.grounding.trust import Trust
 from governance.irongate import g19_recursion
 from governance.left_alone import reaches
 from ledger.errors import SandboxMissing
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, RunStatus, Signal, TestRun, TestsPass, Verdict
+from ledger.vocabulary import EntryKind, RunStatus, Signal, Source, TestRun, TestsPass, Verdict
+from sensors.doors import TrackRecord
 from sensors.intake.surroundings import Surroundings, read
 from tools.git import Git
 from tools.repository import Repository
@@ -67,6 +70,16 @@ class Outlook:
         spent = await self._budget.spent_today() if ceiling else 0
         machine = await asyncio.to_thread(read)
         return machine.model_copy(update={"burn_bp": spent * 10_000 // ceiling if ceiling else 0})
+
+
+def record_of(trust: Trust) -> TrackRecord:
+    """What came of the earlier claims of a source, for the priority of its next ones."""
+
+    def of(source: Source) -> tuple[int, int]:
+        tally = trust.of(source_key(source))
+        return tally.hits, tally.n
+
+    return of
 
 
 def admit(signal: Signal) -> Verdict:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit
+from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit, record_of
 from daemon.settings import Config
 from governance.approval import Inbox
 from governance.budget import Budget
@@ -94,6 +94,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
             head=questions.head,
             caps=settings.governor,
             look=Outlook(budget=budget).look,
+            record=record_of(trust),
         ),
         tests=CommittedTests(workspaces=workspaces, limit_s=settings.pipeline.suite_budget_s),
         code=CodeIndex(

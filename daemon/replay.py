@@ -7,14 +7,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from governance import fsm
+from governance.grounding.consulted import Confidence, Standing, doubts
 from governance.irongate import g10_signatures
 from governance.irongate.battery import Inspection, inspect
 from governance.irongate.registry import GATES
 from governance.memory.prophecy import floors as floors_of
 from governance.memory.prophecy import foretell
-from governance.memory.reputation import Standing
+from governance.memory.reputation import Reputation
+from governance.repair.ranking import Merits, order_of
 from governance.risk import ChangeFacts, ComplexityFacts, assess, complexity
 from governance.routes import choose_route
+from ledger.confidence import CERTAIN_BP
 from ledger.errors import TransitionRefused
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Entry, EntryKind, Frozen, SourceClass, State, Tier, Urgency, Verdict
@@ -42,6 +45,9 @@ def _tier(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("complexity", str(payload["complexity"]), complexity(size).name))
     if "prophecy" in payload:
         found += _prophecy(payload["prophecy"], assess(facts).tier, floors)
+    if "trust" in payload:
+        known = [Standing.model_validate(row) for row in payload["trust"]]
+        found.append(("doubts", "; ".join(payload["doubts"]), "; ".join(doubts(known))))
     return found
 
 
@@ -49,8 +55,8 @@ def _prophecy(
     payload: Mapping[str, Any], tier: Tier, floors: tuple[tuple[Tier, str], ...]
 ) -> list[tuple[str, str, str]]:
     """From what memory held of the files to what it said, and that this was among the floors."""
-    standings = tuple(Standing.model_validate(each) for each in payload["standings"])
-    derived = foretell(standings, payload["dependents"])
+    known = tuple(Reputation.model_validate(each) for each in payload["reputations"])
+    derived = foretell(known, payload["dependents"])
     said = floors_of(derived, tier)
     heard = tuple(floor for floor in floors if floor in said)
     return [
@@ -59,11 +65,19 @@ def _prophecy(
     ]
 
 
+def _ranked(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    rows = [Merits.model_validate(row) for row in payload.get("merits", ())]
+    derived = sorted(range(len(rows)), key=lambda number: order_of(rows[number]))
+    return [("rank", str(list(range(len(rows)))), str(derived))] if rows else []
+
+
 def _route(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    told = Confidence.model_validate(payload["confidence"]) if "confidence" in payload else None  # new in the record
     derived, _ = choose_route(
         complexity=Complexity[payload["complexity"]],
         source=SourceClass(payload["source"]),
         urgency=Urgency[payload["urgency"]],
+        confidence_bp=told.calibrated_bp if told else CERTAIN_BP,
     )
     return [("route", str(payload["route"]), derived.value)]
 
@@ -145,6 +159,8 @@ async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
             found = _tier(payload)
         elif event == "route.chosen":
             found = _route(payload)
+        elif event == "ranked":
+            found = _ranked(payload)
         elif event == "gates":
             found = await _gates(payload, blob)
         elif event == "outside.marked":

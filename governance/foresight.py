@@ -21,12 +21,12 @@ class Foresight:
 
 async def foresee(crew: Crew, paths: Collection[str], dependents: int, tier: Tier) -> Foresight:
     """``tier``: what the ladder says of the facts alone; memory raises that."""
-    standings = await crew.shop.memory.standings(paths)
-    if not any(standing.outcomes for standing in standings):
+    reputations = await crew.shop.memory.reputations(paths)
+    if not any(reputation.outcomes for reputation in reputations):
         return Foresight()
-    prophecy = foretell(standings, dependents)
+    prophecy = foretell(reputations, dependents)
     record = {
-        "standings": [s.model_dump(mode="json") for s in standings], "dependents": dependents,
+        "reputations": [s.model_dump(mode="json") for s in reputations], "dependents": dependents,
         "risk_bp": prophecy.risk_bp, "level": prophecy.level.name, "confidence_bp": prophecy.confidence_bp,
     }  # fmt: skip
     return Foresight(floors=floors(prophecy, tier), record={"prophecy": record})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ledger.confidence import CERTAIN_BP, EVEN_BP
 from ledger.vocabulary import Complexity, Frozen, Route, SourceClass, Urgency
 
 
@@ -22,14 +23,18 @@ class ClockSettings(Frozen):
     repair_s: int = Field(120, ge=1, description="L2 repair, counted from its dispatch.")
 
 
-def choose_route(*, complexity: Complexity, source: SourceClass, urgency: Urgency) -> tuple[Route, str]:
-    """The first row that matches, and why."""
+def choose_route(
+    *, complexity: Complexity, source: SourceClass, urgency: Urgency, confidence_bp: int = CERTAIN_BP
+) -> tuple[Route, str]:
+    """The first row that matches, and why. ``confidence_bp``: the calibrated one of the signal."""
     if complexity >= Complexity.COMPLEX:
         return Route.COMPLEX, f"complexity {complexity.name.lower()}"
     if source is SourceClass.SPECULATIVE:
         return Route.SPECULATIVE, "speculative source"
     if source is SourceClass.BACKGROUND:
         return Route.BACKGROUND, "background source"
+    if source is SourceClass.REFLEX and urgency is Urgency.CRITICAL and confidence_bp < EVEN_BP:
+        return Route.STANDARD, "reflex source, critical, but more often wrong than right"
     if source is SourceClass.REFLEX and urgency is Urgency.CRITICAL:
         return Route.IMMEDIATE, "reflex source, critical"
     return Route.STANDARD, "no narrower row"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from ledger.vocabulary import Signal, TestRun
+from ledger.vocabulary import Signal, Source, TestRun
 from sensors.intake.records import Receipt
 
 
@@ -121,4 +121,5 @@ Emit = Callable[[Signal], Awaitable[Receipt]]
 DepthOf = Callable[[str], Awaitable[int]]  # op id -> depth of that op; 0 for an unknown one
 LeftAlone = Callable[[str], Awaitable[frozenset[str]]]  # commit -> red tests there that nobody is to be called for
 Withdraw = Callable[[str, str], Awaitable[None]]  # signal id, reason; ``ControlError`` where an op works on it
+TrackRecord = Callable[[Source], tuple[int, int]]  # of a source's earlier claims: those that came true, and all
 Redact = Callable[[str], str]  # takes secrets out of a text

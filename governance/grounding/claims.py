@@ -10,13 +10,15 @@ from governance.grounding.records import About, Band, Record, TrustKey, band_of
 from kernel.provider import Infill
 from kernel.reprompt.confidence import split
 from ledger.clock import unstamp
-from ledger.vocabulary import Candidate, Operation
+from ledger.vocabulary import Candidate, Operation, Source
 
 ALL_BP = 10_000
+PEOPLE = frozenset({Source.MANUAL, Source.VOICE_HUMAN})
+"""Whose word is not weighed: what a person asks for is worth an op."""
 
 
-def source_key(op: Operation) -> TrustKey:
-    return TrustKey(kind="source", name=op.origin.value)
+def source_key(source: Source) -> TrustKey:
+    return TrustKey(kind="source", name=source.value)
 
 
 def goal_key(op: Operation) -> TrustKey:
@@ -35,7 +37,7 @@ def condition(op: Operation, now: datetime) -> Record:
         evidence=told,
         confidence_bp=surest.confidence_bp,
         source=op.origin.value,
-        keys=(source_key(op),),
+        keys=() if op.origin in PEOPLE else (source_key(op.origin),),
         band=band_of(seen_at, now=now, same_commit=surest.base == op.base),
     )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from governance.memory.history import OUTCOMES, Past, pasts
 from governance.memory.lessons import Lessons
-from governance.memory.reputation import TIME_TO_LIVE, Standing, standings
+from governance.memory.reputation import TIME_TO_LIVE, Reputation, reputations
 from governance.memory.settings import MemorySettings
 from ledger.clock import Clock
 from ledger.store import Ledger
@@ -27,11 +27,11 @@ class Memory:
         self._settings = settings
         self.lessons = Lessons()
 
-    async def standings(self, paths: Collection[str]) -> tuple[Standing, ...]:
+    async def reputations(self, paths: Collection[str]) -> tuple[Reputation, ...]:
         """What is remembered of ``paths``; nothing where the owner has switched it off."""
         if not self._settings.reputation or not paths:
             return ()
-        return standings(await self._past(), paths, self._clock.now())
+        return reputations(await self._past(), paths, self._clock.now())
 
     async def advice(self, paths: Collection[str]) -> tuple[str, ...]:
         """Why earlier changes of ``paths`` came to nothing, newest first: for a model that works on them again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from governance.memory.reputation import WHOLE, Standing
+from governance.memory.reputation import WHOLE, Reputation
 from ledger.vocabulary import Frozen, Tier
 
 MANY_DEPENDENTS = 20
@@ -39,24 +39,24 @@ class Prophecy(Frozen):
     reasons: tuple[str, ...] = ()
 
 
-def risk_of(standing: Standing, dependents: int) -> int:
+def risk_of(reputation: Reputation, dependents: int) -> int:
     """Basis points, 1,000 to 9,000."""
     reach = min(max(dependents, 0), MANY_DEPENDENTS) * WHOLE // MANY_DEPENDENTS
-    return (3 * (WHOLE - standing.success_bp) + 3 * standing.fragility_bp + 2 * reach + WHOLE) // 10
+    return (3 * (WHOLE - reputation.success_bp) + 3 * reputation.fragility_bp + 2 * reach + WHOLE) // 10
 
 
 def level_of(risk_bp: int) -> Level:
     return next((level for bound, level in BOUNDS if risk_bp >= bound), Level.LOW)
 
 
-def foretell(standings: tuple[Standing, ...], dependents: int) -> Prophecy:
+def foretell(reputations: tuple[Reputation, ...], dependents: int) -> Prophecy:
     """``dependents``: files outside the change that import one of its files."""
-    worst = max(standings, key=lambda s: (risk_of(s, dependents), s.path), default=Standing(path=""))
+    worst = max(reputations, key=lambda s: (risk_of(s, dependents), s.path), default=Reputation(path=""))
     risk = risk_of(worst, dependents)
     level, reasons = level_of(risk), []
     if level >= Level.HIGH:
         reasons.append(f"memory: changes of {worst.path} were taken back or failed (risk {risk / WHOLE:.2f})")
-    poor = [s for s in standings if s.outcomes >= LEAST_OUTCOMES and s.success_bp < HALF]
+    poor = [s for s in reputations if s.outcomes >= LEAST_OUTCOMES and s.success_bp < HALF]
     if poor:
         reasons.append(f"memory: of {poor[0].outcomes} changes of {poor[0].path} lately, {_share(poor[0])} went well")
     confidence = min(MOST_CONFIDENT, CONFIDENCE_EACH * worst.outcomes)
@@ -70,5 +70,5 @@ def floors(prophecy: Prophecy, tier: Tier) -> tuple[tuple[Tier, str], ...]:
     return tuple((tier.raised(step), why) for step, why in enumerate(prophecy.reasons, start=1))
 
 
-def _share(standing: Standing) -> str:
-    return "none" if not standing.good else f"{standing.success_bp / WHOLE:.0%} by weight"
+def _share(reputation: Reputation) -> str:
+    return "none" if not reputation.good else f"{reputation.success_bp / WHOLE:.0%} by weight"

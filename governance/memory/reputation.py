@@ -20,7 +20,7 @@ HALF_LIFE = timedelta(hours=56)
 MOST_COMPANIONS = 5
 
 
-class Standing(Frozen):
+class Reputation(Frozen):
     """What is remembered of one file. ``outcomes`` are counted whole, the others are sums of weights."""
 
     path: str
@@ -49,16 +49,16 @@ def weight(age: timedelta) -> int:
     return round(WHOLE * math.pow(0.5, halvings))
 
 
-def standings(past: Iterable[Past], paths: Collection[str], now: datetime) -> tuple[Standing, ...]:
+def reputations(past: Iterable[Past], paths: Collection[str], now: datetime) -> tuple[Reputation, ...]:
     """One for each of ``paths``, in their order."""
     lived = [(each, found) for each in past if (found := weight(now - each.when))]
-    return tuple(_standing(path, [(each, heavy) for each, heavy in lived if path in each.files]) for path in paths)
+    return tuple(_reputation(path, [(each, heavy) for each, heavy in lived if path in each.files]) for path in paths)
 
 
-def _standing(path: str, touched: Collection[tuple[Past, int]]) -> Standing:
+def _reputation(path: str, touched: Collection[tuple[Past, int]]) -> Reputation:
     companions = Counter(file for each, _ in touched if not each.good for file in each.files if file != path)
     often = sorted(companions, key=lambda file: (-companions[file], file))
-    return Standing(
+    return Reputation(
         path=path,
         outcomes=len(touched),
         weight=sum(heavy for _, heavy in touched),

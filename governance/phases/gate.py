@@ -13,6 +13,7 @@ from governance.crew import Crew
 from governance.difftext import line_changes
 from governance.dossier import Dossier, Gating
 from governance.foresight import foresee
+from governance.grounding.consulted import doubts, standings
 from governance.irongate.battery import decide
 from governance.irongate.paths import is_test_path
 from governance.named_paths import matching, protected_among, touches_governance
@@ -25,6 +26,7 @@ from ledger.vocabulary import (
     FailureClass,
     Operation,
     RootCause,
+    Route,
     State,
     Tier,
     Verdict,
@@ -149,10 +151,16 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
     assessment = assess(facts, floors=tuple(floors))
     untold = (doubt,) if doubt and not any(doubt in reason for reason in assessment.reasons) else ()
+    known = standings(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
     output = Gating(
         tier=assessment.tier,
         rule=assessment.rule,
-        reasons=(*assessment.reasons, *asking((*validation.verdicts, *dossier.marked), assessment.tier), *untold),
+        reasons=(
+            *assessment.reasons,
+            *asking((*validation.verdicts, *dossier.marked), assessment.tier),
+            *untold,
+            *doubts(known),
+        ),
         verdicts=validation.verdicts,
         blast_bp=blast.score_bp,
         foretold=bool(foreseen.floors),
@@ -167,6 +175,8 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         rule=output.rule,
         reasons=list(output.reasons),
         blast_bp=blast.score_bp,
+        trust=[each.model_dump(mode="json") for each in known],
+        doubts=list(doubts(known)),
         gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
         **foreseen.record,
     )

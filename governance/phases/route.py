@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from governance.crew import Crew
 from governance.dossier import Dossier, Routing
+from governance.grounding.consulted import confidence_of
 from governance.result import PhaseResult
 from governance.routes import choose_route, op_seconds, turn_seconds
 from ledger.sources import SOURCES
@@ -15,16 +16,22 @@ async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     clocks = crew.shop.settings.clocks
     local = crew.shop.provider.capabilities.local
     source_class = SOURCES[op.origin].routed_as
-    chosen, reason = choose_route(complexity=dossier.complexity, source=source_class, urgency=op.urgency)
+    told = confidence_of(op, crew.shop.trust)
+    chosen, reason = choose_route(
+        complexity=dossier.complexity, source=source_class, urgency=op.urgency, confidence_bp=told.calibrated_bp
+    )  # fmt: skip
+    undoubted, _ = choose_route(complexity=dossier.complexity, source=source_class, urgency=op.urgency)
+    routes = (chosen, undoubted)  # doubt gives no op more time
     output = Routing(
         route=chosen,
         reason=reason,
-        turn_ms=1000 * turn_seconds(chosen, local=local, clocks=clocks),
-        op_ms=1000 * op_seconds(chosen, local=local, clocks=clocks),
+        turn_ms=1000 * min(turn_seconds(route, local=local, clocks=clocks) for route in routes),
+        op_ms=1000 * min(op_seconds(route, local=local, clocks=clocks) for route in routes),
     )
     await crew.record.note(
         EntryKind.DECISION, "route.chosen", phase=State.ROUTE, complexity=dossier.complexity.name,
         source=source_class.value, urgency=op.urgency.name, route=chosen.value, reason=reason, local=local,
+        confidence=told.model_dump(mode="json"),
     )  # fmt: skip
     if dossier.complexity is Complexity.TRIVIAL:
         return PhaseResult(next=State.GENERATE, output=output, reason=f"{chosen}, trivial: no expansion, no plan")

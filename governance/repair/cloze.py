@@ -11,6 +11,8 @@ import contextlib
 from collections.abc import Collection, Sequence
 
 from governance.crew import Crew
+from governance.grounding.claims import preferred_bp
+from governance.grounding.trust import TrustKey, trust_bp
 from governance.irongate.battery import change_hash, diff_hash
 from governance.repair.asking import asked, prepared
 from governance.repair.bases import Bases
@@ -18,7 +20,7 @@ from governance.repair.bench import Bench
 from governance.repair.compared import disagreement
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
-from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, order, shortcut
+from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, merits, order, shortcut
 from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
@@ -34,6 +36,7 @@ RIVALS, RIVAL_PLACES = 3, 3
 """Places of survivors at which a model is asked, too, before one is chosen; and how far down the list small edits are
 tried, in first places."""
 
+STRATEGY = "cloze"
 SHOWN = 12
 """Survivors that stand in the record, best first."""
 WITHHELD = "; a change that was refused, taken back or turned down before is not offered again (gate19.undone)"
@@ -91,7 +94,7 @@ class ClozeSearch:
             chosen, *rest = sorted(found, key=order)
             await self._note_rank([chosen, *rest])
             doubt = "" if self._is_late() else await disagreement(chosen, rest, bench, self._crew)
-            return self._offer(chosen, len(found), doubt)
+            return self._offer(chosen, rest, doubt)
         reason = (
             f"{counted(done.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
             f"{counted(done.distinct, 'distinct candidate')}; {done.tested} tested, none turned "
@@ -156,7 +159,8 @@ class ClozeSearch:
 
     async def _note_rank(self, ranked: Sequence[Survivor]) -> None:
         await self._crew.record.note(
-            EntryKind.TOOL, "ranked", phase=State.GENERATE,
+            EntryKind.DECISION, "ranked", phase=State.GENERATE,
+            merits=[merits(s).model_dump(mode="json") for s in ranked[:SHOWN]],
             survivors=[
                 [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli]
                 for s in ranked[:SHOWN]
@@ -213,9 +217,10 @@ class ClozeSearch:
     async def _survivor(self, scene: Scene, variant: Variant, bench: Bench) -> Survivor:
         passed, newly_red, still_red = await bench.wider(scene, variant)
         way_round, size = await asyncio.to_thread(change_of, scene, variant)
+        key = TrustKey(kind="strategy", name=f"{STRATEGY}/{variant.way}")
         return Survivor(
             scene=scene, variant=variant, passed=passed, newly_red=newly_red, still_red=still_red,
-            shortcut=way_round, size=size,
+            shortcut=way_round, size=size, trust_bp=trust_bp(self._crew.shop.trust.of(key)),
         )  # fmt: skip
 
     async def _partial(self, scene: Scene, variant: Variant, fixed: frozenset[str]) -> Partial:
@@ -240,7 +245,7 @@ class ClozeSearch:
             rationale=why,
             provider=provider.name,
             model=provider.model,
-            strategy="cloze",
+            strategy=STRATEGY,
             spend=Spend(
                 usd_micro=spent.usd_micro - self._began.usd_micro,
                 tokens_in=spent.tokens_in - self._began.tokens_in,
@@ -258,10 +263,10 @@ class ClozeSearch:
             node = node.parent
         return parts[::-1]
 
-    def _offer(self, survivor: Survivor, among: int, doubt: str) -> Proposal:
+    def _offer(self, survivor: Survivor, others: Sequence[Survivor], doubt: str) -> Proposal:
         note = (
             f"{self._done.asked} infills, {self._done.distinct} distinct, {self._done.tested} tested, "
-            f"{among} turned the test green"
+            f"{1 + len(others)} turned the test green"
         )
         notes = (note, f"the repair may get round the test: {survivor.shortcut}") if survivor.shortcut else (note,)
         candidate = self._candidate(survivor.scene, survivor.variant)
@@ -269,7 +274,8 @@ class ClozeSearch:
         return Proposal(
             candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads,
             shown=self._node_of(survivor.scene).shown(self._settings.examples),
-            repaired=tuple(r.id for r in self._scene.failing), doubt=doubt,
+            repaired=tuple(r.id for r in self._scene.failing), doubt=doubt, way=survivor.variant.way,
+            confidence_bp=preferred_bp(survivor.gain_milli, [other.gain_milli for other in others]),
         )  # fmt: skip
 
 

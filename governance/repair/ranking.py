@@ -10,6 +10,8 @@ from governance.irongate.shortcuts import catches, copied
 from governance.irongate.syntax import parse
 from governance.repair.scene import Scene
 from governance.repair.spans import Span
+from ledger.confidence import EVEN_BP
+from ledger.vocabulary import Frozen
 
 LONG_CHANGE = 2_000
 PRICE_MILLI = 250
@@ -34,6 +36,11 @@ class Variant:
         return self.span.fill(self.base, self.text)
 
     @property
+    def way(self) -> str:
+        """By what kind of edit it was found, for the tally of what came of such."""
+        return f"small edit, {self.kind or self.span.move.value}" if self.votes == 0 else self.span.move.value
+
+    @property
     def what(self) -> str:
         """What is done where, in words."""
         kind = f" ({self.kind})" if self.kind else ""
@@ -55,6 +62,7 @@ class Survivor:
     shortcut: str  # how it may have got round the test, in words
     size: int  # changed characters
     gain_milli: int | None = None  # how much likelier the model finds it than what stood there; None: nobody asked
+    trust_bp: int = EVEN_BP  # how often what was found in this way was right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +107,37 @@ def shortcut(before: str, after: str, tests: Collection[str], raised: Collection
     return f"it catches {hidden[0]}, with which the test fails" if hidden else ""
 
 
+class Merits(Frozen):
+    """Everything that the order of survivors goes by; stored with it, so that a replay can derive it again."""
+
+    newly_red: int
+    still_red: int
+    is_shortcut: bool
+    passed: int
+    gain_milli: int | None
+    size: int
+    trust_bp: int
+    votes: int
+    logprob_milli: int
+
+
+def merits(s: Survivor) -> Merits:
+    return Merits(
+        newly_red=s.newly_red, still_red=s.still_red, is_shortcut=bool(s.shortcut), passed=s.passed,
+        gain_milli=s.gain_milli, size=s.size, trust_bp=s.trust_bp, votes=s.variant.votes,
+        logprob_milli=s.variant.logprob_milli,
+    )  # fmt: skip
+
+
+def order_of(m: Merits) -> tuple[int | bool, ...]:
+    """Best first. Trust tells apart what tests and model find equal."""
+    worth = PRICE_MILLI * m.size - m.gain_milli if m.gain_milli is not None else m.size // 8
+    return (
+        m.newly_red, m.still_red, m.is_shortcut, -m.passed, m.gain_milli is None, worth, -m.trust_bp, -m.votes,
+        -m.logprob_milli, m.size,
+    )  # fmt: skip
+
+
 def order(s: Survivor) -> tuple[int | bool, ...]:
     """Best first."""
-    worth = PRICE_MILLI * s.size - s.gain_milli if s.gain_milli is not None else s.size // 8
-    return (
-        s.newly_red, s.still_red, bool(s.shortcut), -s.passed, s.gain_milli is None, worth, -s.variant.votes,
-        -s.variant.logprob_milli, s.size,
-    )  # fmt: skip
+    return order_of(merits(s))

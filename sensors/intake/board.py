@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledger.clock import stamp
+from sensors.doors import TrackRecord
 from sensors.intake.claims import FileClaims
 from sensors.intake.governor import Lane, Ruling
 from sensors.intake.history import History
@@ -30,9 +31,11 @@ class Held:
 class Board:
     """Indexes over items and leases. The router changes it after (or, for reservations, before) the ledger."""
 
-    def __init__(self, settings: RouterSettings, alignment: Callable[[Item], int]) -> None:
+    def __init__(self, settings: RouterSettings, alignment: Callable[[Item], int], record: TrackRecord) -> None:
         self.claims = FileClaims()
-        self.order = WaitingOrder(ageing_s=settings.ageing_s, claims=self.claims, alignment=alignment)
+        self.order = WaitingOrder(
+            ageing_s=settings.ageing_s, claims=self.claims, alignment=alignment, record=record
+        )  # fmt: skip
         self.held: dict[str, Held] = {}
         self.history = History()
         self._slots: tuple[str, ...] = ()

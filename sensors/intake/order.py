@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from ledger.clock import unstamp
+from sensors.doors import TrackRecord
 from sensors.intake.claims import FileClaims
 from sensors.intake.governor import Lane
 from sensors.intake.priority import MOST_BEHIND, PriorityInputs, order_key, priority
@@ -30,8 +31,11 @@ def _ms(moment: datetime) -> int:
 class WaitingOrder:
     """All QUEUED items. Every method is synchronous."""
 
-    def __init__(self, *, ageing_s: float, claims: FileClaims, alignment: Callable[[Item], int]) -> None:
+    def __init__(
+        self, *, ageing_s: float, claims: FileClaims, alignment: Callable[[Item], int], record: TrackRecord
+    ) -> None:
         self._ageing_ms = int(ageing_s * 1000)
+        self._record = record
         self._claims = claims
         self._alignment = alignment
         self._items: dict[str, Item] = {}
@@ -56,11 +60,14 @@ class WaitingOrder:
     def inputs(self, item: Item) -> PriorityInputs:
         """What the formula reads for an item, as the queue stands now."""
         signal = item.signal
+        hits, outcomes = self._record(signal.source)
         return PriorityInputs(
             source=signal.source,
             urgency=signal.urgency,
             files=len(signal.targets),
             confidence_bp=signal.confidence_bp,
+            hits=hits,
+            outcomes=outcomes,
             behind=self._behind(item),
             alignment=self._alignment(item),
         )
@@ -114,14 +121,21 @@ class WaitingOrder:
     def _front(self, heap: list[Entry]) -> Entry | None:
         """The first valid entry of a heap; what may not run stands aside."""
         while heap:
-            _, signal_id, version = heap[0]
+            key, signal_id, version = heap[0]
+            again: Item | None = None
             if self._version.get(signal_id) == version:
-                blocked = self._claims.blocker(self._items[signal_id].signal.targets)
-                if blocked is None:
+                item = self._items[signal_id]
+                blocked = self._claims.blocker(item.signal.targets)
+                if blocked is None and self._key(item) <= key:
                     return heap[0]
-                self._aside.setdefault(blocked[0], set()).add(signal_id)
+                if blocked is None:  # its source was wrong meanwhile: others may come first now
+                    again = item
+                else:
+                    self._aside.setdefault(blocked[0], set()).add(signal_id)
                 del self._version[signal_id]
             heapq.heappop(heap)
+            if again is not None:
+                self._push(again)
         return None
 
     def due(self) -> datetime | None:
@@ -177,13 +191,15 @@ class WaitingOrder:
 
     def _push(self, item: Item) -> None:
         version = self._version[item.id] = next(self._versions)
-        key = order_key(priority(self.inputs(item)), _ms(unstamp(item.queued_at)), self._ageing_ms)
         lane = Lane.of(item)
         heap = self._heaps.setdefault(lane, [])
-        heapq.heappush(heap, (key, item.id, version))
+        heapq.heappush(heap, (self._key(item), item.id, version))
         if len(heap) > 4 * self.lanes[lane] + 64:
             heap[:] = [entry for entry in heap if self._version.get(entry[1]) == entry[2]]
             heapq.heapify(heap)
+
+    def _key(self, item: Item) -> int:
+        return order_key(priority(self.inputs(item)), _ms(unstamp(item.queued_at)), self._ageing_ms)
 
     def _wake(self, now: datetime) -> None:
         while self._later and self._later[0][0] <= _ms(now):

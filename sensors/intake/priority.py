@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import Field
 
+from ledger.confidence import calibrated_bp
 from ledger.sources import SOURCES
 from ledger.vocabulary import Frozen, Source, Urgency
 
@@ -26,7 +27,9 @@ class PriorityInputs(Frozen):
     source: Source
     urgency: Urgency
     files: int = Field(ge=0)
-    confidence_bp: int = Field(ge=0, le=10_000)
+    confidence_bp: int = Field(ge=0, le=10_000)  # as the sensor asserts it
+    hits: int = Field(default=0, ge=0)  # of earlier claims of this source, those that came true,
+    outcomes: int = Field(default=0, ge=0)  # of so many
     behind: int = Field(default=0, ge=0)  # other signals that are queued behind the same files
     alignment: int = Field(default=0, ge=0, le=2)  # declared goal 2, inferred 1
 
@@ -40,7 +43,7 @@ def size_penalty(files: int) -> int:
 
 def priority(inputs: PriorityInputs) -> int:
     """Source rank, less what makes it urgent, sure, wanted or waited for, plus what makes it large."""
-    sure = 1 if inputs.confidence_bp >= SURE_BP else 0
+    sure = 1 if calibrated_bp(inputs.confidence_bp, hits=inputs.hits, n=inputs.outcomes) >= SURE_BP else 0
     return (
         SOURCES[inputs.source].rank
         - URGENCY_BOOST[inputs.urgency]

@@ -16,6 +16,7 @@ from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
+from sensors.doors import TrackRecord
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
@@ -45,12 +46,17 @@ def _no_alignment(item: Item) -> int:
     return 0
 
 
+def no_record(source: Source) -> tuple[int, int]:
+    """Nobody knows what came of a source's claims."""
+    return 0, 0
+
+
 class IntakeRouter:
     """Takes signals from sensors and hands ops to workers. Call :meth:`recover` once before anything else.
 
     ``admit`` may park a signal (too deep in our own commits). ``branch_lives`` says whether a review branch still
     exists. ``head`` gives the commit on which an op is planned; without it that is the commit of its newest signal.
-    ``look`` tells the governor of the machine and of money.
+    ``look`` tells the governor of the machine and of money, ``record`` what came of a source's earlier claims.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class IntakeRouter:
         branch_lives: BranchLives = _every_branch_lives,
         head: HeadCommit | None = None,
         alignment: Callable[[Item], int] = _no_alignment,
+        record: TrackRecord = no_record,
         caps: GovernorSettings | None = None,
         look: Look = machine_only,
     ) -> None:
@@ -74,7 +81,7 @@ class IntakeRouter:
         self._admit = admit
         self._branch_lives = branch_lives
         self._head = head
-        self._board = Board(settings, alignment)
+        self._board = Board(settings, alignment, record)
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
         self.governor = Governor(

@@ -112,8 +112,8 @@ async def test_a_forged_memory_is_found_by_replay(tmp_path: Path) -> None:
         blob = service.home.ledger.get_blob
     assert (await replay_entries(entries, blob)).differences == ()
     told = entries[-1].payload["prophecy"]
-    harmless = [{**standing, "good": standing["weight"], "taken_back": 0} for standing in told["standings"]]
-    for forged in ({**told, "standings": harmless}, {**told, "dependents": 20}):
+    harmless = [{**standing, "good": standing["weight"], "taken_back": 0} for standing in told["reputations"]]
+    for forged in ({**told, "reputations": harmless}, {**told, "dependents": 20}):
         changed = entries[-1].model_copy(update={"payload": {**entries[-1].payload, "prophecy": forged}})
         assert "prophecy was HIGH" in str((await replay_entries([changed], blob)).differences)
 

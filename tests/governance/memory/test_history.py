@@ -43,8 +43,8 @@ class Diary:
         await Recorder(self.ledger, op_id=op.id).note(EntryKind.OUTCOME, event)
 
     async def outcomes(self) -> tuple[int, int, int]:
-        (standing,) = await self.memory.standings((CART,))
-        return standing.outcomes, standing.good // 10_000, standing.taken_back // 10_000
+        (reputation,) = await self.memory.reputations((CART,))
+        return reputation.outcomes, reputation.good // 10_000, reputation.taken_back // 10_000
 
 
 @pytest.fixture
@@ -97,5 +97,5 @@ async def test_what_is_switched_off_says_nothing(diary: Diary) -> None:
     await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST, "red")
     off = MemorySettings(reputation=False, history=False, lessons=False)
     memory = Memory(ledger=diary.ledger, clock=diary.clock, settings=off)
-    assert (await memory.standings((CART,)), await memory.advice((CART,)), memory.taught()) == ((), (), ())
+    assert (await memory.reputations((CART,)), await memory.advice((CART,)), memory.taught()) == ((), (), ())
     assert len(diary.memory.taught()) == 1

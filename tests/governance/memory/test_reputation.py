@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from governance.memory.history import Past
 from governance.memory.prophecy import MOST_CONFIDENT, Level, floors, foretell, level_of, risk_of
-from governance.memory.reputation import HALF_LIFE, TIME_TO_LIVE, WHOLE, Standing, standings, weight
+from governance.memory.reputation import HALF_LIFE, TIME_TO_LIVE, WHOLE, Reputation, reputations, weight
 from ledger.vocabulary import Tier
 from tests.governance.memory.pasts import NOW, past
 
@@ -24,9 +24,9 @@ pasts = st.lists(
 )  # fmt: skip
 
 
-def of(found: list[Past], path: str = CART) -> Standing:
-    (standing,) = standings(found, (path,), NOW)
-    return standing
+def of(found: list[Past], path: str = CART) -> Reputation:
+    (reputation,) = reputations(found, (path,), NOW)
+    return reputation
 
 
 def test_half_as_much_after_the_half_life_and_nothing_in_the_end() -> None:
@@ -37,7 +37,7 @@ def test_half_as_much_after_the_half_life_and_nothing_in_the_end() -> None:
 
 def test_what_nothing_is_known_of_is_trusted() -> None:
     assert (of([]).success_bp, of([]).fragility_bp, of([]).outcomes) == (WHOLE, 0, 0)
-    assert foretell(standings([], (CART,), NOW), 0).steps == 0
+    assert foretell(reputations([], (CART,), NOW), 0).steps == 0
 
 
 def test_what_is_changed_with_it_in_vain() -> None:
@@ -59,7 +59,7 @@ def test_what_is_changed_with_it_in_vain() -> None:
     ],
 )
 def test_what_is_foretold(found: list[Past], dependents: int, level: Level, steps: int) -> None:
-    prophecy = foretell(standings(found, (CART,), NOW), dependents)
+    prophecy = foretell(reputations(found, (CART,), NOW), dependents)
     assert (prophecy.level, prophecy.steps) == (level, steps), prophecy
     assert len(prophecy.reasons) == steps and all(CART in reason for reason in prophecy.reasons)
 
@@ -71,7 +71,7 @@ def test_levels(risk: int, level: int) -> None:
 
 @given(pasts, st.integers(-1, 99), st.sampled_from([t for t in Tier if t is not Tier.BLOCKED]))
 def test_a_tier_never_falls_and_nobody_is_blocked(found: list[Past], dependents: int, tier: Tier) -> None:
-    known = standings(found, (CART, "shop/tax.py"), NOW)
+    known = reputations(found, (CART, "shop/tax.py"), NOW)
     prophecy = foretell(known, dependents)
     assert 1_000 <= prophecy.risk_bp <= 9_000 and prophecy.confidence_bp <= MOST_CONFIDENT
     assert all(tier <= floor <= Tier.APPROVAL_REQUIRED for floor, _ in floors(prophecy, tier))
