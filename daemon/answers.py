@@ -11,6 +11,8 @@ from daemon.desk import signals_view
 from daemon.diffs import diff_of
 from daemon.history import History
 from daemon.optable import OpTable
+from governance.grounding.calibration import Calibration
+from governance.grounding.reckoned import calibration_of
 from ledger.vocabulary import Spend, State
 from sensors.intake.reading import snapshot_of
 
@@ -79,6 +81,9 @@ class Answers:
                 spends[provider] = spends.get(provider, Spend()).plus(line)
         lines = tuple(CostLine(provider=p, model=self._models.get(p, ""), spend=s) for p, s in sorted(spends.items()))
         return CostView(today=self.today(), lines=lines, ops=tuple(slim(v) for v in self._begun_today()))
+
+    async def calibration(self) -> Calibration:
+        return await calibration_of(self._ledger)
 
 
 def slim(view: OpView) -> OpView:

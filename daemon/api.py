@@ -21,6 +21,7 @@ from daemon.api_intake import (
     SignalsRequest,
     SignalsView,
 )
+from governance.grounding.calibration import Calibration
 from ledger.vocabulary import (
     Complexity,
     Entry,
@@ -183,6 +184,7 @@ class OpView(Frozen):
     failure_class: FailureClass = FailureClass.NONE
     reason: str = ""
     ledger_seq: int | None = None
+    learned: str = ""  # what became of its claims
     steps: tuple[Step, ...] = ()
     diff: str = ""
 
@@ -375,6 +377,8 @@ class Api(Protocol):
     async def posture(self, request: PostureRequest) -> PostureView: ...
 
     async def cost(self) -> CostView: ...
+
+    async def calibration(self) -> Calibration: ...
 
     async def health(self) -> HealthView: ...
 

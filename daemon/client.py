@@ -45,6 +45,7 @@ from daemon.api_intake import (
 from daemon.bounds import ControlSettings
 from daemon.codes import Exit
 from daemon.wire import SUBSCRIBE, request_line
+from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, NoDaemon
 
 R = TypeVar("R", bound=BaseModel)
@@ -158,6 +159,9 @@ class Client:
 
     async def cost(self) -> CostView:
         return await self._ask("cost", NoParams(), CostView)
+
+    async def calibration(self) -> Calibration:
+        return await self._ask("calibration", NoParams(), Calibration)
 
     async def health(self) -> HealthView:
         return await self._ask("health", NoParams(), HealthView)

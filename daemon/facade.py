@@ -49,6 +49,7 @@ from daemon.api_intake import (
 from daemon.desk import find_signal, posture_view, queue_view, sensors_view, signals_view
 from daemon.mcp import mcp_view
 from daemon.told import at_it_already, cannot_talk, not_looked_at
+from governance.grounding.calibration import Calibration
 from governance.record import Recorder
 from ledger.clock import stamp
 from ledger.errors import ControlError, TestsUnavailable
@@ -168,6 +169,9 @@ class Facade:
 
     async def cost(self) -> CostView:
         return await self._answers.cost()
+
+    async def calibration(self) -> Calibration:
+        return await self._answers.calibration()
 
     async def health(self) -> HealthView:
         service = self._service

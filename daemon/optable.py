@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from daemon.api import OpView, QuestionView, Step
+from daemon.learned import learned
 from daemon.narrate import careful, tell, touches_own_work
+from governance.grounding.records import GRADED
 from ledger.ids import core_of, resolve_op, short_id
 from ledger.vocabulary import (
     Complexity,
@@ -104,6 +106,8 @@ def fold(view: OpView, entry: Entry) -> OpView:
         if payload.get("commit"):  # found by recovery: then there is no entry "committed"
             changes["commit"] = payload["commit"]
             changes["branch"] = str(payload.get("ref") or view.branch or "").removeprefix("refs/heads/") or None
+    elif event == GRADED:
+        changes["learned"] = learned(entry)
     told = tell(entry)
     changes["own_work"] = view.own_work or touches_own_work(entry)
     if told is not None and changes["own_work"]:

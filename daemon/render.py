@@ -145,6 +145,8 @@ def op_block(op: OpView) -> Block:
         reason = f" · {op.reason}" if op.reason else ""
         commit = f" · {op.commit[:7]} on {op.branch or 'a branch'}" if op.commit else ""
         lines.append(labelled(Told("state", f"{op.state.value}{reason}{commit}", _role(op))))
+    if op.learned:
+        lines.append(labelled(Told("claims", op.learned)))
     spent = [duration(_took(op)), money(op.spend.usd_micro), count(op.spend.calls, "model call")]
     lines.append(labelled(Told("cost", " · ".join(spent))))
     lines.append(_next(op))

@@ -8,6 +8,7 @@ from typing import Any
 
 from governance import fsm
 from governance.grounding.consulted import Confidence, Standing, doubts
+from governance.grounding.trust import Tally, from_log, in_table
 from governance.irongate import g10_signatures
 from governance.irongate.battery import Inspection, inspect
 from governance.irongate.registry import GATES
@@ -184,4 +185,20 @@ async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
 async def replay(ledger: Ledger, *, op_id: str | None) -> ReplayReport:
     """Make every recorded decision of ``op_id`` (None: of all ops) again."""
     kinds = (EntryKind.DECISION, EntryKind.VERDICT, EntryKind.TRANSITION)
-    return await replay_entries(await ledger.entries(op_id=op_id, kinds=kinds), ledger.get_blob)
+    report = await replay_entries(await ledger.entries(op_id=op_id, kinds=kinds), ledger.get_blob)
+    if op_id is not None:
+        return report
+    count, differences = await _trust(ledger)
+    return ReplayReport(decisions=report.decisions + count, differences=(*report.differences, *differences))
+
+
+async def _trust(ledger: Ledger) -> tuple[int, list[str]]:
+    """Trust is derived again from every grade of the record, and compared with its table."""
+    (_, table), log = await in_table(ledger), (await from_log(ledger)).tallies
+    keys = sorted(table.keys() | log.keys(), key=str)
+    told = [
+        f"trust of {key} is {table.get(key, Tally())}, comes out as {log.get(key, Tally())}"
+        for key in keys
+        if table.get(key) != log.get(key)
+    ]
+    return len(keys), told

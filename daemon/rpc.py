@@ -96,6 +96,7 @@ METHODS: Mapping[str, Method[Any]] = {
     "drop": Method(DropRequest, lambda api, p: api.drop(p)),
     "posture": Method(PostureRequest, lambda api, p: api.posture(p)),
     "cost": Method(NoParams, lambda api, p: api.cost()),
+    "calibration": Method(NoParams, lambda api, p: api.calibration()),
     "health": Method(NoParams, lambda api, p: api.health()),
     "reload": Method(NoParams, lambda api, p: api.reload()),
     "shutdown": Method(NoParams, lambda api, p: api.shutdown()),

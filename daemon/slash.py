@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from daemon.api import AnswerRequest, Api, OpRef, OpsRequest, RejectRequest, SubmitRequest
 from daemon.api_intake import PostureRequest, SignalsRequest
 from daemon.render import cost_block, diff_block, health_block, op_block, ops_block, status_block
+from daemon.render_calibration import calibration_block
 from daemon.render_intake import posture_block, sensors_block, signals_block
 from daemon.text import show
 from ledger.errors import OuroError
@@ -136,6 +137,10 @@ async def _cost(api: Api, words: list[str], colour: bool) -> str:
     return show(cost_block(await api.cost()), colour=colour)
 
 
+async def _calibration(api: Api, words: list[str], colour: bool) -> str:
+    return show(calibration_block(await api.calibration()), colour=colour)
+
+
 async def _health(api: Api, words: list[str], colour: bool) -> str:
     return show(health_block(await api.health()), colour=colour)
 
@@ -163,6 +168,7 @@ COMMANDS: Mapping[str, Slash] = {
     "/sensors": Slash("/sensors", "every source: its signals, its cap", _sensors),
     "/posture": Slash("/posture", "how hard the daemon leans in", _posture),
     "/cost": Slash("/cost", "what today has cost", _cost),
+    "/calibration": Slash("/calibration", "what was claimed and what came true", _calibration),
     "/health": Slash("/health", "how the daemon itself is", _health),
     "/pause": Slash("/pause", "take no new ops", _pause),
     "/resume": Slash("/resume", "take ops again", _resume),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
         "pause": pause,
         "resume": resume,
         "cost": cost,
+        "calibration": calibration,
         "repl": repl,
     }
     for name, command in commands.items():
@@ -255,6 +257,28 @@ def cost(context: typer.Context) -> None:
     call = call_of(context)
     view = told(call, lambda api: api.cost())
     answer(call, view, cost_block(view))
+
+
+def calibration(
+    context: typer.Context,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw what was said against what came true.")] = None,
+) -> None:
+    """What was claimed, how surely, and what came true: Brier score, reliability, trust.
+
+    Example: ouro calibration --svg reliability.svg
+    """
+    from daemon.render_calibration import calibration_block, picture
+    from ledger.errors import ControlError
+
+    call = call_of(context)
+    view = told(call, lambda api: api.calibration())
+    answer(call, view, calibration_block(view))
+    if svg is not None:
+        try:
+            svg.write_text(picture(view), encoding="utf-8")
+        except OSError as error:
+            raise ControlError(f"{svg} cannot be written: {error.strerror}.", remedy="Name another file.") from error
+    leave(Exit.DONE if view.records else Exit.NOTHING)
 
 
 def repl(context: typer.Context) -> None:

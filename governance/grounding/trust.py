@@ -97,7 +97,7 @@ async def rebuild(ledger: Ledger) -> Trust:
 async def in_table(ledger: Ledger) -> tuple[int, dict[TrustKey, Tally]]:
     """What the projection says, and up to which entry; a ledger that has none says nothing."""
     if not await ledger.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'trust'"):
-        return 0, {}
+        return ledger.head.seq, {}
     rows = await ledger.query(
         "SELECT e.seq, t.kind, t.name, t.hits, t.n FROM (SELECT coalesce(max(seq), 0) AS seq FROM entries) AS e"
         " LEFT JOIN trust AS t"

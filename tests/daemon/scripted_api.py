@@ -42,6 +42,7 @@ from daemon.api_intake import (
     SignalsView,
     SignalView,
 )
+from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, PolicyRefused
 from ledger.ids import short_id
 from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier
@@ -130,6 +131,7 @@ class ScriptedApi:
         self.holding = asyncio.Event()
         self.published: asyncio.Queue[Event | None] = asyncio.Queue()
         self.ops_now: tuple[OpView, ...] = (op_view(),)
+        self.calibrated = Calibration()
         self.subscribed = asyncio.Event()
         self.unsubscribed = asyncio.Event()
         self.stance = PostureView(posture=Posture.HARDEN, by="owner", until="2026-01-02T05:00:00.000Z", why="release")
@@ -215,6 +217,9 @@ class ScriptedApi:
     async def cost(self) -> CostView:
         line = CostLine(provider="local", model="small-model", spend=Spend(calls=3, tokens_in=10, tokens_out=5))
         return CostView(today=DayView(ops=1, completed=1, ceiling_usd_micro=2_000_000), lines=(line,), ops=self.ops_now)
+
+    async def calibration(self) -> Calibration:
+        return self.calibrated
 
     async def health(self) -> HealthView:
         self._note("health")

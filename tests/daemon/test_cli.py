@@ -143,7 +143,7 @@ COMMANDS = (
     "undo", "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay",
     "model list", "model status", "model pull", "model probe", "service install", "service uninstall",
     "service status", "completion", "signals", "sensors", "retry", "drop", "posture show", "posture set",
-    "posture clear",
+    "posture clear", "calibration",
 )  # fmt: skip
 
 
@@ -192,6 +192,7 @@ def test_global_options_anywhere(words: list[str], front: list[str]) -> None:
         "undo 1",
         "pause",
         "cost",
+        "calibration",
         "signals",
         "sensors",
         "retry 1",

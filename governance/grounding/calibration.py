@@ -1,0 +1,190 @@
+"""How well what is asserted agrees with what came true, over the whole record. Pure; whole numbers only.
+
+Brier: the mean square of the distance between a confidence and its outcome (10000 for true, 0 for not), in basis
+points of the worst: 0 is perfect, 2500 is what "I do not know" gets.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from governance.grounding.records import GRADED, About, Graded, Outcome, grades_in, is_record
+from governance.grounding.trust import Trust, trust_bp
+from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen
+
+WORST_BP: Final = 10_000
+BINS: Final = 10
+INCIDENTS: Final = frozenset({FailureClass.COLLAPSE.value, FailureClass.INTERNAL.value})
+TROUBLE: Final = ("undone", "review.rejected", "change.rolling_back")
+"""What an op is called to account for although it may have ended well."""
+
+READ: Final = (
+    ((EntryKind.GROUNDING,), ()),
+    ((EntryKind.TRANSITION, EntryKind.OUTCOME, EntryKind.CHANGE), ("terminal", *TROUBLE)),
+)
+"""Kinds and events of the entries that :class:`Reckoning` looks at, in two walks over the record."""
+
+
+class Bin(Frozen):
+    """Claims whose confidence was from ``low_bp`` on: how many there are, their mean, how many came true."""
+
+    low_bp: int
+    n: int = 0
+    mean_bp: int = 0
+    hits: int = 0
+
+    @property
+    def rate_bp(self) -> int:
+        return WORST_BP * self.hits // self.n if self.n else 0
+
+
+class Share(Frozen):
+    """What became of the claims of one kind. ``open``: of ops that are not over."""
+
+    about: About
+    records: int = 0
+    hits: int = 0
+    misses: int = 0
+    void: int = 0
+    brier_bp: int | None = None  # of those with a confidence
+    n: int = 0  # how many those are
+
+    @property
+    def open(self) -> int:
+        return max(0, self.records - self.hits - self.misses - self.void)
+
+
+class Trusted(Frozen):
+    """A key of trust and its tally."""
+
+    key: str
+    hits: int
+    n: int
+    trust_bp: int
+
+
+class Calibration(Frozen):
+    """``accepted``: changes that were committed; of these ``held`` were neither undone nor refused afterwards.
+
+    ``agrees``: the table of trust says what the log says.
+    """
+
+    records: int = 0
+    closed: int = 0
+    beyond: int = 0  # replies without a record of their own
+    brier_bp: int | None = None
+    n: int = 0
+    shares: tuple[Share, ...] = ()
+    bins: tuple[Bin, ...] = ()
+    ops: int = 0
+    incidents: int = 0
+    accepted: int = 0
+    held: int = 0
+    trust: tuple[Trusted, ...] = ()
+    agrees: bool = True
+
+    @property
+    def precision_bp(self) -> int | None:
+        """The share of accepted claims whose evidence held."""
+        return WORST_BP * self.held // self.accepted if self.accepted else None
+
+    @property
+    def incidents_per_hundred(self) -> int | None:
+        return 100 * self.incidents // self.ops if self.ops else None
+
+
+class Reckoning:
+    """Takes entries in any order of kinds, each kind in the order of the ledger."""
+
+    def __init__(self) -> None:
+        self._records: Counter[About] = Counter()
+        self._ends: Counter[tuple[About, Outcome]] = Counter()
+        self._n: Counter[int] = Counter()
+        self._hits: Counter[int] = Counter()
+        self._sums: Counter[int] = Counter()
+        self._square: Counter[About] = Counter()
+        self._with: Counter[About] = Counter()
+        self._beyond = self._accepted = self._held = 0
+        self._ops: set[str] = set()
+        self._troubled: set[str] = set()
+        self.trust = Trust()
+
+    def take(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            event, op = entry.payload.get("event"), entry.op_id or ""
+            if is_record(entry):
+                self._records[About(entry.payload["about"])] += 1
+            elif event == GRADED:
+                self._beyond += int(entry.payload.get("beyond", 0))
+                for graded in grades_in(entry):
+                    self._grade(graded)
+            elif event == "terminal":
+                self._ops.add(op)
+                if entry.payload.get("failure_class") in INCIDENTS:
+                    self._troubled.add(op)
+            elif event in TROUBLE:
+                self._troubled.add(op)
+
+    def _grade(self, graded: Graded) -> None:
+        self.trust.learn(graded)
+        self._count(graded, graded.outcome, 1)
+        if graded.was is not None:
+            self._count(graded, graded.was, -1)
+        if graded.about is About.CHANGE:
+            is_hit = graded.outcome is Outcome.HIT
+            self._accepted += is_hit and graded.was is not Outcome.MISS
+            self._held += is_hit - (graded.was is Outcome.HIT)
+
+    def _count(self, graded: Graded, outcome: Outcome, by: int) -> None:
+        self._ends[graded.about, outcome] += by
+        said = graded.confidence_bp
+        if said is None or outcome is Outcome.VOID:
+            return
+        is_hit = outcome is Outcome.HIT
+        place = min(said * BINS // WORST_BP, BINS - 1)
+        self._n[place] += by
+        self._sums[place] += by * said
+        self._hits[place] += by * is_hit
+        self._with[graded.about] += by
+        self._square[graded.about] += by * (said - (WORST_BP if is_hit else 0)) ** 2
+
+    def result(self, *, agrees: bool = True) -> Calibration:
+        shares = tuple(self._share(about) for about in About if self._records[about])
+        bins = (
+            Bin(low_bp=place * WORST_BP // BINS, n=n, mean_bp=self._sums[place] // n, hits=self._hits[place])
+            for place in range(BINS)
+            if (n := self._n[place])
+        )
+        n = sum(self._with.values())
+        return Calibration(
+            records=sum(share.records for share in shares),
+            closed=sum(share.records - share.open for share in shares),
+            beyond=self._beyond,
+            brier_bp=sum(self._square.values()) // (n * WORST_BP) if n else None,
+            n=n,
+            shares=shares,
+            bins=tuple(bins),
+            ops=len(self._ops),
+            incidents=len(self._troubled & self._ops),
+            accepted=self._accepted,
+            held=self._held,
+            trust=tuple(
+                Trusted(key=str(key), hits=tally.hits, n=tally.n, trust_bp=trust_bp(tally))
+                for key, tally in sorted(self.trust.tallies.items(), key=lambda row: str(row[0]))
+            ),
+            agrees=agrees,
+        )
+
+    def _share(self, about: About) -> Share:
+        n = self._with[about]
+        return Share(
+            about=about,
+            records=self._records[about],
+            hits=self._ends[about, Outcome.HIT],
+            misses=self._ends[about, Outcome.MISS],
+            void=self._ends[about, Outcome.VOID],
+            brier_bp=self._square[about] // (n * WORST_BP) if n else None,
+            n=n,
+        )

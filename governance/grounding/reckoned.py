@@ -1,0 +1,23 @@
+"""The calibration of a ledger, read a slice at a time beside whatever else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from governance.grounding.calibration import READ, Calibration, Reckoning
+from governance.grounding.trust import SLICE, in_table
+from ledger.store import Ledger
+
+
+async def calibration_of(ledger: Ledger) -> Calibration:
+    """Over the whole record, up to now. Takes some seconds for a hundred thousand claims; nobody waits meanwhile."""
+    reckoning = Reckoning()
+    upto, table = await in_table(ledger)
+    for kinds, events in READ:
+        after = 0
+        while entries := await ledger.entries(kinds=kinds, events=events, after=after, limit=SLICE):
+            after = entries[-1].seq
+            await asyncio.to_thread(reckoning.take, [entry for entry in entries if entry.seq <= upto])
+            if after > upto:
+                break
+    return await asyncio.to_thread(reckoning.result, agrees=dict(reckoning.trust.tallies) == table)

@@ -1,0 +1,171 @@
+"""What an op's own entries say of its claims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from governance.grounding.grading import End, at_end, taken_back
+from governance.grounding.records import CLAIMED, About, Graded, Outcome, grades_in
+from ledger.vocabulary import Entry, EntryKind, FailureClass, RootCause, State
+from tests.governance.grounding.histories import grades_of, record
+
+HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
+DONE = End(state=State.COMPLETE, origin=State.VERIFY)
+
+
+class Told:
+    """Entries of one op, as they would be written."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def add(self, kind: EntryKind, event: str, phase: State | None = State.GENERATE, **payload: Any) -> int:
+        seq = 10 + len(self.entries)
+        body = {"event": event, **payload}
+        self.entries.append(
+            Entry(kind=kind, op_id="op-1", phase=phase, payload=body, seq=seq, at="", prev="", hash="")
+        )  # fmt: skip
+        return seq
+
+    def claims(self, about: About, claim: str = "", phase: State = State.GENERATE) -> int:
+        made = record(about).model_copy(update={"claim": claim})
+        return self.add(EntryKind.GROUNDING, CLAIMED, phase, **made.payload())
+
+    def replies(self, purpose: str, problem: str = "", phase: State = State.GENERATE) -> int:
+        self.add(EntryKind.CALL, "call.ended", phase, purpose=purpose, problem=problem)
+        return self.claims(About.REPLY, purpose, phase)
+
+    def goes(self, origin: State, to: State, reason: str = "") -> None:
+        self.add(EntryKind.TRANSITION, "phase.entered", to, origin=origin.value, to=to.value, reason=reason)
+
+    def tested(self, wave: str, *, green: int = 0, partial: int = 0) -> None:
+        self.add(EntryKind.RUN, "candidates.tested", wave=wave, green=green, partial=partial)
+
+    def ended(self, end: End = DONE) -> dict[int, Outcome]:
+        grades, self.beyond = at_end(self.entries, end)
+        assert all(grade.was is None for grade in grades)
+        self.entries.append(
+            Entry(**grades_of(grades).model_dump(), seq=10 + len(self.entries), at="", prev="", hash="")
+        )  # fmt: skip
+        return {grade.record: grade.outcome for grade in grades}
+
+
+def ends(state: State, failure: FailureClass = FailureClass.NONE, cause: RootCause = RootCause.NONE) -> End:
+    return End(state=state, origin=State.GENERATE, cause=cause, failure=failure)
+
+
+@pytest.mark.parametrize(
+    ("end", "of_condition", "of_change"),
+    [
+        (DONE, HIT, HIT),
+        (ends(State.NOOP), MISS, VOID),
+        (End(state=State.NOOP, origin=State.VERIFY), VOID, VOID),  # a dry run
+        (ends(State.CANCELLED, FailureClass.USER, RootCause.APPROVAL_REJECTED), MISS, MISS),
+        (ends(State.CANCELLED, FailureClass.USER, RootCause.APPROVAL_EXPIRED), VOID, VOID),
+        (ends(State.CANCELLED, FailureClass.USER, RootCause.CANCELLED_BY_OWNER), VOID, VOID),
+        (ends(State.POSTMORTEM, FailureClass.TEST, RootCause.TESTS_FAILED), VOID, MISS),
+        (ends(State.POSTMORTEM, FailureClass.COLLAPSE, RootCause.COLLAPSE), VOID, MISS),
+        (ends(State.POSTMORTEM, FailureClass.INFRA, RootCause.TIMEOUT), VOID, VOID),
+        (ends(State.BLOCKED, FailureClass.POLICY, RootCause.BLOCKED_PATH), VOID, MISS),
+        (ends(State.FAILED_PERMANENT, FailureClass.INTERNAL, RootCause.INTERNAL), VOID, VOID),
+    ],
+)  # fmt: skip
+def test_the_end_of_an_op_grades_what_is_open(end: End, of_condition: Outcome, of_change: Outcome) -> None:
+    told = Told()
+    seen, plan, change = told.claims(About.CONDITION), told.replies("plan", phase=State.PLAN), told.claims(About.CHANGE)
+    assert told.ended(end) == {seen: of_condition, plan: of_change, change: of_change}
+    assert told.ended(end) == {}, "once"
+
+
+def test_a_wave_is_graded_by_the_tests_that_follow_it() -> None:
+    told = Told()
+    first = told.replies("infill: lines")
+    told.tested("lines")
+    nothing_new = told.replies("diverge: lines")
+    told.add(EntryKind.TOOL, "infilled", wave="lines", distinct=0)
+    second = told.replies("infill: lines")
+    told.tested("moves", green=5)
+    told.tested("lines", partial=1)
+    untested = told.replies("infill: blocks")
+    assert told.ended() == {first: MISS, nothing_new: VOID, second: HIT, untested: VOID}
+
+
+def test_what_validate_sends_back_was_not_it_and_what_follows_may_be() -> None:
+    told = Told()
+    told.goes(State.PLAN, State.GENERATE)
+    said, offered = told.replies("generate"), told.claims(About.CHANGE)
+    told.goes(State.GENERATE, State.VALIDATE)
+    told.goes(State.VALIDATE, State.GENERATE, "1 test fails (validate.tests)")
+    again, better = told.replies("generate"), told.claims(About.CHANGE)
+    assert told.ended() == {said: MISS, offered: MISS, again: HIT, better: HIT}
+
+
+@pytest.mark.parametrize(
+    ("origin", "to", "reason"),
+    [
+        (State.GENERATE, State.GENERATE, "another op changed the file meanwhile; this one looks afresh"),
+        (State.APPLY, State.PLAN, "cart.py was changed"),
+        (State.GATE, State.GENERATE, "too few sources"),
+    ],
+)
+def test_what_something_else_was_in_the_way_of_is_void(origin: State, to: State, reason: str) -> None:
+    told = Told()
+    offered = told.claims(About.CHANGE)
+    told.goes(origin, to, reason)
+    assert told.ended() == {offered: VOID}
+
+
+def test_an_answer_that_looks_something_up_is_graded_by_what_it_finds() -> None:
+    told = Told()
+    finds, finds_nothing = told.replies("generate"), 0
+    for found in (False, True, False):
+        told.add(EntryKind.TOOL, "tool.called", found=found)
+    finds_nothing = told.replies("generate")
+    told.add(EntryKind.TOOL, "tool.called", found=False)
+    reads = told.replies("generate")
+    told.add(EntryKind.TOOL, "tool.called", found=None)
+    assert told.ended() == {finds: HIT, finds_nothing: MISS, reads: HIT}
+
+
+def test_calls_that_fail_are_misses_and_those_that_were_cut_off_say_nothing() -> None:
+    told = Told()
+    collapsed, cut = told.replies("generate", "collapsed"), told.replies("generate", "cancelled")
+    assert told.ended() == {collapsed: MISS, cut: VOID}
+
+
+def test_script_and_model_choose_context_and_plan() -> None:
+    told = Told()
+    names = told.replies("expansion", phase=State.CONTEXT_EXPANSION)
+    told.add(EntryKind.DECISION, "context.expanded", State.CONTEXT_EXPANSION, files=[])
+    plan = told.replies("plan", phase=State.PLAN)
+    told.add(EntryKind.DECISION, "planned", State.PLAN, failed="the order has a cycle")
+    assert told.ended() == {names: MISS, plan: MISS}
+
+
+def test_replies_without_a_record_are_counted() -> None:
+    told = Told()
+    told.replies("generate")
+    told.add(EntryKind.CALL, "call.ended", purpose="generate", problem="")
+    told.ended()
+    assert told.beyond == 1
+
+
+def test_what_is_taken_back_is_a_miss_once() -> None:
+    told = Told()
+    seen, said, offered = told.claims(About.CONDITION), told.replies("generate"), told.claims(About.CHANGE)
+    refused = told.claims(About.CHANGE)
+    told.goes(State.VALIDATE, State.GENERATE, "no")
+    better = told.claims(About.CHANGE)
+    assert told.ended() == {seen: HIT, said: MISS, offered: MISS, refused: MISS, better: HIT}
+    grades = taken_back(told.entries)
+    assert [(g.record, g.outcome, g.was) for g in grades] == [(seen, MISS, HIT), (better, MISS, HIT)]
+    told.entries.append(Entry(**grades_of(grades).model_dump(), seq=99, at="", prev="", hash=""))
+    assert taken_back(told.entries) == ()
+
+
+def test_a_grade_reads_back_as_it_was_written() -> None:
+    made = Graded(record=7, about=About.REPLY, outcome=MISS, was=HIT, confidence_bp=None, keys=record().keys)
+    entry = Entry(**grades_of([made]).model_dump(), seq=9, at="", prev="", hash="")
+    assert grades_in(entry) == (made,)
