@@ -134,7 +134,7 @@ class Reckoning:
             self._count(graded, graded.was, -1)
         if graded.about is About.CHANGE:
             is_hit = graded.outcome is Outcome.HIT
-            self._accepted += is_hit and graded.was is not Outcome.MISS
+            self._accepted += is_hit and graded.was is None
             self._held += is_hit - (graded.was is Outcome.HIT)
 
     def _count(self, graded: Graded, outcome: Outcome, by: int) -> None:
