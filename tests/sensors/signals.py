@@ -11,9 +11,10 @@ from ledger.clock import Clock, ManualClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Closure, Decision, Signal, Source, TestsPass, Urgency, Verdict
+from sensors.doors import TrackRecord
 from sensors.intake.governing import Look
 from sensors.intake.governor import GovernorSettings
-from sensors.intake.router import IntakeRouter
+from sensors.intake.router import IntakeRouter, no_record
 from sensors.intake.settings import RouterSettings
 from sensors.intake.surroundings import Surroundings
 
@@ -89,6 +90,7 @@ def make_router(
     branches: Branches | None = None,
     caps: GovernorSettings | None = None,
     look: Look | None = None,
+    record: TrackRecord = no_record,
 ) -> IntakeRouter:
     return IntakeRouter(
         ledger=ledger,
@@ -99,4 +101,5 @@ def make_router(
         branch_lives=(branches or Branches()).live,
         caps=caps,
         look=look or calm,
+        record=record,
     )

@@ -68,3 +68,12 @@ def test_ageing_lifts_one_point_in_its_time(points: int, later: int, ageing: int
     arrived_in_time = order_key(later, gap * ageing - 1, ageing)
     arrived_too_late = order_key(later, gap * ageing + 1, ageing)
     assert arrived_in_time < order_key(points, 0, ageing) < arrived_too_late
+
+
+@given(asserted=st.integers(0, 10_000), hits=st.integers(0, 40), misses=st.integers(0, 40))
+def test_what_a_source_was_right_about_moves_it_by_one_point_at_most(asserted: int, hits: int, misses: int) -> None:
+    fresh = PriorityInputs(source=F, urgency=H, files=1, confidence_bp=asserted)
+    known = fresh.model_copy(update={"hits": hits, "outcomes": hits + misses})
+    worse = known.model_copy(update={"outcomes": hits + misses + 1})
+    assert abs(priority(known) - priority(fresh)) <= 1
+    assert priority(worse) >= priority(known)

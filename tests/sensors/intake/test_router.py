@@ -76,6 +76,25 @@ async def test_the_priority_of_a_claim_can_be_derived_again(router: IntakeRouter
     assert priority(inputs) == entry.payload["result"]
 
 
+async def test_a_source_that_was_wrong_goes_behind_one_that_was_not_also_while_it_waits(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    records: dict[Source, tuple[int, int]] = {}
+    router = make_router(ledger, clock, record=lambda source: records.get(source, (0, 0)))
+    await router.recover()
+    for name, source in (("first", Source.TODO_SCANNER), ("second", Source.DOC_STALENESS), ("third", Source.BACKLOG)):
+        await router.submit(signal(name, source=source, urgency=Urgency.HIGH))
+        clock.advance(1)
+    records |= {Source.TODO_SCANNER: (1, 9), Source.BACKLOG: (0, 9)}  # what came of them meanwhile
+    taken = [await take(router) for _ in range(3)]
+    assert [op.goal.split()[1] for op in taken] == ["second", "third", "first"]
+    entries = [e for op in taken for e in await ledger.entries(op_id=op.id, kinds=(EntryKind.DECISION,))]
+    assert [(e.payload["inputs"]["hits"], e.payload["inputs"]["outcomes"]) for e in entries] == [(0, 0), (0, 9), (1, 9)]
+    for entry in entries:
+        inputs = PriorityInputs.model_validate_json(json.dumps(entry.payload["inputs"]))
+        assert priority(inputs) == entry.payload["result"]
+
+
 async def test_the_best_runs_first_and_age_lifts(router: IntakeRouter, clock: ManualClock) -> None:
     await router.submit(signal("old", urgency=Urgency.HIGH))
     clock.advance(100)
