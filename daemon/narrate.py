@@ -360,6 +360,40 @@ def _called(payload: Payload, entry: Entry) -> Told | None:
     return Told("model", calls.told(payload), role) if calls.worth_telling(payload) else None
 
 
+def _near(payload: Payload, entry: Entry) -> Told:
+    """What the grounding policy makes of an answer that is not calm."""
+    asked = payload.get("asked")
+    asked = asked if isinstance(asked, dict) else {}
+    said = _join(
+        _text(payload, "purpose"), calls.canary(_number(payload, "proximity_milli") or 0, payload.get("signal"))
+    )
+    if asked.get("act") is False:
+        return Told("canary", f"{said} · collapsed: it is discarded", Role.WARN)
+    left, sources = (_number(asked, "budget_scale_milli") or 0) // 10, _number(asked, "min_sources") or 0
+    return Told("canary", f"{said} · {left} % of its time is left, {count(sources, 'source')} needed", Role.WARN)
+
+
+def _regrounded(payload: Payload, entry: Entry) -> Told:
+    before, after = _names(payload, "before"), _names(payload, "after")
+    number, most = _number(payload, "number") or 0, _number(payload, "most") or 0
+    near, why = _number(payload, "proximity_milli") or 0, "too few sources"
+    if number:
+        why = f"{number} of {most} behind a collapse ({calls.canary(near, payload.get('signal'))})"
+    tests = _text(payload, "tests")
+    again = f"the failing tests again: {tests}" if tests else ""
+    fresh = f"{count(len(before), 'source')} before, {len(after)} now: {_few(after, 6)}"
+    return Told("reground", _join(why, fresh, again, "asked afresh"), Role.WARN)
+
+
+def _stands(payload: Payload, entry: Entry) -> Told | None:
+    """Enough ground is no news."""
+    stand = _text(payload, "stand")
+    if stand in ("", "act"):
+        return None
+    then = "looks again" if stand == "reground" else "a person is asked"
+    return Told("ground", _join(_text(payload, "why"), then), Role.WARN)
+
+
 def _talked(payload: Payload, entry: Entry) -> Told | None:
     """A conversation that ended with its answer is silent here."""
     end = _text(payload, "end")
@@ -433,6 +467,9 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "review.merged": _plain("merged", "branch"),
     "review.rejected": _plain("refused", "branch"),
     "call.ended": _called,
+    "grounding.decided": _near,
+    "grounding.judged": _stands,
+    "regrounded": _regrounded,
     "loop.ended": _talked,
     "loop.nudged": _circling,
     "loop.ignored": _ignored,

@@ -9,6 +9,9 @@ from typing import Any
 from governance import fsm
 from governance.grounding.consulted import Confidence, Standing, doubts
 from governance.grounding.trust import Tally, from_log, in_table
+from governance.grounding import standing
+from governance.grounding.policy import PolicySettings, grounding
+from governance.grounding.sources import Behind, sources_of
 from governance.irongate import g10_signatures
 from governance.irongate.battery import Inspection, inspect
 from governance.irongate.registry import GATES
@@ -120,6 +123,27 @@ async def _outside(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str,
     return [("gate 18", by_gate([recorded])[18], by_gate([derived])[18])]
 
 
+def _grounding(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    derived = grounding(
+        Tier[payload["risk"]],
+        Complexity[payload["complexity"]],
+        int(payload["trust_bp"]),
+        int(payload["proximity_milli"]),
+        PolicySettings.model_validate(payload["settings"]),
+    )
+    recorded, found = payload["asked"], derived.model_dump(mode="json")
+    return [(f"grounding {name}", str(recorded.get(name)), str(found[name])) for name in found]
+
+
+async def _ground(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
+    facts = standing.Facts.model_validate(payload["facts"])
+    evidence = Behind.model_validate_json(await blob(str(payload["behind"])))
+    return [
+        ("sources", ", ".join(facts.sources), ", ".join(sources_of(evidence))),
+        ("ground", str(payload["stand"]), standing.judge(facts).stand.value),
+    ]
+
+
 def _webhook(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     recorded = Verdict.model_validate({name: payload[name] for name in Verdict.model_fields})
     derived = g10_signatures.check(g10_signatures.Facts.model_validate(payload["facts"]))
@@ -164,6 +188,10 @@ async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
             found = _ranked(payload)
         elif event == "gates":
             found = await _gates(payload, blob)
+        elif event == "grounding.decided":
+            found = _grounding(payload)
+        elif event == "grounding.judged":
+            found = await _ground(payload, blob)
         elif event == "outside.marked":
             found = await _outside(payload, blob)
         elif event in ("webhook.taken", "webhook.refused") and "facts" in payload:

@@ -22,6 +22,7 @@ from daemon.tighten import tighten
 from daemon.webhook.settings import WebhookSettings
 from governance.budget import BudgetSettings
 from governance.changes.settings import ChangeSettings
+from governance.grounding.policy import PolicySettings
 from governance.irongate.rules import ToolPolicySettings
 from governance.loop.settings import LoopSettings
 from governance.memory.settings import MemorySettings
@@ -59,6 +60,7 @@ class Settings(Frozen):
     clocks: ClockSettings = ClockSettings()
     repair: RepairSettings = RepairSettings()
     memory: MemorySettings = MemorySettings()
+    grounding: PolicySettings = PolicySettings()
     changes: ChangeSettings = ChangeSettings()
     tools: ToolSettings = ToolSettings()
     tool_policy: ToolPolicySettings = ToolPolicySettings()
@@ -91,6 +93,7 @@ class Settings(Frozen):
             clocks=self.clocks,
             repair=self.repair,
             memory=self.memory,
+            grounding=self.grounding,
         )
 
 

@@ -11,10 +11,13 @@ from functools import partial
 from governance.budget import Budget
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
 from governance.grounding.records import CLAIMED
+from governance.grounding.policy import ALARM_MILLI, RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
+from governance.grounding.pulse import Pulse
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
-from governance.reported import Fields, of_collapse, of_infills, of_report, problem_of
+from governance.reported import Fields, calmest, of_collapse, of_infills, of_report, problem_of, sound
 from governance.uninterrupted import uninterrupted
+from kernel.canary import CollapseDetected
 from kernel.provider import (
     CallDelta,
     Diverger,
@@ -30,6 +33,7 @@ from kernel.provider import (
     Message,
     Provider,
     Repeater,
+    Report,
     TextDelta,
     ToolCall,
     ToolSchema,
@@ -94,7 +98,11 @@ def at_most(spans: Sequence[InfillSpan], texts: Sequence[str], answers: int) -> 
 
 
 class Asker:
-    """Model calls of one op. ``turn_s`` is the route's ceiling for one call."""
+    """Model calls of one op. ``turn_s`` is the route's ceiling for one call.
+
+    What the canary says of every answer is felt by ``pulse`` and judged on ``ground``: what is no answer any more is
+    never returned, whatever its provider makes of it.
+    """
 
     def __init__(
         self,
@@ -106,6 +114,8 @@ class Asker:
         op_id: str,
         route: str,
         turn_s: float,
+        ground: Ground | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self.provider = provider
         self._budget = budget
@@ -114,6 +124,13 @@ class Asker:
         self._op_id = op_id
         self._route = route
         self._turn_s = turn_s
+        self._ground = ground or Ground()
+        self._pulse = pulse or Pulse()
+
+    @property
+    def scale_milli(self) -> int:
+        """Of the time that a conversation has: what is left of it when its answers come close to a collapse."""
+        return self._ground.at(self._pulse.proximity_milli).budget_scale_milli
 
     async def turn(
         self,
@@ -124,20 +141,24 @@ class Asker:
         *,
         limits: Limits,
     ) -> Turn:
-        """One turn of a conversation. Raises ``BudgetExhausted`` before, ``ProviderError`` during."""
+        """One turn of a conversation. Raises ``BudgetExhausted`` before, ``ProviderError`` during; of these
+        ``CollapseDetected`` for what is no answer.
+        """
         clean = [m.model_copy(update={"text": redact(m.text)}) for m in conversation]
-        limits = limits.model_copy(update={"timeout_s": min(limits.timeout_s, self._turn_s)})
+        timeout_s = min(limits.timeout_s, self._turn_s) * self.scale_milli / WHOLE_MILLI
+        limits = limits.model_copy(update={"timeout_s": timeout_s})
         heard = Heard(round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN))
         most = Usage(tokens_in=heard.tokens_in, tokens_out=limits.max_tokens)
         if isinstance(self.provider, Repeater):
             most = self.provider.at_most(clean, tools, limits)
-        async with self._recorded(phase, purpose, most, heard, limits.timeout_s):
+        async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, limits.timeout_s):
             async with asyncio.timeout(limits.timeout_s):
                 async for event in self.provider.respond(clean, tools, limits):
                     heard.take(event)
             if heard.done is None:
                 raise ProviderBadOutput("The answer ended without its end mark.", provider=self.provider.name)
             heard.confidence_bp = stated_bp(heard.text)
+            self._feel(heard.done.report, heard.usage.tokens_out)
         return Turn(heard.text, tuple(heard.calls), heard.done.finish, heard.usage)
 
     async def infill(self, phase: State, purpose: str, request: InfillRequest) -> tuple[Infill, ...]:
@@ -160,12 +181,45 @@ class Asker:
         self, phase: State, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]]
     ) -> tuple[Infill, ...]:
         heard = Heard(most.tokens_in)
-        async with self._recorded(phase, purpose, most, heard, self._turn_s):
-            answer = await ask()
+        async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, self._turn_s):
+            try:
+                answer = await ask()
+            except CollapseDetected as error:
+                heard.spent = Usage(tokens_in=most.tokens_in, tokens_out=error.tokens, estimated=True)
+                raise
             heard.texts.append(f"{len(answer.infills)} infills")
             heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
             heard.confidence_bp = likeliest_bp(answer.infills)
-        return answer.infills
+            self._feel(calmest(answer.infills), answer.usage.tokens_out)
+        return sound(answer.infills)
+
+    def _feel(self, report: Report | None, tokens: int) -> None:
+        """Raises ``CollapseDetected`` where the policy does not act on an answer."""
+        near, signal = felt(report, self._ground.settings), report.signal if report else "none"
+        if not self._ground.is_answer(near):
+            raise CollapseDetected(near / 1000, signal, tokens, provider=self.provider.name)
+        self._pulse.feel(near, signal)
+
+    @asynccontextmanager
+    async def _judged(self, phase: State, purpose: str) -> AsyncIterator[None]:
+        """Around one call: what the policy makes of an answer that is not calm is an entry."""
+        before = self._pulse.proximity_milli
+        try:
+            yield
+        except CollapseDetected as error:
+            await self._decided(phase, purpose, max(round(1000 * error.proximity), ALARM_MILLI), error.signal)
+            raise
+        near = self._pulse.proximity_milli
+        if near > before and near >= RESTLESS_MILLI:
+            await self._decided(phase, purpose, near, self._pulse.signal)
+
+    async def _decided(self, phase: State, purpose: str, near: int, signal: str) -> None:
+        ground = self._ground
+        await self._record.note(
+            EntryKind.DECISION, "grounding.decided", phase=phase, purpose=purpose, signal=signal,
+            risk=ground.risk.name, complexity=ground.complexity.name, trust_bp=ground.trust_bp, proximity_milli=near,
+            settings=ground.settings.model_dump(mode="json"), asked=ground.at(near).model_dump(mode="json"),
+        )  # fmt: skip
 
     async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
         """What the model thinks of texts in holes (see ``WeighAnswer``); None where it cannot say. Raises as above."""

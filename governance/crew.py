@@ -15,6 +15,7 @@ from governance.changes.types import Receipt
 from governance.codebase import Codebases
 from governance.doors import Claims, ClosureDoor
 from governance.grounding.trust import Trust
+from governance.grounding.pulse import Pulse
 from governance.looked import Looked
 from governance.memory.memory import Memory
 from governance.record import Recorder
@@ -63,6 +64,21 @@ class Shop:
 
 
 @dataclass(slots=True)
+class Regrounding:
+    """What one attempt leaves to the next where that begins afresh.
+
+    ``sources`` stood behind the last one, and it had read ``paths``. ``caution_milli``: how close to a collapse it
+    came; ``told``: fresh evidence in short lines, for prompts that have no room for more.
+    """
+
+    sources: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    caution_milli: int = 0
+    signal: str = ""
+    told: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
 class Holdings:
     """What an op holds and must give back whatever happens: open workspaces, and writes that are not yet committed.
 
@@ -76,6 +92,8 @@ class Holdings:
     looked: Looked = field(default_factory=Looked)
     asked: int = 0  # questions to a person
     remembered: bool = False  # memory had something to say to the model
+    pulse: Pulse = field(default_factory=Pulse)
+    regrounding: Regrounding = field(default_factory=Regrounding)
     marked: list[Verdict] = field(default_factory=list)  # by gate 18; the orchestrator keeps them in the dossier
 
     def keep(self, receipt: Receipt) -> None:

@@ -96,9 +96,11 @@ class Generation(Output):
     notes: tuple[str, ...] = ()
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
     repaired: tuple[str, ...] = ()  # tests that failed
+    failed: tuple[str, ...] = ()  # the op's tests that were run and failed, whoever was shown them
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
     remembered: bool = False  # memory had something to say to its author
     doubt: str = ""  # with what input another repair that passes does something else
+    proximity_milli: int = 0  # how close the answer behind it came to a collapse
 
 
 class RunReport(Frozen):

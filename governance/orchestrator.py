@@ -23,6 +23,7 @@ from governance.grounding.claims import condition
 from governance.grounding.grading import End
 from governance.grounding.records import CLAIMED
 from governance.grounding.settling import settle
+from governance.grounding.ground import ground_of
 from governance.irongate import g09_ceiling
 from governance.phases.complete import record_outcome
 from governance.record import Recorder
@@ -242,7 +243,7 @@ class Orchestrator:
                 return result
             if result.feedback is not None:
                 progress.dossier = progress.dossier.with_feedback(result.feedback)
-                if not may_return(progress.state, result.next, progress.dossier, self.shop.settings.pipeline):
+                if not may_return(progress.state, result.next, progress.dossier, self.shop.settings):
                     reason = f"{result.reason}; no retry is left"
                     return PhaseResult(next=State.POSTMORTEM, cause=result.cause, failure=result.failure, reason=reason)
             origin = progress.state
@@ -288,6 +289,8 @@ class Orchestrator:
                 op_id=progress.op.id,
                 route=routing.route.value if routing else Route.STANDARD.value,
                 turn_s=routing.turn_ms / 1000 if routing else clock.limit_s,
+                ground=ground_of(self.shop, progress.op, progress.dossier),
+                pulse=progress.holdings.pulse,
             ),
         )
         try:

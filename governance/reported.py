@@ -42,6 +42,19 @@ def of_infills(infills: Sequence[Infill]) -> Fields:
     )
 
 
+def calmest(infills: Sequence[Infill]) -> Report | None:
+    """What a batch counts as: as long as one of its answers is sound, it has not collapsed."""
+    if not all(infill.report is not None for infill in infills):
+        return None
+    reports = [infill.report for infill in infills if infill.report is not None]
+    return min(reports, key=lambda report: (report.alarm, report.proximity_milli), default=None)
+
+
+def sound(infills: Sequence[Infill]) -> tuple[Infill, ...]:
+    """Those that have not collapsed: a part of an answer is none, whoever would test it."""
+    return tuple(i for i in infills if i.finish != COLLAPSED and not (i.report is not None and i.report.alarm))
+
+
 def of_collapse(error: Exception) -> Fields:
     """The reading that ended a call; nothing when something else did."""
     if not isinstance(error, CollapseDetected):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from governance.dossier import Dossier
-from governance.settings import PipelineSettings
+from governance.settings import GovernanceSettings, PipelineSettings
 from ledger.vocabulary import RootCause, State
 
 VERIFY_RETRIES = 1
 STALE_RETRIES = 2
+COLLAPSE = "generate.collapse"
+"""Rule of the feedback of an attempt that has collapsed."""
 
 
 def limit(origin: State, wanted: State, settings: PipelineSettings) -> int | None:
@@ -24,10 +26,18 @@ def limit(origin: State, wanted: State, settings: PipelineSettings) -> int | Non
     return None
 
 
-def may_return(origin: State, wanted: State, dossier: Dossier, settings: PipelineSettings) -> bool:
-    """False when the edge has been taken as often as it may be."""
-    bound = limit(origin, wanted, settings)
-    return bound is None or sum(f.phase is origin for f in dossier.feedback) <= bound
+def may_return(origin: State, wanted: State, dossier: Dossier, settings: GovernanceSettings) -> bool:
+    """False when the edge has been taken as often as it may be. A collapse counts for itself."""
+    collapses = regroundings(dossier)
+    if collapses and dossier.feedback[-1].rule == COLLAPSE:
+        return collapses <= settings.grounding.regroundings
+    bound = limit(origin, wanted, settings.pipeline)
+    return bound is None or sum(f.phase is origin and f.rule != COLLAPSE for f in dossier.feedback) <= bound
+
+
+def regroundings(dossier: Dossier) -> int:
+    """How often the op's answers have collapsed."""
+    return sum(f.rule == COLLAPSE for f in dossier.feedback)
 
 
 def wants_repair(dossier: Dossier, settings: PipelineSettings) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from governance.budget import BudgetSettings
+from governance.grounding.policy import PolicySettings
 from governance.loop.settings import LoopSettings
 from governance.memory.settings import MemorySettings
 from governance.repair.settings import RepairSettings
@@ -58,7 +59,7 @@ class PipelineSettings(Frozen):
 
 
 class GovernanceSettings(Frozen):
-    """``[approval]``, ``[pipeline]``, ``[loop]``, ``[budget]``, ``[clocks]``, ``[repair]`` and ``[memory]``."""
+    """``[approval]``, ``[pipeline]``, ``[loop]``, ``[budget]``, ``[clocks]``, ``[repair]``, ``[memory]``, ``[grounding]``."""
 
     approval: ApprovalSettings = ApprovalSettings()
     pipeline: PipelineSettings = PipelineSettings()
@@ -67,3 +68,4 @@ class GovernanceSettings(Frozen):
     clocks: ClockSettings = ClockSettings()
     repair: RepairSettings = RepairSettings()
     memory: MemorySettings = MemorySettings()
+    grounding: PolicySettings = PolicySettings()

@@ -49,6 +49,7 @@ class Limits(Frozen):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     prose: bool = False  # repetition is discouraged; never for code
+    caution_milli: int = Field(0, ge=0, le=1_000)  # how close an attempt before came to a collapse: see ``knobs``
 
 
 class Usage(Frozen):
@@ -66,7 +67,8 @@ class Report(Frozen):
     much a step changed the state by how much the one before did, where there were three steps. ``exit``: what most
     tokens ended with (``depth``, ``gate``, ``converged``, ``settled``; for a model that is asked again and again
     ``threshold_met``, ``converged``, ``max_loops``, ``single_pass``, and ``cut_short`` when a later pass failed or had
-    no time). ``proximity_milli``: how close to a collapse it came (1000 is collapsed), with the ``signal`` behind it.
+    no time). ``proximity_milli``: how close to a collapse it came at its worst (1000 is collapsed), with the ``signal``
+    behind it; ``alarm``: it stayed there, and is no answer any more.
     """
 
     depth_milli: int = 1000
@@ -74,6 +76,7 @@ class Report(Frozen):
     exit: str = "depth"
     proximity_milli: int = 0
     signal: str = "none"
+    alarm: bool = False
 
 
 class TextDelta(Frozen):
@@ -151,15 +154,19 @@ class InfillRequest(Frozen):
     top_p: float = 0.95
     seed: int = 0
     timeout_s: float = 120.0
+    caution_milli: int = Field(0, ge=0, le=1_000)  # as in ``Limits``
 
 
 class Infill(Frozen):
-    """One answer. ``logprob_milli`` is the mean log-probability per token times 1000 (0 when unknown)."""
+    """One answer. ``logprob_milli`` is the mean log-probability per token times 1000 (0 when unknown).
+
+    ``collapsed``: the canary has ended it; what there is of its text is of no use.
+    """
 
     span: int  # index into the request's spans
     text: str
     logprob_milli: int = 0
-    finish: Literal["stop", "length"] = "stop"
+    finish: Literal["stop", "length", "collapsed"] = "stop"
     report: Report | None = None
 
 
@@ -175,6 +182,7 @@ class DivergeRequest(Frozen):
     texts: tuple[str, ...]
     answers: int = Field(4, ge=2)
     timeout_s: float = 120.0
+    caution_milli: int = Field(0, ge=0, le=1_000)  # as in ``Limits``
 
 
 class WeighRequest(Frozen):
@@ -195,7 +203,8 @@ class WeighAnswer(Frozen):
 class Provider(Protocol):
     """One model behind one way of reaching it.
 
-    ``respond`` and ``infill`` raise ``ProviderUnavailable`` (with ``kind``) or ``ProviderBadOutput``; cancelling the
+    ``respond`` and ``infill`` raise ``ProviderUnavailable`` (with ``kind``) or ``ProviderBadOutput``; of these
+    ``CollapseDetected`` when an answer, or every answer to several holes, was broken off by the canary. Cancelling the
     task that awaits them stops the model within one step.
     """
 

@@ -53,7 +53,10 @@ WEIGHTS: Mapping[Category, int] = MappingProxyType(
 
 
 class ToolUse(Frozen):
-    """One call, as the exploration ledger keeps it. ``score`` is 0 for a repeat and for what was not run."""
+    """One call, as the exploration ledger keeps it. ``score`` is 0 for a repeat and for what was not run.
+
+    ``found`` is False where the answer was that there is nothing.
+    """
 
     tool: str
     arguments: str  # canonical JSON, or the raw text where it could not be read
@@ -61,6 +64,13 @@ class ToolUse(Frozen):
     category: Category | None = None
     score: int = 0
     paths: tuple[str, ...] = ()
+    found: bool = True
+
+
+class Nothing(str):
+    """A result that says that there is none: a good answer, but no evidence."""
+
+    __slots__ = ()
 
 
 class ToolSpec(Frozen):
@@ -350,6 +360,7 @@ class Toolbox:
             category=tool.category,
             score=score,
             paths=prepared.paths,
+            found=not isinstance(text, Nothing),
         )
         context.uses.append(use)
         return ToolOutcome(

@@ -1,7 +1,8 @@
 """Trust where it is consulted, with what was consulted: a decision stores it, so that a replay needs no trust.
 
-It is advice. It can put a signal further back, a repair further down among its equals, and a doubt into the reasons
-that a person reads. It gives no op more time, and no tier, gate or limit asks for it.
+It can put a signal further back, a repair further down among its equals, and a doubt into the reasons that a person
+reads; where it is low a change needs more ground to stand on, and in the end a person's yes. It gives no op more time,
+lowers no tier, and opens no gate.
 """
 
 from __future__ import annotations
@@ -61,6 +62,17 @@ def standings(op: Operation, candidate: Candidate, route: Route, trust: Trust) -
     ]
     keys += [] if op.origin in PEOPLE else [source_key(op.origin)]
     return tuple(Standing(key=str(key), hits=trust.of(key).hits, outcomes=trust.of(key).n) for key in keys)
+
+
+def least_bp(op: Operation, trust: Trust, *, provider: str, strategy: str = "") -> int:
+    """The lowest trust in what a change rests on, of what is known well enough; even where nothing is.
+
+    ``strategy`` empty: none has proposed anything yet.
+    """
+    keys = [TrustKey(kind="provider", name=provider), goal_key(op)]
+    keys += [TrustKey(kind="strategy", name=strategy)] if strategy else []
+    keys += [] if op.origin in PEOPLE else [source_key(op.origin)]
+    return min((trust_bp(tally) for key in keys if (tally := trust.of(key)).n >= FEW), default=EVEN_BP)
 
 
 def doubts(known: Sequence[Standing]) -> tuple[str, ...]:

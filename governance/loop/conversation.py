@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from governance.crew import Crew
 from governance.dossier import POLICY_RULES, Dossier
 from governance.explore import context_of, explore
+from governance.grounding.ground import depth_of
 from governance.irongate import g01_containment, g02_protected, g04_exploration
 from governance.irongate.paths import is_test_path
 from governance.loop import prompts
@@ -24,6 +25,7 @@ from governance.loop.manner import Manner, manner_of
 from governance.loop.rounds import Conversation
 from governance.outside import look_at
 from governance.repair.proposal import Proposal
+from governance.retries import COLLAPSE
 from governance.toolcall import call_tool
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits
@@ -44,7 +46,7 @@ from ledger.vocabulary import (
     Verdict,
 )
 from tools.edits import EditProblems, FileDiff, ParsedEdits, make_edit, parse_edits, resolve
-from tools.manifest import ToolContext
+from tools.manifest import ToolContext, ToolUse
 from tools.workspace import Workspace
 
 MAX_FILES = 6
@@ -189,13 +191,19 @@ async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[T
         opening = await opened(op, dossier, crew, context, failing, manner, found)
         judge = Answers(op=op, crew=crew, context=context, complexity=dossier.complexity)
         before = crew.record.spend
+        limits = Limits(
+            max_tokens=crew.shop.settings.pipeline.answer_tokens,
+            caution_milli=crew.holdings.regrounding.caution_milli,
+        )
+        crew.holdings.pulse.begin()
         conversation = Conversation(
             crew=crew, phase=State.GENERATE, purpose="generate", opening=opening, context=context, judge=judge,
-            manner=manner, limits=Limits(max_tokens=crew.shop.settings.pipeline.answer_tokens),
+            manner=manner, limits=limits,
         )  # fmt: skip
         said = await conversation.run()
         looked.keep(context, conversation.looked)
-        if said.error is not None and not (op.test_ids and (context.written or said.answer)):
+        is_lost = isinstance(said.error, CollapseDetected) or not (op.test_ids and (context.written or said.answer))
+        if said.error is not None and is_lost:
             return broken_off(said, said.error, context)
         stated = await edits_of(op, crew, context, said.answer)
         claim, _ = parse_answer(said.answer, Noop)
@@ -212,7 +220,7 @@ async def opened(
     files = await read_files(crew, context, wanted_files(op, dossier, failing))
     if manner is not Manner.NATIVE:
         paths = [path for path in files if not is_test_path(path)] or list(files)
-        findings = await explore(crew, context, paths, complexity=dossier.complexity)
+        findings = await explore(crew, context, paths, complexity=depth_of(crew, op, dossier))
         found = [*found, *findings.told]
     memory = crew.shop.memory
     lessons, advice = memory.taught(), await memory.advice(files)
@@ -222,23 +230,26 @@ async def opened(
 
 
 def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:
-    """What came from outside ended it, and nothing is left that tests could judge. Raises all but a collapse."""
+    """What came from outside ended it, and nothing of it is used. Raises all but a collapse."""
     if isinstance(error, CollapseDetected):
-        return collapsed(error, context)
+        return collapsed(error, tuple(context.uses), dict(context.reads))
     error.add_note(said.told)
     raise error
 
 
-def collapsed(error: CollapseDetected, context: ToolContext) -> Proposal:
-    """A bad answer is not an outage: once more, told so. What was found out until then is kept."""
+def collapsed(error: CollapseDetected, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
+    """A bad answer is not an outage: once more, from fresh evidence. Nothing of what it wrote is kept."""
     return Proposal(
         candidate=None,
         reason=f"the answer collapsed ({error.signal}): it said the same again and again, or nothing sensible",
         cause=RootCause.COLLAPSE,
         failure=FailureClass.COLLAPSE,
-        rule="generate.collapse",
+        rule=COLLAPSE,
         retry=True,
-        exploration=tuple(context.uses),
+        exploration=uses,
+        reads=reads,
+        proximity_milli=round(1000 * error.proximity),
+        signal=error.signal,
     )
 
 
@@ -299,4 +310,6 @@ def as_proposal(
         tried=1,
         exploration=tuple(context.uses),
         reads=dict(context.reads),
+        proximity_milli=crew.holdings.pulse.proximity_milli,
+        signal=crew.holdings.pulse.signal,
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from governance.ask import Turn
 from governance.crew import Crew
+from governance.grounding.policy import WHOLE_MILLI
 from governance.loop import protocol
 from governance.loop.calls import names_of, run_calls, title_of
 from governance.loop.compaction import compact, shortened
@@ -115,7 +116,8 @@ class Conversation:
         last = False
         while not last:
             self._number += 1
-            last = self._number >= self._rounds or self._explored >= self._settings.explore_rounds
+            rounds = max(1, self._rounds * self._crew.asker.scale_milli // WHOLE_MILLI)
+            last = self._number >= rounds or self._explored >= self._settings.explore_rounds
             end = await self._take(await self._ask(last), last)
             if end is not None:
                 return end

@@ -22,6 +22,7 @@ from governance.loop.conversation import converse
 from governance.measure import explain
 from governance.repair.proposal import Proposal
 from governance.repair.settings import RepairSettings
+from governance.retries import COLLAPSE
 from ledger.errors import StaleBase
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
@@ -177,7 +178,7 @@ async def set_clock(crew: Crew, box_s: float) -> None:
 
 
 async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
-    """Layers of patches until the failing tests pass or a stop is met."""
+    """Layers of patches until the failing tests pass or a stop is met. A layer that has collapsed is handed on."""
     settings, course = crew.shop.settings.repair, Course()
     box_s = crew.shop.settings.clocks.repair_s
     await set_clock(crew, box_s)
@@ -186,6 +187,8 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
         async with crew.clock.within(box_s):
             for number in range(1, settings.l2_rounds + 1):
                 layer = await grow(op, authors, crew, failing)
+                if all(branch.proposal.rule == COLLAPSE for branch in layer):
+                    return layer[0].proposal
                 tried += sum(branch.proposal.candidate is not None for branch in layer)
                 await crew.record.note(
                     EntryKind.RUN, "repair.round", phase=State.GENERATE, round=number,

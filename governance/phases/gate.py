@@ -14,6 +14,8 @@ from governance.difftext import line_changes
 from governance.dossier import Dossier, Gating
 from governance.foresight import foresee
 from governance.grounding.consulted import doubts, standings
+from governance.grounding.at_gate import back, stand
+from governance.grounding.standing import Stand
 from governance.irongate.battery import decide
 from governance.irongate.paths import is_test_path
 from governance.named_paths import matching, protected_among, touches_governance
@@ -149,6 +151,11 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         floors.append((Tier.APPROVAL_REQUIRED, why))
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
+    stood = await stand(op, dossier, crew, generation, assess(facts, floors=tuple(floors)).tier)
+    if stood.stand is Stand.REGROUND:
+        return back(op, crew, stood, generation)
+    if stood.stand is Stand.ASK:
+        floors.append((Tier.APPROVAL_REQUIRED, f"it stands on too little: {stood.why}"))
     assessment = assess(facts, floors=tuple(floors))
     untold = (doubt,) if doubt and not any(doubt in reason for reason in assessment.reasons) else ()
     known = standings(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)

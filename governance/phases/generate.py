@@ -16,8 +16,10 @@ from governance.evidence import evidence
 from governance.explore import context_of, explore, nearest_first
 from governance.grounding.claims import change
 from governance.grounding.records import CLAIMED
+from governance.grounding.ground import depth_of
+from governance.grounding.reflex import leave, reground
 from governance.irongate.battery import change_hash, diff_hash
-from governance.loop.conversation import converse
+from governance.loop.conversation import collapsed, converse
 from governance.loop.prompts import FEEDBACK_SHOWN
 from governance.loop.tree import tree
 from governance.outside import look_at_all, said_by
@@ -28,7 +30,8 @@ from governance.repair.proposal import Proposal
 from governance.repair.reproduce import reproduce, set_scene, unknown_of
 from governance.repair.scene import Scene
 from governance.result import PhaseResult, failed
-from governance.retries import wants_repair
+from governance.retries import COLLAPSE, wants_repair
+from kernel.canary import CollapseDetected
 from kernel.provider import Preparer, Provider
 from ledger.errors import ApplyConflict
 from ledger.vocabulary import (
@@ -62,7 +65,14 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
 
 
 async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Reproduce, then let the strategy propose; the model loads meanwhile."""
+    """Reproduce, then let the strategy propose; the model loads meanwhile.
+
+    Behind a collapse, or too little evidence, everything is looked at afresh first.
+    """
+    crew.holdings.pulse.begin()
+    problem = await reground(op, dossier, crew)
+    if problem:
+        return failed(RootCause.TESTS_FAILED, FailureClass.TEST, problem)
     if not op.test_ids:
         return await met_already(op, crew) or await generated(op, dossier, crew, None)
     async with loading(crew.asker.provider) as loads:
@@ -100,11 +110,13 @@ async def generated(op: Operation, dossier: Dossier, crew: Crew, loads: asyncio.
     proposal = await propose(op, dossier, crew, run, failing, infills=infills)
     if proposal.rule == WAITED_RULE:
         return await afresh(op, crew)
+    if proposal.rule == COLLAPSE:
+        leave(crew, op, proposal.exploration, proposal.reads or {}, [r.id for r in failing], proposal)
     if proposal.candidate is None:
         return without_candidate(dossier, proposal)
     if proposal.candidate.schema_tag == "2b.1-noop":
         return await noop(op, crew, proposal, failing)
-    return await accept(op, dossier, crew, proposal, raised=tuple(sorted({r.exception for r in failing})))
+    return await accept(op, dossier, crew, proposal, failing=failing)
 
 
 @contextlib.asynccontextmanager
@@ -146,9 +158,11 @@ async def propose(
         rejected |= frozenset(await crew.shop.refused.hashes())  # for the gate to refuse: not worth a test run
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
+            crew.holdings.looked.begin(op.tree, context)
             scene = await set_scene(op, crew, workspace, run, failing)
             paths = [place.path for place in scene.places]
-            found = (await explore(crew, context, paths, complexity=dossier.complexity, lines=scene.places)).files
+            depth = depth_of(crew, op, dossier)
+            found = (await explore(crew, context, paths, complexity=depth, lines=scene.places)).files
             if crew.shop.settings.repair.localised:
                 nearest = nearest_first(scene.places, found, test_files=scene.test_files, said=scene.said)
                 scene = replace(scene, places=nearest)
@@ -156,7 +170,10 @@ async def propose(
                 return Proposal(
                     candidate=None, reason=WAITED, rule=WAITED_RULE, cause=RootCause.APPLY_CONFLICT, retry=True
                 )
-        proposal = await cloze(op, crew, scene, rejected)
+        try:
+            proposal = await cloze(op, crew, scene, rejected)
+        except CollapseDetected as error:
+            return collapsed(error, tuple(context.uses), scene.reads | context.reads)
         return proposal.with_exploration(tuple(context.uses), scene.reads | (proposal.reads or {}) | context.reads)
     if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
         return await tree(op, dossier, crew, failing)
@@ -206,7 +223,7 @@ async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[Tes
 
 
 async def accept(
-    op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal, *, raised: tuple[str, ...]
+    op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal, *, failing: tuple[TestResult, ...]
 ) -> PhaseResult:
     """Record the candidate whole, claim its files, hand it on."""
     candidate = proposal.candidate
@@ -235,7 +252,8 @@ async def accept(
     output = Generation(
         candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
         notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired, doubt=proposal.doubt,
-        raised=raised, remembered=crew.holdings.remembered,
+        remembered=crew.holdings.remembered, failed=tuple(r.id for r in failing), raised=tuple(sorted({r.exception for r in failing})),
+        proximity_milli=proposal.proximity_milli,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Sequence
 
 from governance.crew import Crew
+from governance.grounding.policy import felt
 from governance.repair.prompt import header, hole
 from governance.repair.ranking import Variant
 from governance.repair.scene import Scene
@@ -16,6 +17,9 @@ from governance.repair.waves import Given, Step, Wave, by_function
 from kernel.provider import DivergeRequest, Infill, InfillRequest, Preparer, Provider
 from ledger.errors import ProviderError
 from ledger.vocabulary import EntryKind, State
+
+CAUTIOUS = 0.5
+"""Of the temperature, behind a collapse."""
 
 
 async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Variant], int]:
@@ -48,23 +52,26 @@ async def _ask(
     scene: Scene, wave: Wave, places: Sequence[tuple[str, Span]], crew: Crew, seed: int
 ) -> list[tuple[str, Span, Infill]]:
     """Holes of one function: what stands above them is computed once."""
-    settings = crew.shop.settings.repair
+    settings, left = crew.shop.settings.repair, crew.holdings.regrounding
 
     def request() -> InfillRequest:
-        head = header(scene.shown(settings.examples))
+        head = header(scene.shown(settings.examples), left.told)
         spans = [
             hole(
                 path, scene.sources[path], span, head, max_tokens=wave.max_tokens, max_chars=settings.context_chars
             )
             for path, span in places
         ]  # fmt: skip
-        return InfillRequest(spans=tuple(spans), samples=wave.samples, temperature=wave.temperature, seed=seed)
+        return InfillRequest(
+            spans=tuple(spans), samples=wave.samples, seed=seed, caution_milli=left.caution_milli,
+            temperature=wave.temperature * (CAUTIOUS if left.caution_milli else 1),
+        )  # fmt: skip
 
     asked = await asyncio.to_thread(request)
     infills = None
     if wave.others > 1:
         texts = tuple(standing(scene.sources[path].text, span) for path, span in places)
-        other = DivergeRequest(spans=asked.spans, texts=texts, answers=wave.others)
+        other = DivergeRequest(spans=asked.spans, texts=texts, answers=wave.others, caution_milli=left.caution_milli)
         infills = await crew.asker.diverge(State.GENERATE, f"diverge: {wave.name}", other)
     if infills is None:
         infills = await crew.asker.infill(State.GENERATE, f"infill: {wave.name}", asked)
@@ -81,7 +88,8 @@ def _distinct(node: Node, infills: Sequence[tuple[str, Span, Infill]]) -> list[V
     for path, span, infill in sorted(infills, key=lambda row: -row[2].logprob_milli):
         variant = Variant(
             path=path, base=node.scene.sources[path].text, span=span, text=infill.text.rstrip(),
-            logprob_milli=infill.logprob_milli,
+            logprob_milli=infill.logprob_milli, proximity_milli=felt(infill.report),
+            signal=infill.report.signal if infill.report else "",
         )  # fmt: skip
         key = _fresh(node, variant)
         if key is not None:

@@ -26,6 +26,7 @@ from governance.repair.scene import Scene
 from governance.repair.searched import Node
 from governance.repair.waves import LINES, MOVES, Step, line_at, moves_at, places_of, plan
 from governance.repair.weighing import weighed
+from kernel.canary import CollapseDetected
 from ledger.errors import BudgetExhausted, ProviderError
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 
@@ -87,7 +88,14 @@ class ClozeSearch:
                 continue
             node.turns += 1
             waited += bool(found)
-            found += await self._take(node, step, bench)
+            try:
+                found += await self._take(node, step, bench)
+            except CollapseDetected:
+                node.given.appendleft(step)  # to be asked again, from fresh evidence
+                node.turns -= 1
+                if not found:
+                    raise
+                break
         if any(is_clean(s) for s in found):
             found += await self._rivals(found, bench)
         if found:
@@ -271,11 +279,13 @@ class ClozeSearch:
         notes = (note, f"the repair may get round the test: {survivor.shortcut}") if survivor.shortcut else (note,)
         candidate = self._candidate(survivor.scene, survivor.variant)
         reads = self._scene.reads | survivor.scene.reads
+        parts = (*self._parts(survivor.scene), survivor.variant)
         return Proposal(
             candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads,
             shown=self._node_of(survivor.scene).shown(self._settings.examples),
             repaired=tuple(r.id for r in self._scene.failing), doubt=doubt, way=survivor.variant.way,
             confidence_bp=preferred_bp(survivor.gain_milli, [other.gain_milli for other in others]),
+            proximity_milli=max((v.proximity_milli for v in parts), default=0), signal=survivor.variant.signal,
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from governance.repair.spans import Function, Source, Span, first_line
+from governance.repair.spans import Function, Move, Source, Span, first_line
 from kernel.provider import InfillSpan
 from ledger.vocabulary import TestResult
 
@@ -32,9 +32,12 @@ def comment(text: str, limit: int) -> list[str]:
     return [f"# {line[:LINE_CHARS]}" for line in lines[:limit]]
 
 
-def header(examples: Sequence[Example]) -> str:
-    """The failing examples as comments above the code: the same for every hole, so that it is computed once."""
-    lines: list[str] = []
+def header(examples: Sequence[Example], told: Sequence[str] = ()) -> str:
+    """The failing examples as comments above the code: the same for every hole, so that it is computed once.
+
+    ``told``: what else was found out, a line each.
+    """
+    lines = [line for text in told for line in comment(text, 1)]
     for example in examples:
         lines += comment(f"Must pass: {example.test_id}", 1)
         lines += comment(example.source, TEST_LINES)
@@ -109,11 +112,23 @@ def hole(path: str, source: Source, span: Span, head: str, *, max_tokens: int, m
     first, last, above = surroundings(source, span.line)
     above = f"\n# {path}\n{above}"
     first, last = min(first, span.start), max(last, span.end)
+    if span.move is Move.FUNCTION:
+        last = len(source.text)  # what comes next says where it ends
     before = source.text[first : span.start] + span.lead
     after = span.tail + nearest(source.text[span.end : last], BEHIND_CHARS) + "\n"
     room = max_chars - len(before) - len(after)
     top = (head + above)[: max(0, room)]
     if room < 0:
         before, after = before[-(max_chars * 2 // 3) :], after[: max_chars // 3]
-    stop = ("\n",) if span.move.name != "BLOCK" else ("\n\n\n",)
-    return InfillSpan(prefix=top + before, suffix=after, max_tokens=max_tokens, stop=stop)
+    return InfillSpan(prefix=top + before, suffix=after, max_tokens=max_tokens, stop=ends_of(source, span))
+
+
+def ends_of(source: Source, span: Span) -> tuple[str, ...]:
+    """Before which texts what is written into a hole ends."""
+    if span.move is Move.BLOCK:
+        return ("\n\n\n",)
+    function = source.function_at(span.line) if span.move is Move.FUNCTION else None
+    if function is None:
+        return ("\n",)
+    edge = "\n" + source.indent(function.lineno)
+    return ("\n\n\n", *(edge + word for word in ("def ", "async def ", "class ", "@")))

@@ -27,6 +27,8 @@ class Proposal:
     doubt: str = ""  # with what input another repair that passes does something else
     confidence_bp: int | None = None  # as the strategy says itself
     way: str = ""  # by what means of the strategy it was found
+    proximity_milli: int = 0  # how close its answer came to a collapse, and by which signal
+    signal: str = ""
 
     def with_exploration(self, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
         """The same proposal with what was explored to get it."""

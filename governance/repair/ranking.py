@@ -29,6 +29,8 @@ class Variant:
     logprob_milli: int = 0
     votes: int = 1  # how many infills gave this very file; 0: nobody was asked for it
     kind: str = ""  # of the mistake that a move puts right
+    proximity_milli: int = 0  # how close the answer came to a collapse; 0: nobody was asked
+    signal: str = ""
 
     @property
     def source(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from governance.repair.ranking import Partial, Survivor
 from governance.repair.scene import Scene
-from governance.repair.waves import Given, Step
+from governance.repair.waves import Step
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -21,7 +21,7 @@ class Node:
     parent: Node | None = None
     change: Partial | None = None  # what was done to the parent's texts
     mended: int = 0  # tests that its partial repair has turned green
-    given: deque[Given] = field(default_factory=deque)  # tried before the plan goes on
+    given: deque[Step] = field(default_factory=deque)  # tried before the plan goes on
     partials: list[Partial] = field(default_factory=list)
     seen: set[tuple[str, str]] = field(default_factory=set)  # path and shape of what was told
     tried: set[tuple[str, str, int]] = field(default_factory=set)  # first steps that were taken: name, path, line

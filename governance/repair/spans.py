@@ -27,6 +27,7 @@ class Move(StrEnum):
     AFTER = "insert a line after"
     BLOCK = "replace a few lines"
     IMPORT = "insert an import"
+    FUNCTION = "write the function anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,20 @@ def replace_block(source: Source, line: int, count: int) -> Span | None:
     if last > bound or last > len(source.lines):
         return None
     return Span(source.line_start(first) + len(source.indent(first)), source.line_end(last), line, Move.BLOCK)
+
+
+def function_body(source: Source, line: int) -> Span | None:
+    """All of the function at ``line`` behind its header and docstring; None outside of one, or where that is no line
+    of its own. The span names its first line, whichever line led here."""
+    function = source.function_at(line)
+    if function is None:
+        return None
+    body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
+    if not body or body[0].lineno <= function.lineno or function.end_lineno is None:
+        return None
+    first = first_line(body[0])
+    start = source.line_start(first) + len(source.indent(first))
+    return Span(start, source.line_end(function.end_lineno), first, Move.FUNCTION)
 
 
 def expressions(source: Source, line: int) -> Iterator[Span]:

@@ -11,6 +11,7 @@ from governance.repair.spans import (
     Source,
     Span,
     expressions,
+    function_body,
     insert_after,
     insert_before,
     insert_import,
@@ -64,6 +65,9 @@ def _spans(places: Sequence[Suspicion], sources: Mapping[str, Source], move: Mov
             yield place.path, insert_after(source, place.line)
         elif move is Move.EXPRESSION:
             yield from ((place.path, span) for span in expressions(source, place.line))
+        elif move is Move.FUNCTION:
+            body = function_body(source, place.line)
+            yield from ((place.path, body),) if body is not None else ()
         else:
             blocks = (replace_block(source, place.line, count) for count in (2, 3, 5))
             yield from ((place.path, span) for span in blocks if span is not None)
@@ -92,6 +96,8 @@ OTHERS = {LINES: 8, "sampled lines": 24, "expressions": 2, "insertions": 3, "ins
 
 SWEPT = 64
 """Places whose small edits are one step."""
+WHOLE = (("functions", Move.FUNCTION, 1, 0.0, 400),)
+"""What no line and no few lines have mended. It takes as long as all of the rest at one place."""
 LATE = (
     ("more sampled lines", Move.REPLACE, 8, 1.0, 40),
     ("sampled expressions", Move.EXPRESSION, 6, 1.0, 24),
@@ -121,7 +127,8 @@ def plan(
     rest = [places[start : start + SWEPT] for start in range(8 * first, len(places), SWEPT)]
     rounds = (
         (SMALL, [*near, further, far]), (ASKED, near), (ADDED, near), (SMALL, rest), (ASKED, [further]), (MORE, near),
-        (ADDED, [further]), (ASKED, [far]), (MORE, [further]), (ADDED + MORE, [far]), (LATE, near),
+        (ADDED, [further]), (ASKED, [far]), (MORE, [further]), (ADDED + MORE, [far]), (WHOLE, near),
+        (LATE, near),
     )  # fmt: skip
     for schedule, chosen in rounds:
         for group in chosen:

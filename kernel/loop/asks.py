@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kernel.canary import Levels
+from kernel.canary import CollapseDetected, Levels
 from kernel.cancel import CancelToken
 from kernel.loop.decode import Grown
 from kernel.loop.engine import Ask, Engine, Manner
@@ -14,7 +14,7 @@ from kernel.loop.prompt import chat_prompt, infill_prompt
 from kernel.loop.sampling import Sampling
 from kernel.loop.settings import LocalSettings
 from kernel.loop.tokenizer import Vocabulary
-from kernel.loop.trail import Trail
+from kernel.loop.trail import COLLAPSED, OnAlarm, Trail
 from kernel.policy import Family
 from kernel.provider import (
     DivergeRequest,
@@ -70,7 +70,7 @@ def fill(
 ) -> InfillAnswer:  # fmt: skip
     """All spans as one batch; the common beginning of their prompts is computed once.
 
-    ``room``: most tokens of a prompt and its answer. A collapse is reported and ends nothing: tests will judge.
+    ``room``: most tokens of a prompt and its answer. Raises ``CollapseDetected`` where every answer has collapsed.
     """
     limits = [span.max_tokens for span in request.spans]
     holes = read_holes(engine.vocabulary, family, request.spans)
@@ -78,13 +78,14 @@ def fill(
     manner = Manner(
         sampling=Sampling(request.temperature, request.top_p, request.seed),
         levels=levels if settings.canary != "off" else None,
+        on_alarm=ending_one(settings),
         speculate=settings.speculate == "auto",
+        caution=request.caution_milli / 1000,
     )
     trails = engine.answer(
         Ask(trunk, rows, [span.stop for span in request.spans], manner, samples=request.samples, cancel=cancel)
     )
-    usage = Usage(tokens_in=holes.tokens, tokens_out=sum(t.answer.tokens for t in trails))
-    return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
+    return _answer(trails, holes.tokens)
 
 
 def diverge(
@@ -95,13 +96,19 @@ def diverge(
     holes = read_holes(engine.vocabulary, family, request.spans, request.texts)
     limits = [max(s.max_tokens, len(t) + BEHIND) for s, t in zip(request.spans, holes.texts, strict=True)]
     trunk, rows = holes.rows(limits, room)
-    manner = Manner(sampling=Sampling(), levels=levels if settings.canary != "off" else None)
+    manner = Manner(
+        sampling=Sampling(), levels=levels if settings.canary != "off" else None, on_alarm=ending_one(settings),
+        caution=request.caution_milli / 1000,
+    )  # fmt: skip
     stops = [span.stop for span in request.spans]
     ask = Ask(trunk, rows, stops, manner, samples=request.answers, cancel=cancel)
     trails = engine.diverge(ask, holes.texts, ends_of_line(engine.vocabulary))
-    read = holes.tokens + sum(map(len, holes.texts))
-    usage = Usage(tokens_in=read, tokens_out=sum(t.answer.tokens for t in trails))
-    return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
+    return _answer(trails, holes.tokens + sum(map(len, holes.texts)))
+
+
+def ending_one(settings: LocalSettings) -> OnAlarm:
+    """Of several answers one that collapses is ended alone."""
+    return "stop" if settings.canary == "stop" else "observe"
 
 
 def weigh(
@@ -117,13 +124,23 @@ def weigh(
     return WeighAnswer(logprobs_milli=tuple(round(1000 * one) for one in found), usage=usage)
 
 
+def _answer(trails: Sequence[Trail], read: int) -> InfillAnswer:
+    """Raises ``CollapseDetected`` where nothing is left."""
+    written = sum(t.answer.tokens for t in trails)
+    if trails and all(trail.answer.finish == COLLAPSED for trail in trails):
+        last = trails[0].last
+        raise CollapseDetected(last.proximity, last.signal, written)
+    usage = Usage(tokens_in=read, tokens_out=written)
+    return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
+
+
 def _infill(trail: Trail) -> Infill:
     answer = trail.answer
     return Infill(
         span=trail.span,
         text=answer.text,
         logprob_milli=answer.logprob_milli,
-        finish="stop" if answer.finish == "stop" else "length",
+        finish="stop" if answer.finish == "stop" else "collapsed" if answer.finish == COLLAPSED else "length",
         report=trail.report(),
     )
 
@@ -144,9 +161,10 @@ def reply(
             ngram=settings.no_repeat_ngram if prose else 0,
         ),
         levels=levels if settings.canary != "off" else None,
-        alarm=settings.canary == "stop",
+        on_alarm="raise" if settings.canary == "stop" else "observe",
         speculate=settings.speculate == "auto",
         adapt=settings.adapt,
+        caution=limits.caution_milli / 1000,
     )  # fmt: skip
     (trail,) = engine.answer(Ask(trunk, rows, [limits.stop], manner, grown=grown, cancel=cancel))
     return trail, len(prompt)

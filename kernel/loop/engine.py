@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kernel.canary import Canary, Levels
+from kernel.canary import Canary, Levels, knobs
 from kernel.cancel import CancelToken
 from kernel.loop.batch import Batch, Memory
 from kernel.loop.cache import KeyValues
@@ -22,7 +22,7 @@ from kernel.loop.sampling import Sampling, uniforms
 from kernel.loop.single import Solo
 from kernel.loop.stops import Answer
 from kernel.loop.tokenizer import Vocabulary
-from kernel.loop.trail import Depths, Trail
+from kernel.loop.trail import Depths, OnAlarm, Trail
 from kernel.loop.trunks import Trunks
 from kernel.loop.turns import best_turns, read_texts
 
@@ -42,13 +42,17 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How answers are written. ``alarm``: a collapse ends an answer; without ``levels`` nothing is watched."""
+    """How answers are written. ``on_alarm``: what a collapse does; without ``levels`` nothing is watched.
+
+    ``caution``: how close an attempt before came to a collapse (0 to 1). This one is written deeper and repeats less.
+    """
 
     sampling: Sampling
     levels: Levels | None = None
-    alarm: bool = False
+    on_alarm: OnAlarm = "observe"
     speculate: bool = False
     adapt: bool = False
+    caution: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,12 @@ class Engine:
         Solo(writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt).write(logits)
 
     def _writing(self, ask: Ask) -> Writing:
-        return Writing(self.model, self.vocabulary, ask.manner.sampling, self.rule, ask.grown)
+        sampling, rule = ask.manner.sampling, self.rule
+        if ask.manner.caution:
+            turned = knobs(ask.manner.caution, q=rule.q, repetition_penalty=sampling.penalty)
+            sampling = replace(sampling, penalty=turned.repetition_penalty)
+            rule = rule.deeper(turned.extra_steps, turned.q, most=self.memory.steps)
+        return Writing(self.model, self.vocabulary, sampling, rule, ask.grown)
 
     def _trail(self, ask: Ask, row: Row, sample: int) -> Trail:
         manner = ask.manner
@@ -169,5 +178,5 @@ class Engine:
             chance=uniforms(manner.sampling.seed, row.span, sample, row.max_tokens),
             depths=Depths([self.rule.steps]),
             canary=Canary(manner.levels, row.numbers) if manner.levels is not None else None,
-            alarm=manner.alarm,
+            on_alarm=manner.on_alarm,
         )

@@ -6,7 +6,7 @@ gate says, of what had not left before; the last step takes the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ledger.errors import ConfigError
@@ -41,6 +41,11 @@ class ExitRule:
         if self.kind == "fixed" or self.floor >= self.steps:
             return False
         return self.kind != "qexit" or self.q < 1
+
+    def deeper(self, steps: int, q: float, *, most: int) -> ExitRule:
+        """So many steps more, at the least and at the most, as far as there are ``most``; qexit with ``q``."""
+        deepest = max(self.steps, min(self.steps + steps, most))
+        return replace(self, steps=deepest, floor=min(self.floor + steps, deepest), q=q)
 
     def check(self, *, gate: bool, steps: int) -> None:
         """Raises ``ConfigError`` when the model cannot follow it."""

@@ -58,7 +58,7 @@ class LocalSettings(Frozen):
     )
 
     canary: Literal["off", "observe", "stop"] = Field(
-        "stop", description="What happens when an answer collapses; holes in code are only ever observed."
+        "stop", description="What happens when an answer collapses; observe: it is reported, and no op acts on it."
     )
     adapt: bool = Field(False, description="A restless canary deepens the loop and discourages repetition.")
     repetition_penalty: float = Field(1.3, ge=1, description="Of answers in prose; code is never penalised.")

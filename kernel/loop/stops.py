@@ -36,7 +36,7 @@ class Answer:
     logprob: float = 0.0
     tokens: int = 0  # generated, with the one that ended it
     text: str = ""
-    finish: str = ""  # "", "stop" or "length"
+    finish: str = ""  # "", "stop", "length", or "collapsed" by the canary
 
     def add(self, number: int, logprob: float, vocabulary: Vocabulary) -> None:
         """Take one more token and see whether the answer is finished."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kernel.canary import Canary, CollapseDetected, Knobs, Step, knobs
 from kernel.canary.step import QUIET, Reading
@@ -16,6 +16,11 @@ from kernel.provider import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+OnAlarm = Literal["observe", "stop", "raise"]
+"""What a collapse does: it is reported; it ends the answer, and those beside it go on; it ends the call."""
+COLLAPSED = "collapsed"
 
 
 @dataclass(slots=True)
@@ -42,7 +47,7 @@ class Depths:
 
 @dataclass(slots=True)
 class Trail:
-    """``alarm``: whether a collapse ends it. ``worst`` is the reading that came closest to one.
+    """``on_alarm``: what a collapse does. ``worst`` is the reading that came closest to one.
 
     ``given``: tokens that the answer begins with, whatever the model would have written.
     """
@@ -53,21 +58,27 @@ class Trail:
     chance: Sequence[float]
     depths: Depths
     canary: Canary | None = None
-    alarm: bool = False
+    on_alarm: OnAlarm = "observe"
     given: tuple[int, ...] = ()
     last: Reading = QUIET
     worst: Reading = QUIET
+    collapsed: bool = False
 
     def add(self, step: Step, vocabulary: Vocabulary) -> None:
-        """Take one more token. Raises ``CollapseDetected`` when the canary says so and it may."""
+        """Take one more token. Raises ``CollapseDetected`` where a collapse does that."""
         self.answer.add(step.token, step.logprob or 0.0, vocabulary)
         if self.canary is None:
             return
         self.last = self.canary.push(step)
         if self.last.proximity >= self.worst.proximity:
             self.worst = self.last
-        if self.last.alarm and self.alarm:
+        if not self.last.alarm:
+            return
+        self.collapsed = True
+        if self.on_alarm == "raise":
             raise CollapseDetected(self.last.proximity, self.last.signal, self.answer.tokens)
+        if self.on_alarm == "stop":
+            self.answer.finish = COLLAPSED
 
     def turned(self, q: float, penalty: float) -> Knobs:
         """What the last reading makes of the settings."""
@@ -81,4 +92,5 @@ class Trail:
             exit=depths.reasons.most_common(1)[0][0],
             proximity_milli=round(1000 * self.worst.proximity),
             signal=self.worst.signal,
+            alarm=self.collapsed,
         )

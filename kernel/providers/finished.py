@@ -25,4 +25,5 @@ async def read_answer(text: str, logprobs: Sequence[float] = ()) -> Reading:
 
 def as_report(reading: Reading) -> Report:
     """What a provider that does not loop says of a turn."""
-    return Report(exit=SINGLE_PASS, proximity_milli=round(1000 * reading.proximity), signal=reading.signal)
+    proximity = round(1000 * reading.proximity)
+    return Report(exit=SINGLE_PASS, proximity_milli=proximity, signal=reading.signal, alarm=reading.alarm)

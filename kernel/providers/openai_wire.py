@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from kernel.canary import knobs
 from kernel.provider import Limits, Message, ToolSchema
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 
@@ -34,6 +35,8 @@ def request_body(
         body["model"] = model
     if logprobs:
         body["logprobs"] = True
+    if limits.caution_milli:  # the one word against repetition that every such server knows
+        body["frequency_penalty"] = round(knobs(limits.caution_milli / 1000).repetition_penalty - 1.0, 2)
     if limits.seed is not None:
         body["seed"] = limits.seed
     if limits.stop:

@@ -47,7 +47,7 @@ class OpenAISettings(Frozen):
     canary: Literal["off", "observe", "stop"] = Field(
         "observe",
         description="What happens when an answer has collapsed (it says the same again and again); observe: it is "
-        "recorded; stop: it is refused once it has ended.",
+        "reported, and no op acts on it; stop: it is refused, whoever asked, once it has ended.",
     )
     logprobs: bool = Field(
         False,

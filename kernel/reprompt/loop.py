@@ -113,9 +113,10 @@ class Loop:
         report = said.done.report or Report()  # it knows more where the server told log-probabilities
         self._note(reading)
         self._note(Reading(report.proximity_milli / 1000, report.signal, False))
-        if reading.alarm:
+        if reading.alarm or report.alarm:
             written = said.done.usage.tokens_out
-            raise CollapseDetected(reading.proximity, reading.signal, written, provider=self._inner.name)
+            worst = self._worst
+            raise CollapseDetected(worst.proximity, worst.signal, written, provider=self._inner.name)
 
     def _take(self, said: Said) -> None:
         """Keep the answer if it counts, and decide whether it is the last."""

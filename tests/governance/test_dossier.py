@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from governance.dossier import Classification, Dossier, Feedback, Plan, Routing
-from governance.retries import may_return, wants_repair
-from governance.settings import PipelineSettings
+from governance.retries import COLLAPSE, may_return, wants_repair
+from governance.settings import GovernanceSettings, PipelineSettings
 from ledger.errors import PhaseContract
 from ledger.vocabulary import Complexity, Route, State, Tier
 
@@ -56,7 +56,18 @@ def test_every_loop_is_bounded(origin: State, times: int, allowed: bool) -> None
     dossier = Dossier()
     for _ in range(times):
         dossier = dossier.with_feedback(Feedback(phase=origin, rule="r", text="t"))
-    assert may_return(origin, State.GENERATE, dossier, PipelineSettings()) is allowed
+    assert may_return(origin, State.GENERATE, dossier, GovernanceSettings()) is allowed
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_a_collapse_is_asked_for_again_so_often_and_no_other_retry_is_lost_by_it(most: int) -> None:
+    settings = GovernanceSettings.model_validate({"grounding": {"regroundings": most}})
+    dossier = Dossier()
+    for number in range(1, 4):
+        dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=COLLAPSE, text="t"))
+        assert may_return(State.GENERATE, State.GENERATE, dossier, settings) is (number <= most)
+    dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule="generate.edits", text="t"))
+    assert may_return(State.GENERATE, State.GENERATE, dossier, settings)
 
 
 def test_repair_begins_when_retries_are_spent() -> None:

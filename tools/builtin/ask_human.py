@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ledger.errors import ToolError
-from tools.manifest import Arguments, Call, Tool
+from tools.manifest import Arguments, Call, Nothing, Tool
 
 GRACE_S = 60.0  # who waits for the person ends the wait; this is the bound behind it
 
@@ -43,5 +43,5 @@ class AskHuman(Tool[AskHumanArguments]):
             raise ToolError("Nobody can be asked here.")
         answer = await person.ask(arguments.question, arguments.choices)
         if answer is None:
-            return "Nobody answered in time. Do what is safest without an answer, or say what is missing."
+            return Nothing("Nobody answered in time. Do what is safest without an answer, or say what is missing.")
         return f"A person has answered:\n{answer}"

@@ -12,7 +12,7 @@ from pydantic import Field
 from ledger.clock import stamp
 from ledger.errors import ToolError
 from tools.builtin.paths import RepoPath
-from tools.manifest import Arguments, Call, Category, Tool
+from tools.manifest import Arguments, Call, Category, Nothing, Tool
 
 SHOWN_FILES = 8
 
@@ -38,7 +38,7 @@ class GitLog(Tool[GitLogArguments]):
     async def run(self, arguments: GitLogArguments, call: Call) -> str:
         repo = call.context.git.places.repo
         rows = await asyncio.to_thread(_walk, repo, call.context.workspace.commit, arguments, call.visible)
-        return "\n".join(rows) or f"No commit touched {arguments.path or 'anything'}."
+        return "\n".join(rows) or Nothing(f"No commit touched {arguments.path or 'anything'}.")
 
 
 def _walk(repo: Path, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:

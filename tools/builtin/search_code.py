@@ -11,7 +11,7 @@ from pydantic import Field
 from ledger.errors import ToolError
 from tools import contained
 from tools.builtin.paths import RepoPath, walk
-from tools.manifest import Arguments, Call, Category, Tool
+from tools.manifest import Arguments, Call, Category, Nothing, Tool
 from tools.process import Command, run
 
 LARGEST_FILE = 1024 * 1024
@@ -55,7 +55,7 @@ class SearchCode(Tool[SearchCodeArguments]):
         else:
             hits, more = await asyncio.to_thread(_plainly, arguments, root, call)
         if not hits:
-            return f"{NOTHING} for {arguments.pattern!r}."
+            return Nothing(f"Nothing found for {arguments.pattern!r}.")
         note = f"{len(hits)} lines{' (there are more: narrow the pattern or the path)' if more else ''}"
         return "\n".join([note, *hits])
 

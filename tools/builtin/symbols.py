@@ -18,7 +18,7 @@ from tools.index.facts import Facts
 from tools.index.languages import SUFFIXES, language_of
 from tools.index.trees import key_of, oid_of
 from tools.index.view import View
-from tools.manifest import Arguments, Call, Category, Tool
+from tools.manifest import Arguments, Call, Category, Nothing, Tool
 
 SHOWN_CALLERS = 100
 SHOWN_NOTES = 5
@@ -112,7 +112,8 @@ class GetCallers(Tool[GetCallersArguments]):
         rows = [*(f"defined {row}" for row in uses.definitions), f"{len(uses.callers)} calls", *shown]
         if len(uses.callers) > SHOWN_CALLERS:
             rows.append(f"({len(uses.callers) - SHOWN_CALLERS} more: narrow the path)")
-        return "\n".join([*rows, *notes])
+        told = "\n".join([*rows, *notes])
+        return told if uses.callers else Nothing(told)  # what defines it stands in a file that can be read
 
 
 class _Uses(NamedTuple):

@@ -1,0 +1,22 @@
+"""What the policy knows of an op before a candidate is there: its tier, its complexity, and the trust that it has."""
+
+from __future__ import annotations
+
+from governance.crew import Crew, Shop
+from governance.dossier import Dossier
+from governance.grounding.consulted import least_bp
+from governance.grounding.policy import Ground
+from ledger.vocabulary import Complexity, Operation
+
+
+def ground_of(shop: Shop, op: Operation, dossier: Dossier, *, strategy: str = "") -> Ground:
+    """As the op stands. ``strategy``: of the candidate, where there is one."""
+    trust = least_bp(op, shop.trust, provider=shop.provider.name, strategy=strategy)
+    return Ground(risk=dossier.tier, complexity=dossier.complexity, trust_bp=trust, settings=shop.settings.grounding)
+
+
+def depth_of(crew: Crew, op: Operation, dossier: Dossier) -> Complexity:
+    """As which class of ops it is explored: as the next one where the policy wants to look deeper."""
+    near = crew.holdings.regrounding.caution_milli
+    deep = ground_of(crew.shop, op, dossier).at(near).deep
+    return Complexity(min(dossier.complexity + deep, Complexity.ARCHITECTURAL))

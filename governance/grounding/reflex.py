@@ -1,0 +1,112 @@
+"""The re-ground reflex: behind a collapse, or too little evidence, everything is looked at afresh before the next try.
+
+What the attempt before has written is gone: the next one opens with what stands in the files, what the tests say now,
+the history and what is remembered. Each is an entry of its own, and one more says what came of it all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from governance.crew import Crew, Regrounding
+from governance.dossier import Dossier
+from governance.explore import context_of
+from governance.grounding.sources import behind, sources_of
+from governance.grounding.standing import THIN
+from governance.irongate.g15_secrets import redact
+from governance.looked import Looked
+from governance.outside import look_at
+from governance.repair.proposal import Proposal
+from governance.retries import COLLAPSE, regroundings
+from governance.toolcall import call_tool
+from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestRun
+from tools.manifest import ToolContext, ToolOutcome, ToolUse
+from tools.workspace import Workspace
+
+PATHS = 6
+COMMITS = 5
+TOLD_LINES, TOLD_CHARS = 3, 140
+AGAIN = frozenset({COLLAPSE, THIN})
+"""Rules behind which the next attempt begins afresh."""
+MEMORY = "memory"
+UNSTEADY = "the failing tests have passed when they were run again at the same commit: they fail at times only"
+
+
+def leave(
+    crew: Crew, op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str], proposal: Proposal
+) -> None:
+    """Note what an attempt leaves that has collapsed: what stood behind it, and how close it came."""
+    read = tuple(read)
+    crew.holdings.regrounding = Regrounding(
+        sources=sources_of(behind(op, uses, read, failed)),
+        paths=read,
+        caution_milli=max(proposal.proximity_milli, crew.holdings.regrounding.caution_milli),
+        signal=proposal.signal,
+    )
+
+
+async def reground(op: Operation, dossier: Dossier, crew: Crew) -> str:
+    """Gather evidence afresh where the last attempt asks for it. Returns why there is nothing to go on with."""
+    last = dossier.feedback[-1] if dossier.feedback else None
+    if last is None or last.rule not in AGAIN:
+        return ""
+    left = crew.holdings.regrounding
+    crew.holdings.looked = Looked()
+    async with crew.workspace(op, suffix="-ground") as workspace:
+        context = context_of(op, dossier, crew, workspace)
+        crew.holdings.looked.begin(op.tree, context)
+        paths = wanted(op, dossier, left.paths)
+        results, lines = await gather(op, crew, context, paths)
+        run = await run_again(op, crew, workspace)
+        crew.holdings.looked.keep(context, results)
+        red = [r.id for r in run.red] if run is not None else []
+        after = sources_of(behind(op, context.uses, context.reads, red))
+    left.told = tuple(lines)
+    await crew.record.note(
+        EntryKind.DECISION, "regrounded", phase=State.GENERATE, why=last.rule, number=regroundings(dossier),
+        most=crew.shop.settings.grounding.regroundings, proximity_milli=left.caution_milli, signal=left.signal,
+        before=list(left.sources), after=list(after), files=list(paths), tests=run.status.value if run else "",
+        remembered=sum(title.startswith(MEMORY) for title, _ in results),
+    )  # fmt: skip
+    return UNSTEADY if run is not None and run.status is RunStatus.GREEN else ""
+
+
+def wanted(op: Operation, dossier: Dossier, before: Sequence[str]) -> tuple[str, ...]:
+    """Files that are read again: targets, what was read before, the failing tests, what was chosen as context."""
+    chosen = [f.path for f in (dossier.expansion.files if dossier.expansion else ())]
+    tests = [test.partition("::")[0] for test in op.test_ids]
+    return tuple(dict.fromkeys([*op.targets, *before, *tests, *chosen]))[:PATHS]
+
+
+async def gather(
+    op: Operation, crew: Crew, context: ToolContext, paths: Sequence[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Results by name, as a conversation is shown them; and the history in short lines, without secrets."""
+    results: list[tuple[str, str]] = []
+    lines: list[str] = []
+    for path in paths:
+        read = await _ask(crew, context, "read_file", path=path)
+        if not read.use.ok:
+            continue
+        log = await _ask(crew, context, "git_log", path=path, limit=COMMITS)
+        if log.use.ok and log.use.found:
+            results.append((f"git_log {path}", log.text))
+            lines += [f"{path}: {line.strip()}" for line in log.text.splitlines() if line[:1].strip()]
+    for text in await crew.shop.memory.advice(paths):
+        await look_at(crew, State.GENERATE, MEMORY, text)
+        results.append((MEMORY, text))
+        lines.append(text)
+    return results, [" ".join(redact(line).split())[:TOLD_CHARS] for line in lines[:TOLD_LINES]]
+
+
+async def _ask(crew: Crew, context: ToolContext, name: str, **arguments: str | int) -> ToolOutcome:
+    return await call_tool(crew, State.GENERATE, name, json.dumps(arguments), context)
+
+
+async def run_again(op: Operation, crew: Crew, workspace: Workspace) -> TestRun | None:
+    """The op's tests, in a process of their own; None where there are none, or nothing can run them."""
+    runner = crew.shop.runner
+    if runner is None or not op.test_ids:
+        return None
+    return await runner.run(workspace, op.test_ids, limit_s=crew.shop.settings.repair.test_limit_s)

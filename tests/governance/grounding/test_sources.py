@@ -1,0 +1,93 @@
+"""Evidence counted honestly: nothing counts twice, and what a model has written does not count at all."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governance.grounding.sources import Behind, behind, sources_of
+from ledger.vocabulary import Source
+from tests.governance.ops import operation, signal
+from tools.manifest import Category, ToolUse
+
+TOOLS = {
+    "read_file": Category.COMPREHENSION,
+    "list_symbols": Category.COMPREHENSION,
+    "search_code": Category.DISCOVERY,
+    "get_callers": Category.CALL_GRAPH,
+    "module_graph": Category.STRUCTURE,
+    "git_log": Category.HISTORY,
+}
+OWN = ("edit_file", "write_file", "delete_file", "bash", "web_search")
+
+
+def use(tool: str, path: str = "", *, ok: bool = True, found: bool = True, **arguments: object) -> ToolUse:
+    given = {"path": path, **arguments} if path else arguments
+    paths = (path,) if path else ()
+    return ToolUse(
+        tool=tool, arguments=json.dumps(given), ok=ok, found=found, category=TOOLS.get(tool), paths=paths
+    )  # fmt: skip
+
+
+def of(*uses: ToolUse, read: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return sources_of(Behind(uses=uses, read=read, failed=failed))
+
+
+USES = st.builds(
+    use,
+    st.sampled_from([*TOOLS, *OWN, "run_tests"]),
+    st.sampled_from(["", "a.py", "./a.py", "b/../a.py", "c.py"]),
+    ok=st.booleans(),
+    found=st.booleans(),
+    start=st.integers(1, 9),
+)
+
+
+def test_two_excerpts_of_one_file_are_one_source() -> None:
+    looks = (use("read_file", "a.py", start=1), use("read_file", "./a.py", start=200), use("list_symbols", "a.py"))
+    assert of(*looks, read=("a.py", "b/../a.py")) == ("file:a.py",)
+    assert of(*looks, use("read_file", "c.py")) == ("file:a.py", "file:c.py")
+
+
+def test_the_same_view_of_the_tree_is_one_source_whatever_was_asked() -> None:
+    asked = [use("search_code", pattern=word) for word in "abc"] + [use("git_log", path) for path in ("a.py", "c.py")]
+    assert of(*asked) == ("history", "search")
+
+
+def test_failing_tests_are_one_source() -> None:
+    assert of(use("run_tests"), failed=("t.py::a", "t.py::b")) == ("tests",)
+
+
+def test_what_failed_or_found_nothing_or_was_written_by_the_model_is_none() -> None:
+    assert of(use("read_file", "a.py", ok=False), use("search_code", found=False), use("get_callers", ok=False)) == ()
+    assert of(*(use(tool, "a.py") for tool in OWN)) == ()
+
+
+def test_pages_count_by_machine_and_a_persons_answer_counts() -> None:
+    pages = [use("web_fetch", url=f"https://docs.example/{n}") for n in range(3)] + [use("web_fetch", url="no address")]
+    assert of(*pages, use("ask_human")) == ("person", "web:docs.example")
+    assert of(use("ask_human", found=False)) == ()
+
+
+def test_words_count_where_somebody_has_said_them() -> None:
+    """A failing test is told by the runner, a marker by its file: neither is a second source."""
+    told = signal("t.py::a")
+    issue = signal(source=Source.GITHUB_ISSUE)
+    assert sources_of(behind(operation(told), (), (), ("t.py::a",))) == ("tests",)
+    assert sources_of(behind(operation(issue, issue), (), (), ())) == ("said:github_issue",)
+    assert sources_of(behind(operation(signal(source=Source.TODO_SCANNER)), (), (), ())) == ()
+
+
+@given(st.lists(USES, max_size=8), st.lists(USES, max_size=8))
+def test_order_and_repetition_say_nothing_and_more_is_never_less(one: list[ToolUse], other: list[ToolUse]) -> None:
+    found = of(*one)
+    assert of(*one[::-1], *one) == found == tuple(sorted(set(found)))
+    assert set(found) <= set(of(*one, *other))
+
+
+@given(st.lists(USES, max_size=6))
+def test_what_is_recorded_is_counted_alike(uses: list[ToolUse]) -> None:
+    known = Behind(uses=tuple(uses), read=("a.py",), failed=("t",), said=(Source.MANUAL,))
+    assert sources_of(Behind.model_validate_json(known.model_dump_json())) == sources_of(known)

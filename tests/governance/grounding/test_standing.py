@@ -1,0 +1,62 @@
+"""What GATE makes of the ground: too little evidence is gathered once, too little trust asks a person."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governance.grounding.policy import EVEN_BP, PolicySettings, grounding
+from governance.grounding.standing import Facts, Stand, judge
+from ledger.vocabulary import Complexity, Tier
+
+FACTS = st.builds(
+    Facts,
+    risk=st.sampled_from(Tier),
+    complexity=st.sampled_from(Complexity),
+    trust_bp=st.integers(0, 10_000),
+    proximity_milli=st.integers(0, 1_000),
+    sources=st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=9).map(tuple),
+    again=st.booleans(),
+    settings=st.just(PolicySettings()),
+)
+
+
+def facts(sources: str, **more: object) -> Facts:
+    plain = {"risk": Tier.SAFE_AUTO, "complexity": Complexity.SIMPLE, "trust_bp": EVEN_BP, "proximity_milli": 0}
+    fields = {"sources": tuple(sources.split()), "again": True, "settings": PolicySettings()}
+    return Facts.model_validate(plain | fields | more)
+
+
+def test_enough_of_both_is_no_objection() -> None:
+    found = judge(facts("file:a.py tests"))
+    assert (found.stand, found.why, found.min_sources) == (Stand.ACT, "", 2)
+
+
+def test_too_few_sources_are_gathered_once_then_a_person_is_asked() -> None:
+    thin = facts("file:a.py")
+    assert judge(thin).stand is Stand.REGROUND
+    assert "1 of 2 independent sources (file:a.py)" in judge(thin).why
+    assert judge(thin.model_copy(update={"again": False})).stand is Stand.ASK
+
+
+def test_too_little_trust_is_not_mended_by_looking_again() -> None:
+    doubted = facts("a b c d e", trust_bp=1_500)
+    assert judge(doubted).stand is Stand.ASK and "trust 0.15 of 0.20 for SAFE_AUTO" in judge(doubted).why
+    assert judge(facts("a b c d e", trust_bp=1_500, risk=Tier.NOTIFY_APPLY)).stand is Stand.ACT
+    assert judge(facts("a b c d e", trust_bp=0, risk=Tier.APPROVAL_REQUIRED)).stand is Stand.ACT
+
+
+def test_a_restless_answer_needs_more_and_a_collapsed_one_never_acts() -> None:
+    assert judge(facts("file:a.py tests", proximity_milli=600)).stand is Stand.REGROUND
+    assert judge(facts("file:a.py tests search", proximity_milli=600)).stand is Stand.ACT
+    assert judge(facts("a b c d e f g h", proximity_milli=900)).stand is Stand.REGROUND
+    assert judge(facts("a b c d e f g h", proximity_milli=900, again=False)).stand is Stand.ASK
+
+
+@given(FACTS)
+def test_it_acts_only_where_the_policy_does(known: Facts) -> None:
+    found = judge(known)
+    asked = grounding(known.risk, known.complexity, known.trust_bp, known.proximity_milli, known.settings)
+    assert (found.stand is Stand.ACT) == (asked.act and len(known.sources) >= asked.min_sources)
+    assert (found.stand is Stand.ACT) == (not found.why)
+    assert known.again or found.stand is not Stand.REGROUND
