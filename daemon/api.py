@@ -316,6 +316,8 @@ class HealthView(Frozen):
     open_files: int = 0
     tasks: int = 0
     ledger_seq: int = 0
+    collapses: int = 0  # answers that were discarded, since the process began
+    regroundings: int = 0  # how often evidence was gathered afresh
 
 
 class LogView(Frozen):

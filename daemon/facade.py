@@ -48,6 +48,7 @@ from daemon.api_intake import (
 )
 from daemon.desk import find_signal, posture_view, queue_view, sensors_view, signals_view
 from daemon.mcp import mcp_view
+from daemon.optable import COLLAPSES, REGROUNDINGS
 from daemon.told import at_it_already, cannot_talk, not_looked_at
 from governance.grounding.calibration import Calibration
 from governance.record import Recorder
@@ -186,6 +187,8 @@ class Facade:
             open_files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
             tasks=len(asyncio.all_tasks()),
             ledger_seq=self._house.ledger.head.seq,
+            collapses=service.table.counted[COLLAPSES],
+            regroundings=service.table.counted[REGROUNDINGS],
         )
 
     async def log(self, request: LogRequest) -> LogView:

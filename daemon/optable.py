@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from daemon import calls
 from daemon.api import OpView, QuestionView, Step
 from daemon.learned import learned
 from daemon.narrate import careful, tell, touches_own_work
@@ -26,6 +27,12 @@ from ledger.vocabulary import (
 
 KEPT_OPS = 500
 KEPT_STEPS = 200
+COLLAPSES, REGROUNDINGS = "collapses", "regroundings"
+COUNTED: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+    COLLAPSES: calls.collapsed,
+    REGROUNDINGS: lambda payload: payload.get("event") == "regrounded",
+}
+"""What a live daemon counts."""
 
 
 def _member(enum: Any, value: object) -> Any:
@@ -130,12 +137,14 @@ def folded(history: Sequence[Entry]) -> OpView:
 class OpTable:
     """The newest ops, kept current by feeding every entry once, in order.
 
-    ``seq`` is the last entry that was fed. An op whose earlier entries were not fed is adopted whole first.
+    ``seq`` is the last entry that was fed. An op whose earlier entries were not fed is adopted whole first. ``counted``
+    are the events of :data:`COUNTED` among those that were fed.
     """
 
     def __init__(self, *, seq: int = 0) -> None:
         self._ops: OrderedDict[str, OpView] = OrderedDict()
         self._upto: dict[str, int] = {}  # op -> the last of its entries that its view has seen
+        self.counted: Counter[str] = Counter()
         self.seq = seq
 
     def feed(self, entries: Iterable[Entry]) -> None:
@@ -144,6 +153,7 @@ class OpTable:
             if entry.seq <= self.seq:
                 continue
             self.seq = entry.seq
+            self.counted.update(name for name, is_one in COUNTED.items() if is_one(entry.payload))
             if entry.op_id is None or entry.seq <= self._upto.get(entry.op_id, 0):
                 continue
             known = self._ops.get(entry.op_id)

@@ -269,8 +269,10 @@ def health_block(view: HealthView) -> Block:
         f"{view.resident_peak_kb // 1024} MB · loop lag {view.loop_lag_ms} ms · "
         f"{count(view.open_files, 'open file')} · {count(view.tasks, 'task')} · ledger {view.ledger_seq}"
     )
+    grounded = f"{count(view.collapses, 'answer')} collapsed, looked afresh {count(view.regroundings, 'time')}"
     return (
         line(Span(view.state.value, role), " · ", facts),
+        *([labelled(Told("canary", grounded, Role.WARN))] if view.collapses or view.regroundings else []),
         *(labelled(Told("why", r, Role.WARN)) for r in view.reasons),
     )
 

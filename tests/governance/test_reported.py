@@ -209,3 +209,48 @@ async def test_passes_are_paid_for_when_no_answer_comes(ledger: Ledger, clock: M
     assert ended.payload["tokens_out"] == first
     assert (await budget.spent_by(OP)).usd_micro == ended.payload["tokens_in"] + first
     assert ended.payload["tokens_in"] > (100 if end == "cancelled" else 30)
+
+
+# --- what the policy makes of it --------------------------------------------------------------------------------------
+
+ALARMED = {**DEEP, "alarm": True}
+HOLES = (InfillSpan(prefix="a", suffix=""), InfillSpan(prefix="b", suffix=""))
+
+
+async def test_what_a_provider_only_observes_is_discarded_all_the_same(ledger: Ledger, clock: ManualClock) -> None:
+    asker, _ = await asking(ledger, clock, plays({"text": "no no no", "report": ALARMED}))
+    with pytest.raises(CollapseDetected) as caught:
+        await ask(asker)
+    assert (caught.value.proximity, caught.value.signal) == (0.93, "loop")
+    (_, ended), (decided,) = await entries(ledger), await ledger.entries(kinds=(EntryKind.DECISION,))
+    assert ended.payload["problem"] == "collapsed" and ended.payload["proximity_milli"] == 930
+    assert decided.payload["event"] == "grounding.decided" and decided.payload["proximity_milli"] == 930
+    assert decided.payload["asked"]["act"] is False
+
+
+async def test_a_restless_answer_counts_and_leaves_less_time(ledger: Ledger, clock: ManualClock) -> None:
+    calm = {"text": "b", "report": {"proximity_milli": 20}}
+    asker, _ = await asking(ledger, clock, plays({"text": "a", "report": {"proximity_milli": 690}}, calm, calm))
+    assert asker.scale_milli == 1_000
+    assert await ask(asker) == "a"
+    assert asker.scale_milli == 625
+    assert await ask(asker) == "b" and asker.scale_milli == 625, "one calm answer does not undo it"
+    (decided,) = await ledger.entries(kinds=(EntryKind.DECISION,))
+    asked = {"min_sources": 3, "deep": True, "budget_scale_milli": 625, "act": True}
+    assert decided.payload["asked"] == asked
+
+
+async def test_of_holes_those_that_collapsed_are_left_out(ledger: Ledger, clock: ManualClock) -> None:
+    infills = [{"prefix_ends": "a", "texts": ["x"], "report": ALARMED}, {"texts": ["y"], "report": {}}]
+    asker, _ = await asking(ledger, clock, plays(infill=True, infills=infills))
+    found = await asker.infill(State.GENERATE, "infill: first", InfillRequest(spans=HOLES))
+    assert [(one.span, one.text) for one in found] == [(1, "y")]
+    assert asker.scale_milli == 1_000 and await ledger.entries(kinds=(EntryKind.DECISION,)) == []
+
+
+async def test_holes_that_all_collapsed_are_a_collapse(ledger: Ledger, clock: ManualClock) -> None:
+    asker, _ = await asking(ledger, clock, plays(infill=True, infills=[{"texts": ["x"], "report": ALARMED}]))
+    with pytest.raises(CollapseDetected):
+        await asker.infill(State.GENERATE, "infill: first", InfillRequest(spans=HOLES))
+    _, ended = await entries(ledger)
+    assert ended.payload["problem"] == "collapsed"

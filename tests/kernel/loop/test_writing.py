@@ -153,7 +153,7 @@ class Stuck(LoopModel):
         return out
 
 
-def stuck(alarm: bool, adapt: bool = False) -> Engine:
+def stuck() -> Engine:
     made = engine(OURO, ExitRule("qexit", 2, q=0.2), Memory(torch.float32, 4, 4))
     made.model.__class__ = Stuck
     return made
@@ -162,18 +162,20 @@ def stuck(alarm: bool, adapt: bool = False) -> Engine:
 def test_a_collapse_ends_an_answer_where_it_may() -> None:
     levels = load_levels("default")
     with pytest.raises(CollapseDetected) as caught:
-        write(stuck(alarm=True), Manner(Sampling(), levels=levels, alarm=True), 300)
+        write(stuck(), Manner(Sampling(), levels=levels, on_alarm="raise"), 300)
     assert caught.value.tokens < 60 and caught.value.proximity > 0.5
-    watched = write(stuck(alarm=False), Manner(Sampling(), levels=levels), 100)
+    watched = write(stuck(), Manner(Sampling(), levels=levels), 100)
     assert watched.answer.tokens == 100 and watched.report().proximity_milli > 500
-    assert watched.report().signal == caught.value.signal
-    assert write(stuck(alarm=False), Manner(Sampling()), 100).report().proximity_milli == 0
+    assert watched.report().signal == caught.value.signal and watched.report().alarm
+    stopped = write(stuck(), Manner(Sampling(), levels=levels, on_alarm="stop"), 300)
+    assert (stopped.answer.finish, stopped.answer.tokens) == ("collapsed", caught.value.tokens)
+    assert write(stuck(), Manner(Sampling()), 100).report().proximity_milli == 0
 
 
 def test_a_restless_canary_deepens_the_loop() -> None:
     levels = load_levels("default")
-    calm = write(stuck(alarm=False), Manner(Sampling(), levels=levels), 80).depths.per_token
-    adapted = write(stuck(alarm=False), Manner(Sampling(), levels=levels, adapt=True), 80).depths.per_token
+    calm = write(stuck(), Manner(Sampling(), levels=levels), 80).depths.per_token
+    adapted = write(stuck(), Manner(Sampling(), levels=levels, adapt=True), 80).depths.per_token
     assert max(calm[1:]) <= 2 and max(adapted[1:]) == 4 and adapted[-1] > calm[-1]
 
 
@@ -194,3 +196,20 @@ def test_cancelling_stops_within_a_step() -> None:
     assert seen == [1, 2, 3, 4, 5]
     with pytest.raises(Cancelled):
         made.answer(replace(ask, grown=None))
+
+
+def test_behind_a_collapse_the_loop_is_deeper() -> None:
+    made = engine(OURO, ExitRule("qexit", 3, q=0.3), memory(4), gate_bias=0.0)
+    plain = write(made, Manner(Sampling())).report()
+    careful = write(made, Manner(Sampling(), caution=0.95)).report()
+    assert careful.depth_milli > plain.depth_milli
+    whole = write(engine(OURO, ExitRule("fixed", 3), memory(4)), Manner(Sampling(), caution=0.95)).report()
+    assert whole.depth_milli > 3_900, "as far as there are places for more steps"
+
+
+def test_behind_a_collapse_less_is_said_again() -> None:
+    made = engine(QWEN, ExitRule("fixed", 1), memory(1))
+    plain, careful = (write(made, Manner(Sampling(), caution=c)).answer.numbers for c in (0.0, 0.95))
+    assert len(set(careful)) > len(set(plain))
+    speculated = write(made, Manner(Sampling(), caution=0.95, speculate=True)).answer.numbers
+    assert speculated == careful
