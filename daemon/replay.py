@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from governance import fsm
-from governance.grounding.consulted import Confidence, Standing, doubts
-from governance.grounding.trust import Tally, from_log, in_table
 from governance.grounding import standing
+from governance.grounding.consulted import Confidence, Standing, doubts
 from governance.grounding.policy import PolicySettings, grounding
 from governance.grounding.sources import Behind, sources_of
+from governance.grounding.trust import Tally, from_log, in_table
 from governance.irongate import g10_signatures
 from governance.irongate.battery import Inspection, inspect
 from governance.irongate.registry import GATES

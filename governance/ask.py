@@ -10,9 +10,9 @@ from functools import partial
 
 from governance.budget import Budget
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
-from governance.grounding.records import CLAIMED
 from governance.grounding.policy import ALARM_MILLI, RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
 from governance.grounding.pulse import Pulse
+from governance.grounding.records import CLAIMED
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
 from governance.reported import Fields, calmest, of_collapse, of_infills, of_report, problem_of, sound

@@ -14,8 +14,8 @@ from governance.changes.changes import Changes
 from governance.changes.types import Receipt
 from governance.codebase import Codebases
 from governance.doors import Claims, ClosureDoor
-from governance.grounding.trust import Trust
 from governance.grounding.pulse import Pulse
+from governance.grounding.trust import Trust
 from governance.looked import Looked
 from governance.memory.memory import Memory
 from governance.record import Recorder

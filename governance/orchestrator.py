@@ -21,9 +21,9 @@ from governance.crew import Crew, Holdings, OpClock, Shop
 from governance.dossier import Approval, Dossier
 from governance.grounding.claims import condition
 from governance.grounding.grading import End
+from governance.grounding.ground import ground_of
 from governance.grounding.records import CLAIMED
 from governance.grounding.settling import settle
-from governance.grounding.ground import ground_of
 from governance.irongate import g09_ceiling
 from governance.phases.complete import record_outcome
 from governance.record import Recorder

@@ -59,7 +59,7 @@ class PipelineSettings(Frozen):
 
 
 class GovernanceSettings(Frozen):
-    """``[approval]``, ``[pipeline]``, ``[loop]``, ``[budget]``, ``[clocks]``, ``[repair]``, ``[memory]``, ``[grounding]``."""
+    """The sections of this room: ``[approval]``, ``[pipeline]`` and those below."""
 
     approval: ApprovalSettings = ApprovalSettings()
     pipeline: PipelineSettings = PipelineSettings()

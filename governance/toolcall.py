@@ -12,7 +12,7 @@ from governance.crew import Crew
 from governance.irongate.g15_secrets import redact
 from governance.outside import look_at, warning
 from ledger.vocabulary import Decision, EntryKind, State
-from tools.builtin.search_code import NOTHING, SearchCode
+from tools.builtin.search_code import SearchCode
 from tools.manifest import ToolContext, ToolOutcome
 
 SHOWN_ARGUMENTS = 2_000
@@ -23,7 +23,7 @@ def has_found(outcome: ToolOutcome) -> bool | None:
     """Pure: whether a search found something; None for what is no search, and for one that was not made."""
     if outcome.use.tool != SearchCode.name or not outcome.use.ok:
         return None
-    return not outcome.whole.startswith(NOTHING)
+    return outcome.use.found
 
 
 async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context: ToolContext) -> ToolOutcome:

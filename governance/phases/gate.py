@@ -13,8 +13,8 @@ from governance.crew import Crew
 from governance.difftext import line_changes
 from governance.dossier import Dossier, Gating
 from governance.foresight import foresee
-from governance.grounding.consulted import doubts, standings
 from governance.grounding.at_gate import back, stand
+from governance.grounding.consulted import doubts, standings
 from governance.grounding.standing import Stand
 from governance.irongate.battery import decide
 from governance.irongate.paths import is_test_path

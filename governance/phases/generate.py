@@ -15,8 +15,8 @@ from governance.dossier import Dossier, Feedback, Generation
 from governance.evidence import evidence
 from governance.explore import context_of, explore, nearest_first
 from governance.grounding.claims import change
-from governance.grounding.records import CLAIMED
 from governance.grounding.ground import depth_of
+from governance.grounding.records import CLAIMED
 from governance.grounding.reflex import leave, reground
 from governance.irongate.battery import change_hash, diff_hash
 from governance.loop.conversation import collapsed, converse
@@ -252,7 +252,8 @@ async def accept(
     output = Generation(
         candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
         notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired, doubt=proposal.doubt,
-        remembered=crew.holdings.remembered, failed=tuple(r.id for r in failing), raised=tuple(sorted({r.exception for r in failing})),
+        remembered=crew.holdings.remembered, failed=tuple(r.id for r in failing),
+        raised=tuple(sorted({r.exception for r in failing})),
         proximity_milli=proposal.proximity_milli,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)

@@ -160,7 +160,8 @@ async def test_in_the_daemons_own_repository_its_rooms_are_read_and_not_written(
     path = "ledger/chain.py"
     tries = [
         call("read_file", path=path), call("edit_file", path=path, search="LINKS = 1", replace="LINKS = 2"),
-        call("bash", command=f"cat {path}"), call("bash", command="python3 -c \"open('ledger/new.py', 'w').write('x')\""),
+        call("bash", command=f"cat {path}"),
+        call("bash", command="python3 -c \"open('ledger/new.py', 'w').write('x')\""),
         call("edit_file", path=CART, search=RETURN, replace=RETURN.replace("+", "-")),
     ]  # fmt: skip
 

@@ -20,9 +20,6 @@ GLOB_SPECIAL = re.compile(r"([\\*?\[\]{}!])")
 REGEX_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
 
 
-NOTHING = "Nothing found"
-
-
 class SearchCodeArguments(Arguments):
     """Arguments of search_code."""
 
