@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from governance.crew import Crew
 from governance.doors import Tree
 from governance.dossier import Application, Approval, Generation
 from governance.irongate.g14_noop import FileChange, is_noop
-from ledger.vocabulary import Candidate, Closure, Edit, FileCheck, Frozen, Operation, OwnerConfirms, TestRun, Tier
+from ledger.vocabulary import Candidate, Closure, Edit, Frozen, Operation, OwnerConfirms, TestRun, Tier, TreeCheck
 from tools.workspace import Workspace
 
 
@@ -34,6 +34,12 @@ class CommittedTree:
     async def read(self, path: str) -> bytes | None:
         return await self._crew.shop.repository.read(self._commit, path)
 
+    async def sizes(self) -> Mapping[str, int]:
+        return await self._crew.shop.repository.sizes(self._commit)
+
+    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        return await self._crew.shop.repository.read_many(self._commit, paths)
+
 
 class CopiedTree:
     """A workspace as it stands."""
@@ -51,10 +57,19 @@ class CopiedTree:
     async def read(self, path: str) -> bytes | None:
         return await asyncio.to_thread(self._workspace.read, path)
 
+    async def sizes(self) -> Mapping[str, int]:
+        return await asyncio.to_thread(self._workspace.sizes)
+
+    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        return await asyncio.to_thread(self._read_many, tuple(paths))
+
+    def _read_many(self, paths: tuple[str, ...]) -> dict[str, bytes]:
+        return {path: data for path in paths if (data := self._workspace.read(path)) is not None}
+
 
 def reads_files(op: Operation) -> bool:
     """Whether a check of the op is answered by files alone, without a test run or a person."""
-    return any(isinstance(signal.closure, FileCheck) for signal in op.signals)
+    return any(isinstance(signal.closure, TreeCheck) for signal in op.signals)
 
 
 def floors(op: Operation) -> tuple[tuple[Tier, str], ...]:
@@ -93,14 +108,14 @@ async def _ask(closures: Sequence[Closure], crew: Crew, tree: Tree, approval: Ap
 async def at_base(op: Operation, crew: Crew) -> Answer:
     """Is there anything to do? Asked before anything is spent; only of checks that files answer."""
     closures = [s.closure for s in op.signals]
-    if not all(isinstance(closure, FileCheck) for closure in closures):
+    if not all(isinstance(closure, TreeCheck) for closure in closures):
         return Answer(closed=False, reason="nothing but the owner can say so")
     return await _ask(closures, crew, CommittedTree(crew, op.tree), None)
 
 
 async def of_candidate(op: Operation, crew: Crew, workspace: Workspace) -> Answer:
     """Of a workspace that holds the candidate: the checks of files, but for those that the daemon marks at APPLY."""
-    closures = [s.closure for s in op.signals if isinstance(s.closure, FileCheck) and not s.closure.marked]
+    closures = [s.closure for s in op.signals if isinstance(s.closure, TreeCheck) and not s.closure.marked]
     return await _ask(closures, crew, CopiedTree(crew, workspace), None)
 
 
@@ -135,6 +150,14 @@ class _Marked:
     async def read(self, path: str) -> bytes | None:
         edit = self._made.get(path)
         return edit.after if edit is not None else await self._tree.read(path)
+
+    async def sizes(self) -> Mapping[str, int]:
+        marked = {path: len(edit.after or b"") for path, edit in self._made.items()}
+        return {**await self._tree.sizes(), **marked}
+
+    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        marked = {path: edit.after or b"" for path, edit in self._made.items() if path in paths}
+        return {**await self._tree.read_many(paths), **marked}
 
 
 def applied(generation: Generation, application: Application) -> Candidate:

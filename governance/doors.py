@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from ledger.vocabulary import Closure, Edit, Operation, RootCause, State, TestRun
@@ -17,6 +17,14 @@ class Tree(Protocol):
 
     async def read(self, path: str) -> bytes | None:
         """Bytes of a regular file of this tree; None when there is none."""
+        ...
+
+    async def sizes(self) -> Mapping[str, int]:
+        """The bytes of each regular file."""
+        ...
+
+    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        """Bytes of those ``paths`` that are regular files."""
         ...
 
 

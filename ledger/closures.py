@@ -40,8 +40,12 @@ class OwnerConfirms(Check):
     question: str
 
 
-class FileCheck(Check):
-    """Base of the kinds that are answered by reading one file of the tree that is asked about."""
+class TreeCheck(Check):
+    """Base of the kinds that are answered by reading files of the tree that is asked about."""
+
+
+class FileCheck(TreeCheck):
+    """Base of those for which one file is enough."""
 
     path: Annotated[str, AfterValidator(inside)]
 
@@ -84,6 +88,56 @@ class MetricBelow(FileCheck):
     others: tuple[str, ...] = ()
 
 
+class Place(Frozen):
+    """Where a function stands; ``symbol`` is ``name`` or ``Class.name``."""
+
+    path: Annotated[str, AfterValidator(inside)]
+    symbol: str
+
+
+class DuplicateGone(TreeCheck):
+    """Closed when one of several equal functions is left, and nothing uses what went.
+
+    ``shape`` is the digest of what they have in common, ``nodes`` how large the smallest was: one of them at most may
+    still be half as large, so a copy that only reads otherwise now is still one.
+    """
+
+    about_code: ClassVar[bool] = True
+
+    kind: Literal["duplicate_gone"] = "duplicate_gone"
+    places: tuple[Place, ...] = Field(min_length=2)
+    shape: str
+    nodes: int
+
+
+class SymbolGone(TreeCheck):
+    """Closed when a function is gone from its file, nothing in the tree names it, and it has not come back elsewhere.
+
+    ``shape`` is its digest (empty: it has none), ``twins`` how many others of that shape there were.
+    """
+
+    about_code: ClassVar[bool] = True
+
+    kind: Literal["symbol_gone"] = "symbol_gone"
+    place: Place
+    shape: str
+    twins: int = 0
+
+
+class AllReached(FileCheck):
+    """Closed when no statement of a function stands where it can never be carried out, and what stood there is gone.
+
+    ``nodes`` is the size of the function without them, ``others`` the functions of the file that had such ones too.
+    """
+
+    about_code: ClassVar[bool] = True
+
+    kind: Literal["all_reached"] = "all_reached"
+    symbol: str
+    nodes: int
+    others: tuple[str, ...] = ()
+
+
 class ItemDone(FileCheck):
     """Closed when the item of a backlog file is marked done with the id of an op."""
 
@@ -95,5 +149,14 @@ class ItemDone(FileCheck):
 
 
 Closure = Annotated[
-    TestsPass | OwnerConfirms | MarkerAbsent | SymbolDocumented | MetricBelow | ItemDone, Field(discriminator="kind")
+    TestsPass
+    | OwnerConfirms
+    | MarkerAbsent
+    | SymbolDocumented
+    | MetricBelow
+    | ItemDone
+    | DuplicateGone
+    | SymbolGone
+    | AllReached,
+    Field(discriminator="kind"),
 ]

@@ -12,15 +12,20 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ledger.closures import AllReached as AllReached
 from ledger.closures import Check as Check
 from ledger.closures import Closure as Closure
+from ledger.closures import DuplicateGone as DuplicateGone
 from ledger.closures import FileCheck as FileCheck
 from ledger.closures import ItemDone as ItemDone
 from ledger.closures import MarkerAbsent as MarkerAbsent
 from ledger.closures import MetricBelow as MetricBelow
 from ledger.closures import OwnerConfirms as OwnerConfirms
+from ledger.closures import Place as Place
 from ledger.closures import SymbolDocumented as SymbolDocumented
+from ledger.closures import SymbolGone as SymbolGone
 from ledger.closures import TestsPass as TestsPass
+from ledger.closures import TreeCheck as TreeCheck
 from ledger.frozen import Frozen as Frozen
 from ledger.frozen import inside
 

@@ -34,9 +34,13 @@ GOAL_SHOWN = 1_500
 
 
 class Finding(Frozen):
-    """A condition that was seen in a file. ``what`` tells it from others in the same file, at this commit and later."""
+    """A condition that was seen in a file. ``what`` tells it from others in the same file, at this commit and later.
+
+    ``via``: the changed file that has brought it about, where that is another one.
+    """
 
     path: str
+    via: str = ""
     what: str
     goal: str
     closure: Closure
@@ -209,7 +213,7 @@ class ChangedFiles(ABC):
             receipt = await self._doors.emit(signal)
             await self._memory.say(key, signal.id, receipt.status)
             signals.append(signal)
-        return tuple(signals), tuple(keys[key].path for key in fresh[max(0, room) :])
+        return tuple(signals), tuple(keys[key].via or keys[key].path for key in fresh[max(0, room) :])
 
     async def _put_off(
         self, head: str, asked: Mapping[str, str | None], found: Found, left: Collection[str]
@@ -227,7 +231,7 @@ class ChangedFiles(ABC):
         return fingerprint(self.source.value, finding.path, finding.what)
 
     async def _signal(self, key: str, finding: Finding, head: str) -> Signal:
-        touched = await self._repository.last_touched(head, finding.path)
+        touched = await self._repository.last_touched(head, finding.via or finding.path)
         depth = await depth_at(self._repository, self._doors.depth_of, touched) if touched else 0
         redact = self._doors.redact
         return Signal(

@@ -8,7 +8,9 @@ from typing import Any
 
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
+    AllReached,
     Closure,
+    DuplicateGone,
     Edit,
     EditKind,
     FileCheck,
@@ -19,15 +21,19 @@ from ledger.vocabulary import (
     OwnerConfirms,
     RunStatus,
     SymbolDocumented,
+    SymbolGone,
     TestRun,
     TestsPass,
+    TreeCheck,
 )
 from sensors.answer import ClosureAnswer
 from sensors.backlog_items import item_answer, marked
+from sensors.census import MOST_FILES, Census
 from sensors.complexity import metric_answer
 from sensors.docstrings import documented_answer
 from sensors.doors import TreeDoor
 from sensors.markers import marker_answer
+from sensors.surveys import duplicate_answer, gone_answer, reached_answer
 
 # A test that is skipped or expected to fail now does not pass: that is how a failure is hidden, not how it is repaired.
 PASSING = frozenset({Outcome.PASSED, Outcome.XPASSED})
@@ -38,7 +44,9 @@ READERS: Mapping[type[FileCheck], Callable[[Any, bytes | None], ClosureAnswer]] 
     SymbolDocumented: documented_answer,
     MetricBelow: metric_answer,
     ItemDone: item_answer,
+    AllReached: reached_answer,
 }
+SURVEYED: tuple[type[TreeCheck], ...] = (DuplicateGone, SymbolGone)  # answered from the whole tree
 
 
 def below(named: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
@@ -89,7 +97,10 @@ def tests_answer(ids: Sequence[str], run: TestRun) -> ClosureAnswer:
 
 
 class ClosureEvaluator:
-    """Evaluates every kind of closure check, on the tree that it is given."""
+    """Evaluates every kind of closure check, on the tree that it is given. Remembers what it has read of files."""
+
+    def __init__(self) -> None:
+        self._census = Census(most_files=MOST_FILES)
 
     async def is_closed(self, closure: Closure, tree: TreeDoor, *, confirmed: bool = False) -> ClosureAnswer:
         """``tree`` runs tests and reads files of the tree that is asked about; ``confirmed`` is the owner's yes."""
@@ -99,8 +110,17 @@ class ClosureEvaluator:
             return tests_answer(closure.ids, await tree.run(closure.ids))
         if isinstance(closure, OwnerConfirms):
             return _owner_answer(closure, confirmed)
+        if isinstance(closure, DuplicateGone | SymbolGone):
+            return await self._surveyed(closure, tree)
         data = await tree.read(closure.path)
         return await asyncio.to_thread(READERS[type(closure)], closure, data)
+
+    async def _surveyed(self, closure: DuplicateGone | SymbolGone, tree: TreeDoor) -> ClosureAnswer:
+        facts = await self._census.take(tree)
+        if isinstance(closure, SymbolGone):
+            return await asyncio.to_thread(gone_answer, closure, facts)
+        texts = await tree.read_many([path for path in facts.files if path.endswith(".py")])
+        return await asyncio.to_thread(duplicate_answer, closure, facts, texts)
 
     async def mark(self, closure: Closure, tree: TreeDoor, op_id: str) -> Edit | None:
         """The daemon's own part of a change that makes ``closure`` true, on the files of ``tree``.

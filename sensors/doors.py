@@ -71,7 +71,19 @@ class FileDoor(Protocol):
         ...
 
 
-class TreeDoor(Protocol):
+class FilesDoor(Protocol):
+    """All files of one tree."""
+
+    async def sizes(self) -> Mapping[str, int]:
+        """The bytes of each regular file."""
+        ...
+
+    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        """Bytes of those ``paths`` that are regular files."""
+        ...
+
+
+class TreeDoor(FilesDoor, Protocol):
     """One tree, which a closure check is asked on."""
 
     async def run(self, ids: Sequence[str]) -> TestRun:
@@ -91,6 +103,10 @@ class HistoryDoor(RepositoryDoor, FileDoor, Protocol):
         ...
 
     async def files(self, commit: str) -> Sequence[str]: ...
+
+    async def sizes(self, commit: str) -> Mapping[str, int]:
+        """The bytes of each regular file of a commit."""
+        ...
 
     async def changed_between(self, old: str, new: str) -> Sequence[str]:
         """Paths that differ between two commits; a rename is two paths."""

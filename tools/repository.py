@@ -129,6 +129,12 @@ class Repository:
         rows = (await self._git.call("ls-tree", "-r", "-z", "--full-tree", commit)).fields
         return tuple(row.partition("\t")[2] for row in rows if not row.startswith(GITLINK))
 
+    async def sizes(self, commit: str) -> dict[str, int]:
+        """The bytes of each regular file of the commit's tree."""
+        rows = (await self._git.call("ls-tree", "-r", "-l", "-z", "--full-tree", commit)).fields
+        cut = (row.partition("\t") for row in rows if row.startswith("100"))
+        return {path: int(meta.split()[3]) for meta, _, path in cut}
+
     async def changed_between(self, old: str, new: str) -> tuple[str, ...]:
         """Paths that differ between two commits; a rename is two paths."""
         return (await self._git.call("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, "--")).fields

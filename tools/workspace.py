@@ -93,6 +93,11 @@ class Workspace:
         """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside."""
         return contained.read_file(self.root, path)
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each regular file but for what git ignores (blocking)."""
+        found = {path: contained.size_of(self.root, path) for path in self.tracked | self.untracked()}
+        return {path: size for path, size in sorted(found.items()) if size is not None}
+
     @property
     def tracked(self) -> frozenset[str]:
         """Files and links of the commit."""

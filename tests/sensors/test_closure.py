@@ -15,8 +15,9 @@ from ledger.vocabulary import (
     TestResult,
     TestRun,
     TestsPass,
+    TreeCheck,
 )
-from sensors.closure import READERS, ClosureEvaluator
+from sensors.closure import READERS, SURVEYED, ClosureEvaluator
 from tests.sensors.trees import Held
 
 
@@ -82,9 +83,10 @@ async def test_a_check_without_tests_is_never_closed() -> None:
     assert not (await ClosureEvaluator().is_closed(TestsPass(ids=()), Held())).closed
 
 
-def test_every_kind_about_a_file_has_its_reader() -> None:
+def test_every_kind_about_files_has_what_answers_it() -> None:
     union = get_args(get_args(Closure)[0])
     assert set(READERS) == {kind for kind in union if issubclass(kind, FileCheck)}
+    assert {*READERS, *SURVEYED} == {kind for kind in union if issubclass(kind, TreeCheck)}
     assert all(issubclass(kind, Check) for kind in union)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from ledger.vocabulary import TestRun
 
@@ -29,3 +29,9 @@ class Held:
     async def read(self, path: str) -> bytes | None:
         text = self._files.get(path)
         return None if text is None else text.encode()
+
+    async def sizes(self) -> dict[str, int]:
+        return {path: len(text.encode()) for path, text in self._files.items()}
+
+    async def read_many(self, paths: Collection[str]) -> dict[str, bytes]:
+        return {path: text.encode() for path, text in self._files.items() if path in paths}
