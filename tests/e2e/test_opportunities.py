@@ -1,0 +1,110 @@
+"""What a commit has made twice or left without use, from the owner's commit to ours; and what is no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from daemon.replay import replay
+from kernel.provider import Message
+from ledger.vocabulary import DuplicateGone, Source, State, SymbolGone
+from tests.e2e.serving import served
+from tests.e2e.talking import Said, Talking, call, looked, swap
+from tests.e2e.world import SHOP, config_for, ended, repo_with
+from tests.repos import commit, git
+
+CART, COPY, USE = "shop/cart.py", "shop/bill.py", "shop/report.py"
+QUICK = {
+    "test_failure": {"debounce_s": 0.1},
+    "router": {"coalesce_s": 0},
+    "sensors": {"opportunity_miner": {"enabled": True, "debounce_s": 0.1, "least_statements": 6}},
+}
+NAMES = '''def names(items):
+    """The names of what has one, in order."""
+    found = []
+    for item in items:
+        if item is None:
+            continue
+        name = str(item).strip()
+        if name:
+            found.append(name)
+    found.sort()
+    return found
+'''
+REST = "".join(f"RATE_{n} = {n}\n" for n in range(12))
+TEST = "from shop.bill import lines\n\n\ndef test_lines():\n    assert lines([' b', None, 'a']) == ['a', 'b']\n"
+LINES = NAMES.replace("names(", "lines(").replace("item", "row").replace("found", "left")
+
+
+class Stubborn:
+    """Says one thing after another, a turn each; keeps what it was told before it."""
+
+    def __init__(self, path: str, answers: Sequence[str]) -> None:
+        self.told: list[str] = []
+        self._path = path
+        self._answers = answers
+
+    def __call__(self, conversation: Sequence[Message]) -> Said:
+        if not any(m.role == "tool" for m in conversation):
+            return [*looked(CART, self._path), call("git_log")]
+        self.told.append("\n".join(m.text for m in conversation))
+        return self._answers[min(len(self.told), len(self._answers)) - 1]
+
+
+async def test_a_copy_gives_way_and_nothing_less_will_do(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, CART: f"{SHOP[CART]}\n\n{NAMES}", COPY: ""})
+    first = git(repo, "rev-parse", "HEAD")
+    say = Stubborn(
+        COPY,
+        [
+            swap(COPY, LINES.rstrip(), LINES.rstrip().replace("left", "kept")),  # other names
+            swap(COPY, "    left = []", "    left = list()"),  # another way to write it
+            swap(COPY, LINES.rstrip(), "from shop.cart import names\n\n\ndef lines(rows):\n    return names(rows)"),
+        ],
+    )
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(say, changes=[COPY]), watch=True) as (service, _):
+        await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
+        asked = commit(repo, "Bill", {COPY: REST + LINES, "tests/test_bill.py": TEST})
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.op.origin is Source.OPPORTUNITY_MINER
+        assert isinstance(ending.op.signals[0].closure, DuplicateGone)
+        assert ending.dossier.verification is not None
+        assert "is there once" in ending.dossier.verification.closure_reason
+        runs = await service.entries(ending.op.id, "validated")
+        assert {run.payload["status"] for run in runs} == {"green"}
+        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+    assert "lines in shop/bill.py and names in shop/cart.py are still the same" in say.told[1]
+    assert "each does it all itself" in say.told[2]
+    assert git(repo, "rev-parse", "HEAD^") == asked
+    assert (repo / COPY).read_text().count("return") == 1
+
+
+LEFT = "def _rounded(price):\n    whole = round(price, 2)\n    return whole\n"
+
+
+@pytest.mark.long
+async def test_what_lost_its_last_use_goes_and_a_use_or_a_name_does_not_save_it(tmp_path: Path) -> None:
+    files = {**SHOP, CART: f"{SHOP[CART]}\n\n{LEFT}", USE: "from shop.cart import _rounded\n\nSHOWN = _rounded(1)\n"}
+    repo = repo_with(tmp_path / "shop", files)
+    first = git(repo, "rev-parse", "HEAD")
+    say = Stubborn(
+        CART,
+        [
+            swap(CART, "def _rounded(price):", "def rounded(price):"),
+            swap(CART, "    return whole", "    return whole\n\n\nSHOWN = _rounded(1)"),
+            swap(CART, LEFT.rstrip(), ""),
+        ],
+    )
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(say, changes=[CART]), watch=True) as (service, _):
+        await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
+        asked = commit(repo, "Show whole prices", {USE: "SHOWN = 1\n"})
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert isinstance(ending.op.signals[0].closure, SymbolGone)
+    assert "rounded in shop/cart.py is the same under another name" in say.told[1]
+    assert "_rounded in shop/cart.py is named elsewhere now" in say.told[2]
+    assert git(repo, "rev-parse", "HEAD^") == asked
+    assert (repo / CART).read_text().rstrip() == SHOP[CART].rstrip()
