@@ -11,11 +11,13 @@ from daemon.settings import Config
 from governance.approval import Inbox
 from governance.budget import Budget
 from governance.grounding.trust import Trust
+from governance.irongate.secrets import redact
 from governance.questions import Questions
 from governance.refused import Refused
 from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.store import Ledger
+from sensors.intake.declared import DeclaredGoals
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.index.index import CodeIndex
@@ -95,6 +97,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
             caps=settings.governor,
             look=Outlook(budget=budget).look,
             record=record_of(trust),
+            goals=DeclaredGoals(files=repository, clock=clock, redact=redact),
         ),
         tests=CommittedTests(workspaces=workspaces, limit_s=settings.pipeline.suite_budget_s),
         code=CodeIndex(

@@ -25,6 +25,7 @@ from ledger.confidence import CERTAIN_BP
 from ledger.errors import TransitionRefused
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Entry, EntryKind, Frozen, SourceClass, State, Tier, Urgency, Verdict
+from sensors.intake.goals import Facts, Goals, alignment
 from sensors.intake.governing import ruled_again
 from sensors.intake.posture import Signs, infer
 from sensors.intake.priority import PriorityInputs, priority
@@ -86,9 +87,15 @@ def _route(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [("route", str(payload["route"]), derived.value)]
 
 
-def _priority(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    derived = priority(PriorityInputs.model_validate(payload["inputs"]))
-    return [("priority", str(payload["result"]), str(derived))]
+async def _priority(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
+    inputs = PriorityInputs.model_validate(payload["inputs"])
+    found = [("priority", str(payload["result"]), str(priority(inputs)))]
+    if "alignment" in payload:
+        told = payload["alignment"]
+        goals, facts = Goals.model_validate_json(await blob(str(told["goals"]))), Facts.model_validate(told["facts"])
+        derived = alignment(goals, facts)
+        found.append(("alignment", f"{inputs.alignment} {told['why']}", f"{derived.points} {derived.why}"))
+    return found
 
 
 def _governed(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -101,7 +108,6 @@ def _posture(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 DECIDED: Mapping[object, Callable[[Mapping[str, Any]], list[tuple[str, str, str]]]] = {
-    "priority": _priority,
     "governor": _governed,
     "posture": _posture,
 }
@@ -196,6 +202,8 @@ async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
             found = await _outside(payload, blob)
         elif event in ("webhook.taken", "webhook.refused") and "facts" in payload:
             found = _webhook(payload)
+        elif payload.get("decision") == "priority":
+            found = await _priority(payload, blob)
         elif payload.get("decision") in DECIDED:
             found = DECIDED[payload["decision"]](payload)
         elif event in ("phase.entered", "terminal"):

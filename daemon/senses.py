@@ -88,6 +88,7 @@ class Senses:
     async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:
         """Watch, and let the sensors look at start-up. ``lost`` is told of a task that ends by a fault."""
         await self.settle_branches()
+        await self._house.router.read_goals()
         self._tasks = [
             asyncio.create_task(self._watcher.run(self._bus), name="watcher"),
             asyncio.create_task(self._runner.run(self._bus), name="test_failure"),
@@ -187,10 +188,11 @@ class Senses:
         return receipt
 
     async def _branches(self) -> None:
-        """A review branch that the owner deleted is a rejection: looked at whenever refs move."""
+        """A review branch that the owner deleted is a rejection, goals are what HEAD says: looked at when refs move."""
         async with self._bus.subscribe(Topic.REFS_MOVED) as moves:
             async for _ in moves:
                 await self.settle_branches()
+                await self._house.router.read_goals()
 
     async def settle_branches(self) -> None:
         """Close what waited on review branches that the owner has merged or deleted."""
@@ -233,5 +235,6 @@ class Senses:
         state = self._runner.state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
-        notes = (state.note, polling, self._code.note, self._webhooks.note, *self.background.notes())
+        goals = self._house.router.goals.problem
+        notes = (state.note, polling, self._code.note, self._webhooks.note, goals, *self.background.notes())
         return tuple(note for note in notes if note)

@@ -17,6 +17,7 @@ from ledger.ids import new_op_id
 from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, Spend, State
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import companions, merge
+from sensors.intake.declared import DeclaredGoals, Told
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
 from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, payload
@@ -31,9 +32,17 @@ class Custody:
     """Carries out the steps; ``changed`` is set whenever what waits could be looked at anew."""
 
     def __init__(
-        self, *, store: DurableQueue, board: Board, clock: Clock, settings: RouterSettings, changed: asyncio.Event
+        self,
+        *,
+        store: DurableQueue,
+        board: Board,
+        goals: DeclaredGoals,
+        clock: Clock,
+        settings: RouterSettings,
+        changed: asyncio.Event,
     ) -> None:
         self._store = store
+        self._goals = goals
         self._board = board
         self._clock = clock
         self._settings = settings
@@ -44,7 +53,8 @@ class Custody:
 
         ``evicted``: signals that lost their ready slot to better ones since the last op; recorded with this one.
         """
-        inputs = self._board.order.inputs(lead)
+        inputs, told = self._board.order.inputs(lead), self._goals.told(lead.signal)
+        inputs = inputs.model_copy(update={"alignment": told.points}) if told else inputs
         old, new, lease = self._choose(lead, head)
         self._board.hold(lease, self.deadline())
         self._board.history.began(lease.operation)
@@ -52,9 +62,9 @@ class Custody:
             self._board.put(item)
         decided = {
             "decision": "priority", "inputs": inputs.model_dump(mode="json"), "result": priority(inputs),
-            "evicted": list(evicted),
+            "evicted": list(evicted), **({"alignment": told.fields} if told else {}),
         }  # fmt: skip
-        task = asyncio.ensure_future(self._write_claim(old, new, lease, decided))
+        task = asyncio.ensure_future(self._write_claim(old, new, lease, decided, told))
         try:
             await whole(task)
         except asyncio.CancelledError:
@@ -84,10 +94,12 @@ class Custody:
         return old, new, lease
 
     async def _write_claim(
-        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: dict[str, object]
+        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: dict[str, object], told: Told | None
     ) -> None:
         decision = Draft(kind=EntryKind.DECISION, op_id=lease.op_id, payload=decided)
         try:
+            if told is not None:
+                await self._store.keep(told.blob)
             await self._store.write(payload(CLAIMED, items=new, lease=lease), decision, op_id=lease.op_id)
         except BaseException:
             self._board.history.forget(lease.op_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ledger.clock import unstamp
@@ -39,6 +39,7 @@ class WaitingOrder:
         self._claims = claims
         self._alignment = alignment
         self._items: dict[str, Item] = {}
+        self._aligned: dict[str, int] = {}
         self._by_file: dict[str, dict[str, None]] = {}  # in order of arrival
         self._version: dict[str, int] = {}  # of an item's one valid entry in the heap
         self._versions = itertools.count(1)
@@ -59,7 +60,7 @@ class WaitingOrder:
 
     def inputs(self, item: Item) -> PriorityInputs:
         """What the formula reads for an item, as the queue stands now."""
-        signal = item.signal
+        signal, aligned = item.signal, self._aligned.get(item.id)
         hits, outcomes = self._record(signal.source)
         return PriorityInputs(
             source=signal.source,
@@ -69,12 +70,13 @@ class WaitingOrder:
             hits=hits,
             outcomes=outcomes,
             behind=self._behind(item),
-            alignment=self._alignment(item),
+            alignment=self._alignment(item) if aligned is None else aligned,
         )
 
     def add(self, item: Item) -> None:
         """Put an item into the queue, under its priority or aside until its time has come."""
         self._items[item.id] = item
+        self._aligned[item.id] = self._alignment(item)
         self.lanes[Lane.of(item)] += 1
         for path in item.signal.targets:
             self._by_file.setdefault(path, {})[item.id] = None
@@ -84,6 +86,7 @@ class WaitingOrder:
     def remove(self, signal_id: str) -> Item:
         """Take an item out. Its entries in the heaps die by their version."""
         item = self._items.pop(signal_id)
+        del self._aligned[signal_id]
         self._version.pop(signal_id, None)
         self._sleeping.discard(signal_id)
         self._leave(Lane.of(item))
@@ -94,6 +97,14 @@ class WaitingOrder:
                 del self._by_file[path]
         self._neighbours_changed(item)
         return item
+
+    def realign(self, points: Mapping[str, int]) -> None:
+        """Other alignments count from now on, by signal id; what has left the queue is passed over."""
+        for signal_id, new in points.items():
+            if signal_id in self._items and self._aligned[signal_id] != new:
+                self._aligned[signal_id] = new
+                if signal_id in self._version:  # neither asleep nor aside
+                    self._push(self._items[signal_id])
 
     def sharing(self, item: Item) -> Iterator[Item]:
         """Other waiting items that share a file with ``item``, for each file in order of arrival."""

@@ -187,6 +187,10 @@ class DurableQueue:
         draft = Draft(kind=kind, op_id=op_id, payload=body, spend=spend)
         await self._ledger.append(draft, *more, project=statements(body))
 
+    async def keep(self, blob: bytes) -> None:
+        """Store what a step names by its digest."""
+        await self._ledger.put_blob(blob)
+
     async def spent(self, op_id: str) -> Spend:
         """What an op has cost so far."""
         return await self._ledger.spent(op_id)

@@ -20,6 +20,7 @@ from sensors.doors import TrackRecord
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
+from sensors.intake.declared import DeclaredGoals
 from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
 from sensors.intake.governing import Governor, Look, machine_only
@@ -42,10 +43,6 @@ async def _who_knows(before: Signal, now: Signal) -> bool:
     return False
 
 
-def _no_alignment(item: Item) -> int:
-    return 0
-
-
 def no_record(source: Source) -> tuple[int, int]:
     """Nobody knows what came of a source's claims."""
     return 0, 0
@@ -57,6 +54,7 @@ class IntakeRouter:
     ``admit`` may park a signal (too deep in our own commits). ``branch_lives`` says whether a review branch still
     exists. ``head`` gives the commit on which an op is planned; without it that is the commit of its newest signal.
     ``look`` tells the governor of the machine and of money, ``record`` what came of a source's earlier claims.
+    ``goals``: what moves signals forward in the queue.
     """
 
     def __init__(
@@ -69,8 +67,8 @@ class IntakeRouter:
         admit: Callable[[Signal], Verdict],
         branch_lives: BranchLives = _every_branch_lives,
         head: HeadCommit | None = None,
-        alignment: Callable[[Item], int] = _no_alignment,
         record: TrackRecord = no_record,
+        goals: DeclaredGoals | None = None,
         caps: GovernorSettings | None = None,
         look: Look = machine_only,
     ) -> None:
@@ -81,7 +79,8 @@ class IntakeRouter:
         self._admit = admit
         self._branch_lives = branch_lives
         self._head = head
-        self._board = Board(settings, alignment, record)
+        self.goals = goals or DeclaredGoals(files=None, clock=clock)
+        self._board = Board(settings, lambda item: self.goals.aligned(item.signal).points, record)
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
         self.governor = Governor(
@@ -91,8 +90,9 @@ class IntakeRouter:
         """Set while nothing is worked on because the governor holds back all that waits."""
         self._turned_away: Counter[tuple[Source, str]] = Counter()
         self._custody = Custody(
-            store=self._store, board=self._board, clock=clock, settings=settings, changed=self._changed
-        )
+            store=self._store, board=self._board, goals=self.goals, clock=clock, settings=settings,
+            changed=self._changed,
+        )  # fmt: skip
         self._unchanged: Unchanged = _who_knows
         self._hindered: Callable[[], None] | None = None
         self._paused = False
@@ -198,12 +198,26 @@ class IntakeRouter:
             await self.governor.look()
             if self._lead() is not None:
                 head = await self._head() if self._head is not None else None
+                await self._align(head)
                 lead = self._lead()
                 if lead is not None:
                     self.held_back.clear()
                     return await self._custody.hand_out(lead, head, evicted=self._evicted())
             self._look_for_work()
             await self._until_changed()
+
+    async def read_goals(self) -> None:
+        """Refs have moved, or the daemon starts: what is declared at HEAD counts from now on."""
+        await self._load()
+        await self._align(await self._head() if self._head is not None else None)
+
+    async def _align(self, head: str | None) -> None:
+        if await self.goals.look(head):
+            signals = [item.signal for item in self._board.order]
+            aligned = self.goals.aligned
+            points = await asyncio.to_thread(lambda: {each.id: aligned(each).points for each in signals})
+            self._board.order.realign(points)
+            self.look_anew()
 
     def _lead(self) -> Item | None:
         """The best signal that may become an op now."""

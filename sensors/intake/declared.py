@@ -1,0 +1,83 @@
+"""The goals that are in force: read from HEAD whenever it is another commit, and recorded where they are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ledger.canonical import canonical
+from ledger.clock import Clock
+from ledger.errors import OuroError
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Signal
+from sensors.doors import FileDoor, Redact
+from sensors.intake.goals import PATH, Alignment, BadGoals, Facts, Goals, alignment, goals_of
+
+NONE = Goals()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An alignment for the record: ``fields`` of the decision, and the blob of goals that they name."""
+
+    points: int
+    blob: bytes
+    fields: dict[str, Any]
+
+
+class DeclaredGoals:
+    """What cannot be read declares nothing; :attr:`problem` says so."""
+
+    def __init__(self, *, files: FileDoor | None, clock: Clock, redact: Redact = str) -> None:
+        self.problem = ""
+        self._files = files
+        self._clock = clock
+        self._redact = redact
+        self._goals = NONE
+        self._read_at: str | None = None  # commit
+        self._day: date | None = None
+
+    async def look(self, head: str | None) -> bool:
+        """Read what HEAD declares. True when signals may be aligned otherwise than before: other goals, another day."""
+        before, day = self._goals, self._today()
+        if head is not None and head != self._read_at and self._files is not None:
+            await self._read(self._files, head)
+        changed = self._goals != before or (self._goals != NONE and day != self._day)
+        self._day = day
+        return changed
+
+    async def _read(self, files: FileDoor, head: str) -> None:
+        try:
+            data = (await files.read_many(head, [PATH])).get(PATH)
+        except OuroError as error:  # asked again at the next commit
+            self._goals, self.problem = NONE, f"{PATH} cannot be read: {error}"
+        else:
+            self._take(data)
+        self._read_at = head
+
+    def _take(self, data: bytes | None) -> None:
+        try:
+            self._goals, self.problem = (goals_of(data, self._redact) if data is not None else NONE), ""
+        except BadGoals as error:
+            self._goals, self.problem = NONE, f"{PATH} declares nothing: {error}"
+
+    def aligned(self, signal: Signal) -> Alignment:
+        """How far a signal serves what is declared, as of the last look."""
+        return alignment(self._goals, self._facts(signal)) if self._goals != NONE else Alignment()
+
+    def told(self, signal: Signal) -> Told | None:
+        """What a decision keeps, so that its alignment can be made again; None where nothing is declared."""
+        if self._goals == NONE:
+            return None
+        goals, facts = self._goals, self._facts(signal)
+        found = alignment(goals, facts)
+        blob = canonical(goals.model_dump(mode="json"))
+        fields = {"facts": facts.model_dump(mode="json"), "goals": sha256_hex(blob), "why": found.why}
+        return Told(points=found.points, blob=blob, fields=fields)
+
+    def _facts(self, signal: Signal) -> Facts:
+        return Facts.of(signal, self._day or self._today())
+
+    def _today(self) -> date:
+        return self._clock.now().date()
