@@ -63,6 +63,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         provider=house.provider,
         closures=ClosureEvaluator(),
         claims=house.router,
+        posture=lambda: house.router.governor.standing.posture.value,
         baselines=Baselines(workspaces=house.workspaces),
         memory=Memory(ledger=house.ledger, clock=house.clock, settings=settings.memory),
         trust=house.trust,

@@ -102,6 +102,7 @@ class Asker:
 
     What the canary says of every answer is felt by ``pulse`` and judged on ``ground``: what is no answer any more is
     never returned, whatever its provider makes of it.
+    ``posture`` is what prompts say of how the daemon leans in: the same in all turns of a phase, recorded with each.
     """
 
     def __init__(
@@ -116,7 +117,9 @@ class Asker:
         turn_s: float,
         ground: Ground | None = None,
         pulse: Pulse | None = None,
+        posture: str = "",
     ) -> None:
+        self.posture = posture
         self.provider = provider
         self._budget = budget
         self._record = record
@@ -151,7 +154,8 @@ class Asker:
         most = Usage(tokens_in=heard.tokens_in, tokens_out=limits.max_tokens)
         if isinstance(self.provider, Repeater):
             most = self.provider.at_most(clean, tools, limits)
-        async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, limits.timeout_s):
+        recorded = self._recorded(phase, purpose, most, heard, limits.timeout_s, posture=self.posture)
+        async with self._judged(phase, purpose), recorded:
             async with asyncio.timeout(limits.timeout_s):
                 async for event in self.provider.respond(clean, tools, limits):
                     heard.take(event)
@@ -236,10 +240,13 @@ class Asker:
 
     @asynccontextmanager
     async def _recorded(
-        self, phase: State, purpose: str, most: Usage, heard: Heard, limit_s: float
+        self, phase: State, purpose: str, most: Usage, heard: Heard, limit_s: float, **told: str
     ) -> AsyncIterator[None]:
-        """Around one call: held before, settled and written after, whatever happens. ``most``: what it may take."""
-        ticket = await self._open(phase, purpose, most)
+        """Around one call: held before, settled and written after, whatever happens. ``most``: what it may take.
+
+        ``told``: of what its prompt was made, for the record.
+        """
+        ticket = await self._open(phase, purpose, most, told)
         started = self._clock.monotonic()
         problem = "failed"
         try:
@@ -259,7 +266,7 @@ class Asker:
         finally:
             await self._close(ticket, phase, purpose, heard, started, problem)
 
-    async def _open(self, phase: State, purpose: str, most: Usage) -> int:
+    async def _open(self, phase: State, purpose: str, most: Usage, told: Fields) -> int:
         ticket, verdict = await self._budget.reserve(
             provider=self.provider.name,
             price=self.provider.price,
@@ -273,6 +280,7 @@ class Asker:
             await self._record.note(
                 EntryKind.CALL, "call.started", phase=phase, purpose=purpose, provider=self.provider.name,
                 model=self.provider.model, tokens_in=most.tokens_in, max_tokens=most.tokens_out, rule=verdict.rule,
+                **told,
             )  # fmt: skip
         except BaseException:
             self._budget.release(ticket)  # the call is not made

@@ -13,7 +13,7 @@ from governance.baseline import Baselines
 from governance.changes.changes import Changes
 from governance.changes.types import Receipt
 from governance.codebase import Codebases
-from governance.doors import Claims, ClosureDoor
+from governance.doors import Claims, ClosureDoor, PostureDoor
 from governance.grounding.pulse import Pulse
 from governance.grounding.trust import Trust
 from governance.looked import Looked
@@ -53,6 +53,7 @@ class Shop:
     provider: Provider
     closures: ClosureDoor
     claims: Claims
+    posture: PostureDoor
     baselines: Baselines
     memory: Memory
     trust: Trust

@@ -63,6 +63,12 @@ class Claims(Protocol):
         ...
 
 
+class PostureDoor(Protocol):
+    """How hard the daemon leans in, by name; what no prompt has words for is told nobody."""
+
+    def __call__(self) -> str: ...
+
+
 class WorkSource(Protocol):
     """Where ops come from and are given back: the intake router."""
 

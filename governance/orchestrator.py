@@ -291,6 +291,7 @@ class Orchestrator:
                 turn_s=routing.turn_ms / 1000 if routing else clock.limit_s,
                 ground=ground_of(self.shop, progress.op, progress.dossier),
                 pulse=progress.holdings.pulse,
+                posture=self.shop.posture(),
             ),
         )
         try:

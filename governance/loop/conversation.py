@@ -226,7 +226,10 @@ async def opened(
     lessons, advice = memory.taught(), await memory.advice(files)
     crew.holdings.remembered |= bool(advice)
     room = prompts.FILES_CHARS if manner is Manner.ONE_SHOT else prompts.FILES_CHARS // 2
-    return prompts.generate(op, dossier, failing, files, lessons, advice=advice, found=found, files_chars=room)
+    return prompts.generate(
+        op, dossier, failing, files, lessons, advice=advice, found=found, files_chars=room,
+        posture=crew.asker.posture,
+    )  # fmt: skip
 
 
 def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:

@@ -37,6 +37,14 @@ the lines that replace them
 A search text must stand exactly once in its file. A new file is a fenced block under its path.
 Above the blocks, say in one or two sentences why this is the cause."""
 
+POSTURES: Mapping[str, str] = {
+    "HARDEN": "things break here. Repair the cause, in as little as will do, and begin nothing else.",
+    "CONSOLIDATE": "work lies about unfinished. End this piece whole, and open no other.",
+    "MAINTAIN": "the everyday. Nothing asks for more haste or more breadth than the goal does.",
+    "EXPLORE": "nothing presses. Look around before you change anything.",
+}
+"""How the daemon leans in, told to the model. The words are ours: a name that is not here is told nobody."""
+
 NOOP_FORM = 'If the goal is met already, answer only {"noop": "why"}.'
 
 
@@ -58,9 +66,10 @@ def failures(results: Iterable[TestResult]) -> str:
     return "\n\n".join(parts)
 
 
-def goal(op: Operation, failing: Sequence[TestResult]) -> str:
-    """Goal and evidence."""
-    lines = ["Goal:", data("goal", op.goal, 2_000)]
+def goal(op: Operation, failing: Sequence[TestResult], *, posture: str = "") -> str:
+    """Posture, goal and evidence."""
+    lines = [f"Posture {posture}: {POSTURES[posture]}"] if posture in POSTURES else []
+    lines += ["Goal:", data("goal", op.goal, 2_000)]
     if failing:
         lines += ["These tests fail and must pass:", data("failures", failures(failing))]
     evidence = [f"{e.claim}: {e.evidence}" for s in op.signals for e in s.evidence]
@@ -79,12 +88,13 @@ def generate(
     advice: Sequence[str] = (),
     found: Sequence[tuple[str, str]] = (),
     files_chars: int = FILES_CHARS,
+    posture: str = "",
 ) -> Opening:
     """What GENERATE opens with. ``advice``: what came of earlier changes of the files; ``found``: what was looked up
     before, by name; ``files_chars``: for all files.
     """
     each = min(FILE_CHARS, files_chars // max(1, len(files)))
-    parts = [goal(op, failing)]
+    parts = [goal(op, failing, posture=posture)]
     parts += [data(path, text, each) for path, text in files.items()]
     if found:
         parts += ["What was looked up before:", *(data(name, text, FOUND_CHARS) for name, text in found)]

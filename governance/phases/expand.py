@@ -40,7 +40,7 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
     rounds = 0
     for number in range(ROUNDS):
         rounds = number + 1
-        user = f"{prompts.goal(op, ())}\n\nFiles:\n{prompts.data('names', listing, 24_000)}"
+        user = f"{prompts.goal(op, (), posture=crew.asker.posture)}\n\nFiles:\n{prompts.data('names', listing, 24_000)}"
         if chosen:
             so_far = prompts.data("chosen", "\n".join(chosen))
             user += f"\n\nChosen so far:\n{so_far}\nName others, or an empty list."

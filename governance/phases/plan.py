@@ -51,7 +51,8 @@ async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
     """Ask once; a bad plan is recorded and the op goes on without one."""
     known = set(await crew.shop.repository.files(op.tree))
     context = "\n".join(f"- {f.path}: {f.reason}" for f in (dossier.expansion.files if dossier.expansion else ()))
-    parts = [prompts.goal(op, ()), f"Files chosen as context:\n{prompts.data('context', context)}"]
+    asked = prompts.goal(op, (), posture=crew.asker.posture)
+    parts = [asked, f"Files chosen as context:\n{prompts.data('context', context)}"]
     user = "\n\n".join([*parts, *prompts.looking_back(dossier)])
     try:
         turn = await crew.asker.turn(

@@ -34,7 +34,8 @@ PRICE = Price(input=1_000_000, output=0)  # one micro-dollar a token in
 def bare_shop(clock: Clock, **parts: Any) -> Shop:
     """A shop that holds ``parts``, and nothing where a test touches nothing."""
     nothing: dict[str, Any] = dict.fromkeys(Shop.__dataclass_fields__)
-    held = {"runner_problem": "", "sandbox_name": "none", "settings": GovernanceSettings(), "trust": Trust()} | parts
+    plain = {"runner_problem": "", "sandbox_name": "none", "settings": GovernanceSettings(), "posture": str}
+    held = plain | {"trust": Trust()} | parts
     return Shop(**(nothing | held | {"clock": clock, "heavy": asyncio.Semaphore(1)}))
 
 

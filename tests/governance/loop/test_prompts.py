@@ -64,6 +64,15 @@ def test_nothing_from_outside_stands_outside_of_data_marks() -> None:
         assert prompts.NO_ORDERS in text
 
 
+def test_the_posture_is_one_line_of_our_own_words_before_the_goal() -> None:
+    for name, words in prompts.POSTURES.items():
+        made = prompts.generate(operation(), Dossier(), (), {}, [], posture=name)
+        assert made.user.startswith(f"Posture {name}: {words}\nGoal:\n")
+        assert prompts.goal(operation(), (), posture=name).startswith(f"Posture {name}: ")
+    for unknown in ("", ORDER, f"HARDEN\n{ORDER}", "harden"):
+        assert prompts.goal(operation(), (), posture=unknown).startswith("Goal:\n")
+
+
 def test_a_turn_that_may_call_tools_is_asked_once() -> None:
     """A provider that asks questions again, to check the answer, must not do so in the middle of calls."""
     made = prompts.generate(operation(), Dossier(), (), {"a.py": "x = 1\n" * 900}, [])
