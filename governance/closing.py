@@ -9,7 +9,18 @@ from governance.crew import Crew
 from governance.doors import Tree
 from governance.dossier import Application, Approval, Generation
 from governance.irongate.g14_noop import FileChange, is_noop
-from ledger.vocabulary import Candidate, Closure, Edit, Frozen, Operation, OwnerConfirms, TestRun, Tier, TreeCheck
+from ledger.vocabulary import (
+    Candidate,
+    Closure,
+    Edit,
+    Frozen,
+    Operation,
+    OwnerConfirms,
+    PageWithout,
+    TestRun,
+    Tier,
+    TreeCheck,
+)
 from tools.workspace import Workspace
 
 
@@ -78,11 +89,12 @@ def floors(op: Operation) -> tuple[tuple[Tier, str], ...]:
 
 
 def beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, bytes | None]) -> tuple[str, ...]:
-    """Pure: files whose programs an op changes that was asked for documentation only."""
+    """Pure: files whose programs an op changes that was asked for documentation only. Its pages are no programs."""
     if not all(signal.closure.about_docs for signal in op.signals):
         return ()
+    pages = {signal.closure.path for signal in op.signals if isinstance(signal.closure, PageWithout)}
     changes = (FileChange(path=e.path, before=originals.get(e.renamed_from or e.path), after=e.after) for e in edits)
-    return tuple(change.path for change in changes if not is_noop(change))
+    return tuple(change.path for change in changes if change.path not in pages and not is_noop(change))
 
 
 async def _ask(closures: Sequence[Closure], crew: Crew, tree: Tree, approval: Approval | None) -> Answer:

@@ -74,6 +74,30 @@ class SymbolDocumented(FileCheck):
     symbol: str
 
 
+class ParametersDocumented(FileCheck):
+    """Closed when a docstring has a line of its own for each parameter of ``told``, and for none of ``gone``."""
+
+    about_docs: ClassVar[bool] = True
+
+    kind: Literal["parameters_documented"] = "parameters_documented"
+    symbol: str
+    told: tuple[str, ...]
+    gone: tuple[str, ...] = ()
+
+
+class PageWithout(FileCheck):
+    """Closed when a page does not speak any more of what is gone: a name, or a call of ``name`` with ``parameter``."""
+
+    about_docs: ClassVar[bool] = True
+    needs_yes: ClassVar[str] = (
+        "a page can stop naming a thing without becoming right; only the owner can say that it is"
+    )
+
+    kind: Literal["page_without"] = "page_without"
+    name: str
+    parameter: str = ""
+
+
 class MetricBelow(FileCheck):
     """Closed when a function's cyclomatic complexity is below ``value``, and no other of its file has come over it.
 
@@ -157,6 +181,8 @@ Closure = Annotated[
     | ItemDone
     | DuplicateGone
     | SymbolGone
-    | AllReached,
+    | AllReached
+    | ParametersDocumented
+    | PageWithout,
     Field(discriminator="kind"),
 ]

@@ -21,6 +21,8 @@ from ledger.closures import ItemDone as ItemDone
 from ledger.closures import MarkerAbsent as MarkerAbsent
 from ledger.closures import MetricBelow as MetricBelow
 from ledger.closures import OwnerConfirms as OwnerConfirms
+from ledger.closures import PageWithout as PageWithout
+from ledger.closures import ParametersDocumented as ParametersDocumented
 from ledger.closures import Place as Place
 from ledger.closures import SymbolDocumented as SymbolDocumented
 from ledger.closures import SymbolGone as SymbolGone

@@ -19,6 +19,8 @@ from ledger.vocabulary import (
     MetricBelow,
     Outcome,
     OwnerConfirms,
+    PageWithout,
+    ParametersDocumented,
     RunStatus,
     SymbolDocumented,
     SymbolGone,
@@ -33,6 +35,8 @@ from sensors.complexity import metric_answer
 from sensors.docstrings import documented_answer
 from sensors.doors import TreeDoor
 from sensors.markers import marker_answer
+from sensors.pages import page_answer
+from sensors.signatures import parameters_answer
 from sensors.surveys import duplicate_answer, gone_answer, reached_answer
 
 # A test that is skipped or expected to fail now does not pass: that is how a failure is hidden, not how it is repaired.
@@ -45,6 +49,8 @@ READERS: Mapping[type[FileCheck], Callable[[Any, bytes | None], ClosureAnswer]] 
     MetricBelow: metric_answer,
     ItemDone: item_answer,
     AllReached: reached_answer,
+    ParametersDocumented: parameters_answer,
+    PageWithout: page_answer,
 }
 SURVEYED: tuple[type[TreeCheck], ...] = (DuplicateGone, SymbolGone)  # answered from the whole tree
 

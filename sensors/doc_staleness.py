@@ -1,4 +1,4 @@
-"""Public classes, functions and methods that a commit has added or changed, and that no docstring speaks of."""
+"""What a commit has left behind in docstrings and pages: symbols without words, words about what is gone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import PurePosixPath
 
 from ledger.vocabulary import Evidence, Source, SymbolDocumented
 from sensors.changed_files import ChangedFiles, Doors, Finding, Found, Look
+from sensors.committed import CommittedFiles
 from sensors.docstrings import Public, public_symbols
+from sensors.pages import is_page
 from sensors.paths import is_own_python, is_test
 from sensors.settings import DocStalenessSettings
+from sensors.stale import Gone, gone_names, stale_docstrings, stale_pages
 
 
 class DocStaleness(ChangedFiles):
@@ -23,18 +26,47 @@ class DocStaleness(ChangedFiles):
         super().__init__(doors=doors, settings=self._settings)
 
     def wants(self, path: str) -> bool:
-        parts = [part for part in PurePosixPath(path).parts if part != "__init__.py"]
-        return is_own_python(path) and not is_test(path) and not any(part.startswith("_") for part in parts)
+        return is_page(path) or _is_public(path)
 
     async def find(self, look: Look) -> Found:
-        return await asyncio.to_thread(_find, look, self._settings.least_lines)
+        code, gone = await asyncio.to_thread(_of_code, look)
+        found = await asyncio.to_thread(_find, code, self._settings.least_lines)
+        if gone and self._settings.pages:
+            found.findings += await self._stale_pages(look, gone)
+        return found
+
+    async def _stale_pages(self, look: Look, gone: list[Gone]) -> list[Finding]:
+        """Only pages that the commit has not touched: whoever has just written one knows what it says."""
+        files = CommittedFiles(repository=self._repository, commit=look.commit)
+        sizes = await files.sizes()
+        small = [path for path, size in sizes.items() if size <= self._settings.largest_bytes]
+        python = [path for path in small if path.endswith(".py")]
+        if len(python) > self._settings.most_files:
+            return []
+        code = await files.read_many(python)
+        pages = await files.read_many([path for path in small if is_page(path) and path not in look.compared])
+        return await asyncio.to_thread(lambda: list(stale_pages(gone, pages, code)))
+
+
+def _is_public(path: str) -> bool:
+    parts = [part for part in PurePosixPath(path).parts if part != "__init__.py"]
+    return is_own_python(path) and not is_test(path) and not any(part.startswith("_") for part in parts)
+
+
+def _of_code(look: Look) -> tuple[Look, list[Gone]]:
+    """Pure: the look without pages, and what is gone in it."""
+    now = {path: data for path, data in look.now.items() if _is_public(path)}
+    before = {path: data for path, data in look.before.items() if _is_public(path)}
+    compared = frozenset(filter(_is_public, look.compared))
+    return Look(commit=look.commit, now=now, before=before, compared=compared), list(gone_names(now, before))
 
 
 def _find(look: Look, least_lines: int) -> Found:
     """Pure. A symbol is as it was when one of that name and code stood in any of the files before."""
     before = {(s.name, s.body) for data in look.before.values() for s in public_symbols(data)}
     names = {(path, s.name) for path, data in look.before.items() for s in public_symbols(data)}
-    found = Found()
+    changed = {path: data for path, data in look.now.items() if path in look.compared}
+    found = Found(findings=list(stale_docstrings(changed, look.before)))
     for path in look.now:
         for symbol in public_symbols(look.now[path]) if path in look.compared else ():
             if symbol.documented or symbol.lines < least_lines or (symbol.name, symbol.body) in before:

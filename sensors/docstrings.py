@@ -48,18 +48,19 @@ def _body(node: Symbol) -> str:
     return sha256_hex("\n".join(ast.dump(part) for part in (*head, *rest)))
 
 
-def _name(decorator: ast.expr) -> str:
+def decorator_name(decorator: ast.expr) -> str:
+    """The last part of a decorator's name."""
     target = decorator.func if isinstance(decorator, ast.Call) else decorator
     return target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
 
 
-def _symbols(nodes: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Symbol]]:
+def symbols(nodes: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Symbol]]:
     """Every class, function and method that is not inside of a function, first definition first."""
     for node in nodes:
         if isinstance(node, Symbol):
             yield f"{prefix}{node.name}", node
         if isinstance(node, ast.ClassDef):
-            yield from _symbols(node.body, f"{prefix}{node.name}.")
+            yield from symbols(node.body, f"{prefix}{node.name}.")
 
 
 def public_symbols(data: bytes) -> tuple[Public, ...]:
@@ -73,9 +74,9 @@ def public_symbols(data: bytes) -> tuple[Public, ...]:
 
 def _public(tree: ast.Module) -> tuple[Public, ...]:
     found: dict[str, Public] = {}
-    for name, node in _symbols(tree.body):
+    for name, node in symbols(tree.body):
         hidden = any(part.startswith("_") for part in name.split("."))
-        if hidden or name in found or ELSEWHERE.intersection(map(_name, node.decorator_list)):
+        if hidden or name in found or ELSEWHERE.intersection(map(decorator_name, node.decorator_list)):
             continue
         lines = (node.end_lineno or node.lineno) - node.lineno + 1
         found[name] = Public(
@@ -91,7 +92,7 @@ def documented_answer(check: SymbolDocumented, data: bytes | None) -> ClosureAns
     tree = parsed(data)
     if tree is None:
         return ClosureAnswer(closed=False, reason=f"{check.path} cannot be read as Python")
-    nodes = [node for name, node in _symbols(tree.body) if name == check.symbol]
+    nodes = [node for name, node in symbols(tree.body) if name == check.symbol]
     if not nodes:
         return ClosureAnswer(closed=False, gone=True, reason=f"there is no {check.symbol} in {check.path} any more")
     if any(map(says_something, nodes)):

@@ -62,12 +62,16 @@ class TodoScannerSettings(FileSensorSettings):
 
 
 class DocStalenessSettings(FileSensorSettings):
-    """Docstrings of what changes."""
+    """Docstrings and pages of what changes."""
 
     enabled: bool = Field(
         False,
-        description="Write docstrings for public symbols that a commit adds or changes without one. Off: whether and "
-        "how a repository documents is its owner's taste, and a change of docstrings alone may land by itself.",
+        description="Write docstrings for public symbols that a commit adds or changes without one, and bring those up "
+        "to date whose parameters have changed. Off: whether and how a repository documents is its owner's taste, and "
+        "a change of docstrings alone may land by itself.",
+    )
+    pages: bool = Field(
+        True, description="Say also which pages (README, docs/) name what a commit has taken away; waits for your yes."
     )
     least_lines: int = Field(5, ge=1, description="Shorter symbols are left to speak for themselves.")
 
