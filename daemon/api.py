@@ -22,6 +22,7 @@ from daemon.api_intake import (
     SignalsView,
 )
 from governance.grounding.calibration import Calibration
+from daemon.api_people import Answered, ConversationView, Reply, SayRequest, Utterance
 from ledger.vocabulary import (
     Complexity,
     Entry,
@@ -60,7 +61,7 @@ class RejectRequest(OpRef):
 
 
 class AnswerRequest(OpRef):
-    """``op`` may also be the id of a question. A number chooses among the choices."""
+    """``op`` may also be the id of a question, or of a wish. A number chooses among the choices."""
 
     text: str = Field(min_length=1, max_length=2_000)
 
@@ -359,6 +360,12 @@ class Api(Protocol):
     async def reject(self, request: RejectRequest) -> Ack: ...
 
     async def answer(self, request: AnswerRequest) -> Ack: ...
+
+    async def hear(self, request: Utterance) -> Answered: ...
+
+    async def say(self, request: SayRequest) -> Reply: ...
+
+    async def conversation(self) -> ConversationView: ...
 
     async def cancel(self, request: OpRef) -> Ack: ...
 

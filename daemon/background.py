@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from daemon.doors import depth_of
 from daemon.house import House
+from daemon.people import People
 from daemon.told import ONLY_FILLS, cannot_talk
 from governance.irongate.secrets import redact
 from ledger.vocabulary import Source
@@ -44,7 +45,8 @@ class Background:
     """They and what runs them. :attr:`by_source` is for whoever asks one of them to look."""
 
     def __init__(self, house: House, emit: Emit) -> None:
-        sensors = background_sensors(house, emit)
+        self.people = People(house, emit)
+        sensors = (*background_sensors(house, emit), *self.people.sensors)
         self.by_source: Mapping[Source, Sensor] = {sensor.source: sensor for sensor in sensors}
         self.runners = tuple(SensorRunner(sensor=sensor, ledger=house.ledger) for sensor in sensors)
 

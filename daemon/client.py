@@ -42,6 +42,7 @@ from daemon.api_intake import (
     SignalsRequest,
     SignalsView,
 )
+from daemon.api_people import Answered, ConversationView, Reply, SayRequest, Utterance
 from daemon.bounds import ControlSettings
 from daemon.codes import Exit
 from daemon.wire import SUBSCRIBE, request_line
@@ -129,6 +130,15 @@ class Client:
 
     async def answer(self, request: AnswerRequest) -> Ack:
         return await self._ask("answer", request, Ack)
+
+    async def hear(self, request: Utterance) -> Answered:
+        return await self._ask("hear", request, Answered)
+
+    async def say(self, request: SayRequest) -> Reply:
+        return await self._ask("say", request, Reply)
+
+    async def conversation(self) -> ConversationView:
+        return await self._ask("conversation", NoParams(), ConversationView)
 
     async def cancel(self, request: OpRef) -> Ack:
         return await self._ask("cancel", request, Ack)

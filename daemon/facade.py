@@ -46,9 +46,12 @@ from daemon.api_intake import (
     SignalsRequest,
     SignalsView,
 )
+from daemon.api_people import Answered, ConversationView, Reply, SayRequest, Utterance
 from daemon.desk import find_signal, posture_view, queue_view, sensors_view, signals_view
+from daemon.hearing import Hearing
 from daemon.mcp import mcp_view
 from daemon.optable import COLLAPSES, REGROUNDINGS
+from daemon.people import HEARS_NOTHING, SAYS_NOTHING
 from daemon.told import at_it_already, cannot_talk, not_looked_at
 from governance.grounding.calibration import Calibration
 from governance.record import Recorder
@@ -60,8 +63,10 @@ from sensors.manual import OWNER, manual_signal
 if TYPE_CHECKING:
     from daemon.history import History
     from daemon.house import House
+    from daemon.people import People
     from daemon.service import Service
     from governance.pool import Pool
+    from sensors.intent_discovery import IntentDiscovery
 
 NOT_YET = "The daemon is still starting."
 
@@ -89,6 +94,19 @@ class Facade:
         if self._service.history is None:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
         return self._service.history
+
+    @property
+    def _people(self) -> People:
+        if self._service.senses is None:
+            raise ControlError(NOT_YET, remedy="Ask again in a second.")
+        return self._service.senses.background.people
+
+    @property
+    def _intent(self) -> IntentDiscovery:
+        intent = self._people.intent
+        if intent is None:
+            raise ControlError(SAYS_NOTHING, remedy="/help lists the commands; /submit GOAL hands in work.")
+        return intent
 
     @property
     def _answers(self) -> Answers:
@@ -312,7 +330,22 @@ class Facade:
         await self._pool.decide(view.id, "rejected", by="owner", reason=request.reason or "rejected by the owner")
         return Ack(message=f"{view.short} is rejected; this diff will not be offered again.", op=view.id)
 
+    async def hear(self, request: Utterance) -> Answered:
+        voice = self._people.voice
+        if voice is None:
+            raise ControlError(HEARS_NOTHING, remedy="Switch it on in your own settings file.")
+        return await Hearing(api=self, voice=voice, note=self._heard).hear(request)
+
+    async def say(self, request: SayRequest) -> Reply:
+        return await self._intent.hear(request.text)
+
+    async def conversation(self) -> ConversationView:
+        return ConversationView(said=await self._intent.conversation())
+
     async def answer(self, request: AnswerRequest) -> Ack:
+        wish = await self._people.answer(request.op, request.text)
+        if wish is not None:
+            return Ack(message=wish.message)
         questions = self._house.questions
         asked = questions.find(request.op)
         view = await self._history.resolve(asked.op_id if asked else request.op)

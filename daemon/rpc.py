@@ -22,6 +22,7 @@ from daemon.api import (
     SubmitRequest,
 )
 from daemon.api_intake import DropRequest, PostureRequest, SignalRef, SignalsRequest
+from daemon.api_people import SayRequest, Utterance
 from daemon.codes import exit_for_error
 from daemon.logs import logger
 from daemon.wire import (
@@ -86,6 +87,9 @@ METHODS: Mapping[str, Method[Any]] = {
     "approve": Method(OpRef, lambda api, p: api.approve(p)),
     "reject": Method(RejectRequest, lambda api, p: api.reject(p)),
     "answer": Method(AnswerRequest, lambda api, p: api.answer(p)),
+    "hear": Method(Utterance, lambda api, p: api.hear(p)),
+    "say": Method(SayRequest, lambda api, p: api.say(p)),
+    "conversation": Method(NoParams, lambda api, p: api.conversation()),
     "cancel": Method(OpRef, lambda api, p: api.cancel(p)),
     "undo": Method(OpRef, lambda api, p: api.undo(p)),
     "pause": Method(NoParams, lambda api, p: api.pause()),

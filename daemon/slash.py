@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from daemon.api import AnswerRequest, Api, OpRef, OpsRequest, RejectRequest, SubmitRequest
 from daemon.api_intake import PostureRequest, SignalsRequest
+from daemon.api_people import SayRequest
 from daemon.render import cost_block, diff_block, health_block, op_block, ops_block, status_block
 from daemon.render_calibration import calibration_block
 from daemon.render_intake import posture_block, sensors_block, signals_block
 from daemon.text import show
 from ledger.errors import OuroError
+
+LONGEST = 4_000  # characters of free text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ async def answer(api: Api, typed: str, *, colour: bool) -> Reply:
     if not typed.startswith("/"):
         if f"/{typed.split()[0]}" in (*COMMANDS, "/help", "/q", "/quit", "/exit"):
             return Reply(f"Commands begin with '/': type /{typed}")
-        return Reply(f"Commands begin with '/': /help lists them. To hand in work: /submit {typed}")
+        return await _said(api, typed)
     name, _, rest = typed.partition(" ")
     if name in ("/q", "/quit", "/exit"):
         return Reply(leave=True)
@@ -62,6 +65,14 @@ async def answer(api: Api, typed: str, *, colour: bool) -> Reply:
         return Reply(str(error))
 
 
+async def _said(api: Api, typed: str) -> Reply:
+    """Free text is conversation."""
+    try:
+        return Reply((await api.say(SayRequest(text=typed[:LONGEST]))).message)
+    except OuroError as error:
+        return Reply(str(error))
+
+
 def help_text(topic: str = "") -> str:
     """All commands, or the settings reference for the topic ``settings``."""
     if topic == "settings":
@@ -70,6 +81,7 @@ def help_text(topic: str = "") -> str:
         return reference()
     width = max(len(command.usage) for command in COMMANDS.values())
     lines = [f"{command.usage:<{width}}  {command.help}" for command in COMMANDS.values()]
+    lines.append(f"{'anything else':<{width}}  conversation: what sounds like a wish is asked about")
     lines += [f"{'/help [settings]':<{width}}  this list, or every setting", f"{'/q':<{width}}  leave"]
     return "\n".join(lines)
 
@@ -104,6 +116,11 @@ async def _answer(api: Api, words: list[str], colour: bool) -> str:
     if len(words) < 2:
         return f"Usage: {COMMANDS['/answer'].usage}"
     return (await api.answer(AnswerRequest(op=words[0], text=" ".join(words[1:])))).message
+
+
+async def _conversation(api: Api, words: list[str], colour: bool) -> str:
+    said = (await api.conversation()).said
+    return "\n".join(f"{each.who:<9}  {each.text}" for each in said) or "Nothing was said yet."
 
 
 async def _cancel(api: Api, words: list[str], colour: bool) -> str:
@@ -160,7 +177,8 @@ COMMANDS: Mapping[str, Slash] = {
     "/diff": Slash("/diff OP", "the change of an op", _diff, takes_op=True),
     "/approve": Slash("/approve OP", "let a waiting change through", _approve, takes_op=True),
     "/reject": Slash("/reject OP [WHY]", "refuse a waiting change", _reject, takes_op=True),
-    "/answer": Slash("/answer OP TEXT", "answer what the model of an op asks", _answer, takes_op=True),
+    "/answer": Slash("/answer OP TEXT", "answer what the model of an op asks, or a wish", _answer, takes_op=True),
+    "/said": Slash("/said", "the last turns of the conversation", _conversation),
     "/cancel": Slash("/cancel OP", "stop an op now", _cancel, takes_op=True),
     "/undo": Slash("/undo OP", "revert the commit of an op", _undo, takes_op=True),
     "/submit": Slash("/submit GOAL", "hand in work of your own", _submit),

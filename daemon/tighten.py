@@ -82,6 +82,11 @@ RULES: Mapping[str, Rule] = {
     "sensors.todo_scanner.enabled": OFF,
     "sensors.doc_staleness.enabled": OFF,
     "sensors.opportunity_miner.enabled": OFF,
+    "sensors.voice_command.enabled": OFF,
+    "sensors.voice_command.least_bp": HIGHER,
+    "sensors.intent_discovery.enabled": OFF,
+    "sensors.capability_gap.enabled": OFF,
+    "sensors.capability_gap.work": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.ids import new_signal_id
-from ledger.vocabulary import Closure, OwnerConfirms, Signal, Source, TestsPass, Urgency
+from ledger.vocabulary import Closure, Evidence, OwnerConfirms, Signal, Source, TestsPass, Urgency
 from sensors.bus import fingerprint
 
 OWNER = "owner"
@@ -40,19 +40,27 @@ def manual_signal(
     clock: Clock,
     urgency: Urgency = Urgency.CRITICAL,
     boot: str = "",
+    source: Source = Source.MANUAL,
+    confidence_bp: int = 10_000,
+    evidence: Sequence[Evidence] = (),
 ) -> Signal:
-    """A signal for a goal at commit ``base``. Raises ``ControlError`` for a goal or a path that cannot be taken."""
+    """A signal for a goal at commit ``base``; ``source`` says how the person gave it.
+
+    Raises ``ControlError`` for a goal or a path that cannot be taken.
+    """
     text = " ".join(goal.split())
     closure = closure_of(text, closed_when)
     targets = tuple(dict.fromkeys(path.strip().removeprefix("./") for path in files))
     try:
         return Signal(
             id=new_signal_id(),
-            source=Source.MANUAL,
+            source=source,
             goal=text,
             targets=targets,
             urgency=urgency,
-            key=fingerprint(Source.MANUAL.value, text, closure.model_dump_json(), *sorted(targets)),
+            confidence_bp=confidence_bp,
+            evidence=tuple(evidence),
+            key=fingerprint(source.value, text, closure.model_dump_json(), *sorted(targets)),
             closure=closure,
             base=base,
             boot=boot,

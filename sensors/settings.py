@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sensors.gap_settings import CapabilityGapSettings
+from sensors.intent_settings import IntentDiscoverySettings
+from sensors.voice_settings import VoiceCommandSettings
+
 
 class TestFailureSettings(BaseModel):
     """When and how the suite is run by itself."""
@@ -121,3 +125,6 @@ class SensorsSettings(BaseModel):
     todo_scanner: TodoScannerSettings = TodoScannerSettings()
     doc_staleness: DocStalenessSettings = DocStalenessSettings()
     opportunity_miner: OpportunityMinerSettings = OpportunityMinerSettings()
+    voice_command: VoiceCommandSettings = VoiceCommandSettings()
+    intent_discovery: IntentDiscoverySettings = IntentDiscoverySettings()
+    capability_gap: CapabilityGapSettings = CapabilityGapSettings()

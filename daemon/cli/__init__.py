@@ -12,9 +12,9 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Entry point of the console script."""
-    from daemon.cli import ask, bench, evaluate, intake, machine, model, record, work
+    from daemon.cli import ask, bench, evaluate, intake, machine, model, people, record, work
 
-    for module in (work, ask, intake, record, machine, model, bench, evaluate):
+    for module in (work, ask, intake, people, record, machine, model, bench, evaluate):
         module.register(app)
     words = hoist(sys.argv[1:])
     try:

@@ -43,6 +43,7 @@ from daemon.api_intake import (
     SignalView,
 )
 from governance.grounding.calibration import Calibration
+from daemon.api_people import Answered, ConversationView, Reply, Said, SayRequest, Utterance
 from ledger.errors import ControlError, PolicyRefused
 from ledger.ids import short_id
 from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier
@@ -178,6 +179,19 @@ class ScriptedApi:
     async def answer(self, request: AnswerRequest) -> Ack:
         self._note("answer", request)
         return Ack(message="answered", op=OP)
+
+    async def hear(self, request: Utterance) -> Answered:
+        self._note("hear", request)
+        if "approve" in request.text:
+            return Answered(outcome="refused", message="Not by voice.", rule="voice.approval")
+        return Answered(outcome="done", message=f"heard: {request.text}")
+
+    async def say(self, request: SayRequest) -> Reply:
+        self._note("say", request)
+        return Reply(message=f"Noted: {request.text}")
+
+    async def conversation(self) -> ConversationView:
+        return ConversationView(said=(Said(who="owner", text="It is slow"), Said(who="ouroboros", text="Noted.")))
 
     async def cancel(self, request: OpRef) -> Ack:
         raise RuntimeError("secret detail")
