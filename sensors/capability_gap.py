@@ -8,6 +8,7 @@ can say that, so the work itself is closed by the owner's yes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
@@ -53,6 +54,7 @@ class CapabilityGap:
         self._clock = clock
         self._redact = redact
         self._memory = GapMemory(ledger=ledger, clock=clock, days=self._settings.days)
+        self._turn = asyncio.Lock()
         self._read = 0  # the last entry that was looked at
         self._line = ""
 
@@ -68,11 +70,12 @@ class CapabilityGap:
 
     async def scan_once(self) -> tuple[Signal, ...]:
         """Read what ops have left since the last time."""
-        up_to = self._ledger.head.seq
-        for ended in await self._ended():
-            await self._take_in(ended)
-        self._read = up_to
-        return await self._judge()
+        async with self._turn:
+            up_to = self._ledger.head.seq
+            for ended in await self._ended():
+                await self._take_in(ended)
+            self._read = up_to
+            return await self._judge()
 
     async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
         return await ClosureEvaluator().is_closed(closure, tree)

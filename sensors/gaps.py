@@ -25,6 +25,7 @@ _NOT_OFFERED = {
     "policy.mcp_not_connected": "its MCP server is not connected",
     "policy.mcp_not_listed": "its MCP server has it and tools.mcp.servers does not list it",
 }
+_NOTHING = frozenset({RootCause.NO_CANDIDATE.value, RootCause.PROVIDER_BAD_OUTPUT.value})
 _MISSING = {
     RootCause.PROVIDER_UNAVAILABLE.value: "the model could not be reached or has no weights",
     RootCause.SANDBOX_MISSING.value: "no sandbox or no pytest was there",
@@ -123,7 +124,7 @@ def _ended_by(ended: Entry) -> Iterable[Seen]:
     cause = str(ended.payload.get("root_cause", ""))
     if cause in _MISSING:
         yield Seen(Gap(GapKind.MISSING, cause, _MISSING[cause]), ended.seq)
-    if cause == RootCause.NO_CANDIDATE.value:
+    if cause in _NOTHING:
         for path in _files(ended):
             yield Seen(Gap(GapKind.FILE, path, "ops about it ended without a candidate"), ended.seq)
         if not _files(ended):

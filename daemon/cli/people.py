@@ -29,7 +29,7 @@ def hear(
     context: typer.Context,
     text: Annotated[str | None, typer.Argument(help="What was heard.")] = None,
     confidence: Annotated[
-        float | None, typer.Option(min=0, max=1, help="How sure the speech program is; it is asked back without.")
+        float | None, typer.Option(min=0, max=1, help="How sure the speech program is; unsaid, it is asked back.")
     ] = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help='A line an utterance: text, or {"text": ..., "confidence": 0.9}.')
@@ -37,7 +37,7 @@ def hear(
 ) -> None:
     """Take a spoken command from a speech program. It approves nothing.
 
-    Example: my-speech-program | ouro hear --stdin
+    Example: ouro hear "fix test total" --confidence 0.93
     """
     call = call_of(context)
     if stdin == (text is not None):

@@ -143,15 +143,15 @@ COMMANDS = (
     "undo", "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay",
     "model list", "model status", "model pull", "model probe", "service install", "service uninstall",
     "service status", "completion", "signals", "sensors", "retry", "drop", "posture show", "posture set",
-    "posture clear", "calibration",
+    "posture clear", "calibration", "hear", "bench repair", "bench mine", "eval lift",
 )  # fmt: skip
 
 
 def test_every_command_shows_an_example() -> None:
     """In one process: what `--help` prints is what these callbacks say."""
     code = (
-        "import sys\nfrom daemon.cli import base, ask, intake, machine, model, record, work\n"
-        "for m in (work, ask, intake, record, machine, model): m.register(base.app)\n"
+        "import sys\nfrom daemon.cli import base, ask, intake, machine, model, people, record, work\n"
+        "for m in (work, ask, intake, people, record, machine, model): m.register(base.app)\n"
         f"for words in {COMMANDS!r}:\n"
         "    try: base.app(args=[*words.split(), '--help'], prog_name='ouro')\n"
         "    except SystemExit as end: print('::', words, end.code)\n"
@@ -200,6 +200,7 @@ def test_global_options_anywhere(words: list[str], front: list[str]) -> None:
         "posture",
         "repl",
         "submit x",
+        "hear status",
     ],
 )
 def test_without_a_daemon(box: Box, words: str) -> None:

@@ -137,6 +137,11 @@ TIGHTER = {
     "sensors.todo_scanner.enabled": ("false", False),
     "sensors.doc_staleness.enabled": ("false", False),
     "sensors.opportunity_miner.enabled": ("false", False),
+    "sensors.voice_command.enabled": ("false", False),
+    "sensors.voice_command.least_bp": ("9000", 9_000),
+    "sensors.intent_discovery.enabled": ("false", False),
+    "sensors.capability_gap.enabled": ("false", False),
+    "sensors.capability_gap.work": ("false", False),
     "changes.mode": ('"dry-run"', "dry-run"),
 }
 LOOSER = {
@@ -169,6 +174,8 @@ LOOSER = {
     "sensors.todo_scanner.enabled": "true",
     "sensors.doc_staleness.enabled": "true",
     "sensors.opportunity_miner.enabled": "true",
+    "sensors.voice_command.least_bp": "6999",
+    "sensors.capability_gap.work": "true",
 }
 
 
@@ -179,6 +186,9 @@ def test_the_tables_here_cover_every_rule() -> None:
         "pipeline.strict_ascii",
         "tool_policy.writes",
         "sensors.backlog.enabled",
+        "sensors.voice_command.enabled",
+        "sensors.intent_discovery.enabled",
+        "sensors.capability_gap.enabled",
         "changes.mode",
         "loop.tools",
     } == set(RULES)

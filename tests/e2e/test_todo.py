@@ -141,7 +141,7 @@ async def test_a_kernel_that_takes_no_words_makes_the_sensor_unavailable(tmp_pat
     config = config_for(tmp_path, repo, **QUICK)
     async with served(config, Infilling(lambda prefix, suffix: [])) as (service, api):
         background = service.senses_now.background
-        assert set(background.by_source) == {Source.BACKLOG, Source.TODO_SCANNER}
+        assert {Source.BACKLOG, Source.TODO_SCANNER} <= set(background.by_source)
         for sensor in background.by_source.values():
             assert await sensor.scan_once() == ()
         (note,) = [note for note in (await api.status()).notes if "unavailable" in note]
