@@ -22,6 +22,8 @@ from ledger.ids import sha256_hex
 class Topic(StrEnum):
     FILES_CHANGED = "files.changed"  # paths of the work tree, relative
     REFS_MOVED = "refs.moved"  # HEAD, a branch, or the marks of a merge or rebase
+    REFS_ELSEWHERE = "refs.elsewhere"  # the same of another repository that the owner names; absolute
+    NAMED_CHANGED = "named.changed"  # files outside of the source that the owner names, absolute
     TESTS_REPORTED = "tests.reported"  # files in the spool folder, absolute
     ISSUE_TOLD = "issue.told"  # news of an issue wait in the ledger
     BUILD_FAILED = "build.failed"  # somebody else's build of a commit: the commit is the text

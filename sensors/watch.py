@@ -24,7 +24,8 @@ from sensors.bus import Bus, Event, Topic, fingerprint
 from sensors.checksums import Checksums
 from sensors.doors import IgnoreDoor
 from sensors.watch_backends import Backend, InotifyBackend, PollingBackend
-from sensors.watch_scope import Scope, enters, folders
+from sensors.watch_named import Named, Refs, below
+from sensors.watch_scope import NEVER, Scope, enters, folders
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,17 @@ class _Batch:
 class Watcher:
     """Watches one repository and publishes to the bus for as long as :meth:`run` runs."""
 
-    def __init__(self, *, places: Places, ignore: IgnoreDoor, settings: WatchSettings | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        places: Places,
+        ignore: IgnoreDoor,
+        settings: WatchSettings | None = None,
+        named: Named | None = None,
+    ) -> None:
         self.counts = WatchCounts()
         self.ready = asyncio.Event()  # set once everything is watched
-        self._scope = Scope.of(places)
+        self._scope = Scope.of(places, named)
         self._ignore = ignore
         self._settings = settings or WatchSettings()
         self._ignored: frozenset[str] = frozenset()
@@ -107,9 +115,17 @@ class Watcher:
                 await asyncio.to_thread(self._backend.stop)
                 self._backend = None
 
+    def follow(self, refs: Refs) -> None:
+        """Watch the branches of another repository too, from now on. Call it on the loop."""
+        if refs not in self._scope.others:
+            self._scope = self._scope.with_other(refs)
+            self._collect(refs.common_dir, new_folder=True)
+
     # --- in watchdog's threads ---
 
     def _notice(self, path: str, new_folder: bool) -> None:
+        if self._scope.named.leads(path):  # it has come, or it is gone: the watch has to follow
+            self._collect(path, new_folder=True)
         topic = self._scope.topic(path)
         if new_folder:
             wanted = topic is Topic.FILES_CHANGED or self._scope.is_ref_folder(path)
@@ -172,8 +188,8 @@ class Watcher:
         if backend is None:
             return
         wanted = [folder for folder, _ in folders(self._scope.repo, skip=self._is_ignored)]
-        wanted += [folder for folder, _ in folders(self._scope.heads, skip=_nothing)]
-        wanted += self._scope.fixed()
+        wanted += [folder for heads in self._scope.heads for folder, _ in folders(heads, skip=_nothing)]
+        wanted += [*self._scope.fixed(), *self._scope.named.watched()]
         for folder in backend.folders - set(wanted):
             backend.drop(folder)
         for folder in wanted:
@@ -181,6 +197,15 @@ class Watcher:
 
     def _is_ignored(self, folder: str) -> bool:
         return self._scope.relative(folder) in self._ignored
+
+    def _is_ordinary(self, folder: str) -> bool:
+        """Is it a folder of the work tree that is watched in any case?"""
+        relative = below(folder, self._scope.repo)
+        if relative is None:
+            return folder == self._scope.repo
+        parts = relative.split("/")
+        above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+        return NEVER.isdisjoint(parts) and self._ignored.isdisjoint(above)
 
     async def _fall_back(self, error: OSError) -> None:
         if self._backend is not None:
@@ -193,15 +218,22 @@ class Watcher:
         self.counts.polling, self.counts.reason = True, reason
         backend = PollingBackend(notify=self._notice, skip=self._skip_polling, interval_s=self._settings.poll_s)
         self._backend = backend
-        for root in (self._scope.repo, *self._scope.fixed()):
-            await asyncio.to_thread(backend.add, root)
+        await asyncio.to_thread(self._poll_all)
         self._count()
 
+    def _poll_all(self) -> None:
+        beside = [folder for folder in self._scope.named.watched() if not self._is_ordinary(folder)]
+        for root in (self._scope.repo, *self._scope.fixed(), *beside):
+            if self._backend is not None:
+                self._backend.add(root)
+
     def _skip_polling(self, folder: str) -> bool:
-        scope = self._scope
-        if folder.startswith((f"{scope.git_dir}/", f"{scope.common_dir}/")):
-            return not scope.enters_git(folder)
-        return not enters(folder) or self._is_ignored(folder)
+        refs = self._scope.in_git(folder)
+        if refs is not None:
+            return not refs.enters(folder)
+        if self._is_ordinary(folder):
+            return not enters(folder)
+        return not self._scope.named.leads(folder)
 
     def _count(self) -> None:
         self.counts.folders = len(self._backend.folders) if self._backend is not None else 0
@@ -216,11 +248,16 @@ class Watcher:
         # Refs and reports first: they need no question to git.
         seen = self._by_topic(batch.paths)
         await self._tell(bus, Topic.REFS_MOVED, seen[Topic.REFS_MOVED], everything=batch.everything)
-        await self._tell_reports(bus, seen[Topic.TESTS_REPORTED], everything=batch.everything)
+        await self._tell(bus, Topic.REFS_ELSEWHERE, seen[Topic.REFS_ELSEWHERE], everything=batch.everything)
+        reports = seen[Topic.TESTS_REPORTED]
+        await self._tell_present(bus, Topic.TESTS_REPORTED, reports, everything=batch.everything)
         polled = self.counts.polling
         found = self._by_topic(await self._follow(batch))
         blind = self.counts.polling and not polled  # what changed while one way gave place to the other was not seen
         await self._tell(bus, Topic.REFS_MOVED, found[Topic.REFS_MOVED], everything=blind)
+        await self._tell(bus, Topic.REFS_ELSEWHERE, found[Topic.REFS_ELSEWHERE], everything=blind)
+        named = seen[Topic.NAMED_CHANGED] | found[Topic.NAMED_CHANGED]
+        await self._tell_present(bus, Topic.NAMED_CHANGED, named, everything=batch.everything or blind)
         changed = seen[Topic.FILES_CHANGED] | found[Topic.FILES_CHANGED]
         ignored = await self._ignored_among(changed)
         await self._tell(bus, Topic.FILES_CHANGED, changed - ignored, everything=batch.everything or blind)
@@ -260,31 +297,39 @@ class Watcher:
             self.counts.published += 1
             bus.publish(Event(topic=topic, paths=tuple(sorted(changed)), everything=everything))
 
-    async def _tell_reports(self, bus: Bus, paths: Collection[str], *, everything: bool) -> None:
+    async def _tell_present(self, bus: Bus, topic: Topic, paths: Collection[str], *, everything: bool) -> None:
+        """Publish those paths that are there, whatever they held before: to be written again is news of a report."""
         present = await asyncio.to_thread(_existing, paths) if paths else ()
         if present or everything:
             self.counts.published += 1
-            mark = "" if everything else fingerprint(Topic.TESTS_REPORTED, *present)
-            bus.publish(Event(topic=Topic.TESTS_REPORTED, paths=present, everything=everything, fingerprint=mark))
+            once = topic is Topic.TESTS_REPORTED and not everything
+            mark = fingerprint(topic, *present) if once else ""
+            bus.publish(Event(topic=topic, paths=present, everything=everything, fingerprint=mark))
 
     async def _follow(self, batch: _Batch) -> set[str]:
         """Watch what is new; returns the files that are in it. No watches left means polling."""
         rules_changed = batch.everything or any(Path(path).name == ".gitignore" for path in batch.paths)
         if rules_changed:
             await self._learn_ignored()
+        beside = {path for path in batch.new_folders if self._scope.is_beside(path)}
+        if self.counts.polling and beside:
+            await asyncio.to_thread(self._poll_all)
         if self.counts.polling or not (batch.new_folders or rules_changed):
             return set()
         refs = {path for path in batch.new_folders if self._scope.is_ref_folder(path)}
-        ignored = await self._ignored_among(batch.new_folders - refs)
+        source = {path for path in batch.new_folders - refs if below(path, self._scope.repo)}
+        ignored = await self._ignored_among(source)
         self._ignored |= {self._scope.relative(path) for path in ignored}
         try:
-            if rules_changed:
+            if rules_changed or beside:
                 await asyncio.to_thread(self._watch_all)
-            found = await asyncio.to_thread(self._add_new, batch.new_folders - refs - ignored, refs)
+            found = await asyncio.to_thread(self._add_new, source - ignored, refs)
         except OSError as error:
             await self._fall_back(error)
             return set()
         self._count()
+        for folder in beside:
+            found |= await asyncio.to_thread(self._scope.named.present, folder)
         return found
 
     def _add_new(self, source: Collection[str], refs: Collection[str]) -> set[str]:

@@ -1,4 +1,5 @@
-"""What is watched: folders that git does not ignore, and inside the git folder only what tells of HEAD and branches.
+"""What is watched: folders that git does not ignore, inside the git folder only what tells of HEAD and branches, and
+what the owner names beside them.
 
 Pure, except for :func:`folders`, which looks at the disk.
 """
@@ -7,31 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.places import Places
 from sensors.bus import Topic
+from sensors.watch_named import Named, Refs, below
 
+NOTHING = Named()
 NEVER = frozenset({".git", "node_modules", "__pycache__", ".venv"})
-STATE_FILES = frozenset(
-    {
-        "HEAD",
-        "packed-refs",
-        "MERGE_HEAD",
-        "CHERRY_PICK_HEAD",
-        "REVERT_HEAD",
-        "REBASE_HEAD",
-        "BISECT_LOG",
-        "rebase-merge",
-        "rebase-apply",
-    }
-)
-
-
-def _below(path: str, folder: str) -> str | None:
-    """``path`` relative to ``folder``; None when it is not inside."""
-    return path[len(folder) + 1 :] if path.startswith(f"{folder}/") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +27,41 @@ class Scope:
     git_dir: str
     common_dir: str
     spool: str
+    named: Named = NOTHING
+    others: tuple[Refs, ...] = ()  # of other repositories
 
     @classmethod
-    def of(cls, places: Places) -> Scope:
-        return cls(str(places.repo), str(places.git_dir), str(places.common_dir), str(places.spool))
+    def of(cls, places: Places, named: Named | None = None) -> Scope:
+        return cls(
+            str(places.repo), str(places.git_dir), str(places.common_dir), str(places.spool), named or NOTHING
+        )  # fmt: skip
+
+    def with_other(self, refs: Refs) -> Scope:
+        """The same, and the branches of another repository."""
+        return self if refs in self.others else replace(self, others=(*self.others, refs))
 
     @property
-    def heads(self) -> str:
-        return f"{self.common_dir}/refs/heads"
+    def refs(self) -> Refs:
+        return Refs(self.git_dir, self.common_dir)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The folders of branches, ours first."""
+        return (self.refs.heads, *(other.heads for other in self.others))
 
     def topic(self, path: str) -> Topic | None:
         """What a changed path (absolute) tells of; None when it tells nothing."""
-        in_spool = _below(path, self.spool)
+        if self.named.tells(path):
+            return Topic.NAMED_CHANGED
+        in_spool = below(path, self.spool)
         if in_spool is not None:
             return Topic.TESTS_REPORTED if in_spool.endswith(".json") and not in_spool.startswith(".") else None
-        for root in (self.git_dir, self.common_dir):
-            inside = _below(path, root)
-            if inside is not None:
-                moved = inside in STATE_FILES or (inside.startswith("refs/heads/") and not inside.endswith(".lock"))
-                return Topic.REFS_MOVED if moved else None
-        relative = _below(path, self.repo)
+        if self.refs.holds(path):
+            return Topic.REFS_MOVED if self.refs.moved(path) else None
+        other = next((refs for refs in self.others if refs.holds(path)), None)
+        if other is not None:
+            return Topic.REFS_ELSEWHERE if other.moved(path) else None
+        relative = below(path, self.repo)
         if relative is None or not NEVER.isdisjoint(relative.split("/")):
             return None
         return Topic.FILES_CHANGED
@@ -72,15 +72,20 @@ class Scope:
 
     def is_ref_folder(self, path: str) -> bool:
         """Is this folder (absolute) one that holds branches?"""
-        return path == self.heads or path.startswith(f"{self.heads}/")
+        return self.refs.is_folder(path) or any(refs.is_folder(path) for refs in self.others)
 
-    def enters_git(self, folder: str) -> bool:
-        """May a look at the git folder go into this part of it? Only where branches are."""
-        return folder == f"{self.common_dir}/refs" or self.is_ref_folder(folder)
+    def is_beside(self, folder: str) -> bool:
+        """Does this folder (absolute) matter although it may be none of the work tree's?"""
+        return self.named.leads(folder) or any(folder in (refs.git_dir, refs.common_dir) for refs in self.others)
+
+    def in_git(self, folder: str) -> Refs | None:
+        """The git folder that this folder lies in."""
+        return next((refs for refs in (self.refs, *self.others) if refs.holds(folder)), None)
 
     def fixed(self) -> tuple[str, ...]:
         """Folders outside the work tree that are always watched, each for itself."""
-        return tuple(dict.fromkeys((self.git_dir, self.common_dir, self.spool)))
+        others = (folder for refs in self.others for folder in (refs.git_dir, refs.common_dir))
+        return tuple(dict.fromkeys((self.git_dir, self.common_dir, self.spool, *others)))
 
 
 def enters(folder: str) -> bool:
@@ -93,10 +98,10 @@ def enters(folder: str) -> bool:
 
 def folders(top: str, *, skip: Callable[[str], bool]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """``top`` and every folder below it that is to be watched, each with the files in it. Links are not followed."""
-    for root, below, files in os.walk(top):
-        below[:] = [
+    for root, inner, files in os.walk(top):
+        inner[:] = [
             name
-            for name in sorted(below)
+            for name in sorted(inner)
             if not os.path.islink(f"{root}/{name}") and enters(f"{root}/{name}") and not skip(f"{root}/{name}")  # noqa: PTH114  # a Path for each name of a large tree is what takes the time
         ]
         yield root, tuple(f"{root}/{name}" for name in files)

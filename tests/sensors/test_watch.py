@@ -15,6 +15,7 @@ from ledger.clock import SystemClock
 from ledger.places import Places
 from sensors.bus import Bus, Event, Topic
 from sensors.watch import Watcher, WatchSettings
+from sensors.watch_named import Named
 from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tests.sensors.gitdoors import GitIgnores
 from tools.git import Git
@@ -55,7 +56,12 @@ class Watched:
 
 @asynccontextmanager
 async def watching(
-    base: Path, *, files: dict[str, str] | None = None, settings: WatchSettings = QUICK, worktree: bool = False
+    base: Path,
+    *,
+    files: dict[str, str] | None = None,
+    settings: WatchSettings = QUICK,
+    worktree: bool = False,
+    named: Named | None = None,
 ) -> AsyncIterator[Watched]:
     repo = make_repo(base / "repo", FILES if files is None else files)
     places = make_places(base / "ours", repo)
@@ -63,7 +69,7 @@ async def watching(
         git(repo, "worktree", "add", "-q", "-b", "side", str(base / "side"))
         places = replace(places, repo=base / "side", git_dir=places.common_dir / "worktrees" / "side")
     ignores = GitIgnores(Git(places, host_env()))
-    watcher = Watcher(places=places, ignore=ignores, settings=settings)
+    watcher = Watcher(places=places, ignore=ignores, settings=settings, named=named)
     bus = Bus(clock=SystemClock())
     task = asyncio.create_task(watcher.run(bus))
     try:

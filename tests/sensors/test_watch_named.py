@@ -1,0 +1,91 @@
+"""Places beside the source that the owner names, and branches of other repositories: with inotify, and polled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sensors.bus import Topic
+from sensors.watch import WatchSettings
+from sensors.watch_named import Named, Refs
+from tests.repos import commit, git, make_repo, write
+from tests.sensors.test_watch import QUICK, watching
+
+POLLED = QUICK.model_copy(update={"backend": "polling"})
+WAYS = [QUICK, POLLED]
+
+
+def place(base: Path, *parts: str) -> str:
+    return str(Path(os.path.realpath(base)).joinpath(*parts))
+
+
+@pytest.mark.parametrize("settings", WAYS, ids=["inotify", "polling"])
+async def test_a_named_file_is_seen_where_git_ignores_it_and_outside(tmp_path: Path, settings: WatchSettings) -> None:
+    inside, outside = place(tmp_path, "repo", "build", "deep", "b.json"), place(tmp_path, "far", "b.json")
+    (tmp_path / "far").mkdir()
+    async with watching(tmp_path, settings=settings, named=Named(files=frozenset({inside, outside}))) as w:
+        event = await w.sees(Topic.NAMED_CHANGED, lambda: write(w.repo, {"build/deep/b.json": "{}"}))
+        assert event.paths == (inside,)
+        await w.sees_nothing(lambda: write(w.repo, {"build/deep/c.json": "{}"}))
+        event = await w.sees(Topic.NAMED_CHANGED, lambda: write(tmp_path, {"far/b.json": "{}"}))
+        assert event.paths == (outside,)
+        await w.sees_nothing(lambda: write(tmp_path, {"far/c.json": "{}", "far/deep/b.json": "{}"}))
+        if settings is QUICK:  # what is written again as it was is a report all the same; a poll sees times only
+            event = await w.sees(Topic.NAMED_CHANGED, lambda: write(tmp_path, {"far/b.json": "{}"}))
+            assert event.paths == (outside,)
+
+
+async def test_the_watch_follows_a_folder_that_goes_and_comes_back(tmp_path: Path) -> None:
+    frames = place(tmp_path, "far", "off", "frames")
+    async with watching(tmp_path, named=Named(folders=((frames, (".png",)),))) as w:
+        for _ in range(2):
+            event = await w.sees(Topic.NAMED_CHANGED, lambda: write(tmp_path, {"far/off/frames/a.PNG": "x"}))
+            assert event.paths == (f"{frames}/a.PNG",)
+            await w.sees_nothing(lambda: write(tmp_path, {"far/off/frames/a.txt": "x"}))
+            await w.sees_nothing(lambda: shutil.rmtree(tmp_path / "far"))
+
+
+async def test_what_is_named_in_the_open_is_no_source(tmp_path: Path) -> None:
+    result = place(tmp_path, "repo", "speed.json")
+    async with watching(tmp_path, named=Named(files=frozenset({result}))) as w:
+        assert (await w.sees(Topic.NAMED_CHANGED, lambda: write(w.repo, {"speed.json": "1"}))).paths == (result,)
+        await w.sees_nothing(lambda: write(w.repo, {"speed.json": "2"}), Topic.FILES_CHANGED)
+        event = await w.sees(Topic.FILES_CHANGED, lambda: write(w.repo, {"src/calc.py": "x = 2\n"}))
+        assert event.paths == ("src/calc.py",)
+
+
+@pytest.mark.parametrize("settings", WAYS, ids=["inotify", "polling"])
+async def test_branches_of_another_repository(tmp_path: Path, settings: WatchSettings) -> None:
+    other = make_repo(tmp_path / "other")
+    refs = Refs(git_dir=place(other, ".git"), common_dir=place(other, ".git"))
+    async with watching(tmp_path, settings=settings) as w:
+        before = w.watcher.counts.looks
+        w.watcher.follow(refs)
+        await w.sees_nothing(lambda: None)
+        assert w.watcher.counts.looks > before
+        event = await w.sees(Topic.REFS_ELSEWHERE, lambda: commit(other, files={"a.txt": "a\n"}))
+        assert f"{refs.common_dir}/refs/heads/main" in event.paths
+        await w.sees_nothing(lambda: write(other, {"a.txt": "b\n"}))
+        if settings is QUICK:
+            git(other, "checkout", "-q", "-b", "deep/er")
+            await w.sees(Topic.REFS_ELSEWHERE, lambda: commit(other, files={"a.txt": "c\n"}))
+        await w.sees(Topic.REFS_MOVED, lambda: commit(w.repo, files={"x.txt": "a\n"}))
+
+
+def test_what_a_name_leads_through() -> None:
+    named = Named(files=frozenset({"/a/b/c.json"}), folders=(("/d", (".png",)),))
+    assert named.places == ("/a/b", "/d")
+    assert [named.leads(f) for f in ("/a", "/a/b", "/a/b/c.json", "/d", "/d/e", "/")] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert [named.tells(f) for f in ("/a/b/c.json", "/d/x.PNG", "/d/x.jpg", "/d/e/x.png")] == [True, True, False, False]
+    assert replace(named) == named
