@@ -21,8 +21,8 @@ from daemon.api_intake import (
     SignalsRequest,
     SignalsView,
 )
-from governance.grounding.calibration import Calibration
 from daemon.api_people import Answered, ConversationView, Reply, SayRequest, Utterance
+from governance.grounding.calibration import Calibration
 from ledger.vocabulary import (
     Complexity,
     Entry,

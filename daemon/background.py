@@ -15,6 +15,7 @@ from sensors.changed_files import Doors
 from sensors.doc_staleness import DocStaleness
 from sensors.doors import Emit
 from sensors.opportunity_miner import OpportunityMiner
+from sensors.performance_regression import PerformanceRegression
 from sensors.runner import SensorRunner
 from sensors.sensor import Sensor
 from sensors.todo_scanner import TodoScanner
@@ -23,6 +24,7 @@ from sensors.todo_scanner import TodoScanner
 def background_sensors(house: House, emit: Emit) -> tuple[Sensor, ...]:
     """Made for one boot. A new one is a line here, and a section in ``sensors/settings.py``."""
     settings = house.config.settings.sensors
+    top = house.config.places.repo
     doors = Doors(
         repository=house.repository,
         emit=emit,
@@ -37,6 +39,10 @@ def background_sensors(house: House, emit: Emit) -> tuple[Sensor, ...]:
         (settings.todo_scanner.enabled, TodoScanner(doors=doors, settings=settings.todo_scanner)),
         (settings.doc_staleness.enabled, DocStaleness(doors=doors, settings=settings.doc_staleness)),
         (settings.opportunity_miner.enabled, OpportunityMiner(doors=doors, settings=settings.opportunity_miner)),
+        (
+            settings.performance_regression.enabled,
+            PerformanceRegression(doors=doors, top=top, settings=settings.performance_regression),
+        ),
     )
     return tuple(sensor for enabled, sensor in made if enabled)
 

@@ -22,6 +22,7 @@ from governance.irongate import g18_injection
 from governance.irongate.g02_protected import OWN_CODE, OWN_MARK
 from governance.irongate.policy import ToolPolicy
 from governance.memory.memory import Memory
+from governance.irongate.secrets import redact
 from governance.orchestrator import Orchestrator
 from governance.phases.table import PHASES
 from governance.pool import Pool
@@ -61,7 +62,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         toolbox=make_toolbox(config, house.code, house.servers),
         changes=house.changes,
         provider=house.provider,
-        closures=ClosureEvaluator(),
+        closures=ClosureEvaluator(benchmark=settings.sensors.performance_regression, redact=redact),
         claims=house.router,
         posture=lambda: house.router.governor.standing.posture.value,
         baselines=Baselines(workspaces=house.workspaces),

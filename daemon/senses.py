@@ -9,6 +9,7 @@ from daemon.api import Fixing, SuiteView
 from daemon.background import Background
 from daemon.doors import RepositoryIgnores, depth_of, is_taken_over, is_unchanged
 from daemon.house import House
+from daemon.named import named_places
 from daemon.told import cannot_talk
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.irongate.secrets import redact
@@ -39,8 +40,9 @@ class Senses:
         settings, clock = house.config.settings, house.clock
         self._bus = Bus(clock=clock, settings=settings.bus)
         self._watcher = Watcher(
-            places=house.config.places, ignore=RepositoryIgnores(git=house.git), settings=settings.watch
-        )
+            places=house.config.places, ignore=RepositoryIgnores(git=house.git), settings=settings.watch,
+            named=named_places(settings.sensors, house.config.places.repo),
+        )  # fmt: skip
         self._code = CodeFollower(index=CheckoutFeed(index=house.code, git=house.git, repository=house.repository))
         self._scans: list[list[Receipt]] = []  # what became of the signals of each scan in progress
         self._asked = 0  # scans in progress that a person asked for

@@ -87,6 +87,7 @@ RULES: Mapping[str, Rule] = {
     "sensors.intent_discovery.enabled": OFF,
     "sensors.capability_gap.enabled": OFF,
     "sensors.capability_gap.work": OFF,
+    "sensors.performance_regression.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

@@ -18,9 +18,11 @@ from ledger.vocabulary import (
     OwnerConfirms,
     PageWithout,
     TestRun,
+    TestsPass,
     Tier,
     TreeCheck,
 )
+from tools.testing.produce import Produced, produce
 from tools.workspace import Workspace
 
 
@@ -51,6 +53,9 @@ class CommittedTree:
     async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
         return await self._crew.shop.repository.read_many(self._commit, paths)
 
+    async def produce(self, argv: Sequence[str], *, path: str, limit_s: float, largest: int) -> Produced:
+        raise RuntimeError("nothing is run at a commit, but in a workspace")
+
 
 class CopiedTree:
     """A workspace as it stands."""
@@ -77,10 +82,20 @@ class CopiedTree:
     def _read_many(self, paths: tuple[str, ...]) -> dict[str, bytes]:
         return {path: data for path in paths if (data := self._workspace.read(path)) is not None}
 
+    async def produce(self, argv: Sequence[str], *, path: str, limit_s: float, largest: int) -> Produced:
+        runner = self._crew.shop.runner
+        if runner is None:
+            return None, self._crew.shop.runner_problem
+        return await produce(runner, self._workspace, argv, path=path, limit_s=limit_s, largest=largest)
+
 
 def reads_files(op: Operation) -> bool:
-    """Whether a check of the op is answered by files alone, without a test run or a person."""
-    return any(isinstance(signal.closure, TreeCheck) for signal in op.signals)
+    """Whether a check of the op asks the tree itself: what the tests have left there must be gone then."""
+    return any(_asks_the_tree(signal.closure) for signal in op.signals)
+
+
+def _asks_the_tree(closure: Closure) -> bool:
+    return not isinstance(closure, TestsPass | OwnerConfirms)
 
 
 def floors(op: Operation) -> tuple[tuple[Tier, str], ...]:
@@ -126,8 +141,8 @@ async def at_base(op: Operation, crew: Crew) -> Answer:
 
 
 async def of_candidate(op: Operation, crew: Crew, workspace: Workspace) -> Answer:
-    """Of a workspace that holds the candidate: the checks of files, but for those that the daemon marks at APPLY."""
-    closures = [s.closure for s in op.signals if isinstance(s.closure, TreeCheck) and not s.closure.marked]
+    """Of a workspace that holds the candidate: what asks the tree, but for what the daemon marks at APPLY."""
+    closures = [s.closure for s in op.signals if _asks_the_tree(s.closure) and not s.closure.marked]
     return await _ask(closures, crew, CopiedTree(crew, workspace), None)
 
 
@@ -170,6 +185,9 @@ class _Marked:
     async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
         marked = {path: edit.after or b"" for path, edit in self._made.items() if path in paths}
         return {**await self._tree.read_many(paths), **marked}
+
+    async def produce(self, argv: Sequence[str], *, path: str, limit_s: float, largest: int) -> Produced:
+        return await self._tree.produce(argv, path=path, limit_s=limit_s, largest=largest)
 
 
 def applied(generation: Generation, application: Application) -> Candidate:

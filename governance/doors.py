@@ -27,6 +27,12 @@ class Tree(Protocol):
         """Bytes of those ``paths`` that are regular files."""
         ...
 
+    async def produce(
+        self, argv: Sequence[str], *, path: str, limit_s: float, largest: int
+    ) -> tuple[bytes | None, str]:
+        """What a command of the owner's, run in the sandbox on this tree, writes at ``path``; or None, and why."""
+        ...
+
 
 class ClosureAnswer(Protocol):
     """Is the condition gone, and what says so. ``gone``: what the check speaks of is not there any more."""

@@ -172,6 +172,39 @@ class ItemDone(FileCheck):
     item: str  # digest of the item's name
 
 
+class MetricLimit(Frozen):
+    """``limit`` (a decimal number) is the last value of a metric that is still within noise."""
+
+    name: str
+    limit: str = Field(pattern=r"^-?[0-9]{1,400}(\.[0-9]{1,400})?(e[+-]?[0-9]{1,4})?$")
+    unit: str = ""
+    higher_is_better: bool = False
+
+
+class MetricWithin(Check):
+    """Closed when the owner's benchmark, run on the tree, measures each metric within its limit.
+
+    ``ruler`` are the files that measure, ``ruler_digest`` is that of their contents when the limits were found: with
+    others nothing is proven.
+    """
+
+    about_code: ClassVar[bool] = True
+
+    kind: Literal["metric_within"] = "metric_within"
+    limits: tuple[MetricLimit, ...] = Field(min_length=1)
+    ruler: tuple[str, ...] = ()
+    ruler_digest: str = ""
+
+
+class SidesAgree(TreeCheck):
+    """Closed when a file (or the part of it that a JSON pointer names) says what its counterpart in another repository
+    says there, where that stands. ``pair`` is the owner's name for the two: where the other lies is his to say."""
+
+    kind: Literal["sides_agree"] = "sides_agree"
+    pair: str
+    path: Annotated[str, AfterValidator(inside)]
+
+
 Closure = Annotated[
     TestsPass
     | OwnerConfirms
@@ -183,6 +216,8 @@ Closure = Annotated[
     | SymbolGone
     | AllReached
     | ParametersDocumented
-    | PageWithout,
+    | PageWithout
+    | MetricWithin
+    | SidesAgree,
     Field(discriminator="kind"),
 ]

@@ -10,7 +10,7 @@ from ledger.vocabulary import Frozen, Source, SourceClass, Urgency
 
 class SourceFacts(Frozen):
     """``rank``: lower runs first. ``urgency`` is the default; a sensor may know better. ``from_outside``: the words of
-    such a signal were written by somebody on another machine."""
+    such a signal come from outside of this repository."""
 
     routed_as: SourceClass
     rank: int
@@ -31,9 +31,13 @@ SOURCES: Mapping[Source, SourceFacts] = MappingProxyType(
         Source.OPPORTUNITY_MINER: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
         Source.RUNTIME_HEALTH: SourceFacts(routed_as=SourceClass.REFLEX, rank=2, urgency=Urgency.HIGH),
         Source.VOICE_HUMAN: SourceFacts(routed_as=SourceClass.REFLEX, rank=1, urgency=Urgency.CRITICAL),
-        Source.CROSS_REPO_DRIFT: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
+        Source.CROSS_REPO_DRIFT: SourceFacts(
+            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
+        ),
         Source.PERFORMANCE_REGRESSION: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
-        Source.VISION_SENSOR: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
+        Source.VISION_SENSOR: SourceFacts(
+            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
+        ),
         Source.CAPABILITY_GAP: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
         Source.SCHEDULED: SourceFacts(routed_as=SourceClass.STANDARD, rank=5, urgency=Urgency.NORMAL),
         Source.EXPLORATION: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=7, urgency=Urgency.LOW),

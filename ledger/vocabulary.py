@@ -20,10 +20,13 @@ from ledger.closures import FileCheck as FileCheck
 from ledger.closures import ItemDone as ItemDone
 from ledger.closures import MarkerAbsent as MarkerAbsent
 from ledger.closures import MetricBelow as MetricBelow
+from ledger.closures import MetricLimit as MetricLimit
+from ledger.closures import MetricWithin as MetricWithin
 from ledger.closures import OwnerConfirms as OwnerConfirms
 from ledger.closures import PageWithout as PageWithout
 from ledger.closures import ParametersDocumented as ParametersDocumented
 from ledger.closures import Place as Place
+from ledger.closures import SidesAgree as SidesAgree
 from ledger.closures import SymbolDocumented as SymbolDocumented
 from ledger.closures import SymbolGone as SymbolGone
 from ledger.closures import TestsPass as TestsPass

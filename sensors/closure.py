@@ -17,6 +17,7 @@ from ledger.vocabulary import (
     ItemDone,
     MarkerAbsent,
     MetricBelow,
+    MetricWithin,
     Outcome,
     OwnerConfirms,
     PageWithout,
@@ -33,11 +34,13 @@ from sensors.backlog_items import item_answer, marked
 from sensors.census import MOST_FILES, Census
 from sensors.complexity import metric_answer
 from sensors.docstrings import documented_answer
-from sensors.doors import TreeDoor
+from sensors.doors import Redact, TreeDoor
 from sensors.markers import marker_answer
 from sensors.pages import page_answer
 from sensors.signatures import parameters_answer
 from sensors.surveys import duplicate_answer, gone_answer, reached_answer
+from sensors.measuring import Benchmark
+from sensors.performance_settings import PerformanceRegressionSettings
 
 # A test that is skipped or expected to fail now does not pass: that is how a failure is hidden, not how it is repaired.
 PASSING = frozenset({Outcome.PASSED, Outcome.XPASSED})
@@ -103,10 +106,14 @@ def tests_answer(ids: Sequence[str], run: TestRun) -> ClosureAnswer:
 
 
 class ClosureEvaluator:
-    """Evaluates every kind of closure check, on the tree that it is given. Remembers what it has read of files."""
+    """Evaluates every kind of closure check, on the tree that it is given. Remembers what it has read of files.
 
-    def __init__(self) -> None:
+    ``benchmark`` says how a tree is measured; without one nothing is within its limits.
+    """
+
+    def __init__(self, *, benchmark: PerformanceRegressionSettings | None = None, redact: Redact = str) -> None:
         self._census = Census(most_files=MOST_FILES)
+        self._benchmark = Benchmark(benchmark or PerformanceRegressionSettings(), redact=redact)
 
     async def is_closed(self, closure: Closure, tree: TreeDoor, *, confirmed: bool = False) -> ClosureAnswer:
         """``tree`` runs tests and reads files of the tree that is asked about; ``confirmed`` is the owner's yes."""
@@ -118,6 +125,8 @@ class ClosureEvaluator:
             return _owner_answer(closure, confirmed)
         if isinstance(closure, DuplicateGone | SymbolGone):
             return await self._surveyed(closure, tree)
+        if isinstance(closure, MetricWithin):
+            return await self._benchmark.answer(closure, tree)
         data = await tree.read(closure.path)
         return await asyncio.to_thread(READERS[type(closure)], closure, data)
 

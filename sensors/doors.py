@@ -20,6 +20,13 @@ class Head(Protocol):
     def branch(self) -> str | None: ...
 
 
+class Differing(Protocol):
+    """A file that is not as it is committed."""
+
+    @property
+    def path(self) -> str: ...
+
+
 class RepositoryDoor(Protocol):
     """Read-only questions about the owner's repository."""
 
@@ -37,7 +44,7 @@ class RepositoryDoor(Protocol):
         """A commit of the uncommitted tree; HEAD's own commit when nothing is changed."""
         ...
 
-    async def dirty(self) -> Collection[object]:
+    async def dirty(self) -> Collection[Differing]:
         """What the owner has not committed; empty for a clean checkout."""
         ...
 
@@ -94,6 +101,12 @@ class TreeDoor(FilesDoor, Protocol):
         """Bytes of a regular file of this tree; None when there is none."""
         ...
 
+    async def produce(
+        self, argv: Sequence[str], *, path: str, limit_s: float, largest: int
+    ) -> tuple[bytes | None, str]:
+        """What a command of the owner's, run in the sandbox on this tree, writes at ``path``; or None, and why."""
+        ...
+
 
 class HistoryDoor(RepositoryDoor, FileDoor, Protocol):
     """Questions about committed files, and how they came to be."""
@@ -106,6 +119,10 @@ class HistoryDoor(RepositoryDoor, FileDoor, Protocol):
 
     async def sizes(self, commit: str) -> Mapping[str, int]:
         """The bytes of each regular file of a commit."""
+        ...
+
+    async def committed_at(self, commit: str) -> datetime:
+        """When a commit was made, by the clock of whoever made it (UTC, whole seconds)."""
         ...
 
     async def changed_between(self, old: str, new: str) -> Sequence[str]:

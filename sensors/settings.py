@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sensors.gap_settings import CapabilityGapSettings
 from sensors.intent_settings import IntentDiscoverySettings
 from sensors.voice_settings import VoiceCommandSettings
+from sensors.performance_settings import PerformanceRegressionSettings
 
 
 class TestFailureSettings(BaseModel):
@@ -128,3 +129,4 @@ class SensorsSettings(BaseModel):
     voice_command: VoiceCommandSettings = VoiceCommandSettings()
     intent_discovery: IntentDiscoverySettings = IntentDiscoverySettings()
     capability_gap: CapabilityGapSettings = CapabilityGapSettings()
+    performance_regression: PerformanceRegressionSettings = PerformanceRegressionSettings()

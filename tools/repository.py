@@ -171,6 +171,10 @@ class Repository:
         """True when the commit is there."""
         return (await self._git.call("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))).code == 0
 
+    async def committed_at(self, commit: str) -> datetime:
+        """When a commit was made (its committer's time, UTC)."""
+        return datetime.fromtimestamp(int((await self._git.call("log", "-1", "--format=%ct", commit, "--")).text), UTC)
+
     async def last_touched(self, commit: str, path: str) -> str | None:
         """The commit, of those that ``commit`` contains, that changed ``path`` last."""
         args = ("log", "-1", "--format=%H", commit, "--", path)

@@ -42,8 +42,8 @@ from daemon.api_intake import (
     SignalsView,
     SignalView,
 )
-from governance.grounding.calibration import Calibration
 from daemon.api_people import Answered, ConversationView, Reply, Said, SayRequest, Utterance
+from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, PolicyRefused
 from ledger.ids import short_id
 from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier

@@ -142,6 +142,9 @@ TIGHTER = {
     "sensors.intent_discovery.enabled": ("false", False),
     "sensors.capability_gap.enabled": ("false", False),
     "sensors.capability_gap.work": ("false", False),
+    "sensors.performance_regression.enabled": ("false", False),
+    "sensors.cross_repo_drift.enabled": ("false", False),
+    "sensors.vision.enabled": ("false", False),
     "changes.mode": ('"dry-run"', "dry-run"),
 }
 LOOSER = {
@@ -176,6 +179,9 @@ LOOSER = {
     "sensors.opportunity_miner.enabled": "true",
     "sensors.voice_command.least_bp": "6999",
     "sensors.capability_gap.work": "true",
+    "sensors.performance_regression.enabled": "true",
+    "sensors.cross_repo_drift.enabled": "true",
+    "sensors.vision.enabled": "true",
 }
 
 

@@ -156,8 +156,11 @@ class TestRunner:
 
     async def module(self, ws: Workspace, name: str, args: Sequence[str], *, limit_s: float) -> Finished:
         """Run a module of the tests' environment (``python -m name args``) on the files of ``ws``, sandboxed."""
-        argv = (*self._environment.argv, "-m", name, *args)
-        job = await asyncio.to_thread(self._bare_job, ws, argv, limit_s)
+        return await self.program(ws, (*self._environment.argv, "-m", name, *args), limit_s=limit_s)
+
+    async def program(self, ws: Workspace, argv: Sequence[str], *, limit_s: float) -> Finished:
+        """Run a program in the tests' environment on the files of ``ws``, sandboxed."""
+        job = await asyncio.to_thread(self._bare_job, ws, tuple(argv), limit_s)
         async with self._heavy:
             return await self._sandbox.run(job)
 
