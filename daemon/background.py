@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from daemon.doors import depth_of
+from daemon.elsewhere import OtherRepositories
 from daemon.house import House
 from daemon.people import People
 from daemon.told import ONLY_FILLS, cannot_talk
@@ -12,6 +13,7 @@ from governance.irongate.secrets import redact
 from ledger.vocabulary import Source
 from sensors.backlog import Backlog
 from sensors.changed_files import Doors
+from sensors.cross_repo_drift import CrossRepoDrift
 from sensors.doc_staleness import DocStaleness
 from sensors.doors import Emit
 from sensors.opportunity_miner import OpportunityMiner
@@ -19,10 +21,14 @@ from sensors.performance_regression import PerformanceRegression
 from sensors.runner import SensorRunner
 from sensors.sensor import Sensor
 from sensors.todo_scanner import TodoScanner
+from sensors.watch_named import Refs
 
 
-def background_sensors(house: House, emit: Emit) -> tuple[Sensor, ...]:
-    """Made for one boot. A new one is a line here, and a section in ``sensors/settings.py``."""
+def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None]) -> tuple[Sensor, ...]:
+    """Made for one boot; ``follow`` has branches of another repository watched.
+
+    A new one is a line here, and a section in ``sensors/settings.py``.
+    """
     settings = house.config.settings.sensors
     top = house.config.places.repo
     doors = Doors(
@@ -43,6 +49,15 @@ def background_sensors(house: House, emit: Emit) -> tuple[Sensor, ...]:
             settings.performance_regression.enabled,
             PerformanceRegression(doors=doors, top=top, settings=settings.performance_regression),
         ),
+        (
+            settings.cross_repo_drift.enabled,
+            CrossRepoDrift(
+                doors=doors,
+                elsewhere=OtherRepositories(places=house.config.places, env=house.config.env),
+                follow=follow,
+                settings=settings.cross_repo_drift,
+            ),
+        ),
     )
     return tuple(sensor for enabled, sensor in made if enabled)
 
@@ -50,9 +65,9 @@ def background_sensors(house: House, emit: Emit) -> tuple[Sensor, ...]:
 class Background:
     """They and what runs them. :attr:`by_source` is for whoever asks one of them to look."""
 
-    def __init__(self, house: House, emit: Emit) -> None:
+    def __init__(self, house: House, emit: Emit, follow: Callable[[Refs], None]) -> None:
         self.people = People(house, emit)
-        sensors = (*background_sensors(house, emit), *self.people.sensors)
+        sensors = (*background_sensors(house, emit, follow), *self.people.sensors)
         self.by_source: Mapping[Source, Sensor] = {sensor.source: sensor for sensor in sensors}
         self.runners = tuple(SensorRunner(sensor=sensor, ledger=house.ledger) for sensor in sensors)
 

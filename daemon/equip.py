@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from daemon.elsewhere import OtherRepositories
 from daemon.house import House
 from daemon.means import find_means
 from daemon.settings import Config
@@ -28,7 +29,9 @@ from governance.phases.table import PHASES
 from governance.pool import Pool
 from governance.record import Recorder
 from ledger.vocabulary import EntryKind
+from sensors.agreement import Agreement
 from sensors.closure import ClosureEvaluator
+from sensors.measuring import Benchmark
 from tools.builtin.ask_human import AskHuman
 from tools.builtin.standard import standard_tools
 from tools.builtin.web import web_tools
@@ -62,7 +65,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         toolbox=make_toolbox(config, house.code, house.servers),
         changes=house.changes,
         provider=house.provider,
-        closures=ClosureEvaluator(benchmark=settings.sensors.performance_regression, redact=redact),
+        closures=make_closures(config),
         claims=house.router,
         posture=lambda: house.router.governor.standing.posture.value,
         baselines=Baselines(workspaces=house.workspaces),
@@ -139,6 +142,21 @@ def _sandbox_name(choice: Choice | None) -> str:
     if choice is None or choice.sandbox is None:
         return "none"
     return told(choice.sandbox.name, choice.sandbox.missing)
+
+
+def make_closures(config: Config) -> ClosureEvaluator:
+    """What answers closure checks, with the owner's own settings: no signal names a program or a folder."""
+    sensors = config.settings.sensors
+    drift = sensors.cross_repo_drift
+    return ClosureEvaluator(
+        benchmark=Benchmark(sensors.performance_regression, redact=redact),
+        agreement=Agreement(
+            elsewhere=OtherRepositories(places=config.places, env=config.env),
+            pairs=drift.pairs,
+            largest=drift.largest_bytes,
+            redact=redact,
+        ),
+    )
 
 
 def make_servers(house: House) -> McpServers:

@@ -37,7 +37,7 @@ def places_for(path: Path, environ: Mapping[str, str]) -> Places:
 
     Raises ``RepositoryError`` when there is no work tree there, ``ConfigError`` when a folder cannot be trusted.
     """
-    repo, git_dir, common = _ask_git(path, host_env(environ))
+    repo, git_dir, common = git_folders(path, host_env(environ))
     repo_id = sha256_hex(os.fsencode(common))[:12]
     home = _home(environ)
     return Places(
@@ -71,7 +71,8 @@ def make_folders(places: Places) -> None:
             folder.chmod(0o700)
 
 
-def _ask_git(path: Path, env: HostEnv) -> tuple[Path, Path, Path]:
+def git_folders(path: Path, env: HostEnv) -> tuple[Path, Path, Path]:
+    """Top of the checkout, its own git folder and the shared one, real; blocks. Raises ``RepositoryError``."""
     if not path.is_dir():
         raise RepositoryError(f"{path} is not a folder.", remedy="Name the repository with --repo PATH.")
     answer = _git(path, env, "--is-bare-repository", "--is-inside-work-tree", "--absolute-git-dir", "--git-common-dir")

@@ -68,7 +68,7 @@ class Senses:
             settings=settings.webhook,
         )  # fmt: skip
         self._issues = SensorRunner(sensor=self._github_issue(deliveries), ledger=house.ledger)
-        self.background = Background(house, self._emit)
+        self.background = Background(house, self._emit, self._watcher.follow)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _github_issue(self, deliveries: Deliveries) -> GitHubIssue:

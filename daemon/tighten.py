@@ -88,6 +88,7 @@ RULES: Mapping[str, Rule] = {
     "sensors.capability_gap.enabled": OFF,
     "sensors.capability_gap.work": OFF,
     "sensors.performance_regression.enabled": OFF,
+    "sensors.cross_repo_drift.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

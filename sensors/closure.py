@@ -23,18 +23,20 @@ from ledger.vocabulary import (
     PageWithout,
     ParametersDocumented,
     RunStatus,
+    SidesAgree,
     SymbolDocumented,
     SymbolGone,
     TestRun,
     TestsPass,
     TreeCheck,
 )
+from sensors.agreement import Agreement
 from sensors.answer import ClosureAnswer
 from sensors.backlog_items import item_answer, marked
 from sensors.census import MOST_FILES, Census
 from sensors.complexity import metric_answer
 from sensors.docstrings import documented_answer
-from sensors.doors import Redact, TreeDoor
+from sensors.doors import TreeDoor
 from sensors.markers import marker_answer
 from sensors.pages import page_answer
 from sensors.signatures import parameters_answer
@@ -108,12 +110,14 @@ def tests_answer(ids: Sequence[str], run: TestRun) -> ClosureAnswer:
 class ClosureEvaluator:
     """Evaluates every kind of closure check, on the tree that it is given. Remembers what it has read of files.
 
-    ``benchmark`` says how a tree is measured; without one nothing is within its limits.
+    ``benchmark`` says how a tree is measured; without one nothing is within its limits. ``agreement`` knows the other
+    side of contracts; without it nothing agrees.
     """
 
-    def __init__(self, *, benchmark: PerformanceRegressionSettings | None = None, redact: Redact = str) -> None:
+    def __init__(self, *, benchmark: Benchmark | None = None, agreement: Agreement | None = None) -> None:
         self._census = Census(most_files=MOST_FILES)
-        self._benchmark = Benchmark(benchmark or PerformanceRegressionSettings(), redact=redact)
+        self._benchmark = benchmark or Benchmark(PerformanceRegressionSettings())
+        self._agreement = agreement or Agreement(elsewhere=None, pairs={}, largest=0)
 
     async def is_closed(self, closure: Closure, tree: TreeDoor, *, confirmed: bool = False) -> ClosureAnswer:
         """``tree`` runs tests and reads files of the tree that is asked about; ``confirmed`` is the owner's yes."""
@@ -127,6 +131,8 @@ class ClosureEvaluator:
             return await self._surveyed(closure, tree)
         if isinstance(closure, MetricWithin):
             return await self._benchmark.answer(closure, tree)
+        if isinstance(closure, SidesAgree):
+            return await self._agreement.answer(closure, tree)
         data = await tree.read(closure.path)
         return await asyncio.to_thread(READERS[type(closure)], closure, data)
 

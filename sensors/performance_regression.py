@@ -23,6 +23,7 @@ from sensors.changed_files import Doors
 from sensors.closure import ClosureEvaluator
 from sensors.doors import TreeDoor
 from sensors.measurements import Better, Measurement, Unreadable, measurements, shown
+from sensors.measuring import Benchmark
 from sensors.memory import Memory
 from sensors.named_files import NamedFile, Refused, placed, read_named
 from sensors.noise import Usual, is_worse, percent, usual
@@ -93,7 +94,8 @@ class PerformanceRegression:
             return await self._scan()
 
     async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator(benchmark=self._settings, redact=self._doors.redact).is_closed(closure, tree)
+        benchmark = Benchmark(self._settings, redact=self._doors.redact)
+        return await ClosureEvaluator(benchmark=benchmark).is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

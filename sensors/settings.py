@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sensors.gap_settings import CapabilityGapSettings
 from sensors.intent_settings import IntentDiscoverySettings
 from sensors.voice_settings import VoiceCommandSettings
+from sensors.drift_settings import CrossRepoDriftSettings
 from sensors.performance_settings import PerformanceRegressionSettings
 
 
@@ -130,3 +131,4 @@ class SensorsSettings(BaseModel):
     intent_discovery: IntentDiscoverySettings = IntentDiscoverySettings()
     capability_gap: CapabilityGapSettings = CapabilityGapSettings()
     performance_regression: PerformanceRegressionSettings = PerformanceRegressionSettings()
+    cross_repo_drift: CrossRepoDriftSettings = CrossRepoDriftSettings()

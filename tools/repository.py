@@ -101,6 +101,16 @@ class Repository:
                 return (await self._git.call("cat-file", "blob", sha)).out
         return None
 
+    async def size(self, commit: str, path: str) -> int | None:
+        """Bytes of a regular file at a commit; None when there is none."""
+        args = ("ls-tree", "-l", "-z", "--full-tree", commit, "--", path)
+        for row in (await self._git.call(*args, extra_env=_LITERAL)).fields:
+            meta, _, name = row.partition("\t")
+            mode, _, _, size = meta.split()
+            if name == path and mode.startswith("100"):
+                return int(size)
+        return None
+
     async def read_many(self, commit: str, paths: Collection[str]) -> dict[str, bytes]:
         """Bytes of those ``paths`` that exist at a commit, in one call of git. Names with newlines are left out."""
         asked = [path for path in paths if "\n" not in path]

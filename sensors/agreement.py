@@ -1,0 +1,87 @@
+"""Whether the two sides of a contract agree, asked of a tree of ours and of the other repository where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from ledger.errors import OuroError
+from ledger.vocabulary import Frozen, SidesAgree
+from sensors.answer import ClosureAnswer
+from sensors.contracts import Unreadable, contract, differences
+from sensors.doors import Redact, TreeDoor
+from sensors.drift_settings import ContractPair
+from sensors.watch_named import Refs
+
+SHOWN = 5
+
+
+class Elsewhere(Frozen):
+    """A file of another repository as it is committed at its HEAD. ``by_op``: one of our own kind wrote it last."""
+
+    commit: str
+    data: bytes | None
+    by_op: bool = False
+
+
+class ElsewhereDoor(Protocol):
+    """Other repositories of this machine, read by their objects alone. ``repository`` is the path of a checkout."""
+
+    async def refs(self, repository: str) -> Refs:
+        """Where its branches lie. Raises ``RepositoryError`` where there is none."""
+        ...
+
+    async def read(self, repository: str, path: str, *, largest: int) -> Elsewhere:
+        """Raises ``RepositoryError`` where it cannot be read, or is larger."""
+        ...
+
+
+class Agreement:
+    """Answers the check. Where the other side lies stands in the owner's settings, never in a signal."""
+
+    def __init__(
+        self, *, elsewhere: ElsewhereDoor | None, pairs: Mapping[str, ContractPair], largest: int, redact: Redact = str
+    ) -> None:
+        self._elsewhere = elsewhere
+        self._pairs = pairs
+        self._largest = largest
+        self._redact = redact
+
+    async def answer(self, check: SidesAgree, tree: TreeDoor) -> ClosureAnswer:
+        """Gone when the other side is: then there is nothing to agree with."""
+        pair = self._pairs.get(check.pair)
+        if pair is None or pair.here != check.path or self._elsewhere is None:
+            return ClosureAnswer(closed=False, reason=f"no pair {check.pair!r} with {check.path} is named any more")
+        try:
+            there = await self._elsewhere.read(pair.repository, pair.there, largest=self._largest)
+        except OuroError as error:
+            return ClosureAnswer(closed=False, reason=str(error))
+        here = await tree.read(check.path)
+        answer = await asyncio.to_thread(compared, pair, here, there)
+        return answer.model_copy(update={"reason": self._redact(answer.reason)})
+
+
+def compared(pair: ContractPair, here: bytes | None, there: Elsewhere) -> ClosureAnswer:
+    """Pure."""
+    if there.data is None:
+        return ClosureAnswer(
+            closed=False, gone=True, reason=f"there is no {pair.there} in the other repository any more"
+        )
+    if here is None:
+        return ClosureAnswer(closed=False, reason=f"there is no {pair.here} here")
+    try:
+        mine = contract(here, pair.here, pair.part)
+        theirs = contract(there.data, pair.there, part_of(pair))
+    except Unreadable as error:
+        return ClosureAnswer(closed=False, reason=str(error))
+    lines = differences(mine, theirs)
+    if lines:
+        more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        return ClosureAnswer(closed=False, reason=f"the sides differ: {'; '.join(lines[:SHOWN])}{more}")
+    return ClosureAnswer(closed=True, reason=f"{pair.here} agrees with {pair.there} at {there.commit[:12]}")
+
+
+def part_of(pair: ContractPair) -> str:
+    """The part of the other side that counts."""
+    return pair.part if pair.part_there is None else pair.part_there

@@ -1,0 +1,225 @@
+"""A contract that stands in two repositories of this machine, and says something else in the other one.
+
+Both are read as they are committed at HEAD. The owner alone names the other repository: nothing that lies in a
+repository can make us look into another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import PurePath
+
+from ledger.clock import stamp
+from ledger.errors import OuroError
+from ledger.ids import new_signal_id
+from ledger.sources import SOURCES
+from ledger.vocabulary import Closure, Draft, EntryKind, Evidence, Frozen, SidesAgree, Signal, Source
+from sensors.agreement import Agreement, Elsewhere, ElsewhereDoor, part_of
+from sensors.answer import ClosureAnswer
+from sensors.bus import Bus, Subscription, Topic, fingerprint
+from sensors.changed_files import Doors
+from sensors.closure import ClosureEvaluator
+from sensors.contracts import Contract, Unreadable, contract, differences
+from sensors.doors import TreeDoor
+from sensors.drift_settings import ContractPair, CrossRepoDriftSettings
+from sensors.memory import Memory
+from sensors.quiet import until_quiet
+from sensors.sensor import SensorState
+from sensors.watch_named import Refs
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS contracts_agreed (pair TEXT PRIMARY KEY, digest TEXT NOT NULL);"
+UNNAMED = "unavailable: no pair of contracts is named"
+NAME_ONE = "Name one: [sensors.cross_repo_drift.pairs.NAME] with here, repository and there."
+TEXT_SHOWN = 8_000
+SURE_BP = 8_000
+
+
+class Drift(Frozen):
+    """Two sides that differ."""
+
+    name: str
+    pair: ContractPair
+    here: Contract
+    there: Contract
+    commit: str  # of the other repository
+    by_op: bool = False
+
+    @property
+    def key(self) -> str:
+        return fingerprint(self.name, self.pair.here, self.here.digest, self.there.digest)
+
+
+class CrossRepoDrift:
+    """See the module. ``follow`` has branches of another repository watched; to be told twice is once."""
+
+    source = Source.CROSS_REPO_DRIFT
+
+    def __init__(
+        self,
+        *,
+        doors: Doors,
+        elsewhere: ElsewhereDoor,
+        follow: Callable[[Refs], None],
+        settings: CrossRepoDriftSettings,
+    ) -> None:
+        self._doors = doors
+        self._repository = doors.repository
+        self._elsewhere = elsewhere
+        self._follow = follow
+        self._settings = settings
+        self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
+        self._prepared = False
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._state = SensorState(source=self.source, line="has not looked yet")
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Look once, then whenever a branch of either side has moved, until cancelled."""
+        moves = bus.subscribe(Topic.REFS_MOVED, Topic.REFS_ELSEWHERE)
+        async with moves as events, asyncio.TaskGroup() as group:
+            self._wake.set()
+            group.create_task(self._listen(events))
+            while True:
+                await self._wake.wait()
+                quiet, most = self._settings.debounce_s, self._settings.debounce_most_s
+                await until_quiet(self._wake, quiet_s=quiet, most_s=most)
+                try:
+                    await self.scan_once()
+                except OuroError as error:  # shown; the next commit is another chance
+                    self._say(str(error), problem=str(error))
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        """Look at both sides of each pair. Raises ``RepositoryError`` where ours cannot be looked at."""
+        async with self._turn:
+            return await self._scan()
+
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
+        settings = self._settings
+        agreement = Agreement(
+            elsewhere=self._elsewhere, pairs=settings.pairs, largest=settings.largest_bytes, redact=self._doors.redact
+        )
+        return await ClosureEvaluator(agreement=agreement).is_closed(closure, tree)
+
+    def state(self) -> SensorState:
+        return self._state
+
+    # --- a look ---
+
+    async def _listen(self, events: Subscription) -> None:
+        async for _ in events:
+            self._wake.set()
+
+    async def _scan(self) -> tuple[Signal, ...]:
+        if not self._settings.pairs:
+            self._say(UNNAMED, problem=UNNAMED, remedy=NAME_ONE)
+            return ()
+        if why := self._doors.unavailable():
+            self._say(f"unavailable: {why}", problem=why)
+            return ()
+        await self._repository.check()
+        head = (await self._repository.head()).commit
+        if head is None:
+            return ()
+        lines, problems, signals = list[str](), list[str](), list[Signal]()
+        for name, pair in self._settings.pairs.items():
+            try:
+                drift = await self._compare(name, pair, head)
+            except (OuroError, Unreadable) as error:
+                problems.append(f"{name}: {error}")
+                continue
+            if drift is None:
+                lines.append(f"{name} agrees")
+            elif await self._is_ours_to_follow(drift):
+                lines.append(f"{name} differs")
+                signals += await self._tell(head, drift)
+            else:
+                lines.append(f"{name} differs, and the other side has to follow")
+        redact = self._doors.redact
+        self._say(redact("; ".join((*problems, *lines))), problem=redact("; ".join(problems)))
+        return tuple(signals)
+
+    async def _compare(self, name: str, pair: ContractPair, head: str) -> Drift | None:
+        """None when both say the same. Raises ``RepositoryError`` and `Unreadable`."""
+        self._follow(await self._elsewhere.refs(pair.repository))
+        there = await self._elsewhere.read(pair.repository, pair.there, largest=self._settings.largest_bytes)
+        here = (await self._repository.read_many(head, [pair.here])).get(pair.here)
+        mine, theirs = await asyncio.to_thread(self._read, pair, here, there)
+        if mine == theirs:
+            await self._remember(name, mine.digest)
+            return None
+        return Drift(name=name, pair=pair, here=mine, there=theirs, commit=there.commit, by_op=there.by_op)
+
+    def _read(self, pair: ContractPair, here: bytes | None, there: Elsewhere) -> tuple[Contract, Contract]:
+        if here is None:
+            raise Unreadable(f"there is no {pair.here} here")
+        if there.data is None:
+            raise Unreadable(f"there is no {pair.there} in {pair.repository}")
+        if len(here) > self._settings.largest_bytes:
+            raise Unreadable(f"{pair.here} is larger than {self._settings.largest_bytes} bytes")
+        return contract(here, pair.here, pair.part), contract(there.data, pair.there, part_of(pair))
+
+    async def _is_ours_to_follow(self, drift: Drift) -> bool:
+        """With ``either``, unless only ours has changed since they agreed."""
+        if drift.pair.leads != "either":
+            return drift.pair.leads == "there"
+        return await self._agreed(drift.name) != drift.there.digest
+
+    async def _tell(self, head: str, drift: Drift) -> tuple[Signal, ...]:
+        if await self._memory.said([drift.key]) or await self._memory.said_lately() >= self._settings.per_day:
+            return ()
+        signal = self._signal(head, drift)
+        receipt = await self._doors.emit(signal)
+        await self._memory.say(drift.key, signal.id, receipt.status)
+        return (signal,)
+
+    def _signal(self, head: str, drift: Drift) -> Signal:
+        redact, pair = self._doors.redact, drift.pair
+        part = f" in its part {pair.part}" if pair.part else ""
+        other = f"{pair.there} of the repository {PurePath(pair.repository).name!r}"
+        lines = differences(drift.here, drift.there)
+        return Signal(
+            id=new_signal_id(),
+            source=self.source,
+            goal=redact(f"Let {pair.here}{part} say what {other} says at {drift.commit[:12]}.")[:1_500],
+            targets=(pair.here,),
+            urgency=SOURCES[self.source].urgency,
+            confidence_bp=SURE_BP,
+            evidence=(
+                _said("The two differ", redact("\n".join(lines))),
+                _said("The other side says", redact(drift.there.readable)[:TEXT_SHOWN]),
+            ),
+            key=fingerprint(self.source.value, drift.key),
+            closure=SidesAgree(pair=drift.name, path=pair.here),
+            base=head,
+            depth=int(drift.by_op),
+            seen_at=stamp(self._doors.clock.now()),
+        )
+
+    # --- what both said when they agreed last ---
+
+    async def _agreed(self, name: str) -> str:
+        await self._prepare()
+        rows = await self._doors.ledger.query("SELECT digest FROM contracts_agreed WHERE pair = ?", (name,))
+        return str(rows[0][0]) if rows else ""
+
+    async def _remember(self, name: str, digest: str) -> None:
+        if await self._agreed(name) == digest:
+            return
+        payload = {"event": "sides_agree", "sensor": self.source.value, "pair": name, "digest": digest}
+        keep = ("INSERT OR REPLACE INTO contracts_agreed VALUES (?, ?)", (name, digest))
+        await self._doors.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=[keep])
+
+    async def _prepare(self) -> None:
+        if not self._prepared:
+            await self._doors.ledger.ensure(SCHEMA)
+            self._prepared = True
+
+    def _say(self, line: str, *, problem: str = "", remedy: str = "") -> None:
+        self._state = self._state.model_copy(update={"line": line, "problem": problem, "remedy": remedy})
+
+
+def _said(claim: str, text: str) -> Evidence:
+    return Evidence(claim=claim, evidence=text, confidence_bp=SURE_BP, source="contract of another repository")
