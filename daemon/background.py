@@ -16,12 +16,15 @@ from sensors.changed_files import Doors
 from sensors.cross_repo_drift import CrossRepoDrift
 from sensors.doc_staleness import DocStaleness
 from sensors.doors import Emit
+from sensors.named_files import placed
 from sensors.opportunity_miner import OpportunityMiner
 from sensors.performance_regression import PerformanceRegression
 from sensors.runner import SensorRunner
 from sensors.sensor import Sensor
 from sensors.todo_scanner import TodoScanner
+from sensors.vision import Vision
 from sensors.watch_named import Refs
+from tools.ocr import SandboxedOcr
 
 
 def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None]) -> tuple[Sensor, ...]:
@@ -58,8 +61,24 @@ def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None])
                 settings=settings.cross_repo_drift,
             ),
         ),
+        (settings.vision.enabled, vision(house, doors)),
     )
     return tuple(sensor for enabled, sensor in made if enabled)
+
+
+def vision(house: House, doors: Doors) -> Vision:
+    """With what reads pictures here."""
+    settings, top = house.config.settings.sensors.vision, house.config.places.repo
+    ocr = SandboxedOcr(
+        program=settings.program,
+        languages=settings.languages,
+        limit_s=settings.limit_s,
+        env=house.config.env,
+        sandbox=lambda: house.choice.sandbox if house.choice else None,
+        heavy=house.heavy,
+    )
+    folder = placed(settings.folder, str(top))
+    return Vision(doors=doors, ocr=ocr, tests=house.tests, top=top, folder=folder, settings=settings)
 
 
 class Background:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sensors.named_files import placed
 from sensors.settings import SensorsSettings
+from sensors.vision_settings import ENDINGS
 from sensors.watch_named import Named
 
 
@@ -13,4 +14,6 @@ def named_places(settings: SensorsSettings, top: Path) -> Named:
     """Of the sensors that are on."""
     speed = settings.performance_regression
     files = frozenset({placed(speed.result, str(top))} if speed.enabled and speed.result else ())
-    return Named(files=files)
+    seen = settings.vision
+    folders = ((placed(seen.folder, str(top)), ENDINGS),) if seen.enabled and seen.folder else ()
+    return Named(files=files, folders=folders)

@@ -89,6 +89,7 @@ RULES: Mapping[str, Rule] = {
     "sensors.capability_gap.work": OFF,
     "sensors.performance_regression.enabled": OFF,
     "sensors.cross_repo_drift.enabled": OFF,
+    "sensors.vision.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

@@ -9,6 +9,7 @@ from sensors.intent_settings import IntentDiscoverySettings
 from sensors.voice_settings import VoiceCommandSettings
 from sensors.drift_settings import CrossRepoDriftSettings
 from sensors.performance_settings import PerformanceRegressionSettings
+from sensors.vision_settings import VisionSettings
 
 
 class TestFailureSettings(BaseModel):
@@ -132,3 +133,4 @@ class SensorsSettings(BaseModel):
     capability_gap: CapabilityGapSettings = CapabilityGapSettings()
     performance_regression: PerformanceRegressionSettings = PerformanceRegressionSettings()
     cross_repo_drift: CrossRepoDriftSettings = CrossRepoDriftSettings()
+    vision: VisionSettings = VisionSettings()

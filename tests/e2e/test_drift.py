@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from daemon.api import OpRef
 from daemon.facade import Facade
 from governance.orchestrator import Ending
@@ -60,6 +62,7 @@ async def test_a_commit_in_the_other_repository_is_followed(tmp_path: Path) -> N
     assert git(other, "status", "--porcelain") == ""
 
 
+@pytest.mark.long
 async def test_green_tests_do_not_make_two_sides_agree(tmp_path: Path) -> None:
     """Something else in the file, and the right words in another one."""
     other = make_repo(tmp_path / "other", {THERE: order(required=["id", "total"])})

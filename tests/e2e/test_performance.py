@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from daemon.api import OpRef
 from governance.orchestrator import Ending
 from kernel.provider import Message
@@ -104,6 +106,7 @@ async def test_what_made_a_benchmark_worse_is_mended_and_measured_again(tmp_path
     assert "steps is" in " ".join(m.text for m in model.asked[0])
 
 
+@pytest.mark.long
 async def test_green_tests_do_not_make_it_fast_and_what_measures_is_not_to_be_changed(tmp_path: Path) -> None:
     """Code that is as slow, a benchmark that counts less, a result that is simply written."""
     repo = with_history(tmp_path / "shop")

@@ -1,0 +1,278 @@
+"""A new picture in a folder of the owner's that shows an error of this repository.
+
+The picture is read by a program in the sandbox and forgotten, as is its text: what remains is the kind of error, where
+it is, and one line that it says, without secrets. All of it is data from outside. Done when the test that the picture
+names passes, where there is one that fails; else when the owner says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict, deque
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from ledger.clock import stamp
+from ledger.errors import OuroError
+from ledger.ids import new_signal_id, sha256_hex
+from ledger.sources import SOURCES
+from ledger.vocabulary import Closure, Evidence, OwnerConfirms, RunStatus, Signal, Source, TestsPass
+from sensors.answer import ClosureAnswer
+from sensors.bus import Bus, Delivery, Topic, fingerprint
+from sensors.causes import named, needs_network
+from sensors.changed_files import Doors
+from sensors.closure import ClosureEvaluator
+from sensors.doors import TestDoor, TreeDoor
+from sensors.frames import NoPicture, picture
+from sensors.memory import Memory
+from sensors.named_files import Refused, read_named
+from sensors.origin import depth_at
+from sensors.screen_text import Seen, loose, real_tests, recognise
+from sensors.sensor import SensorState
+from sensors.vision_settings import ENDINGS, VisionSettings
+from sensors.watch_named import below
+
+UNNAMED = "unavailable: no folder of pictures is named"
+NAME_ONE = "Name the folder in which new pictures appear: sensors.vision.folder."
+SURE_BP, GUESS_BP = 8_000, 5_000
+MOST_TARGETS = 4
+REMEMBERED = 512  # pictures that need not be read again
+HOUR = timedelta(hours=1)
+
+
+class OcrDoor(Protocol):
+    """Reads text off pictures."""
+
+    def missing(self) -> tuple[str, str]:
+        """Why it cannot, and the remedy; both empty when it can. Looks at the disk."""
+        ...
+
+    async def read(self, data: bytes) -> tuple[str | None, str]:
+        """The text; or None, and why there is none."""
+        ...
+
+
+class Vision:
+    """See the module. ``top`` is the top of the checkout, ``folder`` where pictures appear, both real."""
+
+    source = Source.VISION_SENSOR
+
+    def __init__(
+        self, *, doors: Doors, ocr: OcrDoor, tests: TestDoor, top: Path, folder: str, settings: VisionSettings
+    ) -> None:
+        self._doors = doors
+        self._repository = doors.repository
+        self._ocr = ocr
+        self._tests = tests
+        self._settings = settings
+        self._top = str(top)
+        self._folder = folder
+        self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._read_at: deque[datetime] = deque()
+        self._turn = asyncio.Lock()
+        self._state = SensorState(source=self.source, line="has not looked yet")
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Look at what is fresh, then at what comes, until cancelled."""
+        async with bus.subscribe(Topic.NAMED_CHANGED) as events:
+            await self._woken(None)
+            async for delivery in events:
+                await self._woken(delivery)
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        """Look at the pictures that are fresh and were not read yet."""
+        return await self._look(await asyncio.to_thread(self._fresh))
+
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
+        return await ClosureEvaluator().is_closed(closure, tree)
+
+    def state(self) -> SensorState:
+        return self._state
+
+    # --- which pictures ---
+
+    async def _woken(self, delivery: Delivery | None) -> None:
+        try:
+            if delivery is None or delivery.missed or delivery.event.everything:
+                await self.scan_once()
+                return
+            inside = [path for path in delivery.event.paths if self._is_picture(path)]
+            if inside:
+                await self._look(await asyncio.to_thread(_newest, inside))
+        except OuroError as error:  # shown; the next picture is another chance
+            self._say(str(error), problem=str(error))
+
+    def _is_picture(self, path: str) -> bool:
+        return path.rpartition("/")[0] == self._folder and path.lower().endswith(ENDINGS)
+
+    def _fresh(self) -> list[str]:
+        """Pictures that were written lately, the newest first. In a thread."""
+        since = (self._doors.clock.now() - timedelta(seconds=self._settings.fresh_s)).timestamp()
+        try:
+            with os.scandir(self._folder) as entries:
+                pictures = [e for e in entries if self._is_picture(e.path) and e.is_file(follow_symlinks=False)]
+                return _newest([e.path for e in pictures if e.stat(follow_symlinks=False).st_mtime >= since])
+        except OSError:  # the folder has not come yet
+            return []
+
+    # --- a look ---
+
+    async def _look(self, paths: Sequence[str]) -> tuple[Signal, ...]:
+        async with self._turn:
+            if not await self._is_able():
+                return ()
+            await self._repository.check()
+            head = (await self._repository.head()).commit
+            if head is None:
+                return ()
+            files = await self._repository.files(head)
+            notes, signals = list[str](), list[Signal]()
+            for path in paths[: self._settings.per_look]:
+                told = await self._picture(path, head, files)
+                if isinstance(told, Signal):
+                    signals.append(told)
+                else:
+                    notes.append(f"{_name(path)}: {told}")
+            left = len(paths) - self._settings.per_look
+            notes += [f"{left} more were left out"] if left > 0 else []
+            notes += [f"{len(signals)} errors of this repository"] if signals else []
+            self._say(self._doors.redact("; ".join(notes)) or "No new picture.")
+            return tuple(signals)
+
+    async def _is_able(self) -> bool:
+        if not self._settings.folder:
+            self._say(UNNAMED, problem=UNNAMED, remedy=NAME_ONE)
+            return False
+        why, remedy = await asyncio.to_thread(self._ocr.missing)
+        if why:
+            self._say(f"unavailable: {why}", problem=why, remedy=remedy)
+        return not why
+
+    async def _picture(self, path: str, head: str, files: Collection[str]) -> Signal | str:
+        """A signal, or why there is none."""
+        settings = self._settings
+        top = self._top if below(path, self._top) is not None else self._folder
+        try:
+            file = await asyncio.to_thread(read_named, path, top=top, largest=settings.largest_bytes)
+            if file is None:
+                return "is gone again"
+            shape = await asyncio.to_thread(picture, file.data)
+        except (Refused, NoPicture) as error:
+            return str(error)
+        if shape.pixels > settings.most_megapixels * 1_000_000:
+            return f"it has more than {settings.most_megapixels} megapixels"
+        digest = await asyncio.to_thread(sha256_hex, file.data)
+        if digest in self._known:
+            return "it was read before"
+        if not self._may_read():
+            return f"{settings.per_hour} pictures were read within an hour"
+        text, why = await self._ocr.read(file.data)
+        if text is None:
+            return why
+        self._remember(digest)
+        seen = await asyncio.to_thread(recognise, text, files, top=Path(self._top).name)
+        return await self._tell(seen, head) if seen is not None else "it shows no error of this repository"
+
+    def _may_read(self) -> bool:
+        now = self._doors.clock.now().astimezone(UTC)
+        while self._read_at and now - self._read_at[0] > HOUR:
+            self._read_at.popleft()
+        if len(self._read_at) >= self._settings.per_hour:
+            return False
+        self._read_at.append(now)
+        return True
+
+    def _remember(self, digest: str) -> None:
+        self._known[digest] = None
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    # --- from what was seen to a signal ---
+
+    async def _tell(self, seen: Seen, head: str) -> Signal | str:
+        touched = await self._repository.last_touched(head, seen.path) or head
+        error, kind = self._doors.redact(seen.error), loose(self._doors.redact(seen.kind))
+        tests = real_tests(seen.tests, await self._repository.read_many(head, {path for path, _ in seen.tests}))
+        # The same error on another picture: read a little differently, or a line further down.
+        key = fingerprint(self.source.value, seen.path, kind, touched, *tests)
+        if await self._memory.said([key]):
+            return "it shows what was said before"
+        if await self._memory.said_lately() >= self._settings.per_day:
+            return "enough was said today"
+        closure = await self._closure(seen, error, tests, head)
+        if isinstance(closure, str):
+            return closure
+        signal = await self._signal(key, seen, error, closure, head, touched)
+        receipt = await self._doors.emit(signal)
+        await self._memory.say(key, signal.id, receipt.status)
+        return signal
+
+    async def _closure(self, seen: Seen, error: str, tests: Sequence[str], head: str) -> Closure | str:
+        """The tests that the picture names, if they are red twice in a row; a text says why there is nothing to do."""
+        if tests:
+            once = await self._tests.run(head, tests)
+            if once.status is RunStatus.GREEN:
+                return f"it shows {tests[0]} failing, which passes at {head[:12]}"
+            ids = sorted({r.id for r in once.red if not needs_network(r)})
+            again = await self._tests.run(head, ids) if ids else once
+            red = named([result for result in again.red if result.id in ids])
+            if red:
+                return TestsPass(ids=red)
+            if ids:
+                return f"it shows {ids[0]} failing, which fails only now and then at {head[:12]}"
+        if why := self._doors.unavailable():
+            return f"it names no test that fails here, and {why}"
+        return OwnerConfirms(question=f"Is this gone: {error} ({seen.path})?")
+
+    async def _signal(self, key: str, seen: Seen, error: str, closure: Closure, head: str, touched: str) -> Signal:
+        where = seen.places[0] if seen.places else None
+        at = f"{where.path}:{where.line}" if where else seen.path
+        lines = [error, *(f"{place.path}:{place.line}" for place in seen.places)]
+        lines += closure.ids if isinstance(closure, TestsPass) else ()
+        return Signal(
+            id=new_signal_id(),
+            source=self.source,
+            goal=f"Mend what a picture of a screen shows: {error} at {at}.",
+            targets=tuple(dict.fromkeys(place.path for place in seen.places))[:MOST_TARGETS] or (seen.path,),
+            urgency=SOURCES[self.source].urgency,
+            confidence_bp=SURE_BP if isinstance(closure, TestsPass) else GUESS_BP,
+            evidence=(
+                Evidence(
+                    claim="What was recognised on it",
+                    evidence="\n".join(lines),
+                    confidence_bp=GUESS_BP,
+                    source="picture",
+                ),
+            ),
+            key=key,
+            closure=closure,
+            base=head,
+            depth=await depth_at(self._repository, self._doors.depth_of, touched),
+            seen_at=stamp(self._doors.clock.now()),
+        )
+
+    def _say(self, line: str, *, problem: str = "", remedy: str = "") -> None:
+        self._state = self._state.model_copy(update={"line": line, "problem": problem, "remedy": remedy})
+
+
+def _newest(paths: Sequence[str]) -> list[str]:
+    """By when they were written; what is gone again comes last. In a thread."""
+
+    def written(path: str) -> float:
+        try:
+            return os.lstat(path).st_mtime
+        except OSError:
+            return 0.0
+
+    return sorted(paths, key=written, reverse=True)
+
+
+def _name(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return "".join(c if c.isprintable() else "?" for c in name)[:80]

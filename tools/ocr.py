@@ -1,0 +1,77 @@
+"""Text off a picture: an installed program, fed through its standard input, in the sandbox. No picture is written."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ledger.errors import ChildFailed, SandboxError
+from ledger.places import HostEnv
+from tools.sandbox.tree import SYSTEM
+from tools.sandbox.types import Job, Mount, Sandbox
+
+MOST_BYTES = 256 * 1024
+TAIL_CHARS = 200
+INSTALL = "Install it (Debian: apt install tesseract-ocr), or name another program in sensors.vision.program."
+
+
+class SandboxedOcr:
+    """``sandbox`` gives the one that holds now, if any does; ``heavy`` is the slot of whatever works hard."""
+
+    def __init__(
+        self,
+        *,
+        program: str,
+        languages: str,
+        limit_s: float,
+        env: HostEnv,
+        sandbox: Callable[[], Sandbox | None],
+        heavy: asyncio.Semaphore,
+    ) -> None:
+        self._program = program
+        self._languages = languages
+        self._limit_s = limit_s
+        self._env = env
+        self._sandbox = sandbox
+        self._heavy = heavy
+
+    def missing(self) -> tuple[str, str]:
+        """Why nothing can be read here, and what to do about it; both empty when it can. Looks at the disk."""
+        if self._found() is None:
+            return f"{self._program} is not installed", INSTALL
+        if self._sandbox() is None:
+            return "no sandbox holds here", "`ouro doctor` says what is missing."
+        return "", ""
+
+    async def read(self, data: bytes) -> tuple[str | None, str]:
+        """What stands on a picture; or None, and why it could not be read."""
+        program, sandbox = await asyncio.to_thread(self._found), self._sandbox()
+        if program is None or sandbox is None:
+            return None, (await asyncio.to_thread(self.missing))[0]
+        at_home = any(program.is_relative_to(folder) for folder in SYSTEM)
+        job = Job(
+            argv=(str(program), "stdin", "stdout", "-l", self._languages),
+            cwd=Path("/"),
+            mounts=() if at_home else (Mount(source=program, target=program),),
+            env={"OMP_THREAD_LIMIT": "1"},
+            timeout_s=self._limit_s,
+            stdin=data,
+            speaks=True,
+        )
+        try:
+            async with self._heavy:
+                finished = await sandbox.run(job)
+        except (SandboxError, ChildFailed) as error:
+            return None, str(error)
+        if finished.timed_out or finished.flooded:
+            return None, f"{self._program} did not come to an end within its bounds"
+        if finished.code != 0:
+            said = finished.output.decode("utf-8", errors="replace").strip()[-TAIL_CHARS:]
+            return None, f"{self._program} failed: {' '.join(said.split()) or 'without a word'}"
+        return finished.report[:MOST_BYTES].decode("utf-8", errors="replace"), ""
+
+    def _found(self) -> Path | None:
+        found = shutil.which(self._program, path=self._env.path)
+        return Path(found).resolve() if found is not None else None
