@@ -22,8 +22,8 @@ from governance.crew import Shop
 from governance.irongate import g18_injection
 from governance.irongate.g02_protected import OWN_CODE, OWN_MARK
 from governance.irongate.policy import ToolPolicy
-from governance.memory.memory import Memory
 from governance.irongate.secrets import redact
+from governance.memory.memory import Memory
 from governance.orchestrator import Orchestrator
 from governance.phases.table import PHASES
 from governance.pool import Pool

@@ -38,11 +38,11 @@ from sensors.complexity import metric_answer
 from sensors.docstrings import documented_answer
 from sensors.doors import TreeDoor
 from sensors.markers import marker_answer
+from sensors.measuring import Benchmark
 from sensors.pages import page_answer
+from sensors.performance_settings import PerformanceRegressionSettings
 from sensors.signatures import parameters_answer
 from sensors.surveys import duplicate_answer, gone_answer, reached_answer
-from sensors.measuring import Benchmark
-from sensors.performance_settings import PerformanceRegressionSettings
 
 # A test that is skipped or expected to fail now does not pass: that is how a failure is hidden, not how it is repaired.
 PASSING = frozenset({Outcome.PASSED, Outcome.XPASSED})

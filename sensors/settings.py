@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sensors.drift_settings import CrossRepoDriftSettings
 from sensors.gap_settings import CapabilityGapSettings
 from sensors.intent_settings import IntentDiscoverySettings
-from sensors.voice_settings import VoiceCommandSettings
-from sensors.drift_settings import CrossRepoDriftSettings
 from sensors.performance_settings import PerformanceRegressionSettings
 from sensors.vision_settings import VisionSettings
+from sensors.voice_settings import VoiceCommandSettings
 
 
 class TestFailureSettings(BaseModel):
