@@ -306,6 +306,24 @@ class CostView(Frozen):
     ops: tuple[OpView, ...] = ()  # today's, newest first
 
 
+class PartView(Frozen):
+    """One part of the machine. ``level``: NORMAL, ELEVATED, HIGH or CRITICAL."""
+
+    name: str
+    level: str
+    said: str
+
+
+class MachineView(Frozen):
+    """The machine as the newest of ``samples`` looks saw it; ``lowest`` is the least score of them."""
+
+    state: str = "HEALTHY"  # or STRAINED, DEGRADED, CRITICAL
+    score: int = 100
+    lowest: int = 100
+    samples: int = 0
+    parts: tuple[PartView, ...] = ()
+
+
 class HealthView(Frozen):
     ok: bool
     state: Life
@@ -319,6 +337,7 @@ class HealthView(Frozen):
     ledger_seq: int = 0
     collapses: int = 0  # answers that were discarded, since the process began
     regroundings: int = 0  # how often evidence was gathered afresh
+    machine: MachineView = MachineView()
 
 
 class LogView(Frozen):

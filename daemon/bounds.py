@@ -23,7 +23,10 @@ class ServiceSettings(Frozen):
     """``[service]``: how long each stage of a stop may take, and how often a service looks at itself."""
 
     recheck_s: float = Field(
-        60.0, ge=0.1, description="Between two looks at what a repair needs: sandbox, tests' environment, model."
+        60.0,
+        ge=0.1,
+        description="Between two looks at what a repair needs: sandbox, tests' environment, model. They come with the "
+        "looks at the machine (`health.every_s`).",
     )
     stop_sensors_s: float = Field(2.0, gt=0, description="Time for sensors, and again for the socket, to end.")
     stop_grace_s: float = Field(10.0, ge=0, description="Time that running ops get to end by themselves.")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from daemon.checks import Check
 from daemon.instance import last_holder
+from daemon.machine import machine_check
 from daemon.mcp import look
 from daemon.places import host_env, make_folders, places_for
 from daemon.settings import Settings, settings_for
@@ -57,7 +58,7 @@ async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
     choice = await _sandbox(places, settings, env)
     checks += _walls(choice)
     checks += await look(settings.tools.mcp, choice, places=places, env=env, lookup=environ.get)
-    checks += [*_kernel(places, settings), _disk(places), _memory(), _watches()]
+    checks += [*_kernel(places, settings), _disk(places), _memory(), machine_check(places), _watches()]
     return Examination(checks=tuple(checks))
 
 

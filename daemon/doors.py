@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ from ledger.errors import SandboxMissing
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, RunStatus, Signal, Source, TestRun, TestsPass, Verdict
 from sensors.doors import TrackRecord
-from sensors.intake.surroundings import Surroundings, read
+from sensors.health.health import Health
+from sensors.intake.surroundings import Surroundings
 from tools.git import Git
 from tools.repository import Repository
 from tools.workspace import Workspaces
@@ -62,14 +62,15 @@ class BranchQuestions:
 class Outlook:
     """What the governor asks about: the machine, and how much of the day's money is spent."""
 
-    def __init__(self, *, budget: Budget) -> None:
+    def __init__(self, *, budget: Budget, health: Health) -> None:
         self._budget = budget
+        self._health = health
 
     async def look(self) -> Surroundings:
         ceiling = self._budget.settings.per_day_usd_micro
         spent = await self._budget.spent_today() if ceiling else 0
-        machine = await asyncio.to_thread(read)
-        return machine.model_copy(update={"burn_bp": spent * 10_000 // ceiling if ceiling else 0})
+        vitals = await self._health.look()
+        return vitals.surroundings(burn_bp=spent * 10_000 // ceiling if ceiling else 0)
 
 
 def record_of(trust: Trust) -> TrackRecord:

@@ -49,6 +49,7 @@ from daemon.api_intake import (
 from daemon.api_people import Answered, ConversationView, Reply, SayRequest, Utterance
 from daemon.desk import find_signal, posture_view, queue_view, sensors_view, signals_view
 from daemon.hearing import Hearing
+from daemon.machine import machine_view
 from daemon.mcp import mcp_view
 from daemon.optable import COLLAPSES, REGROUNDINGS
 from daemon.people import HEARS_NOTHING, SAYS_NOTHING
@@ -153,8 +154,12 @@ class Facade:
             files_watched=len(await house.repository.files(head.commit)) if head.commit else 0,
             active=tuple(slim(v) for v in live if not (v.waiting or v.question)),
             waiting=tuple(slim(v) for v in live if v.waiting or v.question),
-            notes=(await self._branch_notes()) + (service.senses.notes() if service.senses else ()),
+            notes=await self._notes(),
         )
+
+    async def _notes(self) -> tuple[str, ...]:
+        senses, line = self._service.senses, self._house.health.line
+        return (*((line,) if line else ()), *await self._branch_notes(), *(senses.notes() if senses else ()))
 
     async def _branch_notes(self) -> tuple[str, ...]:
         """Review branches that wait for the owner."""
@@ -207,6 +212,7 @@ class Facade:
             ledger_seq=self._house.ledger.head.seq,
             collapses=service.table.counted[COLLAPSES],
             regroundings=service.table.counted[REGROUNDINGS],
+            machine=machine_view(self._house.health.seen),
         )
 
     async def log(self, request: LogRequest) -> LogView:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit, record_of
+from daemon.machine import gauges_for
 from daemon.settings import Config
 from governance.approval import Inbox
 from governance.budget import Budget
@@ -18,6 +19,7 @@ from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.store import Ledger
 from sensors.intake.declared import DeclaredGoals
+from sensors.health.health import Health
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.index.index import CodeIndex
@@ -52,6 +54,7 @@ class House:
     questions: Questions
     trust: Trust
     router: IntakeRouter
+    health: Health
     tests: CommittedTests
     code: CodeIndex
     heavy: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
@@ -70,6 +73,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
     repository = Repository(git)
     workspaces = Workspaces(git, places, settings.workspace)
     questions = BranchQuestions(repository=repository)
+    health = Health(gauges=gauges_for(places), clock=clock, settings=settings.health)
     budget = Budget(ledger=ledger, clock=clock, settings=settings.budget)
     trust = Trust()
     house = House(
@@ -95,10 +99,11 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
             branch_lives=questions.lives,
             head=questions.head,
             caps=settings.governor,
-            look=Outlook(budget=budget).look,
             record=record_of(trust),
             goals=DeclaredGoals(files=repository, clock=clock, redact=redact),
+            look=Outlook(budget=budget, health=health).look,
         ),
+        health=health,
         tests=CommittedTests(workspaces=workspaces, limit_s=settings.pipeline.suite_budget_s),
         code=CodeIndex(
             store=FactStore(places.code_index),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from daemon.api import CostView, HealthView, Life, LogView, McpView, OpView, StatusView, SuiteView
+from daemon.api import CostView, HealthView, Life, LogView, MachineView, McpView, OpView, StatusView, SuiteView
 from daemon.api_intake import PostureView
 from daemon.mcp import told
 from daemon.narrate import LABEL_WIDTH, Told, asked_line, describe, short_of
@@ -274,7 +274,22 @@ def health_block(view: HealthView) -> Block:
         line(Span(view.state.value, role), " · ", facts),
         *([labelled(Told("canary", grounded, Role.WARN))] if view.collapses or view.regroundings else []),
         *(labelled(Told("why", r, Role.WARN)) for r in view.reasons),
+        *_machine(view.machine),
     )
+
+
+def _machine(view: MachineView) -> Block:
+    """Every part of the machine, once it was looked at."""
+    if not view.parts:
+        return ()
+    role = Role.GOOD if view.score == 100 else Role.WARN
+    lowest = f" · lowest {view.lowest} of {count(view.samples, 'look')}"
+    parts = (
+        Told(part.name, part.said + ("" if part.level == "NORMAL" else f" · {part.level}"),
+             Role.PLAIN if part.level == "NORMAL" else Role.WARN)
+        for part in view.parts
+    )  # fmt: skip
+    return (labelled(Told("machine", f"{view.state}, score {view.score}{lowest}", role)), *map(labelled, parts))
 
 
 def log_block(view: LogView) -> Block:

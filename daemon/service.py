@@ -85,6 +85,7 @@ class Service:
         self.house = await furnish(
             self.config, ledger=self._ledger, clock=self.clock, boot=self.boot, provider=self.provider()
         )
+        self.house.health.lag_ms = self.lag.now_ms
         self._own(asyncio.create_task(self._follow(self._ledger, self.history), name="op table"))
         self._control = ControlServer(api=Facade(self), path=places.socket, settings=self.config.settings.control)
         await self._control.start()
@@ -153,6 +154,7 @@ class Service:
         self.senses = Senses(house)
         self._own(asyncio.create_task(self._work(house), name="pool"))
         self._own(asyncio.create_task(self._keep_looking(), name="second looks"))
+        self._own(asyncio.create_task(house.health.run(), name="health"))
         await Recorder(house.ledger).note(
             EntryKind.SESSION, "session.ready", boot=self.boot, state=self.life.value, reasons=list(self.reasons),
             recovered=list(notes),
@@ -162,7 +164,8 @@ class Service:
 
     async def _missing(self, house: House) -> tuple[str, ...]:
         health = await house.provider.health()
-        found = (house.tests.problem, "" if health.ready else health.detail)
+        house.health.provider_problem = "" if health.ready else health.detail
+        found = (house.tests.problem, house.health.provider_problem)
         return (*(reason for reason in found if reason), *self._faults)
 
     async def look_again(self, *, probe: bool) -> None:
@@ -192,8 +195,13 @@ class Service:
             self.life, self.reasons = life, reasons
 
     async def _keep_looking(self) -> None:
+        """Second looks ride on health's timer: a daemon at rest has no other."""
+        health, last = self._furnished().health, self.clock.monotonic()
         while True:
-            await asyncio.sleep(self.config.settings.service.recheck_s)
+            await health.next()
+            if self.clock.monotonic() - last < self.config.settings.service.recheck_s:
+                continue
+            last = self.clock.monotonic()
             await self.look_again(probe=True)
             if await self._better_afresh():
                 logger(__name__).info("restart", why="the model was dropped and nothing is to be done")

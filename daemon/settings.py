@@ -35,6 +35,7 @@ from ledger.errors import ConfigError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
 from sensors.bus import BusSettings
+from sensors.health.health import HealthSettings
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.settings import RouterSettings
 from sensors.settings import GitHubIssueSettings, SensorsSettings, TestFailureSettings
@@ -71,6 +72,7 @@ class Settings(Frozen):
     workspace: WorkspaceSettings = WorkspaceSettings()
     router: RouterSettings = RouterSettings()
     governor: GovernorSettings = GovernorSettings()
+    health: HealthSettings = HealthSettings()
     test_failure: TestFailureSettings = TestFailureSettings()
     github_issue: GitHubIssueSettings = GitHubIssueSettings()
     webhook: WebhookSettings = WebhookSettings()

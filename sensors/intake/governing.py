@@ -15,15 +15,15 @@ from sensors.intake.history import DAY, Tally
 from sensors.intake.posture import Posture, Signs, Standing, infer, owners_word, settle
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import Item, ItemState
-from sensors.intake.surroundings import Surroundings, read
+from sensors.intake.surroundings import Surroundings
 from sensors.whole import whole
 
 Look = Callable[[], Awaitable[Surroundings]]
 
 
-async def machine_only() -> Surroundings:
-    """The machine as it is; nothing is known of money."""
-    return await asyncio.to_thread(read)
+async def nobody_looks() -> Surroundings:
+    """Nothing is known of the machine, nor of money."""
+    return Surroundings()
 
 
 class Governor:

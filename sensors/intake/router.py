@@ -23,7 +23,7 @@ from sensors.intake.custody import Custody
 from sensors.intake.declared import DeclaredGoals
 from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
-from sensors.intake.governing import Governor, Look, machine_only
+from sensors.intake.governing import Governor, Look, nobody_looks
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
@@ -70,7 +70,7 @@ class IntakeRouter:
         record: TrackRecord = no_record,
         goals: DeclaredGoals | None = None,
         caps: GovernorSettings | None = None,
-        look: Look = machine_only,
+        look: Look = nobody_looks,
     ) -> None:
         self._store = DurableQueue(ledger)
         self._clock = clock

@@ -11,6 +11,8 @@ from tests.e2e.serving import served
 from tests.e2e.world import Infilling, config_for
 from tests.repos import make_repo
 
+OFTEN = {"service": {"recheck_s": 0.1}, "health": {"every_s": 0.1}}
+
 
 class Dropped(Infilling):
     """Had a model in memory; ``left_behind`` is what the daemon asks."""
@@ -25,7 +27,7 @@ class Dropped(Infilling):
 async def test_the_daemon_begins_afresh_when_the_model_was_dropped_and_nobody_is_there(tmp_path: Path) -> None:
     model = Dropped()
     assert isinstance(model, Heavy)
-    config = config_for(tmp_path, make_repo(tmp_path / "repo"), service={"recheck_s": 0.1})
+    config = config_for(tmp_path, make_repo(tmp_path / "repo"), **OFTEN)
     async with served(config, model) as (service, _):
         await asyncio.sleep(0.5)
         assert not service.stopping.is_set()
@@ -39,7 +41,7 @@ async def test_the_daemon_begins_afresh_when_the_model_was_dropped_and_nobody_is
 
 
 async def test_a_model_that_was_never_loaded_changes_nothing(tmp_path: Path) -> None:
-    config = config_for(tmp_path, make_repo(tmp_path / "repo"), service={"recheck_s": 0.1})
+    config = config_for(tmp_path, make_repo(tmp_path / "repo"), **OFTEN)
     async with served(config, Infilling(lambda before, after: [])) as (service, _):
         await asyncio.sleep(0.5)
         assert not service.restart and not service.stopping.is_set()

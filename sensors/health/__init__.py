@@ -1,0 +1,1 @@
+"""How the machine is, and the daemon on it: samples, levels with hysteresis, a score."""
