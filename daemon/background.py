@@ -20,6 +20,7 @@ from sensors.named_files import placed
 from sensors.opportunity_miner import OpportunityMiner
 from sensors.performance_regression import PerformanceRegression
 from sensors.runner import SensorRunner
+from sensors.runtime_health import RuntimeHealth
 from sensors.sensor import Sensor
 from sensors.todo_scanner import TodoScanner
 from sensors.vision import Vision
@@ -47,6 +48,15 @@ def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None])
         (settings.backlog.enabled, Backlog(doors=doors, settings=settings.backlog)),
         (settings.todo_scanner.enabled, TodoScanner(doors=doors, settings=settings.todo_scanner)),
         (settings.doc_staleness.enabled, DocStaleness(doors=doors, settings=settings.doc_staleness)),
+        (
+            settings.runtime_health.enabled,
+            RuntimeHealth(
+                doors=doors,
+                tests=house.tests,
+                settings=settings.runtime_health,
+                pressed=lambda: house.health.vitals.surroundings().pressed_by,
+            ),
+        ),
         (settings.opportunity_miner.enabled, OpportunityMiner(doors=doors, settings=settings.opportunity_miner)),
         (
             settings.performance_regression.enabled,

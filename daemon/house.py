@@ -18,8 +18,8 @@ from governance.refused import Refused
 from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.store import Ledger
-from sensors.intake.declared import DeclaredGoals
 from sensors.health.health import Health
+from sensors.intake.declared import DeclaredGoals
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.index.index import CodeIndex

@@ -17,7 +17,7 @@ from governance.left_alone import LeftAlone
 from ledger.clock import stamp
 from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
-from sensors.bus import Bus, Topic
+from sensors.bus import Bus, Event, Topic
 from sensors.causes import signals_of
 from sensors.code import CodeFollower
 from sensors.deliveries import Deliveries
@@ -39,6 +39,7 @@ class Senses:
         self._house = house
         settings, clock = house.config.settings, house.clock
         self._bus = Bus(clock=clock, settings=settings.bus)
+        house.health.tell(lambda: self._bus.publish(Event(topic=Topic.HEALTH_SAMPLED)))
         self._watcher = Watcher(
             places=house.config.places, ignore=RepositoryIgnores(git=house.git), settings=settings.watch,
             named=named_places(settings.sensors, house.config.places.repo),

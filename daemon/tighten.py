@@ -90,6 +90,7 @@ RULES: Mapping[str, Rule] = {
     "sensors.performance_regression.enabled": OFF,
     "sensors.cross_repo_drift.enabled": OFF,
     "sensors.vision.enabled": OFF,
+    "sensors.runtime_health.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

@@ -17,6 +17,7 @@ from ledger.vocabulary import (
     Operation,
     OwnerConfirms,
     PageWithout,
+    RunCheck,
     TestRun,
     TestsPass,
     Tier,
@@ -41,7 +42,7 @@ class CommittedTree:
         self._crew = crew
         self._commit = commit
 
-    async def run(self, ids: Sequence[str]) -> TestRun:
+    async def run(self, ids: Sequence[str] | None) -> TestRun:
         raise RuntimeError("tests are not run at a commit, but in a workspace")
 
     async def read(self, path: str) -> bytes | None:
@@ -64,11 +65,12 @@ class CopiedTree:
         self._crew = crew
         self._workspace = workspace
 
-    async def run(self, ids: Sequence[str]) -> TestRun:
+    async def run(self, ids: Sequence[str] | None) -> TestRun:
         shop = self._crew.shop
         if shop.runner is None:
             raise RuntimeError("tests cannot be run here")
-        return await shop.runner.run(self._workspace, ids, limit_s=shop.settings.repair.test_limit_s)
+        limit_s = shop.settings.pipeline.suite_budget_s if ids is None else shop.settings.repair.test_limit_s
+        return await shop.runner.run(self._workspace, ids, limit_s=limit_s)
 
     async def read(self, path: str) -> bytes | None:
         return await asyncio.to_thread(self._workspace.read, path)
@@ -89,7 +91,7 @@ class CopiedTree:
         return await produce(runner, self._workspace, argv, path=path, limit_s=limit_s, largest=largest)
 
 
-def reads_files(op: Operation) -> bool:
+def asks_the_tree(op: Operation) -> bool:
     """Whether a check of the op asks the tree itself: what the tests have left there must be gone then."""
     return any(_asks_the_tree(signal.closure) for signal in op.signals)
 
@@ -133,10 +135,13 @@ async def _ask(closures: Sequence[Closure], crew: Crew, tree: Tree, approval: Ap
 
 
 async def at_base(op: Operation, crew: Crew) -> Answer:
-    """Is there anything to do? Asked before anything is spent; only of checks that files answer."""
+    """Is there anything to do? Asked before anything is spent; only of checks that the tree answers."""
     closures = [s.closure for s in op.signals]
-    if not all(isinstance(closure, TreeCheck) for closure in closures):
+    if not all(isinstance(closure, TreeCheck | RunCheck) for closure in closures):
         return Answer(closed=False, reason="nothing but the owner can say so")
+    if any(isinstance(closure, RunCheck) for closure in closures):
+        async with crew.workspace(op) as workspace:
+            return await _ask(closures, crew, CopiedTree(crew, workspace), None)
     return await _ask(closures, crew, CommittedTree(crew, op.tree), None)
 
 
@@ -171,7 +176,7 @@ class _Marked:
         self._tree = tree
         self._made = made
 
-    async def run(self, ids: Sequence[str]) -> TestRun:
+    async def run(self, ids: Sequence[str] | None) -> TestRun:
         return await self._tree.run(ids)
 
     async def read(self, path: str) -> bytes | None:

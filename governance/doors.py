@@ -11,8 +11,8 @@ from ledger.vocabulary import Closure, Edit, Operation, RootCause, State, TestRu
 class Tree(Protocol):
     """The tree that a closure check is asked on."""
 
-    async def run(self, ids: Sequence[str]) -> TestRun:
-        """Those tests, on this tree."""
+    async def run(self, ids: Sequence[str] | None) -> TestRun:
+        """Those tests, on this tree; None: all that there are."""
         ...
 
     async def read(self, path: str) -> bytes | None:

@@ -162,6 +162,20 @@ class AllReached(FileCheck):
     others: tuple[str, ...] = ()
 
 
+class RunCheck(Check):
+    """Base of the kinds that are answered by running tests of the tree that is asked about, whatever the op named."""
+
+
+class SuiteAnswers(RunCheck):
+    """Closed when the whole suite comes to a verdict, in which these tests pass, and ``least`` tests in all."""
+
+    about_code: ClassVar[bool] = True
+
+    kind: Literal["suite_answers"] = "suite_answers"
+    ids: tuple[str, ...] = Field(min_length=1)
+    least: int = Field(ge=1)
+
+
 class ItemDone(FileCheck):
     """Closed when the item of a backlog file is marked done with the id of an op."""
 
@@ -218,6 +232,7 @@ Closure = Annotated[
     | ParametersDocumented
     | PageWithout
     | MetricWithin
-    | SidesAgree,
+    | SidesAgree
+    | SuiteAnswers,
     Field(discriminator="kind"),
 ]

@@ -26,7 +26,9 @@ from ledger.closures import OwnerConfirms as OwnerConfirms
 from ledger.closures import PageWithout as PageWithout
 from ledger.closures import ParametersDocumented as ParametersDocumented
 from ledger.closures import Place as Place
+from ledger.closures import RunCheck as RunCheck
 from ledger.closures import SidesAgree as SidesAgree
+from ledger.closures import SuiteAnswers as SuiteAnswers
 from ledger.closures import SymbolDocumented as SymbolDocumented
 from ledger.closures import SymbolGone as SymbolGone
 from ledger.closures import TestsPass as TestsPass

@@ -26,6 +26,7 @@ class Topic(StrEnum):
     NAMED_CHANGED = "named.changed"  # files outside of the source that the owner names, absolute
     TESTS_REPORTED = "tests.reported"  # files in the spool folder, absolute
     ISSUE_TOLD = "issue.told"  # news of an issue wait in the ledger
+    HEALTH_SAMPLED = "health.sampled"  # the machine was looked at: the only event of a daemon at rest
     BUILD_FAILED = "build.failed"  # somebody else's build of a commit: the commit is the text
 
 

@@ -24,6 +24,7 @@ from ledger.vocabulary import (
     ParametersDocumented,
     RunStatus,
     SidesAgree,
+    SuiteAnswers,
     SymbolDocumented,
     SymbolGone,
     TestRun,
@@ -107,6 +108,16 @@ def tests_answer(ids: Sequence[str], run: TestRun) -> ClosureAnswer:
     return ClosureAnswer(closed=True, reason=f"{'; '.join(said)}.")
 
 
+def suite_answer(check: SuiteAnswers, run: TestRun) -> ClosureAnswer:
+    """Closed when there is a verdict, in which the named tests pass and enough of all do. Pure."""
+    named = tests_answer(check.ids, run)
+    if not named.closed:
+        return named
+    if run.passed < check.least:
+        return ClosureAnswer(closed=False, reason=f"{run.passed} tests pass, where {check.least} did before.")
+    return ClosureAnswer(closed=True, reason=f"The suite answers: {run.passed} tests pass.")
+
+
 class ClosureEvaluator:
     """Evaluates every kind of closure check, on the tree that it is given. Remembers what it has read of files.
 
@@ -133,6 +144,8 @@ class ClosureEvaluator:
             return await self._benchmark.answer(closure, tree)
         if isinstance(closure, SidesAgree):
             return await self._agreement.answer(closure, tree)
+        if isinstance(closure, SuiteAnswers):
+            return suite_answer(closure, await tree.run(None))
         data = await tree.read(closure.path)
         return await asyncio.to_thread(READERS[type(closure)], closure, data)
 

@@ -93,8 +93,8 @@ class FilesDoor(Protocol):
 class TreeDoor(FilesDoor, Protocol):
     """One tree, which a closure check is asked on."""
 
-    async def run(self, ids: Sequence[str]) -> TestRun:
-        """Those tests, on this tree."""
+    async def run(self, ids: Sequence[str] | None) -> TestRun:
+        """Those tests, on this tree; None: all that there are."""
         ...
 
     async def read(self, path: str) -> bytes | None:

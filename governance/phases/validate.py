@@ -118,11 +118,11 @@ async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> fr
 
 
 async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> closing.Answer:
-    """What files say of the condition, with the candidate and nothing that its tests have written.
+    """What the tree says of the condition, with the candidate and nothing that its tests have written.
 
     VERIFY asks again, of the tree as applied; nobody should be asked to approve what it would refuse.
     """
-    if closing.reads_files(op):
+    if closing.asks_the_tree(op):
         await workspace.reset()
         await workspace.apply(candidate.edits)
     return await closing.of_candidate(op, crew, workspace)

@@ -88,7 +88,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         if measured.problem:
             diff = diff_hash(generation.candidate)
             return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED, diff)
-        if closing.reads_files(op):  # what the tests have written is no part of the change
+        if closing.asks_the_tree(op):  # what the tests have written is no part of the change
             await workspace.reset()
             await stand(workspace, receipt, candidate)
         answer = await closing.as_applied(op, dossier.approval, crew, workspace)

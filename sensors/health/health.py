@@ -60,7 +60,7 @@ class Health:
         self._at: float | None = None  # monotonic, of the newest
         self._late_ms = 0  # how much later than it was due our own timer was called
         self._looking = asyncio.Lock()
-        self._hearers: list[Callable[[], None]] = []
+        self._hearers: list[Callable[[], object]] = []
         self._fresh = asyncio.Condition()
 
     # --- what it knows ---
@@ -94,7 +94,7 @@ class Health:
 
     # --- looking ---
 
-    def tell(self, hearer: Callable[[], None]) -> None:
+    def tell(self, hearer: Callable[[], object]) -> None:
         """``hearer`` is called after each look of :meth:`run`."""
         self._hearers.append(hearer)
 

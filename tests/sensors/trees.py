@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from ledger.vocabulary import TestRun
 
 
-async def nothing_is_run(ids: Sequence[str]) -> TestRun:
+async def nothing_is_run(ids: Sequence[str] | None) -> TestRun:
     raise AssertionError("no test was to be run")
 
 
@@ -18,12 +18,12 @@ class Held:
         self,
         files: Mapping[str, str] | None = None,
         *,
-        run: Callable[[Sequence[str]], Awaitable[TestRun]] = nothing_is_run,
+        run: Callable[[Sequence[str] | None], Awaitable[TestRun]] = nothing_is_run,
     ) -> None:
         self._files = files or {}
         self._run = run
 
-    async def run(self, ids: Sequence[str]) -> TestRun:
+    async def run(self, ids: Sequence[str] | None) -> TestRun:
         return await self._run(ids)
 
     async def read(self, path: str) -> bytes | None:

@@ -1,0 +1,210 @@
+"""A suite that has stopped answering, with the cause in the repository.
+
+Where the tests hang, are refused by pytest or collect nothing, no test is red, so nobody else calls for work. It is a
+fault of the repository, and not of this machine, when the same suite still answers at an ancestor, here and now: both
+commits are run, one after the other. What is wrong with the machine is shown in status, and makes no work.
+
+Woken by health's looks; what it goes by is the record of the runs that were made anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ledger.clock import stamp
+from ledger.errors import OuroError
+from ledger.ids import new_signal_id
+from ledger.sources import SOURCES
+from ledger.vocabulary import Closure, Draft, EntryKind, Evidence, RunStatus, Signal, Source, SuiteAnswers, TestRun
+from sensors.answer import ClosureAnswer
+from sensors.bus import Bus, Topic, fingerprint
+from sensors.changed_files import Doors
+from sensors.closure import ClosureEvaluator
+from sensors.doors import TestDoor, TreeDoor
+from sensors.memory import Memory
+from sensors.origin import depth_at
+from sensors.sensor import SensorState
+from sensors.settings import RuntimeHealthSettings
+from sensors.suite_health import VERDICTS, Past, answering, last_at, named_of, past_of, suspects, untouched
+
+RUNS = 500
+SHOWN, OUTPUT_SHOWN = 300, 1_500
+SURE_BP = 9_000
+
+
+class _Fault(NamedTuple):
+    """What both runs have shown. ``passed``: tests of files that are as they were at ``good``, and passed there."""
+
+    head: str
+    good: str
+    now: TestRun
+    passed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+class RuntimeHealth:
+    """See the module. ``pressed`` says what presses the machine: then nobody is blamed for what takes long."""
+
+    source = Source.RUNTIME_HEALTH
+
+    def __init__(
+        self,
+        *,
+        doors: Doors,
+        tests: TestDoor,
+        pressed: Callable[[], str],
+        settings: RuntimeHealthSettings | None = None,
+    ) -> None:
+        self._doors = doors
+        self._repository = doors.repository
+        self._tests = tests
+        self._pressed = pressed
+        self._settings = settings or RuntimeHealthSettings()
+        self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
+        self._seen_seq = -1  # of the ledger, when the record was last read
+        self._settled: tuple[str, int] | None = None  # commit and run of which nothing more is to be found out
+        self._turn = asyncio.Lock()
+        self._state = SensorState(source=self.source, line="")
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Read the record after each look at the machine, where it has grown, until cancelled."""
+        async with bus.subscribe(Topic.HEALTH_SAMPLED) as looks:
+            async for _ in looks:
+                if self._doors.ledger.head.seq != self._seen_seq:
+                    try:
+                        await self.scan_once()
+                    except OuroError as error:
+                        self._say(str(error), problem=str(error))
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        """Read the record; where the suite gives no answer at HEAD, find out why. Raises ``RepositoryError``."""
+        async with self._turn:
+            self._seen_seq = self._doors.ledger.head.seq
+            head = (await self._repository.head()).commit
+            runs = await self._runs()
+            last = last_at(head, runs) if head else None
+            if head is None or last is None or last.answered:
+                self._say("")
+                return ()
+            if self._settled == (head, last.seq):
+                return ()
+            return await self._look_into(head, last, runs)
+
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
+        return await ClosureEvaluator().is_closed(closure, tree)
+
+    def state(self) -> SensorState:
+        return self._state
+
+    # --- finding out ---
+
+    async def _look_into(self, head: str, last: Past, runs: tuple[Past, ...]) -> tuple[Signal, ...]:
+        what = f"The suite gives no answer at {head[:12]}"
+        why = self._doors.unavailable()
+        if why:
+            return self._settle(head, last, f"unavailable: {why}", problem=why)
+        key = fingerprint(self.source.value, head)
+        if await self._memory.said((key,)):
+            return self._settle(head, last, f"{what}; an op was asked for.")
+        if await self._memory.said_lately() >= self._settings.per_day:
+            return self._say(f"{what}; enough was said today.")
+        if last.status is RunStatus.TIMEOUT and (pressed := self._pressed()):
+            self._seen_seq = -1
+            return self._say(f"{what}; looked into when the machine is not short of {pressed}.")
+        answered = answering(runs)
+        if not answered:
+            return self._settle(head, last, "")  # it never did: the suite's own line says so
+        good = await self._ancestor(head, answered)
+        if good is None:
+            return self._settle(head, last, f"{what}, and no ancestor is known at which it did.")
+        self._say(f"{what}: it is run again, and at {good[:12]}.", running=True)
+        found = await self._compare(head, good)
+        if isinstance(found, str):
+            return self._settle(head, last, found)
+        signal = await self._signal(key, found)
+        receipt = await self._doors.emit(signal)
+        await self._memory.say(key, signal.id, receipt.status)
+        self._settle(head, last, f"{what}, and does at {good[:12]}.")
+        return (signal,)
+
+    async def _compare(self, head: str, good: str) -> _Fault | str:
+        """Both commits, here and now; a sentence where the fault is not one of the repository."""
+        now = await self._run(head)
+        if now.status in VERDICTS and now.collected:
+            return f"The suite answers at {head[:12]} when it is run again."
+        before = await self._run(good)
+        if before.status not in VERDICTS or not before.collected:
+            return f"The suite answers neither at {head[:12]} nor any more at {good[:12]}: {before.reason}"
+        changed = tuple(await self._repository.changed_between(good, head))
+        passed = untouched(before, changed)
+        if not passed:
+            return f"The suite gives no answer at {head[:12]}, where all of its tests are others than before."
+        return _Fault(head, good, now, passed, changed)
+
+    async def _run(self, commit: str) -> TestRun:
+        run = await self._tests.run(commit)
+        payload = {
+            "event": "compared", "sensor": self.source.value, "commit": commit, "status": run.status.value,
+            "reason": run.reason, "collected": len(run.collected), "duration_ms": run.duration_ms,
+        }  # fmt: skip
+        await self._doors.ledger.append(Draft(kind=EntryKind.RUN, payload=payload))
+        return run
+
+    async def _ancestor(self, head: str, among: frozenset[str]) -> str | None:
+        """The nearest commit of the first parents' line at which the suite did answer."""
+        commit = await self._repository.parent(head)
+        for _ in range(self._settings.ancestors):
+            if commit is None or commit in among:
+                return commit
+            commit = await self._repository.parent(commit)
+        return None
+
+    async def _runs(self) -> tuple[Past, ...]:
+        entries = await self._doors.ledger.entries(
+            kinds=(EntryKind.RUN,), events=("run",), limit=RUNS, newest_first=True
+        )  # fmt: skip
+        return past_of(entries)
+
+    async def _signal(self, key: str, fault: _Fault) -> Signal:
+        redact, head, good = self._doors.redact, fault.head[:12], fault.good[:12]
+        reason = redact(fault.now.reason.rstrip("."))[:SHOWN]
+        shown = ", ".join(fault.changed[:20])
+        rows = (
+            (f"The suite gives no answer at {head}, twice in a row", reason),
+            ("The last words of that run", redact(fault.now.output[-OUTPUT_SHOWN:]) or "none"),
+            (f"It answers at {good}, run just after", f"{len(fault.passed)} tests of unchanged files pass there"),
+            (f"Changed since {good}", shown),
+            ("Done when", "the whole suite answers again, and these tests pass in it"),
+        )
+        return Signal(
+            id=new_signal_id(),
+            source=self.source,
+            goal=f"Make the test suite answer again. {reason}. It did at {good}; the cause is in what changed since.",
+            targets=suspects(fault.changed),
+            urgency=SOURCES[self.source].urgency,
+            confidence_bp=SURE_BP,
+            evidence=tuple(
+                Evidence(claim=claim, evidence=said, confidence_bp=10_000, source="test runs") for claim, said in rows
+            ),
+            key=key,
+            closure=SuiteAnswers(
+                ids=named_of(fault.passed, frozenset(result.id for result in fault.now.results)),
+                least=len(fault.passed),
+            ),
+            base=fault.head,
+            depth=await depth_at(self._repository, self._doors.depth_of, fault.head),
+            seen_at=stamp(self._doors.clock.now()),
+        )
+
+    def _settle(self, head: str, last: Past, line: str, *, problem: str = "") -> tuple[Signal, ...]:
+        self._settled = (head, last.seq)
+        return self._say(line, problem=problem)
+
+    def _say(self, line: str, *, problem: str = "", running: bool = False) -> tuple[Signal, ...]:
+        update = {"line": line, "problem": problem, "running": running}
+        self._state = self._state.model_copy(update=update)
+        return ()
