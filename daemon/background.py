@@ -19,6 +19,7 @@ from sensors.doors import Emit
 from sensors.named_files import placed
 from sensors.opportunity_miner import OpportunityMiner
 from sensors.performance_regression import PerformanceRegression
+from sensors.proactive_exploration import ProactiveExploration
 from sensors.runner import SensorRunner
 from sensors.runtime_health import RuntimeHealth
 from sensors.sensor import Sensor
@@ -57,6 +58,12 @@ def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None])
                 pressed=lambda: house.health.vitals.surroundings().pressed_by,
             ),
         ),
+        (
+            settings.proactive_exploration.enabled,
+            ProactiveExploration(
+                doors=doors, occupied=lambda: occupied(house), settings=settings.proactive_exploration
+            ),
+        ),
         (settings.opportunity_miner.enabled, OpportunityMiner(doors=doors, settings=settings.opportunity_miner)),
         (
             settings.performance_regression.enabled,
@@ -74,6 +81,13 @@ def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None])
         (settings.vision.enabled, vision(house, doors)),
     )
     return tuple(sensor for enabled, sensor in made if enabled)
+
+
+async def occupied(house: House) -> str:
+    """What speaks against looking for more to do: work, or a machine that is short of something."""
+    if not await house.router.idle():
+        return "there is work"
+    return house.health.vitals.surroundings().pressed_by
 
 
 def vision(house: House, doors: Doors) -> Vision:

@@ -91,6 +91,8 @@ RULES: Mapping[str, Rule] = {
     "sensors.cross_repo_drift.enabled": OFF,
     "sensors.vision.enabled": OFF,
     "sensors.runtime_health.enabled": OFF,
+    "sensors.proactive_exploration.enabled": OFF,
+    "sensors.proactive_exploration.per_day": LOWER,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

@@ -9,10 +9,12 @@ from governance.crew import Crew
 from governance.doors import Tree
 from governance.dossier import Application, Approval, Generation
 from governance.irongate.g14_noop import FileChange, is_noop
+from ledger.ids import sha256_hex
 from ledger.vocabulary import (
     Candidate,
     Closure,
     Edit,
+    EditKind,
     Frozen,
     Operation,
     OwnerConfirms,
@@ -42,7 +44,7 @@ class CommittedTree:
         self._crew = crew
         self._commit = commit
 
-    async def run(self, ids: Sequence[str] | None) -> TestRun:
+    async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
         raise RuntimeError("tests are not run at a commit, but in a workspace")
 
     async def read(self, path: str) -> bytes | None:
@@ -65,12 +67,21 @@ class CopiedTree:
         self._crew = crew
         self._workspace = workspace
 
-    async def run(self, ids: Sequence[str] | None) -> TestRun:
+    async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
         shop = self._crew.shop
         if shop.runner is None:
             raise RuntimeError("tests cannot be run here")
         limit_s = shop.settings.pipeline.suite_budget_s if ids is None else shop.settings.repair.test_limit_s
-        return await shop.runner.run(self._workspace, ids, limit_s=limit_s)
+        forth, back = list[Edit](), list[Edit]()
+        for path, data in (instead or {}).items():
+            now = await self.read(path) or b""
+            forth.append(_rewritten(path, now, data))
+            back.append(_rewritten(path, data, now))
+        await self._workspace.apply(forth)
+        try:
+            return await shop.runner.run(self._workspace, ids, limit_s=limit_s)
+        finally:
+            await self._workspace.apply(back)
 
     async def read(self, path: str) -> bytes | None:
         return await asyncio.to_thread(self._workspace.read, path)
@@ -89,6 +100,10 @@ class CopiedTree:
         if runner is None:
             return None, self._crew.shop.runner_problem
         return await produce(runner, self._workspace, argv, path=path, limit_s=limit_s, largest=largest)
+
+
+def _rewritten(path: str, before: bytes, after: bytes) -> Edit:
+    return Edit(path=path, kind=EditKind.MODIFY, before=sha256_hex(before), after=after)
 
 
 def asks_the_tree(op: Operation) -> bool:
@@ -176,8 +191,8 @@ class _Marked:
         self._tree = tree
         self._made = made
 
-    async def run(self, ids: Sequence[str] | None) -> TestRun:
-        return await self._tree.run(ids)
+    async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
+        return await self._tree.run(ids, instead=instead)
 
     async def read(self, path: str) -> bytes | None:
         edit = self._made.get(path)

@@ -11,8 +11,8 @@ from ledger.vocabulary import Closure, Edit, Operation, RootCause, State, TestRu
 class Tree(Protocol):
     """The tree that a closure check is asked on."""
 
-    async def run(self, ids: Sequence[str] | None) -> TestRun:
-        """Those tests, on this tree; None: all that there are."""
+    async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
+        """Those tests, on this tree; None: all that there are. ``instead``: files as they are to be for this run."""
         ...
 
     async def read(self, path: str) -> bytes | None:

@@ -176,6 +176,22 @@ class SuiteAnswers(RunCheck):
     least: int = Field(ge=1)
 
 
+class SymbolPinned(RunCheck):
+    """Closed when the tests of a file pass, and notice each small change that is made to a function to see that.
+
+    ``body`` is a digest of the function, which is to stay as it was.
+    """
+
+    about_code: ClassVar[bool] = True
+    needs_yes: ClassVar[str] = "a test holds fast what the code does now; only the owner can say whether that is right"
+
+    kind: Literal["symbol_pinned"] = "symbol_pinned"
+    path: Annotated[str, AfterValidator(inside)]
+    symbol: str
+    test: Annotated[str, AfterValidator(inside)]
+    body: str
+
+
 class ItemDone(FileCheck):
     """Closed when the item of a backlog file is marked done with the id of an op."""
 
@@ -233,6 +249,7 @@ Closure = Annotated[
     | PageWithout
     | MetricWithin
     | SidesAgree
-    | SuiteAnswers,
+    | SuiteAnswers
+    | SymbolPinned,
     Field(discriminator="kind"),
 ]

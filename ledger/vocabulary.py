@@ -31,6 +31,7 @@ from ledger.closures import SidesAgree as SidesAgree
 from ledger.closures import SuiteAnswers as SuiteAnswers
 from ledger.closures import SymbolDocumented as SymbolDocumented
 from ledger.closures import SymbolGone as SymbolGone
+from ledger.closures import SymbolPinned as SymbolPinned
 from ledger.closures import TestsPass as TestsPass
 from ledger.closures import TreeCheck as TreeCheck
 from ledger.frozen import Frozen as Frozen

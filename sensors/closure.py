@@ -27,6 +27,7 @@ from ledger.vocabulary import (
     SuiteAnswers,
     SymbolDocumented,
     SymbolGone,
+    SymbolPinned,
     TestRun,
     TestsPass,
     TreeCheck,
@@ -42,6 +43,7 @@ from sensors.markers import marker_answer
 from sensors.measuring import Benchmark
 from sensors.pages import page_answer
 from sensors.performance_settings import PerformanceRegressionSettings
+from sensors.pinning import pinned_answer
 from sensors.signatures import parameters_answer
 from sensors.surveys import duplicate_answer, gone_answer, reached_answer
 
@@ -146,6 +148,8 @@ class ClosureEvaluator:
             return await self._agreement.answer(closure, tree)
         if isinstance(closure, SuiteAnswers):
             return suite_answer(closure, await tree.run(None))
+        if isinstance(closure, SymbolPinned):
+            return await pinned_answer(closure, tree)
         data = await tree.read(closure.path)
         return await asyncio.to_thread(READERS[type(closure)], closure, data)
 

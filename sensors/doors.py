@@ -93,8 +93,8 @@ class FilesDoor(Protocol):
 class TreeDoor(FilesDoor, Protocol):
     """One tree, which a closure check is asked on."""
 
-    async def run(self, ids: Sequence[str] | None) -> TestRun:
-        """Those tests, on this tree; None: all that there are."""
+    async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
+        """Those tests, on this tree; None: all that there are. ``instead``: files as they are to be for this run."""
         ...
 
     async def read(self, path: str) -> bytes | None:

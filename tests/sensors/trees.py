@@ -23,7 +23,7 @@ class Held:
         self._files = files or {}
         self._run = run
 
-    async def run(self, ids: Sequence[str] | None) -> TestRun:
+    async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
         return await self._run(ids)
 
     async def read(self, path: str) -> bytes | None:

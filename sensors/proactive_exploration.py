@@ -1,0 +1,156 @@
+"""What nobody has asked for: tests for code that none names, near what has failed, when nothing else is to be done.
+
+It looks when nothing has happened for a while and the machine is not pressed. A function that was said once counts as
+visited for good. That tests were written proves nothing; that they notice when the function is changed does, and the
+daemon makes those changes itself. Whether what they pin is right, only the owner can say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from ledger.clock import stamp
+from ledger.errors import OuroError
+from ledger.ids import new_signal_id
+from ledger.sources import SOURCES
+from ledger.vocabulary import Closure, EntryKind, Evidence, Signal, Source, SymbolPinned
+from sensors.answer import ClosureAnswer
+from sensors.bus import Bus, Topic, fingerprint
+from sensors.changed_files import Doors
+from sensors.closure import ClosureEvaluator
+from sensors.doors import TreeDoor
+from sensors.exploring import OWN, Place, failures_in, file_for_tests, places
+from sensors.memory import Memory
+from sensors.origin import depth_at
+from sensors.paths import is_own_python, is_test
+from sensors.sensor import SensorState
+from sensors.settings import ProactiveExplorationSettings
+
+Occupied = Callable[[], Awaitable[str]]
+STIRS = (Topic.FILES_CHANGED, Topic.REFS_MOVED, Topic.TESTS_REPORTED, Topic.ISSUE_TOLD, Topic.BUILD_FAILED)
+PAST = 500  # ends of ops that are looked at
+
+
+class ProactiveExploration:
+    """See the module. ``occupied`` says what the daemon has to do, or what presses the machine; empty at rest."""
+
+    source = Source.EXPLORATION
+
+    def __init__(
+        self, *, doors: Doors, occupied: Occupied, settings: ProactiveExplorationSettings | None = None
+    ) -> None:  # fmt: skip
+        self._doors = doors
+        self._repository = doors.repository
+        self._occupied = occupied
+        self._settings = settings or ProactiveExplorationSettings()
+        self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
+        self._busy_at = doors.clock.monotonic()
+        self._barren = ""  # commit at which there was nothing
+        self._turn = asyncio.Lock()
+        self._state = SensorState(source=self.source, line="has not looked yet")
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Look after each look at the machine that finds everything at rest for long enough, until cancelled."""
+        self._busy_at = self._doors.clock.monotonic()
+        async with bus.subscribe(Topic.HEALTH_SAMPLED, *STIRS) as events:
+            async for delivery in events:
+                if delivery.event.topic is not Topic.HEALTH_SAMPLED or await self._occupied():
+                    self._busy_at = self._doors.clock.monotonic()
+                elif self._doors.clock.monotonic() - self._busy_at >= self._settings.idle_s:
+                    try:
+                        await self.scan_once()
+                    except OuroError as error:
+                        self._say(str(error), problem=str(error))
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        """Look now, whether anything is to be done or not. Raises ``RepositoryError``."""
+        async with self._turn:
+            head = (await self._repository.head()).commit
+            why = self._doors.unavailable()
+            if why:
+                return self._say(f"unavailable: {why}", problem=why)
+            if head is None or head == self._barren:
+                return ()
+            if await self._memory.said_lately() >= self._settings.per_day:
+                return self._say("Enough was said today.")
+            return await self._explore(head)
+
+    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
+        return await ClosureEvaluator().is_closed(closure, tree)
+
+    def state(self) -> SensorState:
+        return self._state
+
+    # --- a look ---
+
+    async def _explore(self, head: str) -> tuple[Signal, ...]:
+        """The first place that was not visited; at most one a look, so that each can be answered for itself."""
+        paths = [p for p in await self._repository.files(head) if p.isprintable() and is_own_python(p)]
+        tests, own = [p for p in paths if is_test(p)], [p for p in paths if not is_test(p)]
+        entries = await self._doors.ledger.entries(
+            kinds=(EntryKind.OUTCOME,), events=("outcome",), limit=PAST, newest_first=True
+        )
+        failed = failures_in(entries)
+        if not failed or not tests:
+            self._barren = head
+            return self._say("Nothing has failed yet near which to look." if tests else "There are no tests yet.")
+        most = self._settings.most_files
+        files = await self._read(head, own[:most])
+        words = await self._read(head, tests[:most])
+        found = await asyncio.to_thread(places, files, words, failed, least_lines=self._settings.least_lines)
+        keys = {self._key(place): place for place in found if file_for_tests(place, tests) is not None}
+        said = await self._memory.said(keys)
+        key = next((each for each in keys if each not in said), None)
+        if key is None:
+            self._barren = head
+            return self._say(f"Nothing is left to visit at {head[:12]}.")
+        signal = await self._signal(key, keys[key], file_for_tests(keys[key], tests) or "", head)
+        receipt = await self._doors.emit(signal)
+        await self._memory.say(key, signal.id, receipt.status)
+        self._say(f"Visited {keys[key].symbol} in {keys[key].path}.")
+        return (signal,)
+
+    async def _read(self, head: str, paths: list[str]) -> dict[str, bytes]:
+        found = await self._repository.read_many(head, paths)
+        return {path: data for path, data in found.items() if len(data) <= self._settings.largest_bytes}
+
+    def _key(self, place: Place) -> str:
+        return fingerprint(self.source.value, place.path, place.symbol)
+
+    async def _signal(self, key: str, place: Place, test: str, head: str) -> Signal:
+        touched = await self._repository.last_touched(head, place.path)
+        near = "in this file" if place.near == OWN else "in a file that it is tied to by an import"
+        rows = (
+            (f"No test names {place.symbol}", f"{place.path}: its complexity is {place.complexity}"),
+            (f"It is near past failures: {place.failures} ops ended {near}", "the ends of ops in the ledger"),
+            (
+                "Done when",
+                f"{test} passes, {place.symbol} is as it is now, and each small change of it (a result, an operator, "
+                "a comparison), made by the daemon, turns a test of that file red.",
+            ),
+        )
+        redact = self._doors.redact
+        return Signal(
+            id=new_signal_id(),
+            source=self.source,
+            goal=f"Pin what {place.symbol} in {place.path} does by tests in the new file {test}; change nothing else",
+            targets=(place.path,),
+            urgency=SOURCES[self.source].urgency,
+            confidence_bp=5_000,
+            evidence=tuple(
+                Evidence(claim=claim, evidence=redact(said), confidence_bp=10_000, source="exploration")
+                for claim, said in rows
+            ),
+            key=key,
+            closure=SymbolPinned(path=place.path, symbol=place.symbol, test=test, body=place.body),
+            base=head,
+            depth=await depth_at(self._repository, self._doors.depth_of, touched) if touched else 0,
+            seen_at=stamp(self._doors.clock.now()),
+        )
+
+    def _say(self, line: str, *, problem: str = "") -> tuple[Signal, ...]:
+        self._state = self._state.model_copy(update={"line": line, "problem": problem})
+        return ()
