@@ -22,6 +22,7 @@ from sensors.performance_regression import PerformanceRegression
 from sensors.proactive_exploration import ProactiveExploration
 from sensors.runner import SensorRunner
 from sensors.runtime_health import RuntimeHealth
+from sensors.scheduled import ScheduledTrigger
 from sensors.sensor import Sensor
 from sensors.todo_scanner import TodoScanner
 from sensors.vision import Vision
@@ -45,6 +46,7 @@ def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None])
         redact=redact,
         unavailable=lambda: ONLY_FILLS if cannot_talk(house.provider.capabilities) else "",
     )
+    router = house.router
     made: tuple[tuple[bool, Sensor], ...] = (
         (settings.backlog.enabled, Backlog(doors=doors, settings=settings.backlog)),
         (settings.todo_scanner.enabled, TodoScanner(doors=doors, settings=settings.todo_scanner)),
@@ -79,6 +81,10 @@ def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None])
             ),
         ),
         (settings.vision.enabled, vision(house, doors)),
+        (
+            settings.scheduled.enabled,
+            ScheduledTrigger(doors=doors, known=router.knows, is_open=router.is_open, settings=settings.scheduled),
+        ),
     )
     return tuple(sensor for enabled, sensor in made if enabled)
 

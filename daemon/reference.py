@@ -124,7 +124,7 @@ def _row(dotted: str, info: FieldInfo) -> str:
     cells = (
         f"`{dotted.rpartition('.')[2]}`",
         type_name(info.annotation),
-        f"`{default}`",
+        "to be given" if info.is_required() else f"`{default}`",
         tighter,
         info.description or "",
     )

@@ -93,6 +93,7 @@ RULES: Mapping[str, Rule] = {
     "sensors.runtime_health.enabled": OFF,
     "sensors.proactive_exploration.enabled": OFF,
     "sensors.proactive_exploration.per_day": LOWER,
+    "sensors.scheduled.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

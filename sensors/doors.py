@@ -155,4 +155,5 @@ DepthOf = Callable[[str], Awaitable[int]]  # op id -> depth of that op; 0 for an
 LeftAlone = Callable[[str], Awaitable[frozenset[str]]]  # commit -> red tests there that nobody is to be called for
 Withdraw = Callable[[str, str], Awaitable[None]]  # signal id, reason; ``ControlError`` where an op works on it
 TrackRecord = Callable[[Source], tuple[int, int]]  # of a source's earlier claims: those that came true, and all
+Asked = Callable[[str], Awaitable[bool]]  # yes or no about a signal, by its id or its key
 Redact = Callable[[str], str]  # takes secrets out of a text

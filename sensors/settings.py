@@ -8,6 +8,7 @@ from sensors.drift_settings import CrossRepoDriftSettings
 from sensors.gap_settings import CapabilityGapSettings
 from sensors.intent_settings import IntentDiscoverySettings
 from sensors.performance_settings import PerformanceRegressionSettings
+from sensors.schedule import ScheduledSettings
 from sensors.vision_settings import VisionSettings
 from sensors.voice_settings import VoiceCommandSettings
 
@@ -168,3 +169,4 @@ class SensorsSettings(BaseModel):
     vision: VisionSettings = VisionSettings()
     runtime_health: RuntimeHealthSettings = RuntimeHealthSettings()
     proactive_exploration: ProactiveExplorationSettings = ProactiveExplorationSettings()
+    scheduled: ScheduledSettings = ScheduledSettings()

@@ -225,6 +225,10 @@ class DurableQueue:
         found = await self._ledger.query("SELECT row FROM intake_posture")
         return Standing.model_validate_json(str(found[0][0])) if found else Standing()
 
+    async def knows(self, key: str) -> bool:
+        """Was a signal with this key taken in, and not forgotten since?"""
+        return bool(await self._ledger.query("SELECT 1 FROM intake_items WHERE key = ? LIMIT 1", (key,)))
+
     async def last_closed(self, key: str) -> Item | None:
         """The DONE item with ``key`` that ended last."""
         found = await self._ledger.query(

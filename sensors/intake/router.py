@@ -403,6 +403,17 @@ class IntakeRouter:
         """How many signals of a source were duplicates or suppressed, since this boot."""
         return {status: n for (name, status), n in self._turned_away.items() if name is source}
 
+    async def knows(self, key: str) -> bool:
+        """Was a signal with this key taken in, however long ago (``keep_closed_days``)?"""
+        await self._load()
+        return await self._store.knows(key)
+
+    async def is_open(self, signal_id: str) -> bool:
+        """May something come of a signal yet: it waits, an op works on it, a person is asked, its branch waits?"""
+        await self._load()
+        item = self._board.get(signal_id)
+        return item is not None and item.state is not ItemState.DEAD
+
     def look_anew(self) -> None:
         """Something that the governor goes by is another."""
         self.held_back.clear()

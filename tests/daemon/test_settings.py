@@ -145,6 +145,7 @@ TIGHTER = {
     "sensors.performance_regression.enabled": ("false", False),
     "sensors.cross_repo_drift.enabled": ("false", False),
     "sensors.vision.enabled": ("false", False),
+    "sensors.scheduled.enabled": ("false", False),
     "changes.mode": ('"dry-run"', "dry-run"),
 }
 LOOSER = {
@@ -195,6 +196,7 @@ def test_the_tables_here_cover_every_rule() -> None:
         "sensors.voice_command.enabled",
         "sensors.intent_discovery.enabled",
         "sensors.capability_gap.enabled",
+        "sensors.scheduled.enabled",
         "changes.mode",
         "loop.tools",
     } == set(RULES)
