@@ -27,6 +27,7 @@ from sensors.sensor import Sensor
 from sensors.todo_scanner import TodoScanner
 from sensors.vision import Vision
 from sensors.watch_named import Refs
+from sensors.web_intelligence import WebIntelligence
 from tools.ocr import SandboxedOcr
 
 
@@ -85,6 +86,7 @@ def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None])
             settings.scheduled.enabled,
             ScheduledTrigger(doors=doors, known=router.knows, is_open=router.is_open, settings=settings.scheduled),
         ),
+        (settings.web_intelligence.enabled, WebIntelligence(doors=doors, settings=settings.web_intelligence)),
     )
     return tuple(sensor for enabled, sensor in made if enabled)
 

@@ -94,6 +94,7 @@ RULES: Mapping[str, Rule] = {
     "sensors.proactive_exploration.enabled": OFF,
     "sensors.proactive_exploration.per_day": LOWER,
     "sensors.scheduled.enabled": OFF,
+    "sensors.web_intelligence.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
 }
 

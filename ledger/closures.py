@@ -192,6 +192,16 @@ class SymbolPinned(RunCheck):
     body: str
 
 
+class VersionAtLeast(FileCheck):
+    """Closed when the file pins ``package`` at ``version`` or a later one, wherever it names it."""
+
+    needs_yes: ClassVar[str] = "the tests ran with the version that is installed; only the owner can allow another"
+
+    kind: Literal["version_at_least"] = "version_at_least"
+    package: str
+    version: str
+
+
 class ItemDone(FileCheck):
     """Closed when the item of a backlog file is marked done with the id of an op."""
 
@@ -250,6 +260,7 @@ Closure = Annotated[
     | MetricWithin
     | SidesAgree
     | SuiteAnswers
-    | SymbolPinned,
+    | SymbolPinned
+    | VersionAtLeast,
     Field(discriminator="kind"),
 ]

@@ -10,6 +10,7 @@ OuroError
 │   ├── RepositoryBusy     a merge, rebase, bisect or cherry-pick is under way
 │   └── GitFailed          a git command ended with an error
 ├── TestsUnavailable       the repository's own tests give no answer
+├── AdvisoriesUnavailable  a source of advisories gives no answer
 ├── ChildFailed            a child process could not be started
 ├── SandboxError           a child could not be confined
 │   └── SandboxMissing     no back end holds its walls on this machine
@@ -98,6 +99,10 @@ class TestsUnavailable(OuroError):
     """The repository's own tests give no answer: no pytest, no tests, a suite that hangs."""
 
     __test__ = False  # not a pytest class
+
+
+class AdvisoriesUnavailable(OuroError):
+    """A source of advisories gives no answer: not there, too slow, too much, or not in its form."""
 
 
 class ChildFailed(OuroError):

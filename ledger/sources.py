@@ -41,7 +41,9 @@ SOURCES: Mapping[Source, SourceFacts] = MappingProxyType(
         Source.CAPABILITY_GAP: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
         Source.SCHEDULED: SourceFacts(routed_as=SourceClass.STANDARD, rank=5, urgency=Urgency.NORMAL),
         Source.EXPLORATION: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=7, urgency=Urgency.LOW),
-        Source.WEB_INTELLIGENCE: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=7, urgency=Urgency.LOW),
+        Source.WEB_INTELLIGENCE: SourceFacts(
+            routed_as=SourceClass.BACKGROUND, rank=7, urgency=Urgency.LOW, from_outside=True
+        ),
         Source.INTENT_DISCOVERY: SourceFacts(routed_as=SourceClass.SPECULATIVE, rank=8, urgency=Urgency.LOW),
     }
 )

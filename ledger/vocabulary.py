@@ -34,6 +34,7 @@ from ledger.closures import SymbolGone as SymbolGone
 from ledger.closures import SymbolPinned as SymbolPinned
 from ledger.closures import TestsPass as TestsPass
 from ledger.closures import TreeCheck as TreeCheck
+from ledger.closures import VersionAtLeast as VersionAtLeast
 from ledger.frozen import Frozen as Frozen
 from ledger.frozen import inside
 

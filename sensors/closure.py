@@ -31,6 +31,7 @@ from ledger.vocabulary import (
     TestRun,
     TestsPass,
     TreeCheck,
+    VersionAtLeast,
 )
 from sensors.agreement import Agreement
 from sensors.answer import ClosureAnswer
@@ -44,6 +45,7 @@ from sensors.measuring import Benchmark
 from sensors.pages import page_answer
 from sensors.performance_settings import PerformanceRegressionSettings
 from sensors.pinning import pinned_answer
+from sensors.pins import version_answer
 from sensors.signatures import parameters_answer
 from sensors.surveys import duplicate_answer, gone_answer, reached_answer
 
@@ -59,6 +61,7 @@ READERS: Mapping[type[FileCheck], Callable[[Any, bytes | None], ClosureAnswer]] 
     AllReached: reached_answer,
     ParametersDocumented: parameters_answer,
     PageWithout: page_answer,
+    VersionAtLeast: version_answer,
 }
 SURVEYED: tuple[type[TreeCheck], ...] = (DuplicateGone, SymbolGone)  # answered from the whole tree
 

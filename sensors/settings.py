@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sensors.advisory_sources import AdvisorySettings
 from sensors.drift_settings import CrossRepoDriftSettings
 from sensors.gap_settings import CapabilityGapSettings
 from sensors.intent_settings import IntentDiscoverySettings
@@ -152,6 +153,18 @@ class ProactiveExplorationSettings(BaseModel):
     largest_bytes: int = Field(512 * 1024, ge=1, description="Larger files are not looked at.")
 
 
+class WebIntelligenceSettings(AdvisorySettings, FileSensorSettings):
+    """Pinned versions with known defects."""
+
+    enabled: bool = Field(
+        False,
+        description="Move pins of Python packages away from versions with an advisory. Off: it needs a folder of "
+        "advisories, or an API that learns what you pin; what is proposed waits for the owner's yes.",
+    )
+    every_s: float = Field(86_400.0, ge=60, description="How often it looks although no pin has changed.")
+    largest_bytes: int = Field(8 * 1024 * 1024, ge=1, description="Larger files are not looked at.")
+
+
 class SensorsSettings(BaseModel):
     """The sensors of work that no failing test asks for."""
 
@@ -170,3 +183,4 @@ class SensorsSettings(BaseModel):
     runtime_health: RuntimeHealthSettings = RuntimeHealthSettings()
     proactive_exploration: ProactiveExplorationSettings = ProactiveExplorationSettings()
     scheduled: ScheduledSettings = ScheduledSettings()
+    web_intelligence: WebIntelligenceSettings = WebIntelligenceSettings()

@@ -146,6 +146,7 @@ TIGHTER = {
     "sensors.cross_repo_drift.enabled": ("false", False),
     "sensors.vision.enabled": ("false", False),
     "sensors.scheduled.enabled": ("false", False),
+    "sensors.web_intelligence.enabled": ("false", False),
     "changes.mode": ('"dry-run"', "dry-run"),
 }
 LOOSER = {
@@ -183,6 +184,7 @@ LOOSER = {
     "sensors.performance_regression.enabled": "true",
     "sensors.cross_repo_drift.enabled": "true",
     "sensors.vision.enabled": "true",
+    "sensors.web_intelligence.enabled": "true",
 }
 
 
