@@ -79,7 +79,7 @@ async def _work(left: list[Trial], *, out: Path, cap_s: float, tell: Callable[[T
     for trial in left:
         trial.base.mkdir(parents=True, exist_ok=True)
         result = await attempt_in(
-            trial.base.resolve(), trial.task, label=trial.label, cap_s=cap_s, environ=trial.environ
+            trial.base.resolve(), trial.task, label=trial.label, cap_s=cap_s, environ=trial.variables
         )  # fmt: skip
         append(out, result)
         tell(trial, result)

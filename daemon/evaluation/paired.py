@@ -21,7 +21,7 @@ class Trial:
     task: Task
     label: str
     base: Path
-    environ: Mapping[str, str]
+    variables: Mapping[str, str]
 
 
 def chain_of(task: str) -> str:

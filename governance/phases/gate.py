@@ -11,7 +11,7 @@ from governance import closing
 from governance.blast import blast_of
 from governance.crew import Crew
 from governance.difftext import line_changes
-from governance.dossier import Dossier, Gating
+from governance.dossier import Dossier, Gating, Generation
 from governance.foresight import foresee
 from governance.grounding.at_gate import back, stand
 from governance.grounding.consulted import doubts, standings
@@ -115,6 +115,30 @@ def asking(verdicts: Sequence[Verdict], tier: Tier) -> tuple[str, ...]:
     )
 
 
+def doubt_of(generation: Generation) -> str:
+    """Why the tests alone do not say which change was meant; empty where they do."""
+    return f"the tests leave open which repair is meant: {generation.doubt}" if generation.doubt else ""
+
+
+def raised_by(
+    op: Operation, dossier: Dossier, facts: ChangeFacts, *, verdicts: Sequence[Verdict], suite_ran: bool, blast_bp: int,
+    doubt: str, beyond: Sequence[str],
+) -> list[tuple[Tier, str]]:  # fmt: skip
+    """What the ladder does not know. ``beyond``: programs that change where documentation was asked for."""
+    floors = [*closing.floors(op), (decide(verdicts)[1], "a gate asks for it")]
+    floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
+    if blast_bp > BLAST_LIMIT_BP:
+        floors.append((assess(facts).tier.raised(), f"blast radius {blast_bp / 10_000:.2f}"))
+    if not suite_ran:
+        floors.append((Tier.NOTIFY_APPLY, "the whole suite did not run"))
+    if doubt:
+        floors.append((Tier.NOTIFY_APPLY, doubt))
+    if beyond:
+        why = f"documentation was asked for, and what the program does changes in {', '.join(beyond[:3])}"
+        floors.append((Tier.APPROVAL_REQUIRED, why))
+    return floors
+
+
 async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Assign the final tier. Nothing lowers what CLASSIFY said."""
     generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
@@ -125,30 +149,15 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     blast = blast_of(await crew.shop.codebases.at(op.tree), paths)
     originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
     facts = await asyncio.to_thread(
-        facts_of,
-        op,
-        candidate,
-        originals,
-        verdicts=validation.verdicts,
+        facts_of, op, candidate, originals, verdicts=validation.verdicts,
         is_ourselves=blast.is_ourselves and not settings.open_own_governance,
-        protected=protected_among(paths, settings.protected_paths),
-        core=matching(paths, settings.core_paths),
-    )
-    floors = [*closing.floors(op)]
-    _, by_gates = decide(validation.verdicts)
-    floors.append((by_gates, "a gate asks for it"))
-    floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
-    if blast.score_bp > BLAST_LIMIT_BP:
-        floors.append((assess(facts).tier.raised(), f"blast radius {blast.score_bp / 10_000:.2f}"))
-    if not validation.suite_ran:
-        floors.append((Tier.NOTIFY_APPLY, "the whole suite did not run"))
-    doubt = f"the tests leave open which repair is meant: {generation.doubt}" if generation.doubt else ""
-    if doubt:
-        floors.append((Tier.NOTIFY_APPLY, doubt))
-    beyond = await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals)
-    if beyond:
-        why = f"documentation was asked for, and what the program does changes in {', '.join(beyond[:3])}"
-        floors.append((Tier.APPROVAL_REQUIRED, why))
+        protected=protected_among(paths, settings.protected_paths), core=matching(paths, settings.core_paths),
+    )  # fmt: skip
+    doubt = doubt_of(generation)
+    floors = raised_by(
+        op, dossier, facts, verdicts=validation.verdicts, suite_ran=validation.suite_ran, blast_bp=blast.score_bp,
+        doubt=doubt, beyond=await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals),
+    )  # fmt: skip
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
     stood = await stand(op, dossier, crew, generation, assess(facts, floors=tuple(floors)).tier)
@@ -159,40 +168,26 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     assessment = assess(facts, floors=tuple(floors))
     untold = (doubt,) if doubt and not any(doubt in reason for reason in assessment.reasons) else ()
     known = standings(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
+    asked = asking((*validation.verdicts, *dossier.marked), assessment.tier)
     output = Gating(
-        tier=assessment.tier,
-        rule=assessment.rule,
-        reasons=(
-            *assessment.reasons,
-            *asking((*validation.verdicts, *dossier.marked), assessment.tier),
-            *untold,
-            *doubts(known),
-        ),
-        verdicts=validation.verdicts,
-        blast_bp=blast.score_bp,
-        foretold=bool(foreseen.floors),
-    )
+        tier=assessment.tier, rule=assessment.rule, reasons=(*assessment.reasons, *asked, *untold, *doubts(known)),
+        verdicts=validation.verdicts, blast_bp=blast.score_bp, foretold=bool(foreseen.floors),
+    )  # fmt: skip
     await crew.record.note(
-        EntryKind.DECISION,
-        "tier.assigned",
-        phase=State.GATE,
-        facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors],
-        tier=output.tier.name,
-        rule=output.rule,
-        reasons=list(output.reasons),
-        blast_bp=blast.score_bp,
-        trust=[each.model_dump(mode="json") for each in known],
-        doubts=list(doubts(known)),
+        EntryKind.DECISION, "tier.assigned", phase=State.GATE, facts=facts.model_dump(mode="json"),
+        floors=[[t.name, why] for t, why in floors], tier=output.tier.name, rule=output.rule,
+        reasons=list(output.reasons), blast_bp=blast.score_bp, trust=[each.model_dump(mode="json") for each in known],
+        doubts=list(doubts(known)), **foreseen.record,
         gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
-        **foreseen.record,
-    )
-    if output.tier is Tier.BLOCKED:
-        return PhaseResult(
-            next=State.BLOCKED,
-            output=output,
-            cause=RootCause.BLOCKED_PATH,
-            failure=FailureClass.POLICY,
-            reason="; ".join(output.reasons),
-        )
-    return PhaseResult(next=State.APPROVE, output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
+    )  # fmt: skip
+    return decided(output)
+
+
+def decided(output: Gating) -> PhaseResult:
+    """Where the op goes with that tier."""
+    if output.tier is not Tier.BLOCKED:
+        return PhaseResult(next=State.APPROVE, output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
+    return PhaseResult(
+        next=State.BLOCKED, output=output, cause=RootCause.BLOCKED_PATH, failure=FailureClass.POLICY,
+        reason="; ".join(output.reasons),
+    )  # fmt: skip
