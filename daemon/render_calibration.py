@@ -33,7 +33,7 @@ def calibration_block(view: Calibration) -> Block:
         *_trust(view),
     ]
     if not view.agrees:
-        told = "the table of trust is not what the log says: restart the daemon, `ouro ledger verify`"
+        told = "the table of trust is not what the log says; shown is the log: `ouro ledger replay` names the keys"
         lines.append(labelled(Told("fault", told, Role.BAD)))
     return tuple(lines)
 

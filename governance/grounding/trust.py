@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS trust (
 """
 
 
+IS_THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'trust'"
 SLICE = 512
 
 
@@ -96,7 +97,7 @@ async def rebuild(ledger: Ledger) -> Trust:
 
 async def in_table(ledger: Ledger) -> tuple[int, dict[TrustKey, Tally]]:
     """What the projection says, and up to which entry; a ledger that has none says nothing."""
-    if not await ledger.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'trust'"):
+    if not await ledger.query(IS_THERE):
         return ledger.head.seq, {}
     rows = await ledger.query(
         "SELECT e.seq, t.kind, t.name, t.hits, t.n FROM (SELECT coalesce(max(seq), 0) AS seq FROM entries) AS e"
@@ -121,9 +122,10 @@ class Trust:
     async def load(self, ledger: Ledger) -> None:
         """Take over what the ledger's table says, one row a key; from here on every grade that lands is learned.
 
-        Once, of a ledger that is open for writing.
+        Once, of a ledger that is open for writing. A table that is lost is made anew from the record.
         """
-        await ledger.ensure(SCHEMA)
+        if not await ledger.query(IS_THERE):
+            await rebuild(ledger)
         ledger.hear(self._hear)
         self._upto, tallies = await in_table(ledger)
         self._tallies = defaultdict(Tally, tallies)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ledger.clock import unstamp
+from ledger.vocabulary import Source
 from sensors.doors import TrackRecord
 from sensors.intake.claims import FileClaims
 from sensors.intake.governor import Lane
@@ -22,6 +23,11 @@ from sensors.intake.records import Item
 
 Entry = tuple[int, str, int]  # order key, signal id, version
 Free = Callable[[Lane], bool]
+
+
+def no_record(source: Source) -> tuple[int, int]:
+    """Nobody knows what came of a source's claims."""
+    return 0, 0
 
 
 def _ms(moment: datetime) -> int:

@@ -6,14 +6,18 @@ from ledger.clock import Clock
 from ledger.store import Ledger
 from sensors.intake.board import Board
 from sensors.intake.governor import FREE
+from sensors.intake.order import no_record
 from sensors.intake.queue import DurableQueue
 from sensors.intake.records import QueueSnapshot
 from sensors.intake.settings import RouterSettings
 
 
 async def snapshot_of(ledger: Ledger, *, clock: Clock, lines: int) -> QueueSnapshot:
-    """Every signal that has not ended, and the dead. Nothing is held back: there is nobody to do so."""
-    board = Board(RouterSettings(), lambda item: 0)
+    """Every signal that has not ended, and the dead. Nothing is held back: there is nobody to do so.
+
+    A priority stands here as the sensors assert it: what came of their claims is for the daemon to weigh.
+    """
+    board = Board(RouterSettings(), lambda item: 0, no_record)
     if await ledger.query("SELECT 1 FROM sqlite_master WHERE name = 'intake_items'"):
         store = DurableQueue(ledger)
         for lease in await store.leases():

@@ -25,6 +25,7 @@ from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
 from sensors.intake.governing import Governor, Look, nobody_looks
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.order import no_record
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
@@ -41,11 +42,6 @@ async def _every_branch_lives(branch: str) -> bool:
 
 async def _who_knows(before: Signal, now: Signal) -> bool:
     return False
-
-
-def no_record(source: Source) -> tuple[int, int]:
-    """Nobody knows what came of a source's claims."""
-    return 0, 0
 
 
 class IntakeRouter:

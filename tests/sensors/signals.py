@@ -14,7 +14,8 @@ from ledger.vocabulary import Closure, Decision, Signal, Source, TestsPass, Urge
 from sensors.doors import TrackRecord
 from sensors.intake.governing import Look
 from sensors.intake.governor import GovernorSettings
-from sensors.intake.router import IntakeRouter, no_record
+from sensors.intake.order import no_record
+from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.intake.surroundings import Surroundings
 

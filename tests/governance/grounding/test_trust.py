@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,23 @@ def test_running_table_and_log_agree_wherever_the_daemon_ends(steps: list[Step],
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(live(Path(folder) / "ledger.sqlite3"))
+
+
+async def test_a_table_that_is_lost_is_made_anew_at_the_next_boot(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    async with AsyncExitStack() as stack:
+        ledger = await Ledger.open(path, repo_id=REPO_ID, clock=SystemClock())
+        stack.push_async_callback(ledger.close)
+        await Trust().load(ledger)
+        await asyncio.gather(*(land(ledger, grade(number, record(), Outcome.HIT)) for number in range(1, 9)))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE trust")
+    async with AsyncExitStack() as stack:
+        ledger = await Ledger.open(path, repo_id=REPO_ID, clock=SystemClock())
+        stack.push_async_callback(ledger.close)
+        trust = Trust()
+        await trust.load(ledger)
+        assert trust.tallies == (await in_table(ledger))[1] == {KEYS[0]: Tally(8, 8)}
 
 
 async def test_a_grade_that_lands_while_the_table_is_read_counts_once(ledger: Ledger) -> None:
