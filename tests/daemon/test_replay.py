@@ -74,11 +74,12 @@ def changed(history: History, event: str, tamper: Tamper, *, nth: int = 0) -> li
 
 def test_every_decision_of_a_repair_comes_out_the_same(history: History) -> None:
     assert history.whole.differences == ()
-    assert history.alone == history.whole
+    # The whole record also derives trust again: source, provider, route, strategy twice, class of goal.
+    assert history.whole == ReplayReport(decisions=history.alone.decisions + 6)
     events = [e.payload.get("event") for e in history.entries]
     # Two tiers of two or three words, one route, one priority, ten gates at least, every transition and the end.
     assert history.alone.decisions >= 2 + 3 + 1 + 1 + 9 + events.count("phase.entered")
-    assert {"tier.assigned", "route.chosen", "gates", "phase.entered", "terminal"} <= set(events)
+    assert {"tier.assigned", "route.chosen", "gates", "phase.entered", "terminal", "ranked"} <= set(events)
 
 
 def test_an_op_without_a_record_has_no_decisions(history: History) -> None:
@@ -101,6 +102,15 @@ def with_floor(gate: int) -> Tamper:
     return tamper
 
 
+DOUBTED = {"asserted_bp": 10_000, "hits": 0, "outcomes": 9}
+
+
+def with_a_rival(payload: dict[str, Any]) -> dict[str, Any]:
+    """One that is equal but for its trust, and should have come first."""
+    (merits,) = payload["merits"]
+    return {**payload, "merits": [merits, {**merits, "trust_bp": merits["trust_bp"] + 1}]}
+
+
 def at_other_priority(payload: dict[str, Any]) -> dict[str, Any]:
     return {**payload, "result": payload["result"] + 1}
 
@@ -114,7 +124,11 @@ def at_other_priority(payload: dict[str, Any]) -> dict[str, Any]:
         ("tier.assigned", 0, lambda p: {**p, "complexity": "ARCHITECTURAL"}, "complexity was ARCHITECTURAL"),
         ("route.chosen", 0, lambda p: {**p, "complexity": "COMPLEX"}, "comes out as COMPLEX"),
         ("route.chosen", 0, lambda p: {**p, "route": "BACKGROUND"}, "route was BACKGROUND"),
+        ("route.chosen", 0, lambda p: {**p, "confidence": DOUBTED}, "route was IMMEDIATE, comes out as STANDARD"),
+        ("tier.assigned", 1, lambda p: {**p, "trust": [{"key": "goal x", "hits": 0, "outcomes": 3}]}, "doubts was"),
         ("priority", 0, at_other_priority, "priority was"),
+        ("priority", 0, lambda p: {**p, "inputs": {**p["inputs"], "outcomes": 9}}, "priority was"),
+        ("ranked", 0, with_a_rival, "rank was [0, 1], comes out as [1, 0]"),
         ("gates", 0, without_verdicts_of(1), "gate 1 was silent"),
         ("gates", 0, with_floor(14), "gate 14 was allow gate14.ok APPROVAL_REQUIRED"),
         ("phase.entered", 3, lambda p: {**p, "to": "APPLY"}, "-> APPLY"),
