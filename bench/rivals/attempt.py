@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ from governance.repair.bench import passes
 from ledger.errors import ConfigError
 from tools.process import Command, Finished, run
 from tools.sandbox.limits import MIB
+
+PYTHON = (Path(sys.base_prefix), Path(sys.prefix))
+"""An interpreter may lie in a home, which is not shown as a whole."""
 
 
 async def attempt(
@@ -46,7 +50,7 @@ async def attempt(
         before, began = await asyncio.to_thread(server.tokens), time.monotonic()
         finished = await run(
             Command(
-                argv=(*walls(base, shown=(prefix, homes, TOP)), *argv), cwd=repo, timeout_s=cap_s,
+                argv=(*walls(base, shown=(*PYTHON, prefix, homes, TOP)), *argv), cwd=repo, timeout_s=cap_s,
                 env=surroundings(own, base, prefix) | more, cap_bytes=8 * MIB, flood_bytes=256 * MIB,
             )
         )  # fmt: skip

@@ -37,7 +37,11 @@ def mini(scene: Scene) -> tuple[list[str], dict[str, str]]:
         "-c", f"model.model_kwargs.api_base={scene.address}/v1", "--model-class", "litellm_textbased",
         "-m", f"openai/{scene.model}", "-y", "--exit-immediately", "-t", goal(scene.ticket),
     ]  # fmt: skip
-    return argv, {"MSWEA_CONFIGURED": "true", "MSWEA_COST_TRACKING": "ignore_errors", "OPENAI_API_KEY": "none"}
+    return argv, {
+        "MSWEA_CONFIGURED": "true",
+        "MSWEA_COST_TRACKING": "ignore_errors",
+        "OPENAI_API_KEY": "none",
+    } | OFFLINE
 
 
 def aider(scene: Scene) -> tuple[list[str], dict[str, str]]:
@@ -49,8 +53,10 @@ def aider(scene: Scene) -> tuple[list[str], dict[str, str]]:
         "--no-suggest-shell-commands", "--no-gitignore", "--auto-test", "--test-cmd", tests,
         *(["--file", scene.ticket.path] if scene.ticket.path else []), "--message", goal(scene.ticket),
     ]  # fmt: skip
-    return argv, {"OPENAI_API_BASE": f"{scene.address}/v1", "OPENAI_API_KEY": "none"}
+    return argv, {"OPENAI_API_BASE": f"{scene.address}/v1", "OPENAI_API_KEY": "none"} | OFFLINE
 
 
+OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+"""Prices come with the package: no time is lost where there is no network to ask for newer ones."""
 Program = Callable[[Scene], tuple[list[str], dict[str, str]]]
 PROGRAMS: dict[str, Program] = {"one-shot": one_shot, "mini-swe-agent": mini, "aider": aider}
