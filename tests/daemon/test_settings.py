@@ -147,6 +147,9 @@ TIGHTER = {
     "sensors.vision.enabled": ("false", False),
     "sensors.scheduled.enabled": ("false", False),
     "sensors.web_intelligence.enabled": ("false", False),
+    "sensors.runtime_health.enabled": ("false", False),
+    "sensors.proactive_exploration.enabled": ("false", False),
+    "sensors.proactive_exploration.per_day": ("1", 1),
     "changes.mode": ('"dry-run"', "dry-run"),
 }
 LOOSER = {
@@ -185,6 +188,8 @@ LOOSER = {
     "sensors.cross_repo_drift.enabled": "true",
     "sensors.vision.enabled": "true",
     "sensors.web_intelligence.enabled": "true",
+    "sensors.proactive_exploration.enabled": "true",
+    "sensors.proactive_exploration.per_day": "3",
 }
 
 
