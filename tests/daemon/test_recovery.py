@@ -8,16 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api import Life, SubmitRequest
 from daemon.charges import cut_off
+from daemon.doors import admit
+from daemon.facade import Facade
 from daemon.settings import Config
 from governance.changes.landing import REVIEW
 from governance.irongate.battery import diff_hash
 from kernel.provider import Price
+from ledger.clock import SystemClock
 from ledger.ids import new_op_id, sha256_hex
+from ledger.store import Ledger
 from ledger.vocabulary import Candidate, Draft, Edit, EditKind, Entry, EntryKind, Spend, State
+from sensors.intake.router import IntakeRouter
 from tests.e2e.serving import Serving, record_of, served
+from tests.e2e.talking import Talking
 from tests.e2e.world import Infilling, config_for
 from tests.repos import commit, git, make_repo
+from tests.sensors.signals import signal
+from tools.git import Git
+from tools.workspace import Workspaces
 
 BEFORE, AFTER = "one\n", "two\n"
 CANDIDATE = Candidate(
@@ -95,6 +105,75 @@ async def test_a_repair_that_stands_on_a_review_branch_waits_for_the_owner(confi
         git(repo, "branch", "-q", "-D", branch)
         await service.senses_now.settle_branches()
         assert await service.home.refused.hashes() == (diff_hash(CANDIDATE),)
+
+
+@asynccontextmanager
+async def dying(config: Config) -> AsyncIterator[tuple[IntakeRouter, Ledger]]:
+    """The intake of a boot that is killed at the end of the block."""
+    async with record_of(config) as ledger:
+        router = IntakeRouter(
+            ledger=ledger, clock=SystemClock(), boot="dead", settings=config.settings.router, admit=admit
+        )
+        await router.recover()
+        yield router, ledger
+
+
+async def test_everything_is_recovered_before_any_work_begins(config: Config) -> None:
+    """Leases, ops, workspaces and folders of runs of a dead boot. What is submitted meanwhile waits."""
+    places = config.places
+    copies = Workspaces(Git(places, config.env), places, config.settings.workspace)
+    async with dying(config) as (router, ledger):
+        for name in "ab":
+            await router.submit(signal(name, targets=[f"{name}.py"]))
+        begun, claimed = await router.next(), await router.next()
+        await router.started(begun.id)
+        await ledger.append(started(begun.id))
+        left = await copies.acquire(begun.id, git(places.repo, "rev-parse", "HEAD"))
+        run = places.cache / "sandbox" / places.repo_id / "run-dead"
+        run.mkdir(parents=True)
+    service = Serving(config, Talking(lambda _: "nothing"))
+    try:
+        await service.open()
+        service.home.router.pause()
+        submitted = await Facade(service).submit(SubmitRequest(goal="Say hello", files=("c.py",)))
+        assert submitted.status == "queued" and service.life is Life.STARTING
+        await service.bring_up()
+        lines = {line.goal: line for line in service.home.router.snapshot().lines}
+        attempts = {goal: (line.state.value, line.attempts) for goal, line in lines.items()}
+        assert attempts == {"Make a pass.": ("queued", 1), "Make b pass.": ("queued", 0), "Say hello": ("queued", 0)}
+        for op in (begun, claimed):  # that which never started has an end too, but counts no attempt
+            (terminal,) = await service.entries(op.id, "terminal")
+            assert (terminal.payload["to"], terminal.payload["root_cause"]) == ("POSTMORTEM", "crash_recovered")
+        assert not left.folder.exists() and not run.exists()
+        ready = await service.until("session.ready")
+        assert "1 left-over workspaces were removed" in ready.payload["recovered"]
+        assert terminal.seq < ready.seq
+        service.home.router.resume()
+        first = await service.until("op.started", goal="Say hello")
+        assert first.seq > ready.seq
+    finally:
+        await service.close()
+
+
+async def test_a_commit_in_the_owners_branch_completes_its_op_though_its_journal_is_gone(config: Config) -> None:
+    repo = config.places.repo
+    parent = git(repo, "rev-parse", "HEAD")
+    async with dying(config) as (router, ledger):
+        await router.submit(signal("a", targets=["a.py"]))
+        op = await router.next()
+        await router.started(op.id)
+        intent = {"event": "commit.intent", "ref": "refs/heads/main", "parent": parent}
+        await ledger.append(
+            started(op.id), Draft(kind=EntryKind.CHANGE, op_id=op.id, phase=State.VERIFY, payload=intent)
+        )
+        made = commit(repo, f"Repair\n\nOuro-Op: {op.id}", {"a.py": AFTER})
+    async with booted(config) as service:
+        (terminal,) = await service.entries(op.id, "terminal")
+        assert (terminal.payload["to"], terminal.payload["commit"]) == ("COMPLETE", made)
+        (outcome,) = await service.entries(op.id, "outcome")
+        assert outcome.payload["success"] and outcome.seq > terminal.seq
+        assert service.home.router.snapshot().lines == ()  # its signal is done, not tried again
+    assert git(repo, "rev-parse", "HEAD") == made
 
 
 def entries(*events: tuple[str, str]) -> list[Entry]:
