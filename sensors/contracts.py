@@ -101,7 +101,7 @@ def differences(here: Contract, there: Contract) -> tuple[str, ...]:
         return ("one is structured, the other is text",)
     else:
         lines = (line for line in unified_diff(here.text.split("\n"), there.text.split("\n"), "here", "there", n=1))
-    found = list[str]()
+    found: list[str] = []
     for line in lines:
         if len(found) == MOST_DIFFERENCES:
             return (*found, "and more")

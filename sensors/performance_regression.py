@@ -30,11 +30,12 @@ from sensors.noise import Usual, is_worse, percent, usual
 from sensors.origin import depth_at
 from sensors.performance_settings import PerformanceRegressionSettings
 from sensors.ruler import MOST, digest_of, ruler_of
-from sensors.samples import Samples
+from sensors.samples import Samples, baseline
 from sensors.sensor import SensorState
 
 UNNAMED = "unavailable: no result file is named"
 NAME_ONE = "Name the file that your benchmark writes: sensors.performance_regression.result."
+DONE_WHEN = "Done when it is within noise again; what measures must stay as it is."
 MOST_TARGETS, MOST_FILES, MOST_SAID = 4, 20, 10
 SURE_BP = 8_000
 
@@ -167,12 +168,14 @@ class PerformanceRegression:
 
     async def _worse(self, measured: Measurement, commit: str) -> Worse | None:
         course = await self._samples.course(measured.name, commit, window=self._settings.window)
-        found = (
-            usual([value for _, value in course.earlier], measured.better, self._settings.bounds) if course else None
-        )
-        if course is None or found is None or not is_worse(course.now, found.limit, measured.better):
+        if course is None:
             return None
-        fine = [at for at, value in course.earlier if not is_worse(value, found.limit, measured.better)]
+        earlier = baseline(course.earlier, self._settings.least_samples)
+        found = usual([each.value for each in earlier], measured.better, self._settings.bounds)
+        if found is None or not is_worse(course.now, found.limit, measured.better):
+            return None
+        await self._samples.mark(measured.name, commit)
+        fine = [each.commit for each in earlier if not is_worse(each.value, found.limit, measured.better)]
         return Worse(measured=measured, now=course.now, usual=found, good=fine[-1] if fine else "", commit=commit)
 
     async def _tell(self, head: str, fresh: Sequence[Worse]) -> tuple[Signal, ...]:
@@ -206,7 +209,7 @@ class PerformanceRegression:
         return Signal(
             id=new_signal_id(),
             source=self.source,
-            goal=redact(f"Mend what made a benchmark worse in {span}: {first.line}.")[:1_500],
+            goal=redact(f"Mend what made a benchmark worse in {span}: {first.line}. {DONE_WHEN}")[:1_500],
             targets=tuple(suspects[:MOST_TARGETS]),
             urgency=SOURCES[self.source].urgency,
             confidence_bp=SURE_BP,

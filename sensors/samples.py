@@ -17,18 +17,34 @@ CREATE TABLE IF NOT EXISTS metric_samples (
     commit_id TEXT NOT NULL,
     value REAL NOT NULL,
     at TEXT NOT NULL,
+    worse INTEGER NOT NULL DEFAULT 0,
     UNIQUE (metric, commit_id, value)
 );
 """
 KEPT = 2_000  # measurements of one metric
 
 
+class Earlier(Frozen):
+    """A measurement of a commit before. ``worse``: it was called so at its time."""
+
+    commit: str
+    value: float
+    worse: bool = False
+
+
 class Course(Frozen):
-    """One metric up to a commit: ``now`` is the median of what was measured there, ``earlier`` are measurements of
-    commits before, each with its commit, the oldest first."""
+    """One metric up to a commit: ``now`` is the median of what was measured there, ``earlier`` is the oldest first."""
 
     now: float
-    earlier: tuple[tuple[str, float], ...] = ()
+    earlier: tuple[Earlier, ...] = ()
+
+
+def baseline(earlier: Sequence[Earlier], least: int) -> tuple[Earlier, ...]:
+    """Pure: what is usual. What was worse at its time is not, unless nothing else was measured of late."""
+    lately = tuple(earlier[-least:])
+    if len(lately) == least and all(each.worse for each in lately):
+        return lately
+    return tuple(each for each in earlier if not each.worse)
 
 
 class Samples:
@@ -77,10 +93,18 @@ class Samples:
         if not here:
             return None
         first = int(str(here[0][0]))
-        sql = "SELECT commit_id, value FROM metric_samples WHERE metric = ? AND n < ? ORDER BY n DESC LIMIT ?"
+        sql = "SELECT commit_id, value, worse FROM metric_samples WHERE metric = ? AND n < ? ORDER BY n DESC LIMIT ?"
         rows = await self._ledger.query(sql, (metric, first, window))
-        earlier = tuple((str(found), float(str(value))) for found, value in reversed(rows))
+        earlier = tuple(
+            Earlier(commit=str(found), value=float(str(value)), worse=bool(worse))
+            for found, value, worse in reversed(rows)
+        )
         return Course(now=median(float(str(value)) for _, value in here), earlier=earlier)
+
+    async def mark(self, metric: str, commit: str) -> None:
+        """What was measured at a commit is worse than usual: it says nothing of what is."""
+        sql = "UPDATE metric_samples SET worse = 1 WHERE metric = ? AND commit_id = ?"
+        await self._ledger.append(project=[(sql, (metric, commit))])
 
     async def _knows(self, each: Measurement, commit: str) -> bool:
         sql = "SELECT 1 FROM metric_samples WHERE metric = ? AND commit_id = ? AND value = ?"

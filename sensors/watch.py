@@ -12,6 +12,7 @@ import logging
 import os
 import stat
 import threading
+from bisect import bisect
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,8 +191,11 @@ class Watcher:
         wanted = [folder for folder, _ in folders(self._scope.repo, skip=self._is_ignored)]
         wanted += [folder for heads in self._scope.heads for folder, _ in folders(heads, skip=_nothing)]
         wanted += [*self._scope.fixed(), *self._scope.named.watched()]
+        kept = sorted(wanted)
         for folder in backend.folders - set(wanted):
-            backend.drop(folder)
+            place = bisect(kept, f"{folder}/")
+            if not any(below(each, folder) for each in kept[place : place + 1]):  # all below it would go as well
+                backend.drop(folder)
         for folder in wanted:
             backend.add(folder)
 

@@ -15,6 +15,7 @@ from sensors.measuring import Benchmark
 from sensors.performance_regression import PerformanceRegression
 from sensors.performance_settings import PerformanceRegressionSettings
 from sensors.ruler import digest_of, ruler_of
+from sensors.samples import Earlier, baseline
 from tests.repos import commit, git, write
 from tests.sensors.looking import Scene, scene
 from tests.sensors.trees import Held
@@ -75,6 +76,13 @@ async def test_it_can_be_mended_and_break_again(tmp_path: Path) -> None:
             commit(w.repo, "next", {"fast.py": f"x = {n}\n"})
             measured(w, value)
             assert len(await sensor.scan_once()) == count, (n, value)
+
+
+def test_what_was_worse_is_no_baseline_until_nothing_else_is_measured() -> None:
+    fine, worse = Earlier(commit="a", value=1), Earlier(commit="b", value=2, worse=True)
+    assert baseline([fine, fine, worse, fine, worse, worse], 3) == (fine, fine, fine)
+    assert baseline([fine, fine, worse, worse, worse], 3) == (worse, worse, worse)
+    assert baseline([worse], 3) == () == baseline([], 3)
 
 
 async def test_the_direction_is_the_owners_and_better_is_never_said(tmp_path: Path) -> None:
