@@ -21,9 +21,9 @@ from governance.irongate.paths import (
     is_test_path,
 )
 from governance.irongate.shortcuts import asked_for, catches, copied, skips, swallows
-from governance.irongate.syntax import parse
 from governance.irongate.testdiff import weakened
 from governance.irongate.verdicts import denied, passed, shown
+from governance.irongate.versions import versions
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
 GATE = 16
@@ -74,12 +74,10 @@ def _floor(facts: Facts, paths: set[str], moved: bool) -> Verdict:
 
 def _program(facts: Facts) -> Verdict:
     """The code that is tested: does it get round the test?"""
-    after = parse(facts.after) if facts.after is not None and is_python(facts.path) else None
-    if after is None:
-        return passed(GATE)
-    before = parse(facts.before) if facts.before is not None else None
-    if before is None and facts.before is not None:
-        return passed(GATE, "no_comparison", floor=Tier.NOTIFY_APPLY, evidence=[f"{facts.path} did not parse before"])
+    compared = versions(GATE, facts.path, facts.before, facts.after)
+    if isinstance(compared, Verdict):
+        return compared
+    before, after = compared
     skipping = skips(before, after)
     if skipping:
         reason = f"The program would skip or end its own test: {facts.path} uses {shown(skipping[0])}."

@@ -12,9 +12,9 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
-from governance.irongate.paths import is_python
-from governance.irongate.syntax import imported_names, parse
+from governance.irongate.syntax import imported_names
 from governance.irongate.verdicts import passed
+from governance.irongate.versions import versions
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
 GATE = 17
@@ -63,12 +63,10 @@ class Facts(Frozen):
 
 def check(facts: Facts) -> Verdict:
     """Raise the tier for what is in the file now and was not before."""
-    new = parse(facts.after) if facts.after is not None and is_python(facts.path) else None
-    if new is None:
-        return passed(GATE)
-    old = parse(facts.before) if facts.before is not None else None
-    if old is None and facts.before is not None:
-        return passed(GATE, "no_comparison", floor=Tier.NOTIFY_APPLY, evidence=[f"{facts.path} did not parse before"])
+    compared = versions(GATE, facts.path, facts.before, facts.after)
+    if isinstance(compared, Verdict):
+        return compared
+    old, new = compared
     added = _found(new) - (_found(old) if old is not None else Counter())
     reached = _outside(new) - (_outside(old) if old is not None else frozenset())
     evidence = [f"{facts.path}: {what}" for what in sorted(added)]

@@ -29,6 +29,13 @@ def of(drive: Drive, rule: str) -> st.SearchStrategy[Input]:
     return st.sampled_from([one for one in inputs(drive) if one.rule.startswith(rule) and one.rule not in ON_DISK])
 
 
+def placed(path: str, place: object = "/srv/place") -> str:
+    """A path of the corpus with ``place`` for the folders of a run."""
+    for word in ("{outside}", "{state}", "{repo}"):
+        path = path.replace(word, str(place))
+    return path.replace("{long}", "l" * 300)
+
+
 def upper_half(path: str) -> str:
     return "".join(char.upper() if index % 2 else char for index, char in enumerate(path))
 
@@ -49,10 +56,7 @@ PATH_CHANGES: dict[str, Callable[[str], str]] = {
 @given(of("path", "gate0"), st.sampled_from(sorted(PATH_CHANGES)), st.booleans())
 def test_a_path_in_another_dress_is_refused(one: Input, change: str, writes: bool) -> None:
     """As the tools see it: tidied, then judged."""
-    path = one.path.replace("{long}", "l" * 300)
-    for place in ("{outside}", "{state}", "{repo}"):
-        path = path.replace(place, "/srv/place")
-    path = PATH_CHANGES[change](path)
+    path = PATH_CHANGES[change](placed(one.path))
     if one.path.endswith("..") and change in ("blank behind", "dot behind"):
         return  # `.. ` and `...` are ordinary names
     question = PolicyQuestion(tool="edit_file" if writes else "read_file", writes=writes, paths=(tidy(path),))

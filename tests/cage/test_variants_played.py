@@ -28,7 +28,7 @@ from ledger.vocabulary import EntryKind, State
 from tests.cage.corpus import Input
 from tests.cage.outside import MARK, Outside, leaked_into_record, outside
 from tests.cage.test_shell_tricks import FILES, tricks
-from tests.cage.test_variants import ON_DISK, PATH_CHANGES, inputs
+from tests.cage.test_variants import ON_DISK, PATH_CHANGES, inputs, placed
 from tests.cage.test_variants_shell import COMPANY, Ground
 from tests.e2e.talking import call
 from tests.governance.crewed import crew_in
@@ -59,9 +59,7 @@ def ground(base: Path) -> Iterator[Ground]:
 
 
 def path_of(one: Input, change: str, world: Outside) -> str:
-    path = one.path.replace("{long}", "l" * 300)
-    for word in ("{outside}", "{state}", "{repo}"):
-        path = path.replace(word, str(world.base))
+    path = placed(one.path, world.base)
     return path if path.endswith("..") else PATH_CHANGES[change](path)
 
 

@@ -52,14 +52,17 @@ async def test_the_code_index_knows_what_is_saved_and_committed_before_it_is_ask
     async with served(config, Infilling(minus), watch=True) as (service, _):
         index = service.home.code
 
-        async def knows(text: str) -> None:
+        async def knows(text: str, language: str = "python") -> None:
             async with asyncio.timeout(30):
-                while await index.missing([f"{oid_of(text.encode())}.python"]):  # noqa: ASYNC110  # nobody tells
+                while await index.missing([f"{oid_of(text.encode())}.{language}"]):  # noqa: ASYNC110  # nobody tells
                     await asyncio.sleep(0.02)
 
         await knows(SHOP["shop/cart.py"])
         write(repo, {"shop/saved.py": "SAVED = 1\n"})
         await knows("SAVED = 1\n")
+        for before, after in (("f", "g"), ("g", "h")):  # a language of another grammar, saved and saved again
+            write(repo, {"web/cart.ts": f"export function {after}() {{ {before}() }}\n"})
+            await knows(f"export function {after}() {{ {before}() }}\n", "typescript")
         git(repo, "checkout", "-q", "-b", "side")
         commit(repo, "elsewhere", {"shop/side.py": "SIDE = 1\n"})
         await knows("SIDE = 1\n")

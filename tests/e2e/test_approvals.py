@@ -152,6 +152,25 @@ async def test_cancel_stops_tests_that_run(tmp_path: Path) -> None:
         nothing_left(service, repo)
 
 
+@pytest.mark.long
+async def test_the_end_of_an_ops_time_stops_tests_that_run(tmp_path: Path) -> None:
+    """Gate 9: with the op ends all that it has started."""
+    slow = "import time\n\nfrom shop.cart import total\n\n\ndef test_slow():\n    total([])\n    time.sleep(600)\n"
+    repo = repo_with(tmp_path / "shop", {**SHOP, "tests/test_slow.py": slow})
+    config = config_for(tmp_path, repo, clocks={"op_s": 15, "op_local_s": 15})
+    async with served(config, Infilling(minus)) as (service, api):
+        closed_when = ("tests/test_slow.py::test_slow",)
+        await api.submit(SubmitRequest(goal="Make it quick", files=(CART,), closed_when=closed_when))
+        await service.until("phase.entered", to="GENERATE")
+        while not sleepers(service):
+            await asyncio.to_thread(time.sleep, 0.05)
+        ending = await ended(service.home)
+        assert ending.cause is RootCause.TIMEOUT and "(gate09.ceiling)" in ending.reason, ending.reason
+        assert not sleepers(service)
+        nothing_left(service, repo)
+        assert "gate09.ceiling" in await service.told(ending.op.id)
+
+
 def sleepers(service: Serving) -> list[str]:
     """Processes of this machine that run the repository's tests."""
     python = str(service.config.places.repo / ".venv/bin/python")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ledger.vocabulary import State
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with
@@ -31,3 +34,21 @@ async def test_a_failing_test_becomes_a_signed_commit(tmp_path: Path) -> None:
     assert (repo / "shop/cart.py").read_text() == SHOP["shop/cart.py"]
     assert git(repo, "status", "--porcelain") == ""
     assert ending.op.id in git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Op,valueonly)")
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "said"),
+    [
+        ({"backend": "landlock"}, "landlock (missing: process_namespace, "),
+        pytest.param({"backend": "none", "allow_unsandboxed": True}, "none", marks=pytest.mark.long),
+    ],
+    ids=["landlock", "none, as the owner allows"],
+)
+async def test_a_commit_says_which_walls_were_missing(tmp_path: Path, sandbox: dict[str, Any], said: str) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
+    async with lived_in(config_for(tmp_path, repo, sandbox=sandbox), Infilling(minus)) as (house, senses):
+        await senses.scan(None)
+        ending = await ended(house)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Sandbox,valueonly)").startswith(said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from daemon.narrate import narrate
 from governance.approval import Request
 from governance.crew import Crew
 from governance.dossier import Dossier
@@ -209,10 +210,10 @@ async def test_the_time_before_a_yes_counts_and_the_waiting_does_not(ledger: Led
         await asyncio.sleep(0.5)
         await floor.pool.decide(op.id, "approved", by="owner")
         ending = await floor.ended()
-        assert ending.cause is RootCause.TIMEOUT, ending.reason
+        assert ending.cause is RootCause.TIMEOUT and "(gate09.ceiling)" in ending.reason, ending.reason
         assert 0 < left[0] <= 0.4
         (terminal,) = await floor.told(op, "terminal")
-        assert terminal.spend.working_ms == 3_000
+        assert terminal.spend.working_ms == 3_000 and "gate09.ceiling" in (narrate(terminal) or "")
 
 
 # --- what is remembered ---
