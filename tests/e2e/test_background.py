@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from daemon.api import OpRef
-from ledger.vocabulary import RootCause, Source, State, Tier
+from kernel.provider import Message
+from ledger.vocabulary import ParametersDocumented, RootCause, Source, State, Tier
 from tests.e2e.serving import served
-from tests.e2e.talking import Talking, after_a_look, swap
+from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
 from tests.repos import commit, git, write
 
@@ -118,3 +120,55 @@ async def test_a_docstring_lands_by_itself_and_code_beside_it_does_not(tmp_path:
             waiting.dossier.gating.reasons
         )
     assert git(repo, "rev-parse", "HEAD") == asked
+
+
+PAGE = "# The shop\n\nCall `owed_sum(prices)` or\n\n    owed_sum(prices, discount=1)\n"
+WORDS = """def owed_sum(prices, discount=0):
+    \"\"\"What is owed.
+
+    Args:
+        prices: of all that was bought
+        discount: what is taken off
+    \"\"\"
+    total = sum(prices)
+    return total - discount
+"""
+
+
+@pytest.mark.long
+async def test_words_about_what_is_gone_are_brought_up_to_date(tmp_path: Path) -> None:
+    """A docstring lands by itself when it is right, not before; a page waits for the owner's yes."""
+    repo = repo_with(tmp_path / "shop", {**SHOP, CART: f"{SHOP[CART]}\n\n{WORDS}", "README.md": PAGE})
+    first = git(repo, "rev-parse", "HEAD")
+    was, right = "        discount: what is taken off", "        rebate: what is taken off"
+    words = [swap(CART, was, "        discount: what is taken off, as a rebate"), swap(CART, was, right)]
+    page = swap("README.md", "    owed_sum(prices, discount=1)", "    owed_sum(prices, rebate=1)")
+    told: list[str] = []
+
+    def say(conversation: Sequence[Message]) -> Said:
+        text = "\n".join(m.text for m in conversation)
+        if not any(m.role == "tool" for m in conversation):
+            return looked(CART, "README.md")
+        if "Bring README.md up to date" in text:
+            return page
+        told.append(text)
+        return words[min(len(told), len(words)) - 1]
+
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(say), watch=True) as (service, api):
+        await service.until("sensor_looked", sensor="doc_staleness", commit=first)
+        now = WORDS.replace("discount=0", "rebate=0").replace("- discount", "- rebate")
+        commit(repo, "Rebate", {CART: f"{SHOP[CART]}\n\n{now}"})
+        both = [await ended(service.home), await ended(service.home)]
+        (done,) = [ending for ending in both if ending.request is None]
+        (waiting,) = [ending for ending in both if ending.request is not None]
+        assert done.state is State.COMPLETE, (done.cause, done.reason)
+        assert isinstance(done.op.signals[0].closure, ParametersDocumented)
+        assert right in (repo / CART).read_text()
+        assert waiting.op.goal.endswith("it names the parameter discount of owed_sum, which is gone (now rebate)")
+        reasons = " ".join(waiting.dossier.gating.reasons if waiting.dossier.gating else ())
+        assert "a page can stop naming a thing" in reasons and "what the program does" not in reasons
+        await api.approve(OpRef(op=waiting.op.id))
+        ending = await ended(service.home)
+        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert "still speaks of discount, which owed_sum lacks" in told[1]
+    assert "rebate=1" in (repo / "README.md").read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api import OpRef
 from daemon.replay import replay
 from kernel.provider import Message
 from ledger.vocabulary import DuplicateGone, Source, State, SymbolGone
@@ -83,11 +84,14 @@ async def test_a_copy_gives_way_and_nothing_less_will_do(tmp_path: Path) -> None
 
 
 LEFT = "def _rounded(price):\n    whole = round(price, 2)\n    return whole\n"
+MORE = "def _doubled(price):\n    twice = price * 2\n    return twice\n"
+SHOWN = "from shop.cart import _doubled, _rounded\n\nSHOWN = _rounded(1), _doubled(1)\n"
 
 
 @pytest.mark.long
 async def test_what_lost_its_last_use_goes_and_a_use_or_a_name_does_not_save_it(tmp_path: Path) -> None:
-    files = {**SHOP, CART: f"{SHOP[CART]}\n\n{LEFT}", USE: "from shop.cart import _rounded\n\nSHOWN = _rounded(1)\n"}
+    """Nor does it go a second time when the owner has taken that back: neither asked again, nor in another op."""
+    files = {**SHOP, CART: f"{SHOP[CART]}\n\n{LEFT}\n\n{MORE}", USE: SHOWN}
     repo = repo_with(tmp_path / "shop", files)
     first = git(repo, "rev-parse", "HEAD")
     say = Stubborn(
@@ -96,15 +100,27 @@ async def test_what_lost_its_last_use_goes_and_a_use_or_a_name_does_not_save_it(
             swap(CART, "def _rounded(price):", "def rounded(price):"),
             swap(CART, "    return whole", "    return whole\n\n\nSHOWN = _rounded(1)"),
             swap(CART, LEFT.rstrip(), ""),
+            swap(CART, LEFT.rstrip(), ""),  # for another goal, after it was taken back
+            swap(CART, MORE.rstrip(), ""),
         ],
     )
-    async with served(config_for(tmp_path, repo, **QUICK), Talking(say, changes=[CART]), watch=True) as (service, _):
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(say, changes=[CART]), watch=True) as (service, api):
         await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
-        asked = commit(repo, "Show whole prices", {USE: "SHOWN = 1\n"})
+        asked = commit(repo, "Show whole prices", {USE: "from shop.cart import _doubled\n\nSHOWN = 1, _doubled(1)\n"})
         ending = await ended(service.home)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
         assert isinstance(ending.op.signals[0].closure, SymbolGone)
+        assert git(repo, "rev-parse", "HEAD^") == asked
+        assert "_rounded" not in (repo / CART).read_text()
+        await api.undo(OpRef(op=ending.op.id))
+        undo = git(repo, "rev-parse", "HEAD")
+        await service.until("sensor_looked", sensor="opportunity_miner", commit=undo)
+        assert await service.home.router.idle()
+        commit(repo, "Show nothing", {USE: "SHOWN = 1\n"})
+        second = await ended(service.home)
+        assert second.state is State.COMPLETE, (second.cause, second.reason)
+        assert second.op.goal == f"Remove _doubled from {CART}: nothing uses it any more"
     assert "rounded in shop/cart.py is the same under another name" in say.told[1]
     assert "_rounded in shop/cart.py is named elsewhere now" in say.told[2]
-    assert git(repo, "rev-parse", "HEAD^") == asked
-    assert (repo / CART).read_text().rstrip() == SHOP[CART].rstrip()
+    assert "An earlier attempt was refused by gate19.undone." in say.told[4]
+    assert "_rounded" in (repo / CART).read_text() and "_doubled" not in (repo / CART).read_text()
