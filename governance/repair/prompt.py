@@ -13,6 +13,7 @@ from ledger.vocabulary import TestResult
 TEST_LINES = 18
 MESSAGE_LINES = 6
 LINE_CHARS = 140
+WAS_LINES, WAS_CHARS = 30, 1_200
 BEHIND_CHARS = 800
 """Of what stands behind a hole: it is read anew for every hole, what stands before it is not."""
 
@@ -112,15 +113,21 @@ def hole(path: str, source: Source, span: Span, head: str, *, max_tokens: int, m
     first, last, above = surroundings(source, span.line)
     above = f"\n# {path}\n{above}"
     first, last = min(first, span.start), max(last, span.end)
-    if span.move is Move.FUNCTION:
-        last = len(source.text)  # what comes next says where it ends
     before = source.text[first : span.start] + span.lead
+    if span.move is Move.FUNCTION:
+        before, last = was(source, span) + before, len(source.text)  # what comes next says where it ends
     after = span.tail + nearest(source.text[span.end : last], BEHIND_CHARS) + "\n"
     room = max_chars - len(before) - len(after)
     top = (head + above)[: max(0, room)]
     if room < 0:
         before, after = before[-(max_chars * 2 // 3) :], after[: max_chars // 3]
     return InfillSpan(prefix=top + before, suffix=after, max_tokens=max_tokens, stop=ends_of(source, span))
+
+
+def was(source: Source, span: Span) -> str:
+    """What stands in a hole, as a comment: a function is written anew by whoever has read the old one."""
+    lines = comment(nearest(source.text[span.start : span.end], WAS_CHARS), WAS_LINES)
+    return "\n".join(["# It was:", *lines, ""])
 
 
 def ends_of(source: Source, span: Span) -> tuple[str, ...]:

@@ -96,8 +96,8 @@ OTHERS = {LINES: 8, "sampled lines": 24, "expressions": 2, "insertions": 3, "ins
 
 SWEPT = 64
 """Places whose small edits are one step."""
-WHOLE = (("functions", Move.FUNCTION, 1, 0.0, 400),)
-"""What no line and no few lines have mended. It takes as long as all of the rest at one place."""
+WHOLE = (("functions", Move.FUNCTION, 1, 0.0, 256),)
+"""What no line and no few lines have mended, at the first places only: one answer takes as long as many lines."""
 LATE = (
     ("more sampled lines", Move.REPLACE, 8, 1.0, 40),
     ("sampled expressions", Move.EXPRESSION, 6, 1.0, 24),
@@ -127,8 +127,7 @@ def plan(
     rest = [places[start : start + SWEPT] for start in range(8 * first, len(places), SWEPT)]
     rounds = (
         (SMALL, [*near, further, far]), (ASKED, near), (ADDED, near), (SMALL, rest), (ASKED, [further]), (MORE, near),
-        (ADDED, [further]), (ASKED, [far]), (MORE, [further]), (ADDED + MORE, [far]), (WHOLE, near),
-        (LATE, near),
+        (WHOLE, near[:1]), (ADDED, [further]), (ASKED, [far]), (MORE, [further]), (ADDED + MORE, [far]), (LATE, near),
     )  # fmt: skip
     for schedule, chosen in rounds:
         for group in chosen:

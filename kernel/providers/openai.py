@@ -32,7 +32,7 @@ from kernel.provider import (
 )
 from kernel.providers import openai_wire as wire
 from kernel.providers.exchange import Deadlines, Exchange
-from kernel.providers.finished import as_report, read_answer
+from kernel.providers.finished import as_report, read_turn
 from kernel.providers.openai_stream import Assembler
 from kernel.providers.settings import OpenAISettings
 from kernel.providers.sse import EventParser
@@ -130,11 +130,12 @@ class OpenAIProvider:
                         yield TextDelta(text=text)
         finish = answer.finish(self._clean(response.headers.get("content-type", "")))
         usage = answer.usage(prompt_characters(conversation, tools))
-        reading = QUIET if s.canary == "off" else await read_answer(answer.text, answer.logprobs)
+        calls = answer.calls()
+        reading = QUIET if s.canary == "off" else await read_turn(answer.text, calls, answer.logprobs)
         if reading.alarm and s.canary == "stop":
             yield Spent(usage=usage)
             raise CollapseDetected(reading.proximity, reading.signal, usage.tokens_out, provider=self.name)
-        for call in answer.calls():
+        for call in calls:
             yield CallDelta(call=call)
         yield Done(finish=finish, usage=usage, report=as_report(reading))
 

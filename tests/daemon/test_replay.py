@@ -44,7 +44,7 @@ async def repaired(base: Path) -> History:
         assert ending.state is State.COMPLETE, ending.reason
         ledger = house.ledger
         entries = await ledger.entries(kinds=DECIDED)
-        wanted = [str(e.payload["inspection"]) for e in entries if "inspection" in e.payload]
+        wanted = [str(e.payload[name]) for e in entries for name in ("inspection", "behind") if name in e.payload]
         return History(
             entries=tuple(entries),
             blobs={sha: await ledger.get_blob(sha) for sha in wanted},
@@ -131,6 +131,9 @@ def at_other_priority(payload: dict[str, Any]) -> dict[str, Any]:
         ("ranked", 0, with_a_rival, "rank was [0, 1], comes out as [1, 0]"),
         ("gates", 0, without_verdicts_of(1), "gate 1 was silent"),
         ("gates", 0, with_floor(14), "gate 14 was allow gate14.ok APPROVAL_REQUIRED"),
+        ("grounding.judged", 0, with_facts(sources=["file:shop/cart.py"]), "sources was file:shop/cart.py, comes out"),
+        ("grounding.judged", 0, with_facts(proximity_milli=900), "ground was act, comes out as reground"),
+        ("grounding.judged", 0, with_facts(trust_bp=900), "ground was act, comes out as ask"),
         ("phase.entered", 3, lambda p: {**p, "to": "APPLY"}, "-> APPLY"),
         ("phase.entered", 4, lambda p: {**p, "origin": "VERIFY"}, "transition was from VERIFY"),
         ("terminal", 0, lambda p: {**p, "origin": "GENERATE"}, "transition was from GENERATE"),
@@ -153,7 +156,7 @@ async def test_another_candidate_than_the_one_that_was_judged_gives_a_difference
     forged = inspection.model_copy(update={"candidate": inspection.candidate.model_copy(update={"edits": (same,)})})
 
     async def blob(sha: str) -> bytes:
-        return forged.model_dump_json().encode()
+        return forged.model_dump_json().encode() if sha == gates.payload["inspection"] else history.blobs[sha]
 
     report = await replay_entries(list(history.entries), blob)
     assert any("gate 14" in difference and "gate14.noop" in difference for difference in report.differences)

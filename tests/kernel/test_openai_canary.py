@@ -61,6 +61,7 @@ async def test_a_collapse_is_only_observed(canary: str) -> None:
     events = await against(says(LOOPING[:500], LOOPING[500:]), canary=canary)
     assert text_of(events) == LOOPING and not any(isinstance(event, Spent) for event in events)
     report = report_of(events)
+    assert report.alarm is (canary == "observe")
     assert report.exit == "single_pass"
     assert (report.proximity_milli > 880, report.signal != "none") == ((canary == "observe"),) * 2
 
@@ -93,6 +94,29 @@ async def test_tool_calls_alone_are_calm() -> None:
 
     events = await against(calls, canary="stop")
     assert len(calls_of(events)) == 1 and report_of(events).proximity_milli == 0
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_what_a_call_writes_is_read_too(broken: bool) -> None:
+    given = json.dumps({"path": "shop/cart.py", "content": LOOPING})
+    pieces = given[:-20] if broken else given
+
+    async def calls(peer: Peer) -> None:
+        made = chunk(calls=[call(0, id="a", name="write_file", arguments=pieces)])
+        await peer.stream(made, chunk(finish="tool_calls"), "[DONE]")
+
+    report = report_of(await against(calls))
+    assert report.alarm and report.proximity_milli > 880
+    with pytest.raises(CollapseDetected):
+        await against(calls, canary="stop")
+
+
+async def test_many_calls_alike_are_calm() -> None:
+    async def calls(peer: Peer) -> None:
+        made = [call(n, id=f"c{n}", name="read_file", arguments=json.dumps({"path": "a/b.py"})) for n in range(30)]
+        await peer.stream(chunk(calls=made), chunk(finish="tool_calls"), "[DONE]")
+
+    assert not report_of(await against(calls)).alarm
 
 
 async def test_only_the_end_of_a_very_long_answer_is_read() -> None:
