@@ -134,7 +134,7 @@ class GapMemory:
 
     async def _write(self, payload: dict[str, Any], causes: Sequence[int], *project: Statement) -> None:
         await self._prepare()
-        draft = Draft(kind=EntryKind.SIGNAL, payload=payload, causes=tuple(causes))
+        draft = Draft(kind=EntryKind.SESSION, payload=payload, causes=tuple(causes))
         await self._ledger.append(draft, project=project)
 
     async def _prepare(self) -> None:
