@@ -133,6 +133,10 @@ TIGHTER = {
     "clocks.op_complex_s": ("10", 10),
     "clocks.op_local_s": ("10", 10),
     "memory.reputation": ("true", True),
+    "grounding.alarm_milli": ("600", 600),
+    "grounding.regroundings": ("0", 0),
+    "grounding.more_sources": ("3", 3),
+    "grounding.least_trust_bp": ("4000", 4_000),
     "sensors.backlog.enabled": ("false", False),
     "sensors.todo_scanner.enabled": ("false", False),
     "sensors.doc_staleness.enabled": ("false", False),
@@ -204,6 +208,11 @@ def test_the_tables_here_cover_every_rule() -> None:
         "sensors.intent_discovery.enabled",
         "sensors.capability_gap.enabled",
         "sensors.scheduled.enabled",
+        "sensors.runtime_health.enabled",
+        "grounding.alarm_milli",  # these four stand at their loosest as delivered
+        "grounding.regroundings",
+        "grounding.more_sources",
+        "grounding.least_trust_bp",
         "changes.mode",
         "loop.tools",
     } == set(RULES)
