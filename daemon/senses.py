@@ -8,6 +8,7 @@ from collections.abc import Callable
 from daemon.api import Fixing, SuiteView
 from daemon.background import Background
 from daemon.doors import RepositoryIgnores, depth_of, is_taken_over, is_unchanged
+from daemon.gh import issue_poll
 from daemon.house import House
 from daemon.named import named_places
 from daemon.told import cannot_talk
@@ -68,7 +69,8 @@ class Senses:
             ledger=house.ledger, clock=clock, bus=self._bus, deliveries=deliveries, lookup=house.config.secret,
             settings=settings.webhook,
         )  # fmt: skip
-        self._issues = SensorRunner(sensor=self._github_issue(deliveries), ledger=house.ledger)
+        self.issues = self._github_issue(deliveries)
+        self._issues = SensorRunner(sensor=self.issues, ledger=house.ledger)
         self.background = Background(house, self._emit, self._watcher.follow)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -86,6 +88,7 @@ class Senses:
             clock=house.clock,
             redact=redact,
             settings=house.config.settings.github_issue,
+            poll=issue_poll(house, deliveries),
         )
 
     async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:

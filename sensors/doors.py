@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from ledger.vocabulary import Signal, Source, TestRun
+from ledger.vocabulary import Frozen, Signal, Source, TestRun
 from sensors.intake.records import Receipt
 
 
@@ -135,6 +135,22 @@ class HistoryDoor(RepositoryDoor, FileDoor, Protocol):
 
     async def line_ages(self, commit: str, path: str) -> Sequence[datetime]:
         """When each line of a file, as it stands at a commit, was written (its author's time, UTC)."""
+        ...
+
+
+class GhAnswer(Frozen):
+    """How a call of GitHub's command line ended. ``code`` None: it did not end by itself in its time."""
+
+    code: int | None
+    out: bytes
+    err: str = ""
+
+
+class GhDoor(Protocol):
+    """GitHub's command line, logged in as its owner has it. Nothing of a repository is read by it."""
+
+    async def call(self, *args: str) -> GhAnswer:
+        """Raises ``ChildFailed`` where there is no such program."""
         ...
 
 

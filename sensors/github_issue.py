@@ -1,13 +1,15 @@
 """An issue with the owner's label, by somebody whom the owner has named, is a reason to work.
 
-Told by webhook only, and what was told waits in the ledger until it is dealt with. The words are data: a model reads
-them as such, and they can neither approve nor choose anything. Done when the tests that the issue names pass, where
-they exist and fail; else when the owner says so.
+Told by webhook, or asked for where there is none; what was told waits in the ledger until it is dealt with. The
+words are data: a model reads them as such, and they can neither approve nor choose anything. Done when the tests that
+the issue names pass, where they exist and fail; else when the owner says so.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, OuroError, RepositoryError
@@ -26,12 +28,14 @@ from ledger.vocabulary import (
     TestsPass,
     Urgency,
 )
+from sensors.alarm import Alarm, wall_alarm
 from sensors.answer import ClosureAnswer
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.causes import by_cause, named, needs_network
 from sensors.closure import ClosureEvaluator
 from sensors.deliveries import Deliveries, Waiting
 from sensors.doors import Emit, FileDoor, Redact, RepositoryDoor, TestDoor, TreeDoor, Withdraw
+from sensors.issue_poll import GhUnavailable, IssuePoll
 from sensors.issue_rules import Judged, judge
 from sensors.issue_text import defined, digest_of, files_of, goal_of, name_of, named_tests, text_of
 from sensors.news import IssueNews
@@ -81,6 +85,8 @@ class GitHubIssue:
         clock: Clock,
         redact: Redact = str,
         settings: GitHubIssueSettings | None = None,
+        poll: IssuePoll | None = None,
+        alarm: Alarm = wall_alarm,
     ) -> None:
         self._repository = repository
         self._files = files
@@ -93,6 +99,9 @@ class GitHubIssue:
         self._clock = clock
         self._redact = redact
         self._settings = settings or GitHubIssueSettings()
+        self._poll = poll
+        self._alarm = alarm
+        self._turn = asyncio.Lock()
         self._prepared = False
         line = "No issue was told." if self._settings.authors else "unavailable: github_issue.authors names nobody"
         self._state = SensorState(source=self.source, line=line)
@@ -100,22 +109,52 @@ class GitHubIssue:
     # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
-        """Deal with what waits, then with what comes, until cancelled."""
-        async with bus.subscribe(Topic.ISSUE_TOLD) as events:
-            await self.scan_once()
+        """Deal with what waits, then with what comes or is asked for, until cancelled."""
+        async with bus.subscribe(Topic.ISSUE_TOLD) as events, asyncio.TaskGroup() as group:
+            if self._poll is not None and self._settings.authors:
+                group.create_task(self._ask_on())
+            await self._deal()
             async for _ in events:
-                await self.scan_once()
+                await self._deal()
 
     async def scan_once(self) -> tuple[Signal, ...]:
-        """Deal with everything that waits. What cannot be dealt with now is tried again at the next call."""
+        """Ask where issues are asked for, and deal with everything that waits."""
+        if self._poll is not None:
+            await self._ask(self._poll)
+        return await self._deal()
+
+    async def _ask_on(self) -> None:
+        """The named fallback of webhooks: nobody tells, so GitHub is asked now and then."""
+        over = asyncio.Event()
+        while True:
+            await self.scan_once()
+            over.clear()
+            with self._alarm(self._clock.now() + timedelta(seconds=self._settings.poll_s), over.set):
+                await over.wait()
+
+    async def _ask(self, poll: IssuePoll) -> None:
+        await self._prepare()
+        rows = await self._ledger.query("SELECT issue, round, signal FROM github_issues")
+        known = {str(issue): (int(str(ends)), bool(signal)) for issue, ends, signal in rows}
+        try:
+            await poll.look(known)
+        except GhUnavailable as error:
+            self._state = self._state.model_copy(update={"line": f"unavailable: {error}", "problem": str(error)})
+        else:
+            line = f"asked at {stamp(self._clock.now())}" if self._state.problem else self._state.line
+            self._state = self._state.model_copy(update={"line": line, "problem": ""})
+
+    async def _deal(self) -> tuple[Signal, ...]:
+        """Everything that waits. What cannot be dealt with now is tried again at the next call."""
         signals: list[Signal] = []
         after = 0
-        while (waiting := await self._deliveries.waiting(after=after)) is not None:
-            after = waiting.number
-            try:
-                signals += await self._deal_with(waiting)
-            except OuroError as error:
-                self._say(f"{name_of(waiting.news)} waits: {error}")
+        async with self._turn:
+            while (waiting := await self._deliveries.waiting(after=after)) is not None:
+                after = waiting.number
+                try:
+                    signals += await self._deal_with(waiting)
+                except OuroError as error:
+                    self._say(f"{name_of(waiting.news)} waits: {error}")
         return tuple(signals)
 
     async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:

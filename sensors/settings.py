@@ -30,7 +30,7 @@ class TestFailureSettings(BaseModel):
 
 
 class GitHubIssueSettings(BaseModel):
-    """Whose issues are work. They come by webhook: see ``[webhook]``."""
+    """Whose issues are work. They come by webhook (see ``[webhook]``), or are asked for where there is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,6 +41,13 @@ class GitHubIssueSettings(BaseModel):
     repositories: tuple[str, ...] = Field(
         (), description="Where issues may come from (`owner/name`); none: wherever the webhook's secret is used."
     )
+    poll_s: float = Field(
+        0.0,
+        ge=0,
+        description="How often GitHub's command line `gh` is asked for the issues of `repositories`, where no webhook "
+        "of GitHub's is set up. 0: never; off, because it uses your login there.",
+    )
+    gh_timeout_s: float = Field(30.0, gt=0, description="Seconds that one call of `gh` may take.")
 
 
 class FileSensorSettings(BaseModel):

@@ -46,7 +46,7 @@ def test_names_of_one_defect_are_one() -> None:
     groups = merged(a for a in CLIPS if affects(a, "paper-clips", Version("1.2")))
     assert [named(group) for group in groups] == ["GHSA-aaaa-bbbb-cccc (CVE-2026-11111, PYSEC-2026-11)"]
     assert len(merged(ALL)) == len(ALL) - 1
-    chain = [_advisory(i, aliases=a) for i, a in (("C", ["Y"]), ("A", ["X"]), ("B", ["X", "Y"]), ("A", ["X"]))]
+    chain = [_advisory(i, aliases=a) for i, a in (("C", ["X", "Y"]), ("A", ["X"]), ("B", ["Y"]), ("A", ["X"]))]
     assert [[a.id for a in group] for group in merged(chain)] == [["A", "B", "C"]]
 
 
