@@ -83,7 +83,7 @@ def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None])
         ),
         (settings.vision.enabled, vision(house, doors)),
         (
-            settings.scheduled.enabled,
+            settings.scheduled.enabled and bool(settings.scheduled.entries),
             ScheduledTrigger(doors=doors, known=router.knows, is_open=router.is_open, settings=settings.scheduled),
         ),
         (settings.web_intelligence.enabled, WebIntelligence(doors=doors, settings=settings.web_intelligence)),

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from ledger.clock import Clock
 from ledger.errors import ChildFailed
@@ -23,7 +23,7 @@ from sensors.issue_text import name_of
 from sensors.news import BODY_CHARS, IssueNews, Login
 from sensors.settings import GitHubIssueSettings
 
-T = TypeVar("T")
+T = TypeVar("T", bound=BaseModel)
 LIMIT = 100  # issues of one list; where there are more, one that is missing may just be beyond it
 AT_ONCE = 20  # new issues that one look takes; the others are there at the next one
 NOT_LOGGED_IN = 4  # exit code of gh
@@ -97,8 +97,8 @@ class _Reply(_Shape):
     data: _Data
 
 
-LIST: TypeAdapter[tuple[_Listed, ...]] = TypeAdapter(Annotated[tuple[_Listed, ...], Field(max_length=LIMIT)])
-REPLY: TypeAdapter[_Reply] = TypeAdapter(_Reply)
+class _List(RootModel[Annotated[tuple[_Listed, ...], Field(max_length=LIMIT)]]):
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 def hands_in(past: _Past, label: str) -> Iterator[str]:
@@ -152,7 +152,7 @@ class IssuePoll:
     async def _list(self, repository: str) -> list[IssueNews]:
         args = ("--repo", repository, "--label", self._settings.label, "--state", "open", "--limit", str(LIMIT))
         answer = await self._call("issue", "list", *args, "--json", FIELDS)
-        listed = await self._read(LIST, answer)
+        listed = (await self._read(_List, answer)).root
         return [self._news(repository, one) for one in listed]
 
     def _news(self, repository: str, one: _Listed) -> IssueNews:
@@ -188,7 +188,7 @@ class IssuePoll:
         owner, _, name = news.repository.partition("/")
         fields = ("-f", f"owner={owner}", "-f", f"name={name}", "-F", f"number={news.number}")
         answer = await self._call("api", "graphql", "-f", f"query={QUERY}", *fields)
-        past = (await self._read(REPLY, answer)).data.repository.issue
+        past = (await self._read(_Reply, answer)).data.repository.issue
         hands = hands_in(past, self._settings.label)
         return next((who for who in hands if who.casefold() not in self._listed), "")
 
@@ -223,9 +223,9 @@ class IssuePoll:
             raise GhUnavailable(self._redact(_why(answer)))
         return answer.out
 
-    async def _read(self, shape: TypeAdapter[T], data: bytes) -> T:
+    async def _read(self, shape: type[T], data: bytes) -> T:
         try:
-            return await asyncio.to_thread(shape.validate_json, data)
+            return await asyncio.to_thread(shape.model_validate_json, data)
         except ValidationError as error:
             first: Any = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "JSON"

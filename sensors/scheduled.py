@@ -67,8 +67,6 @@ class ScheduledTrigger:
 
     async def start(self, bus: Bus) -> None:
         """Do what is due, sleep until the next due time, and so on until cancelled."""
-        if not self._settings.entries:
-            return
         async with bus.subscribe(Topic.REFS_MOVED) as events, asyncio.TaskGroup() as group:
             group.create_task(self._listen(events))
             while True:
@@ -121,7 +119,7 @@ class ScheduledTrigger:
             return f"unavailable: {lacks}"
         coming = sorted(self._coming(), key=lambda pair: pair[1])
         if not coming:
-            return "Nothing is due any more." if self._settings.entries else ""
+            return "Nothing is due any more."
         name, moment = coming[0]
         return f"Next is {name}, {_local(self._settings.entries[name], moment)}."
 
