@@ -38,7 +38,7 @@ class AdvisorySettings(BaseModel):
         "Empty: nobody is asked.",
     )
     proxy: str = Field("", description="HTTP proxy for the API.")
-    timeout_s: float = Field(60.0, gt=0, description="Seconds that all questions of one look to the API may take.")
+    timeout_s: float = Field(120.0, gt=0, description="Seconds that all questions of one look to the API may take.")
     answer_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="Bytes of one answer of the API, at most.")
     advisory_bytes: int = Field(1024 * 1024, ge=1024, description="Larger advisories are not read.")
     most_advisories: int = Field(500, ge=1, description="Advisories that one look takes from the API, at most.")
@@ -173,11 +173,11 @@ class Api:
             for one in await self._batch(client, pinned[at : at + A_QUERY]):
                 named[one.id] = one.modified
         kept = sorted(named)[: self._settings.most_advisories]
-        fresh = {i: self._read[i] for i in kept if i in self._read and self._read[i].modified == named[i]}
         for name in kept:
-            if name not in fresh:
-                fresh[name] = await self._advisory(client, name)
-        self._read = fresh
+            known = self._read.get(name)
+            if known is None or known.modified != named[name]:
+                self._read[name] = await self._advisory(client, name)  # kept even where the time is up at the next one
+        self._read = fresh = {name: self._read[name] for name in kept}
         beyond = len(named) - len(kept)
         return Told(advisories=tuple(fresh.values()), note=f"{beyond} advisories are too many" if beyond else "")
 

@@ -54,6 +54,18 @@ async def test_the_api_is_asked_page_by_page_and_an_advisory_is_read_once(tmp_pa
         assert len(few.advisories) == 2 and few.note == "3 advisories are too many"
 
 
+async def test_what_was_read_before_a_failure_is_not_asked_for_again() -> None:
+    async with osv_server(FOLDER) as server:
+        api = Api(AdvisorySettings(api=server.url))
+        server.faults["/v1/vulns/PYSEC"] = breaks_off
+        with pytest.raises(AdvisoriesUnavailable):
+            await api.about(PINNED)
+        server.faults.clear()
+        server.asked.clear()
+        assert len((await api.about(PINNED)).advisories) == 5
+        assert [path for path in server.asked if "GHSA" in path] == []
+
+
 ONE = json.dumps({"results": [{"vulns": [{"id": "../../../secret"}]}]}).encode()
 FOREVER = json.dumps({"results": [{"vulns": [], "next_page_token": "again"}]}).encode()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,27 @@ def test_versions_are_compared_as_versions(pinned: str, wanted: str) -> None:
     closed = version_answer(check, f"paper-clips=={pinned}".encode()).closed
     assert closed == (Version(pinned) >= Version(wanted))
     assert parsed(f"{pinned}+cpu.1") == Version(pinned)
+
+
+words = st.text(st.sampled_from("ab1.=<>~!^*;,[]{}\"'# -@\n\\"), max_size=60)
+
+
+def rows(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    names = st.sampled_from(["default", "develop", "version", "a", "package"])
+    return st.dictionaries(names, values, max_size=3)
+
+
+nested = st.recursive(st.none() | st.integers() | words, lambda s: st.lists(s, max_size=3) | rows(s), max_leaves=8)
+
+
+@given(st.sampled_from(["requirements.txt", "pyproject.toml", "uv.lock", "Pipfile.lock"]), words, nested)
+def test_whatever_stands_there_is_read_or_refused(path: str, text: str, told: object) -> None:
+    lines = f"[project]\ndependencies = {json.dumps([text])}\n[tool.poetry.dependencies]\na = {json.dumps(text)}\n"
+    for data in (text, json.dumps(told), lines, f'[[package]]\nname = "a"\nversion = {json.dumps(text)}\n'):
+        try:
+            found = pins(path, data.encode())
+        except UnreadablePins:
+            continue
+        assert all(pin.package == pin.package.lower() for pin in found)
+        check = VersionAtLeast(path=path, package="a", version="1.0")
+        assert version_answer(check, data.encode()).reason
