@@ -45,15 +45,17 @@ async def broken(service: Serving, repo: Path, text: str) -> str:
 
 async def test_settings_that_pytest_refuses_are_mended(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", FILES)
-    model = Talking(
-        after_a_look(swap(INI, REFUSED.strip(), RIGHT.strip()), INI),
-        changes=[INI],
-    )
-    async with served(config_for(tmp_path, repo, **QUICK), model) as (service, api):
-        head = await broken(service, repo, REFUSED)
-        said = await looked_into(service)
-        assert said.startswith(f"The suite gives no answer at {head[:12]}, and does at"), said
+    model = mending(REFUSED, RIGHT)
+    first = git(repo, "rev-parse", "HEAD")
+    config = config_for(tmp_path, repo, **QUICK, health={"every_s": 0.2})
+    async with served(config, model, watch=True) as (service, api):
+        await service.until("known", commit=first, green=True)
+        head = commit(repo, "Faster tests", {INI: REFUSED})
         ending = await ended(service.home)
+        compared = [await service.until("compared", commit=each) for each in (head, first)]
+        assert [entry.payload["status"] for entry in compared] == ["infra", "green"]
+        notes = "\n".join((await api.status()).notes)
+        assert f"runtime_health: The suite gives no answer at {head[:12]}, and does at {first[:12]}." in notes
         (signal,) = ending.op.signals
         assert isinstance(signal.closure, SuiteAnswers)
         assert (len(signal.closure.ids), signal.closure.least) == (3, 3) and signal.targets == (INI,)
@@ -64,7 +66,7 @@ async def test_settings_that_pytest_refuses_are_mended(tmp_path: Path) -> None:
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert "The suite answers: 3 tests pass" in ending.dossier.verification.closure_reason
-        assert await looked_into(service) == ""
+        await service.until("known", commit=git(repo, "rev-parse", "HEAD"), green=True)
     assert git(repo, "rev-parse", "HEAD^") == head
     assert (repo / INI).read_text() == RIGHT
 
@@ -72,10 +74,7 @@ async def test_settings_that_pytest_refuses_are_mended(tmp_path: Path) -> None:
 async def test_a_suite_that_collects_less_than_before_does_not_answer_again(tmp_path: Path) -> None:
     """What collects nothing is no red test, and half of it is no answer though all that runs is green."""
     repo = repo_with(tmp_path / "shop", FILES)
-    model = Talking(
-        after_a_look(swap(INI, NOWHERE.strip(), FEWER.strip()), INI),
-        changes=[INI],
-    )
+    model = mending(NOWHERE, FEWER)
     async with served(config_for(tmp_path, repo, **QUICK), model) as (service, _):
         head = await broken(service, repo, NOWHERE)
         assert "and does at" in await looked_into(service)
