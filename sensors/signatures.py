@@ -24,14 +24,18 @@ NAMES = re.compile(r"^(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*(?::|$)")
 class Signature(Frozen):
     """A function, method or class (by its ``__init__``) that others may use.
 
-    ``parameters`` in order, without ``self`` and those with stars; ``open``: it takes any keyword. ``told``: what its
-    docstring (or that of its class) has a line of its own for, with the line in the file.
+    ``parameters`` in order, without ``self`` and those with stars (``starred``); ``open``: it takes any keyword.
+    ``told``: what its docstring (or that of its class) has a line of its own for, with the line in the file.
+    ``held``: names that the class has as attributes, which such a line may be about.
     """
 
     name: str
     line: int
     parameters: tuple[str, ...]
+    starred: tuple[str, ...]
     open: bool
+    decorators: tuple[str, ...]
+    held: frozenset[str]
     told: Mapping[str, int]
     documented: bool
 
@@ -70,10 +74,19 @@ def _signature(name: str, node: ast.stmt, init: AnyFunction) -> Signature:
         name=name,
         line=init.lineno,
         parameters=tuple(arg for arg in named if arg not in OWN),
+        starred=tuple(arg.arg for arg in (args.vararg, args.kwarg) if arg is not None),
         open=args.kwarg is not None,
+        decorators=tuple(map(decorator_name, init.decorator_list)),
+        held=_attributes(node) if isinstance(node, ast.ClassDef) else frozenset(),
         told=told,
         documented=any(says_something(part) for part in (node, init) if isinstance(part, AnyFunction | ast.ClassDef)),
     )
+
+
+def _attributes(node: ast.ClassDef) -> frozenset[str]:
+    declared = (part.target for part in node.body if isinstance(part, ast.AnnAssign))
+    names = {target.id for target in declared if isinstance(target, ast.Name)}
+    return frozenset(names | {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)})
 
 
 def documented_parameters(node: ast.stmt) -> Iterator[tuple[str, int]]:

@@ -49,7 +49,10 @@ def stale_docstrings(now: Mapping[str, bytes], before: Mapping[str, bytes]) -> I
 
 
 def _stale_docstring(path: str, found: Signature, old: Signature) -> Iterator[Finding]:
-    gone = tuple(p for p in found.told if p in old.parameters and p not in found.parameters and not found.open)
+    if found.decorators != old.decorators:
+        return  # what it is, is another thing now: a property, whose docstring may speak of what it returns
+    there = {*found.parameters, *found.starred, *found.held}
+    gone = tuple(p for p in found.told if p in old.parameters and p not in there and not found.open)
     added = tuple(p for p in found.parameters if p not in old.parameters and not p.startswith("_"))
     whole = bool(old.told) and set(old.told).issuperset(old.parameters)
     missing = tuple(p for p in added if p not in found.told) if whole else ()
@@ -97,7 +100,7 @@ def _gone_parameters(path: str, now: Mapping[str, Signature], before: Mapping[st
         if found is None or found.open:
             continue
         added = [p for p in found.parameters if p not in old.parameters]
-        gone = [p for p in old.parameters if p not in found.parameters]
+        gone = [p for p in old.parameters if p not in found.parameters and p not in found.starred]
         for parameter in gone:
             called = added[0] if len(added) == len(gone) == 1 else ""
             yield Gone(path=path, name=_last(name), parameter=parameter, now=called)

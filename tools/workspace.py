@@ -95,7 +95,8 @@ class Workspace:
 
     def sizes(self) -> dict[str, int]:
         """The bytes of each regular file but for what git ignores (blocking)."""
-        found = {path: contained.size_of(self.root, path) for path in self.tracked | self.untracked()}
+        paths = (path for path in self.tracked | self.untracked() if not path.endswith("/"))  # another repository
+        found = {path: contained.size_of(self.root, path) for path in paths}
         return {path: size for path, size in sorted(found.items()) if size is not None}
 
     @property

@@ -108,6 +108,9 @@ def test_a_docstring_that_a_change_of_parameters_left_behind(before: str, now: s
         (PLAIN, PLAIN.replace("discount=0", "rebate=0").replace("discount: what", "rebate: what")),
         (PLAIN, PLAIN.replace("discount=0", "**more")),  # it may still be given by name
         (PLAIN, PLAIN.replace("discount=0", "discount=0, _cache=None")),
+        (PLAIN, PLAIN.replace("discount=0", "*discount")),
+        (PLAIN, "@property\n" + PLAIN.replace("(prices, discount=0)", "(self)")),
+        (SPHINX, SPHINX.replace("prices, discount=0", "*data") + "        self.discount, self.prices = data\n"),
         (PLAIN.replace("discount: what", "whatever: what"), PLAIN.replace("discount: what", "whatever: what")),
         (PLAIN.replace("        discount: what is taken off\n", ""),  # it never spoke of all
          PLAIN.replace("        discount: what is taken off\n", "").replace("=0", "=0, tax=0")),

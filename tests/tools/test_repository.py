@@ -120,6 +120,13 @@ async def test_parent_files_read_and_changed_between(tmp_path: Path, repo: Path)
     assert await repository.has_branch("main") and not await repository.has_branch("other")
 
 
+async def test_sizes_are_of_regular_files(tmp_path: Path, repo: Path) -> None:
+    (repo / "link").symlink_to("a.txt")
+    head = commit(repo, "more", {"a.txt": "one and two\n"})
+    sizes = await repository_of(tmp_path, repo).sizes(head)
+    assert sizes == {".gitignore": 6, "a.txt": 12, "pkg/b.py": 6}
+
+
 async def test_dirty_tells_staged_unstaged_and_untracked_apart(tmp_path: Path, repo: Path) -> None:
     write(repo, {"a.txt": "staged\n", "new/file.txt": "n\n", "noise.log": "ignored\n"})
     git(repo, "add", "a.txt")

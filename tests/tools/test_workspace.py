@@ -132,6 +132,14 @@ async def test_apply_creates_modifies_deletes_and_renames(ws: Workspace) -> None
     assert not (ws.root / "pkg/b.py").exists() and (ws.root / "pkg/moved.py").read_text() == "B = 2\n"
 
 
+async def test_sizes_are_of_what_stands_there_now_and_git_does_not_ignore(ws: Workspace) -> None:
+    await ws.apply([edit("a.txt", "one\n", None), edit("new.txt", None, "new\n"), edit("x.log", None, "log\n")])
+    git(ws.root, "init", "-q", "other")
+    (ws.root / "other/file.txt").write_text("theirs\n")
+    sizes = {path: (ws.root / path).stat().st_size for path in (*EXPECTED, "new.txt") if path != "a.txt"}
+    assert await asyncio.to_thread(ws.sizes) == sizes
+
+
 async def test_apply_refuses_all_when_one_file_is_not_the_one_that_was_read(ws: Workspace) -> None:
     with pytest.raises(StaleBase) as caught:
         await ws.apply([edit("a.txt", "one\n", "two\n"), edit("pkg/b.py", "old", "x"), edit("pkg/run.sh", None, "x")])
