@@ -58,6 +58,14 @@ def test_what_trust_says_at_gate_are_reasons_and_no_tier(trust: Trust, lines: in
     assert len(doubts(known)) == len(weak)
 
 
+def test_two_failures_are_no_habit() -> None:
+    key = KEYS[0]
+    for misses, told in ((2, 0), (3, 1)):
+        trust = trusting({key: Tally(0, misses)})
+        assert len(doubts(standings(OP, CANDIDATE, Route.STANDARD, trust))) == told
+    assert doubts(standings(OP, CANDIDATE, Route.STANDARD, trust)) == (f"{key} came true 0 of 3 times so far",)
+
+
 @given(
     complexity=st.sampled_from(sorted(Complexity)), source=st.sampled_from(sorted(SourceClass)),
     urgency=st.sampled_from(sorted(Urgency)), confidence_bp=ANY_BP,

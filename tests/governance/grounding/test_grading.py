@@ -86,10 +86,12 @@ def test_a_wave_is_graded_by_the_tests_that_follow_it() -> None:
     nothing_new = told.replies("diverge: lines")
     told.add(EntryKind.TOOL, "infilled", wave="lines", distinct=0)
     second = told.replies("infill: lines")
-    told.tested("moves", green=5)
+    told.tested("moves", green=5)  # what nobody was asked for
+    told.tested("lines")
+    third = told.replies("diverge: lines")
     told.tested("lines", partial=1)
     untested = told.replies("infill: blocks")
-    assert told.ended() == {first: MISS, nothing_new: VOID, second: HIT, untested: VOID}
+    assert told.ended() == {first: MISS, nothing_new: VOID, second: MISS, third: HIT, untested: VOID}
 
 
 def test_what_validate_sends_back_was_not_it_and_what_follows_may_be() -> None:
