@@ -367,7 +367,7 @@ def _near(payload: Payload, entry: Entry) -> Told:
     said = _join(
         _text(payload, "purpose"), calls.canary(_number(payload, "proximity_milli") or 0, payload.get("signal"))
     )
-    if asked.get("act") is False:
+    if payload.get("discarded") is True:
         return Told("canary", f"{said} · collapsed: it is discarded", Role.WARN)
     left, sources = (_number(asked, "budget_scale_milli") or 0) // 10, _number(asked, "min_sources") or 0
     return Told("canary", f"{said} · {left} % of its time is left, {count(sources, 'source')} needed", Role.WARN)

@@ -10,7 +10,7 @@ from functools import partial
 
 from governance.budget import Budget
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
-from governance.grounding.policy import ALARM_MILLI, RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
+from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
 from governance.grounding.pulse import Pulse
 from governance.grounding.records import CLAIMED
 from governance.irongate.g15_secrets import redact
@@ -211,7 +211,8 @@ class Asker:
         try:
             yield
         except CollapseDetected as error:
-            await self._decided(phase, purpose, max(round(1000 * error.proximity), ALARM_MILLI), error.signal)
+            near = max(round(1000 * error.proximity), self._ground.settings.alarm_milli)
+            await self._decided(phase, purpose, near, error.signal)
             raise
         near = self._pulse.proximity_milli
         if near > before and near >= RESTLESS_MILLI:
@@ -221,6 +222,7 @@ class Asker:
         ground = self._ground
         await self._record.note(
             EntryKind.DECISION, "grounding.decided", phase=phase, purpose=purpose, signal=signal,
+            discarded=not ground.is_answer(near),
             risk=ground.risk.name, complexity=ground.complexity.name, trust_bp=ground.trust_bp, proximity_milli=near,
             settings=ground.settings.model_dump(mode="json"), asked=ground.at(near).model_dump(mode="json"),
         )  # fmt: skip

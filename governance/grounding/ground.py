@@ -6,6 +6,7 @@ from governance.crew import Crew, Shop
 from governance.dossier import Dossier
 from governance.grounding.consulted import least_bp
 from governance.grounding.policy import Ground
+from governance.grounding.standing import THIN
 from ledger.vocabulary import Complexity, Operation
 
 
@@ -16,7 +17,9 @@ def ground_of(shop: Shop, op: Operation, dossier: Dossier, *, strategy: str = ""
 
 
 def depth_of(crew: Crew, op: Operation, dossier: Dossier) -> Complexity:
-    """As which class of ops it is explored: as the next one where the policy wants to look deeper."""
+    """As which class of ops it is explored: as the next one where the policy wants to look deeper, or GATE has sent it
+    back for that."""
     near = crew.holdings.regrounding.caution_milli
-    deep = ground_of(crew.shop, op, dossier).at(near).deep
+    thin = bool(dossier.feedback) and dossier.feedback[-1].rule == THIN
+    deep = thin or ground_of(crew.shop, op, dossier).at(near).deep
     return Complexity(min(dossier.complexity + deep, Complexity.ARCHITECTURAL))

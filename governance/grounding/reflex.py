@@ -16,7 +16,7 @@ from governance.grounding.sources import behind, sources_of
 from governance.grounding.standing import THIN
 from governance.irongate.g15_secrets import redact
 from governance.looked import Looked
-from governance.outside import look_at
+from governance.outside import look_at, warning
 from governance.repair.proposal import Proposal
 from governance.retries import COLLAPSE, regroundings
 from governance.toolcall import call_tool
@@ -94,9 +94,9 @@ async def gather(
             results.append((f"git_log {path}", log.text))
             lines += [f"{path}: {line.strip()}" for line in log.text.splitlines() if line[:1].strip()]
     for text in await crew.shop.memory.advice(paths):
-        await look_at(crew, State.GENERATE, MEMORY, text)
-        results.append((MEMORY, text))
-        lines.append(text)
+        marked = await look_at(crew, State.GENERATE, MEMORY, text)
+        results.append((MEMORY, text if marked is None else f"{warning(marked)}\n{text}"))
+        lines += [text] if marked is None else []
     return results, [" ".join(redact(line).split())[:TOLD_CHARS] for line in lines[:TOLD_LINES]]
 
 

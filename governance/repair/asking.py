@@ -58,7 +58,8 @@ async def _ask(
         head = header(scene.shown(settings.examples), left.told)
         spans = [
             hole(
-                path, scene.sources[path], span, head, max_tokens=wave.max_tokens, max_chars=settings.context_chars
+                path, scene.sources[path], span, head, max_tokens=wave.max_tokens, max_chars=settings.context_chars,
+                bare=left.caution_milli > 0,
             )
             for path, span in places
         ]  # fmt: skip

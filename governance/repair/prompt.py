@@ -108,14 +108,20 @@ def nearest(text: str, most: int) -> str:
     return text[:end] if end > 0 else text[: text.find("\n") if "\n" in text else most]
 
 
-def hole(path: str, source: Source, span: Span, head: str, *, max_tokens: int, max_chars: int) -> InfillSpan:
-    """The request for one span. Prefix and suffix are cut, farthest text first, to about ``max_chars`` together."""
+def hole(
+    path: str, source: Source, span: Span, head: str, *, max_tokens: int, max_chars: int, bare: bool = False
+) -> InfillSpan:
+    """The request for one span. Prefix and suffix are cut, farthest text first, to about ``max_chars`` together.
+
+    ``bare``: what stands in the hole is not shown, where an answer has gone round in it.
+    """
     first, last, above = surroundings(source, span.line)
     above = f"\n# {path}\n{above}"
     first, last = min(first, span.start), max(last, span.end)
     before = source.text[first : span.start] + span.lead
     if span.move is Move.FUNCTION:
-        before, last = was(source, span) + before, len(source.text)  # what comes next says where it ends
+        last = len(source.text)  # what comes next says where it ends
+        before = before if bare else was(source, span) + before
     after = span.tail + nearest(source.text[span.end : last], BEHIND_CHARS) + "\n"
     room = max_chars - len(before) - len(after)
     top = (head + above)[: max(0, room)]

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+CAUTIOUS_NGRAM = 16
+"""Behind a collapse so many tokens never come twice: shorter runs do in any code, a loop has no end of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much is computed at once."""
@@ -165,7 +169,8 @@ class Engine:
         sampling, rule = ask.manner.sampling, self.rule
         if ask.manner.caution:
             turned = knobs(ask.manner.caution, q=rule.q, repetition_penalty=sampling.penalty)
-            sampling = replace(sampling, penalty=turned.repetition_penalty)
+            ngram = sampling.ngram or CAUTIOUS_NGRAM
+            sampling = replace(sampling, penalty=turned.repetition_penalty, ngram=ngram)
             rule = rule.deeper(turned.extra_steps, turned.q, most=self.memory.steps)
         return Writing(self.model, self.vocabulary, sampling, rule, ask.grown)
 

@@ -133,6 +133,46 @@ def plain(block: object) -> str:
             "model     plan · canary 0.97 echo · collapsed",
         ),
         ("call.ended", {"purpose": "plan", "problem": "The server went away."}, None),
+        (
+            "grounding.decided",
+            {
+                "purpose": "generate",
+                "proximity_milli": 750,
+                "signal": "echo",
+                "asked": {"act": False, "budget_scale_milli": 507, "min_sources": 4},
+            },
+            "canary    generate · canary 0.75 echo · 50 % of its time is left, 4 sources needed",
+        ),
+        (
+            "grounding.decided",
+            {"purpose": "generate", "proximity_milli": 970, "signal": "loop", "discarded": True},
+            "canary    generate · canary 0.97 loop · collapsed: it is discarded",
+        ),
+        (
+            "regrounded",
+            {
+                "number": 1,
+                "most": 2,
+                "proximity_milli": 970,
+                "signal": "loop",
+                "before": ["tests"],
+                "after": ["file:a.py", "history", "tests"],
+                "tests": "red",
+            },
+            "reground  1 of 2 behind a collapse (canary 0.97 loop) · 1 source before, 3 now: file:a.py, history, tests "
+            "· the failing tests again: red · asked afresh",
+        ),
+        (
+            "regrounded",
+            {"number": 0, "before": ["tests"], "after": ["tests"]},
+            "reground  too few sources · 1 source before, 1 now: tests · asked afresh",
+        ),
+        ("grounding.judged", {"stand": "act", "why": ""}, None),
+        (
+            "grounding.judged",
+            {"stand": "ask", "why": "1 of 2 independent sources (tests)"},
+            "ground    1 of 2 independent sources (tests) · a person is asked",
+        ),
     ],
 )
 def test_what_an_entry_says(event: str, payload: dict[str, object], told: str | None) -> None:
@@ -156,12 +196,13 @@ EVENTS = [
     "validated",
     "gate", "approval.requested", "approval.notified", "approval.approved", "landing.chosen",
     "change.rolling_back", "change.recovered", "closure", "gates", "committed", "undone", "terminal",
-    "degraded", "call.ended", "unknown.event", "",
+    "degraded", "call.ended", "grounding.decided", "grounding.judged", "regrounded", "unknown.event", "",
 ]  # fmt: skip
 NAMES = st.sampled_from([
     "reason", "lines", "suspicious", "frame", "path", "line", "ids", "status", "passed", "total", "closed", "decision",
     "to", "commit", "ref", "ms", "kept", "mode", "reasons", "infills", "tested", "green", "by", "tests", "goal", "diff",
     "places", "frames", "failing", "verdicts", "note", "purpose", "depth_milli", "proximity_milli", "signal", "problem",
+    "asked", "discarded", "before", "after", "number", "most", "stand", "why",
 ])  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -28,8 +27,8 @@ pytestmark = [pytest.mark.long, pytest.mark.weights]
 MODEL = "qwen2.5-coder-0.5b"
 PLAN, FAILING = "shop/plan.py", "tests/test_plan.py::test_bill_of_a_tuesday"
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-ROWS = "".join(f'        {{"day": "{DAYS[n % 7]}", "open": {n % 7 < 5}}},\n' for n in range(140))
-GOOD = (
+ROWS = "".join(f'        ("{DAYS[n % 7]}", {n % 7 < 5}),\n' for n in range(140))  # constants: run as one line
+CODE = (
     f'''"""When the shop is open, and what an hour of it costs."""
 
 
@@ -43,13 +42,13 @@ def calendar():
 def weekday(number):
     """The name of a day by its number, from 1."""
     row = calendar()[number - 1]
-    name = row["day"]
+    name = row[0]
     return name
 
 
 def bill(hours, rate):
     """What so many hours cost at this rate."""
-    return hours * rate
+    return hours + rate
 
 
 def bill_of(number, hours):
@@ -59,10 +58,10 @@ def bill_of(number, hours):
 )
 FILES = {
     "shop/__init__.py": "",
-    PLAN: GOOD,
+    PLAN: CODE,
     "tests/test_plan.py": (
         "from shop.plan import bill_of, calendar, weekday\n\n\ndef test_bill_of_a_tuesday():\n"
-        '    assert calendar()[1]["open"]\n    assert weekday(2) == "Tuesday"\n'
+        '    assert calendar()[1][1]\n    assert weekday(2) == "Tuesday"\n'
         '    assert bill_of(2, 3) == ("Tuesday", 60)\n'
     ),
     "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
@@ -84,8 +83,7 @@ async def model() -> AsyncIterator[LocalProvider]:
 
 async def test_a_real_model_collapses_and_the_op_lands(tmp_path: Path, model: LocalProvider) -> None:
     repo = repo_with(tmp_path / "shop", FILES)
-    head = commit(repo, "Bill by the hour", {PLAN: GOOD.replace("hours * rate", "hours + rate")})
-    shutil.rmtree(repo / "shop" / "__pycache__", ignore_errors=True)
+    head = commit(repo, "Say what this is", {"README": "When a shop is open.\n"})  # no hint at the mistake
     narrow = {"moves": False, "sampled": False, "branches": 0, "first_places": 1, "search_s": 1_500}
     config = config_for(tmp_path, repo, repair=narrow, clocks={"op_local_s": 3_000, "turn_local_s": 1_200})
     async with served(config, model) as (service, _):
@@ -107,7 +105,7 @@ async def test_a_real_model_collapses_and_the_op_lands(tmp_path: Path, model: Lo
     assert ("infill: functions", "collapsed") in asked and asked[-1] == ("infill: functions", ""), asked
     assert by_event["grounding.decided"][0]["asked"]["act"] is False
     assert "collapsed: it is discarded" in told and "reground: 1 of 2" in told
-    assert "hours * rate" in (repo / PLAN).read_text() and git(repo, "rev-parse", "HEAD^") == head
+    assert git(repo, "rev-parse", "HEAD^") == head and (repo / PLAN).read_text() != CODE
 
 
 WATCHED = ("regrounded", "call.ended", "grounding.decided")

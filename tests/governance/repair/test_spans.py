@@ -13,11 +13,14 @@ from governance.repair.spans import (
     Move,
     Source,
     expressions,
+    function_body,
     insert_after,
     insert_before,
     replace_block,
     replace_line,
 )
+from governance.repair.waves import Wave, plan
+from tools.testing.localise import Suspicion
 
 TEXT = '''"""Größe."""
 
@@ -86,3 +89,53 @@ def test_what_stands_behind_a_hole_is_cut_between_lines() -> None:
     short = hole("a.py", source, replace_line(source, 202), "", max_tokens=8, max_chars=50_000)
     assert short.suffix == "\n    return a\n"
     assert nearest("one line without an end", 4) == "one "
+
+
+CLASS = '''class Shop:
+    """A shop."""
+
+    @property
+    def total(self):
+        """What all of it costs."""
+        # a word
+        found = sum(self.prices)
+        return found
+
+    def none(self): return 0
+
+
+rate = 3
+'''
+
+
+def test_the_body_of_a_function_is_one_hole_whichever_line_led_there() -> None:
+    source = Source(CLASS)
+    spans = {function_body(source, line) for line in (5, 8, 9)}
+    (span,) = spans
+    assert span is not None and CLASS[span.start : span.end] == "found = sum(self.prices)\n        return found"
+    assert ast.parse(span.fill(CLASS, "return 1\n        # done"))
+    assert function_body(source, 11) is None, "it has no line of its own"
+    assert function_body(source, 14) is None and function_body(Source("def f(\n"), 1) is None
+
+
+def test_a_function_is_written_by_whoever_has_read_the_old_one_and_ends_where_the_next_begins() -> None:
+    source = Source(CLASS)
+    span = function_body(source, 8)
+    assert span is not None
+    asked = hole("a.py", source, span, "", max_tokens=99, max_chars=5_000)
+    assert "# It was:\n# found = sum(self.prices)\n#         return found\n" in asked.prefix
+    assert asked.prefix.endswith('"""What all of it costs."""\n        # a word\n        ')
+    assert "\n    def " in asked.stop and "\n" not in asked.stop and "def none" in asked.suffix
+    again = hole("a.py", source, span, "", max_tokens=99, max_chars=5_000, bare=True)
+    assert "It was" not in again.prefix and again.suffix == asked.suffix
+    line = hole("a.py", source, replace_line(source, 8), "", max_tokens=9, max_chars=5_000)
+    assert "It was" not in line.prefix and line.stop == ("\n",)
+
+
+def test_functions_are_asked_for_behind_blocks_and_each_once() -> None:
+    source = Source(CLASS)
+    places = [Suspicion(path="a.py", line=line, score_bp=5_000, why="") for line in (8, 9)]
+    names = [step.name for step in plan(places, {"a.py": source}, first=6, batch=16)]
+    assert names.count("functions") == 1 and names.index("functions") > names.index("blocks")
+    (whole,) = [s for s in plan(places, {"a.py": source}, first=6, batch=16) if s.name == "functions"]
+    assert isinstance(whole, Wave) and len(whole.spans) == 1 and whole.temperature == 0.0

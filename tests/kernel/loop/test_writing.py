@@ -10,7 +10,7 @@ import torch
 
 from kernel.canary import CollapseDetected, load_levels
 from kernel.loop.batch import Memory
-from kernel.loop.engine import Ask, Bounds, Engine, Manner
+from kernel.loop.engine import CAUTIOUS_NGRAM, Ask, Bounds, Engine, Manner
 from kernel.loop.exits import ExitRule
 from kernel.loop.model import LoopModel
 from kernel.loop.packing import Row
@@ -212,4 +212,7 @@ def test_behind_a_collapse_less_is_said_again() -> None:
     plain, careful = (write(made, Manner(Sampling(), caution=c)).answer.numbers for c in (0.0, 0.95))
     assert len(set(careful)) > len(set(plain))
     speculated = write(made, Manner(Sampling(), caution=0.95, speculate=True)).answer.numbers
+    rounds = write(stuck(), Manner(Sampling(), caution=0.95), 200).answer.numbers
+    runs = [tuple(rounds[at : at + CAUTIOUS_NGRAM]) for at in range(len(rounds) - CAUTIOUS_NGRAM + 1)]
+    assert len(set(runs)) == len(runs), "a loop is left"
     assert speculated == careful

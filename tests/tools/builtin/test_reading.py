@@ -98,7 +98,8 @@ async def test_search_finds_lines_but_nothing_protected_or_linked(searching: Ben
     assert text.splitlines()[1:4] == EXPECTED[1:4]
     assert "pem" not in text
     assert "link.py" not in text
-    assert (await searching("search_code", '{"pattern": "secret"}')).text == "Nothing found for 'secret'."
+    none = await searching("search_code", '{"pattern": "secret"}')
+    assert (none.text, none.use.ok, none.use.found) == ("Nothing found for 'secret'.", True, False)
 
 
 async def test_search_options(searching: Bench) -> None:
@@ -194,5 +195,6 @@ async def test_git_log_reads_the_ops_base(bench: Bench) -> None:
     assert len(rows) == 4
     one = await bench("git_log", '{"path": "docs", "limit": 5}')
     assert len(one.text.splitlines()) == 2
-    assert (await bench("git_log", '{"path": "nope"}')).text == "No commit touched nope."
+    none = await bench("git_log", '{"path": "nope"}')
+    assert (none.text, none.use.found, one.use.found) == ("No commit touched nope.", False, True)
     assert one.use.category is not None
