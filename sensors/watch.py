@@ -103,6 +103,8 @@ class Watcher:
         self._loop = asyncio.get_running_loop()
         try:
             await self._begin()
+            if self._scope.named.places:  # what was written between a sensor's first look and the watch was not seen
+                bus.publish(Event(topic=Topic.NAMED_CHANGED, everything=True))
             self.ready.set()
             while True:
                 await self._ripe.wait()
@@ -316,10 +318,12 @@ class Watcher:
         if rules_changed:
             await self._learn_ignored()
         beside = {path for path in batch.new_folders if self._scope.is_beside(path)}
+        # What moved between the question that had a repository followed and the watch on it was not seen.
+        anew = {f"{refs.git_dir}/HEAD" for refs in self._scope.others if refs.common_dir in beside}
         if self.counts.polling and beside:
             await asyncio.to_thread(self._poll_all)
         if self.counts.polling or not (batch.new_folders or rules_changed):
-            return set()
+            return anew
         refs = {path for path in batch.new_folders if self._scope.is_ref_folder(path)}
         source = {path for path in batch.new_folders - refs if below(path, self._scope.repo)}
         ignored = await self._ignored_among(source)
@@ -332,6 +336,7 @@ class Watcher:
             await self._fall_back(error)
             return set()
         self._count()
+        found |= anew
         for folder in beside:
             found |= await asyncio.to_thread(self._scope.named.present, folder)
         return found

@@ -76,6 +76,7 @@ def with_history(path: Path) -> Path:
 
 async def slowed(service: Serving, repo: Path) -> str:
     await service.until("metrics_taken")
+    await service.senses_now._watcher.ready.wait()
     slow = commit(repo, "Be careful", {CART: SHOP[CART].replace(LINE, LOOP)})
     measure(repo)
     await service.until("sensor_said", sensor="performance_regression")
