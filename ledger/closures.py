@@ -192,14 +192,26 @@ class SymbolPinned(RunCheck):
     body: str
 
 
+class VersionSpan(Frozen):
+    """Versions from ``first`` on, and below ``end`` (or up to it: ``closed``); an empty ``end`` is none."""
+
+    first: str
+    end: str = ""
+    closed: bool = False
+
+
 class VersionAtLeast(FileCheck):
-    """Closed when the file pins ``package`` at ``version`` or a later one, wherever it names it."""
+    """Closed when the file pins ``package`` at ``version`` or a later one, wherever it names it.
+
+    ``but``: later versions that are known to have a defect, too.
+    """
 
     needs_yes: ClassVar[str] = "the tests ran with the version that is installed; only the owner can allow another"
 
     kind: Literal["version_at_least"] = "version_at_least"
     package: str
     version: str
+    but: tuple[VersionSpan, ...] = ()
 
 
 class ItemDone(FileCheck):

@@ -35,6 +35,7 @@ from ledger.closures import SymbolPinned as SymbolPinned
 from ledger.closures import TestsPass as TestsPass
 from ledger.closures import TreeCheck as TreeCheck
 from ledger.closures import VersionAtLeast as VersionAtLeast
+from ledger.closures import VersionSpan as VersionSpan
 from ledger.frozen import Frozen as Frozen
 from ledger.frozen import inside
 

@@ -6,10 +6,11 @@ Only the ecosystem PyPI, whose versions are compared as PEP 440 says. A withdraw
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ledger.vocabulary import VersionSpan
 from sensors.pins import canonical, parsed
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 AdvisoryId = Annotated[str, Field(pattern=ID)]
 Word = Annotated[str, Field(max_length=200)]
 IDS_SHOWN = 4
+MOST_SPANS = 200  # of one check
 
 
 class _Shape(BaseModel):
@@ -70,15 +72,45 @@ class Advisory(_Shape):
     affected: tuple[_Affected, ...] = ()
 
 
+class Span(NamedTuple):
+    """Versions from ``first`` (None: from the first of all) to ``end`` (None: without an end), with it where closed."""
+
+    first: Version | None
+    end: Version | None
+    closed: bool = False
+
+    def holds(self, version: Version) -> bool:
+        if self.first is not None and version < self.first:
+            return False
+        return self.end is None or version < self.end or (self.closed and version == self.end)
+
+
 def affects(advisory: Advisory, package: str, version: Version) -> bool:
     """Does the advisory say that this version of ``package`` (canonical name) has the defect?"""
-    if advisory.withdrawn:
-        return False
-    about = [affected for affected in advisory.affected if affected.speaks_of(package)]
-    if any(parsed(listed) == version for affected in about for listed in affected.versions):
-        return True
-    ranges = (r for affected in about for r in affected.ranges if r.type == "ECOSYSTEM")
-    return any(_within(r, version) for r in ranges)
+    return any(span.holds(version) for span in spans(advisory, package))
+
+
+def spans(advisory: Advisory, package: str) -> Iterator[Span]:
+    """All versions of ``package`` that have the defect."""
+    for affected in advisory.affected if not advisory.withdrawn else ():
+        if not affected.speaks_of(package):
+            continue
+        for one in affected.ranges:
+            if one.type == "ECOSYSTEM":
+                yield from _stretches(one)
+        listed = (parsed(version) for version in affected.versions)
+        yield from (Span(version, version, closed=True) for version in listed if version is not None)
+
+
+def spans_above(package: str, version: Version, advisories: Iterable[Advisory]) -> tuple[VersionSpan, ...]:
+    """The versions from ``version`` on that have one of the defects, as a closure check names them."""
+    found = set()
+    for span in (span for advisory in advisories for span in spans(advisory, package)):
+        if span.end is None or span.end > version or (span.closed and span.end == version):
+            first = version if span.first is None else max(span.first, version)
+            found.add((first, span.end, span.closed))
+    kept = sorted(found, key=lambda span: span[0])[:MOST_SPANS]
+    return tuple(VersionSpan(first=str(f), end=str(end) if end else "", closed=closed) for f, end, closed in kept)
 
 
 def fixes(advisory: Advisory, package: str) -> Iterator[Version]:
@@ -119,18 +151,26 @@ def named(group: Sequence[Advisory]) -> str:
     return f"{first} ({', '.join(others[:IDS_SHOWN])})" if others else first
 
 
-def _within(one: _Range, version: Version) -> bool:
-    """Whether a range holds a version: its events in order of their versions switch it on and off."""
-    limits = [parsed(event.limit) for event in one.events if event.limit and event.limit != "*"]
-    if limits and not any(limit is not None and version < limit for limit in limits):
-        return False
+def _stretches(one: _Range) -> Iterator[Span]:
+    """A range as its events in order of their versions begin and end it, not beyond its limits."""
+    limits = [limit for event in one.events if event.limit and (limit := parsed(event.limit)) is not None]
+    top = max(limits) if limits else None
+    start: Version | None = None
     inside = False
     for at, event in sorted(_placed(one.events), key=lambda pair: (pair[0] is not None, pair[0])):
         if event.introduced is not None:
-            inside = inside or at is None or version >= at
-        elif at is not None and (version > at or (version == at and event.fixed is not None)):
+            start, inside = (start, True) if inside else (at, True)
+        elif inside:
+            yield _below(Span(start, at, closed=event.fixed is None), top)
             inside = False
-    return inside
+    if inside:
+        yield _below(Span(start, None), top)
+
+
+def _below(span: Span, top: Version | None) -> Span:
+    if top is None or (span.end is not None and (span.end, span.closed) <= (top, False)):
+        return span
+    return Span(span.first, top)
 
 
 def _placed(events: Sequence[_Event]) -> Iterator[tuple[Version | None, _Event]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from ledger.vocabulary import Frozen, VersionAtLeast
+from ledger.vocabulary import Frozen, VersionAtLeast, VersionSpan
 from sensors.answer import ClosureAnswer
 from sensors.paths import FOREIGN
 
@@ -77,7 +77,17 @@ def version_answer(check: VersionAtLeast, data: bytes | None) -> ClosureAnswer:
         if least < wanted:
             why = f"{check.path} pins {check.package} {pin.least}, which is below {check.version}."
             return ClosureAnswer(closed=False, reason=why)
+        if pin.version is not None and any(_holds(span, least) for span in check.but):
+            why = f"{check.path} pins {check.package} {pin.version}, which has a known defect, too."
+            return ClosureAnswer(closed=False, reason=why)
     return ClosureAnswer(closed=True, reason=f"{check.path} pins {check.package} {found[0].least}")
+
+
+def _holds(span: VersionSpan, version: Version) -> bool:
+    first, end = parsed(span.first), parsed(span.end) if span.end else None
+    if first is None or version < first:
+        return False
+    return end is None or version < end or (span.closed and version == end)
 
 
 def parsed(text: str) -> Version | None:

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from ledger.errors import AdvisoriesUnavailable, OuroError
 from ledger.vocabulary import Evidence, Source, VersionAtLeast
-from sensors.advisories import Advisory, affects, merged, named, safe_version
+from sensors.advisories import Advisory, affects, merged, named, safe_version, spans_above
 from sensors.advisory_sources import sources_of
 from sensors.alarm import Alarm, wall_alarm
 from sensors.bus import Bus, Topic
@@ -174,7 +174,10 @@ def _findings(pinned: Sequence[Pinned], advisories: Sequence[Advisory]) -> tuple
             places = ", ".join([*one.files, *one.locks])
             open_.append(f"{places}: {one.package} {one.version} has {who}, and no version is known to be without")
             continue
-        found += [_finding(one, path, str(better), groups, who) for path in one.files]
+        but = spans_above(one.package, better, about)
+        for path in one.files:
+            check = VersionAtLeast(path=path, package=one.package, version=str(better), but=but)
+            found.append(_finding(one, check, groups, who))
         open_ += [_of_lock(one, path, str(better), who) for path in one.locks]
     return found, open_
 
@@ -184,12 +187,13 @@ def _of_lock(one: Pinned, path: str, better: str, who: str) -> str:
     return f"{path}: {one.package} {one.version} has {who}; {how} moves it to {better} or later"
 
 
-def _finding(one: Pinned, path: str, better: str, groups: Sequence[Sequence[Advisory]], who: str) -> Finding:
+def _finding(one: Pinned, check: VersionAtLeast, groups: Sequence[Sequence[Advisory]], who: str) -> Finding:
+    path = check.path
     return Finding(
         path=path,
         what=f"{one.package} {one.version} {' '.join(group[0].id for group in groups)}",
-        goal=f"Move the pin of {one.package} in {path} from {one.version} to {better}, or to a later version: {who}",
-        closure=VersionAtLeast(path=path, package=one.package, version=better),
+        goal=f"Move the pin of {one.package} in {path} from {one.version} to {check.version} or later: {who}",
+        closure=check,
         targets=(path, *(other for other in one.files if other != path)),
         evidence=tuple(_evidence(one, group) for group in groups[:GROUPS]),
         confidence_bp=9_000,

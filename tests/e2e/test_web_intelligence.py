@@ -65,10 +65,13 @@ async def test_a_pin_with_an_advisory_is_moved_when_the_owner_allows_it(tmp_path
 
 
 async def test_green_tests_do_not_move_a_pin(tmp_path: Path) -> None:
-    """A version that is not far enough, no version at all, and a package that is no longer named."""
+    """A version that is not far enough, one with another defect, none at all, and a package that is no longer named."""
     repo = repo_with(tmp_path / "shop", {**SHOP, PINS: TEXT})
     first = git(repo, "rev-parse", "HEAD")
-    attempts = [swap(PINS, "paper-clips==1.2", new) for new in ("paper-clips==1.5.1", "paper-clips", "paper==1.6")]
+    attempts = [
+        swap(PINS, "paper-clips==1.2", new)
+        for new in ("paper-clips==1.5.1", "paper-clips==2.0.1", "paper-clips", "paper==1.6")
+    ]
     seen: list[str] = []
 
     def say(conversation: Sequence[Message]) -> Said:
@@ -86,6 +89,7 @@ async def test_green_tests_do_not_move_a_pin(tmp_path: Path) -> None:
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
     assert "pins paper-clips 1.5.1, which is below 1.6.0" in seen[1]
-    assert "does not say from where on paper-clips is" in seen[2]
+    assert "pins paper-clips 2.0.1, which has a known defect, too" in seen[2]
+    assert "does not say from where on paper-clips is" in seen[3]
     assert "does not name paper-clips any more" in ending.reason
     assert git(repo, "rev-parse", "HEAD") == first and (repo / PINS).read_text() == TEXT

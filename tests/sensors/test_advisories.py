@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from packaging.version import Version
 from pydantic import ValidationError
 
-from sensors.advisories import Advisory, affects, merged, named, safe_version
+from ledger.vocabulary import VersionAtLeast
+from sensors.advisories import Advisory, affects, merged, named, safe_version, spans_above
+from sensors.pins import version_answer
 
 FOLDER = Path(__file__).parent / "osv"
 ALL = tuple(Advisory.model_validate_json(path.read_bytes()) for path in sorted(FOLDER.glob("*.json")))
@@ -85,6 +87,21 @@ def test_a_range_is_what_lies_between_its_events(bounds: list[int], last: bool, 
             inside = inside or (start <= version <= end if last else start <= version < end)
     random.shuffle(events)
     assert affects(_advisory("A", events), "p", Version(str(version))) == inside
+
+
+@given(st.lists(numbers, min_size=1, max_size=6, unique=True), st.booleans(), numbers, numbers)
+def test_a_check_names_the_later_versions_that_have_a_defect(
+    bounds: list[int], last: bool, wanted: int, pinned: int
+) -> None:
+    cut = sorted(bounds)
+    events = [
+        {name: str(at)} for at, name in zip(cut, ["introduced", "last_affected" if last else "fixed"] * 3, strict=False)
+    ]
+    about = (_advisory("A", events), _advisory("B", versions=["7", "7.0"]))
+    but = spans_above("p", Version(str(wanted)), about)
+    check = VersionAtLeast(path="requirements.txt", package="p", version=str(wanted), but=but)
+    defective = any(affects(advisory, "p", Version(str(pinned))) for advisory in about)
+    assert version_answer(check, f"p=={pinned}".encode()).closed == (pinned >= wanted and not defective)
 
 
 def test_odd_events_say_nothing_and_harm_nothing() -> None:

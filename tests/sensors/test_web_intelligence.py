@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.sources import SOURCES
-from ledger.vocabulary import Source, VersionAtLeast
+from ledger.vocabulary import Source, VersionAtLeast, VersionSpan
 from sensors.bus import Bus, Event, Topic
 from sensors.settings import WebIntelligenceSettings
 from sensors.web_intelligence import WebIntelligence
@@ -32,9 +32,12 @@ def look(s: Scene, bell: Bell | None = None, **settings: Any) -> WebIntelligence
 async def test_a_pin_with_an_advisory_is_said_once_with_the_version_that_mends_it(tmp_path: Path) -> None:
     async with scene(tmp_path, PLAIN) as s:
         (signal,) = await look(s).scan_once()
-        assert signal.closure == VersionAtLeast(path="requirements.txt", package="paper-clips", version="1.6.0")
+        assert signal.closure == VersionAtLeast(
+            path="requirements.txt", package="paper-clips", version="1.6.0",
+            but=(VersionSpan(first="2.0.0", end="2.0.3"),),
+        )  # fmt: skip
         assert signal.goal == (
-            "Move the pin of paper-clips in requirements.txt from 1.2 to 1.6.0, or to a later version: "
+            "Move the pin of paper-clips in requirements.txt from 1.2 to 1.6.0 or later: "
             "GHSA-aaaa-bbbb-cccc (CVE-2026-11111, PYSEC-2026-11)"
         )
         assert (signal.source, signal.targets) == (Source.WEB_INTELLIGENCE, ("requirements.txt",))
