@@ -241,6 +241,8 @@ class Senses:
         state = self._runner.state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
+        issues = self._issues.state()
+        unasked = f"{issues.source.value}: {issues.line}" if issues.problem else ""
         goals = self._house.router.goals.problem
-        notes = (state.note, polling, self._code.note, self._webhooks.note, goals, *self.background.notes())
+        notes = (state.note, polling, self._code.note, self._webhooks.note, unasked, goals, *self.background.notes())
         return tuple(note for note in notes if note)

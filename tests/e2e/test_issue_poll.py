@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from daemon.settings import Config
 from ledger.vocabulary import RootCause, Source, State, TestsPass
 from tests.daemon.webhook.knocking import SECTION, VARIABLES, free_port
@@ -40,6 +42,7 @@ async def test_an_issue_of_a_list_becomes_a_commit_when_its_test_passes(tmp_path
     assert {call[0] for call in gh.asked} == {str(tmp_path / "state")}
 
 
+@pytest.mark.long
 async def test_an_op_whose_test_stays_red_does_not_complete(tmp_path: Path) -> None:
     repo, gh = shop(tmp_path), ScriptedGh(tmp_path / "bin")
     gh.lists(listed(body=f"`{FAILING}` fails."))
@@ -51,10 +54,18 @@ async def test_an_op_whose_test_stays_red_does_not_complete(tmp_path: Path) -> N
     assert git(repo, "rev-parse", "HEAD") == head
 
 
-async def test_where_webhooks_are_heard_nobody_asks(tmp_path: Path) -> None:
+async def test_where_webhooks_are_heard_nobody_asks_and_a_login_that_lacks_is_told(tmp_path: Path) -> None:
     repo, gh = shop(tmp_path), ScriptedGh(tmp_path / "bin")
+    gh.fails(4, "To get started with GitHub CLI, please run:  gh auth login\n")
+    async with served(polled(tmp_path, repo, gh), Talking(lambda _: "nothing")) as (service, api):
+        assert await service.senses_now.issues.scan_once() == ()
+        notes = (await api.status()).notes
+        assert [note for note in notes if "gh" in note] == [
+            "github_issue: unavailable: gh is not logged in: `gh auth login`"
+        ]
+    asked = gh.asked
     config = polled(tmp_path, repo, gh, webhook={"port": free_port(), **SECTION})
     config = replace(config, secret=VARIABLES.get)
     async with served(config, Talking(lambda _: "nothing")) as (service, _):
         assert await service.senses_now.issues.scan_once() == ()
-    assert gh.asked == []
+    assert gh.asked == asked

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
@@ -166,6 +166,7 @@ async def test_closed_when_the_pin_is_at_the_version_or_later(text: str, closed:
 versions = st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}((a|b|rc|\.post|\.dev)[0-9]{1,2})?", fullmatch=True)
 
 
+@settings(max_examples=50)
 @given(versions, versions)
 def test_versions_are_compared_as_versions(pinned: str, wanted: str) -> None:
     check = VersionAtLeast(path="requirements.txt", package="paper-clips", version=wanted)
