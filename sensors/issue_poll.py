@@ -30,9 +30,11 @@ NOT_LOGGED_IN = 4  # exit code of gh
 SOMEBODY = "?"  # no login name: somebody whom nobody can name has had a hand in it
 FIELDS = "number,title,body,author,labels,state"
 QUERY = """query($owner: String!, $name: String!, $number: Int!) { repository(owner: $owner, name: $name) {
-issue(number: $number) { userContentEdits(last: 100) { totalCount nodes { editor { login } } }
-timelineItems(last: 100, itemTypes: [LABELED_EVENT, RENAMED_TITLE_EVENT]) { totalCount nodes { __typename
-... on LabeledEvent { actor { login } label { name } } ... on RenamedTitleEvent { actor { login } } } } } } }"""
+issue(number: $number) {
+userContentEdits(last: 100) { pageInfo { hasPreviousPage } nodes { editor { login } } }
+timelineItems(last: 100, itemTypes: [LABELED_EVENT, RENAMED_TITLE_EVENT]) { pageInfo { hasPreviousPage } nodes {
+__typename ... on LabeledEvent { actor { login } label { name } }
+... on RenamedTitleEvent { actor { login } } } } } } }"""
 
 
 class GhUnavailable(Exception):
@@ -64,8 +66,12 @@ class _Edit(_Shape):
     editor: _Account | None = None
 
 
+class _Page(_Shape):
+    more: bool = Field(alias="hasPreviousPage")
+
+
 class _Edits(_Shape):
-    total: int = Field(0, alias="totalCount")
+    page: _Page = Field(alias="pageInfo")
     nodes: tuple[_Edit | None, ...] | None = ()
 
 
@@ -76,7 +82,7 @@ class _Event(_Shape):
 
 
 class _Events(_Shape):
-    total: int = Field(0, alias="totalCount")
+    page: _Page = Field(alias="pageInfo")
     nodes: tuple[_Event | None, ...] | None = ()
 
 
@@ -103,9 +109,9 @@ class _List(RootModel[Annotated[tuple[_Listed, ...], Field(max_length=LIMIT)]]):
 
 def hands_in(past: _Past, label: str) -> Iterator[str]:
     """Who gave an issue the label that it has, and who wrote in its title and text. Pure."""
-    edits = past.edits or _Edits()
-    edited, happened = edits.nodes or (), past.events.nodes or ()
-    if edits.total > len(edited) or past.events.total > len(happened):
+    edits, events = past.edits, past.events
+    edited, happened = (edits.nodes if edits else None) or (), events.nodes or ()
+    if events.page.more or (edits is not None and edits.page.more):
         yield SOMEBODY
     for edit in edited:
         yield edit.editor.login if edit and edit.editor else SOMEBODY

@@ -60,7 +60,7 @@ class ScriptedGh:
 
     def past(
         self, number: int, *, labelled: str | None, edited: Sequence[str | None] = (), renamed: Sequence[str] = (),
-        **more: Any,
+        more: bool = False,
     ) -> None:  # fmt: skip
         """Who had a hand in an issue."""
         events: list[dict[str, Any]] = [
@@ -71,8 +71,8 @@ class ScriptedGh:
         events.append({"__typename": "LabeledEvent", "actor": actor, "label": {"name": "ouroboros"}})
         edits = [{"editor": None if who is None else {"login": who}} for who in edited]
         issue = {
-            "userContentEdits": {"totalCount": len(edits), "nodes": edits},
-            "timelineItems": {"totalCount": len(events), "nodes": events, **more},
+            "userContentEdits": {"pageInfo": {"hasPreviousPage": False}, "nodes": edits},
+            "timelineItems": {"pageInfo": {"hasPreviousPage": more}, "nodes": events},
         }
         told = {"data": {"repository": {"issue": issue}}}
         (self.folder / f"past-{number}.json").write_text(json.dumps(told))

@@ -100,7 +100,7 @@ async def test_whoever_had_a_hand_in_it_must_be_on_the_list(tmp_path: Path) -> N
         gh.past(3, labelled="OctoCat", renamed=["mallory"])
         gh.past(4, labelled=None)
         gh.past(5, labelled="octocat", edited=[None])
-        gh.past(6, labelled="octocat", totalCount=101)  # more than could be seen
+        gh.past(6, labelled="octocat", more=True)  # than could be seen
         assert await w.sensor.scan_once() == ()
         assert await w.judged() == ["issue.sender"] * 6
         assert await w.sensor.scan_once() == () and len(await w.judged()) == 6
