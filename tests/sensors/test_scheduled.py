@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,14 +112,13 @@ async def test_a_kill_between_sending_and_noting_so_does_not_send_twice(tmp_path
     async with scene(tmp_path, {"a.py": "x = 1\n"}) as s:
         await trigger(s).scan_once()
         s.clock.advance(16 * HOUR_S)
-        doors = s.doors()
 
         async def sent_and_killed(signal: Signal) -> Receipt:
             await s.router.submit(signal)
             raise Killed
 
         told = ScheduledSettings.model_validate({"entries": {"prices": NIGHTLY}})
-        object.__setattr__(doors, "emit", sent_and_killed)
+        doors = replace(s.doors(), emit=sent_and_killed)
         dying = ScheduledTrigger(doors=doors, known=s.router.knows, is_open=s.router.is_open, settings=told)
         with pytest.raises(Killed):
             await dying.scan_once()
