@@ -30,6 +30,7 @@ from sensors.settings import ProactiveExplorationSettings
 Occupied = Callable[[], Awaitable[str]]
 STIRS = (Topic.FILES_CHANGED, Topic.REFS_MOVED, Topic.TESTS_REPORTED, Topic.ISSUE_TOLD, Topic.BUILD_FAILED)
 PAST = 500  # ends of ops that are looked at
+AGAIN_S = 3_600.0  # between two looks while nothing happens: only a new day can bring anything
 
 
 class ProactiveExploration:
@@ -45,7 +46,6 @@ class ProactiveExploration:
         self._occupied = occupied
         self._settings = settings or ProactiveExplorationSettings()
         self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
-        self._busy_at = doors.clock.monotonic()
         self._barren = ""  # commit at which there was nothing
         self._turn = asyncio.Lock()
         self._state = SensorState(source=self.source, line="has not looked yet")
@@ -54,12 +54,14 @@ class ProactiveExploration:
 
     async def start(self, bus: Bus) -> None:
         """Look after each look at the machine that finds everything at rest for long enough, until cancelled."""
-        self._busy_at = self._doors.clock.monotonic()
+        clock = self._doors.clock
+        busy_at, again_at = clock.monotonic(), 0.0
         async with bus.subscribe(Topic.HEALTH_SAMPLED, *STIRS) as events:
             async for delivery in events:
                 if delivery.event.topic is not Topic.HEALTH_SAMPLED or await self._occupied():
-                    self._busy_at = self._doors.clock.monotonic()
-                elif self._doors.clock.monotonic() - self._busy_at >= self._settings.idle_s:
+                    busy_at, again_at = clock.monotonic(), 0.0
+                elif clock.monotonic() >= max(busy_at + self._settings.idle_s, again_at):
+                    again_at = clock.monotonic() + AGAIN_S
                     try:
                         await self.scan_once()
                     except OuroError as error:

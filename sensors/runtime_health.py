@@ -29,7 +29,7 @@ from sensors.sensor import SensorState
 from sensors.settings import RuntimeHealthSettings
 from sensors.suite_health import VERDICTS, Past, answering, last_at, named_of, past_of, suspects, untouched
 
-RUNS = 500
+FEW, MANY = 20, 500  # runs that are read: to see whether all is well, and to find an ancestor
 SHOWN, OUTPUT_SHOWN = 300, 1_500
 SURE_BP = 9_000
 
@@ -85,14 +85,13 @@ class RuntimeHealth:
         async with self._turn:
             self._seen_seq = self._doors.ledger.head.seq
             head = (await self._repository.head()).commit
-            runs = await self._runs()
-            last = last_at(head, runs) if head else None
+            last = last_at(head, await self._runs(FEW)) if head else None
             if head is None or last is None or last.answered:
                 self._say("")
                 return ()
             if self._settled == (head, last.seq):
                 return ()
-            return await self._look_into(head, last, runs)
+            return await self._look_into(head, last)
 
     async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
         return await ClosureEvaluator().is_closed(closure, tree)
@@ -102,7 +101,7 @@ class RuntimeHealth:
 
     # --- finding out ---
 
-    async def _look_into(self, head: str, last: Past, runs: tuple[Past, ...]) -> tuple[Signal, ...]:
+    async def _look_into(self, head: str, last: Past) -> tuple[Signal, ...]:
         what = f"The suite gives no answer at {head[:12]}"
         why = self._doors.unavailable()
         if why:
@@ -115,7 +114,7 @@ class RuntimeHealth:
         if last.status is RunStatus.TIMEOUT and (pressed := self._pressed()):
             self._seen_seq = -1
             return self._say(f"{what}; looked into when the machine is not short of {pressed}.")
-        answered = answering(runs)
+        answered = answering(await self._runs(MANY))
         if not answered:
             return self._settle(head, last, "")  # it never did: the suite's own line says so
         good = await self._ancestor(head, answered)
@@ -163,9 +162,9 @@ class RuntimeHealth:
             commit = await self._repository.parent(commit)
         return None
 
-    async def _runs(self) -> tuple[Past, ...]:
+    async def _runs(self, limit: int) -> tuple[Past, ...]:
         entries = await self._doors.ledger.entries(
-            kinds=(EntryKind.RUN,), events=("run",), limit=RUNS, newest_first=True
+            kinds=(EntryKind.RUN,), events=("run",), limit=limit, newest_first=True
         )  # fmt: skip
         return past_of(entries)
 
