@@ -33,6 +33,7 @@ class OpportunityMiner(ChangedFiles):
         if look.compared and (self._settings.duplicates or self._settings.dead_code):
             now = await self._census.take(CommittedFiles(repository=self._repository, commit=look.commit))
             found.findings += await asyncio.to_thread(_in_the_tree, look, now, self._settings)
+            found.problem = f"Duplicates and dead functions are not looked for: {now.partial}." if now.partial else ""
         return found
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from sensors.census import Tree
 from sensors.duplicates import Place, functions_of
 from sensors.modules import Class, Defined, Module
+from sensors.paths import is_own_python, is_test
 
 PLAIN: Final = frozenset({"staticmethod", "classmethod", "property", "cached_property", "cache", "lru_cache"})
 ROOTS: Final = frozenset({"object", "ABC", "Generic"})
@@ -21,7 +22,8 @@ ROOTS: Final = frozenset({"object", "ABC", "Generic"})
 def unused(tree: Tree) -> dict[Place, Defined]:
     """Those that nothing names, by path and qualified name; nothing where that cannot be told."""
     modules = dict(tree.modules())
-    if tree.partial or any(module.composed for module in modules.values()):
+    unread = any(path not in modules and is_own_python(path) and not is_test(path) for path in tree.files)
+    if tree.partial or unread or any(module.composed for module in modules.values()):
         return {}
     words = Counter[str]()
     for facts in tree.files.values():

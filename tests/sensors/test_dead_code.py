@@ -51,6 +51,7 @@ def test_what_nothing_names_is_unused() -> None:
         {"docs__md": "Call `_left` for it.\n"},
         {"test_a__py": "import a\na._left(1)\n"},
         {"b__pyx": "cdef x = _left(1)\n"},
+        {"b__py": "print 'who knows'\n"},
         {"b__py": "def call(name):\n    return globals()[f'_{name}']\n"},
         {"b__py": "def call(name):\n    return globals()['_' + name]\n"},
         {"b__py": "class A:\n    def _left(self):\n        pass\n"},  # which of them is meant?
@@ -213,6 +214,17 @@ async def test_what_is_left_over_waits_with_what_it_was_compared_with(tmp_path: 
         second = await sensor.scan_once()
         assert {told.targets for told in (*first, *second)} == {("a.py",), ("c.py",)}
         assert await sensor.scan_once() == ()
+
+
+async def test_a_tree_that_is_too_large_is_named_in_status(tmp_path: Path) -> None:
+    async with scene(tmp_path, {"a.py": LEFT, "b.py": "from a import _left\n"}) as s:
+        sensor = OpportunityMiner(doors=s.doors(), settings=OpportunityMinerSettings(most_tree_files=1))
+        assert await sensor.scan_once() == ()
+        commit(s.repo, "use none", {"b.py": ""})
+        assert await sensor.scan_once() == ()
+        assert sensor.state().line == (
+            "Duplicates and dead functions are not looked for: there are more than 1 files to compare."
+        )
 
 
 async def test_our_own_third_in_a_row_is_parked(tmp_path: Path) -> None:
