@@ -32,20 +32,21 @@ class DocStaleness(ChangedFiles):
         code, gone = await asyncio.to_thread(_of_code, look)
         found = await asyncio.to_thread(_find, code, self._settings.least_lines)
         if gone and self._settings.pages:
-            found.findings += await self._stale_pages(look, gone)
+            await self._stale_pages(look, gone, found)
         return found
 
-    async def _stale_pages(self, look: Look, gone: list[Gone]) -> list[Finding]:
+    async def _stale_pages(self, look: Look, gone: list[Gone], found: Found) -> None:
         """Only pages that the commit has not touched: whoever has just written one knows what it says."""
         files = CommittedFiles(repository=self._repository, commit=look.commit)
         sizes = await files.sizes()
         small = [path for path, size in sizes.items() if size <= self._settings.largest_bytes]
         python = [path for path in small if path.endswith(".py")]
         if len(python) > self._settings.most_files:
-            return []
+            found.problem = f"Pages are not looked at: there are more than {self._settings.most_files} Python files."
+            return
         code = await files.read_many(python)
         pages = await files.read_many([path for path in small if is_page(path) and path not in look.compared])
-        return await asyncio.to_thread(lambda: list(stale_pages(gone, pages, code)))
+        found.findings += await asyncio.to_thread(lambda: list(stale_pages(gone, pages, code)))
 
 
 def _is_public(path: str) -> bool:
