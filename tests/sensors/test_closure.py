@@ -12,6 +12,7 @@ from ledger.vocabulary import (
     Outcome,
     OwnerConfirms,
     RunStatus,
+    SidesAgree,
     TestResult,
     TestRun,
     TestsPass,
@@ -86,7 +87,8 @@ async def test_a_check_without_tests_is_never_closed() -> None:
 def test_every_kind_about_files_has_what_answers_it() -> None:
     union = get_args(get_args(Closure)[0])
     assert set(READERS) == {kind for kind in union if issubclass(kind, FileCheck)}
-    assert {*READERS, *SURVEYED} == {kind for kind in union if issubclass(kind, TreeCheck)}
+    asked_elsewhere = {SidesAgree}  # of another repository
+    assert {*READERS, *SURVEYED, *asked_elsewhere} == {kind for kind in union if issubclass(kind, TreeCheck)}
     assert all(issubclass(kind, Check) for kind in union)
 
 
