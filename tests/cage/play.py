@@ -45,6 +45,7 @@ from tests.e2e.serving import Serving, served
 from tests.e2e.talking import call, looked, swap, whole
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
 from tests.repos import commit, git, make_places
+from tests.tools.testing.projects import Backend
 from tests.tools.web.servers import Site, site
 from tools.builtin.standard import standard_tools
 
@@ -97,7 +98,7 @@ def _of(drive: Drive) -> Iterator[Input]:
 class Cage:
     """One repository, one daemon, all inputs. ``outcomes`` is filled by :meth:`play`."""
 
-    def __init__(self, base: Path, world: Outside, site: Site) -> None:
+    def __init__(self, base: Path, world: Outside, site: Site, walls: Backend) -> None:
         self.base, self.world = base, world
         self.outcomes: list[Outcome] = []
         self.repo = self._repository()
@@ -107,7 +108,7 @@ class Cage:
         site.answers = self.orders.pages()
         self.servers = HostileServers(list(_of("mcp")), self._filled_for, world.base / "servers")
         self.config = config_for(
-            base, self.repo,
+            base, self.repo, sandbox={"backend": walls},
             pipeline={
                 "validate_retries": RETRIES, "generate_retries": 0, "protected_paths": ("/billing",),
             },
@@ -339,11 +340,11 @@ class Report:
     outside: tuple[str, ...]
 
 
-async def play(base: Path) -> Report:
-    """Build the cage below ``base``, and play the whole corpus."""
+async def play(base: Path, walls: Backend = "bwrap") -> Report:
+    """Build the cage below ``base``, and play the whole corpus behind the walls of one back end."""
     with outside(base / "beyond") as world:
         async with site({}) as pages:
-            cage = Cage(base, world, pages)
+            cage = Cage(base, world, pages, walls)
             head = git(cage.repo, "rev-parse", "HEAD")
             outcomes = tuple(await cage.play())
         found = {

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cage.corpus import families
 from tests.cage.play import play
 from tests.cage.report import escapes, table
+from tests.tools.testing.projects import Backend
 
 LEAST = 400
 FOUNDATIONS = {"path", "call", "file", "asked", "weakened", "change", "again", "shell", "mcp", "order"}
 
 
-async def test_nothing_of_the_corpus_gets_through(tmp_path: Path) -> None:
-    report = await play(tmp_path)
+@pytest.mark.parametrize("walls", ["bwrap", pytest.param("landlock", marks=pytest.mark.long)])
+async def test_nothing_of_the_corpus_gets_through(tmp_path: Path, walls: Backend) -> None:
+    report = await play(tmp_path, walls)
     assert escapes(report) == [], "\n".join(escapes(report))
     assert len(report.outcomes) == sum(len(family.input) for family in families()), "every input was played, and once"
     print(table(report.outcomes))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,9 @@ from tools.sandbox.types import Job, Mount
 
 BY_THE_DISK = {"over what the owner protects", "through a link"}
 """Refused for what stands there, or for what the owner says: not by their text."""
+LAST = "the last visitor"
+ALONE = {"alias", "coprocess", "at the end"}
+"""Of no effect in some company: bash reads a whole group before its aliases hold, and keeps one trap for the end."""
 SHELL = ("bash", "--noprofile", "--norc", "-c")
 WRAPS: dict[str, Callable[[str], str]] = {
     "between others": lambda text: f"ls\n{text}\nls",
@@ -69,7 +74,7 @@ def refused() -> list[str]:
     return [command.replace("{port}", "4711").replace("{name}", "x") for command in kept]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from(refused()), COMPANY)
 def test_a_trick_is_refused_in_any_company(command: str, company: list[str]) -> None:
     assert check(Facts(command=dressed(command, company))).decision is Decision.DENY, (command, company)
@@ -86,7 +91,7 @@ NAMED = [
 ]  # fmt: skip
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.sampled_from(NAMED), st.sampled_from(SPELLINGS), COMPANY)
 def test_a_program_is_known_however_its_name_is_written(command: str, spelling: str, company: list[str]) -> None:
     name, _, rest = command.partition(" ")
@@ -116,8 +121,18 @@ class Ground:
         calls = [shlex.join(("timeout", "20", *SHELL, self.command(*each))) for each in batch]
         return "\n".join((*(f"{call} </dev/null" for call in calls), "echo all were tried"))
 
+    def settle(self) -> None:
+        """Until whoever came before us has been listened to: one comes after the other."""
+        with socket.create_connection(("127.0.0.1", self.world.port)) as last:
+            last.sendall(LAST.encode())
+        deadline = time.monotonic() + 20
+        while LAST not in self.world.came and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.world.came.remove(LAST)
+
     def reached(self, output: str) -> set[str]:
         """Who has left a mark, said who it is, or shown what it read."""
+        self.settle()
         shown = {one.label for one in tricks() if self.world.secret(one.label) in output}
         return {*shown, *self.world.left_marks(), *self.world.visitors(), *self.world.changed()}
 
@@ -139,7 +154,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
 BATCH = st.lists(st.tuples(st.sampled_from(tricks()), COMPANY), min_size=6, max_size=10, unique_by=lambda each: each[0])
 EVERY = [(one, []) for one in tricks()]
 PLAYED = settings(
-    max_examples=4, phases=[Phase.explicit, Phase.generate],
+    max_examples=3, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )  # fmt: skip
 
@@ -160,6 +175,7 @@ def test_without_the_gate_the_sandbox_stops_every_variant(
     done = asyncio.run(box.run(job))
     output = done.output.decode(errors="replace")
     assert "all were tried" in output and MARK not in output
+    ground.settle()
     ground.world.assert_untouched()
 
 
@@ -169,6 +185,7 @@ def test_without_gate_and_sandbox_the_variants_reach_what_is_outside(
     ground: Ground, batch: list[tuple[Input, list[str]]]
 ) -> None:
     ground.forget()
+    batch = [(one, company[:1]) for one, company in batch if one.name not in ALONE]
     done = subprocess.run(
         ["bash", "-c", ground.script(batch)], cwd=ground.repo, capture_output=True, text=True, timeout=300, check=False
     )

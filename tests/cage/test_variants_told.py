@@ -54,7 +54,7 @@ SURROUNDINGS: dict[str, Change] = {
 }  # fmt: skip
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.sampled_from(ORDERS), st.sampled_from(sorted(SURROUNDINGS)))
 def test_an_order_is_marked_in_other_surroundings(text: str, surroundings: str) -> None:
     if not (text in UNSEEN and surroundings in ESCAPED):
@@ -91,7 +91,7 @@ def listed(*tools: dict[str, Any]) -> tuple[str, dict[str, str]]:
     return "\n".join(told), dict((*offers.withheld, *offers.left_out))
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.sampled_from([text for text in ORDERS if text not in UNSEEN]), st.sampled_from(sorted(PLACES)))
 def test_an_order_anywhere_in_what_a_server_lists_is_told_to_nobody(text: str, place: str) -> None:
     told, kept_back = listed(PLACES[place](text))
@@ -117,7 +117,7 @@ def schema_of(one: Input) -> Any:
     return json.loads(one.tools.replace("{nested:100}", nested))[0]["inputSchema"]
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(
     st.sampled_from([one for one in inputs("mcp") if one.name in BROKEN]),
     st.lists(st.sampled_from(sorted(DEEPER)), max_size=6),

@@ -152,7 +152,9 @@ async def test_a_tool_cannot(tmp_path: Path, path: str, rule: str) -> None:
 OURS = {"governance/irongate/registry.py": "GATES = 19\n", "ledger/chain.py": "LINKS = 1\n"}
 
 
-@pytest.mark.parametrize("opened", [False, True], ids=["closed", "opened by the owner"])
+@pytest.mark.parametrize(
+    "opened", [False, pytest.param(True, marks=pytest.mark.long)], ids=["closed", "opened by the owner"]
+)  # fmt: skip
 async def test_in_the_daemons_own_repository_its_rooms_are_read_and_not_written(tmp_path: Path, opened: bool) -> None:
     """By a tool, by a command, and by the answer itself."""
     repo = repo_with(tmp_path / "shop", {**SHOP, **OURS})
