@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from governance.grounding.records import grades_in, is_record
+from governance.grounding.trust import folded, in_table
 from ledger.clock import SystemClock
 from ledger.places import Places
 from ledger.store import Ledger
-from ledger.vocabulary import Entry
+from ledger.vocabulary import Entry, EntryKind
 from tests.repos import git
 
 CART = "shop/cart.py"
@@ -44,6 +46,7 @@ class Told:
     leases: int
     waiting: int
     refused: int
+    claims: str  # empty: every claim is graded, and trust is what the log makes of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +128,27 @@ async def told_by(places: Places) -> Told:
         tables = ("count(*) FROM intake_leases", "count(*) FROM inbox", "count(DISTINCT op_id) FROM refused_diffs")
         counts = [await ledger.query(f"SELECT {table}") for table in tables]
         leases, waiting, refused = (int(str(rows[0][0])) for rows in counts)
+        claims = await claims_of(ledger)
         items = [str(state) for (state,) in await ledger.query("SELECT state FROM intake_items ORDER BY rowid")]
     finally:
         await ledger.close()
     return Told(
         verified="" if report.ok else str(report), ends=ends, outcomes=outcomes, items=items, leases=leases,
-        waiting=waiting, refused=refused,
+        waiting=waiting, refused=refused, claims=claims,
     )  # fmt: skip
+
+
+async def claims_of(ledger: Ledger) -> str:
+    """What is wrong with the convergence records of ops that have all ended."""
+    entries = await ledger.entries(kinds=(EntryKind.GROUNDING,))
+    claimed = {entry.seq for entry in entries if is_record(entry)}
+    graded = [grade for entry in entries for grade in grades_in(entry)]
+    still_open = claimed - {grade.record for grade in graded}
+    first = [grade.record for grade in graded if grade.was is None]
+    table, log = (await in_table(ledger))[1], folded(entries).tallies
+    found = [f"open: {sorted(still_open)}"] if still_open else []
+    found += ["graded twice"] if len(first) != len(set(first)) else []
+    return "; ".join(found + ([f"the table says {table}, the log {log}"] if table != log else []))
 
 
 def ends_of(entries: list[Entry]) -> tuple[dict[str, list[str]], Counter[str]]:
@@ -153,6 +170,7 @@ def faults_of_record(told: Told, *, ended: str, item: str, refused: bool) -> lis
     ``refused``: the diff must be remembered as one that is never applied again.
     """
     found = [f"the chain does not verify: {told.verified}"] if told.verified else []
+    found += [f"claims: {told.claims}"] if told.claims else []
     found += [f"{op} has {len(ends)} ends: {ends}" for op, ends in told.ends.items() if len(ends) != 1]
     found += [f"{op} has {count} outcomes" for op, count in told.outcomes.items() if count != 1]
     counted = Counter(end for ends in told.ends.values() for end in ends)
