@@ -144,6 +144,8 @@ def cut_off(operator: str) -> Callable[[int, Asked], Reply]:
     return say
 
 
+ENDLESS = " ".join(map(str, range(400_000)))[:2_000_000]
+"""Says something new all the time: what says the same is a collapse."""
 NONE, NO = RootCause.NONE, RootCause.NO_CANDIDATE
 CASES: dict[str, Case] = {
     "bad JSON": Case(broken_call('{"path": '), "stuck:repeat", NO, "Invalid JSON"),
@@ -153,10 +155,10 @@ CASES: dict[str, Case] = {
     "wrong arguments": Case(lambda n, a: calls(("read_file", {"file": a.turn})), "rounds", NO, "(rounds)"),
     "endless exploration": Case(too_late, "rounds", NO, "1 call not run in round 6"),
     "2 MB of output": Case(
-        lambda n, a: Reply("word " * 400_000), "answer", RootCause.PROVIDER_BAD_OUTPUT, "2000000 characters"
+        lambda n, a: Reply(ENDLESS), "answer", RootCause.PROVIDER_BAD_OUTPUT, "2000000 characters"
     ),
     "2 MB of arguments": Case(
-        then_good(lambda n, a: calls(read(n), ("read_file", {"path": "x" * 2_000_000}))), "answer", NONE, "committed"
+        then_good(lambda n, a: calls(read(n), ("read_file", {"path": ENDLESS}))), "answer", NONE, "committed"
     ),
     "silence": Case(
         lambda n, a: Reply(silent=True), "provider error", RootCause.PROVIDER_UNAVAILABLE, "provider error"
