@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
+from daemon.api import OpRef, RejectRequest
 from kernel.provider import Message
 from ledger.vocabulary import ParametersDocumented, RootCause, Source, State, Tier
 from tests.e2e.serving import served
@@ -72,6 +72,27 @@ async def test_a_model_may_not_mark_the_item_itself(tmp_path: Path) -> None:
         assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.POLICY_REFUSED), ending.reason
         assert "protected" in ending.reason
     assert (repo / LIST).read_text() == WISH
+
+
+@pytest.mark.long
+async def test_what_the_owner_rejected_is_not_applied_for_another_wish(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
+    model = Talking(after_a_look(swap(CART, LINE, DONE), CART), changes=[CART])
+    async with served(config_for(tmp_path, repo, **QUICK), model) as (service, api):
+        backlog = service.senses_now.background.by_source[Source.BACKLOG]
+        assert await backlog.scan_once()
+        waiting = await ended(service.home)
+        assert waiting.request is not None, (waiting.state, waiting.reason)
+        await api.reject(RejectRequest(op=waiting.op.id, reason="not like that"))
+        assert (await ended(service.home)).state is State.CANCELLED
+        wished = commit(repo, "Wish again", {LIST: WISH + WISH.replace("refuse", "raise for")})
+        (told,) = await backlog.scan_once()
+        assert "raise for" in told.goal
+        second = await ended(service.home)
+        assert (second.state, second.cause) == (State.POSTMORTEM, RootCause.POLICY_REFUSED), second.reason
+        assert "undone or rejected before" in second.reason and "gate19.undone" in second.reason
+    assert git(repo, "rev-parse", "HEAD") == wished
+    assert (repo / CART).read_text() == SHOP[CART]
 
 
 @pytest.mark.long
