@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from daemon.cli.base import app, hoist, report
 from ledger.errors import OuroError
 
-__all__ = ["app", "main"]
+if TYPE_CHECKING:
+    import typer
+
+__all__ = ["app", "assembled", "main"]
 
 
-def main() -> None:
-    """Entry point of the console script."""
+def assembled() -> typer.Typer:
+    """``ouro`` with all its commands."""
     from daemon.cli import ask, bench, evaluate, intake, machine, model, people, record, work
 
     for module in (work, ask, intake, people, record, machine, model, bench, evaluate):
         module.register(app)
+    return app
+
+
+def main() -> None:
+    """Entry point of the console script."""
     words = hoist(sys.argv[1:])
     try:
-        app(args=words, prog_name="ouro")
+        assembled()(args=words, prog_name="ouro")
     except OuroError as error:
         sys.exit(report(error, as_json="--json" in words))

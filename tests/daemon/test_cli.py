@@ -150,10 +150,9 @@ COMMANDS = (
 def test_every_command_shows_an_example() -> None:
     """In one process: what `--help` prints is what these callbacks say."""
     code = (
-        "import sys\nfrom daemon.cli import base, ask, intake, machine, model, people, record, work\n"
-        "for m in (work, ask, intake, people, record, machine, model): m.register(base.app)\n"
+        "from daemon.cli import assembled\napp = assembled()\n"
         f"for words in {COMMANDS!r}:\n"
-        "    try: base.app(args=[*words.split(), '--help'], prog_name='ouro')\n"
+        "    try: app(args=[*words.split(), '--help'], prog_name='ouro')\n"
         "    except SystemExit as end: print('::', words, end.code)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
