@@ -9,6 +9,7 @@ from governance.crew import Crew
 from governance.doors import Tree
 from governance.dossier import Application, Approval, Generation
 from governance.irongate.g14_noop import FileChange, is_noop
+from ledger.errors import StaleBase
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
     Candidate,
@@ -20,6 +21,7 @@ from ledger.vocabulary import (
     OwnerConfirms,
     PageWithout,
     RunCheck,
+    RunStatus,
     TestRun,
     TestsPass,
     Tier,
@@ -78,10 +80,12 @@ class CopiedTree:
             forth.append(_rewritten(path, now, data))
             back.append(_rewritten(path, data, now))
         await self._workspace.apply(forth)
+        run = await shop.runner.run(self._workspace, ids, limit_s=limit_s)
         try:
-            return await shop.runner.run(self._workspace, ids, limit_s=limit_s)
-        finally:
             await self._workspace.apply(back)
+        except StaleBase as error:
+            return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"The tests wrote to {', '.join(error.paths)}.")
+        return run
 
     async def read(self, path: str) -> bytes | None:
         return await asyncio.to_thread(self._workspace.read, path)
