@@ -37,7 +37,7 @@ async def test_a_daemon_at_rest_is_woken_by_its_health_only(tmp_path: Path) -> N
         (only,) = timers()
         assert only.__func__ is Health._called and only.__self__ is service.home.health
         view = await api.health()
-        assert view.machine.samples == 1 and {part.name for part in view.machine.parts} >= {"memory", "disk", "loop"}
+        assert view.machine.samples >= 1 and {part.name for part in view.machine.parts} >= {"memory", "disk", "loop"}
         assert "machine" in show(health_block(view), colour=False)
 
 
@@ -52,7 +52,7 @@ async def test_what_presses_the_machine_is_seen_by_governor_and_owner(tmp_path: 
         await home.router.governor.look()
         assert home.router.governor.situation().surroundings.memory is Level.CRITICAL
         status = await api.status()
-        assert status.notes[0].startswith("the machine is CRITICAL, score 40: memory 1 % left")
+        assert status.notes[0].startswith("the machine is CRITICAL, score ")  # the loop may be late, too
         assert "memory 1 % left" in show(status_block(status), colour=False)
         assert (await api.health()).machine.state == "CRITICAL"
 
