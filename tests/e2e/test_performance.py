@@ -113,14 +113,14 @@ async def test_green_tests_do_not_make_it_fast_and_what_measures_is_not_to_be_ch
     repo = with_history(tmp_path / "shop")
     attempts = [
         swap(CART, "        subtotal += 0 * price", "        subtotal += price * 0"),
-        swap(BENCH, "range(100)", "range(1)"),
+        swap(BENCH, "total(list(range(100)))", "total(list(range(1)))"),
         f"So be it.\n\n.ouro-measured.json\n```\n{json.dumps({'steps': 1})}\n```\n",
     ]
     told: list[str] = []
 
     def say(conversation: Sequence[Message]) -> Said:
         if not any(m.role == "tool" for m in conversation):
-            return looked(CART)
+            return looked(CART, BENCH)
         told.append("\n".join(m.text for m in conversation))
         return attempts[min(len(told), len(attempts)) - 1]
 
