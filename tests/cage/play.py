@@ -109,6 +109,7 @@ class Cage:
         self.servers = HostileServers(list(_of("mcp")), self._filled_for, world.base / "servers")
         self.config = config_for(
             base, self.repo, sandbox={"backend": walls},
+            memory={"reputation": False},  # all of it is about one file: what failed before would raise the tier
             pipeline={
                 "validate_retries": RETRIES, "generate_retries": 0, "protected_paths": ("/billing",),
             },
