@@ -21,6 +21,7 @@ from daemon.control import ControlServer
 from daemon.places import make_folders, places_for
 from daemon.slash import answer
 from governance.budget import Budget, BudgetSettings
+from governance.grounding.calibration import Bin, Calibration
 from ledger.clock import ManualClock
 from ledger.places import Places
 from ledger.store import Ledger
@@ -252,6 +253,18 @@ def test_what_is_wrong_is_a_sentence_and_exit_2(box: Box, tmp_path: Path, kind: 
 
 async def run(box: Box, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return await asyncio.to_thread(lambda: box.ouro(*args, stdin=stdin))
+
+
+async def test_calibration_is_shown_and_drawn(box: Box) -> None:
+    async with daemon(box) as api:
+        assert (await run(box, "calibration")).returncode == 5
+        api.calibrated = Calibration(records=3, closed=2, bins=(Bin(low_bp=9_000, n=2, mean_bp=9_500, hits=1),))
+        done = await run(box, "calibration", "--svg", str(box.repo / "said.svg"))
+        assert done.returncode == 0 and done.stdout.startswith("3 records, 2 closed\n"), done.stderr
+        assert "50 % of 2" in done.stdout and "<circle" in (box.repo / "said.svg").read_text()
+        assert Calibration.model_validate_json((await run(box, "calibration", "--json")).stdout) == api.calibrated
+        done = await run(box, "calibration", "--svg", str(box.repo / "none" / "said.svg"))
+        assert done.returncode == 2 and "cannot be written" in done.stderr
 
 
 async def test_commands_ask_the_running_daemon(box: Box) -> None:
