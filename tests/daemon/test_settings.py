@@ -129,6 +129,10 @@ TIGHTER = {
     "governor.speculative_per_hour": ("1", 1),
     "governor.changes_per_hour": ("1", 1),
     "governor.changes_per_source": ("1", 1),
+    "grounding.alarm_milli": ("700", 700),
+    "grounding.regroundings": ("1", 1),
+    "grounding.more_sources": ("2", 2),
+    "grounding.least_trust_bp": ("4000", 4_000),
     "clocks.op_s": ("10", 10),
     "clocks.op_complex_s": ("10", 10),
     "clocks.op_local_s": ("10", 10),
@@ -197,6 +201,25 @@ LOOSER = {
 }
 
 
+GROUNDED = {
+    "grounding.alarm_milli": ("700", "880"),
+    "grounding.regroundings": ("1", "2"),
+    "grounding.more_sources": ("2", "0"),
+    "grounding.least_trust_bp": ("4000", "2000"),
+}
+"""What the owner has tightened, and what it is without that: looser than this nobody may set."""
+
+
+@pytest.mark.parametrize("dotted", GROUNDED)
+def test_a_repository_may_not_loosen_the_owners_grounding(places: Places, dotted: str) -> None:
+    section, field = dotted.rsplit(".", 1)
+    tight, plain = GROUNDED[dotted]
+    owner(places, f"[{section}]\n{field} = {tight}\n")
+    repository(places, f"[{section}]\n{field} = {plain}\n")
+    with pytest.raises(ConfigError, match="loosen"):
+        settings_for(places, {})
+
+
 def test_the_tables_here_cover_every_rule() -> None:
     assert set(TIGHTER) == set(RULES)
     never_looser = {name for name, rule in RULES.items() if rule.direction is Direction.GROW}
@@ -215,6 +238,7 @@ def test_the_tables_here_cover_every_rule() -> None:
         "grounding.least_trust_bp",
         "changes.mode",
         "loop.tools",
+        *GROUNDED,
     } == set(RULES)
     assert set(RULES) <= {name for name, _ in fields(Settings)}
 
