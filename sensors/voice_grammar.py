@@ -87,13 +87,14 @@ def reference(words: Sequence[str]) -> str | None:
     left = list(dropwhile(_FILLING.__contains__, words))
     if all(word in _IT for word in left):  # also nothing at all: "cancel the op"
         return IT
-    spelt = ""
-    for word in left:
-        found = _HEX.fullmatch(_SPELT.get(word, word))
-        if found is None:
-            return None
-        spelt += found[1]
-    return spelt if len(spelt) >= LEAST_REFERENCE else None
+    named = dropwhile((_FILLING - {"a"}).__contains__, words)  # where all the rest is spelt, "a" is a letter
+    return _spelt(named) or _spelt(left)
+
+
+def _spelt(words: Iterable[str]) -> str | None:
+    found = [_HEX.fullmatch(_SPELT.get(word, word)) for word in words]
+    spelt = "".join(each[1] for each in found if each)
+    return spelt if all(found) and len(spelt) >= LEAST_REFERENCE else None
 
 
 def parse(text: str) -> Meaning:

@@ -11,7 +11,7 @@ from daemon.api import OpRef
 from daemon.replay import replay
 from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State, Tier
-from sensors.intake.surroundings import Surroundings
+from sensors.health.sample import Gauges
 from tests.e2e.serving import served
 from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parents[1] / "sensors" / "osv"
 @pytest.fixture(autouse=True)
 def machine_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under pressure nothing of this rank is begun; how busy the machine of the test is must not matter."""
-    monkeypatch.setattr("daemon.doors.read", Surroundings)
+    monkeypatch.setattr("daemon.house.gauges_for", lambda places: Gauges(proc=FOLDER, supplies=FOLDER))
 
 
 def told(server: OsvServer) -> dict[str, object]:

@@ -97,7 +97,8 @@ def test_what_is_negated_is_not_done(lead: str, order: str) -> None:
 @given(st.text(alphabet="0123456789abcdef", min_size=3, max_size=32))
 def test_an_id_is_heard_as_one_word_or_letter_by_letter(core: str) -> None:
     assert reference(("op", f"op-{core}")) == core
-    assert reference(tuple(f"{core[0]} {' '.join(core[1:])}".split()))
+    assert reference(tuple(core)) == core
+    assert reference(("a", "change", *core)) == core
 
 
 def test_a_verb_that_asks_for_a_change_is_one_word() -> None:
