@@ -8,7 +8,7 @@ follows from it: a microphone also hears what is not meant for us.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import dropwhile
 from typing import Literal
 
@@ -87,8 +87,8 @@ def reference(words: Sequence[str]) -> str | None:
     left = list(dropwhile(_FILLING.__contains__, words))
     if all(word in _IT for word in left):  # also nothing at all: "cancel the op"
         return IT
-    named = dropwhile((_FILLING - {"a"}).__contains__, words)  # where all the rest is spelt, "a" is a letter
-    return _spelt(named) or _spelt(left)
+    begins = range(len(words) - len(left) + 1)  # where all the rest is spelt, "a" is a letter
+    return next((spelt for begin in begins if (spelt := _spelt(words[begin:]))), None)
 
 
 def _spelt(words: Iterable[str]) -> str | None:
