@@ -62,6 +62,10 @@ def make_signal(number: int, *, files: int = 2_000) -> Signal:
     )
 
 
+def may_release(silent_s: float, limit_s: float) -> Verdict:
+    return Verdict(gate=12, rule="gate12.expired")
+
+
 def admit(signal: Signal) -> Verdict:
     return Verdict(gate=19, rule="gate19.recursion")
 
@@ -69,7 +73,7 @@ def admit(signal: Signal) -> Verdict:
 def router_of(ledger: Ledger) -> IntakeRouter:
     caps = GovernorSettings(ops_per_hour=MANY, reflex_per_hour=MANY, changes_per_hour=MANY, changes_per_source=MANY)
     return IntakeRouter(
-        ledger=ledger, clock=SystemClock(), boot="bench", settings=RouterSettings(), admit=admit, caps=caps
+        ledger=ledger, clock=SystemClock(), boot="bench", settings=RouterSettings(), admit=admit, may_release=may_release, caps=caps
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.common import machine
-from bench.intake import MANY, Ignores, _git, _places, admit
+from bench.intake import MANY, Ignores, _git, _places, admit, may_release
 from ledger.clock import SystemClock, stamp
 from ledger.places import HostEnv
 from ledger.store import Ledger
@@ -168,7 +168,13 @@ async def red_storm(base: Path, scale: float) -> Weather:
     ledger = await Ledger.open(base / "red.sqlite3", repo_id="0123456789ab", clock=SystemClock())
     caps = GovernorSettings(reflex_per_hour=MANY, changes_per_hour=MANY, changes_per_source=MANY)
     router = IntakeRouter(
-        ledger=ledger, clock=SystemClock(), boot="bench", settings=RouterSettings(), admit=admit, caps=caps
+        ledger=ledger,
+        clock=SystemClock(),
+        boot="bench",
+        settings=RouterSettings(),
+        admit=admit,
+        may_release=may_release,
+        caps=caps,
     )
     await router.recover()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from governance.budget import Budget
 from governance.grounding.claims import source_key
 from governance.grounding.trust import Trust
-from governance.irongate import g19_recursion
+from governance.irongate import g12_lock, g19_recursion
 from governance.left_alone import reaches
 from ledger.errors import SandboxMissing
 from ledger.store import Ledger
@@ -86,6 +87,12 @@ def record_of(trust: Trust) -> TrackRecord:
 def admit(signal: Signal) -> Verdict:
     """Gate 19 at intake: what our own commits have caused too deeply is parked."""
     return g19_recursion.check(g19_recursion.Facts(depth=signal.depth))
+
+
+def may_release(silent_s: float, limit_s: float) -> Verdict:
+    """Gate 12: a worker renews its lease while it lives, so one that was silent for longer than that is gone."""
+    facts = g12_lock.Facts(holder_alive=False, age_s=math.ceil(silent_s), limit_s=math.floor(limit_s))
+    return g12_lock.check(facts)
 
 
 class RepositoryIgnores:

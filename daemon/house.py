@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit, record_of
+from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit, may_release, record_of
 from daemon.machine import gauges_for
 from daemon.settings import Config
 from governance.approval import Inbox
@@ -96,6 +96,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
             boot=boot,
             settings=settings.router,
             admit=admit,
+            may_release=may_release,
             branch_lives=questions.lives,
             head=questions.head,
             caps=settings.governor,

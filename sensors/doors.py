@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from ledger.vocabulary import Frozen, Signal, Source, TestRun
+from ledger.vocabulary import Frozen, Signal, Source, TestRun, Verdict
 from sensors.intake.records import Receipt
 
 
@@ -170,6 +170,7 @@ Emit = Callable[[Signal], Awaitable[Receipt]]
 DepthOf = Callable[[str], Awaitable[int]]  # op id -> depth of that op; 0 for an unknown one
 LeftAlone = Callable[[str], Awaitable[frozenset[str]]]  # commit -> red tests there that nobody is to be called for
 Withdraw = Callable[[str, str], Awaitable[None]]  # signal id, reason; ``ControlError`` where an op works on it
+MayRelease = Callable[[float, float], Verdict]  # seconds without a sign of life, and the limit
 TrackRecord = Callable[[Source], tuple[int, int]]  # of a source's earlier claims: those that came true, and all
 Asked = Callable[[str], Awaitable[bool]]  # yes or no about a signal, by its id or its key
 Redact = Callable[[str], str]  # takes secrets out of a text

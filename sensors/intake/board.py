@@ -111,7 +111,7 @@ class Board:
     def expired(self, monotonic: float) -> tuple[Held, ...]:
         """Ops whose worker has not shown a sign of life for too long."""
         return tuple(
-            h for h in self.held.values() if h.deadline is not None and h.deadline <= monotonic and h.ending is None
+            h for h in self.held.values() if h.deadline is not None and h.deadline < monotonic and h.ending is None
         )
 
     def next_deadline(self) -> float | None:

@@ -14,7 +14,8 @@ from datetime import timedelta
 from ledger.clock import Clock, stamp
 from ledger.errors import LeaseLost
 from ledger.ids import new_op_id
-from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, Spend, State
+from ledger.vocabulary import Decision, Draft, EntryKind, Operation, RootCause, Spend, State
+from sensors.doors import MayRelease
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import companions, merge
 from sensors.intake.declared import DeclaredGoals, Told
@@ -40,6 +41,7 @@ class Custody:
         clock: Clock,
         settings: RouterSettings,
         changed: asyncio.Event,
+        may_release: MayRelease,
     ) -> None:
         self._store = store
         self._goals = goals
@@ -47,6 +49,7 @@ class Custody:
         self._clock = clock
         self._settings = settings
         self._changed = changed
+        self._may_release = may_release
 
     async def hand_out(self, lead: Item, head: str | None, *, evicted: tuple[str, ...]) -> Operation:
         """Reserve in memory at once (other workers look at the same queue), then make it durable.
@@ -210,12 +213,21 @@ class Custody:
     async def take_back_expired(self) -> None:
         """Release the ops whose workers have been silent for longer than a lease."""
         for held in self._board.expired(self._clock.monotonic()):
-            log.warning("op %s showed no sign of life: its files are released", held.lease.op_id)
+            verdict = self._may_release(self._silent_s(held), self._settings.lease_s)
+            if verdict.decision is not Decision.ALLOW:
+                held.deadline = self.deadline()  # it is asked again
+                continue
+            log.warning("op %s showed no sign of life: its files are released (%s)", held.lease.op_id, verdict.rule)
             if held.lease.state is ItemState.CLAIMED:
                 await whole(self.unstarted(held, "lease_expired"))
             else:
                 spend = await self._store.spent(held.lease.op_id)
-                await whole(self.quarantine(held, "Its worker showed no sign of life; it may have acted.", spend=spend))
+                reason = f"Its worker showed no sign of life ({verdict.rule}); it may have acted."
+                await whole(self.quarantine(held, reason, spend=spend))
+
+    def _silent_s(self, held: Held) -> float:
+        """Since the last sign of life of the op's worker."""
+        return self._clock.monotonic() - (held.deadline or 0.0) + self._settings.lease_s
 
     async def unstarted(self, held: Held, event: str) -> None:
         """A claim that provably led to nothing: its items are queued again."""

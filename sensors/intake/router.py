@@ -16,7 +16,7 @@ from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
-from sensors.doors import TrackRecord
+from sensors.doors import MayRelease, TrackRecord
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
@@ -47,8 +47,9 @@ async def _who_knows(before: Signal, now: Signal) -> bool:
 class IntakeRouter:
     """Takes signals from sensors and hands ops to workers. Call :meth:`recover` once before anything else.
 
-    ``admit`` may park a signal (too deep in our own commits). ``branch_lives`` says whether a review branch still
-    exists. ``head`` gives the commit on which an op is planned; without it that is the commit of its newest signal.
+    ``admit`` may park a signal (too deep in our own commits). ``may_release`` says whether the files of an op are free
+    again whose worker is silent. ``branch_lives`` says whether a review branch still exists. ``head`` gives the commit
+    on which an op is planned; without it that is the commit of its newest signal.
     ``look`` tells the governor of the machine and of money, ``record`` what came of a source's earlier claims.
     ``goals``: what moves signals forward in the queue.
     """
@@ -61,6 +62,7 @@ class IntakeRouter:
         boot: str,
         settings: RouterSettings,
         admit: Callable[[Signal], Verdict],
+        may_release: MayRelease,
         branch_lives: BranchLives = _every_branch_lives,
         head: HeadCommit | None = None,
         record: TrackRecord = no_record,
@@ -87,7 +89,7 @@ class IntakeRouter:
         self._turned_away: Counter[tuple[Source, str]] = Counter()
         self._custody = Custody(
             store=self._store, board=self._board, goals=self.goals, clock=clock, settings=settings,
-            changed=self._changed,
+            changed=self._changed, may_release=may_release,
         )  # fmt: skip
         self._unchanged: Unchanged = _who_knows
         self._hindered: Callable[[], None] | None = None

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.api import Life, SubmitRequest
 from daemon.charges import cut_off
-from daemon.doors import admit
+from daemon.doors import admit, may_release
 from daemon.facade import Facade
 from daemon.settings import Config
 from governance.changes.landing import REVIEW
@@ -112,7 +112,12 @@ async def dying(config: Config) -> AsyncIterator[tuple[IntakeRouter, Ledger]]:
     """The intake of a boot that is killed at the end of the block."""
     async with record_of(config) as ledger:
         router = IntakeRouter(
-            ledger=ledger, clock=SystemClock(), boot="dead", settings=config.settings.router, admit=admit
+            ledger=ledger,
+            clock=SystemClock(),
+            boot="dead",
+            settings=config.settings.router,
+            admit=admit,
+            may_release=may_release,
         )
         await router.recover()
         yield router, ledger

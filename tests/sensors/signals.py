@@ -58,6 +58,10 @@ def admit_shallow(candidate: Signal) -> Verdict:
     return DENY if candidate.depth > 2 else ALLOW
 
 
+def may_release(silent_s: float, limit_s: float) -> Verdict:
+    return ALLOW if silent_s > limit_s else DENY
+
+
 class Branches:
     """Review branches that live until they are deleted."""
 
@@ -99,6 +103,7 @@ def make_router(
         boot=boot,
         settings=settings or RouterSettings(),
         admit=admit_shallow,
+        may_release=may_release,
         branch_lives=(branches or Branches()).live,
         caps=caps,
         look=look or calm,

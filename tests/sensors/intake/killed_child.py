@@ -133,6 +133,7 @@ async def main(folder: Path, round_number: int, drain: bool) -> None:
         boot=f"boot-{round_number}",
         settings=RouterSettings(max_attempts=ATTEMPTS, max_claims=1000, max_merged=2),
         admit=lambda signal: Verdict(gate=19, rule="gate19.recursion"),
+        may_release=lambda silent_s, limit_s: Verdict(gate=12, rule="gate12.expired"),
         caps=UNCAPPED,
         look=calm,
     )

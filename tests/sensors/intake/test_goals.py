@@ -18,7 +18,7 @@ from sensors.intake.declared import DeclaredGoals
 from sensors.intake.goals import PATH, BadGoals, Facts, Goal, Goals, alignment, goals_of
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from tests.sensors.signals import START, admit_shallow, calm, make_router, signal
+from tests.sensors.signals import START, admit_shallow, calm, make_router, may_release, signal
 
 TODAY = START.date()
 GOAL = f"""
@@ -120,6 +120,7 @@ class Commits:
 def router_of(ledger: Ledger, clock: ManualClock, commits: Commits) -> IntakeRouter:
     return IntakeRouter(
         ledger=ledger, clock=clock, boot="boot-1", settings=RouterSettings(coalesce_s=0), admit=admit_shallow,
+        may_release=may_release,
         head=commits.at, look=calm, goals=DeclaredGoals(files=commits, clock=clock),
     )  # fmt: skip
 

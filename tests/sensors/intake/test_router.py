@@ -10,12 +10,12 @@ from ledger.clock import ManualClock, SystemClock
 from ledger.errors import ControlError, LeaseLost, LedgerError
 from ledger.ids import sha256_hex
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, Source, Spend, State, Urgency
+from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, Source, Spend, State, Urgency, Verdict
 from sensors.intake.priority import PriorityInputs, priority
 from sensors.intake.records import ItemState
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from tests.sensors.signals import Branches, admit_shallow, make_router, open_ledger, signal
+from tests.sensors.signals import Branches, admit_shallow, make_router, may_release, open_ledger, signal
 
 
 @pytest.fixture
@@ -138,7 +138,13 @@ async def test_the_op_is_planned_on_head(ledger: Ledger, clock: ManualClock) -> 
         return "c7"
 
     router = IntakeRouter(
-        ledger=ledger, clock=clock, boot="b", settings=RouterSettings(), admit=admit_shallow, head=head
+        ledger=ledger,
+        clock=clock,
+        boot="b",
+        settings=RouterSettings(),
+        admit=admit_shallow,
+        may_release=may_release,
+        head=head,
     )
     await router.submit(signal("plain"))
     assert (await take(router)).base == "c7"
@@ -418,6 +424,30 @@ async def test_many_workers_never_get_the_same_signal(router: IntakeRouter) -> N
         for each in sent:
             await router.submit(each)
     assert sorted(s.id for w in workers for s in w.result().signals) == sorted(s.id for s in sent)
+
+
+async def test_who_may_not_be_released_keeps_its_files_and_is_asked_again(ledger: Ledger, clock: ManualClock) -> None:
+    asked: list[float] = []
+
+    def alive_at_first(silent_s: float, limit_s: float) -> Verdict:
+        asked.append(silent_s)
+        return may_release(0 if len(asked) == 1 else silent_s, limit_s)
+
+    router = IntakeRouter(
+        ledger=ledger, clock=clock, boot="b", settings=RouterSettings(), admit=admit_shallow,
+        may_release=alive_at_first,
+    )  # fmt: skip
+    await router.recover()
+    await router.submit(signal("a", targets=("a.py",)))
+    first = await take(router)
+    clock.advance(301)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await router.next()
+    assert asked == [301.0] and router.snapshot().claims == {"a.py": first.id}
+    clock.advance(301)
+    again = await take(router)
+    assert asked == [301.0, 301.0] and again.id != first.id and router.snapshot().claims == {"a.py": again.id}
 
 
 async def test_many_workers_take_an_expired_op_back_once(
