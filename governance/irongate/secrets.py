@@ -19,6 +19,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("github-token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"gh[pousr]_[A-Za-z0-9]{36,255}"),
     ("github-token", ("github_pat_",), r"github_pat_[A-Za-z0-9_]{22,255}"),
     ("gitlab-token", ("gl",), r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-[A-Za-z0-9_\-.]{20,255}"),
+    ("gitlab-token", ("GR1348941",), r"GR1348941[A-Za-z0-9_\-]{20,255}"),
     ("slack-token", ("xox",), r"xox[abeoprs]-[A-Za-z0-9\-]{10,255}"),
     ("slack-token", ("xapp-",), r"xapp-\d-[A-Za-z0-9\-]{10,255}"),
     ("slack-webhook", ("hooks.slack",), r"hooks\.slack\.com/services/T\w{6,40}/B\w{6,40}/\w{16,60}"),
@@ -38,12 +39,17 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("digitalocean-token", ("_v1_",), r"do[opr]_v1_[0-9a-f]{64}" + _TAIL),
     ("databricks-token", ("dapi",), r"dapi[0-9a-f]{32}" + _TAIL),
     ("telegram-token", (":AA",), r"\d{8,10}:AA[A-Za-z0-9_\-]{32,34}" + _TAIL),
+    ("discord-token", (".",), r"[MNO][A-Za-z\d_\-]{23,25}\.[A-Za-z\d_\-]{6}\.[A-Za-z\d_\-]{27,38}" + _TAIL),
+    ("mailchimp-key", ("-us",), r"[0-9a-f]{32}-us\d{1,2}" + _TAIL),
+    ("square-key", ("sq0",), r"sq0(?:csp|atp|idp)-[0-9A-Za-z_\-]{22,43}" + _TAIL),
+    ("artifactory-key", ("AKC",), r"AKC[a-zA-Z0-9]{40,255}"),
     ("azure-key", ("AccountKey=",), r"AccountKey=[A-Za-z0-9+/]{86}=="),
     ("age-key", ("AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[0-9A-Z]{58}" + _TAIL),
     ("jwt", (".eyJ",), r"eyJ[A-Za-z0-9_\-]{8,2048}\.eyJ[A-Za-z0-9_\-]{8,4096}\.[A-Za-z0-9_\-]{8,1024}"),
 )
 SHAPES = tuple((name, hints, re.compile("(?<![A-Za-z0-9])" + shape)) for name, hints, shape in _TABLE)
 KEY_HEAD = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----")
+PUTTY = re.compile(r"PuTTY-User-Key-File-\d:(?s:.{0,16384}?)(?:\nPrivate-(?:MAC|Hash): \w+|\Z)")
 KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 _WORDS = (
     r"passw(?:or)?d|passphrase|pwd|secret|token|api_?key|access_?key|auth_?key|private_?key|signing_?key|"
@@ -99,6 +105,8 @@ def _private_keys(text: str) -> Iterator[Finding]:
     for head in KEY_HEAD.finditer(text) if "PRIVATE KEY" in text else ():
         after = bisect.bisect(ends, head.end())
         yield Finding("private-key", head.start(), ends[after] if after < len(ends) else head.end())
+    for key in PUTTY.finditer(text) if "PuTTY-User-Key" in text else ():
+        yield Finding("private-key", key.start(), key.end())
 
 
 def findings(text: str) -> tuple[Finding, ...]:

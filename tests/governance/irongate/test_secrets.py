@@ -40,6 +40,10 @@ KEYS = {
     "pypi-token": "py" + "pi-" + made(80),
     "jwt": "ey" + "J" + made(20) + ".ey" + "J" + made(40) + "." + made(43),
     "digitalocean-token": "do" + "p_v1_" + made(64, HEX),
+    "discord-token": "M" + made(23) + "." + made(6) + "." + made(27),
+    "mailchimp-key": made(32, HEX) + "-us" + "14",
+    "square-key": "sq0" + "csp-" + made(43),
+    "artifactory-key": "AK" + "Cp" + made(69),
     "private-key": "-----BEGIN " + "OPENSSH PRIVATE KEY-----\n" + made(60) + "\n-----END OPENSSH PRIVATE KEY-----",
 }
 
