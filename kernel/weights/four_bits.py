@@ -32,6 +32,7 @@ BLOCK_CODES = BLOCK_ROWS * BLOCK_COLUMNS // 2  # bytes
 BLOCK = BLOCK_CODES + 2 * BLOCK_ROWS * 2 * 2  # with scale and zero of two groups of each row
 _STEPS = 15
 _SHRUNK = (1.0, 0.9, 0.8)  # of the way from the middle of a group to its ends, on either side
+_SMALLEST = 1e-36
 _REFITS = 2
 _CHUNK = 1 << 17  # numbers that are searched at once: they and their copies stay in the processor's cache
 
@@ -149,10 +150,11 @@ def _error(x: Floats, scale: Floats, zero: Floats) -> Floats:
 
 
 def _in_steps(x: Floats, scale: Floats, zero: Floats) -> Floats:
-    """How far each number is from the zero. A group of equal numbers has no scale: its zero says all."""
+    """How far each number is from the zero. A group of equal numbers has no scale: its zero says all; as good as equal
+    is what lies so close together that one by the scale would not be a number any more."""
     import numpy as np
 
-    inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+    inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > _SMALLEST)
     steps = x * inverse
     steps -= zero * inverse
     return steps

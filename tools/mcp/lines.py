@@ -30,9 +30,9 @@ class Lines:
     def take(self) -> bytes | None:
         """The next line without its end, or None."""
         end = self._end()
-        if end < 0:
+        if end < 0 and len(self._data) <= self._limit:
             return None
-        if end > self._limit:
+        if end < 0 or end > self._limit:
             self._break()
             return None
         line = bytes(self._data[:end])

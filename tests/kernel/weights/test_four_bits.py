@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernel.weights.four_bits import BLOCK, GROUP, Codes, fits, joined, packed, quantise
@@ -58,6 +58,7 @@ def test_a_group_is_never_worse_than_with_even_steps(offset: float) -> None:
 
 
 @settings(deadline=None, max_examples=60)
+@example([0.0] * (GROUP - 1) + [1.1754943508222875e-38], 1.0)
 @given(
     st.lists(st.floats(-1e3, 1e3, width=32), min_size=GROUP, max_size=GROUP),
     st.sampled_from([1.0, 1e-6, 1e6]),

@@ -7,7 +7,7 @@ from typing import Any
 from unicodedata import category
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -54,6 +54,7 @@ def test_text_that_cannot_be_seen_is_gone(text: str, limit: int) -> None:
     assert not set(visible(f"a{text}\u202e\u200b\x1b\x00\ufeff", 1000)) & set("\u202e\u200b\x1b\x00\ufeff")
 
 
+@example(b"\n" + bytes(6), [], 5)
 @given(st.binary(max_size=400), st.lists(st.integers(1, 30), max_size=30), st.integers(5, 50))
 def test_lines_do_not_depend_on_how_they_come(data: bytes, cuts: list[int], limit: int) -> None:
     lines, got, at = Lines(limit), [], 0
