@@ -1,4 +1,4 @@
-"""Storms: 50,000 file events in 10 s, a branch switch touching 5,000 files, 2,000 tests that fail at once.
+"""Storms: 50,000 file events in 10 s, a branch switch and a formatter touching 5,000 files, 2,000 tests that fail at once.
 
 Run from the top of the repository: ``python -m bench.storm [--scale 1.0]``; a smaller scale is a trial, no figure. The
 watcher, the bus, the queue and git are real. Prints a Markdown table: how long, events published, signals, ops, the
@@ -123,6 +123,15 @@ def save_all(repo: Path, files: int, events: int) -> None:
             time.sleep(ahead)
 
 
+def formatted(repo: Path, files: int) -> None:
+    """Each file is written anew beside itself and put in its place, as formatters and editors do."""
+    for number in range(files):
+        path = repo / f"src/{number % FOLDERS}/{number}.py"
+        beside = path.with_suffix(".py.new")
+        beside.write_text(f"x = {number}  # formatted\n")
+        beside.replace(path)
+
+
 async def until_quiet(bus: Bus, watcher: Watcher) -> None:
     """Return when nothing was published for two seconds."""
     seen = -1
@@ -152,7 +161,15 @@ async def file_storms(base: Path, scale: float) -> list[Weather]:
             await until_quiet(bus, watcher)
             weather.published = bus.published - before
 
-        return [*found, await measured(f"a switch that touches {files:,} files", switch)]
+        found.append(await measured(f"a switch that touches {files:,} files", switch))
+
+        async def format_all(weather: Weather) -> None:
+            before = bus.published
+            await asyncio.to_thread(formatted, repo, files)
+            await until_quiet(bus, watcher)
+            weather.published = bus.published - before
+
+        return [*found, await measured(f"a formatter over {files:,} files", format_all)]
 
 
 async def red_storm(base: Path, scale: float) -> Weather:
