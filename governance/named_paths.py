@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from governance.irongate import g02_protected
-from ledger.vocabulary import Decision
+from ledger.vocabulary import Decision, Verdict
 
 
 def protected_among(paths: Collection[str], extra: tuple[str, ...]) -> tuple[str, ...]:
     """Those of ``paths`` that gate 2 protects."""
     facts = (g02_protected.Facts(path=p, owner=extra) for p in paths)
     return tuple(f.path for f in facts if g02_protected.check(f).decision is not Decision.ALLOW)
+
+
+def refused_among(paths: Collection[str], extra: tuple[str, ...]) -> Verdict | None:
+    """Why gate 2 refuses the first of ``paths`` that it protects."""
+    verdicts = (g02_protected.check(g02_protected.Facts(path=p, owner=extra)) for p in paths)
+    return next((verdict for verdict in verdicts if verdict.decision is not Decision.ALLOW), None)
 
 
 def matching(paths: Collection[str], patterns: Collection[str]) -> tuple[str, ...]:

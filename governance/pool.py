@@ -24,6 +24,7 @@ from ledger.vocabulary import EntryKind, Operation, RootCause, State
 
 log = logging.getLogger(__name__)
 
+TAKING_UP_S = 10.0
 KEPT_ENDINGS = 64
 Reply = tuple[Answer | Literal["cancelled"], str, str]
 """What became of a parked op, who says so, and why."""
@@ -61,6 +62,7 @@ class Pool:
         """The newest endings, for who reads them; where nobody does, the oldest go."""
         self.penniless = asyncio.Event()
         """Set while nothing is worked on because the day's money is gone."""
+        self._taken_up = asyncio.Event()  # what was parked before the start waits again
         self._poor = 0  # workers that wait for money
 
     async def run(self) -> None:
@@ -68,8 +70,10 @@ class Pool:
         async with asyncio.TaskGroup() as group:
             self._group = group
             for request in await self._inbox.pending():
+                self._waiting[request.op.id] = asyncio.get_running_loop().create_future()
                 await self._source.park(request.op.id)
                 group.create_task(self._wait_for_person(request), name=f"parked {request.op.id}")
+            self._taken_up.set()
             workers = [group.create_task(self._worker(), name=f"worker {n}") for n in range(self._workers)]
             await self._stopping.wait()
             for worker in workers:
@@ -94,7 +98,13 @@ class Pool:
 
     async def decide(self, op_id: str, answer: Answer, *, by: str, reason: str = "") -> None:
         """A person's answer to a parked op. Raises ``ControlError`` when it does not wait."""
+        await self._until_taken_up()
         self._reply(op_id, (answer, by, reason))
+
+    async def _until_taken_up(self) -> None:
+        """Right behind a start, what was parked before it is being parked again."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._taken_up.wait(), TAKING_UP_S)
 
     def _reply(self, op_id: str, reply: Reply) -> None:
         future = self._waiting.get(op_id)
@@ -104,6 +114,7 @@ class Pool:
 
     async def cancel(self, op_id: str, reason: str) -> None:
         """The owner stops an op, in flight or parked."""
+        await self._until_taken_up()
         if op_id in self._waiting:
             self._reply(op_id, ("cancelled", "owner", reason))
             return
@@ -193,8 +204,7 @@ class Pool:
     async def _wait_for_person(self, request: Request) -> None:
         """Hold a parked op until it is answered or expires; the answer is recorded before anything moves."""
         op = request.op
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[op.id] = future
+        future = self._waiting.setdefault(op.id, asyncio.get_running_loop().create_future())
         try:
             reply = await asyncio.wait_for(future, max(0.0, self._inbox.seconds_left(request)))
         except TimeoutError:

@@ -325,6 +325,11 @@ class Candidate(Frozen):
     def paths(self) -> tuple[str, ...]:
         return tuple(e.path for e in self.edits)
 
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Every path that is written or taken away."""
+        return tuple(dict.fromkeys(p for e in self.edits for p in (e.path, e.renamed_from) if p is not None))
+
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from governance import closing
 from governance.crew import Crew
 from governance.dossier import Application, Dossier, Feedback
 from governance.irongate import g11_staleness
+from governance.named_paths import refused_among
 from governance.result import PhaseResult, failed
 from governance.uninterrupted import uninterrupted
 from ledger.errors import ApplyConflict, StaleBase
@@ -32,6 +33,11 @@ async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     if generation is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "APPLY without a candidate")
     shop = crew.shop
+    refusal = refused_among(generation.candidate.touched, shop.settings.pipeline.protected_paths)
+    if refusal is not None:  # the owner may have protected it while the op waited for a yes
+        await crew.record.note(EntryKind.VERDICT, "gate", phase=State.APPLY, **refusal.model_dump(mode="json"))
+        why = f"Nothing was written: {refusal.reason} ({refusal.rule})"
+        return failed(RootCause.BLOCKED_PATH, FailureClass.POLICY, why)
     made, problem = await closing.marks(op, crew)
     if problem:
         return failed(RootCause.CLOSURE_OPEN, FailureClass.CODE, f"The work cannot be marked as done: {problem}")

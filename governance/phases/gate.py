@@ -61,11 +61,6 @@ def public_names(data: bytes | None) -> frozenset[str]:
     return frozenset(n for n in names if not n.startswith("_"))
 
 
-def touched(candidate: Candidate) -> tuple[str, ...]:
-    """Every path that the candidate writes or takes away."""
-    return tuple(dict.fromkeys(p for e in candidate.edits for p in (e.path, e.renamed_from) if p is not None))
-
-
 def facts_of(
     op: Operation,
     candidate: Candidate,
@@ -87,7 +82,7 @@ def facts_of(
             security += [line.strip() for line in lines if SECURITY.search(line)]
             if edit.path.endswith(".py"):
                 removed |= public_names(before) - public_names(edit.after)
-    paths = touched(candidate)
+    paths = candidate.touched
     moved = tuple(e for e in candidate.edits if e.renamed_from is not None)  # what is gone here, and new there
     test_floors = [v.floor for v in verdicts if v.gate == 16 and v.floor is not None]
     return ChangeFacts(
@@ -145,7 +140,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     if generation is None or validation is None or classification is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "GATE without a validated candidate")
     candidate, settings = generation.candidate, crew.shop.settings.pipeline
-    paths = touched(candidate)
+    paths = candidate.touched
     blast = blast_of(await crew.shop.codebases.at(op.tree), paths)
     originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
     facts = await asyncio.to_thread(

@@ -78,6 +78,21 @@ async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_pa
     assert "APPROVAL_REQUIRED" in git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Risk,valueonly)")
 
 
+async def test_what_the_owner_has_protected_meanwhile_is_not_written_whatever_he_said_before(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    head = git(repo, "rev-parse", "HEAD")
+    async with served(config_for(tmp_path, repo), documenting()) as (service, api):
+        op_id = (await parked(service, api)).op.id
+    stricter = config_for(tmp_path, repo, pipeline={"protected_paths": ("cart.py",)})
+    async with served(stricter, documenting()) as (service, api):
+        await api.approve(OpRef(op=op_id))
+        ending = await ended(service.home)
+        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.BLOCKED_PATH), ending.reason
+        assert "gate02.owner" in ending.reason and "gate02.owner" in await service.told(op_id)
+        nothing_left(service, repo)
+    assert git(repo, "rev-parse", "HEAD") == head and (repo / CART).read_text() == SHOP[CART]
+
+
 async def test_a_rejected_change_is_cancelled_and_never_offered_again(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
     async with served(config_for(tmp_path, repo), documenting()) as (service, api):
