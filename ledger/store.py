@@ -76,6 +76,7 @@ class Ledger:
         self._writer: Writer | None = None
         self._subscriptions: set[Subscription] = set()
         self._hearers: list[Callable[[Entry], None]] = []
+        self._ensured: set[str] = set()
         self._closed = False
 
     @classmethod
@@ -171,13 +172,20 @@ class Ledger:
         return sha
 
     async def ensure(self, script: str) -> None:
-        """Run the CREATE ... IF NOT EXISTS statements of a projection that another room owns, all or none."""
+        """Run the CREATE ... IF NOT EXISTS statements of a projection that another room owns, all or none.
+
+        Once for each open ledger, so that it may be asked for before every use. What another process drops meanwhile
+        is made anew after the next open. Two who ask at once may both run it: that is what IF NOT EXISTS is for.
+        """
         writer = self._writing()
+        if script in self._ensured:
+            return
         statements = _statements(script)
         for sql in statements:
             if not _DEFINITION.match(sql):
                 raise LedgerError(f"A projection is defined by CREATE statements only, not by {sql!r}.")
         await writer.submit(statements=tuple((sql, ()) for sql in statements))
+        self._ensured.add(script)
 
     # --- reading ---
 

@@ -27,11 +27,10 @@ class Conversation:
         self._redact = redact
         self._kept = 2 * turns
         self._chars = turn_chars
-        self._prepared = False
 
     async def add(self, owner: str, answer: str) -> None:
         """One turn, whole. Secrets are taken out before a text is cut, so that none is left in part."""
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         at = stamp(self._clock.now())
         rows: list[Statement] = [
             ("INSERT INTO conversation (at, who, said) VALUES (?, ?, ?)", (at, who, self._redact(text)[: self._chars]))
@@ -46,13 +45,8 @@ class Conversation:
 
     async def last(self) -> tuple[Said, ...]:
         """What is kept, oldest first."""
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         rows = await self._ledger.query("SELECT who, said, at FROM conversation ORDER BY number")
         return tuple(
             Said(who="owner" if who == "owner" else "ouroboros", text=str(text), at=str(at)) for who, text, at in rows
         )
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._ledger.ensure(SCHEMA)
-            self._prepared = True

@@ -69,7 +69,6 @@ class CrossRepoDrift:
         self._follow = follow
         self._settings = settings
         self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
-        self._prepared = False
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
         self._state = SensorState(source=self.source, line="has not looked yet")
@@ -201,7 +200,7 @@ class CrossRepoDrift:
     # --- what both said when they agreed last ---
 
     async def _agreed(self, name: str) -> str:
-        await self._prepare()
+        await self._doors.ledger.ensure(SCHEMA)
         rows = await self._doors.ledger.query("SELECT digest FROM contracts_agreed WHERE pair = ?", (name,))
         return str(rows[0][0]) if rows else ""
 
@@ -211,11 +210,6 @@ class CrossRepoDrift:
         payload = {"event": "sides_agree", "sensor": self.source.value, "pair": name, "digest": digest}
         keep = ("INSERT OR REPLACE INTO contracts_agreed VALUES (?, ?)", (name, digest))
         await self._doors.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=[keep])
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._doors.ledger.ensure(SCHEMA)
-            self._prepared = True
 
     def _say(self, line: str, *, problem: str = "", remedy: str = "") -> None:
         self._state = self._state.model_copy(update={"line": line, "problem": problem, "remedy": remedy})

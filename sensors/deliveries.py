@@ -37,11 +37,10 @@ class Deliveries:
 
     def __init__(self, *, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._prepared = False
 
     async def seen(self, keys: Sequence[str]) -> bool:
         """Has a delivery with one of these keys been taken, in this boot or an earlier one?"""
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         marks = ",".join("?" * len(keys))
         rows = await self._ledger.query(f"SELECT 1 FROM webhook_seen WHERE key IN ({marks}) LIMIT 1", tuple(keys))
         return bool(rows)
@@ -53,7 +52,7 @@ class Deliveries:
 
         ``until_s`` None: it is known again for good.
         """
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         project: list[Statement] = [("DELETE FROM webhook_seen WHERE until_s < ?", (now_s,))]
         for key in keys:
             row: tuple[SqlValue, ...] = (key, until_s)
@@ -68,7 +67,7 @@ class Deliveries:
 
     async def waiting(self, *, after: int = 0) -> Waiting | None:
         """The oldest news behind ``after`` that nobody has dealt with."""
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         rows = await self._ledger.query(
             "SELECT number, news FROM webhook_waiting WHERE number > ? ORDER BY number LIMIT 1", (after,)
         )
@@ -81,8 +80,3 @@ class Deliveries:
         """It is dealt with; what became of it is recorded with ``draft`` (and ``project``), all or nothing."""
         gone: Statement = ("DELETE FROM webhook_waiting WHERE number = ?", (waiting.number,))
         await self._ledger.append(draft, project=(gone, *project))
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._ledger.ensure(SCHEMA)
-            self._prepared = True

@@ -48,7 +48,6 @@ class GapMemory:
         self._ledger = ledger
         self._clock = clock
         self._days = days
-        self._prepared = False
 
     async def read_up_to(self) -> int | None:
         """The last entry whose op is remembered; None before the first."""
@@ -129,15 +128,10 @@ class GapMemory:
         return stamp(self._clock.now() - timedelta(days=self._days))
 
     async def _query(self, sql: str, *values: str) -> list[tuple[object, ...]]:
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         return [tuple(row) for row in await self._ledger.query(sql, values)]
 
     async def _write(self, payload: dict[str, Any], causes: Sequence[int], *project: Statement) -> None:
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         draft = Draft(kind=EntryKind.SESSION, payload=payload, causes=tuple(causes))
         await self._ledger.append(draft, project=project)
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._ledger.ensure(SCHEMA)
-            self._prepared = True

@@ -102,7 +102,6 @@ class GitHubIssue:
         self._poll = poll
         self._alarm = alarm
         self._turn = asyncio.Lock()
-        self._prepared = False
         line = "No issue was told." if self._settings.authors else "unavailable: github_issue.authors names nobody"
         self._state = SensorState(source=self.source, line=line)
 
@@ -133,7 +132,7 @@ class GitHubIssue:
                 await over.wait()
 
     async def _ask(self, poll: IssuePoll) -> None:
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         rows = await self._ledger.query("SELECT issue, round, signal FROM github_issues")
         known = {str(issue): (int(str(ends)), bool(signal)) for issue, ends, signal in rows}
         try:
@@ -195,7 +194,7 @@ class GitHubIssue:
         return (signal,)
 
     async def _known(self, news: IssueNews) -> Known:
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         sql = "SELECT digest, signal, round FROM github_issues WHERE issue = ?"
         for digest, signal, number in await self._ledger.query(sql, (name_of(news),)):
             return Known(issue=name_of(news), digest=str(digest), signal=str(signal), round=int(str(number)))
@@ -263,11 +262,6 @@ class GitHubIssue:
             return ()
         again = await self._tests.run(head, sorted(once))
         return tuple(result for result in again.red if result.id in once)
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._ledger.ensure(SCHEMA)
-            self._prepared = True
 
     def _say(self, line: str) -> None:
         self._state = self._state.model_copy(update={"line": line})

@@ -43,7 +43,6 @@ class Memory:
         self._ledger = ledger
         self._clock = clock
         self._sensor = sensor.value
-        self._prepared = False
 
     async def looked_at(self) -> str | None:
         """The commit of the last look; None before the first."""
@@ -102,14 +101,9 @@ class Memory:
         await self._write(payload, *forget, *remember, here)
 
     async def _query(self, sql: str, *values: str) -> list[tuple[object, ...]]:
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         return [tuple(row) for row in await self._ledger.query(sql, values)]
 
     async def _write(self, payload: Mapping[str, object], *project: Statement) -> None:
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=dict(payload)), project=project)
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._ledger.ensure(SCHEMA)
-            self._prepared = True

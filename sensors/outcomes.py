@@ -43,11 +43,10 @@ class Outcomes:
         self._ledger = ledger
         self._clock = clock
         self._keep = keep
-        self._prepared = False
 
     async def of(self, tree: str) -> Known | None:
         """What is known of a commit; None when its suite has not been run to an end."""
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         rows = await self._ledger.query("SELECT red, flaky, collected FROM test_outcomes WHERE tree = ?", (tree,))
         if not rows:
             return None
@@ -56,7 +55,7 @@ class Outcomes:
 
     async def remember(self, known: Known) -> None:
         """Write what is known, once everything that follows from it was done."""
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         row: tuple[str | int, ...] = (
             known.tree,
             int(known.green),
@@ -103,8 +102,3 @@ class Outcomes:
             "duration_ms": run.duration_ms,
         }
         await self._ledger.append(Draft(kind=EntryKind.RUN, payload=payload))
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._ledger.ensure(SCHEMA)
-            self._prepared = True

@@ -53,11 +53,10 @@ class Samples:
     def __init__(self, *, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._prepared = False
 
     async def take(self, measured: Sequence[tuple[Measurement, str]]) -> int:
         """Remember measurements, each with its commit; how many of them are new."""
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         before = await self._count()
         now = stamp(self._clock.now())
         rows: list[Statement] = [
@@ -87,7 +86,7 @@ class Samples:
 
     async def course(self, metric: str, commit: str, *, window: int) -> Course | None:
         """What is known of a metric at a commit; None when it was not measured there."""
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         sql = "SELECT n, value FROM metric_samples WHERE metric = ? AND commit_id = ? ORDER BY n"
         here = await self._ledger.query(sql, (metric, commit))
         if not here:
@@ -112,8 +111,3 @@ class Samples:
 
     async def _count(self) -> int:
         return int(str((await self._ledger.query("SELECT count(*) FROM metric_samples"))[0][0]))
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._ledger.ensure(SCHEMA)
-            self._prepared = True

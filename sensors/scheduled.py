@@ -60,7 +60,6 @@ class ScheduledTrigger:
         self._alarm = alarm
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._prepared = False
         self._state = SensorState(source=self.source, line="")
 
     # --- the protocol of sensors ---
@@ -80,7 +79,7 @@ class ScheduledTrigger:
     async def scan_once(self) -> tuple[Signal, ...]:
         """Send what is due by now. Raises ``RepositoryError`` where nothing can be worked on; it stays due."""
         async with self._turn:
-            await self._prepare()
+            await self._doors.ledger.ensure(SCHEMA)
             signals = [await self._look(name, entry) for name, entry in self._settings.entries.items()]
             self._say(self._next_in_words())
             return tuple(signal for signal in signals if signal is not None)
@@ -208,11 +207,6 @@ class ScheduledTrigger:
         row = (name, entry.form, stamp(until), signal)
         keep = ("INSERT OR REPLACE INTO schedule_seen (name, form, until, signal) VALUES (?, ?, ?, ?)", row)
         await self._doors.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=(keep,))
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._doors.ledger.ensure(SCHEMA)
-            self._prepared = True
 
     def _say(self, line: str, *, problem: str = "") -> None:
         self._state = self._state.model_copy(update={"line": line, "problem": problem})

@@ -39,7 +39,6 @@ class WishBook:
         self._ledger = ledger
         self._clock = clock
         self._days = days
-        self._prepared = False
 
     async def open(self) -> tuple[Asked, ...]:
         """What waits for an answer, oldest first."""
@@ -82,7 +81,7 @@ class WishBook:
         await self._write({**payload, **({"signal": signal} if signal else {})}, change)
 
     async def _read(self, where: str, *values: str) -> tuple[Asked, ...]:
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         sql = f"SELECT wish, status, reason, at FROM wishes WHERE {where} ORDER BY at, id"
         rows = await self._ledger.query(sql, values)
         return tuple(
@@ -94,13 +93,8 @@ class WishBook:
         return stamp(self._clock.now() - timedelta(days=self._days))
 
     async def _write(self, payload: dict[str, Any], *project: Statement) -> None:
-        await self._prepare()
+        await self._ledger.ensure(SCHEMA)
         await self._ledger.append(Draft(kind=EntryKind.CONTROL, payload=payload), project=project)
-
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._ledger.ensure(SCHEMA)
-            self._prepared = True
 
 
 def _key(wish: Wish) -> str:

@@ -138,9 +138,35 @@ async def test_a_projection_is_defined_whole_or_not_at_all(ledger: Ledger) -> No
         await ledger.ensure("CREATE TABLE one (a); DROP TABLE entries;")
     with pytest.raises(LedgerError):
         await ledger.query("SELECT * FROM one")
-    await ledger.ensure(NOTES)
-    await ledger.ensure(NOTES)
+    await asyncio.gather(*(ledger.ensure(NOTES) for _ in range(3)))
     assert await ledger.query("SELECT * FROM notes") == []
+
+
+async def test_a_definition_is_run_once_for_an_open_ledger(ledger: Ledger, path: Path) -> None:
+    await ledger.ensure(NOTES)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE notes")
+    await ledger.ensure(NOTES)
+    assert not await ledger.query("SELECT 1 FROM sqlite_master WHERE name = 'notes'")
+    await ledger.close()
+    ledger = await Ledger.open(path, repo_id=REPO_ID, clock=SystemClock())
+    try:
+        await ledger.ensure(NOTES)
+        assert await ledger.query("SELECT * FROM notes") == []
+    finally:
+        await ledger.close()
+
+
+async def test_a_definition_that_did_not_land_is_run_again(ledger: Ledger) -> None:
+    for _ in range(2):
+        with pytest.raises(LedgerError):
+            await ledger.ensure("CREATE TABLE entries (a);")
+    task = asyncio.create_task(ledger.ensure(NOTES))
+    await asyncio.sleep(0)
+    task.cancel()  # before its turn: it leaves no trace
+    await asyncio.wait({task})
+    await ledger.ensure(NOTES)
+    assert task.cancelled() and await ledger.query("SELECT * FROM notes") == []
 
 
 async def test_a_projection_may_be_moved_without_an_entry(ledger: Ledger) -> None:
