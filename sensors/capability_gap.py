@@ -17,11 +17,9 @@ from ledger.errors import ControlError, OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.store import Ledger
-from ledger.vocabulary import Closure, Entry, EntryKind, Evidence, OwnerConfirms, Signal, Source
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import Entry, EntryKind, Evidence, OwnerConfirms, Signal, Source
 from sensors.bus import Bus, fingerprint
-from sensors.closure import ClosureEvaluator
-from sensors.doors import Emit, HistoryDoor, Redact, TreeDoor, Withdraw
+from sensors.doors import Emit, HistoryDoor, Redact, Withdraw
 from sensors.gap_memory import GapMemory, Met
 from sensors.gap_settings import CapabilityGapSettings
 from sensors.gaps import GapKind, entropy, is_real, read
@@ -76,9 +74,6 @@ class CapabilityGap:
                 await self._take_in(ended)
             self._read = up_to
             return await self._judge()
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return SensorState(source=self.source, line=self._line)

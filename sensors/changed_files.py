@@ -20,10 +20,8 @@ from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.store import Ledger
 from ledger.vocabulary import Closure, Evidence, Frozen, Signal, Source
-from sensors.answer import ClosureAnswer
 from sensors.bus import Bus, Subscription, Topic, fingerprint
-from sensors.closure import ClosureEvaluator
-from sensors.doors import DepthOf, Emit, HistoryDoor, Redact, TreeDoor
+from sensors.doors import DepthOf, Emit, HistoryDoor, Redact
 from sensors.memory import Again, Memory
 from sensors.origin import depth_at
 from sensors.quiet import until_quiet
@@ -134,9 +132,6 @@ class ChangedFiles(ABC):
         """Look at HEAD now. Raises ``RepositoryError`` where nothing can be looked at."""
         async with self._turn:
             return await self._scan()
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

@@ -14,14 +14,11 @@ from ledger.clock import stamp
 from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
-from ledger.vocabulary import Closure, Draft, EntryKind, Evidence, Frozen, SidesAgree, Signal, Source
-from sensors.agreement import Agreement, Elsewhere, ElsewhereDoor, part_of
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import Draft, EntryKind, Evidence, Frozen, SidesAgree, Signal, Source
+from sensors.agreement import Elsewhere, ElsewhereDoor, part_of
 from sensors.bus import Bus, Subscription, Topic, fingerprint
 from sensors.changed_files import Doors
-from sensors.closure import ClosureEvaluator
 from sensors.contracts import Contract, Unreadable, contract, differences
-from sensors.doors import TreeDoor
 from sensors.drift_settings import ContractPair, CrossRepoDriftSettings
 from sensors.memory import Memory
 from sensors.quiet import until_quiet
@@ -94,13 +91,6 @@ class CrossRepoDrift:
         """Look at both sides of each pair. Raises ``RepositoryError`` where ours cannot be looked at."""
         async with self._turn:
             return await self._scan()
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        settings = self._settings
-        agreement = Agreement(
-            elsewhere=self._elsewhere, pairs=settings.pairs, largest=settings.largest_bytes, redact=self._doors.redact
-        )
-        return await ClosureEvaluator(agreement=agreement).is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

@@ -16,7 +16,6 @@ from ledger.errors import ControlError, OuroError, RepositoryError
 from ledger.ids import new_signal_id
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import (
-    Closure,
     Draft,
     EntryKind,
     Evidence,
@@ -29,12 +28,10 @@ from ledger.vocabulary import (
     Urgency,
 )
 from sensors.alarm import Alarm, wall_alarm
-from sensors.answer import ClosureAnswer
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.causes import by_cause, named, needs_network
-from sensors.closure import ClosureEvaluator
 from sensors.deliveries import Deliveries, Waiting
-from sensors.doors import Emit, FileDoor, Redact, RepositoryDoor, TestDoor, TreeDoor, Withdraw
+from sensors.doors import Emit, FileDoor, Redact, RepositoryDoor, TestDoor, Withdraw
 from sensors.issue_poll import GhUnavailable, IssuePoll
 from sensors.issue_rules import Judged, judge
 from sensors.issue_text import defined, digest_of, files_of, goal_of, name_of, named_tests, text_of
@@ -155,9 +152,6 @@ class GitHubIssue:
                 except OuroError as error:
                     self._say(f"{name_of(waiting.news)} waits: {error}")
         return tuple(signals)
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

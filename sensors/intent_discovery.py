@@ -14,12 +14,10 @@ from ledger.clock import Clock
 from ledger.errors import ControlError, RepositoryError
 from ledger.sources import SOURCES
 from ledger.store import Ledger
-from ledger.vocabulary import Closure, Evidence, Signal, Source
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import Evidence, Signal, Source
 from sensors.bus import Bus
-from sensors.closure import ClosureEvaluator
 from sensors.conversation import Conversation
-from sensors.doors import Emit, HistoryDoor, Redact, TreeDoor
+from sensors.doors import Emit, HistoryDoor, Redact
 from sensors.intent_settings import IntentDiscoverySettings
 from sensors.manual import manual_signal
 from sensors.named_check import named_check
@@ -73,9 +71,6 @@ class IntentDiscovery:
     async def scan_once(self) -> tuple[Signal, ...]:
         await self._show()
         return ()
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return SensorState(source=self.source, line=self._line)

@@ -17,13 +17,9 @@ from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.vocabulary import Closure, Evidence, Frozen, MetricLimit, MetricWithin, OwnerConfirms, Signal, Source
-from sensors.answer import ClosureAnswer
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
-from sensors.closure import ClosureEvaluator
-from sensors.doors import TreeDoor
 from sensors.measurements import Better, Measurement, Unreadable, measurements, shown
-from sensors.measuring import Benchmark
 from sensors.memory import Memory
 from sensors.named_files import NamedFile, Refused, placed, read_named
 from sensors.noise import Usual, is_worse, percent, usual
@@ -93,10 +89,6 @@ class PerformanceRegression:
         """Read the file as it is. Raises ``RepositoryError`` where nothing can be looked at."""
         async with self._turn:
             return await self._scan()
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        benchmark = Benchmark(self._settings, redact=self._doors.redact)
-        return await ClosureEvaluator(benchmark=benchmark).is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

@@ -14,12 +14,9 @@ from ledger.clock import stamp
 from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
-from ledger.vocabulary import Closure, EntryKind, Evidence, Signal, Source, SymbolPinned
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import EntryKind, Evidence, Signal, Source, SymbolPinned
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
-from sensors.closure import ClosureEvaluator
-from sensors.doors import TreeDoor
 from sensors.exploring import OWN, Place, failures_in, file_for_tests, places
 from sensors.memory import Memory
 from sensors.origin import depth_at
@@ -79,9 +76,6 @@ class ProactiveExploration:
             if await self._memory.said_lately() >= self._settings.per_day:
                 return self._say("Enough was said today.")
             return await self._explore(head)
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

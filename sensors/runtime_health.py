@@ -17,12 +17,10 @@ from ledger.clock import stamp
 from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
-from ledger.vocabulary import Closure, Draft, EntryKind, Evidence, RunStatus, Signal, Source, SuiteAnswers, TestRun
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import Draft, EntryKind, Evidence, RunStatus, Signal, Source, SuiteAnswers, TestRun
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
-from sensors.closure import ClosureEvaluator
-from sensors.doors import TestDoor, TreeDoor
+from sensors.doors import TestDoor
 from sensors.memory import Memory
 from sensors.origin import depth_at
 from sensors.sensor import SensorState
@@ -92,9 +90,6 @@ class RuntimeHealth:
             if self._settled == (head, last.seq):
                 return ()
             return await self._look_into(head, last)
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

@@ -15,13 +15,11 @@ from typing import NamedTuple
 from ledger.clock import stamp, unstamp
 from ledger.errors import OuroError
 from ledger.ids import new_signal_id
-from ledger.vocabulary import Closure, Draft, EntryKind, Evidence, Signal, Source
+from ledger.vocabulary import Draft, EntryKind, Evidence, Signal, Source
 from sensors.alarm import Alarm, wall_alarm
-from sensors.answer import ClosureAnswer
 from sensors.bus import Bus, Subscription, Topic, fingerprint
 from sensors.changed_files import Doors
-from sensors.closure import ClosureEvaluator
-from sensors.doors import Asked, TreeDoor
+from sensors.doors import Asked
 from sensors.schedule import Due, ScheduledSettings, ScheduleEntry, after, last_due, zone
 from sensors.sensor import SensorState
 
@@ -83,9 +81,6 @@ class ScheduledTrigger:
             signals = [await self._look(name, entry) for name, entry in self._settings.entries.items()]
             self._say(self._next_in_words())
             return tuple(signal for signal in signals if signal is not None)
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

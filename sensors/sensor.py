@@ -1,13 +1,14 @@
-"""What a sensor is: one class that watches for one kind of condition and can say later whether it is gone."""
+"""What a sensor is: one class that watches for one kind of condition.
+
+Each signal carries the check that says later whether its condition is gone; `sensors.closure` answers it.
+"""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from ledger.vocabulary import Closure, Frozen, Signal, Source
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import Frozen, Signal, Source
 from sensors.bus import Bus
-from sensors.doors import TreeDoor
 
 
 class SensorState(Frozen):
@@ -33,10 +34,6 @@ class Sensor(Protocol):
 
     async def scan_once(self) -> tuple[Signal, ...]:
         """Look now, whatever happened; returns the signals that were submitted."""
-        ...
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        """Is the condition gone on this tree?"""
         ...
 
     def state(self) -> SensorState: ...

@@ -15,12 +15,10 @@ from pathlib import Path
 from ledger.clock import Clock, stamp
 from ledger.errors import OuroError
 from ledger.store import Ledger
-from ledger.vocabulary import Closure, Signal, Source
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import Signal, Source
 from sensors.bus import Bus, Subscription, Topic
 from sensors.causes import needs_network, signals_of
-from sensors.closure import ClosureEvaluator
-from sensors.doors import DepthOf, Emit, LeftAlone, Redact, RepositoryDoor, TestDoor, TreeDoor
+from sensors.doors import DepthOf, Emit, LeftAlone, Redact, RepositoryDoor, TestDoor
 from sensors.origin import depth_at
 from sensors.outcomes import Known, Outcomes
 from sensors.quiet import until_quiet
@@ -110,9 +108,6 @@ class TestFailure:
                 signals += await self._look(tree, base=head, force=force)
         await self._note(head)
         return signals
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

@@ -20,12 +20,10 @@ from ledger.errors import OuroError
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.sources import SOURCES
 from ledger.vocabulary import Closure, Evidence, OwnerConfirms, RunStatus, Signal, Source, TestsPass
-from sensors.answer import ClosureAnswer
 from sensors.bus import Bus, Delivery, Topic, fingerprint
 from sensors.causes import named, needs_network
 from sensors.changed_files import Doors
-from sensors.closure import ClosureEvaluator
-from sensors.doors import TestDoor, TreeDoor
+from sensors.doors import TestDoor
 from sensors.frames import NoPicture, picture
 from sensors.memory import Memory
 from sensors.named_files import Refused, read_named
@@ -88,9 +86,6 @@ class Vision:
     async def scan_once(self) -> tuple[Signal, ...]:
         """Look at the pictures that are fresh and were not read yet."""
         return await self._look(await asyncio.to_thread(self._fresh))
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         return self._state

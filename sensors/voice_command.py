@@ -12,11 +12,9 @@ from collections.abc import Callable
 from ledger.clock import Clock
 from ledger.errors import RepositoryError
 from ledger.sources import SOURCES
-from ledger.vocabulary import Closure, Evidence, Signal, Source
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import Evidence, Signal, Source
 from sensors.bus import Bus
-from sensors.closure import ClosureEvaluator
-from sensors.doors import Emit, HistoryDoor, Redact, TreeDoor
+from sensors.doors import Emit, HistoryDoor, Redact
 from sensors.manual import manual_signal
 from sensors.named_check import named_check
 from sensors.said import Answered, Utterance
@@ -53,9 +51,6 @@ class VoiceCommand:
 
     async def scan_once(self) -> tuple[Signal, ...]:
         return ()
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return await ClosureEvaluator().is_closed(closure, tree)
 
     def state(self) -> SensorState:
         told = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in sorted(self._counts.items()))

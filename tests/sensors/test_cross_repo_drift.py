@@ -15,7 +15,9 @@ from pydantic import ValidationError
 from daemon.elsewhere import OtherRepositories
 from ledger.clock import SystemClock
 from ledger.vocabulary import SidesAgree, Signal
+from sensors.agreement import Agreement
 from sensors.bus import Bus, Event, Topic
+from sensors.closure import ClosureEvaluator
 from sensors.cross_repo_drift import CrossRepoDrift
 from sensors.drift_settings import ContractPair, CrossRepoDriftSettings
 from sensors.watch_named import Refs
@@ -39,14 +41,23 @@ class Two:
         self.followed: list[Refs] = []
         self.pair = ContractPair(here=HERE, repository=str(other), there=THERE)
 
+    @property
+    def elsewhere(self) -> OtherRepositories:
+        return OtherRepositories(places=make_places(self.w.repo.parent, self.w.repo), env=host_env())
+
     def sensor(self, **changed: object) -> CrossRepoDrift:
         pair = ContractPair.model_validate({**self.pair.model_dump(), **changed})
         return CrossRepoDrift(
             doors=self.w.doors(),
-            elsewhere=OtherRepositories(places=make_places(self.w.repo.parent, self.w.repo), env=host_env()),
+            elsewhere=self.elsewhere,
             follow=self.followed.append,
             settings=CrossRepoDriftSettings(pairs={"order": pair}, debounce_s=0, largest_bytes=10_000),
         )
+
+    def evaluator(self, pairs: dict[str, ContractPair]) -> ClosureEvaluator:
+        """As the daemon makes it of its settings."""
+        agreement = Agreement(elsewhere=self.elsewhere, pairs=pairs, largest=10_000, redact=self.w.doors().redact)
+        return ClosureEvaluator(agreement=agreement)
 
 
 @asynccontextmanager
@@ -74,16 +85,17 @@ async def test_the_other_side_changes_and_ours_has_to_follow(tmp_path: Path) -> 
         assert await t.sensor().scan_once() == ()  # nor by another boot
 
         tree = Held({HERE: said(name="x", total="hunter2")})
-        assert (await sensor.is_closed(signal.closure, tree)).closed
-        answer = await sensor.is_closed(signal.closure, Held({HERE: said(name="x", total="other")}))
+        closures = t.evaluator({"order": t.pair})
+        assert (await closures.is_closed(signal.closure, tree)).closed
+        answer = await closures.is_closed(signal.closure, Held({HERE: said(name="x", total="other")}))
         assert not answer.closed and "/order/total" in answer.reason and "hunter2" not in answer.reason
         commit(t.other, "Again", {THERE: said(name="y")})  # it has moved on: what agreed with it does not any more
-        assert not (await sensor.is_closed(signal.closure, tree)).closed
+        assert not (await closures.is_closed(signal.closure, tree)).closed
         assert len(await sensor.scan_once()) == 1
         commit(t.other, "Never mind", {THERE: ""})
         git(t.other, "rm", "-q", THERE)
         commit(t.other, "Gone")
-        answer = await sensor.is_closed(signal.closure, tree)
+        answer = await closures.is_closed(signal.closure, tree)
         assert not answer.closed and answer.gone
 
 
@@ -197,12 +209,11 @@ async def test_a_branch_of_the_other_repository_wakes_it(tmp_path: Path) -> None
 async def test_without_a_pair_it_says_what_is_missing(tmp_path: Path) -> None:
     async with two(tmp_path, said(), said(a=1)) as t:
         sensor = CrossRepoDrift(
-            doors=t.w.doors(), elsewhere=OtherRepositories(places=make_places(tmp_path, t.w.repo), env=host_env()),
-            follow=t.followed.append, settings=CrossRepoDriftSettings(),
+            doors=t.w.doors(), elsewhere=t.elsewhere, follow=t.followed.append, settings=CrossRepoDriftSettings(),
         )  # fmt: skip
         signals: tuple[Signal, ...] = await sensor.scan_once()
         assert signals == () and sensor.state().line.startswith("unavailable: ")
-        answer = await sensor.is_closed(SidesAgree(pair="order", path=HERE), Held({HERE: said(a=1)}))
+        answer = await t.evaluator({}).is_closed(SidesAgree(pair="order", path=HERE), Held({HERE: said(a=1)}))
         assert not answer.closed and "no pair 'order'" in answer.reason
 
 

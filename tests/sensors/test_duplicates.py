@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ledger.vocabulary import DuplicateGone, Place
 from sensors.answer import ClosureAnswer
 from sensors.census import Tree, facts_of
+from sensors.closure import ClosureEvaluator
 from sensors.duplicates import sets_of
 from sensors.opportunity_miner import OpportunityMiner
 from sensors.settings import OpportunityMinerSettings
@@ -207,8 +208,8 @@ async def test_a_copy_that_a_commit_brings_is_said_once_and_our_own_is_one_deepe
         assert told.targets == ("shop/d.py", "shop/sub/b.py")
         assert told.depth == 2
         files = dict.fromkeys(("shop/d.py", "shop/sub/b.py"), text)
-        assert not (await sensor.is_closed(told.closure, Held(files))).closed
+        assert not (await ClosureEvaluator().is_closed(told.closure, Held(files))).closed
         files["shop/sub/b.py"] = "from shop.d import other\n"
-        assert (await sensor.is_closed(told.closure, Held(files))).closed
+        assert (await ClosureEvaluator().is_closed(told.closure, Held(files))).closed
         commit(s.repo, "once more", {"shop/d.py": text + "\n"})
         assert await OpportunityMiner(doors=s.doors(), settings=settings).scan_once() == ()

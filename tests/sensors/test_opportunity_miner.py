@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledger.vocabulary import MetricBelow, Source
+from sensors.closure import ClosureEvaluator
 from sensors.complexity import complexities, metric_answer
 from sensors.opportunity_miner import OpportunityMiner
 from sensors.settings import OpportunityMinerSettings
@@ -70,6 +71,6 @@ async def test_what_a_commit_makes_too_complex_is_said_once(tmp_path: Path) -> N
         assert [signal.goal.split()[1] for signal in found] == ["worst", "new"]
         assert found[0].source is Source.OPPORTUNITY_MINER
         assert found[1].closure == MetricBelow(path="a.py", symbol="new", value=8, others=("old", "worst"))
-        assert not (await sensor.is_closed(found[0].closure, Held({"a.py": worse}))).closed
+        assert not (await ClosureEvaluator().is_closed(found[0].closure, Held({"a.py": worse}))).closed
         commit(s.repo, "as complex as before", {"a.py": worse.replace("x = 1 + 1", "x = 1 + 2")})
         assert await OpportunityMiner(doors=s.doors(), settings=settings).scan_once() == ()

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from ledger.clock import SystemClock
-from ledger.vocabulary import Closure, EntryKind, Signal, Source
-from sensors.answer import ClosureAnswer
+from ledger.vocabulary import EntryKind, Signal, Source
 from sensors.bus import Bus
-from sensors.doors import TreeDoor
 from sensors.runner import SensorRunner
 from sensors.sensor import SensorState
 from tests.sensors.signals import open_ledger
@@ -26,9 +24,6 @@ class Clumsy:
 
     async def scan_once(self) -> tuple[Signal, ...]:
         raise ZeroDivisionError("one over nothing")
-
-    async def is_closed(self, closure: Closure, tree: TreeDoor) -> ClosureAnswer:
-        return ClosureAnswer(closed=False, reason="")
 
     def state(self) -> SensorState:
         return SensorState(source=self.source, line="fine")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledger.vocabulary import PageWithout, ParametersDocumented
+from sensors.closure import ClosureEvaluator
 from sensors.doc_staleness import DocStaleness
 from sensors.pages import calling, is_page, naming, page_answer
 from sensors.settings import DocStalenessSettings
@@ -251,6 +252,6 @@ async def test_what_a_commit_leaves_behind_is_said_once_and_our_own_is_one_deepe
         assert page.goal == "Bring README.md up to date: it names sum_up, which is gone (now total)"
         assert "README.md:2, README.md:5" in page.evidence[0].evidence
         assert (page.targets, page.depth) == (("README.md",), 2)
-        assert not (await sensor.is_closed(page.closure, Held({"README.md": PAGE}))).closed
+        assert not (await ClosureEvaluator().is_closed(page.closure, Held({"README.md": PAGE}))).closed
         commit(s.repo, "more", {"shop/b.py": NEW + "\n\nMORE = 1\n"})
         assert await DocStaleness(doors=s.doors(), settings=settings).scan_once() == ()

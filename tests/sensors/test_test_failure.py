@@ -14,6 +14,7 @@ from ledger.places import Places
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, RunStatus, Signal, TestRun, TestsPass, Urgency
 from sensors.bus import Bus, Event, Topic
+from sensors.closure import ClosureEvaluator
 from sensors.intake.records import Receipt
 from sensors.intake.router import IntakeRouter
 from sensors.test_failure import TestFailure, TestFailureSettings
@@ -387,5 +388,6 @@ async def test_the_closure_is_asked_on_a_tree(tmp_path: Path) -> None:
         good = git(w.repo, "rev-parse", "HEAD")
         bad = commit(w.repo, "break", {"calc.py": BROKEN})
         (found,) = await w.sensor.scan_once()
-        assert not (await w.sensor.is_closed(found.closure, Held(run=lambda ids: w.door.run(bad, ids)))).closed
-        assert (await w.sensor.is_closed(found.closure, Held(run=lambda ids: w.door.run(good, ids)))).closed
+        evaluator = ClosureEvaluator()
+        assert not (await evaluator.is_closed(found.closure, Held(run=lambda ids: w.door.run(bad, ids)))).closed
+        assert (await evaluator.is_closed(found.closure, Held(run=lambda ids: w.door.run(good, ids)))).closed

@@ -12,6 +12,7 @@ import pytest
 from ledger.errors import RepositoryError
 from ledger.vocabulary import MarkerAbsent, Source, Urgency
 from sensors.bus import Bus, Event, Topic
+from sensors.closure import ClosureEvaluator
 from sensors.settings import TodoScannerSettings
 from sensors.todo_scanner import TodoScanner
 from tests.repos import commit, git, write
@@ -43,8 +44,8 @@ async def test_what_stood_there_is_not_new_and_what_a_commit_brings_is_said_once
         assert (hack.source, hack.urgency, hack.base, hack.depth) == (Source.TODO_SCANNER, Urgency.LOW, second, 0)
         assert isinstance(fixme.closure, MarkerAbsent) and len(fixme.closure.others) == 1
         assert "old.py:2" in fixme.evidence[0].evidence
-        assert not (await sensor.is_closed(fixme.closure, Held({"old.py": A + B}))).closed
-        assert (await sensor.is_closed(fixme.closure, Held({"old.py": A}))).closed
+        assert not (await ClosureEvaluator().is_closed(fixme.closure, Held({"old.py": A + B}))).closed
+        assert (await ClosureEvaluator().is_closed(fixme.closure, Held({"old.py": A}))).closed
         again = TodoScanner(doors=s.doors(), settings=TodoScannerSettings(aged_days=0))
         s.goals()
         assert await again.scan_once() == () and await sensor.scan_once() == ()
