@@ -8,24 +8,22 @@ once and for all; what is left over waits for the next look. So an old repositor
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
 from ledger.clock import Clock, stamp
-from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.store import Ledger
-from ledger.vocabulary import Closure, Evidence, Frozen, Signal, Source
-from sensors.bus import Bus, Subscription, Topic, fingerprint
+from ledger.vocabulary import Closure, Evidence, Frozen, Signal
+from sensors.bus import Bus, Topic, fingerprint
 from sensors.doors import DepthOf, Emit, HistoryDoor, Redact
+from sensors.looker import NOT_YET, Looker
 from sensors.memory import Again, Memory
 from sensors.origin import depth_at
-from sensors.quiet import until_quiet
-from sensors.sensor import SensorState
 from sensors.settings import FileSensorSettings
 
 GOAL_SHOWN = 1_500
@@ -88,22 +86,19 @@ class Doors:
     unavailable: Callable[[], str] = always
 
 
-class ChangedFiles(ABC):
+class ChangedFiles(Looker):
     """See the module. A subclass names its ``source``, and says what it ``wants`` and what it can ``find``."""
 
-    source: ClassVar[Source]
     looks_back: bool = True  # is what stood there before the first look of any interest?
     quiet: ClassVar[bool] = False  # on by default: where none of its files is there, it says nothing in status
 
     def __init__(self, *, doors: Doors, settings: FileSensorSettings) -> None:
+        super().__init__(line="" if self.quiet else NOT_YET)
         self._doors = doors
         self._repository = doors.repository
         self._clock = doors.clock
         self._limits = settings
         self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
-        self._wake = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._state = SensorState(source=self.source, line="" if self.quiet else "has not looked yet")
 
     @abstractmethod
     def wants(self, path: str) -> bool:
@@ -117,41 +112,20 @@ class ChangedFiles(ABC):
 
     async def start(self, bus: Bus) -> None:
         """Look once, then whenever HEAD has moved, until cancelled."""
-        async with bus.subscribe(Topic.REFS_MOVED) as events, asyncio.TaskGroup() as group:
-            self._wake.set()
-            group.create_task(self._listen(events))
-            while True:
-                await self._wake.wait()
-                await until_quiet(self._wake, quiet_s=self._limits.debounce_s, most_s=self._limits.debounce_most_s)
-                try:
-                    await self.scan_once()
-                except OuroError as error:  # shown; the next commit is another chance
-                    self._say(str(error), problem=str(error))
-
-    async def scan_once(self) -> tuple[Signal, ...]:
-        """Look at HEAD now. Raises ``RepositoryError`` where nothing can be looked at."""
-        async with self._turn:
-            return await self._scan()
-
-    def state(self) -> SensorState:
-        return self._state
+        limits = self._limits
+        await self._look_after(bus, Topic.REFS_MOVED, quiet_s=limits.debounce_s, most_s=limits.debounce_most_s)
 
     # --- a look ---
 
-    async def _listen(self, events: Subscription) -> None:
-        async for _ in events:
-            self._wake.set()
-
     async def _scan(self) -> tuple[Signal, ...]:
+        """At HEAD. Raises ``RepositoryError`` where nothing can be looked at."""
         await self._repository.check()
         head = (await self._repository.head()).commit
         if head is None:
-            self._say("There is no commit yet.")
-            return ()
+            return self._say("There is no commit yet.")
         why = self._doors.unavailable()
         if why:
-            self._say(f"unavailable: {why}" if await self._concerned(head) else "", problem=why)
-            return ()
+            return self._say(f"unavailable: {why}" if await self._concerned(head) else "", problem=why)
         asked = await self._asked(head)
         if asked:
             look = await self._read(head, asked)
@@ -243,9 +217,6 @@ class ChangedFiles(ABC):
             depth=depth,
             seen_at=stamp(self._clock.now()),
         )
-
-    def _say(self, line: str, *, problem: str = "") -> None:
-        self._state = self._state.model_copy(update={"line": line, "problem": problem})
 
 
 def _sentence(head: str, signals: Sequence[Signal], left: Collection[str], problem: str) -> str:

@@ -16,13 +16,12 @@ from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.vocabulary import Draft, EntryKind, Evidence, Frozen, SidesAgree, Signal, Source
 from sensors.agreement import Elsewhere, ElsewhereDoor, part_of
-from sensors.bus import Bus, Subscription, Topic, fingerprint
+from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
 from sensors.contracts import Contract, Unreadable, contract, differences
 from sensors.drift_settings import ContractPair, CrossRepoDriftSettings
+from sensors.looker import Looker
 from sensors.memory import Memory
-from sensors.quiet import until_quiet
-from sensors.sensor import SensorState
 from sensors.watch_named import Refs
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS contracts_agreed (pair TEXT PRIMARY KEY, digest TEXT NOT NULL);"
@@ -47,7 +46,7 @@ class Drift(Frozen):
         return fingerprint(self.name, self.pair.here, self.here.digest, self.there.digest)
 
 
-class CrossRepoDrift:
+class CrossRepoDrift(Looker):
     """See the module. ``follow`` has branches of another repository watched; to be told twice is once."""
 
     source = Source.CROSS_REPO_DRIFT
@@ -60,54 +59,29 @@ class CrossRepoDrift:
         follow: Callable[[Refs], None],
         settings: CrossRepoDriftSettings,
     ) -> None:
+        super().__init__()
         self._doors = doors
         self._repository = doors.repository
         self._elsewhere = elsewhere
         self._follow = follow
         self._settings = settings
         self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
-        self._wake = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._state = SensorState(source=self.source, line="has not looked yet")
 
     # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
         """Look once, then whenever a branch of either side has moved, until cancelled."""
-        moves = bus.subscribe(Topic.REFS_MOVED, Topic.REFS_ELSEWHERE)
-        async with moves as events, asyncio.TaskGroup() as group:
-            self._wake.set()
-            group.create_task(self._listen(events))
-            while True:
-                await self._wake.wait()
-                quiet, most = self._settings.debounce_s, self._settings.debounce_most_s
-                await until_quiet(self._wake, quiet_s=quiet, most_s=most)
-                try:
-                    await self.scan_once()
-                except OuroError as error:  # shown; the next commit is another chance
-                    self._say(str(error), problem=str(error))
-
-    async def scan_once(self) -> tuple[Signal, ...]:
-        """Look at both sides of each pair. Raises ``RepositoryError`` where ours cannot be looked at."""
-        async with self._turn:
-            return await self._scan()
-
-    def state(self) -> SensorState:
-        return self._state
+        quiet, most = self._settings.debounce_s, self._settings.debounce_most_s
+        await self._look_after(bus, Topic.REFS_MOVED, Topic.REFS_ELSEWHERE, quiet_s=quiet, most_s=most)
 
     # --- a look ---
 
-    async def _listen(self, events: Subscription) -> None:
-        async for _ in events:
-            self._wake.set()
-
     async def _scan(self) -> tuple[Signal, ...]:
+        """At both sides of each pair. Raises ``RepositoryError`` where ours cannot be looked at."""
         if not self._settings.pairs:
-            self._say(UNNAMED, problem=UNNAMED, remedy=NAME_ONE)
-            return ()
+            return self._say(UNNAMED, problem=UNNAMED, remedy=NAME_ONE)
         if why := self._doors.unavailable():
-            self._say(f"unavailable: {why}", problem=why)
-            return ()
+            return self._say(f"unavailable: {why}", problem=why)
         await self._repository.check()
         head = (await self._repository.head()).commit
         if head is None:
@@ -200,9 +174,6 @@ class CrossRepoDrift:
         payload = {"event": "sides_agree", "sensor": self.source.value, "pair": name, "digest": digest}
         keep = ("INSERT OR REPLACE INTO contracts_agreed VALUES (?, ?)", (name, digest))
         await self._doors.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=[keep])
-
-    def _say(self, line: str, *, problem: str = "", remedy: str = "") -> None:
-        self._state = self._state.model_copy(update={"line": line, "problem": problem, "remedy": remedy})
 
 
 def _said(claim: str, text: str) -> Evidence:

@@ -13,12 +13,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ledger.clock import stamp
-from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.vocabulary import Closure, Evidence, Frozen, MetricLimit, MetricWithin, OwnerConfirms, Signal, Source
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
+from sensors.looker import Looker
 from sensors.measurements import Better, Measurement, Unreadable, measurements, shown
 from sensors.memory import Memory
 from sensors.named_files import NamedFile, Refused, placed, read_named
@@ -27,7 +27,6 @@ from sensors.origin import depth_at
 from sensors.performance_settings import PerformanceRegressionSettings
 from sensors.ruler import MOST, digest_of, ruler_of
 from sensors.samples import Samples, baseline
-from sensors.sensor import SensorState
 
 UNNAMED = "unavailable: no result file is named"
 NAME_ONE = "Name the file that your benchmark writes: sensors.performance_regression.result."
@@ -59,12 +58,13 @@ class Worse(Frozen):
         )
 
 
-class PerformanceRegression:
+class PerformanceRegression(Looker):
     """See the module. ``top`` is the top of the checkout."""
 
     source = Source.PERFORMANCE_REGRESSION
 
     def __init__(self, *, doors: Doors, top: Path, settings: PerformanceRegressionSettings) -> None:
+        super().__init__()
         self._doors = doors
         self._repository = doors.repository
         self._settings = settings
@@ -72,8 +72,6 @@ class PerformanceRegression:
         self._path = placed(settings.result, self._top)
         self._samples = Samples(ledger=doors.ledger, clock=doors.clock)
         self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
-        self._turn = asyncio.Lock()
-        self._state = SensorState(source=self.source, line="has not looked yet")
 
     # --- the protocol of sensors ---
 
@@ -85,29 +83,14 @@ class PerformanceRegression:
                 if delivery.missed or delivery.event.everything or self._path in delivery.event.paths:
                     await self._look()
 
-    async def scan_once(self) -> tuple[Signal, ...]:
-        """Read the file as it is. Raises ``RepositoryError`` where nothing can be looked at."""
-        async with self._turn:
-            return await self._scan()
-
-    def state(self) -> SensorState:
-        return self._state
-
     # --- a look ---
 
-    async def _look(self) -> None:
-        try:
-            await self.scan_once()
-        except OuroError as error:  # shown; the next result is another chance
-            self._say(str(error), problem=str(error))
-
     async def _scan(self) -> tuple[Signal, ...]:
+        """At the file as it is. Raises ``RepositoryError`` where nothing can be looked at."""
         if not self._settings.result:
-            self._say(UNNAMED, problem=UNNAMED, remedy=NAME_ONE)
-            return ()
+            return self._say(UNNAMED, problem=UNNAMED, remedy=NAME_ONE)
         if why := self._doors.unavailable():
-            self._say(f"unavailable: {why}", problem=why)
-            return ()
+            return self._say(f"unavailable: {why}", problem=why)
         await self._repository.check()
         head = (await self._repository.head()).commit
         if head is None:
@@ -118,11 +101,9 @@ class PerformanceRegression:
             )  # fmt: skip
             read = await asyncio.to_thread(measurements, file.data) if file is not None else ()
         except (Refused, Unreadable) as error:  # half written, or nothing of ours: the next writing is another chance
-            self._say(f"{self._settings.result} is not read: {error}.", problem=str(error))
-            return ()
+            return self._say(f"{self._settings.result} is not read: {error}.", problem=str(error))
         if file is None:
-            self._say(f"{self._settings.result} is not there yet.")
-            return ()
+            return self._say(f"{self._settings.result} is not there yet.")
         return await self._judge(head, await self._at_commits(head, file, read))
 
     async def _at_commits(
@@ -147,8 +128,7 @@ class PerformanceRegression:
 
     async def _judge(self, head: str, measured: list[tuple[Measurement, str]] | str) -> tuple[Signal, ...]:
         if isinstance(measured, str):
-            self._say(f"{self._settings.result} {measured}.")
-            return ()
+            return self._say(f"{self._settings.result} {measured}.")
         await self._samples.take(measured)
         last = {each.name: (each, commit) for each, commit in measured}
         worse = [found for each, commit in last.values() if (found := await self._worse(each, commit)) is not None]
@@ -243,9 +223,6 @@ class PerformanceRegression:
             ruler=ruler,
             ruler_digest=digest_of({path: contents.get(path) for path in ruler}),
         )
-
-    def _say(self, line: str, *, problem: str = "", remedy: str = "") -> None:
-        self._state = self._state.model_copy(update={"line": line, "problem": problem, "remedy": remedy})
 
 
 def _key(worse: Worse) -> str:

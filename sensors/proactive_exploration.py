@@ -11,17 +11,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ledger.clock import stamp
-from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.vocabulary import EntryKind, Evidence, Signal, Source, SymbolPinned
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
 from sensors.exploring import OWN, Place, failures_in, file_for_tests, places
+from sensors.looker import Looker
 from sensors.memory import Memory
 from sensors.origin import depth_at
 from sensors.paths import is_own_python, is_test
-from sensors.sensor import SensorState
 from sensors.settings import ProactiveExplorationSettings
 
 Occupied = Callable[[], Awaitable[str]]
@@ -30,7 +29,7 @@ PAST = 500  # ends of ops that are looked at
 AGAIN_S = 3_600.0  # between two looks while nothing happens: only a new day can bring anything
 
 
-class ProactiveExploration:
+class ProactiveExploration(Looker):
     """See the module. ``occupied`` says what the daemon has to do, or what presses the machine; empty at rest."""
 
     source = Source.EXPLORATION
@@ -38,14 +37,13 @@ class ProactiveExploration:
     def __init__(
         self, *, doors: Doors, occupied: Occupied, settings: ProactiveExplorationSettings | None = None
     ) -> None:  # fmt: skip
+        super().__init__()
         self._doors = doors
         self._repository = doors.repository
         self._occupied = occupied
         self._settings = settings or ProactiveExplorationSettings()
         self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
         self._barren = ""  # commit at which there was nothing
-        self._turn = asyncio.Lock()
-        self._state = SensorState(source=self.source, line="has not looked yet")
 
     # --- the protocol of sensors ---
 
@@ -59,28 +57,21 @@ class ProactiveExploration:
                     busy_at, again_at = clock.monotonic(), 0.0
                 elif clock.monotonic() >= max(busy_at + self._settings.idle_s, again_at):
                     again_at = clock.monotonic() + AGAIN_S
-                    try:
-                        await self.scan_once()
-                    except OuroError as error:
-                        self._say(str(error), problem=str(error))
-
-    async def scan_once(self) -> tuple[Signal, ...]:
-        """Look now, whether anything is to be done or not. Raises ``RepositoryError``."""
-        async with self._turn:
-            head = (await self._repository.head()).commit
-            why = self._doors.unavailable()
-            if why:
-                return self._say(f"unavailable: {why}", problem=why)
-            if head is None or head == self._barren:
-                return ()
-            if await self._memory.said_lately() >= self._settings.per_day:
-                return self._say("Enough was said today.")
-            return await self._explore(head)
-
-    def state(self) -> SensorState:
-        return self._state
+                    await self._look()
 
     # --- a look ---
+
+    async def _scan(self) -> tuple[Signal, ...]:
+        """Whether anything is to be done or not. Raises ``RepositoryError``."""
+        head = (await self._repository.head()).commit
+        why = self._doors.unavailable()
+        if why:
+            return self._say(f"unavailable: {why}", problem=why)
+        if head is None or head == self._barren:
+            return ()
+        if await self._memory.said_lately() >= self._settings.per_day:
+            return self._say("Enough was said today.")
+        return await self._explore(head)
 
     async def _explore(self, head: str) -> tuple[Signal, ...]:
         """The first place that was not visited; at most one a look, so that each can be answered for itself."""
@@ -146,7 +137,3 @@ class ProactiveExploration:
             depth=await depth_at(self._repository, self._doors.depth_of, touched) if touched else 0,
             seen_at=stamp(self._doors.clock.now()),
         )
-
-    def _say(self, line: str, *, problem: str = "") -> tuple[Signal, ...]:
-        self._state = self._state.model_copy(update={"line": line, "problem": problem})
-        return ()

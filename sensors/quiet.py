@@ -1,8 +1,16 @@
-"""Waiting until nothing moves any more."""
+"""Being woken by events, and waiting until nothing moves any more."""
 
 from __future__ import annotations
 
 import asyncio
+
+from sensors.bus import Subscription
+
+
+async def wake_at(events: Subscription, wake: asyncio.Event) -> None:
+    """Set ``wake`` at each event, until cancelled."""
+    async for _ in events:
+        wake.set()
 
 
 async def until_quiet(wake: asyncio.Event, *, quiet_s: float, most_s: float) -> None:

@@ -9,21 +9,19 @@ Woken by health's looks; what it goes by is the record of the runs that were mad
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ledger.clock import stamp
-from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.vocabulary import Draft, EntryKind, Evidence, RunStatus, Signal, Source, SuiteAnswers, TestRun
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
 from sensors.doors import TestDoor
+from sensors.looker import Looker
 from sensors.memory import Memory
 from sensors.origin import depth_at
-from sensors.sensor import SensorState
 from sensors.settings import RuntimeHealthSettings
 from sensors.suite_health import VERDICTS, Past, answering, last_at, named_of, past_of, suspects, untouched
 
@@ -42,7 +40,7 @@ class _Fault(NamedTuple):
     changed: tuple[str, ...]
 
 
-class RuntimeHealth:
+class RuntimeHealth(Looker):
     """See the module. ``pressed`` says what presses the machine: then nobody is blamed for what takes long."""
 
     source = Source.RUNTIME_HEALTH
@@ -55,6 +53,7 @@ class RuntimeHealth:
         pressed: Callable[[], str],
         settings: RuntimeHealthSettings | None = None,
     ) -> None:
+        super().__init__(line="")
         self._doors = doors
         self._repository = doors.repository
         self._tests = tests
@@ -63,8 +62,6 @@ class RuntimeHealth:
         self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
         self._seen_seq = -1  # of the ledger, when the record was last read
         self._settled: tuple[str, int] | None = None  # commit and run of which nothing more is to be found out
-        self._turn = asyncio.Lock()
-        self._state = SensorState(source=self.source, line="")
 
     # --- the protocol of sensors ---
 
@@ -73,26 +70,18 @@ class RuntimeHealth:
         async with bus.subscribe(Topic.HEALTH_SAMPLED) as looks:
             async for _ in looks:
                 if self._doors.ledger.head.seq != self._seen_seq:
-                    try:
-                        await self.scan_once()
-                    except OuroError as error:
-                        self._say(str(error), problem=str(error))
+                    await self._look()
 
-    async def scan_once(self) -> tuple[Signal, ...]:
-        """Read the record; where the suite gives no answer at HEAD, find out why. Raises ``RepositoryError``."""
-        async with self._turn:
-            self._seen_seq = self._doors.ledger.head.seq
-            head = (await self._repository.head()).commit
-            last = last_at(head, await self._runs(FEW)) if head else None
-            if head is None or last is None or last.answered:
-                self._say("")
-                return ()
-            if self._settled == (head, last.seq):
-                return ()
-            return await self._look_into(head, last)
-
-    def state(self) -> SensorState:
-        return self._state
+    async def _scan(self) -> tuple[Signal, ...]:
+        """At the record; where the suite gives no answer at HEAD, find out why. Raises ``RepositoryError``."""
+        self._seen_seq = self._doors.ledger.head.seq
+        head = (await self._repository.head()).commit
+        last = last_at(head, await self._runs(FEW)) if head else None
+        if head is None or last is None or last.answered:
+            return self._say("")
+        if self._settled == (head, last.seq):
+            return ()
+        return await self._look_into(head, last)
 
     # --- finding out ---
 
@@ -197,8 +186,3 @@ class RuntimeHealth:
     def _settle(self, head: str, last: Past, line: str, *, problem: str = "") -> tuple[Signal, ...]:
         self._settled = (head, last.seq)
         return self._say(line, problem=problem)
-
-    def _say(self, line: str, *, problem: str = "", running: bool = False) -> tuple[Signal, ...]:
-        update = {"line": line, "problem": problem, "running": running}
-        self._state = self._state.model_copy(update=update)
-        return ()

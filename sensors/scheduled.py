@@ -20,8 +20,8 @@ from sensors.alarm import Alarm, wall_alarm
 from sensors.bus import Bus, Subscription, Topic, fingerprint
 from sensors.changed_files import Doors
 from sensors.doors import Asked
+from sensors.looker import Looker
 from sensors.schedule import Due, ScheduledSettings, ScheduleEntry, after, last_due, zone
-from sensors.sensor import SensorState
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS schedule_seen (
@@ -37,7 +37,7 @@ class Seen(NamedTuple):
     signal: str
 
 
-class ScheduledTrigger:
+class ScheduledTrigger(Looker):
     """``known`` tells of a signal's key whether it was ever taken in, ``is_open`` of its id whether it is not done."""
 
     source = Source.SCHEDULED
@@ -51,14 +51,13 @@ class ScheduledTrigger:
         settings: ScheduledSettings | None = None,
         alarm: Alarm = wall_alarm,
     ) -> None:
+        super().__init__(line="")
         self._doors = doors
         self._known = known
         self._is_open = is_open
         self._settings = settings or ScheduledSettings()
         self._alarm = alarm
         self._wake = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._state = SensorState(source=self.source, line="")
 
     # --- the protocol of sensors ---
 
@@ -68,22 +67,15 @@ class ScheduledTrigger:
             group.create_task(self._listen(events))
             while True:
                 self._wake.clear()
-                try:
-                    await self.scan_once()
-                except OuroError as error:  # the repository is busy: what is due waits for it, or for the next alarm
-                    self._say(str(error), problem=str(error))
+                await self._look()  # while the repository is busy, what is due waits for it, or for the next alarm
                 await self._sleep()
 
-    async def scan_once(self) -> tuple[Signal, ...]:
+    async def _scan(self) -> tuple[Signal, ...]:
         """Send what is due by now. Raises ``RepositoryError`` where nothing can be worked on; it stays due."""
-        async with self._turn:
-            await self._doors.ledger.ensure(SCHEMA)
-            signals = [await self._look(name, entry) for name, entry in self._settings.entries.items()]
-            self._say(self._next_in_words())
-            return tuple(signal for signal in signals if signal is not None)
-
-    def state(self) -> SensorState:
-        return self._state
+        await self._doors.ledger.ensure(SCHEMA)
+        signals = [await self._send_if_due(name, entry) for name, entry in self._settings.entries.items()]
+        self._say(self._next_in_words())
+        return tuple(signal for signal in signals if signal is not None)
 
     # --- time ---
 
@@ -119,7 +111,7 @@ class ScheduledTrigger:
 
     # --- one entry ---
 
-    async def _look(self, name: str, entry: ScheduleEntry) -> Signal | None:
+    async def _send_if_due(self, name: str, entry: ScheduleEntry) -> Signal | None:
         now = self._doors.clock.now()
         seen = await self._seen(name, entry)
         if seen is None:
@@ -202,9 +194,6 @@ class ScheduledTrigger:
         row = (name, entry.form, stamp(until), signal)
         keep = ("INSERT OR REPLACE INTO schedule_seen (name, form, until, signal) VALUES (?, ?, ?, ?)", row)
         await self._doors.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=(keep,))
-
-    def _say(self, line: str, *, problem: str = "") -> None:
-        self._state = self._state.model_copy(update={"line": line, "problem": problem})
 
 
 def _local(entry: ScheduleEntry, moment: datetime) -> str:

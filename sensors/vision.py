@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Protocol
 
 from ledger.clock import stamp
-from ledger.errors import OuroError
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.sources import SOURCES
 from ledger.vocabulary import Closure, Evidence, OwnerConfirms, RunStatus, Signal, Source, TestsPass
@@ -25,11 +24,11 @@ from sensors.causes import named, needs_network
 from sensors.changed_files import Doors
 from sensors.doors import TestDoor
 from sensors.frames import NoPicture, picture
+from sensors.looker import Looker
 from sensors.memory import Memory
 from sensors.named_files import Refused, read_named
 from sensors.origin import depth_at
 from sensors.screen_text import Seen, loose, real_tests, recognise
-from sensors.sensor import SensorState
 from sensors.vision_settings import ENDINGS, VisionSettings
 from sensors.watch_named import below
 
@@ -53,7 +52,7 @@ class OcrDoor(Protocol):
         ...
 
 
-class Vision:
+class Vision(Looker):
     """See the module. ``top`` is the top of the checkout, ``folder`` where pictures appear, both real."""
 
     source = Source.VISION_SENSOR
@@ -61,6 +60,7 @@ class Vision:
     def __init__(
         self, *, doors: Doors, ocr: OcrDoor, tests: TestDoor, top: Path, folder: str, settings: VisionSettings
     ) -> None:
+        super().__init__()
         self._doors = doors
         self._repository = doors.repository
         self._ocr = ocr
@@ -71,37 +71,30 @@ class Vision:
         self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
         self._known: OrderedDict[str, None] = OrderedDict()
         self._read_at: deque[datetime] = deque()
-        self._turn = asyncio.Lock()
-        self._state = SensorState(source=self.source, line="has not looked yet")
 
     # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
         """Look at what is fresh, then at what comes, until cancelled."""
         async with bus.subscribe(Topic.NAMED_CHANGED) as events:
-            await self._woken(None)
+            await self._look()
             async for delivery in events:
                 await self._woken(delivery)
 
-    async def scan_once(self) -> tuple[Signal, ...]:
-        """Look at the pictures that are fresh and were not read yet."""
-        return await self._look(await asyncio.to_thread(self._fresh))
-
-    def state(self) -> SensorState:
-        return self._state
+    async def _scan(self) -> tuple[Signal, ...]:
+        """At the pictures that are fresh and were not read yet."""
+        return await self._pictures(await asyncio.to_thread(self._fresh))
 
     # --- which pictures ---
 
-    async def _woken(self, delivery: Delivery | None) -> None:
-        try:
-            if delivery is None or delivery.missed or delivery.event.everything:
-                await self.scan_once()
-                return
-            inside = [path for path in delivery.event.paths if self._is_picture(path)]
-            if inside:
-                await self._look(await asyncio.to_thread(_newest, inside))
-        except OuroError as error:  # shown; the next picture is another chance
-            self._say(str(error), problem=str(error))
+    async def _woken(self, delivery: Delivery) -> None:
+        inside = [path for path in delivery.event.paths if self._is_picture(path)]
+        if delivery.missed or delivery.event.everything:
+            await self._look()
+        elif inside:
+            with self._shown():
+                async with self._turn:
+                    await self._pictures(await asyncio.to_thread(_newest, inside))
 
     def _is_picture(self, path: str) -> bool:
         return path.rpartition("/")[0] == self._folder and path.lower().endswith(ENDINGS)
@@ -118,27 +111,26 @@ class Vision:
 
     # --- a look ---
 
-    async def _look(self, paths: Sequence[str]) -> tuple[Signal, ...]:
-        async with self._turn:
-            if not await self._is_able():
-                return ()
-            await self._repository.check()
-            head = (await self._repository.head()).commit
-            if head is None:
-                return ()
-            files = await self._repository.files(head)
-            notes, signals = list[str](), list[Signal]()
-            for path in paths[: self._settings.per_look]:
-                told = await self._picture(path, head, files)
-                if isinstance(told, Signal):
-                    signals.append(told)
-                else:
-                    notes.append(f"{_name(path)}: {told}")
-            left = len(paths) - self._settings.per_look
-            notes += [f"{left} more were left out"] if left > 0 else []
-            notes += [f"{len(signals)} errors of this repository"] if signals else []
-            self._say(self._doors.redact("; ".join(notes)) or "No new picture.")
-            return tuple(signals)
+    async def _pictures(self, paths: Sequence[str]) -> tuple[Signal, ...]:
+        if not await self._is_able():
+            return ()
+        await self._repository.check()
+        head = (await self._repository.head()).commit
+        if head is None:
+            return ()
+        files = await self._repository.files(head)
+        notes, signals = list[str](), list[Signal]()
+        for path in paths[: self._settings.per_look]:
+            told = await self._picture(path, head, files)
+            if isinstance(told, Signal):
+                signals.append(told)
+            else:
+                notes.append(f"{_name(path)}: {told}")
+        left = len(paths) - self._settings.per_look
+        notes += [f"{left} more were left out"] if left > 0 else []
+        notes += [f"{len(signals)} errors of this repository"] if signals else []
+        self._say(self._doors.redact("; ".join(notes)) or "No new picture.")
+        return tuple(signals)
 
     async def _is_able(self) -> bool:
         if not self._settings.folder:
@@ -251,9 +243,6 @@ class Vision:
             depth=await depth_at(self._repository, self._doors.depth_of, touched),
             seen_at=stamp(self._doors.clock.now()),
         )
-
-    def _say(self, line: str, *, problem: str = "", remedy: str = "") -> None:
-        self._state = self._state.model_copy(update={"line": line, "problem": problem, "remedy": remedy})
 
 
 def _newest(paths: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from sensors.alarm import Alarm, wall_alarm
 from sensors.bus import Bus, Topic
 from sensors.changed_files import ChangedFiles, Doors, Finding, Found, Look
 from sensors.pins import Pin, UnreadablePins, is_manifest, parsed, pins
-from sensors.quiet import until_quiet
+from sensors.quiet import until_quiet, wake_at
 from sensors.settings import WebIntelligenceSettings
 
 NO_SOURCE = "neither sensors.web_intelligence.folder nor api is set"
@@ -66,14 +66,15 @@ class WebIntelligence(ChangedFiles):
     async def start(self, bus: Bus) -> None:
         """Look now, when a commit changes a pin, and every ``every_s``, until cancelled."""
         limits = self._settings
+        wake = asyncio.Event()
         async with bus.subscribe(Topic.REFS_MOVED) as events, asyncio.TaskGroup() as group:
-            group.create_task(self._listen(events))
+            group.create_task(wake_at(events, wake))
             due = self._clock.now()
             while True:
                 due = await self._look_by(due)
-                with self._alarm(due, self._wake.set):
-                    await self._wake.wait()
-                await until_quiet(self._wake, quiet_s=limits.debounce_s, most_s=limits.debounce_most_s)
+                with self._alarm(due, wake.set):
+                    await wake.wait()
+                await until_quiet(wake, quiet_s=limits.debounce_s, most_s=limits.debounce_most_s)
 
     async def find(self, look: Look) -> Found:
         pinned, wrong = await asyncio.to_thread(_pinned, look.now)

@@ -145,7 +145,7 @@ async def test_what_is_partial_huge_no_picture_a_link_or_in_another_place_is_not
             assert await t.sensor.scan_once() == () and why in t.line, (name, t.line)
             (t.shots / name).unlink()
         link = str(t.shots / "link.png")
-        assert await t.sensor._look([link, str(t.shots / "pipe.png"), str(t.shots / "gone.png")]) == ()
+        assert await t.sensor._pictures([link, str(t.shots / "pipe.png"), str(t.shots / "gone.png")]) == ()
         assert "link.png: it cannot be opened" in t.line and "pipe.png: it is not a regular file" in t.line
         assert "gone.png: is gone again" in t.line
         assert t.reader.read_pictures == []
