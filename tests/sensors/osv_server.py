@@ -12,6 +12,8 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from tests.loopback import listening
+
 Fault = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -61,25 +63,12 @@ class OsvServer:
     port: int = 0
     asked: list[str] = field(default_factory=list)
     queries: list[dict[str, Any]] = field(default_factory=list)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.add(task)
-        try:
-            while not writer.is_closing():
-                await self._one(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
@@ -94,7 +83,6 @@ class OsvServer:
             data = json.dumps(told if told is not None else {"code": 5, "message": "Bug not found."}).encode()
             writer.write(head(status, len(data)) + data)
             await writer.drain()
-        writer.close()
 
     def _batch(self, asked: dict[str, Any]) -> dict[str, Any]:
         self.queries += asked["queries"]
@@ -124,13 +112,5 @@ class OsvServer:
 @asynccontextmanager
 async def osv_server(folder: Path) -> AsyncIterator[OsvServer]:
     made = OsvServer(folder)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.serve) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in made.tasks:
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
-        await server.wait_closed()
