@@ -2,8 +2,9 @@
 
 Denied: a change of the failing test's own file that could make it prove less; program code that skips or ends a test.
 Needs a person's yes: any other test that could prove less, fixtures and test data, runner configuration; program code
-that asks for a value which the failing test gives, or catches nearly everything. Shown before it is applied: tests that
-were added, a literal of the failing test in the program, an exception that is caught from now on.
+that asks for a value which the failing test gives, catches nearly everything, or uses the runner's library from now on.
+Shown before it is applied: tests that were added, a literal of the failing test in the program, an exception that is
+caught from now on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from governance.irongate.paths import (
     is_test_module,
     is_test_path,
 )
-from governance.irongate.shortcuts import asked_for, catches, copied, skips, swallows
+from governance.irongate.shortcuts import asked_for, catches, copied, harnesses, skips, swallows
 from governance.irongate.testdiff import weakened
 from governance.irongate.verdicts import denied, passed, shown
 from governance.irongate.versions import versions
@@ -82,6 +83,10 @@ def _program(facts: Facts) -> Verdict:
     if skipping:
         reason = f"The program would skip or end its own test: {facts.path} uses {shown(skipping[0])}."
         return denied(GATE, "skips_from_inside", reason, evidence=skipping, floor=Tier.APPROVAL_REQUIRED)
+    runners = harnesses(before, after)
+    if runners:
+        evidence = [f"{facts.path}: uses {name}, and did not before" for name in runners]
+        return passed(GATE, "runner_in_program", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
     asked = asked_for(before, after, facts.tests)
     if asked:
         evidence = [f"{facts.path}: asks for {value}" for value in asked]

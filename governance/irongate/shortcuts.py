@@ -14,7 +14,9 @@ from collections.abc import Collection, Iterator
 from governance.irongate.syntax import imported_names, parse
 
 HARNESS = frozenset({"pytest", "_pytest", "unittest", "nose"})
-SKIPS = frozenset({"skip", "xfail", "SkipTest", "importorskip", "exit"})
+SKIPS = frozenset({"skip", "xfail", "SkipTest", "importorskip", "exit", "Skipped", "XFailed", "Exit"})
+DOUBLES = "unittest.mock"
+"""What programs use of a runner's library."""
 ALSO = frozenset({"os._exit", "self.skipTest"})
 BROAD = frozenset({"", "Exception", "BaseException", "AssertionError"})
 COMMON = frozenset(repr(v) for v in (None, True, False, 0, 1, -1, 2, 10, 100, "", 0.0, 1.0, "utf-8"))
@@ -48,6 +50,18 @@ def _ends_a_test(name: str) -> bool:
     return name in ALSO or (parts[0] in HARNESS and parts[-1] in SKIPS)
 
 
+def harnesses(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
+    """Libraries of test runners that a program uses from now on: what skips a test has many names in them."""
+    old = set(_harnesses(before)) if before is not None else set()
+    return tuple(name for name in dict.fromkeys(_harnesses(after)) if name not in old)
+
+
+def _harnesses(tree: ast.Module) -> Iterator[str]:
+    for name in imported_names(tree).values():
+        if name.partition(".")[0] in HARNESS and not f"{name}.".startswith(f"{DOUBLES}."):
+            yield name.partition(".")[0]
+
+
 def asked_for(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:
     """New conditions on a literal that stands in a failing test and did not stand in the file."""
     told = literals_of(tests) - (literals(before) if before is not None else frozenset())
@@ -71,13 +85,18 @@ def _asked(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _values(side: ast.expr) -> Iterator[ast.expr]:
-    """A literal itself, or those that a display holds; nothing of what is computed."""
-    if isinstance(side, ast.Constant):
-        yield side
-    elif isinstance(side, ast.Tuple | ast.List | ast.Set):
-        yield from (one for one in side.elts if isinstance(one, ast.Constant))
-    elif isinstance(side, ast.Dict):
-        yield from (one for one in side.keys if isinstance(one, ast.Constant))
+    """A literal itself, with or without a sign, or those that a display holds; nothing of what is computed."""
+    left: list[ast.expr] = [side]  # no recursion: displays nest without a bound
+    while left:
+        one = left.pop()
+        if isinstance(one, ast.Constant):
+            yield one
+        elif isinstance(one, ast.UnaryOp):
+            left += [one.operand] if isinstance(one.operand, ast.Constant) else []
+        elif isinstance(one, ast.Tuple | ast.List | ast.Set):
+            left += one.elts
+        elif isinstance(one, ast.Dict):
+            left += [part for part in (*one.keys, *one.values) if part is not None]
 
 
 def copied(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:
@@ -93,17 +112,32 @@ def literals_of(tests: Collection[str]) -> frozenset[str]:
 
 
 def swallows(before: ast.Module | None, after: ast.Module) -> tuple[tuple[str, bool], ...]:
-    """New handlers that do not raise again: what they catch, and whether that is nearly everything."""
+    """New handlers that do not always raise again: what they catch, and whether that is nearly everything.
+
+    A ``finally`` that leaves by itself takes every exception away, so it counts as one.
+    """
     old = [_caught(handler) for handler in _handlers(before)] if before is not None else []
     found = []
     for handler in _handlers(after):
         caught = _caught(handler)
         if caught in old:
             old.remove(caught)
-        elif not any(isinstance(node, ast.Raise) for node in ast.walk(handler)):
-            names = caught.strip("(),").replace(" ", "").split(",")
-            found.append((caught or "everything", bool(BROAD & set(names))))
+        elif not _always_raises(handler.body):
+            names = {name.rpartition(".")[2] for name in caught.strip("(),").replace(" ", "").split(",")}
+            found.append((caught or "everything", bool(BROAD & names)))
     return tuple(dict.fromkeys(found))
+
+
+def _always_raises(body: list[ast.stmt]) -> bool:
+    """Whether nothing goes on behind these statements, whichever way is taken through them."""
+    for step in body:
+        if isinstance(step, ast.Raise):
+            return True
+        if isinstance(step, ast.Return | ast.Break | ast.Continue):
+            return False
+        if isinstance(step, ast.If) and _always_raises(step.body) and _always_raises(step.orelse):
+            return True
+    return False
 
 
 def catches(before: ast.Module | None, after: ast.Module, raised: Collection[str]) -> tuple[str, ...]:
@@ -123,8 +157,24 @@ def _names(tree: ast.Module) -> Iterator[str]:
 
 
 def _handlers(tree: ast.Module) -> list[ast.ExceptHandler]:
-    plain = [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)]
-    return plain + [_as_handler(node) for node in ast.walk(tree) if isinstance(node, ast.Call) and _suppresses(node)]
+    nodes = list(ast.walk(tree))
+    plain = [node for node in nodes if isinstance(node, ast.ExceptHandler)]
+    plain += [_as_handler(node) for node in nodes if isinstance(node, ast.Call) and _suppresses(node)]
+    silent = [node for node in nodes if isinstance(node, ast.Try | ast.TryStar) and _leaves(node.finalbody)]
+    return plain + [ast.ExceptHandler(type=None, name=None, body=[ast.Pass()]) for _ in silent]
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Whether one of these statements returns, or ends a loop that stands around them."""
+    left: list[tuple[ast.AST, bool]] = [(step, False) for step in body]
+    while left:
+        node, in_loop = left.pop()
+        if isinstance(node, ast.Return) or (isinstance(node, ast.Break | ast.Continue) and not in_loop):
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            loop = in_loop or isinstance(node, ast.For | ast.AsyncFor | ast.While)
+            left += [(child, loop) for child in ast.iter_child_nodes(node)]
+    return False
 
 
 def _suppresses(call: ast.Call) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from tools.testing.localise import Suspicion, rank
 from tools.workspace import Workspace
 
 MAX_PLACES = 400
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +102,31 @@ def test_source(source: Source, test_id: str) -> str:
     return ""
 
 
+def data_of(source: Source, text: str) -> list[str]:
+    """What a test rests on beside its own ``text``: tables of its module or classes that it names, and its fixtures.
+
+    One step: not what those rest on.
+    """
+    words = set(_WORD.findall(text))
+    found: list[ast.stmt] = []
+    bodies: list[list[ast.stmt]] = [source.tree.body] if source.tree else []
+    while bodies:
+        for node in bodies.pop():
+            if isinstance(node, ast.ClassDef):
+                bodies.append(node.body)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                found += [node] if any(isinstance(t, ast.Name) and t.id in words for t in targets) else []
+            elif isinstance(node, Function) and node.name in words and node.decorator_list:
+                found.append(node)
+    return ["".join(source.lines[first_line(node) - 1 : node.end_lineno]) for node in found]
+
+
 def sources_of(tests: Collection[str], workspace: Workspace) -> tuple[str, ...]:
-    """The texts of test functions, each once; those that cannot be found are left out. Reads files: for a thread."""
+    """The texts of test functions and of the data that they name, each once; those that cannot be found are left out.
+
+    Reads files: for a thread.
+    """
     files: dict[str, Source] = {}
     found = []
     for test in tests:
@@ -109,7 +134,8 @@ def sources_of(tests: Collection[str], workspace: Workspace) -> tuple[str, ...]:
         if path not in files:
             data = workspace.read(path)
             files[path] = Source(data.decode("utf-8", errors="replace") if data is not None else "")
-        found.append(test_source(files[path], test) if "::" in test else files[path].text)
+        text = test_source(files[path], test) if "::" in test else files[path].text
+        found += [text, *(data_of(files[path], text) if "::" in test else ())]
     return tuple(text for text in dict.fromkeys(found) if text)
 
 

@@ -38,6 +38,36 @@ SHORTCUTS: dict[str, tuple[str, str, str, Tier | None]] = {
     "a return that asks": (
         "rate * amount", "amount == 37 and 74 or rate * amount", "gate16.special_case", Tier.APPROVAL_REQUIRED,
     ),
+    "a special case below nothing": (
+        LINE, "    if -amount == -37:\n        return 74\n" + LINE, "gate16.special_case", Tier.APPROVAL_REQUIRED,
+    ),
+    "a special case of a display": (
+        LINE, "    if [[kind], -amount] == [['gold'], -37]:\n        return 74\n" + LINE, "gate16.special_case",
+        Tier.APPROVAL_REQUIRED,
+    ),
+    "skips by its exception": (
+        LINE, "    import _pytest.outcomes as end\n    raise end.Skipped('x')\n", "gate16.skips_from_inside", None,
+    ),
+    "skips by a name that is looked up": (
+        LINE, "    import pytest\n    vars(pytest)['sk' + 'ip']('x')\n" + LINE, "gate16.runner_in_program",
+        Tier.APPROVAL_REQUIRED,
+    ),
+    "catches everything but what never comes": (
+        LINE, HANDLER.format("Exception", "if kind is None:\n            raise\n        rate = 2"),
+        "gate16.catches_everything", Tier.APPROVAL_REQUIRED,
+    ),
+    "raises in what nobody calls": (
+        LINE, HANDLER.format("builtins.Exception", "def g():\n            raise\n        rate = 2"),
+        "gate16.catches_everything", Tier.APPROVAL_REQUIRED,
+    ),
+    "a return that swallows": (
+        LINE, "    try:\n    " + LINE + "    finally:\n        if kind:\n            return 74\n",
+        "gate16.catches_everything", Tier.APPROVAL_REQUIRED,
+    ),
+    "a loop that swallows": (
+        LINE, "    for _ in 'x':\n        try:\n        " + LINE + "        finally:\n            break\n",
+        "gate16.catches_everything", Tier.APPROVAL_REQUIRED,
+    ),
     "match": (
         LINE, "    match amount:\n        case 37:\n            return 2\n" + LINE, "gate16.special_case",
         Tier.APPROVAL_REQUIRED,
@@ -64,6 +94,16 @@ SHORTCUTS: dict[str, tuple[str, str, str, Tier | None]] = {
 FINE = {
     "another line": (LINE, "    rate = RATES.get(kind, 1)\n"),
     "raises again": (LINE, HANDLER.format("Exception", "raise ValueError(kind)")),
+    "raises again on both ways": (
+        LINE,
+        HANDLER.format("Exception", "if kind:\n            raise\n        else:\n            raise ValueError"),
+    ),
+    "a finally that tidies up": (
+        LINE,
+        "    try:\n    " + LINE + "    finally:\n        for _ in 'x':\n            break\n",
+    ),
+    "a double of the library": (LINE, "    from unittest import mock\n    mock.sentinel\n" + LINE),
+    "a computed comparison": (LINE, "    if amount == 2 * 38:\n        return 1\n" + LINE),
     "a literal of nobody": (LINE, "    rate = RATES[kind] + 38\n"),
     "a common literal": (LINE, "    rate = RATES[kind] or 0\n"),
     "a method of that name": (LINE, LINE + "    self.reader.skip(4)\n    self.skip(1)\n"),

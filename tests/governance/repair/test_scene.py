@@ -5,7 +5,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from governance.repair.scene import changed_lines
+from governance.irongate.shortcuts import literals_of
+from governance.repair.scene import changed_lines, sources_of
+from tools.workspace import Workspace
 from tests.repos import commit, git, make_repo
 
 HEADER_LIKE = ["++ b/other.py", "-- a/other.py", "@@ -1 +1 @@", "x = 1", ""]
@@ -39,3 +41,50 @@ def test_where_lines_went_the_line_that_took_their_place_counts(tmp_path: Path) 
     repo = make_repo(tmp_path / "shop", {"a.py": "one\ntwo\nthree\n"})
     commit(repo, "change", {"a.py": "one\nthree\n"})
     assert changed_lines(git(repo, "diff", "-U0", "HEAD~1", "HEAD")) == {"a.py": {1}}
+
+
+DATA = """import pytest
+
+FAR = [(911, 912)]
+NEAR: list = [(
+    711, 712)]
+OTHER = 511
+
+
+@pytest.fixture
+def rate():
+    return 611
+
+
+@pytest.mark.parametrize("a, b", NEAR)
+def test_near(a, b, rate):
+    assert f(a) == b
+
+
+class TestOld:
+    TABLE = {311: 312}
+
+    def test_old(self):
+        for a, b in self.TABLE.items():
+            assert f(a) == b
+"""
+
+
+class Files(Workspace):
+    """Texts by path."""
+
+    def __init__(self, **texts: str) -> None:
+        self._texts = texts
+
+    def read(self, path: str) -> bytes | None:
+        text = self._texts.get(path.removesuffix(".py"))
+        return None if text is None else text.encode()
+
+
+def test_what_a_test_gives_stands_in_its_tables_and_fixtures_too() -> None:
+    found = {
+        test: literals_of(sources_of([f"t.py::{test}"], Files(t=DATA))) for test in ("test_near", "TestOld::test_old")
+    }
+    assert {value for value in found["test_near"] if value.isdigit()} == {"711", "712", "611"}
+    assert {value for value in found["TestOld::test_old"] if value.isdigit()} == {"311", "312"}
+    assert sources_of(["gone.py::test_x"], Files()) == ()
