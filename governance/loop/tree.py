@@ -20,6 +20,7 @@ from governance.dossier import Dossier, Feedback
 from governance.irongate.battery import diff_hash
 from governance.loop.conversation import converse
 from governance.measure import explain
+from governance.repair.bench import at_once
 from governance.repair.proposal import Proposal
 from governance.repair.settings import RepairSettings
 from governance.retries import COLLAPSE
@@ -35,8 +36,10 @@ from ledger.vocabulary import (
     TestResult,
     TestRun,
 )
+from tools.testing.report import TIME_LIMIT
 
 SHOWN_DIFF = 1_500
+UNSTEADY = "With this patch the tests pass now and then: they failed, and passed when they were run again."
 HINTS = 2
 """Branches beside an own one that a prompt tells of."""
 
@@ -49,6 +52,7 @@ class Trouble(StrEnum):
     IMPORT = "import"
     TYPE = "type"
     TEST = "test"
+    FLAKY = "flaky"
     ENVIRONMENT = "environment"
     TIMEOUT = "timeout"
 
@@ -117,16 +121,21 @@ def signature(branch: Branch) -> str:
 
 
 def ranked(layer: Sequence[Branch]) -> list[Branch]:
-    """Best first: what repairs, then fewer failing tests; what could not be tested last. Pure."""
-    return sorted(layer, key=lambda b: (b.trouble is not Trouble.NONE, len(b.measure) or math.inf))
+    """Best first: what repairs, what does so now and then, then fewer failing tests; what runs no test last. Pure.
+
+    A file that cannot be loaded is one failure, however many tests stand in it.
+    """
+    place = {Trouble.NONE: 0, Trouble.FLAKY: 1, Trouble.TEST: 2, Trouble.TYPE: 2}
+    return sorted(layer, key=lambda b: (place.get(b.trouble, 3), len(b.measure) or math.inf))
 
 
 def next_layer(layer: Sequence[Branch], branches: int) -> list[Dossier]:
     """What the authors of the next layer are told: how their branch went, and what those beside it have learned. Pure.
 
-    The best of a layer is gone on with; the others are dropped once there are more than ``branches``.
+    The better half of a layer is gone on with, and the next one grows from it alone; of those that are dropped it is
+    told what they have learned.
     """
-    best = ranked(layer)[:branches]
+    best = ranked(layer)[: (branches + 1) // 2]
     told = []
     for branch in best:
         dossier = branch.dossier
@@ -136,15 +145,19 @@ def next_layer(layer: Sequence[Branch], branches: int) -> list[Dossier]:
     return told
 
 
-def classify_failure(run: TestRun) -> Trouble:
-    """Pure: from a run to its kind of trouble."""
+def classify_failure(run: TestRun, again: TestRun | None = None) -> Trouble:
+    """Pure: from a run to its kind of trouble; ``again`` are the tests that failed in it, run a second time."""
     if run.status is RunStatus.GREEN:
         return Trouble.NONE
     if run.status is RunStatus.TIMEOUT:
         return Trouble.TIMEOUT
     if run.status is not RunStatus.RED:
         return Trouble.ENVIRONMENT
+    if again is not None and again.status is RunStatus.GREEN:
+        return Trouble.FLAKY
     kinds = {r.exception for r in run.red}
+    if TIME_LIMIT in kinds:
+        return Trouble.TIMEOUT
     if kinds & {"SyntaxError", "IndentationError", "TabError"}:
         return Trouble.SYNTAX
     if kinds & {"ImportError", "ModuleNotFoundError"}:
@@ -223,7 +236,7 @@ async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: t
             text = f"Somebody else proposes this; find another way:\n{other.diff[:SHOWN_DIFF] or other.proposal.reason}"
             dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule="repair.sibling", text=text))
         asked.append(await drafted(op, dossier, crew, await converse(op, dossier, crew, failing)))
-    places = asyncio.Semaphore(crew.shop.settings.repair.parallel_tests)
+    places = asyncio.Semaphore(at_once(crew.shop.settings.repair))
     async with crew.shop.heavy, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(attempt(op, crew, branch, places, f"-b{index}")) for index, branch in enumerate(asked)
@@ -256,7 +269,13 @@ async def attempt(op: Operation, crew: Crew, branch: Branch, places: asyncio.Sem
         except StaleBase as error:
             return replace(branch, text=str(error))
         async with runner.warm(workspace) as tests:
-            run = await tests.run(op.test_ids, limit_s=crew.shop.settings.repair.test_limit_s)
-    trouble = classify_failure(run)
+            limit_s, again = crew.shop.settings.repair.test_limit_s, None
+            run = await tests.run(op.test_ids, limit_s=limit_s)
+            if run.status is RunStatus.RED and all(r.exception != TIME_LIMIT for r in run.red):
+                # The same copy, in a process of its own: what passes now does not fail for the patch alone.
+                again = await tests.run([r.id for r in run.red], limit_s=limit_s)
+    trouble = classify_failure(run, again)
     found = frozenset[str]() if trouble is Trouble.NONE else measure(run)
-    return replace(branch, text=explain(run, {r.id for r in run.red}), trouble=trouble, measure=found)
+    text = explain(run, {r.id for r in run.red})
+    text = f"{UNSTEADY}\n{text}" if trouble is Trouble.FLAKY else text
+    return replace(branch, text=text, trouble=trouble, measure=found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from governance.crew import Crew
 from governance.repair.ranking import Survivor, Variant
 from governance.repair.scene import Scene
 from governance.repair.screening import FEWEST, can_be_screened, changes_of, fit, reached
+from governance.repair.settings import RepairSettings
 from ledger.vocabulary import Answer, Outcome, RunStatus, TestRun
 from tools.testing.names import stands_for
 from tools.testing.report import TIME_LIMIT
@@ -51,6 +53,11 @@ def passes(test: str, run: TestRun) -> bool:
         return any(r.id == test and r.outcome is Outcome.PASSED for r in run.results)
     own = [r for r in run.results if stands_for(test, r.id)]
     return bool(own) and not any(r.outcome.red for r in own) and any(r.outcome is Outcome.PASSED for r in own)
+
+
+def at_once(settings: RepairSettings) -> int:
+    """Candidates that are tested side by side: as many as the owner says, and no more than there are cores."""
+    return min(settings.parallel_tests, len(os.sched_getaffinity(0)))
 
 
 class Bench:
@@ -128,11 +135,11 @@ class Bench:
         return run.passed + sum(not r.outcome.red for r in left), newly, red
 
     async def looked_at(self, scene: Scene, variant: Variant, look: Callable[[Workspace, TestRun], Awaitable[T]]) -> T:
-        """The base scope under coverage on one variant, and what ``look`` makes of the copy and the run."""
+        """The base scope on one variant, under coverage where the base ran so, and what ``look`` makes of it."""
         workspace, tests = self._places[0]
         await self._put(scene, variant, self._places[0])
         run = await tests.run(
-            scene.scope, coverage=True, limit_s=self._suite_s, test_s=self._repair.test_floor_s,
+            scene.scope, coverage=bool(scene.base.coverage), limit_s=self._suite_s, test_s=self._repair.test_floor_s,
             limits=self._limits(scene), to_the_end=False,
         )  # fmt: skip
         return await look(workspace, run)

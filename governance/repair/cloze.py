@@ -16,7 +16,7 @@ from governance.grounding.trust import TrustKey, trust_bp
 from governance.irongate.battery import change_hash, diff_hash
 from governance.repair.asking import asked, prepared
 from governance.repair.bases import Bases
-from governance.repair.bench import Bench
+from governance.repair.bench import Bench, at_once
 from governance.repair.compared import disagreement
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
@@ -326,7 +326,7 @@ async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[st
         raise RuntimeError("a search needs a test runner")
     async with contextlib.AsyncExitStack() as stack:
         places = []
-        for index in range(crew.shop.settings.repair.parallel_tests):
+        for index in range(at_once(crew.shop.settings.repair)):
             workspace = await stack.enter_async_context(crew.workspace(op, suffix=f"-t{index}"))
             places.append((workspace, await stack.enter_async_context(runner.warm(workspace))))
         bench = Bench(crew=crew, places=places)

@@ -14,7 +14,9 @@ class RepairSettings(Frozen):
     batch: int = Field(16, ge=1, le=256, description="Holes that go to the kernel as one batch.")
     context_chars: int = Field(3_000, ge=400, description="Characters of prompt around one hole.")
     examples: int = Field(2, ge=1, le=8, description="Failing tests that are shown above the code.")
-    parallel_tests: int = Field(2, ge=1, le=16, description="Candidates that are tested at the same time.")
+    parallel_tests: int = Field(
+        2, ge=1, le=16, description="Candidates that are tested at the same time; no more than there are cores."
+    )
     test_limit_s: int = Field(60, ge=1, description="One test run of a candidate.")
     test_floor_s: float = Field(
         5,

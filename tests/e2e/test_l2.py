@@ -114,6 +114,22 @@ async def test_each_stop_has_its_name(tmp_path: Path, name: str) -> None:
     assert git(repo, "rev-parse", "HEAD") == head and git(repo, "status", "--porcelain") == ""
 
 
+async def test_a_patch_that_works_now_and_then_is_sent_back(tmp_path: Path) -> None:
+    """It fails once and passes when it is run again: that is told by name, and nothing of it is offered."""
+    unsteady = swap(
+        CART, RETURN,
+        "    import pathlib\n    mark = pathlib.Path('mark')\n    seen = mark.exists()\n    mark.touch()\n"
+        "    return subtotal - discount if seen else subtotal + discount",
+    )  # fmt: skip
+    repo, model = shop(tmp_path), Answers(wrong(2), unsteady, GOOD)
+    async with served(config_for(tmp_path, repo, pipeline=ONCE), model) as (service, _):
+        ending = await work(service)
+        assert ending.state is State.COMPLETE, ending.reason
+        rounds = await told(service, ending, "repair.round")
+        assert [r["trouble"] for r in rounds] == ["flaky", "none"]
+    assert "now and then" in model.prompts[-1] and "pathlib" not in (repo / CART).read_text()
+
+
 async def test_branches_of_a_layer_differ_and_learn_from_each_other(tmp_path: Path) -> None:
     """Two a layer: the second is told of the first; the next layer of both, with their verdicts."""
     repo = shop(tmp_path)

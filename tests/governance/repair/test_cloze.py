@@ -69,7 +69,7 @@ class Board(Bench):
 class Searches:
     """One op's visits of GENERATE."""
 
-    def __init__(self, ledger: Ledger, clock: ManualClock, model: Infilling, **repair: bool) -> None:
+    def __init__(self, ledger: Ledger, clock: ManualClock, model: Infilling, **repair: object) -> None:
         self._ledger, self._clock, self._model = ledger, clock, model
         self.op: Operation = operation()
         self._holdings = Holdings()
