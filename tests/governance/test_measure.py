@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from governance.measure import run_twice
 from governance.repair.ranking import LONG_CHANGE, changed_characters
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
+from tests.e2e.world import repo_with
+from tests.tools.testing.projects import make_project
 from tools.testing.runner import SeveralRuns
 
 
@@ -44,6 +47,29 @@ async def test_what_passes_the_second_time_is_flaky() -> None:
     runner = Played(red("t.py::a", "t.py::b", "t.py::old"), red("t.py::b"))
     assert await newly(runner) == (("t.py::b",), ("t.py::a",))
     assert runner.asked == [None, ("t.py::a", "t.py::b")]
+
+
+SOMETIMES = """
+import pathlib
+
+def test_sometimes():
+    mark = pathlib.Path("mark")
+    seen = mark.exists()
+    mark.touch()
+    assert seen
+
+def test_never():
+    assert 0
+"""
+
+
+async def test_a_real_run_tells_them_apart_too(tmp_path: Path) -> None:
+    repo_with(tmp_path / "repo", {"t.py": "", "test_s.py": SOMETIMES})
+    project = await make_project(tmp_path, {}, None, "bwrap")
+    async with project.runner().several(project.ws) as tests:
+        report, run = await run_twice(tests, None, limit_s=60, may_be_red=(), scope="suite")
+    assert run.status is RunStatus.RED
+    assert (report.newly_red, report.flaky) == (("test_s.py::test_never",), ("test_s.py::test_sometimes",))
 
 
 async def test_a_file_that_cannot_be_collected_is_not_taken_for_flaky() -> None:

@@ -36,7 +36,7 @@ CASES: dict[str, Case] = {
     "writes": (WRITES, {}, RunStatus.GREEN, ""),
     "daemons": (DAEMONS, {}, RunStatus.GREEN, ""),
     "memory": (MEMORY, {}, RunStatus.RED, "MemoryError"),
-    "a slow import": ("import time\ntime.sleep(6)\ndef test_s(): pass\n", {}, RunStatus.GREEN, ""),
+    "a slow import": ("import time\ntime.sleep(31)\ndef test_s(): pass\n", {}, RunStatus.GREEN, ""),
     "an import without end": (
         "import time\ntime.sleep(600)\ndef test_s(): pass\n", {"scoped_s": 4}, RunStatus.TIMEOUT, "",
     ),

@@ -412,3 +412,69 @@ async def test_a_suite_that_the_owner_runs_in_several_processes(
     run = await project.run(coverage=True)
     assert (run.status, run.collected) == (RunStatus.RED, SHOP_IDS) and [red.id for red in run.red] == [SHOP_IDS[2]]
     assert run.coverage[SHOP_IDS[2]]["shop/cart.py"] == (2, 3)
+
+
+CONFTEST = """import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--site", default="none")
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    return f"{argname}={val}"
+
+
+def pytest_collection_modifyitems(items):
+    items.reverse()
+
+
+@pytest.fixture
+def site(request):
+    return request.config.getoption("--site")
+
+
+@pytest.fixture(autouse=True)
+def rate(monkeypatch):
+    import shop.cart
+
+    monkeypatch.setattr(shop.cart, "RATE", 2)
+"""
+
+
+async def test_a_conftest_does_all_that_it_may(tmp_path: Path, environment: Path, plain: PlainSandbox) -> None:
+    """Options, ids, order and fixtures are the owner's; a chosen test keeps its id."""
+    files = SHOP | {
+        "shop/cart.py": "RATE = 1\ndef total(n):\n    return n * RATE\n",
+        "tests/conftest.py": CONFTEST,
+        "tests/test_cart.py": (
+            "import pytest\nfrom shop.cart import total\n\n\n@pytest.mark.parametrize('n', [1, 2])\n"
+            "def test_n(n, site):\n    assert site == 'east' and total(n) == 2 * n\n"
+        ),
+        "pytest.ini": "[pytest]\naddopts = --site=east\n",
+    }
+    project = await project_of(tmp_path, files, environment, plain)
+    ids = ("tests/test_cart.py::test_n[n=2]", "tests/test_cart.py::test_n[n=1]")
+    run = await project.run(coverage=True)
+    assert (run.status, run.reason, run.collected) == (RunStatus.GREEN, "", ids)
+    run = await project.run([ids[1]])
+    assert (run.status, run.collected) == (RunStatus.GREEN, ids[1:])
+
+
+async def test_a_plugin_that_the_owner_has_installed(tmp_path: Path, packages: Path, plain: PlainSandbox) -> None:
+    """Tests that only a plugin can run, with a setting of its own."""
+    plugin = shared_packages(tmp_path / "plugin", ("pytest-asyncio", "typing_extensions"))
+    own = make_environment(tmp_path / "venv", packages, plugin)
+    files = SHOP | {
+        "pytest.ini": "[pytest]\nasyncio_mode = auto\n",
+        "tests/test_later.py": (
+            "import asyncio\nfrom shop.cart import total\n\n\n"
+            "async def test_good():\n    await asyncio.sleep(0)\n    assert total([1]) == 1\n\n\n"
+            "async def test_bad():\n    await asyncio.sleep(0)\n    assert total([1]) == 2\n"
+        ),
+    }
+    project = await project_of(tmp_path, files, own, plain)
+    run = await project.run(["tests/test_later.py"], coverage=True)
+    later = "tests/test_later.py::test_"
+    assert outcomes(run) == {f"{later}good": Outcome.PASSED, f"{later}bad": Outcome.FAILED}
+    assert run.coverage[f"{later}bad"]["shop/cart.py"] == (2, 3)

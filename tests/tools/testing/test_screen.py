@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,20 @@ async def test_what_cannot_be_told_is_left_out(tmp_path: Path, environment: Path
     assert await screened(project, change("a + b", "a - b"), ids=[ID.format("area")]) == {}
     project.write({"shapes.py": SHAPES + "\n"})
     assert await screened(project, change("a + b", "a * b"), ids=[ID.format("area")]) == {}
+
+
+async def test_a_change_that_waits_for_ever_costs_a_moment(tmp_path: Path, environment: Path) -> None:
+    """Asleep, in a deadlock or deaf to signals: the changes behind it are told all the same."""
+    project = await make_project(tmp_path, FILES, environment, "bwrap")
+    lock = "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()"
+    deaf = "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); time.sleep(600)"
+    stuck = [
+        change("return a + b", f"{what}\n    return a * b") for what in ("import time; time.sleep(600)", lock, deaf)
+    ]
+    began = time.monotonic()
+    found = await screened(project, *stuck, change("a + b", "a * b"), ids=[ID.format("area")], limit_s=60)
+    assert found == {0: frozenset(), 1: frozenset(), 2: frozenset(), 3: frozenset({ID.format("area")})}
+    assert time.monotonic() - began < 40
 
 
 async def test_a_change_that_attacks_its_parent_passes_nothing(tmp_path: Path, environment: Path) -> None:

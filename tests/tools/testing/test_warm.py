@@ -212,6 +212,26 @@ async def test_what_is_not_in_the_commit_stays_in_reach(tmp_path: Path, packages
             assert not (project.ws.root / "left.txt").exists()
 
 
+MEMORY = """
+import os
+from multiprocessing import resource_tracker, shared_memory
+
+def test_leave():
+    assert not os.listdir("/dev/shm")
+    held = shared_memory.SharedMemory("left", create=True, size=4096)
+    resource_tracker.unregister(held._name, "shared_memory")
+    open("/dev/shm/file", "w").close()
+"""
+
+
+async def test_shared_memory_is_gone_with_the_run(tmp_path: Path, environment: Path) -> None:
+    project = await make_project(tmp_path, {"test_m.py": MEMORY}, environment, "bwrap")
+    async with warm(project) as tests:
+        for _ in range(2):
+            run = await tests.run()
+            assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
+
+
 async def test_what_cannot_be_cleaned_up_ends_the_process(tmp_path: Path, environment: Path) -> None:
     """System V shared memory outlives its makers, but not the sandbox's own namespace."""
     shm = (
