@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from governance.crew import Crew
+from governance.irongate.paths import is_test_path
 from governance.repair.scene import Scene, changed_lines, look
 from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestResult, TestRun
 from tools.testing.names import stands_for
@@ -21,7 +22,8 @@ def unknown_of(op: Operation, run: TestRun) -> tuple[str, ...]:
 async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
     """The suite at the op's tree, and those of the op's tests that fail in it.
 
-    When the whole suite does not fit in its budget, only the op's tests are run.
+    When the whole suite does not fit in its budget, only the op's tests are run. Where these give no verdict under
+    coverage (they are too slow with it, or cannot bear it), they are run without: then their tracebacks have to do.
     """
     shop = crew.shop
     if shop.runner is None:
@@ -29,8 +31,11 @@ async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestR
     limit = shop.settings.pipeline.suite_budget_s
     run = await shop.baselines.get(shop.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
     if run.status not in VERDICTS or unknown_of(op, run):
-        async with crew.workspace(op) as workspace:
-            run = await shop.runner.run(workspace, op.test_ids, coverage=coverage, limit_s=limit)
+        for traced in (True, False) if coverage else (False,):
+            async with crew.workspace(op) as workspace:
+                run = await shop.runner.run(workspace, op.test_ids, coverage=traced, limit_s=limit)
+            if run.status in VERDICTS:
+                break
     failing = tuple(r for r in run.red if any(stands_for(test, r.id) for test in op.test_ids))
     first = failing[0] if failing else None
     gone = run.status in VERDICTS and not failing and not unknown_of(op, run)  # other tests may be red: not our matter
@@ -60,7 +65,8 @@ async def set_scene(
     """Localise, and read what the suspicious lines stand in. ``base`` is the run before any change, with coverage."""
     executed = {p for by_file in base.coverage.values() for p in by_file}
     executed |= {f.path for r in failing for f in r.frames}
-    recent = await recent_changes(op, crew, frozenset(executed))
+    known = bool(base.coverage) or any(not is_test_path(path) for path in executed)
+    recent = await recent_changes(op, crew, frozenset(executed) if known else None)
     ranked = crew.shop.settings.repair.localised
     ran = tuple(r.id for r in base.results)
     narrow = all(any(stands_for(test, one) for test in op.test_ids) for one in ran)
@@ -77,13 +83,14 @@ async def set_scene(
     return scene
 
 
-async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str]) -> dict[str, frozenset[int]]:
-    """Lines that the commit which turned the tests red has changed, by file."""
+async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str] | None) -> dict[str, frozenset[int]]:
+    """Lines that the commit which turned the tests red has changed, by file; ``paths`` None: in any program."""
     parent = await crew.shop.repository.parent(op.base)
-    if parent is None or not paths:
+    if parent is None or paths == frozenset():
         return {}
+    wanted = [":(glob)**/*.py"] if paths is None else [f":(literal){path}" for path in sorted(paths)]
     result = await crew.shop.git.call(
         "diff", "--no-ext-diff", "--no-textconv", "--no-renames", "-U0", "--src-prefix=a/", "--dst-prefix=b/",
-        parent, op.tree, "--", *(f":(literal){path}" for path in sorted(paths)),
+        parent, op.tree, "--", *wanted,
     )  # fmt: skip
     return changed_lines(result.out.decode("utf-8", errors="replace"))

@@ -18,7 +18,7 @@ from tools.edits.diffs import HUNK
 from tools.testing.localise import Suspicion, rank
 from tools.workspace import Workspace
 
-MAX_PLACES = 400
+MAX_PLACES, MAX_FILES = 400, 2_000
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -149,6 +149,12 @@ def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[
     return tuple(sorted(found, key=lambda e: (not e.source, len(e.source))))
 
 
+def _programs(workspace: Workspace) -> dict[str, bytes]:
+    """The program's files. Read where no coverage says which of them matter."""
+    paths = [path for path in workspace.sizes() if path.endswith(".py") and not is_test_path(path)][:MAX_FILES]
+    return {path: data for path in paths if (data := workspace.read(path)) is not None}
+
+
 def look(
     workspace: Workspace,
     base: TestRun,
@@ -163,14 +169,16 @@ def look(
     """Rank the lines, read and parse their files. Takes a second with thousands of files: for a thread.
 
     ``done`` are files that ``workspace`` has otherwise than the op's tree; ``behind`` is the scene that knows how the
-    tree has them. Not ``ranked``: every line that a failing test ran, in the files' order.
+    tree has them. Not ``ranked``: every line that a failing test ran, in the files' order. Without coverage the
+    lines of the tracebacks are ranked, or else the functions that the failures name.
     """
     done = done or {}
     originals = {path: behind.originals[path] for path in done} if behind else {}
     modes = {path: behind.modes[path] for path in done} if behind else {}
     sources = {path: Source(text) for path, text in done.items()}
     places = []
-    suspicions = rank(base, [r.id for r in failing], recent=recent)
+    files = {} if base.coverage else _programs(workspace)
+    suspicions = rank(base, [r.id for r in failing], recent=recent, files=files)
     for place in suspicions if ranked else sorted(suspicions, key=lambda s: (s.path, s.line)):
         if is_test_path(place.path) or not place.path.endswith(".py"):
             continue

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from governance.irongate.shortcuts import literals_of
 from governance.repair.scene import changed_lines, sources_of
-from tools.workspace import Workspace
 from tests.repos import commit, git, make_repo
+from tools.workspace import Workspace
 
 HEADER_LIKE = ["++ b/other.py", "-- a/other.py", "@@ -1 +1 @@", "x = 1", ""]
 
