@@ -24,6 +24,7 @@ from tests.tools.testing.projects import (
     shared_packages,
 )
 from tools.testing.report import IMPORT_TIME
+from tools.testing.runner import Changes
 
 
 async def project_of(
@@ -362,14 +363,20 @@ async def test_thousands_of_ids_are_no_problem(tmp_path: Path, environment: Path
     assert run.status is RunStatus.RED and len(run.results) == 1000
 
 
-@pytest.mark.parametrize("version", ["3.12", "3.13"])
-async def test_newer_interpreters_trace_by_monitoring(
-    tmp_path: Path, packages: Path, plain: PlainSandbox, version: str
-) -> None:
+def installed(version: str) -> str:
+    """An interpreter of that version; skips where there is none."""
     beside = Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python3")
     python = shutil.which(f"python{version}", path="/usr/bin:/usr/local/bin") or next(beside, None)
     if python is None:
         pytest.skip(f"Python {version} is not installed here")
+    return str(python)
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+async def test_newer_interpreters_trace_by_monitoring(
+    tmp_path: Path, packages: Path, plain: PlainSandbox, version: str
+) -> None:
+    python = installed(version)
     await asyncio.to_thread(subprocess.run, [python, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     site = next((tmp_path / "venv/lib").glob("python3.*/site-packages"))
     (site / "shared.pth").write_text(f"{packages}\n")
@@ -379,6 +386,31 @@ async def test_newer_interpreters_trace_by_monitoring(
     assert run.status is RunStatus.RED and len(run.red) == 1
     assert [run.coverage[test]["shop/cart.py"] for test in SHOP_IDS] == [(2, 3)] * 3
     assert run.coverage[IMPORT_TIME]["shop/cart.py"] == (1,)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["3.9", "3.10"])
+async def test_older_interpreters_run_screen_and_trace(tmp_path: Path, plain: PlainSandbox, version: str) -> None:
+    """With the newest pytest that still runs there; skips where the registry cannot be reached."""
+    venv = tmp_path / "venv"
+    await asyncio.to_thread(subprocess.run, [installed(version), "-m", "venv", venv], check=True)
+    fetched = await asyncio.to_thread(
+        subprocess.run, [venv / "bin/pip", "install", "-q", "pytest"], capture_output=True, check=False
+    )
+    if fetched.returncode != 0:
+        pytest.skip("pytest cannot be fetched here")
+    project = await project_of(tmp_path, SHOP | BROKEN, venv, plain)
+    async with project.runner().warm(project.ws) as tests:
+        run = await tests.run(coverage=True)
+        assert [red.id for red in run.red] == [SHOP_IDS[2]] and run.coverage[SHOP_IDS[2]]["shop/cart.py"] == (2, 3)
+        text = BROKEN["shop/cart.py"]
+        at = text.index("+ off")
+        edits = [("shop/cart.py", at, at + 1, sign) for sign in "-*"]
+        changes = Changes(edits=edits, lengths={"shop/cart.py": len(text)})
+        found = await tests.screen([SHOP_IDS[2]], changes, limit_s=20)
+        assert found == {0: frozenset({SHOP_IDS[2]}), 1: frozenset()}
+        probed = await tests.run([SHOP_IDS[2]], probe=[("shop/cart.py", 1, "total")])
+        assert any(answer.said.startswith("gives ") for answer in probed.answers)
 
 
 async def test_doctests_that_the_owner_configured_are_tests_too(
