@@ -59,6 +59,7 @@ RULES: Mapping[str, Rule] = {
     "budget.per_day_usd_micro": LOWER,
     "budget.per_op_tokens": LOWER,
     "clocks.op_s": LOWER,
+    "grounding.policy": ON,
     "grounding.alarm_milli": LOWER,
     "grounding.regroundings": LOWER,
     "grounding.more_sources": HIGHER,

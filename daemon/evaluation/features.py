@@ -12,6 +12,7 @@ FEATURES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "memory": {"memory.reputation": "false", "memory.history": "false"},
         "lessons": {"memory.lessons": "false"},
+        "grounding": {"grounding.policy": "false", "grounding.regroundings": "0"},
         "localisation": {"repair.localised": "false"},
         "moves": {"repair.moves": "false"},
         "sampling": {"repair.sampled": "false"},

@@ -10,6 +10,9 @@ The time of what is still asked shrinks from all of it at 500 to a quarter just 
 there on: what is collapsing is not waited for. ``act`` is false from the alarm level on, and where trust is below what
 the tier wants: at SAFE_AUTO nobody looks at the change, at NOTIFY_APPLY somebody may, at APPROVAL_REQUIRED somebody
 does. It says that a change may be acted on without a person's yes; it allows nothing that another rule forbids.
+
+With ``policy`` off, which is for measuring what all this brings, only the last row's last word is left: what has
+collapsed is not acted on.
 """
 
 from __future__ import annotations
@@ -48,8 +51,13 @@ UNSEEN: Final = 2
 
 
 class PolicySettings(Frozen):
-    """``[grounding]``. Each may only be made stricter than it is here."""
+    """``[grounding]``. Numbers may only be made stricter than they are here, by anybody."""
 
+    policy: bool = Field(
+        True,
+        description="A change must stand on as many sources, and as much trust, as its risk and its model's state ask "
+        "for; off, for measuring: only an answer that has collapsed is not acted on.",
+    )
     alarm_milli: int = Field(
         ALARM_MILLI, ge=RESTLESS_MILLI, le=ALARM_MILLI,
         description="An answer this close to a collapse (thousandths) is not acted on; only lower.",
@@ -89,6 +97,9 @@ def grounding(
     settings: PolicySettings = STANDARD,
 ) -> Grounding:
     """See the table above. ``trust_bp`` 0 to 10000, ``proximity_milli`` 0 to 1000."""
+    if not settings.policy:
+        is_answer = proximity_milli < settings.alarm_milli
+        return Grounding(min_sources=0, deep=False, budget_scale_milli=WHOLE_MILLI * is_answer, act=is_answer)
     base = max(BASE[complexity], UNSEEN if risk >= Tier.NOTIFY_APPLY else 0)
     by_trust = (trust_bp < EVEN_BP) + (trust_bp < LOW_BP)
     levels = (RESTLESS_MILLI, NEAR_MILLI, settings.alarm_milli)
@@ -104,6 +115,8 @@ def grounding(
 
 def wanted_trust(risk: Tier, settings: PolicySettings = STANDARD) -> int:
     """Basis points that a tier wants before anything is done without a person's yes."""
+    if not settings.policy:
+        return 0
     least = {Tier.SAFE_AUTO: settings.least_trust_bp, Tier.NOTIFY_APPLY: settings.least_trust_bp // 2}
     return least.get(risk, 0)
 

@@ -128,6 +128,32 @@ async def test_a_restless_answer_stands_on_more_or_is_asked_about(tmp_path: Path
     assert "a person is asked" in told and "it stands on too little" in " ".join(waiting.dossier.gating.reasons)  # type: ignore[union-attr]
 
 
+OFF = {"policy": False, "regroundings": 0, "more_sources": 6}
+
+
+async def test_without_the_policy_a_restless_answer_lands_as_any_other(tmp_path: Path) -> None:
+    """As `ouro eval lift` measures it: no more sources are asked for, no time is taken away."""
+    model = Restless(after_a_look(GOOD, CART, TEST), changes=[CART])
+    async with served(config_for(tmp_path, shop(tmp_path), grounding=OFF), model) as (service, _):
+        ending = await work(service, WORDY)
+        assert ending.state is State.COMPLETE, ending.reason
+        judged = [e.payload for e in await record_of(service, ending.op.id, "grounding.judged")]
+        decided = [e.payload["asked"] for e in await service.entries(ending.op.id, "grounding.decided")]
+    assert [(j["stand"], j["min_sources"], j["facts"]["proximity_milli"]) for j in judged] == [("act", 0, 750)]
+    assert {(asked["budget_scale_milli"], asked["deep"]) for asked in decided} == {(1_000, False)}
+
+
+async def test_without_the_policy_a_collapsed_answer_is_not_acted_on(tmp_path: Path) -> None:
+    repo, model = shop(tmp_path), degenerate(1)
+    head = git(repo, "rev-parse", "HEAD")
+    config = config_for(tmp_path, repo, grounding=OFF)
+    async with model.serve() as server, served(config, provider_at(server)) as (service, _):
+        ending = await work(service, WORDY)
+        assert await record_of(service, ending.op.id, "regrounded") == []
+    assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.COLLAPSE), ending.reason
+    assert git(repo, "rev-parse", "HEAD") == head
+
+
 class Faltering(Infilling):
     """The first batch of holes collapses; behind that it knows the answer."""
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from governance.grounding.policy import ALARM_MILLI, EVEN_BP, Ground, PolicySettings, felt, grounding
+from governance.grounding.policy import ALARM_MILLI, EVEN_BP, Ground, Grounding, PolicySettings, felt, grounding
 from kernel.canary import load_levels
 from kernel.provider import Report
 from ledger.vocabulary import Complexity, Tier
@@ -21,9 +21,10 @@ STRICTER = st.builds(
     more_sources=st.integers(0, 8),
     least_trust_bp=st.integers(2_000, 10_000),
 )
+ANY = st.builds(lambda settings, policy: settings.model_copy(update={"policy": policy}), STRICTER, st.booleans())
 
 
-@given(TIERS, SIZES, TRUSTS, NEARS, NEARS, STRICTER)
+@given(TIERS, SIZES, TRUSTS, NEARS, NEARS, ANY)
 def test_closer_to_a_collapse_nothing_gets_easier(
     risk: Tier, size: Complexity, trust: int, one: int, other: int, settings: PolicySettings
 ) -> None:
@@ -34,7 +35,7 @@ def test_closer_to_a_collapse_nothing_gets_easier(
     assert near.act <= calm.act
 
 
-@given(TIERS, SIZES, TRUSTS, TRUSTS, NEARS, STRICTER)
+@given(TIERS, SIZES, TRUSTS, TRUSTS, NEARS, ANY)
 def test_less_trust_never_makes_it_easier(
     risk: Tier, size: Complexity, one: int, other: int, near: int, settings: PolicySettings
 ) -> None:
@@ -51,7 +52,7 @@ def test_an_owner_only_tightens(risk: Tier, size: Complexity, trust: int, near: 
     assert own.act <= plain.act
 
 
-@given(TIERS, SIZES, TRUSTS, STRICTER, st.integers(0, 500))
+@given(TIERS, SIZES, TRUSTS, ANY, st.integers(0, 500))
 def test_from_the_alarm_level_on_nobody_acts(
     risk: Tier, size: Complexity, trust: int, settings: PolicySettings, over: int
 ) -> None:
@@ -59,6 +60,15 @@ def test_from_the_alarm_level_on_nobody_acts(
     found = grounding(risk, size, trust, near, settings)
     assert (found.act, found.budget_scale_milli) == (False, 0)
     assert not Ground(risk=risk, complexity=size, trust_bp=trust, settings=settings).is_answer(near)
+
+
+@given(TIERS, SIZES, TRUSTS, NEARS, STRICTER)
+def test_without_the_policy_only_a_collapse_counts(
+    risk: Tier, size: Complexity, trust: int, near: int, settings: PolicySettings
+) -> None:
+    found = grounding(risk, size, trust, near, settings.model_copy(update={"policy": False}))
+    is_answer = near < settings.alarm_milli
+    assert found == Grounding(min_sources=0, deep=False, budget_scale_milli=1_000 * is_answer, act=is_answer)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ FACTS = st.builds(
     proximity_milli=st.integers(0, 1_000),
     sources=st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=9).map(tuple),
     again=st.booleans(),
-    settings=st.just(PolicySettings()),
+    settings=st.builds(PolicySettings, policy=st.booleans(), more_sources=st.integers(0, 2)),
 )
 
 
@@ -51,6 +51,12 @@ def test_a_restless_answer_needs_more_and_a_collapsed_one_never_acts() -> None:
     assert judge(facts("file:a.py tests search", proximity_milli=600)).stand is Stand.ACT
     assert judge(facts("a b c d e f g h", proximity_milli=900)).stand is Stand.REGROUND
     assert judge(facts("a b c d e f g h", proximity_milli=900, again=False)).stand is Stand.ASK
+
+
+def test_without_the_policy_neither_sources_nor_trust_count_and_a_collapse_does() -> None:
+    off = PolicySettings(policy=False)
+    assert judge(facts("", settings=off, trust_bp=0, proximity_milli=800)).stand is Stand.ACT
+    assert judge(facts("a b c d e f", settings=off, proximity_milli=880, again=False)).stand is Stand.ASK
 
 
 @given(FACTS)
