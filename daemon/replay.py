@@ -10,7 +10,7 @@ from governance import fsm
 from governance.grounding import standing
 from governance.grounding.consulted import Confidence, Standing, doubts
 from governance.grounding.policy import PolicySettings, grounding
-from governance.grounding.sources import Behind, sources_of
+from governance.grounding.sources import Behind, sources_of, stale_of
 from governance.grounding.trust import Tally, from_log, in_table
 from governance.irongate import g10_signatures
 from governance.irongate.battery import Inspection, inspect
@@ -146,6 +146,7 @@ async def _ground(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, 
     evidence = Behind.model_validate_json(await blob(str(payload["behind"])))
     return [
         ("sources", ", ".join(facts.sources), ", ".join(sources_of(evidence))),
+        ("time of sources", str(facts.stale), str(stale_of(evidence))),
         ("ground", str(payload["stand"]), standing.judge(facts).stand.value),
     ]
 

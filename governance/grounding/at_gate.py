@@ -5,7 +5,7 @@ from __future__ import annotations
 from governance.crew import Crew, Regrounding
 from governance.dossier import Dossier, Feedback, Generation
 from governance.grounding.ground import ground_of
-from governance.grounding.sources import behind, sources_of
+from governance.grounding.sources import behind, dated, sources_of, stale_of
 from governance.grounding.standing import THIN, Facts, Standing, judge
 from governance.result import PhaseResult
 from governance.retries import may_return
@@ -15,7 +15,9 @@ from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Sta
 async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generation, risk: Tier) -> Standing:
     """What the candidate stands on, and what the policy makes of it at ``risk``, the tier that it would get."""
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
-    evidence = behind(op, generation.exploration, generation.reads, generation.failed)
+    known = behind(op, generation.exploration, generation.reads, generation.failed)
+    _, changed = await branch_now(op, crew)
+    evidence = dated(known, op, changed=changed, now=crew.shop.clock.now())
     facts = Facts(
         risk=risk,
         complexity=dossier.complexity,
@@ -24,6 +26,7 @@ async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generat
         sources=sources_of(evidence),
         again=may_look_again(dossier, crew),
         settings=ground.settings,
+        stale=stale_of(evidence),
     )
     found = judge(facts)
     await crew.record.note(
@@ -34,6 +37,12 @@ async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generat
     return found
 
 
+async def branch_now(op: Operation, crew: Crew) -> tuple[str, tuple[str, ...]]:
+    """HEAD, and the paths that it has otherwise than the op's base, of which the op's evidence speaks."""
+    head = (await crew.shop.repository.head()).commit or op.base
+    return head, () if head == op.base else await crew.shop.repository.changed_between(op.base, head)
+
+
 def may_look_again(dossier: Dossier, crew: Crew) -> bool:
     """Once an op: who has looked afresh and found no more has to ask."""
     thin = Feedback(phase=State.GATE, rule=THIN, text="")
@@ -41,8 +50,14 @@ def may_look_again(dossier: Dossier, crew: Crew) -> bool:
     return not known and may_return(State.GATE, State.GENERATE, dossier.with_feedback(thin), crew.shop.settings)
 
 
-def back(op: Operation, crew: Crew, stood: Standing, generation: Generation) -> PhaseResult:
-    """To GENERATE, which gathers evidence first. The candidate itself was not refused: it may come again."""
+async def back(op: Operation, crew: Crew, stood: Standing, generation: Generation) -> PhaseResult:
+    """To GENERATE, which gathers evidence first. The candidate itself was not refused: it may come again.
+
+    Where the branch has otherwise by now what was read, the op goes on from there: looked at again at its old base,
+    it would be no newer.
+    """
+    head, changed = await branch_now(op, crew)
+    is_stale = op.tree == op.base and not set(changed).isdisjoint(generation.reads)
     evidence = behind(op, generation.exploration, generation.reads, generation.failed)
     caution = crew.holdings.regrounding.caution_milli
     crew.holdings.regrounding = Regrounding(
@@ -52,4 +67,5 @@ def back(op: Operation, crew: Crew, stood: Standing, generation: Generation) -> 
     return PhaseResult(
         next=State.GENERATE, reason=f"{stood.why} ({THIN})", cause=RootCause.NO_CANDIDATE, failure=FailureClass.CODE,
         feedback=Feedback(phase=State.GATE, rule=THIN, text=text),
+        replaced=op.model_copy(update={"base": head}) if is_stale else None,
     )  # fmt: skip

@@ -11,20 +11,26 @@
 
 A sensor that found its condition in a file is not counted beside that file. What a model has written is no source: not
 its plan, not its choice of files, not what it wrote before. A call that failed, or found nothing, is none either.
+
+Each speaks of a time. What the op has seen for itself is of now; a file that HEAD has otherwise by now, and words that
+were said of another commit, are of the time when they were read or said, and weigh less (:func:`weight_of`).
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from governance.grounding.records import Band, band_of, weight_bp
+from ledger.clock import stamp, unstamp
 from ledger.vocabulary import Frozen, Operation, Source
 from tools.manifest import Category, ToolUse
 
-TESTS = "tests"
+TESTS, FILE, SAID = "tests", "file:", "said:"
 KINDS: Mapping[Category, str] = MappingProxyType(
     {
         Category.DISCOVERY: "search",
@@ -37,13 +43,29 @@ SAYING = frozenset({Source.MANUAL, Source.VOICE_HUMAN, Source.GITHUB_ISSUE, Sour
 """Sources whose signals hold somebody's words, and not what was found in the repository."""
 
 
+class Said(Frozen):
+    """When a source has said it (UTC stamp, empty: nobody knows), and whether of the commit that the op works on."""
+
+    source: Source
+    at: str
+    same_commit: bool
+
+
 class Behind(Frozen):
-    """What an op has that may be evidence. ``failed``: its tests that were run and failed, ``read``: paths."""
+    """What an op has that may be evidence. ``failed``: its tests that were run and failed, ``read``: paths.
+
+    ``changed``: paths that HEAD has otherwise than what was read since ``since``; ``words``: when ``said`` was said.
+    ``now`` is when all this was looked at; empty: it was not asked how old it is.
+    """
 
     uses: tuple[ToolUse, ...] = ()
     read: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     said: tuple[Source, ...] = ()
+    now: str = ""
+    since: str = ""
+    changed: tuple[str, ...] = ()
+    words: tuple[Said, ...] = ()
 
 
 def behind(op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str]) -> Behind:
@@ -54,18 +76,51 @@ def behind(op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: 
     )
 
 
+def dated(known: Behind, op: Operation, *, changed: Collection[str], now: datetime) -> Behind:
+    """The same with what tells how old it is. ``changed``: paths in which HEAD differs from the op's base."""
+    files = {name.removeprefix(FILE) for name in sources_of(known) if name.startswith(FILE)}
+    words = (Said(source=s.source, at=s.seen_at, same_commit=s.base == op.base) for s in op.signals)
+    return known.model_copy(
+        update={
+            "now": stamp(now), "since": op.created_at, "changed": tuple(sorted(files.intersection(changed))),
+            "words": tuple(each for each in words if each.source in SAYING),
+        }
+    )  # fmt: skip
+
+
+def stale_of(known: Behind) -> tuple[tuple[str, Band], ...]:
+    """The sources that speak of an earlier time than the op's own, by name, each with that time."""
+    if not known.now:
+        return ()
+    now, found = unstamp(known.now), dict[str, Band]()
+    read = band_of(unstamp(known.since), now=now, same_commit=False)
+    found |= {f"{FILE}{path}": read for path in known.changed}
+    for each in known.words:  # who has said it several times has said it last
+        band = band_of(unstamp(each.at) if each.at else None, now=now, same_commit=each.same_commit)
+        name = f"{SAID}{each.source.value}"
+        found[name] = max(found.get(name, band), band, key=weight_bp)
+    fresh = weight_bp(Band.NOW)
+    return tuple((name, band) for name, band in sorted(found.items()) if weight_bp(band) < fresh)
+
+
+def weight_of(sources: Sequence[str], stale: Iterable[tuple[str, Band]]) -> int:
+    """What sources weigh together, in basis points of one that speaks of now."""
+    bands = dict(stale)
+    return sum(weight_bp(bands.get(name, Band.NOW)) for name in sources)
+
+
 def sources_of(known: Behind) -> tuple[str, ...]:
     """The independent sources by name, sorted, each once."""
-    found = {f"file:{posixpath.normpath(path)}" for path in known.read}
+    found = {f"{FILE}{posixpath.normpath(path)}" for path in known.read}
     found |= {name for use in known.uses if use.ok and use.found for name in _of(use)}
     found |= {TESTS} if known.failed else set()
-    found |= {f"said:{source.value}" for source in known.said}
+    found |= {f"{SAID}{source.value}" for source in known.said}
     return tuple(sorted(found))
 
 
 def _of(use: ToolUse) -> list[str]:
     if use.category is Category.COMPREHENSION:
-        return [f"file:{posixpath.normpath(path)}" for path in use.paths]
+        return [f"{FILE}{posixpath.normpath(path)}" for path in use.paths]
     if use.category is not None:
         return [KINDS[use.category]]
     if use.tool == "run_tests":

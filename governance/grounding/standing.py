@@ -5,8 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 
 from governance.grounding.policy import PolicySettings, grounding, wanted_trust
+from governance.grounding.records import Band, weight_bp
+from governance.grounding.sources import weight_of
 from ledger.vocabulary import Complexity, Frozen, Tier
 
+ONE = weight_bp(Band.NOW)
 THIN = "grounding.sources"
 """Rule of the feedback of a candidate with too few sources behind it."""
 
@@ -20,7 +23,10 @@ class Stand(StrEnum):
 
 
 class Facts(Frozen):
-    """What the judgement rests on. ``risk``: the tier without this rule; ``again``: evidence may be gathered again."""
+    """What the judgement rests on. ``risk``: the tier without this rule; ``again``: evidence may be gathered again.
+
+    ``stale``: of ``sources``, those that speak of an earlier time.
+    """
 
     risk: Tier
     complexity: Complexity
@@ -29,6 +35,7 @@ class Facts(Frozen):
     sources: tuple[str, ...]
     again: bool
     settings: PolicySettings
+    stale: tuple[tuple[str, Band], ...] = ()
 
 
 class Standing(Frozen):
@@ -37,12 +44,19 @@ class Standing(Frozen):
     why: str
 
 
+def named(facts: Facts) -> str:
+    """The sources, with the time of those that are not of now."""
+    bands = dict(facts.stale)
+    told = (f"{name} ({bands[name].value})" if name in bands else name for name in facts.sources)
+    return ", ".join(told) or "none"
+
+
 def judge(facts: Facts) -> Standing:
     """Too few sources, or an answer that is none, is mended by evidence first; too little trust by a person only."""
     asked = grounding(facts.risk, facts.complexity, facts.trust_bp, facts.proximity_milli, facts.settings)
-    lacking, have = [], len(facts.sources)
-    if have < asked.min_sources:
-        lacking.append(f"{have} of {asked.min_sources} independent sources ({', '.join(facts.sources) or 'none'})")
+    lacking, have = [], weight_of(facts.sources, facts.stale)
+    if have < ONE * asked.min_sources:
+        lacking.append(f"{have / ONE:g} of {asked.min_sources} independent sources ({named(facts)})")
     if facts.proximity_milli >= facts.settings.alarm_milli:
         lacking.append(f"its answer had collapsed (canary {facts.proximity_milli / 1000:.2f})")
     trust = wanted_trust(facts.risk, facts.settings)

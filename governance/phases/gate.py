@@ -157,7 +157,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
     stood = await stand(op, dossier, crew, generation, assess(facts, floors=tuple(floors)).tier)
     if stood.stand is Stand.REGROUND:
-        return back(op, crew, stood, generation)
+        return await back(op, crew, stood, generation)
     if stood.stand is Stand.ASK:
         floors.append((Tier.APPROVAL_REQUIRED, f"it stands on too little: {stood.why}"))
     assessment = assess(facts, floors=tuple(floors))

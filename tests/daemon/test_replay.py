@@ -132,6 +132,7 @@ def at_other_priority(payload: dict[str, Any]) -> dict[str, Any]:
         ("gates", 0, without_verdicts_of(1), "gate 1 was silent"),
         ("gates", 0, with_floor(14), "gate 14 was allow gate14.ok APPROVAL_REQUIRED"),
         ("grounding.judged", 0, with_facts(sources=["file:shop/cart.py"]), "sources was file:shop/cart.py, comes out"),
+        ("grounding.judged", 0, with_facts(stale=[["tests", "older"]]), "time of sources was (('tests'"),
         ("grounding.judged", 0, with_facts(proximity_milli=900), "ground was act, comes out as reground"),
         ("grounding.judged", 0, with_facts(trust_bp=900), "ground was act, comes out as ask"),
         ("phase.entered", 3, lambda p: {**p, "to": "APPLY"}, "-> APPLY"),

@@ -14,7 +14,7 @@ from kernel.provider import Done, Event, InfillAnswer, InfillRequest, Limits, Me
 from ledger.vocabulary import Entry, FailureClass, RootCause, State
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
 from tests.e2e.serving import Serving, served
-from tests.e2e.talking import Talking, after_a_look
+from tests.e2e.talking import Said, Talking, after_a_look
 from tests.e2e.test_refusals import CART, GOOD, TEST, WORDY, shop, work
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with
 from tests.repos import commit, git
@@ -126,6 +126,32 @@ async def test_a_restless_answer_stands_on_more_or_is_asked_about(tmp_path: Path
     assert (entry.payload["why"], entry.payload["number"]) == (THIN, 0)
     assert len(judged[1]["facts"]["sources"]) > len(judged[0]["facts"]["sources"]), "the second look found the history"
     assert "a person is asked" in told and "it stands on too little" in " ".join(waiting.dossier.gating.reasons)  # type: ignore[union-attr]
+
+
+async def test_what_has_changed_since_it_was_read_weighs_less_until_it_is_read_again(tmp_path: Path) -> None:
+    """The owner commits a file that the answer rests on; the op looks at it again, on the branch as it now is."""
+    repo = shop(tmp_path)
+    heads = [git(repo, "rev-parse", "HEAD")]
+    look = after_a_look(GOOD, CART, TEST)
+
+    def say(conversation: Sequence[Message]) -> Said:
+        said = look(conversation)
+        if isinstance(said, str) and len(heads) == 1:
+            heads.append(commit(repo, "Say why", {TEST: f"{(repo / TEST).read_text()}\n# Discounts are subtracted.\n"}))
+        return said
+
+    config = config_for(tmp_path, repo, grounding={"more_sources": 4})
+    async with served(config, Talking(say, changes=[CART])) as (service, _):
+        ending = await work(service, WORDY)
+        assert ending.state is State.COMPLETE, ending.reason
+        judged = [e.payload for e in await record_of(service, ending.op.id, "grounding.judged")]
+    assert [j["stand"] for j in judged] == ["reground", "act"]
+    assert (
+        judged[0]["why"].startswith("5.5 of 6 independent sources") and f"file:{TEST} (this week)" in judged[0]["why"]
+    )
+    stale = [dict(j["facts"]["stale"]) for j in judged]
+    assert stale == [{f"file:{TEST}": "this week"}, {"said:manual": "this week"}], "the words are of the commit before"
+    assert ending.op.base == heads[1] == git(repo, "rev-parse", "HEAD^")
 
 
 OFF = {"policy": False, "regroundings": 0, "more_sources": 6}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.grounding.sources import Behind, behind, sources_of
-from ledger.vocabulary import Source
+from governance.grounding.records import WEEK, Band
+from governance.grounding.sources import Behind, behind, dated, sources_of, stale_of, weight_of
+from ledger.clock import stamp
+from ledger.vocabulary import Signal, Source
 from tests.governance.ops import operation, signal
 from tools.manifest import Category, ToolUse
 
@@ -20,6 +23,7 @@ TOOLS = {
     "module_graph": Category.STRUCTURE,
     "git_log": Category.HISTORY,
 }
+DAY = timedelta(days=1)
 OWN = ("edit_file", "write_file", "delete_file", "bash", "web_search")
 
 
@@ -80,6 +84,50 @@ def test_words_count_where_somebody_has_said_them() -> None:
     assert sources_of(behind(operation(signal(source=Source.TODO_SCANNER)), (), (), ())) == ()
 
 
+NOW = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
+A, B = "a" * 40, "b" * 40
+
+
+def issue(at: datetime | None, base: str = A) -> Signal:
+    return signal(source=Source.GITHUB_ISSUE, base=base, seen_at=stamp(at) if at else "")
+
+
+def aged(*signals: Signal, read: tuple[str, ...] = (), changed: tuple[str, ...] = (), later: timedelta = DAY) -> Behind:
+    """The evidence of an op on commit ``B`` that was made ``later`` before anybody looks at it."""
+    op = operation(*(signals or (signal("t.py::a"),)), base=B, created_at=stamp(NOW - later))
+    return dated(behind(op, (), read, ()), op, changed=changed, now=NOW)
+
+
+def test_what_the_branch_has_otherwise_by_now_is_of_the_time_when_it_was_read() -> None:
+    read = ("a.py", "./c.py")
+    assert stale_of(aged(read=read)) == () == stale_of(aged(read=read, changed=("other.py",)))
+    week, older = (aged(read=read, changed=("c.py", "d.py"), later=days * DAY) for days in (6, 8))
+    assert stale_of(week) == (("file:c.py", Band.THIS_WEEK),) and stale_of(older) == (("file:c.py", Band.OLDER),)
+    assert [weight_of(sources_of(known), stale_of(known)) for known in (week, older)] == [15_000, 12_500]
+
+
+def test_words_are_of_the_time_when_they_were_said_last() -> None:
+    long_ago, lately, unknown = issue(NOW - 30 * DAY), issue(NOW - DAY), issue(None)
+    told = {"old": [long_ago], "late": [lately], "nobody knows": [unknown], "again": [long_ago, lately]}
+    bands = {name: dict(stale_of(aged(*signals))) for name, signals in told.items()}
+    assert {name: band["said:github_issue"] for name, band in bands.items()} == {
+        "old": Band.OLDER, "late": Band.THIS_WEEK, "nobody knows": Band.OLDER, "again": Band.THIS_WEEK,
+    }  # fmt: skip
+    assert stale_of(aged(issue(NOW - 30 * DAY, base=B))) == (), "said of this very commit"
+    assert stale_of(aged(signal("t.py::a", base=A, seen_at=stamp(NOW - 30 * DAY)))) == (), "a runner says no words"
+
+
+@given(st.lists(st.sampled_from("abcd"), unique=True), st.lists(st.sampled_from("abcdef")), st.integers(0, 20 * 86_400))
+def test_what_is_stale_weighs_less_and_never_more_with_age(read: list[str], changed: list[str], age_s: int) -> None:
+    one, later = (
+        aged(read=tuple(read), changed=tuple(changed), later=timedelta(seconds=age_s) + more)
+        for more in (timedelta(0), WEEK)
+    )
+    whole = 10_000 * len(sources_of(one))
+    weights = [weight_of(sources_of(known), stale_of(known)) for known in (later, one)]
+    assert 0 <= weights[0] <= weights[1] <= whole and (weights[1] < whole) == bool(set(read) & set(changed))
+
+
 @given(st.lists(USES, max_size=8), st.lists(USES, max_size=8))
 def test_order_and_repetition_say_nothing_and_more_is_never_less(one: list[ToolUse], other: list[ToolUse]) -> None:
     found = of(*one)
@@ -89,5 +137,7 @@ def test_order_and_repetition_say_nothing_and_more_is_never_less(one: list[ToolU
 
 @given(st.lists(USES, max_size=6))
 def test_what_is_recorded_is_counted_alike(uses: list[ToolUse]) -> None:
-    known = Behind(uses=tuple(uses), read=("a.py",), failed=("t",), said=(Source.MANUAL,))
-    assert sources_of(Behind.model_validate_json(known.model_dump_json())) == sources_of(known)
+    op = operation(issue(NOW - DAY), base=B, created_at=stamp(NOW - DAY))
+    known = dated(behind(op, uses, ("a.py",), ("t",)), op, changed=("a.py", "c.py"), now=NOW)
+    read = Behind.model_validate_json(known.model_dump_json())
+    assert (sources_of(read), stale_of(read)) == (sources_of(known), stale_of(known))

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.grounding.policy import EVEN_BP, PolicySettings, grounding
+from governance.grounding.records import Band, weight_bp
+from governance.grounding.sources import weight_of
 from governance.grounding.standing import Facts, Stand, judge
 from ledger.vocabulary import Complexity, Tier
 
@@ -18,6 +20,7 @@ FACTS = st.builds(
     sources=st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=9).map(tuple),
     again=st.booleans(),
     settings=st.builds(PolicySettings, policy=st.booleans(), more_sources=st.integers(0, 2)),
+    stale=st.dictionaries(st.text("abc", min_size=1, max_size=3), st.sampled_from(Band)).map(lambda d: (*d.items(),)),
 )
 
 
@@ -37,6 +40,14 @@ def test_too_few_sources_are_gathered_once_then_a_person_is_asked() -> None:
     assert judge(thin).stand is Stand.REGROUND
     assert "1 of 2 independent sources (file:a.py)" in judge(thin).why
     assert judge(thin.model_copy(update={"again": False})).stand is Stand.ASK
+
+
+def test_stale_sources_are_not_whole_ones() -> None:
+    old = facts("file:a.py said:github_issue", stale=(("said:github_issue", Band.OLDER),))
+    found = judge(old)
+    assert found.stand is Stand.REGROUND
+    assert found.why == "1.25 of 2 independent sources (file:a.py, said:github_issue (older))"
+    assert judge(facts("file:a.py said:github_issue tests", stale=old.stale)).stand is Stand.ACT
 
 
 def test_too_little_trust_is_not_mended_by_looking_again() -> None:
@@ -63,6 +74,20 @@ def test_without_the_policy_neither_sources_nor_trust_count_and_a_collapse_does(
 def test_it_acts_only_where_the_policy_does(known: Facts) -> None:
     found = judge(known)
     asked = grounding(known.risk, known.complexity, known.trust_bp, known.proximity_milli, known.settings)
-    assert (found.stand is Stand.ACT) == (asked.act and len(known.sources) >= asked.min_sources)
+    enough = weight_of(known.sources, known.stale) >= 10_000 * asked.min_sources
+    assert (found.stand is Stand.ACT) == (asked.act and enough)
     assert (found.stand is Stand.ACT) == (not found.why)
     assert known.again or found.stand is not Stand.REGROUND
+
+
+@given(FACTS, st.integers(0, 1_000), st.integers(0, 10_000), st.sampled_from(Band))
+def test_worse_ground_never_makes_it_act(known: Facts, proximity: int, trust: int, band: Band) -> None:
+    bands = dict(known.stale)
+    aged = ((name, min(bands.get(name, Band.NOW), band, key=weight_bp)) for name in known.sources)
+    worse = known.model_copy(
+        update={
+            "proximity_milli": max(known.proximity_milli, proximity), "trust_bp": min(known.trust_bp, trust),
+            "sources": known.sources[1:], "stale": tuple(aged),
+        }
+    )  # fmt: skip
+    assert judge(known).stand is Stand.ACT or judge(worse).stand is not Stand.ACT
