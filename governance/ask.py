@@ -15,7 +15,7 @@ from governance.grounding.pulse import Pulse
 from governance.grounding.records import CLAIMED
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
-from governance.reported import Fields, calmest, of_collapse, of_infills, of_report, problem_of, sound
+from governance.reported import Fields, calmest, careful, of_collapse, of_infills, of_report, problem_of, sound
 from governance.uninterrupted import uninterrupted
 from kernel.canary import CollapseDetected
 from kernel.provider import (
@@ -132,8 +132,13 @@ class Asker:
 
     @property
     def scale_milli(self) -> int:
-        """Of the time that a conversation has: what is left of it when its answers come close to a collapse."""
+        """Of the time that an attempt has: what is left of it when its answers come close to a collapse."""
         return self._ground.at(self._pulse.proximity_milli).budget_scale_milli
+
+    @property
+    def _left_s(self) -> float:
+        """Seconds that the next call may take."""
+        return self._turn_s * self.scale_milli / WHOLE_MILLI
 
     async def turn(
         self,
@@ -148,13 +153,14 @@ class Asker:
         ``CollapseDetected`` for what is no answer.
         """
         clean = [m.model_copy(update={"text": redact(m.text)}) for m in conversation]
-        timeout_s = min(limits.timeout_s, self._turn_s) * self.scale_milli / WHOLE_MILLI
-        limits = limits.model_copy(update={"timeout_s": timeout_s})
+        timeout_s = limits.timeout_s * self.scale_milli / WHOLE_MILLI
+        limits = limits.model_copy(update={"timeout_s": min(timeout_s, self._left_s)})
         heard = Heard(round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN))
         most = Usage(tokens_in=heard.tokens_in, tokens_out=limits.max_tokens)
         if isinstance(self.provider, Repeater):
             most = self.provider.at_most(clean, tools, limits)
-        recorded = self._recorded(phase, purpose, most, heard, limits.timeout_s, posture=self.posture)
+        told = {"posture": self.posture, **careful(limits.caution_milli, limits.temperature)}
+        recorded = self._recorded(phase, purpose, most, heard, limits.timeout_s, told)
         async with self._judged(phase, purpose), recorded:
             async with asyncio.timeout(limits.timeout_s):
                 async for event in self.provider.respond(clean, tools, limits):
@@ -169,23 +175,23 @@ class Asker:
         """One batch of infills. Raises as :meth:`turn` does."""
         if not isinstance(self.provider, Infiller):
             raise ProviderBadOutput(f"{self.provider.name} cannot infill.", provider=self.provider.name)
-        request = request.model_copy(update={"timeout_s": self._turn_s})
-        most = at_most(request.spans, (), request.samples)
-        return await self._infills(phase, purpose, most, partial(self.provider.infill, request))
+        request = request.model_copy(update={"timeout_s": self._left_s})
+        most, told = at_most(request.spans, (), request.samples), careful(request.caution_milli, request.temperature)
+        return await self._infills(phase, purpose, most, partial(self.provider.infill, request), told)
 
     async def diverge(self, phase: State, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
         """Answers that differ from what stands in the holes; None where the model cannot do that. Raises as above."""
         if not isinstance(self.provider, Diverger):
             return None
-        request = request.model_copy(update={"timeout_s": self._turn_s})
-        most = at_most(request.spans, request.texts, request.answers)
-        return await self._infills(phase, purpose, most, partial(self.provider.diverge, request))
+        request = request.model_copy(update={"timeout_s": self._left_s})
+        most, told = at_most(request.spans, request.texts, request.answers), careful(request.caution_milli, 0.0)
+        return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), told)
 
     async def _infills(
-        self, phase: State, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]]
+        self, phase: State, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], told: Fields
     ) -> tuple[Infill, ...]:
         heard = Heard(most.tokens_in)
-        async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, self._turn_s):
+        async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, self._left_s, told):
             try:
                 answer = await ask()
             except CollapseDetected as error:
@@ -199,7 +205,7 @@ class Asker:
 
     def _feel(self, report: Report | None, tokens: int) -> None:
         """Raises ``CollapseDetected`` where the policy does not act on an answer."""
-        near, signal = felt(report, self._ground.settings), report.signal if report else "none"
+        near, signal = felt(report), report.signal if report else "none"
         if not self._ground.is_answer(near):
             raise CollapseDetected(near / 1000, signal, tokens, provider=self.provider.name)
         self._pulse.feel(near, signal)
@@ -234,7 +240,7 @@ class Asker:
         request = request.model_copy(update={"timeout_s": self._turn_s})
         most = at_most(request.spans, request.texts, 0)
         heard = Heard(most.tokens_in)
-        async with self._recorded(phase, purpose, most, heard, self._turn_s):
+        async with self._recorded(phase, purpose, most, heard, self._turn_s, {}):
             answer = await self.provider.weigh(request)
             heard.texts.append(f"{len(answer.logprobs_milli)} texts weighed")
             heard.spent = answer.usage
@@ -242,11 +248,11 @@ class Asker:
 
     @asynccontextmanager
     async def _recorded(
-        self, phase: State, purpose: str, most: Usage, heard: Heard, limit_s: float, **told: str
+        self, phase: State, purpose: str, most: Usage, heard: Heard, limit_s: float, told: Fields
     ) -> AsyncIterator[None]:
         """Around one call: held before, settled and written after, whatever happens. ``most``: what it may take.
 
-        ``told``: of what its prompt was made, for the record.
+        ``told``: how it is asked, for the record.
         """
         ticket = await self._open(phase, purpose, most, told)
         started = self._clock.monotonic()

@@ -26,6 +26,13 @@ def of_report(report: Report | None) -> Fields:
     return fields if report.contraction_milli is None else {**fields, "contraction_milli": report.contraction_milli}
 
 
+def careful(caution_milli: int, temperature: float) -> Fields:
+    """How a call is asked that a collapse came before; nothing for any other."""
+    if not caution_milli:
+        return {}
+    return {"caution_milli": caution_milli, "temperature_milli": round(1000 * temperature)}
+
+
 def of_infills(infills: Sequence[Infill]) -> Fields:
     """One report for all: the mean depth, what most ended with, and the one that came closest to a collapse."""
     reports = [infill.report for infill in infills if infill.report is not None]

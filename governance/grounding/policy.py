@@ -129,7 +129,7 @@ def _scale(proximity: int, alarm: int) -> int:
     return WHOLE_MILLI - (WHOLE_MILLI - LEAST_MILLI) * (proximity - RESTLESS_MILLI) // (alarm - RESTLESS_MILLI)
 
 
-def felt(report: Report | None, settings: PolicySettings = STANDARD) -> int:
+def felt(report: Report | None) -> int:
     """The proximity that counts of a whole answer: a peak that did not last is close to an alarm, and none."""
     if report is None:
         return 0

@@ -189,7 +189,7 @@ async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[T
         looked = crew.holdings.looked
         found = looked.begin(op.tree, context)
         opening = await opened(op, dossier, crew, context, failing, manner, found)
-        judge = Answers(op=op, crew=crew, context=context, complexity=dossier.complexity)
+        judge = Answers(op=op, crew=crew, context=context, complexity=depth_of(crew, op, dossier))
         before = crew.record.spend
         limits = Limits(
             max_tokens=crew.shop.settings.pipeline.answer_tokens,

@@ -52,14 +52,17 @@ async def test_a_remote_answer_collapses_and_the_next_one_lands(tmp_path: Path) 
         decided = [e.payload for e in await service.entries(ending.op.id, "grounding.decided")]
         judged = [e.payload for e in await service.entries(ending.op.id, "grounding.judged")]
         made = await service.entries(ending.op.id, "tool.called")
+        started = [e.payload for e in await service.entries(ending.op.id, "call.started")]
         told = await service.told(ending.op.id)
         bodies = [request.body for request in server.requests if request.body]
+    cautious = [body.get("frequency_penalty", 0) for body in bodies if body.get("max_tokens") == 4_096]
     said = entry.payload
     assert (said["why"], said["number"], said["most"], said["tests"]) == (COLLAPSE, 1, 2, "red")
     assert said["proximity_milli"] >= 880 and said["signal"] in ("repeat", "copy", "loop")
     assert set(said["before"]) == {f"file:{CART}", f"file:{TEST}", "callers", "said:manual", "tests"}
     assert "history" in said["after"] and f"file:{CART}" in said["after"]
     (bad,) = [payload for payload in ended_calls if payload["problem"] == "collapsed"]
+    near, turns = said["proximity_milli"], len(cautious) - 2
     assert (bad["purpose"], bad["proximity_milli"]) == ("generate", said["proximity_milli"])
     assert [d["asked"]["act"] for d in decided] == [False] and decided[0]["asked"]["budget_scale_milli"] == 0
     assert judged[-1]["stand"] == "act" and len(judged[-1]["facts"]["sources"]) >= judged[-1]["min_sources"]
@@ -68,8 +71,8 @@ async def test_a_remote_answer_collapses_and_the_next_one_lands(tmp_path: Path) 
     again = model.asked[2]
     assert again.turn == 1 and "the total is wrong because" not in again.text
     assert "Speed up totals" in again.text and "Speed up totals" not in model.asked[0].text
-    cautious = [body.get("frequency_penalty", 0) for body in bodies if body.get("max_tokens") == 4_096]
     assert cautious[:2] == [0, 0] and all(penalty > 0.2 for penalty in cautious[2:])
+    assert [p.get("caution_milli") for p in started if p["purpose"] == "generate"] == [None, None, *[near] * turns]
     assert "canary: generate · canary" in told and "collapsed: it is discarded" in told
     assert "reground: 1 of 2 behind a collapse (canary" in told and "5 sources before" in told
     assert git(repo, "rev-parse", "HEAD^") == head
@@ -201,9 +204,11 @@ async def test_a_search_whose_holes_collapse_goes_on_from_fresh_evidence(tmp_pat
         assert ending.state is State.COMPLETE, ending.reason
         (entry,) = await record_of(service, ending.op.id, "regrounded")
         (judged,) = await service.entries(ending.op.id, "grounding.judged")
+        started = [e.payload for e in await service.entries(ending.op.id, "call.started")]
     first, again = model.requests[:2]
     assert (first.caution_milli, again.caution_milli) == (0, 950)
     assert [s.suffix for s in again.spans] == [s.suffix for s in first.spans], "the same holes are asked for again"
     assert "Speed up totals" in again.spans[0].prefix and "Speed up totals" not in first.spans[0].prefix
     assert entry.payload["proximity_milli"] == 950 and "tests" in entry.payload["before"]
     assert judged.payload["facts"]["proximity_milli"] == 0, "the candidate's own answer was calm"
+    assert [p.get("caution_milli") for p in started[:2]] == [None, 950] and "temperature_milli" in started[1]

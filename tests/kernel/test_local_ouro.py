@@ -66,6 +66,18 @@ async def test_what_always_ends_at_full_depth_says_the_same(
     assert text == plain and report.depth_milli == 1000 * STEPS
 
 
+async def test_behind_a_collapse_it_thinks_deeper(ouro: TinyOuro, tmp_path: Path) -> None:
+    """The same prompt, as the attempt behind a collapse asks it: told in the report, and so in the record."""
+    local = opened(ouro, tmp_path, exit="qexit", q=0.2)
+    depths = []
+    for milli in (0, 900, 1_000):
+        _, done = await said(local, Limits(max_tokens=TOKENS, caution_milli=milli))
+        assert done.report is not None
+        depths.append(done.report.depth_milli)
+    await local.aclose()
+    assert depths[0] < depths[1] <= depths[2] == 1000 * STEPS
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [({"exit": "qexit", "q": 0.2}, "gate"), ({"exit": "converge", "eps": 5.0}, "converged"),
