@@ -53,6 +53,8 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
     house.changes = _make_changes(house, effects)
     house.servers = make_servers(house)
     await house.servers.start(house.choice.sandbox if house.choice else None)
+    memory = Memory(ledger=house.ledger, clock=house.clock, settings=settings.memory)
+    await memory.load()
     shop = Shop(
         places=config.places,
         git=house.git,
@@ -69,7 +71,7 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         claims=house.router,
         posture=lambda: house.router.governor.standing.posture.value,
         baselines=Baselines(workspaces=house.workspaces),
-        memory=Memory(ledger=house.ledger, clock=house.clock, settings=settings.memory),
+        memory=memory,
         trust=house.trust,
         refused=house.refused,
         questions=house.questions,

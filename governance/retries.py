@@ -8,6 +8,8 @@ from ledger.vocabulary import RootCause, State
 
 VERIFY_RETRIES = 1
 STALE_RETRIES = 2
+WAITED = "another op changed the file meanwhile; this one looks afresh"
+"""Reason of a step back that is nobody's fault."""
 COLLAPSE = "generate.collapse"
 """Rule of the feedback of an attempt that has collapsed."""
 

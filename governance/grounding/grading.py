@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from governance.grounding.records import About, Graded, Outcome, Record, grades_in, is_record
+from governance.retries import WAITED
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
 
 HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
@@ -21,8 +22,6 @@ READ: Final = (
 
 CONVERSATION = "generate"
 WAVES = ("infill: ", "diverge: ")
-NO_FAULT = ("claims.waited", "another op")
-"""In the reason of a step back that is no fault of the answer."""
 OWNERS_NO = frozenset({RootCause.APPROVAL_REJECTED})
 OF_THE_CHANGE = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.POLICY})
 OF_NO_ANSWER = "cancelled"
@@ -117,7 +116,7 @@ class _Claims:
     def _moved(self, origin: State, to: State, reason: str) -> None:
         """A step back: what was offered so far was not it, unless something else was in the way."""
         if to is State.GENERATE and origin in (State.GENERATE, State.VALIDATE, State.VERIFY):
-            self._attempt(VOID if any(text in reason for text in NO_FAULT) else MISS)
+            self._attempt(VOID if reason == WAITED else MISS)  # the whole reason: a part of it may be anybody's words
         elif origin in (State.APPLY, State.GATE) and to in (State.PLAN, State.GENERATE):
             self._attempt(VOID)
 

@@ -27,6 +27,11 @@ class Memory:
         self._settings = settings
         self.lessons = Lessons()
 
+    async def load(self) -> None:
+        """Once, before any op: what earlier boots came to is what the lessons of this one have to keep up with."""
+        past = await self._past()
+        self.lessons.begin(sum(each.good for each in past), len(past))
+
     async def reputations(self, paths: Collection[str]) -> tuple[Reputation, ...]:
         """What is remembered of ``paths``; nothing where the owner has switched it off."""
         if not self._settings.reputation or not paths:

@@ -15,6 +15,7 @@ from ledger.vocabulary import Frozen, Tier
 MANY_DEPENDENTS = 20
 LEAST_OUTCOMES = 3
 HALF = WHOLE // 2
+TOLD = 2  # files that failed with it
 MOST_CONFIDENT = 6_000
 CONFIDENCE_EACH = 1_000
 
@@ -58,7 +59,8 @@ def foretell(reputations: tuple[Reputation, ...], dependents: int) -> Prophecy:
         reasons.append(f"memory: changes of {worst.path} were taken back or failed (risk {risk / WHOLE:.2f})")
     poor = [s for s in reputations if s.outcomes >= LEAST_OUTCOMES and s.success_bp < HALF]
     if poor:
-        reasons.append(f"memory: of {poor[0].outcomes} changes of {poor[0].path} lately, {_share(poor[0])} went well")
+        told = f"memory: of {poor[0].outcomes} changes of {poor[0].path} lately, {_share(poor[0])} went well"
+        reasons.append(f"{told}{_companions(poor[0])}")
     confidence = min(MOST_CONFIDENT, CONFIDENCE_EACH * worst.outcomes)
     return Prophecy(
         risk_bp=risk, level=level, confidence_bp=confidence, steps=len(reasons), reasons=tuple(reasons)
@@ -68,6 +70,11 @@ def foretell(reputations: tuple[Reputation, ...], dependents: int) -> Prophecy:
 def floors(prophecy: Prophecy, tier: Tier) -> tuple[tuple[Tier, str], ...]:
     """What it raises ``tier`` to; it never says less."""
     return tuple((tier.raised(step), why) for step, why in enumerate(prophecy.reasons, start=1))
+
+
+def _companions(reputation: Reputation) -> str:
+    others = ", ".join(reputation.fails_with[:TOLD])
+    return f"; in vain together with {others}" if others else ""
 
 
 def _share(reputation: Reputation) -> str:

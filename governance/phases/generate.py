@@ -30,7 +30,7 @@ from governance.repair.proposal import Proposal
 from governance.repair.reproduce import reproduce, set_scene, unknown_of
 from governance.repair.scene import Scene
 from governance.result import PhaseResult, failed
-from governance.retries import COLLAPSE, wants_repair
+from governance.retries import COLLAPSE, WAITED, wants_repair
 from kernel.canary import CollapseDetected
 from kernel.provider import Preparer, Provider
 from ledger.errors import ApplyConflict
@@ -47,7 +47,6 @@ from ledger.vocabulary import (
     TestRun,
 )
 
-WAITED = "another op changed the file meanwhile; this one looks afresh"
 WAITED_RULE = "claims.waited"
 SHOWN_DIFF = 4_000
 NO_VERDICT = frozenset({RunStatus.INCONCLUSIVE, RunStatus.TIMEOUT, RunStatus.INFRA})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon.api import OpRef
 from daemon.replay import replay
+from governance.grounding.records import About, Graded, Outcome, TrustKey
 from governance.grounding.standing import THIN
 from governance.retries import COLLAPSE
 from kernel.canary import CollapseDetected
@@ -14,7 +15,7 @@ from kernel.provider import Done, Event, InfillAnswer, InfillRequest, Limits, Me
 from ledger.vocabulary import Entry, FailureClass, RootCause, State
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
 from tests.e2e.serving import Serving, served
-from tests.e2e.talking import Said, Talking, after_a_look
+from tests.e2e.talking import Said, Talking, after_a_look, call
 from tests.e2e.test_refusals import CART, GOOD, TEST, WORDY, shop, work
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with
 from tests.repos import commit, git
@@ -181,6 +182,27 @@ async def test_without_the_policy_a_collapsed_answer_is_not_acted_on(tmp_path: P
         assert await record_of(service, ending.op.id, "regrounded") == []
     assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.COLLAPSE), ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
+
+
+def glances(conversation: Sequence[Message]) -> Said:
+    """Looks as little as a simple op may, then answers."""
+    looks = [call("read_file", path=CART), call("get_callers", symbol="total")]
+    return GOOD if any(m.role == "tool" for m in conversation) else looks
+
+
+async def test_who_is_little_trusted_has_to_look_further(tmp_path: Path) -> None:
+    """Also where the model looks for itself; and a person has the last word."""
+    sent_back = []
+    for misses in (0, 9):
+        (base := tmp_path / str(misses)).mkdir()
+        async with served(config_for(base, shop(base)), Talking(glances, changes=[CART])) as (service, _):
+            for number in range(misses):
+                key = TrustKey(kind="provider", name=Talking.name)
+                service.home.trust.learn(Graded(record=number, about=About.CHANGE, outcome=Outcome.MISS, keys=(key,)))
+            ending = await work(service, WORDY)
+            assert (ending.request is not None) == bool(misses), ending.reason
+            sent_back.append([e.payload["why"] for e in await service.entries(ending.op.id, "loop.sent_back")])
+    assert sent_back[0] == [] and "Explore more before editing (moderate)" in sent_back[1][0]
 
 
 class Faltering(Infilling):

@@ -8,6 +8,7 @@ import pytest
 
 from governance.grounding.grading import End, at_end, taken_back
 from governance.grounding.records import CLAIMED, About, Graded, Outcome, grades_in
+from governance.retries import WAITED
 from ledger.vocabulary import Entry, EntryKind, FailureClass, RootCause, State
 from tests.governance.grounding.histories import grades_of, record
 
@@ -107,7 +108,7 @@ def test_what_validate_sends_back_was_not_it_and_what_follows_may_be() -> None:
 @pytest.mark.parametrize(
     ("origin", "to", "reason"),
     [
-        (State.GENERATE, State.GENERATE, "another op changed the file meanwhile; this one looks afresh"),
+        (State.GENERATE, State.GENERATE, WAITED),
         (State.APPLY, State.PLAN, "cart.py was changed"),
         (State.GATE, State.GENERATE, "too few sources"),
     ],
@@ -117,6 +118,15 @@ def test_what_something_else_was_in_the_way_of_is_void(origin: State, to: State,
     offered = told.claims(About.CHANGE)
     told.goes(origin, to, reason)
     assert told.ended() == {offered: VOID}
+
+
+def test_words_of_a_refusal_do_not_excuse_an_answer() -> None:
+    told = Told()
+    offered = told.claims(About.CHANGE)
+    told.goes(State.VALIDATE, State.GENERATE, "KeyError: 'another option' (validate.tests)")
+    again = told.claims(About.CHANGE)
+    told.goes(State.GENERATE, State.GENERATE, f"{WAITED}? Says who (generate.edits)")
+    assert told.ended() == {offered: MISS, again: MISS}
 
 
 def test_an_answer_that_looks_something_up_is_graded_by_what_it_finds() -> None:

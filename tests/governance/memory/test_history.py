@@ -93,6 +93,19 @@ async def test_a_model_is_told_why_and_for_a_week(diary: Diary) -> None:
     assert await diary.memory.advice((CART,)) == ()
 
 
+async def test_lessons_have_to_keep_up_with_what_earlier_boots_came_to(diary: Diary) -> None:
+    for _ in range(3):
+        await diary.ends(State.COMPLETE)
+        await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST)
+    for good, kept in ((5, True), (4, False)):
+        memory = Memory(ledger=diary.ledger, clock=diary.clock, settings=MemorySettings())
+        await memory.load()
+        ends = [State.POSTMORTEM] + [State.COMPLETE] * good + [State.POSTMORTEM] * (10 - good)
+        for state in ends:
+            memory.lessons.learn(operation(), state, FailureClass.CODE, ())
+        assert bool(memory.taught()) is kept
+
+
 async def test_what_is_switched_off_says_nothing(diary: Diary) -> None:
     await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST, "red")
     off = MemorySettings(reputation=False, history=False, lessons=False)

@@ -22,9 +22,52 @@ def test_the_buffer_is_bounded() -> None:
     assert len(lessons.for_prompt()) == KEPT
 
 
+def learned(lessons: Lessons, good: int, bad: int = 0, failure: FailureClass = FailureClass.CODE) -> None:
+    for number in range(good + bad):
+        end = (State.COMPLETE, FailureClass.NONE) if number < good else (State.POSTMORTEM, failure)
+        lessons.learn(operation(), *end, ())
+
+
 def test_misleading_lessons_are_dropped() -> None:
     lessons = Lessons()
-    lessons.learn(operation(), State.COMPLETE, FailureClass.NONE, ())
-    for _ in range(10):
-        lessons.learn(operation(), State.POSTMORTEM, FailureClass.CODE, ())
+    learned(lessons, 1, 9)
+    assert len(lessons.for_prompt()) == 10, "ten have not yet ended since the first lesson"
+    learned(lessons, 0, 1)
+    assert lessons.for_prompt() == ()
+    learned(lessons, 1, 9)  # these have been told nothing at first, and as little as before goes well
+    assert len(lessons.for_prompt()) == 10
+
+
+def test_lessons_that_help_are_kept_and_compared_with_what_was_before_the_first_of_them() -> None:
+    """Half went well before them; nine of ten do at first, then six of ten: three quarters is still more than half."""
+    lessons = Lessons()
+    lessons.begin(49, 100)
+    learned(lessons, 1)
+    for good in (9, 6):
+        learned(lessons, good, 10 - good)
+        assert len(lessons.for_prompt()) > 10
+    learned(lessons, 0, 10)  # now it is half: no worse
+    assert lessons.for_prompt()
+    learned(lessons, 0, 10)
+    assert lessons.for_prompt() == ()
+
+
+def test_noise_neither_counts_against_lessons_nor_pushes_them_out() -> None:
+    lessons = Lessons()
+    learned(lessons, 11)
+    for _ in range(3 * KEPT):
+        lessons.learn(operation(), State.POSTMORTEM, FailureClass.INFRA, ())
+        lessons.learn(operation(), State.CANCELLED, FailureClass.USER, ())
+        assert lessons.learn(operation(), State.NOOP, FailureClass.NONE, ()) == ""
+    learned(lessons, 9)
+    assert lessons.for_prompt() == ("[OK] Make tests/test_cart.py::test_total pass. ()",) * KEPT
+
+
+def test_a_collapse_counts_and_teaches_nothing() -> None:
+    lessons = Lessons()
+    lessons.begin(9, 10)
+    learned(lessons, 1)
+    learned(lessons, 0, 9, FailureClass.COLLAPSE)
+    assert len(lessons.for_prompt()) == 1
+    learned(lessons, 0, 1, FailureClass.COLLAPSE)
     assert lessons.for_prompt() == ()

@@ -64,6 +64,12 @@ def test_what_is_foretold(found: list[Past], dependents: int, level: Level, step
     assert len(prophecy.reasons) == steps and all(CART in reason for reason in prophecy.reasons)
 
 
+def test_what_failed_together_is_named() -> None:
+    found = [past(n, good=False, files=(CART, "shop/tax.py")) for n in range(3)]
+    (reason,) = foretell(reputations(found, (CART,), NOW), 0).reasons
+    assert reason == f"memory: of 3 changes of {CART} lately, none went well; in vain together with shop/tax.py"
+
+
 @pytest.mark.parametrize("risk, level", [(2_999, 0), (3_000, 1), (5_999, 1), (6_000, 2), (7_999, 2), (8_000, 3)])
 def test_levels(risk: int, level: int) -> None:
     assert level_of(risk) == level
