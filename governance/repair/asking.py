@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from governance.crew import Crew
 from governance.grounding.policy import felt
-from governance.repair.prompt import header, hole
+from governance.repair.prompt import header, hole, room_of, surroundings
 from governance.repair.ranking import Variant
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
-from governance.repair.spans import Span
+from governance.repair.spans import Source, Span
 from governance.repair.waves import Given, Step, Wave, by_function
-from kernel.provider import DivergeRequest, Infill, InfillRequest, Preparer, Provider
+from kernel.provider import DivergeRequest, Infill, Infiller, InfillRequest, Preparer, Provider
+from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderError
 from ledger.vocabulary import EntryKind, State
 
@@ -56,9 +57,11 @@ async def _ask(
 
     def request() -> InfillRequest:
         head = header(scene.shown(settings.examples), left.told)
+        path, span = places[0]
+        room = room_for(head, scene.sources[path], span.line, crew)
         spans = [
             hole(
-                path, scene.sources[path], span, head, max_tokens=wave.max_tokens, max_chars=settings.context_chars,
+                path, scene.sources[path], span, head, max_tokens=wave.max_tokens, max_chars=room,
                 bare=left.caution_milli > 0,
             )
             for path, span in places
@@ -77,6 +80,18 @@ async def _ask(
     if infills is None:
         infills = await crew.asker.infill(State.GENERATE, f"infill: {wave.name}", asked)
     return [(*places[infill.span], infill) for infill in infills]
+
+
+def room_for(head: str, source: Source, line: int, crew: Crew) -> int:
+    """Characters around a hole at ``line``: a model's tokens are counted on what stands there. For a thread."""
+    first, last, _ = surroundings(source, line)
+    provider, tokens = crew.asker.provider, crew.shop.settings.repair.context_tokens
+    count = provider.count_tokens if isinstance(provider, Infiller) else estimated
+    return room_of(tokens, head + source.text[first:last], count)
+
+
+def estimated(text: str) -> int:
+    return estimate_tokens(len(text))
 
 
 def standing(text: str, span: Span) -> str:

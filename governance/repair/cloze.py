@@ -292,7 +292,7 @@ class ClozeSearch:
 def change_of(scene: Scene, variant: Variant) -> tuple[str, int]:
     """How it may get round a failing test, and the changed characters. Takes a while: for a thread."""
     before = scene.sources[variant.path].text
-    tests = [example.source for example in scene.examples]
+    tests = [text for example in scene.examples for text in (example.source, *example.data)]
     way_round = shortcut(before, variant.source, tests, [result.exception for result in scene.failing])
     return way_round, changed_characters(before, variant.source)
 

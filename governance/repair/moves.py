@@ -302,6 +302,19 @@ def _nearest(function: Function | None, line: int) -> dict[str, int]:
     return found
 
 
+def _module_names(source: Source) -> list[str]:
+    """What a file defines, imports or assigns outside of its functions."""
+    tree = source.tree
+    found = [n.name for n in ast.walk(tree) if isinstance(n, Function | ast.ClassDef)] if tree else []
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found += [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+    return list(dict.fromkeys(found))
+
+
 def _unknown_names(
     source: Source,
     line: int,
@@ -311,9 +324,7 @@ def _unknown_names(
 ) -> Iterator[Proposed]:
     """For a NameError: an import of that name, or a name that is in scope and looks like it."""
     unknown = {match[1] for c in complaints if c.exception == "NameError" for match in _UNKNOWN.finditer(c.message)}
-    tree = source.tree
-    known = [n.name for n in ast.walk(tree) if isinstance(n, Function | ast.ClassDef)] if tree else []
-    scope = [*_local_names(function), *known, *dir(builtins)]
+    scope = [*_local_names(function), *_module_names(source), *dir(builtins)]
     for name in sorted(unknown):
         if name in sys.stdlib_module_names:
             yield Proposed(insert_import(source, line), name, "import")
@@ -350,16 +361,32 @@ def _guards(
 
 
 def _returns(source: Source, line: int, statement: ast.stmt, function: Function | None) -> Iterator[Proposed]:
-    """A value that is computed at the end and not given back."""
-    if function is None or function.body[-1] is not statement:
+    """A value that is computed at the end of a function, or of a branch of it, and not given back."""
+    if function is None or not _ends_a_block(function, statement):
         return
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and _on_one_line(statement.value):
-        yield _replaced(source, line, statement.value, f"return {_text(source, statement.value)}", "return")
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    given = isinstance(value, ast.expr) and not isinstance(value, ast.Constant | ast.Await | ast.Yield | ast.YieldFrom)
+    if value is not None and given and _on_one_line(value):
+        yield _replaced(source, line, value, f"return {_text(source, value)}", "return")
     target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
-    if isinstance(target, ast.Name):
+    if isinstance(target, ast.Name) and not isinstance(statement, ast.For | ast.AsyncFor):
         at = source.line_end(statement.end_lineno or statement.lineno)
         lead = "\n" + source.indent(statement.lineno)
         yield Proposed(Span(at, at, line, Move.AFTER, lead=lead), f"return {target.id}", "return")
+
+
+def _ends_a_block(function: Function, statement: ast.stmt) -> bool:
+    """Whether nothing stands behind a statement, of a function or of one of its branches."""
+    blocks = [function.body]
+    while blocks:
+        block = blocks.pop()
+        if block and block[-1] is statement:
+            return True
+        for inner in block:
+            if isinstance(inner, ast.If | ast.With | ast.AsyncWith | ast.Try):
+                blocks += [inner.body, getattr(inner, "orelse", []), getattr(inner, "finalbody", [])]
+                blocks += [handler.body for handler in getattr(inner, "handlers", ())]
+    return False
 
 
 def _defaults(source: Source, line: int, statement: ast.stmt) -> Iterator[Proposed]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from governance.repair.spans import Function, Move, Source, Span, first_line
@@ -14,17 +15,20 @@ TEST_LINES = 18
 MESSAGE_LINES = 6
 LINE_CHARS = 140
 WAS_LINES, WAS_CHARS = 30, 1_200
+BODY_LINES, BODIES_CHARS = 8, 800
+"""What is called in a function is shown whole where it is so short, up to so much in all; else its first lines are."""
 BEHIND_CHARS = 800
 """Of what stands behind a hole: it is read anew for every hole, what stands before it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One failing test: its source, and what the runner said."""
+    """One failing test: its source, what the runner said, and the tables and fixtures that it names."""
 
     test_id: str
     source: str
     result: TestResult
+    data: tuple[str, ...] = ()
 
 
 def comment(text: str, limit: int) -> list[str]:
@@ -78,9 +82,9 @@ def surroundings(source: Source, line: int) -> tuple[int, int, str]:
     used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} | {
         n.attr for n in ast.walk(function) if isinstance(n, ast.Attribute)
     }
-    for node in ast.walk(source.tree):
-        if isinstance(node, Function) and node is not function and node.name in used:
-            above.append(signature(node, source) + "\n")
+    above += _helpers(
+        [n for n in ast.walk(source.tree) if isinstance(n, Function) and n.name in used], function, source
+    )
     owner = next(
         (n for n in ast.walk(source.tree) if isinstance(n, ast.ClassDef) and function in n.body),
         None,
@@ -88,6 +92,28 @@ def surroundings(source: Source, line: int) -> tuple[int, int, str]:
     if owner is not None:
         above.append(_class_head(owner, function, source))
     return source.line_start(first), source.line_end(last), "".join(above) + "\n"
+
+
+def _helpers(used: Sequence[Function], function: Function, source: Source) -> Iterator[str]:
+    """Short ones whole, without their place in a class; of the others how they are called."""
+    left = BODIES_CHARS
+    for node in used:
+        first, last = first_line(node), node.end_lineno or node.lineno
+        if node is function or _holds(node, function) or _holds(function, node):
+            continue
+        text = textwrap.dedent("".join(source.lines[first - 1 : last]))
+        is_short = last - first < BODY_LINES and len(text) <= left
+        left -= len(text) if is_short else 0
+        yield f"{text}\n" if is_short else f"{signature(node, source)}\n"
+
+
+def _holds(outer: Function, inner: Function) -> bool:
+    return outer.lineno < inner.lineno and (inner.end_lineno or 0) <= (outer.end_lineno or 0)
+
+
+def room_of(tokens: int, sample: str, count: Callable[[str], int]) -> int:
+    """About how many characters of a text like ``sample`` are ``tokens`` for the model that counts so."""
+    return tokens * len(sample) // max(1, count(sample))
 
 
 def _class_head(owner: ast.ClassDef, function: ast.stmt, source: Source) -> str:

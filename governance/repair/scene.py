@@ -16,6 +16,7 @@ from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, TestResult, TestRun
 from tools.edits.diffs import HUNK
 from tools.testing.localise import Suspicion, rank
+from tools.testing.report import IMPORT_TIME
 from tools.workspace import Workspace
 
 MAX_PLACES, MAX_FILES = 400, 2_000
@@ -144,14 +145,31 @@ def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[
     found = []
     for result in failing:
         data = workspace.read(result.id.partition("::")[0])
-        text = data.decode("utf-8", errors="replace") if data is not None else ""
-        found.append(Example(test_id=result.id, source=test_source(Source(text), result.id), result=result))
+        source = Source(data.decode("utf-8", errors="replace") if data is not None else "")
+        text = test_source(source, result.id)
+        rests_on = tuple(data_of(source, text)) if text else ()
+        found.append(Example(test_id=result.id, source=text, result=result, data=rests_on))
     return tuple(sorted(found, key=lambda e: (not e.source, len(e.source))))
 
 
-def _programs(workspace: Workspace) -> dict[str, bytes]:
-    """The program's files. Read where no coverage says which of them matter."""
-    paths = [path for path in workspace.sizes() if path.endswith(".py") and not is_test_path(path)][:MAX_FILES]
+def within(source: Source, line: int) -> int:
+    """Where to look at for a line of a function that says nothing but what it is for: behind that, where its text is
+    missing. Any other line as it is."""
+    for node in source.statements:
+        if isinstance(node, Function) and first_line(node) <= line <= (node.end_lineno or 0) and len(node.body) == 1:
+            only = node.body[0]
+            said = isinstance(only, ast.Pass) or (isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant))
+            return only.end_lineno or line if said else line
+    return line
+
+
+def _read(workspace: Workspace, base: TestRun, failing: Collection[TestResult]) -> dict[str, bytes]:
+    """The files that decide what is suspicious: those that ran or were imported, failing tests among them; without
+    coverage all of the program's."""
+    frames = {frame.path for result in failing for frame in result.frames}
+    ran = {path for test in (IMPORT_TIME, *(r.id for r in failing)) for path in base.coverage.get(test, {})}
+    known = sorted(frames | ran) if base.coverage else [p for p in workspace.sizes() if not is_test_path(p)]
+    paths = [path for path in known if path.endswith(".py")][:MAX_FILES]
     return {path: data for path in paths if (data := workspace.read(path)) is not None}
 
 
@@ -176,9 +194,9 @@ def look(
     originals = {path: behind.originals[path] for path in done} if behind else {}
     modes = {path: behind.modes[path] for path in done} if behind else {}
     sources = {path: Source(text) for path, text in done.items()}
-    places = []
-    files = {} if base.coverage else _programs(workspace)
-    suspicions = rank(base, [r.id for r in failing], recent=recent, files=files)
+    places: list[Suspicion] = []
+    seen: set[tuple[str, int]] = set()
+    suspicions = rank(base, [r.id for r in failing], recent=recent, files=_read(workspace, base, failing))
     for place in suspicions if ranked else sorted(suspicions, key=lambda s: (s.path, s.line)):
         if is_test_path(place.path) or not place.path.endswith(".py"):
             continue
@@ -188,8 +206,10 @@ def look(
             if data is None or text is None:
                 continue
             originals[place.path], sources[place.path] = data, Source(text)
-        if place.line <= len(sources[place.path].lines):
-            places.append(place)
+        line = within(sources[place.path], place.line)
+        if line <= len(sources[place.path].lines) and (place.path, line) not in seen:
+            seen.add((place.path, line))
+            places.append(place.model_copy(update={"line": line}))
     modes |= {p: (workspace.root / p).stat().st_mode & 0o777 for p in originals.keys() - modes.keys()}
     return Scene(
         title=failing[0].id if len(failing) == 1 else f"{len(failing)} tests",

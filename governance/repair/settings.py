@@ -12,7 +12,9 @@ class RepairSettings(Frozen):
 
     first_places: int = Field(6, ge=1, le=50, description="Suspicious lines that the first waves of infills look at.")
     batch: int = Field(16, ge=1, le=256, description="Holes that go to the kernel as one batch.")
-    context_chars: int = Field(3_000, ge=400, description="Characters of prompt around one hole.")
+    context_tokens: int = Field(
+        900, ge=100, description="Tokens of prompt around one hole, about: what is farthest from it is cut."
+    )
     examples: int = Field(2, ge=1, le=8, description="Failing tests that are shown above the code.")
     parallel_tests: int = Field(
         2, ge=1, le=16, description="Candidates that are tested at the same time; no more than there are cores."

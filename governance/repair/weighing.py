@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from governance.crew import Crew
+from governance.repair.asking import room_for
 from governance.repair.prompt import header, hole
 from governance.repair.ranking import Survivor
 from governance.repair.spans import Move, Source, Span
@@ -59,7 +60,8 @@ def _request(survivors: Sequence[Survivor], crew: Crew) -> WeighRequest:
         scene, path = survivor.scene, survivor.variant.path
         head = header(scene.shown(settings.examples))
         span, before, after = changed_lines(scene.sources[path], survivor.variant.source)
-        asked = hole(path, scene.sources[path], span, head, max_tokens=1, max_chars=settings.context_chars)
+        room = room_for(head, scene.sources[path], span.line, crew)
+        asked = hole(path, scene.sources[path], span, head, max_tokens=1, max_chars=room)
         spans += [asked, asked]
         texts += [before, after]
     return WeighRequest(spans=tuple(spans), texts=tuple(texts))

@@ -1,14 +1,17 @@
 """Where a failure comes from: lines ranked by suspicion (pure).
 
-Four signs, added up with fixed weights and given in basis points:
+Signs, added up with fixed weights and given in basis points:
 
 * **spectrum** (6000): Ochiai over per-test line coverage, ``ef / sqrt(F * (ef + ep))`` with ``ef``/``ep`` the failing
   and passing tests that ran the line and ``F`` all failing ones. It also works when every test fails.
 * **traceback** (2500): nearness to the frame where a failing test broke. The deepest frame outside the tests gives all
   of it, each frame further out half of the one before, a neighbour within three lines a quarter of its frame's share.
 * **recent** (1500): the line was changed since the tests last passed.
-* **import** (at most 1800): a module-level assignment has no per-test coverage, because it runs once at import: it
-  counts as run by every test, at three tenths of the spectrum's weight.
+* **import** (at most 1800): a module-level assignment has no per-test coverage, because it runs once at import, nor has
+  a function that is called then: they count as run by every test, at three tenths of the spectrum's weight.
+* **flow** (400, and 100 more for each call in between, at most 1000): what the failing statement looks at is computed
+  there (``tools.testing.flow``). It mostly decides among lines that are equally suspicious by what ran them; those
+  further down come first, since what a test calls itself is mostly glue.
 
 Without coverage the first sign is absent and the others stand alone; when they say nothing either, the functions that
 the failing tests' output names are offered, with a tenth. Test files are left out unless there is nothing else.
@@ -23,10 +26,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ledger.vocabulary import Frozen, TestResult, TestRun
+from tools.testing.flow import flows
 from tools.testing.names import is_test_side
 from tools.testing.report import IMPORT_TIME
 
 SPECTRUM_BP, TRACEBACK_BP, RECENT_BP, NAMED_BP = 6_000, 2_500, 1_500, 1_000
+FLOW_BP, STEP_BP = 400, 100
 _IMPORT_SHARE, _NEIGHBOUR_SHARE, _NEIGHBOURS = 0.3, 0.25, 3
 
 _Place = tuple[str, int]
@@ -70,6 +75,7 @@ def rank(
     _by_import(scores, run, {result.id for result in red}, files or {})
     _by_traceback(scores, red)
     _by_recency(scores, recent or {}, bool(run.coverage))
+    _by_flow(scores, run, red, files or {})
     if not any(not is_test_side(path) for path, _ in scores):
         _by_name(scores, red, files or {})
     source = {place: score for place, score in scores.items() if not is_test_side(place[0])}
@@ -114,10 +120,10 @@ def _by_import(
     share = ochiai(len(failing), sum(not r.outcome.red for r in run.results), len(failing)) * _IMPORT_SHARE
     for path in imported.keys() & files.keys():
         nearer = 1.0 if path in reached else 0.5
-        for line in assignments(files[path]) & set(imported[path]):
+        for line in at_import(files[path]) & set(imported[path]):
             if (path, line) not in scores:
                 scores[path, line] = _Score()
-                scores[path, line].add(SPECTRUM_BP * share * nearer, "assigned while its module was imported")
+                scores[path, line].add(SPECTRUM_BP * share * nearer, "run while its module was imported")
 
 
 def _by_traceback(scores: dict[_Place, _Score], red: Collection[TestResult]) -> None:
@@ -145,6 +151,15 @@ def _by_recency(scores: dict[_Place, _Score], recent: Mapping[str, Collection[in
             scores.setdefault(place, _Score()).add(RECENT_BP, "changed since the tests last passed")
 
 
+def _by_flow(
+    scores: dict[_Place, _Score], run: TestRun, red: Collection[TestResult], files: Mapping[str, bytes]
+) -> None:
+    for place, steps in flows(red, run.coverage, files).items():
+        if place in scores:
+            why = f"what the failing test looks at comes from here, over {steps} calls"
+            scores[place].add(FLOW_BP + STEP_BP * steps, why)
+
+
 def _by_name(scores: dict[_Place, _Score], red: Collection[TestResult], files: Mapping[str, bytes]) -> None:
     words = {word for result in red for word in re.findall(r"[A-Za-z_]\w+", f"{result.detail}\n{result.message}")}
     for path, data in files.items():
@@ -167,6 +182,11 @@ def assignments(source: bytes) -> set[int]:
             elif isinstance(node, ast.ClassDef):
                 bodies.append(node.body)
     return found
+
+
+def at_import(source: bytes) -> set[int]:
+    """Lines that matter where they run while the file is imported: assignments, and the insides of functions."""
+    return assignments(source).union(*(lines for _, lines in functions(source)))
 
 
 def functions(source: bytes) -> list[tuple[str, list[int]]]:

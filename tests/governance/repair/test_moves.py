@@ -36,6 +36,11 @@ CASES = {
     ),
     "name": ("def f(left, right):\n    return left + left\n", 2, "def f(left, right):\n    return left + right\n", ()),
     "return": ("def f(a):\n    b = a + 1\n", 2, "def f(a):\n    b = a + 1\n    return b\n", ()),
+    "return of what is computed": ("def f(a):\n    a + 1\n", 2, "def f(a):\n    return a + 1\n", ()),
+    "return of a branch": (
+        "def f(a):\n    if a:\n        b = a + 1\n    else:\n        return 0\n", 3,
+        "def f(a):\n    if a:\n        b = a + 1\n        return b\n    else:\n        return 0\n", (),
+    ),
     "default": ("def f(a, b=1):\n    return a or b\n", 1, "def f(a, b=None):\n    return a or b\n", ()),
     "guard": (
         "def f(a):\n    return 1 / len(a)\n", 2, "def f(a):\n    if not a:\n        return 0\n    return 1 / len(a)\n",
@@ -48,6 +53,15 @@ CASES = {
     "unknown name": (
         "def f(total):\n    return totl\n", 2, "def f(total):\n    return total\n",
         (Complaint("NameError", "name 'totl' is not defined"),),
+    ),
+    "unknown name of the module": (
+        "LIMIT = 3\ndef f(a):\n    return LIMITS + a\n", 3, "LIMIT = 3\ndef f(a):\n    return LIMIT + a\n",
+        (Complaint("NameError", "name 'LIMITS' is not defined"),),
+    ),
+    "unknown name of an import": (
+        "from a import money as coins\ndef f(a):\n    return coin(a)\n", 3,
+        "from a import money as coins\ndef f(a):\n    return coins(a)\n",
+        (Complaint("NameError", "name 'coin' is not defined"),),
     ),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.evidence import evidence
-from governance.repair.prompt import Example, header, hole
+from governance.repair.prompt import BODIES_CHARS, Example, header, hole, room_of
 from governance.repair.spans import Source, insert_before, replace_line
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -27,6 +27,12 @@ LIMIT = 3
 def helper(value, *, strict=True):
     """Says how far. More words."""
     secret_of_helper = 4
+    if strict:
+        return secret_of_helper
+    if value:
+        return 2
+    if value is None:
+        return 1
     return secret_of_helper
 
 
@@ -70,11 +76,29 @@ def test_the_function_and_what_it_uses_stand_around_a_hole() -> None:
         "# Must pass: t.py::test_total", "#     assert Till([]).total([1]) == 7", "# assert 13 == 7",  # what fails, how
         "import math", "from shop import money", "LIMIT = 3", "class Till(dict):", "rate = 2", "self.coins = coins",
         'def helper(value, *, strict=True):\n    """Says how far. More words."""\n    ...', "def other(self):",
+        "return helper(1)",  # short: its body is shown
         "def total(self, prices):", "<HOLE>", "return found * self.rate",
     ):  # fmt: skip
         assert part in text, part
     for part in ("secret_of_helper", "def unused", "found = helper"):
         assert part not in text, part
+
+
+def test_only_so_much_of_what_is_called_is_shown_whole() -> None:
+    small = "".join(f"def part_{n}(a):\n    return a + {n}  # {'.' * 60}\n\n\n" for n in range(20))
+    text = small + "def total(a):\n    return " + " + ".join(f"part_{n}(a)" for n in range(20)) + "\n"
+    source = Source(text)
+    prefix = hole(PATH, source, replace_line(source, text.count("\n")), "", max_tokens=8, max_chars=9_000).prefix
+    whole = [n for n in range(20) if f"return a + {n}  #" in prefix]
+    assert whole == list(range(len(whole))) and 0 < len(whole) * len("def part_0(a):\n") < BODIES_CHARS
+    assert all(f"def part_{n}(a):\n" in prefix for n in range(20))
+
+
+@given(st.integers(1, 5_000), st.text(min_size=1), st.integers(1, 7))
+def test_room_is_counted_in_the_models_tokens(tokens: int, sample: str, each: int) -> None:
+    """A model with ``each`` tokens for a character has room for so many characters less."""
+    assert room_of(tokens, sample, lambda text: each * len(text)) == tokens // each
+    assert room_of(tokens, sample, lambda _: 0) == tokens * len(sample)
 
 
 @settings(deadline=None)

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from governance.irongate.shortcuts import literals_of
-from governance.repair.scene import changed_lines, sources_of
+from governance.repair.cloze import change_of
+from governance.repair.ranking import Variant
+from governance.repair.scene import changed_lines, examples_of, sources_of, within
+from governance.repair.spans import Source, replace_line
+from ledger.vocabulary import Outcome, TestResult
+from tests.governance.repair.test_cloze import PATH, scene
 from tests.repos import commit, git, make_repo
 from tools.workspace import Workspace
 
@@ -88,3 +95,37 @@ def test_what_a_test_gives_stands_in_its_tables_and_fixtures_too() -> None:
     assert {value for value in found["test_near"] if value.isdigit()} == {"711", "712", "611"}
     assert {value for value in found["TestOld::test_old"] if value.isdigit()} == {"311", "312"}
     assert sources_of(["gone.py::test_x"], Files()) == ()
+
+
+def test_a_literal_of_the_tests_table_is_a_copied_one() -> None:
+    red = TestResult(id="t.py::test_near", outcome=Outcome.FAILED, exception="AssertionError")
+    text = "def f(a):\n    return a\n"
+    (example,) = examples_of((red,), Files(t=DATA))
+    source = Source(text)
+    seen = replace(
+        scene(), failing=(red,), examples=(example,), sources={PATH: source}, originals={PATH: text.encode()}
+    )
+    for answer, way_round in (("return 712", "it copies a literal from the test"), ("return a + 1", "")):
+        variant = Variant(path=PATH, base=text, span=replace_line(source, 2), text=answer)
+        assert change_of(seen, variant)[0] == way_round
+
+
+EMPTY = """\
+class Version:
+    @property
+    @cached
+    def build(self):
+        \"\"\"What it was built from.
+
+        Or nothing.\"\"\"
+
+    def bump(self):
+        return self.build
+
+    def later(self): pass
+"""
+
+
+@pytest.mark.parametrize(("line", "there"), [(2, 7), (4, 7), (6, 7), (9, 9), (10, 10), (12, 12), (1, 1)])
+def test_what_is_missing_in_a_function_that_only_says_what_it_is_for_goes_behind_that(line: int, there: int) -> None:
+    assert within(Source(EMPTY), line) == there

@@ -62,7 +62,8 @@ class Folder(Workspace):
         self.root = folder
 
     def read(self, path: str) -> bytes | None:
-        return (self.root / path).read_bytes()
+        file = self.root / path
+        return file.read_bytes() if file.is_file() else None
 
 
 def test_lines_are_ranked_or_come_as_they_stand(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""What a failing statement looks at, and where that comes from."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.vocabulary import Frame, Outcome, RunStatus, TestResult, TestRun
+from tools.testing.flow import STEPS, flows, sliced
+from tools.testing.localise import rank
+
+SHOP = """\
+class Cart:
+    def __init__(self, prices):
+        self.prices = list(prices)
+        self.log = []
+
+    def discount(self):
+        self.log.append("asked")
+        return len(self.prices)
+
+    def total(self):
+        seen = 0
+        seen += 1
+        found = sum(self.prices)
+        if not found:
+            return 0
+        return rounded(found - self.discount())
+
+
+def rounded(amount):
+    print(amount)
+    cents = amount * 100
+    return int(cents) / 100
+
+
+def unasked():
+    return 5
+"""
+TEST = """\
+from shop import Cart, unasked
+
+
+def test_total():
+    other = unasked()
+    cart = Cart([1, 2])
+    assert cart.total() == 4
+"""
+FILES = {"shop.py": SHOP.encode(), "test_shop.py": TEST.encode()}
+ALL = frozenset(range(1, 40))
+COVERAGE = {"t": dict.fromkeys(FILES, ALL)}
+
+
+def line_of(text: str, of: str = SHOP) -> int:
+    return of[: of.index(text)].count("\n") + 1
+
+
+def failed(frames: Iterable[tuple[str, int]]) -> TestResult:
+    return TestResult(
+        id="t", outcome=Outcome.FAILED, frames=tuple(Frame(path=p, line=n, function="") for p, n in frames)
+    )
+
+
+RED = failed([("test_shop.py", line_of("assert", TEST))])
+
+
+def test_what_an_assertion_looks_at_is_followed_through_calls() -> None:
+    found = {line: steps for (path, line), steps in flows([RED], COVERAGE, FILES).items() if path == "shop.py"}
+    connected = ["self.prices = list", "found = sum", "if not found", "return 0", "return rounded"]
+    assert all(found[line_of(text)] == 1 for text in connected[1:])
+    assert found[line_of("return len(self")] == found[line_of("cents =")] == 2
+    assert line_of(connected[0]) in found
+    for text in ("seen = 0", "seen += 1", "return 5"):  # they ran, and nothing that was looked at comes from them
+        assert line_of(text) not in found, text
+
+
+def test_lines_that_did_not_run_are_left_out() -> None:
+    ran = {"t": {"shop.py": (line_of("found = sum"),), "test_shop.py": tuple(ALL)}}
+    found = {place for place in flows([RED], ran, FILES) if place[0] == "shop.py"}
+    assert found == {("shop.py", line_of("found = sum"))}
+
+
+def test_an_error_is_followed_from_where_it_broke() -> None:
+    """Of the function that broke only what led there; of the one above only what it handed on."""
+    broke = failed([("test_shop.py", line_of("assert", TEST)), ("shop.py", line_of("cents ="))])
+    lines = {line for path, line in flows([broke], COVERAGE, FILES) if path == "shop.py"}
+    assert line_of("cents =") in lines
+
+
+def test_a_slice_leaves_out_what_has_nothing_to_do_with_it() -> None:
+    function = ast.parse(
+        "def f(a, b):\n    x = a\n    y = b\n    if y:\n        x += 1\n    z = y\n    return x\n"
+    ).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert sliced(function, names=(), lines=[7]).lines == {2, 3, 4, 5, 7}
+    assert sliced(function, names=["z"], lines=()).lines == {3, 6}
+    assert sliced(function, names=["nothing"], lines=()).lines == frozenset()
+
+
+def test_the_deeper_of_two_lines_that_all_failing_tests_ran_comes_first() -> None:
+    run = TestRun(status=RunStatus.RED, results=(RED,), coverage=COVERAGE)
+    ranked = [(s.path, s.line) for s in rank(run, ["t"], files=FILES)]
+    plain = [(s.path, s.line) for s in rank(run, ["t"])]
+    deep, shallow, idle = (("shop.py", line_of(text)) for text in ("cents =", "found = sum", "seen = 0"))
+    assert ranked.index(deep) < ranked.index(shallow) < ranked.index(idle)
+    assert plain.index(idle) < plain.index(deep)  # what ran them says nothing here
+
+
+NAMES = st.sampled_from("abcd")
+LINES = st.lists(st.builds("    {} = {}".format, NAMES, NAMES), max_size=8)
+
+
+@given(LINES, NAMES)
+def test_a_slice_holds_all_that_assigns_what_it_needs(lines: list[str], asked: str) -> None:
+    function = ast.parse("\n".join(["def f():", "    pass", *lines])).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    cut = sliced(function, names=[asked], lines=()).lines
+    needed, grown = {asked}, True
+    while grown:
+        more = {line.split()[2] for line in lines if line.split()[0] in needed} - needed
+        needed, grown = needed | more, bool(more)
+    assert cut == {number + 3 for number, line in enumerate(lines) if line.split()[0] in needed}
+
+
+def test_what_calls_itself_and_files_that_do_not_parse_come_to_an_end() -> None:
+    text = "def f(n):\n    m = g(n)\n    return m\n\n\ndef g(n):\n    return f(n - 1)\n"
+    files = {"a.py": text.encode(), "t.py": b"def test():\n    assert f(1)\n", "broken.py": b"def ("}
+    red = failed([("t.py", 2), ("broken.py", 1), ("gone.py", 3)])
+    found = flows([red], {"t": dict.fromkeys(files, ALL)}, files)
+    assert {line for path, line in found if path == "a.py"} == {2, 3, 7}
+    assert max(found.values()) <= STEPS
