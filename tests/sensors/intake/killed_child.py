@@ -104,13 +104,13 @@ async def recover(router: IntakeRouter, world: World) -> None:
         if world.acted(op_id):
             await router.finish(op_id, State.COMPLETE, cause=RootCause.NONE)
         elif any(int(line.goal.split()[1].rpartition("-")[2]) % 3 == 1 for line in taken):
-            await router.quarantine(op_id)
-            for line in taken:
+            for line in taken:  # said before: a kill in between is undecided again, and comes to the same
                 say("aside", line.signal_id)
+            await router.quarantine(op_id)
         else:
-            for line in taken:
-                say("fell", line.signal_id)
             await router.requeue(op_id)
+            for line in taken:  # said after: what was not counted is not claimed
+                say("fell", line.signal_id)
 
 
 async def rebuilt(ledger: Ledger) -> bool:
