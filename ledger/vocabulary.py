@@ -226,7 +226,7 @@ class Signal(Frozen):
 
     @model_validator(mode="after")
     def _bounded(self) -> Signal:
-        if len(self.model_dump_json()) > SIGNAL_LIMIT_BYTES:
+        if len(self.model_dump_json().encode()) > SIGNAL_LIMIT_BYTES:
             raise ValueError(f"a signal may hold {SIGNAL_LIMIT_BYTES} bytes at most")
         return self
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -11,9 +13,13 @@ from sensors.bus import fingerprint
 from sensors.doors import Redact
 
 MAX_IDS = 50
-ID_BUDGET = 24_000  # characters of test ids in one signal: parametrised ids can be very long
+# Bytes, as a signal holds them: a character may take six. Together they stay below what a signal may hold, whatever the
+# tests of a hostile repository say.
+ID_BUDGET = 24_000  # of test ids in one signal: parametrised ids can be very long
+LONGEST_ID = 8_000  # a longer one is told by its file
+LONGEST_FILE = 6_000
 SHORT = 200
-MESSAGE = 2_000
+MESSAGE = 3_000
 MAX_EVIDENCE = 5
 
 
@@ -29,6 +35,19 @@ class Cause(NamedTuple):
 
     file: str
     exception: str
+
+
+def weight(text: str) -> int:
+    """How many bytes a text takes in a signal, which is JSON."""
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")) - 2
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or as much of its beginning as takes ``most`` bytes, with three dots."""
+    if weight(text) <= most:
+        return text
+    fits = bisect_right(range(min(len(text), most)), most - 3, key=lambda count: weight(text[:count])) - 1
+    return f"{text[: max(0, fits)]}..."
 
 
 def _inside(path: str) -> bool:
@@ -57,11 +76,12 @@ def by_cause(results: Iterable[TestResult]) -> dict[Cause, tuple[TestResult, ...
 
 
 def named(results: Sequence[TestResult]) -> tuple[str, ...]:
-    """The test ids that a signal names: sorted, at most 50, bounded in length."""
+    """The test ids that a signal names: sorted, at most 50, bounded in length. A file stands for all tests in it."""
     ids: list[str] = []
     budget = ID_BUDGET
-    for test in sorted({result.id for result in results}):
-        budget -= len(test)
+    told = {result.id if weight(result.id) <= LONGEST_ID else result.id.partition("::")[0] for result in results}
+    for test in sorted(told):
+        budget -= weight(test)
         if len(ids) == MAX_IDS or (ids and budget < 0):
             break
         ids.append(test)
@@ -74,17 +94,16 @@ def key_of(ids: Sequence[str], cause: Cause) -> str:
 
 
 def _one_line(text: str, limit: int) -> str:
-    line = next((part.strip() for part in text.splitlines() if part.strip()), "")
-    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+    return cut(next((part.strip() for part in text.splitlines() if part.strip()), ""), limit)
 
 
 def goal_of(ids: Sequence[str], cause: Cause, message: str) -> str:
     """One sentence: which test, how it fails, where."""
-    first = ids[0] if len(ids[0]) <= 4 * SHORT else f"{ids[0][: 4 * SHORT]}..."
+    exception = cut(cause.exception, SHORT)
     more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
     said = _one_line(message, SHORT)
-    how = ": ".join(part for part in (cause.exception, said) if part and not said.startswith(f"{part}:")) or "it is red"
-    return f"Make {first}{more} pass ({how}, in {cause.file[:SHORT]})."
+    how = ": ".join(part for part in (exception, said) if part and not said.startswith(f"{part}:")) or "it is red"
+    return f"Make {cut(ids[0], 4 * SHORT)}{more} pass ({how}, in {cut(cause.file, SHORT)})."
 
 
 def signals_of(
@@ -110,7 +129,7 @@ def signals_of(
                 id=new_signal_id(),
                 source=Source.TEST_FAILURE,
                 goal=redact(goal_of(ids, cause, results[0].message)),
-                targets=(cause.file,) if _inside(cause.file) else (),
+                targets=(cause.file,) if _inside(cause.file) and weight(cause.file) <= LONGEST_FILE else (),
                 urgency=urgency,
                 evidence=tuple(_evidence(result, snapshot or base, redact) for result in results[:MAX_EVIDENCE]),
                 key=key_of(ids, cause),
@@ -127,8 +146,8 @@ def signals_of(
 def _evidence(result: TestResult, tree: str, redact: Redact) -> Evidence:
     said = result.message or result.detail or result.outcome.value
     return Evidence(
-        claim=f"{result.id[: 4 * SHORT]} is red at {tree[:12]}, twice in a row.",
-        evidence=redact(said[:MESSAGE]),
+        claim=f"{cut(result.id, 4 * SHORT)} is red at {tree[:12]}, twice in a row.",
+        evidence=redact(cut(said, MESSAGE)),
         confidence_bp=10_000,
         source="pytest",
     )

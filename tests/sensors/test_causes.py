@@ -5,7 +5,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.vocabulary import SIGNAL_LIMIT_BYTES, Frame, Outcome, Signal, TestResult, TestsPass, Urgency
-from sensors.causes import Cause, by_cause, cause_of, goal_of, key_of, named, signals_of
+from sensors.causes import (
+    ID_BUDGET,
+    LONGEST_ID,
+    Cause,
+    by_cause,
+    cause_of,
+    cut,
+    goal_of,
+    key_of,
+    named,
+    signals_of,
+    weight,
+)
 
 
 def red(
@@ -97,13 +109,39 @@ def test_critical_only_when_all_of_its_tests_were_green_before() -> None:
 )
 def test_whatever_the_tests_say_the_signals_are_valid_and_bounded(results: list[TestResult]) -> None:
     for found in signals(*results):
-        assert len(found.model_dump_json()) <= SIGNAL_LIMIT_BYTES
+        assert len(found.model_dump_json().encode()) <= SIGNAL_LIMIT_BYTES
         assert isinstance(found.closure, TestsPass) and 1 <= len(found.closure.ids) <= 50
+
+
+@pytest.mark.parametrize("letter", ["x", "\x01", '"', "\u20ac", "\U0001f480"])
+def test_no_letter_makes_a_signal_too_large(letter: str) -> None:
+    """A signal that cannot be made would end the sensor, and with it what the daemon is for."""
+    long = letter * 20_000
+    tests = [f"tests/test_{n}.py::test[{long[: n * 300]}]" for n in range(60)]
+    for paths in ((), (f"src/{long[:4_000]}.py",), ("src/a.py",)):
+        (found,) = (
+            signals(*(red(test, *paths, exception=long, message=long) for test in tests))
+            if paths
+            else signals(red(tests[-1], exception=long, message=long))
+        )
+        assert len(found.model_dump_json().encode()) <= SIGNAL_LIMIT_BYTES
+        assert isinstance(found.closure, TestsPass) and len(found.goal) <= 2_000
+        assert all(test in tests or test == test.partition("::")[0] for test in found.closure.ids)
+
+
+@given(st.text(max_size=400), st.integers(3, 300))
+def test_a_cut_is_the_longest_beginning_that_fits(text: str, most: int) -> None:
+    found = cut(text, most)
+    assert weight(found) <= most
+    if found != text:
+        kept = found.removesuffix("...")
+        assert text.startswith(kept) and weight(text[: len(kept) + 1]) > most - 3
 
 
 @given(st.lists(st.text(min_size=1, max_size=2000), min_size=1, max_size=60))
 @settings(deadline=None, max_examples=30)
 def test_named_ids_are_bounded_in_length(ids: list[str]) -> None:
     found = named([red(test) for test in ids])
-    assert found and list(found) == sorted(set(ids))[: len(found)]
-    assert sum(map(len, found[1:])) <= 24_000
+    told = {test if weight(test) <= LONGEST_ID else test.partition("::")[0] for test in ids}
+    assert found and list(found) == sorted(told)[: len(found)]
+    assert sum(map(weight, found[1:])) <= ID_BUDGET
