@@ -102,7 +102,11 @@ class Watcher:
         """Watch until cancelled. The daemon's task group owns this."""
         self._loop = asyncio.get_running_loop()
         try:
+            refs = await asyncio.to_thread(self._refs_now)
             await self._begin()
+            # A sensor may have looked at HEAD already: what has moved before all was watched is told now.
+            if await asyncio.to_thread(self._moved_since, refs):
+                bus.publish(Event(topic=Topic.REFS_MOVED, everything=True))
             if self._scope.named.places:  # what was written between a sensor's first look and the watch was not seen
                 bus.publish(Event(topic=Topic.NAMED_CHANGED, everything=True))
             self.ready.set()
@@ -170,6 +174,16 @@ class Watcher:
             self._timer.cancel()
         when = min(now + self._settings.debounce_s, self._oldest + self._settings.hold_s)
         self._timer = loop.call_at(when, self._ripe.set)
+
+    def _refs_now(self) -> set[str]:
+        """What tells of HEAD and branches, remembered as it is. In a thread."""
+        refs = self._scope.refs.present()
+        self._checksums.changed(refs)
+        return refs
+
+    def _moved_since(self, before: set[str]) -> bool:
+        """Is one of them another, or was one added? In a thread."""
+        return bool(self._checksums.changed(before | self._scope.refs.present()))
 
     async def _begin(self) -> None:
         self._ignored = frozenset(await self._ignore.ignored_folders())
@@ -349,8 +363,7 @@ class Watcher:
         for top, skip in tops:
             if backend is None or not _is_folder(top):
                 continue
-            for folder, files in folders(top, skip=skip):
-                backend.add(folder)
+            for _, files in folders(top, skip=skip, enter=backend.add):
                 found.update(files)
         return found
 

@@ -51,6 +51,12 @@ class Refs:
         inside = next(insides, "")
         return inside in STATE_FILES or (inside.startswith("refs/heads/") and not inside.endswith(".lock"))
 
+    def present(self) -> set[str]:
+        """All that :meth:`moved` speaks of: what is there, and what may come to be. Looks at the disk."""
+        states = {f"{root}/{name}" for root in (self.git_dir, self.common_dir) for name in STATE_FILES}
+        branches = (f"{folder}/{name}" for folder, _, names in os.walk(self.heads) for name in names)
+        return states | {path for path in branches if self.moved(path)}
+
     def is_folder(self, path: str) -> bool:
         """Is this folder one that holds branches?"""
         return path == self.heads or path.startswith(f"{self.heads}/")

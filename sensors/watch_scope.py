@@ -96,12 +96,21 @@ def enters(folder: str) -> bool:
     return not ((path / ".git").exists() or (path / "pyvenv.cfg").exists())
 
 
-def folders(top: str, *, skip: Callable[[str], bool]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """``top`` and every folder below it that is to be watched, each with the files in it. Links are not followed."""
+def folders(
+    top: str, *, skip: Callable[[str], bool], enter: Callable[[str], None] = lambda folder: None
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """``top`` and every folder below it that is to be watched, each with the files in it. Links are not followed.
+
+    ``enter`` is called with a folder before anybody looks into it: where that watches it, each file is either found or
+    told of.
+    """
+    enter(top)
     for root, inner, files in os.walk(top):
         inner[:] = [
             name
             for name in sorted(inner)
             if not os.path.islink(f"{root}/{name}") and enters(f"{root}/{name}") and not skip(f"{root}/{name}")  # noqa: PTH114  # a Path for each name of a large tree is what takes the time
         ]
+        for name in inner:
+            enter(f"{root}/{name}")
         yield root, tuple(f"{root}/{name}" for name in files)
