@@ -70,6 +70,19 @@ class TestDoor(Protocol):
         ...
 
 
+class ReadyTestDoor(TestDoor, Protocol):
+    """Can do beforehand what takes time before a run."""
+
+    async def make_ready(self, commit: str) -> None:
+        """The suite is soon run at ``commit``, and some of it once more: prepare for that. What was prepared before is
+        given up."""
+        ...
+
+    async def let_go(self) -> None:
+        """Nothing that was prepared is needed any more; without any, nothing happens."""
+        ...
+
+
 class FileDoor(Protocol):
     """What is committed. Paths are relative to the top of the repository."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
+from ledger.errors import OuroError
 from ledger.vocabulary import Frozen, RunStatus, TestResult, TestRun
 from sensors.closure import tests_answer
-from sensors.doors import RepositoryDoor, TestDoor
+from sensors.doors import ReadyTestDoor, RepositoryDoor
 from sensors.outcomes import Known, Outcomes
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
@@ -24,11 +26,28 @@ class Finding(Frozen):
 class Suite:
     """Asks the test door and records each run."""
 
-    def __init__(self, *, tests: TestDoor, repository: RepositoryDoor, outcomes: Outcomes, confirm_limit: int) -> None:
+    def __init__(
+        self, *, tests: ReadyTestDoor, repository: RepositoryDoor, outcomes: Outcomes, confirm_limit: int
+    ) -> None:  # fmt: skip
         self._tests = tests
         self._repository = repository
         self._outcomes = outcomes
         self._confirm_limit = confirm_limit
+
+    async def make_ready(self) -> None:
+        """HEAD is looked at soon: where its outcome is not known, the runs may begin to get ready. The second one has a
+        process of its own, whose hash seed is another: what fails by chance shows.
+
+        What is wrong with the repository is for the look to say.
+        """
+        with contextlib.suppress(OuroError):
+            head = (await self._repository.head()).commit
+            if head is not None and await self._outcomes.of(head) is None:
+                await self._tests.make_ready(head)
+
+    async def let_go(self) -> None:
+        """No look is to come just now."""
+        await self._tests.let_go()
 
     async def look(self, tree: str) -> Finding:
         """Run everything at ``tree``; what is red is run again at the same tree: only red twice in a row is red."""

@@ -18,7 +18,7 @@ from ledger.store import Ledger
 from ledger.vocabulary import Signal, Source
 from sensors.bus import Bus, Subscription, Topic
 from sensors.causes import needs_network, signals_of
-from sensors.doors import DepthOf, Emit, LeftAlone, Redact, RepositoryDoor, TestDoor
+from sensors.doors import DepthOf, Emit, LeftAlone, ReadyTestDoor, Redact, RepositoryDoor
 from sensors.origin import depth_at
 from sensors.outcomes import Known, Outcomes
 from sensors.quiet import until_quiet
@@ -43,7 +43,7 @@ class TestFailure:
         self,
         *,
         repository: RepositoryDoor,
-        tests: TestDoor,
+        tests: ReadyTestDoor,
         emit: Emit,
         ledger: Ledger,
         clock: Clock,
@@ -131,12 +131,18 @@ class TestFailure:
     async def _work(self) -> None:
         while True:
             await self._wake.wait()
-            await until_quiet(self._wake, quiet_s=self._settings.debounce_s, most_s=self._settings.debounce_most_s)
             try:
+                async with asyncio.TaskGroup() as meanwhile:
+                    meanwhile.create_task(self._suite.make_ready())
+                    await until_quiet(
+                        self._wake, quiet_s=self._settings.debounce_s, most_s=self._settings.debounce_most_s
+                    )
                 await self._look_unless_head_moves()
             except OuroError as error:
                 self._say(str(error))
                 self.forget()
+            finally:
+                await self._suite.let_go()
 
     async def _look_unless_head_moves(self) -> None:
         """One look. When HEAD moves meanwhile it is cancelled (its test run too) and another one follows."""

@@ -156,6 +156,9 @@ class QuickTests(WarmTests):
     def __init__(self, ws: Workspace) -> None:
         self._copy = ws
 
+    async def start(self) -> None:
+        return None
+
     async def reset(self) -> None:
         await self._copy.reset()
 

@@ -95,6 +95,7 @@ class PytestDoor:
         self._timeout_s = timeout_s
         self.asked: list[tuple[str, tuple[str, ...] | None]] = []
         self.cancelled = 0
+        self.readied: list[str | None] = []  # None: let go
         self.started = asyncio.Event()
         base.mkdir(parents=True, exist_ok=True)
         (base / "door_plugin.py").write_text(PLUGIN)
@@ -130,6 +131,12 @@ class PytestDoor:
             if not out.exists():
                 return TestRun(status=RunStatus.INFRA, reason="pytest did not start", output=done.output.decode())
             return self._read(json.loads(out.read_text()))
+
+    async def make_ready(self, commit: str) -> None:
+        self.readied.append(commit)
+
+    async def let_go(self) -> None:
+        self.readied.append(None)
 
     @staticmethod
     def _unpack(archive: bytes, root: Path) -> None:

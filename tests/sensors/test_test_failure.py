@@ -314,6 +314,23 @@ async def test_a_commit_wakes_it_and_a_report_too(tmp_path: Path) -> None:
         assert not await w.router.idle()
 
 
+async def test_what_a_run_waits_for_is_made_ready_while_it_is_quiet_and_only_where_a_run_will_be(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w, w.running():
+        await w.until("Green at ")
+        first = git(w.repo, "rev-parse", "HEAD")
+        head = commit(w.repo, "break", {"calc.py": BROKEN})
+        w.bus.publish(Event(topic=Topic.REFS_MOVED))
+        await w.until("Red at ")
+        w.bus.publish(Event(topic=Topic.REFS_MOVED))  # nothing has moved: nothing is run
+        async with asyncio.timeout(20):
+            while w.door.readied.count(None) < 3:  # noqa: ASYNC110  # a test door tells nobody
+                await asyncio.sleep(0.01)
+        assert w.door.readied == [first, None, head, None, None]
+        assert [tree for tree, _ in w.door.asked] == [first, head, head]
+
+
 async def test_a_build_elsewhere_that_failed_is_a_reason_to_look_once_and_is_not_believed(tmp_path: Path) -> None:
     async with world(tmp_path) as w, w.running():
         await w.until("Green at ")

@@ -285,6 +285,11 @@ class WarmTests:
     def __init__(self, runner: TestRunner, ws: Workspace, process: WarmProcess, *, heir: bool) -> None:
         self._runner, self._ws, self._process, self._heir = runner, ws, process, heir
 
+    async def start(self) -> None:
+        """Have the process begin to get ready, before it is known what it is to run."""
+        if self._runner.environment.problem is None:
+            await self._process.start()
+
     async def reset(self) -> None:
         """The commit's files again, under a process that stands ready: not by :meth:`Workspace.reset` alone."""
         await self._ws.reset(await asyncio.to_thread(self._runner.mounted, self._ws))
@@ -361,6 +366,10 @@ class SeveralRuns:
 
     def __init__(self, tests: WarmTests, heavy: asyncio.Semaphore) -> None:
         self._tests, self._heavy = tests, heavy
+
+    async def start(self) -> None:
+        """See :meth:`WarmTests.start`. That takes no slot: it is short, and waiting for one would be in vain."""
+        await self._tests.start()
 
     async def run(
         self,

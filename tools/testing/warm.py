@@ -137,6 +137,10 @@ class WarmProcess:
         self._frames = Frames(report_bytes)
         self._news = asyncio.Event()
 
+    async def start(self) -> None:
+        """Have a process begin to get ready for the next run. What keeps it from that is told by the run."""
+        await self._ready()
+
     async def run(self, order: bytes, *, limit_s: float) -> Ended:
         """Have one order (a line) run. Raises ``SandboxError`` or ``ChildFailed`` when no process can be had."""
         self._frames, self._news = Frames(self._report_bytes), asyncio.Event()
@@ -185,6 +189,7 @@ class WarmProcess:
     async def _ready(self) -> tuple[asyncio.Task[Finished], Talk]:
         if self._process is not None and not self._process.done() and self._talk is not None:
             return self._process, self._talk
+        await self.close()  # one that ended before it was asked for anything
         self._talk = Talk(self._took)
         job = await asyncio.to_thread(self._job, self._talk)
         self._process = asyncio.create_task(self._sandbox.run(job), name="warm tests")
