@@ -74,6 +74,7 @@ class SensorView(Frozen):
     last_signal: str = ""  # UTC stamp
     states: dict[str, int] = Field(default_factory=dict)
     turned_away: dict[str, int] = Field(default_factory=dict)  # duplicate, suppressed
+    turned_away_why: str = ""  # the last one
     ops_hour: int = 0
     cap_hour: int = 0  # for a signal of its default urgency, under this posture and brake
     suppressed: str = ""  # why nothing of it becomes an op now
@@ -96,4 +97,5 @@ class PostureView(Frozen):
 class SensorsView(Frozen):
     posture: PostureView
     sensors: tuple[SensorView, ...] = ()
+    events: str = ""  # how changes are noticed, and how many were; empty before anybody looks
     webhooks: str = ""  # where they are heard, and how many were; empty where nobody listens

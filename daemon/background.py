@@ -30,6 +30,8 @@ from sensors.watch_named import Refs
 from sensors.web_intelligence import WebIntelligence
 from tools.ocr import SandboxedOcr
 
+NOTHING_SCHEDULED = "on; nothing is scheduled (sensors.scheduled.entries)"
+
 
 def background_sensors(house: House, emit: Emit, follow: Callable[[Refs], None]) -> tuple[Sensor, ...]:
     """Made for one boot; ``follow`` has branches of another repository watched.
@@ -120,6 +122,11 @@ class Background:
         self.people = People(house, emit)
         sensors = (*background_sensors(house, emit, follow), *self.people.sensors)
         self.by_source: Mapping[Source, Sensor] = {sensor.source: sensor for sensor in sensors}
+        scheduled = house.config.settings.sensors.scheduled
+        self.resting: Mapping[Source, str] = (
+            {Source.SCHEDULED: NOTHING_SCHEDULED} if scheduled.enabled and not scheduled.entries else {}
+        )
+        """What is on and has nothing to do."""
         self.runners = tuple(SensorRunner(sensor=sensor, ledger=house.ledger) for sensor in sensors)
 
     def notes(self) -> tuple[str, ...]:

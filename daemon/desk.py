@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from sensors.intake.router import IntakeRouter
 
 
+OFF = "switched off"
+
+
 def signals_view(snapshot: QueueSnapshot) -> SignalsView:
     """Pure: the queue as a person sees it."""
     return SignalsView(
@@ -87,7 +90,9 @@ def posture_view(governor: Governor) -> PostureView:
     )
 
 
-async def sensors_view(router: IntakeRouter, says: Mapping[Source, str], webhooks: str = "") -> SensorsView:
+async def sensors_view(
+    router: IntakeRouter, says: Mapping[Source, str], webhooks: str = "", events: str = ""
+) -> SensorsView:
     """Every source: what it has sent, what became of that, and why it is held back.
 
     ``says``: what each sensor that is on says of itself.
@@ -98,11 +103,11 @@ async def sensors_view(router: IntakeRouter, says: Mapping[Source, str], webhook
         _sensor(source, router, known.get(source.value, {}), ruling, says.get(source, _without_sensor(source)))
         for source in SOURCES
     )
-    return SensorsView(posture=posture_view(router.governor), sensors=sensors, webhooks=webhooks)
+    return SensorsView(posture=posture_view(router.governor), sensors=sensors, webhooks=webhooks, events=events)
 
 
 def _without_sensor(source: Source) -> str:
-    return "" if source is Source.MANUAL else "switched off"
+    return "" if source is Source.MANUAL else OFF
 
 
 def _sensor(
@@ -123,9 +128,10 @@ def _sensor(
         last_signal=max((at for _, at in known.values()), default=""),
         states=states,
         turned_away=router.turned_away(source),
+        turned_away_why=router.why_turned_away(source),
         ops_hour=situation.tally.by_source.get(source, 0),
         cap_hour=cap(source, facts.urgency, situation.posture, situation.brake.on, governor.settings),
-        suppressed="" if suppressed.free else f"{suppressed.reason} ({suppressed.rule})",
+        suppressed="" if suppressed.free or (says == OFF and not held) else f"{suppressed.reason} ({suppressed.rule})",
     )
 
 

@@ -243,7 +243,7 @@ class Facade:
         senses = self._service.senses
         if senses is None:
             return await sensors_view(self._house.router, {})
-        return await sensors_view(self._house.router, senses.says(), senses.webhooks)
+        return await sensors_view(self._house.router, senses.says(), senses.webhooks, senses.events)
 
     # --- orders ---
 

@@ -42,7 +42,8 @@ def _signal(view: SignalView) -> list[Line]:
 
 def sensors_block(view: SensorsView) -> Block:
     """``ouro sensors``."""
-    heard = [line(Span(f"{'webhooks':<24}", Role.HEAD), view.webhooks)] if view.webhooks else []
+    others = (("events", view.events), ("webhooks", view.webhooks))
+    heard = [line(Span(f"{name:<24}", Role.HEAD), told) for name, told in others if told]
     return (*posture_block(view.posture), *(each for sensor in view.sensors for each in _sensor(sensor)), *heard)
 
 
@@ -52,6 +53,7 @@ def _sensor(view: SensorView) -> list[Line]:
     load = f"{view.ops_hour} of {count(view.cap_hour, 'op')} an hour"
     lines = [line(Span(f"{view.source:<24}", Role.HEAD), f"{view.line}{when}{away}", Span(f"  {load}", Role.DIM))]
     lines += [labelled(Told("says", view.says, Role.DIM))] if view.says else []
+    lines += [labelled(Told("away", view.turned_away_why, Role.DIM))] if view.turned_away_why else []
     return [*lines, labelled(Told("held", view.suppressed, Role.WARN))] if view.suppressed else lines
 
 

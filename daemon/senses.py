@@ -11,6 +11,7 @@ from daemon.doors import RepositoryIgnores, depth_of, is_taken_over, is_unchange
 from daemon.gh import issue_poll
 from daemon.house import House
 from daemon.named import named_places
+from daemon.text import count
 from daemon.told import cannot_talk
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.irongate.secrets import redact
@@ -25,12 +26,18 @@ from sensors.deliveries import Deliveries
 from sensors.github_issue import GitHubIssue
 from sensors.intake.records import Receipt
 from sensors.runner import SensorRunner
+from sensors.sensor import SensorState
 from sensors.test_failure import TestFailure
 from sensors.watch import Watcher
 from tools.index.checkout import CheckoutFeed
 
 NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
 SET_UP = "`ouro doctor` checks the set-up."
+
+
+def _silent(state: SensorState) -> str:
+    """Of a sensor that has no line in status."""
+    return f"unavailable: {state.problem}" if state.problem else "on"
 
 
 class Senses:
@@ -228,6 +235,16 @@ class Senses:
         )
 
     @property
+    def events(self) -> str:
+        """How changes are noticed, and how many there were since this boot."""
+        seen, bus = self._watcher.counts, self._bus
+        how = f"polls: {seen.reason}" if seen.polling else f"inotify on {count(seen.folders, 'folder')}"
+        told = f"{count(seen.events, 'change')} in {count(seen.looks, 'look')}, {count(bus.published, 'event')} told"
+        dropped = ((seen.unchanged, "unchanged"), (bus.repeated, "repeated"), (seen.overflows, "overflows"),
+                   (bus.missed, "missed by slow consumers"))  # fmt: skip
+        return "; ".join((how, told, *(f"{number} {what}" for number, what in dropped if number)))
+
+    @property
     def webhooks(self) -> str:
         """Where they are heard, and how many were."""
         return self._webhooks.line
@@ -235,7 +252,7 @@ class Senses:
     def says(self) -> dict[Source, str]:
         """What each sensor that is on says of itself."""
         states = [runner.state() for runner in (self._runner, self._issues, *self.background.runners)]
-        return {state.source: state.line or state.problem for state in states}
+        return {state.source: state.line or _silent(state) for state in states} | self.background.resting
 
     def notes(self) -> tuple[str, ...]:
         state = self._runner.state()

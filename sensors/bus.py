@@ -94,6 +94,7 @@ class Subscription:
         if len(self._held) >= self._limit:
             self._held.popleft()
             self._missed += 1
+            self._bus.missed += 1
         self._held.append(event)
         self._changed.set()
 
@@ -128,6 +129,7 @@ class Bus:
         self._seen: OrderedDict[str, float] = OrderedDict()
         self.published = 0
         self.repeated = 0
+        self.missed = 0  # by consumers that were too slow, all together
 
     def subscribe(self, *topics: Topic) -> Subscription:
         """Receive events of ``topics`` from now on."""

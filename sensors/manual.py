@@ -67,7 +67,7 @@ def manual_signal(
             seen_at=stamp(clock.now()),
         )
     except ValidationError as error:
-        first = error.errors()[0]
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ControlError(
-            f"The goal cannot be taken: {first['msg']}.", remedy="Give a short goal, and paths inside the repository."
+            f"The goal cannot be taken: {why}.", remedy="Give a short goal, and paths inside the repository."
         ) from error

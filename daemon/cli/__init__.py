@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from daemon.cli.base import app, hoist, report
+from daemon.cli.base import app, hoist, report, slip_of
 from ledger.errors import OuroError
 
 if TYPE_CHECKING:
@@ -30,3 +30,8 @@ def main() -> None:
         assembled()(args=words, prog_name="ouro")
     except OuroError as error:
         sys.exit(report(error, as_json="--json" in words))
+    except ValueError as error:
+        slip = slip_of(error)
+        if slip is None:
+            raise
+        sys.exit(report(slip, as_json="--json" in words))

@@ -139,6 +139,21 @@ def leave(code: Exit) -> None:
         raise typer.Exit(int(code))
 
 
+def slip_of(error: ValueError) -> OuroError | None:
+    """What to say when something was typed that no request can hold; None for any other error."""
+    from pydantic import ValidationError
+
+    from ledger.errors import ControlError
+
+    if not (isinstance(error, ValidationError) and error.title.endswith(("Request", "Ref", "Utterance"))):
+        return None
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = " ".join(str(part).replace("_", "-") for part in first["loc"]) or "that"
+    told = first["msg"].removeprefix("Value error, ").replace("String should", "it should")
+    typed = first["input"] if len(str(first["input"])) <= 40 else f"{str(first['input'])[:37]}..."
+    return ControlError(f"{name} cannot be {typed!r}: {told}.", remedy="The command's --help shows an example.")
+
+
 def report(error: OuroError, *, as_json: bool) -> int:
     """Say what went wrong and what to do about it; returns the exit code."""
     code = getattr(error, "exit", None) or exit_for_error(error)

@@ -50,9 +50,12 @@ SEEN_AGAIN = (
     "WHERE id = ? AND state IN ('claimed', 'in_flight', 'parked')"
 )
 
+WITHOUT_SUCCESS = "ended"
+# What was dropped, refused or given up is DONE too: of it there is nothing to be done.
 BY_SOURCE = (
-    "SELECT json_extract(signal, '$.source'), state, count(*), max(json_extract(row, '$.queued_at')) "
-    "FROM intake_items GROUP BY 1, 2"
+    "SELECT json_extract(signal, '$.source'), "
+    f"CASE WHEN state = 'done' AND NOT json_extract(row, '$.success') THEN '{WITHOUT_SUCCESS}' ELSE state END, "
+    "count(*), max(json_extract(row, '$.queued_at')) FROM intake_items GROUP BY 1, 2"
 )
 NOTHING = Spend()
 Row = tuple[str, tuple[str | int | bytes | None, ...]]
@@ -208,7 +211,7 @@ class DurableQueue:
         return [Lease.model_validate_json(str(row)) for (row,) in found]
 
     async def by_source(self) -> dict[str, dict[str, tuple[int, str]]]:
-        """For each source and state: how many items, and when the newest was queued."""
+        """For each source and state: how many items, and when the newest was queued. ``ended``: without success."""
         rows = await self._ledger.query(BY_SOURCE)
         found: dict[str, dict[str, tuple[int, str]]] = {}
         for source, state, number, newest in rows:

@@ -87,6 +87,7 @@ class IntakeRouter:
         self.held_back = asyncio.Event()
         """Set while nothing is worked on because the governor holds back all that waits."""
         self._turned_away: Counter[tuple[Source, str]] = Counter()
+        self._why_turned_away: dict[Source, str] = {}
         self._custody = Custody(
             store=self._store, board=self._board, goals=self.goals, clock=clock, settings=settings,
             changed=self._changed, may_release=may_release,
@@ -168,6 +169,7 @@ class IntakeRouter:
     async def _turn_away(self, signal: Signal, last: Item | None, answer: Novelty, *, asked: bool) -> Receipt:
         status: Literal["duplicate", "suppressed"] = "duplicate" if answer.status == "duplicate" else "suppressed"
         self._turned_away[signal.source, status] += 1
+        self._why_turned_away[signal.source] = answer.reason
         facts = {"signal": signal.id, "key": signal.key, "of": answer.of, "reason": answer.reason, "base": signal.base}
         if last is not None and last.state in HELD and signal.base != last.signal.base:
             # Should the op fail, the condition is still there at a commit that it did not see.
@@ -400,6 +402,10 @@ class IntakeRouter:
     def turned_away(self, source: Source) -> dict[str, int]:
         """How many signals of a source were duplicates or suppressed, since this boot."""
         return {status: n for (name, status), n in self._turned_away.items() if name is source}
+
+    def why_turned_away(self, source: Source) -> str:
+        """Why the last of them was; empty before the first."""
+        return self._why_turned_away.get(source, "")
 
     async def knows(self, key: str) -> bool:
         """Was a signal with this key taken in, however long ago (``keep_closed_days``)?"""

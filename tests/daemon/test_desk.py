@@ -135,17 +135,22 @@ async def test_a_repair_on_a_review_branch_is_not_tried_again(config: Config) ->
 
 async def test_sensors_say_what_they_sent_and_why_they_are_held_back(config: Config) -> None:
     async with opened(config) as (service, api):
-        await fill(service)
+        ids = await fill(service)
         await service.home.router.submit(signal("held"))
         view = await api.sensors()
         (tests,) = [s for s in view.sensors if s.source == "test_failure"]
         assert tests.states == {"dead": 1, "quarantined": 1, "queued": 1, "parked": 1}
         assert tests.turned_away == {"duplicate": 1}
+        assert tests.turned_away_why == "The same condition is already queued."
         assert (tests.ops_hour, tests.cap_hour) == (2, 2) and "governor.source" in tests.suppressed
         (manual,) = [s for s in view.sensors if s.source == "manual"]
         assert (manual.line, manual.suppressed) == ("no signal yet", "")
         text = show(sensors_block(view), colour=False)
-        assert "1 duplicate" in text and "2 of 2 ops an hour" in text and "MAINTAIN" in text
+        assert "1 duplicate" in text and "away      The same condition is already queued." in text
+        assert "2 of 2 ops an hour" in text and "MAINTAIN" in text
+        await api.drop(DropRequest(signal=ids["held"], why="never mind"))
+        (tests,) = [s for s in (await api.sensors()).sensors if s.source == "test_failure"]
+        assert "1 ended" in tests.line and "done" not in tests.line
 
 
 async def test_the_owner_sets_the_posture_for_a_while(config: Config) -> None:

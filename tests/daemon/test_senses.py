@@ -41,9 +41,11 @@ async def test_each_sensor_says_what_it_saw_or_why_it_sees_nothing(tmp_path: Pat
     says = {sensor.source: sensor.says for sensor in view.sensors}
     assert "Green at" in says["test_failure"] and says["todo_scanner"] == "switched off"
     assert "unavailable: " in says["backlog"] and says["manual"] == ""  # this model only fills holes
+    assert says["runtime_health"] == "on" and says["scheduled"].startswith("on; nothing is scheduled")
     assert view.webhooks.startswith("webhooks are not heard: no variable")
     text = show(sensors_block(view), colour=False)
     assert "unavailable: " in text and "switched off" in text and view.webhooks in text
+    assert "events                  inotify on " in text and " told" in view.events
 
 
 async def test_the_code_index_knows_what_is_saved_and_committed_before_it_is_asked(tmp_path: Path) -> None:

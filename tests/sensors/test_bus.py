@@ -58,6 +58,7 @@ async def test_a_slow_consumer_loses_the_oldest_and_is_told_how_many() -> None:
     deliveries = await held(slow)
     assert [d.event.paths[0] for d in deliveries] == ["7", "8", "9"]
     assert [d.missed for d in deliveries] == [7, 0, 0]
+    assert spine.missed == 7
 
 
 async def test_one_fingerprint_is_published_once_in_the_window() -> None:

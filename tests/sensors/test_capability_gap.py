@@ -12,7 +12,7 @@ from ledger.vocabulary import Draft, EntryKind, OwnerConfirms, Source, Urgency
 from sensors.bus import Bus
 from sensors.capability_gap import CapabilityGap
 from sensors.gap_settings import CapabilityGapSettings
-from sensors.intake.records import ItemState
+from sensors.intake.queue import WITHOUT_SUCCESS
 from tests.repos import git
 from tests.sensors.looking import Scene, scene
 
@@ -100,7 +100,7 @@ async def test_an_op_that_completes_serves_the_gap_and_takes_its_signal_back(tmp
         await op(s.ledger, 4, "manual", targets=(CART,))
         assert await sensor.scan_once() == () and sensor.state().line == ""
         assert s.router.known() == ()
-        assert (await s.router.by_source())["capability_gap"].keys() == {ItemState.DONE.value}
+        assert (await s.router.by_source())["capability_gap"].keys() == {WITHOUT_SUCCESS}
         served = (await s.ledger.entries(events=("gap.seen",)))[-1]
         assert served.payload["served"] == [f"file:{CART}"] and served.causes
         await met(s, "backlog", "todo_scanner", "manual", first=5)
