@@ -143,6 +143,36 @@ async def test_a_docstring_lands_by_itself_and_code_beside_it_does_not(tmp_path:
     assert git(repo, "rev-parse", "HEAD") == asked
 
 
+async def test_green_tests_do_not_document_anything(tmp_path: Path) -> None:
+    """Code beside it, an empty docstring, the symbol taken out of sight: the tests pass each time."""
+    repo = repo_with(tmp_path / "shop", SHOP)
+    first = git(repo, "rev-parse", "HEAD")
+    attempts = [
+        swap(CART, "    owed = sum(prices)", "    owed = sum(list(prices))"),
+        swap(CART, "def rest(prices, paid):", 'def rest(prices, paid):\n    """ """'),
+        swap(CART, "def rest(prices, paid):", "def _rest(prices, paid):"),
+    ]
+    told: list[str] = []
+
+    def say(conversation: Sequence[Message]) -> Said:
+        if not any(m.role == "tool" for m in conversation):
+            return looked(CART)
+        told.append("\n".join(m.text for m in conversation))
+        return attempts[min(len(told), len(attempts)) - 1]
+
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(say), watch=True) as (service, _):
+        await service.until("sensor_looked", sensor="doc_staleness", commit=first)
+        asked = commit(repo, "Add rest", {CART: SHOP[CART] + NEW})
+        ending = await ended(service.home)
+        assert ending.op.origin is Source.DOC_STALENESS
+        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
+        runs = await service.entries(ending.op.id, "validated")
+        assert runs and {run.payload["status"] for run in runs} == {"green"}
+    assert "rest in shop/cart.py has no docstring that says something" in told[1]
+    assert git(repo, "rev-parse", "HEAD") == asked
+
+
 PAGE = "# The shop\n\nCall `owed_sum(prices)` or\n\n    owed_sum(prices, discount=1)\n"
 WORDS = """def owed_sum(prices, discount=0):
     \"\"\"What is owed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from daemon.api import Api, OpRef, SubmitRequest
+from daemon.api import Api, OpRef, RejectRequest, SubmitRequest
 from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
@@ -86,6 +86,27 @@ async def test_a_gap_is_met_worked_on_and_served(tmp_path: Path) -> None:
         assert await line_of(service) == ""
         assert (await service.home.ledger.verify()).ok
     assert git(repo, "rev-list", "--count", "HEAD") == "3"
+
+
+async def test_green_tests_serve_no_gap_and_the_owners_no_ends_the_work_on_it(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    first, model = git(repo, "rev-parse", "HEAD"), Stumped()
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(model.say, changes=[CART]), watch=True) as (
+        service,
+        api,
+    ):
+        for goal in GOALS:
+            await submitted(service, api, goal)
+        waiting = await ended(service.home)
+        assert (waiting.op.origin, waiting.request is None) == (Source.CAPABILITY_GAP, False), waiting.reason
+        runs = await service.entries(waiting.op.id, "validated")
+        assert runs and {run.payload["status"] for run in runs} == {"green"}
+        await api.reject(RejectRequest(op=waiting.op.id, reason="that is no cure"))
+        ending = await ended(service.home)
+        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert f"file {CART} (2 ops of 2 kinds" in await line_of(service)
+        assert await service.home.router.idle()
+    assert git(repo, "rev-parse", "HEAD") == first
 
 
 async def test_a_tool_that_nobody_has_is_told_and_not_worked_on(tmp_path: Path) -> None:

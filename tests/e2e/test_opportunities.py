@@ -10,7 +10,7 @@ import pytest
 from daemon.api import OpRef
 from daemon.replay import replay
 from kernel.provider import Message
-from ledger.vocabulary import DuplicateGone, Source, State, SymbolGone
+from ledger.vocabulary import DuplicateGone, MetricBelow, RootCause, Source, State, SymbolGone
 from tests.e2e.serving import served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -124,3 +124,44 @@ async def test_what_lost_its_last_use_goes_and_a_use_or_a_name_does_not_save_it(
     assert "_rounded in shop/cart.py is named elsewhere now" in say.told[2]
     assert "An earlier attempt was refused by gate19.undone." in say.told[4]
     assert "_rounded" in (repo / CART).read_text() and "_doubled" not in (repo / CART).read_text()
+
+
+SIZES, STEPS = "shop/sizes.py", ((1, "none"), (5, "few"), (10, "some"), (50, "many"))
+HEAD = "def size(pieces):"
+LADDER = "".join(f"    if pieces < {limit}:\n        return {name!r}\n" for limit, name in STEPS) + "    return 'huge'"
+TABLE = f"STEPS = {STEPS}\n\n\n{HEAD}\n    return next((name for most, name in STEPS if pieces < most), 'huge')"
+ANSWERS = [
+    swap(
+        SIZES, f"{HEAD}\n{LADDER}", f"{HEAD}\n    return size_of(pieces)\n\n\ndef size_of(pieces):\n{LADDER}"
+    ),  # moved
+    swap(SIZES, "    return 'huge'", "    return 'huge' if pieces else 'huge'"),  # no better
+    swap(SIZES, f"{HEAD}\n{LADDER}", TABLE),
+]
+
+
+@pytest.mark.parametrize("learns", [True, False], ids=["done at last", "never done"])
+async def test_a_function_is_made_simple_and_green_tests_alone_do_not_make_it_so(tmp_path: Path, learns: bool) -> None:
+    told = (f"    assert size({limit - 1}) == {name!r}\n" for limit, name in STEPS)
+    test = f"from shop.sizes import size\n\n\ndef test_size():\n{''.join(told)}    assert size(99) == 'huge'\n"
+    files = {SIZES: f"{REST}\n\n{HEAD}\n    return 'huge'\n"}
+    repo = repo_with(tmp_path / "shop", {**SHOP, **files})
+    first = git(repo, "rev-parse", "HEAD")
+    miner = {"enabled": True, "debounce_s": 0.1, "complexity": 5}
+    config = config_for(tmp_path, repo, **{**QUICK, "sensors": {"opportunity_miner": miner}})
+    say = Stubborn(SIZES, ANSWERS if learns else ANSWERS[:2])
+    async with served(config, Talking(say, changes=[SIZES]), watch=True) as (service, _):
+        await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
+        asked = commit(repo, "Sizes", {SIZES: f"{REST}\n\n{HEAD}\n{LADDER}\n", "tests/test_sizes.py": test})
+        ending = await ended(service.home)
+        assert isinstance(ending.op.signals[0].closure, MetricBelow)
+        runs = await service.entries(ending.op.id, "validated")
+        assert {run.payload["status"] for run in runs} == {"green"}
+        if learns:
+            assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+            assert ending.dossier.verification is not None
+            assert f"size in {SIZES} has 3" in ending.dossier.verification.closure_reason
+        else:
+            assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.CLOSURE_OPEN), ending.reason
+    assert f"size_of in {SIZES} has a complexity of 5, wanted is less than 5" in say.told[1]
+    assert git(repo, "rev-parse", "HEAD^" if learns else "HEAD") == asked
+    assert (STEPS[0][1] in (repo / SIZES).read_text()) and (TABLE in (repo / SIZES).read_text()) is learns
