@@ -262,7 +262,9 @@ class Workspaces:
         self._git = git
         self._places = places
         self._settings = settings
-        self._list = lru_cache(maxsize=4)(self._list_commit)  # an op makes half a dozen copies of one commit
+        # An op makes half a dozen copies of one commit; HEAD is often another. With 50,000 files each more would cost
+        # a daemon at rest 5 MB.
+        self._list = lru_cache(maxsize=2)(self._list_commit)
 
     async def acquire(self, owner: str, commit: str) -> Workspace:
         """A fresh copy of ``commit``. ``owner`` (an op id, a sensor's name) is what :meth:`reap` knows it by."""
@@ -343,7 +345,7 @@ class Workspaces:
         return self._list(commit).size * 2 * 10_000 < free * self._settings.memory_share_bp
 
     def _list_commit(self, commit: str) -> Listing:
-        rows = [row.partition("\t") for row in self._git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).fields]
+        rows = (row.partition("\t") for row in self._git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).fields)
         sizes = {path: size for meta, _, path in rows if (size := meta.split()[3]) != "-"}
         return Listing(paths=tuple(sizes), size=sum(int(size) for size in sizes.values()))
 
