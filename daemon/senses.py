@@ -252,7 +252,7 @@ class Senses:
     def says(self) -> dict[Source, str]:
         """What each sensor that is on says of itself."""
         states = [runner.state() for runner in (self._runner, self._issues, *self.background.runners)]
-        return {state.source: state.line or _silent(state) for state in states} | self.background.resting
+        return {**{state.source: state.line or _silent(state) for state in states}, **self.background.resting}
 
     def notes(self) -> tuple[str, ...]:
         state = self._runner.state()
