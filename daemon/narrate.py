@@ -242,7 +242,8 @@ def _closure(payload: Payload, entry: Entry) -> Told:
 
 def _gates(payload: Payload, entry: Entry) -> Told:
     """All gates of one candidate; every rule that says no is named, the first ones with what they say."""
-    verdicts = [v for v in payload.get("verdicts") or () if isinstance(v, dict)]
+    found = payload.get("verdicts")
+    verdicts = [v for v in found if isinstance(v, dict)] if isinstance(found, list) else []
     against = [v for v in verdicts if _text(v, "decision") in ("deny", "repair")]
     reasons: dict[str, str] = {}
     for verdict in against:
