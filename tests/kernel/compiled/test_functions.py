@@ -11,6 +11,7 @@ import pytest
 
 from kernel.loop.fronts import AS_IS, GATED, Front, Norm
 from kernel.weights.four_bits import packed, quantise
+from tests.kernel.processor import saturates
 from tests.kernel.weights.converting import unpacked
 
 ROWS, COLUMNS = 72, 192  # 18 blocks of rows: more than one thread takes at once
@@ -68,6 +69,8 @@ def test_four_bits_compute_what_the_blocks_stand_for(tokens: int, name: str, bia
 def test_eight_bits_compute_the_product(tokens: int, name: str) -> None:
     import torch
 
+    if saturates():
+        pytest.skip("the form is not taken on this processor: its products overflow")
     from kernel.loop.products import Int8
 
     scale = weight().abs().amax(dim=1) / 127

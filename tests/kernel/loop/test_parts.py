@@ -25,6 +25,7 @@ from kernel.loop.published import published_shapes
 from kernel.loop.rope import frequencies
 from ledger.errors import ConfigError, OuroError
 from tests.kernel.loop.scene import OURO, QWEN, engine_names, memory, model_of, weights
+from tests.kernel.processor import saturates
 
 BIG_OURO = {
     **OURO, "hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 128,
@@ -101,6 +102,8 @@ def test_positions_are_those_of_the_published_code(rope: dict[str, Any], kernel_
 
 
 def test_integers_are_close_and_an_outlier_costs_only_itself() -> None:
+    if saturates():
+        pytest.skip("the form is not taken on this processor: its products overflow")
     random = torch.Generator().manual_seed(1)
     weight, bias = torch.randn(48, 64, generator=random), torch.ones(48)
     weight[3] = 0
