@@ -71,22 +71,25 @@ def most_weighted(x: Any, weight: Any, columns: Any) -> Any:
 
 
 @njit(**QUICK)
-def by_token(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, step: Any) -> None:
-    """A row as unsigned bytes around 128, with one step for all of it."""
+def by_token(
+    kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, levels: Any, numbers: Any, step: Any
+) -> None:  # fmt: skip
+    """A row as unsigned bytes, ``levels`` on each side of ``levels + 1``, with one step for all of it."""
+    most_level, half = float32(levels), float32(levels) + float32(1.5)
     if kind == NORMED:
         most = most_weighted(x, other, columns)
-        step[0] = most * norm_factor(x, columns, epsilon) / float32(127)
-        scale = float32(127) / most
+        step[0] = most * norm_factor(x, columns, epsilon) / most_level
+        scale = most_level / most
         for i in range(columns):
-            numbers[i] = np.uint8(int32(x[i] * other[i] * scale + float32(128.5)))
+            numbers[i] = np.uint8(int32(x[i] * other[i] * scale + half))
         return
     if kind == GATED:
         gate(x, other, columns)
     most = most_of(x, columns)
-    step[0] = most / float32(127)
-    scale = float32(127) / most
+    step[0] = most / most_level
+    scale = most_level / most
     for i in range(columns):
-        numbers[i] = np.uint8(int32(x[i] * scale + float32(128.5)))
+        numbers[i] = np.uint8(int32(x[i] * scale + half))
 
 
 @njit(**QUICK)
@@ -131,8 +134,8 @@ def states_of(kind: Any, row: Any, columns: Any, states: Any, norm: Any) -> Any:
 
 
 def rows_by_token(arguments: Any) -> None:
-    """0 tickets, 1 kind, 2 rows, 3 columns, 4 states, 5 norm, 6 epsilon's bits, 7 numbers, 8 steps."""
-    a = carray(arguments, 9)
+    """0 tickets, 1 kind, 2 rows, 3 columns, 4 states, 5 norm, 6 epsilon's bits, 7 numbers, 8 steps, 9 levels."""
+    a = carray(arguments, 10)
     kind, columns = a[1], a[3]
     while True:
         row = next_ticket(a[0])
@@ -141,7 +144,7 @@ def rows_by_token(arguments: Any) -> None:
         x, other = states_of(kind, row, columns, a[4], a[5])
         numbers = carray(pointer(a[7] + row * columns), (columns,), np.uint8)
         step = carray(pointer(a[8] + row * 4), (1,), np.float32)
-        by_token(kind, x, other, columns, float_of_bits(int32(a[6])), numbers, step)
+        by_token(kind, x, other, columns, float_of_bits(int32(a[6])), a[9], numbers, step)
 
 
 def rows_by_group(arguments: Any) -> None:

@@ -2,8 +2,8 @@
 
 Processors differ by a factor of ten here. Those with bf16 matrix units are best in bf16; others compute bf16 slower
 than float32, and eight-bit integers several times faster than either. One token at a time is bound by the bytes that
-are read, so fewer bits win there, if the processor unpacks them quickly enough. A form that computes wrongly (products
-of integers that saturate on older processors) is not taken at all.
+are read, so fewer bits win there, if the processor unpacks them quickly enough. A form that computes wrongly is not
+taken at all.
 """
 
 from __future__ import annotations

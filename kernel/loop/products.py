@@ -6,7 +6,7 @@ Every one takes float32 states (..., in) and gives float32 (..., out); what happ
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from kernel.compiled import kinds
@@ -33,17 +33,35 @@ class Plain:
         return out if onto is None else out + onto
 
 
+@cache
+def state_levels() -> int:
+    """127, or 63 on processors that add two products of bytes in sixteen bits, where a sum would overflow: those
+    without VNNI. States of seven bits cost precision there, and are exact."""
+    import torch
+
+    states, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((4, 64), 127, dtype=torch.int8)
+    found = torch.ops.onednn.qlinear_pointwise(
+        states, 1.0, 0, torch.ops.onednn.qlinear_prepack(weight, None), torch.ones(4),
+        torch.zeros(4, dtype=torch.int32), None, 1.0, 0, torch.float32, "none", [], "",
+    )  # fmt: skip
+    return 127 if bool((found == 64 * 255 * 127).all()) else 63
+
+
 class Int8:
     """Integers on both sides: weights have one scale a row, states one scale a token, found at run time.
 
     A token with outliers (the first one always has some) costs only itself precision. The states are unsigned with a
-    zero point of 128, since that is the kind of product that processors have an instruction for.
+    zero point in the middle, since that is the kind of product that processors have an instruction for.
     """
 
-    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> None:
-        """``weight`` (out, in) int8 with rows ``scale`` (out) float32; it is copied into the processor's own order."""
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None = None, levels: int | None = None) -> None:
+        """``weight`` (out, in) int8 with rows ``scale`` (out) float32; it is copied into the processor's own order.
+
+        ``levels``: of a state on each side of zero, at most 127; by default as many as this processor computes with.
+        """
         import torch
 
+        self._levels = levels or state_levels()
         self._columns = weight.shape[1]
         self._packed = torch.ops.onednn.qlinear_prepack(weight, None)
         self._scale = scale.clone()
@@ -57,9 +75,10 @@ class Int8:
         flat, rows = _rows(x)
         numbers = torch.empty(rows, self._columns, dtype=torch.uint8)
         step = torch.empty(rows, 1)
-        _quantised("rows_by_token", self._team, flat, front, numbers, step)
+        _quantised("rows_by_token", self._team, flat, front, numbers, step, self._levels)
+        middle = self._levels + 1
         out: Tensor = torch.ops.onednn.qlinear_pointwise(
-            numbers, 1.0, 128, self._packed, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
+            numbers, 1.0, middle, self._packed, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
         ).view(*x.shape[:-1], -1)
         step = step.view(*x.shape[:-1], 1)
         if onto is not None:
@@ -113,7 +132,9 @@ def _rows(x: Tensor) -> tuple[Tensor, int]:
     return flat, flat.shape[0]
 
 
-def _quantised(function: str, team: Team, states: Tensor, front: Front, numbers: Tensor, scales: Tensor) -> None:
+def _quantised(
+    function: str, team: Team, states: Tensor, front: Front, numbers: Tensor, scales: Tensor, *more: int
+) -> None:
     """What stands behind ``front``, into ``numbers`` (rows, columns) and their ``scales``."""
     import torch
 
@@ -126,7 +147,7 @@ def _quantised(function: str, team: Team, states: Tensor, front: Front, numbers:
     threads = torch.get_num_threads() if rows * columns > ALONE else 1
     team.call(
         function, threads, kind, rows, columns, states.data_ptr(), weight, epsilon, numbers.data_ptr(),
-        scales.data_ptr(),
+        scales.data_ptr(), *more,
     )  # fmt: skip
 
 

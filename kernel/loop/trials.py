@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kernel.loop.forms import Arithmetic, Trial, run_trials
+from kernel.loop.products import state_levels
 
 FILE = "trials.json"
 
@@ -20,7 +21,8 @@ def machine_trials(
     import torch
 
     made_by = f"torch {torch.__version__}, numba {version('numba')}"
-    key = f"{_processor()} / {made_by} / {threads} threads / {rows}x{columns}"
+    able = f"{torch.backends.cpu.get_cpu_capability()}, {state_levels()} levels"  # names say little
+    key = f"{_processor()}, {able} / {made_by} / {threads} threads / {rows}x{columns}"
     path = folder / FILE
     known: dict[str, dict[Arithmetic, dict[str, float]]] = {}
     with suppress(OSError, ValueError):

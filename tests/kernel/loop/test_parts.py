@@ -20,12 +20,11 @@ from kernel.loop.forms import run_trials
 from kernel.loop.packing import Row
 from kernel.loop.passes import full
 from kernel.loop.prefill import prefill_rows, prefill_trunk
-from kernel.loop.products import Int8, Nf4, Paired, Plain
+from kernel.loop.products import Int8, Nf4, Paired, Plain, state_levels
 from kernel.loop.published import published_shapes
 from kernel.loop.rope import frequencies
 from ledger.errors import ConfigError, OuroError
 from tests.kernel.loop.scene import OURO, QWEN, engine_names, memory, model_of, weights
-from tests.kernel.processor import saturates
 
 BIG_OURO = {
     **OURO, "hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 128,
@@ -102,8 +101,6 @@ def test_positions_are_those_of_the_published_code(rope: dict[str, Any], kernel_
 
 
 def test_integers_are_close_and_an_outlier_costs_only_itself() -> None:
-    if saturates():
-        pytest.skip("the form is not taken on this processor: its products overflow")
     random = torch.Generator().manual_seed(1)
     weight, bias = torch.randn(48, 64, generator=random), torch.ones(48)
     weight[3] = 0
@@ -114,7 +111,8 @@ def test_integers_are_close_and_an_outlier_costs_only_itself() -> None:
     exact = Plain(weight, bias)(x)
     found = product(x)
     assert found.shape == exact.shape
-    assert (found - exact)[:, 1:].abs().max() < 0.3 and (found - exact)[1].abs().max() < 0.3
+    allowed = 38 / state_levels()
+    assert (found - exact)[:, 1:].abs().max() < allowed and (found - exact)[1].abs().max() < allowed
     alone = product(x[1:, 2:3])
     assert torch.equal(alone[0, 0], found[1, 2])  # a token does not depend on its company
 
