@@ -125,3 +125,20 @@ def after_a_look(answer: str, *paths: str) -> Callable[[Sequence[Message]], Said
         return answer if any(m.role == "tool" for m in conversation) else looked(*paths)
 
     return say
+
+
+class InTurn:
+    """Looks at ``files``, then tries ``attempts`` one after the other, the last one again and again.
+
+    ``told``: the whole conversation in front of each attempt.
+    """
+
+    def __init__(self, attempts: Sequence[str], *files: str) -> None:
+        self._attempts, self._files = attempts, files
+        self.told: list[str] = []
+
+    def __call__(self, conversation: Sequence[Message]) -> Said:
+        if not any(m.role == "tool" for m in conversation):
+            return looked(*self._files)
+        self.told.append("\n".join(m.text for m in conversation))
+        return self._attempts[min(len(self.told), len(self._attempts)) - 1]

@@ -11,7 +11,7 @@ from daemon.api import OpRef, RejectRequest
 from kernel.provider import Message
 from ledger.vocabulary import ParametersDocumented, RootCause, Source, State, Tier
 from tests.e2e.serving import served
-from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
+from tests.e2e.talking import InTurn, Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
 from tests.repos import commit, git, write
 
@@ -152,15 +152,9 @@ async def test_green_tests_do_not_document_anything(tmp_path: Path) -> None:
         swap(CART, "def rest(prices, paid):", 'def rest(prices, paid):\n    """ """'),
         swap(CART, "def rest(prices, paid):", "def _rest(prices, paid):"),
     ]
-    told: list[str] = []
+    model = InTurn(attempts, CART)
 
-    def say(conversation: Sequence[Message]) -> Said:
-        if not any(m.role == "tool" for m in conversation):
-            return looked(CART)
-        told.append("\n".join(m.text for m in conversation))
-        return attempts[min(len(told), len(attempts)) - 1]
-
-    async with served(config_for(tmp_path, repo, **QUICK), Talking(say), watch=True) as (service, _):
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(model), watch=True) as (service, _):
         await service.until("sensor_looked", sensor="doc_staleness", commit=first)
         asked = commit(repo, "Add rest", {CART: SHOP[CART] + NEW})
         ending = await ended(service.home)
@@ -169,7 +163,7 @@ async def test_green_tests_do_not_document_anything(tmp_path: Path) -> None:
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert runs and {run.payload["status"] for run in runs} == {"green"}
-    assert "rest in shop/cart.py has no docstring that says something" in told[1]
+    assert "rest in shop/cart.py has no docstring that says something" in model.told[1]
     assert git(repo, "rev-parse", "HEAD") == asked
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import pytest
 from daemon.api import OpRef
 from daemon.facade import Facade
 from governance.orchestrator import Ending
-from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
-from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
+from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
 from tests.repos import commit, git, make_repo
 
@@ -72,19 +70,13 @@ async def test_green_tests_do_not_make_two_sides_agree(tmp_path: Path) -> None:
         swap(HERE, '    "id"', '    "id",\n    "sum"'),
         f"Elsewhere.\n\nshop/other.json\n```\n{order(required=['id', 'total'])}```\n",
     ]
-    told: list[str] = []
+    model = InTurn(attempts, HERE)
 
-    def say(conversation: Sequence[Message]) -> Said:
-        if not any(m.role == "tool" for m in conversation):
-            return looked(HERE)
-        told.append("\n".join(m.text for m in conversation))
-        return attempts[min(len(told), len(attempts)) - 1]
-
-    async with served(config_for(tmp_path, repo, **settings(other)), Talking(say), watch=True) as (service, api):
+    async with served(config_for(tmp_path, repo, **settings(other)), Talking(model), watch=True) as (service, api):
         ending = await approved(service, api)
         assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert runs and {run.payload["status"] for run in runs} == {"green"}
-    assert "the sides differ: /required/1: here" in told[1]
+    assert "the sides differ: /required/1: here" in model.told[1]
     assert git(repo, "rev-parse", "HEAD") == first

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from daemon.api import OpRef
 from governance.orchestrator import Ending
-from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
-from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
+from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
 from tests.repos import commit, git
 
@@ -116,15 +114,9 @@ async def test_green_tests_do_not_make_it_fast_and_what_measures_is_not_to_be_ch
         swap(BENCH, "total(list(range(100)))", "total(list(range(1)))"),
         f"So be it.\n\n.ouro-measured.json\n```\n{json.dumps({'steps': 1})}\n```\n",
     ]
-    told: list[str] = []
+    talk = InTurn(attempts, CART, BENCH)
 
-    def say(conversation: Sequence[Message]) -> Said:
-        if not any(m.role == "tool" for m in conversation):
-            return looked(CART, BENCH)
-        told.append("\n".join(m.text for m in conversation))
-        return attempts[min(len(told), len(attempts)) - 1]
-
-    model = Talking(say)
+    model = Talking(talk)
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
         slow = await slowed(service, repo)
         ending = await approved(service, api)
@@ -132,6 +124,6 @@ async def test_green_tests_do_not_make_it_fast_and_what_measures_is_not_to_be_ch
         assert ending.cause is RootCause.CLOSURE_OPEN, ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
-    assert "steps is 203 lines, wanted is at most" in told[1]
-    assert "what measures was changed: bench/speed.py" in told[2]
+    assert "steps is 203 lines, wanted is at most" in talk.told[1]
+    assert "what measures was changed: bench/speed.py" in talk.told[2]
     assert git(repo, "rev-parse", "HEAD") == slow

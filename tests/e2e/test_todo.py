@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.api import OpRef
 from daemon.facade import Facade
 from daemon.replay import replay
 from governance.changes.effects import Effects
-from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
-from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
+from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, Infilling, config_for, ended, repo_with
 from tests.repos import commit, git
 from tools.git import Git
@@ -67,15 +65,9 @@ async def test_green_tests_do_not_do_what_a_todo_asks_for(tmp_path: Path) -> Non
         swap(CART, ASKS, f"    # Refuse negative prices with a ValueError\n{DONE}"),
         swap(CART, f"{ASKS}\n{LINE}", LINE),
     ]
-    told: list[str] = []
+    model = InTurn(attempts, CART)
 
-    def say(conversation: Sequence[Message]) -> Said:
-        if not any(m.role == "tool" for m in conversation):
-            return looked(CART)
-        told.append("\n".join(m.text for m in conversation))
-        return attempts[min(len(told), len(attempts)) - 1]
-
-    async with served(config_for(tmp_path, repo, **QUICK), Talking(say, changes=[CART]), watch=True) as (service, _):
+    async with served(config_for(tmp_path, repo, **QUICK), Talking(model, changes=[CART]), watch=True) as (service, _):
         await service.until("sensor_looked", sensor="todo_scanner", commit=first)
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
         ending = await ended(service.home)
@@ -83,10 +75,10 @@ async def test_green_tests_do_not_do_what_a_todo_asks_for(tmp_path: Path) -> Non
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
-    assert len(told) == 4
-    assert "the TODO still stands at shop/cart.py:3" in told[1]
-    assert "has a TODO that was not there before" in told[2]
-    assert "says the same without its marker" in told[3]
+    assert len(model.told) == 4
+    assert "the TODO still stands at shop/cart.py:3" in model.told[1]
+    assert "has a TODO that was not there before" in model.told[2]
+    assert "says the same without its marker" in model.told[3]
     assert "comments, blank space or docstrings only" in ending.reason
     assert git(repo, "rev-parse", "HEAD") == asked
     assert (repo / CART).read_text() == WITH_TODO

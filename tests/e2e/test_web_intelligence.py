@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from daemon.api import OpRef
 from daemon.replay import replay
-from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State, Tier
 from sensors.health.sample import Gauges
 from tests.e2e.serving import served
-from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
+from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
 from tests.repos import git
 from tests.sensors.osv_server import OsvServer, osv_server
@@ -72,24 +70,18 @@ async def test_green_tests_do_not_move_a_pin(tmp_path: Path) -> None:
         swap(PINS, "paper-clips==1.2", new)
         for new in ("paper-clips==1.5.1", "paper-clips==2.0.1", "paper-clips", "paper==1.6")
     ]
-    seen: list[str] = []
-
-    def say(conversation: Sequence[Message]) -> Said:
-        if not any(m.role == "tool" for m in conversation):
-            return looked(PINS)
-        seen.append("\n".join(m.text for m in conversation))
-        return attempts[min(len(seen), len(attempts)) - 1]
+    model = InTurn(attempts, PINS)
 
     async with (
         osv_server(FOLDER) as server,
-        served(config_for(tmp_path, repo, **told(server)), Talking(say, changes=[PINS]), watch=True) as (service, _),
+        served(config_for(tmp_path, repo, **told(server)), Talking(model, changes=[PINS]), watch=True) as (service, _),
     ):
         ending = await ended(service.home)
         assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.CLOSURE_OPEN), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
-    assert "pins paper-clips 1.5.1, which is below 1.6.0" in seen[1]
-    assert "pins paper-clips 2.0.1, which has a known defect, too" in seen[2]
-    assert "does not say from where on paper-clips is" in seen[3]
+    assert "pins paper-clips 1.5.1, which is below 1.6.0" in model.told[1]
+    assert "pins paper-clips 2.0.1, which has a known defect, too" in model.told[2]
+    assert "does not say from where on paper-clips is" in model.told[3]
     assert "does not name paper-clips any more" in ending.reason
     assert git(repo, "rev-parse", "HEAD") == first and (repo / PINS).read_text() == TEXT

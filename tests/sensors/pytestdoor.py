@@ -104,6 +104,13 @@ class PytestDoor:
     async def run(self, commit: str, ids: Sequence[str] | None = None) -> TestRun:
         self.asked.append((commit, None if ids is None else tuple(ids)))
         self.started.set()
+        try:
+            return await self._run(commit, ids)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+    async def _run(self, commit: str, ids: Sequence[str] | None) -> TestRun:
         with tempfile.TemporaryDirectory(dir=self._base) as folder:
             root = Path(folder) / "tree"
             archive = (await self._git.call("archive", "--format=tar", commit)).out
@@ -121,11 +128,7 @@ class PytestDoor:
             argv = (sys.executable, "-m", "pytest", *options, *(ids or ()))
             if self.plain:
                 argv = (sys.executable, "-S", "-E", str(self._base / "plain.py"), *(ids or ()))
-            try:
-                done = await run(Command(argv=argv, cwd=root, env=env, timeout_s=self._timeout_s))
-            except asyncio.CancelledError:
-                self.cancelled += 1
-                raise
+            done = await run(Command(argv=argv, cwd=root, env=env, timeout_s=self._timeout_s))
             if done.timed_out:
                 return TestRun(status=RunStatus.TIMEOUT, reason=f"they ran longer than {self._timeout_s:g} s")
             if not out.exists():
