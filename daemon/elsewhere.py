@@ -39,8 +39,7 @@ class OtherRepositories:
             return Elsewhere(commit=commit, data=None)
         if size > largest:
             raise RepositoryError(f"{path} in {repository} is larger than {largest} bytes.")
-        touched = await asked.last_touched(commit, path)
-        by_op = touched is not None and TRAILER in await asked.trailers(touched)
+        by_op = TRAILER in await asked.trailers(commit, path)
         return Elsewhere(commit=commit, data=await asked.read(commit, path), by_op=by_op)
 
     async def _git(self, repository: str) -> Git:

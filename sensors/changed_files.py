@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from ledger.clock import Clock, stamp
+from ledger.errors import RepositoryError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.store import Ledger
@@ -119,10 +120,7 @@ class ChangedFiles(Looker):
 
     async def _scan(self) -> tuple[Signal, ...]:
         """At HEAD. Raises ``RepositoryError`` where nothing can be looked at."""
-        await self._repository.check()
-        head = (await self._repository.head()).commit
-        if head is None:
-            return self._say("There is no commit yet.")
+        head = await self._repository.check()
         why = self._doors.unavailable()
         if why:
             return self._say(f"unavailable: {why}" if await self._concerned(head) else "", problem=why)
@@ -143,13 +141,7 @@ class ChangedFiles(Looker):
 
     async def _asked(self, head: str) -> dict[str, str | None]:
         """The files to look at, each with the commit to compare it with (None: there is none)."""
-        last = await self._memory.looked_at()
-        if last is not None and not await self._repository.has(last):
-            last = None
-        if last is None:
-            changed: Sequence[str] = await self._repository.files(head) if self.looks_back else ()
-        else:
-            changed = await self._repository.changed_between(last, head) if last != head else ()
+        last, changed = await self._since_last(head)
         asked = {path: last for path in changed if path.isprintable() and self.wants(path)}
         there: dict[str | None, bool] = {None: False}
         for again in await self._memory.due():
@@ -158,17 +150,33 @@ class ChangedFiles(Looker):
             asked[again.path] = again.since if there[again.since] else None
         return asked
 
+    async def _since_last(self, head: str) -> tuple[str | None, Sequence[str]]:
+        """The commit of the last look, where it is still there, and what has changed since then."""
+        last = await self._memory.looked_at()
+        if last == head:
+            return last, ()
+        if last is not None:
+            try:
+                return last, await self._repository.changed_between(last, head)
+            except RepositoryError:
+                if await self._repository.has(last):
+                    raise
+        return None, await self._repository.files(head) if self.looks_back else ()
+
     async def _read(self, head: str, asked: Mapping[str, str | None]) -> Look:
         """The files and what they were. Those beyond the bounds are left out here, and put off later."""
         read = list(asked)[: self._limits.most_files]
-        now = await self._repository.read_many(head, read)
-        now = {path: data for path, data in now.items() if len(data) <= self._limits.largest_bytes}
-        before: dict[str, bytes] = {}
-        for since in {asked[path] for path in read} - {None}:
-            before |= await self._repository.read_many(str(since), [path for path in read if asked[path] == since])
+        then: dict[str, list[str]] = {}
+        for path in read:
+            if since := asked[path]:
+                then.setdefault(since, []).append(path)
+        now, *parts = await asyncio.gather(*map(self._repository.read_many, (head, *then), (read, *then.values())))
         return Look(
-            commit=head, now=now, before=before, compared=frozenset(p for p, since in asked.items() if since)
-        )  # fmt: skip
+            commit=head,
+            now={path: data for path, data in now.items() if len(data) <= self._limits.largest_bytes},
+            before={path: data for part in parts for path, data in part.items()},
+            compared=frozenset(path for path, since in asked.items() if since),
+        )
 
     async def _tell(self, head: str, found: Found) -> tuple[tuple[Signal, ...], tuple[str, ...]]:
         """Emit what was not said before, as far as the bounds allow; also the files of what is left over."""
@@ -200,8 +208,7 @@ class ChangedFiles(Looker):
         return fingerprint(self.source.value, finding.path, finding.what)
 
     async def _signal(self, key: str, finding: Finding, head: str) -> Signal:
-        touched = await self._repository.last_touched(head, finding.via or finding.path)
-        depth = await depth_at(self._repository, self._doors.depth_of, touched) if touched else 0
+        depth = await depth_at(self._repository, self._doors.depth_of, head, finding.via or finding.path)
         redact = self._doors.redact
         return Signal(
             id=new_signal_id(),

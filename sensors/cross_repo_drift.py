@@ -82,10 +82,7 @@ class CrossRepoDrift(Looker):
             return self._say(UNNAMED, problem=UNNAMED, remedy=NAME_ONE)
         if why := self._doors.unavailable():
             return self._say(f"unavailable: {why}", problem=why)
-        await self._repository.check()
-        head = (await self._repository.head()).commit
-        if head is None:
-            return ()
+        head = await self._repository.check()
         lines, problems, signals = list[str](), list[str](), list[Signal]()
         for name, pair in self._settings.pairs.items():
             try:

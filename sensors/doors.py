@@ -32,13 +32,15 @@ class RepositoryDoor(Protocol):
 
     async def head(self) -> Head: ...
 
-    async def check(self) -> None:
-        """Raise ``RepositoryError`` with a clear sentence when nothing can be worked on."""
+    async def check(self) -> str:
+        """The commit of HEAD. Raises ``RepositoryError`` with a clear sentence when nothing can be worked on."""
         ...
 
     async def parent(self, commit: str) -> str | None: ...
 
-    async def trailers(self, commit: str) -> dict[str, str]: ...
+    async def trailers(self, commit: str, path: str = "") -> dict[str, str]:
+        """Of a commit's message; with ``path``, of the commit of its history that changed that file last."""
+        ...
 
     async def snapshot(self) -> str:
         """A commit of the uncommitted tree; HEAD's own commit when nothing is changed."""

@@ -91,10 +91,7 @@ class PerformanceRegression(Looker):
             return self._say(UNNAMED, problem=UNNAMED, remedy=NAME_ONE)
         if why := self._doors.unavailable():
             return self._say(f"unavailable: {why}", problem=why)
-        await self._repository.check()
-        head = (await self._repository.head()).commit
-        if head is None:
-            return ()
+        head = await self._repository.check()
         try:
             file = await asyncio.to_thread(
                 read_named, self._path, top=self._top, largest=self._settings.largest_bytes

@@ -108,7 +108,6 @@ class ProactiveExploration(Looker):
         return fingerprint(self.source.value, place.path, place.symbol)
 
     async def _signal(self, key: str, place: Place, test: str, head: str) -> Signal:
-        touched = await self._repository.last_touched(head, place.path)
         near = "in this file" if place.near == OWN else "in a file that it is tied to by an import"
         rows = (
             (f"No test names {place.symbol}", f"{place.path}: its complexity is {place.complexity}"),
@@ -134,6 +133,6 @@ class ProactiveExploration(Looker):
             key=key,
             closure=SymbolPinned(path=place.path, symbol=place.symbol, test=test, body=place.body),
             base=head,
-            depth=await depth_at(self._repository, self._doors.depth_of, touched) if touched else 0,
+            depth=await depth_at(self._repository, self._doors.depth_of, head, place.path),
             seen_at=stamp(self._doors.clock.now()),
         )

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ledger.clock import stamp, unstamp
-from ledger.errors import OuroError
 from ledger.ids import new_signal_id
 from ledger.vocabulary import Draft, EntryKind, Evidence, Signal, Source
 from sensors.alarm import Alarm, wall_alarm
@@ -145,10 +144,7 @@ class ScheduledTrigger(Looker):
         if await self._known(key):  # sent, but the daemon was killed before it could note so; or the clock went back
             await self._settle(name, entry, self._doors.clock.now(), "sent before", due=due, signal=seen.signal)
             return None
-        await self._doors.repository.check()
-        head = (await self._doors.repository.head()).commit
-        if head is None:
-            raise OuroError("There is no commit yet.", remedy="Commit something first.")
+        head = await self._doors.repository.check()
         signal = self._signal(name, entry, due, key, head)
         receipt = await self._doors.emit(signal)
         await self._settle(name, entry, self._doors.clock.now(), receipt.status, due=due, signal=signal.id)

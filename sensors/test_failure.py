@@ -94,12 +94,8 @@ class TestFailure:
 
         Raises ``RepositoryError`` where nothing can be looked at.
         """
-        await self._repository.check()
+        head = await self._repository.check()
         await self._read_reports()
-        head = (await self._repository.head()).commit
-        if head is None:
-            self._say("There is no commit yet.")
-            return ()
         self._say(f"Testing {head[:12]}.", running=True)
         signals = await self._look(head, base=head, force=force)
         if self._settings.eager:

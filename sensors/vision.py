@@ -114,10 +114,7 @@ class Vision(Looker):
     async def _pictures(self, paths: Sequence[str]) -> tuple[Signal, ...]:
         if not await self._is_able():
             return ()
-        await self._repository.check()
-        head = (await self._repository.head()).commit
-        if head is None:
-            return ()
+        head = await self._repository.check()
         files = await self._repository.files(head)
         notes, signals = list[str](), list[Signal]()
         for path in paths[: self._settings.per_look]:

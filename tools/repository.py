@@ -56,13 +56,17 @@ class Repository:
 
     async def head(self) -> HeadState:
         """Commit, branch name and full ref of HEAD."""
-        ref = (await self._git.call("symbolic-ref", "-q", "HEAD", ok=(0, 1))).text or None
-        commit = (await self._git.call("rev-parse", "-q", "--verify", "HEAD^{commit}", ok=(0, 1, 128))).text or None
+        asked = await self._git.call("rev-parse", "-q", "HEAD^{commit}", "--symbolic-full-name", "HEAD", ok=(0, 128))
+        if asked.code == 0:
+            commit, name = asked.text.split("\n")
+            ref = name if name != "HEAD" else None
+        else:
+            commit, ref = None, (await self._git.call("symbolic-ref", "-q", "HEAD", ok=(0, 1))).text or None
         branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
         return HeadState(commit=commit, branch=branch, ref=ref)
 
-    async def check(self) -> None:
-        """Return when the repository can be worked on.
+    async def check(self) -> str:
+        """The commit of HEAD, where the repository can be worked on.
 
         Raises ``RepositoryError`` (no repository, bare, empty) or ``RepositoryBusy`` (something of the owner's is half
         done), each with its own sentence.
@@ -72,19 +76,24 @@ class Repository:
             raise RepositoryError(
                 f"{places.repo} is not a git repository.", remedy="Run it in a repository, or `git init` one."
             )
-        if (await self._git.call("config", "--type=bool", "--get", "core.bare", ok=(0, 1))).text == "true":
+        bare, head, unmerged = await asyncio.gather(
+            self._git.call("config", "--type=bool", "--get", "core.bare", ok=(0, 1)),
+            self.head(),
+            self._git.call("ls-files", "-u", "-z"),
+        )
+        if bare.text == "true":
             raise RepositoryError(
                 f"{places.repo} is a bare repository: it has no files to test.", remedy="Use a clone with a checkout."
             )
-        if (await self.head()).commit is None:
+        if head.commit is None:
             raise RepositoryError(f"{places.repo} has no commit yet.", remedy="Make a first commit.")
         for name, what, remedy in _BUSY:
             if (places.git_dir / name).exists():
                 raise RepositoryBusy(f"{what} in {places.repo}.", remedy=f"Finish it first: {remedy}.")
-        conflicted = (await self._git.call("ls-files", "-u", "-z")).fields
-        if conflicted:
-            path = conflicted[0].partition("\t")[2]
+        for row in unmerged.fields[:1]:
+            path = row.partition("\t")[2]
             raise RepositoryBusy(f"{path} has an unresolved conflict.", remedy="Resolve it and `git add` the file.")
+        return head.commit
 
     async def parent(self, commit: str) -> str | None:
         """First parent, None for a root commit."""
@@ -167,9 +176,11 @@ class Repository:
             for row in rows
         )
 
-    async def trailers(self, commit: str) -> dict[str, str]:
-        """Trailers of the commit message. One that stands more than once has all its values, a line each."""
-        text = (await self._git.call("log", "-1", "--format=%(trailers:only,unfold)", commit, "--")).text
+    async def trailers(self, commit: str, path: str = "") -> dict[str, str]:
+        """Trailers of the commit message; with ``path``, of the commit that changed it last, of those that ``commit``
+        contains. One that stands more than once has all its values, a line each."""
+        args = ("log", "-1", "--format=%(trailers:only,unfold)", commit, "--", *([path] if path else []))
+        text = (await self._git.call(*args, extra_env=_LITERAL)).text
         found: dict[str, str] = {}
         for line in text.splitlines():
             key, separator, value = line.partition(":")
