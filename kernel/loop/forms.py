@@ -29,7 +29,7 @@ FEW = 4
 WORTH_FEWER_BITS = 1.5  # int8 costs precision: it is taken when it is this much faster than the better float
 WORTH_A_SECOND_FORM = 1.15  # a second form costs memory
 HOPELESS = 10  # times slower with few rows: not tried with many
-WRONG = 0.05  # share of the result's size; the roundings of a sound product stay below a fifth of it
+WRONG = 0.15  # of the result's size, at the worst place: roundings come to 0.09 (seven bits), sums that overflow to 0.3
 
 COPIES = 5  # of each matrix, in turn: a model's weights never come from the cache
 
