@@ -164,17 +164,16 @@ def _by_name(scores: dict[_Place, _Score], red: Collection[TestResult], files: M
     words = {word for result in red for word in re.findall(r"[A-Za-z_]\w+", f"{result.detail}\n{result.message}")}
     for path, data in files.items():
         if path.endswith(".py") and not is_test_side(path):
-            for name, lines in functions(data):
+            for name, lines in functions(_parsed(data)):
                 if name in words:
                     for line in lines:
                         scores.setdefault((path, line), _Score()).add(NAMED_BP, f"in {name}(), which the failure names")
 
 
-def assignments(source: bytes) -> set[int]:
+def assignments(tree: ast.Module) -> set[int]:
     """First lines of assignments at module and class level."""
-    tree = _parsed(source)
     found: set[int] = set()
-    bodies: list[list[ast.stmt]] = [tree.body] if tree else []
+    bodies = [tree.body]
     while bodies:
         for node in bodies.pop():
             if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -186,21 +185,22 @@ def assignments(source: bytes) -> set[int]:
 
 def at_import(source: bytes) -> set[int]:
     """Lines that matter where they run while the file is imported: assignments, and the insides of functions."""
-    return assignments(source).union(*(lines for _, lines in functions(source)))
-
-
-def functions(source: bytes) -> list[tuple[str, list[int]]]:
-    """Functions and methods by name, with the first lines of their statements."""
     tree = _parsed(source)
+    return assignments(tree).union(*(lines for _, lines in functions(tree)))
+
+
+def functions(tree: ast.Module) -> list[tuple[str, list[int]]]:
+    """Functions and methods by name, with the first lines of their statements."""
     return [
         (node.name, sorted({s.lineno for s in ast.walk(node) if isinstance(s, ast.stmt) and s is not node}))
-        for node in (ast.walk(tree) if tree else ())
+        for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 
 
-def _parsed(source: bytes) -> ast.Module | None:
+def _parsed(source: bytes) -> ast.Module:
+    """An empty one where it is no Python."""
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError):
-        return None
+        return ast.Module(body=[], type_ignores=[])

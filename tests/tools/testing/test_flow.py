@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from ledger.vocabulary import Frame, Outcome, RunStatus, TestResult, TestRun
-from tools.testing.flow import STEPS, flows, sliced
+from tools.testing.flow import STEPS, flows
 from tools.testing.localise import rank
 
 SHOP = """\
@@ -90,16 +86,6 @@ def test_an_error_is_followed_from_where_it_broke() -> None:
     assert line_of("cents =") in lines
 
 
-def test_a_slice_leaves_out_what_has_nothing_to_do_with_it() -> None:
-    function = ast.parse(
-        "def f(a, b):\n    x = a\n    y = b\n    if y:\n        x += 1\n    z = y\n    return x\n"
-    ).body[0]
-    assert isinstance(function, ast.FunctionDef)
-    assert sliced(function, names=(), lines=[7]).lines == {2, 3, 4, 5, 7}
-    assert sliced(function, names=["z"], lines=()).lines == {3, 6}
-    assert sliced(function, names=["nothing"], lines=()).lines == frozenset()
-
-
 def test_the_deeper_of_two_lines_that_all_failing_tests_ran_comes_first() -> None:
     run = TestRun(status=RunStatus.RED, results=(RED,), coverage=COVERAGE)
     ranked = [(s.path, s.line) for s in rank(run, ["t"], files=FILES)]
@@ -107,22 +93,6 @@ def test_the_deeper_of_two_lines_that_all_failing_tests_ran_comes_first() -> Non
     deep, shallow, idle = (("shop.py", line_of(text)) for text in ("cents =", "found = sum", "seen = 0"))
     assert ranked.index(deep) < ranked.index(shallow) < ranked.index(idle)
     assert plain.index(idle) < plain.index(deep)  # what ran them says nothing here
-
-
-NAMES = st.sampled_from("abcd")
-LINES = st.lists(st.builds("    {} = {}".format, NAMES, NAMES), max_size=8)
-
-
-@given(LINES, NAMES)
-def test_a_slice_holds_all_that_assigns_what_it_needs(lines: list[str], asked: str) -> None:
-    function = ast.parse("\n".join(["def f():", "    pass", *lines])).body[0]
-    assert isinstance(function, ast.FunctionDef)
-    cut = sliced(function, names=[asked], lines=()).lines
-    needed, grown = {asked}, True
-    while grown:
-        more = {line.split()[2] for line in lines if line.split()[0] in needed} - needed
-        needed, grown = needed | more, bool(more)
-    assert cut == {number + 3 for number, line in enumerate(lines) if line.split()[0] in needed}
 
 
 def test_what_calls_itself_and_files_that_do_not_parse_come_to_an_end() -> None:

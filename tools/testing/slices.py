@@ -1,0 +1,180 @@
+"""Which statements of one function hang together: the slice that some names or lines depend on (pure).
+
+The order of statements is not looked at, and names stand for what they are bound to: lines are left out only where
+nothing connects them. That is enough to tell what was computed from what merely ran.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+CHANGING = frozenset({
+    "add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove",
+    "reverse", "setdefault", "sort", "update", "write",
+})  # fmt: skip
+"""Methods of the library that change what they are called on."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What of a function is connected with what was asked for: its lines, what they call or read of other objects."""
+
+    lines: frozenset[int]
+    called: frozenset[str]
+    read: frozenset[str]
+
+
+def sliced(function: Function, *, names: Collection[str], lines: Collection[int]) -> Slice:
+    """Statements of a function that ``names``, or what is read at ``lines``, depend on."""
+    own = list(_statements(function.body))
+    around = _conditions(function)
+    wanted = set(names)
+    taken = {s for s in own if any(_holds_line(s, line) for line in lines)}
+    waiting = list(taken)
+    while True:
+        for statement in waiting:
+            wanted |= set(_reads(statement))
+        grown = {s for s in own if s not in taken and wanted.intersection(_writes(s))}
+        grown |= {c for s in (*taken, *grown) for c in around.get(s, ()) if c not in taken}
+        if not grown:
+            break
+        taken |= grown
+        waiting = list(grown)
+    parts = [node for statement in taken for node in _parts(statement)]
+    called = {_name(node.func) for node in parts if isinstance(node, ast.Call)}
+    read = {node.attr for node in parts if isinstance(node, ast.Attribute)} | {n for n in wanted if "." in n}
+    read |= {node.id for node in parts if isinstance(node, ast.Name)}  # a function may be handed on
+    return Slice(
+        lines=frozenset(line for s in taken for line in _own_lines(s)),
+        called=frozenset(called - {""}),
+        read=frozenset(read),
+    )
+
+
+def given(function: Function) -> frozenset[int]:
+    """Lines of what a function gives back; where it gives nothing back, of what it stores in something else."""
+    own = list(_statements(function.body))
+    back = [s for s in own if (isinstance(s, ast.Return) and s.value is not None) or _yields(s)]
+    stored = [s for s in own if any("." in name for name in _writes(s))]
+    return frozenset(s.lineno for s in (back or stored or own))
+
+
+def written(function: Function) -> frozenset[str]:
+    """What a function writes of its object: ``self.x``."""
+    return frozenset(name for s in _statements(function.body) for name in _writes(s) if name.startswith("self."))
+
+
+def _holds_line(statement: ast.stmt, line: int) -> bool:
+    """Whether a line is of the statement itself; a block that is a single thought (``with``) is meant as a whole."""
+    if isinstance(statement, ast.With | ast.AsyncWith):
+        return statement.lineno <= line <= (statement.items[-1].context_expr.end_lineno or line)
+    return line in _own_lines(statement)
+
+
+def _own_lines(statement: ast.stmt) -> range:
+    """The lines of a statement, of a compound one those of its header."""
+    body = getattr(statement, "body", None) or getattr(statement, "cases", None)
+    end = statement.end_lineno or statement.lineno
+    if isinstance(body, list) and body:
+        first = body[0].pattern.lineno if isinstance(body[0], ast.match_case) else body[0].lineno
+        end = max(statement.lineno, first - 1)
+    return range(statement.lineno, end + 1)
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements below, those of inner functions and classes left out."""
+    for statement in body:
+        yield statement
+        if not isinstance(statement, Function | ast.ClassDef):
+            for block in _blocks(statement):
+                yield from _statements(block)
+
+
+def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(statement, name, [])
+    for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+        yield part.body
+
+
+def _conditions(function: Function) -> dict[ast.stmt, list[ast.stmt]]:
+    """For each statement the compound ones around it; and conditions that may leave before it."""
+    found: dict[ast.stmt, list[ast.stmt]] = {}
+    waiting: list[tuple[list[ast.stmt], list[ast.stmt]]] = [(function.body, [])]
+    while waiting:
+        block, above = waiting.pop()
+        leaving: list[ast.stmt] = []
+        for statement in block:
+            found[statement] = [*above, *leaving]
+            if isinstance(statement, Function | ast.ClassDef):
+                continue
+            waiting += [(inner, [*above, *leaving, statement]) for inner in _blocks(statement)]
+            jumps = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+            if any(isinstance(s, jumps) for inner in _blocks(statement) for s in _statements(inner)):
+                leaving.append(statement)
+    return found
+
+
+def _parts(statement: ast.stmt) -> Iterator[ast.AST]:
+    """Nodes of a statement itself; of a ``with`` its whole block, of other compound ones the header."""
+    if isinstance(statement, ast.With | ast.AsyncWith):
+        yield from ast.walk(statement)
+        return
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += [c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.stmt | ast.excepthandler)]
+
+
+def _reads(statement: ast.stmt) -> Iterator[str]:
+    for node in _parts(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in ("self", "cls"):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and _is_self(node.value):
+            yield f"self.{node.attr}"
+    if isinstance(statement, ast.AugAssign):
+        yield from _targets(statement.target)
+
+
+def _writes(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, Function | ast.ClassDef):
+        yield statement.name
+        return
+    for node in _parts(statement):
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+            yield from _targets(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
+            yield from _targets(node.func.value)
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        yield from (n for argument in statement.value.args for n in _targets(argument))  # it may be filled in
+        if isinstance(statement.value.func, ast.Attribute):
+            yield from _targets(statement.value.func.value)
+
+
+def _targets(node: ast.expr) -> Iterator[str]:
+    """What is bound or changed when something is stored in ``node``: a name, or ``self.x``."""
+    while isinstance(node, ast.Subscript | ast.Starred | ast.Attribute):
+        if isinstance(node, ast.Attribute) and _is_self(node.value):
+            yield f"self.{node.attr}"
+            return
+        node = node.value
+    if isinstance(node, ast.Name):
+        yield node.id
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+def _yields(statement: ast.stmt) -> bool:
+    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _parts(statement))
+
+
+def _name(node: ast.expr) -> str:
+    """The last word of what is called."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
