@@ -11,17 +11,27 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from governance.crew import Crew
 from governance.difftext import line_changes, unified
 from governance.dossier import Dossier, Feedback
-from governance.irongate.battery import diff_hash
 from governance.loop.conversation import converse
+from governance.loop.course import (
+    SHOWN_DIFF,
+    SIBLING,
+    Branch,
+    Course,
+    Stop,
+    Trouble,
+    next_layer,
+    noted,
+    resumed,
+)
 from governance.measure import explain
 from governance.repair.bench import at_once
 from governance.repair.proposal import Proposal
+from governance.repair.resumed import entries_before
 from governance.repair.settings import RepairSettings
 from governance.retries import COLLAPSE
 from ledger.errors import StaleBase
@@ -38,111 +48,7 @@ from ledger.vocabulary import (
 )
 from tools.testing.report import TIME_LIMIT
 
-SHOWN_DIFF = 1_500
 UNSTEADY = "With this patch the tests pass now and then: they failed, and passed when they were run again."
-HINTS = 2
-"""Branches beside an own one that a prompt tells of."""
-
-
-class Trouble(StrEnum):
-    """What kind of failure a branch ended in."""
-
-    NONE = "none"
-    SYNTAX = "syntax"
-    IMPORT = "import"
-    TYPE = "type"
-    TEST = "test"
-    FLAKY = "flaky"
-    ENVIRONMENT = "environment"
-    TIMEOUT = "timeout"
-
-
-class Stop(StrEnum):
-    """Why L2 ended without a patch."""
-
-    DEADLINE = "deadline"
-    ITERATIONS = "iterations"
-    NO_PROGRESS = "no progress"
-    OSCILLATION = "oscillation"
-    ENVIRONMENT = "environment"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
-    """A patch that was tried. ``dossier`` is what its author was told, ``measure`` what fails under it, and how."""
-
-    dossier: Dossier
-    proposal: Proposal
-    text: str  # the diagnosis
-    trouble: Trouble
-    measure: frozenset[str] = frozenset()
-    diff: str = ""
-    fit: bool = False  # to be tested: a patch, and not too large a one
-
-    @property
-    def feedback(self) -> Feedback:
-        """For whoever goes on from here."""
-        shown = f"\nYour patch was:\n{self.diff[:SHOWN_DIFF]}" if self.diff else ""
-        return Feedback(phase=State.GENERATE, rule=f"repair.{self.trouble.value}", text=f"{self.text}{shown}")
-
-    @property
-    def hint(self) -> Feedback:
-        """For those beside it."""
-        text = f"Another attempt at the same did not do it either. {self.text[:600]}\n{self.diff[:SHOWN_DIFF]}"
-        return Feedback(phase=State.GENERATE, rule="repair.sibling", text=text)
-
-
-@dataclass(slots=True)
-class Course:
-    """How the layers went so far."""
-
-    seen: set[str] = field(default_factory=set)
-    measures: list[frozenset[str]] = field(default_factory=list)
-
-    def after(self, layer: Sequence[Branch]) -> Stop | None:
-        """Why to stop behind a layer that has not repaired anything; None to go on."""
-        if all(branch.trouble is Trouble.ENVIRONMENT for branch in layer):
-            return Stop.ENVIRONMENT
-        tested = [branch for branch in layer if branch.measure]
-        fresh = [branch for branch in tested if signature(branch) not in self.seen]
-        if tested and not fresh:
-            return Stop.OSCILLATION
-        self.seen.update(signature(branch) for branch in fresh)
-        if fresh:
-            self.measures.append(ranked(fresh)[0].measure)
-        same = len(self.measures) >= 3 and self.measures[-1] == self.measures[-2] == self.measures[-3]
-        return Stop.NO_PROGRESS if same else None
-
-
-def signature(branch: Branch) -> str:
-    """A patch and what fails under it."""
-    candidate = branch.proposal.candidate
-    return (diff_hash(candidate) if candidate else "") + "".join(sorted(branch.measure))
-
-
-def ranked(layer: Sequence[Branch]) -> list[Branch]:
-    """Best first: what repairs, what does so now and then, then fewer failing tests; what runs no test last. Pure.
-
-    A file that cannot be loaded is one failure, however many tests stand in it.
-    """
-    place = {Trouble.NONE: 0, Trouble.FLAKY: 1, Trouble.TEST: 2, Trouble.TYPE: 2}
-    return sorted(layer, key=lambda b: (place.get(b.trouble, 3), len(b.measure) or math.inf))
-
-
-def next_layer(layer: Sequence[Branch], branches: int) -> list[Dossier]:
-    """What the authors of the next layer are told: how their branch went, and what those beside it have learned. Pure.
-
-    The better half of a layer is gone on with, and the next one grows from it alone; of those that are dropped it is
-    told what they have learned.
-    """
-    best = ranked(layer)[: (branches + 1) // 2]
-    told = []
-    for branch in best:
-        dossier = branch.dossier
-        for other in [other for other in layer if other is not branch][:HINTS]:
-            dossier = dossier.with_feedback(other.hint)
-        told.append(dossier.with_feedback(branch.feedback))
-    return told
 
 
 def classify_failure(run: TestRun, again: TestRun | None = None) -> Trouble:
@@ -192,27 +98,26 @@ async def set_clock(crew: Crew, box_s: float) -> None:
 
 async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
     """Layers of patches until the failing tests pass or a stop is met. A layer that has collapsed is handed on."""
-    settings, course = crew.shop.settings.repair, Course()
+    settings = crew.shop.settings.repair
     box_s = crew.shop.settings.clocks.repair_s
     await set_clock(crew, box_s)
+    course, dossier, key = await begin(op, dossier, crew, failing)
     authors, stop, tried, last = [dossier], Stop.ITERATIONS, 0, Proposal(candidate=None, reason="")
     try:
         async with crew.clock.within(box_s):
-            for number in range(1, settings.l2_rounds + 1):
+            while course.rounds < settings.l2_rounds:
                 layer = await grow(op, authors, crew, failing)
                 if all(branch.proposal.rule == COLLAPSE for branch in layer):
                     return layer[0].proposal
                 tried += sum(branch.proposal.candidate is not None for branch in layer)
+                met = course.after(layer)
                 await crew.record.note(
-                    EntryKind.RUN, "repair.round", phase=State.GENERATE, round=number,
-                    trouble=ranked(layer)[0].trouble.value,
-                    branches=[[branch.trouble.value, len(branch.measure)] for branch in layer],
+                    EntryKind.RUN, "repair.round", phase=State.GENERATE, search=key, **noted(course, layer)
                 )  # fmt: skip
                 good = [branch for branch in layer if branch.trouble is Trouble.NONE]
                 if good:
                     return min(good, key=lambda branch: len(branch.diff)).proposal
                 last = layer[0].proposal
-                met = course.after(layer)
                 if met is not None:
                     stop = met
                     break
@@ -227,6 +132,21 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
     )  # fmt: skip
 
 
+async def begin(
+    op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]
+) -> tuple[Course, Dossier, str]:
+    """The course, what its first author is told, and what the search is known by.
+
+    An op that takes the place of one that a crash has ended goes on behind the rounds of that one.
+    """
+    tests = "\n".join(result.id for result in failing)
+    key = sha256_hex(f"{op.tree}\n{tests}\n{crew.shop.settings.repair.model_dump_json()}".encode())[:16]
+    earlier = await entries_before(crew.record, EntryKind.RUN, "repair.round", key)
+    if not earlier:
+        return Course(), dossier, key
+    return *resumed(earlier[-1].payload, dossier), key
+
+
 async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: tuple[TestResult, ...]) -> list[Branch]:
     """A layer: each branch is asked for with what those before it have proposed, then all are tested side by side."""
     asked: list[Branch] = []
@@ -234,7 +154,7 @@ async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: t
         dossier = authors[index % len(authors)]
         for other in asked:
             text = f"Somebody else proposes this; find another way:\n{other.diff[:SHOWN_DIFF] or other.proposal.reason}"
-            dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule="repair.sibling", text=text))
+            dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=SIBLING, text=text))
         asked.append(await drafted(op, dossier, crew, await converse(op, dossier, crew, failing)))
     places = asyncio.Semaphore(at_once(crew.shop.settings.repair))
     async with crew.shop.heavy, asyncio.TaskGroup() as group:

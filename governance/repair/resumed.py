@@ -1,8 +1,8 @@
 """What a search that a crash ended had tried in vain: the op that takes its place goes on behind that.
 
-The plan of a search follows from the tree, the suspicious lines, the model and the settings, so the same steps come
-again. Only those behind which nothing had survived, nor mended a part, are left out: that was in memory, and has to be
-found anew.
+A layer of L2 is noted with all that the next one needs (``governance.loop.course``). The plan of a cloze search follows
+from the tree, the suspicious lines, the model and the settings, so the same steps come again. Only those behind which
+nothing had survived, nor mended a part, are left out: that was in memory, and has to be found anew.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from governance.record import Recorder
 from governance.repair.scene import Scene
 from governance.repair.settings import RepairSettings
 from ledger.ids import sha256_hex
-from ledger.vocabulary import EntryKind, RootCause, State
+from ledger.vocabulary import Entry, EntryKind, RootCause, State
 
 LOOKED_AT = 64
 """Entries of earlier searches that are looked through, newest first."""
@@ -34,14 +34,17 @@ async def note_step(record: Recorder, key: str, steps: int, found: int) -> None:
 
 async def steps_before(record: Recorder, key: str) -> int:
     """Steps of the same search that were taken in vain by an op that a crash has ended; 0 when there is none."""
-    entries = await record.ledger.entries(
-        kinds=(EntryKind.TOOL,), events=("searched",), newest_first=True, limit=LOOKED_AT
-    )  # fmt: skip
+    earlier = await entries_before(record, EntryKind.TOOL, "searched", key)
+    return max((int(e.payload["steps"]) for e in earlier if not e.payload.get("found")), default=0)
+
+
+async def entries_before(record: Recorder, kind: EntryKind, event: str, key: str) -> list[Entry]:
+    """What the last other op with the same search said of it, oldest first; nothing where no crash has ended it."""
+    entries = await record.ledger.entries(kinds=(kind,), events=(event,), newest_first=True, limit=LOOKED_AT)
     earlier = [e for e in entries if e.payload.get("search") == key and e.op_id not in (None, record.op_id)]
     if not earlier:
-        return 0
+        return []
     ends = await record.ledger.entries(op_id=earlier[0].op_id, events=("terminal",), newest_first=True, limit=1)
     if not ends or ends[0].payload.get("root_cause") != RootCause.CRASH_RECOVERED.value:
-        return 0
-    own = [e for e in earlier if e.op_id == earlier[0].op_id and not e.payload.get("found")]
-    return max((int(e.payload["steps"]) for e in own), default=0)
+        return []
+    return [e for e in reversed(earlier) if e.op_id == earlier[0].op_id]

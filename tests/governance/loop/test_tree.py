@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.dossier import Dossier
-from governance.loop.tree import Branch, Course, Stop, Trouble, classify_failure, next_layer, ranked
+from governance.loop.course import Branch, Course, Stop, Trouble, next_layer, noted, ranked, resumed
+from governance.loop.tree import classify_failure
 from governance.repair.proposal import Proposal
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
 from tests.governance.ops import candidate, modify
@@ -98,3 +101,15 @@ def test_patches_that_come_again_never_go_on(measures: list[list[str]]) -> None:
     """Four patches, two tests: whatever fails, so many layers are never without a stop."""
     layers = [[branch(str(at % 4), Trouble.TEST, *failing)] for at, failing in enumerate(measures)]
     assert any(after(*layers, *layers))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("abc")), min_size=2, max_size=8), st.data())
+def test_what_was_noted_of_a_layer_is_enough_to_go_on(tried: list[tuple[int, str]], data: st.DataObject) -> None:
+    """Through JSON, as the record keeps it: the stops come where they would have come."""
+    layers = [[branch(str(patch), Trouble.TEST, failing)] for patch, failing in tried]
+    killed = data.draw(st.integers(1, len(layers) - 1))
+    first = Course()
+    before = [first.after(layer) for layer in layers[:killed]]
+    course, dossier = resumed(json.loads(json.dumps(noted(first, layers[killed - 1]))), Dossier())
+    assert course.rounds == killed and f"+{tried[killed - 1][0]}" in dossier.feedback[-1].text
+    assert [*before, *map(course.after, layers[killed:])] == after(*layers)
