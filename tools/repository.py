@@ -57,13 +57,12 @@ class Repository:
     async def head(self) -> HeadState:
         """Commit, branch name and full ref of HEAD."""
         asked = await self._git.call("rev-parse", "-q", "HEAD^{commit}", "--symbolic-full-name", "HEAD", ok=(0, 128))
-        if asked.code == 0:
-            commit, name = asked.text.split("\n")
-            ref = name if name != "HEAD" else None
-        else:
-            commit, ref = None, (await self._git.call("symbolic-ref", "-q", "HEAD", ok=(0, 1))).text or None
+        commit, _, name = asked.text.partition("\n") if asked.code == 0 else ("", "", "")
+        ref = name if name != "HEAD" else None
+        if not name:  # before the first commit, or some other ref has the name HEAD, too
+            ref = (await self._git.call("symbolic-ref", "-q", "HEAD", ok=(0, 1))).text or None
         branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
-        return HeadState(commit=commit, branch=branch, ref=ref)
+        return HeadState(commit=commit or None, branch=branch, ref=ref)
 
     async def check(self) -> str:
         """The commit of HEAD, where the repository can be worked on.

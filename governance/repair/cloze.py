@@ -107,6 +107,7 @@ class ClozeSearch:
             f"{counted(done.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
             f"{counted(done.distinct, 'distinct candidate')}; {done.tested} tested, none turned "
             f"{self._scene.title} green{WITHHELD if self._withheld else ''}"
+            f"{'; tried were ' + done.told if done.told else ''}"
         )
         return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=done.tested)
 

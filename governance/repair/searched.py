@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from governance.repair.ranking import Partial, Survivor
 from governance.repair.scene import Scene
 from governance.repair.waves import Step
+
+LINES_TOLD, FILES_TOLD = 12, 4
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -61,3 +63,21 @@ class Searched:
     @property
     def distinct(self) -> int:
         return sum(len(node.seen) for node in self.nodes)
+
+    @property
+    def told(self) -> str:
+        """For a person: the kinds of attempts that were made, and at which lines; empty when there was none."""
+        tried = {each for node in self.nodes for each in node.tried}
+        lines: dict[str, set[int]] = {}
+        for _, path, line in tried:
+            lines.setdefault(path, set()).add(line)
+        places = [f"{path}:{listed(sorted(lines[path]), LINES_TOLD)}" for path in sorted(lines)]
+        if not places:
+            return ""
+        return f"{', '.join(sorted({name for name, *_ in tried}))} at {listed(places, FILES_TOLD)}"
+
+
+def listed(items: Sequence[object], most: int) -> str:
+    """The first of them, and how many more there are."""
+    more = len(items) - most
+    return ", ".join(map(str, items[:most])) + (f" and {more} more" if more > 0 else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from pydantic import Field
@@ -30,6 +31,11 @@ class Begun(Frozen):
     def of(cls, op: Operation) -> Begun:
         return cls(op_id=op.id, source=op.origin, at=op.created_at, again=op.attempt > 1)
 
+    @cached_property
+    def moment(self) -> datetime:
+        """``at``: a decision asks each op of the day for it."""
+        return unstamp(self.at)
+
     @property
     def failed(self) -> bool:
         """It ended without a result, and not because the daemon was stopped or killed."""
@@ -51,7 +57,7 @@ class Tally(Frozen):
 
 def tally(begun: Iterable[Begun], now: datetime) -> Tally:
     """Count what began within the hour before ``now``. Pure."""
-    recent = [each for each in begun if unstamp(each.at) > now - HOUR]
+    recent = [each for each in begun if each.moment > now - HOUR]
     changing = [each for each in recent if each.outcome in (None, State.COMPLETE)]
     return Tally(
         ops=len(recent),
@@ -61,7 +67,7 @@ def tally(begun: Iterable[Begun], now: datetime) -> Tally:
         changes_by_source=Counter(each.source for each in changing),
         ended=sum(each.outcome is not None for each in recent),
         failed=sum(each.failed for each in recent),
-        oldest=min((unstamp(each.at) for each in recent), default=None),
+        oldest=min((each.moment for each in recent), default=None),
     )
 
 
@@ -95,7 +101,7 @@ class History:
 
     def day(self, now: datetime) -> tuple[Begun, ...]:
         """Oldest first; what is older than a day is let go."""
-        old = [op_id for op_id, each in self._begun.items() if unstamp(each.at) <= now - DAY]
+        old = [op_id for op_id, each in self._begun.items() if each.moment <= now - DAY]
         for op_id in old:
             del self._begun[op_id]
         return tuple(self._begun.values())

@@ -83,6 +83,7 @@ async def test_a_file_that_is_collected_with_a_red_test_is_not_closed(tmp_path: 
         ending = await ended(service.home)
         assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
         assert f"none turned {TEST} green" in ending.reason
+        assert "; tried were " in ending.reason and f" at {WORDS}:" in ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
     assert (repo / WORDS).read_text() == worse
 

@@ -38,6 +38,15 @@ async def test_head_on_a_branch_detached_and_unborn(tmp_path: Path, repo: Path) 
     assert (state.commit, state.branch) == (None, "main")
 
 
+async def test_a_tag_of_the_name_head_hides_no_branch(tmp_path: Path, repo: Path) -> None:
+    git(repo, "update-ref", "refs/tags/HEAD", "HEAD")
+    state = await repository_of(tmp_path, repo).head()
+    assert (state.commit, state.branch) == (git(repo, "rev-parse", "@"), "main")
+    git(repo, "checkout", "-q", "--detach")
+    state = await repository_of(tmp_path, repo).head()
+    assert (state.commit, state.branch, state.ref) == (git(repo, "rev-parse", "@"), None, None)
+
+
 async def test_check_passes_on_a_quiet_repository(tmp_path: Path, repo: Path) -> None:
     write(repo, {"a.txt": "dirty\n", "new.txt": "x\n"})
     await repository_of(tmp_path, repo).check()
