@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Collection, Sequence
 
 from governance.crew import Crew
@@ -31,6 +32,8 @@ from ledger.errors import BudgetExhausted, ProviderError
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 
 PATIENCE, SHORTCUT_PATIENCE, DOUBT_PATIENCE = 3, 9, 9
+DOUBT_S = 30.0
+"""A better repair than a clean one is looked for so long, or as long as the first one took where that is longer."""
 """Steps that are still taken when there is a survivor, but one that leaves other tests red, or gets round the test, or
 that the model finds less likely than what stood there."""
 RIVALS, RIVAL_PLACES = 3, 3
@@ -75,12 +78,16 @@ class ClozeSearch:
 
     async def run(self, bench: Bench) -> Proposal:
         """Step after step until a survivor stands or the clock runs down."""
-        done, waited = self._done, 0
+        done, waited, clock = self._done, 0, self._crew.shop.clock
+        began, until = clock.monotonic(), math.inf
         await self._resume(done.nodes[0])
         found = [s for s in done.survivors if not self._is_rejected(s.scene, s.variant)]
         while not any(is_clean(s) and is_likely(s) for s in found):
+            now = clock.monotonic()
+            if until == math.inf and any(map(is_clean, found)):
+                until = now + max(DOUBT_S, now - began)
             node = done.next()
-            if node is None or self._is_late() or waited >= patience(found):
+            if node is None or self._is_late() or waited >= patience(found) or now >= until:
                 break
             step = await asyncio.to_thread(node.step)
             if step is None:

@@ -234,6 +234,30 @@ async def test_what_the_model_finds_unlikely_does_not_end_the_search(
     assert any("b = -b" in text for text in board.tested) == (dear == "b = -b")
 
 
+class SlowBoard(Board):
+    """Every round of tests takes a while."""
+
+    def __init__(self, clock: ManualClock, seconds: float, *good: str) -> None:
+        super().__init__(*good)
+        self._clock, self._seconds = clock, seconds
+
+    async def turned(
+        self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
+    ) -> list[frozenset[str]]:
+        self._clock.advance(self._seconds)
+        return await super().turned(scene, variants, is_late)
+
+
+async def test_a_better_repair_is_looked_for_as_long_as_the_first_one_took(ledger: Ledger, clock: ManualClock) -> None:
+    """Nothing that passes is liked by the model: where tests are slow it has to decide earlier."""
+    asked = []
+    for seconds in (1, 40):
+        board, model = SlowBoard(clock, seconds, "subtotal - b"), Weighing("nothing")
+        assert (await Searches(ledger, clock, model).visit(board)).candidate is not None
+        asked.append(len(model.requests))
+    assert asked[1] < asked[0], asked
+
+
 def test_a_base_is_searched_where_its_change_was() -> None:
     text = "x = 1\n\n\ndef f(a):\n    b = a\n    return b\n"
     change = Variant(path=PATH, span=Span(0, 0, 5, Move.REPLACE), text="", base=text)
