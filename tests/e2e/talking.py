@@ -118,27 +118,23 @@ def whole(path: str, text: str, why: str = "This is the cause.") -> str:
     return f"{why}\n\n{path}\n```\n{text}```\n"
 
 
-def after_a_look(answer: str, *paths: str) -> Callable[[Sequence[Message]], Said]:
-    """Looks around in the first turn of each conversation, answers in the second."""
-
-    def say(conversation: Sequence[Message]) -> Said:
-        return answer if any(m.role == "tool" for m in conversation) else looked(*paths)
-
-    return say
-
-
 class InTurn:
     """Looks at ``files``, then tries ``attempts`` one after the other, the last one again and again.
 
-    ``told``: the whole conversation in front of each attempt.
+    ``more``: calls of the look beside those of :func:`looked`. ``told``: the conversation in front of each attempt.
     """
 
-    def __init__(self, attempts: Sequence[str], *files: str) -> None:
-        self._attempts, self._files = attempts, files
+    def __init__(self, attempts: Sequence[str], *files: str, more: Sequence[ToolCall] = ()) -> None:
+        self._attempts, self._look = attempts, [*looked(*files), *more]
         self.told: list[str] = []
 
     def __call__(self, conversation: Sequence[Message]) -> Said:
         if not any(m.role == "tool" for m in conversation):
-            return looked(*self._files)
+            return self._look
         self.told.append("\n".join(m.text for m in conversation))
         return self._attempts[min(len(self.told), len(self._attempts)) - 1]
+
+
+def after_a_look(answer: str, *paths: str) -> InTurn:
+    """Looks around in the first turn of each conversation, answers in the second."""
+    return InTurn([answer], *paths)

@@ -13,7 +13,7 @@ from governance.orchestrator import Ending
 from kernel.provider import Event, Limits, Message, ToolSchema
 from ledger.vocabulary import EntryKind, State
 from tests.e2e.serving import Serving, served
-from tests.e2e.talking import Said, Talking, looked, swap
+from tests.e2e.talking import InTurn, Talking, swap
 from tests.e2e.test_refusals import CART, RETURN, TEST, shop, work
 from tests.e2e.world import config_for
 from tests.repos import git
@@ -36,16 +36,10 @@ class Answers(Talking):
     """Looks around, then gives one answer after the other; the last one for ever."""
 
     def __init__(self, *answers: str, slow_from: int = 99) -> None:
-        super().__init__(self._next)
-        self._answers = list(answers)
-        self.prompts: list[str] = []
+        talk = InTurn(answers, CART, TEST)
+        super().__init__(talk)
+        self.prompts = talk.told
         self._slow_from = slow_from
-
-    def _next(self, conversation: Sequence[Message]) -> Said:
-        if not any(m.role == "tool" for m in conversation):
-            return looked(CART, TEST)
-        self.prompts.append("\n".join(m.text for m in conversation))
-        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits

@@ -9,10 +9,9 @@ import pytest
 
 from daemon.api import OpRef
 from daemon.replay import replay
-from kernel.provider import Message
 from ledger.vocabulary import DuplicateGone, MetricBelow, RootCause, Source, State, SymbolGone
 from tests.e2e.serving import served
-from tests.e2e.talking import Said, Talking, call, looked, swap
+from tests.e2e.talking import InTurn, Talking, call, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
 from tests.repos import commit, git
 
@@ -39,25 +38,14 @@ TEST = "from shop.bill import lines\n\n\ndef test_lines():\n    assert lines([' 
 LINES = NAMES.replace("names(", "lines(").replace("item", "row").replace("found", "left")
 
 
-class Stubborn:
-    """Says one thing after another, a turn each; keeps what it was told before it."""
-
-    def __init__(self, path: str, answers: Sequence[str]) -> None:
-        self.told: list[str] = []
-        self._path = path
-        self._answers = answers
-
-    def __call__(self, conversation: Sequence[Message]) -> Said:
-        if not any(m.role == "tool" for m in conversation):
-            return [*looked(CART, self._path), call("git_log")]
-        self.told.append("\n".join(m.text for m in conversation))
-        return self._answers[min(len(self.told), len(self._answers)) - 1]
+def stubborn(path: str, answers: Sequence[str]) -> InTurn:
+    return InTurn(answers, CART, path, more=[call("git_log")])
 
 
 async def test_a_copy_gives_way_and_nothing_less_will_do(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", {**SHOP, CART: f"{SHOP[CART]}\n\n{NAMES}", COPY: ""})
     first = git(repo, "rev-parse", "HEAD")
-    say = Stubborn(
+    say = stubborn(
         COPY,
         [
             swap(COPY, LINES.rstrip(), LINES.rstrip().replace("left", "kept")),  # other names
@@ -94,7 +82,7 @@ async def test_what_lost_its_last_use_goes_and_a_use_or_a_name_does_not_save_it(
     files = {**SHOP, CART: f"{SHOP[CART]}\n\n{LEFT}\n\n{MORE}", USE: SHOWN}
     repo = repo_with(tmp_path / "shop", files)
     first = git(repo, "rev-parse", "HEAD")
-    say = Stubborn(
+    say = stubborn(
         CART,
         [
             swap(CART, "def _rounded(price):", "def rounded(price):"),
@@ -148,7 +136,7 @@ async def test_a_function_is_made_simple_and_green_tests_alone_do_not_make_it_so
     first = git(repo, "rev-parse", "HEAD")
     miner = {"enabled": True, "debounce_s": 0.1, "complexity": 5}
     config = config_for(tmp_path, repo, **{**QUICK, "sensors": {"opportunity_miner": miner}})
-    say = Stubborn(SIZES, ANSWERS if learns else ANSWERS[:2])
+    say = stubborn(SIZES, ANSWERS if learns else ANSWERS[:2])
     async with served(config, Talking(say, changes=[SIZES]), watch=True) as (service, _):
         await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
         asked = commit(repo, "Sizes", {SIZES: f"{REST}\n\n{HEAD}\n{LADDER}\n", "tests/test_sizes.py": test})
