@@ -14,8 +14,9 @@ from governance.evidence import VERIFIED
 from ledger.errors import ConfigError
 
 COLUMNS = (
-    "| label | kind | tasks | resolved | median | p90 | tested | tokens in / out | wrong | verified: right / wrong |\n"
-    "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| label | kind | tasks | resolved | median | p90 | tested | tokens in / out | wrong "
+    "| verified: right / wrong | in doubt: right / wrong |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
@@ -64,10 +65,11 @@ def row(label: str, kind: str, group: Sequence[Result]) -> str:
     seconds = sorted(r.seconds for r in good)
     offered = len(good) + len(wrong)
     proven = [sum(r.evidence.startswith(VERIFIED) for r in group) for group in (good, wrong)]
+    open_ = [sum(bool(r.doubt) for r in group) for group in (good, wrong)]
     cells = (
         label, kind or "-", str(len(valid)), share(len(good), len(valid)), at(seconds, 0.5), at(seconds, 0.9),
         middle(r.tested for r in valid), f"{sum(r.tokens_in for r in valid):,} / {sum(r.tokens_out for r in valid):,}",
-        share(len(wrong), offered), f"{proven[0]} / {proven[1]}",
+        share(len(wrong), offered), f"{proven[0]} / {proven[1]}", f"{open_[0]} / {open_[1]}",
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

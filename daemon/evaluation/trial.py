@@ -53,6 +53,8 @@ class Result(Frozen):
     tokens_out: int = 0
     usd_micro: int = 0
     evidence: str = ""
+    tier: str = ""
+    doubt: str = ""  # with what input another repair that passes does something else
     why: str = ""
     diff: str = ""
 
@@ -150,12 +152,15 @@ def usage(output: bytes) -> dict[str, Any]:
     """What the model was asked for, in numbers."""
     payloads = [payload for _, payload in entries(output)]
     calls = [p for p in payloads if p.get("event") == "call.ended"]
+    gated: dict[str, Any] = next((p for p in reversed(payloads) if p.get("event") == "tier.assigned"), {})
     return {
         "model_s": round(sum(p["ms"] for p in calls) / 1000, 2),
         "tokens_in": sum(p["tokens_in"] for p in calls),
         "tokens_out": sum(p["tokens_out"] for p in calls),
         "usd_micro": sum(p["usd_micro"] for p in calls),
         "evidence": next((p["evidence"] for p in reversed(payloads) if p.get("event") == "candidate"), "")[:100],
+        "tier": gated.get("tier", ""),
+        "doubt": gated.get("left_open", "")[:300],
         "infills": sum(p["infills"] for p in payloads if p.get("event") == "infilled"),
         "tested": sum(p["tested"] for p in payloads if p.get("event") == "candidates.tested"),
     }

@@ -172,7 +172,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         EntryKind.DECISION, "tier.assigned", phase=State.GATE, facts=facts.model_dump(mode="json"),
         floors=[[t.name, why] for t, why in floors], tier=output.tier.name, rule=output.rule,
         reasons=list(output.reasons), blast_bp=blast.score_bp, trust=[each.model_dump(mode="json") for each in known],
-        doubts=list(doubts(known)), **foreseen.record,
+        doubts=list(doubts(known)), left_open=generation.doubt, **foreseen.record,
         gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
     )  # fmt: skip
     return decided(output)

@@ -109,11 +109,11 @@ def test_results_are_kept_line_by_line(tmp_path: Path) -> None:
 def test_the_table_counts_what_is_valid() -> None:
     rows = [
         result("a", seconds=1).model_copy(update={"evidence": "verified; 1 of 2"}), result("b", seconds=9),
-        result("c", End.WRONG).model_copy(update={"evidence": "verified; 1 of 2"}), result("d", End.TIMEOUT),
-        result("e", End.INVALID),
+        result("c", End.WRONG).model_copy(update={"evidence": "verified; 1 of 2", "doubt": "f(0)"}),
+        result("d", End.TIMEOUT), result("e", End.INVALID),
     ]  # fmt: skip
     whole = table(rows).splitlines()[-1]
-    assert whole == "| l | k | 4 | 2 (50 %) | 9.0 s | 9.0 s | 3 | 40 / 0 | 1 (33 %) | 1 / 1 |"
+    assert whole == "| l | k | 4 | 2 (50 %) | 9.0 s | 9.0 s | 3 | 40 / 0 | 1 (33 %) | 1 / 1 | 0 / 1 |"
     assert at([], 0.5) == "-" and at([1.0, 2.0, 3.0], 0.5) == "2.0 s"
 
 
@@ -146,3 +146,13 @@ def test_a_commit_in_time_counts_and_an_end_says_why() -> None:
     assert settled(done, Judged(Verdict.NOTHING)) == (End.UNRESOLVED, "nothing found")
     assert settled(idle, Judged(Verdict.NOTHING)) == (End.INVALID, "nothing was red")
     assert usage(output)["model_s"] == 1.5 and usage(output)["tokens_in"] == 7
+    assert usage(output)["tier"] == usage(output)["doubt"] == ""
+
+
+def test_what_an_owner_is_told_of_a_commit_stands_beside_it() -> None:
+    """The last word of the gate counts: a candidate may have been turned back before."""
+    told = "f(0) gives 1, with another repair 2"
+    first = {"event": "tier.assigned", "tier": "APPROVAL_REQUIRED", "left_open": ""}
+    last = {"event": "tier.assigned", "tier": "NOTIFY_APPLY", "left_open": told}
+    output = "".join(json.dumps({"entry": {"payload": p}}) + "\n" for p in (first, last)).encode()
+    assert usage(output)["tier"] == "NOTIFY_APPLY" and usage(output)["doubt"] == told
