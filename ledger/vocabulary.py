@@ -406,6 +406,7 @@ class TestRun(Frozen):
     answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless asked for
     # change by its place -> tests that seem to pass with it; no verdict
     screened: dict[int, frozenset[str]] = Field({})
+    cut: tuple[str, ...] = ()  # tests of whose lines only the first are in the coverage
 
     @property
     def red(self) -> tuple[TestResult, ...]:

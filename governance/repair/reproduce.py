@@ -9,6 +9,7 @@ from governance.irongate.paths import is_test_path
 from governance.repair.scene import Scene, changed_lines, look
 from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestResult, TestRun
 from tools.testing.names import stands_for
+from tools.testing.runner import TestRunner
 from tools.workspace import Workspace
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
@@ -22,6 +23,7 @@ def unknown_of(op: Operation, run: TestRun) -> tuple[str, ...]:
 async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
     """The suite at the op's tree, and those of the op's tests that fail in it.
 
+    Where they were seen to fail at another commit, they alone are run first: mended by now, they are all that is run.
     When the whole suite does not fit in its budget, only the op's tests are run. Where these give no verdict under
     coverage (they are too slow with it, or cannot bear it), they are run without: then their tracebacks have to do.
     """
@@ -29,7 +31,8 @@ async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestR
     if shop.runner is None:
         raise RuntimeError("reproduce needs a test runner")
     limit = shop.settings.pipeline.suite_budget_s
-    run = await shop.baselines.get(shop.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
+    run = await _mended(op, crew, shop.runner) if _was_seen_elsewhere(op) else None
+    run = run or await shop.baselines.get(shop.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
     if run.status not in VERDICTS or unknown_of(op, run):
         for traced in (True, False) if coverage else (False,):
             async with crew.workspace(op) as workspace:
@@ -53,6 +56,17 @@ async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestR
         frames=[[f.path, f.line, f.function] for f in first.frames[-3:]] if first else [],
     )
     return run, failing
+
+
+def _was_seen_elsewhere(op: Operation) -> bool:
+    return any(signal.base != op.tree and signal.snapshot != op.tree for signal in op.signals)
+
+
+async def _mended(op: Operation, crew: Crew, runner: TestRunner) -> TestRun | None:
+    """The op's tests by themselves, where all of them pass."""
+    async with crew.workspace(op) as workspace:
+        run = await runner.run(workspace, op.test_ids)
+    return run if run.status is RunStatus.GREEN and not unknown_of(op, run) else None
 
 
 async def set_scene(

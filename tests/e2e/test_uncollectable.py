@@ -103,4 +103,6 @@ async def test_what_was_repaired_meanwhile_is_no_missing_test(tmp_path: Path) ->
         assert ending.state is State.NOOP, (ending.cause, ending.reason)
         told = await service.told(ending.op.id)
         assert "why: the test is green at this commit: nothing to repair" in told
+        looks = await service.entries(ending.op.id, "reproduced")
+        assert [look.payload["total"] for look in looks] == [2]  # its own tests, not the whole suite
         assert "tests failed" not in told

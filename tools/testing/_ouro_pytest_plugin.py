@@ -99,6 +99,8 @@ class Project:
 class NoTracer:
     """Stands in when no coverage was asked for."""
 
+    cut = False
+
     def begin(self, test: str) -> None:
         pass
 
@@ -115,18 +117,23 @@ class NoTracer:
 class Lines:
     """The lines of one piece of code that ran in the test under way. Told of no more when all of them have."""
 
-    def __init__(self, path: str, code: types.CodeType, touched: list[Lines]) -> None:
+    def __init__(self, path: str, code: types.CodeType, tracer: SettraceTracer) -> None:
         every = {line for _, line in dis.findlinestarts(code) if line}
         self._all = every - {code.co_firstlineno} or every  # a function's own line is told of in no call
-        self._touched = touched
+        self._tracer = tracer
         self.path, self.seen, self.rest = path, set[int](), set(self._all)
 
     def trace(self, frame: Any, event: str, arg: Any) -> Any:
         if event == "line":
             line = frame.f_lineno
+            tracer = self._tracer
+            tracer.left -= 1
+            if tracer.left < 0:
+                sys.settrace(None)
+                return None
             if line not in self.seen:
                 if not self.seen:
-                    self._touched.append(self)
+                    tracer.touched.append(self)
                 self.seen.add(line)
                 self.rest.discard(line)
             if not self.rest:
@@ -140,14 +147,23 @@ class Lines:
 
 
 class SettraceTracer:
-    """Executed lines by ``sys.settrace``: Python before 3.12, all threads that start during the run."""
+    """Executed lines by ``sys.settrace``: Python before 3.12, all threads that start during the run.
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    Each line and each call of any function costs, several times what it takes by itself: in a test no more than
+    ``most`` of them are looked at (None: all). Then its tracing is ``cut``; what it ran by then is known.
+    """
+
+    def __init__(self, project: Project, most: int | None) -> None:
+        self._project, self._most = project, float("inf") if most is None else most
+        self.left = float("inf")  # while test modules are imported
         # By identity: pieces of code of two files are equal when they read the same. Kept, so that no id is used again.
         self._known: dict[int, tuple[types.CodeType, Lines | None]] = {}
-        self._touched: list[Lines] = []
+        self.touched: list[Lines] = []
         self._install()
+
+    @property
+    def cut(self) -> bool:
+        return self.left < 0
 
     def _install(self) -> None:
         threading.settrace(self._enter)
@@ -155,26 +171,32 @@ class SettraceTracer:
 
     def begin(self, test: str) -> None:
         self.end()
+        self.left = self._most
 
     def on(self) -> None:
         """Each call of any function costs from here on: not for pytest's own work around a test."""
-        self._install()
+        if not self.cut:
+            self._install()
 
     def off(self) -> None:
         sys.settrace(None)
 
     def end(self) -> dict[str, set[int]]:
         found: dict[str, set[int]] = {}
-        while self._touched:
-            lines = self._touched.pop()
+        while self.touched:
+            lines = self.touched.pop()
             found.setdefault(lines.path, set()).update(lines.taken())
         return found
 
     def _enter(self, frame: Any, event: str, arg: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            sys.settrace(None)
+            return None
         code = frame.f_code
         if id(code) not in self._known:
             path = self._project.relative(code.co_filename)
-            self._known[id(code)] = (code, Lines(path, code, self._touched) if path is not None else None)
+            self._known[id(code)] = (code, Lines(path, code, self) if path is not None else None)
         _, lines = self._known[id(code)]
         return lines.trace if lines is not None and lines.rest else None
 
@@ -216,7 +238,7 @@ class MonitoringTracer(NoTracer):
         return self._monitoring.DISABLE
 
 
-def make_tracer(project: Project, wanted: bool) -> Any:
+def make_tracer(project: Project, wanted: bool, most: int | None) -> Any:
     if not wanted:
         return NoTracer()
     monitoring: Any = getattr(sys, "monitoring", None)
@@ -224,7 +246,7 @@ def make_tracer(project: Project, wanted: bool) -> Any:
         for tool in (3, 4, monitoring.COVERAGE_ID):
             if monitoring.get_tool(tool) is None:
                 return MonitoringTracer(project, tool)
-    return SettraceTracer(project)
+    return SettraceTracer(project, most)
 
 
 def ranges(lines: set[int]) -> list[int]:
@@ -370,7 +392,7 @@ class Watcher:
             self._state["frames"] = self._project.frames(error)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        lines = self._tracer.end()
+        lines, cut = self._tracer.end(), self._tracer.cut
         state, self._state, self._raised = self._state, {}, {}
         out = state.get("out") or "error"
         self._red += out in ("failed", "error")
@@ -385,11 +407,12 @@ class Watcher:
             detail=clip(state["detail"], DETAIL_CHARS) if self._red <= FULL_REPORTS else "",
             frames=state["frames"],
         )
-        self._cover(nodeid, lines)
+        self._cover(nodeid, lines, cut)
 
-    def _cover(self, nodeid: str, lines: dict[str, set[int]]) -> None:
+    def _cover(self, nodeid: str, lines: dict[str, set[int]], cut: bool = False) -> None:
         if lines:
-            self._reporter.emit("cover", id=nodeid, files={path: ranges(seen) for path, seen in lines.items()})
+            files = {path: ranges(seen) for path, seen in lines.items()}
+            self._reporter.emit("cover", id=nodeid, files=files, cut=cut)
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         self._reporter.emit("internal", message=clip(str(excrepr), MESSAGE_CHARS))
@@ -481,7 +504,7 @@ def main(config: dict[str, Any]) -> int:
     project = Project(root, config["foreign"])
     version = [int(part) for part in sys.version_info[:2]]
     reporter.emit("start", python=version, pytest=pytest.__version__, prefix=sys.prefix)
-    watcher = Watcher(reporter, project, make_tracer(project, config["coverage"]), config["wanted"])
+    watcher = Watcher(reporter, project, make_tracer(project, config["coverage"], config["events"]), config["wanted"])
     cache = tempfile.mkdtemp(prefix="ouro-pytest-")
     # The cache plugin stays (owners configure it), but in an empty folder: no memory of earlier runs.
     args = ["--rootdir", root, "-o", "cache_dir=" + cache, "--color=no", "--tb=short", "--maxfail=0"]

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from ledger.vocabulary import TestResult
-from tools.testing.slices import Function, Slice, given, sliced, written
+from tools.testing.slices import Body, Function, Slice
 
 STEPS = 6
 """Calls that are followed, one below the other."""
@@ -30,6 +30,7 @@ class Scope:
     path: str
     node: Function
     owner: str
+    body: Body
 
     @property
     def last(self) -> int:
@@ -43,13 +44,13 @@ class _File:
 
 
 def flows(
-    red: Iterable[TestResult], coverage: Mapping[str, Mapping[str, Collection[int]]], files: Mapping[str, bytes]
+    red: Iterable[TestResult], coverage: Mapping[str, Mapping[str, Collection[int]]], files: Mapping[str, ast.Module]
 ) -> dict[Place, int]:
     """The lines that what the failing tests look at comes from, and over how many calls (at most :data:`STEPS`).
 
-    ``files`` are the sources of tests and program, ``coverage`` is lines by test and file.
+    ``files`` are tests and program as they parse, ``coverage`` is lines by test and file.
     """
-    known = {path: _file(path, data) for path, data in files.items()}
+    known = {path: _file(path, tree) for path, tree in files.items()}
     found: dict[Place, int] = {}
     for result in red:
         ran = {path: frozenset(lines) for path, lines in coverage.get(result.id, {}).items()}
@@ -72,7 +73,7 @@ def _of_test(
     seen: dict[tuple[str, int], set[str]] = {}
     while waiting:
         scope, names, lines, step = waiting.popleft()
-        cut = sliced(scope.node, names=names, lines=lines)
+        cut = scope.body.sliced(names=names, lines=lines)
         for line in cut.lines & ran.get(scope.path, frozenset()):
             found[scope.path, line] = max(step, found.get((scope.path, line), 0))
         if step == STEPS:
@@ -82,7 +83,7 @@ def _of_test(
             before = seen.setdefault((other.path, other.node.lineno), set())
             if wanted is not None and not (wanted or {""}) <= before:
                 before |= wanted or {""}
-                waiting.append((other, frozenset(wanted), frozenset() if wanted else given(other.node), step + 1))
+                waiting.append((other, frozenset(wanted), frozenset() if wanted else other.body.given, step + 1))
     return found
 
 
@@ -93,25 +94,21 @@ def _asked_of(other: Scope, scope: Scope, cut: Slice, classes: Set[str]) -> set[
     inner = scope.path == other.path and scope.node is not other.node and _holds(scope, other)
     makes = name in MAKERS and (other.owner in cut.called or bool({"cls", "type"} & cut.called))
     operates = name.startswith("__") and name.endswith("__") and name not in MAKERS
-    if inner or makes or operates or name in cut.called | cut.read:
+    if inner or makes or operates or name in cut.named:
         return set()
     if other.owner and other.path == scope.path:
-        return {each for each in cut.read if each.startswith("self.")} & written(other.node) or None
+        return {each for each in cut.read if each.startswith("self.")} & other.body.written or None
     return None
 
 
-def _file(path: str, data: bytes) -> _File:
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
-        return _File()
+def _file(path: str, tree: ast.Module) -> _File:
     file = _File()
     waiting: list[tuple[ast.AST, str]] = [(tree, "")]
     while waiting:
         node, owner = waiting.pop()
         for child in ast.iter_child_nodes(node):
             if isinstance(child, Function):
-                file.scopes.append(Scope(path, child, owner))
+                file.scopes.append(Scope(path, child, owner, Body(child)))
                 waiting.append((child, ""))
             elif isinstance(child, ast.ClassDef):
                 file.classes.add(child.name)

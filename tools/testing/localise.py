@@ -70,14 +70,15 @@ def rank(
     ranked too.
     """
     red = [result for result in run.results if result.id in failing and result.outcome.red]
+    trees = {path: _parsed(data) for path, data in (files or {}).items() if path.endswith(".py")}
     scores: dict[_Place, _Score] = {}
     _by_spectrum(scores, run, {result.id for result in red})
-    _by_import(scores, run, {result.id for result in red}, files or {})
+    _by_import(scores, run, {result.id for result in red}, trees)
     _by_traceback(scores, red)
     _by_recency(scores, recent or {}, bool(run.coverage))
-    _by_flow(scores, run, red, files or {})
+    _by_flow(scores, run, red, trees)
     if not any(not is_test_side(path) for path, _ in scores):
-        _by_name(scores, red, files or {})
+        _by_name(scores, red, trees)
     source = {place: score for place, score in scores.items() if not is_test_side(place[0])}
     ranked = (
         Suspicion(path=path, line=line, score_bp=min(10_000, round(score.bp)), why="; ".join(score.why))
@@ -113,14 +114,14 @@ def _by_spectrum(scores: dict[_Place, _Score], run: TestRun, failing: Collection
 
 
 def _by_import(
-    scores: dict[_Place, _Score], run: TestRun, failing: Collection[str], files: Mapping[str, bytes]
+    scores: dict[_Place, _Score], run: TestRun, failing: Collection[str], trees: Mapping[str, ast.Module]
 ) -> None:
     imported = run.coverage.get(IMPORT_TIME, {})
     reached = {path for test in failing for path in run.coverage.get(test, {})}
     share = ochiai(len(failing), sum(not r.outcome.red for r in run.results), len(failing)) * _IMPORT_SHARE
-    for path in imported.keys() & files.keys():
+    for path in imported.keys() & trees.keys():
         nearer = 1.0 if path in reached else 0.5
-        for line in at_import(files[path]) & set(imported[path]):
+        for line in at_import(trees[path]) & set(imported[path]):
             if (path, line) not in scores:
                 scores[path, line] = _Score()
                 scores[path, line].add(SPECTRUM_BP * share * nearer, "run while its module was imported")
@@ -152,19 +153,21 @@ def _by_recency(scores: dict[_Place, _Score], recent: Mapping[str, Collection[in
 
 
 def _by_flow(
-    scores: dict[_Place, _Score], run: TestRun, red: Collection[TestResult], files: Mapping[str, bytes]
+    scores: dict[_Place, _Score], run: TestRun, red: Collection[TestResult], trees: Mapping[str, ast.Module]
 ) -> None:
-    for place, steps in flows(red, run.coverage, files).items():
+    for place, steps in flows(red, run.coverage, trees).items():
         if place in scores:
             why = f"what the failing test looks at comes from here, over {steps} calls"
             scores[place].add(FLOW_BP + STEP_BP * steps, why)
 
 
-def _by_name(scores: dict[_Place, _Score], red: Collection[TestResult], files: Mapping[str, bytes]) -> None:
+def _by_name(
+    scores: dict[_Place, _Score], red: Collection[TestResult], trees: Mapping[str, ast.Module]
+) -> None:  # fmt: skip
     words = {word for result in red for word in re.findall(r"[A-Za-z_]\w+", f"{result.detail}\n{result.message}")}
-    for path, data in files.items():
-        if path.endswith(".py") and not is_test_side(path):
-            for name, lines in functions(_parsed(data)):
+    for path, tree in trees.items():
+        if not is_test_side(path):
+            for name, lines in functions(tree):
                 if name in words:
                     for line in lines:
                         scores.setdefault((path, line), _Score()).add(NAMED_BP, f"in {name}(), which the failure names")
@@ -183,10 +186,19 @@ def assignments(tree: ast.Module) -> set[int]:
     return found
 
 
-def at_import(source: bytes) -> set[int]:
+def at_import(tree: ast.Module) -> set[int]:
     """Lines that matter where they run while the file is imported: assignments, and the insides of functions."""
-    tree = _parsed(source)
-    return assignments(tree).union(*(lines for _, lines in functions(tree)))
+    found = assignments(tree)
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while waiting:
+        node, inside = waiting.pop()
+        inside = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.stmt):
+                found |= {child.lineno} if inside else set()
+            if not isinstance(child, ast.expr):
+                waiting.append((child, inside))
+    return found
 
 
 def functions(tree: ast.Module) -> list[tuple[str, list[int]]]:

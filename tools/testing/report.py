@@ -77,6 +77,7 @@ class _Cover(_Line):
     e: Literal["cover"]
     id: str
     files: dict[str, tuple[int, ...]]
+    cut: bool
 
 
 class _Probe(_Line):
@@ -128,6 +129,7 @@ class _Report:
     broken: list[TestResult] = field(default_factory=list)
     results: list[TestResult] = field(default_factory=list)
     coverage: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    cut: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     screened: dict[int, frozenset[str]] = field(default_factory=dict)
 
@@ -146,6 +148,7 @@ class _Report:
                 self.results.append(_result(event, event.out, event.ms))
             case _Cover():
                 self.coverage[event.id] = {path: _lines(flat) for path, flat in sorted(event.files.items())}
+                self.cut += [event.id] if event.cut else []
             case _Probe() if len(self.answers) < ANSWERS:
                 self.answers += [Answer(key=k, asked=_line_of(a), said=_line_of(b)) for k, a, b in event.rows]
             case _Screened() if event.i < CHANGES:
@@ -232,6 +235,7 @@ def judge(
         coverage=report.coverage,
         answers=tuple(report.answers),
         screened={} if report.flaw else report.screened,
+        cut=tuple(report.cut),
     )
 
 
@@ -251,6 +255,7 @@ def joined(first: TestRun, rest: TestRun) -> TestRun:
         output=f"{first.output}\n{rest.output}",
         coverage={**first.coverage, **rest.coverage},
         answers=first.answers + rest.answers,
+        cut=first.cut + rest.cut,
     )
 
 

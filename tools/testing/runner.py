@@ -59,6 +59,9 @@ STEADY = {"PYTHONHASHSEED": "0"}
 """Of a search's processes: candidates are compared with each other. Verdicts are given without it."""
 SCREEN_SHARE = 0.8
 """Of a screening run's time; the rest is for its start and its report."""
+EVENTS, WHOLE = 50_000, 8
+"""Lines and calls of a test that are looked at where the suite runs under coverage on a Python where each is dear; and
+red tests that had more, and are run once more to see all of them, the quickest first."""
 LEAST_S = 1.0
 """With less than this left of a run's time, the tests behind one that was stopped are not begun."""
 
@@ -262,6 +265,7 @@ class TestRunner:
             "foreign": [str(environment.prefix)],
             "checkout": None if mapped else str(repo),
             "coverage": coverage,
+            "events": None if ids else EVENTS,
             "others": [{"name": name, "text": _text(name), "asked": asked} for name, asked in others.items()],
             "wanted": list(ids),
             "targets": list(dict.fromkeys(test.partition("::")[0] for test in ids)),
@@ -333,7 +337,18 @@ class WarmTests:
             if bounds.run_s < LEAST_S:
                 return run.model_copy(update={"status": RunStatus.TIMEOUT, "reason": f"{run.reason} No time was left."})
             run = joined(run, await self._once(left, coverage, bounds, left))
-        return run
+        return await self._traced_whole(run, limit) if coverage and ids is None else run
+
+    async def _traced_whole(self, run: TestRun, limit_s: float) -> TestRun:
+        """With all lines of red tests of which only the first were seen, as far as they are red again."""
+        known, left_s = set(run.cut), limit_s - run.duration_ms / 1000
+        again = [r.id for r in sorted(run.red, key=lambda r: r.duration_ms) if r.id in known][:WHOLE]
+        if not again or left_s < LEAST_S:
+            return run
+        seen = await self._once(again, True, Limits(run_s=left_s, test_s=None, tests_s={}), again)
+        red = {r.id for r in seen.red} & seen.coverage.keys()
+        coverage = {**run.coverage, **{test: seen.coverage[test] for test in red}}
+        return run.model_copy(update={"coverage": coverage, "cut": tuple(t for t in run.cut if t not in red)})
 
     async def screen(self, ids: Sequence[str], changes: Changes, *, limit_s: float) -> Mapping[int, frozenset[str]]:
         """Which of ``ids``, that fail as the files stand, seem to pass with each change, by the change's place.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 CHANGING = frozenset({
     "add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove",
@@ -17,9 +18,10 @@ CHANGING = frozenset({
 """Methods of the library that change what they are called on."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_NAMES = ast.Attribute | ast.Name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slice:
     """What of a function is connected with what was asked for: its lines, what they call or read of other objects."""
 
@@ -27,45 +29,81 @@ class Slice:
     called: frozenset[str]
     read: frozenset[str]
 
+    @cached_property
+    def named(self) -> frozenset[str]:
+        return self.called | self.read
 
-def sliced(function: Function, *, names: Collection[str], lines: Collection[int]) -> Slice:
-    """Statements of a function that ``names``, or what is read at ``lines``, depend on."""
-    own = list(_statements(function.body))
-    around = _conditions(function)
-    wanted = set(names)
-    taken = {s for s in own if any(_holds_line(s, line) for line in lines)}
-    waiting = list(taken)
-    while True:
-        for statement in waiting:
-            wanted |= set(_reads(statement))
-        grown = {s for s in own if s not in taken and wanted.intersection(_writes(s))}
-        grown |= {c for s in (*taken, *grown) for c in around.get(s, ()) if c not in taken}
-        if not grown:
-            break
-        taken |= grown
-        waiting = list(grown)
-    parts = [node for statement in taken for node in _parts(statement)]
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What one statement says by itself."""
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+    called: frozenset[str]
+    named: frozenset[str]  # other objects' attributes, and names: a function may be handed on
+    gives: bool
+
+
+class Body:
+    """A function's statements, read once: many tests run the same function."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    @cached_property
+    def _facts(self) -> dict[ast.stmt, _Facts]:
+        """By statement, in the order of the text."""
+        return {statement: _facts_of(statement) for statement in _statements(self._function.body)}
+
+    @cached_property
+    def _around(self) -> dict[ast.stmt, list[ast.stmt]]:
+        return _conditions(self._function)
+
+    @cached_property
+    def given(self) -> frozenset[int]:
+        """Lines of what it gives back; where it gives nothing back, of what it stores in something else."""
+        back = [s for s, facts in self._facts.items() if facts.gives]
+        stored = [s for s, facts in self._facts.items() if any("." in name for name in facts.writes)]
+        return frozenset(s.lineno for s in (back or stored or self._facts))
+
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """What it writes of its object: ``self.x``."""
+        return frozenset(n for facts in self._facts.values() for n in facts.writes if n.startswith("self."))
+
+    def sliced(self, *, names: Collection[str], lines: Collection[int]) -> Slice:
+        """Statements that ``names``, or what is read at ``lines``, depend on."""
+        own, around = self._facts, self._around
+        wanted = set(names)
+        taken = {s for s in own if any(_holds_line(s, line) for line in lines)}
+        waiting = list(taken)
+        while True:
+            for statement in waiting:
+                wanted |= own[statement].reads
+            grown = {s for s, facts in own.items() if s not in taken and not wanted.isdisjoint(facts.writes)}
+            grown |= {c for s in (*taken, *grown) for c in around.get(s, ()) if c not in taken}
+            if not grown:
+                break
+            taken |= grown
+            waiting = list(grown)
+        return Slice(
+            lines=frozenset(line for s in taken for line in _own_lines(s)),
+            called=frozenset(name for s in taken for name in own[s].called),
+            read=frozenset(n for n in wanted if "." in n).union(*(own[s].named for s in taken)),
+        )
+
+
+def _facts_of(statement: ast.stmt) -> _Facts:
+    parts = list(_parts(statement))
+    named = {node.attr if isinstance(node, ast.Attribute) else node.id for node in parts if isinstance(node, _NAMES)}
     called = {_name(node.func) for node in parts if isinstance(node, ast.Call)}
-    read = {node.attr for node in parts if isinstance(node, ast.Attribute)} | {n for n in wanted if "." in n}
-    read |= {node.id for node in parts if isinstance(node, ast.Name)}  # a function may be handed on
-    return Slice(
-        lines=frozenset(line for s in taken for line in _own_lines(s)),
-        called=frozenset(called - {""}),
-        read=frozenset(read),
-    )
-
-
-def given(function: Function) -> frozenset[int]:
-    """Lines of what a function gives back; where it gives nothing back, of what it stores in something else."""
-    own = list(_statements(function.body))
-    back = [s for s in own if (isinstance(s, ast.Return) and s.value is not None) or _yields(s)]
-    stored = [s for s in own if any("." in name for name in _writes(s))]
-    return frozenset(s.lineno for s in (back or stored or own))
-
-
-def written(function: Function) -> frozenset[str]:
-    """What a function writes of its object: ``self.x``."""
-    return frozenset(name for s in _statements(function.body) for name in _writes(s) if name.startswith("self."))
+    gives = isinstance(statement, ast.Return) and statement.value is not None
+    return _Facts(
+        reads=frozenset(_reads(statement, parts)), writes=frozenset(_writes(statement, parts)),
+        called=frozenset(called - {""}), named=frozenset(named),
+        gives=gives or any(isinstance(node, ast.Yield | ast.YieldFrom) for node in parts),
+    )  # fmt: skip
 
 
 def _holds_line(statement: ast.stmt, line: int) -> bool:
@@ -131,8 +169,8 @@ def _parts(statement: ast.stmt) -> Iterator[ast.AST]:
         waiting += [c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.stmt | ast.excepthandler)]
 
 
-def _reads(statement: ast.stmt) -> Iterator[str]:
-    for node in _parts(statement):
+def _reads(statement: ast.stmt, parts: Iterable[ast.AST]) -> Iterator[str]:
+    for node in parts:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in ("self", "cls"):
             yield node.id
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and _is_self(node.value):
@@ -141,11 +179,11 @@ def _reads(statement: ast.stmt) -> Iterator[str]:
         yield from _targets(statement.target)
 
 
-def _writes(statement: ast.stmt) -> Iterator[str]:
+def _writes(statement: ast.stmt, parts: Iterable[ast.AST]) -> Iterator[str]:
     if isinstance(statement, Function | ast.ClassDef):
         yield statement.name
         return
-    for node in _parts(statement):
+    for node in parts:
         if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
             yield from _targets(node)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
@@ -169,10 +207,6 @@ def _targets(node: ast.expr) -> Iterator[str]:
 
 def _is_self(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
-
-
-def _yields(statement: ast.stmt) -> bool:
-    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _parts(statement))
 
 
 def _name(node: ast.expr) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 
 from ledger.vocabulary import Frame, Outcome, RunStatus, TestResult, TestRun
@@ -46,6 +47,7 @@ def test_total():
     assert cart.total() == 4
 """
 FILES = {"shop.py": SHOP.encode(), "test_shop.py": TEST.encode()}
+TREES = {path: ast.parse(text) for path, text in FILES.items()}
 ALL = frozenset(range(1, 40))
 COVERAGE = {"t": dict.fromkeys(FILES, ALL)}
 
@@ -64,7 +66,7 @@ RED = failed([("test_shop.py", line_of("assert", TEST))])
 
 
 def test_what_an_assertion_looks_at_is_followed_through_calls() -> None:
-    found = {line: steps for (path, line), steps in flows([RED], COVERAGE, FILES).items() if path == "shop.py"}
+    found = {line: steps for (path, line), steps in flows([RED], COVERAGE, TREES).items() if path == "shop.py"}
     connected = ["self.prices = list", "found = sum", "if not found", "return 0", "return rounded"]
     assert all(found[line_of(text)] == 1 for text in connected[1:])
     assert found[line_of("return len(self")] == found[line_of("cents =")] == 2
@@ -75,14 +77,14 @@ def test_what_an_assertion_looks_at_is_followed_through_calls() -> None:
 
 def test_lines_that_did_not_run_are_left_out() -> None:
     ran = {"t": {"shop.py": (line_of("found = sum"),), "test_shop.py": tuple(ALL)}}
-    found = {place for place in flows([RED], ran, FILES) if place[0] == "shop.py"}
+    found = {place for place in flows([RED], ran, TREES) if place[0] == "shop.py"}
     assert found == {("shop.py", line_of("found = sum"))}
 
 
 def test_an_error_is_followed_from_where_it_broke() -> None:
     """Of the function that broke only what led there; of the one above only what it handed on."""
     broke = failed([("test_shop.py", line_of("assert", TEST)), ("shop.py", line_of("cents ="))])
-    lines = {line for path, line in flows([broke], COVERAGE, FILES) if path == "shop.py"}
+    lines = {line for path, line in flows([broke], COVERAGE, TREES) if path == "shop.py"}
     assert line_of("cents =") in lines
 
 
@@ -99,6 +101,9 @@ def test_what_calls_itself_and_files_that_do_not_parse_come_to_an_end() -> None:
     text = "def f(n):\n    m = g(n)\n    return m\n\n\ndef g(n):\n    return f(n - 1)\n"
     files = {"a.py": text.encode(), "t.py": b"def test():\n    assert f(1)\n", "broken.py": b"def ("}
     red = failed([("t.py", 2), ("broken.py", 1), ("gone.py", 3)])
-    found = flows([red], {"t": dict.fromkeys(files, ALL)}, files)
+    coverage = {"t": dict.fromkeys(files, ALL)}
+    assert rank(TestRun(status=RunStatus.RED, results=(red,), coverage=coverage), ["t"], files=files)
+    trees = {path: ast.parse(text) for path, text in files.items() if path != "broken.py"}
+    found = flows([red], coverage, trees)
     assert {line for path, line in found if path == "a.py"} == {2, 3, 7}
     assert max(found.values()) <= STEPS

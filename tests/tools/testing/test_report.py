@@ -123,7 +123,7 @@ def test_the_last_of_several_attempts_counts() -> None:
 
 
 def test_coverage_and_output() -> None:
-    cover = event("cover", id=IDS[0], files={"a.py": [1, 3, 7, 7]})
+    cover = event("cover", id=IDS[0], files={"a.py": [1, 3, 7, 7]}, cut=False)
     run = judge(finished(lines(*GOOD[:-2], cover, *GOOD[-2:]), output=b"x" * 5_000), key=KEY, output_chars=1_000)
     assert run.coverage == {IDS[0]: {"a.py": (1, 2, 3, 7)}}
     assert len(run.output) < 1_100 and "4000 characters left out" in run.output

@@ -281,6 +281,33 @@ async def test_coverage_is_by_test_and_of_the_project_only(
     assert (await project.run()).coverage == {}
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="a line costs nothing there when it ran once")
+async def test_a_long_test_is_traced_for_a_while_and_a_red_one_to_its_end(
+    tmp_path: Path, environment: Path, plain: PlainSandbox
+) -> None:
+    files = SHOP | {
+        "shop/cart.py": (
+            "def total(prices, off=0):\n    sum_ = 0\n    for price in prices:\n        sum_ += price\n"
+            "    if off:\n        return rest(sum_)\n    return sum_\n\n\ndef rest(cents):\n    return cents + 1\n"
+        ),
+        "tests/test_cart.py": (
+            "from shop.cart import rest, total\nMANY = [1] * 60_000\n"
+            "def test_long(): assert total(MANY, 1) == 60_001\n"
+            "def test_red(): assert total(MANY, 1) == 7\n"
+            "def test_short(): assert rest(1) == 2\n"
+        ),
+    }
+    project = await project_of(tmp_path, files, environment, plain)
+    run = await project.run(coverage=True)
+    long, red, short = (run.coverage[f"tests/test_cart.py::test_{name}"] for name in ("long", "red", "short"))
+    assert run.cut == ("tests/test_cart.py::test_long",)
+    assert long["shop/cart.py"] == (2, 3, 4)
+    assert red["shop/cart.py"] == (2, 3, 4, 5, 6, 11) and short["shop/cart.py"] == (11,)
+    assert [r.id for r in run.results] == list(run.collected) and len(run.red) == 1
+    chosen = await project.run(["tests/test_cart.py::test_long"], coverage=True)
+    assert chosen.cut == () and chosen.coverage["tests/test_cart.py::test_long"]["shop/cart.py"][-1] == 11
+
+
 async def test_coverage_tells_apart_files_that_read_the_same(
     tmp_path: Path, environment: Path, plain: PlainSandbox
 ) -> None:
