@@ -206,6 +206,8 @@ def look(
             if data is None or text is None:
                 continue
             originals[place.path], sources[place.path] = data, Source(text)
+        if len(places) == MAX_PLACES:
+            continue
         line = within(sources[place.path], place.line)
         if line <= len(sources[place.path].lines) and (place.path, line) not in seen:
             seen.add((place.path, line))
@@ -215,7 +217,7 @@ def look(
         title=failing[0].id if len(failing) == 1 else f"{len(failing)} tests",
         failing=failing,
         base=base,
-        places=tuple(places[:MAX_PLACES]),
+        places=tuple(places),
         sources=sources,
         originals=originals,
         modes=modes,
