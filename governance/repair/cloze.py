@@ -32,10 +32,10 @@ from ledger.errors import BudgetExhausted, ProviderError
 from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
 
 PATIENCE, SHORTCUT_PATIENCE, DOUBT_PATIENCE = 3, 9, 9
-DOUBT_S = 30.0
-"""A better repair than a clean one is looked for so long, or as long as the first one took where that is longer."""
 """Steps that are still taken when there is a survivor, but one that leaves other tests red, or gets round the test, or
 that the model finds less likely than what stood there."""
+DOUBT_S = 30.0
+"""A better repair than a clean one is looked for so long, or as long as the first one took where that is longer."""
 RIVALS, RIVAL_PLACES = 3, 3
 """Places of survivors at which a model is asked, too, before one is chosen; and how far down the list small edits are
 tried, in first places."""

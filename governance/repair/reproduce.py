@@ -59,7 +59,7 @@ async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestR
 
 
 def _was_seen_elsewhere(op: Operation) -> bool:
-    return any(signal.base != op.tree and signal.snapshot != op.tree for signal in op.signals)
+    return any(op.tree not in (signal.base, signal.snapshot) for signal in op.signals)
 
 
 async def _mended(op: Operation, crew: Crew, runner: TestRunner) -> TestRun | None:

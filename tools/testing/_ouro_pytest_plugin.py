@@ -11,13 +11,11 @@ Events: ``start``, ``collect_error``, ``collected``, ``running``, ``result``, ``
 
 from __future__ import annotations
 
-import dis
 import json
 import os
 import shutil
 import sys
 import tempfile
-import threading
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -112,141 +110,6 @@ class NoTracer:
 
     def end(self) -> dict[str, set[int]]:
         return {}
-
-
-class Lines:
-    """The lines of one piece of code that ran in the test under way. Told of no more when all of them have."""
-
-    def __init__(self, path: str, code: types.CodeType, tracer: SettraceTracer) -> None:
-        every = {line for _, line in dis.findlinestarts(code) if line}
-        self._all = every - {code.co_firstlineno} or every  # a function's own line is told of in no call
-        self._tracer = tracer
-        self.path, self.seen, self.rest = path, set[int](), set(self._all)
-
-    def trace(self, frame: Any, event: str, arg: Any) -> Any:
-        if event == "line":
-            line = frame.f_lineno
-            tracer = self._tracer
-            tracer.left -= 1
-            if tracer.left < 0:
-                sys.settrace(None)
-                return None
-            if line not in self.seen:
-                if not self.seen:
-                    tracer.touched.append(self)
-                self.seen.add(line)
-                self.rest.discard(line)
-            if not self.rest:
-                frame.f_trace_lines = False
-        return self.trace
-
-    def taken(self) -> set[int]:
-        """What ran; from here on the next test."""
-        seen, self.seen, self.rest = self.seen, set(), set(self._all)
-        return seen
-
-
-class SettraceTracer:
-    """Executed lines by ``sys.settrace``: Python before 3.12, all threads that start during the run.
-
-    Each line and each call of any function costs, several times what it takes by itself: in a test no more than
-    ``most`` of them are looked at (None: all). Then its tracing is ``cut``; what it ran by then is known.
-    """
-
-    def __init__(self, project: Project, most: int | None) -> None:
-        self._project, self._most = project, float("inf") if most is None else most
-        self.left = float("inf")  # while test modules are imported
-        # By identity: pieces of code of two files are equal when they read the same. Kept, so that no id is used again.
-        self._known: dict[int, tuple[types.CodeType, Lines | None]] = {}
-        self.touched: list[Lines] = []
-        self._install()
-
-    @property
-    def cut(self) -> bool:
-        return self.left < 0
-
-    def _install(self) -> None:
-        threading.settrace(self._enter)
-        sys.settrace(self._enter)
-
-    def begin(self, test: str) -> None:
-        self.end()
-        self.left = self._most
-
-    def on(self) -> None:
-        """Each call of any function costs from here on: not for pytest's own work around a test."""
-        if not self.cut:
-            self._install()
-
-    def off(self) -> None:
-        sys.settrace(None)
-
-    def end(self) -> dict[str, set[int]]:
-        found: dict[str, set[int]] = {}
-        while self.touched:
-            lines = self.touched.pop()
-            found.setdefault(lines.path, set()).update(lines.taken())
-        return found
-
-    def _enter(self, frame: Any, event: str, arg: Any) -> Any:
-        self.left -= 1
-        if self.left < 0:
-            sys.settrace(None)
-            return None
-        code = frame.f_code
-        if id(code) not in self._known:
-            path = self._project.relative(code.co_filename)
-            self._known[id(code)] = (code, Lines(path, code, self) if path is not None else None)
-        _, lines = self._known[id(code)]
-        return lines.trace if lines is not None and lines.rest else None
-
-
-class MonitoringTracer(NoTracer):
-    """Executed lines by ``sys.monitoring`` (Python 3.12 and later): each line of the repository costs once a test.
-
-    Always on: what is not the repository's costs once.
-    """
-
-    def __init__(self, project: Project, tool: int) -> None:
-        self._project = project
-        self._lines: dict[str, set[int]] = {}
-        self._monitoring: Any = getattr(sys, "monitoring")  # noqa: B009  (older Pythons do not have it)
-        self._tool = tool
-        events = self._monitoring.events
-        self._monitoring.use_tool_id(tool, "ouro")
-        self._monitoring.register_callback(tool, events.PY_START, self._start)
-        self._monitoring.register_callback(tool, events.LINE, self._line)
-        self._monitoring.set_events(tool, events.PY_START)
-
-    def begin(self, test: str) -> None:
-        self._lines = {}
-        self._monitoring.restart_events()
-
-    def end(self) -> dict[str, set[int]]:
-        lines, self._lines = self._lines, {}
-        return lines
-
-    def _start(self, code: types.CodeType, offset: int) -> Any:
-        if self._project.relative(code.co_filename) is not None:
-            self._monitoring.set_local_events(self._tool, code, self._monitoring.events.LINE)
-        return self._monitoring.DISABLE
-
-    def _line(self, code: types.CodeType, line: int) -> Any:
-        path = self._project.relative(code.co_filename)
-        if path is not None:
-            self._lines.setdefault(path, set()).add(line)
-        return self._monitoring.DISABLE
-
-
-def make_tracer(project: Project, wanted: bool, most: int | None) -> Any:
-    if not wanted:
-        return NoTracer()
-    monitoring: Any = getattr(sys, "monitoring", None)
-    if monitoring is not None:
-        for tool in (3, 4, monitoring.COVERAGE_ID):
-            if monitoring.get_tool(tool) is None:
-                return MonitoringTracer(project, tool)
-    return SettraceTracer(project, most)
 
 
 def ranges(lines: set[int]) -> list[int]:
@@ -483,14 +346,16 @@ def prefer(roots: list[str]) -> None:
     sys.path[place:place] = [root for root in roots if root not in sys.path[:place]]
 
 
+def maker(name: str, text: str) -> Any:
+    """``make`` of a module that came as text with the order."""
+    module = types.ModuleType(name)
+    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+    return module.__dict__["make"]
+
+
 def others(reporter: Reporter, project: Project, plugins: list[dict[str, Any]]) -> list[Any]:
-    """Plugins that do something else with the tests, where that was asked for: they come as text with the order."""
-    made = []
-    for one in plugins:
-        module = types.ModuleType(one["name"])
-        exec(compile(one["text"], f"<{one['name']}>", "exec"), module.__dict__)
-        made.append(module.__dict__["make"](reporter, project, one["asked"]))
-    return made
+    """Plugins that do something else with the tests, where that was asked for."""
+    return [maker(one["name"], one["text"])(reporter, project, one["asked"]) for one in plugins]
 
 
 def main(config: dict[str, Any]) -> int:
@@ -504,7 +369,9 @@ def main(config: dict[str, Any]) -> int:
     project = Project(root, config["foreign"])
     version = [int(part) for part in sys.version_info[:2]]
     reporter.emit("start", python=version, pytest=pytest.__version__, prefix=sys.prefix)
-    watcher = Watcher(reporter, project, make_tracer(project, config["coverage"], config["events"]), config["wanted"])
+    trace = config["coverage"]
+    tracer = maker(trace["name"], trace["text"])(project, trace["events"]) if trace else NoTracer()
+    watcher = Watcher(reporter, project, tracer, config["wanted"])
     cache = tempfile.mkdtemp(prefix="ouro-pytest-")
     # The cache plugin stays (owners configure it), but in an empty folder: no memory of earlier runs.
     args = ["--rootdir", root, "-o", "cache_dir=" + cache, "--color=no", "--tb=short", "--maxfail=0"]

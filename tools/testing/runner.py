@@ -31,7 +31,8 @@ from tools.testing.warm import Ended, WarmProcess
 from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
-_PLUGIN, _WORKER, _PROBE, _SCREEN = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_probe", "_ouro_screen"
+_PLUGIN, _WORKER, _TRACE = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_trace"
+_PROBE, _SCREEN = "_ouro_probe", "_ouro_screen"
 # Our modules come through standard input: nothing of ours lies on the import path, and no text is too long for a
 # command line. What follows the first text are the orders, so not one byte too many may be read here.
 _BOOT = f"""\
@@ -264,9 +265,8 @@ class TestRunner:
             "names": layout.project_names(ws.root, environment.roots),
             "foreign": [str(environment.prefix)],
             "checkout": None if mapped else str(repo),
-            "coverage": coverage,
-            "events": None if ids else EVENTS,
-            "others": [{"name": name, "text": _text(name), "asked": asked} for name, asked in others.items()],
+            "coverage": {**_module(_TRACE), "events": None if ids else EVENTS} if coverage else None,
+            "others": [{**_module(name), "asked": asked} for name, asked in others.items()],
             "wanted": list(ids),
             "targets": list(dict.fromkeys(test.partition("::")[0] for test in ids)),
             "args": list(settings.args),
@@ -410,6 +410,11 @@ def _left(run: TestRun) -> tuple[str, ...]:
 def _boot_text() -> bytes:
     data = json.dumps({"worker": _text(_WORKER), "plugin": _text(_PLUGIN), "name": _PLUGIN}).encode("ascii")
     return b"%08x" % len(data) + data
+
+
+def _module(name: str) -> dict[str, str]:
+    """A module that the process loads with its order."""
+    return {"name": name, "text": _text(name)}
 
 
 @functools.cache
