@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from daemon.layers import env_name, leaves
@@ -25,6 +25,12 @@ FEATURES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 def without(name: str) -> dict[str, str]:
     """Variables of the environment that switch a feature off."""
     return {env_name(setting): value for setting, value in FEATURES[name].items()}
+
+
+def with_all(names: Iterable[str]) -> dict[str, str]:
+    """Variables that switch features on, those that stand off as delivered too. Figures stay as the owner set them."""
+    flags = [setting for name in names for setting, off in FEATURES[name].items() if off == "false"]
+    return {env_name(setting): "true" for setting in flags}
 
 
 def by_default() -> dict[str, bool]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.evaluation.features import without
+from daemon.evaluation.features import with_all, without
 from daemon.evaluation.lift import WITH, label_without
 from daemon.evaluation.tasks import Task
 
@@ -33,7 +33,9 @@ def trials(
     tasks: Sequence[Task], features: Sequence[str], work: Path, environ: Mapping[str, str]
 ) -> Iterator[Trial]:  # fmt: skip
     """Task by task, so that what wanders on the machine meets all sides alike; who begins changes with each task."""
-    sides = [(WITH, "with", {}), *((label_without(name), f"without-{name}", without(name)) for name in features)]
+    everything = with_all(features)
+    sides = [(WITH, "with", everything)]
+    sides += [(label_without(name), f"without-{name}", everything | without(name)) for name in features]
     for number, task in enumerate(sorted(tasks, key=lambda task: task.name)):
         turned = sides[number % len(sides) :] + sides[: number % len(sides)]
         for label, folder, more in turned:

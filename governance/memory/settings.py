@@ -16,4 +16,6 @@ class MemorySettings(Frozen):
     history: bool = Field(
         True, description="A model is told why earlier changes of the files before it were turned down or failed."
     )
-    lessons: bool = Field(True, description="A model is told what came of the last ops of this boot.")
+    lessons: bool = Field(
+        False, description="A model is told what came of the last ops of this boot. Off: it was not seen to help."
+    )

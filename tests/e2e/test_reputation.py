@@ -101,6 +101,21 @@ async def test_why_the_owner_said_no_reaches_the_next_model(tmp_path: Path) -> N
         assert "cents are never rounded here" in asked and second.op.id != first.op.id
 
 
+@pytest.mark.parametrize("memory, told", [({}, False), ({"lessons": True}, True)], ids=["as delivered", "on"])
+async def test_what_came_of_the_last_op_is_a_lesson(tmp_path: Path, memory: dict[str, bool], told: bool) -> None:
+    repo = shop(tmp_path)
+    model = Talking(after_a_look(GOOD, CART, TEST))
+    async with served(config_for(tmp_path, repo, memory=memory), model) as (service, _):
+        first = await work(service)
+        assert first.state is State.COMPLETE, first.reason
+        git(repo, "revert", "--no-edit", "HEAD")
+        model.asked.clear()
+        second = await work(service, "Let the discount count")
+        assert second.state is State.COMPLETE, second.reason
+        asked = "\n".join(message.text for message in model.asked[0])
+        assert (f"[OK] {first.op.goal} ({CART})" in asked) == told
+
+
 async def test_a_forged_memory_is_found_by_replay(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
     commit(repo, "Speed up totals", {CART: PLUS})

@@ -106,5 +106,7 @@ def test_every_side_of_a_task_before_the_next_and_chains_share_a_place(tmp_path:
     places = {(t.task.name, t.label): t.base for t in found}
     assert places["a-1", WITH] == places["a-2", WITH] != places["a-1", label_without("moves")]
     assert len({t.base for t in found}) == 6
-    assert all(t.variables["PATH"] == "p" and (t.label == WITH) == (len(t.variables) == 1) for t in found)
+    assert all(t.variables["PATH"] == "p" for t in found)
+    assert [t.variables.get("OURO_REPAIR__MOVES") for t in found[:3]] == ["true", "false", "true"]
+    assert ["OURO_REPAIR__BRANCHES" in t.variables for t in found[:3]] == [False, False, True]
     assert (chain_of("boltons-12"), chain_of("7")) == ("boltons", "7")

@@ -28,7 +28,7 @@ class Diary:
 
     def __init__(self, ledger: Ledger, clock: ManualClock) -> None:
         self.ledger, self.clock = ledger, clock
-        self.memory = Memory(ledger=ledger, clock=clock, settings=MemorySettings())
+        self.memory = Memory(ledger=ledger, clock=clock, settings=MemorySettings(lessons=True))
 
     async def ends(
         self, state: State, cause: RootCause = RootCause.NONE, failure: FailureClass = FailureClass.NONE,
@@ -98,7 +98,7 @@ async def test_lessons_have_to_keep_up_with_what_earlier_boots_came_to(diary: Di
         await diary.ends(State.COMPLETE)
         await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST)
     for good, kept in ((5, True), (4, False)):
-        memory = Memory(ledger=diary.ledger, clock=diary.clock, settings=MemorySettings())
+        memory = Memory(ledger=diary.ledger, clock=diary.clock, settings=MemorySettings(lessons=True))
         await memory.load()
         ends = [State.POSTMORTEM] + [State.COMPLETE] * good + [State.POSTMORTEM] * (10 - good)
         for state in ends:
