@@ -39,7 +39,7 @@ MEANING: dict[Exit, str] = {
     Exit.DONE: "done",
     Exit.FAULT: "a fault of ours",
     Exit.USAGE: "wrong usage or settings",
-    Exit.PERSON: "something waits for a person",
+    Exit.PERSON: "it needs a person: something waits, no repair was found, or it was cancelled",
     Exit.REFUSED: "refused by a rule, or something that is needed is missing",
     Exit.NOTHING: "nothing to do",
     Exit.NO_DAEMON: "no daemon answers",

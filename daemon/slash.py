@@ -170,6 +170,10 @@ async def _resume(api: Api, words: list[str], colour: bool) -> str:
     return (await api.resume()).message
 
 
+async def _reload(api: Api, words: list[str], colour: bool) -> str:
+    return (await api.reload()).message
+
+
 COMMANDS: Mapping[str, Slash] = {
     "/status": Slash("/status", "what runs, what waits, what is red", _status),
     "/ops": Slash("/ops [all]", "operations, also ended ones", _ops),
@@ -190,4 +194,5 @@ COMMANDS: Mapping[str, Slash] = {
     "/health": Slash("/health", "how the daemon itself is", _health),
     "/pause": Slash("/pause", "take no new ops", _pause),
     "/resume": Slash("/resume", "take ops again", _resume),
+    "/reload": Slash("/reload", "restart with the settings files as they stand", _reload),
 }

@@ -13,7 +13,7 @@ from daemon.codes import Exit
 
 if TYPE_CHECKING:
     from daemon.answers import Answers
-    from daemon.api import Ack
+    from daemon.api import Ack, OpRef, RejectRequest
     from daemon.client import Client
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         "undo": undo,
         "pause": pause,
         "resume": resume,
+        "reload": reload,
         "cost": cost,
         "calibration": calibration,
         "repl": repl,
@@ -153,14 +154,14 @@ def diff(context: typer.Context, op: Op) -> None:
 
 
 def approve(context: typer.Context, op: Op) -> None:
-    """Let a waiting change through.
+    """Let a waiting change through; without a daemon it is applied, verified and committed in this process.
 
     Example: ouro approve 7f3a21
     """
     from daemon.api import OpRef
 
-    call = call_of(context)
-    _acknowledge(call, asked(call, lambda client: client.approve(OpRef(op=op))))
+    request = OpRef(op=op)
+    _decide(call_of(context), request, lambda client: client.approve(request))
 
 
 def reject(
@@ -172,8 +173,32 @@ def reject(
     """
     from daemon.api import RejectRequest
 
-    call = call_of(context)
-    _acknowledge(call, asked(call, lambda client: client.reject(RejectRequest(op=op, reason=reason))))
+    request = RejectRequest(op=op, reason=reason)
+    _decide(call_of(context), request, lambda client: client.reject(request))
+
+
+def _decide(call: Call, request: OpRef | RejectRequest, work: Callable[[Client], Awaitable[Ack]]) -> None:
+    """A daemon goes on with the op by itself; where none runs, what is left of it is done here."""
+    from daemon.cli.work import prepared, screen
+    from daemon.client import Client
+    from ledger.errors import NoDaemon
+
+    config = prepared(call)
+
+    async def whole() -> Exit:
+        try:
+            client = await Client.connect(config.places.socket, config.settings.control)
+        except NoDaemon:
+            if not config.places.ledger.exists():
+                raise
+            from daemon import alone
+
+            return await alone.decide(config, request, on_event=screen(call))
+        async with client:
+            _acknowledge(call, await work(client))
+            return Exit.DONE
+
+    leave(awaited(whole()))
 
 
 def answer_question(
@@ -245,6 +270,15 @@ def resume(context: typer.Context) -> None:
     """
     call = call_of(context)
     _acknowledge(call, asked(call, lambda client: client.resume()))
+
+
+def reload(context: typer.Context) -> None:
+    """Check the settings files and restart cleanly with them; broken ones are named, and nothing restarts.
+
+    Example: ouro reload
+    """
+    call = call_of(context)
+    _acknowledge(call, asked(call, lambda client: client.reload()))
 
 
 def cost(context: typer.Context) -> None:

@@ -34,15 +34,14 @@ def run(
     Example: ouro run --once
     """
     call = call_of(context)
-    config = _prepared(call)
+    config = prepared(call)
     from daemon.serve import reexecute, serve
     from daemon.service import run_once
 
-    screen = _screen(call)
     if once:
-        code = awaited(run_once(config, request=None, on_event=screen))
+        code = awaited(run_once(config, request=None, on_event=screen(call)))
     else:
-        code = awaited(serve(config, on_event=screen))
+        code = awaited(serve(config, on_event=screen(call)))
     if code == Exit.RESTART and config.notify_socket is None:
         reexecute()  # nobody else would start it again
     leave(Exit(code))
@@ -61,7 +60,7 @@ def fix(
 
     call = call_of(context)
     request = FixRequest(node_id=node_id)
-    _through_daemon_or_here(call, request, lambda client: fix_and_wait(client, request, _screen(call)))
+    _through_daemon_or_here(call, request, lambda client: fix_and_wait(client, request, screen(call)))
 
 
 def submit(
@@ -83,7 +82,7 @@ def submit(
     call = call_of(context)
     request = SubmitRequest(goal=goal, files=tuple(files or ()), closed_when=tuple(closed_when or ()))
     if wait:
-        _through_daemon_or_here(call, request, lambda client: submit_and_wait(client, request, _screen(call)))
+        _through_daemon_or_here(call, request, lambda client: submit_and_wait(client, request, screen(call)))
         return
     from daemon.cli.ask import asked
 
@@ -92,14 +91,15 @@ def submit(
     sentence(call, done.message or then, signal=done.signal, status=done.status)
 
 
-def _prepared(call: Call) -> Config:
+def prepared(call: Call) -> Config:
+    """The settings, in a process that is ready to work itself."""
     from daemon.settings import prepare_process
 
     prepare_process()
     return call.config()
 
 
-def _screen(call: Call) -> Callable[[Event], None]:
+def screen(call: Call) -> Callable[[Event], None]:
     """Prints live blocks, or with --json one event a line."""
     from daemon.teller import Teller
 
@@ -120,7 +120,7 @@ def _through_daemon_or_here(
     """Ask the running daemon; where none runs, do the same in this process."""
     from daemon.client import Client
 
-    config = _prepared(call)
+    config = prepared(call)
 
     async def whole() -> int:
         try:
@@ -128,7 +128,7 @@ def _through_daemon_or_here(
         except NoDaemon:
             from daemon.service import run_once
 
-            return await run_once(config, request=request, on_event=_screen(call))
+            return await run_once(config, request=request, on_event=screen(call))
         async with client:
             return int(await work(client))
 

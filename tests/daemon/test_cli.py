@@ -144,7 +144,7 @@ COMMANDS = (
     "undo", "pause", "resume", "cost", "log", "repl", "verify", "ledger verify", "ledger export", "ledger replay",
     "model list", "model status", "model pull", "model probe", "service install", "service uninstall",
     "service status", "completion", "signals", "sensors", "retry", "drop", "posture show", "posture set",
-    "posture clear", "calibration", "hear", "bench repair", "bench mine", "eval lift",
+    "posture clear", "calibration", "hear", "bench repair", "bench mine", "eval lift", "reload",
 )  # fmt: skip
 
 
@@ -191,6 +191,7 @@ def test_global_options_anywhere(words: list[str], front: list[str]) -> None:
         "cancel 1",
         "undo 1",
         "pause",
+        "reload",
         "cost",
         "calibration",
         "signals",

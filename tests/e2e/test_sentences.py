@@ -24,7 +24,7 @@ from tests.e2e.world import PLUS, SHOP, own_environment, repo_with
 from tests.repos import commit, git, host_env, make_repo, write
 
 PROJECT = Path(__file__).parents[2]
-CART = "shop/cart.py"
+CART, LOGIN = "shop/cart.py", "shop/login.py"
 SCRIPT = '{"infill": true, "infills": [{"prefix_ends": "return ", "texts": ["subtotal - discount"]}]}'
 TELLING = "      "  # a remedy stands on a line of its own, below the sentence
 
@@ -265,6 +265,42 @@ def test_after_a_repair_every_advice_works_without_a_daemon(owner: Owner, tmp_pa
     again = owner.ouro(repo, "undo", op)
     assert_told(again, Exit.USAGE, "was undone by", "")
     assert owner.ouro(repo, "ledger", "verify").code == Exit.DONE
+
+
+def guarded_shop(tmp_path: Path) -> Path:
+    """The broken shop, in a module by whose name gates know that a person has to look."""
+    guarded = {path.replace("cart", "login"): text.replace(".cart", ".login") for path, text in SHOP.items()}
+    repo = repo_with(tmp_path / "shop", guarded)
+    commit(repo, "Speed up totals", {LOGIN: PLUS})
+    return repo
+
+
+def waiting(owner: Owner, repo: Path) -> str:
+    """Repair up to the owner's yes; the op as the command to approve it names it."""
+    said = owner.ouro(repo, "fix")
+    assert said.code == Exit.PERSON, (said.out, said.err)
+    assert (repo / LOGIN).read_text() == PLUS
+    return said.out.rpartition("ouro approve ")[2].split()[0]
+
+
+def test_what_waits_is_approved_without_a_daemon(owner: Owner, tmp_path: Path) -> None:
+    repo = guarded_shop(tmp_path)
+    op, head = waiting(owner, repo), git(repo, "rev-parse", "HEAD")
+    said = owner.ouro(repo, "approve", op)
+    assert said.code == Exit.DONE and "is approved and goes on" in said.out, (said.out, said.err)
+    assert git(repo, "rev-parse", "HEAD^") == head and (repo / LOGIN).read_text() == SHOP[CART]
+    assert_told(owner.ouro(repo, "approve", op), Exit.USAGE, "does not wait for approval", "ouro ops")
+    assert owner.ouro(repo, "ledger", "verify").code == Exit.DONE
+
+
+def test_what_waits_is_rejected_without_a_daemon_and_nothing_else_begins(owner: Owner, tmp_path: Path) -> None:
+    repo = guarded_shop(tmp_path)
+    op = waiting(owner, repo)
+    said = owner.ouro(repo, "reject", op, "--reason", "the test is wrong")
+    assert said.code == Exit.DONE and "will not be offered again" in said.out, (said.out, said.err)
+    assert (repo / LOGIN).read_text() == PLUS and "No ops." in owner.ouro(repo, "ops").out
+    assert "the test is wrong" in owner.ouro(repo, "show", op).out
+    assert len(owner.ouro(repo, "ops", "--all").out.splitlines()) == 1
 
 
 def test_a_goal_in_words_is_refused_by_a_kernel_that_fills_holes(owner: Owner, tmp_path: Path) -> None:
