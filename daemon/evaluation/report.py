@@ -67,7 +67,7 @@ def row(label: str, kind: str, group: Sequence[Result]) -> str:
     proven = [sum(r.evidence.startswith(VERIFIED) for r in group) for group in (good, wrong)]
     open_ = [sum(bool(r.doubt) for r in group) for group in (good, wrong)]
     cells = (
-        label, kind or "-", str(len(valid)), share(len(good), len(valid)), at(seconds, 0.5), at(seconds, 0.9),
+        label, kind or "-", str(len(valid)), share(len(good), len(valid)), median(seconds), at(seconds, 0.9),
         middle(r.tested for r in valid), f"{sum(r.tokens_in for r in valid):,} / {sum(r.tokens_out for r in valid):,}",
         share(len(wrong), offered), f"{proven[0]} / {proven[1]}", f"{open_[0]} / {open_[1]}",
     )  # fmt: skip
@@ -76,6 +76,10 @@ def row(label: str, kind: str, group: Sequence[Result]) -> str:
 
 def share(part: int, whole: int) -> str:
     return f"{part} ({100 * part / whole:.0f} %)" if whole else "-"
+
+
+def median(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.1f} s" if seconds else "-"
 
 
 def at(ordered: Sequence[float], quantile: float) -> str:

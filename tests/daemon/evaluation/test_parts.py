@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.evaluation.hidden import by_file, half_of, without
 from daemon.evaluation.judge import Judged, Verdict, verdict
-from daemon.evaluation.report import append, at, read_results, table
+from daemon.evaluation.report import append, at, median, read_results, table
 from daemon.evaluation.tasks import Task, TaskFile, read_tasks
 from daemon.evaluation.trial import Outcome as End
 from daemon.evaluation.trial import Result, settled, usage
@@ -113,8 +113,9 @@ def test_the_table_counts_what_is_valid() -> None:
         result("d", End.TIMEOUT), result("e", End.INVALID),
     ]  # fmt: skip
     whole = table(rows).splitlines()[-1]
-    assert whole == "| l | k | 4 | 2 (50 %) | 9.0 s | 9.0 s | 3 | 40 / 0 | 1 (33 %) | 1 / 1 | 0 / 1 |"
-    assert at([], 0.5) == "-" and at([1.0, 2.0, 3.0], 0.5) == "2.0 s"
+    assert whole == "| l | k | 4 | 2 (50 %) | 5.0 s | 9.0 s | 3 | 40 / 0 | 1 (33 %) | 1 / 1 | 0 / 1 |"
+    assert median([]) == at([], 0.9) == "-"
+    assert median([1.0, 2.0, 4.0, 8.0]) == "3.0 s" and at([float(n) for n in range(20)], 0.9) == "18.0 s"
 
 
 def run_of(status: RunStatus, **tests: Outcome) -> TestRun:
