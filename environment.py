@@ -11,7 +11,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-TORCH_PYTHON = (3, 11)  # the pinned CPU wheel is looked for on this version first; others take what the index has
 
 
 def say(text: str) -> None:

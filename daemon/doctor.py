@@ -32,6 +32,7 @@ OLDEST_GIT = (2, 36)  # `git hook run`
 DISK_WANTED_MB = 6_000  # default weights, their converted form, and room to work
 MEMORY_WANTED_MB = 4_000
 WATCHES_WANTED = 8_192
+INSTALL = "In the clone of Ouroboros: .venv/bin/pip install -c constraints/cpu.txt -e '.[kernel]'"
 TEST_FILES = ("test_*.py", "*_test.py")  # pytest's default python_files
 
 
@@ -90,7 +91,8 @@ def _settings(places: Places, environ: Mapping[str, str]) -> tuple[Settings, Che
         settings = settings_for(places, environ)
     except OuroError as error:
         return Settings(), _failed("settings", error)
-    present = [f for f in (places.config / "config.toml", places.repo / ".ouro" / "config.toml") if f.exists()]
+    own = (places.config / "config.toml", places.config / f"{places.repo_id}.toml")
+    present = [file for file in (*own, places.repo / ".ouro" / "config.toml") if file.exists()]
     detail = ", ".join(map(str, present)) or "defaults (no file)"
     return settings, Check(name="settings", ok=True, detail=detail, essential=True)
 
@@ -220,36 +222,54 @@ def _kernel(places: Places, settings: Settings) -> list[Check]:
         return [_server(settings)]
     if chosen != "local":
         return [Check(name="kernel", ok=True, detail=f"{chosen}; nothing is needed on this machine")]
-    from daemon.weights import known_models
-
     there = importlib.util.find_spec("torch") is not None
     torch = Check(
         name="torch", ok=there, detail="installed" if there else "not installed", essential=True,
-        remedy="" if there else "Install the kernel extra: pip install 'ouroboros[kernel]' with the CPU constraints.",
+        remedy="" if there else INSTALL,
     )  # fmt: skip
-    name = settings.kernel.model
+    return [torch, _weights(places, settings.kernel.model)]
+
+
+def _weights(places: Places, name: str) -> Check:
+    """Those of a model that is known by name, or the owner's own at a path."""
+    from daemon.weights import known_models
+    from kernel.weights import own
+
+    if own.is_path(name):
+        try:
+            named, _ = own.weights_at(name)
+        except OuroError as error:
+            return _failed("weights", error)
+        return Check(name="weights", ok=True, detail=f"{named}, your own at {name}", essential=True)
     known = {one.name: one for one in known_models(places.models).models}
     if name not in known:
-        remedy = f"Set kernel.model to one of: {', '.join(sorted(known))}."
+        remedy = f"Set kernel.model to one of: {', '.join(sorted(known))}; or to the whole path of your own."
         detail = f"{name!r} is no model that is known by name"
-        return [torch, Check(name="weights", ok=False, detail=detail, essential=True, remedy=remedy)]
+        return Check(name="weights", ok=False, detail=detail, essential=True, remedy=remedy)
     here = known[name].fetched or known[name].converted
-    weights = Check(
+    return Check(
         name="weights", ok=here, detail=f"{name} {'is here' if here else 'is not on this machine'}",
         essential=True, remedy="" if here else f"ouro model pull {name}",
     )  # fmt: skip
-    return [torch, weights]
 
 
 def _server(settings: Settings) -> Check:
     """The server that is asked. It is not called here."""
     server = settings.kernel.openai
+    priced = None not in (server.price_input_usd_micro, server.price_output_usd_micro)
+    missing = [] if server.model else ["Set kernel.openai.model; without a name only a server with one model answers."]
+    if not priced:
+        missing.append(
+            "Set kernel.openai.price_input_usd_micro and price_output_usd_micro (0 where it is free): "
+            "without both every call is denied."
+        )
     key = f"with the key in {server.key_variable}, where it is set" if server.key_may_go else "without a key"
     return Check(
         name="kernel",
-        ok=bool(server.model),
-        detail=f"openai at {server.base_url} {key}, model {server.model or 'is not named'}",
-        remedy="" if server.model else "Set kernel.openai.model; without a name only a server with one model answers.",
+        ok=not missing,
+        detail=f"openai at {server.base_url} {key}, model {server.model or 'is not named'}"
+        + ("" if priced else ", prices are not set"),
+        remedy=" ".join(missing),
     )
 
 

@@ -23,7 +23,7 @@ CONFIG = """\
 # [changes]
 # mode = "review"                    # commits go to a review branch only
 """
-IGNORE = "*\n!.gitignore\n!config.toml\n!backlog.toml\n!backlog.md\n"
+IGNORE = "*\n!.gitignore\n!config.toml\n!backlog.toml\n!backlog.md\n!goals.toml\n"
 
 
 @dataclass(frozen=True, slots=True)

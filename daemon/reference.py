@@ -22,7 +22,8 @@ Written by `daemon/reference.py`; a test fails when it is out of date (`python -
 Layers, each over the one before: the defaults below, `$XDG_CONFIG_HOME/ouroboros/config.toml`, `<repo-id>.toml` beside
 it, then environment variables (`[control]` `backlog` is `OURO_CONTROL__BACKLOG`; lists as in TOML). The repository's
 own `.ouro/config.toml` may only tighten: where a row says how, and nowhere else. An unknown name is an error. Secrets
-never stand in a file: they are read from the environment variable that a setting names.
+never stand in a file: they are read from the environment variable that a setting names. A default of `none` is not set:
+leave the line out.
 """
 _WORDS = {
     Direction.LOWER: "lower",

@@ -20,7 +20,8 @@ class KernelSettings(Frozen):
         description="Who is asked: the model in this process, a server that speaks chat completions, or a script.",
     )
     model: str = Field(
-        default_factory=lambda: load_policy().default_model, description="Name of the local model (`ouro model list`)."
+        default_factory=lambda: load_policy().default_model,
+        description="Name of a local model (`ouro model list`), or the whole path of your own GGUF file or folder.",
     )
     local: LocalSettings = LocalSettings()
     openai: OpenAISettings = OpenAISettings()

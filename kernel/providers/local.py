@@ -331,5 +331,5 @@ def need_torch() -> None:
             f"The local model needs {', '.join(missing)}, which this environment does not have.",
             provider=NAME,
             kind="weights",
-            remedy="Install the kernel extra: `pip install 'ouroboros[kernel]' -c constraints/cpu.txt`.",
+            remedy="In the clone of Ouroboros: `.venv/bin/pip install -c constraints/cpu.txt -e '.[kernel]'`.",
         )

@@ -50,7 +50,32 @@ async def test_a_provider_without_weights_needs_none(tmp_path: Path, environ: di
     assert "without a key" in checks["kernel"].detail and "weights" not in checks
     there = {"OURO_KERNEL__OPENAI__MODEL": "m", "OURO_KERNEL__OPENAI__BASE_URL": "http://127.0.0.1:9/v1"}
     check = named(await examine(repo, {**environ, **there}))["kernel"]
-    assert check.ok and "OPENAI_API_KEY" in check.detail
+    assert not check.ok and "every call is denied" in check.remedy and "OPENAI_API_KEY" in check.detail
+    free = {f"OURO_KERNEL__OPENAI__PRICE_{way}_USD_MICRO": "0" for way in ("INPUT", "OUTPUT")}
+    check = named(await examine(repo, {**environ, **there, **free}))["kernel"]
+    assert check.ok and not check.remedy
+
+
+async def test_weights_of_the_owners_own_are_looked_for_where_they_are_said_to_lie(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    repo, file = make_repo(tmp_path / "repo"), tmp_path / "own.gguf"
+    environ["OURO_KERNEL__MODEL"] = str(file)
+    check = named(await examine(repo, environ))["weights"]
+    assert not check.ok and check.essential and str(file) in check.detail and ".gguf" in check.remedy
+    file.write_bytes(b"GGUF" + bytes(60))
+    check = named(await examine(repo, environ))["weights"]
+    assert check.ok and str(file) in check.detail, check
+
+
+async def test_every_settings_file_that_is_read_is_named(tmp_path: Path, environ: dict[str, str]) -> None:
+    repo = make_repo(tmp_path / "repo")
+    places = places_for(repo, environ)
+    assert named(await examine(repo, environ))["settings"].detail == "defaults (no file)"
+    places.config.mkdir(parents=True, exist_ok=True)
+    for name in ("config.toml", f"{places.repo_id}.toml"):
+        (places.config / name).write_text("")
+        assert str(places.config / name) in named(await examine(repo, environ))["settings"].detail
 
 
 async def test_what_init_makes_is_fine(tmp_path: Path, environ: dict[str, str]) -> None:

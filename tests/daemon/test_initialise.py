@@ -59,6 +59,14 @@ def test_it_writes_settings_and_keys_and_nothing_else(places: Places) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["config.toml", "backlog.toml", "backlog.md", "goals.toml"])
+def test_what_is_to_be_committed_is_not_hidden(places: Places, name: str) -> None:
+    init(places)
+    (places.repo / ".ouro" / name).write_text("")
+    git(places.repo, "add", f".ouro/{name}")
+    assert git(places.repo, "ls-files", ".ouro") == f".ouro/{name}"
+
+
 def test_nobody_to_ask_is_no_no(places: Places, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     assert "nobody to ask; `ouro init --yes`" in init(places, tmp_path / "site")[-1].text

@@ -22,7 +22,7 @@ from tools.testing.interpreter import read_environment
 if TYPE_CHECKING:
     from mcp.client import Transport
 
-INSTALL = "Install the extra: pip install 'ouroboros[mcp]'."
+INSTALL = "In the clone of Ouroboros: `.venv/bin/pip install -c constraints/core.txt -e '.[mcp]'`."
 NO_SANDBOX = "No sandbox holds here, and a server that is a child of the daemon runs in one only."
 
 

@@ -13,11 +13,14 @@ class TestSettings(Frozen):
     __test__ = False
 
     python: str | None = Field(
-        None, description="Interpreter (or environment folder) that runs the tests; empty: found by looking."
+        None,
+        min_length=1,
+        description="Interpreter (or environment folder) that runs the tests; not set: found by looking.",
     )
-    args: tuple[str, ...] = Field((), description="Further pytest arguments, e.g. ('-m', 'not slow').")
+    args: tuple[str, ...] = Field((), description='Further pytest arguments, e.g. ["-m", "not slow"].')
     import_roots: tuple[str, ...] = Field(
-        (), description="Folders of the repository that hold importable code; empty: found by looking ('src', '.')."
+        (),
+        description='Folders of the repository that hold importable code, e.g. ["src", "."]; empty: found by looking.',
     )
     readable: tuple[str, ...] = Field(
         (), description="Folders outside the repository that the tests may read, e.g. shared test data."
