@@ -316,7 +316,7 @@ def test_missing_libraries_name_the_extra(tmp_path: Path) -> None:
     done = subprocess.run(argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True, timeout=60)
     health, error = done.stdout.splitlines()
     assert "ready=False" in health and "torch, tokenizers" in health
-    assert error.startswith("weights The local model needs torch, tokenizers") and "ouroboros[kernel]" in error
+    assert error.startswith("weights The local model needs torch, tokenizers") and ".[kernel]" in error
 
 
 async def test_a_model_can_be_loaded_before_it_is_asked(tiny: Tiny, tmp_path: Path) -> None:
