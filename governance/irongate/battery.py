@@ -19,6 +19,7 @@ from governance.irongate import (
     g17_dangerous,
     g19_recursion,
 )
+from governance.irongate.doctests import object_of
 from governance.irongate.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets import redact
 from governance.irongate.verdicts import denied, passed
@@ -201,8 +202,10 @@ def _secrets(inspection: Inspection, edit: Edit) -> g15_secrets.Facts:
 
 def _tests(inspection: Inspection, edit: Edit) -> g16_tests.Facts:
     failing = tuple(dict.fromkeys(test_id.split("::", 1)[0] for test_id in inspection.op.test_ids))
+    plain = {test_id.split("::", 1)[0] for test_id in inspection.op.test_ids if object_of(test_id) is None}
     return g16_tests.Facts(
         path=edit.path, before=_before(inspection, edit), after=edit.after, failing=failing,
+        documented=tuple(path for path in failing if path not in plain),
         old_path=edit.renamed_from, tests=inspection.tests, raised=inspection.raised,
     )  # fmt: skip
 

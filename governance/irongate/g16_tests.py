@@ -4,7 +4,7 @@ Denied: a change of the failing test's own file that could make it prove less; p
 Needs a person's yes: any other test that could prove less, fixtures and test data, runner configuration; program code
 that asks for a value which the failing test gives, catches nearly everything, or uses the runner's library from now on.
 Shown before it is applied: tests that were added, a literal of the failing test in the program, an exception that is
-caught from now on.
+caught from now on, values or statements that a repair takes away.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import configparser
 import tomllib
 from collections.abc import Mapping
 
+from governance.irongate.doctests import lost_examples
 from governance.irongate.paths import (
     is_named_test,
     is_python,
@@ -21,7 +22,7 @@ from governance.irongate.paths import (
     is_test_module,
     is_test_path,
 )
-from governance.irongate.shortcuts import asked_for, catches, copied, harnesses, skips, swallows
+from governance.irongate.shortcuts import asked_for, catches, copied, harnesses, skips, swallows, taken_away
 from governance.irongate.testdiff import weakened
 from governance.irongate.verdicts import denied, passed, shown
 from governance.irongate.versions import versions
@@ -39,6 +40,7 @@ class Facts(Frozen):
     before: bytes | None
     after: bytes | None
     failing: tuple[str, ...] = ()
+    documented: tuple[str, ...] = ()  # those of them in which doctests fail and nothing else
     old_path: str | None = None
     tests: tuple[str, ...] = ()  # the sources of the failing tests
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
@@ -52,7 +54,7 @@ def check(facts: Facts) -> Verdict:
         return passed(GATE)
     guarded = sorted(paths.intersection(facts.failing))
     if guarded and facts.before is not None:
-        found = ("the file is moved away",) if moved else _weaker(facts)
+        found = ("the file is moved away",) if moved else _weaker_guarded(facts, facts.before)
         if found:
             reason = f"The failing test's own file {shown(guarded[0])} may prove less after the change: {found[0]}."
             return denied(GATE, "failing_test_weakened", reason, evidence=found, floor=Tier.APPROVAL_REQUIRED)
@@ -106,6 +108,10 @@ def _program(facts: Facts) -> Verdict:
     if values:
         evidence = [f"{facts.path}: {value}" for value in values]
         return passed(GATE, "literal_of_the_test", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    gone = taken_away(before, after) if facts.failing else ()
+    if gone:
+        evidence = [f"{facts.path}: {what} is gone" for what in gone]
+        return passed(GATE, "takes_away", floor=Tier.NOTIFY_APPLY, evidence=evidence)
     return passed(GATE)
 
 
@@ -115,6 +121,15 @@ def _weaker(facts: Facts) -> tuple[str, ...]:
     if is_test_module(facts.path) or facts.path.endswith(".py"):
         return weakened(facts.before, facts.after)
     return ("test data is changed",)
+
+
+def _weaker_guarded(facts: Facts, before: bytes) -> tuple[str, ...]:
+    """The failing test's own file. Of a program's file that is one by its doctests, these have to stay."""
+    lost = tuple(f"examples of {name} are changed" for name in lost_examples(before, facts.after))
+    is_program = facts.path in facts.documented and is_python(facts.path) and not is_test_path(facts.path)
+    if is_program and facts.after is not None:
+        return lost
+    return (*_weaker(facts), *lost) if facts.path in facts.documented else _weaker(facts)
 
 
 def _new_file(facts: Facts) -> tuple[str, ...]:
@@ -159,6 +174,9 @@ _LESS = b"def test_a():\n    assert f(1) == 3\n"
 _CODE = b"def f(x):\n    return g(x)\n"
 _SPECIAL = b"def f(x):\n    if x == 41:\n        return 42\n    return g(x)\n"
 _CATCH = b"def f(x):\n    try:\n        return g(x)\n    except KeyError:\n        return 0\n"
+_TABLE = b"T = {'new': 'begun', 'begun': 'done', 'done': None}\n"
+_DOC = b'def f(x):\n    """\n    >>> f(1)\n    2\n    """\n    return x\n'
+_MENDED = _DOC.replace(b"return x", b"return x + 1")
 _41 = ("def test_a():\n    assert f(41) == 42\n",)
 
 EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
@@ -168,6 +186,12 @@ EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
     (Facts(path="tests/test_a.py", before=_TEST, after=None, failing=("tests/test_a.py",)), Decision.DENY),
     (Facts(path="tests/test_a.py", before=_TEST, after=_MORE, failing=("tests/test_a.py",)), Decision.ALLOW),
     (Facts(path="b.py", old_path="test_a.py", before=_TEST, after=_TEST, failing=("test_a.py",)), Decision.DENY),
+    (Facts(path="a.py", before=_DOC, after=_MENDED, failing=("a.py",)), Decision.DENY),
+    (Facts(path="a.py", before=_DOC, after=_MENDED, failing=("a.py",), documented=("a.py",)), Decision.ALLOW),
+    (
+        Facts(path="a.py", before=_DOC, after=_DOC.replace(b"2", b"1"), failing=("a.py",), documented=("a.py",)),
+        Decision.DENY,
+    ),
     (Facts(path="a.py", before=_CODE, after=b"import pytest\npytest.skip('x')\n" + _CODE), Decision.DENY),
 )  # fmt: skip
 FLOORS: tuple[tuple[Facts, Tier | None], ...] = (
@@ -183,5 +207,7 @@ FLOORS: tuple[tuple[Facts, Tier | None], ...] = (
     (Facts(path="a.py", before=_CODE, after=_SPECIAL), None),
     (Facts(path="a.py", before=_CODE, after=_CODE + b"ANSWER = 42\n", tests=_41), Tier.NOTIFY_APPLY),
     (Facts(path="a.py", before=_CODE, after=_CATCH), Tier.NOTIFY_APPLY),
+    (Facts(path="a.py", before=_TABLE, after=b"T = {'new': 'begun'}\n", failing=("test_a.py",)), Tier.NOTIFY_APPLY),
+    (Facts(path="a.py", before=_TABLE, after=_TABLE.replace(b"None", b"'new'"), failing=("test_a.py",)), None),
     (Facts(path="a.py", before=_CODE, after=_CATCH.replace(b" KeyError", b"")), Tier.APPROVAL_REQUIRED),
 )  # fmt: skip

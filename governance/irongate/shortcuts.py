@@ -19,6 +19,8 @@ DOUBLES = "unittest.mock"
 """What programs use of a runner's library."""
 ALSO = frozenset({"os._exit", "self.skipTest"})
 BROAD = frozenset({"", "Exception", "BaseException", "AssertionError"})
+MUCH = 2
+"""More values, or statements, than one that a repair takes away: most put something in another's place."""
 COMMON = frozenset(repr(v) for v in (None, True, False, 0, 1, -1, 2, 10, 100, "", 0.0, 1.0, "utf-8"))
 """Literals that say nothing when they stand in a test and in the code."""
 
@@ -26,6 +28,29 @@ COMMON = frozenset(repr(v) for v in (None, True, False, 0, 1, -1, 2, 10, 100, ""
 def literals(tree: ast.AST) -> frozenset[str]:
     """Telling literals: not small integers, booleans, None or empty."""
     return frozenset(repr(n.value) for n in ast.walk(tree) if isinstance(n, ast.Constant)) - COMMON
+
+
+def taken_away(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
+    """Values and statements that are gone and have nothing in their place: a test may pass because nothing is left."""
+    if before is None:
+        return ()
+    old, new = _values_of(before), _values_of(after)
+    gone = sorted((old - new).elements())
+    found = tuple(dict.fromkeys(gone)) if len(gone) - (new - old).total() >= MUCH else ()
+    fewer = _statements_of(before) - _statements_of(after)
+    return (*found, f"what {fewer} statements did") if fewer >= MUCH else found
+
+
+def _values_of(tree: ast.Module) -> Counter[str]:
+    """How often each literal stands in a program. Its documentation says nothing."""
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = (n for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in said)
+    return Counter(repr(n.value) for n in constants if n.value is not None)
+
+
+def _statements_of(tree: ast.Module) -> int:
+    nodes = (n for n in ast.walk(tree) if isinstance(n, ast.stmt) and not isinstance(n, ast.Pass))
+    return sum(not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)) for n in nodes)
 
 
 def skips(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:

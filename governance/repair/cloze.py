@@ -21,7 +21,7 @@ from governance.repair.bench import Bench, at_once
 from governance.repair.compared import disagreement
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
-from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, merits, order, shortcut
+from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, merits, order, removes, shortcut
 from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
@@ -33,7 +33,7 @@ from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend,
 
 PATIENCE, SHORTCUT_PATIENCE, DOUBT_PATIENCE = 3, 9, 9
 """Steps that are still taken when there is a survivor, but one that leaves other tests red, or gets round the test, or
-that the model finds less likely than what stood there."""
+takes code away, or that the model finds less likely than what stood there."""
 DOUBT_S = 30.0
 """A better repair than a clean one is looked for so long, or as long as the first one took where that is longer."""
 RIVALS, RIVAL_PLACES = 3, 3
@@ -44,6 +44,8 @@ STRATEGY = "cloze"
 SHOWN = 12
 """Survivors that stand in the record, best first."""
 WITHHELD = "; a change that was refused, taken back or turned down before is not offered again (gate19.undone)"
+
+UNREADABLE = "; left alone: {}, not UTF-8 or with mixed line ends"
 
 
 def counted(number: int, what: str) -> str:
@@ -82,7 +84,7 @@ class ClozeSearch:
         began, until = clock.monotonic(), math.inf
         await self._resume(done.nodes[0])
         found = [s for s in done.survivors if not self._is_rejected(s.scene, s.variant)]
-        while not any(is_clean(s) and is_likely(s) for s in found):
+        while not any(is_clean(s) and is_likely(s) and not s.takes_away for s in found):
             now = clock.monotonic()
             if until == math.inf and any(map(is_clean, found)):
                 until = now + max(DOUBT_S, now - began)
@@ -115,6 +117,7 @@ class ClozeSearch:
             f"{counted(done.distinct, 'distinct candidate')}; {done.tested} tested, none turned "
             f"{self._scene.title} green{WITHHELD if self._withheld else ''}"
             f"{'; tried were ' + done.told if done.told else ''}"
+            f"{UNREADABLE.format(', '.join(self._scene.unreadable[:3])) if self._scene.unreadable else ''}"
         )
         return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=done.tested)
 
@@ -232,15 +235,15 @@ class ClozeSearch:
 
     async def _survivor(self, scene: Scene, variant: Variant, bench: Bench) -> Survivor:
         passed, newly_red, still_red = await bench.wider(scene, variant)
-        way_round, size = await asyncio.to_thread(change_of, scene, variant)
+        way_round, taken, size = await asyncio.to_thread(change_of, scene, variant)
         key = TrustKey(kind="strategy", name=f"{STRATEGY}/{variant.way}")
         return Survivor(
             scene=scene, variant=variant, passed=passed, newly_red=newly_red, still_red=still_red,
-            shortcut=way_round, size=size, trust_bp=trust_bp(self._crew.shop.trust.of(key)),
+            shortcut=way_round, takes_away=taken, size=size, trust_bp=trust_bp(self._crew.shop.trust.of(key)),
         )  # fmt: skip
 
     async def _partial(self, scene: Scene, variant: Variant, fixed: frozenset[str]) -> Partial:
-        way_round, size = await asyncio.to_thread(change_of, scene, variant)
+        way_round, _, size = await asyncio.to_thread(change_of, scene, variant)
         return Partial(variant=variant, fixed=fixed, shortcut=way_round, size=size)
 
     def _is_rejected(self, scene: Scene, variant: Variant) -> bool:
@@ -297,24 +300,27 @@ class ClozeSearch:
         )  # fmt: skip
 
 
-def change_of(scene: Scene, variant: Variant) -> tuple[str, int]:
-    """How it may get round a failing test, and the changed characters. Takes a while: for a thread."""
-    before = scene.sources[variant.path].text
+def change_of(scene: Scene, variant: Variant) -> tuple[str, bool, int]:
+    """How it may get round a failing test, whether it takes code away, and the changed characters.
+
+    Takes a while: for a thread.
+    """
+    before, after = scene.sources[variant.path].text, variant.source
     tests = [text for example in scene.examples for text in (example.source, *example.data)]
-    way_round = shortcut(before, variant.source, tests, [result.exception for result in scene.failing])
-    return way_round, changed_characters(before, variant.source)
+    way_round = shortcut(before, after, tests, [result.exception for result in scene.failing])
+    return way_round, removes(before, after), changed_characters(before, after)
 
 
 def complaints(scene: Scene, most: int) -> list[Complaint]:
     """What the failing tests say that are shown."""
-    return [Complaint(e.result.exception, e.result.message) for e in scene.shown(most)]
+    return [Complaint(e.result.exception, e.result.message, scene.offered) for e in scene.shown(most)]
 
 
 def patience(found: Sequence[Survivor]) -> int:
     """Steps to go on for a better one than these."""
     if all(s.shortcut for s in found):
         return SHORTCUT_PATIENCE
-    return DOUBT_PATIENCE if not any(is_likely(s) for s in found) else PATIENCE
+    return DOUBT_PATIENCE if not any(is_likely(s) and not s.takes_away for s in found) else PATIENCE
 
 
 def is_clean(survivor: Survivor) -> bool:

@@ -67,6 +67,7 @@ class Complaint:
 
     exception: str
     message: str
+    offered: tuple[str, ...] = ()  # what modules and classes have of which it says that they lack a name
 
 
 def proposals(source: Source, line: int, complaints: Collection[Complaint] = ()) -> tuple[Proposed, ...]:
@@ -302,7 +303,7 @@ def _nearest(function: Function | None, line: int) -> dict[str, int]:
     return found
 
 
-def _module_names(source: Source) -> list[str]:
+def module_names(source: Source) -> list[str]:
     """What a file defines, imports or assigns outside of its functions."""
     tree = source.tree
     found = [n.name for n in ast.walk(tree) if isinstance(n, Function | ast.ClassDef)] if tree else []
@@ -324,7 +325,7 @@ def _unknown_names(
 ) -> Iterator[Proposed]:
     """For a NameError: an import of that name, or a name that is in scope and looks like it."""
     unknown = {match[1] for c in complaints if c.exception == "NameError" for match in _UNKNOWN.finditer(c.message)}
-    scope = [*_local_names(function), *_module_names(source), *dir(builtins)]
+    scope = [*_local_names(function), *module_names(source), *dir(builtins)]
     for name in sorted(unknown):
         if name in sys.stdlib_module_names:
             yield Proposed(insert_import(source, line), name, "import")

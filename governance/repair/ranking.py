@@ -1,12 +1,16 @@
-"""Which survivor is offered: more tests, no way round them, smaller change, agreement, likelihood. Pure."""
+"""Which survivor is offered: more tests, no way round them, nothing taken away, smaller change, agreement, likelihood.
+
+Pure.
+"""
 
 from __future__ import annotations
 
+import ast
 import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from governance.irongate.shortcuts import catches, copied
+from governance.irongate.shortcuts import catches, copied, taken_away
 from governance.irongate.syntax import parse
 from governance.repair.scene import Scene
 from governance.repair.spans import Span
@@ -63,6 +67,7 @@ class Survivor:
     still_red: int  # tests that were red before for whatever reason and still are
     shortcut: str  # how it may have got round the test, in words
     size: int  # changed characters
+    takes_away: bool = False  # see :func:`removes`
     gain_milli: int | None = None  # how much likelier the model finds it than what stood there; None: nobody asked
     trust_bp: int = EVEN_BP  # how often what was found in this way was right
 
@@ -109,12 +114,26 @@ def shortcut(before: str, after: str, tests: Collection[str], raised: Collection
     return f"it catches {hidden[0]}, with which the test fails" if hidden else ""
 
 
+def removes(before: str, after: str) -> bool:
+    """Whether a change takes values or statements away and puts nothing in their place, or a public name."""
+    old, new = parse(before), parse(after)
+    if old is None or new is None:
+        return False
+    return bool(taken_away(old, new)) or bool(_public(old) - _public(new))
+
+
+def _public(tree: ast.Module) -> frozenset[str]:
+    defined = (n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef))
+    return frozenset(name for name in defined if not name.startswith("_"))
+
+
 class Merits(Frozen):
     """Everything that the order of survivors goes by; stored with it, so that a replay can derive it again."""
 
     newly_red: int
     still_red: int
     is_shortcut: bool
+    takes_away: bool = False
     passed: int
     gain_milli: int | None
     size: int
@@ -125,9 +144,9 @@ class Merits(Frozen):
 
 def merits(s: Survivor) -> Merits:
     return Merits(
-        newly_red=s.newly_red, still_red=s.still_red, is_shortcut=bool(s.shortcut), passed=s.passed,
-        gain_milli=s.gain_milli, size=s.size, trust_bp=s.trust_bp, votes=s.variant.votes,
-        logprob_milli=s.variant.logprob_milli,
+        newly_red=s.newly_red, still_red=s.still_red, is_shortcut=bool(s.shortcut),
+        takes_away=s.takes_away, passed=s.passed, gain_milli=s.gain_milli, size=s.size, trust_bp=s.trust_bp,
+        votes=s.variant.votes, logprob_milli=s.variant.logprob_milli,
     )  # fmt: skip
 
 
@@ -135,8 +154,8 @@ def order_of(m: Merits) -> tuple[int | bool, ...]:
     """Best first. Trust tells apart what tests and model find equal."""
     worth = PRICE_MILLI * m.size - m.gain_milli if m.gain_milli is not None else m.size // 8
     return (
-        m.newly_red, m.still_red, m.is_shortcut, -m.passed, m.gain_milli is None, worth, -m.trust_bp, -m.votes,
-        -m.logprob_milli, m.size,
+        m.newly_red, m.still_red, m.is_shortcut, m.takes_away, -m.passed, m.gain_milli is None, worth, -m.trust_bp,
+        -m.votes, -m.logprob_milli, m.size,
     )  # fmt: skip
 
 

@@ -8,14 +8,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from governance.evidence import function_of, to_show
+from governance.irongate.doctests import as_python, object_of
 from governance.irongate.paths import is_test_path
 from governance.repair.edits import decode, edit_of
+from governance.repair.moves import module_names
 from governance.repair.prompt import Example
 from governance.repair.spans import Function, Source, first_line
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, TestResult, TestRun
 from tools.edits.diffs import HUNK
 from tools.testing.localise import Suspicion, rank
+from tools.testing.missing import classes_of, files_of, members, modules_of
 from tools.testing.report import IMPORT_TIME
 from tools.workspace import Workspace
 
@@ -36,6 +39,8 @@ class Scene:
     modes: Mapping[str, int]
     examples: tuple[Example, ...]
     scope: tuple[str, ...] | None = None  # the tests that were run; None: the whole suite
+    unreadable: tuple[str, ...] = ()  # suspicious files that are left alone, for their encoding or their line ends
+    offered: tuple[str, ...] = ()  # names in modules and classes of which a failing test says that they lack one
     done: Mapping[str, str] = field(default_factory=dict)  # files that a partial repair has changed, as it left them
 
     @property
@@ -92,7 +97,10 @@ def changed_lines(diff: str) -> dict[str, frozenset[int]]:
 
 
 def test_source(source: Source, test_id: str) -> str:
-    """The text of the test function that ``test_id`` names; empty when it cannot be found."""
+    """The text of the test function that ``test_id`` names, or the examples of a doctest; empty when there is none."""
+    documented = object_of(test_id)
+    if documented is not None and (examples := as_python(source.text, documented)):
+        return examples
     *classes, name = test_id.partition("::")[2].partition("[")[0].split("::")
     body: list[ast.stmt] = source.tree.body if source.tree else []
     for wanted in classes:
@@ -173,6 +181,18 @@ def _read(workspace: Workspace, base: TestRun, failing: Collection[TestResult]) 
     return {path: data for path in paths if (data := workspace.read(path)) is not None}
 
 
+def offered_by(workspace: Workspace, failing: Collection[TestResult], sources: Mapping[str, Source]) -> tuple[str, ...]:
+    """The names in modules and classes of which a failing test says that they lack one; classes where they are in
+    ``sources``. Reads files: for a thread."""
+    messages = [result.message for result in failing]
+    modules, classes = modules_of(messages), classes_of(messages)
+    paths = {path for module in modules for path in files_of(module, workspace.sizes())}
+    texts = [decode(data) for path in sorted(paths) if (data := workspace.read(path)) is not None]
+    found = [name for text in texts if text is not None for name in module_names(Source(text))]
+    trees = [source.tree for source in sources.values() if source.tree is not None] if classes else []
+    return tuple(dict.fromkeys([*found, *(name for tree in trees for name in members(tree, classes))]))
+
+
 def look(
     workspace: Workspace,
     base: TestRun,
@@ -195,6 +215,7 @@ def look(
     modes = {path: behind.modes[path] for path in done} if behind else {}
     sources = {path: Source(text) for path, text in done.items()}
     places: list[Suspicion] = []
+    unreadable: dict[str, None] = {}
     seen: set[tuple[str, int]] = set()
     suspicions = rank(base, [r.id for r in failing], recent=recent, files=_read(workspace, base, failing))
     for place in suspicions if ranked else sorted(suspicions, key=lambda s: (s.path, s.line)):
@@ -204,6 +225,7 @@ def look(
             data = workspace.read(place.path)
             text = decode(data) if data is not None else None
             if data is None or text is None:
+                unreadable |= {place.path: None} if data is not None else {}
                 continue
             originals[place.path], sources[place.path] = data, Source(text)
         if len(places) == MAX_PLACES:
@@ -223,5 +245,7 @@ def look(
         modes=modes,
         examples=examples_of(failing, workspace),
         scope=behind.scope if behind else scope,
+        unreadable=tuple(unreadable),
+        offered=offered_by(workspace, failing, sources),
         done=done,
     )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from governance.repair.moves import Complaint, Proposed, proposals
+from governance.repair.renamed import renamed
 from governance.repair.spans import (
     Move,
     Source,
@@ -168,7 +169,11 @@ def moves_at(
     places: Sequence[tuple[str, int]], sources: Mapping[str, Source], complaints: Collection[Complaint]
 ) -> Given:
     """What could be meant at these places: it is tested and ranked together."""
-    found = ((path, one) for path, line in places for one in proposals(sources[path], line, complaints))
+    found = (
+        (path, one)
+        for path, line in places
+        for one in (*renamed(sources[path], line, complaints), *proposals(sources[path], line, complaints))
+    )
     return Given(name=MOVES, proposals=tuple(found), places=tuple(places))
 
 

@@ -13,6 +13,9 @@ Signs, added up with fixed weights and given in basis points:
   there (``tools.testing.flow``). It mostly decides among lines that are equally suspicious by what ran them; those
   further down come first, since what a test calls itself is mostly glue.
 
+* **missing** (1000): where a name cannot be imported, or a module lacks an attribute, what that module defines: one of
+  these may have been called so.
+
 Without coverage the first sign is absent and the others stand alone; when they say nothing either, the functions that
 the failing tests' output names are offered, with a tenth. Test files are left out unless there is nothing else.
 """
@@ -27,6 +30,7 @@ from dataclasses import dataclass, field
 
 from ledger.vocabulary import Frozen, TestResult, TestRun
 from tools.testing.flow import flows
+from tools.testing.missing import definitions, files_of, modules_of
 from tools.testing.names import is_test_side
 from tools.testing.report import IMPORT_TIME
 
@@ -77,6 +81,7 @@ def rank(
     _by_traceback(scores, red)
     _by_recency(scores, recent or {}, bool(run.coverage))
     _by_flow(scores, run, red, trees)
+    _by_missing(scores, red, trees)
     if not any(not is_test_side(path) for path, _ in scores):
         _by_name(scores, red, trees)
     source = {place: score for place, score in scores.items() if not is_test_side(place[0])}
@@ -159,6 +164,13 @@ def _by_flow(
         if place in scores:
             why = f"what the failing test looks at comes from here, over {steps} calls"
             scores[place].add(FLOW_BP + STEP_BP * steps, why)
+
+
+def _by_missing(scores: dict[_Place, _Score], red: Collection[TestResult], trees: Mapping[str, ast.Module]) -> None:
+    for module in sorted(modules_of(result.message for result in red)):
+        for path in files_of(module, trees):
+            for line in definitions(trees[path]):
+                scores.setdefault((path, line), _Score()).add(NAMED_BP, f"{module} lacks a name, and defines this")
 
 
 def _by_name(

@@ -85,9 +85,9 @@ def test_doubt_only_takes_the_fast_lane_away(
 ), min_size=2, max_size=8))  # fmt: skip
 def test_trust_tells_apart_only_what_tests_and_model_find_equal(merits: list[Merits]) -> None:
     best = min(merits, key=order_of)
-    blind = min(order_of(each.model_copy(update={"trust_bp": 0}))[:6] for each in merits)
-    assert order_of(best)[:6] == blind
-    equals = [each for each in merits if order_of(each)[:6] == blind]
+    blind = min(order_of(each.model_copy(update={"trust_bp": 0}))[:7] for each in merits)
+    assert order_of(best)[:7] == blind
+    equals = [each for each in merits if order_of(each)[:7] == blind]
     assert best.trust_bp == max(each.trust_bp for each in equals)
 
 
