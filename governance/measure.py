@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,8 @@ from tools.workspace import Workspace
 
 Scope = Literal["failing", "affected", "suite", "closure"]
 BLAMELESS = frozenset({RunStatus.INFRA})
+Stand = Callable[[], Awaitable[object]]
+"""Brings a change into a workspace that has the commit's files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +48,34 @@ async def run_twice(
     tests: SeveralRuns,
     ids: Sequence[str] | None,
     *,
+    stand: Stand,
     limit_s: float,
     may_be_red: Collection[str],
     scope: Scope,
     expected: Sequence[str] | None = None,
 ) -> tuple[RunReport, TestRun]:
-    """One run; what is newly red, or not run for a fault of the machine, is run once more: flaky or failing."""
-    run = await tests.run(ids, limit_s=limit_s, expected=expected)
+    """One run; what is newly red, or not run for a fault of the machine, is run once more: flaky or failing.
+
+    Each run finds the tree as ``stand`` makes it, without what a run before has left. What passes by itself is run with
+    the others again: a change may be wrong only behind them.
+    """
+
+    async def once(which: Sequence[str] | None, expected: Sequence[str] | None = None) -> TestRun:
+        await tests.reset()
+        await stand()
+        return await tests.run(which, limit_s=limit_s, expected=expected)
+
+    run = await once(ids, expected)
     if run.status in BLAMELESS:
-        run = await tests.run(ids, limit_s=limit_s, expected=expected)
+        run = await once(ids, expected)
     newly = tuple(r.id for r in run.red if r.id not in may_be_red)
     flaky: tuple[str, ...] = ()
     if newly and run.status is RunStatus.RED:
         # A file that could not be collected has no test id of its own: then the same scope is run again.
-        again = await tests.run(newly if all("::" in i for i in newly) else ids, limit_s=limit_s)
-        still = {r.id for r in again.red} if again.status in (RunStatus.RED, RunStatus.GREEN) else set(newly)
+        has_ids = all("::" in i for i in newly)
+        still = red_again(await once(newly if has_ids else ids), newly)
+        if has_ids and len(still) < len(newly):
+            still |= red_again(await once(ids), newly)
         flaky = tuple(i for i in newly if i not in still)
         newly = tuple(i for i in newly if i in still)
     report = RunReport(
@@ -76,6 +91,13 @@ async def run_twice(
     return report, run
 
 
+def red_again(run: TestRun, newly: Collection[str]) -> set[str]:
+    """Pure: which of the newly red tests another run does not clear. Without a verdict it clears none."""
+    if run.status not in (RunStatus.RED, RunStatus.GREEN):
+        return set(newly)
+    return {r.id for r in run.red if r.id in newly}
+
+
 def missing_or_skipped(base: TestRun, run: TestRun, changed: Collection[str]) -> tuple[str, ...]:
     """Pure: tests that passed before and are skipped now, outside of the files that the change itself edits."""
     passed = {r.id for r in base.results if r.outcome is Outcome.PASSED and r.id.partition("::")[0] not in changed}
@@ -83,28 +105,30 @@ def missing_or_skipped(base: TestRun, run: TestRun, changed: Collection[str]) ->
 
 
 async def measure_runs(
-    op: Operation, crew: Crew, workspace: Workspace, *, changed: Collection[str], same_tests: bool = True
+    op: Operation, crew: Crew, workspace: Workspace, *, stand: Stand, changed: Collection[str], same_tests: bool = True
 ) -> Measured:
     """The op's own tests, then the whole suite when it fits its budget, else the tests that reach the changed files.
 
-    ``same_tests``: what was collected before must be collected again. Not so on a disk tree with the owner's own edits.
+    ``stand`` brings the change into a workspace that was reset. ``same_tests``: what was collected before must be
+    collected again. Not so on a disk tree with the owner's own edits.
     """
     runner = crew.shop.runner
     if runner is None:
         raise RuntimeError("tests cannot be run here")
     async with runner.several(workspace) as tests:
-        return await _measured(op, crew, runner, tests, changed=changed, same_tests=same_tests)
+        return await _measured(op, crew, runner, tests, stand=stand, changed=changed, same_tests=same_tests)
 
 
 async def _measured(
-    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, changed: Collection[str], same_tests: bool
-) -> Measured:
+    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, stand: Stand, changed: Collection[str],
+    same_tests: bool,
+) -> Measured:  # fmt: skip
     shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
     if op.test_ids:
         report, run = await run_twice(
-            tests, op.test_ids, limit_s=shop.settings.repair.test_limit_s, may_be_red=(), scope="failing"
+            tests, op.test_ids, stand=stand, limit_s=shop.settings.repair.test_limit_s, may_be_red=(), scope="failing"
         )
         reports.append(report)
         verdict = judge(report, run)
@@ -115,7 +139,7 @@ async def _measured(
     if base.status in (RunStatus.GREEN, RunStatus.RED):
         expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
         report, run = await run_twice(
-            tests, None, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected
+            tests, None, stand=stand, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected
         )
         suite = True
         hidden = missing_or_skipped(base, run, changed) if same_tests else ()
@@ -127,11 +151,23 @@ async def _measured(
         scope = await asyncio.to_thread(affected, files, changed)
         if not scope:
             return finish(reports, suite=False)
-        report, run = await run_twice(tests, scope, limit_s=limit, may_be_red=red_before, scope="affected")
+        report, run = await run_twice(tests, scope, stand=stand, limit_s=limit, may_be_red=red_before, scope="affected")
+        if report.newly_red and run.status is RunStatus.RED:
+            known = await red_at_base(op, crew, runner, scope, limit_s=limit)
+            report = report.model_copy(update={"newly_red": tuple(i for i in report.newly_red if i not in known)})
         suite = False
     reports.append(report)
     verdict = judge(report, run)
     return verdict(tuple(reports)) if verdict is not None else finish(reports, suite=suite)
+
+
+async def red_at_base(
+    op: Operation, crew: Crew, runner: TestRunner, scope: Sequence[str], *, limit_s: float
+) -> frozenset[str]:
+    """Tests of ``scope`` that are red at the op's tree, but for its own: a suite that gives no verdict says nothing."""
+    async with crew.workspace(op, suffix="-base") as workspace:
+        run = await runner.run(workspace, scope, limit_s=limit_s)
+    return frozenset(r.id for r in run.red if not any(stands_for(test, r.id) for test in op.test_ids))
 
 
 def finish(reports: Sequence[RunReport], *, suite: bool) -> Measured:

@@ -82,12 +82,12 @@ class Workspace:
         """
         await asyncio.to_thread(self._apply, tuple(edits))
 
-    async def overlay_checkout(self) -> tuple[str, ...]:
-        """Make the copy equal to the owner's checkout as it stands on disk.
+    async def overlay_checkout(self, mounts: Collection[str] = ()) -> tuple[str, ...]:
+        """Make the copy equal to the owner's checkout as it stands on disk, but for what stands at ``mounts``.
 
         Tracked files and untracked ones that are not ignored. Returns the paths that differ from the commit, sorted.
         """
-        return await asyncio.to_thread(self._overlay_checkout)
+        return await asyncio.to_thread(self._overlay_checkout, mounts)
 
     def read(self, path: str) -> bytes | None:
         """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside."""
@@ -175,7 +175,7 @@ class Workspace:
         data = self.read(edit.renamed_from if edit.renamed_from is not None else edit.path)
         return data is not None and sha256_hex(data) == edit.before
 
-    def _overlay_checkout(self) -> tuple[str, ...]:
+    def _overlay_checkout(self, mounts: Collection[str]) -> tuple[str, ...]:
         checkout, git_dir = self._git.places.repo, self._git.places.git_dir
         with self._turn, scratch_index(self._git, checkout, start=git_dir / "index", folder=self.folder) as owners:
             if not owners.file.exists():
@@ -186,11 +186,11 @@ class Workspace:
             ).fields
             limit = self._settings.overlay_file_mb * 1024 * 1024
             paths = {*changed, *owners.untracked(limit_bytes=limit)}
-            self._reset()
+            self._reset(mounts)
             present = {path for path in paths if _is_content(checkout / path)}
             gone = {path for path in paths - present if contained.exists(self.root, path)}
             # A file may stand where a folder was, and the other way round: clear the ground first.
-            contained.prune(self.root, {*self._tracked} - gone | present)
+            contained.prune(self.root, {*self._tracked} - gone | present, mounts)
             return tuple(sorted(gone | {path for path in present if _carry(checkout, self.root, path)}))
 
     def _changed(self) -> tuple[str, ...]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from governance import closing
 from governance.blast import blast_of
 from governance.crew import Crew
 from governance.difftext import line_changes
-from governance.dossier import Dossier, Gating, Generation
+from governance.dossier import Dossier, Gating, Generation, Validation
 from governance.foresight import foresee
 from governance.grounding.at_gate import back, stand
 from governance.grounding.consulted import doubts, standings
 from governance.grounding.standing import Stand
 from governance.irongate.battery import decide
-from governance.irongate.paths import is_test_path
+from governance.irongate.paths import is_code, is_test_path
 from governance.named_paths import matching, protected_among, touches_governance
 from governance.result import PhaseResult, failed
 from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
@@ -116,16 +116,21 @@ def doubt_of(generation: Generation) -> str:
 
 
 def raised_by(
-    op: Operation, dossier: Dossier, facts: ChangeFacts, *, verdicts: Sequence[Verdict], suite_ran: bool, blast_bp: int,
-    doubt: str, beyond: Sequence[str],
+    op: Operation, dossier: Dossier, facts: ChangeFacts, *, validation: Validation, blast_bp: int,
+    paths: Collection[str], doubt: str, beyond: Sequence[str],
 ) -> list[tuple[Tier, str]]:  # fmt: skip
     """What the ladder does not know. ``beyond``: programs that change where documentation was asked for."""
-    floors = [*closing.floors(op), (decide(verdicts)[1], "a gate asks for it")]
+    floors = [*closing.floors(op), (decide(validation.verdicts)[1], "a gate asks for it")]
     floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
     if blast_bp > BLAST_LIMIT_BP:
         floors.append((assess(facts).tier.raised(), f"blast radius {blast_bp / 10_000:.2f}"))
-    if not suite_ran:
+    if not validation.suite_ran:
         floors.append((Tier.NOTIFY_APPLY, "the whole suite did not run"))
+    if not validation.total and any(is_code(path) for path in paths):
+        floors.append((Tier.APPROVAL_REQUIRED, "no test has run on it"))
+    flaky = [test for run in validation.runs for test in run.flaky]
+    if flaky:
+        floors.append((Tier.NOTIFY_APPLY, f"failed once and passed then: {', '.join(flaky[:3])}"))
     if doubt:
         floors.append((Tier.NOTIFY_APPLY, doubt))
     if beyond:
@@ -150,7 +155,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     )  # fmt: skip
     doubt = doubt_of(generation)
     floors = raised_by(
-        op, dossier, facts, verdicts=validation.verdicts, suite_ran=validation.suite_ran, blast_bp=blast.score_bp,
+        op, dossier, facts, validation=validation, blast_bp=blast.score_bp, paths=paths,
         doubt=doubt, beyond=await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals),
     )  # fmt: skip
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)

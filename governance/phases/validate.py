@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from governance import closing
 from governance.crew import Crew
@@ -12,11 +13,13 @@ from governance.dossier import Dossier, Feedback, Validation
 from governance.irongate import g01_containment
 from governance.irongate.battery import Inspection, diff_hash, inspect, objections
 from governance.irongate.g02_protected import OWN_CODE
+from governance.irongate.paths import is_python
+from governance.irongate.syntax import parse
 from governance.measure import Measured, measure_runs
 from governance.recordable import without_secrets
-from governance.repair.scene import sources_of
+from governance.repair.scene import original, sources_of
 from governance.result import PhaseResult, failed
-from ledger.errors import PolicyRefused, StaleBase
+from ledger.errors import StaleBase
 from ledger.vocabulary import (
     Candidate,
     EntryKind,
@@ -24,6 +27,7 @@ from ledger.vocabulary import (
     Operation,
     RootCause,
     State,
+    Tier,
     Verdict,
 )
 from tools.testing.typecheck import is_configured, type_errors
@@ -35,15 +39,44 @@ FIRST_REASON = 600
 """Characters of the worst refusal, where others stand beside it."""
 
 
-def syntax_problem(candidate: Candidate) -> str:
-    """The first Python file of the candidate that does not parse; empty when all do."""
+def unparsed(candidate: Candidate) -> dict[str, str]:
+    """The Python files of the candidate that do not parse, with what is said of each."""
+    found: dict[str, str] = {}
     for edit in candidate.edits:
-        if edit.after is not None and edit.path.endswith((".py", ".pyi")):
+        if edit.after is not None and is_python(edit.path):
             try:
                 ast.parse(edit.after, filename=edit.path)
             except (SyntaxError, ValueError) as error:
-                return f"{edit.path} does not parse: {error}"
+                found[edit.path] = str(error)
+    return found
+
+
+def syntax_problem(candidate: Candidate, before: Mapping[str, bytes | None]) -> str:
+    """The first Python file of the candidate that does not parse; empty when all do.
+
+    ``before``: what stood in the files. One that did not parse then is for the tests to judge: the repository's Python
+    may be newer than the daemon's.
+    """
+    for path, error in unparsed(candidate).items():
+        there = before.get(path)
+        if there is None or parse(there) is not None:
+            return f"{path} does not parse: {error}"
     return ""
+
+
+def unread(candidate: Candidate) -> tuple[Verdict, ...]:
+    """What no gate could read, as its Python is not the daemon's, a person has to."""
+    floor = Tier.APPROVAL_REQUIRED
+    return tuple(
+        Verdict(gate=0, rule="validate.unread", floor=floor, evidence=(f"{path} does not parse here: {error}",))
+        for path, error in unparsed(candidate).items()
+    )
+
+
+def was_python(workspace: Workspace, candidate: Candidate) -> dict[str, bytes | None]:
+    """The Python that stood in the candidate's files; None for those that are new, or that were something else."""
+    sources = {edit.path: edit.renamed_from or edit.path for edit in candidate.edits}
+    return {path: original(workspace, source) if is_python(source) else None for path, source in sources.items()}
 
 
 def back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
@@ -62,14 +95,6 @@ def said(against: Sequence[Verdict]) -> str:
     rules = ", ".join(verdict.rule for verdict in others)
     reasons = "\n".join(f"{verdict.rule}: {verdict.reason}" for verdict in others)
     return f"{first.reason[:FIRST_REASON]}\nRefused by {rules} as well:\n{reasons}"
-
-
-def original(workspace: Workspace, path: str) -> bytes | None:
-    """What stands at ``path``; nothing for a path that must not be read, which is for the gates to say."""
-    try:
-        return workspace.read(path)
-    except PolicyRefused:
-        return None
 
 
 async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> tuple[Verdict, ...]:
@@ -139,7 +164,8 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         against = objections(verdicts)
         if against:
             return back(candidate, against[0].rule, said(against), RootCause.POLICY_REFUSED, FailureClass.POLICY)
-        problem = await asyncio.to_thread(syntax_problem, candidate)
+        before = await asyncio.to_thread(was_python, workspace, candidate)
+        problem = await asyncio.to_thread(syntax_problem, candidate, before)
         if problem:
             return back(candidate, "validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         typed_before = await types_of(crew, workspace, candidate)
@@ -155,7 +181,8 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         if fresh:
             text = "The type checker has new complaints:\n" + "\n".join(fresh[:10])
             return back(candidate, "validate.types", text, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
-        measured = await measure_runs(op, crew, workspace, changed=candidate.paths)
+        stand = partial(workspace.apply, candidate.edits)
+        measured = await measure_runs(op, crew, workspace, stand=stand, changed=candidate.paths)
         answer = await closure_of(op, crew, workspace, candidate)
     await record_runs(crew, State.VALIDATE, measured)
     if measured.infra:
@@ -167,7 +194,7 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         return back(candidate, "validate.closure", text, RootCause.CLOSURE_OPEN, FailureClass.CODE)
     output = Validation(
         runs=measured.reports,
-        verdicts=verdicts,
+        verdicts=(*verdicts, *await asyncio.to_thread(unread, candidate)),
         suite_ran=measured.suite_ran,
         passed=measured.passed,
         total=measured.total,

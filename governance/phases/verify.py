@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from governance import closing
 from governance.changes.types import Committed, Receipt
@@ -32,10 +33,12 @@ from ledger.vocabulary import (
 from tools.workspace import Workspace
 
 
-async def stand(workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
+async def stand(crew: Crew, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
     """Bring the workspace to the tree that is verified: the disk for a branch landing, else the candidate's tree."""
     if receipt.landing.mode == "branch":
-        await workspace.overlay_checkout()
+        runner = crew.shop.runner
+        # A sandbox may stand there, ready for the next run: what it shows in the copy is left alone.
+        await workspace.overlay_checkout(await asyncio.to_thread(runner.mounted, workspace) if runner else ())
     else:
         await workspace.apply(candidate.edits)
 
@@ -75,22 +78,23 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     head = (await crew.shop.repository.head()).commit or op.tree
     tree = head if receipt.landing.mode == "branch" else op.tree
     async with crew.workspace(op, tree=tree) as workspace:
-        await stand(workspace, receipt, candidate)
-        owners = receipt.landing.mode == "branch" and bool(await crew.shop.repository.dirty())
-        measured = await measure_runs(op, crew, workspace, changed=candidate.paths, same_tests=not owners)
-        if measured.problem and receipt.landing.mode == "branch" and await crew.shop.repository.dirty():
+        dirty = await crew.shop.repository.dirty() if receipt.landing.mode == "branch" else ()
+        # The change itself stands there by now: what else differs from what was validated is the owner's.
+        owners = tree != op.tree or any(each.path not in candidate.touched for each in dirty)
+        brought = partial(stand, crew, workspace, receipt, candidate)
+        measured = await measure_runs(
+            op, crew, workspace, stand=brought, changed=candidate.paths, same_tests=not owners
+        )
+        if measured.problem and owners:
             measured = await forgive(op, crew, workspace, candidate, measured)
-            await workspace.reset()
-            await stand(workspace, receipt, candidate)
+        await workspace.reset()
+        await stand(crew, workspace, receipt, candidate)
         await record_runs(crew, State.VERIFY, measured)
         if measured.infra:
             return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
         if measured.problem:
             diff = diff_hash(generation.candidate)
             return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED, diff)
-        if closing.asks_the_tree(op):  # what the tests have written is no part of the change
-            await workspace.reset()
-            await stand(workspace, receipt, candidate)
         answer = await closing.as_applied(op, dossier.approval, crew, workspace)
     reason = answer.reason
     await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)

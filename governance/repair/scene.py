@@ -14,6 +14,7 @@ from governance.repair.edits import decode, edit_of
 from governance.repair.moves import module_names
 from governance.repair.prompt import Example
 from governance.repair.spans import Function, Source, first_line
+from ledger.errors import PolicyRefused
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, TestResult, TestRun
 from tools.edits.diffs import HUNK
@@ -131,6 +132,14 @@ def data_of(source: Source, text: str) -> list[str]:
     return ["".join(source.lines[first_line(node) - 1 : node.end_lineno]) for node in found]
 
 
+def original(workspace: Workspace, path: str) -> bytes | None:
+    """What stands at ``path``; nothing where a link is, which tests may load but nobody here follows or changes."""
+    try:
+        return workspace.read(path)
+    except PolicyRefused:
+        return None
+
+
 def sources_of(tests: Collection[str], workspace: Workspace) -> tuple[str, ...]:
     """The texts of test functions and of the data that they name, each once; those that cannot be found are left out.
 
@@ -141,7 +150,7 @@ def sources_of(tests: Collection[str], workspace: Workspace) -> tuple[str, ...]:
     for test in tests:
         path = test.partition("::")[0]
         if path not in files:
-            data = workspace.read(path)
+            data = original(workspace, path)
             files[path] = Source(data.decode("utf-8", errors="replace") if data is not None else "")
         text = test_source(files[path], test) if "::" in test else files[path].text
         found += [text, *(data_of(files[path], text) if "::" in test else ())]
@@ -152,7 +161,7 @@ def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[
     """Failing tests with their sources, shortest first: a short example says most in a small prompt."""
     found = []
     for result in failing:
-        data = workspace.read(result.id.partition("::")[0])
+        data = original(workspace, result.id.partition("::")[0])
         source = Source(data.decode("utf-8", errors="replace") if data is not None else "")
         text = test_source(source, result.id)
         rests_on = tuple(data_of(source, text)) if text else ()
@@ -178,7 +187,7 @@ def _read(workspace: Workspace, base: TestRun, failing: Collection[TestResult]) 
     ran = {path for test in (IMPORT_TIME, *(r.id for r in failing)) for path in base.coverage.get(test, {})}
     known = sorted(frames | ran) if base.coverage else [p for p in workspace.sizes() if not is_test_path(p)]
     paths = [path for path in known if path.endswith(".py")][:MAX_FILES]
-    return {path: data for path in paths if (data := workspace.read(path)) is not None}
+    return {path: data for path in paths if (data := original(workspace, path)) is not None}
 
 
 def offered_by(workspace: Workspace, failing: Collection[TestResult], sources: Mapping[str, Source]) -> tuple[str, ...]:
@@ -187,7 +196,7 @@ def offered_by(workspace: Workspace, failing: Collection[TestResult], sources: M
     messages = [result.message for result in failing]
     modules, classes = modules_of(messages), classes_of(messages)
     paths = {path for module in modules for path in files_of(module, workspace.sizes())}
-    texts = [decode(data) for path in sorted(paths) if (data := workspace.read(path)) is not None]
+    texts = [decode(data) for path in sorted(paths) if (data := original(workspace, path)) is not None]
     found = [name for text in texts if text is not None for name in module_names(Source(text))]
     trees = [source.tree for source in sources.values() if source.tree is not None] if classes else []
     return tuple(dict.fromkeys([*found, *(name for tree in trees for name in members(tree, classes))]))
@@ -213,7 +222,8 @@ def look(
     done = done or {}
     originals = {path: behind.originals[path] for path in done} if behind else {}
     modes = {path: behind.modes[path] for path in done} if behind else {}
-    sources = {path: Source(text) for path, text in done.items()}
+    ran = {path for files in base.coverage.values() for path in files}
+    sources = {path: Source(text, ran=path in ran) for path, text in done.items()}
     places: list[Suspicion] = []
     unreadable: dict[str, None] = {}
     seen: set[tuple[str, int]] = set()
@@ -222,12 +232,12 @@ def look(
         if is_test_path(place.path) or not place.path.endswith(".py"):
             continue
         if place.path not in originals:
-            data = workspace.read(place.path)
+            data = original(workspace, place.path)
             text = decode(data) if data is not None else None
             if data is None or text is None:
                 unreadable |= {place.path: None} if data is not None else {}
                 continue
-            originals[place.path], sources[place.path] = data, Source(text)
+            originals[place.path], sources[place.path] = data, Source(text, ran=place.path in ran)
         if len(places) == MAX_PLACES:
             continue
         line = within(sources[place.path], place.line)

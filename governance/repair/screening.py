@@ -27,14 +27,15 @@ def fit(scene: Scene, variants: Sequence[Variant]) -> tuple[int, ...]:
 
 
 def reached(scene: Scene, variant: Variant) -> tuple[str, ...] | None:
-    """The failing tests and those that ran the function that a variant changes; None: any test may be concerned."""
+    """The failing tests and those that ran the function that a variant changes, or may have: of some not all lines are
+    known. None: any test may be concerned."""
     path = variant.path
     whole = scene.sources[path].whole_function(variant.span)
     if whole is None or not _later(scene, variant, _imported(scene, path)):
         return None
     inside = range(whole[0], whole[1] + 1)
     ran = {test for test, files in scene.base.coverage.items() if any(line in inside for line in files.get(path, ()))}
-    ran |= {result.id for result in scene.failing}
+    ran |= {*scene.base.cut, *(result.id for result in scene.failing)}
     asked = tuple(test for test in scene.base.collected if test in ran)
     return asked if len(asked) == len(ran - {IMPORT_TIME}) else None  # a file that could not be collected, for one
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from functools import cached_property
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_EXPRESSIONS = 10
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 EXPRESSIONS = (
     ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.Attribute, ast.IfExp, ast.Tuple,
     ast.List, ast.Dict, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp, ast.Constant, ast.Name, ast.Slice,
@@ -55,12 +57,20 @@ def first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(d.lineno for d in decorators)])
 
 
-class Source:
-    """A parsed Python file with character offsets. ``tree`` is None when it does not parse."""
+def lines_of(text: str) -> list[str]:
+    """Lines with their ends, as Python counts them: ``str.splitlines`` begins one at form feeds and others, too."""
+    return _LINE.findall(text)
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.lines = text.splitlines(keepends=True)
+
+class Source:
+    """A parsed Python file with character offsets. ``tree`` is None when it does not parse.
+
+    ``ran``: the tests' Python has run it. It may be newer than ours: then what we cannot parse is no mistake.
+    """
+
+    def __init__(self, text: str, *, ran: bool = False) -> None:
+        self.text, self._ran = text, ran
+        self.lines = lines_of(text)
         self._starts = [0]
         for line in self.lines:
             self._starts.append(self._starts[-1] + len(line))
@@ -124,8 +134,11 @@ class Source:
         """What this file is known by with ``text`` in ``span``: equal where only the layout differs.
 
         The syntax tree of the function that it changes, or of the file where it stands in none; empty when that does
-        not parse, or is what stands there.
+        not parse, or is what stands there. Of a file in a newer Python the text.
         """
+        if self._ran and self.tree is None:
+            filled = _plain(span.fill(self.text, text))
+            return filled if filled != _plain(self.text) else ""
         lines = self.whole_function(span)
         start, end = (self.line_start(lines[0]), self.line_end(lines[1])) if lines else (0, len(self.text))
         key = start if lines else -1
@@ -246,6 +259,11 @@ def _at(source: Source, line: int) -> Iterator[ast.stmt]:
     return (
         node for node in (source.tree.body if source.tree else ()) if first_line(node) <= line <= (node.end_lineno or 0)
     )
+
+
+def _plain(text: str) -> str:
+    """Without what stands unseen at the ends of lines."""
+    return "\n".join(line.rstrip() for line in lines_of(text.rstrip()))
 
 
 def _shape(text: str) -> str:

@@ -14,7 +14,7 @@ from governance.crew import Crew
 from governance.repair.asking import room_for
 from governance.repair.prompt import header, hole
 from governance.repair.ranking import Survivor
-from governance.repair.spans import Move, Source, Span
+from governance.repair.spans import Move, Source, Span, lines_of
 from kernel.provider import InfillSpan, WeighRequest
 from ledger.vocabulary import State
 
@@ -24,7 +24,7 @@ def changed_lines(source: Source, after: str) -> tuple[Span, str, str]:
 
     The indentation of the first line belongs to neither.
     """
-    old, new = source.lines, after.splitlines(keepends=True)
+    old, new = source.lines, lines_of(after)
     top = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     rest = min(len(old), len(new)) - top
     end = next((i for i in range(rest) if old[-1 - i] != new[-1 - i]), rest)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-_TEST_FOLDERS = frozenset({"test", "tests", "testing"})
+_TEST_FOLDERS = frozenset({"test", "tests"})  # not "testing": a package of that name is mostly a program's own
+_TEST_FILES = frozenset({"conftest.py", "tests.py"})
 
 
 def is_test_module(path: str) -> bool:
@@ -14,9 +15,9 @@ def is_test_module(path: str) -> bool:
 
 
 def is_test_side(path: str) -> bool:
-    """Whether the file belongs to the tests: collected, a conftest, or a helper in a folder of tests."""
+    """Whether the file belongs to the tests: collected, a conftest, a ``tests.py`` (Django's), or a helper beside."""
     pure = PurePosixPath(path)
-    return is_test_module(path) or pure.name == "conftest.py" or not _TEST_FOLDERS.isdisjoint(pure.parts[:-1])
+    return is_test_module(path) or pure.name in _TEST_FILES or not _TEST_FOLDERS.isdisjoint(pure.parts[:-1])
 
 
 def stands_for(named: str, test: str) -> bool:

@@ -217,12 +217,13 @@ def judge(
 
     ``expected`` ids must have been collected. RED and GREEN are given only to a report that is believed. ``hung`` is
     the test at which the process was stopped: that test is red, and those after it have no result (see :func:`joined`).
+    What had to be collected is known by then.
     """
     report = _read(finished.report, key)
     output = _clip(finished.output.decode("utf-8", errors="replace"), output_chars)
     if hung is not None and not report.flaw and hung.id in report.collected:
         report.results.append(_stopped(hung, finished))
-        status, reason = RunStatus.RED, f"{hung.id} was stopped at its time limit."
+        status, reason = _lost(report, expected) or (RunStatus.RED, f"{hung.id} was stopped at its time limit.")
     else:
         status, reason = _verdict(finished, report, output, expected)
     return TestRun(
@@ -309,9 +310,9 @@ def _verdict_on_whole(report: _Report, end: _End, output: str, expected: Collect
     strange = sorted({result.id for result in report.results} - {*report.collected})
     if strange:
         return inconclusive, f"{len(strange)} results are of tests that were not collected{_named(strange)}."
-    lost = [i for i in (*report.missing, *(set(expected) - set(report.collected))) if not _explained(i, report.broken)]
-    if lost:
-        return inconclusive, f"{len(lost)} tests that had to run were not collected{_named(sorted(lost))}."
+    lost = _lost(report, expected)
+    if lost is not None:
+        return lost
     results = _merged(report)
     red = [r for r in (*report.broken, *results) if r.outcome.red]
     if bool(red) != bool(end.exit) and report.collected:
@@ -323,6 +324,15 @@ def _verdict_on_whole(report: _Report, end: _End, output: str, expected: Collect
     if all(result.outcome is Outcome.SKIPPED for result in results):
         return inconclusive, f"No test ran: all {len(results)} were skipped."
     return RunStatus.GREEN, ""
+
+
+def _lost(report: _Report, expected: Collection[str]) -> tuple[RunStatus, str] | None:
+    """The verdict where tests that had to be there are not; None: all of them are."""
+    absent = (*report.missing, *(set(expected) - set(report.collected)))
+    lost = sorted(test for test in absent if not _explained(test, report.broken))
+    if not lost:
+        return None
+    return RunStatus.INCONCLUSIVE, f"{len(lost)} tests that had to run were not collected{_named(lost)}."
 
 
 def _explained(test: str, broken: Collection[TestResult]) -> bool:

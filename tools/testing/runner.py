@@ -386,6 +386,10 @@ class SeveralRuns:
         """See :meth:`WarmTests.start`. That takes no slot: it is short, and waiting for one would be in vain."""
         await self._tests.start()
 
+    async def reset(self) -> None:
+        """See :meth:`WarmTests.reset`."""
+        await self._tests.reset()
+
     async def run(
         self,
         ids: Sequence[str] | None = None,

@@ -193,3 +193,44 @@ def test_a_file_that_did_not_parse_before_has_nothing_to_be_compared_with() -> N
     danger = g17_dangerous.check(g17_dangerous.Facts(path="a.py", before=before, after=after))
     assert [v.rule for v in (shown, danger)] == ["gate16.no_comparison", "gate17.no_comparison"]
     assert shown.floor is danger.floor is Tier.NOTIFY_APPLY
+
+
+TABLE = """
+STEPS = {
+    'new': {'start': 'running', 'stop': 'stopped'},
+    'running': {'finish': 'done'},
+    'done': {},
+}
+
+
+def step(state, event):
+    \"\"\"One step.\"\"\"
+    if state not in STEPS:
+        raise ValueError(state)
+    return STEPS[state][event]
+"""
+TAKEN = {
+    "entries of a table": (
+        "    'running': {'finish': 'done'},\n    'done': {},\n", "", ("'done'", "'finish'", "'running'"),
+    ),
+    "a check": (
+        "    if state not in STEPS:\n        raise ValueError(state)\n", "", ("what 2 statements did",),
+    ),
+    "one value": ("'finish': 'done'", "'finish': 'new'", ()),
+    "values for values": ("'start': 'running', 'stop': 'stopped'", "'begin': 'done', 'end': 'new'", ()),
+    "one statement": ("        raise ValueError(state)\n", "        pass\n", ()),
+    "documentation": ('    """One step."""\n', "", ()),
+    "more": ("'done': {},", "'done': {}, 'gone': {'back': 'new'},", ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_repair_that_takes_code_away_is_shown(name: str) -> None:
+    old, new, gone = TAKEN[name]
+    before, after = TABLE.encode(), TABLE.replace(old, new).encode()
+    assert before != after
+    verdict = g16_tests.check(g16_tests.Facts(path="shop.py", before=before, after=after, failing=("test_a.py",)))
+    assert verdict.evidence == tuple(f"shop.py: {what} is gone" for what in gone)
+    assert (verdict.rule, verdict.floor) == (("gate16.takes_away", Tier.NOTIFY_APPLY) if gone else ("gate16.ok", None))
+    asked_for = g16_tests.check(g16_tests.Facts(path="shop.py", before=before, after=after))
+    assert asked_for.rule == "gate16.ok", "no test fails: whoever asked for it may have code taken away"

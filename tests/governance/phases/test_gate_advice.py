@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from governance.codebase import Codebases
-from governance.dossier import Classification, Dossier, Gating, Generation, Validation
+from governance.dossier import Classification, Dossier, Gating, Generation, RunReport, Validation
 from governance.grounding.claims import goal_key
 from governance.grounding.consulted import standings
 from governance.grounding.records import About, Graded, Outcome, TrustKey
@@ -21,9 +21,10 @@ from governance.grounding.trust import Tally, Trust
 from governance.memory.memory import Memory
 from governance.memory.settings import MemorySettings
 from governance.phases.complete import record_outcome
-from governance.phases.gate import gate
+from governance.phases.gate import gate, raised_by
 from governance.record import Recorder
 from governance.result import PhaseResult
+from governance.risk import ChangeFacts
 from ledger.clock import SystemClock
 from ledger.store import Ledger
 from ledger.vocabulary import (
@@ -32,6 +33,7 @@ from ledger.vocabulary import (
     FailureClass,
     RootCause,
     Route,
+    RunStatus,
     State,
     Tier,
 )
@@ -130,3 +132,25 @@ def test_what_the_record_makes_of_a_silent_change(
 ) -> None:
     found = gated(trusting({goal_key(operation()): tally}), ends)
     assert found.tier is tier and said in " ".join(found.reasons)
+
+
+@pytest.mark.parametrize(
+    ("total", "flaky", "paths", "tier"),
+    [
+        (1, (), (CART,), Tier.SAFE_AUTO),
+        (0, (), (CART,), Tier.APPROVAL_REQUIRED),
+        (0, (), ("README.md",), Tier.SAFE_AUTO),
+        (2, (f"{TEST}::test_total",), (CART,), Tier.NOTIFY_APPLY),
+    ],
+)
+def test_what_no_test_has_run_on_waits_and_what_failed_once_is_shown(
+    total: int, flaky: tuple[str, ...], paths: tuple[str, ...], tier: Tier
+) -> None:
+    run = RunReport(
+        scope="suite", status=RunStatus.GREEN, passed=total, total=total, newly_red=(), flaky=flaky, duration_ms=1
+    )
+    validation = Validation(runs=(run,), verdicts=(), suite_ran=True, passed=total, total=total)
+    floors = raised_by(
+        operation(), Dossier(), ChangeFacts(), validation=validation, blast_bp=0, paths=paths, doubt="", beyond=()
+    )
+    assert max((floor for floor, _ in floors if floor is not None), default=Tier.SAFE_AUTO) is tier

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from governance.irongate.shortcuts import literals_of
 from governance.repair.cloze import change_of
 from governance.repair.ranking import Variant
-from governance.repair.scene import changed_lines, examples_of, sources_of, within
+from governance.repair.scene import changed_lines, examples_of, look, sources_of, within
 from governance.repair.spans import Source, replace_line
-from ledger.vocabulary import Outcome, TestResult
+from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
 from tests.governance.repair.test_cloze import PATH, scene
-from tests.repos import commit, git, make_repo
-from tools.workspace import Workspace
+from tests.repos import commit, git, host_env, make_places, make_repo
+from tools.git import Git
+from tools.workspace import Workspace, Workspaces, WorkspaceSettings
 
 HEADER_LIKE = ["++ b/other.py", "-- a/other.py", "@@ -1 +1 @@", "x = 1", ""]
 
@@ -129,3 +130,40 @@ class Version:
 @pytest.mark.parametrize(("line", "there"), [(2, 7), (4, 7), (6, 7), (9, 9), (10, 10), (12, 12), (1, 1)])
 def test_what_is_missing_in_a_function_that_only_says_what_it_is_for_goes_behind_that(line: int, there: int) -> None:
     assert within(Source(EMPTY), line) == there
+
+
+async def test_a_link_among_what_the_tests_ran_hides_no_other_file(tmp_path: Path) -> None:
+    test = "tests/test_a.py::test_a"
+    files = {"shop.py": "def f():\n    return 1\n", "tests/test_a.py": "def test_a():\n    assert f() == 2\n"}
+    repo = make_repo(tmp_path / "repo", {**files, "common.py": "LOW = 1\n"})
+    for name in ("tests/conftest.py", "shared.py", "tests/test_b.py"):
+        (repo / name).symlink_to(repo / "common.py")
+    commit(repo, "links")
+    places = make_places(tmp_path / "ours", repo)
+    workspaces = Workspaces(Git(places, host_env()), places, WorkspaceSettings(memory_folder=str(tmp_path)))
+    workspace = await workspaces.acquire("op-1", git(repo, "rev-parse", "HEAD"))
+    message = "cannot import name 'f' from 'shared' (shared.py)"
+    failing = tuple(
+        TestResult(id=i, outcome=Outcome.FAILED, exception="ImportError", message=message)
+        for i in (test, "tests/test_b.py::test_b")
+    )
+    ran = {"shop.py": (2,), "shared.py": (1,), "tests/conftest.py": (1,), "tests/test_a.py": (2,)}
+    base = TestRun(
+        status=RunStatus.RED, results=failing, coverage={"": {"shared.py": (1,), "shop.py": (1,)}, test: ran}
+    )
+    found = look(workspace, base, failing, {})
+    assert {place.path for place in found.places} == set(found.originals) == {"shop.py"}
+    assert [bool(example.source) for example in found.examples] == [True, False]
+    assert sources_of([result.id for result in failing], workspace) == (files["tests/test_a.py"],)
+
+
+async def test_a_file_that_ran_and_that_our_python_cannot_parse_can_be_changed(tmp_path: Path) -> None:
+    text = "def f(a):\n    return -a ?? 0\n"
+    repo = make_repo(tmp_path / "repo", {"shop.py": text})
+    places = make_places(tmp_path / "ours", repo)
+    workspaces = Workspaces(Git(places, host_env()), places, WorkspaceSettings(memory_folder=str(tmp_path)))
+    workspace = await workspaces.acquire("op-1", git(repo, "rev-parse", "HEAD"))
+    red = TestResult(id="t.py::test_f", outcome=Outcome.FAILED)
+    base = TestRun(status=RunStatus.RED, results=(red,), coverage={red.id: {"shop.py": (2,)}})
+    source = look(workspace, base, (red,), {}).sources["shop.py"]
+    assert source.tree is None and source.shape_with(replace_line(source, 2), "return a ?? 0")

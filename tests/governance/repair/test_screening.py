@@ -70,6 +70,8 @@ def test_which_tests_a_change_can_reach() -> None:
     scene = replace(with_text(), base=base)
     assert reached(scene, at(4)) == (ids[0], ids[3])  # what failed, and what ran the function
     assert reached(scene, at(14)) == (ids[0], ids[1])
+    cut = replace(scene, base=base.model_copy(update={"cut": (ids[2],)}))
+    assert reached(cut, at(4)) == (ids[0], ids[2], ids[3])  # and what may have run it behind the lines that were seen
     assert reached(scene, at(1)) is None and reached(scene, at(8)) is None  # it stands in memory since the import
 
 

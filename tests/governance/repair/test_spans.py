@@ -16,10 +16,12 @@ from governance.repair.spans import (
     function_body,
     insert_after,
     insert_before,
+    lines_of,
     replace_block,
     replace_line,
 )
 from governance.repair.waves import Wave, plan
+from governance.repair.weighing import changed_lines
 from tools.testing.localise import Suspicion
 
 TEXT = '''"""Größe."""
@@ -48,6 +50,32 @@ def test_filling_a_hole_with_what_stood_there_gives_the_file(line: int) -> None:
     spans += [block] if block else []
     for span in spans:
         assert span.fill(TEXT, TEXT[span.start : span.end]) == TEXT
+
+
+ODD = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+"""``str.splitlines`` begins a line behind each of these, and Python does not."""
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(ODD + "ä ", max_size=3), min_size=1, max_size=5), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_lines_are_counted_as_python_counts_them(marks: list[str], newline: str) -> None:
+    text = "".join(f"\x0cx = '{mark}'  # {mark}{newline}{newline}" for mark in marks)
+    source = Source(text)
+    assert source.tree is not None and "".join(source.lines) == text == "".join(lines_of(text))
+    values = [node.value for node in source.tree.body if isinstance(node, ast.Assign)]
+    assert [
+        ast.literal_eval(text[source.offset(v.lineno, v.col_offset) :].partition("  #")[0]) for v in values
+    ] == marks
+
+
+def test_behind_a_form_feed_the_right_line_is_replaced_and_weighed() -> None:
+    text = "a = 1\n\x0c\ndef f(x):\n    y = x  # \u2028\n    return y\n"
+    line = text[: text.index("return")].count("\n") + 1
+    span = replace_line(Source(text), line)
+    assert text[span.start : span.end] == "return y"
+    hole_of, before, after = changed_lines(Source(text), span.fill(text, "return\x0cx"))
+    assert (before, after, hole_of.line) == ("return y", "return\x0cx", line)
+    assert hole_of.fill(text, after) == span.fill(text, "return\x0cx")
 
 
 def test_a_statement_over_several_lines_is_one_span() -> None:
@@ -139,3 +167,17 @@ def test_functions_are_asked_for_behind_blocks_and_each_once() -> None:
     assert names.count("functions") == 1 and names.index("functions") > names.index("blocks")
     (whole,) = [s for s in plan(places, {"a.py": source}, first=6, batch=16) if s.name == "functions"]
     assert isinstance(whole, Wave) and len(whole.spans) == 1 and whole.temperature == 0.0
+
+
+def test_a_file_in_a_newer_python_is_repaired_too_and_one_that_never_ran_has_to_parse() -> None:
+    text = "def first(a):\n    b = a ?? 0\n    return -b\n"  # for whichever Python the daemon has
+    ran, never = Source(text, ran=True), Source(text)
+    span = replace_line(ran, 3)
+    assert ran.tree is None, "the daemon's own Python does not know this syntax"
+    assert ran.shape_with(span, "return b") and not never.shape_with(span, "return b")
+    assert ran.shape_with(span, "return b") == ran.shape_with(span, "return b  ") != ran.shape_with(span, "return 1")
+    assert ran.shape_with(span, "return -b ") == ""
+    broken = Source("def f(a:\n    return a\n")
+    assert broken.shape_with(replace_line(broken, 1), "def f(a):") and not broken.shape_with(span, "return (")
+    good = Source("def f(a):\n    return a\n", ran=True)
+    assert not good.shape_with(replace_line(good, 2), "return (")

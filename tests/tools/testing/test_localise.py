@@ -40,6 +40,11 @@ def test_lines_of_failing_tests_only_come_first() -> None:
     assert ranked[0].why == "run by 1 of 1 failing and 0 of 2 passing tests"
 
 
+def test_a_package_for_testing_is_a_program_and_a_tests_py_is_none() -> None:
+    coverage: dict[str, dict[str, tuple[int, ...]]] = {"t::bad": {"src/pkg/testing/x.py": (3,), "shop/tests.py": (1,)}}
+    assert [s.path for s in rank(run_of({"t::bad": F}, coverage), ["t::bad"])] == ["src/pkg/testing/x.py"]
+
+
 def test_it_works_when_every_test_fails() -> None:
     ranked = rank(run_of({"t::bad": F, "t::fine": F}, COVERAGE), ["t::bad", "t::fine"])
     assert [s.line for s in ranked] == [2, 3, 4]

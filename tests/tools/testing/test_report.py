@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.vocabulary import Outcome, RunStatus
+from ledger.vocabulary import Outcome, RunStatus, TestRun
 from tools.process import Finished
 from tools.testing.report import judge
+from tools.testing.warm import Hung
 
 KEY = "k1"
 IDS = ("t.py::a", "t.py::b")
@@ -86,6 +87,24 @@ def test_what_is_not_whole_is_inconclusive(events: tuple[dict[str, object], ...]
 def test_expected_ids_must_be_there() -> None:
     run = judge(finished(lines(*GOOD)), key=KEY, expected=(*IDS, "t.py::c"))
     assert run.status is RunStatus.INCONCLUSIVE and "t.py::c" in run.reason
+
+
+def stopped_at(test: str, *events: dict[str, object], expected: tuple[str, ...] = ()) -> TestRun:
+    cut = replace(finished(lines(*events)), timed_out=True, code=None, signal=9)
+    return judge(cut, key=KEY, expected=expected, hung=Hung(test, ()))
+
+
+def test_a_test_that_hangs_hides_none_that_are_gone() -> None:
+    until = (*GOOD[:2], event("running", id=IDS[0]))
+    run = stopped_at(IDS[0], *until, expected=IDS)
+    assert (run.status, run.reason) == (RunStatus.RED, "t.py::a was stopped at its time limit.")
+    gone = (START, event("collected", ids=list(IDS), missing=["t.py::z"]), until[-1])
+    for run in (stopped_at(IDS[0], *until, expected=(*IDS, "t.py::z")), stopped_at(IDS[0], *gone)):
+        assert run.status is RunStatus.INCONCLUSIVE and run.reason.endswith("not collected: t.py::z.")
+        assert [r.id for r in run.red] == [IDS[0]]
+    broken = event("collect_error", id="u.py", exc="SyntaxError", message="m", detail="", frames=[])
+    run = stopped_at(IDS[0], START, broken, *until[1:], expected=("u.py::x",))
+    assert run.status is RunStatus.RED, "why it is absent is said"
 
 
 def test_a_broken_file_explains_its_absent_tests_and_no_others() -> None:

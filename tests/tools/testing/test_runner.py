@@ -155,6 +155,8 @@ async def test_a_hanging_test_is_red_and_a_run_without_end_a_time_out_that_names
     run = await project.run(limit_s=4.0)
     assert (run.status, run.reason) == (RunStatus.RED, "test_h.py::test_hang was stopped at its time limit.")
     assert outcomes(run) == {"test_h.py::test_ok": Outcome.PASSED, "test_h.py::test_hang": Outcome.FAILED}
+    run = await project.run(limit_s=4.0, expected=["test_h.py::test_ok", "test_h.py::test_gone"])
+    assert run.status is RunStatus.INCONCLUSIVE and "test_h.py::test_gone" in run.reason
     project.write({"test_h.py": "import time\n" + "".join(f"def test_{n}(): time.sleep(1)\n" for n in range(9))})
     run = await project.run(limit_s=4.0)
     assert run.status is RunStatus.TIMEOUT and "in test_h.py::test_" in run.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from governance.irongate.paths import is_test_path
 from tools.testing.imports import mentions, module_names
 from tools.testing.names import is_test_module, is_test_side
 from tools.testing.scope import affected
@@ -82,9 +83,11 @@ def test_relative_imports_and_names() -> None:
         ("pkg/a_test.py", True, True),
         ("tests/helper.py", False, True),
         ("conftest.py", False, True),
-        ("src/tests.py", False, False),
+        ("shop/tests.py", False, True),
+        ("src/pkg/testing/x.py", False, False),
+        ("testing/test_x.py", True, True),
         ("src/contest.py", False, False),
     ],
 )
 def test_names(path: str, module: bool, side: bool) -> None:
-    assert (is_test_module(path), is_test_side(path)) == (module, side)
+    assert (is_test_module(path), is_test_side(path), is_test_path(path)) == (module, side, side)
