@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from daemon.answers import Answers
-from daemon.api import Ack, Event, OpRef, RejectRequest
+from daemon.api import Ack, Event, OpRef, OpView, RejectRequest
 from daemon.exits import Exit, exit_for_op
 from daemon.history import History
 from daemon.optable import OpTable
 from daemon.settings import Config
-from ledger.clock import SystemClock
+from ledger.clock import SystemClock, stamp
 from ledger.errors import OuroError
+from ledger.vocabulary import RootCause
 
 if TYPE_CHECKING:
     from daemon.service import Service
@@ -48,11 +49,10 @@ async def answers(config: Config) -> AsyncIterator[Answers]:
 
 def _models(config: Config) -> dict[str, str]:
     """The model that the settings name. Where they name none that is known, the record is read all the same."""
-    from kernel.catalogue import build
+    from daemon.service import provider_of
 
-    kernel = config.settings.kernel
     try:
-        provider = build(kernel.provider, kernel, models_dir=config.places.models, api_key=config.secret)
+        provider = provider_of(config)
     except OuroError:
         return {}
     return {provider.name: provider.model}
@@ -76,6 +76,13 @@ async def undo(config: Config, request: OpRef) -> Ack:
         await service.close()
 
 
+def has_expired(view: OpView, now: str) -> bool:
+    """Pure: whether nobody answered in time. The boot that finds that out may not have written it down yet."""
+    if view.root_cause is RootCause.NONE and view.commit is None:
+        return bool(view.waiting_until) and view.waiting_until <= now
+    return view.root_cause is RootCause.APPROVAL_EXPIRED
+
+
 async def decide(
     config: Config, request: OpRef | RejectRequest, *, on_event: Callable[[Event], None] | None = None
 ) -> Exit:
@@ -96,7 +103,13 @@ async def decide(
             if service.house is not None:
                 service.house.router.pause()
             await service.bring_up()
-            api = Facade(service)
+            if service.stopping.is_set() or service.history is None:
+                return Exit.STOPPED  # nobody has decided anything yet
+            api, view = Facade(service), await service.history.resolve(request.op)
+            if has_expired(view, stamp(service.clock.now())):
+                service.say(f"{view.short} waited until its time ran out; `ouro fix` takes up what is still red.")
+                return Exit.REFUSED
+            service.only = view.id
             done = await (api.reject(request) if isinstance(request, RejectRequest) else api.approve(request))
             service.say(done.message)
             ending = await _ending(service, done.op)

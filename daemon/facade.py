@@ -326,15 +326,25 @@ class Facade:
 
     async def approve(self, request: OpRef) -> Ack:
         view = await self._history.resolve(request.op)
+        self._turn_away(view)
         await self._heard("approve", op=view.id)
         await self._pool.decide(view.id, "approved", by="owner")
         return Ack(message=f"{view.short} is approved and goes on.", op=view.id)
 
     async def reject(self, request: RejectRequest) -> Ack:
         view = await self._history.resolve(request.op)
+        self._turn_away(view)
         await self._heard("reject", op=view.id, reason=request.reason)
         await self._pool.decide(view.id, "rejected", by="owner", reason=request.reason or "rejected by the owner")
         return Ack(message=f"{view.short} is rejected; this diff will not be offered again.", op=view.id)
+
+    def _turn_away(self, view: OpView) -> None:
+        """A process that was started for one op ends with it, and would take another one down."""
+        if self._service.only not in ("", view.id):
+            raise ControlError(
+                f"Another answer is being carried out, for {self._service.only}; no daemon runs beside it.",
+                remedy="Ask again when that is done.",
+            )
 
     async def hear(self, request: Utterance) -> Answered:
         voice = self._people.voice
@@ -386,9 +396,14 @@ class Facade:
         return Ack(message="Resumed.")
 
     async def reload(self) -> Ack:
-        from daemon.settings import load
+        from daemon.service import vetted
 
-        await asyncio.to_thread(load, self._house.config.places.repo)
+        if not self._service.lasts:
+            raise ControlError(
+                "No daemon runs here: this process does one thing, ends, and restarts nothing.",
+                remedy="Start one with `ouro run`; every start reads the settings anew.",
+            )
+        await asyncio.to_thread(vetted, self._service.config)
         await self._heard("reload")
         self._service.restart = True
         self._service.stopping.set()

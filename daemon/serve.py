@@ -11,7 +11,7 @@ from daemon.api import Event
 from daemon.exits import Exit
 from daemon.facade import Facade
 from daemon.logs import configure, logger
-from daemon.service import OnEvent, Service
+from daemon.service import OnEvent, Service, vetted
 from daemon.settings import Config
 from ledger.clock import SystemClock
 from ledger.errors import OuroError
@@ -21,6 +21,7 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
     """Run until a signal or a `shutdown` request ends it. Returns the exit code."""
     configure(config.settings.log)
     service = Service(config, clock=SystemClock(), on_event=on_event)
+    service.lasts = True
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: request_restart(service))
     with service.stops.heeded(service.stopping):
@@ -51,10 +52,8 @@ async def announce(service: Service) -> None:
 
 def request_restart(service: Service) -> None:
     """SIGHUP and `reload`: the settings are read again by a clean restart; a broken file keeps the old ones."""
-    from daemon.settings import load
-
     try:
-        load(service.config.places.repo)
+        vetted(service.config)
     except OuroError as error:
         logger(__name__).error("reload.refused", problem=str(error))
         return

@@ -43,6 +43,23 @@ NO_MONEY = "The day's budget is spent: what is left stays queued. `ouro cost` sh
 HELD_BACK = "The governor holds back what is left; it stays queued. `ouro signals` says why."
 
 
+def provider_of(config: Config) -> Provider:
+    """The model that the settings name; opens nothing. Raises ``ConfigError`` where they do not fit together."""
+    from kernel.catalogue import build
+
+    kernel = config.settings.kernel
+    return build(kernel.provider, kernel, models_dir=config.places.models, api_key=config.secret)
+
+
+def vetted(config: Config) -> Config:
+    """The settings as they stand in the files now. Raises ``ConfigError`` where a boot with them would fail."""
+    from daemon.settings import load
+
+    found = load(config.places.repo)
+    provider_of(found)
+    return found
+
+
 class Service:
     """One boot: ``open`` answers on the socket, ``bring_up`` makes it work, ``close`` ends it in stages."""
 
@@ -57,6 +74,8 @@ class Service:
         self._faults: tuple[str, ...] = ()  # what only a restart mends
         self._looking = asyncio.Lock()
         self.restart = False
+        self.lasts = False  # it serves whoever asks, until it is stopped
+        self.only = ""  # the op for whose sake alone it was started
         self.table = OpTable()
         self.history: History | None = None
         self._known = asyncio.Event()  # the table holds what was there before this boot
@@ -107,10 +126,7 @@ class Service:
 
     def provider(self) -> Provider:
         """The model that the settings name."""
-        from kernel.catalogue import build
-
-        settings, config = self.config.settings.kernel, self.config
-        return build(settings.provider, settings, models_dir=config.places.models, api_key=config.secret)
+        return provider_of(self.config)
 
     @property
     def known(self) -> bool:
@@ -371,7 +387,8 @@ async def run_once(
 ) -> int:
     """Scan (or take ``request``), work off the queue, end. Returns the worst exit code of the ops.
 
-    A signal that ends it before gives ``Exit.STOPPED``: what is red then is not "nothing to do".
+    A signal, or a request over the socket, that ends it before gives ``Exit.STOPPED``: what is red then is not "nothing
+    to do".
     """
     configure(config.settings.log)
     service = Service(config, clock=SystemClock(), on_event=on_event)
@@ -383,7 +400,7 @@ async def run_once(
             codes = await work_off(service, request)
         finally:
             await service.close()
-    if service.stops.asked:
+    if service.stopping.is_set():
         return int(Exit.STOPPED)
     if not codes and request is None:
         return int(Exit.DONE)

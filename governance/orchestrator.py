@@ -70,7 +70,7 @@ class Progress:
     task: asyncio.Task[object] | None
     holdings: Holdings = field(default_factory=Holdings)
     stopped_by: tuple[RootCause, str] | None = None
-    ending: bool = False  # its end is being written: nothing stops that
+    ending: bool = False  # its end, or what it waits for, is being written: nothing stops that
 
 
 class Orchestrator:
@@ -186,6 +186,7 @@ class Orchestrator:
         except Exception as error:  # noqa: BLE001 - the phase boundary: whatever a phase throws ends its op, recorded
             result = blame(error)
         if result.park:
+            progress.ending = True  # a cancellation that came between its entries would end the worker, not the op
             left_ms = max(0, round(1000 * clock.remaining_s()))
             request = await self._inbox.request(
                 record, progress.op, progress.dossier, result.reason, left_ms=left_ms

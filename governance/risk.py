@@ -24,16 +24,17 @@ _SECURITY_FILES = frozenset(
         "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "poetry.lock", "uv.lock", "pipfile",
         "pipfile.lock", "package.json", "package-lock.json", "cargo.toml", "cargo.lock", "go.mod", "go.sum",
         "constraints.txt", "dockerfile", "jenkinsfile", ".gitlab-ci.yml", ".pre-commit-config.yaml", ".bashrc",
-        ".bash_profile", ".profile", ".zshrc", "sitecustomize.py", "usercustomize.py",
+        ".bash_profile", ".profile", ".zshrc", "sitecustomize.py", "usercustomize.py", "yarn.lock", "pnpm-lock.yaml",
+        "environment.yml", "environment.yaml", "makefile", "gnumakefile", "justfile", "taskfile.yml", "taskfile.yaml",
     }
 )  # fmt: skip
-_SECURITY_DIRS = (".github/workflows", ".circleci", ".buildkite")
+_SECURITY_DIRS = (".github/workflows", ".github/actions", ".circleci", ".buildkite", ".githooks", ".husky")
 _BREAKING = re.compile(
     r"\b(breaking change|backwards?[- ]incompatible|remove the public|drop support|rename the public)\b", re.I
 )
 _GENERATED_PARTS = frozenset({"migrations", "alembic", "vendor", "vendored", "_vendor", "third_party", "node_modules"})
 _GENERATED_NAME = re.compile(r"(_pb2(_grpc)?\.pyi?$|\.generated\.|\.min\.js$|(^|/)schema\.(sql|prisma|graphql)$)")
-_REQUIREMENTS = re.compile(r"(^|/)(requirements|constraints)[^/]*\.(txt|in)$")
+_REQUIREMENTS = re.compile(r"(^|/)(requirements|constraints)([^/]*|/.*)\.(txt|in)$")
 
 
 class ChangeFacts(Frozen):
@@ -63,7 +64,8 @@ class Assessment(Frozen):
 
 
 def security_path(path: str) -> bool:
-    """Rule 1 by path: auth, crypto, secrets, CI workflows, dependency manifests, shell start-up."""
+    """Rule 1 by path: auth, crypto, secrets, dependency manifests, and what runs outside of the sandbox some day: CI,
+    hooks, build scripts, shell start-up."""
     pure = PurePosixPath(path)
     if pure.name.lower() in _SECURITY_FILES or _REQUIREMENTS.search(path):
         return True

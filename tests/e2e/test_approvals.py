@@ -52,6 +52,22 @@ def nothing_left(service: Serving, repo: Path) -> None:
     assert git(repo, "status", "--porcelain") == ""
 
 
+async def test_a_process_that_was_started_for_one_answer_gives_no_other_and_restarts_nothing(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    async with served(config_for(tmp_path, repo), documenting()) as (service, api):
+        op_id = (await parked(service, api)).op.id
+        service.only = "op-another"
+        for answer in (api.approve(OpRef(op=op_id)), api.reject(RejectRequest(op=op_id, reason="no"))):
+            with pytest.raises(ControlError, match="for op-another"):
+                await answer
+        with pytest.raises(ControlError, match="No daemon runs here"):
+            await api.reload()
+        assert not service.stopping.is_set() and (await api.status()).waiting
+        service.only = op_id
+        await api.approve(OpRef(op=op_id))
+        assert (await ended(service.home)).state is State.COMPLETE
+
+
 async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
     head = git(repo, "rev-parse", "HEAD")

@@ -17,7 +17,7 @@ from daemon.codes import Exit
 from tests.e2e.test_sentences import PROJECT, Owner
 from tests.e2e.world import SHOP, repo_with
 
-CEILING = "[budget]\nper_day_usd_micro = {}\n"
+CEILING = '[kernel]\nprovider = "scripted"\n[budget]\nper_day_usd_micro = {}\n'
 
 
 @pytest.fixture
@@ -43,7 +43,8 @@ def running(owner: Owner, repo: Path) -> Iterator[subprocess.Popen[bytes]]:
 def settings(owner: Owner, text: str) -> None:
     folder = owner.home / ".config" / "ouroboros"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(text)
+    (folder / "new.toml").write_text(text)
+    (folder / "new.toml").replace(folder / "config.toml")  # an empty file in between would be a good one
 
 
 def daily(owner: Owner, repo: Path) -> int:
@@ -63,6 +64,7 @@ def soon(what: Callable[[], bool], *, within_s: float = 40) -> None:
 
 def test_new_settings_come_with_a_reload_and_broken_ones_do_not(owner: Owner, tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
+    del owner.environment["OURO_KERNEL__PROVIDER"]  # it would stand above the file's
     settings(owner, CEILING.format(1_000))
     with running(owner, repo) as process:
         soon(lambda: daily(owner, repo) == 1_000)
@@ -73,6 +75,10 @@ def test_new_settings_come_with_a_reload_and_broken_ones_do_not(owner: Owner, tm
         settings(owner, "[budget\n")
         refused = owner.ouro(repo, "reload")
         assert refused.code == Exit.USAGE and "config.toml" in refused.sentence, refused.err
+        process.send_signal(signal.SIGHUP)
+        settings(owner, '[kernel]\nprovider = "openai"\n[kernel.openai]\nbase_url = "localhost:8080"\nmodel = "m"\n')
+        unfit = owner.ouro(repo, "reload")  # it can be read, and a boot with it would end at once
+        assert unfit.code == Exit.USAGE and "base_url" in unfit.sentence, unfit.err
         process.send_signal(signal.SIGHUP)
         settings(owner, CEILING.format(3_000))
         process.send_signal(signal.SIGHUP)

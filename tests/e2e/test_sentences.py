@@ -275,9 +275,9 @@ def guarded_shop(tmp_path: Path) -> Path:
     return repo
 
 
-def waiting(owner: Owner, repo: Path) -> str:
+def waiting(owner: Owner, repo: Path, **settings: str) -> str:
     """Repair up to the owner's yes; the op as the command to approve it names it."""
-    said = owner.ouro(repo, "fix")
+    said = owner.ouro(repo, "fix", **settings)
     assert said.code == Exit.PERSON, (said.out, said.err)
     assert (repo / LOGIN).read_text() == PLUS
     return said.out.rpartition("ouro approve ")[2].split()[0]
@@ -301,6 +301,15 @@ def test_what_waits_is_rejected_without_a_daemon_and_nothing_else_begins(owner: 
     assert (repo / LOGIN).read_text() == PLUS and "No ops." in owner.ouro(repo, "ops").out
     assert "the test is wrong" in owner.ouro(repo, "show", op).out
     assert len(owner.ouro(repo, "ops", "--all").out.splitlines()) == 1
+
+
+def test_what_waited_too_long_is_not_approved_without_a_daemon(owner: Owner, tmp_path: Path) -> None:
+    repo = guarded_shop(tmp_path)
+    op, head = waiting(owner, repo, OURO_APPROVAL__TIMEOUT_S="1"), git(repo, "rev-parse", "HEAD")
+    time.sleep(1.1)  # the time that is to run out
+    said = owner.ouro(repo, "approve", op)
+    assert said.code == Exit.REFUSED and "its time ran out" in said.out, (said.out, said.err)
+    assert git(repo, "rev-parse", "HEAD") == head and (repo / LOGIN).read_text() == PLUS
 
 
 def test_a_goal_in_words_is_refused_by_a_kernel_that_fills_holes(owner: Owner, tmp_path: Path) -> None:

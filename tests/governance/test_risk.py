@@ -22,6 +22,21 @@ ONE = ("shop/cart.py",)
         ({"paths": ("shop/auth.py",)}, 1, Tier.APPROVAL_REQUIRED),
         ({"paths": ("pyproject.toml",)}, 1, Tier.APPROVAL_REQUIRED),
         ({"paths": (".github/workflows/ci.yml",)}, 1, Tier.APPROVAL_REQUIRED),
+        *(
+            ({"paths": (path,)}, 1, Tier.APPROVAL_REQUIRED)
+            for path in (
+                ".githooks/pre-commit",
+                ".husky/pre-commit",
+                ".github/actions/setup/action.yml",
+                "Makefile",
+                "sub/makefile",
+                "requirements/dev.txt",
+                "requirements-dev.in",
+                "yarn.lock",
+                "environment.yml",
+            )
+        ),
+        ({"paths": ("docs/requirements.py",)}, 12, Tier.SAFE_AUTO),
         ({"paths": ONE, "security_lines": ("verify=False",)}, 1, Tier.APPROVAL_REQUIRED),
         ({"paths": ONE, "removed_api": ("total",)}, 2, Tier.APPROVAL_REQUIRED),
         ({"paths": ONE, "goal": "A breaking change of the cart"}, 2, Tier.APPROVAL_REQUIRED),
