@@ -396,14 +396,14 @@ class Facade:
         return Ack(message="Resumed.")
 
     async def reload(self) -> Ack:
-        from daemon.service import vetted
+        from daemon.service import vet
 
         if not self._service.lasts:
             raise ControlError(
                 "No daemon runs here: this process does one thing, ends, and restarts nothing.",
                 remedy="Start one with `ouro run`; every start reads the settings anew.",
             )
-        await asyncio.to_thread(vetted, self._service.config)
+        await asyncio.to_thread(vet, self._service.config)
         await self._heard("reload")
         self._service.restart = True
         self._service.stopping.set()

@@ -11,7 +11,7 @@ from daemon.api import Event
 from daemon.exits import Exit
 from daemon.facade import Facade
 from daemon.logs import configure, logger
-from daemon.service import OnEvent, Service, vetted
+from daemon.service import OnEvent, Service, vet
 from daemon.settings import Config
 from ledger.clock import SystemClock
 from ledger.errors import OuroError
@@ -53,7 +53,7 @@ async def announce(service: Service) -> None:
 def request_restart(service: Service) -> None:
     """SIGHUP and `reload`: the settings are read again by a clean restart; a broken file keeps the old ones."""
     try:
-        vetted(service.config)
+        vet(service.config)
     except OuroError as error:
         logger(__name__).error("reload.refused", problem=str(error))
         return

@@ -51,13 +51,11 @@ def provider_of(config: Config) -> Provider:
     return build(kernel.provider, kernel, models_dir=config.places.models, api_key=config.secret)
 
 
-def vetted(config: Config) -> Config:
-    """The settings as they stand in the files now. Raises ``ConfigError`` where a boot with them would fail."""
+def vet(config: Config) -> None:
+    """Read the settings as they stand in the files now. Raises ``ConfigError`` where a boot with them would fail."""
     from daemon.settings import load
 
-    found = load(config.places.repo)
-    provider_of(found)
-    return found
+    provider_of(load(config.places.repo))
 
 
 class Service:

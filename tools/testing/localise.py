@@ -12,7 +12,6 @@ Signs, added up with fixed weights and given in basis points:
 * **flow** (400, and 100 more for each call in between, at most 1000): what the failing statement looks at is computed
   there (``tools.testing.flow``). It mostly decides among lines that are equally suspicious by what ran them; those
   further down come first, since what a test calls itself is mostly glue.
-
 * **missing** (1000): where a name cannot be imported, or a module lacks an attribute, what that module defines: one of
   these may have been called so.
 
