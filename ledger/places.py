@@ -54,12 +54,21 @@ class Places:
         return self.cache / "models"
 
 
+Identity = tuple[int, int]
+"""Device and inode of a folder."""
+LeftOut = tuple[str, str]
+"""An entry of the owner's search path that is not searched, and a clause that says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostEnv:
     """What children outside the sandbox (git, hooks on request) may inherit: a scrubbed copy of the environment.
 
-    ``variables`` holds no ``GIT_*`` name and no secret; ``path`` is the search path for programs.
+    ``variables`` holds no ``GIT_*`` name, no secret and nothing that makes an interpreter load code; ``path`` is the
+    search path for programs. ``repository`` are the folders of the repository: no program is taken from there.
     """
 
     variables: Mapping[str, str]
     path: str
+    repository: frozenset[Identity] = frozenset()
+    left_out: tuple[LeftOut, ...] = ()

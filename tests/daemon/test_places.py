@@ -126,5 +126,5 @@ def test_the_environment_for_children_is_scrubbed() -> None:
         "NOTIFY_SOCKET": "x",
         "WATCHDOG_USEC": "1",
     }
-    assert dict(host_env(environ).variables) == {"PATH": "/bin", "LANG": "C"}
-    assert host_env({}).path
+    assert dict(host_env(environ, ()).variables) == {"PATH": "/bin", "LANG": "C"}
+    assert host_env({}, ()).path

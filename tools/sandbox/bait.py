@@ -8,11 +8,11 @@ import os
 import shutil
 import socket
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.children import PIPE, Child, start
 from ledger.places import Places
 from tools.sandbox import attacks
 from tools.sandbox.limits import MIB, limits
@@ -43,7 +43,7 @@ class Bait:
 
     workspace: Path
     target: attacks.Target
-    waits: subprocess.Popen[bytes]
+    waits: Child
     listeners: Mapping[str, socket.socket]
     terminal: int
 
@@ -190,13 +190,10 @@ def _tasks() -> int:
 
 
 @contextlib.contextmanager
-def _waiting(program: Path, token: str) -> Iterator[subprocess.Popen[bytes]]:
+def _waiting(program: Path, token: str) -> Iterator[Child]:
     """A process of the host that waits, and that may be killed by what runs inside."""
     argv = [str(program), "-I", "-S", "-c", "import os; os.read(0, 1)"]
-    with subprocess.Popen(
-        argv, cwd="/", env={"OURO_TOKEN": token}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    ) as process:  # fmt: skip
+    with start(argv, cwd=Path("/"), env={"OURO_TOKEN": token}, stdin=PIPE) as process:
         try:
             yield process
         finally:
