@@ -126,7 +126,7 @@ MEASURES: dict[str, tuple[str, Measure]] = {
 @contextmanager
 def busy(cores: int) -> Iterator[None]:
     """So many cores have other work."""
-    children = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(cores)]
+    children = [subprocess.Popen([sys.executable, "-I", "-c", BUSY]) for _ in range(cores)]
     try:
         yield
     finally:
