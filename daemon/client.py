@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
@@ -45,9 +48,13 @@ from daemon.api_intake import (
 from daemon.api_people import Answered, ConversationView, Reply, SayRequest, Utterance
 from daemon.bounds import ControlSettings
 from daemon.codes import Exit
-from daemon.wire import SUBSCRIBE, request_line
+from daemon.control_token import read
+from daemon.peers import give_up_capabilities, user_of
+from daemon.wire import HELLO, METHOD_NOT_FOUND, PROTOCOL, SUBSCRIBE, request_line
 from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, NoDaemon
+
+_GREETING_LIMIT_BYTES = 64 * 1024
 
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
@@ -76,16 +83,21 @@ class Client:
         self._pump = asyncio.get_running_loop().create_task(self._receive())
 
     @classmethod
-    async def connect(cls, path: Path, settings: ControlSettings) -> Client:
-        """Raises ``NoDaemon`` when nothing answers there."""
+    async def connect(cls, path: Path, settings: ControlSettings, *, token: Path) -> Client:
+        """Connect and show the token that lies at ``token``; without one the daemon tells only how it is.
+
+        Raises ``NoDaemon`` when nothing answers there, ``RemoteError`` when the daemon does not want this client,
+        ``ConfigError`` when the token cannot be trusted.
+        """
+        give_up_capabilities()
+        channel = await _reach(path)
         try:
-            reader, writer = await asyncio.open_unix_connection(str(path), limit=_ANSWER_LIMIT_BYTES)
-        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-            raise NoDaemon(
-                "No daemon watches this repository.", remedy="`ouro run` starts one; `ouro service install` keeps one."
-            ) from error
-        except OSError as error:
-            raise NoDaemon(f"The daemon's socket {path} cannot be used: {error.strerror}.") from error
+            shown = read(token)  # only now: whoever listens has made his before
+            await _greet(channel, shown.reveal() if shown is not None else "", settings.answer_timeout_s)
+            reader, writer = await asyncio.open_unix_connection(sock=channel, limit=_ANSWER_LIMIT_BYTES)
+        except BaseException:
+            channel.close()
+            raise
         return cls(reader, writer, settings)
 
     async def __aenter__(self) -> Client:
@@ -262,6 +274,62 @@ class Client:
                 future.set_result(message["result"])
 
 
+async def _reach(path: Path) -> socket.socket:
+    """A connection to the socket at ``path``, if it is a process of this user that listens there."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        await asyncio.get_running_loop().sock_connect(channel, str(path))
+        listener = user_of(channel)
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+        channel.close()
+        raise NoDaemon(
+            "No daemon watches this repository.", remedy="`ouro run` starts one; `ouro service install` keeps one."
+        ) from error
+    except OSError as error:
+        channel.close()
+        raise NoDaemon(f"The daemon's socket {path} cannot be used: {error.strerror}.") from error
+    if listener != os.geteuid():
+        channel.close()
+        raise ControlError(
+            f"The socket {path} is another user's (uid {listener}): nothing is said to it.",
+            remedy="Find out who put it there; the daemon's log and `ouro doctor` show where yours should be.",
+        )
+    return channel
+
+
+async def _greet(channel: socket.socket, token: str, timeout_s: float) -> None:
+    """Say hello on a fresh connection. A refusal is read even where the daemon has hung up already."""
+    loop = asyncio.get_running_loop()
+    line = request_line(0, HELLO, {"protocol": PROTOCOL, "token": token})
+    said = b""
+    try:
+        async with asyncio.timeout(timeout_s):
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                await loop.sock_sendall(channel, line)
+            while not said.endswith(b"\n") and (more := await loop.sock_recv(channel, _GREETING_LIMIT_BYTES)):
+                said += more
+    except TimeoutError as error:
+        raise NoDaemon(
+            f"The daemon has not said hello within {timeout_s:g} s.", remedy="Its log may say why."
+        ) from error
+    except OSError as error:
+        raise NoDaemon(f"The daemon hung up: {error.strerror}.", remedy="Many clients at once? Try again.") from error
+    try:
+        answer = json.loads(said)
+        refusal, result = answer.get("error"), answer.get("result")
+    except (ValueError, AttributeError):
+        raise _gone() from None
+    if isinstance(refusal, dict) and refusal.get("code") == METHOD_NOT_FOUND:
+        raise ControlError(
+            "The daemon that runs is of an older version than this command: it does not know the control token.",
+            remedy="Stop it and start the new one (`systemctl --user restart`, or Ctrl-C and `ouro run`).",
+        )
+    if isinstance(refusal, dict):
+        raise _remote(refusal)
+    if not isinstance(result, dict) or result.get("protocol") != PROTOCOL:
+        raise _gone()
+
+
 def _gone() -> NoDaemon:
     return NoDaemon("The daemon went away.", remedy="`ouro status` asks whether one runs.")
 
@@ -277,11 +345,11 @@ def _remote(error: dict[str, Any]) -> RemoteError:
     )
 
 
-def ask(path: Path, settings: ControlSettings, work: Callable[[Client], Awaitable[T]]) -> T:
+def ask(path: Path, settings: ControlSettings, token: Path, work: Callable[[Client], Awaitable[T]]) -> T:
     """For plain code: connect, do ``work``, disconnect."""
 
     async def whole() -> T:
-        async with await Client.connect(path, settings) as client:
+        async with await Client.connect(path, settings, token=token) as client:
             return await work(client)
 
     return asyncio.run(whole())

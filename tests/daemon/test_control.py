@@ -16,11 +16,33 @@ from daemon.api import Event, EventsRequest, FixRequest, OpRef, OpsRequest
 from daemon.bounds import ControlSettings
 from daemon.client import Client, RemoteError
 from daemon.control import ControlServer
+from daemon.control_token import Token
 from daemon.exits import Exit
+from daemon.wire import HELLO, PROTOCOL
 from ledger.errors import ConfigError, InstanceHeld, NoDaemon
 from tests.daemon.scripted_api import OP, ScriptedApi, entry
 
 SETTINGS = ControlSettings(line_bytes=4096, requests=3, connections=4, write_timeout_s=0.3, close_timeout_s=0.3)
+
+
+TOKEN = "c0ffee" * 10 + "cafe"
+
+
+def laid(socket_path: Path) -> Token:
+    """The token of a server on that path, laid beside it as the state folder of its owner would hold it."""
+    path = beside(socket_path)
+    path.write_text(TOKEN)
+    path.chmod(0o600)
+    return Token(TOKEN)
+
+
+def beside(socket_path: Path) -> Path:
+    return socket_path.with_name("control.token")
+
+
+async def connected(path: Path, settings: ControlSettings = SETTINGS) -> Client:
+    """The client of the socket's owner."""
+    return await Client.connect(path, settings, token=beside(path))
 
 
 @asynccontextmanager
@@ -28,7 +50,7 @@ async def serving(
     tmp_path: Path, settings: ControlSettings = SETTINGS, kind: type[ControlServer] = ControlServer
 ) -> AsyncIterator[tuple[ScriptedApi, Path]]:
     api, path = ScriptedApi(), tmp_path / "control.sock"
-    server = kind(api=api, path=path, settings=settings)
+    server = kind(api=api, path=path, settings=settings, token=laid(path))
     await server.start()
     try:
         yield api, path
@@ -38,17 +60,21 @@ async def serving(
 
 
 @asynccontextmanager
-async def raw(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def raw(path: Path, *, hello: bool = True) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_unix_connection(str(path), limit=2**24)
     try:
+        if hello:
+            writer.write(call(HELLO, protocol=PROTOCOL, token=TOKEN))
+            greeted = json.loads(await asyncio.wait_for(reader.readline(), 5))
+            assert greeted["result"] == {"protocol": PROTOCOL, "trusted": True}
         yield reader, writer
     finally:
         writer.close()
         await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
-async def say(path: Path, line: bytes) -> Any:
-    async with raw(path) as (reader, writer):
+async def say(path: Path, line: bytes, *, hello: bool = False) -> Any:
+    async with raw(path, hello=hello) as (reader, writer):
         writer.write(line)
         return json.loads(await asyncio.wait_for(reader.readline(), 5))
 
@@ -113,7 +139,7 @@ async def test_an_oversized_line_ends_the_connection_and_no_other(tmp_path: Path
 
 
 async def test_a_refusal_keeps_its_remedy_and_its_exit_code(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (_, path), await Client.connect(path, SETTINGS) as client:
+    async with serving(tmp_path) as (_, path), await connected(path) as client:
         with pytest.raises(RemoteError) as caught:
             await client.approve(OpRef(op="7f3a"))
         assert caught.value.message == "Only the owner may."
@@ -123,7 +149,7 @@ async def test_a_refusal_keeps_its_remedy_and_its_exit_code(tmp_path: Path) -> N
 
 async def test_a_fault_of_ours_says_no_detail(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, path):
-        found = await say(path, call("cancel", op="7f3a"))
+        found = await say(path, call("cancel", op="7f3a"), hello=True)
         assert found["error"]["code"] == -32603
         assert "secret detail" not in json.dumps(found)
         assert (await say(path, call("status")))["result"]["version"]
@@ -150,7 +176,7 @@ async def test_requests_of_one_client_are_bounded_and_run_side_by_side(tmp_path:
 
 async def test_clients_are_bounded(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, path):
-        clients = [await Client.connect(path, SETTINGS) for _ in range(4)]
+        clients = [await connected(path) for _ in range(4)]
         for client in clients:
             await client.status()
         found = await say(path, call("status"))
@@ -171,9 +197,10 @@ async def test_a_client_that_reads_nothing_is_dropped_and_holds_nobody_up(tmp_pa
         slow.setblocking(False)
         slow.connect(str(path))
         with slow:
+            slow.send(call(HELLO, protocol=PROTOCOL, token=TOKEN))
             for _ in range(3):
                 slow.send(call("log", limit=1000))
-            async with await Client.connect(path, SETTINGS) as client:
+            async with await connected(path) as client:
                 assert (await asyncio.wait_for(client.status(), 5)).version
             for _ in range(300):  # the server lets go of it: our end hears of that
                 try:
@@ -197,7 +224,7 @@ async def test_a_request_goes_on_when_its_client_goes(tmp_path: Path) -> None:
 
 
 async def test_events_reach_a_subscriber_with_their_cursor(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (api, path), await Client.connect(path, SETTINGS) as client:
+    async with serving(tmp_path) as (api, path), await connected(path) as client:
         events = await client.subscribe(EventsRequest(after=41))
         await api.subscribed.wait()
         assert api.asked[-1] == ("events", EventsRequest(after=41))
@@ -212,7 +239,7 @@ async def test_events_reach_a_subscriber_with_their_cursor(tmp_path: Path) -> No
 
 async def test_a_lost_connection_ends_the_subscription_of_both_sides(tmp_path: Path) -> None:
     async with serving(tmp_path) as (api, path):
-        async with await Client.connect(path, SETTINGS) as client:
+        async with await connected(path) as client:
             await client.subscribe(EventsRequest())
             await api.subscribed.wait()
         await asyncio.wait_for(api.unsubscribed.wait(), 5)
@@ -230,9 +257,9 @@ async def test_unsubscribe_ends_the_events(tmp_path: Path) -> None:
 
 async def test_when_the_daemon_stops_waiting_clients_are_told(tmp_path: Path) -> None:
     api, path = ScriptedApi(), tmp_path / "control.sock"
-    server = ControlServer(api=api, path=path, settings=SETTINGS)
+    server = ControlServer(api=api, path=path, settings=SETTINGS, token=laid(path))
     await server.start()
-    async with await Client.connect(path, SETTINGS) as client:
+    async with await connected(path) as client:
         events = await client.subscribe(EventsRequest())
         waiting = asyncio.ensure_future(client.health())
         await api.holding.wait()
@@ -247,9 +274,9 @@ async def test_when_the_daemon_stops_waiting_clients_are_told(tmp_path: Path) ->
 
 async def test_a_last_answer_is_sent_before_the_end(tmp_path: Path) -> None:
     api, path = ScriptedApi(), tmp_path / "control.sock"
-    server = ControlServer(api=api, path=path, settings=SETTINGS)
+    server = ControlServer(api=api, path=path, settings=SETTINGS, token=laid(path))
     await server.start()
-    async with await Client.connect(path, SETTINGS) as client:
+    async with await connected(path) as client:
         waiting = asyncio.ensure_future(client.health())
         await api.holding.wait()
         closing = asyncio.ensure_future(server.close())
@@ -261,7 +288,7 @@ async def test_a_last_answer_is_sent_before_the_end(tmp_path: Path) -> None:
 
 async def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(NoDaemon):
-        await Client.connect(tmp_path / "none.sock", SETTINGS)
+        await connected(tmp_path / "none.sock")
 
 
 async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
@@ -274,7 +301,7 @@ async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
 async def test_a_live_socket_is_not_replaced(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, path):
         with pytest.raises(InstanceHeld):
-            await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS).start()
+            await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS, token=Token(TOKEN)).start()
         assert (await say(path, call("status")))["result"]
 
 
@@ -282,7 +309,7 @@ async def test_a_plain_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     path.write_text("mine")
     with pytest.raises(ConfigError):
-        await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS).start()
+        await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS, token=Token(TOKEN)).start()
     assert path.read_text() == "mine"
 
 
@@ -302,7 +329,7 @@ async def test_another_user_is_refused(tmp_path: Path) -> None:
 
 
 async def test_the_client_is_an_api(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (_, path), await Client.connect(path, SETTINGS) as client:
+    async with serving(tmp_path) as (_, path), await connected(path) as client:
         assert (await client.ops(OpsRequest(all=True))).ops[0].id == OP
         assert (await client.fix(FixRequest())).signals == ("sig-1",)
         assert (await client.cost()).lines[0].provider == "local"
@@ -311,6 +338,6 @@ async def test_the_client_is_an_api(tmp_path: Path) -> None:
 
 async def test_a_silent_daemon_is_given_up_on(tmp_path: Path) -> None:
     impatient = SETTINGS.model_copy(update={"answer_timeout_s": 0.05})
-    async with serving(tmp_path) as (_, path), await Client.connect(path, impatient) as client:
+    async with serving(tmp_path) as (_, path), await connected(path, impatient) as client:
         with pytest.raises(NoDaemon, match="health"):
             await client.health()
