@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
@@ -47,27 +44,17 @@ from daemon.api_intake import (
 )
 from daemon.api_people import Answered, ConversationView, Reply, SayRequest, Utterance
 from daemon.bounds import ControlSettings
-from daemon.codes import Exit
 from daemon.control_token import read
-from daemon.peers import give_up_capabilities, user_of
-from daemon.wire import HELLO, METHOD_NOT_FOUND, PROTOCOL, SUBSCRIBE, request_line
+from daemon.greeting import RemoteError as RemoteError
+from daemon.greeting import gone, greet, reach, refusal_of
+from daemon.peers import give_up_capabilities
+from daemon.wire import SUBSCRIBE, request_line
 from governance.grounding.calibration import Calibration
-from ledger.errors import ControlError, NoDaemon
-
-_GREETING_LIMIT_BYTES = 64 * 1024
+from ledger.errors import NoDaemon
 
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
 _ANSWER_LIMIT_BYTES = 256 * 1024 * 1024  # the daemon is trusted: a long diff or log is one line
-
-
-class RemoteError(ControlError):
-    """The daemon refused a request; ``kind`` is the name of its error, ``exit`` the exit code that goes with it."""
-
-    def __init__(self, message: str, *, code: int, remedy: str, kind: str, exit: Exit) -> None:
-        super().__init__(message, code=code, remedy=remedy)
-        self.kind = kind
-        self.exit = exit
 
 
 class Client:
@@ -90,10 +77,10 @@ class Client:
         ``ConfigError`` when the token cannot be trusted.
         """
         give_up_capabilities()
-        channel = await _reach(path)
+        channel = await reach(path)
         try:
             shown = read(token)  # only now: whoever listens has made his before
-            await _greet(channel, shown.reveal() if shown is not None else "", settings.answer_timeout_s)
+            await greet(channel, shown.reveal() if shown is not None else "", settings.answer_timeout_s)
             reader, writer = await asyncio.open_unix_connection(sock=channel, limit=_ANSWER_LIMIT_BYTES)
         except BaseException:
             channel.close()
@@ -211,7 +198,7 @@ class Client:
         while (event := await queue.get()) is not None:
             yield event
         if self._pump.done():
-            raise _gone()
+            raise gone()
 
     async def _ask(self, method: str, params: BaseModel, result: type[R], *, timeout_s: float | None = -1.0) -> R:
         limit = self._settings.answer_timeout_s if timeout_s == -1.0 else timeout_s
@@ -219,7 +206,7 @@ class Client:
 
     async def _call(self, method: str, params: BaseModel, timeout_s: float | None) -> Any:
         if self._pump.done():
-            raise _gone()
+            raise gone()
         self._numbers += 1
         number = self._numbers
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -234,7 +221,7 @@ class Client:
                 f"The daemon has not answered `{method}` within {timeout_s:g} s.", remedy="Its log may say why."
             ) from error
         except ConnectionError as error:
-            raise _gone() from error
+            raise gone() from error
         finally:
             self._waiting.pop(number, None)
 
@@ -250,7 +237,7 @@ class Client:
         finally:
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(_gone())
+                    future.set_exception(gone())
             for queue in self._events.values():
                 queue.put_nowait(None)
 
@@ -262,7 +249,7 @@ class Client:
         elif message.get("method") == "ended":
             self._queue(params["subscription"]).put_nowait(None)
         elif "error" in message:
-            error = _remote(message["error"])
+            error = refusal_of(message["error"])
             future = self._waiting.get(message.get("id") or 0)
             waiting = [future] if future else list(self._waiting.values())  # no id: it refuses the whole connection
             for one in waiting:
@@ -272,77 +259,6 @@ class Client:
             future = self._waiting.get(message["id"])
             if future is not None and not future.done():
                 future.set_result(message["result"])
-
-
-async def _reach(path: Path) -> socket.socket:
-    """A connection to the socket at ``path``, if it is a process of this user that listens there."""
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    try:
-        await asyncio.get_running_loop().sock_connect(channel, str(path))
-        listener = user_of(channel)
-    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-        channel.close()
-        raise NoDaemon(
-            "No daemon watches this repository.", remedy="`ouro run` starts one; `ouro service install` keeps one."
-        ) from error
-    except OSError as error:
-        channel.close()
-        raise NoDaemon(f"The daemon's socket {path} cannot be used: {error.strerror}.") from error
-    if listener != os.geteuid():
-        channel.close()
-        raise ControlError(
-            f"The socket {path} is another user's (uid {listener}): nothing is said to it.",
-            remedy="Find out who put it there; the daemon's log and `ouro doctor` show where yours should be.",
-        )
-    return channel
-
-
-async def _greet(channel: socket.socket, token: str, timeout_s: float) -> None:
-    """Say hello on a fresh connection. A refusal is read even where the daemon has hung up already."""
-    loop = asyncio.get_running_loop()
-    line = request_line(0, HELLO, {"protocol": PROTOCOL, "token": token})
-    said = b""
-    try:
-        async with asyncio.timeout(timeout_s):
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                await loop.sock_sendall(channel, line)
-            while not said.endswith(b"\n") and (more := await loop.sock_recv(channel, _GREETING_LIMIT_BYTES)):
-                said += more
-    except TimeoutError as error:
-        raise NoDaemon(
-            f"The daemon has not said hello within {timeout_s:g} s.", remedy="Its log may say why."
-        ) from error
-    except OSError as error:
-        raise NoDaemon(f"The daemon hung up: {error.strerror}.", remedy="Many clients at once? Try again.") from error
-    try:
-        answer = json.loads(said)
-        refusal, result = answer.get("error"), answer.get("result")
-    except (ValueError, AttributeError):
-        raise _gone() from None
-    if isinstance(refusal, dict) and refusal.get("code") == METHOD_NOT_FOUND:
-        raise ControlError(
-            "The daemon that runs is of an older version than this command: it does not know the control token.",
-            remedy="Stop it and start the new one (`systemctl --user restart`, or Ctrl-C and `ouro run`).",
-        )
-    if isinstance(refusal, dict):
-        raise _remote(refusal)
-    if not isinstance(result, dict) or result.get("protocol") != PROTOCOL:
-        raise _gone()
-
-
-def _gone() -> NoDaemon:
-    return NoDaemon("The daemon went away.", remedy="`ouro status` asks whether one runs.")
-
-
-def _remote(error: dict[str, Any]) -> RemoteError:
-    data = error.get("data") or {}
-    return RemoteError(
-        str(error.get("message", "")),
-        code=int(error.get("code", 0)),
-        remedy=str(data.get("remedy", "")),
-        kind=str(data.get("error", "")),
-        exit=Exit(data.get("exit", Exit.FAULT)),
-    )
 
 
 def ask(path: Path, settings: ControlSettings, token: Path, work: Callable[[Client], Awaitable[T]]) -> T:
