@@ -59,6 +59,7 @@ class Connection:
         self._own = own
         self._token = token
         self._trusted = False  # this one client has shown the token
+        self._turned_away = False  # it has shown a wrong one
         self._out: asyncio.Queue[bytes] = asyncio.Queue(maxsize=settings.backlog)
         self._requests: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[int, asyncio.Task[None]] = {}
@@ -116,7 +117,7 @@ class Connection:
             return
 
     async def _read(self) -> None:
-        while True:
+        while not self._turned_away:
             try:
                 line = await self._reader.readuntil(b"\n")
             except asyncio.IncompleteReadError as error:
@@ -157,7 +158,7 @@ class Connection:
         await self._put(line)
         if not self._trusted and request.params.get("token"):
             logger("control").warning("a client showed a wrong token")
-            self.finish()
+            self._turned_away = True
 
     async def _carry_out(self, request: Request) -> None:
         line = await answer(self._api, request)
