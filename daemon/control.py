@@ -34,6 +34,7 @@ class ControlServer:
         self._settings = settings
         self._token = token
         self._home = own_namespaces()
+        self._noted: set[str] = set()
         self._server: asyncio.Server | None = None
         self._identity: tuple[int, int] | None = None  # device and inode: only our own socket file is removed
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,15 +120,21 @@ class ControlServer:
         channel = writer.get_extra_info("socket")
         uid = self.peer_uid(channel)
         if uid != os.getuid():
-            logger("control").warning("a client of another user was refused", uid=uid)
+            self._note_refusal(f"a client of user {uid} was refused: it is not the owner")
             return error_line(None, INVALID_REQUEST, "This daemon answers to its owner only.")
         refused = judge(self.peer_namespaces(channel), self._home)
         if refused is not None:
-            logger("control").warning("a client of other namespaces was refused", why=refused.why)
+            self._note_refusal(f"a client was refused. It was told: {refused.why}")
             return error_line(None, INVALID_REQUEST, refused.why, remedy=refused.remedy, exit=int(Exit.REFUSED))
         if len(self._connections) >= self._settings.connections:
             return error_line(None, BUSY, "Too many clients are connected.", remedy="Close one and try again.")
         return None
+
+    def _note_refusal(self, what: str) -> None:
+        """Log each kind of refusal once: who asks again and again shall not fill the log."""
+        if what not in self._noted:
+            self._noted.add(what)
+            logger("control").warning(what)
 
     def _remove_file(self) -> None:
         try:

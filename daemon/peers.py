@@ -96,8 +96,9 @@ def judge(peer: Namespaces | None, home: Namespaces) -> Refused | None:
     if not differing:
         return None
     plural = "s" if len(differing) > 1 else ""
+    named = " and ".join((", ".join(differing[:-1]), differing[-1]) if plural else differing)
     return Refused(
-        f"You ask from another {' and '.join(differing)} namespace{plural} than the daemon's (a container, a sandbox "
+        f"You ask from another {named} namespace{plural} than the daemon's (a container, a sandbox "
         "or a service with folders of its own), so the daemon does not answer.",
         "Ask from where the daemon runs; docs/operations.md, 'Who may ask', says more.",
     )

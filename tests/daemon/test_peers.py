@@ -9,18 +9,16 @@ import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.peers import Namespaces, judge, namespaces_of, own_namespaces, user_of
+from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.somebody import theirs as theirs
 from tests.daemon.test_control import TOKEN, connected, serving
 
 ROOT = Path(__file__).resolve().parents[2]
-SOMEBODY = 12345
 AS_ROOT = os.geteuid() == 0
 ASKING = """
 import json, socket, sys
@@ -136,6 +134,8 @@ def test_what_differs_is_named() -> None:
 SERVING = """
 import asyncio, sys
 from pathlib import Path
+from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.somebody import theirs as theirs
 from tests.daemon.test_control import SETTINGS, serving
 async def main():
     async with serving(Path(sys.argv[1])) as (api, path):
@@ -147,6 +147,8 @@ CLIENT = """
 import asyncio, sys
 from pathlib import Path
 from daemon import client
+from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.somebody import theirs as theirs
 from tests.daemon.test_control import connected
 if sys.argv[2] == "keeps":
     client.give_up_capabilities = lambda: None
@@ -160,37 +162,6 @@ except client.RemoteError as error:
 """
 
 
-@pytest.fixture
-def theirs() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="ob-"))
-    os.chown(folder, SOMEBODY, SOMEBODY)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def _python() -> str:
-    """An interpreter that an ordinary user may run with our packages."""
-    own = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for program in (sys.executable, shutil.which(own, path=os.defpath)):
-        if program is None:
-            continue
-        try:
-            done = subprocess.run(
-                [program, "-c", "import pydantic, pytest"], env=_environ(), cwd="/", user=SOMEBODY, group=SOMEBODY,
-                extra_groups=[], capture_output=True, check=False,
-            )  # fmt: skip
-        except PermissionError:
-            continue
-        if done.returncode == 0:
-            return program
-    pytest.skip("no interpreter here that an ordinary user may run")
-
-
-def _environ() -> dict[str, str]:
-    packages = sysconfig.get_paths()["purelib"]
-    return {"PATH": os.defpath, "PYTHONPATH": f"{ROOT}:{packages}", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
-
-
 @pytest.mark.skipif(not AS_ROOT, reason="only root can give a process of another user capabilities")
 @pytest.mark.parametrize(("habit", "told"), [("gives up", "paused"), ("keeps", "refused:")])
 def test_a_login_with_more_rights_than_the_service_gives_them_up_to_be_told(
@@ -199,16 +170,18 @@ def test_a_login_with_more_rights_than_the_service_gives_them_up_to_be_told(
     """The kernel hides from a process the namespaces of one that has capabilities which it lacks."""
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
-    program = _python()
+    program = python_for_somebody()
     more = ("setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups")
     ambient = ("--inh-caps=+wake_alarm", "--ambient-caps=+wake_alarm")
     with subprocess.Popen(
-        [*more, program, "-c", SERVING, str(theirs)], env=_environ(), cwd=theirs, text=True,
+        [*more, program, "-c", SERVING, str(theirs)], env=environ_for_somebody(), cwd=theirs, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as server:  # fmt: skip
         assert server.stdout is not None and server.stdout.readline() == "ready\n"
         asking = [*more, *ambient, program, "-c", CLIENT, str(theirs / "control.sock"), habit]
-        done = subprocess.run(asking, env=_environ(), cwd=theirs, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            asking, env=environ_for_somebody(), cwd=theirs, capture_output=True, text=True, check=False
+        )
         server.communicate("end\n")
     assert done.stdout.startswith(told), done.stdout + done.stderr
 
