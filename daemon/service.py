@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon.api import Event, FixRequest, Life, SubmitRequest
 from daemon.control import ControlServer
+from daemon.control_token import renew
 from daemon.exits import Exit, exit_for_op, worst
 from daemon.facade import Facade
 from daemon.history import History
@@ -104,7 +105,9 @@ class Service:
         )
         self.house.health.lag_ms = self.lag.now_ms
         self._own(asyncio.create_task(self._follow(self._ledger, self.history), name="op table"))
-        self._control = ControlServer(api=Facade(self), path=places.socket, settings=self.config.settings.control)
+        self._control = ControlServer(
+            api=Facade(self), path=places.socket, settings=self.config.settings.control, token=renew(places)
+        )
         await self._control.start()
 
     # --- what reaches outside the process; a subclass may bring its own ---

@@ -82,7 +82,7 @@ async def test_a_long_record_is_no_reason_to_wait(config: Config) -> None:
 
 
 async def reached(config: Config) -> Client:
-    return await Client.connect(config.places.socket, config.settings.control)
+    return await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
 
 
 async def lag_until(service: Service) -> float:
