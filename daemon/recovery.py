@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 
 from daemon.charges import charge_cut_off
@@ -28,6 +27,7 @@ from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause,
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.sandbox.choice import left_behind
+from tools.sandbox.launcher import remove
 from tools.workspace import Workspaces
 
 TURNED_DOWN = {
@@ -179,7 +179,7 @@ class Recovery:
         for bait in places.state.glob(".ouro-probe-*"):
             dead += (folder / bait.name for folder in (places.state, places.cache, places.runtime))
         for folder in dead:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(str(folder))
 
     async def _note_journal(self, journal: Recovered) -> None:
         op_id = journal.op_id.removeprefix("undo-")

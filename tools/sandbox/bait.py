@@ -15,8 +15,8 @@ from pathlib import Path
 from ledger.children import PIPE, Child, start
 from ledger.places import Places
 from tools.sandbox import attacks
+from tools.sandbox.calls import number
 from tools.sandbox.limits import MIB, limits
-from tools.sandbox.seccomp import number
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME, SYSTEM, base_environment, configuration
 from tools.sandbox.types import Mount, Wall

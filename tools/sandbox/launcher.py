@@ -7,7 +7,7 @@ the command (child subreaper), and when the command ends, or when it is told to 
 """
 
 # This program runs once per command: pathlib, json and typing would double the time that its start takes.
-# ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH108, PTH112, PTH116, PTH118, PTH123, PTH208
+# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH116, PTH118, PTH123, PTH208
 from __future__ import annotations
 
 import ctypes
@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # typing alone would take longer to import than all else here
 READ, EXECUTE, WRITE = "read", "execute", "write"
 NOT_CONFINED = 125
 LOOK_S = 0.5  # between two looks at what the private folders hold
+MOST_ENTRIES = 200_000  # are counted at one look, which is bounded in time that way
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 36, 38
 SECCOMP_MODE_FILTER = 2
@@ -37,7 +39,7 @@ CAPSET = {"x86_64": 126, "aarch64": 91}
 CAPABILITY_VERSION_3 = 0x20080522
 
 _FS_EXECUTE, _FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_FS_TRUNCATE, _FS_IOCTL_DEV = 1 << 14, 1 << 15
+_FS_REFER, _FS_TRUNCATE, _FS_IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _FS_ALL_ABI3 = (1 << 15) - 1
 _FS_OF_A_FILE = _FS_EXECUTE | _FS_WRITE_FILE | _FS_READ_FILE | _FS_TRUNCATE | _FS_IOCTL_DEV
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
@@ -87,6 +89,7 @@ def main(text: str, *report: str) -> NoReturn:
     if os.getppid() != plan["parent"]:
         os._exit(NOT_CONFINED)  # the daemon died before the line above
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    alone = plan["scoped"] and _apart(libc, plan["parent"])
     watched = {signal.SIGCHLD, *ENDING}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     os.makedirs(plan["own"], 0o700)
@@ -99,9 +102,36 @@ def main(text: str, *report: str) -> NoReturn:
         _become(plan, libc, me)
     os.close(plan["status_fd"])
     code = _wait(child, watched, plan, free)
-    _end_all()
-    _remove(plan["own"])
+    _end_all(alone)
+    remove(plan["own"])
     os._exit(code)
+
+
+def _apart(libc: Libc, parent: int) -> bool:
+    """Enter a domain out of which no signal leads; what is started from here on lives in it or below it.
+
+    Whether one signal to everybody then reaches the run and nobody else: shown on ``parent``, which could be signalled
+    before and cannot be any more. False also where the kernel has no such domains (before Linux 6.12).
+    """
+    if landlock_abi(libc) < 6:
+        return False
+    try:
+        os.kill(parent, 0)
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1)
+        # A layer that handles nothing of files would still forbid to move them between folders.
+        ruleset = libc.syscall(LANDLOCK_CREATE_RULESET, struct.pack("=QQQ", _FS_REFER, 0, _SCOPE_SIGNALS), 24, 0)
+        _allow(libc, ruleset, "/", _FS_REFER)
+        libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)
+        os.close(ruleset)
+    except OSError:
+        return False
+    try:
+        os.kill(parent, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        pass
+    return False
 
 
 def _wait(child: int, watched: set[signal.Signals], plan: Plan, free: int) -> int:
@@ -110,7 +140,7 @@ def _wait(child: int, watched: set[signal.Signals], plan: Plan, free: int) -> in
     while True:
         got = signal.sigtimedwait(watched, LOOK_S) if most else signal.sigwaitinfo(watched)
         if got is None:
-            if free - _free(own) > most and _held(own) > most:
+            if free - _free(own) > most and _held(own, most) > most:
                 os.write(2, f"launcher: the private folders hold more than {most >> 20} MiB\n".encode())
                 return 128 + signal.SIGXFSZ
             continue
@@ -130,24 +160,72 @@ def _free(folder: str) -> int:
     return space.f_bfree * space.f_frsize
 
 
-def _held(folder: str) -> int:
-    """Bytes on the disk or in the memory of what lies below; what cannot be looked at counts nothing."""
-    size = 0
+def _held(folder: str, most: int) -> int:
+    """Bytes on the disk or in the memory of what lies below; what cannot be looked at counts nothing.
+
+    More than ``most`` where there are more entries than are counted. The code that fills the folders runs meanwhile:
+    no link is followed, one folder is open at a time however deep they lie, and one that was moved ends the look.
+    """
+    here = os.open(folder, FOLDER)
+    size, seen, inner = _looked(here, MOST_ENTRIES)
+    way: list[tuple[tuple[int, int], list[str]]] = []  # of each folder above: which it is, and what is left to look at
+    while seen < MOST_ENTRIES:
+        if inner:
+            try:
+                below = os.open(inner.pop(), FOLDER, dir_fd=here)
+            except OSError:
+                continue
+            way.append((_identity(here), inner))
+            os.close(here)
+            here = below
+            more, entries, inner = _looked(here, MOST_ENTRIES - seen)
+            size, seen = size + more, seen + entries
+        elif way:
+            above, inner = way.pop()
+            parent = os.open("..", FOLDER, dir_fd=here)
+            os.close(here)
+            here = parent
+            if _identity(here) != above:
+                break
+        else:
+            break
+    os.close(here)
+    return size if seen < MOST_ENTRIES else most + 1
+
+
+def _looked(folder: int, most: int) -> tuple[int, int, list[str]]:
+    """What the entries of an open folder hold, how many there are (at most ``most``), and which are folders."""
+    size, seen, inner = 0, 0, []
     with suppress(OSError):
         for entry in os.scandir(folder):
+            seen += 1
+            if seen >= most:
+                break
             with suppress(OSError):
                 size += entry.stat(follow_symlinks=False).st_blocks * 512
             if entry.is_dir(follow_symlinks=False):
-                size += _held(entry.path)
-    return size
+                inner.append(entry.name)
+    return size, seen, inner
 
 
-def _end_all() -> None:
-    """Kill whatever is left. Each death hands its children to us, so that the loop ends when nobody is left."""
+def _identity(folder: int) -> tuple[int, int]:
+    found = os.fstat(folder)
+    return found.st_dev, found.st_ino
+
+
+def _end_all(alone: bool) -> None:
+    """Kill whatever is left, and reap it.
+
+    ``alone``: one signal reaches all at once, also who starts processes faster than they can be listed. Else each death
+    hands its children to us, so that the loop ends when nobody is left.
+    """
+    if alone:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(-1, signal.SIGKILL)
     me = os.getpid()
     while True:
         try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, _ = os.waitpid(-1, 0 if alone else os.WNOHANG)
         except ChildProcessError:
             return
         if pid:
@@ -175,16 +253,36 @@ def _children(parent: int) -> list[int]:
     return found
 
 
-def _remove(folder: str) -> None:
-    """Everything below and ``folder`` itself; nobody is left who could change it meanwhile."""
+def remove(folder: str) -> None:
+    """Everything below and ``folder`` itself, when nobody is left who could change it meanwhile.
+
+    Folders are moved to the top before they are emptied, so that every path stays short however deep they lie.
+    """
+    if os.path.islink(folder):
+        return
+    moved, name = 0, os.path.join(folder, os.urandom(8).hex())
     with suppress(OSError):
         os.chmod(folder, 0o700)
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                _remove(entry.path)
-            else:
-                os.unlink(entry.path)
+        while folders := _without_files(folder):
+            for one in folders:
+                os.chmod(one, 0o700)
+                for inner in _without_files(one):
+                    os.chmod(inner, 0o700)  # who moves a folder has to be allowed to write to it
+                    os.rename(inner, f"{name}-{moved}")
+                    moved += 1
+                os.rmdir(one)
         os.rmdir(folder)
+
+
+def _without_files(folder: str) -> list[str]:
+    """Remove what is no folder; gives the paths of the folders."""
+    inner = []
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            inner.append(entry.path)
+        else:
+            os.unlink(entry.path)
+    return inner
 
 
 def _become(plan: Plan, libc: Libc, launcher: int) -> NoReturn:
@@ -245,14 +343,17 @@ def _landlock(plan: Plan, libc: Libc) -> None:
     read = _FS_READ_FILE | _FS_READ_DIR
     rights = {READ: read, EXECUTE: read | _FS_EXECUTE, WRITE: handled & ~_FS_IOCTL_DEV}
     for path, grant in plan["grants"]:
-        allowed = rights[grant]
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        if not os.path.isdir(f"/proc/self/fd/{fd}"):
-            allowed &= _FS_OF_A_FILE
-        libc.syscall(LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", allowed, fd), 0)
-        os.close(fd)
+        _allow(libc, ruleset, path, rights[grant])
     libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
+
+
+def _allow(libc: Libc, ruleset: int, path: str, rights: int) -> None:
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    if not os.path.isdir(f"/proc/self/fd/{fd}"):
+        rights &= _FS_OF_A_FILE
+    libc.syscall(LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", rights, fd), 0)
+    os.close(fd)
 
 
 def _tasks_of_user() -> int:

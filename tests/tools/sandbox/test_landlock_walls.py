@@ -182,6 +182,7 @@ class WithoutLandlock(ByAnotherLauncher):
     def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
         plan = super().plan(job, own=own, env=env, status_fd=status_fd)
         plan["filter"] = without(SHARED, "ptrace", "process_vm_readv").hex()
+        plan["scoped"] = False  # the launcher's own domain would do as well
         plan["keep_capabilities"] = EVERY_CAPABILITY  # of root: else a process of root's may not be traced
         return plan
 
