@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.changes.hooks import HookRunner, NoHooks, OwnerHooks, SandboxedHooks, find_hook, make_hooks
+from governance.changes.hooks import Hook, HookRunner, NoHooks, OwnerHooks, SandboxedHooks, find_hook, make_hooks
 from governance.changes.settings import ChangeSettings
 from ledger.errors import HookRefused
 from tests.governance.changes.scene import FILES, MIXED, OP, TEXT, Scene, candidate, make_scene, modify, on_disk
@@ -68,12 +68,12 @@ async def refusal(scene: Scene) -> HookRefused:
 def test_hooks_are_found_as_the_owner_configured_them(tmp_path: Path) -> None:
     scene = make_scene(tmp_path)
     assert find_hook(scene.git, "pre-commit") is None
-    assert put_hook(scene, "pre-commit", "") == find_hook(scene.git, "pre-commit")
+    assert Hook(put_hook(scene, "pre-commit", "")) == find_hook(scene.git, "pre-commit")
     put_hook(scene, "commit-msg", "", mode=0o644)
     assert find_hook(scene.git, "commit-msg") is None  # not executable: git does not run it either
     git(scene.repo, "config", "core.hooksPath", "tools/hooks")
     assert find_hook(scene.git, "pre-commit") is None
-    assert put_hook(scene, "pre-commit", "", folder="tools/hooks") == find_hook(scene.git, "pre-commit")
+    assert Hook(put_hook(scene, "pre-commit", "", folder="tools/hooks"), "local") == find_hook(scene.git, "pre-commit")
     git(scene.repo, "config", "core.hooksPath", str(tmp_path / "elsewhere"))
     assert find_hook(scene.git, "pre-commit") is None
 
