@@ -62,7 +62,7 @@ _EMPTY, _FALSE = "OURO_UNTRUSTED_EMPTY", "OURO_UNTRUSTED_FALSE"
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Settings, of whatever origin, that name a program which git would run over files; ``filters`` are those in use."""
+    """Settings, of whatever origin, that name a program for git to run over files; ``filters`` are those in use."""
 
     keys: tuple[str, ...] = ()
     filters: frozenset[str] = frozenset()
@@ -110,8 +110,9 @@ class UntrustedTree:
         """``git VERB``, one of :data:`VERBS`. Blocks; raises ``GitFailed``."""
         try:
             return self.git.run(
-                *self.options, *self.programs.argv, verb, *VERBS[verb], *args, stdin=stdin, index=self.index, work_tree=self.root,
-                ok=ok, extra_env={**ENV, _EMPTY: "", _FALSE: "false", **(env or {})},
+                *self.options, *self.programs.argv, verb, *VERBS[verb], *args,
+                stdin=stdin, index=self.index, work_tree=self.root, ok=ok,
+                extra_env={**ENV, _EMPTY: "", _FALSE: "false", **(env or {})},
             )  # fmt: skip
         except GitFailed as error:
             last = error.stderr.strip().splitlines()[-1:] or [error.message]

@@ -106,8 +106,10 @@ class Arena:
         old, new = (self.kept / "message").read_bytes(), _read(self.desk / "COMMIT_EDITMSG", LARGEST_MESSAGE)
         if new == old:
             return b""
-        lines = [(data or b"").decode("utf-8", errors="replace").splitlines(keepends=True) for data in (old, new)]
-        shown = "".join(difflib.unified_diff(*lines, "a/message", "b/message"))
+        before, after = (
+            (data or b"").decode("utf-8", errors="replace").splitlines(keepends=True) for data in (old, new)
+        )
+        shown = "".join(difflib.unified_diff(before, after, "a/message", "b/message"))
         return f"{shown}\nthe commit message was changed\n".encode()
 
 

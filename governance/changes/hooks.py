@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from governance.changes.arena import Arena, open_arena
 from governance.changes.settings import ChangeSettings
-from ledger.errors import GitFailed
+from ledger.errors import GitFailed, SandboxError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
 from tools.drivers import OF_THE_REPOSITORY
@@ -143,7 +143,11 @@ class SandboxedHooks:
                 env={**self._env, **arena.env(seen_at)},
                 timeout_s=self._settings.hook_timeout_s,
             )
-            return await _judge(arena, hook, await self._sandbox.run(job))
+            try:
+                done = await self._sandbox.run(job)
+            except SandboxError as error:
+                return HookResult(ok=False, output=f"The {hook} hook cannot be run in the sandbox. {error}")
+            return await _judge(arena, hook, done)
 
 
 class OwnerHooks:

@@ -12,7 +12,14 @@ OF_THE_MACHINE = tuple(
 HOMES = Path("/home")
 KEYS = (
     *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".password-store", ".mozilla", ".thunderbird"),
-    *(".config/gcloud", ".config/gh", ".config/google-chrome", ".config/chromium", ".config/op", ".local/share/keyrings"),
+    *(
+        ".config/gcloud",
+        ".config/gh",
+        ".config/google-chrome",
+        ".config/chromium",
+        ".config/op",
+        ".local/share/keyrings",
+    ),
 )
 """Below the home folder: places of keys, which are not shown whoever names them."""
 
