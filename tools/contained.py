@@ -176,8 +176,17 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def remove_special(folder: Path) -> None:
+    """Remove pipes, sockets and devices below a folder of our own. Links are not followed."""
+    for base, _, names in os.walk(folder):
+        for name in names:
+            below = Path(base, name)
+            if not (stat.S_ISREG(mode := below.lstat().st_mode) or stat.S_ISLNK(mode)):
+                below.unlink()
+
+
 def prune(root: Path, keep: Collection[str], mounts: Collection[str] = ()) -> None:
-    """Remove everything below ``root`` that is not in ``keep`` (files), and make the rest readable and writable.
+    """Remove everything below ``root`` that is not in ``keep`` (files, links), and make the rest readable and writable.
 
     What stands at ``mounts`` is not touched: removing a place where something is mounted elsewhere unmounts it there.
     """
@@ -200,7 +209,7 @@ def _prune(root: Path, prefix: str, keep: Collection[str], folders: Collection[s
                 _prune(Path(entry.path), f"{path}/", keep, folders, mounts)
             else:
                 remove_tree(Path(entry.path))
-        elif path not in keep:
-            Path(entry.path).unlink()
+        elif path not in keep or not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+            Path(entry.path).unlink()  # a pipe in the place of a file would hold whoever reads it
         elif not entry.is_symlink() and entry.stat(follow_symlinks=False).st_mode & 0o600 != 0o600:
             Path(entry.path).chmod(0o600)
