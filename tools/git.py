@@ -8,7 +8,6 @@ GitPython has it from :meth:`Git.opened`: the same program, options and environm
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -122,19 +121,12 @@ class Git:
         from tools.git_python import Caller, repo_of
 
         own = self._overrides()
-        caller = Caller(
-            prefix=self._prefix(own, self.places.repo), env={**self._env, **own.env}, cwd=self.places.repo,
-            timeout_s=self._timeout_s,
-        )  # fmt: skip
-        timer = threading.Timer(self._timeout_s, caller.end)
-        timer.start()
-        try:
-            with repo_of(self.places.git_dir, caller) as repo:
-                yield repo
-        finally:
-            timer.cancel()
-            caller.end()
-            timer.join()
+        prefix, tree = self._prefix(own, self.places.repo), self.places.repo
+        with (
+            Caller(prefix=prefix, env={**self._env, **own.env}, cwd=tree, timeout_s=self._timeout_s) as caller,
+            repo_of(self.places.git_dir, caller) as repo,
+        ):
+            yield repo
 
     def run(
         self,

@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import TimeoutExpired
 from typing import Any
 
 from ledger.children import NOTHING, PIPE, Child, start
@@ -21,28 +19,46 @@ _EXECUTABLE = "GIT_PYTHON_GIT_EXECUTABLE"
 _ONCE = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """What each command line begins with, and what the child is given. Remembers its children, to end them."""
+    """Calls git for GitPython: ``prefix`` begins each command line, ``env`` is what the child is given.
 
-    prefix: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: Path
-    timeout_s: float
-    children: list[Child] = field(default_factory=list)
+    It remembers its children, which end with it.
+    """
+
+    def __init__(self, *, prefix: tuple[str, ...], env: Mapping[str, str], cwd: Path, timeout_s: float) -> None:
+        self.program = prefix[0]
+        self._prefix, self._env, self._cwd = prefix, env, cwd
+        self._children: list[Child] = []
+        self._turn = threading.Lock()
+        self._over = False
+        self._timer = threading.Timer(timeout_s, self.end)
+
+    def __enter__(self) -> Caller:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *of: object) -> None:
+        self._timer.cancel()
+        self.end()
+        self._timer.join()
 
     def start(self, words: Sequence[object], stdin: Any) -> Child:
-        """Start git with these words."""
-        argv = (*self.prefix, *map(str, words))
-        child = start(argv, cwd=self.cwd, env=self.env, stdin=stdin, stdout=PIPE, stderr=PIPE)
-        self.children.append(child)
+        """Start git with these words. Raises ``GitFailed`` once the time is up."""
+        argv = (*self._prefix, *map(str, words))
+        with self._turn:
+            if self._over:
+                raise GitFailed("git took too long to read the history.", argv=argv, code=-1, stderr="")
+            child = start(argv, cwd=self._cwd, env=self._env, stdin=stdin, stdout=PIPE, stderr=PIPE)
+            self._children.append(child)
         return child
 
     def end(self) -> None:
-        """End every child that still runs; who waits for one goes on with what it said."""
-        for child in self.children:
-            if child.poll() is None:
-                child.kill()
+        """End every child that still runs; who reads from one finds the end of its output."""
+        with self._turn:
+            self._over = True
+            for child in self._children:
+                if child.returncode is None:
+                    child.kill()
 
 
 def repo_of(git_dir: Path, caller: Caller) -> Any:
@@ -51,7 +67,7 @@ def repo_of(git_dir: Path, caller: Caller) -> Any:
         raise GitFailed(
             f"There is a .git in {git_dir}, where none belongs.", argv=("git",), code=-1, stderr="", remedy="Remove it."
         )
-    git = _imported(caller.prefix[0])
+    git = _imported(caller.program)
 
     class Through(git.Git):  # type: ignore[misc, name-defined]  # imported late
         """Each call is made by ``caller``."""
@@ -65,11 +81,7 @@ def repo_of(git_dir: Path, caller: Caller) -> Any:
             if as_process:
                 return self.AutoInterrupt(child, command)
             with child:
-                try:
-                    out, err = child.communicate(timeout=caller.timeout_s)
-                except TimeoutExpired:
-                    child.kill()
-                    raise
+                out, err = child.communicate()
             if with_exceptions and child.returncode:
                 raise git.GitCommandError(list(command), child.returncode, err, out)
             out = out.removesuffix(b"\n") if strip_newline_in_stdout else out
