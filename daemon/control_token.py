@@ -10,7 +10,6 @@ import errno
 import hmac
 import os
 import re
-import secrets
 import stat
 from pathlib import Path
 
@@ -51,7 +50,7 @@ def renew(places: Places) -> Token:
     path = places.token
     _check(path)
     made = _random()
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         _write_new(fresh, made)
         fresh.replace(path)
@@ -120,7 +119,7 @@ def own_state(places: Places) -> None:
 
 
 def _random() -> Token:
-    return Token(secrets.token_hex(BYTES))
+    return Token(os.urandom(BYTES).hex())
 
 
 def _write_new(path: Path, token: Token) -> None:
