@@ -18,6 +18,7 @@ import resource
 import signal
 import struct
 import sys
+import time
 from contextlib import suppress
 
 TYPE_CHECKING = False
@@ -29,7 +30,8 @@ if TYPE_CHECKING:  # typing alone would take longer to import than all else here
 READ, EXECUTE, WRITE = "read", "execute", "write"
 NOT_CONFINED = 125
 LOOK_S = 0.5  # between two looks at what the private folders hold
-MOST_ENTRIES = 200_000  # are counted at one look, which is bounded in time that way
+LONGEST_LOOK_S = 2.0  # who has to end the run does not wait for longer
+MOST_ENTRIES = 200_000  # are counted at one look
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 36, 38
@@ -163,13 +165,14 @@ def _free(folder: str) -> int:
 def _held(folder: str, most: int) -> int:
     """Bytes on the disk or in the memory of what lies below; what cannot be looked at counts nothing.
 
-    More than ``most`` where there are more entries than are counted. The code that fills the folders runs meanwhile:
-    no link is followed, one folder is open at a time however deep they lie, and one that was moved ends the look.
+    More than ``most`` where that is more than can be counted. The code that fills the folders runs meanwhile: no link
+    is followed, one folder is open at a time however deep they lie, and one that was moved ends the look.
     """
+    in_time, until = True, time.monotonic() + LONGEST_LOOK_S
     here = os.open(folder, FOLDER)
     size, seen, inner = _looked(here, MOST_ENTRIES)
     way: list[tuple[tuple[int, int], list[str]]] = []  # of each folder above: which it is, and what is left to look at
-    while seen < MOST_ENTRIES:
+    while seen < MOST_ENTRIES and (in_time := time.monotonic() < until):
         if inner:
             try:
                 below = os.open(inner.pop(), FOLDER, dir_fd=here)
@@ -190,7 +193,7 @@ def _held(folder: str, most: int) -> int:
         else:
             break
     os.close(here)
-    return size if seen < MOST_ENTRIES else most + 1
+    return size if seen < MOST_ENTRIES and in_time else most + 1
 
 
 def _looked(folder: int, most: int) -> tuple[int, int, list[str]]:
