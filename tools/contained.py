@@ -151,6 +151,32 @@ def write_link(root: Path, path: str, target: str) -> None:
         os.symlink(target, name, dir_fd=fd)
 
 
+def lay_link(root: Path, path: str, target: Path) -> None:
+    """Put a symbolic link at ``path`` where the folder for it is there and nothing stands in its place.
+
+    Raises ``PolicyRefused`` where a link stands in the way.
+    """
+    with _parent(root, path, create=False) as place:
+        if place is not None:
+            fd, name = place
+            with contextlib.suppress(FileExistsError):
+                os.symlink(target, name, dir_fd=fd)
+
+
+@contextlib.contextmanager
+def open_folder(root: Path, path: str) -> Iterator[int | None]:
+    """Descriptor of a folder (``.``: the root itself); None where there is none, or a link would have to be followed
+    that leads out of the root."""
+    real, top = os.path.realpath(root / path), os.path.realpath(root)
+    inside = os.path.relpath(real, top)
+    with contextlib.ExitStack() as stack:
+        try:
+            place = stack.enter_context(_parent(Path(top), f"{inside}/x" if inside != "." else "x", create=False))
+        except PolicyRefused:  # it leads outside, into git's own, or was swapped for a link just now
+            place = None
+        yield place[0] if place is not None else None
+
+
 def delete_file(root: Path, path: str) -> None:
     """Remove a file or a link (never what the link points to); nothing happens where there is none."""
     with _parent(root, path, create=False) as place:

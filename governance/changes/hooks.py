@@ -134,9 +134,9 @@ class SandboxedHooks:
                 argv=(str(script if self._sandbox.maps_paths else arena.script(script)), *arena.arguments),
                 cwd=seen_at,
                 mounts=(
-                    Mount(source=arena.tree, target=seen_at, writable=True),
+                    Mount(source=arena.tree, target=seen_at, writable=True, ours=True),
                     Mount(source=places.common_dir, target=places.common_dir),
-                    Mount(source=arena.desk, target=arena.desk, writable=True),
+                    Mount(source=arena.desk, target=arena.desk, writable=True, ours=True),
                     *((Mount(source=script.parent, target=script.parent),) if outside else ()),
                     *self._mounts,
                 ),
@@ -171,7 +171,7 @@ class OwnerHooks:
                 return HookResult(ok=False, output=f"The change edits {hook} itself; it is not run outside a sandbox.")
             command = Command(
                 argv=(
-                    "git", "-c", f"core.hooksPath={script.parent}", f"--git-dir={self._git.places.git_dir}",
+                    self._git.program, "-c", f"core.hooksPath={script.parent}", f"--git-dir={self._git.places.git_dir}",
                     f"--work-tree={arena.tree}", "hook", "run", hook, "--", *arena.arguments,
                 ),
                 cwd=arena.tree,

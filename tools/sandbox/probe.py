@@ -40,7 +40,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
             argv=(str(program), "-I", "-S", "-c", code, json.dumps(bait.target)),
             cwd=bait.workspace,
             mounts=(
-                Mount(source=bait.workspace, target=bait.workspace, writable=True),
+                Mount(source=bait.workspace, target=bait.workspace, writable=True, ours=True),
                 Mount(source=bait.shown, target=bait.shown),
                 *mounts,
             ),

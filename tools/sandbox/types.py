@@ -67,11 +67,15 @@ PRIVATE_ENV = "OURO_PRIVATE"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mount:
-    """``source`` on the host is seen at ``target`` inside; read-only unless ``writable``."""
+    """``source`` on the host is seen at ``target`` inside; read-only unless ``writable``.
+
+    ``ours``: the daemon made it for this job. Nothing else of what lies in the daemon's own folders is ever shown.
+    """
 
     source: Path
     target: Path
     writable: bool = False
+    ours: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

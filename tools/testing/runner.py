@@ -13,9 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ledger.errors import ChildFailed, SandboxError
+from ledger.errors import ChildFailed, PolicyRefused, SandboxError
 from ledger.places import Places
 from ledger.vocabulary import RunStatus, TestRun
+from tools import contained
 from tools.process import Finished
 from tools.sandbox.limits import MIB
 from tools.sandbox.settings import SandboxSettings
@@ -178,9 +179,19 @@ class TestRunner:
         return self._places.repo if self._sandbox.maps_paths else ws.root
 
     def prepare(self, ws: Workspace) -> None:
-        """Put what the tests need and no sandbox mounts into the copy (blocking)."""
+        """Put what the tests need and no sandbox mounts into the copy (blocking).
+
+        Raises ``SandboxError`` where the environment is not what it was, or a link stands in the way in the copy.
+        """
+        self.refuse_changed()
         if not self._sandbox.maps_paths:
             _link_needs(self._places.repo, ws.root, self._environment.needs)
+
+    def refuse_changed(self) -> None:
+        """Raises ``SandboxError`` when the environment is not, or no longer, one that tests may be run with."""
+        trouble = self._environment.trouble()
+        if trouble is not None:
+            raise SandboxError(trouble)
 
     async def command(
         self, ws: Workspace, argv: Sequence[str], *, limit_s: float, said: Path, spool: int | None
@@ -192,16 +203,20 @@ class TestRunner:
         """
         seen = HOME / said.name if self._sandbox.maps_paths else said
         job = await asyncio.to_thread(self._bare_job, ws, tuple(argv), limit_s)
-        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen)), spool=spool)
+        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen, ours=True)), spool=spool)
         return await self._sandbox.run(job), seen
 
     def _bare_job(self, ws: Workspace, argv: tuple[str, ...], limit: float) -> Job:
+        self.refuse_changed()
         environment, repo = self._environment, self._places.repo
         root = self.place_of(ws)
         return Job(
             argv=argv,
             cwd=root,
-            mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
+            mounts=(
+                Mount(source=ws.root, target=root, writable=True, ours=True),
+                *_present(environment.mounts, repo, ws.root),
+            ),
             env=self._child_env(),
             timeout_s=limit,
         )
@@ -231,12 +246,16 @@ class TestRunner:
         return env
 
     def _warm_job(self, ws: Workspace, talk: Talk, *, heir: bool) -> Job:
+        self.refuse_changed()
         environment, repo = self._environment, self._places.repo
         root = repo if self._sandbox.maps_paths else ws.root
         return Job(
             argv=(*environment.argv, "-c", _BOOT),
             cwd=root,
-            mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
+            mounts=(
+                Mount(source=ws.root, target=root, writable=True, ours=True),
+                *_present(environment.mounts, repo, ws.root),
+            ),
             env=self._child_env() | (STEADY if heir else {}),
             timeout_s=None,
             stdin=self._boot,
@@ -292,7 +311,8 @@ class WarmTests:
     async def start(self) -> None:
         """Have the process begin to get ready, before it is known what it is to run."""
         if self._runner.environment.problem is None:
-            await self._process.start()
+            with contextlib.suppress(SandboxError):  # the run asks again, and says it
+                await self._process.start()
 
     async def reset(self) -> None:
         """The commit's files again, under a process that stands ready: not by :meth:`Workspace.reset` alone."""
@@ -365,10 +385,11 @@ class WarmTests:
         others: Mapping[str, Asked] | None = None,
     ) -> TestRun:  # fmt: skip
         runner, key = self._runner, secrets.token_hex(16)
-        order = await asyncio.to_thread(
-            runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, others=others or {}, heir=self._heir
-        )
+        others = others or {}
         try:
+            order = await asyncio.to_thread(
+                runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, others=others, heir=self._heir
+            )
             ended = await self._process.run(order, limit_s=limits.run_s)
         except (SandboxError, ChildFailed) as error:
             return TestRun(status=RunStatus.INFRA, reason=str(error))
@@ -436,6 +457,10 @@ def _absent(root: Path, targets: Sequence[str]) -> frozenset[str]:
     return frozenset(target for target in targets if not (root / target).exists())
 
 
+def _copy(ws: Workspace, seen_at: Path) -> Mount:
+    return Mount(source=ws.root, target=seen_at, writable=True, ours=True)
+
+
 def _present(mounts: Sequence[Mount], repo: Path, root: Path) -> list[Mount]:
     """Mounts whose source is still there, without those that would hide a file of the copy itself.
 
@@ -456,8 +481,16 @@ def _holds_own(place: Path, source: Path) -> bool:
 
 
 def _link_needs(repo: Path, root: Path, needs: Sequence[str]) -> None:
-    """Where the sandbox cannot mount, ignored files that the tests need become links in the copy."""
+    """Where the sandbox cannot mount, ignored files that the tests need become links in the copy.
+
+    Raises ``SandboxError`` where a test has put a link in the way: what it leads to is not ours to write in.
+    """
     for path in needs:
-        place = root / path
-        if place.parent.is_dir() and not place.exists():
-            place.symlink_to(repo / path)
+        try:
+            contained.lay_link(root, path, repo / path)
+        except PolicyRefused as error:
+            raise SandboxError(
+                f"The ignored file {path!r} cannot be put into the copy for the tests: a test that ran before has left "
+                f"a link in the way ({error.message}).",
+                remedy="Look at what the tests of this repository do to their own folders.",
+            ) from error
