@@ -1,9 +1,9 @@
 """Watches over the machinery that gives the verdict. PYTEST_DONT_REWRITE
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
-text by the runner and executed inside the sandbox, in the process that runs the tests. It tells, as ``guarded``, what
-has been changed in pytest, pluggy, unittest, json, builtins, the import system and ourselves since before the first line of
-the repository ran. Plugins that are installed may change pytest until the tests are collected; nobody may later.
+text by the runner and executed in the sandbox, by the process that runs the tests. It tells, as ``guarded``, what has
+been changed in pytest, pluggy, unittest, json, builtins, the import system and ourselves since before the first line
+of the repository ran. Plugins that are installed may change pytest until the tests are collected; nobody may later.
 """
 
 from __future__ import annotations

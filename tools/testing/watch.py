@@ -18,7 +18,8 @@ KINDS = ("unequal", "raising", "own")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """``sentinels``: the names of the tests that have to fail, none where the run is not watched. ``sources``: the test
-    files whose comparisons are told, as they stood before the run. ``plugins``: what the run is given for it."""
+    files whose comparisons are told, as they stood before the run (empty: none that could be read). ``plugins``: what
+    the run is given for it."""
 
     sentinels: frozenset[str] = frozenset()
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -42,9 +43,9 @@ def watch(ws: Workspace, ids: Sequence[str], *, compared: bool) -> Watch:
 def _sources(ws: Workspace, ids: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in {test.partition("::")[0] for test in ids}:
+        data = None
         if path.endswith(".py"):
-            with contextlib.suppress(PolicyRefused):  # a link: nobody can say then what it compares
+            with contextlib.suppress(PolicyRefused):  # a link
                 data = ws.read(path)
-                if data is not None:
-                    found[path] = data.decode("utf-8", "replace")
+        found[path] = data.decode("utf-8", "replace") if data is not None else ""
     return found
