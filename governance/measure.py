@@ -87,6 +87,8 @@ async def run_twice(
         flaky=flaky,
         duration_ms=run.duration_ms,
         reason=run.reason,
+        unsure=run.unsure,
+        doubted=run.doubted,
     )
     return report, run
 
