@@ -36,6 +36,7 @@ from ledger.database import (
     writer_pragmas,
 )
 from ledger.errors import LedgerError, LedgerReadOnly
+from ledger.findings import Anchor
 from ledger.ids import sha256_hex
 from ledger.subscription import Subscription
 from ledger.vocabulary import Draft, Entry, EntryKind, Head, Spend
@@ -267,12 +268,11 @@ class Ledger:
         ``anchors`` are heads from outside (trailers of signed commits) that the chain must have passed through: they
         also show when rows were cut off at the end. Never raises for a damaged record: the report says so.
         """
+        known = tuple(Anchor(seq=a.seq, hash=a.hash, where="a signed commit") for a in anchors)
         started = self._clock.monotonic()
         stop = threading.Event()
         try:
-            report = await asyncio.to_thread(
-                audit, self._address, origin=self._origin, anchors={a.seq: a.hash for a in anchors}, stop=stop
-            )
+            report = await asyncio.to_thread(audit, self._address, origin=self._origin, anchors=known, stop=stop)
         except asyncio.CancelledError:
             stop.set()
             raise

@@ -50,8 +50,12 @@ async def reader(path: Path) -> Ledger:
 def tamper(path: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
     """Change the file as somebody with ``sqlite3`` at hand would, who also knows about the triggers."""
     with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        kept = [sql for name, sql in found if name in TRIGGERS]
         for trigger in TRIGGERS:
             connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
         for sql, values in statements:
             connection.execute(sql, values)
+        for sql in kept:
+            connection.execute(sql)
         connection.commit()
