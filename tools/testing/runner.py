@@ -387,7 +387,7 @@ class WarmTests:
         others: Mapping[str, Asked] | None = None,
     ) -> TestRun:  # fmt: skip
         runner, key = self._runner, secrets.token_hex(16)
-watched = UNWATCHED  # a search's runs give no verdict
+        watched = UNWATCHED  # a search's runs give no verdict
         if not self._heir:
             watched = await asyncio.to_thread(watch, self._ws, ids, compared=bool(ids) and not coverage)
         others = {**(others or {}), **watched.plugins}
