@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,54 @@ async def test_a_connection_whose_maker_has_ended_is_refused(tmp_path: Path) -> 
         told = json.loads(await asyncio.wait_for(reader.readline(), 10))
         writer.close()
         assert "has ended" in told["error"]["message"] and not api.asked
+
+
+REUSED = """
+import json, os, socket, sys
+from daemon import peers
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+ours, theirs = socket.socketpair()
+asker = os.fork()
+if asker == 0:  # connects, hands the connection to us and ends
+    channel = socket.socket(socket.AF_UNIX)
+    channel.connect(sys.argv[1])
+    socket.send_fds(theirs, [b"x"], [channel.fileno()])
+    os._exit(0)
+socket.recv_fds(ours, 1, 1)
+os.waitpid(asker, 0)
+with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+    last.write(str(asker - 1))
+reading, writing = os.pipe()
+innocent = os.fork()
+if innocent == 0:
+    os.close(writing)
+    os.read(reading, 1)
+    os._exit(0)
+accepted, _ = listener.accept()
+by_number = peers._namespaces_below(f"/proc/{innocent}") == peers.own_namespaces()
+print(json.dumps({
+    "reused": innocent == asker, "by number": by_number, "told": peers.namespaces_of(accepted) is not None,
+}))
+os.close(writing)
+os.waitpid(innocent, 0)
+"""
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can choose the number of the next process")
+def test_a_process_that_got_the_number_of_who_connected_is_not_taken_for_him(tmp_path: Path) -> None:
+    argv = ["unshare", "-pf", "--mount-proc", sys.executable, "-c", REUSED, str(tmp_path / "socket")]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr:
+        pytest.skip(f"no process namespace of our own here: {done.stderr}")
+    one, other = socket.socketpair()
+    with one, other:
+        try:
+            os.close(struct.unpack("i", one.getsockopt(socket.SOL_SOCKET, 77, 4))[0])
+        except OSError:
+            pytest.skip("this kernel (before Linux 6.5) gives the number of a peer alone")
+    assert json.loads(done.stdout) == {"reused": True, "by number": True, "told": False}, done.stderr
 
 
 def test_the_kernel_names_both_ends() -> None:
