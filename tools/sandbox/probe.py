@@ -41,7 +41,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
             cwd=bait.workspace,
             mounts=(
                 Mount(source=bait.workspace, target=bait.workspace, writable=True, ours=True),
-                Mount(source=bait.shown, target=bait.shown),
+                Mount(source=bait.shown, target=bait.shown, ours=True),
                 *mounts,
             ),
             timeout_s=settings.probe_timeout_s,
