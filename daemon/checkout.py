@@ -37,13 +37,13 @@ def checkout_of(path: Path, *, home: Path) -> Checkout:
     top: Path | None = None
     folders: dict[Path, None] = {}
     for folder in (real, *real.parents):
-        if top is not None and at_home.is_relative_to(folder):
+        if folders and at_home.is_relative_to(folder):
             break
         git_dir = folder if _is_git_folder(folder) else _git_folder_of(folder)
         if git_dir is None:
             continue
-        if folder != git_dir:
-            top = top or folder
+        if not folders and folder != git_dir:
+            top = folder
         folders |= dict.fromkeys((folder, *_belonging(git_dir)))
     return Checkout(top, tuple(folders))
 

@@ -170,7 +170,8 @@ def _mounts_of(folders: list[str]) -> list[str]:
         over = [mount for mount in mounts if _is_in(folder, mount[2])]
         if over:
             device, root, point = max(reversed(over), key=lambda mount: len(mount[2]))
-            sources.append((device, os.path.normpath(f"{root}/{folder[len(point) :]}")))
+            below = folder[len(point) :].strip("/")
+            sources.append((device, f"{root.rstrip('/')}/{below}".rstrip("/") or "/"))
     return [
         point
         for device, root, point in mounts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ class Caller:
         self._timer.cancel()
         self.end()
         self._timer.join()
+        for child in self._children:
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream is not None:
+                    with suppress(BrokenPipeError):  # what was still to be written is read by nobody
+                        stream.close()
+            child.wait()
 
     def start(self, words: Sequence[object], stdin: Any) -> Child:
         """Start git with these words. Raises ``GitFailed`` once the time is up."""
