@@ -203,7 +203,7 @@ def file_marks(target: Target) -> Answer:
     """Set a flag and a lease on a file that may only be read, and have changes in its folder told."""
     libc, folder = ctypes.CDLL(None, use_errno=True), target["shown"]
     fds = [os.open(path, os.O_RDONLY) for path in (os.path.join(folder, "f"), folder)]
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "a flag": lambda: fcntl.ioctl(fds[0], FS_IOC_SETFLAGS, NODUMP.to_bytes(8, sys.byteorder)),
         "a lease": lambda: fcntl.fcntl(fds[0], fcntl.F_SETLEASE, fcntl.F_RDLCK),
         "a watch": lambda: fcntl.fcntl(fds[1], F_NOTIFY, DN_ACCESS),

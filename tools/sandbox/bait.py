@@ -167,8 +167,12 @@ def _remove_made(bait: Bait) -> None:
 
 
 def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
+    """A new folder, locked while it is in use: who clears up leaves it alone."""
     path.mkdir(parents=True, mode=0o700)
     stack.callback(shutil.rmtree, path, ignore_errors=True)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    stack.callback(os.close, fd)
+    fcntl.flock(fd, fcntl.LOCK_EX)
     return path
 
 

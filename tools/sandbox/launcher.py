@@ -32,6 +32,7 @@ NOT_CONFINED = 125
 LOOK_S = 0.5  # between two looks at what the private folders hold
 LONGEST_LOOK_S = 2.0  # who has to end the run does not wait for longer
 MOST_ENTRIES = 200_000  # are counted at one look
+LOCK_EX, LOCK_NB = 2, 4
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 36, 38
@@ -61,6 +62,9 @@ class Libc:
         buffer = ctypes.create_string_buffer(code, len(code))
         program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer)))
         self.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program)
+
+    def flock(self, fd: int, operation: int) -> None:
+        self._checked(self._libc.flock(fd, operation))
 
     def syscall(self, number: int, *arguments: int | bytes | None) -> int:
         return self._checked(self._libc.syscall(number, *arguments))
@@ -94,19 +98,32 @@ def main(text: str, *report: str) -> NoReturn:
     alone = plan["scoped"] and _apart(libc, plan["parent"])
     watched = {signal.SIGCHLD, *ENDING}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-    os.makedirs(plan["own"], 0o700)
+    own = _made(plan["own"], libc)
     for name in plan["folders"]:
         os.mkdir(os.path.join(plan["own"], name), 0o700)
-    me, free = os.getpid(), _free(plan["own"])
+    me, free = os.getpid(), _free(own)
     child = os.fork()
     if child == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
         _become(plan, libc, me)
     os.close(plan["status_fd"])
-    code = _wait(child, watched, plan, free)
-    _end_all(alone)
-    remove(plan["own"])
+    try:
+        code = _wait(child, watched, plan["most_bytes"], own, free)
+    finally:
+        _end_all(alone)
+        remove(plan["own"])
     os._exit(code)
+
+
+def _made(path: str, libc: Libc) -> int:
+    """The folder of this run, made and open. It is locked while the run lasts: who clears up leaves it alone."""
+    while True:
+        os.makedirs(path, 0o700)
+        folder = os.open(path, FOLDER)
+        libc.flock(folder, LOCK_EX)
+        if os.fstat(folder).st_nlink:
+            return folder
+        os.close(folder)  # somebody cleared up before it was locked
 
 
 def _apart(libc: Libc, parent: int) -> bool:
@@ -136,9 +153,8 @@ def _apart(libc: Libc, parent: int) -> bool:
     return False
 
 
-def _wait(child: int, watched: set[signal.Signals], plan: Plan, free: int) -> int:
+def _wait(child: int, watched: set[signal.Signals], most: int, own: int, free: int) -> int:
     """Until the command ends, or has to. ``free``: the room in its folder's file system when it began."""
-    most, own = plan["most_bytes"], plan["own"]
     while True:
         got = signal.sigtimedwait(watched, LOOK_S) if most else signal.sigwaitinfo(watched)
         if got is None:
@@ -157,19 +173,19 @@ def _wait(child: int, watched: set[signal.Signals], plan: Plan, free: int) -> in
                 break
 
 
-def _free(folder: str) -> int:
-    space = os.statvfs(folder)
+def _free(folder: int) -> int:
+    space = os.fstatvfs(folder)
     return space.f_bfree * space.f_frsize
 
 
-def _held(folder: str, most: int) -> int:
+def _held(folder: int, most: int) -> int:
     """Bytes on the disk or in the memory of what lies below; what cannot be looked at counts nothing.
 
     More than ``most`` where that is more than can be counted. The code that fills the folders runs meanwhile: no link
     is followed, one folder is open at a time however deep they lie, and one that was moved ends the look.
     """
     in_time, until = True, time.monotonic() + LONGEST_LOOK_S
-    here = os.open(folder, FOLDER)
+    here = os.open(".", FOLDER, dir_fd=folder)
     size, seen, inner = _looked(here, MOST_ENTRIES)
     way: list[tuple[tuple[int, int], list[str]]] = []  # of each folder above: which it is, and what is left to look at
     while seen < MOST_ENTRIES and (in_time := time.monotonic() < until):
@@ -199,8 +215,8 @@ def _held(folder: str, most: int) -> int:
 def _looked(folder: int, most: int) -> tuple[int, int, list[str]]:
     """What the entries of an open folder hold, how many there are (at most ``most``), and which are folders."""
     size, seen, inner = 0, 0, []
-    with suppress(OSError):
-        for entry in os.scandir(folder):
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
             seen += 1
             if seen >= most:
                 break
@@ -275,6 +291,18 @@ def remove(folder: str) -> None:
                     moved += 1
                 os.rmdir(one)
         os.rmdir(folder)
+
+
+def remove_unless_in_use(folder: str) -> None:
+    """:func:`remove` the folder of a run that nobody leads any more."""
+    try:
+        fd = os.open(folder, FOLDER)
+    except OSError:
+        return
+    with suppress(BlockingIOError):
+        Libc().flock(fd, LOCK_EX | LOCK_NB)
+        remove(folder)
+    os.close(fd)
 
 
 def _without_files(folder: str) -> list[str]:

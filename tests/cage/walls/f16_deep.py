@@ -31,7 +31,7 @@ if size:
 """
 RECURSIVE = """
 def walk(folder, *rest):
-    size = 0
+    folder, size = folder if isinstance(folder, str) else f"/proc/self/fd/{folder}", 0
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):
             size += walk(entry.path)
