@@ -38,7 +38,10 @@ CASES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostileCandidate:
-    """``stop``: ``verdict`` where the runner has to see it, ``gate`` where only its text can tell. ``tests``: of which kind they are."""
+    """``stop``: ``verdict`` where the runner has to see it, ``gate`` where only its text can tell.
+
+    ``tests``: of which kind they are.
+    """
 
     name: str
     stop: Literal["verdict", "gate"]
