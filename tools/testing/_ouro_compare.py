@@ -38,6 +38,7 @@ METHODS = {
 }  # fmt: skip
 ONE = {"assertTrue": "true", "assertFalse": "false", "assertIsNone": "none", "assertIsNotNone": "not none"}
 SAW, CALLED, RAISES = "_ouro_saw", "_ouro_called", "_ouro_raises"
+WELL_KNOWN = ("fractions", "decimal", "_pydecimal", "datetime", "_pytest.", "enum", "pathlib")
 HEAP = 1 << 9  # of a class that a ``class`` statement has made
 COMPARING = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__contains__", "__bool__")
 _mro = type.__dict__["__mro__"].__get__
@@ -68,7 +69,7 @@ class Writer:
         try:
             return self._of(value, DEPTH)
         except TooMuch:
-            return ["?", "more than is compared", False]
+            return ["?", "more than is compared", 0]
 
     def _of(self, value: Any, depth: int) -> Any:
         self._left -= 1
@@ -82,19 +83,25 @@ class Writer:
             if base in _BASES:
                 own = self._own(kind, base)
                 plain = self._exact(_BASES[base](value), base, depth)
-                return plain if own == 0 else ["<", _name(kind), own == 2, plain]
-        return ["?", _name(kind), self._own(kind, object) == 2]
+                return plain if own == 0 else ["<", _name(kind), own, plain]
+        return ["?", _name(kind), self._own(kind, object)]
 
     def _own(self, kind: type, base: type) -> int:
-        """0: compared as ``base`` is; 1: not so; 2: by code of the program."""
+        """0: compared as ``base`` is, or by C code; 1: by code that is none of the program's; 2: by code of it."""
         most = 0
         for each in _mro(kind):
             if each is base or each is object:
                 break
             for name in COMPARING:
                 if name in _space(each):
-                    most = max(most, 2 if self.is_programs(each, name) else 1)
+                    most = max(most, self._whose(each, name))
         return most
+
+    def _whose(self, kind: type, name: str) -> int:
+        if self.is_programs(kind, name):
+            return 2
+        written = _type(_space(kind)[name]) is types.FunctionType
+        return 1 if written and not _space(kind).get("__module__", "").startswith(WELL_KNOWN) else 0
 
     def is_programs(self, kind: type, name: str) -> bool:
         """Whether a class gives a method that the program has written, or has put there."""
@@ -159,7 +166,7 @@ class Instrument(ast.NodeTransformer):
         self.lines.add(node.lineno)
         where = ast.Attribute(ast.Name("@pytest_ar", ast.Load()), name, ast.Load())
         place = [ast.Constant(self._path), ast.Constant(node.lineno)]
-        return ast.copy_location(ast.Call(where, [*place, *args], []), node)
+        return located(ast.Call(where, [*place, *args], []), node)
 
     def body(self, statements: list[Any]) -> list[Any]:
         out: list[Any] = []
@@ -191,7 +198,7 @@ class Instrument(ast.NodeTransformer):
         if len(sides) != 2 or not all(isinstance(side, (ast.Name, ast.Constant)) for side in sides):
             return None
         args = [ast.Constant(OPERATIONS[type(compare.ops[0])]), *map(again, sides), ast.Name(target.id, ast.Load())]
-        return ast.copy_location(ast.Expr(self._call(SAW, compare, args)), statement)
+        return located(ast.Expr(self._call(SAW, compare, args)), compare)
 
     def visit_Call(self, node: ast.Call) -> Any:
         self.generic_visit(node)
@@ -223,6 +230,14 @@ def _is_raising(call: Any) -> bool:
     return (function.value.id, function.attr) in (("pytest", "raises"), ("self", "assertRaises"))
 
 
+def located(made: Any, node: Any) -> Any:
+    """What was made, and whatever in it has no place yet, where ``node`` stands."""
+    for each in ast.walk(made):
+        if isinstance(each, (ast.expr, ast.stmt)) and getattr(each, "lineno", None) is None:
+            ast.copy_location(each, node)
+    return made
+
+
 def again(side: Any) -> Any:
     return ast.Name(side.id, ast.Load()) if isinstance(side, ast.Name) else ast.Constant(side.value)
 
@@ -244,8 +259,8 @@ class Raising:
             wanted = getattr(self._inner, "expected", None) if wanted is None else wanted
             wanted = getattr(self._inner, "expected_exception", None) if wanted is None else wanted
             every: Any = wanted if _type(wanted) is tuple else (wanted,)
-            names = ["t", [_BUILTIN_ERRORS.get(_id(one)) or ["?", "an exception", False] for one in every]]
-            raised = _BUILTIN_ERRORS.get(_id(kind)) or ["?", _name(kind), False]
+            names = ["t", [_BUILTIN_ERRORS.get(_id(one)) or ["?", "an exception", 0] for one in every]]
+            raised = _BUILTIN_ERRORS.get(_id(kind)) or ["?", _name(kind), 0]
             self._compared.row(*self._place, "raises", raised, names, True)
         return done
 
@@ -290,7 +305,6 @@ class Compared:
             return
         instrument = Instrument(path)
         mod.body[:] = instrument.body(mod.body)
-        ast.fix_missing_locations(mod)
         self._reporter.emit("instrumented", file=path, lines=sorted(instrument.lines))
 
     @staticmethod
@@ -340,7 +354,7 @@ class Compared:
             return
         text = _dumps([path, line, operation, left, right, came])
         if len(text) > ROW_CHARS:
-            text = _dumps([path, line, operation, ["?", "more than is compared", False], None, True])
+            text = _dumps([path, line, operation, ["?", "more than is compared", 0], None, True])
         self._rows.append(text)
         self._size += len(text)
 

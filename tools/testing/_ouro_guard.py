@@ -163,7 +163,7 @@ class Fingerprint:
         space = vars(owner)
         self._sizes.append((label, owner, frozenset(space), owner.__mro__))
         for key, value in space.items():
-            if isinstance(value, (types.FunctionType, staticmethod, classmethod, property)):
+            if isinstance(value, (types.FunctionType, staticmethod, classmethod, property, type)):
                 self._prints.append(Print(f"{label}.{key}", space, key, value))
 
     def add(self, label: str, space: Any, names: Iterable[str]) -> None:

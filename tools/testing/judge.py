@@ -38,11 +38,7 @@ def _alike(left: list[Any], right: list[Any]) -> bool:
 
 
 class _Opaque(Exception):
-    """A value that cannot be read here; says why, and whether the program's own code compares it."""
-
-    def __init__(self, why: str, own: bool = False) -> None:
-        super().__init__(why)
-        self.own = own
+    """A value that cannot be read here; says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +66,8 @@ def _read(written: Any) -> Any:
         return written
     kind, rest = written[0], written[1:]
     match kind:
-        case "?":
-            raise _Opaque(str(rest[0]), bool(rest[1]))
-        case "<":
-            raise _Opaque(str(rest[0]), bool(rest[1]))
+        case "?" | "<":
+            raise _Opaque(str(rest[0]))
         case "i":
             return int(rest[0], 16)
         case "f":
@@ -93,9 +87,22 @@ def _read(written: Any) -> Any:
     raise ValueError(kind)
 
 
-def _beneath(written: Any) -> Any:
-    """What the builtin type sees in a value of a class that is made of one."""
-    return _read(written[3]) if isinstance(written, list) and written[0] == "<" else _read(written)
+def _level(written: Any) -> int:
+    """Who compares what is in it: 0 builtin types or C code, 1 Python code of others, 2 that of the program."""
+    if not isinstance(written, list):
+        return 0
+    own = int(written[2]) if written[:1] in (["?"], ["<"]) else 0
+    return max([own, *(_level(one) for one in written)])
+
+
+def _shape(written: Any) -> Any:
+    """What is in it, without regard to what it says of itself: of a class that is made of a builtin one, the latter."""
+    if not isinstance(written, list):
+        return written
+    if written[:1] == ["<"]:
+        return _shape(written[3])
+    shapes = [_shape(one) for one in written]
+    return sorted(shapes, key=repr) if written[:1] in (["S"], ["F"], ["d"]) else shapes
 
 
 def _raised(name: Any, wanted: Any) -> bool:
@@ -127,27 +134,13 @@ def _of_row(row: str) -> Standing:
         if _again(operation, _read(left), _read(right)) is not claimed:
             return Standing(wrong=f"at {where} it is not so that {_short(left)} {operation} {_short(right)}")
     except _Opaque as opaque:
-        doubt = opaque.own and _differs(operation, left, right)
-        text = f"at {where} the values cannot be compared by another process ({opaque})"
-        return (
-            Standing(doubt=f"at {where} code of the program says that {opaque} is equal")
-            if doubt
-            else Standing(unsure=text)
-        )
+        by_itself = max(_level(left), _level(right)) > 0 and operation in ("==", "!=", "same")
+        if by_itself and _shape(left) != _shape(right):
+            return Standing(doubt=f"at {where} a value of {opaque} says by itself that it equals something else")
+        return Standing(unsure=f"at {where} the values cannot be compared by another process ({opaque})")
     except (TypeError, AttributeError, ValueError):
         return Standing(unsure=f"at {where} the values cannot be compared by another process")
     return Standing()
-
-
-def _differs(operation: str, left: Any, right: Any) -> bool:
-    """Whether a value whose class compares by itself stands against one that is not like it."""
-    if operation not in ("==", "!=", "same"):
-        return False
-    try:
-        return bool(_beneath(left) != _beneath(right))
-    except _Opaque:
-        named = [side[1] if isinstance(side, list) and side[0] in "?<" else None for side in (left, right)]
-        return named[0] != named[1]
 
 
 def _short(written: Any) -> str:
@@ -157,11 +150,14 @@ def _short(written: Any) -> str:
 
 
 def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]]) -> Standing:
-    """Of one test that passed. ``needed``: file, first and last line of assertions that had to be reached."""
+    """Of one test that passed. ``needed``: file, first and last line of assertions that had to be reached, and hold."""
     reached = heard.lines if heard is not None else frozenset()
+    failed = {place for row in (heard.rows if heard is not None else ()) if (place := _failed(row)) is not None}
     for path, first, last in sorted(needed):
         if not any(file == path and first <= line <= last for file, line in reached):
             return Standing(wrong=f"its assertion at {path}:{first} was never reached")
+        if any(file == path and first <= line <= last for file, line in failed):
+            return Standing(wrong=f"its assertion at {path}:{first} failed")
     if heard is None or not heard.rows:
         return Standing(unsure="nothing that it compares could be seen")
     found = [_rated(row) for row in heard.rows]
@@ -171,6 +167,14 @@ def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]]) -> Stan
     if heard.more:
         return Standing(unsure="it compares more than is looked at")
     return next((each for each in found if each.unsure), Standing())
+
+
+def _failed(row: str) -> tuple[str, int] | None:
+    """Where a comparison came to no; None where it did not."""
+    with contextlib.suppress(ValueError, TypeError):
+        path, line, *_, came = json.loads(row)
+        return (str(path), int(line)) if came is False else None
+    return None
 
 
 def _rated(row: str) -> Standing:
