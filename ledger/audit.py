@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -30,6 +31,7 @@ BLOB_FIELDS = ("answer", "behind", "blob", "candidate", "dossier", "facts", "goa
 """Fields of a payload that name a blob, where a digest stands in them. A transition names none."""
 _DIGEST = re.compile(rb'":"([0-9a-f]{64})"')  # what may name one: quick to look for
 _NAMES_BLOB = re.compile(rb'"(?:%b)":"([0-9a-f]{64})"' % "|".join(BLOB_FIELDS).encode())
+_TRANSITION, _SESSION = EntryKind.TRANSITION.value, EntryKind.SESSION.value  # plain text compares faster
 _ENDED = f'"event":"{ENDED}"'.encode()
 FAULTS = (*SQLITE_FAULTS, ValueError, TypeError, OverflowError)  # what odd bytes in a file can raise on their way here
 
@@ -56,6 +58,7 @@ class Told:
     head: Head
     first_bad: int | None = None
     entries: int = 0  # good ones before the first bad one
+    stuck: bool = False  # a bad one was met
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     bad_blobs: list[str] = field(default_factory=list)
@@ -79,11 +82,11 @@ class Gathered:
     hashes: dict[int, str] = field(default_factory=dict)
 
     def hear(self, rows: Sequence[Row]) -> None:
-        bodies = b"\n".join([row[5] for row in rows if row[3] != EntryKind.TRANSITION and type(row[5]) is bytes])
+        bodies = b"\n".join([row[5] for row in rows if row[3] != _TRANSITION and type(row[5]) is bytes])
         if _DIGEST.search(bodies):
             self.blobs.update(_NAMES_BLOB.findall(bodies))
         if _ENDED in bodies:
-            ends = (row for row in rows if row[3] == EntryKind.SESSION and type(row[5]) is bytes and _ENDED in row[5])
+            ends = (row for row in rows if row[3] == _SESSION and type(row[5]) is bytes and _ENDED in row[5])
             self.ends += ((row[0], row[5]) for row in ends)
         if self.wanted:
             self.hashes.update((row[0], row[7]) for row in rows if row[0] in self.wanted)
@@ -122,6 +125,28 @@ def audit(
     for trouble in dict.fromkeys(told.trouble):
         told.add(Finding(said=f"the file cannot be read to its end ({trouble})", row=told.first_bad, remedy=EVIDENCE))
     return _report(told)
+
+
+def since(address: str, seq: int, *, head: Head, origin: Head, stop: threading.Event) -> str:
+    """Why the chain from entry ``seq`` to ``head`` does not hold; empty where it does, or where it was stopped."""
+    try:
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            start = origin
+            if seq > 1:
+                row = connection.execute("SELECT hash FROM entries WHERE seq = ?", (seq - 1,)).fetchone()
+                if row is None:
+                    return f"entry {seq - 1} is missing"
+                start = Head(seq=seq - 1, hash=row[0])
+            between = f"SELECT {COLUMNS} FROM entries WHERE seq BETWEEN ? AND ? ORDER BY seq"
+            for batch, flaws in judged(connection.execute(between, (seq, head.seq)), start=start):
+                if stop.is_set():
+                    return ""
+                for flaw in flaws.values():
+                    return flaw.said
+                start = Head(seq=batch[-1][0], hash=batch[-1][7])
+    except FAULTS as error:
+        return f"the file cannot be read ({_named(error)})"
+    return "" if start == head else f"entry {start.seq + 1} is not the one that was written there"
 
 
 def _report(told: Told) -> ChainReport:
@@ -185,7 +210,7 @@ def _walk(
                     told.add(Finding(said=flaw.said, row=flaw.row, last=flaw.last))
             for hearer in hearers:
                 hearer.hear(batch)
-            last = max((row[0] for row in batch if type(row[0]) is int), default=last)
+            last = max((row[0] for row in (batch if flaws else batch[-1:]) if type(row[0]) is int), default=last)
             _advance(told, batch, flaws)
     except FAULTS as error:
         told.trouble.append(_named(error))
@@ -196,13 +221,11 @@ def _walk(
 
 def _advance(told: Told, batch: Sequence[Row], flaws: dict[int, Flaw]) -> None:
     """Move the last good head, as long as nothing bad was met."""
-    if told.entries != told.head.seq or (told.first_bad is not None and not flaws):
-        return
-    for row in batch:
-        if id(row) in flaws:
-            return
-        told.head = Head(seq=row[0], hash=row[7])
+    good = list(takewhile(lambda row: id(row) not in flaws, batch)) if flaws else batch
+    if good and not told.stuck:
+        told.head = Head(seq=good[-1][0], hash=good[-1][7])
         told.entries = told.head.seq
+    told.stuck = told.stuck or bool(flaws)
 
 
 def _readable(rows: Iterable[Row], told: Told) -> Iterator[Row]:
