@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -26,10 +27,22 @@ from ledger.vocabulary import EntryKind, Head
 
 _ROWS_PER_LOOK = 4096  # how often a walk looks whether it was cancelled
 _MOST = 50  # findings of one sort that are told
-BLOB_FIELDS = ("answer", "behind", "blob", "candidate", "dossier", "facts", "goals", "inspection", "operation", "result")
+BLOB_FIELDS = (
+    "answer",
+    "behind",
+    "blob",
+    "candidate",
+    "dossier",
+    "facts",
+    "goals",
+    "inspection",
+    "operation",
+    "result",
+)
 """Fields of a payload that name a blob, where a digest stands in them. A transition names none."""
 _DIGEST = re.compile(rb'":"([0-9a-f]{64})"')  # what may name one: quick to look for
 _NAMES_BLOB = re.compile(rb'"(?:%b)":"([0-9a-f]{64})"' % "|".join(BLOB_FIELDS).encode())
+_TRANSITION, _SESSION = EntryKind.TRANSITION.value, EntryKind.SESSION.value  # plain text compares faster
 _ENDED = f'"event":"{ENDED}"'.encode()
 FAULTS = (*SQLITE_FAULTS, ValueError, TypeError, OverflowError)  # what odd bytes in a file can raise on their way here
 
@@ -56,10 +69,12 @@ class Told:
     head: Head
     first_bad: int | None = None
     entries: int = 0  # good ones before the first bad one
+    stuck: bool = False  # a bad one was met
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     bad_blobs: list[str] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
+    signed_ends: int = 0
 
     def broken(self, row: int) -> None:
         """The chain does not hold at ``row``."""
@@ -79,11 +94,11 @@ class Gathered:
     hashes: dict[int, str] = field(default_factory=dict)
 
     def hear(self, rows: Sequence[Row]) -> None:
-        bodies = b"\n".join([row[5] for row in rows if row[3] != EntryKind.TRANSITION and type(row[5]) is bytes])
+        bodies = b"\n".join([row[5] for row in rows if row[3] != _TRANSITION and type(row[5]) is bytes])
         if _DIGEST.search(bodies):
             self.blobs.update(_NAMES_BLOB.findall(bodies))
         if _ENDED in bodies:
-            ends = (row for row in rows if row[3] == EntryKind.SESSION and type(row[5]) is bytes and _ENDED in row[5])
+            ends = (row for row in rows if row[3] == _SESSION and type(row[5]) is bytes and _ENDED in row[5])
             self.ends += ((row[0], row[5]) for row in ends)
         if self.wanted:
             self.hashes.update((row[0], row[7]) for row in rows if row[0] in self.wanted)
@@ -124,12 +139,35 @@ def audit(
     return _report(told)
 
 
+def since(address: str, seq: int, *, head: Head, origin: Head, stop: threading.Event) -> str:
+    """Why the chain from entry ``seq`` to ``head`` does not hold; empty where it does, or where it was stopped."""
+    try:
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            start = origin
+            if seq > 1:
+                row = connection.execute("SELECT hash FROM entries WHERE seq = ?", (seq - 1,)).fetchone()
+                if row is None:
+                    return f"entry {seq - 1} is missing"
+                start = Head(seq=seq - 1, hash=row[0])
+            between = f"SELECT {COLUMNS} FROM entries WHERE seq BETWEEN ? AND ? ORDER BY seq"
+            for batch, flaws in judged(connection.execute(between, (seq, head.seq)), start=start):
+                if stop.is_set():
+                    return ""
+                for flaw in flaws.values():
+                    return flaw.said
+                start = Head(seq=batch[-1][0], hash=batch[-1][7])
+    except FAULTS as error:
+        return f"the file cannot be read ({_named(error)})"
+    return "" if start == head else f"entry {start.seq + 1} is not the one that was written there"
+
+
 def _report(told: Told) -> ChainReport:
     first = next((f for f in told.findings if f.row == told.first_bad and f.row is not None), None)
     reason = (first or told.findings[0]).said if told.findings else ""
     return ChainReport(
         ok=not told.findings, entries=told.entries, head=told.head, first_bad=told.first_bad, reason=reason,
         bad_blobs=tuple(told.bad_blobs), findings=tuple(told.findings), notes=tuple(told.notes),
+        signed_ends=told.signed_ends,
     )  # fmt: skip
 
 
@@ -157,6 +195,7 @@ def _contents(
     missing = frozenset(anchor.seq for anchor in sworn) - gathered.wanted
     hashes = gathered.hashes | _hashes(connection, missing)
     _compare(told, sworn, hashes=hashes, last=last)
+    _strangers(sworn, told, hashes=hashes)
     if shape.readable(connection, "blobs"):
         _blobs(connection, told, named=gathered.blobs, stop=stop)
     for projection in projections:
@@ -185,7 +224,7 @@ def _walk(
                     told.add(Finding(said=flaw.said, row=flaw.row, last=flaw.last))
             for hearer in hearers:
                 hearer.hear(batch)
-            last = max((row[0] for row in batch if type(row[0]) is int), default=last)
+            last = max((row[0] for row in (batch if flaws else batch[-1:]) if type(row[0]) is int), default=last)
             _advance(told, batch, flaws)
     except FAULTS as error:
         told.trouble.append(_named(error))
@@ -196,13 +235,11 @@ def _walk(
 
 def _advance(told: Told, batch: Sequence[Row], flaws: dict[int, Flaw]) -> None:
     """Move the last good head, as long as nothing bad was met."""
-    if told.entries != told.head.seq or (told.first_bad is not None and not flaws):
-        return
-    for row in batch:
-        if id(row) in flaws:
-            return
-        told.head = Head(seq=row[0], hash=row[7])
+    good = list(takewhile(lambda row: id(row) not in flaws, batch)) if flaws else batch
+    if good and not told.stuck:
+        told.head = Head(seq=good[-1][0], hash=good[-1][7])
         told.entries = told.head.seq
+    told.stuck = told.stuck or bool(flaws)
 
 
 def _readable(rows: Iterable[Row], told: Told) -> Iterator[Row]:
@@ -219,12 +256,16 @@ def _end(connection: sqlite3.Connection, told: Told, *, origin: Head, last: int)
         return
     rows = connection.execute("SELECT id, genesis, seq, hash FROM chain").fetchall()
     if len(rows) != 1:
-        told.add(Finding(said=f"the table chain has {len(rows)} rows, not one: nothing says that entry {last} is the last"))
+        told.add(
+            Finding(said=f"the table chain has {len(rows)} rows, not one: nothing says that entry {last} is the last")
+        )
         told.broken(last + 1)
         return
     _, genesis, seq, own = rows[0]
     if genesis != origin.hash:
-        told.add(Finding(said="the row in chain names another repository as the one whose record begins at entry 1", row=1))
+        told.add(
+            Finding(said="the row in chain names another repository as the one whose record begins at entry 1", row=1)
+        )
         told.broken(1)
     if type(seq) is int and seq > last:
         told.add(Finding(said=_missing(last + 1, seq), row=last + 1, last=seq, remedy=RECORD_GONE))
@@ -252,6 +293,7 @@ def _sworn(ends: Sequence[tuple[int, bytes]], told: Told, *, judge: Judge, origi
                 unsigned += 1
                 continue
             signed = SignedHead.model_validate({**payload[FIELD], "genesis": origin.hash})
+            told.signed_ends = seq
         except (ValueError, TypeError, KeyError, AttributeError, ValidationError, RecursionError):
             told.add(Finding(said=f"the signed head in entry {seq} cannot be read", row=seq))
             continue
@@ -269,8 +311,8 @@ def _sworn(ends: Sequence[tuple[int, bytes]], told: Told, *, judge: Judge, origi
 
 
 UNKNOWN_KEY = (
-    "If it is a former key of this daemon, list it in `changes.other_signers`; else the record was made anew by "
-    "somebody with another key."
+    "If it is a former key of this daemon, or that of another one, list it in `changes.other_signers` of your own "
+    "settings; else somebody made the record anew, with a key of his own."
 )
 
 
@@ -285,36 +327,56 @@ def _hashes(connection: sqlite3.Connection, wanted: Collection[int]) -> dict[int
 
 def _compare(told: Told, anchors: Iterable[Anchor], *, hashes: dict[int, str], last: int) -> None:
     """Each anchor against the entry that it names. What lies between two anchors is vouched for by the second."""
-    held, missing = 0, dict[int, list[str]]()
-    for anchor in sorted(anchors, key=lambda anchor: anchor.seq):
-        if anchor.seq == 0:
-            continue
+    held, behind = 0, list[Anchor]()
+    known = sorted((anchor for anchor in anchors if anchor.seq and not anchor.unknown), key=lambda anchor: anchor.seq)
+    said: set[tuple[int, str]] = set()
+    for anchor in known:
         own = hashes.get(anchor.seq)
         if own == anchor.hash:
             held = anchor.seq
-        elif own is None:
-            missing.setdefault(anchor.seq, []).append(anchor.where)
-        else:
-            said = f"entry {anchor.seq} is not the one that {anchor.where} names"
-            if held + 1 < anchor.seq:
-                said += f": it, or one from entry {held + 1} on, was rewritten"
-            told.add(Finding(said=said, row=held + 1, last=anchor.seq))
+        elif own is not None and (anchor.seq, anchor.hash) not in said:
+            said.add((anchor.seq, anchor.hash))
+            told.add(_rewritten(anchor, held))
             told.broken(held + 1)
-    behind = [seq for seq in missing if seq > last]
+        elif own is None and anchor.seq > last:
+            behind.append(anchor)
     if behind:
-        seq = max(behind)
-        said = f"{_missing(last + 1, seq)}; {missing[seq][0]} names entry {seq}"
-        told.add(Finding(said=said, row=last + 1, last=seq, remedy=RECORD_GONE))
+        end = behind[-1]
+        why = f"{_missing(last + 1, end.seq)}; {end.where} names entry {end.seq}"
+        told.add(Finding(said=why, row=last + 1, last=end.seq, remedy=RECORD_GONE))
         told.broken(last + 1)
 
 
+def _rewritten(anchor: Anchor, held: int) -> Finding:
+    said = f"entry {anchor.seq} is not the one that {anchor.where} names"
+    if held + 1 < anchor.seq:
+        said += f": it, or one from entry {held + 1} on, was rewritten"
+    return Finding(said=said, row=held + 1, last=anchor.seq)
+
+
+def _strangers(anchors: Iterable[Anchor], told: Told, *, hashes: dict[int, str]) -> None:
+    """Heads under keys that nobody knows, by key: another daemon's, a former key of ours, or a record made anew."""
+    by: dict[str, list[Anchor]] = {}
+    for anchor in anchors:
+        if anchor.unknown:
+            by.setdefault(anchor.unknown, []).append(anchor)
+    for signer, theirs in by.items():
+        other = sorted((a for a in theirs if hashes.get(a.seq) != a.hash), key=lambda anchor: anchor.seq)
+        first = min(theirs, key=lambda anchor: anchor.seq) if not other else other[0]
+        said = f"{first.where} is signed with an unknown key, {signer}, and names entry {first.seq}, "
+        said += "which the record does not have like that" if other else "as it stands in the record"
+        if len(theirs) > 1:
+            said += f"; so are {len(theirs) - 1} more heads"
+        told.add(Finding(said=said, row=first.seq, remedy=UNKNOWN_KEY))
+
+
 def _missing(first: int, last: int) -> str:
-    return f"entry {first} is missing at the end" if first == last else f"entries {first} to {last} are missing at the end"
+    return (
+        f"entry {first} is missing at the end" if first == last else f"entries {first} to {last} are missing at the end"
+    )
 
 
-def _blobs(
-    connection: sqlite3.Connection, told: Told, *, named: set[bytes], stop: threading.Event
-) -> None:
+def _blobs(connection: sqlite3.Connection, told: Told, *, named: set[bytes], stop: threading.Event) -> None:
     """Every blob hashes to its name, and every one that an entry names is there."""
     there: set[bytes] = set()
     wrong: list[tuple[object, str]] = []

@@ -72,6 +72,7 @@ class ChainReport(Frozen):
     reason: str = ""
     bad_blobs: tuple[str, ...] = ()  # blobs whose bytes do not hash to their name, or that an entry names in vain
     findings: tuple[Finding, ...] = ()  # all that was found, by row; empty exactly when ``ok``
+    signed_ends: int = 0  # the last entry that is a session's end with a signed head; 0: none
     notes: tuple[str, ...] = ()  # what holds, and rests on less than it could
     duration_ms: int = 0
 

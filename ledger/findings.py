@@ -24,8 +24,12 @@ class Finding(Frozen):
 
 
 class Anchor(Frozen):
-    """A head that stands outside of the rows that it vouches for. ``where`` names the place for a person."""
+    """A head that stands outside of the rows that it vouches for. ``where`` names the place for a person.
+
+    ``unknown``: fingerprint of the key that signed it, where nobody knows that key.
+    """
 
     seq: int
     hash: str
     where: str
+    unknown: str = ""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -69,7 +68,7 @@ class SignedHead(Frozen):
     at: str = Field(max_length=64)
     genesis: str = Field(max_length=64)
     hash: str = Field(pattern=r"^[0-9a-f]{64}$")
-    seq: int = Field(ge=0, strict=True)
+    seq: int = Field(ge=0, le=(1 << 63) - 1, strict=True)
     signature: str = Field(max_length=4096)
 
     @property
@@ -102,10 +101,15 @@ def read_lines(data: bytes) -> tuple[tuple[tuple[int, SignedHead], ...], tuple[i
     return tuple(heads), tuple(odd)
 
 
-def with_head(data: bytes, head: SignedHead) -> bytes:
-    """The newest lines of ``data``, odd ones too, and ``head`` behind them."""
-    lines = [line + b"\n" for line in data.split(b"\n") if line]
-    return b"".join((*lines[-(KEPT - 1) :], head.line))
+def with_heads(*sources: bytes) -> bytes:
+    """The newest lines of several files as one, each once; lines that are no heads go first and are the first to go."""
+    lines = dict.fromkeys(line for data in sources for line in data.split(b"\n") if line)
+    order: dict[bytes, int] = {}
+    for line in lines:
+        heads, _ = read_lines(line)
+        order[line] = heads[0][1].seq if heads else -1
+    kept = sorted(lines, key=lambda line: order[line])[-KEPT:]
+    return b"".join(line + b"\n" for line in kept)
 
 
 def read_file(path: Path) -> bytes | None:
@@ -133,8 +137,3 @@ def write_file(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def newest(heads: Iterable[SignedHead]) -> SignedHead | None:
-    """The one that vouches for most."""
-    return max(heads, key=lambda head: head.seq, default=None)

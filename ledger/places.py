@@ -39,6 +39,15 @@ class Places:
         return self.state / "ledger.sqlite3"
 
     @property
+    def heads(self) -> Path:
+        return self.state / "heads"
+
+    @property
+    def heads_ref(self) -> str:
+        """The git ref that names a blob with the same lines as :attr:`heads`, outside of the state folder."""
+        return f"refs/ouroboros/{self.repo_id}"
+
+    @property
     def journal(self) -> Path:
         return self.state / "journal"
 

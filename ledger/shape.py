@@ -78,7 +78,9 @@ def look(connection: sqlite3.Connection, projections: Collection[str] | None) ->
 def readable(connection: sqlite3.Connection, name: str) -> bool:
     """Whether there is a true table of the record under that name, with the columns that it must have."""
     rows = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = ?", (name,)).fetchall()
-    return len(rows) == 1 and rows[0][0] == "table" and isinstance(rows[0][1], str) and in_words(rows[0][1]) == own()[name]
+    return (
+        len(rows) == 1 and rows[0][0] == "table" and isinstance(rows[0][1], str) and in_words(rows[0][1]) == own()[name]
+    )
 
 
 def _marks(connection: sqlite3.Connection) -> Iterator[Finding]:

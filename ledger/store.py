@@ -18,7 +18,7 @@ from typing import cast
 
 import aiosqlite
 
-from ledger.audit import audit
+from ledger.audit import audit, since
 from ledger.canonical import canonical
 from ledger.chain import ChainReport, entry_of, freeze, genesis
 from ledger.clock import Clock
@@ -277,6 +277,19 @@ class Ledger:
             stop.set()
             raise
         return report.model_copy(update={"duration_ms": int((self._clock.monotonic() - started) * 1000)})
+
+    async def broken_behind(self, seq: int) -> str:
+        """Why the chain from entry ``seq`` to where it stands does not hold; empty where it does.
+
+        For what rests on one old entry: each entry answers for its own bytes only, the chain for all between.
+        """
+        known = self.head
+        stop = threading.Event()
+        try:
+            return await asyncio.to_thread(since, self._address, seq, head=known, origin=self._origin, stop=stop)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
 
     # --- end ---
 
