@@ -71,7 +71,7 @@ HARMLESS = re.compile(
     r"os\.environ|getenv|\{[a-z_][^{}]{0,60}\}|test[-_]|[-_]test|not[-_ ]?a|abcdef|123456|placeholder|undefined|"
     r"\[a-z0-9]-|\(\?"
 )
-_UUID = re.compile(r"(?i)(?:[a-z]{2,12}[-_])?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = re.compile(r"(?i)(?:[a-z]{2,12}[-_])?[0-9a-f]{8}(?:-[0-9a-f]{1,12}){2,4}")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 # A name, a number, an attribute, a call, a path, a format: what code has where a literal would stand.
 _CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*(?:[(\[].*)?|-?\d[\d_.]*|[~.]{0,2}(?:/[\w.\-]+)+/?")
@@ -91,7 +91,7 @@ def entropy(text: str) -> float:
 
 def is_telling(value: str) -> bool:
     """Whether a value beside a keyword looks made by a machine. Its beginning tells."""
-    value = value[:JUDGED]
+    value = value[:JUDGED].rstrip(".\u2026")
     if len(value) < LEAST_LENGTH or HARMLESS.search(value):
         return False
     least = LEAST_OF_HEX if _HEX.fullmatch(value) or _UUID.fullmatch(value) else LEAST_ENTROPY
@@ -212,7 +212,9 @@ def _is_mixed(value: str) -> bool:
 
 
 def holds_user_and_password(value: str) -> bool:
-    """Whether a text in base64 says ``user:password``."""
+    """Whether a text in base64 says ``user:password``; also of one that was cut."""
+    value = value.rstrip("=")
+    value = value[: len(value) - (len(value) % 4 == 1)]
     try:
         data = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_" if set(value) & set("-_") else None)
         text = data.decode("utf-8")

@@ -6,8 +6,10 @@ A table of own shapes; what keywords, addresses and headers give away; and the d
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from governance.irongate.secret_detector import detected
 from governance.irongate.secret_shapes import (
@@ -26,6 +28,7 @@ from governance.irongate.secret_values import beside, lowered
 MOST_ROUNDS = 16
 SHORTEST_TEXT = 10  # a keyword, a sign and a password
 LONGEST_KEY = 16_384
+WRAPPED = re.compile(r"(?m)^(?:[^\n]{52,400}(?<=[\w+/=.\-]{8})\n(?=[\w+/=.\-])){1,60}[^\n]{0,400}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,7 @@ def findings(text: str, *, guesses: bool = False) -> tuple[Finding, ...]:
     """
     if len(text) < SHORTEST_TEXT:
         return ()
-    found = list(_private_keys(text))
-    for name, hint, shape in SHAPES:
-        if hint in text:
-            found += [Finding(name, m.start(), m.end()) for m in shape.finditer(text)]
-    lower = lowered(text)
-    found += [Finding(*item) for item in beside(text, lower, guesses=guesses)]
-    found += [Finding("detected", start, end) for start, end in detected(text, lower)]
+    found = [*_findings(text, guesses=guesses), *_across_lines(text, guesses=guesses)]
     merged: list[Finding] = []
     for item in sorted(found, key=lambda f: (f.start, -f.end)):
         if merged and item.start < merged[-1].end:
@@ -59,6 +56,28 @@ def findings(text: str, *, guesses: bool = False) -> tuple[Finding, ...]:
         else:
             merged.append(item)
     return tuple(merged)
+
+
+def _findings(text: str, *, guesses: bool) -> list[Finding]:
+    found = list(_private_keys(text))
+    for name, hint, shape in SHAPES:
+        if hint in text:
+            found += [Finding(name, m.start(), m.end()) for m in shape.finditer(text)]
+    lower = lowered(text)
+    found += [Finding(*item) for item in beside(text, lower, guesses=guesses)]
+    found += [Finding("detected", start, end) for start, end in detected(text, lower)]
+    return found
+
+
+def _across_lines(text: str, *, guesses: bool) -> Iterator[Finding]:
+    """Secrets that a terminal or a mail broke at its width: looked for where long lines end and go on in a word."""
+    for run in WRAPPED.finditer(text):
+        lines = run[0].split("\n")
+        ends = list(accumulate(len(line) for line in lines))[:-1]
+        for item in _findings("".join(lines), guesses=guesses):
+            start, end = (at + bisect.bisect(ends, at) + run.start() for at in (item.start, item.end - 1))
+            if "\n" in text[start : end + 1]:
+                yield Finding(item.rule, start, end + 1)
 
 
 def redact(text: str) -> str:
