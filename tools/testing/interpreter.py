@@ -31,6 +31,7 @@ import json, site, sys
 said = {"executable": sys.executable, "base": sys.base_prefix, "version": sys.version_info[:2]}
 print(json.dumps({**said, "sites": site.getsitepackages()}))
 """
+_ALONE = ("-I", "-S")  # no variable, no folder of packages: a .pth there may put the repository on the import path
 _ANYWHERE = Path("/")  # a program on the search path may look into the folder that it is started in
 _PYTEST = re.compile(r"pytest-([0-9][^-]*)\.(?:dist|egg)-info")
 _MOST_FILES = 1000  # path files of one folder that are read
@@ -103,7 +104,7 @@ def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpret
     """
     try:
         done = subprocess.run(
-            [str(python), "-I", "-S", "-c", _ASK],
+            [str(python), *_ALONE, "-c", _ASK],
             capture_output=True, cwd=cwd, env=dict(env.variables), timeout=timeout_s, check=False,
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
