@@ -32,6 +32,7 @@ import json, site, sys
 said = {"executable": sys.executable, "base": sys.base_prefix, "version": sys.version_info[:2]}
 print(json.dumps({**said, "sites": site.getsitepackages()}))
 """
+_ALONE = ("-I", "-S")  # no variable, no folder of packages: a .pth there may put the repository on the import path
 _ANYWHERE = Path("/")  # a program on the search path may look into the folder that it is started in
 _PYTEST = re.compile(r"pytest-([0-9][^-]*)\.(?:dist|egg)-info")
 _MOST_FILES = 1000  # path files of one folder that are read
@@ -104,7 +105,7 @@ def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpret
     """
     try:
         done = children.ask(
-            (str(python), "-I", "-S", "-c", _ASK), cwd=cwd, env=env.variables, timeout_s=timeout_s
+            (str(python), *_ALONE, "-c", _ASK), cwd=cwd, env=env.variables, timeout_s=timeout_s
         )  # fmt: skip
         said = _Said.model_validate_json(done.out)
     except (OSError, ChildFailed, ValueError):
