@@ -4,8 +4,8 @@ One line of canonical JSON each::
 
     {"at":...,"genesis":...,"hash":...,"seq":...,"signature":"-----BEGIN SSH SIGNATURE-----..."}
 
-What is signed is ``ouro-head-1``, ``genesis``, ``seq`` and ``hash``, a line each. Signing and judging are ports: the key
-belongs to another room.
+What is signed is ``ouro-head-1``, ``genesis``, ``seq`` and ``hash``, a line each. Signing and judging are ports: the
+key belongs to another room.
 """
 
 from __future__ import annotations
