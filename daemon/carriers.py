@@ -26,6 +26,7 @@ AS_STORED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null"}
 PLAIN = ("-c", "core.commitGraph=false", "-c", "i18n.logOutputEncoding=UTF-8")
 AT_ONCE = 500  # commits that are read by one process
 LARGEST = 1 << 20  # bytes of a commit object that is looked at
+PLACES = ("", "refs/", "refs/heads/", "refs/tags/", "refs/remotes/")
 _REST = frozenset("~^@{:")
 
 
@@ -55,8 +56,12 @@ async def carriers(git: Git, ring: Keyring, revisions: tuple[str, ...]) -> tuple
     for at in range(0, len(names), AT_ONCE):
         asked = "".join(f"{name}\n" for name in names[at : at + AT_ONCE]).encode()
         told = await git.call(*PLAIN, "cat-file", "--batch", stdin=asked, extra_env=AS_STORED)
-        found += await asyncio.to_thread(lambda out=told.out: [read(n, d, ring) for n, d in _objects(out)])
+        found += await asyncio.to_thread(_read_all, told.out, ring)
     return tuple(found)
+
+
+def _read_all(out: bytes, ring: Keyring) -> list[Carrier]:
+    return [read(name, data, ring) for name, data in _objects(out)]
 
 
 def _objects(out: bytes) -> Iterator[tuple[str, bytes]]:
@@ -138,6 +143,4 @@ async def _in_other_case(git: Git, asked: str) -> str | None:
 def _same(ref: str, name: str) -> bool:
     """Whether git would take ``name`` for ``ref``, but for letter case."""
     short = name.casefold()
-    return ref.casefold() in {
-        f"{prefix}{short}" for prefix in ("", "refs/", "refs/heads/", "refs/tags/", "refs/remotes/")
-    }
+    return ref.casefold() in {f"{place}{short}" for place in PLACES}

@@ -133,8 +133,8 @@ class Heads:
         first = min(sworn, key=lambda head: head.seq)
         what = "holds another entry" if first.seq in there else "ends before it"
         raise ChainBroken(
-            f"The record was cut, rewritten or lost: {places[first]} names entry {first.seq}, signed at {first.at}, and "
-            f"{self._places.ledger} {what}.",
+            f"The record was cut, rewritten or lost: {places[first]} names entry {first.seq}, signed at {first.at}, "
+            f"and {self._places.ledger} {what}.",
             seq=first.seq,
             remedy="`ouro ledger verify` says more; restore a backup of the ledger. To go on with what is left all the "
             f"same: move {self._places.heads} away and `git update-ref -d {self._places.heads_ref}`.",

@@ -115,7 +115,7 @@ class Service:
         await self._control.start()
 
     async def _whole_ledger(self) -> Ledger:
-        """The record, opened and compared with the heads that were signed. Raises ``ChainBroken`` where it lacks one."""
+        """The record, compared with the heads that were signed. Raises ``ChainBroken`` where it lacks one."""
         reading = asyncio.create_task(self.heads.read())  # git takes as long as the file
         try:
             ledger = await self.open_ledger()
@@ -307,10 +307,13 @@ class Service:
         try:
             await self._stop_work()
             if self._ledger is not None and not self._ledger.read_only:
-                if problem := await self.heads.end_session(self._ledger, self.boot):
-                    logger(__name__).warning("heads.not_kept", problem=problem)
+                await self._end_session(self._ledger)
         finally:
             await self._let_go()
+
+    async def _end_session(self, ledger: Ledger) -> None:
+        if problem := await self.heads.end_session(ledger, self.boot):
+            logger(__name__).warning("heads.not_kept", problem=problem)
 
     async def _stop_work(self) -> None:
         """Sensors, ops, socket, model, in this order."""

@@ -1,7 +1,7 @@
 """``ouro ledger verify`` and ``ouro verify``: the record against everything that vouches for it from outside.
 
-Heads come from all signed commits of the repository and from the signed ends of sessions, which stand in the chain, in a
-file beside it and in a git ref. What is found is a sentence with its row, never an exception, whatever lies in the files.
+Heads come from all signed commits of the repository and from the signed ends of sessions, which stand in the chain, in
+a file beside it and in a git ref. What is found is a sentence with its row, never an exception, whatever lies there.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.carriers import EVERYTHING, Carrier, carriers, revisions_of
 from daemon.heads import Heads, Kept
 from governance.changes.signing import Keyring, keyring
-from ledger.audit import audit
+from ledger.audit import Query, Row, audit
 from ledger.chain import ChainReport, genesis
 from ledger.clock import SystemClock
 from ledger.database import reading_uri
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from daemon.settings import Config
 
 NAMED = 5  # commits that a note names
+KEY_REMEDY = (
+    "Restore the key from a backup. Without it a new one is made at the next start: then list the fingerprint of the "
+    "old one in `changes.other_signers`."
+)
 HEADS_REMEDY = (
     "The other places still vouch for the record. Look at who could write there; the next end of a session writes both "
     "places again."
@@ -91,7 +95,7 @@ async def verify_commits(config: Config, asked: str | None) -> VerifyReport:
     taken = ""
     if asked is None:
         unborn = await git.call("rev-parse", "-q", "--verify", "HEAD^{commit}", ok=(0, 1, 128))
-        revisions = ("--end-of-options", "HEAD", "--") if unborn.code == 0 else ()
+        revisions: tuple[str, ...] = ("--end-of-options", "HEAD", "--") if unborn.code == 0 else ()
     else:
         revisions, taken = await revisions_of(git, asked)
     found = await carriers(git, ring, revisions) if revisions else ()
@@ -148,12 +152,12 @@ async def _looked(
     findings += [*told, *_places_agree(kept, chain), *await asyncio.to_thread(_leftovers, places.ledger, notes)]
     if no_key and (anchors or found):
         remedy = (
-            "Restore the key from a backup. A new one is made at the next start; then list the old one's fingerprint."
+            KEY_REMEDY
         )
         findings.append(Finding(said=no_key, remedy=remedy))
     if chain.ok and chain.entries and not any(not anchor.unknown for anchor in anchors):
         notes.append(
-            "nothing outside of the ledger vouches for it yet: no signed commit and no signed end of a session"
+            "nothing outside of the ledger vouches for it yet: no signed commit, no signed end of a session"
         )
     elif chain.ok:
         notes += _behind(chain, anchors)
@@ -213,12 +217,14 @@ class Rows:
         self._wanted = wanted
         self.found: dict[int, tuple[object, object]] = {}
 
-    def hear(self, rows: Sequence[tuple[object, ...]]) -> None:
+    def hear(self, rows: Sequence[Row]) -> None:
+        """Keep what is wanted of the next rows."""
         if self._wanted:
-            self.found.update((row[0], (row[7], row[2])) for row in rows if row[0] in self._wanted)  # type: ignore[misc]  # seq, as wanted
+            self.found.update((row[0], (row[7], row[2])) for row in rows if row[0] in self._wanted)
 
-    def compare(self, query: object) -> Iterable[Finding]:
-        return ()
+    def compare(self, query: Query) -> Iterator[Finding]:
+        """No table goes with it."""
+        yield from ()
 
 
 def _of_commits(found: Sequence[Carrier], notes: list[str]) -> list[Anchor]:
@@ -271,7 +277,7 @@ def _wrong(head: SignedHead, ring: Keyring, origin: str) -> str:
 
 def _places_agree(kept: Sequence[Kept], chain: ChainReport) -> list[Finding]:
     """What one of both places holds and the other lacks: each is written whole at the end of a session."""
-    lines = [set(head.line for head in place.heads) for place in kept]
+    lines = [{head.line for head in place.heads} for place in kept]
     found = []
     for place, mine, other in zip(kept, lines, reversed(lines), strict=True):
         lacking = sorted(head.seq for head in (h for each in kept for h in each.heads) if head.line in other - mine)
@@ -281,7 +287,8 @@ def _places_agree(kept: Sequence[Kept], chain: ChainReport) -> list[Finding]:
             said = f"{place.place} lacks the head of entry {lacking[-1]}, which the other place has"
             found.append(Finding(said=said, row=lacking[-1], remedy=HEADS_REMEDY))
     if not any(lines) and chain.signed_ends:
-        said = f"{kept[0].place} and {kept[1].place} are lost: the session that ended with entry {chain.signed_ends} was signed"
+        both = f"{kept[0].place} and {kept[1].place} are lost"
+        said = f"{both}: the session that ended with entry {chain.signed_ends} was signed"
         found.append(Finding(said=said, row=chain.signed_ends, remedy=HEADS_REMEDY))
     return found
 

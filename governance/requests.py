@@ -1,7 +1,7 @@
 """What waits for a person, derived from the entries of the chain; and whether the inbox says the same.
 
-The inbox is a table that is written with the entries, and that the chain does not cover. What an approval carries out is
-what the entry of its request names by digest; a row that says otherwise is refused and told.
+The inbox is a table that is written with the entries, and that the chain does not cover. What an approval carries out
+is what the entry of its request names by digest; a row that says otherwise is refused and told.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class InboxCheck:
             asked = waiting.pop(row["op_id"], None) if isinstance(row["op_id"], str) else None
             if asked is None:
                 yield Finding(
-                    said=f"a row of the inbox lets {str(row['op_id'])[:64]!r} wait for approval, and no entry asks for it",
+                    said=f"a row of the inbox lets {str(row['op_id'])[:64]!r} wait, and no entry asks for its approval",
                     remedy=REMEDY,
                 )
             elif why := asked.changed(row):

@@ -345,6 +345,9 @@ def _compare(told: Told, anchors: Iterable[Anchor], *, hashes: dict[int, str], l
         why = f"{_missing(last + 1, end.seq)}; {end.where} names entry {end.seq}"
         told.add(Finding(said=why, row=last + 1, last=end.seq, remedy=RECORD_GONE))
         told.broken(last + 1)
+        if held < last:
+            why = f"no head that is left vouches for entries {held + 1} to {last}: what was cut may have been rewritten too"
+            told.add(Finding(said=why, row=held + 1, last=last, remedy=RECORD_GONE))
 
 
 def _rewritten(anchor: Anchor, held: int) -> Finding:
@@ -405,8 +408,9 @@ def _blobs(connection: sqlite3.Connection, told: Told, *, named: set[bytes], sto
         by = "that no entry names" if row is None else f"that entry {row} names"
         told.add(Finding(said=f"the blob {name[:12]} {by} {why}", row=row))
     if len(found) > _MOST:
-        told.add(Finding(said=f"{len(found) - _MOST} more blobs are missing or changed, the first of entry {found[_MOST][0]}",
-                         row=found[_MOST][0]))  # fmt: skip
+        row = found[_MOST][0]
+        said = f"{len(found) - _MOST} more blobs are missing or changed, the first is of entry {row}"
+        told.add(Finding(said=said, row=row))
 
 
 def _bytes_of(sha: object) -> bytes:

@@ -4,14 +4,16 @@ One line of canonical JSON each::
 
     {"at":...,"genesis":...,"hash":...,"seq":...,"signature":"-----BEGIN SSH SIGNATURE-----..."}
 
-What is signed is ``ouro-head-1``, ``genesis``, ``seq`` and ``hash``, a line each. Signing and judging are ports: the key
-belongs to another room.
+What is signed is ``ouro-head-1``, ``genesis``, ``seq`` and ``hash``, a line each. Signing and judging are ports: the
+key belongs to another room.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -118,8 +120,13 @@ def read_file(path: Path) -> bytes | None:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    with os.fdopen(fd, "rb") as file:
-        return file.read(LARGEST)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read(LARGEST)
+    finally:
+        os.close(fd)
 
 
 def write_file(path: Path, data: bytes) -> None:

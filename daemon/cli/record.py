@@ -120,7 +120,7 @@ def _record_lines(report: RecordReport) -> list[Line]:
     if report.ok:
         held = f"ledger: {chain.entries} entries, the chain holds, head {chain.head.hash[:12]}"
         lines.append(line(Span(f"{held}, {report.anchors} signed heads agree", Role.GOOD)))
-    return [*lines, *(line(Span(f"note: {note}", Role.FAINT)) for note in report.notes)]
+    return [*lines, *(line(Span(f"note: {note}", Role.DIM)) for note in report.notes)]
 
 
 def ledger_verify(context: typer.Context) -> None:

@@ -35,6 +35,6 @@ class ChangeSettings(Frozen):
     )
     other_signers: tuple[str, ...] = Field(
         (),
-        description="Fingerprints (`SHA256:...`) of other daemons' keys, or former ones of this, whose commits and heads "
-        "are known to name another record.",
+        description="Fingerprints (`SHA256:...`) of other daemons' keys, or former ones of this one: the record is not "
+        "asked for what they sign.",
     )

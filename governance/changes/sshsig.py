@@ -76,7 +76,7 @@ def problem_with(armoured: str, message: bytes, *, namespace: str, public_key: b
 
 
 def signer_of(armoured: str, message: bytes, *, namespace: str) -> bytes:
-    """The raw public key that stands in a signature of ``message``. Raises ``ValueError``, which says why it is none."""
+    """The raw public key in a signature of ``message``. Raises ``ValueError``, which says why it is none."""
     signer, parts = _taken_apart(armoured)
     kind, key = unpack(signer, 2)
     if kind != KEY_TYPE or parts[0] != KEY_TYPE:
