@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from governance.irongate import g20_unattended
-from ledger.vocabulary import EditKind, Tier, Verdict
+from governance.irongate.battery import decide, inspect
+from governance.phases.gate import facts_of
+from governance.risk import assess
+from ledger.vocabulary import Decision, EditKind, Tier, Verdict
+from tests.governance.irongate.builders import inspection
 
 FOLDER = Path(__file__).parent / "corpus/unattended"
 PATH = "calc.py"
@@ -66,3 +70,21 @@ def asked(text: str, path: str = PATH, before: str = FAULTY) -> Verdict:
 def waits(verdict: Verdict) -> bool:
     """Whether a person is asked."""
     return verdict.floor is Tier.APPROVAL_REQUIRED
+
+
+def tier_of(path: str, before: str, after: str, tests: tuple[str, ...] = (TEST,)) -> Tier | None:
+    """The tier that a candidate of one edit gets from all gates and the ladder; None: it is refused."""
+    made = inspection({path: (before, after)}).model_copy(update={"tests": tests, "raised": ("AssertionError",)})
+    verdicts = inspect(made)
+    decision, floor = decide(verdicts)
+    if decision is not Decision.ALLOW:
+        return None
+    facts = facts_of(
+        made.op, made.candidate, made.originals, verdicts=verdicts, protected=(), core=(), is_ourselves=False
+    )  # fmt: skip
+    return assess(facts, floors=((floor, "a gate asks for it"),)).tier
+
+
+def silent(tier: Tier | None) -> bool:
+    """Whether such a change lands with nobody there."""
+    return tier in (Tier.SAFE_AUTO, Tier.NOTIFY_APPLY)
