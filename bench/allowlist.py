@@ -1,11 +1,12 @@
 """What gate 20 costs: of honest small repairs, how many would land unattended without it and wait for a person with it.
 
-    python -m bench.allowlist [--git FOLDER]... [--planted FOLDER] [--most 12] [--show]
+    python -m bench.allowlist draw FILE [--git FOLDER]... [--planted FOLDER] [--most 12]
+    python -m bench.allowlist ask FILE [--show]
 
 Sub-corpora: the bugs of the sample project turned back; faults planted in packages, turned back (``--planted``: a folder
 of packages that `python -m bench.tasks build` fetched); past fixes (``--git``: clones with their history): commits that
-change one to three lines of one source file and the tests beside it. Prints a line for each, and with ``--show`` every
-repair that waits, with why.
+change one to three lines of one source file and the tests beside it. ``draw`` writes them down, ``ask`` prints a line for
+each sub-corpus, and with ``--show`` every repair that waits, with why. No code of the packages is run.
 """
 
 from __future__ import annotations
@@ -32,19 +33,21 @@ from governance.phases.gate import facts_of
 from governance.risk import assess
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
-    Candidate, Complexity, Decision, Edit, EditKind, Operation, Signal, Source, TestsPass, Tier, Urgency, Verdict,
+    Candidate, Complexity, Decision, Edit, EditKind, Frozen, Operation, Signal, Source, TestsPass, Tier, Urgency, Verdict,
 )  # fmt: skip
 from sample.build import HERE, bugs
 
 PROJECT = HERE / "project"
-MOST_LINES, COMMITS = 3, 4000
+MOST_LINES, COMMITS, MOST_FILES = 3, 4000, 2000
 SAID = re.compile(r"\b(fix|fixe[sd]|fixing|bug|issue|wrong|incorrect|correct|regression|crash|handle|error|broken)\b|#\d+", re.I)
 PLANTED_A_PACKAGE = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
-    """One honest repair: a file before and after, the sources of the tests that it turns green, the files around it."""
+class Repair(Frozen):
+    """One honest repair: a file before and after, and the sources of the tests that it turns green.
+
+    ``known``: what of the gate's questions the files around it answer.
+    """
 
     corpus: str
     name: str
@@ -52,7 +55,17 @@ class Repair:
     before: bytes
     after: bytes
     tests: tuple[str, ...]
-    around: Iterable[tuple[str, bytes]]
+    known: tuple[str, ...]
+
+
+def known(path: str, before: bytes, after: bytes, around: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
+    """What the files around a repair use of what is new in it."""
+    wanted = g20_unattended.wanted(path, before, after)
+    return tuple(sorted(used_among(wanted, around))) if wanted else ()
+
+
+def below(root: Path) -> Iterator[tuple[str, bytes]]:
+    return ((str(file.relative_to(root)), file.read_bytes()) for file in sorted(root.rglob("*.py")))
 
 
 @dataclass(slots=True)
@@ -87,11 +100,9 @@ def judged(repair: Repair) -> tuple[Tier, Verdict]:
     decision, floor = decide(verdicts)
     facts = facts_of(op, candidate, originals, verdicts=verdicts, protected=(), core=(), is_ourselves=False)
     tier = assess(facts, floors=((floor, "a gate"),)).tier if decision is Decision.ALLOW else Tier.BLOCKED
-    wanted = g20_unattended.wanted(repair.path, repair.before, repair.after)
-    known = tuple(sorted(used_among(wanted, repair.around))) if wanted else ()
     said = g20_unattended.check(
         g20_unattended.Facts(
-            path=repair.path, before=repair.before, after=repair.after, tests=repair.tests, known=known
+            path=repair.path, before=repair.before, after=repair.after, tests=repair.tests, known=repair.known
         )
     )
     return tier, said
@@ -101,25 +112,20 @@ def git(folder: Path, *words: str) -> bytes:
     return subprocess.run(["git", "-C", folder, *words], capture_output=True, check=True).stdout
 
 
-class Tree:
-    """The Python files of a commit, read when they are asked for."""
-
-    def __init__(self, folder: Path, commit: str) -> None:
-        self._folder, self._commit = folder, commit
-
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        listed = git(self._folder, "ls-tree", "-r", "--name-only", "-z", self._commit).decode(errors="replace").split("\0")
-        paths = [path for path in listed if path.endswith(".py")][:2000]
-        with subprocess.Popen(
-            ["git", "-C", self._folder, "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as child:
-            assert child.stdin and child.stdout
-            for path in paths:
-                child.stdin.write(f"{self._commit}:{path}\n".encode())
-                child.stdin.flush()
-                *_, size = child.stdout.readline().split()
-                if size.isdigit():
-                    yield path, child.stdout.read(int(size) + 1)[:-1]
+def tree(folder: Path, commit: str) -> Iterator[tuple[str, bytes]]:
+    """The Python files of a commit."""
+    listed = git(folder, "ls-tree", "-r", "--name-only", "-z", commit).decode(errors="replace").split("\0")
+    paths = [path for path in listed if path.endswith(".py") and "\n" not in path][:MOST_FILES]
+    asked = "".join(f"{commit}:{path}\n" for path in paths).encode()
+    done = subprocess.run(["git", "-C", folder, "cat-file", "--batch"], input=asked, capture_output=True, check=True)
+    at, data = 0, done.stdout
+    for path in paths:
+        end = data.index(b"\n", at)
+        size = data[at:end].rpartition(b" ")[2]
+        at = end + 1
+        if size.isdigit():
+            yield path, data[at : at + int(size)]
+            at += int(size) + 1
 
 
 def past(folder: Path, most: int) -> Iterator[Repair]:
@@ -143,7 +149,7 @@ def past(folder: Path, most: int) -> Iterator[Repair]:
             most -= 1
             yield Repair(
                 corpus="past fixes", name=f"{folder.parent.name} {commit[:12]}", path=path, before=before, after=after,
-                tests=sources, around=Tree(folder, parent),
+                tests=sources, known=known(path, before, after, tree(folder, parent)),
             )  # fmt: skip
 
 
@@ -174,12 +180,12 @@ def changed_tests(folder: Path, parent: str, commit: str, path: str) -> Iterator
 def of_sample() -> Iterator[Repair]:
     """The sample's bugs, turned back."""
     tests = tuple(file.read_text() for file in sorted(PROJECT.rglob("test_*.py")))
-    around = [(str(file.relative_to(PROJECT)), file.read_bytes()) for file in sorted(PROJECT.rglob("*.py"))]
     for bug in bugs():
         good = (PROJECT / bug["file"]).read_text()
+        before, after = good.replace(bug["old"], bug["new"]).encode(), good.encode()
         yield Repair(
-            corpus="sample", name=f"bug {bug['number']}", path=bug["file"], before=good.replace(bug["old"], bug["new"]).encode(),
-            after=good.encode(), tests=tests_about(bug["file"], tests), around=around,
+            corpus="sample", name=f"bug {bug['number']}", path=bug["file"], before=before, after=after,
+            tests=tests_about(bug["file"], tests), known=known(bug["file"], before, after, below(PROJECT)),
         )  # fmt: skip
 
 
@@ -200,7 +206,6 @@ def planted(folder: Path, seed: int = 20261121) -> Iterator[Repair]:
             for place in package.tests
             for file in ([root / place] if (root / place).is_file() else sorted((root / place).rglob("test*.py")))
         )
-        around = [(str(path), text.encode()) for path, text in files]
         found = [(path, text, mutation) for path, text in files for mutation in mutations(text)]
         rng = random.Random(f"{seed}:{package.name}")
         by_kind: dict[str, list[int]] = {}
@@ -208,11 +213,11 @@ def planted(folder: Path, seed: int = 20261121) -> Iterator[Repair]:
             by_kind.setdefault(mutation.kind, []).append(index)
         for kind in rng.sample(sorted(by_kind), min(PLANTED_A_PACKAGE, len(by_kind))):
             path, text, mutation = found[rng.choice(by_kind[kind])]
-            broken = mutation.applied(text)
-            if parse(broken) is not None:
+            before, after = mutation.applied(text).encode(), text.encode()
+            if parse(before) is not None:
                 yield Repair(
                     corpus="planted", name=f"{package.name} {kind} {path}:{mutation.line}", path=str(path),
-                    before=broken.encode(), after=text.encode(), around=around,
+                    before=before, after=after, known=known(str(path), before, after, below(root)),
                     tests=about(mutation.function, tests),
                 )  # fmt: skip
 
@@ -231,17 +236,27 @@ def about(function: str, tests: Iterable[str]) -> tuple[str, ...]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=("draw", "ask"))
+    parser.add_argument("file", type=Path)
     parser.add_argument("--git", action="append", default=[], type=Path)
     parser.add_argument("--planted", type=Path)
     parser.add_argument("--most", type=int, default=12)
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
-    repairs: list[Iterator[Repair]] = [of_sample()]
-    repairs += [planted(given.planted)] if given.planted else []
-    repairs += [past(folder, given.most) for folder in given.git]
+    if given.command == "draw":
+        drawn = [of_sample(), *([planted(given.planted)] if given.planted else [])]
+        drawn += [past(folder, given.most) for folder in given.git]
+        with given.file.open("w") as file:
+            for every in drawn:
+                file.writelines(repair.model_dump_json() + "\n" for repair in every)
+    else:
+        ask((Repair.model_validate_json(line) for line in given.file.open()), show=given.show)
+
+
+def ask(repairs: Iterable[Repair], *, show: bool) -> None:
     table: dict[str, Line] = {}
     rules: Counter[str] = Counter()
-    for repair in (one for every in repairs for one in every):
+    for repair in repairs:
         tier, said = judged(repair)
         line = table.setdefault(repair.corpus, Line())
         line.seen += 1
@@ -257,7 +272,7 @@ def main() -> None:
         total.seen, total.unattended = total.seen + line.seen, total.unattended + line.unattended
         total.lost += line.lost
     row("all", total)
-    for lost in total.lost if given.show else ():
+    for lost in total.lost if show else ():
         print(f"- {lost}")
     print(", ".join(f"{rule} {count}" for rule, count in rules.most_common()))
 

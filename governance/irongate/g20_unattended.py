@@ -18,7 +18,7 @@ from governance.irongate.unattended.files import Kind, kind_of
 from governance.irongate.unattended.judge import Judge, definitions, imports_of, steps
 from governance.irongate.unattended.names import Names, absolute, attributes, imported
 from governance.irongate.unattended.tables import DECIDING
-from governance.irongate.unattended.units import Added, Function, added, functions
+from governance.irongate.unattended.units import Added, Function, added, differing, functions
 from governance.irongate.unattended.values import Told, constants
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
@@ -34,7 +34,7 @@ class Facts(Frozen):
     kind: EditKind = EditKind.MODIFY
     before: bytes | None
     after: bytes | None
-    mode_changes: bool = False
+    runs: bool = False  # a new file that may be executed
     tests: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
 
@@ -42,12 +42,12 @@ class Facts(Frozen):
 def check(facts: Facts) -> Verdict:
     """Raise the tier for the first thing that is not listed; the evidence names all."""
     kind = kind_of(facts.path)
-    if facts.before == facts.after and facts.kind is EditKind.MODIFY and not facts.mode_changes:
+    if facts.before == facts.after and facts.kind is EditKind.MODIFY and not facts.runs:
         return passed(GATE)
     if kind in (Kind.ELSEWHERE, Kind.UNLISTED):
         return _waits("file", [f"{facts.path}: is {kind.value}"])
-    if facts.mode_changes:
-        return _waits("mode", [f"{facts.path}: who may run it changes"])
+    if facts.runs:
+        return _waits("mode", [f"{facts.path}: is new and may be executed"])
     if kind in (Kind.DOCUMENT, Kind.DATA):
         return passed(GATE, "told", floor=NOTIFY, evidence=[f"{facts.path}: is {kind.value}"])
     if facts.after is None or facts.kind in (EditKind.DELETE, EditKind.RENAME):
@@ -79,13 +79,14 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
         yield "unread", f"does not parse {'now' if new is None else 'before the change'}"
         return
     names = Names(old, new, frozenset(facts.known))
-    additions = added(old, new)
+    additions = added(*differing(old, new, before, after))
     yield from _twice(old, new)
     yield from _generators(old, new)
-    judge = Judge(names, Told(facts.tests), is_test=kind is Kind.TEST, literals=frozenset(constants(old)))
+    is_test = kind is Kind.TEST
+    judge = Judge(names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)))
     for one in additions:
-        yield from imports_of(one, names, facts.path)
-        yield from definitions(one, names)
+        yield from imports_of(one, names, facts.path, is_test=is_test)
+        yield from definitions(one, names, is_test=is_test)
         yield from steps(one, names)
         yield from _special_scope(one)
         yield from judge.of(one, asked=_asks(one.unit.node))
@@ -131,7 +132,7 @@ def _asks(node: ast.AST) -> bool:
 
 def wanted(path: str, before: bytes | None, after: bytes | None) -> tuple[str, ...]:
     """What the gate would ask of the repository: imports (``module:name``) and attributes (``.name``) that are new."""
-    old, new = (parse(data) if data is not None else None for data in (before, after))
+    old, new = parse(before or b""), parse(after) if after is not None else None
     if new is None or old is None or kind_of(path) not in (Kind.SOURCE, Kind.TEST):
         return ()
     names = Names(old, new, frozenset())
@@ -162,7 +163,7 @@ EXAMPLES: tuple[tuple[Facts, Decision | Tier], ...] = (
     (_said("a + b\n\n\nclass A(int):\n    def __eq__(self, o):\n        return True"), APPROVAL),
     (Facts(path=".github/workflows/ci.py", before=_OLD, after=_NEW), APPROVAL),
     (Facts(path="Makefile", before=b"a:\n", after=b"a: b\n"), APPROVAL),
-    (Facts(path="calc.py", before=_OLD, after=_NEW, mode_changes=True), APPROVAL),
+    (Facts(path="docs/a.md", before=None, after=_NEW, kind=EditKind.CREATE, runs=True), APPROVAL),
     (Facts(path="README.md", before=b"a", after=b"b"), NOTIFY),
     (Facts(path="tests/data/a.json", before=b"1", after=b"2"), NOTIFY),
 )

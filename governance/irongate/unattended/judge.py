@@ -28,7 +28,7 @@ from governance.irongate.unattended.tables import (
     STATEFUL,
 )
 from governance.irongate.unattended.units import Added, Function
-from governance.irongate.unattended.values import Told, fold, from_literals, is_number
+from governance.irongate.unattended.values import COMMON, PLAIN, Told, fold, from_literals, is_number
 
 Found = tuple[str, str]
 """The rule that is missed, and what misses it."""
@@ -169,7 +169,7 @@ class Judge:
             yield "attribute", f"uses .{name}, which reaches out of the program"
         elif whole and not _standard(target) and reaches(target):
             yield "attribute", f"uses {target}"
-        elif not names.knows_attribute(name):
+        elif not names.knows_attribute(name) and not self._is_test:
             if not (isinstance(node.ctx, ast.Store) and isinstance(root, ast.Name) and root.id == "self"):
                 yield "unknown", f"uses .{name}, which the repository does not"
 
@@ -240,7 +240,7 @@ class Judge:
             yield "value", f"writes {value!r} down"
         elif self._told.number(value) and value not in self._literals:
             yield "telling_value", f"writes {value!r} down, which a failing test gives away"
-        elif value not in self._literals and value not in (0, 1, -1, 2, 10, 100):
+        elif value not in self._literals and value not in (PLAIN if asks else COMMON):
             yield "value", f"writes {value!r} down, which does not stand in the file"
 
     def _text(self, value: str | bytes, asks: bool) -> Iterator[Found]:
@@ -290,16 +290,16 @@ class Judge:
                 yield "default", "gives an argument a default that is made when the function is defined"
 
 
-def definitions(added: Added, names: Names) -> Iterator[Found]:
+def definitions(added: Added, names: Names, *, is_test: bool) -> Iterator[Found]:
     """What a new head of a function or class says of it."""
     node, before = added.unit.node, [unit.node for unit in added.replaced]
-    if isinstance(node, ast.ClassDef):
+    if isinstance(node, ast.ClassDef) and not (is_test and not node.keywords):
         yield "class", f"defines or changes the class {node.name}"
     if isinstance(node, Function):
         same = [old for old in before if isinstance(old, Function) and old.name == node.name]
         known = {ast.dump(one) for old in same for one in old.decorator_list}
         for decorator in node.decorator_list:
-            if ast.dump(decorator) not in known and not _plain_decorator(decorator, names):
+            if ast.dump(decorator) not in known and not _plain_decorator(decorator, names, is_test=is_test):
                 yield "decorator", f"decorates {node.name}"
         if any(type(old) is not type(node) for old in same):
             yield "async", f"makes {node.name} another kind of function"
@@ -307,8 +307,10 @@ def definitions(added: Added, names: Names) -> Iterator[Found]:
             yield "special_method", f"defines {node.name}"
 
 
-def _plain_decorator(node: ast.expr, names: Names) -> bool:
-    said = dotted(node, names.imports)
+def _plain_decorator(node: ast.expr, names: Names, *, is_test: bool) -> bool:
+    said = dotted(node.func if isinstance(node, ast.Call) else node, names.imports)
+    if is_test and is_runner(said):
+        return True
     return said in ("property", "staticmethod", "classmethod", "abc.abstractmethod", "typing.overload", "typing.override")
 
 
@@ -367,7 +369,7 @@ def _stored(target: ast.expr, added: Added, names: Names) -> Iterator[Found]:
         yield "state", f"stores into {root.id}, which outlives the call"
 
 
-def imports_of(added: Added, names: Names, path: str) -> Iterator[Found]:
+def imports_of(added: Added, names: Names, path: str, *, is_test: bool) -> Iterator[Found]:
     """Imports that neither the file nor the repository uses, and that no list allows."""
     from governance.irongate.unattended.names import absolute
 
@@ -378,8 +380,6 @@ def imports_of(added: Added, names: Names, path: str) -> Iterator[Found]:
         said = [(f"{'.' * node.level}{node.module or ''}", alias.name, alias.asname) for alias in node.names]
     else:
         return
-    if not issubclass(added.unit.outer, Function) and not isinstance(added.unit.outer, ast.Module):
-        pass
     for module, name, renamed in said:
         text = f"{module}:{name}" if name else module
         bound = renamed or name or module.partition(".")[0]
@@ -387,6 +387,8 @@ def imports_of(added: Added, names: Names, path: str) -> Iterator[Found]:
             yield "import", f"imports everything of {module}"
         elif bound in names.bound_before and bound not in names.top_before or is_builtin(bound):
             yield "shadowing", f"imports {bound} in place of something else"
+        elif is_test and (is_runner(module) or not (_standard(module) or reaches(module))):
+            continue
         elif _standard(module):
             if not (harmless(f"{module}.{name}") if name else harmless_module(module)):
                 yield "import", f"imports {module}{'.' if name else ''}{name}"

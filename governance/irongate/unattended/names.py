@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from governance.irongate.syntax import parse
 from governance.irongate.unattended.tables import DENIED, HARMLESS, HARMLESS_NAMES, METHODS, RUNNERS
 from governance.irongate.unattended.units import Function, functions
 
@@ -239,20 +241,29 @@ def absolute(path: str, module: str) -> str:
 
 
 def used_among(wanted: Collection[str], files: Iterable[tuple[str, bytes]]) -> frozenset[str]:
-    """Those of ``wanted`` (imports as ``module:name``, attributes as ``.name``) that files of the repository use."""
-    from governance.irongate.syntax import parse
+    """Those of ``wanted`` (imports as ``module:name``, attributes as ``.name``) that files of the repository use.
 
+    Files are read as text, and parsed only where they speak of an import that is looked for.
+    """
+    dots = {one: re.compile(rb"(?:\.|\bdef |\bclass )%s\b" % re.escape(one[1:].encode())) for one in wanted if one[0] == "."}
+    imports = {one: one.rpartition(":")[2].rpartition(".")[2].encode() for one in wanted if one[0] != "."}
     found: set[str] = set()
-    words = {one.rpartition(":")[2].lstrip(".").rpartition(".")[2].encode() for one in wanted}
     for path, data in files:
-        if not any(word in data for word in words):
-            continue
-        tree = parse(data)
-        if tree is not None:
-            said = {absolute(path, one.partition(":")[0]) + one[len(one.partition(":")[0]) :] for one in imported(tree)}
-            found |= said | {f".{name}" for name in attributes(tree)}
-            found |= {f"{absolute_of(path)}:{name}" for name in top_level(tree)}
-    return frozenset(wanted) & found
+        found |= {one for one, shape in dots.items() if one not in found and shape.search(data)}
+        if any(word in data for one, word in imports.items() if one not in found):
+            found |= _imports_of(path, data) & set(imports)
+        if len(found) == len(wanted):
+            break
+    return frozenset(found)
+
+
+def _imports_of(path: str, data: bytes) -> set[str]:
+    """What a file imports, and what it defines for others to import."""
+    tree = parse(data)
+    if tree is None:
+        return set()
+    said = {f"{absolute(path, one.partition(':')[0])}{''.join(one.partition(':')[1:])}" for one in imported(tree)}
+    return said | {f"{absolute_of(path)}:{name}" for name in top_level(tree)}
 
 
 def absolute_of(path: str) -> str:

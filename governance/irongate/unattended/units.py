@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scoped = Function | ast.ClassDef
@@ -117,6 +120,58 @@ def expressions(every: Sequence[Unit]) -> frozenset[str]:
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:
     """Every function with its qualified name."""
-    for unit in units(tree):
-        if isinstance(unit.node, Function):
-            yield f"{unit.scope}.{unit.node.name}".strip("."), unit.node
+    left: list[tuple[str, ast.AST]] = [(ROOT, node) for node in reversed(tree.body)]
+    while left:
+        scope, node = left.pop()
+        if isinstance(node, Scoped):
+            scope = f"{scope}.{node.name}".strip(".")
+            if isinstance(node, Function):
+                yield scope, node
+        left += [(scope, inner) for inner in reversed(list(_inside(node)))]
+
+
+LINE = re.compile(rb"\r\n|\r|\n")
+
+
+def differing(old: ast.Module, new: ast.Module, before: bytes, after: bytes) -> tuple[ast.Module, ast.Module]:
+    """Both trees without the statements of modules and classes whose text is the same: the quick part of comparing."""
+    return _trimmed(old, new, LINE.split(before), LINE.split(after))
+
+
+Body = TypeVar("Body", ast.Module, ast.ClassDef)
+
+
+def _trimmed(old: Body, new: Body, lines: list[bytes], others: list[bytes]) -> tuple[Body, Body]:
+    had = [(_source(node, lines), node) for node in old.body]
+    has = [(_source(node, others), node) for node in new.body]
+    same = Counter(text for text, _ in had) & Counter(text for text, _ in has)
+    left, right = _without(had, same), _without(has, same)
+    classes = {node.name: node for node in left if isinstance(node, ast.ClassDef)}
+    for at, node in enumerate(right):
+        if isinstance(node, ast.ClassDef) and node.name in classes:
+            known = classes[node.name]
+            left[left.index(known)], right[at] = _trimmed(known, node, lines, others)
+            del classes[node.name]
+    one, two = copy.copy(old), copy.copy(new)
+    one.body, two.body = left, right
+    return one, two
+
+
+def _without(rows: list[tuple[bytes, ast.stmt]], same: Counter[bytes]) -> list[ast.stmt]:
+    left, kept = Counter(same), []
+    for text, node in rows:
+        if left[text] > 0:
+            left[text] -= 1
+        else:
+            kept.append(node)
+    return kept
+
+
+def _source(node: ast.stmt, lines: list[bytes]) -> bytes:
+    """The text of a statement, decorators included."""
+    first = min([node, *getattr(node, "decorator_list", [])], key=lambda one: one.lineno)
+    at, column = first.lineno - 1, first.col_offset
+    end, last = (node.end_lineno or node.lineno) - 1, node.end_col_offset or 0
+    if at == end:
+        return lines[at][column:last]
+    return b"\n".join([lines[at][column:], *lines[at + 1 : end], lines[end][:last]])
