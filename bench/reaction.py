@@ -137,7 +137,7 @@ def busy(cores: int) -> Iterator[None]:
 
 async def measured(at: World, rounds: int, only: str) -> None:
     await ready(at)
-    async with await Client.connect(at.places.socket, ControlSettings()) as client:
+    async with await Client.connect(at.places.socket, ControlSettings(), token=at.places.token) as client:
         first = (event.entry async for event in client.events(EventsRequest(after=0)))
         entries = (entry async for entry in first if entry is not None)
         await until(entries, "known")  # its first look at the tests is over

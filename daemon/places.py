@@ -18,6 +18,7 @@ from ledger.places import HostEnv, Places
 from ledger.programs import find_program, identities, trusted_path
 
 NAME = "ouroboros"
+SHARED = Path("/tmp")  # where the socket lies on machines that give users no folder for such things
 SOCKET_PATH_LIMIT = 107  # bytes of sun_path without its final NUL
 _QUESTION_TIMEOUT_S = 20.0
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
@@ -91,7 +92,12 @@ def make_folders(places: Places) -> None:
     """Create the folders of ours, private to the owner. Raises ``ConfigError`` when one belongs to somebody else."""
     ours = (places.state, places.cache, places.runtime, places.journal, places.keys, places.spool, places.models)
     for folder in ours:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder {folder} cannot be made: {error.strerror}.", remedy="Move away what is in its place."
+            ) from error
     for folder in (places.state, places.cache, places.runtime):
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
@@ -168,24 +174,44 @@ def _xdg(environ: Mapping[str, str], name: str, fallback: Path) -> Path:
 
 
 def _runtime(environ: Mapping[str, str], repo_id: str) -> Path:
-    """The first folder for the socket that is ours alone and short enough for a socket path."""
+    """The first folder for the socket that is ours alone and short enough for a socket path.
+
+    Where one of that name was laid by somebody else, nothing else is taken instead: who did so is to be found out.
+    """
     uid = os.getuid()
     named = environ.get("XDG_RUNTIME_DIR", "")
     parents = [Path(named)] if named.startswith("/") else []
     parents.append(Path("/run/user") / str(uid))
     candidates = [parent / NAME for parent in dict.fromkeys(parents) if _problem(parent, must_exist=True) is None]
-    candidates.append(Path("/tmp") / f"{NAME}-{uid}")
+    candidates.append(SHARED / f"{NAME}-{uid}")
     problems = []
     for folder in candidates:
         length = len(os.fsencode(folder / f"{repo_id}.sock"))
-        problem = f"a socket path of {length} bytes is too long" if length > SOCKET_PATH_LIMIT else _problem(folder)
+        if length > SOCKET_PATH_LIMIT:
+            problems.append(f"{folder}: a socket path of {length} bytes is too long")
+            continue
+        problem = _problem(folder) or (_shared_problem(folder.parent) if folder.parent == SHARED else None)
         if problem is None:
             return folder
         problems.append(f"{folder}: {problem}")
+        break
     raise ConfigError(
         f"No folder for the control socket can be trusted ({'; '.join(problems)}).",
-        remedy="Set XDG_RUNTIME_DIR to a short path that only you can write to.",
+        remedy="Remove what is not yours there, or set XDG_RUNTIME_DIR to a short path that only you can write to.",
     )
+
+
+def _shared_problem(folder: Path) -> str | None:
+    """Why nothing of ours may lie in a folder that everybody can write to; None when it may."""
+    try:
+        found = folder.stat()
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    if found.st_uid not in (0, os.getuid()):
+        return f"{folder} belongs to another user"
+    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+        return f"others can move what lies in {folder} (no sticky bit)"
+    return None
 
 
 def _problem(folder: Path, *, must_exist: bool = False) -> str | None:

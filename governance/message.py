@@ -6,7 +6,7 @@ import textwrap
 
 from governance.changes.types import CommitText
 from governance.dossier import Dossier, RunReport
-from governance.evidence import evidence
+from governance.evidence import claimed, evidence
 from ledger.vocabulary import EditKind, Operation
 
 SUBJECT = 72
@@ -62,13 +62,14 @@ def compose(
     money = (provider.spend.usd_micro if provider else 0) / 1_000_000
     venom = " + Venom" if generation and provider and provider.strategy != "cloze" and generation.exploration else ""
     signal = op.signals[0]
+    how_sure = evidence(generation.repaired, generation.shown, claimed(runs)) if generation else ""
     trailers = [
         ("Ouro-Op", op.id),
         ("Ouro-Signal", f"{op.origin.value} sha256:{signal.key}"),
         ("Ouro-Risk", dossier.tier.name),
         ("Ouro-Provider", f"{provider.provider} {provider.model} {money:g} USD" if provider else "none"),
         ("Ouro-Verified", f"{passed}/{total} tests, closure closed"),
-        *([("Ouro-Evidence", evidence(generation.repaired, generation.shown))] if generation and op.test_ids else []),
+        *([("Ouro-Evidence", how_sure)] if generation and op.test_ids else []),
         ("Ouro-Sandbox", sandbox),
         ("Generated-By", f"Ouroboros{venom}{' + Consciousness' if dossier.informed else ''}"),
         ("Signed-off-by", identity),

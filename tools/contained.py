@@ -151,6 +151,32 @@ def write_link(root: Path, path: str, target: str) -> None:
         os.symlink(target, name, dir_fd=fd)
 
 
+def lay_link(root: Path, path: str, target: Path) -> None:
+    """Put a symbolic link at ``path`` where the folder for it is there and nothing stands in its place.
+
+    Raises ``PolicyRefused`` where a link stands in the way.
+    """
+    with _parent(root, path, create=False) as place:
+        if place is not None:
+            fd, name = place
+            with contextlib.suppress(FileExistsError):
+                os.symlink(target, name, dir_fd=fd)
+
+
+@contextlib.contextmanager
+def open_folder(root: Path, path: str) -> Iterator[int | None]:
+    """Descriptor of a folder (``.``: the root itself); None where there is none, or a link would have to be followed
+    that leads out of the root."""
+    real, top = os.path.realpath(root / path), os.path.realpath(root)
+    inside = os.path.relpath(real, top)
+    with contextlib.ExitStack() as stack:
+        try:
+            place = stack.enter_context(_parent(Path(top), f"{inside}/x" if inside != "." else "x", create=False))
+        except PolicyRefused:  # it leads outside, into git's own, or was swapped for a link just now
+            place = None
+        yield place[0] if place is not None else None
+
+
 def delete_file(root: Path, path: str) -> None:
     """Remove a file or a link (never what the link points to); nothing happens where there is none."""
     with _parent(root, path, create=False) as place:
@@ -176,8 +202,17 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def remove_special(folder: Path) -> None:
+    """Remove pipes, sockets and devices below a folder of our own. Links are not followed."""
+    for base, _, names in os.walk(folder):
+        for name in names:
+            below = Path(base, name)
+            if not (stat.S_ISREG(mode := below.lstat().st_mode) or stat.S_ISLNK(mode)):
+                below.unlink()
+
+
 def prune(root: Path, keep: Collection[str], mounts: Collection[str] = ()) -> None:
-    """Remove everything below ``root`` that is not in ``keep`` (files), and make the rest readable and writable.
+    """Remove everything below ``root`` that is not in ``keep`` (files, links), and make the rest readable and writable.
 
     What stands at ``mounts`` is not touched: removing a place where something is mounted elsewhere unmounts it there.
     """
@@ -200,7 +235,7 @@ def _prune(root: Path, prefix: str, keep: Collection[str], folders: Collection[s
                 _prune(Path(entry.path), f"{path}/", keep, folders, mounts)
             else:
                 remove_tree(Path(entry.path))
-        elif path not in keep:
-            Path(entry.path).unlink()
+        elif path not in keep or not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+            Path(entry.path).unlink()  # a pipe in the place of a file would hold whoever reads it
         elif not entry.is_symlink() and entry.stat(follow_symlinks=False).st_mode & 0o600 != 0o600:
             Path(entry.path).chmod(0o600)

@@ -18,6 +18,7 @@ from daemon.api import SubmitRequest, Submitted
 from daemon.bounds import ControlSettings
 from daemon.cli.base import hoist
 from daemon.control import ControlServer
+from daemon.control_token import renew
 from daemon.places import make_folders, places_for
 from daemon.slash import answer
 from governance.budget import Budget, BudgetSettings
@@ -75,7 +76,7 @@ def box(tmp_path: Path) -> Box:
 async def daemon(box: Box, api: ScriptedApi | None = None) -> AsyncIterator[ScriptedApi]:
     api, places = api or ScriptedApi(), box.places
     make_folders(places)
-    server = ControlServer(api=api, path=places.socket, settings=ControlSettings())
+    server = ControlServer(api=api, path=places.socket, settings=ControlSettings(), token=renew(places))
     await server.start()
     try:
         yield api

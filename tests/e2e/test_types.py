@@ -21,10 +21,12 @@ UNTYPED = "return float(sum(prices) - discount)"
 async def test_new_type_errors_send_a_repair_back(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", TYPED)
     site = next((repo / ".venv" / "lib").glob("python*")) / "site-packages"
-    (site / "checker.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")  # where this interpreter has mypy
+    mypy = sysconfig.get_paths()["purelib"]  # of this interpreter
+    (site / "checker.pth").write_text(f"{mypy}\n")
     commit(repo, "Speed up", {"shop/cart.py": BROKEN})
     provider = Infilling(lambda prefix, suffix: [UNTYPED] if prefix.endswith("    ") else [])
-    async with lived_in(config_for(tmp_path, repo, repair={"moves": False}), provider) as (house, senses):
+    config = config_for(tmp_path, repo, repair={"moves": False}, tests={"readable": [mypy]})
+    async with lived_in(config, provider) as (house, senses):
         await senses.scan(None)
         ending = await ended(house)
         assert ending.state is State.POSTMORTEM

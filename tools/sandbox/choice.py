@@ -77,7 +77,7 @@ def candidates(settings: SandboxSettings, places: Places, env: HostEnv) -> Itera
 
 
 def left_behind(places: Places) -> tuple[Path, ...]:
-    """Folders of runs that were killed together with what would have removed them."""
+    """Folders of runs. One whose run goes on is locked; else what would have removed it was killed with it."""
     found = (path for runs in (_on_disk(places), _in_memory(places)) for path in runs.parent.glob(f"{runs.name}-*"))
     return tuple(path for path in found if path.lstat().st_uid == os.getuid())
 

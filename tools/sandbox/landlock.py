@@ -19,7 +19,7 @@ from tools.sandbox.limits import MIB, limits
 from tools.sandbox.plan import Plan
 from tools.sandbox.seccomp import SHARED, SHARED_NETWORKED, program
 from tools.sandbox.settings import SandboxSettings
-from tools.sandbox.tree import SYSTEM, base_environment, configuration, exposed
+from tools.sandbox.tree import SYSTEM, base_environment, configuration, exposed, extra_mounts, refuse_hidden
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -85,13 +85,15 @@ class Landlock:
 
     def grants(self, job: Job, own: Path) -> list[tuple[str, str]]:
         """Allow-list of paths. Raises ``SandboxError`` when a mount would show a folder of the daemon's."""
-        shown = exposed((mount.source for mount in job.mounts), self.hidden)
+        mounts = (*extra_mounts(self.settings.read_only), *job.mounts)
+        refuse_hidden(mounts, self.hidden)
+        shown = exposed((mount.source for mount in mounts), self.hidden)
         if shown:
             raise SandboxError(
                 f"A mount would show {str(shown[0])!r} to untrusted code, and Landlock cannot hide part of a folder.",
                 remedy="Install bubblewrap, or move the folder.",
             )
-        readable = [*SYSTEM, *self.settings.read_only, *(str(m.source) for m in job.mounts if not m.writable)]
+        readable = [*SYSTEM, *(str(m.source) for m in mounts if not m.writable)]
         return [
             *((path, EXECUTE) for path in readable if Path(path).exists()),
             *((str(path), READ) for path in (*configuration(), Path("/proc"))),

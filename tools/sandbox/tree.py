@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ledger.errors import SandboxError
 from tools.sandbox.types import Mount
+from tools.whereabouts import Relation, Spot, is_folder, spots
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 """Programs and libraries, read-only. Nothing else of the host is seen but what a mount says."""
@@ -16,10 +17,12 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/
 ETC = (
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "passwd", "group", "nsswitch.conf", "hosts"),
     *("host.conf", "resolv.conf", "protocols", "services", "localtime", "timezone", "locale.alias", "locale.conf"),
-    *("mime.types", "fonts", "ssl", "pki", "ca-certificates", "terminfo", "login.defs", "os-release", "debian_version"),
-    *("inputrc", "magic", "magic.mime"),
+    *("mime.types", "fonts", "ca-certificates", "terminfo", "login.defs", "os-release", "debian_version"),
+    *("inputrc", "magic", "magic.mime", "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "pki/ca-trust"),
+    *("pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf"),
 )
-"""Files of /etc that programs need and that hold no secret; all of /etc would show root the host's keys."""
+"""Files of /etc that programs need and that hold no secret. All of /etc would show root the host's keys, all of ``ssl``
+and ``pki`` the private ones of its services."""
 
 CPU = Path("/sys/devices/system/cpu")  # how many there are
 
@@ -105,9 +108,31 @@ def mount_steps(mounts: Iterable[Mount], hidden: Iterable[Path]) -> tuple[Placed
 
 
 def exposed(paths: Iterable[Path], hidden: Iterable[Path]) -> tuple[Path, ...]:
-    """Those ``hidden`` folders that lie strictly below one of ``paths``."""
-    tops = tuple(p.resolve() for p in paths)
-    return tuple(h for h in hidden if any(top in h.resolve().parents for top in tops))
+    """Those ``hidden`` folders that lie below one of ``paths``, under whatever name."""
+    folders = tuple(hidden)
+    tops = tuple(spots(paths))
+    found = zip(folders, spots(folders), strict=True)
+    return tuple(folder for folder, at in found if any(top.relation(at) is Relation.ABOVE for top in tops))
+
+
+def refuse_hidden(mounts: Iterable[Mount], hidden: Iterable[Path]) -> None:
+    """Raises ``SandboxError`` for a mount of a hidden folder, or of something in one that is not ours for this job."""
+    wanted = tuple(mounts)
+    folders = tuple(spots(hidden))
+    for mount, at in zip(wanted, spots(mount.source for mount in wanted), strict=True):
+        _refuse(mount, at, folders)
+
+
+def _refuse(mount: Mount, at: Spot, hidden: Iterable[Spot]) -> None:
+    for folder in hidden:
+        lies = at.relation(folder)
+        if lies is Relation.SAME or (lies is Relation.BELOW and not mount.ours):
+            where = "is" if lies is Relation.SAME else "lies in"
+            raise SandboxError(
+                f"{str(mount.source)!r} is not shown to untrusted code: it {where} {folder.real!r}, which is the "
+                "daemon's own.",
+                remedy="Keep what tests need elsewhere, and name that place instead.",
+            )
 
 
 def _check(mount: Mount) -> None:
@@ -145,15 +170,20 @@ def _refuse_links(mount: Mount, mounts: tuple[Mount, ...]) -> None:
 
 
 def _shown(mounts: tuple[Mount, ...], hidden: Iterable[Path]) -> tuple[Path, ...]:
-    """Where inside a hidden folder would appear, because a mount shows a folder above it."""
-    visible = (*mounts, *(Mount(source=Path(p), target=Path(p)) for p in SYSTEM if not Path(p).is_symlink()))
+    """Where inside a hidden folder would appear, because a mount shows a folder above it.
+
+    Raises ``SandboxError`` where a mount *is* one, or something in one.
+    """
+    system = (Mount(source=Path(p), target=Path(p)) for p in SYSTEM if not Path(p).is_symlink())
+    visible = (*mounts, *system)
+    folders = tuple(spots(folder for folder in hidden if is_folder(folder)))
     found: dict[Path, None] = {}
-    for folder in (h.resolve() for h in hidden):
-        for mount in visible:
-            source = mount.source.resolve()
-            if source not in folder.parents or not folder.is_dir():
+    for mount, at in zip(visible, spots(mount.source for mount in visible), strict=True):
+        _refuse(mount, at, folders)
+        for folder in folders:
+            if at.relation(folder) is not Relation.ABOVE:
                 continue
-            inside = mount.target / folder.relative_to(source)
+            inside = mount.target / at.path_to(folder)
             over = [m.target for m in visible if m.target == inside or m.target in inside.parents]
             if max(over, key=lambda t: len(t.parts)) == mount.target:  # else a deeper mount stands before it
                 found[inside] = None

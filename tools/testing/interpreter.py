@@ -1,37 +1,52 @@
 """Which Python environments are there, and what is in them.
 
-An environment that may lie inside the repository is only *read* (``pyvenv.cfg``, folder names), never executed: a
-repository could carry a hostile ``bin/python``. It runs in the sandbox or not at all. Interpreters on the search path,
-and one that the owner named, are asked.
+An environment is only *read* (``pyvenv.cfg``, names of folders), never executed: it runs in the sandbox or not at all.
+An interpreter that belongs to no environment (on the search path, or named by the owner) is asked, but never one that
+lies in the repository or is reached through it, and without loading anything that is installed for it: what a ``.pth``
+puts on the import path may be the repository.
 """
 
 from __future__ import annotations
 
 import base64
+import fnmatch
 import hashlib
-import json
+import os
 import re
-import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from ledger import children
+from ledger.errors import ChildFailed
 from ledger.places import HostEnv, Places
+from ledger.vocabulary import Frozen
+from tools.bounded import read_text
+from tools.testing.layout import project_file, table
+from tools.testing.origin import Origin
+from tools.whereabouts import is_file, is_folder
 
 _ASK = """\
-import importlib.metadata as m, json, sys
-try: pytest = m.version("pytest")
-except m.PackageNotFoundError: pytest = None
-sites = [p for p in sys.path if "-packages" in p]
-print(json.dumps([sys.executable, sys.prefix, sys.base_prefix, list(sys.version_info[:2]), sites, pytest]))
+import json, site, sys
+said = {"executable": sys.executable, "base": sys.base_prefix, "version": sys.version_info[:2]}
+print(json.dumps({**said, "sites": site.getsitepackages()}))
 """
+_ALONE = ("-I", "-S")  # no variable, no folder of packages: a .pth there may put the repository on the import path
+_ANYWHERE = Path("/")  # a program on the search path may look into the folder that it is started in
+_PYTEST = re.compile(r"pytest-([0-9][^-]*)\.(?:dist|egg)-info")
+_MOST_FILES = 1000  # path files of one folder that are read
+_MOST_FOLDERS = 1000  # that they name
+_MOST_LINKS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """One Python. ``prefix`` is its environment, ``bases`` the installation below it, ``sites`` its package folders."""
+    """One Python. ``prefix`` is its environment, ``sites`` its package folders.
+
+    ``bases`` are the installation that its program really lies in, first by its real path, then by each other path that
+    leads there. What ``pyvenv.cfg`` names elsewhere is not among them.
+    """
 
     python: Path
     prefix: Path
@@ -46,30 +61,37 @@ class Interpreter:
         return _linked(self.sites)
 
 
+class _Said(Frozen):
+    """What an interpreter says of itself."""
+
+    executable: str
+    base: str
+    version: tuple[int, int]
+    sites: tuple[str, ...]
+
+
 def read_environment(folder: Path) -> Interpreter | None:
     """What stands in an environment's folder, without running it; None when it is no working environment."""
-    folder = folder.resolve()
+    folder = Path(os.path.realpath(folder))
     python = folder / "bin" / "python"
-    if not python.exists():
+    if not os.path.exists(python):  # noqa: PTH110 - no error for bad names
         return None
     config = _pyvenv(folder)
-    libs = sorted((folder / "lib").glob("python3.*"), key=_minor)
+    libs = sorted(_listed(folder / "lib", "python3.*"), key=_minor)
     version = _version(config.get("version_info") or config.get("version") or (libs[-1].name[6:] if libs else ""))
     if version is None:
         return None
-    bases = [python.resolve().parent.parent]
-    if "home" in config:
-        bases.append(Path(config["home"]).parent)
+    bases = _bases(python, config.get("home"))
     name = f"python{version[0]}.{version[1]}"
     sites = [folder / "lib" / name / "site-packages"]
     if config.get("include-system-site-packages", "").lower() == "true":
         sites += [base / "lib" / name / "site-packages" for base in bases]
         sites += [Path("/usr/lib/python3/dist-packages")]
-    found = tuple(site for site in dict.fromkeys(sites) if site.is_dir())
+    found = tuple(site for site in dict.fromkeys(sites) if is_folder(site))
     return Interpreter(
         python=python,
         prefix=folder,
-        bases=tuple(dict.fromkeys(bases)),
+        bases=bases,
         version=version,
         sites=found,
         pytest=_pytest_version((*found, *_linked(found))),
@@ -77,123 +99,149 @@ def read_environment(folder: Path) -> Interpreter | None:
 
 
 def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpreter | None:
-    """Run an interpreter that is not the repository's and have it describe itself; None when it cannot."""
+    """Run an interpreter that is not the repository's and have it describe itself; None when it cannot.
+
+    Nothing that is installed for it is loaded.
+    """
     try:
-        done = subprocess.run(
-            [str(python), "-I", "-c", _ASK],
-            capture_output=True, cwd=cwd, env=dict(env.variables), timeout=timeout_s, check=False,
-            stdin=subprocess.DEVNULL, start_new_session=True,
+        done = children.ask(
+            (str(python), *_ALONE, "-c", _ASK), cwd=cwd, env=env.variables, timeout_s=timeout_s
         )  # fmt: skip
-        executable, prefix, base, version, sites, pytest = json.loads(done.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError):
+        said = _Said.model_validate_json(done.out)
+    except (OSError, ChildFailed, ValueError):
         return None
-    found = Interpreter(
-        python=Path(executable),
-        prefix=Path(prefix),
-        bases=tuple(dict.fromkeys((Path(base), Path(executable).resolve().parent.parent))),
-        version=(version[0], version[1]),
-        sites=tuple(Path(site) for site in sites if Path(site).is_dir()),
-        pytest=pytest,
+    executable, base = Path(said.executable), Path(said.base)
+    if not (executable.is_absolute() and base.is_absolute()):
+        return None
+    if os.path.lexists(executable.parent.parent / "pyvenv.cfg"):
+        return read_environment(executable.parent.parent)
+    sites = tuple(Path(site) for site in said.sites if is_folder(site))
+    return Interpreter(
+        python=Path(os.path.realpath(executable)),  # a link to it may lie where nothing is shown
+        prefix=base,
+        bases=_bases(executable, f"{base}/bin"),
+        version=said.version,
+        sites=sites,
+        pytest=_pytest_version((*sites, *_linked(sites))),
     )
-    return found if pytest else replace(found, pytest=_pytest_version((*found.sites, *found.linked)))
 
 
-def named(setting: str, places: Places, env: HostEnv, timeout_s: float) -> Interpreter | None:
+def named(setting: str, places: Places, env: HostEnv, timeout_s: float, origin: Origin) -> Interpreter | None:
     """The interpreter or environment that the owner named; relative to the repository, ``~`` is the owner's home."""
-    path = places.repo / Path(re.sub(r"^~(?=/|$)", str(places.home), setting))
-    if path.is_dir():
+    path = place_of(setting, places)
+    if is_folder(path):
         return read_environment(path)
-    if not path.exists():
-        return None
-    environment = path.parent.parent
-    if (environment / "pyvenv.cfg").is_file():
-        return read_environment(environment)
-    return ask(path, cwd=places.repo, env=env, timeout_s=timeout_s)
+    return _one(path, env, timeout_s, origin) if os.path.exists(path) else None  # noqa: PTH110 - no error for bad names
 
 
-def of_project(places: Places) -> Iterator[Interpreter]:
-    """The repository's own environments that exist on disk, best first: ``.venv``, ``venv``, poetry's, tox's, nox's."""
+def place_of(setting: str, places: Places) -> Path:
+    """Where the path of a setting leads: relative to the repository, ``~`` is the owner's home."""
+    return places.repo / Path(re.sub(r"^~(?=/|$)", lambda _: str(places.home), setting))
+
+
+def of_project(places: Places) -> Iterator[Path]:
+    """Where the repository's own environments would lie, best first: ``.venv``, ``venv``, poetry's, tox's, nox's."""
     folders = [places.repo / ".venv", places.repo / "venv", *_poetry(places)]
-    folders += sorted((places.repo / ".tox").glob("py*")) + sorted((places.repo / ".nox").glob("*"))
-    for folder in folders:
-        found = read_environment(folder) if folder.is_dir() else None
-        if found is not None:
-            yield found
+    folders += sorted(_listed(places.repo / ".tox", "py*")) + sorted(_listed(places.repo / ".nox", "*"))
+    return (folder for folder in folders if os.path.lexists(folder / "bin/python"))
 
 
-def on_path(places: Places, env: HostEnv, timeout_s: float) -> Interpreter | None:
-    """The first ``python3`` of the search path that is not the daemon's own environment."""
+def on_path(places: Places, env: HostEnv, timeout_s: float, origin: Origin) -> Iterator[Interpreter]:
+    """Each ``python3`` of the search path that is not the daemon's own environment."""
     for name in ("python3", "python"):
         for folder in env.path.split(":"):
             python = Path(folder) / name
-            if not folder.startswith("/") or not python.exists():
+            if not folder.startswith("/") or not os.path.exists(python):  # noqa: PTH110 - no error for bad names
                 continue
-            inside = (python.parent.parent / "pyvenv.cfg").is_file()
-            found = (
-                read_environment(python.parent.parent)
-                if inside
-                else ask(python, cwd=places.repo, env=env, timeout_s=timeout_s)
-            )
+            found = _one(python, env, timeout_s, origin)
             if found is not None and not _is_daemons(found):
-                return found
-    return None
+                yield found
+
+
+def _one(python: Path, env: HostEnv, timeout_s: float, origin: Origin) -> Interpreter | None:
+    """Read where there is an environment, asked elsewhere; what lies in the repository is never asked."""
+    environment = python.parent.parent
+    if os.path.lexists(environment / "pyvenv.cfg") or origin.holds(python):
+        return read_environment(environment)
+    return ask(python, cwd=_ANYWHERE, env=env, timeout_s=timeout_s)
 
 
 def _is_daemons(found: Interpreter) -> bool:
-    return sys.prefix != sys.base_prefix and found.prefix.resolve() == Path(sys.prefix).resolve()
+    return sys.prefix != sys.base_prefix and os.path.realpath(found.prefix) == os.path.realpath(sys.prefix)
+
+
+def _bases(python: Path, home: str | None) -> tuple[Path, ...]:
+    """The folder above the one that the program really lies in, and its other spellings in links and ``home``."""
+    real = os.path.dirname(os.path.dirname(os.path.realpath(python)))  # noqa: PTH120
+    spelt = [str(one.parent.parent) for one in _spellings(python)]
+    if home is not None and home.startswith("/") and "\0" not in home:
+        spelt.append(os.path.dirname(home.rstrip("/")))  # noqa: PTH120
+    return tuple(Path(one) for one in dict.fromkeys((real, *spelt)) if os.path.realpath(one) == real)
+
+
+def _spellings(python: Path) -> Iterator[Path]:
+    """The links that lead to a program, as each names the next."""
+    here = python
+    for _ in range(_MOST_LINKS):
+        yield here
+        try:
+            here = here.parent / here.readlink()
+        except OSError:
+            return
 
 
 def _pyvenv(folder: Path) -> dict[str, str]:
-    try:
-        lines = (folder / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
+    lines = (read_text(folder / "pyvenv.cfg") or "").splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line)
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
 def _version(text: str) -> tuple[int, int] | None:
-    found = re.match(r"(\d+)\.(\d+)", text)
+    found = re.match(r"([0-9]{1,3})\.([0-9]{1,3})(?![0-9])", text)
     return (int(found[1]), int(found[2])) if found else None
 
 
 def _minor(folder: Path) -> int:
-    found = re.search(r"\.(\d+)", folder.name)
+    found = re.search(r"\.([0-9]{1,3})", folder.name)
     return int(found[1]) if found else -1
 
 
-def _pytest_version(sites: tuple[Path, ...]) -> str | None:
-    for site in sites:
-        for info in site.glob("pytest-*.dist-info"):
-            found = re.fullmatch(r"pytest-([0-9][^-]*)\.dist-info", info.name)
-            if found:
-                return found[1]
-    return None
+def _listed(folder: Path, pattern: str) -> list[Path]:
+    """What is in a folder by that name; nothing where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return [folder / entry.name for entry in entries if fnmatch.fnmatchcase(entry.name, pattern)]
+    except (OSError, ValueError):
+        return []
 
 
-def _linked(sites: tuple[Path, ...]) -> tuple[Path, ...]:
+def _pytest_version(sites: Iterable[Path]) -> str | None:
+    found = (_PYTEST.fullmatch(info.name) for site in sites for info in _listed(site, "pytest-*-info"))
+    return next((match[1] for match in found if match), None)
+
+
+def path_files(sites: Iterable[Path]) -> tuple[Path, ...]:
+    """The files that lengthen the import path, in the order in which Python reads them."""
+    return tuple(file for site in sites for file in sorted(_listed(site, "*.pth"))[:_MOST_FILES])
+
+
+def _linked(sites: Iterable[Path]) -> tuple[Path, ...]:
     found: list[Path] = []
-    for site in sites:
-        for file in sorted(site.glob("*.pth")):
-            try:
-                lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            except OSError:
-                continue
-            paths = (site / line.strip() for line in lines if line.strip() and not line.startswith(("#", "import ")))
-            found += [path for path in paths if path.is_dir()]
-    return tuple(dict.fromkeys(found))
+    for file in path_files(sites):
+        lines = (line.strip() for line in (read_text(file) or "").splitlines())
+        found += [file.parent / line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
+    return tuple(path for path in [*dict.fromkeys(found)][:_MOST_FOLDERS] if is_folder(path))
 
 
 def _poetry(places: Places) -> tuple[Path, ...]:
     """Where poetry keeps this project's environments: cache folder, name, and a hash of the project's path."""
-    try:
-        project = tomllib.loads((places.repo / "pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ()
-    tool = project.get("tool", {}).get("poetry")
-    name = (tool or {}).get("name") or project.get("project", {}).get("name")
-    if not isinstance(name, str) or (tool is None and not (places.repo / "poetry.lock").is_file()):
+    project = project_file(places.repo)
+    tool = table(table(project, "tool"), "poetry")
+    name = tool.get("name") or table(project, "project").get("name")
+    if not isinstance(name, str) or (not tool and not is_file(places.repo / "poetry.lock")):
         return ()
     clean = re.sub(r'[ $`!*@"\\\r\n\t]', "_", name.lower())[:42]
-    digest = base64.urlsafe_b64encode(hashlib.sha256(str(places.repo).encode()).digest()).decode()[:8]
-    return tuple(sorted((places.home / ".cache/pypoetry/virtualenvs").glob(f"{clean}-{digest}-py3*"), reverse=True))
+    digest = base64.urlsafe_b64encode(hashlib.sha256(os.fsencode(places.repo)).digest()).decode()[:8]
+    own = f"{clean}-{digest}-py3"
+    folders = _listed(places.home / ".cache/pypoetry/virtualenvs", "*-py3*")
+    return tuple(sorted((folder for folder in folders if folder.name.startswith(own)), reverse=True))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from tools import contained
+from tools.bounded import read_text
 from tools.git import Git
+from tools.whereabouts import is_folder
 
 BUILT_LIMIT = 200
 _BUILT_SUFFIXES = (".so", ".pyd")
@@ -21,25 +27,33 @@ def import_roots(repo: Path, linked: Collection[Path]) -> tuple[str, ...]:
     """
     found = [_inside(repo, folder) for folder in linked]
     found += _declared(repo)
-    if (repo / "src").is_dir() and not (repo / "src/__init__.py").exists():
+    if is_folder(repo / "src") and not os.path.lexists(repo / "src/__init__.py"):
         found.append("src")
-    kept = [root for root in found if root not in (None, ".") and (repo / str(root)).is_dir()]
+    kept = [root for root in found if root not in (None, ".") and is_folder(repo / str(root))]
     return (*dict.fromkeys(str(root) for root in kept), ".")
 
 
 def project_names(root: Path, roots: Collection[str]) -> tuple[str, ...]:
-    """Top-level module names that the project provides: for these, the loaded file must be the project's."""
+    """Top-level module names that the project provides: for these, the loaded file must be the project's.
+
+    ``root`` is a copy that tests have written in: no folder is listed to which a link leads out of it.
+    """
     names: set[str] = set()
     for place in roots:
-        folder = root / place
-        if not folder.is_dir():
-            continue
-        for entry in folder.iterdir():
-            if entry.suffix == ".py" and entry.stem not in _NOT_MODULES:
-                names.add(entry.stem)
-            elif (entry / "__init__.py").is_file():
-                names.add(entry.name)
+        with contained.open_folder(root, place) as fd:
+            for name in os.listdir(fd) if fd is not None else ():  # noqa: PTH208 - a descriptor, no path
+                if name.endswith(".py") and name[:-3] not in _NOT_MODULES:
+                    names.add(name[:-3])
+                elif fd is not None and _is_package(name, fd):
+                    names.add(name)
     return tuple(sorted(name for name in names if name.isidentifier()))
+
+
+def _is_package(name: str, fd: int) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(f"{name}/__init__.py", dir_fd=fd).st_mode)
+    except OSError:
+        return False
 
 
 def ignored_needs(git: Git) -> tuple[str, ...]:
@@ -65,20 +79,28 @@ def needed(listed: Iterable[str]) -> tuple[str, ...]:
 
 
 def _inside(repo: Path, folder: Path) -> str | None:
-    real = folder.resolve()
+    real = Path(os.path.realpath(folder))
     return real.relative_to(repo).as_posix() if real.is_relative_to(repo) else None
 
 
 def _declared(repo: Path) -> list[str]:
     """Roots that ``pyproject.toml`` names for setuptools."""
+    setuptools = table(table(project_file(repo), "tool"), "setuptools")
+    where = table(table(setuptools, "packages"), "find").get("where", [])
+    base = table(setuptools, "package-dir").get("", "")
+    named = [*(where if isinstance(where, list) else []), base]
+    return [path for path in named if isinstance(path, str) and path and ".." not in path and not path.startswith("/")]
+
+
+def project_file(repo: Path) -> dict[str, Any]:
+    """What ``pyproject.toml`` says; nothing where it is none."""
     try:
-        project = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    setuptools = project.get("tool", {}).get("setuptools", {})
-    if not isinstance(setuptools, dict):
-        return []
-    packages, folders = setuptools.get("packages"), setuptools.get("package-dir")
-    where = packages.get("find", {}).get("where", []) if isinstance(packages, dict) else []
-    base = [folders[""]] if isinstance(folders, dict) and "" in folders else []
-    return [path for path in (*where, *base) if isinstance(path, str) and ".." not in path and not path.startswith("/")]
+        return tomllib.loads(read_text(repo / "pyproject.toml") or "")
+    except (ValueError, RecursionError):
+        return {}
+
+
+def table(of: dict[str, Any], name: str) -> dict[str, Any]:
+    """A table of that name; an empty one where something else stands there."""
+    found = of.get(name)
+    return found if isinstance(found, dict) else {}

@@ -13,9 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ledger.errors import ChildFailed, SandboxError
+from ledger.errors import ChildFailed, PolicyRefused, SandboxError
 from ledger.places import Places
 from ledger.vocabulary import RunStatus, TestRun
+from tools import contained
 from tools.process import Finished
 from tools.sandbox.limits import MIB
 from tools.sandbox.settings import SandboxSettings
@@ -28,6 +29,7 @@ from tools.testing.names import place_of
 from tools.testing.report import TIME_LIMIT, joined, judge
 from tools.testing.settings import TestSettings
 from tools.testing.warm import Ended, WarmProcess
+from tools.testing.watch import UNWATCHED, Watch, watch
 from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
@@ -178,9 +180,19 @@ class TestRunner:
         return self._places.repo if self._sandbox.maps_paths else ws.root
 
     def prepare(self, ws: Workspace) -> None:
-        """Put what the tests need and no sandbox mounts into the copy (blocking)."""
+        """Put what the tests need and no sandbox mounts into the copy (blocking).
+
+        Raises ``SandboxError`` where the environment is not what it was, or a link stands in the way in the copy.
+        """
+        self.refuse_changed()
         if not self._sandbox.maps_paths:
             _link_needs(self._places.repo, ws.root, self._environment.needs)
+
+    def refuse_changed(self) -> None:
+        """Raises ``SandboxError`` when the environment is not, or no longer, one that tests may be run with."""
+        trouble = self._environment.trouble()
+        if trouble is not None:
+            raise SandboxError(trouble)
 
     async def command(
         self, ws: Workspace, argv: Sequence[str], *, limit_s: float, said: Path, spool: int | None
@@ -192,16 +204,20 @@ class TestRunner:
         """
         seen = HOME / said.name if self._sandbox.maps_paths else said
         job = await asyncio.to_thread(self._bare_job, ws, tuple(argv), limit_s)
-        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen)), spool=spool)
+        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen, ours=True)), spool=spool)
         return await self._sandbox.run(job), seen
 
     def _bare_job(self, ws: Workspace, argv: tuple[str, ...], limit: float) -> Job:
+        self.refuse_changed()
         environment, repo = self._environment, self._places.repo
         root = self.place_of(ws)
         return Job(
             argv=argv,
             cwd=root,
-            mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
+            mounts=(
+                Mount(source=ws.root, target=root, writable=True, ours=True),
+                *_present(environment.mounts, repo, ws.root),
+            ),
             env=self._child_env(),
             timeout_s=limit,
         )
@@ -216,11 +232,12 @@ class TestRunner:
         mounts = _present(self._environment.mounts, repo, ws.root) if self._sandbox.maps_paths else []
         return tuple(m.target.relative_to(repo).as_posix() for m in mounts if m.target.is_relative_to(repo))
 
-    def judged(self, ended: Ended, key: str, expected: Sequence[str]) -> TestRun:
+    def judged(self, ended: Ended, key: str, expected: Sequence[str], watched: Watch) -> TestRun:
         """The verdict on a run that is over."""
         return judge(
-            ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung
-        )
+            ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung,
+            watched=watched,
+        )  # fmt: skip
 
     def _child_env(self) -> dict[str, str]:
         """No byte code: a file that changes twice within a second would be run from the stale one."""
@@ -231,12 +248,16 @@ class TestRunner:
         return env
 
     def _warm_job(self, ws: Workspace, talk: Talk, *, heir: bool) -> Job:
+        self.refuse_changed()
         environment, repo = self._environment, self._places.repo
         root = repo if self._sandbox.maps_paths else ws.root
         return Job(
             argv=(*environment.argv, "-c", _BOOT),
             cwd=root,
-            mounts=(Mount(source=ws.root, target=root, writable=True), *_present(environment.mounts, repo, ws.root)),
+            mounts=(
+                Mount(source=ws.root, target=root, writable=True, ours=True),
+                *_present(environment.mounts, repo, ws.root),
+            ),
             env=self._child_env() | (STEADY if heir else {}),
             timeout_s=None,
             stdin=self._boot,
@@ -292,7 +313,8 @@ class WarmTests:
     async def start(self) -> None:
         """Have the process begin to get ready, before it is known what it is to run."""
         if self._runner.environment.problem is None:
-            await self._process.start()
+            with contextlib.suppress(SandboxError):  # the run asks again, and says it
+                await self._process.start()
 
     async def reset(self) -> None:
         """The commit's files again, under a process that stands ready: not by :meth:`Workspace.reset` alone."""
@@ -365,15 +387,19 @@ class WarmTests:
         others: Mapping[str, Asked] | None = None,
     ) -> TestRun:  # fmt: skip
         runner, key = self._runner, secrets.token_hex(16)
-        order = await asyncio.to_thread(
-            runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, others=others or {}, heir=self._heir
-        )
+        watched = UNWATCHED  # a search's runs give no verdict
+        if not self._heir:
+            watched = await asyncio.to_thread(watch, self._ws, ids, compared=bool(ids) and not coverage)
+        others = {**(others or {}), **watched.plugins}
         try:
+            order = await asyncio.to_thread(
+                runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, others=others, heir=self._heir
+            )
             ended = await self._process.run(order, limit_s=limits.run_s)
         except (SandboxError, ChildFailed) as error:
             return TestRun(status=RunStatus.INFRA, reason=str(error))
         # A big report takes a while to read: not on the event loop.
-        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected))
+        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected), watched)
 
 
 class SeveralRuns:
@@ -436,6 +462,10 @@ def _absent(root: Path, targets: Sequence[str]) -> frozenset[str]:
     return frozenset(target for target in targets if not (root / target).exists())
 
 
+def _copy(ws: Workspace, seen_at: Path) -> Mount:
+    return Mount(source=ws.root, target=seen_at, writable=True, ours=True)
+
+
 def _present(mounts: Sequence[Mount], repo: Path, root: Path) -> list[Mount]:
     """Mounts whose source is still there, without those that would hide a file of the copy itself.
 
@@ -456,8 +486,16 @@ def _holds_own(place: Path, source: Path) -> bool:
 
 
 def _link_needs(repo: Path, root: Path, needs: Sequence[str]) -> None:
-    """Where the sandbox cannot mount, ignored files that the tests need become links in the copy."""
+    """Where the sandbox cannot mount, ignored files that the tests need become links in the copy.
+
+    Raises ``SandboxError`` where a test has put a link in the way: what it leads to is not ours to write in.
+    """
     for path in needs:
-        place = root / path
-        if place.parent.is_dir() and not place.exists():
-            place.symlink_to(repo / path)
+        try:
+            contained.lay_link(root, path, repo / path)
+        except PolicyRefused as error:
+            raise SandboxError(
+                f"The ignored file {path!r} cannot be put into the copy for the tests: a test that ran before has left "
+                f"a link in the way ({error.message}).",
+                remedy="Look at what the tests of this repository do to their own folders.",
+            ) from error

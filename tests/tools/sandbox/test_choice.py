@@ -96,11 +96,12 @@ from ledger.places import HostEnv
 from tests.repos import make_places
 from tools.sandbox.choice import choose
 from tools.sandbox.launcher import Libc
-from tools.sandbox.seccomp import NUMBERS, Rule, When, program
+from tools.sandbox.calls import NUMBERS
+from tools.sandbox.seccomp import CLONE_NEW_NAMESPACE, Has, Rule, program
 from tools.sandbox.settings import SandboxSettings
 NUMBERS["landlock_create_ruleset"] = (444, 444)
 base, *refused = sys.argv[1:]
-namespaces = (Rule(1, ("unshare",)), Rule(38, ("clone3",)), Rule(1, ("clone",), When.NEW_NAMESPACE))
+namespaces = (Rule(1, ("unshare",)), Rule(38, ("clone3",)), Rule(1, ("clone",), ((Has(0, CLONE_NEW_NAMESPACE),),)))
 rules = {"namespaces": namespaces, "landlock": (Rule(38, ("landlock_create_ruleset",)),)}
 libc = Libc()
 libc.prctl(38, 1)

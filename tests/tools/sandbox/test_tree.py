@@ -48,7 +48,7 @@ async def test_daemon_folders_below_a_mount_are_hidden(bwrap: Bwrap, work: Path,
     script = "cat /seen/open /seen/state/secret /seen/cache/workspace/file; touch /seen/state/x; ls -A /seen/cache"
     mounts = (
         Mount(source=tmp_path, target=Path("/seen")),
-        Mount(source=inner, target=Path("/seen/cache/workspace"), writable=True),
+        Mount(source=inner, target=Path("/seen/cache/workspace"), writable=True, ours=True),
     )
     hidden = (*bwrap.hidden, tmp_path / "cache" / "gone")
     done = await replace(bwrap, hidden=hidden).run(

@@ -61,11 +61,21 @@ def shared_packages(base: Path, names: Sequence[str] = PYTEST) -> Path:
 
 
 def make_environment(folder: Path, *linked: Path) -> Path:
-    """A virtual environment without pip whose import path is lengthened by ``linked`` folders, by a ``.pth``."""
+    """A virtual environment without pip whose import path is lengthened by ``linked`` folders, by a ``.pth``.
+
+    Tests may read those outside the repository only where the owner names them: :func:`linked_by`.
+    """
     venv.create(folder, symlinks=True)
     site = next((folder / "lib").glob("python3.*/site-packages"))
     (site / "linked.pth").write_text("".join(f"{path}\n" for path in linked))
     return folder
+
+
+def linked_by(folder: Path, repo: Path) -> list[str]:
+    """What an owner who made such an environment writes into ``tests.readable``."""
+    files = (folder / "lib").glob("python3.*/site-packages/*.pth")
+    lines = [line for file in files for line in file.read_text().splitlines() if line.startswith("/")]
+    return [line for line in lines if not Path(line).is_relative_to(repo)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +128,7 @@ async def make_project(
         if choice.sandbox is None:
             pytest.skip(f"{sandbox} does not work here: {choice.remedy}")
         sandbox = choice.sandbox
+    settings.setdefault("readable", linked_by(python or repo / ".venv", repo))
     chosen = TestSettings.model_validate({"python": str(python) if python else None, **settings})
     workspaces = Workspaces(Git(places, host_env()), places, WorkspaceSettings(memory_folder=""))
     return Project(

@@ -36,14 +36,15 @@ async def found(places: Places, env: HostEnv | None = None, **settings: object) 
 
 async def test_the_repositorys_own_environment_comes_first(places: Places, packages: Path) -> None:
     make_environment(places.repo / ".venv", packages)
-    environment = await found(places)
+    environment = await found(places, readable=[str(packages)])
     assert environment.problem is None
     assert environment.python == places.repo / ".venv/bin/python"
     assert environment.version == sys.version_info[:2]
     assert environment.pytest
     targets = {mount.target for mount in environment.mounts}
     assert {places.repo / ".venv", packages} <= targets
-    assert Path(sys.base_prefix) in targets or Path(sys.base_prefix).is_relative_to("/usr")
+    base = Path(os.path.realpath(sys.base_prefix))
+    assert base.is_relative_to("/usr") or ({base / "bin", base / "lib"} <= targets and base not in targets)
     assert not any(mount.writable for mount in environment.mounts)
 
 
@@ -54,7 +55,7 @@ async def test_one_without_pytest_gives_way_to_one_that_has_it_else_it_is_named(
     assert environment.problem is not None
     assert f"pytest is not installed for {python}." in environment.problem and "pip install" in environment.problem
     make_environment(places.repo / ".tox/py311", packages)
-    environment = await found(places)
+    environment = await found(places, readable=[str(packages)])
     assert environment.problem is None and environment.python == places.repo / ".tox/py311/bin/python"
 
 
@@ -65,10 +66,10 @@ async def test_an_environment_that_the_repository_carries_is_not_believed(places
     assert (await found(places)).prefix != places.repo / ".venv"
 
 
-async def test_the_owners_setting_wins(places: Places, environment: Path) -> None:
+async def test_the_owners_setting_wins(places: Places, environment: Path, packages: Path) -> None:
     make_environment(places.repo / ".venv")
     for setting in (str(environment), str(environment / "bin/python"), os.path.relpath(environment, places.repo)):
-        chosen = await found(places, python=setting)
+        chosen = await found(places, python=setting, readable=[str(packages)])
         assert (chosen.problem, chosen.prefix) == (None, environment)
     wrong = await found(places, python="/no/such/python")
     assert wrong.problem is not None and "/no/such/python" in wrong.problem
@@ -97,7 +98,7 @@ async def test_poetrys_environment_is_found_by_its_name(places: Places, packages
     folder = places.home / ".cache/pypoetry/virtualenvs" / f"my_shop-{digest}-py3.11"
     folder.parent.mkdir(parents=True)
     make_environment(folder, packages)
-    chosen = await found(places)
+    chosen = await found(places, readable=[str(packages)])
     assert (chosen.problem, chosen.prefix) == (None, folder)
 
 

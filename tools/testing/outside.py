@@ -1,0 +1,195 @@
+"""What tests may read outside the repository: their environment, the Python below it, and what the owner names.
+
+Nothing is shown because a file in an environment names it. A Python installation is shown in the parts that a program
+needs, where it is proven to be one and lies in nobody's private place; any other folder has to be named by the owner.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.places import Places
+from tools.sandbox.tree import SYSTEM
+from tools.sandbox.types import Mount
+from tools.testing.interpreter import Interpreter, place_of
+from tools.testing.origin import Origin
+from tools.whereabouts import Relation, Spot, is_folder, spot, spots
+
+_PARTS = ("bin", "include", "lib", "lib64", "share/terminfo")
+_KERNEL_AND_SOCKETS = ("/run", "/var/run", "/proc", "/sys", "/dev")
+_WRITABLE_BY_ALL = ("/tmp", "/var/tmp")
+_HOMES = ("/home", "/var/home")
+_ANY = frozenset(Relation)
+_HOLDS = frozenset({Relation.SAME, Relation.ABOVE})
+_SAID = {Relation.SAME: "it is", Relation.ABOVE: "it holds", Relation.BELOW: "it lies in"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What is shown, each read-only, and a sentence where something that is needed is not."""
+
+    mounts: tuple[Mount, ...]
+    problem: str | None = None
+
+
+def outside(found: Interpreter, places: Places, readable: Sequence[str], origin: Origin) -> Outside:
+    """Decide for one interpreter. Blocking; raises ``GitFailed``."""
+    rules = _Rules(places, readable, origin)
+    chosen, problem = rules.named()
+    mounts = chosen
+    if os.path.lexists(found.prefix / "pyvenv.cfg") or origin.holds(found.prefix):
+        why = rules.refusal(found.prefix)
+        problem = problem or (f"The environment {found.prefix} cannot be shown to tests: {why}." if why else None)
+        mounts = (*mounts, Mount(source=found.prefix, target=found.prefix))
+    base, why = rules.installation(found)
+    mounts = (*mounts, *base)
+    shown = [mount.source for mount in mounts]
+    if problem is None and why is not None and not _is_covered(_base_of(found), shown):
+        problem = rules.asks(f"{found.python} needs the Python in {_base_of(found)}, but {why}", [_base_of(found)])
+    unnamed = [folder for folder in found.linked if not origin.holds(folder) and not _is_covered(folder, shown)]
+    problem = problem or (rules.asks_for_linked(found, unnamed) if unnamed else None)
+    return Outside(() if problem else tuple(_outermost(mounts)), problem)
+
+
+class _Rules:
+    """The places that decide, looked up once."""
+
+    def __init__(self, places: Places, readable: Sequence[str], origin: Origin) -> None:
+        self._places, self._readable, self._origin = places, tuple(readable), origin
+        ours = (places.state, places.cache, places.config, places.runtime)
+        self._ours = tuple(spots(ours))
+        self._held = tuple(spots((places.home, places.repo, "/etc")))
+        self._never = tuple(spots(_KERNEL_AND_SOCKETS))
+        self._not_by_itself = tuple(spots((*_WRITABLE_BY_ALL, "/etc")))
+
+    def named(self) -> tuple[tuple[Mount, ...], str | None]:
+        """The folders that the owner names, or why one cannot be shown."""
+        mounts = []
+        for name in self._readable:
+            folder = place_of(name, self._places)
+            why = "it is no absolute path" if not name.startswith(("/", "~")) or "\0" in name else self.refusal(folder)
+            why = why or self._origin.carries_link(folder)
+            if why is not None:
+                return (), f"The setting tests.readable names {name!r}, which is not shown to tests: {why}. Change it."
+            mounts.append(Mount(source=folder, target=folder))
+        return tuple(mount for mount in mounts if os.path.exists(mount.source)), None  # noqa: PTH110
+
+    def refusal(self, folder: Path) -> str | None:
+        """Why a folder is never shown, even where it is named; a clause."""
+        at = spot(folder)
+        return (
+            _first(at, self._ours, _ANY, "the daemon's own")
+            or _first(at, self._never, _ANY, "where the machine's devices and sockets are")
+            or _first(at, self._held, _HOLDS, "which holds more than tests need")
+        )
+
+    def installation(self, found: Interpreter) -> tuple[tuple[Mount, ...], str | None]:
+        """The parts of the installation that an interpreter belongs to, or why they are not shown."""
+        real = _base_of(found)
+        if _is_system(spot(real)):
+            return (), None
+        if not _is_installation(real, found.version):
+            name = f"lib/python{found.version[0]}.{found.version[1]}/os.py"
+            return (), f"that is no whole installation (there is no {name})"
+        if self._origin.holds(real):
+            return (), "that lies in the repository"
+        parts = [part for part in _PARTS if is_folder(real / part)]
+        for part in parts:
+            at = spot(real / part)
+            why = self.refusal(real / part) or self._private(at)
+            if why is None and not _is_system(at) and at.relation(spot(real)) is not Relation.BELOW:
+                why = f"its {part} leads elsewhere"
+            if why is not None:
+                return (), f"that is not shown by itself: {why}"
+        whole = [real, *(base for base in found.bases[1:] if not _is_system_path(base))]
+        return tuple(Mount(source=_real(real / part), target=base / part) for base in whole for part in parts), None
+
+    def _private(self, at: Spot) -> str | None:
+        """Why a place is nothing that a Python may be taken from unasked."""
+        why = _first(at, self._not_by_itself, _ANY, "where others may write, or secrets are")
+        home = None if why else _foreign_home(at.real, str(_real(self._places.home)))
+        return f"it lies in {home}, the home of somebody else" if home else why
+
+    def asks_for_linked(self, found: Interpreter, folders: Sequence[Path]) -> str:
+        """The sentence about folders that the environment puts on the import path."""
+        never = [(folder, why) for folder in folders if (why := self.refusal(folder))]
+        if never:
+            folder, why = never[0]
+            return (
+                f"{found.prefix} has {str(folder)!r} on its import path, which is never shown to tests ({why}): remove "
+                "the line from the .pth file in its site-packages."
+            )
+        named = ", ".join(repr(str(folder)) for folder in folders)
+        return self.asks(f"{found.prefix} has {named} on its import path, outside the repository", folders)
+
+    def asks(self, what: str, folders: Sequence[Path]) -> str:
+        """A sentence with the line that lets tests read ``folders``."""
+        line = json.dumps([*dict.fromkeys((*self._readable, *map(str, folders)))], ensure_ascii=False)
+        file = self._places.config / "config.toml"
+        return f"{what}: if tests are to read that, write `readable = {line}` below `[tests]` in {file}."
+
+
+def _first(at: Spot, places: Iterable[Spot], relations: frozenset[Relation], what: str) -> str | None:
+    found = ((at.relation(place), place) for place in places)
+    return next((f"{_SAID[lies]} {place.real}, {what}" for lies, place in found if lies in relations), None)
+
+
+def _foreign_home(path: str, home: str) -> str | None:
+    """The home of another user that a path lies in. What root or this user owns is nobody else's."""
+    if _lies(path, home):
+        return None
+    if _lies(path, "/root"):
+        return "/root" if os.geteuid() != 0 else None
+    for top in _HOMES:
+        if _lies(path, top) and path != top:
+            folder = "/".join(path.split("/")[: top.count("/") + 2])
+            try:
+                owner = os.stat(folder).st_uid  # noqa: PTH116
+            except OSError:
+                return folder
+            return folder if owner not in (0, os.geteuid()) else None
+    return None
+
+
+def _lies(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def _base_of(found: Interpreter) -> Path:
+    return found.bases[0]
+
+
+def _is_installation(base: Path, version: tuple[int, int]) -> bool:
+    name = f"python{version[0]}.{version[1]}/os.py"
+    return any(os.path.isfile(base / lib / name) for lib in ("lib", "lib64"))  # noqa: PTH113 - no error for bad names
+
+
+def _is_system(at: Spot) -> bool:
+    return _is_system_path(at.real)
+
+
+def _is_system_path(path: Path | str) -> bool:
+    return any(_lies(str(path), top) for top in SYSTEM)
+
+
+def _is_covered(folder: Path, shown: Iterable[Path]) -> bool:
+    at = spot(folder)
+    return _is_system(at) or any(at.relation(spot(one)) in (Relation.SAME, Relation.BELOW) for one in shown)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _outermost(mounts: Iterable[Mount]) -> Iterable[Mount]:
+    """Each place once, without those that another one shows."""
+    kept: list[Mount] = []
+    for mount in dict.fromkeys(mounts):
+        shown = any(mount.target.is_relative_to(other.target) for other in kept)
+        if not shown and not _is_system_path(mount.target):
+            kept.append(mount)
+    return kept
