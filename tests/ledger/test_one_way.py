@@ -35,7 +35,6 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "tools/testing/_ouro_probe.py": ("os.fork", INSIDE),
     "tools/testing/_ouro_screen.py": ("os.fork", INSIDE),
     "tools/sandbox/probe.py": ("sys.executable", "the interpreter's real path, which code inside may start"),
-    "tools/testing/interpreter.py": ("subprocess", "asks interpreters that are not the repository's"),
     "daemon/doctor.py": ("sys.executable", "shows it"),
     "daemon/cli/machine.py": ("sys.executable", "the command beside it goes into the unit"),
     "daemon/serve.py": ("sys.executable", "becomes itself again, isolated"),
