@@ -28,7 +28,7 @@ class LogSettings(Frozen):
 
 
 class Lines(logging.Formatter):
-    """Lines in one of our formats, whoever logs them."""
+    """Lines in one of our formats, whoever logs them, without secrets."""
 
     def __init__(self, settings: LogSettings) -> None:
         super().__init__()
@@ -38,7 +38,9 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if self._real is None:
             self._real = _formatter(self._settings)
-        return self._real.format(record)
+        from governance.irongate.secrets import redact
+
+        return redact(self._real.format(record))
 
 
 def configure(settings: LogSettings) -> None:

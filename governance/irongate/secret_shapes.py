@@ -7,6 +7,7 @@ part of one.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 TAIL = r"(?![A-Za-z0-9])"
 _B = r"[A-Za-z0-9_\-]"
@@ -57,7 +58,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("mailgun-key", ("key-",), r"key-[0-9a-f]{20,32}" + TAIL),
     ("resend-key", ("re_",), r"re_[A-Za-z0-9]{6,10}_[A-Za-z0-9]{20,40}" + TAIL),
     ("twilio-key", ("SK",), r"SK[0-9a-f]{20,32}" + TAIL),
-    ("npm-token", ("npm_",), r"npm_(?=[A-Za-z0-9]{0,36}\d)[A-Za-z0-9]{20,36}" + TAIL),
+    ("npm-token", ("npm_",), r"npm_[A-Za-z0-9]{20,36}" + TAIL),
     ("pypi-token", ("pypi-",), r"pypi-[A-Za-z0-9_\-]{36,512}"),
     ("rubygems-key", ("rubygems_",), r"rubygems_[0-9a-f]{20,48}" + TAIL),
     ("crates-token", ("cio",), r"cio(?=[A-Za-z]{0,32}\d)[A-Za-z0-9]{32}" + TAIL),
@@ -114,7 +115,16 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("password-hash", ("scrypt$", "argon2$"), rf"(?:scrypt|argon2)\${_CHARS}{{24,300}}"),
     ("password-hash", ("SHA}", "MD5}"), r"\{S?S(?:HA|MD5)\d{0,3}\}[A-Za-z0-9+/]{20,140}={0,2}"),
 )  # fmt: skip
-SHAPES = tuple((name, hint, re.compile("(?<![A-Za-z0-9])" + shape)) for name, hints, shape in _TABLE for hint in hints)
+START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtf]))"
+"""Where a word may begin: also after an end of line that was escaped."""
+SHAPES = tuple((name, hint, START + shape) for name, hints, shape in _TABLE for hint in hints)
+"""Name, a text that has to occur, and the expression: one that is never needed is never compiled."""
+
+
+@cache
+def compiled(shape: str) -> re.Pattern[str]:
+    return re.compile(shape)
+
 
 KEY_HEAD = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
