@@ -26,7 +26,6 @@ from tests.daemon.records import (
     config_of,
     heads_of,
     intent,
-    lived,
     lived_in,
     message,
     opened,
