@@ -39,7 +39,9 @@ from sample.build import HERE, bugs
 
 PROJECT = HERE / "project"
 MOST_LINES, COMMITS, MOST_FILES = 3, 4000, 2000
-SAID = re.compile(r"\b(fix|fixe[sd]|fixing|bug|issue|wrong|incorrect|correct|regression|crash|handle|error|broken)\b|#\d+", re.I)
+SAID = re.compile(
+    r"\b(fix|fixe[sd]|fixing|bug|issue|wrong|incorrect|correct|regression|crash|handle|error|broken)\b|#\d+", re.I
+)
 PLANTED_A_PACKAGE = 6
 
 

@@ -19,7 +19,7 @@ from governance.irongate.unattended.judge import Judge, definitions, imports_of,
 from governance.irongate.unattended.names import Names, absolute, attributes, imported
 from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Added, Function, added, differing, functions
-from governance.irongate.unattended.values import Told, constants
+from governance.irongate.unattended.values import Told, constants, documentation
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
 
@@ -83,7 +83,9 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     yield from _twice(old, new)
     yield from _generators(old, new)
     is_test = kind is Kind.TEST
-    judge = Judge(names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)))
+    judge = Judge(
+        names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)), documented=documentation(old)
+    )
     for one in additions:
         yield from imports_of(one, names, facts.path, is_test=is_test)
         yield from definitions(one, names, is_test=is_test)
@@ -136,7 +138,9 @@ def wanted(path: str, before: bytes | None, after: bytes | None) -> tuple[str, .
     if new is None or old is None or kind_of(path) not in (Kind.SOURCE, Kind.TEST):
         return ()
     names = Names(old, new, frozenset())
-    said = {f"{absolute(path, m)}{dot}{n}" for m, dot, n in (one.partition(":") for one in imported(new) - imported(old))}
+    said = {
+        f"{absolute(path, m)}{dot}{n}" for m, dot, n in (one.partition(":") for one in imported(new) - imported(old))
+    }
     unknown = {f".{name}" for name in attributes(new) - names.attributes if not names.knows_attribute(name)}
     return tuple(sorted(said | unknown))
 

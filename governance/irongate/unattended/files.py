@@ -35,7 +35,7 @@ BUILT = frozenset(
 BUILT_FOLDERS = frozenset(
     {"bin", "sbin", "script", "scripts", "hook", "hooks", "ci", "deploy", "deployment", "infra", "infrastructure", "ops",
      "docker", "ansible", "terraform", "packer", "salt", "puppet", "chef", "helm", "k8s", "kubernetes", "debian", "rpm",
-     "snap", "packaging", "buildscripts", "build_tools", "cron", "jobs", "systemd", "roles", "playbooks", "git-hooks",
+     "snap", "buildscripts", "build_tools", "cron", "jobs", "systemd", "roles", "playbooks", "git-hooks",
      "githooks", "actions", "workflows", "extensions", "site-packages", "dist-packages", "node_modules", "vendor"}
 )  # fmt: skip
 """Folders at the top of a tree whose programs are started by other things than the tests; the last three anywhere."""

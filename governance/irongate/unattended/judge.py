@@ -5,9 +5,11 @@ is said, with its rule. Pure.
 from __future__ import annotations
 
 import ast
+import doctest
 import re
 from collections.abc import Iterator
 
+from governance.irongate.syntax import parse
 from governance.irongate.unattended.names import (
     Names,
     dotted,
@@ -27,7 +29,7 @@ from governance.irongate.unattended.tables import (
     RUNNER_WORDS,
     STATEFUL,
 )
-from governance.irongate.unattended.units import Added, Function
+from governance.irongate.unattended.units import Added, Function, units
 from governance.irongate.unattended.values import COMMON, PLAIN, Told, fold, from_literals, is_number
 
 Found = tuple[str, str]
@@ -44,7 +46,9 @@ PLAIN_NODES = (
 )  # fmt: skip
 DUNDER = re.compile(r"__\w+__")
 FIELD = re.compile(r"\{[^{}:!]*[.\[]")
-PLACE = re.compile(r"^(?:~|/[\w.]|[A-Za-z]:\\|\w+://)|(?:^|/)\.(?:git|ssh|bash|zsh|profile|config|local|vscode|npmrc|env)")
+PLACE = re.compile(
+    r"^(?:~|/[\w.]|[A-Za-z]:\\|\w+://)|(?:^|/)\.(?:git|ssh|bash|zsh|profile|config|local|vscode|npmrc|env)"
+)
 FRAME = re.compile(r"^(?:f|gi|cr|ag|tb|co)_[a-z]+$")
 READ_MODES = frozenset({"r", "rb", "rt", "br", "tr"})
 OPEN_WORDS = frozenset({"encoding", "errors", "newline"})
@@ -53,8 +57,11 @@ OPEN_WORDS = frozenset({"encoding", "errors", "newline"})
 class Judge:
     """Judges the additions to one file. ``is_test``: a test module, which may speak of runners and give values."""
 
-    def __init__(self, names: Names, told: Told, *, is_test: bool, literals: frozenset[object]) -> None:
-        self._names, self._told, self._is_test, self._literals = names, told, is_test, literals
+    def __init__(
+        self, names: Names, told: Told, *, is_test: bool, literals: frozenset[object], documented: frozenset[str]
+    ) -> None:
+        self._names, self._told, self._is_test = names, told, is_test
+        self._literals, self._documented = literals, documented
 
     def of(self, added: Added, *, asked: bool) -> Iterator[Found]:
         """Everything about one added statement. ``asked``: it stands in the head of a condition."""
@@ -108,7 +115,9 @@ class Judge:
         if not isinstance(node.ctx, ast.Load):
             yield from self._binding(node.id)
             return
-        if DUNDER.fullmatch(node.id) and node.id not in ("__name__", "__all__", "__version__"):
+        if node.id == "__name__":
+            return
+        if DUNDER.fullmatch(node.id) and (node.id not in names.top_before or node.id in ("__builtins__", "__loader__")):
             yield "name", f"reaches for {node.id}"
         elif node.id in names.imports:
             yield from self._imported_name(node, above)
@@ -149,7 +158,9 @@ class Judge:
     def _attribute(self, node: ast.Attribute, above: ast.AST | None) -> Iterator[Found]:
         name, names = node.attr, self._names
         if DUNDER.fullmatch(name):
-            plain = name == "__class__" and isinstance(above, ast.Attribute) and above.attr in ("__name__", "__qualname__")
+            plain = (
+                name == "__class__" and isinstance(above, ast.Attribute) and above.attr in ("__name__", "__qualname__")
+            )
             if not plain and name not in DUNDER_ATTRIBUTES:
                 yield "attribute", f"reaches for {name}"
             return
@@ -204,7 +215,9 @@ class Judge:
             yield "call", "opens a file"
 
     def _method_call(self, node: ast.Call, func: ast.Attribute, added: Added) -> Iterator[Found]:
-        if func.attr in STATEFUL and self._is_global(func.value):
+        root = root_of(func.value)
+        keeps = isinstance(root, ast.Name) and (added.unit.scope, root.id) in self._names.states
+        if func.attr in STATEFUL and self._is_global(func.value) and not keeps:
             yield "state", f".{func.attr}() of what outlives the call"
         if func.attr == "format" and not isinstance(func.value, ast.Constant):
             if not any(f"attr='{func.attr}'" in text for text in added.kept) and "format" not in self._names.attributes:
@@ -213,7 +226,11 @@ class Judge:
             yield "call", "reaches into values by a format"
         if func.attr == "replace" and len(node.args) == 1 and not node.keywords:
             yield "call", "replaces a file"
-        if func.attr in ("open", "write") and ast.dump(func) not in added.kept and func.attr not in self._names.attributes:
+        if (
+            func.attr in ("open", "write")
+            and ast.dump(func) not in added.kept
+            and func.attr not in self._names.attributes
+        ):
             yield "call", f"calls .{func.attr}()"
         if func.attr == "open" and not _same_open(node, added):
             yield "call", "opens a file"
@@ -257,7 +274,7 @@ class Judge:
             return
         if any(word in said for word in RUNNER_WORDS) or said in ("CI", "TOX_ENV_NAME", "_pytest"):
             yield "runner", f"speaks of a test runner: {said[:40]!r}"
-        if self._told.text(value):
+        if self._told.text(value, asks=asks):
             yield "telling_value", f"writes {said[:40]!r} down, which a failing test gives away"
         elif asks and said:
             yield "value", f"asks for {said[:40]!r}, which does not stand in the file"
@@ -268,8 +285,10 @@ class Judge:
         if isinstance(node, ast.Call):
             plain = isinstance(node.func, ast.Name) and (
                 node.func.id in ("range", "set", "dict", "list", "tuple", "frozenset", "object", "super", "print")
-                or node.func.id == "float" and [fold(a) for a in node.args] in (["inf"], ["-inf"], ["nan"])
+                or node.func.id == "float"
+                and [fold(a) for a in node.args] in (["inf"], ["-inf"], ["nan"])
                 or node.func.id not in BUILTINS
+                or node.func.id[0].isupper()
             )
             if plain or not isinstance(node.func, ast.Name) and not isinstance(root_of(node.func), ast.Constant):
                 return
@@ -279,15 +298,39 @@ class Judge:
         yield "computed_value", "computes a value from literals alone"
 
     def _documentation(self, node: ast.Constant) -> Iterator[Found]:
-        if isinstance(node.value, str) and ">>>" in node.value and node.value not in self._literals:
-            yield "text", "changes a text with doctests"
+        if isinstance(node.value, str) and ">>>" in node.value and node.value not in self._documented:
+            yield from self._examples(node.value)
+
+    def _examples(self, text: str) -> Iterator[Found]:
+        """Examples run where somebody asks for doctests: they are judged as a test's code."""
+        try:
+            told = "".join(example.source for example in doctest.DocTestParser().get_examples(text))
+        except ValueError:
+            told = ">>>"
+        tree = parse(told)
+        if tree is None:
+            yield "text", "holds a doctest that cannot be read"
+            return
+        names = Names(
+            self._names.new, ast.Module(body=[*self._names.new.body, *tree.body], type_ignores=[]), self._names.known
+        )
+        judge = Judge(names, self._told, is_test=True, literals=self._literals, documented=self._documented)
+        for unit in units(tree):
+            yield from steps(Added(unit, frozenset(), ()), names) if not isinstance(unit.node, ast.Expr) else ()
+            yield from imports_of(Added(unit, frozenset(), ()), names, "", is_test=True)
+            yield from judge.of(Added(unit, frozenset(), ()), asked=False)
 
     # --- defaults ----------------------------------------------------------------------------------------------------
 
     def _defaults(self, node: ast.arguments, added: Added) -> Iterator[Found]:
         for default in (*node.defaults, *(d for d in node.kw_defaults if d is not None)):
-            if ast.dump(default) not in added.kept and not _is_constant(default):
+            if ast.dump(default) not in added.kept and not _is_constant(default) and not self._is_pattern(default):
                 yield "default", "gives an argument a default that is made when the function is defined"
+
+    def _is_pattern(self, node: ast.expr) -> bool:
+        """A compiled pattern, or a method of one."""
+        made = node.value if isinstance(node, ast.Attribute) else node
+        return isinstance(made, ast.Call) and dotted(made.func, self._names.imports) == "re.compile"
 
 
 def definitions(added: Added, names: Names, *, is_test: bool) -> Iterator[Found]:
@@ -297,9 +340,10 @@ def definitions(added: Added, names: Names, *, is_test: bool) -> Iterator[Found]
         yield "class", f"defines or changes the class {node.name}"
     if isinstance(node, Function):
         same = [old for old in before if isinstance(old, Function) and old.name == node.name]
-        known = {ast.dump(one) for old in same for one in old.decorator_list}
         for decorator in node.decorator_list:
-            if ast.dump(decorator) not in known and not _plain_decorator(decorator, names, is_test=is_test):
+            if ast.dump(_called(decorator)) not in names.loaded and not _plain_decorator(
+                decorator, names, is_test=is_test
+            ):
                 yield "decorator", f"decorates {node.name}"
         if any(type(old) is not type(node) for old in same):
             yield "async", f"makes {node.name} another kind of function"
@@ -307,11 +351,22 @@ def definitions(added: Added, names: Names, *, is_test: bool) -> Iterator[Found]
             yield "special_method", f"defines {node.name}"
 
 
+def _called(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
+
+
 def _plain_decorator(node: ast.expr, names: Names, *, is_test: bool) -> bool:
-    said = dotted(node.func if isinstance(node, ast.Call) else node, names.imports)
+    said = dotted(_called(node), names.imports)
     if is_test and is_runner(said):
         return True
-    return said in ("property", "staticmethod", "classmethod", "abc.abstractmethod", "typing.overload", "typing.override")
+    return said in (
+        "property",
+        "staticmethod",
+        "classmethod",
+        "abc.abstractmethod",
+        "typing.overload",
+        "typing.override",
+    )
 
 
 def steps(added: Added, names: Names) -> Iterator[Found]:
@@ -339,7 +394,7 @@ def _made(node: ast.Assign | ast.AnnAssign, added: Added, names: Names) -> Itera
     if node.value is None:
         return
     for inner in ast.walk(node.value):
-        if isinstance(inner, ast.Call) and ast.dump(inner.func) not in added.kept:
+        if isinstance(inner, ast.Call) and ast.dump(inner.func) not in names.loaded:
             if dotted(inner.func, names.imports) not in CONSTANT_MAKERS:
                 yield "effect", "calls something when the module is loaded"
     if added.unit.outer is ast.ClassDef and isinstance(node.value, ast.List | ast.Dict | ast.Set):
@@ -365,6 +420,8 @@ def _stored(target: ast.expr, added: Added, names: Names) -> Iterator[Found]:
     root = root_of(target)
     if not isinstance(root, ast.Name):
         yield "state", "stores into what is computed"
+    elif (added.unit.scope, root.id) in names.states:
+        return
     elif root.id == "cls" or root.id in names.top or root.id in names.imports or is_builtin(root.id):
         yield "state", f"stores into {root.id}, which outlives the call"
 
@@ -392,7 +449,7 @@ def imports_of(added: Added, names: Names, path: str, *, is_test: bool) -> Itera
         elif _standard(module):
             if not (harmless(f"{module}.{name}") if name else harmless_module(module)):
                 yield "import", f"imports {module}{'.' if name else ''}{name}"
-        elif text in names.imported_before or f"{absolute(path, module)}{text[len(module):]}" in names.known:
+        elif text in names.imported_before or f"{absolute(path, module)}{text[len(module) :]}" in names.known:
             if reaches(module) or is_runner(module):
                 yield "import", f"imports {module}"
         else:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.tables import DENIED, HARMLESS, HARMLESS_NAMES, METHODS, RUNNERS
-from governance.irongate.unattended.units import Function, functions
+from governance.irongate.unattended.tables import DENIED, HARMLESS, HARMLESS_NAMES, METHODS, RUNNERS, STATEFUL
+from governance.irongate.unattended.units import Function, functions, units
 
 REACHING = frozenset(
     """
@@ -84,7 +84,9 @@ def top_level(tree: ast.Module) -> frozenset[str]:
         if isinstance(node, Function | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
-            inner = [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.stmt | ast.ExceptHandler | ast.match_case)]
+            inner = [
+                c for c in ast.iter_child_nodes(node) if isinstance(c, ast.stmt | ast.ExceptHandler | ast.match_case)
+            ]
             left += inner
             found |= set(stores(c for c in ast.iter_child_nodes(node) if c not in inner))
             found |= {node.name} if isinstance(node, ast.ExceptHandler) and node.name else set()
@@ -183,10 +185,36 @@ class Names:
         last = {name: name.rpartition(".")[2] for name in uses}
         found = {last[name] for name, said in uses.items() if any(map(_is_sink, said))}
         while True:
-            more = {last[name] for name, said in uses.items() if said & found} - found - METHODS
+            called = found | {f".{name}" for name in found}
+            more = {last[name] for name, said in uses.items() if said & called} - found - METHODS
             if not more:
                 return frozenset(found) - METHODS
             found |= more
+
+    @cached_property
+    def loaded(self) -> frozenset[str]:
+        """What modules and classes of the file called, and decorated with, when they were loaded."""
+        found: set[str] = set()
+        for unit in units(self.old):
+            if isinstance(unit.node, Function | ast.ClassDef):
+                found |= {ast.dump(one.func if isinstance(one, ast.Call) else one) for one in unit.node.decorator_list}
+            elif not issubclass(unit.outer, Function):
+                parts = (node for part in unit.parts() for node in ast.walk(part))
+                found |= {ast.dump(node.func) for node in parts if isinstance(node, ast.Call)}
+        return frozenset(found)
+
+    @cached_property
+    def states(self) -> frozenset[tuple[str, str]]:
+        """Functions and the names outside of them into which they stored something before."""
+        found: set[tuple[str, str]] = set()
+        for scope, node in functions(self.old):
+            for inner in ast.walk(node):
+                changes = isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute)
+                stores = isinstance(inner, ast.Subscript | ast.Attribute) and not isinstance(inner.ctx, ast.Load)
+                if changes and inner.func.attr in STATEFUL or stores:  # type: ignore[attr-defined]
+                    root = root_of(inner.func if changes else inner)  # type: ignore[attr-defined]
+                    found |= {(scope, root.id)} if isinstance(root, ast.Name) else set()
+        return frozenset(found)
 
     def knows_attribute(self, name: str) -> bool:
         return name in METHODS or name in self.attributes or f".{name}" in self.known
@@ -195,13 +223,13 @@ class Names:
 def _mentions(node: ast.AST, names: dict[str, str]) -> Iterator[str]:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute):
-            yield inner.attr
+            yield f".{inner.attr}"
         if isinstance(inner, ast.Attribute | ast.Name) and (said := dotted(inner, names)):
             yield said
 
 
 def _is_sink(said: str) -> bool:
-    return said in OPENERS or said in DENIED or ("." in said and reaches(said))
+    return said in OPENERS or said.removeprefix(".") in DENIED or ("." in said[1:] and reaches(said))
 
 
 def dotted(node: ast.AST, names: dict[str, str]) -> str:
@@ -245,7 +273,9 @@ def used_among(wanted: Collection[str], files: Iterable[tuple[str, bytes]]) -> f
 
     Files are read as text, and parsed only where they speak of an import that is looked for.
     """
-    dots = {one: re.compile(rb"(?:\.|\bdef |\bclass )%s\b" % re.escape(one[1:].encode())) for one in wanted if one[0] == "."}
+    dots = {
+        one: re.compile(rb"(?:\.|\bdef |\bclass )%s\b" % re.escape(one[1:].encode())) for one in wanted if one[0] == "."
+    }
     imports = {one: one.rpartition(":")[2].rpartition(".")[2].encode() for one in wanted if one[0] != "."}
     found: set[str] = set()
     for path, data in files:

@@ -15,7 +15,7 @@ PLAIN = frozenset({0, 1, -1})
 """Numbers that a condition may ask for."""
 COMMON = frozenset({0, 1, -1, 2, 10, 100, 0.0, 1.0})
 """Numbers that say nothing."""
-SHORT = 2
+SHORT, WORDS = 2, 3
 LARGEST = 10**12
 
 
@@ -86,16 +86,21 @@ class Told:
             return False
         return value in self._near or -value in self._near or value in self._made or _digits(value) in self.digits
 
-    def text(self, value: str | bytes) -> bool:
-        """Whether a text stands in a test, is a part of one that does, or spells its numbers."""
+    def text(self, value: str | bytes, *, asks: bool) -> bool:
+        """Whether a text stands in a test, is a part of one that does, or spells its numbers.
+
+        A sentence that no condition asks for may share words with a test: it is a message.
+        """
         said = _text(value)
-        if not said.strip():
-            return said in self.texts and bool(said)
         if said in self.texts:
             return True
+        if not any(char.isalnum() for char in said):
+            return False
         spelled = {_digits(n) for n in self.all_numbers if n not in (0, 1)}
         if any(d in spelled or any(s.startswith(d) for s in spelled if len(s) > 1) for d in DIGITS.findall(said)):
             return True
+        if not asks and said.count(" ") >= WORDS:
+            return False
         return len(said) >= SHORT and any(said in one or one in said for one in self.texts if len(one) > SHORT)
 
 
@@ -114,3 +119,9 @@ def from_literals(node: ast.expr) -> bool:
     called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
     leaves = [n for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called]
     return not leaves and any(isinstance(n, ast.Constant) for n in ast.walk(node))
+
+
+def documentation(tree: ast.Module) -> frozenset[str]:
+    """Texts that stand as statements: what a file says of itself."""
+    said = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    return frozenset(one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str))
