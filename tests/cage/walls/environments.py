@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 from ledger.places import Places
-from ledger.vocabulary import TestRun
+from ledger.vocabulary import RunStatus, TestRun
 from tests.cage.walls import Unable
 from tests.repos import commit, git, host_env, make_places, make_repo
 from tests.tools.testing.projects import PYTEST, shared_packages
@@ -49,6 +49,10 @@ def test_trap():
     found = [look(path) for path in {paths!r}]
     raise AssertionError("found " + repr(found))
 """
+
+
+class Unplayed(Exception):
+    """The planted tests did not come to a verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +146,10 @@ async def run(
     if spoil is not None:
         await asyncio.to_thread(spoil, ws)
     try:
-        return await runner.run(ws)
+        done = await runner.run(ws)
+        if done.status in (RunStatus.TIMEOUT, RunStatus.INCONCLUSIVE):  # that proves nothing, either way
+            raise Unplayed(f"{done.status}: {done.reason}\n{done.output}")
+        return done
     finally:
         await spaces.release(ws)
 
