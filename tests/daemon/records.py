@@ -1,4 +1,4 @@
-"""Records as the daemon leaves them: real entries, blobs, a request that waits, signed commits and signed session ends."""
+"""Records as the daemon leaves them: entries, blobs, requests that wait, signed commits and signed session ends."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whoever can write the state folder, and much of the repository, in any order: as long as one signed commit or one signed
-session end is out of his hands, what he did up to it is found and named by row.
+"""Whoever can write the state folder, and much of the repository, may do what he likes in any order: as long as one
+signed commit or session end is out of his hands, what he did up to it is found and named by row.
 """
 
 from __future__ import annotations
@@ -264,7 +264,8 @@ class Attacker(RuleBasedStateMachine):
             if set(now["inbox"]) - set(self.before["inbox"]):
                 assert any("op-mine" in found.said for found in new)
         for part in ("chain", "shape", "marks"):
-            if now[part] != self.before[part] and (part != "chain" or wrong is None):
+            told = part != "chain" or (wrong is None and max(rows) == self.known.last)  # what he appends, he may append
+            if now[part] != self.before[part] and told:
                 assert new, part
         heads = self.config.places.heads
         data = heads.read_bytes() if heads.exists() else None
