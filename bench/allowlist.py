@@ -33,7 +33,19 @@ from governance.phases.gate import facts_of
 from governance.risk import assess
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
-    Candidate, Complexity, Decision, Edit, EditKind, Frozen, Operation, Signal, Source, TestsPass, Tier, Urgency, Verdict,
+    Candidate,
+    Complexity,
+    Decision,
+    Edit,
+    EditKind,
+    Frozen,
+    Operation,
+    Signal,
+    Source,
+    TestsPass,
+    Tier,
+    Urgency,
+    Verdict,
 )  # fmt: skip
 from sample.build import HERE, bugs
 

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from governance.irongate.syntax import parse
 from governance.irongate.unattended import raw
 from governance.irongate.unattended.files import Kind, kind_of
-from governance.irongate.unattended.judge import Judge, definitions, imports_of, steps
+from governance.irongate.unattended.judge import Judge
 from governance.irongate.unattended.names import Names, absolute, attributes, imported
+from governance.irongate.unattended.statements import definitions, imports_of, steps
 from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Added, Function, added, differing, functions
-from governance.irongate.unattended.values import Told, constants, documentation
+from governance.irongate.unattended.values import Told, constant_names, constants, documentation
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
 
@@ -84,8 +85,9 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     yield from _generators(old, new)
     is_test = kind is Kind.TEST
     judge = Judge(
-        names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)), documented=documentation(old)
-    )
+        names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)), documented=documentation(old),
+        constant=constant_names(one.unit.node for one in additions),
+    )  # fmt: skip
     for one in additions:
         yield from imports_of(one, names, facts.path, is_test=is_test)
         yield from definitions(one, names, is_test=is_test)

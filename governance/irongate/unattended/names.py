@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.tables import DENIED, HARMLESS, HARMLESS_NAMES, METHODS, RUNNERS, STATEFUL
+from governance.irongate.unattended.tables import DENIED, HARMLESS, HARMLESS_NAMES, METHODS, RUNNERS, STATEFUL, words
 from governance.irongate.unattended.units import Function, functions, units
 
-REACHING = frozenset(
+REACHING = words(
     """
     subprocess socket socketserver ssl http urllib ftplib smtplib imaplib poplib telnetlib xmlrpc requests httpx aiohttp
     urllib3 websockets paramiko pexpect multiprocessing threading _thread asyncio concurrent pty ctypes cffi gc atexit
     signal builtins importlib runpy code codeop pdb bdb timeit cProfile profile trace tracemalloc faulthandler
     webbrowser sqlite3 pickle marshal shelve dill zipimport pkgutil pydoc site shutil tempfile mmap fcntl resource
     random secrets uuid time getpass platform pwd grp syslog logging.config logging.handlers psutil
-    """.split()
+    """
 )
 """Modules that reach out of the program, or that no two runs find alike."""
 OPENERS = frozenset({"open", "eval", "exec", "compile", "__import__", "input", "breakpoint"})
 STDLIB = sys.stdlib_module_names
+DUNDER = re.compile(r"__\w+__")
 
 
 def alias_of(module: str, level: int, name: str) -> str:
@@ -122,7 +123,7 @@ def harmless(target: str) -> bool:
 
 def harmless_module(name: str) -> bool:
     """A module that may be imported as a whole: what is used of it is judged by name."""
-    return name in HARMLESS or any(module.startswith(f"{name}.") for module in HARMLESS) and name not in REACHING
+    return name in HARMLESS or (any(module.startswith(f"{name}.") for module in HARMLESS) and name not in REACHING)
 
 
 def reaches(target: str) -> bool:
@@ -211,7 +212,7 @@ class Names:
             for inner in ast.walk(node):
                 changes = isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute)
                 stores = isinstance(inner, ast.Subscript | ast.Attribute) and not isinstance(inner.ctx, ast.Load)
-                if changes and inner.func.attr in STATEFUL or stores:  # type: ignore[attr-defined]
+                if (changes and inner.func.attr in STATEFUL) or stores:  # type: ignore[attr-defined]
                     root = root_of(inner.func if changes else inner)  # type: ignore[attr-defined]
                     found |= {(scope, root.id)} if isinstance(root, ast.Name) else set()
         return frozenset(found)
@@ -252,6 +253,11 @@ def root_of(node: ast.AST) -> ast.AST:
 
 def is_builtin(name: str) -> bool:
     return name in vars(builtins)
+
+
+def standard(target: str) -> bool:
+    """Whether a dotted name lies in the standard library."""
+    return target.partition(".")[0] in STDLIB
 
 
 def is_runner(target: str) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import operator
 import re
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from governance.irongate.syntax import parse
 
@@ -13,7 +14,7 @@ Number = int | float
 DIGITS = re.compile(r"\d+")
 PLAIN = frozenset({0, 1, -1})
 """Numbers that a condition may ask for."""
-COMMON = frozenset({0, 1, -1, 2, 10, 100, 0.0, 1.0})
+COMMON = frozenset({0, 1, -1, 2, 10, 100})
 """Numbers that say nothing."""
 SHORT, WORDS = 2, 3
 LARGEST = 10**12
@@ -38,17 +39,15 @@ def fold(node: ast.AST) -> object:
 
 
 def _arithmetic(sign: ast.operator, left: Number, right: Number) -> object:
-    if isinstance(sign, ast.Pow | ast.LShift):
-        return ...
+    makers: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
+        ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+        ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
+    }  # fmt: skip
+    maker = makers.get(type(sign))
     try:
-        signs = {
-            ast.Add: lambda: left + right, ast.Sub: lambda: left - right, ast.Mult: lambda: left * right,
-            ast.Div: lambda: left / right, ast.FloorDiv: lambda: left // right, ast.Mod: lambda: left % right,
-        }  # fmt: skip
-        value = signs[type(sign)]() if type(sign) in signs else ...
+        return maker(left, right) if maker else ...
     except (ArithmeticError, ValueError):
         return ...
-    return value
 
 
 def constants(tree: ast.AST) -> Iterator[object]:
@@ -112,13 +111,36 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
 
 
-def from_literals(node: ast.expr) -> bool:
-    """An expression that computes something and whose leaves are literals alone."""
+def from_literals(node: ast.expr, constant: frozenset[str] = frozenset()) -> bool:
+    """An expression that computes something and whose leaves are literals alone, or names that stand for such."""
     if not isinstance(node, ast.BinOp | ast.Call | ast.JoinedStr | ast.Subscript | ast.Compare | ast.BoolOp):
         return False
     called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
     leaves = [n for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called]
-    return not leaves and any(isinstance(n, ast.Constant) for n in ast.walk(node))
+    if any(leaf.id not in constant for leaf in leaves):
+        return False
+    return bool(leaves) or any(isinstance(n, ast.Constant) for n in ast.walk(node))
+
+
+def constant_names(statements: Iterable[ast.AST]) -> frozenset[str]:
+    """Names to which these statements give what is made of literals alone, step by step."""
+    found: set[str] = set()
+    given: set[str] = set()
+    for node in statements:
+        for inner in ast.walk(node):
+            if (
+                isinstance(inner, ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.AugAssign)
+                and inner.value is not None
+            ):
+                targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
+                said = {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+                leaves = {one.id for one in ast.walk(inner.value) if isinstance(one, ast.Name)}
+                plain = isinstance(inner.value, ast.Constant) or from_literals(inner.value, frozenset(found))
+                if plain or (leaves and leaves <= found):
+                    found |= said
+                else:
+                    given |= said
+    return frozenset(found - given)
 
 
 def documentation(tree: ast.Module) -> frozenset[str]:

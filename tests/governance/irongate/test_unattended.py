@@ -23,7 +23,7 @@ HONEST = {
     "a method": "return str(a).strip().lower()",
     "a comprehension": "return sum(x for x in (a, b) if x is not None)",
     "a loop": "total = 0\nfor one in (a, b):\n    total += one\nreturn total",
-    "a catch": "try:\n    return a + b\nexcept (TypeError, ValueError) as error:\n    raise ValueError('no numbers') from error",
+    "a catch": "try:\n    return a + b\nexcept (TypeError, KeyError) as error:\n    raise ValueError from error",
     "a join": "return os.path.join(a, b)",
     "an import": "from functools import reduce\nreturn reduce(max, (a, b))",
     "a message": "raise TypeError(f'cannot add {a!r} and {b!r}')",
@@ -90,7 +90,8 @@ NAMES = st.from_regex(r"[a-z]{3,8}", fullmatch=True).filter(
 )
 REACHES = ("os.system", "os.popen", "os.environ", "sys.modules", "sys._getframe", "eval", "exec", "vars", "globals",
            "getattr", "open", "setattr", "__import__", "a.__class__", "a.__dict__", "sys.settrace", "os.remove",
-           "os.path.os", "os.path.expanduser", "type.mro", "print.__self__", "add.__globals__", "add.__code__")  # fmt: skip
+           "os.path.os", "os.path.expanduser", "type.mro", "print.__self__",
+           "add.__globals__", "add.__code__")  # fmt: skip
 PLACES = (
     "{name} = {what}\nreturn a + b", "return ({name} := {what}) and a + b", "return a + b if {what} else 0",
     "return [{what} for {name} in (a, b)] and a + b", "return (lambda {name}: a + b)({what})",
@@ -99,7 +100,8 @@ PLACES = (
     "@{what}\ndef {name}():\n    return 1\nreturn a + b", "{name}, *rest = [{what}]\nreturn a + b",
     "with {what} as {name}:\n    return a + b", "for {name} in [{what}]:\n    pass\nreturn a + b",
     "assert {what}\nreturn a + b", "try:\n    return a + b\nexcept {what}:\n    return 0",
-    "match {what}:\n    case {name}:\n        return a + b", "return max(a, b, key={what})", "a.{name} = {what}\nreturn a + b",
+    "match {what}:\n    case {name}:\n        return a + b", "return max(a, b, key={what})",
+    "a.{name} = {what}\nreturn a + b",
     "return list(map({what}, (a, b)))", "raise ValueError({what})", "return (a + b, *[{what}])[0]",
 )  # fmt: skip
 
@@ -114,9 +116,11 @@ def test_what_reaches_out_waits_wherever_it_is_written(what: str, place: str, na
 CONDITIONS = ("a == {n}", "a in ({n},)", "not a - {n}", "a >= {n} >= a", "a is {n}", "{n} == a", "[{n}].count(a)",
               "abs(a - {n}) < 1", "(lambda x: x == {n})(a)", "{{{n}: 1}}.get(a)", "any(x == {n} for x in (a,))",
               "str(a) == '{n}'", "f'{{a}}' == '{n}'", "a - {n} in (0,)", "b - a == 33 - {n}")  # fmt: skip
-SPECIAL = ("return a + b if {test} else a - b", "if {test}:\n    return a + b\nreturn a - b", "return {test} and a + b or a - b",
+SPECIAL = ("return a + b if {test} else a - b", "if {test}:\n    return a + b\nreturn a - b",
+           "return {test} and a + b or a - b",
            "while {test}:\n    return a + b\nreturn a - b", "return [a - b, a + b][bool({test})]",
-           "seen = {test}\nif seen:\n    return a + b\nreturn a - b", "return a - b + 2 * b * bool({test})")  # fmt: skip
+           "seen = {test}\nif seen:\n    return a + b\nreturn a - b",
+           "return a - b + 2 * b * bool({test})")  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
