@@ -370,6 +370,9 @@ async def test_root_may_write_a_workspace_of_somebody_else_under_landlock(landlo
     assert (await landlock.run(shell(work, "echo x > made"))).code == 0
 
 
+STAMPED = py_compile.PycInvalidationMode.TIMESTAMP
+
+
 def test_the_launcher_is_run_compiled_only_when_that_is_up_to_date(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,10 +384,10 @@ def test_the_launcher_is_run_compiled_only_when_that_is_up_to_date(
         return launcher.__wrapped__()
 
     assert taken() == source
-    compiled = Path(py_compile.compile(str(source), doraise=True))
+    compiled = Path(py_compile.compile(str(source), doraise=True, invalidation_mode=STAMPED))
     assert taken() == compiled
     source.write_text("second = 22\n")
     assert taken() == source
-    py_compile.compile(str(source), doraise=True)
+    py_compile.compile(str(source), doraise=True, invalidation_mode=STAMPED)
     os.utime(source, (1, 1))
     assert taken() == source
