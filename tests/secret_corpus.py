@@ -17,7 +17,7 @@ HEX = "0123456789abcdef"
 UPPER = string.ascii_uppercase + string.digits
 B64 = ALNUM + "+/"
 URL64 = ALNUM + "-_"
-WINDOW = 14
+WINDOW = 16
 
 
 @dataclass(frozen=True)
