@@ -229,11 +229,12 @@ def path_files(sites: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _linked(sites: Iterable[Path]) -> tuple[Path, ...]:
-    found: list[Path] = []
+    found: dict[str, None] = {}
     for file in path_files(sites):
-        lines = (line.strip() for line in (read_text(file) or "").splitlines())
-        found += [file.parent / line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
-    return tuple(path for path in [*dict.fromkeys(found)][:_MOST_FOLDERS] if is_folder(path))
+        for line in (read_text(file) or "").splitlines():
+            if line.strip() and not line.startswith(("#", "import ", "import\t")) and len(found) < _MOST_FOLDERS:
+                found[os.path.join(file.parent, line.strip())] = None  # noqa: PTH118 - there may be very many
+    return tuple(Path(path) for path in found if is_folder(path))
 
 
 def _poetry(places: Places) -> tuple[Path, ...]:
