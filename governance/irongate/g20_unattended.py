@@ -16,7 +16,7 @@ from governance.irongate.syntax import parse
 from governance.irongate.unattended import raw
 from governance.irongate.unattended.files import Kind, kind_of
 from governance.irongate.unattended.judge import Judge
-from governance.irongate.unattended.names import Names, absolute, attributes, imported
+from governance.irongate.unattended.names import Names, absolute, attributes, imported, stores
 from governance.irongate.unattended.statements import definitions, imports_of, steps
 from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Added, Function, added, differing, functions
@@ -86,7 +86,7 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     is_test = kind is Kind.TEST
     judge = Judge(
         names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)), documented=documentation(old),
-        constant=constant_names(one.unit.node for one in additions),
+        constant=_constant(additions, old),
     )  # fmt: skip
     for one in additions:
         yield from imports_of(one, names, facts.path, is_test=is_test)
@@ -94,6 +94,18 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
         yield from steps(one, names)
         yield from _special_scope(one)
         yield from judge.of(one, asked=_asks(one.unit.node))
+
+
+def _constant(additions: list[Added], old: ast.Module) -> dict[str, frozenset[str]]:
+    """By function: new names in it that stand for what is made of literals alone."""
+    before = dict(functions(old))
+    steps_in: dict[str, list[ast.AST]] = {}
+    for one in additions:
+        steps_in.setdefault(one.unit.scope, []).append(one.unit.node)
+    return {
+        scope: constant_names(nodes) - frozenset(stores([before[scope]] if scope in before else []))
+        for scope, nodes in steps_in.items()
+    }
 
 
 def _special_scope(one: Added) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,9 @@ is said, with its rule. Pure.
 from __future__ import annotations
 
 import ast
-import doctest
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.names import (
@@ -31,7 +31,7 @@ from governance.irongate.unattended.tables import (
     STATEFUL,
 )
 from governance.irongate.unattended.units import Added, Found, units
-from governance.irongate.unattended.values import COMMON, PLAIN, Told, fold, from_literals, is_number
+from governance.irongate.unattended.values import COMMON, PLAIN, Told, examples_of, fold, from_literals, is_number
 
 PLAIN_NODES = (
     ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop, ast.keyword, ast.arguments, ast.arg, ast.slice,
@@ -65,7 +65,7 @@ class Judge:
         is_test: bool,
         literals: frozenset[object],
         documented: frozenset[str],
-        constant: frozenset[str] = frozenset(),
+        constant: Mapping[str, frozenset[str]] = MappingProxyType({}),
     ) -> None:
         self._names, self._told, self._is_test = names, told, is_test
         self._literals, self._documented, self._made = literals, documented, constant
@@ -116,7 +116,7 @@ class Judge:
         if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
             yield from self._binding(node.name)
         if isinstance(node, ast.JoinedStr | ast.BinOp | ast.Call | ast.Compare | ast.Subscript):
-            yield from self._computed(node)
+            yield from self._computed(node, added)
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -292,8 +292,8 @@ class Judge:
         elif asks and said:
             yield "value", f"asks for {said[:40]!r}, which does not stand in the file"
 
-    def _computed(self, node: ast.expr) -> Iterator[Found]:
-        if self._is_test or not from_literals(node, self._made):
+    def _computed(self, node: ast.expr, added: Added) -> Iterator[Found]:
+        if self._is_test or not from_literals(node, self._made.get(added.unit.scope, frozenset())):
             return
         if isinstance(node, ast.Call):
             plain = isinstance(node.func, ast.Name) and (
@@ -315,23 +315,22 @@ class Judge:
 
     def _examples(self, text: str) -> Iterator[Found]:
         """Examples run where somebody asks for doctests: they are judged as a test's code."""
-        try:
-            told = "".join(example.source for example in doctest.DocTestParser().get_examples(text))
-        except ValueError:
-            told = ">>>"
-        tree = parse(told)
-        if tree is None:
+        examples = examples_of(text)
+        whole = parse("".join(examples))
+        if whole is None:
             yield "text", "holds a doctest that cannot be read"
             return
-        names = Names(
-            self._names.new, ast.Module(body=[*self._names.new.body, *tree.body], type_ignores=[]), self._names.known
-        )
+        kept = {one for said in self._documented for one in examples_of(said)}
+        fresh = parse("".join(one for one in examples if one not in kept)) or whole
+        module = ast.Module(body=[*self._names.new.body, *whole.body], type_ignores=[])
+        names = Names(self._names.new, module, self._names.known)
         judge = Judge(names, self._told, is_test=True, literals=self._literals, documented=self._documented)
-        for unit in units(tree):
-            yield from steps(Added(unit, frozenset(), ()), names) if not isinstance(unit.node, ast.Expr) else ()
-            said = imports_of(Added(unit, frozenset(), ()), names, "", is_test=True)
-            yield from (one for one in said if one[0] != "shadowing")  # an example imports what it is about
-            yield from judge.of(Added(unit, frozenset(), ()), asked=False)
+        for unit in units(fresh):
+            one = Added(unit, frozenset(), ())
+            yield from steps(one, names) if not isinstance(unit.node, ast.Expr) else ()
+            said = imports_of(one, names, "", is_test=True)
+            yield from (found for found in said if found[0] != "shadowing")  # an example imports what it is about
+            yield from judge.of(one, asked=False)
 
     # --- defaults ----------------------------------------------------------------------------------------------------
 

@@ -89,8 +89,8 @@ HARMLESS: dict[str, str] = {
     "textwrap": "*",
     "types": "MappingProxyType SimpleNamespace NoneType GenericAlias UnionType EllipsisType NotImplementedType",
     "typing": "AbstractSet Annotated Any AnyStr AsyncGenerator AsyncIterable AsyncIterator Awaitable BinaryIO "
-    "ByteString Callable ChainMap ClassVar Collection Concatenate Container Coroutine Counter DefaultDict Deque Dict "
-    "Final FrozenSet Generator Generic Hashable IO Iterable Iterator ItemsView KeysView List Literal Mapping "
+    "ByteString Callable ChainMap ClassVar Collection Concatenate Container Coroutine Counter DefaultDict Deque "
+    "Dict Final FrozenSet Generator Generic Hashable IO Iterable Iterator ItemsView KeysView List Literal Mapping "
     "MutableMapping MutableSequence MutableSet NamedTuple Never NewType NoReturn Optional OrderedDict ParamSpec "
     "Pattern Match Protocol Reversible Self Sequence Set Sized SupportsInt SupportsFloat SupportsIndex "
     "SupportsAbs Text TextIO Tuple Type TypeGuard TypeVar TypedDict Union Unpack ValuesView assert_never cast "

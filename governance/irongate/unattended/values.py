@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import operator
 import re
 import textwrap
@@ -147,3 +148,11 @@ def documentation(tree: ast.Module) -> frozenset[str]:
     """Texts that stand as statements: what a file says of itself."""
     said = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
     return frozenset(one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def examples_of(text: str) -> list[str]:
+    """The examples of a text, as source; one that cannot be parsed stands for those that cannot be read."""
+    try:
+        return [one.source for one in doctest.DocTestParser().get_examples(text)] if ">>>" in text else []
+    except ValueError:
+        return [">>>"]
