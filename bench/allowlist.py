@@ -33,13 +33,27 @@ from governance.phases.gate import facts_of
 from governance.risk import assess
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
-    Candidate, Complexity, Decision, Edit, EditKind, Frozen, Operation, Signal, Source, TestsPass, Tier, Urgency, Verdict,
+    Candidate,
+    Complexity,
+    Decision,
+    Edit,
+    EditKind,
+    Frozen,
+    Operation,
+    Signal,
+    Source,
+    TestsPass,
+    Tier,
+    Urgency,
+    Verdict,
 )  # fmt: skip
 from sample.build import HERE, bugs
 
 PROJECT = HERE / "project"
 MOST_LINES, COMMITS, MOST_FILES = 3, 4000, 2000
-SAID = re.compile(r"\b(fix|fixe[sd]|fixing|bug|issue|wrong|incorrect|correct|regression|crash|handle|error|broken)\b|#\d+", re.I)
+SAID = re.compile(
+    r"\b(fix|fixe[sd]|fixing|bug|issue|wrong|incorrect|correct|regression|crash|handle|error|broken)\b|#\d+", re.I
+)
 PLANTED_A_PACKAGE = 6
 
 

@@ -58,7 +58,7 @@ async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
         return Examination(checks=(*checks, _failed("repository", error)))
     settings, config = _settings(places, environ)
     checks += [config, await _repository(places, env), *await _programs(places, env), _socket(places), _keys(places)]
-    checks += [await _tests(places, settings, env), *await _test_files(places, env)]
+    checks += [*await _tests(places, settings, env), *await _test_files(places, env)]
     choice = await _sandbox(places, settings, env)
     checks += _walls(choice)
     checks += await look(settings.tools.mcp, choice, places=places, env=env, lookup=environ.get)
@@ -164,15 +164,17 @@ def _keys(places: Places) -> Check:
     return Check(name="keys", ok=True, detail=detail)
 
 
-async def _tests(places: Places, settings: Settings, env: HostEnv) -> Check:
+async def _tests(places: Places, settings: Settings, env: HostEnv) -> list[Check]:
+    """The environment that is taken, and a note for each that is not because the repository wrote it."""
     from tools.testing.environment import detect
 
     found = await detect(places, settings.tests, env)
+    notes = [Check(name="environment", ok=False, detail=why) for why in found.passed_over if why != found.problem]
     if found.problem:
-        return Check(name="tests", ok=False, detail=found.problem, essential=True)
+        return [Check(name="tests", ok=False, detail=found.problem, essential=True), *notes]
     version = ".".join(map(str, found.version))
     detail = f"{found.python}, Python {version}, pytest {found.pytest or 'is missing'}"
-    return Check(name="tests", ok=True, detail=detail, essential=True)
+    return [Check(name="tests", ok=True, detail=detail, essential=True), *notes]
 
 
 async def _test_files(places: Places, env: HostEnv) -> list[Check]:

@@ -151,14 +151,10 @@ async def _looked(
     told = tuple(f for f in chain.findings if not (f.row is None and f.said in {g.said for g in findings}))
     findings += [*told, *_places_agree(kept, chain), *await asyncio.to_thread(_leftovers, places.ledger, notes)]
     if no_key and (anchors or found):
-        remedy = (
-            KEY_REMEDY
-        )
+        remedy = KEY_REMEDY
         findings.append(Finding(said=no_key, remedy=remedy))
     if chain.ok and chain.entries and not any(not anchor.unknown for anchor in anchors):
-        notes.append(
-            "nothing outside of the ledger vouches for it yet: no signed commit, no signed end of a session"
-        )
+        notes.append("nothing outside of the ledger vouches for it yet: no signed commit, no signed end of a session")
     elif chain.ok:
         notes += _behind(chain, anchors)
     report = RecordReport(

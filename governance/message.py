@@ -7,6 +7,7 @@ import textwrap
 from governance.changes.types import CommitText
 from governance.dossier import Dossier, RunReport
 from governance.evidence import claimed, evidence
+from governance.irongate.secrets import redact
 from ledger.vocabulary import EditKind, Operation
 
 SUBJECT = 72
@@ -33,7 +34,7 @@ def subject(op: Operation, dossier: Dossier) -> str:
         name = op.test_ids[0].rpartition("::")[2].partition("[")[0]
         more = f" and {len(op.test_ids) - 1} more" if len(op.test_ids) > 1 else ""
         return trim(f"{prefix}make {name}{more} pass", SUBJECT)
-    return trim(prefix + op.goal, SUBJECT)
+    return trim(prefix + redact(op.goal), SUBJECT)
 
 
 def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: str) -> str:
@@ -49,7 +50,8 @@ def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: 
     parts.append(f"Verified on the tree as applied: {checks or 'no tests'}. {closure.rstrip('.')}.")
     if dossier.application and dossier.application.changed_neighbours:
         parts.append("Read but changed since: " + ", ".join(dossier.application.changed_neighbours))
-    return "\n\n".join(textwrap.fill(" ".join(p.split())[:1_200], WIDTH, break_long_words=False) for p in parts if p)
+    clean = (" ".join(redact(part).split())[:1_200] for part in parts if part)
+    return "\n\n".join(textwrap.fill(part, WIDTH, break_long_words=False) for part in clean)
 
 
 def compose(

@@ -346,7 +346,8 @@ def _compare(told: Told, anchors: Iterable[Anchor], *, hashes: dict[int, str], l
         told.add(Finding(said=why, row=last + 1, last=end.seq, remedy=RECORD_GONE))
         told.broken(last + 1)
         if held < last:
-            why = f"no head that is left vouches for entries {held + 1} to {last}: what was cut may have been rewritten too"
+            left = f"entries {held + 1} to {last}"
+            why = f"no head that is left vouches for {left}: what was cut may have been rewritten too"
             told.add(Finding(said=why, row=held + 1, last=last, remedy=RECORD_GONE))
 
 

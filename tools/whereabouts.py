@@ -15,7 +15,7 @@ from pathlib import Path
 
 MOST_LINKS = 40  # as many as the kernel follows
 _MOUNTS = "/proc/self/mountinfo"
-Mounts = tuple[tuple[str, str], ...]
+Mounts = dict[str, str]
 
 
 class Relation(StrEnum):
@@ -60,38 +60,45 @@ class Spot:
         return os.path.relpath(other.within, self.within)
 
 
-def spot(path: Path | str) -> Spot:
-    """Where ``path`` lies. Raises ``ValueError`` for what is no path (a NUL in it)."""
-    return next(spots((path,)))
+class Survey:
+    """One look at the file system: what was looked up once is not looked up again."""
+
+    def __init__(self) -> None:
+        self._mounts = _mounts(_mount_table())
+        self._spots: dict[str, Spot] = {}
+        self._numbers: dict[str, tuple[int, int] | None] = {}
+
+    def spot(self, path: Path | str) -> Spot:
+        """Where ``path`` lies. Raises ``ValueError`` for what is no path (a NUL in it)."""
+        name = os.fspath(path)
+        known = self._spots.get(name)
+        if known is None:
+            real = os.path.realpath(name)
+            known = self._spots[name] = Spot(
+                real, tuple(map(self._number, _upwards(real))), _within(real, self._mounts)
+            )
+        return known
+
+    def spots(self, paths: Iterable[Path | str]) -> tuple[Spot, ...]:
+        """The same of several paths."""
+        return tuple(self.spot(path) for path in paths)
+
+    def _number(self, real: str) -> tuple[int, int] | None:
+        if real not in self._numbers:
+            try:
+                seen = os.stat(real)  # noqa: PTH116 - many times a job, and strings are quicker
+                self._numbers[real] = (seen.st_dev, seen.st_ino)
+            except OSError:
+                self._numbers[real] = None
+        return self._numbers[real]
 
 
-def spots(paths: Iterable[Path | str]) -> Iterator[Spot]:
-    """The same of several paths."""
-    mounts = _mounts(_mount_table())
-    return (_spot(os.path.realpath(path), mounts) for path in paths)
-
-
-def _spot(real: str, mounts: Mounts) -> Spot:
-    numbers: list[tuple[int, int] | None] = []
-    here = real
-    while True:
-        seen = _stat(here)
-        numbers.append((seen.st_dev, seen.st_ino) if seen is not None else None)
-        if here == "/":
-            break
-        here = os.path.dirname(here)  # noqa: PTH120 - many times a job, and strings are quicker
-    return Spot(real, tuple(numbers), _within(real, mounts))
-
-
-def relation(path: Path | str, other: Path | str) -> Relation | None:
-    """How ``path`` lies to ``other``."""
-    first, second = spots((path, other))
-    return first.relation(second)
-
-
-def holds(folder: Path | str, path: Path | str) -> bool:
-    """Whether ``path`` is ``folder`` or lies below it, under whatever name."""
-    return relation(path, folder) in (Relation.SAME, Relation.BELOW)
+def _upwards(real: str) -> Iterator[str]:
+    """A path and each folder above it."""
+    yield real
+    while real != "/":
+        real = os.path.dirname(real)  # noqa: PTH120
+        yield real
 
 
 def way(path: Path | str) -> Iterator[str]:
@@ -100,6 +107,7 @@ def way(path: Path | str) -> Iterator[str]:
     Raises ``OSError`` for a path whose links lead in a circle, ``ValueError`` for what is no path.
     """
     here, left, links = "/", [part for part in reversed(os.fspath(path).split("/")) if part not in ("", ".")], 0
+    place = ""
     while left:
         part = left.pop()
         if part == "..":
@@ -118,23 +126,21 @@ def way(path: Path | str) -> Iterator[str]:
         if target.startswith("/"):
             here = "/"
         left += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+    if here != place:  # it ends in a step back, or is the root
+        yield here
 
 
 def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder if folder.endswith("/") else f"{folder}/") and path != folder
-
-
-def _stat(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
+    if not path.startswith(folder) or path == folder:
+        return False
+    return folder.endswith("/") or path[len(folder)] == "/"
 
 
 def _within(real: str, mounts: Mounts) -> str:
     """The file system and the path in it."""
-    for point, inside in mounts:
-        if real == point or _is_below(real, point):
+    for point in _upwards(real):
+        inside = mounts.get(point)
+        if inside is not None:
             rest = real[len(point) :].lstrip("/")
             return f"{inside}/{rest}" if rest else inside
     return real
@@ -150,14 +156,14 @@ def _mount_table() -> bytes:
 
 @lru_cache(maxsize=4)
 def _mounts(table: bytes) -> Mounts:
-    """Places of mounts with the file system and the folder of it that is seen there: deepest first, latest first."""
-    found: list[tuple[str, str]] = []
-    for line in reversed(table.splitlines()):
+    """Places of mounts, with the file system and the folder of it that is seen there. The latest is on top."""
+    found: Mounts = {}
+    for line in table.splitlines():
         fields = line.split(b" ")
         if len(fields) > 4:
             number, inside, point = (os.fsdecode(_plain(field)) for field in fields[2:5])
-            found.append((point, f"{number}:{inside}".rstrip("/")))
-    return tuple(sorted(found, key=lambda one: -len(one[0])))
+            found[point] = f"{number}:{inside}".rstrip("/")
+    return found
 
 
 def _plain(field: bytes) -> bytes:

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from governance.irongate.syntax import parse
 from governance.irongate.unattended import raw
 from governance.irongate.unattended.files import Kind, kind_of
-from governance.irongate.unattended.judge import Judge, definitions, imports_of, steps
-from governance.irongate.unattended.names import Names, absolute, attributes, imported
+from governance.irongate.unattended.judge import Judge
+from governance.irongate.unattended.names import Names, absolute, attributes, imported, stores
+from governance.irongate.unattended.statements import definitions, imports_of, steps
 from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Added, Function, added, differing, functions
-from governance.irongate.unattended.values import Told, constants
+from governance.irongate.unattended.values import Told, constant_names, constants, documentation
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
 
@@ -83,13 +84,28 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     yield from _twice(old, new)
     yield from _generators(old, new)
     is_test = kind is Kind.TEST
-    judge = Judge(names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)))
+    judge = Judge(
+        names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)), documented=documentation(old),
+        constant=_constant(additions, old),
+    )  # fmt: skip
     for one in additions:
         yield from imports_of(one, names, facts.path, is_test=is_test)
         yield from definitions(one, names, is_test=is_test)
         yield from steps(one, names)
         yield from _special_scope(one)
         yield from judge.of(one, asked=_asks(one.unit.node))
+
+
+def _constant(additions: list[Added], old: ast.Module) -> dict[str, frozenset[str]]:
+    """By function: new names in it that stand for what is made of literals alone."""
+    before = dict(functions(old))
+    steps_in: dict[str, list[ast.AST]] = {}
+    for one in additions:
+        steps_in.setdefault(one.unit.scope, []).append(one.unit.node)
+    return {
+        scope: constant_names(nodes) - frozenset(stores([before[scope]] if scope in before else []))
+        for scope, nodes in steps_in.items()
+    }
 
 
 def _special_scope(one: Added) -> Iterator[tuple[str, str]]:
@@ -136,7 +152,9 @@ def wanted(path: str, before: bytes | None, after: bytes | None) -> tuple[str, .
     if new is None or old is None or kind_of(path) not in (Kind.SOURCE, Kind.TEST):
         return ()
     names = Names(old, new, frozenset())
-    said = {f"{absolute(path, m)}{dot}{n}" for m, dot, n in (one.partition(":") for one in imported(new) - imported(old))}
+    said = {
+        f"{absolute(path, m)}{dot}{n}" for m, dot, n in (one.partition(":") for one in imported(new) - imported(old))
+    }
     unknown = {f".{name}" for name in attributes(new) - names.attributes if not names.knows_attribute(name)}
     return tuple(sorted(said | unknown))
 

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
+from governance.irongate.secret_shapes import START
+
 LEAST_ENTROPY = 3.5  # bits a character; English words in camel case stay below it at these lengths
 LEAST_OF_HEX = 2.8  # hex digits have four bits at most
 LEAST_LENGTH = 16
@@ -28,7 +30,7 @@ _WORDS = (
 )
 WORD = re.compile(rf"(?i)(?:{_WORDS})")
 PERSONAL = re.compile(rf"(?i)(?:{_PERSONAL}|secret|credential)")
-_MARK = r"\\{0,7}[\"'`]"
+_MARK = r"\\{0,31}[\"'`]"
 # How these words begin: to look for plain texts is much quicker than to try an expression at every character.
 _BEGIN = (
     *("passw", "passphrase", "pwd", "contrasena", "secret", "token", "api", "access", "auth", "private", "signing"),
@@ -48,12 +50,14 @@ QUOTED = re.compile(
 BARE = re.compile(_SIGN + r"(?P<value>[^\s\"'`<>,;\\]{6,2048})")
 SPACED = re.compile(r"[^\S\n]{1,4}[\"']?(?P<value>[^\s\"'`,;<>]{6,512})")  # --password x; machine h login u password x
 
-BEARER = re.compile(r"(?i)\b(?:bearer|token|apikey|aws4-hmac-sha256)\s{1,2}(?P<value>[a-z0-9._\-+/=~]{20,4096})")
+BEARER = re.compile(
+    rf"(?i){START}(?:bearer|token|apikey|aws4-hmac-sha256)\s{{1,2}}(?P<value>[a-z0-9._\-+/=~]{{20,4096}})"
+)
 BASIC = re.compile(
-    rf"(?i)\b(?:basic|_?auth)(?:{_MARK})?\s{{0,2}}[:=]?\s{{0,2}}(?:{_MARK})?"
+    rf"(?i){START}(?:basic|_?auth)(?:{_MARK})?\s{{0,2}}[:=]?\s{{0,2}}(?:{_MARK})?"
     r"(?P<value>[a-z0-9+/_\-]{8,1024}={0,2})"
 )
-DIGEST = re.compile(r"(?i)\b(?:response|cnonce|signature)=\\?[\"']?(?P<value>[a-z0-9+/=]{16,256})")
+DIGEST = re.compile(rf"(?i){START}(?:response|cnonce|signature)=(?:{_MARK})?(?P<value>[a-z0-9+/=]{{16,256}})")
 COOKIE = re.compile(r"(?i)cookie[\"']?\s{0,3}[:=,]\s{0,3}(?P<value>[^\n]{8,4096})")
 CRUMB = re.compile(r"[\w.\-]{1,64}=(?P<value>[^;\s\"'\\]{8,1024})")
 IN_URL = re.compile(
@@ -65,7 +69,9 @@ PGPASS = re.compile(
     r"(?P<value>[^\s:\"'\\]{6,128})"
 )
 USER_OPTION = re.compile(r"(?:\s-u|\s--user|\s--proxy-user)[\s=][\"']?[\w.@\-]{1,64}:(?P<value>[^\s\"':/\\]{6,128})")
-FILE_OF_USERS = re.compile(r"(?i)\bmachine\s+\S{1,200}\s+login\s+\S{1,100}\s+password\s+(?P<value>[^\s\"'\\]{4,128})")
+FILE_OF_USERS = re.compile(
+    rf"(?i){START}machine\s+\S{{1,200}}\s+login\s+\S{{1,100}}\s+password\s+(?P<value>[^\s\"'\\]{{4,128}})"
+)
 HARMLESS = re.compile(
     r"(?i)example|change.?me|your[-_ ]|x{4}|\*{3}|<|\$\{|\{\{|%\(|\bnone\b|null|d[u]mmy|fake|sample|redacted|insert|"
     r"os\.environ|getenv|\{[a-z_][^{}]{0,60}\}|test[-_]|[-_]test|not[-_ ]?a|abcdef|123456|placeholder|undefined|"

@@ -22,6 +22,7 @@ from governance.irongate.secret_shapes import (
     PUTTY_HEAD,
     PUTTY_ROWS,
     SHAPES,
+    compiled,
 )
 from governance.irongate.secret_values import beside, lowered
 
@@ -62,7 +63,7 @@ def _findings(text: str, *, guesses: bool) -> list[Finding]:
     found = list(_private_keys(text))
     for name, hint, shape in SHAPES:
         if hint in text:
-            found += [Finding(name, m.start(), m.end()) for m in shape.finditer(text)]
+            found += [Finding(name, m.start(), m.end()) for m in compiled(shape).finditer(text)]
     lower = lowered(text)
     found += [Finding(*item) for item in beside(text, lower, guesses=guesses)]
     found += [Finding("detected", start, end) for start, end in detected(text, lower)]

@@ -1,4 +1,4 @@
-"""Records as the daemon leaves them: real entries, blobs, a request that waits, signed commits and signed session ends."""
+"""Records as the daemon leaves them: entries, blobs, requests that wait, signed commits and signed session ends."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def config_of(base: Path, repo: Path | None = None, **changes: Any) -> Config:
     """Settings and places below ``base``; the repository is made unless there is one."""
     places = make_places(base / "ours", repo or make_repo(base / "repo"))
     settings = Settings.model_validate({"changes": changes})
-    return Config(
-        settings=settings, places=replace(places, repo_id=REPO_ID), env=host_env(), secret=lambda name: None
-    )
+    return Config(settings=settings, places=replace(places, repo_id=REPO_ID), env=host_env(), secret=lambda name: None)
 
 
 def heads_of(config: Config) -> Heads:
@@ -81,7 +79,9 @@ async def work(ledger: Ledger, count: int) -> None:
     for number in range(count):
         blob = await ledger.put_blob(f"answer {ledger.head.seq} {number}".encode())
         await ledger.append(
-            Draft(kind=EntryKind.CALL, op_id=OP, payload={"event": "call.ended", "answer": blob, "said": f"safe {number}"})
+            Draft(
+                kind=EntryKind.CALL, op_id=OP, payload={"event": "call.ended", "answer": blob, "said": f"safe {number}"}
+            )
         )
 
 
@@ -115,7 +115,9 @@ async def lived(config: Config) -> Lived:
     for session, ref in enumerate(("refs/heads/main", "refs/heads/ouro/review/op-b"), start=1):
         ledger = await opened(config)
         try:
-            await ledger.append(Draft(kind=EntryKind.SESSION, payload={"event": "session.started", "boot": str(session)}))
+            await ledger.append(
+                Draft(kind=EntryKind.SESSION, payload={"event": "session.started", "boot": str(session)})
+            )
             await work(ledger, 3)
             waiting.append(await ask(ledger, config, session))
             entry = await intent(ledger)

@@ -130,6 +130,7 @@ def test_doctor_refuses_a_machine_without_walls(box: Box, tmp_path: Path) -> Non
     well = {
         "OURO_KERNEL__PROVIDER": "openai", "OURO_KERNEL__OPENAI__MODEL": "m",
         "OURO_KERNEL__OPENAI__BASE_URL": "http://127.0.0.1:9/v1", "OURO_TESTS__PYTHON": sys.executable,
+        "OURO_TESTS__READABLE": json.dumps([str(ROOT)]),
     }  # fmt: skip
     good = box.ouro("doctor", "--json", **well)
     failed = [check["name"] for check in json.loads(good.stdout)["checks"] if check["essential"] and not check["ok"]]

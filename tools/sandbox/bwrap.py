@@ -107,12 +107,12 @@ class Bwrap:
     def tree(self, job: Job) -> tuple[str, ...]:
         """The file tree: system, private folders, mounts by depth; the root is sealed last."""
         mounts = (*extra_mounts(self.settings.read_only), *job.mounts)
-        system, shown = system_steps(), mount_steps(mounts, self.hidden)
-        words = [word for placed in system for word in _words(placed)]
+        words = [word for placed in system_steps() for word in _words(placed)]
         words += [*self.proc_steps(), "--dev", "/dev"]
         for folder in SCRATCH:
             words += self.scratch_steps(folder)
-        shown = (*shown, *self.cover_steps((*system, *shown)))
+        shown = mount_steps(mounts, self.hidden)
+        shown = (*shown, *self.cover_steps(shown))
         words += [word for placed in shown for word in _words(placed)]
         return (*words, "--remount-ro", "/dev", "--remount-ro", "/")
 

@@ -14,7 +14,9 @@ import errno
 import platform
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tools.sandbox.calls import ARCHITECTURES, NEWEST, number
 
@@ -190,10 +192,12 @@ NETWORKED, SHARED_NETWORKED = networked(NAMESPACED), networked(SHARED)
 
 # struct seccomp_data: nr, arch, instruction_pointer, args[6]
 _NR, _ARCH, _ARGUMENTS, _ARGUMENT = 0, 4, 16, 8
-_LOAD, _EQUAL, _ABOVE, _ANY_BIT, _AND, _JUMP, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x05, 0x06
+_LOAD, _EQUAL, _ABOVE, _AT_LEAST, _ANY_BIT, _AND, _JUMP, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x45, 0x54, 0x05, 0x06
+A_LEAF = 3  # numbers that are compared one after the other
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 
+@lru_cache
 def program(rules: tuple[Rule, ...], machine: str | None = None) -> bytes | None:
     """The filter as an array of ``struct sock_filter``; None for an architecture without a table."""
     machine = machine or platform.machine()
@@ -207,22 +211,34 @@ def program(rules: tuple[Rule, ...], machine: str | None = None) -> bytes | None
         _op(_ABOVE, NEWEST, 0, 1),  # the table of x32 begins far above
         _op(_RETURN, _ERRNO | errno.ENOSYS),
     ]
+    blocks: dict[int, list[bytes]] = {}
     for rule in rules:
         for call in rule.calls:
             nr = number(call, machine)
             if nr is not None:
-                block = _refuse(rule)
-                code += [_op(_EQUAL, nr, 0, len(block)), *block]
-    return b"".join([*code, _op(_RETURN, _ALLOW)])
+                blocks.setdefault(nr, []).extend(_refuse(rule))
+    return b"".join([*code, *_search(sorted(blocks.items()))])
+
+
+def _search(blocks: Sequence[tuple[int, list[bytes]]]) -> list[bytes]:
+    """What is done by the number that is loaded, found in halves: the kernel tries every number when it is loaded."""
+    if len(blocks) > A_LEAF:
+        middle = len(blocks) // 2
+        low, high = _search(blocks[:middle]), _search(blocks[middle:])
+        return [_op(_AT_LEAST, blocks[middle][0], 0, 1), _op(_JUMP, len(low)), *low, *high]
+    code = []
+    for nr, block in blocks:
+        code += [_op(_EQUAL, nr, 0, len(block) + 1), *block, _op(_RETURN, _ALLOW)]
+    return [*code, _op(_RETURN, _ALLOW)]
 
 
 def _refuse(rule: Rule) -> list[bytes]:
-    """What is done when the number is that of a call of ``rule``. It goes on behind with the number loaded again."""
+    """Refuses a call of ``rule``, or goes on at its end."""
     answer = _op(_RETURN, _ERRNO | rule.error)
     if rule.when:
-        return [*_any(rule.when, hit=1), _op(_JUMP, 1), answer, _op(_LOAD, _NR)]
+        return [*_any(rule.when, hit=1), _op(_JUMP, 1), answer]
     if rule.unless:
-        return [*_any(rule.unless, hit=1), answer, _op(_LOAD, _NR)]
+        return [*_any(rule.unless, hit=1), answer]
     return [answer]
 
 

@@ -17,8 +17,10 @@ BOUND = Path("/proc/net/unix")
 NOTHING = "/dev/null"
 
 
-def covers(steps: Sequence[Placed], bound: Iterable[str]) -> tuple[Placed, ...]:
+def covers(steps: Sequence[Placed], bound: Sequence[str]) -> tuple[Placed, ...]:
     """Further steps that cover the ``bound`` sockets which ``steps`` show."""
+    if not bound:
+        return ()
     shown = [(os.path.realpath(step.source), step) for step in steps if step.step in (Step.READ_ONLY, Step.WRITABLE)]
     found: dict[Path, None] = {}
     for path in _resolved(bound):

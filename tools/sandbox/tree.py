@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ledger.errors import SandboxError
 from tools.sandbox.types import Mount
-from tools.whereabouts import Relation, Spot, is_folder, spots
+from tools.whereabouts import Relation, Spot, Survey, is_folder
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 """Programs and libraries, read-only. Nothing else of the host is seen but what a mount says."""
@@ -109,18 +109,17 @@ def mount_steps(mounts: Iterable[Mount], hidden: Iterable[Path]) -> tuple[Placed
 
 def exposed(paths: Iterable[Path], hidden: Iterable[Path]) -> tuple[Path, ...]:
     """Those ``hidden`` folders that lie below one of ``paths``, under whatever name."""
-    folders = tuple(hidden)
-    tops = tuple(spots(paths))
-    found = zip(folders, spots(folders), strict=True)
-    return tuple(folder for folder, at in found if any(top.relation(at) is Relation.ABOVE for top in tops))
+    survey = Survey()
+    tops = survey.spots(paths)
+    return tuple(f for f in hidden if any(top.relation(survey.spot(f)) is Relation.ABOVE for top in tops))
 
 
 def refuse_hidden(mounts: Iterable[Mount], hidden: Iterable[Path]) -> None:
     """Raises ``SandboxError`` for a mount of a hidden folder, or of something in one that is not ours for this job."""
-    wanted = tuple(mounts)
-    folders = tuple(spots(hidden))
-    for mount, at in zip(wanted, spots(mount.source for mount in wanted), strict=True):
-        _refuse(mount, at, folders)
+    survey = Survey()
+    folders = survey.spots(hidden)
+    for mount in mounts:
+        _refuse(mount, survey.spot(mount.source), folders)
 
 
 def _refuse(mount: Mount, at: Spot, hidden: Iterable[Spot]) -> None:
@@ -176,9 +175,11 @@ def _shown(mounts: tuple[Mount, ...], hidden: Iterable[Path]) -> tuple[Path, ...
     """
     system = (Mount(source=Path(p), target=Path(p)) for p in SYSTEM if not Path(p).is_symlink())
     visible = (*mounts, *system)
-    folders = tuple(spots(folder for folder in hidden if is_folder(folder)))
+    survey = Survey()
+    folders = survey.spots(folder for folder in hidden if is_folder(folder))
     found: dict[Path, None] = {}
-    for mount, at in zip(visible, spots(mount.source for mount in visible), strict=True):
+    for mount in visible:
+        at = survey.spot(mount.source)
         _refuse(mount, at, folders)
         for folder in folders:
             if at.relation(folder) is not Relation.ABOVE:

@@ -15,7 +15,7 @@ import os
 import sys
 import time
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -31,6 +31,7 @@ RUNNER = [
     "_pytest.fixtures",
     "_pytest.outcomes",
     "_pytest.python_api",
+    "_pytest.approx",
     "_pytest.raises",
     "_pytest._code.code",
     "_pytest.assertion",
@@ -55,7 +56,6 @@ HOT = {
     "pluggy._callers": None,
     "_pytest.python": ("Function", "pytest_pyfunc_call"),
     "_pytest.reports": ("TestReport", "BaseReport"),
-    "unittest.case": ("TestCase",),
 }
 """Those that are asked between all tests; None: the whole module."""
 MAY_CHANGE = frozenset(
@@ -104,13 +104,18 @@ _ABSENT = object()
 _clock = time.monotonic
 
 
-def code_of(value: Any) -> Any:
-    """The code that runs when ``value`` is called; None where it is not Python's."""
+def function_of(value: Any) -> Any:
+    """The function that runs when ``value`` is called or asked for; None where it is not Python's."""
     if isinstance(value, (staticmethod, classmethod, types.MethodType)):
         value = value.__func__
     if isinstance(value, property):
         value = value.fget
-    return value.__code__ if isinstance(value, types.FunctionType) else None
+    return value if isinstance(value, types.FunctionType) else None
+
+
+def code_of(value: Any) -> Any:
+    """Its code."""
+    return getattr(function_of(value), "__code__", None)
 
 
 def is_run(value: Any) -> bool:
@@ -118,32 +123,12 @@ def is_run(value: Any) -> bool:
     return callable(value) or hasattr(type(value), "__get__")
 
 
-class Print:
-    """What stood at one place: the value, its code, and how many names stood beside it are not asked here."""
-
-    __slots__ = ("code", "defaults", "function", "label", "name", "space", "value")
-
-    def __init__(self, label: str, space: Any, name: str, value: Any) -> None:
-        self.label, self.space, self.name, self.value = label, space, name, value
-        function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
-        self.function = function if isinstance(function, types.FunctionType) else None
-        self.code = code_of(value)
-        self.defaults = self.function.__defaults__ if self.function is not None else None
-
-    def changed(self) -> bool:
-        if self.space.get(self.name, _ABSENT) is not self.value:
-            return True
-        function = self.function
-        if function is not None:
-            return function.__code__ is not self.code or function.__defaults__ is not self.defaults
-        return self.code is not None and code_of(self.value) is not self.code
-
-
 class Fingerprint:
     """Of modules and their classes: every function, and which names a class has."""
 
     def __init__(self, modules: dict[str, Any]) -> None:
-        self._prints: list[Print] = []
+        # where, namespace, name, value; and of a function its code and defaults
+        self._prints: list[tuple[str, Any, str, Any, Any, Any, Any]] = []
         self._sizes: list[tuple[str, Any, frozenset[str], Any]] = []
         self._modules = modules
         for name, module in modules.items():
@@ -153,28 +138,43 @@ class Fingerprint:
         space = vars(module)
         for key, value in list(space.items()):
             if isinstance(value, types.FunctionType) or (isinstance(value, type) and module is not builtins):
-                self._prints.append(Print(f"{name}.{key}", space, key, value))
+                self.add(name, space, (key,))
                 if isinstance(value, type) and value.__module__ == name:
                     self._class(f"{name}.{key}", value)
             elif isinstance(value, types.BuiltinFunctionType):
-                self._prints.append(Print(f"{name}.{key}", space, key, value))
+                self.add(name, space, (key,))
 
     def _class(self, label: str, owner: type) -> None:
         space = vars(owner)
         self._sizes.append((label, owner, frozenset(space), owner.__mro__))
         for key, value in space.items():
             if isinstance(value, (types.FunctionType, staticmethod, classmethod, property, type)):
-                self._prints.append(Print(f"{label}.{key}", space, key, value))
+                self.add(label, space, (key,))
 
     def add(self, label: str, space: Any, names: Iterable[str]) -> None:
         """Single names of a namespace."""
         for name in names:
             if name in space:
-                self._prints.append(Print(f"{label}.{name}", space, name, space[name]))
+                function = function_of(space[name])
+                code = (function.__code__, function.__defaults__) if function is not None else (None, None)
+                self._prints.append((f"{label}.{name}", space, name, space[name], function, *code))
+
+    def accept(self, labels: Container[str]) -> None:
+        """Go on from what stands at these places now, and from the names that classes have."""
+        changed = [(label.rpartition(".")[0], *row) for label, *row in self._prints if label in labels]
+        self._prints = [each for each in self._prints if each[0] not in labels]
+        for label, space, name, *_ in changed:
+            self.add(label, space, (name,))
+        self._sizes = [(label, owner, frozenset(vars(owner)), owner.__mro__) for label, owner, *_ in self._sizes]
 
     def differences(self) -> list[tuple[str, Any]]:
         """What is not as it was: where, and what stands there now."""
-        found = [(p.label, p.space.get(p.name, _ABSENT)) for p in self._prints if p.changed()]
+        found = []
+        for label, space, name, value, function, code, defaults in self._prints:
+            if space.get(name) is not value or (
+                function is not None and (function.__code__ is not code or function.__defaults__ is not defaults)
+            ):
+                found.append((label, space.get(name, _ABSENT)))
         for label, owner, names, mro in self._sizes:
             space = vars(owner)
             if len(space) != len(names):
@@ -215,9 +215,9 @@ class Guard:
         own = vars(sys.modules["_ouro_pytest_plugin"]) if "_ouro_pytest_plugin" in sys.modules else {}
         whole.add("json", vars(json), ("dumps",))
         whole.add("_ouro_pytest_plugin", own, ("json", "os"))
-        for owner in (Guard, Fingerprint, Print):
+        for owner in (Guard, Fingerprint):
             whole._class(owner.__name__, owner)
-        whole.add("_ouro_guard", globals(), ("code_of", "is_run", "Guard", "Fingerprint", "Print"))
+        whole.add("_ouro_guard", globals(), ("function_of", "code_of", "is_run", "Guard", "Fingerprint"))
         self._whole = whole
         hot = Fingerprint({})
         for name, keys in HOT.items():
@@ -260,7 +260,8 @@ class Guard:
                 if ours and not self._by_plugin(value, plugins):
                     self._note(label, value)
                 self._settled.add(label)
-            self._take()
+            self._whole.accept(self._settled)
+            self._hot.accept(self._settled)
         self._trace = sys.gettrace()
         self._finders = list(sys.meta_path)
         self._plugins = list(self._config.pluginmanager.get_plugins()) if self._config is not None else []

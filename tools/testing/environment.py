@@ -175,13 +175,14 @@ def _guard(
     """Asks again, of this very environment, all that was asked when it was found."""
     found = taken.found
     named = os.path.realpath(taken.named)
+    is_read = found.python == found.prefix / "bin/python"
 
     def look() -> str | None:
         origin = Origin(git)
         why = _carried(origin, taken.named, found)
         if why is not None:
             return _not_taken(taken.named, why)
-        now = interpreter.read_environment(found.prefix) if os.path.lexists(found.prefix / "pyvenv.cfg") else found
+        now = interpreter.read_environment(found.prefix) if is_read else found
         shown = outside(now, places, settings.readable, origin) if now is not None else None
         if shown is not None and shown.problem is not None:
             return shown.problem

@@ -7,12 +7,13 @@ change all is asked again that was asked when the environment was found.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ledger.errors import OuroError
 
-Stamp = tuple[int, ...]
+Stamp = tuple[int | str | None, ...]
 
 
 class Guard:
@@ -46,10 +47,14 @@ class Guard:
 
 
 def _stamp(path: str, content: bool) -> Stamp:
-    """What changes when something else stands there; with ``content`` also when it is written."""
+    """What changes when something else stands there; with ``content`` also when it is written.
+
+    A link is told by its times and its target: its number may be given to the next one at once.
+    """
     try:
         seen = os.lstat(path)
+        target = os.readlink(path) if stat.S_ISLNK(seen.st_mode) else None  # noqa: PTH115 - many times a run
     except (OSError, ValueError):
         return ()
-    written = (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size) if content else ()
-    return (seen.st_mode, seen.st_dev, seen.st_ino, *written)
+    written = (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size) if content or target is not None else ()
+    return (seen.st_mode, seen.st_dev, seen.st_ino, target, *written)

@@ -45,7 +45,7 @@ class Interpreter:
     """One Python. ``prefix`` is its environment, ``sites`` its package folders.
 
     ``bases`` are the installation that its program really lies in, first by its real path, then by each other path that
-    leads there. What ``pyvenv.cfg`` names elsewhere is not among them.
+    leads there. ``home`` is what ``pyvenv.cfg`` names as such: a claim.
     """
 
     python: Path
@@ -54,6 +54,7 @@ class Interpreter:
     version: tuple[int, int]
     sites: tuple[Path, ...]
     pytest: str | None
+    home: Path | None = None
 
     @property
     def linked(self) -> tuple[Path, ...]:
@@ -81,7 +82,10 @@ def read_environment(folder: Path) -> Interpreter | None:
     version = _version(config.get("version_info") or config.get("version") or (libs[-1].name[6:] if libs else ""))
     if version is None:
         return None
-    bases = _bases(python, config.get("home"))
+    home = (
+        Path(config["home"]).parent if config.get("home", "").startswith("/") and "\0" not in config["home"] else None
+    )
+    bases = _bases(python, home)
     name = f"python{version[0]}.{version[1]}"
     sites = [folder / "lib" / name / "site-packages"]
     if config.get("include-system-site-packages", "").lower() == "true":
@@ -95,6 +99,7 @@ def read_environment(folder: Path) -> Interpreter | None:
         version=version,
         sites=found,
         pytest=_pytest_version((*found, *_linked(found))),
+        home=home,
     )
 
 
@@ -119,7 +124,7 @@ def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpret
     return Interpreter(
         python=Path(os.path.realpath(executable)),  # a link to it may lie where nothing is shown
         prefix=base,
-        bases=_bases(executable, f"{base}/bin"),
+        bases=_bases(executable, base),
         version=said.version,
         sites=sites,
         pytest=_pytest_version((*sites, *_linked(sites))),
@@ -170,13 +175,11 @@ def _is_daemons(found: Interpreter) -> bool:
     return sys.prefix != sys.base_prefix and os.path.realpath(found.prefix) == os.path.realpath(sys.prefix)
 
 
-def _bases(python: Path, home: str | None) -> tuple[Path, ...]:
+def _bases(python: Path, home: Path | None) -> tuple[Path, ...]:
     """The folder above the one that the program really lies in, and its other spellings in links and ``home``."""
-    real = os.path.dirname(os.path.dirname(os.path.realpath(python)))  # noqa: PTH120
-    spelt = [str(one.parent.parent) for one in _spellings(python)]
-    if home is not None and home.startswith("/") and "\0" not in home:
-        spelt.append(os.path.dirname(home.rstrip("/")))  # noqa: PTH120
-    return tuple(Path(one) for one in dict.fromkeys((real, *spelt)) if os.path.realpath(one) == real)
+    real = Path(os.path.realpath(python)).parent.parent
+    spelt = [*(one.parent.parent for one in _spellings(python)), *([home] if home is not None else [])]
+    return tuple(one for one in dict.fromkeys((real, *spelt)) if os.path.realpath(one) == str(real))
 
 
 def _spellings(python: Path) -> Iterator[Path]:
@@ -226,11 +229,12 @@ def path_files(sites: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _linked(sites: Iterable[Path]) -> tuple[Path, ...]:
-    found: list[Path] = []
+    found: dict[str, None] = {}
     for file in path_files(sites):
-        lines = (line.strip() for line in (read_text(file) or "").splitlines())
-        found += [file.parent / line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
-    return tuple(path for path in [*dict.fromkeys(found)][:_MOST_FOLDERS] if is_folder(path))
+        for line in (read_text(file) or "").splitlines():
+            if line.strip() and not line.startswith(("#", "import ", "import\t")) and len(found) < _MOST_FOLDERS:
+                found[os.path.join(file.parent, line.strip())] = None  # noqa: PTH118 - there may be very many
+    return tuple(Path(path) for path in found if is_folder(path))
 
 
 def _poetry(places: Places) -> tuple[Path, ...]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ledger.places import Places
 from tools.bounded import read_text
 from tools.git import Git
-from tools.whereabouts import Relation, Spot, is_folder, spot, way
+from tools.whereabouts import Relation, Spot, Survey, is_folder, way
 
 _SUBMODULE = "160000"
 
@@ -43,7 +43,8 @@ class Origin:
 
     def __init__(self, git: Git) -> None:
         self._git = git
-        self._roots = tuple((checkout, spot(checkout.root)) for checkout in checkouts(git.places))
+        self.survey = Survey()
+        self._roots = tuple((checkout, self.survey.spot(checkout.root)) for checkout in checkouts(git.places))
         self._entries: dict[Checkout, tuple[Entry, ...]] = {}
 
     def holds(self, path: Path) -> bool:
@@ -60,7 +61,7 @@ class Origin:
         except (OSError, ValueError):
             return f"{str(folder)!r} leads nowhere"
         why = self.carries_link(folder)
-        return why or ((self._tracked(steps[-1], below=True) or self._nested(steps[-1])) if steps else None)
+        return why or self._tracked(steps[-1], below=True) or self._nested(steps[-1])
 
     def carries_link(self, path: Path) -> str | None:
         """Why the repository decides where ``path`` leads, a clause; None when no link on the way is its own."""
@@ -74,14 +75,14 @@ class Origin:
         """The innermost work tree that a path lies in (a link by its own place), and the path in it."""
         found: tuple[Checkout, Spot, str] | None = None
         folder, name = os.path.split(path)
-        here = spot(folder)
+        here = self.survey.spot(folder)
         for checkout, root in self._roots:
             lies = root.relation(here)
             if lies is Relation.SAME:
                 inside = name
             elif lies is Relation.ABOVE:
                 inside = f"{root.path_to(here)}/{name}"
-            elif not os.path.islink(path) and root.relation(spot(path)) is Relation.SAME:  # noqa: PTH114
+            elif not os.path.islink(path) and root.relation(self.survey.spot(path)) is Relation.SAME:  # noqa: PTH114
                 inside = ""
             else:
                 continue

@@ -17,7 +17,7 @@ from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import Mount
 from tools.testing.interpreter import Interpreter, place_of
 from tools.testing.origin import Origin
-from tools.whereabouts import Relation, Spot, is_folder, spot, spots
+from tools.whereabouts import Relation, Spot, is_folder
 
 _PARTS = ("bin", "include", "lib", "lib64", "share/terminfo")
 _KERNEL_AND_SOCKETS = ("/run", "/var/run", "/proc", "/sys", "/dev")
@@ -47,10 +47,11 @@ def outside(found: Interpreter, places: Places, readable: Sequence[str], origin:
         mounts = (*mounts, Mount(source=found.prefix, target=found.prefix))
     base, why = rules.installation(found)
     mounts = (*mounts, *base)
-    shown = [mount.source for mount in mounts]
-    if problem is None and why is not None and not _is_covered(_base_of(found), shown):
-        problem = rules.asks(f"{found.python} needs the Python in {_base_of(found)}, but {why}", [_base_of(found)])
-    unnamed = [folder for folder in found.linked if not origin.holds(folder) and not _is_covered(folder, shown)]
+    shown = origin.survey.spots(mount.source for mount in mounts)
+    library = _library_of(found)
+    if problem is None and why is not None and not rules.is_covered(library, shown):
+        problem = rules.asks(f"{found.python} needs the Python in {library}, but {why}", [library])
+    unnamed = [folder for folder in found.linked if not origin.holds(folder) and not rules.is_covered(folder, shown)]
     problem = problem or (rules.asks_for_linked(found, unnamed) if unnamed else None)
     return Outside(() if problem else tuple(_outermost(mounts)), problem)
 
@@ -60,11 +61,11 @@ class _Rules:
 
     def __init__(self, places: Places, readable: Sequence[str], origin: Origin) -> None:
         self._places, self._readable, self._origin = places, tuple(readable), origin
-        ours = (places.state, places.cache, places.config, places.runtime)
-        self._ours = tuple(spots(ours))
-        self._held = tuple(spots((places.home, places.repo, "/etc")))
-        self._never = tuple(spots(_KERNEL_AND_SOCKETS))
-        self._not_by_itself = tuple(spots((*_WRITABLE_BY_ALL, "/etc")))
+        survey = self._survey = origin.survey
+        self._ours = survey.spots((places.state, places.cache, places.config, places.runtime))
+        self._held = survey.spots((places.home, places.repo, "/etc"))
+        self._never = survey.spots(_KERNEL_AND_SOCKETS)
+        self._not_by_itself = survey.spots((*_WRITABLE_BY_ALL, "/etc"))
 
     def named(self) -> tuple[tuple[Mount, ...], str | None]:
         """The folders that the owner names, or why one cannot be shown."""
@@ -80,7 +81,7 @@ class _Rules:
 
     def refusal(self, folder: Path) -> str | None:
         """Why a folder is never shown, even where it is named; a clause."""
-        at = spot(folder)
+        at = self._survey.spot(folder)
         return (
             _first(at, self._ours, _ANY, "the daemon's own")
             or _first(at, self._never, _ANY, "where the machine's devices and sockets are")
@@ -90,29 +91,39 @@ class _Rules:
     def installation(self, found: Interpreter) -> tuple[tuple[Mount, ...], str | None]:
         """The parts of the installation that an interpreter belongs to, or why they are not shown."""
         real = _base_of(found)
-        if _is_system(spot(real)):
+        if _is_system(real):
             return (), None
         if not _is_installation(real, found.version):
+            if found.home is not None and _is_system(_real(found.home)):  # a copy of the system's program
+                return (), None
             name = f"lib/python{found.version[0]}.{found.version[1]}/os.py"
-            return (), f"that is no whole installation (there is no {name})"
+            return (), f"the program does not lie in a whole installation (there is no {real}/{name})"
         if self._origin.holds(real):
             return (), "that lies in the repository"
         parts = [part for part in _PARTS if is_folder(real / part)]
         for part in parts:
-            at = spot(real / part)
+            at = self._survey.spot(real / part)
             why = self.refusal(real / part) or self._private(at)
-            if why is None and not _is_system(at) and at.relation(spot(real)) is not Relation.BELOW:
+            if why is None and not _is_system(at.real) and at.relation(self._survey.spot(real)) is not Relation.BELOW:
                 why = f"its {part} leads elsewhere"
             if why is not None:
                 return (), f"that is not shown by itself: {why}"
-        whole = [real, *(base for base in found.bases[1:] if not _is_system_path(base))]
+        whole = [real, *(base for base in found.bases[1:] if not _is_system(base))]
         return tuple(Mount(source=_real(real / part), target=base / part) for base in whole for part in parts), None
 
     def _private(self, at: Spot) -> str | None:
         """Why a place is nothing that a Python may be taken from unasked."""
-        why = _first(at, self._not_by_itself, _ANY, "where others may write, or secrets are")
-        home = None if why else _foreign_home(at.real, str(_real(self._places.home)))
-        return f"it lies in {home}, the home of somebody else" if home else why
+        if self._held[0].relation(at) is Relation.ABOVE:  # the owner's own home, wherever that is
+            return None
+        home = _foreign_home(at.real)
+        if home is not None:
+            return f"it lies in {home}, the home of somebody else"
+        return _first(at, self._not_by_itself, _ANY, "where others may write, or secrets are")
+
+    def is_covered(self, folder: Path, shown: Iterable[Spot]) -> bool:
+        """Whether a folder is seen anyway."""
+        at = self._survey.spot(folder)
+        return _is_system(at.real) or any(at.relation(one) in (Relation.SAME, Relation.BELOW) for one in shown)
 
     def asks_for_linked(self, found: Interpreter, folders: Sequence[Path]) -> str:
         """The sentence about folders that the environment puts on the import path."""
@@ -138,10 +149,8 @@ def _first(at: Spot, places: Iterable[Spot], relations: frozenset[Relation], wha
     return next((f"{_SAID[lies]} {place.real}, {what}" for lies, place in found if lies in relations), None)
 
 
-def _foreign_home(path: str, home: str) -> str | None:
+def _foreign_home(path: str) -> str | None:
     """The home of another user that a path lies in. What root or this user owns is nobody else's."""
-    if _lies(path, home):
-        return None
     if _lies(path, "/root"):
         return "/root" if os.geteuid() != 0 else None
     for top in _HOMES:
@@ -163,22 +172,19 @@ def _base_of(found: Interpreter) -> Path:
     return found.bases[0]
 
 
+def _library_of(found: Interpreter) -> Path:
+    """Where an interpreter's own library has to be: that of a copied program is elsewhere."""
+    base = _base_of(found)
+    return base if _is_installation(base, found.version) or found.home is None else found.home
+
+
 def _is_installation(base: Path, version: tuple[int, int]) -> bool:
     name = f"python{version[0]}.{version[1]}/os.py"
     return any(os.path.isfile(base / lib / name) for lib in ("lib", "lib64"))  # noqa: PTH113 - no error for bad names
 
 
-def _is_system(at: Spot) -> bool:
-    return _is_system_path(at.real)
-
-
-def _is_system_path(path: Path | str) -> bool:
+def _is_system(path: Path | str) -> bool:
     return any(_lies(str(path), top) for top in SYSTEM)
-
-
-def _is_covered(folder: Path, shown: Iterable[Path]) -> bool:
-    at = spot(folder)
-    return _is_system(at) or any(at.relation(spot(one)) in (Relation.SAME, Relation.BELOW) for one in shown)
 
 
 def _real(path: Path) -> Path:
@@ -190,6 +196,6 @@ def _outermost(mounts: Iterable[Mount]) -> Iterable[Mount]:
     kept: list[Mount] = []
     for mount in dict.fromkeys(mounts):
         shown = any(mount.target.is_relative_to(other.target) for other in kept)
-        if not shown and not _is_system_path(mount.target):
+        if not shown and not _is_system(mount.target):
             kept.append(mount)
     return kept

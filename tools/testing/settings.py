@@ -23,7 +23,9 @@ class TestSettings(Frozen):
         description='Folders of the repository that hold importable code, e.g. ["src", "."]; empty: found by looking.',
     )
     readable: tuple[str, ...] = Field(
-        (), description="Folders outside the repository that the tests may read, e.g. shared test data."
+        (),
+        description="Folders outside the repository that the tests may read (absolute, or below ~): shared test data, "
+        "packages that a .pth file of their environment names. Never the daemon's own.",
     )
     suite_s: float = Field(120.0, gt=0, description="Seconds that a run of the whole suite may take.")
     scoped_s: float = Field(60.0, gt=0, description="Seconds that a run of chosen tests may take.")

@@ -25,17 +25,20 @@ ORDERS = frozenset(
 """Texts that programs take orders from."""
 BUILT = frozenset(
     {"setup.py", "conf.py", "conftest.py", "noxfile.py", "toxfile.py", "fabfile.py", "dodo.py", "tasks.py", "build.py",
-     "_build.py", "hatch_build.py", "build_backend.py", "backend.py", "manage.py", "wscript.py", "waf.py", "conanfile.py",
-     "versioneer.py", "locustfile.py", "bootstrap.py", "ez_setup.py", "install.py", "deploy.py", "release.py",
-     "sitecustomize.py", "usercustomize.py", "gunicorn.conf.py", "gunicorn_conf.py", "settings_local.py", "sconstruct.py",
-     "snakefile.py", "pavement.py", "make.py", "run.py", "autoload.py", "__pypackages__.py", "pytest_plugins.py",
+     "_build.py", "hatch_build.py", "build_backend.py", "backend.py", "manage.py", "wscript.py", "waf.py",
+     "conanfile.py", "versioneer.py", "locustfile.py", "bootstrap.py", "ez_setup.py", "install.py", "deploy.py",
+     "release.py",
+     "sitecustomize.py", "usercustomize.py", "gunicorn.conf.py", "gunicorn_conf.py", "settings_local.py",
+     "sconstruct.py", "snakefile.py", "pavement.py", "make.py", "run.py", "autoload.py", "__pypackages__.py",
+     "pytest_plugins.py",
      "get-pip.py", "get_pip.py", "meson.py", "jupyter_notebook_config.py", "ipython_config.py", "pants.py", "site.py"}
 )  # fmt: skip
 """Python that other programs start by its name."""
 BUILT_FOLDERS = frozenset(
-    {"bin", "sbin", "script", "scripts", "hook", "hooks", "ci", "deploy", "deployment", "infra", "infrastructure", "ops",
-     "docker", "ansible", "terraform", "packer", "salt", "puppet", "chef", "helm", "k8s", "kubernetes", "debian", "rpm",
-     "snap", "packaging", "buildscripts", "build_tools", "cron", "jobs", "systemd", "roles", "playbooks", "git-hooks",
+    {"bin", "sbin", "script", "scripts", "hook", "hooks", "ci", "deploy", "deployment", "infra", "infrastructure",
+     "ops", "docker", "ansible", "terraform", "packer", "salt", "puppet", "chef", "helm", "k8s", "kubernetes",
+     "debian", "rpm",
+     "snap", "buildscripts", "build_tools", "cron", "jobs", "systemd", "roles", "playbooks", "git-hooks",
      "githooks", "actions", "workflows", "extensions", "site-packages", "dist-packages", "node_modules", "vendor"}
 )  # fmt: skip
 """Folders at the top of a tree whose programs are started by other things than the tests; the last three anywhere."""

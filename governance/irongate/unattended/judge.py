@@ -6,55 +6,70 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
+from governance.irongate.syntax import parse
 from governance.irongate.unattended.names import (
+    DUNDER,
     Names,
     dotted,
     harmless,
-    harmless_module,
     is_builtin,
     is_runner,
     reaches,
     root_of,
+    standard,
 )
+from governance.irongate.unattended.statements import imports_of, steps
 from governance.irongate.unattended.tables import (
     BUILTINS,
-    CONSTANT_MAKERS,
     DENIED,
     DUNDER_ATTRIBUTES,
     ONLY_CALLED,
     RUNNER_WORDS,
     STATEFUL,
 )
-from governance.irongate.unattended.units import Added, Function
-from governance.irongate.unattended.values import COMMON, PLAIN, Told, fold, from_literals, is_number
-
-Found = tuple[str, str]
-"""The rule that is missed, and what misses it."""
+from governance.irongate.unattended.units import Added, Found, units
+from governance.irongate.unattended.values import COMMON, PLAIN, Told, examples_of, fold, from_literals, is_number
 
 PLAIN_NODES = (
     ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop, ast.keyword, ast.arguments, ast.arg, ast.slice,
     ast.comprehension, ast.withitem, ast.Expr, ast.Return, ast.Raise, ast.Assert, ast.Pass, ast.Break, ast.Continue,
-    ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete, ast.Import, ast.ImportFrom, ast.alias, ast.BoolOp, ast.NamedExpr,
+    ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete, ast.Import, ast.ImportFrom, ast.alias, ast.BoolOp,
+    ast.NamedExpr,
     ast.BinOp, ast.UnaryOp, ast.Lambda, ast.IfExp, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp,
     ast.GeneratorExp, ast.Await, ast.Yield, ast.YieldFrom, ast.Compare, ast.Call, ast.FormattedValue, ast.JoinedStr,
     ast.Constant, ast.Attribute, ast.Subscript, ast.Starred, ast.Name, ast.List, ast.Tuple, ast.Slice, ast.MatchValue,
     ast.MatchSingleton, ast.MatchSequence, ast.MatchMapping, ast.MatchClass, ast.MatchStar, ast.MatchAs, ast.MatchOr,
 )  # fmt: skip
-DUNDER = re.compile(r"__\w+__")
 FIELD = re.compile(r"\{[^{}:!]*[.\[]")
-PLACE = re.compile(r"^(?:~|/[\w.]|[A-Za-z]:\\|\w+://)|(?:^|/)\.(?:git|ssh|bash|zsh|profile|config|local|vscode|npmrc|env)")
+PLACE = re.compile(
+    r"^(?:~|/[\w.]|[A-Za-z]:\\|\w+://)|(?:^|/)\.(?:git|ssh|bash|zsh|profile|config|local|vscode|npmrc|env)"
+)
 FRAME = re.compile(r"^(?:f|gi|cr|ag|tb|co)_[a-z]+$")
 READ_MODES = frozenset({"r", "rb", "rt", "br", "tr"})
+DIGITS = 10
+"""Numbers below it may bound a slice."""
 OPEN_WORDS = frozenset({"encoding", "errors", "newline"})
 
 
 class Judge:
     """Judges the additions to one file. ``is_test``: a test module, which may speak of runners and give values."""
 
-    def __init__(self, names: Names, told: Told, *, is_test: bool, literals: frozenset[object]) -> None:
-        self._names, self._told, self._is_test, self._literals = names, told, is_test, literals
+    def __init__(
+        self,
+        names: Names,
+        told: Told,
+        *,
+        is_test: bool,
+        literals: frozenset[object],
+        documented: frozenset[str],
+        constant: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    ) -> None:
+        self._names, self._told, self._is_test = names, told, is_test
+        self._literals, self._documented, self._made = literals, documented, constant
+        self._cuts: set[int] = set()
 
     def of(self, added: Added, *, asked: bool) -> Iterator[Found]:
         """Everything about one added statement. ``asked``: it stands in the head of a condition."""
@@ -63,6 +78,8 @@ class Judge:
 
     def _walk(self, top: ast.AST, added: Added, asked: bool) -> Iterator[Found]:
         left: list[tuple[ast.AST, ast.AST | None, bool]] = [(top, None, asked)]
+        slices = (node for node in ast.walk(top) if isinstance(node, ast.Slice))
+        self._cuts = {id(node) for cut in slices for node in ast.walk(cut) if isinstance(node, ast.Constant)}
         while left:
             node, above, asks = left.pop()
             if isinstance(node, ast.expr) and ast.dump(node) in added.kept and not self._touchy(node):
@@ -76,7 +93,7 @@ class Judge:
 
     def _touchy(self, node: ast.expr) -> bool:
         """A bare module or opener that was there may not be put into another place."""
-        return isinstance(node, ast.Name) and (node.id in DENIED or is_builtin(node.id) and node.id not in BUILTINS)
+        return isinstance(node, ast.Name) and (node.id in DENIED or (is_builtin(node.id) and node.id not in BUILTINS))
 
     def _node(self, node: ast.AST, above: ast.AST | None, added: Added, asks: bool) -> Iterator[Found]:
         if not isinstance(node, PLAIN_NODES):
@@ -99,7 +116,7 @@ class Judge:
         if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
             yield from self._binding(node.name)
         if isinstance(node, ast.JoinedStr | ast.BinOp | ast.Call | ast.Compare | ast.Subscript):
-            yield from self._computed(node)
+            yield from self._computed(node, added)
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -108,7 +125,9 @@ class Judge:
         if not isinstance(node.ctx, ast.Load):
             yield from self._binding(node.id)
             return
-        if DUNDER.fullmatch(node.id) and node.id not in ("__name__", "__all__", "__version__"):
+        if node.id == "__name__":
+            return
+        if DUNDER.fullmatch(node.id) and (node.id not in names.top_before or node.id in ("__builtins__", "__loader__")):
             yield "name", f"reaches for {node.id}"
         elif node.id in names.imports:
             yield from self._imported_name(node, above)
@@ -127,7 +146,7 @@ class Judge:
         top = target.lstrip(".").partition(".")[0]
         if not self._is_test and is_runner(target):
             yield "runner", f"uses {target}, which is a test runner's"
-        elif target.startswith(".") or not _standard(target):
+        elif target.startswith(".") or not standard(target):
             if top in DENIED or reaches(target):
                 yield "import", f"uses {target.lstrip('.')}"
         elif not isinstance(above, ast.Attribute) and not harmless(target):
@@ -149,14 +168,16 @@ class Judge:
     def _attribute(self, node: ast.Attribute, above: ast.AST | None) -> Iterator[Found]:
         name, names = node.attr, self._names
         if DUNDER.fullmatch(name):
-            plain = name == "__class__" and isinstance(above, ast.Attribute) and above.attr in ("__name__", "__qualname__")
+            plain = (
+                name == "__class__" and isinstance(above, ast.Attribute) and above.attr in ("__name__", "__qualname__")
+            )
             if not plain and name not in DUNDER_ATTRIBUTES:
                 yield "attribute", f"reaches for {name}"
             return
         target = dotted(node, names.imports)
         root = root_of(node)
         whole = isinstance(root, ast.Name) and root.id in names.imports
-        if whole and _standard(target):
+        if whole and standard(target):
             if isinstance(above, ast.Attribute) and not harmless(target):
                 return  # the longer name is judged
             if not harmless(target):
@@ -167,11 +188,10 @@ class Judge:
                 yield "attribute", f"uses .{name}"
         elif name in names.hazardous:
             yield "attribute", f"uses .{name}, which reaches out of the program"
-        elif whole and not _standard(target) and reaches(target):
+        elif whole and not standard(target) and reaches(target):
             yield "attribute", f"uses {target}"
-        elif not names.knows_attribute(name) and not self._is_test:
-            if not (isinstance(node.ctx, ast.Store) and isinstance(root, ast.Name) and root.id == "self"):
-                yield "unknown", f"uses .{name}, which the repository does not"
+        elif not (names.knows_attribute(name) or self._is_test or _is_own(node, root)):
+            yield "unknown", f"uses .{name}, which the repository does not"
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -204,16 +224,22 @@ class Judge:
             yield "call", "opens a file"
 
     def _method_call(self, node: ast.Call, func: ast.Attribute, added: Added) -> Iterator[Found]:
-        if func.attr in STATEFUL and self._is_global(func.value):
+        root = root_of(func.value)
+        keeps = isinstance(root, ast.Name) and (added.unit.scope, root.id) in self._names.states
+        if func.attr in STATEFUL and self._is_global(func.value) and not keeps:
             yield "state", f".{func.attr}() of what outlives the call"
-        if func.attr == "format" and not isinstance(func.value, ast.Constant):
-            if not any(f"attr='{func.attr}'" in text for text in added.kept) and "format" not in self._names.attributes:
-                yield "call", "formats by a text that is computed"
+        formats = func.attr == "format" and not isinstance(func.value, ast.Constant)
+        if formats and "format" not in self._names.attributes:
+            yield "call", "formats by a text that is computed"
         if func.attr == "format" and isinstance(func.value, ast.Constant) and FIELD.search(str(func.value.value)):
             yield "call", "reaches into values by a format"
         if func.attr == "replace" and len(node.args) == 1 and not node.keywords:
             yield "call", "replaces a file"
-        if func.attr in ("open", "write") and ast.dump(func) not in added.kept and func.attr not in self._names.attributes:
+        if (
+            func.attr in ("open", "write")
+            and ast.dump(func) not in added.kept
+            and func.attr not in self._names.attributes
+        ):
             yield "call", f"calls .{func.attr}()"
         if func.attr == "open" and not _same_open(node, added):
             yield "call", "opens a file"
@@ -231,15 +257,19 @@ class Judge:
         value = node.value
         if isinstance(value, str | bytes):
             yield from self._text(value, asks)
-        elif is_number(value) and not self._is_test:
+        elif isinstance(value, int | float | complex) and is_number(value) and not self._is_test:
             signed = -value if isinstance(above, ast.UnaryOp) and isinstance(above.op, ast.USub) else value
-            yield from self._number(signed, asks)
+            yield from self._number(
+                signed, asks, cuts=isinstance(above, ast.Slice | ast.BinOp) and id(node) in self._cuts
+            )
 
-    def _number(self, value: object, asks: bool) -> Iterator[Found]:
+    def _number(self, value: object, asks: bool, *, cuts: bool) -> Iterator[Found]:
         if isinstance(value, complex) or not isinstance(value, int | float):
             yield "value", f"writes {value!r} down"
         elif self._told.number(value) and value not in self._literals:
             yield "telling_value", f"writes {value!r} down, which a failing test gives away"
+        elif cuts and value in range(DIGITS):
+            return
         elif value not in self._literals and value not in (PLAIN if asks else COMMON):
             yield "value", f"writes {value!r} down, which does not stand in the file"
 
@@ -257,21 +287,22 @@ class Judge:
             return
         if any(word in said for word in RUNNER_WORDS) or said in ("CI", "TOX_ENV_NAME", "_pytest"):
             yield "runner", f"speaks of a test runner: {said[:40]!r}"
-        if self._told.text(value):
+        if self._told.text(value, asks=asks):
             yield "telling_value", f"writes {said[:40]!r} down, which a failing test gives away"
         elif asks and said:
             yield "value", f"asks for {said[:40]!r}, which does not stand in the file"
 
-    def _computed(self, node: ast.expr) -> Iterator[Found]:
-        if self._is_test or not from_literals(node):
+    def _computed(self, node: ast.expr, added: Added) -> Iterator[Found]:
+        if self._is_test or not from_literals(node, self._made.get(added.unit.scope, frozenset())):
             return
         if isinstance(node, ast.Call):
             plain = isinstance(node.func, ast.Name) and (
                 node.func.id in ("range", "set", "dict", "list", "tuple", "frozenset", "object", "super", "print")
-                or node.func.id == "float" and [fold(a) for a in node.args] in (["inf"], ["-inf"], ["nan"])
+                or (node.func.id == "float" and [fold(a) for a in node.args] in (["inf"], ["-inf"], ["nan"]))
                 or node.func.id not in BUILTINS
+                or node.func.id[0].isupper()
             )
-            if plain or not isinstance(node.func, ast.Name) and not isinstance(root_of(node.func), ast.Constant):
+            if plain or (not isinstance(node.func, ast.Name) and not isinstance(root_of(node.func), ast.Constant)):
                 return
         value = fold(node)
         if value is not ... and value in self._literals:
@@ -279,130 +310,39 @@ class Judge:
         yield "computed_value", "computes a value from literals alone"
 
     def _documentation(self, node: ast.Constant) -> Iterator[Found]:
-        if isinstance(node.value, str) and ">>>" in node.value and node.value not in self._literals:
-            yield "text", "changes a text with doctests"
+        if isinstance(node.value, str) and ">>>" in node.value and node.value not in self._documented:
+            yield from self._examples(node.value)
+
+    def _examples(self, text: str) -> Iterator[Found]:
+        """Examples run where somebody asks for doctests: they are judged as a test's code."""
+        examples = examples_of(text)
+        whole = parse("".join(examples))
+        if whole is None:
+            yield "text", "holds a doctest that cannot be read"
+            return
+        kept = {one for said in self._documented for one in examples_of(said)}
+        fresh = parse("".join(one for one in examples if one not in kept)) or whole
+        module = ast.Module(body=[*self._names.new.body, *whole.body], type_ignores=[])
+        names = Names(self._names.new, module, self._names.known)
+        judge = Judge(names, self._told, is_test=True, literals=self._literals, documented=self._documented)
+        for unit in units(fresh):
+            one = Added(unit, frozenset(), ())
+            yield from steps(one, names) if not isinstance(unit.node, ast.Expr) else ()
+            said = imports_of(one, names, "", is_test=True)
+            yield from (found for found in said if found[0] != "shadowing")  # an example imports what it is about
+            yield from judge.of(one, asked=False)
 
     # --- defaults ----------------------------------------------------------------------------------------------------
 
     def _defaults(self, node: ast.arguments, added: Added) -> Iterator[Found]:
         for default in (*node.defaults, *(d for d in node.kw_defaults if d is not None)):
-            if ast.dump(default) not in added.kept and not _is_constant(default):
+            if ast.dump(default) not in added.kept and not _is_constant(default) and not self._is_pattern(default):
                 yield "default", "gives an argument a default that is made when the function is defined"
 
-
-def definitions(added: Added, names: Names, *, is_test: bool) -> Iterator[Found]:
-    """What a new head of a function or class says of it."""
-    node, before = added.unit.node, [unit.node for unit in added.replaced]
-    if isinstance(node, ast.ClassDef) and not (is_test and not node.keywords):
-        yield "class", f"defines or changes the class {node.name}"
-    if isinstance(node, Function):
-        same = [old for old in before if isinstance(old, Function) and old.name == node.name]
-        known = {ast.dump(one) for old in same for one in old.decorator_list}
-        for decorator in node.decorator_list:
-            if ast.dump(decorator) not in known and not _plain_decorator(decorator, names, is_test=is_test):
-                yield "decorator", f"decorates {node.name}"
-        if any(type(old) is not type(node) for old in same):
-            yield "async", f"makes {node.name} another kind of function"
-        if DUNDER.fullmatch(node.name) and (not same or node.name not in DUNDER_ATTRIBUTES):
-            yield "special_method", f"defines {node.name}"
-
-
-def _plain_decorator(node: ast.expr, names: Names, *, is_test: bool) -> bool:
-    said = dotted(node.func if isinstance(node, ast.Call) else node, names.imports)
-    if is_test and is_runner(said):
-        return True
-    return said in ("property", "staticmethod", "classmethod", "abc.abstractmethod", "typing.overload", "typing.override")
-
-
-def steps(added: Added, names: Names) -> Iterator[Found]:
-    """What a new statement does beside its expressions: state, effects, what it takes away."""
-    unit = added.unit
-    node, in_code = unit.node, issubclass(unit.outer, Function)
-    if isinstance(node, ast.Global | ast.Nonlocal):
-        yield "state", "binds a name outside of the function"
-    elif isinstance(node, ast.Delete):
-        if any(not isinstance(target, ast.Subscript) for target in node.targets):
-            yield "state", "deletes a name"
-    elif isinstance(node, ast.Import | ast.ImportFrom):
-        return
-    elif not in_code and not isinstance(node, Function | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.Pass):
-        if not _is_text(node):
-            yield "effect", f"runs a statement when the {'class' if unit.outer is ast.ClassDef else 'module'} is loaded"
-    elif not in_code and isinstance(node, ast.Assign | ast.AnnAssign):
-        yield from _made(node, added, names)
-    for target in _targets(node):
-        yield from _stored(target, added, names)
-
-
-def _made(node: ast.Assign | ast.AnnAssign, added: Added, names: Names) -> Iterator[Found]:
-    """A value that a module or a class keeps."""
-    if node.value is None:
-        return
-    for inner in ast.walk(node.value):
-        if isinstance(inner, ast.Call) and ast.dump(inner.func) not in added.kept:
-            if dotted(inner.func, names.imports) not in CONSTANT_MAKERS:
-                yield "effect", "calls something when the module is loaded"
-    if added.unit.outer is ast.ClassDef and isinstance(node.value, ast.List | ast.Dict | ast.Set):
-        if not any(isinstance(old.node, ast.Assign | ast.AnnAssign) for old in added.replaced):
-            yield "state", "gives a class a value that its instances share"
-    names_of = [target.id for target in _targets(node) if isinstance(target, ast.Name)]
-    if "__slots__" in names_of:
-        yield "special_method", "changes __slots__"
-
-
-def _targets(node: ast.AST) -> Iterator[ast.expr]:
-    """Each single thing that a statement binds, items of tuples apart."""
-    found: list[ast.AST] = []
-    for inner in ast.walk(node) if isinstance(node, ast.stmt) and not isinstance(node, Function | ast.ClassDef) else ():
-        if isinstance(inner, ast.Name | ast.Attribute | ast.Subscript) and not isinstance(inner.ctx, ast.Load):
-            found.append(inner)
-    return (one for one in found if isinstance(one, ast.expr))
-
-
-def _stored(target: ast.expr, added: Added, names: Names) -> Iterator[Found]:
-    if isinstance(target, ast.Name) or ast.dump(target) in added.kept:
-        return
-    root = root_of(target)
-    if not isinstance(root, ast.Name):
-        yield "state", "stores into what is computed"
-    elif root.id == "cls" or root.id in names.top or root.id in names.imports or is_builtin(root.id):
-        yield "state", f"stores into {root.id}, which outlives the call"
-
-
-def imports_of(added: Added, names: Names, path: str, *, is_test: bool) -> Iterator[Found]:
-    """Imports that neither the file nor the repository uses, and that no list allows."""
-    from governance.irongate.unattended.names import absolute
-
-    node = added.unit.node
-    if isinstance(node, ast.Import):
-        said = [(alias.name, "", alias.asname) for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        said = [(f"{'.' * node.level}{node.module or ''}", alias.name, alias.asname) for alias in node.names]
-    else:
-        return
-    for module, name, renamed in said:
-        text = f"{module}:{name}" if name else module
-        bound = renamed or name or module.partition(".")[0]
-        if name == "*":
-            yield "import", f"imports everything of {module}"
-        elif bound in names.bound_before and bound not in names.top_before or is_builtin(bound):
-            yield "shadowing", f"imports {bound} in place of something else"
-        elif is_test and (is_runner(module) or not (_standard(module) or reaches(module))):
-            continue
-        elif _standard(module):
-            if not (harmless(f"{module}.{name}") if name else harmless_module(module)):
-                yield "import", f"imports {module}{'.' if name else ''}{name}"
-        elif text in names.imported_before or f"{absolute(path, module)}{text[len(module):]}" in names.known:
-            if reaches(module) or is_runner(module):
-                yield "import", f"imports {module}"
-        else:
-            yield "import", f"imports {text.replace(':', '.')}, which the repository does not use"
-
-
-def _standard(target: str) -> bool:
-    import sys
-
-    return target.partition(".")[0] in sys.stdlib_module_names
+    def _is_pattern(self, node: ast.expr) -> bool:
+        """A compiled pattern, or a method of one."""
+        made = node.value if isinstance(node, ast.Attribute) else node
+        return isinstance(made, ast.Call) and dotted(made.func, self._names.imports) == "re.compile"
 
 
 def _asks(node: ast.AST, child: ast.AST) -> bool:
@@ -411,8 +351,12 @@ def _asks(node: ast.AST, child: ast.AST) -> bool:
         return child is node.test
     if isinstance(node, ast.Compare | ast.match_case | ast.MatchValue | ast.MatchMapping):
         return True
-    if isinstance(node, ast.BoolOp):
+    if isinstance(node, ast.BoolOp | ast.arguments):
         return True
+    if isinstance(
+        node, ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.AugAssign
+    ):  # a name may be asked in place of its value
+        return child is node.value and isinstance(child, ast.Constant) and is_number(child.value)
     if isinstance(node, ast.comprehension):
         return child in node.ifs
     if isinstance(node, ast.Subscript):
@@ -422,12 +366,13 @@ def _asks(node: ast.AST, child: ast.AST) -> bool:
     return False
 
 
+def _is_own(node: ast.Attribute, root: ast.AST) -> bool:
+    """An object gives itself a value."""
+    return isinstance(node.ctx, ast.Store) and isinstance(root, ast.Name) and root.id == "self"
+
+
 def _is_documentation(above: ast.AST | None, added: Added) -> bool:
     return isinstance(above, ast.Expr) and isinstance(added.unit.node, ast.Expr)
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _is_constant(node: ast.expr) -> bool:

@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.tables import DENIED, HARMLESS, HARMLESS_NAMES, METHODS, RUNNERS
-from governance.irongate.unattended.units import Function, functions
+from governance.irongate.unattended.tables import DENIED, HARMLESS, HARMLESS_NAMES, METHODS, RUNNERS, STATEFUL, words
+from governance.irongate.unattended.units import Function, functions, units
 
-REACHING = frozenset(
+REACHING = words(
     """
     subprocess socket socketserver ssl http urllib ftplib smtplib imaplib poplib telnetlib xmlrpc requests httpx aiohttp
     urllib3 websockets paramiko pexpect multiprocessing threading _thread asyncio concurrent pty ctypes cffi gc atexit
     signal builtins importlib runpy code codeop pdb bdb timeit cProfile profile trace tracemalloc faulthandler
     webbrowser sqlite3 pickle marshal shelve dill zipimport pkgutil pydoc site shutil tempfile mmap fcntl resource
     random secrets uuid time getpass platform pwd grp syslog logging.config logging.handlers psutil
-    """.split()
+    """
 )
 """Modules that reach out of the program, or that no two runs find alike."""
 OPENERS = frozenset({"open", "eval", "exec", "compile", "__import__", "input", "breakpoint"})
 STDLIB = sys.stdlib_module_names
+DUNDER = re.compile(r"__\w+__")
 
 
 def alias_of(module: str, level: int, name: str) -> str:
@@ -84,7 +85,9 @@ def top_level(tree: ast.Module) -> frozenset[str]:
         if isinstance(node, Function | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
-            inner = [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.stmt | ast.ExceptHandler | ast.match_case)]
+            inner = [
+                c for c in ast.iter_child_nodes(node) if isinstance(c, ast.stmt | ast.ExceptHandler | ast.match_case)
+            ]
             left += inner
             found |= set(stores(c for c in ast.iter_child_nodes(node) if c not in inner))
             found |= {node.name} if isinstance(node, ast.ExceptHandler) and node.name else set()
@@ -120,7 +123,7 @@ def harmless(target: str) -> bool:
 
 def harmless_module(name: str) -> bool:
     """A module that may be imported as a whole: what is used of it is judged by name."""
-    return name in HARMLESS or any(module.startswith(f"{name}.") for module in HARMLESS) and name not in REACHING
+    return name in HARMLESS or (any(module.startswith(f"{name}.") for module in HARMLESS) and name not in REACHING)
 
 
 def reaches(target: str) -> bool:
@@ -183,10 +186,36 @@ class Names:
         last = {name: name.rpartition(".")[2] for name in uses}
         found = {last[name] for name, said in uses.items() if any(map(_is_sink, said))}
         while True:
-            more = {last[name] for name, said in uses.items() if said & found} - found - METHODS
+            called = found | {f".{name}" for name in found}
+            more = {last[name] for name, said in uses.items() if said & called} - found - METHODS
             if not more:
                 return frozenset(found) - METHODS
             found |= more
+
+    @cached_property
+    def loaded(self) -> frozenset[str]:
+        """What modules and classes of the file called, and decorated with, when they were loaded."""
+        found: set[str] = set()
+        for unit in units(self.old):
+            if isinstance(unit.node, Function | ast.ClassDef):
+                found |= {ast.dump(one.func if isinstance(one, ast.Call) else one) for one in unit.node.decorator_list}
+            elif not issubclass(unit.outer, Function):
+                parts = (node for part in unit.parts() for node in ast.walk(part))
+                found |= {ast.dump(node.func) for node in parts if isinstance(node, ast.Call)}
+        return frozenset(found)
+
+    @cached_property
+    def states(self) -> frozenset[tuple[str, str]]:
+        """Functions and the names outside of them into which they stored something before."""
+        found: set[tuple[str, str]] = set()
+        for scope, node in functions(self.old):
+            for inner in ast.walk(node):
+                changes = isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute)
+                stores = isinstance(inner, ast.Subscript | ast.Attribute) and not isinstance(inner.ctx, ast.Load)
+                if (changes and inner.func.attr in STATEFUL) or stores:  # type: ignore[attr-defined]
+                    root = root_of(inner.func if changes else inner)  # type: ignore[attr-defined]
+                    found |= {(scope, root.id)} if isinstance(root, ast.Name) else set()
+        return frozenset(found)
 
     def knows_attribute(self, name: str) -> bool:
         return name in METHODS or name in self.attributes or f".{name}" in self.known
@@ -195,13 +224,13 @@ class Names:
 def _mentions(node: ast.AST, names: dict[str, str]) -> Iterator[str]:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute):
-            yield inner.attr
+            yield f".{inner.attr}"
         if isinstance(inner, ast.Attribute | ast.Name) and (said := dotted(inner, names)):
             yield said
 
 
 def _is_sink(said: str) -> bool:
-    return said in OPENERS or said in DENIED or ("." in said and reaches(said))
+    return said in OPENERS or said.removeprefix(".") in DENIED or ("." in said[1:] and reaches(said))
 
 
 def dotted(node: ast.AST, names: dict[str, str]) -> str:
@@ -226,6 +255,11 @@ def is_builtin(name: str) -> bool:
     return name in vars(builtins)
 
 
+def standard(target: str) -> bool:
+    """Whether a dotted name lies in the standard library."""
+    return target.partition(".")[0] in STDLIB
+
+
 def is_runner(target: str) -> bool:
     """Whether a dotted name lies in a test runner's library."""
     return bool(RUNNERS.intersection(target.lstrip(".").split(".")[:2]))
@@ -245,7 +279,9 @@ def used_among(wanted: Collection[str], files: Iterable[tuple[str, bytes]]) -> f
 
     Files are read as text, and parsed only where they speak of an import that is looked for.
     """
-    dots = {one: re.compile(rb"(?:\.|\bdef |\bclass )%s\b" % re.escape(one[1:].encode())) for one in wanted if one[0] == "."}
+    dots = {
+        one: re.compile(rb"(?:\.|\bdef |\bclass )%s\b" % re.escape(one[1:].encode())) for one in wanted if one[0] == "."
+    }
     imports = {one: one.rpartition(":")[2].rpartition(".")[2].encode() for one in wanted if one[0] != "."}
     found: set[str] = set()
     for path, data in files:

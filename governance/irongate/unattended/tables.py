@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-BUILTINS = frozenset(
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+BUILTINS = words(
     """
     abs aiter all anext any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod enumerate filter
     float format frozenset getattr hasattr hex int isinstance issubclass iter len list map max min next oct ord pow
@@ -15,7 +21,7 @@ BUILTINS = frozenset(
     UnicodeDecodeError UnicodeEncodeError UnicodeError ValueError ZeroDivisionError
     BytesWarning DeprecationWarning FutureWarning ImportWarning PendingDeprecationWarning ResourceWarning
     RuntimeWarning SyntaxWarning UnicodeWarning UserWarning Warning
-    """.split()
+    """
 )
 """Builtins that reach nothing. Some are only harmless as they are called: see ``calls.py``."""
 ONLY_CALLED = frozenset({"getattr", "type"})
@@ -66,7 +72,8 @@ HARMLESS: dict[str, str] = {
     "operator": "add sub mul truediv floordiv mod neg pos eq ne lt le gt ge and_ or_ xor not_ is_ is_not contains "
     "itemgetter index indexOf countOf concat abs inv invert lshift rshift pow matmul truth",
     "os": "sep altsep linesep pathsep extsep fspath PathLike",
-    "os.path": "basename commonpath commonprefix dirname isabs join normcase normpath split splitdrive splitext relpath",
+    "os.path": "basename commonpath commonprefix dirname isabs join normcase normpath split splitdrive splitext "
+    "relpath",
     "pathlib": "PurePath PurePosixPath PureWindowsPath",
     "posixpath": "basename commonpath commonprefix dirname isabs join normpath split splitext",
     "ntpath": "basename commonprefix dirname isabs join normpath split splitdrive splitext",
@@ -81,22 +88,22 @@ HARMLESS: dict[str, str] = {
     "sys": "maxsize byteorder float_info hash_info int_info intern maxunicode version_info",
     "textwrap": "*",
     "types": "MappingProxyType SimpleNamespace NoneType GenericAlias UnionType EllipsisType NotImplementedType",
-    "typing": "AbstractSet Annotated Any AnyStr AsyncGenerator AsyncIterable AsyncIterator Awaitable BinaryIO ByteString "
-    "Callable ChainMap ClassVar Collection Concatenate Container Coroutine Counter DefaultDict Deque Dict Final "
-    "FrozenSet Generator Generic Hashable IO Iterable Iterator ItemsView KeysView List Literal Mapping MutableMapping "
-    "MutableSequence MutableSet NamedTuple Never NewType NoReturn Optional OrderedDict ParamSpec Pattern Match Protocol "
-    "Reversible Self Sequence Set Sized SupportsInt SupportsFloat SupportsIndex SupportsAbs Text TextIO Tuple Type "
-    "TypeGuard TypeVar TypedDict Union Unpack ValuesView assert_never cast final no_type_check overload "
-    "runtime_checkable TYPE_CHECKING NotRequired Required TypeAlias",
+    "typing": "AbstractSet Annotated Any AnyStr AsyncGenerator AsyncIterable AsyncIterator Awaitable BinaryIO "
+    "ByteString Callable ChainMap ClassVar Collection Concatenate Container Coroutine Counter DefaultDict Deque "
+    "Dict Final FrozenSet Generator Generic Hashable IO Iterable Iterator ItemsView KeysView List Literal Mapping "
+    "MutableMapping MutableSequence MutableSet NamedTuple Never NewType NoReturn Optional OrderedDict ParamSpec "
+    "Pattern Match Protocol Reversible Self Sequence Set Sized SupportsInt SupportsFloat SupportsIndex "
+    "SupportsAbs Text TextIO Tuple Type TypeGuard TypeVar TypedDict Union Unpack ValuesView assert_never cast "
+    "final no_type_check overload runtime_checkable TYPE_CHECKING NotRequired Required TypeAlias",
     "unicodedata": "*",
     "urllib.parse": "*",
     "warnings": "warn",
     "zlib": "compress decompress crc32 adler32 error",
 }
 """Standard modules, and the names in them (``*``: all that are public) that an unattended change may use anew."""
-HARMLESS_NAMES = frozenset(f"{module}.{name}" for module, names in HARMLESS.items() for name in names.split())
+HARMLESS_NAMES = frozenset(f"{module}.{name}" for module, names in HARMLESS.items() for name in words(names))
 
-METHODS = frozenset(
+METHODS = words(
     """
     add append as_integer_ratio bit_count bit_length capitalize casefold center clear conjugate copy count decode
     denominator difference difference_update discard elements encode end endswith expandtabs extend extendleft find
@@ -108,17 +115,18 @@ METHODS = frozenset(
     setdefault sort span split splitlines start startswith string strip sub subn subtract swapcase
     symmetric_difference symmetric_difference_update title to_bytes from_bytes translate union update upper values
     zfill appendleft day month year hour minute second microsecond tzinfo days seconds microseconds total_seconds
-    isoformat isocalendar isoweekday weekday utcoffset dst tzname date timetuple toordinal fromordinal combine astimezone
+    isoformat isocalendar isoweekday weekday utcoffset dst tzname date timetuple toordinal fromordinal combine
+    astimezone
     strftime strptime quantize normalize to_integral_value as_tuple is_nan is_signed is_zero is_infinite compare parts
     stem suffix suffixes parent parents relative_to with_suffix with_name joinpath as_posix is_absolute read readline
     readlines seek tell parameters annotation default kind empty scheme netloc path query fragment hostname port
     geturl chain from_iterable __init__ __name__ __qualname__ __doc__ __module__ __len__ __iter__ __str__ __repr__
     message cache_clear value
-    """.split()
+    """
 )
 """Attributes of builtin types and of the harmless modules' objects."""
 
-DENIED = frozenset(
+DENIED = words(
     """
     system popen spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe execl execle execlp execlpe execv
     execve execvp execvpe posix_spawn posix_spawnp fork forkpty kill killpg abort startfile putenv unsetenv chmod
@@ -138,7 +146,7 @@ DENIED = frozenset(
     f_back f_globals f_locals f_builtins f_code f_trace f_lineno gi_frame gi_code cr_frame cr_code ag_frame ag_code
     tb_frame tb_next tb_lineno co_code co_consts co_names co_filename co_name co_varnames func_globals func_code im_func
     os sys subprocess socket builtins importlib ctypes gc inspect threading multiprocessing shutil signal pickle marshal
-    """.split()
+    """
 )
 """Attributes that an unattended change never uses anew, of whatever object."""
 
@@ -149,23 +157,27 @@ RUNNER_WORDS = ("pytest", "unittest", "doctest", "conftest", "PYTEST_", "nosetes
 
 DUNDERS = frozenset(
     f"__{name}__"
-    for name in """
+    for name in words(
+        """
     init repr str bytes format len iter next reversed getitem setitem delitem contains missing call add sub mul matmul
     truediv floordiv mod divmod pow lshift rshift and xor or radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow
     rlshift rrshift rand rxor ror iadd isub imul imatmul itruediv ifloordiv imod ipow ilshift irshift iand ixor ior neg
     pos abs invert complex int float index round trunc floor ceil enter aenter aiter anext await copy deepcopy
     post_init length_hint dir sizeof
-    """.split()
+    """
+    )
 )
 """Special methods whose body may change. What decides comparison or runs unseen is not among them."""
 DECIDING = frozenset(
     f"__{name}__"
-    for name in """
+    for name in words(
+        """
     eq ne lt le gt ge hash bool del new exit aexit getattr getattribute setattr delattr get set delete set_name
     init_subclass class_getitem instancecheck subclasscheck subclasshook prepare mro_entries mro reduce reduce_ex
     getstate setstate getnewargs getnewargs_ex import build_class fspath array_ufunc array_function array array_wrap
     buffer release_buffer objclass slots
-    """.split()
+    """
+    )
 )
 """Special methods that decide what is equal, true or caught, or that run where nobody calls them."""
 DUNDER_ATTRIBUTES = frozenset({"__name__", "__qualname__", "__doc__", "__module__", "__init__"}) | DUNDERS
@@ -176,8 +188,8 @@ STATEFUL = frozenset(
 )  # fmt: skip
 """Methods that keep something in what they are called on."""
 CONSTANT_MAKERS = frozenset(
-    {"frozenset", "tuple", "str", "int", "float", "bytes", "dict", "list", "set", "object", "bool", "range", "re.compile",
-     "decimal.Decimal", "fractions.Fraction", "struct.Struct", "typing.TypeVar", "collections.namedtuple",
+    {"frozenset", "tuple", "str", "int", "float", "bytes", "dict", "list", "set", "object", "bool", "range",
+     "re.compile", "decimal.Decimal", "fractions.Fraction", "struct.Struct", "typing.TypeVar", "collections.namedtuple",
      "datetime.date", "datetime.datetime", "datetime.timedelta", "datetime.timezone", "math.sqrt", "math.log",
      "types.MappingProxyType", "operator.itemgetter", "collections.OrderedDict", "str.maketrans", "bytes.maketrans"}
 )  # fmt: skip

@@ -13,6 +13,8 @@ from typing import TypeVar
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scoped = Function | ast.ClassDef
 ROOT = ""
+Found = tuple[str, str]
+"""The rule that is missed, and what misses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def differing(old: ast.Module, new: ast.Module, before: bytes, after: bytes) -> 
 Body = TypeVar("Body", ast.Module, ast.ClassDef)
 
 
-def _trimmed(old: Body, new: Body, lines: list[bytes], others: list[bytes]) -> tuple[Body, Body]:
+def _trimmed(old: Body, new: Body, lines: Sequence[bytes], others: Sequence[bytes]) -> tuple[Body, Body]:
     had = [(_source(node, lines), node) for node in old.body]
     has = [(_source(node, others), node) for node in new.body]
     same = Counter(text for text, _ in had) & Counter(text for text, _ in has)
@@ -167,11 +169,11 @@ def _without(rows: list[tuple[bytes, ast.stmt]], same: Counter[bytes]) -> list[a
     return kept
 
 
-def _source(node: ast.stmt, lines: list[bytes]) -> bytes:
+def _source(node: ast.stmt, lines: Sequence[bytes]) -> bytes:
     """The text of a statement, decorators included."""
-    first = min([node, *getattr(node, "decorator_list", [])], key=lambda one: one.lineno)
-    at, column = first.lineno - 1, first.col_offset
+    marks: list[ast.expr] = node.decorator_list if isinstance(node, Scoped) else []
+    at, column = min([(node.lineno - 1, node.col_offset), *((mark.lineno - 1, mark.col_offset) for mark in marks)])
     end, last = (node.end_lineno or node.lineno) - 1, node.end_col_offset or 0
     if at == end:
-        return lines[at][column:last]
+        return bytes(lines[at][column:last])
     return b"\n".join([lines[at][column:], *lines[at + 1 : end], lines[end][:last]])

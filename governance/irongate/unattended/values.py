@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import operator
 import re
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from governance.irongate.syntax import parse
 
@@ -13,9 +15,9 @@ Number = int | float
 DIGITS = re.compile(r"\d+")
 PLAIN = frozenset({0, 1, -1})
 """Numbers that a condition may ask for."""
-COMMON = frozenset({0, 1, -1, 2, 10, 100, 0.0, 1.0})
+COMMON = frozenset({0, 1, -1, 2, 10, 100})
 """Numbers that say nothing."""
-SHORT = 2
+SHORT, WORDS = 2, 3
 LARGEST = 10**12
 
 
@@ -38,17 +40,15 @@ def fold(node: ast.AST) -> object:
 
 
 def _arithmetic(sign: ast.operator, left: Number, right: Number) -> object:
-    if isinstance(sign, ast.Pow | ast.LShift):
-        return ...
+    makers: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
+        ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+        ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
+    }  # fmt: skip
+    maker = makers.get(type(sign))
     try:
-        signs = {
-            ast.Add: lambda: left + right, ast.Sub: lambda: left - right, ast.Mult: lambda: left * right,
-            ast.Div: lambda: left / right, ast.FloorDiv: lambda: left // right, ast.Mod: lambda: left % right,
-        }  # fmt: skip
-        value = signs[type(sign)]() if type(sign) in signs else ...
+        return maker(left, right) if maker else ...
     except (ArithmeticError, ValueError):
         return ...
-    return value
 
 
 def constants(tree: ast.AST) -> Iterator[object]:
@@ -86,16 +86,21 @@ class Told:
             return False
         return value in self._near or -value in self._near or value in self._made or _digits(value) in self.digits
 
-    def text(self, value: str | bytes) -> bool:
-        """Whether a text stands in a test, is a part of one that does, or spells its numbers."""
+    def text(self, value: str | bytes, *, asks: bool) -> bool:
+        """Whether a text stands in a test, is a part of one that does, or spells its numbers.
+
+        A sentence that no condition asks for may share words with a test: it is a message.
+        """
         said = _text(value)
-        if not said.strip():
-            return said in self.texts and bool(said)
         if said in self.texts:
             return True
+        if not any(char.isalnum() for char in said):
+            return False
         spelled = {_digits(n) for n in self.all_numbers if n not in (0, 1)}
         if any(d in spelled or any(s.startswith(d) for s in spelled if len(s) > 1) for d in DIGITS.findall(said)):
             return True
+        if not asks and said.count(" ") >= WORDS:
+            return False
         return len(said) >= SHORT and any(said in one or one in said for one in self.texts if len(one) > SHORT)
 
 
@@ -107,10 +112,47 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
 
 
-def from_literals(node: ast.expr) -> bool:
-    """An expression that computes something and whose leaves are literals alone."""
+def from_literals(node: ast.expr, constant: frozenset[str] = frozenset()) -> bool:
+    """An expression that computes something and whose leaves are literals alone, or names that stand for such."""
     if not isinstance(node, ast.BinOp | ast.Call | ast.JoinedStr | ast.Subscript | ast.Compare | ast.BoolOp):
         return False
     called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
     leaves = [n for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called]
-    return not leaves and any(isinstance(n, ast.Constant) for n in ast.walk(node))
+    if any(leaf.id not in constant for leaf in leaves):
+        return False
+    return bool(leaves) or any(isinstance(n, ast.Constant) for n in ast.walk(node))
+
+
+def constant_names(statements: Iterable[ast.AST]) -> frozenset[str]:
+    """Names to which these statements give what is made of literals alone, step by step."""
+    found: set[str] = set()
+    given: set[str] = set()
+    for node in statements:
+        for inner in ast.walk(node):
+            if (
+                isinstance(inner, ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.AugAssign)
+                and inner.value is not None
+            ):
+                targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
+                said = {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+                leaves = {one.id for one in ast.walk(inner.value) if isinstance(one, ast.Name)}
+                plain = isinstance(inner.value, ast.Constant) or from_literals(inner.value, frozenset(found))
+                if plain or (leaves and leaves <= found):
+                    found |= said
+                else:
+                    given |= said
+    return frozenset(found - given)
+
+
+def documentation(tree: ast.Module) -> frozenset[str]:
+    """Texts that stand as statements: what a file says of itself."""
+    said = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    return frozenset(one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def examples_of(text: str) -> list[str]:
+    """The examples of a text, as source; one that cannot be parsed stands for those that cannot be read."""
+    try:
+        return [one.source for one in doctest.DocTestParser().get_examples(text)] if ">>>" in text else []
+    except ValueError:
+        return [">>>"]

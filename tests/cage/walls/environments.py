@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 from ledger.places import Places
-from ledger.vocabulary import TestRun
+from ledger.vocabulary import RunStatus, TestRun
 from tests.cage.walls import Unable
 from tests.repos import commit, git, host_env, make_places, make_repo
 from tests.tools.testing.projects import PYTEST, shared_packages
@@ -49,6 +49,10 @@ def test_trap():
     found = [look(path) for path in {paths!r}]
     raise AssertionError("found " + repr(found))
 """
+
+
+class Unplayed(Exception):
+    """The planted tests did not come to a verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +146,10 @@ async def run(
     if spoil is not None:
         await asyncio.to_thread(spoil, ws)
     try:
-        return await runner.run(ws)
+        done = await runner.run(ws)
+        if done.status in (RunStatus.TIMEOUT, RunStatus.INCONCLUSIVE):  # that proves nothing, either way
+            raise Unplayed(f"{done.status}: {done.reason}\n{done.output}")
+        return done
     finally:
         await spaces.release(ws)
 
@@ -155,7 +162,7 @@ def anything_goes() -> Iterator[None]:
         named = [Path(line) for line in found.linked]
         config = (found.prefix / "pyvenv.cfg").read_text() if (found.prefix / "pyvenv.cfg").is_file() else ""
         homes = [line.partition("=")[2].strip() for line in config.splitlines() if line.startswith("home")]
-        named += [Path(home).parent for home in homes if not home.startswith("/usr/")]
+        named += [Path(home).parent for home in homes if not home.startswith(("/usr/", "/bin"))]
         real = outside(found, *rest)  # type: ignore[arg-type]  # handed on as it came
         own = (Mount(source=found.prefix, target=found.prefix), *real.mounts)
         return Outside((*own, *(Mount(source=folder, target=folder) for folder in named if folder.is_dir())))

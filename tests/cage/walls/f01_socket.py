@@ -1,4 +1,4 @@
-"""A tracked ``.pth`` names a folder of sockets (a container service, the daemon's own): a bind mount keeps them alive."""
+"""A tracked ``.pth`` names a folder of sockets (of a container service, of the daemon): a mount keeps them alive."""
 
 from __future__ import annotations
 

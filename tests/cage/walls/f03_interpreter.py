@@ -35,9 +35,13 @@ def huge(config: Path) -> None:
         file.truncate(1 << 40)
 
 
+def no_text(config: Path) -> None:
+    config.write_bytes(b"home = /\0\xff\nversion = 3.11\n")
+
+
 KINDS: Mapping[str, Callable[[Path], None]] = {
     "nothing": nothing, "folder": Path.mkdir, "link": link, "circle": circle, "pipe": os.mkfifo, "huge": huge,
-    "file": lambda config: config.write_bytes(b"home = /\0\xff\nversion = 3.11\n") and None,
+    "file": no_text,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A change that forges a verdict, starts a program, writes files or is right for the test's values alone lands silently.
+"""A change lands silently that forges a verdict, starts a program, writes files, or is right for the test's values.
 
 Every source of ``corpus/unattended/sources.toml`` is offered as the repair of one function, and asked of all gates and
 the ladder. The wall is gate 20.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import py_compile
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from tests.tools.sandbox.boxes import Box, running, shell, soon_gone
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.choice import left_behind
 from tools.sandbox.landlock import Landlock
+from tools.sandbox.launch import launcher
 from tools.sandbox.launcher import _held, remove, remove_unless_in_use
 from tools.sandbox.plain import Plain
 from tools.sandbox.probe import interpreter
@@ -366,3 +368,26 @@ def test_a_link_is_neither_followed_nor_removed_through(tmp_path: Path) -> None:
 async def test_root_may_write_a_workspace_of_somebody_else_under_landlock(landlock: Landlock, work: Path) -> None:
     os.chown(work, 12345, 12345)
     assert (await landlock.run(shell(work, "echo x > made"))).code == 0
+
+
+STAMPED = py_compile.PycInvalidationMode.TIMESTAMP
+
+
+def test_the_launcher_is_run_compiled_only_when_that_is_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "launcher.py"
+    source.write_text("first = 1\n")
+    monkeypatch.setattr("tools.sandbox.launch.LAUNCHER", source)
+
+    def taken() -> Path:
+        return launcher.__wrapped__()
+
+    assert taken() == source
+    compiled = Path(py_compile.compile(str(source), doraise=True, invalidation_mode=STAMPED))
+    assert taken() == compiled
+    source.write_text("second = 22\n")
+    assert taken() == source
+    py_compile.compile(str(source), doraise=True, invalidation_mode=STAMPED)
+    os.utime(source, (1, 1))
+    assert taken() == source

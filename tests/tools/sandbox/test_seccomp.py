@@ -34,7 +34,7 @@ def answer(code: bytes, arch: int, nr: int, *arguments: int) -> int:
         elif kind == 0x05:
             at += k
         else:
-            hit = {0x15: value == k, 0x25: value > k, 0x45: bool(value & k)}[kind]
+            hit = {0x15: value == k, 0x25: value > k, 0x35: value >= k, 0x45: bool(value & k)}[kind]
             at += if_true if hit else if_false
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import SandboxError
-from tests.tools.sandbox.boxes import shell
+from tests.tools.sandbox.boxes import Box, shell
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.tree import Step, mount_steps
@@ -67,6 +70,56 @@ async def test_landlock_refuses_a_mount_that_would_show_daemon_folders(landlock:
     above = landlock.hidden[0].parent
     with pytest.raises(SandboxError, match="cannot hide"):
         await landlock.run(shell(work, "true", Mount(source=above, target=above)))
+
+
+@pytest.mark.parametrize("way", ["itself", "below", "by a link", "below by a link", "at another place"])
+async def test_a_mount_that_names_a_daemon_folder_is_refused(box: Box, work: Path, tmp_path: Path, way: str) -> None:
+    """Not only one that shows it by the way. What the daemon made for this very job is no such mount."""
+    state = box.hidden[0]
+    (state / "deep").mkdir()
+    (state / "deep/secret").write_text("s3cret")
+    (tmp_path / "link").symlink_to(state)
+    source = {"itself": state, "below": state / "deep", "by a link": tmp_path / "link"}.get(way, tmp_path / "link/deep")
+    seen_at = Path("/seen") if way == "at another place" and box.maps_paths else source
+    mount = Mount(source=source, target=seen_at)
+    with pytest.raises(SandboxError, match=r"not shown to untrusted code: it (is|lies in) .*the daemon's own"):
+        await box.run(shell(work, "true", mount))
+    done = await replace(box, hidden=()).run(shell(work, f"cat {seen_at}/secret {seen_at}/deep/secret", mount))
+    assert b"s3cret" in done.output
+    ours = Mount(source=state / "deep", target=state / "deep", ours=True)
+    done = await box.run(shell(work, f"cat {state}/deep/secret", ours))
+    assert b"s3cret" in done.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount: bind mounts are NOT tried here")
+@pytest.mark.parametrize("inner", ["", "deep", ".."])
+def test_a_bind_mount_of_a_daemon_folder_is_that_folder(tmp_path: Path, inner: str) -> None:
+    (tmp_path / "ours/state/deep").mkdir(parents=True)
+    (tmp_path / "mount").mkdir()
+    asks = (
+        "import sys\nfrom pathlib import Path\nfrom tools.sandbox.tree import exposed, mount_steps\n"
+        "from tools.sandbox.types import Mount\nstate, seen = map(Path, sys.argv[1:])\n"
+        "try: steps = mount_steps([Mount(source=seen, target=seen)], [state])\n"
+        "except Exception as error: print(type(error).__name__)\n"
+        "else:\n    inside = [str(step.target) for step in steps if step.step == '--tmpfs']\n"
+        "    print('hides', *inside, exposed([seen], [state]))"
+    )
+    script = 'mount --make-rprivate / && mount --bind "$1" "$2" && shift 2 && exec "$@"'
+    state = tmp_path / "ours/state"
+    argv = ["unshare", "-m", "sh", "-c", script, "sh", state / inner, tmp_path / "mount"]
+    asked = [sys.executable, "-c", asks, state, tmp_path / "mount"]
+    done = subprocess.run([*argv, *asked], capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr}")
+    if inner == "..":  # it holds the folder: hidden inside, and told to the back end that cannot hide
+        assert done.stdout.startswith(f"hides {tmp_path}/mount/state (PosixPath("), done.stderr
+    else:
+        assert done.stdout == "SandboxError\n", done.stderr
+
+
+async def test_private_keys_beside_the_certificates_are_not_seen(box: Box, work: Path) -> None:
+    done = await box.run(shell(work, "ls /etc/ssl/private /etc/pki/tls/private /etc/pki/entitlement 2>/dev/null; true"))
+    assert done.output == b""
 
 
 async def test_secrets_of_etc_are_not_seen(bwrap: Bwrap, landlock: Landlock, work: Path) -> None:

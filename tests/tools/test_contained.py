@@ -1,0 +1,50 @@
+"""Laying links and listing folders in a tree that others have written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import PolicyRefused
+from tools import contained
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    (root / "pkg/deep").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (root / "out").symlink_to(tmp_path / "outside")
+    (root / "in").symlink_to("pkg")
+    return root
+
+
+def test_a_link_is_laid_where_its_folder_is_and_nothing_else_stands(tree: Path, tmp_path: Path) -> None:
+    contained.lay_link(tree, "pkg/deep/v.py", Path("/wanted"))
+    contained.lay_link(tree, "top.py", Path("/wanted"))
+    assert os.readlink(tree / "pkg/deep/v.py") == os.readlink(tree / "top.py") == "/wanted"
+    contained.lay_link(tree, "top.py", Path("/other"))
+    contained.lay_link(tree, "gone/v.py", Path("/wanted"))
+    assert os.readlink(tree / "top.py") == "/wanted" and not (tree / "gone").exists()
+    (tree / "file").touch()
+    contained.lay_link(tree, "file/v.py", Path("/wanted"))
+    assert (tree / "file").is_file()
+
+
+def test_no_link_is_laid_through_another(tree: Path, tmp_path: Path) -> None:
+    for path in ("out/v.py", "in/v.py", "out/deep/v.py"):
+        with pytest.raises(PolicyRefused, match="symbolic link"):
+            contained.lay_link(tree, path, Path("/wanted"))
+    assert not [*(tmp_path / "outside").iterdir()] and not (tree / "pkg/v.py").is_symlink()
+
+
+def test_a_folder_is_opened_only_inside(tree: Path) -> None:
+    (tree / ".git").mkdir()
+    for place, want in {".": {"pkg", "out", "in", ".git"}, "pkg": {"deep"}, "./pkg/": {"deep"}, "in": {"deep"}}.items():
+        with contained.open_folder(tree, place) as fd:
+            assert fd is not None and set(os.listdir(fd)) == want, place
+    for place in ("out", "gone", "..", "../outside", ".git", "/etc"):
+        with contained.open_folder(tree, place) as fd:
+            assert fd is None, place

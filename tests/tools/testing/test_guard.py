@@ -1,0 +1,48 @@
+"""Asking again before each run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ledger.errors import GitFailed
+from tools.testing.guard import Guard
+
+
+def test_all_is_asked_once_and_again_after_each_change(tmp_path: Path) -> None:
+    file, link, folder = tmp_path / "file", tmp_path / "link", tmp_path / "folder"
+    file.touch()
+    folder.mkdir()
+    link.symlink_to("folder")
+    asked: list[int] = []
+    said: list[str | None] = [None]
+
+    def look() -> str | None:
+        asked.append(1)
+        return said[0]
+
+    guard = Guard(look=look, files=[file, tmp_path / "later"], steps=[folder, link])
+    for change in (
+        lambda: None,
+        lambda: file.write_text("x"),
+        lambda: (tmp_path / "later").touch(),
+        lambda: (link.unlink(), link.symlink_to("folder")),
+        lambda: (folder.rmdir(), folder.symlink_to("file")),
+        lambda: os.replace(link, file),
+    ):
+        change()
+        asked.clear()
+        assert [guard.trouble(), guard.trouble()] == [None, None] and asked == [1]
+    (tmp_path / "later").write_text("y")
+    said[0] = "It is not."
+    assert [guard.trouble(), guard.trouble()] == ["It is not.", "It is not."]
+    said[0] = None
+    assert guard.trouble() is None
+
+
+def test_what_cannot_be_told_is_a_no(tmp_path: Path) -> None:
+    def look() -> str | None:
+        raise GitFailed("git cannot be started.", argv=("git",), code=-1, stderr="")
+
+    said = Guard(look=look, files=(), steps=()).trouble()
+    assert said is not None and said.endswith("cannot be told: git cannot be started.")
