@@ -155,6 +155,7 @@ def test_nothing_stands_in_for_another_object(tmp_path: Path) -> None:
     assert git(repo, "show", "-s", "--format=%s", second) == "first", "the trap itself works"
     assert ours.run("show", "-s", "--format=%s", second).text == "second"
     git(repo, "replace", "-d", second)
+    (repo / ".git/info").mkdir(exist_ok=True)
     (repo / ".git/info/grafts").write_text(f"{second}\n")
     assert git(repo, "rev-list", "--count", second) == "1", "the trap itself works"
     assert ours.run("rev-list", "--count", second).text == "2"
