@@ -273,24 +273,29 @@ def _children(parent: int) -> list[int]:
 
 
 def remove(folder: str) -> None:
-    """Everything below and ``folder`` itself, when nobody is left who could change it meanwhile.
+    """:func:`remove_all`; what cannot be removed stays."""
+    with suppress(OSError):
+        remove_all(folder)
+
+
+def remove_all(folder: str) -> None:
+    """Everything below and ``folder`` itself, when nobody is left who could change it meanwhile. Raises ``OSError``.
 
     Folders are moved to the top before they are emptied, so that every path stays short however deep they lie.
     """
     if os.path.islink(folder):
-        return
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
     moved, name = 0, os.path.join(folder, os.urandom(8).hex())
-    with suppress(OSError):
-        os.chmod(folder, 0o700)
-        while folders := _without_files(folder):
-            for one in folders:
-                os.chmod(one, 0o700)
-                for inner in _without_files(one):
-                    os.chmod(inner, 0o700)  # who moves a folder has to be allowed to write to it
-                    os.rename(inner, f"{name}-{moved}")
-                    moved += 1
-                os.rmdir(one)
-        os.rmdir(folder)
+    os.chmod(folder, 0o700)
+    while folders := _without_files(folder):
+        for one in folders:
+            os.chmod(one, 0o700)
+            for inner in _without_files(one):
+                os.chmod(inner, 0o700)  # who moves a folder has to be allowed to write to it
+                os.rename(inner, f"{name}-{moved}")
+                moved += 1
+            os.rmdir(one)
+    os.rmdir(folder)
 
 
 def remove_unless_in_use(folder: str) -> None:

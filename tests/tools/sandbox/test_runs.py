@@ -17,7 +17,7 @@ import pytest
 
 from ledger.errors import SandboxError
 from ledger.places import Places
-from tests.tools.sandbox.boxes import Box, running, shell, soon_gone
+from tests.tools.sandbox.boxes import Box, deep, running, shell, soon_gone
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.choice import left_behind
 from tools.sandbox.landlock import Landlock
@@ -305,21 +305,6 @@ async def test_a_launcher_whose_folder_is_gone_still_ends_all(landlock: Landlock
         remove(str(own))
     (work / "go").touch()
     assert (await task).code == 3 and running(token) == []
-
-
-def deep(folder: Path, levels: int) -> None:
-    """Folders in one another, a file in the last one, and folders that may not be entered."""
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        for level in range(levels):
-            os.mkdir("d" * 50)
-            if level < 50:
-                os.makedirs(f"{level}/inner", 0)
-            os.chdir("d" * 50)
-        Path("last").write_bytes(bytes(1 << 20))
-    finally:
-        os.chdir(here)
 
 
 def test_deep_folders_are_counted_and_removed(tmp_path: Path) -> None:
