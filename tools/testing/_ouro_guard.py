@@ -9,7 +9,6 @@ of the repository ran. Plugins that are installed may change pytest until the te
 from __future__ import annotations
 
 import builtins
-import json
 import operator
 import os
 import sys
@@ -39,10 +38,6 @@ RUNNER = [
     "_pytest.assertion.util",
     "_pytest.config",
     "_pytest.subtests",
-    "pluggy._callers",
-    "pluggy._hooks",
-    "pluggy._manager",
-    "pluggy._result",
     "unittest.case",
     "unittest.suite",
     "unittest.async_case",
@@ -50,10 +45,11 @@ RUNNER = [
     "json.encoder",
     "_ouro_pytest_plugin",
 ]
-"""Modules whose functions and classes give the verdict, as far as they are there."""
+"""Modules whose functions and classes give the verdict, as far as they are there; and all of pluggy's."""
 HOT = {
     "_pytest.runner": None,
     "pluggy._callers": None,
+    "pluggy._execution": None,
     "_pytest.python": ("Function", "pytest_pyfunc_call"),
     "_pytest.reports": ("TestReport", "BaseReport"),
 }
@@ -102,6 +98,7 @@ MOST = 8  # differences that are told
 EVERY_S = 1.0  # between looks at everything
 _ABSENT = object()
 _clock = time.monotonic
+CALLED = frozenset({types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod})
 
 
 def function_of(value: Any) -> Any:
@@ -136,33 +133,39 @@ class Fingerprint:
 
     def _module(self, name: str, module: Any) -> None:
         space = vars(module)
-        for key, value in list(space.items()):
-            if isinstance(value, types.FunctionType) or (isinstance(value, type) and module is not builtins):
-                self.add(name, space, (key,))
-                if isinstance(value, type) and value.__module__ == name:
-                    self._class(f"{name}.{key}", value)
-            elif isinstance(value, types.BuiltinFunctionType):
-                self.add(name, space, (key,))
+        for key, value in space.items():
+            if isinstance(value, type):
+                self._row(name, space, key, value)
+                if value.__module__ == name:
+                    self.a_class(f"{name}.{key}", value)
+            elif type(value) in CALLED:
+                self._row(name, space, key, value)
 
-    def _class(self, label: str, owner: type) -> None:
+    def a_class(self, label: str, owner: type) -> None:
+        """What a class has, and that it has nothing else."""
         space = vars(owner)
         self._sizes.append((label, owner, frozenset(space), owner.__mro__))
         for key, value in space.items():
-            if isinstance(value, (types.FunctionType, staticmethod, classmethod, property, type)):
-                self.add(label, space, (key,))
+            if type(value) in CALLED or isinstance(value, (property, type)):
+                self._row(label, space, key, value)
 
     def add(self, label: str, space: Any, names: Iterable[str]) -> None:
         """Single names of a namespace."""
         for name in names:
             if name in space:
-                function = function_of(space[name])
-                code = (function.__code__, function.__defaults__) if function is not None else (None, None)
-                self._prints.append((f"{label}.{name}", space, name, space[name], function, *code))
+                self._row(label, space, name, space[name])
+
+    def _row(self, label: str, space: Any, name: str, value: Any) -> None:
+        function = value if type(value) is types.FunctionType else function_of(value)
+        if function is None:
+            self._prints.append((label, space, name, value, None, None, None))
+        else:
+            self._prints.append((label, space, name, value, function, function.__code__, function.__defaults__))
 
     def accept(self, labels: Container[str]) -> None:
         """Go on from what stands at these places now, and from the names that classes have."""
-        changed = [(label.rpartition(".")[0], *row) for label, *row in self._prints if label in labels]
-        self._prints = [each for each in self._prints if each[0] not in labels]
+        changed = [row for row in self._prints if f"{row[0]}.{row[2]}" in labels]
+        self._prints = [row for row in self._prints if f"{row[0]}.{row[2]}" not in labels]
         for label, space, name, *_ in changed:
             self.add(label, space, (name,))
         self._sizes = [(label, owner, frozenset(vars(owner)), owner.__mro__) for label, owner, *_ in self._sizes]
@@ -174,7 +177,7 @@ class Fingerprint:
             if space.get(name) is not value or (
                 function is not None and (function.__code__ is not code or function.__defaults__ is not defaults)
             ):
-                found.append((label, space.get(name, _ABSENT)))
+                found.append((f"{label}.{name}", space.get(name, _ABSENT)))
         for label, owner, names, mro in self._sizes:
             space = vars(owner)
             if len(space) != len(names):
@@ -201,33 +204,13 @@ class Guard:
         self._config: Any = None
         self._trace = sys.gettrace()
         self._finders: list[Any] = []
-        self._take()
+        # What was done since then is ours: nobody else has run.
+        self._whole, self._hot = BEFORE
+        ours = {label for label, _ in self._whole.differences()}
+        self._whole.accept(ours)
+        self._hot.accept(ours)
 
-    # What stood there.
-
-    def _take(self) -> None:
-        modules = {name: sys.modules[name] for name in RUNNER if name in sys.modules}
-        whole = Fingerprint(modules)
-        named = [name for name in vars(builtins) if name not in MAY_CHANGE]
-        whole.add("builtins", vars(builtins), named)
-        for module, names in TOOLS:
-            whole.add(module.__name__, vars(module), names)
-        own = vars(sys.modules["_ouro_pytest_plugin"]) if "_ouro_pytest_plugin" in sys.modules else {}
-        whole.add("json", vars(json), ("dumps",))
-        whole.add("_ouro_pytest_plugin", own, ("json", "os"))
-        for owner in (Guard, Fingerprint):
-            whole._class(owner.__name__, owner)
-        whole.add("_ouro_guard", globals(), ("function_of", "code_of", "is_run", "Guard", "Fingerprint"))
-        self._whole = whole
-        hot = Fingerprint({})
-        for name, keys in HOT.items():
-            loaded = sys.modules.get(name)
-            space = vars(loaded) if loaded is not None else {}
-            for key in keys if keys is not None else [k for k in space if isinstance(space[k], types.FunctionType)]:
-                hot.add(name, space, (key,))
-                if isinstance(space.get(key), type):
-                    hot._class(f"{name}.{key}", space[key])
-        self._hot = hot
+    # What stands there.
 
     def _note(self, label: str, value: Any) -> None:
         if label not in self._changed and len(self._changed) < MOST:
@@ -394,6 +377,33 @@ class Guard:
     def _traces_for_the_repository(self, tracer: Any) -> bool:
         code = code_of(getattr(tracer, "__func__", tracer))
         return code is not None and self._project.relative(code.co_filename) is not None
+
+
+def taken() -> tuple[Fingerprint, Fingerprint]:
+    """Of everything, and of what is asked between all tests."""
+    names = [*RUNNER, *(name for name in sys.modules if name.startswith("pluggy."))]
+    whole = Fingerprint({name: sys.modules[name] for name in names if name in sys.modules})
+    whole.add("builtins", vars(builtins), [name for name in vars(builtins) if name not in MAY_CHANGE])
+    for module, single in TOOLS:
+        whole.add(module.__name__, vars(module), single)
+    plugin = vars(sys.modules["_ouro_pytest_plugin"]) if "_ouro_pytest_plugin" in sys.modules else {}
+    whole.add("_ouro_pytest_plugin", plugin, ("json", "os"))
+    for owner in (Guard, Fingerprint):
+        whole.a_class(owner.__name__, owner)
+    whole.add("_ouro_guard", globals(), ("function_of", "code_of", "is_run", "Guard", "Fingerprint"))
+    hot = Fingerprint({})
+    for name, keys in HOT.items():
+        loaded = sys.modules.get(name)
+        space = vars(loaded) if loaded is not None else {}
+        for key in keys if keys is not None else [k for k in space if isinstance(space[k], types.FunctionType)]:
+            hot.add(name, space, (key,))
+            if isinstance(space.get(key), type):
+                hot.a_class(f"{name}.{key}", space[key])
+    return whole, hot
+
+
+BEFORE = taken()
+"""By the process that forks, once for all runs: it runs no line of the repository."""
 
 
 def make(reporter: Any, project: Any, asked: dict[str, Any]) -> Guard:

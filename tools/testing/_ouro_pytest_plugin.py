@@ -28,7 +28,7 @@ MESSAGE_CHARS = 2000
 DETAIL_CHARS = 6000
 FRAMES = 40
 FULL_REPORTS = 200  # failures beyond this many are reported without their long form
-_CODE: dict[str, Any] = {}
+_LOADED: dict[str, Any] = {}
 _WORSE = {"": 0, "passed": 1, "skipped": 2, "xfailed": 2, "xpassed": 2, "error": 3, "failed": 4}
 
 
@@ -350,18 +350,13 @@ def prefer(roots: list[str]) -> None:
     sys.path[place:place] = [root for root in roots if root not in sys.path[:place]]
 
 
-def compiled(name: str, text: str) -> Any:
-    """The code of a module that came as text with the order. The process that forks asks first, once for all runs."""
-    if text not in _CODE:
-        _CODE[text] = compile(text, f"<{name}>", "exec")
-    return _CODE[text]
-
-
 def maker(name: str, text: str) -> Any:
-    """``make`` of a module that came as text with the order."""
-    module = types.ModuleType(name)
-    exec(compiled(name, text), module.__dict__)
-    return module.__dict__["make"]
+    """``make`` of a module that came as text with the order. Loaded once for all runs of the process that forks."""
+    if text not in _LOADED:
+        module = types.ModuleType(name)
+        exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+        _LOADED[text] = module.__dict__["make"]
+    return _LOADED[text]
 
 
 def tell_nobody() -> None:

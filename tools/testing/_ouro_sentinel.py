@@ -2,9 +2,9 @@
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
 text by the runner and executed in the sandbox, by the process that runs the tests. The sentinels are run by the same
-machinery as the tests: before the first, in the middle and behind the last. They are in no list of tests, in no
-output and in no count, no conftest sees them, and their names are random. What came of each is told as ``sentinel``:
-where one passes, something makes tests pass.
+machinery as the tests: one before the first, one in the middle, and one of each kind behind the last. They are in no
+list of tests, in no output and in no count, no conftest sees them, and their names are random. What came of each is
+told as ``sentinel``: where one passes, something makes tests pass.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ def sentinels(names: dict[str, str]) -> dict[str, Any]:
 EXPECTED = {"unequal": AssertionError, "raising": LookupError, "own": AssertionError}
 
 
+def told(item: Any, excinfo: Any) -> str:
+    """Of a sentinel's failure: no source, no frames."""
+    return str(excinfo.exconly())
+
+
 class Sentinels:
     """The pytest plugin. ``names``: of the sentinels, by kind."""
 
@@ -57,6 +62,7 @@ class Sentinels:
         self._functions = sentinels(names)
         self._ran = self._index = 0
         self._middle = -1
+        self._hooks: Any = None
 
     def pytest_collection_finish(self, session: Any) -> None:
         count = len(session.items)
@@ -64,8 +70,10 @@ class Sentinels:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> Iterator[None]:
-        if self._index in (0, self._middle):
-            self._stand(item.session, item.parent, item)
+        if self._index == 0:
+            self._stand(item.session, item.parent, item, ("unequal",))
+        elif self._index == self._middle:
+            self._stand(item.session, item.parent, item, ("raising",))
         self._index += 1
         yield
 
@@ -73,24 +81,25 @@ class Sentinels:
     def pytest_sessionfinish(self, session: Any) -> Iterator[None]:
         yield
         if self._index:
-            self._stand(session, session, None)
+            self._stand(session, session, None, tuple(EXPECTED))
 
-    def _stand(self, session: Any, parent: Any, nextitem: Any) -> None:
-        """Run every kind of sentinel where tests run now."""
+    def _stand(self, session: Any, parent: Any, nextitem: Any, kinds: tuple[str, ...]) -> None:
+        """Run sentinels where tests run now."""
         at, self._ran = self._ran, self._ran + 1
-        hooks = self._hooks_for_sentinels(session)
-        for kind, function in self._functions.items():
-            reports = self._one(parent, self._names[kind], function, hooks, nextitem)
+        if self._hooks is None:
+            self._hooks = self._hooks_for_sentinels(session)
+        for kind in kinds:
+            reports = self._one(parent, self._names[kind], self._functions[kind], nextitem)
             call = next((r for r in reports if r.when == "call"), None)
             out = call.outcome if call is not None else "none"
-            crash = getattr(getattr(call, "longrepr", None), "reprcrash", None)
-            said = str(getattr(crash, "message", ""))
-            fits = EXPECTED[kind].__name__ in said or said.startswith("assert ")
-            self._reporter.emit("sentinel", at=at, name=self._names[kind], out=str(out), fits=bool(fits))
+            said = str(getattr(call, "longrepr", ""))
+            fits = said.startswith((EXPECTED[kind].__name__, "assert "))
+            self._reporter.emit("sentinel", at=at, name=self._names[kind], out=str(out), fits=fits)
 
-    def _one(self, parent: Any, name: str, function: Any, hooks: Any, nextitem: Any) -> list[Any]:
+    def _one(self, parent: Any, name: str, function: Any, nextitem: Any) -> list[Any]:
         settled = _pytest.python.Function
-        kind: Any = type("Function", (settled,), {"ihook": hooks, "__module__": settled.__module__})
+        own = {"ihook": self._hooks, "repr_failure": told, "__module__": settled.__module__}
+        kind: Any = type("Function", (settled,), own)
         nothing = _pytest.fixtures.FuncFixtureInfo((), (), [], {})
         item: Any = kind.from_parent(parent, name=name, callobj=function, fixtureinfo=nothing)
         return list(_pytest.runner.runtestprotocol(item, log=False, nextitem=nextitem))
