@@ -162,7 +162,7 @@ def anything_goes() -> Iterator[None]:
         named = [Path(line) for line in found.linked]
         config = (found.prefix / "pyvenv.cfg").read_text() if (found.prefix / "pyvenv.cfg").is_file() else ""
         homes = [line.partition("=")[2].strip() for line in config.splitlines() if line.startswith("home")]
-        named += [Path(home).parent for home in homes if not home.startswith("/usr/")]
+        named += [Path(home).parent for home in homes if not home.startswith(("/usr/", "/bin"))]
         real = outside(found, *rest)  # type: ignore[arg-type]  # handed on as it came
         own = (Mount(source=found.prefix, target=found.prefix), *real.mounts)
         return Outside((*own, *(Mount(source=folder, target=folder) for folder in named if folder.is_dir())))
