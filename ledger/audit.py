@@ -300,7 +300,7 @@ def _sworn(ends: Sequence[tuple[int, bytes]], told: Told, *, judge: Judge, origi
         found = judge.judge(signed.signature, signed.message)
         where = f"the end of a session in entry {seq}"
         if found.standing in (Standing.OURS, Standing.LISTED):
-            yield Anchor(seq=signed.seq, hash=signed.hash, where=where)
+            yield Anchor(seq=signed.seq, hash=signed.hash, where=where, source="chain")
         elif found.standing is Standing.UNKNOWN:
             told.add(Finding(said=f"the head in entry {seq} is signed with an unknown key, {found.signer}", row=seq,
                              remedy=UNKNOWN_KEY))  # fmt: skip
@@ -326,28 +326,40 @@ def _hashes(connection: sqlite3.Connection, wanted: Collection[int]) -> dict[int
 
 
 def _compare(told: Told, anchors: Iterable[Anchor], *, hashes: dict[int, str], last: int) -> None:
-    """Each anchor against the entry that it names. What lies between two anchors is vouched for by the second."""
-    held, behind = 0, list[Anchor]()
-    known = sorted((anchor for anchor in anchors if anchor.seq and not anchor.unknown), key=lambda anchor: anchor.seq)
-    said: set[tuple[int, str]] = set()
-    for anchor in known:
+    """Each anchor against the entry that it names. What lies between two anchors is vouched for by the second.
+
+    Sources are asked one by one: a forged head of one must not vouch for what another one denies.
+    """
+    by: dict[str, list[Anchor]] = {}
+    for anchor in sorted(anchors, key=lambda anchor: anchor.seq):
+        if anchor.seq and not anchor.unknown:
+            by.setdefault(anchor.source, []).append(anchor)
+    found: dict[tuple[int | None, int | None, str], Finding] = {}
+    for theirs in by.values():
+        for finding in _against(theirs, hashes=hashes, last=last):
+            found.setdefault((finding.row, finding.last, finding.said.partition(" ")[0]), finding)
+    for finding in found.values():
+        told.add(finding)
+        told.broken(finding.row or 1)
+
+
+def _against(anchors: Iterable[Anchor], *, hashes: dict[int, str], last: int) -> Iterator[Finding]:
+    """What the heads of one source, in order, say against the rows that are there."""
+    held, behind = 0, None
+    for anchor in anchors:
         own = hashes.get(anchor.seq)
         if own == anchor.hash:
             held = anchor.seq
-        elif own is not None and (anchor.seq, anchor.hash) not in said:
-            said.add((anchor.seq, anchor.hash))
-            told.add(_rewritten(anchor, held))
-            told.broken(held + 1)
-        elif own is None and anchor.seq > last:
-            behind.append(anchor)
-    if behind:
-        end = behind[-1]
-        why = f"{_missing(last + 1, end.seq)}; {end.where} names entry {end.seq}"
-        told.add(Finding(said=why, row=last + 1, last=end.seq, remedy=RECORD_GONE))
-        told.broken(last + 1)
+        elif own is not None:
+            yield _rewritten(anchor, held)
+        elif anchor.seq > last:
+            behind = anchor
+    if behind is not None:
+        why = f"{_missing(last + 1, behind.seq)}; {behind.where} names entry {behind.seq}"
+        yield Finding(said=why, row=last + 1, last=behind.seq, remedy=RECORD_GONE)
         if held < last:
-            why = f"no head that is left vouches for entries {held + 1} to {last}: what was cut may have been rewritten too"
-            told.add(Finding(said=why, row=held + 1, last=last, remedy=RECORD_GONE))
+            why = f"no head that is left vouches for entries {held + 1} to {last}: they may have been rewritten too"
+            yield Finding(said=why, row=held + 1, last=last, remedy=RECORD_GONE)
 
 
 def _rewritten(anchor: Anchor, held: int) -> Finding:
