@@ -334,32 +334,35 @@ def _compare(told: Told, anchors: Iterable[Anchor], *, hashes: dict[int, str], l
     for anchor in sorted(anchors, key=lambda anchor: anchor.seq):
         if anchor.seq and not anchor.unknown:
             by.setdefault(anchor.source, []).append(anchor)
-    found: dict[tuple[int | None, int | None, str], Finding] = {}
+    wrong: dict[tuple[int, int], Finding] = {}
+    doubted: dict[tuple[int, int], Finding] = {}
     for theirs in by.values():
-        for finding in _against(theirs, hashes=hashes, last=last):
-            found.setdefault((finding.row, finding.last, finding.said.partition(" ")[0]), finding)
-    for finding in found.values():
-        told.add(finding)
-        told.broken(finding.row or 1)
+        held, behind = 0, None
+        for anchor in theirs:
+            own = hashes.get(anchor.seq)
+            if own == anchor.hash:
+                held = anchor.seq
+            elif own is not None:
+                wrong.setdefault((held + 1, anchor.seq), _rewritten(anchor, held))
+            elif anchor.seq > last:
+                behind = anchor
+        if behind is not None:
+            wrong.setdefault((last + 1, behind.seq), _cut(behind, last))
+            if held < last:
+                doubted.setdefault((held + 1, last), _doubted(held + 1, last))
+    told.findings += [*wrong.values(), *doubted.values()]
+    for first, _ in wrong:
+        told.broken(first)
 
 
-def _against(anchors: Iterable[Anchor], *, hashes: dict[int, str], last: int) -> Iterator[Finding]:
-    """What the heads of one source, in order, say against the rows that are there."""
-    held, behind = 0, None
-    for anchor in anchors:
-        own = hashes.get(anchor.seq)
-        if own == anchor.hash:
-            held = anchor.seq
-        elif own is not None:
-            yield _rewritten(anchor, held)
-        elif anchor.seq > last:
-            behind = anchor
-    if behind is not None:
-        why = f"{_missing(last + 1, behind.seq)}; {behind.where} names entry {behind.seq}"
-        yield Finding(said=why, row=last + 1, last=behind.seq, remedy=RECORD_GONE)
-        if held < last:
-            why = f"no head that is left vouches for entries {held + 1} to {last}: they may have been rewritten too"
-            yield Finding(said=why, row=held + 1, last=last, remedy=RECORD_GONE)
+def _cut(anchor: Anchor, last: int) -> Finding:
+    said = f"{_missing(last + 1, anchor.seq)}; {anchor.where} names entry {anchor.seq}"
+    return Finding(said=said, row=last + 1, last=anchor.seq, remedy=RECORD_GONE)
+
+
+def _doubted(first: int, last: int) -> Finding:
+    said = f"no head that is left vouches for entries {first} to {last}: they may have been rewritten too"
+    return Finding(said=said, row=first, last=last, remedy=RECORD_GONE)
 
 
 def _rewritten(anchor: Anchor, held: int) -> Finding:
