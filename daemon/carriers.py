@@ -18,7 +18,8 @@ from ledger.vocabulary import Frozen, Head
 from tools.git import Git
 
 OP = "Ouro-Op"
-PATTERN = r"^[[:space:]]*ouro-(ledger|op|undoes)[[:space:]]*:"
+SEARCH = ("-i", "-E", "--grep=^[[:space:]]*ouro-(ledger|op|undoes)[[:space:]]*:")
+"""How ``git rev-list`` finds them."""
 EVERYTHING = ("--all", "--reflog")
 """All refs, review branches among them, and what a branch named before it was moved or deleted."""
 AS_STORED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null"}
@@ -48,9 +49,7 @@ class Carrier(Frozen):
 
 async def carriers(git: Git, ring: Keyring, revisions: tuple[str, ...]) -> tuple[Carrier, ...]:
     """Those among ``revisions`` (as ``git rev-list`` takes them), newest first. Raises ``GitFailed``."""
-    listed = await git.call(
-        *PLAIN, "rev-list", "-i", "-E", f"--grep={PATTERN}", *revisions, extra_env=AS_STORED
-    )  # fmt: skip
+    listed = await git.call(*PLAIN, "rev-list", *SEARCH, *revisions, extra_env=AS_STORED)
     names = listed.text.split()
     found: list[Carrier] = []
     for at in range(0, len(names), AT_ONCE):

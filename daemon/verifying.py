@@ -235,7 +235,9 @@ def _of_commits(found: Sequence[Carrier], notes: list[str]) -> list[Anchor]:
             listed += 1
         elif one.head is not None:
             unknown = one.signer if one.standing is Standing.UNKNOWN else ""
-            anchors.append(Anchor(seq=one.head.seq, hash=one.head.hash, where=one.where, unknown=unknown))
+            anchors.append(
+                Anchor(seq=one.head.seq, hash=one.head.hash, where=one.where, unknown=unknown, source="commits")
+            )
     for why, names in unsigned.items():
         shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         notes.append(f"no daemon's signature stands under these commits with its trailers: {shown} ({why})")
@@ -261,7 +263,7 @@ def _of_heads(kept: Sequence[Kept], ring: Keyring, origin: str, findings: list[F
                 continue
             found = ring.judge(head.signature, head.message)
             unknown = found.signer if found.standing is Standing.UNKNOWN else ""
-            anchors.append(Anchor(seq=head.seq, hash=head.hash, where=where, unknown=unknown))
+            anchors.append(Anchor(seq=head.seq, hash=head.hash, where=where, unknown=unknown, source=place.place))
     return anchors
 
 

@@ -78,7 +78,7 @@ class Inbox:
         at = asked.requested_at or stamp(self._clock.now())
         row = (asked.op_id, asked.operation, asked.dossier, at, asked.expires_at, asked.reason)
         await Recorder(self._ledger, op_id=asked.op_id, spend=await self._ledger.spent(asked.op_id)).note(
-            EntryKind.APPROVAL, "approval.row_restored", phase=State.APPROVE, causes=(asked.seq,),
+            EntryKind.SESSION, "inbox.restored", phase=State.APPROVE, causes=(asked.seq,),
             reason="The inbox had lost it.", project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
         )  # fmt: skip
 

@@ -26,6 +26,7 @@ class Finding(Frozen):
 class Anchor(Frozen):
     """A head that stands outside of the rows that it vouches for. ``where`` names the place for a person.
 
+    ``source``: what is written by the same hand; somebody who forges one head can forge all of that source.
     ``unknown``: fingerprint of the key that signed it, where nobody knows that key.
     """
 
@@ -33,3 +34,4 @@ class Anchor(Frozen):
     hash: str
     where: str
     unknown: str = ""
+    source: str = ""

@@ -114,13 +114,20 @@ def verify(
 
 
 def _record_lines(report: RecordReport) -> list[Line]:
-    """What was found of the record: every finding, then what it rests on."""
-    chain = report.chain
-    lines = [line(Span(found.sentence, Role.BAD)) for found in report.findings]
-    if report.ok:
-        held = f"ledger: {chain.entries} entries, the chain holds, head {chain.head.hash[:12]}"
-        lines.append(line(Span(f"{held}, {report.anchors} signed heads agree", Role.GOOD)))
+    """What was found of the record: in short, every finding, then what it rests on."""
+    lines = [line(Span(_in_short(report), Role.GOOD if report.ok else Role.BAD))]
+    lines += [line(Span(found.sentence, Role.BAD)) for found in report.findings]
     return [*lines, *(line(Span(f"note: {note}", Role.DIM)) for note in report.notes)]
+
+
+def _in_short(report: RecordReport) -> str:
+    chain = report.chain
+    if chain.first_bad is not None:
+        return f"the chain breaks at entry {chain.first_bad}; {chain.entries} entries before it hold"
+    holds = f"{chain.entries} entries, the chain holds, head {chain.head.hash[:12]}"
+    if report.findings:
+        return f"{holds}; {len(report.findings)} other findings"
+    return f"{holds}, {report.anchors} signed heads from outside agree"
 
 
 def ledger_verify(context: typer.Context) -> None:

@@ -220,13 +220,14 @@ class Attacker(RuleBasedStateMachine):
         elif how == "odd":
             file.write_bytes(data + b"\xffmine\n")
         else:
-            row = self.rows()[-1]
-            if isinstance(row[7], str) and len(row[7]) == 64:
-                genesis = self.before["chain"][0][1]
-                identity = ensure_identity(self.config.places, self.config.settings.changes)
-                signature = identity.sign_head(message_of(genesis, Head(seq=row[0], hash=row[7])))
-                mine = SignedHead(at="now", genesis=genesis, hash=row[7], seq=row[0], signature=signature)
-                file.write_bytes(mine.line)
+            genesis = self.before["chain"][0][1]
+            identity = ensure_identity(self.config.places, self.config.settings.changes)
+            lines = b""
+            for row in self.rows():
+                if isinstance(row[7], str) and len(row[7]) == 64:
+                    signature = identity.sign_head(message_of(genesis, Head(seq=row[0], hash=row[7])))
+                    lines += SignedHead(at="now", genesis=genesis, hash=row[7], seq=row[0], signature=signature).line
+            file.write_bytes(lines)
 
     # --- what is said of it
 
