@@ -9,9 +9,11 @@ told. The gate refuses nothing.
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 
+from governance.irongate import lines
 from governance.irongate.syntax import parse
 from governance.irongate.unattended import raw
 from governance.irongate.unattended.files import Kind, kind_of
@@ -19,7 +21,7 @@ from governance.irongate.unattended.judge import Judge
 from governance.irongate.unattended.names import Names, absolute, attributes, imported, stores
 from governance.irongate.unattended.statements import definitions, imports_of, steps
 from governance.irongate.unattended.tables import DECIDING
-from governance.irongate.unattended.units import Added, Function, added, differing, functions
+from governance.irongate.unattended.units import Added, Function, added, differing, functions, untouched
 from governance.irongate.unattended.values import Told, constant_names, constants, documentation
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
@@ -75,12 +77,13 @@ def _waits(rule: str, evidence: list[str]) -> Verdict:
 def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     before = facts.before or b""
     yield from (("text", what) for what in raw.problems(before, after))
-    old, new = parse(before), parse(after)
-    if new is None or old is None:
-        yield "unread", f"does not parse {'now' if new is None else 'before the change'}"
+    new = parse(after)
+    if new is None:
+        yield "unread", "does not parse"
         return
+    old = _before(before, after, new)
     names = Names(old, new, frozenset(facts.known))
-    additions = added(*differing(old, new, before, after))
+    additions = added(*differing(old, new, before, after)) if parse(before) else added(old, new)
     yield from _twice(old, new)
     yield from _generators(old, new)
     is_test = kind is Kind.TEST
@@ -94,6 +97,14 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
         yield from steps(one, names)
         yield from _special_scope(one)
         yield from judge.of(one, asked=_asks(one.unit.node))
+
+
+def _before(before: bytes, after: bytes, new: ast.Module) -> ast.Module:
+    """The file before; where that does not parse, what of the new one stands on lines that were there."""
+    known = parse(before)
+    if known is None and re.search(rb"\r(?!\n)", after):
+        return ast.Module(body=[], type_ignores=[])  # lines are counted in two ways
+    return known or untouched(new, frozenset(line.number for line in lines.added(before, after)))
 
 
 def _constant(additions: list[Added], old: ast.Module) -> dict[str, frozenset[str]]:
@@ -148,9 +159,10 @@ def _asks(node: ast.AST) -> bool:
 
 def wanted(path: str, before: bytes | None, after: bytes | None) -> tuple[str, ...]:
     """What the gate would ask of the repository: imports (``module:name``) and attributes (``.name``) that are new."""
-    old, new = parse(before or b""), parse(after) if after is not None else None
-    if new is None or old is None or kind_of(path) not in (Kind.SOURCE, Kind.TEST):
+    new = parse(after) if after is not None else None
+    if new is None or after is None or kind_of(path) not in (Kind.SOURCE, Kind.TEST):
         return ()
+    old = _before(before or b"", after, new)
     names = Names(old, new, frozenset())
     said = {
         f"{absolute(path, m)}{dot}{n}" for m, dot, n in (one.partition(":") for one in imported(new) - imported(old))

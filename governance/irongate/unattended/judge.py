@@ -351,8 +351,10 @@ def _asks(node: ast.AST, child: ast.AST) -> bool:
         return child is node.test
     if isinstance(node, ast.Compare | ast.match_case | ast.MatchValue | ast.MatchMapping):
         return True
-    if isinstance(node, ast.BoolOp | ast.arguments):
+    if isinstance(node, ast.BoolOp):
         return True
+    if isinstance(node, ast.arguments):
+        return isinstance(child, ast.Constant) and is_number(child.value)
     if isinstance(
         node, ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.AugAssign
     ):  # a name may be asked in place of its value

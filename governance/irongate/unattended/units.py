@@ -132,6 +132,30 @@ def functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:
         left += [(scope, inner) for inner in reversed(list(_inside(node)))]
 
 
+def untouched(tree: ast.Module, lines: frozenset[int]) -> ast.Module:
+    """What of a file stands on other lines than ``lines``: the file before, where that could not be parsed."""
+    kept = copy.deepcopy(tree)
+    kept.body = _untouched(kept.body, lines)
+    return kept
+
+
+def _untouched(body: list[ast.stmt], lines: frozenset[int]) -> list[ast.stmt]:
+    kept: list[ast.stmt] = []
+    for node in body:
+        inner = [one for one in _inside(node) if isinstance(one, ast.stmt | ast.ExceptHandler)]
+        last = node.end_lineno or node.lineno
+        if lines.isdisjoint(range(node.lineno, last + 1)):
+            kept.append(node)
+        elif inner and isinstance(node, Scoped) and lines.isdisjoint(range(_first(node), inner[0].lineno)):
+            node.body = _untouched(node.body, lines) or [ast.Pass()]
+            kept.append(node)
+    return kept
+
+
+def _first(node: Scoped) -> int:
+    return min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+
+
 LINE = re.compile(rb"\r\n|\r|\n")
 
 
