@@ -87,7 +87,11 @@ async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, enviro
     seconds = time.monotonic() - began
     verdict = await judge(task, load(repo, own), start=start.strip())
     outcome, why = settled(finished, verdict)
-    diff = (await git(repo, own, "diff", "--no-ext-diff", "--no-textconv", "--no-color", start.strip(), "HEAD")) if verdict.changed else ""
+    diff = (
+        (await git(repo, own, "diff", "--no-ext-diff", "--no-textconv", "--no-color", start.strip(), "HEAD"))
+        if verdict.changed
+        else ""
+    )
     return Result(
         task=task.name, kind=task.about.kind, label=label, outcome=outcome, seconds=round(seconds, 2), why=why,
         diff=diff, **usage(finished.output),
