@@ -380,7 +380,7 @@ async def test_the_record_is_read_without_a_daemon(box: Box) -> None:
     assert len((await run(box, "log", "--op", "7f3a")).stdout.splitlines()) == 1
     assert json.loads((await run(box, "log", "--after", "1", "--json")).stdout)["entries"][0]["seq"] == 2
     done = await run(box, "ledger", "verify")
-    assert done.returncode == 0 and done.stdout.startswith("ledger: 2 entries, the chain holds")
+    assert done.returncode == 0 and done.stdout.startswith("2 entries, the chain holds")
     rows = (await run(box, "ledger", "export", "--op", "1c7f3a")).stdout.splitlines()
     assert [json.loads(row)["entry"]["op_id"] for row in rows] == [OP]
     assert (await run(box, "log", "--op", "nothing")).returncode == 2

@@ -78,7 +78,7 @@ def test_a_repair_a_wrong_one_and_none(tmp_path: Path) -> None:
         "--label",
         "w",
         "--json",
-        text="90 if discount else subtotal",
+        text="subtotal - discount if discount else discount",
     )
     (row,) = [json.loads(line) for line in wrong.stdout.splitlines()]
     assert row["outcome"] == "wrong" and row["why"] == "still red: tests/test_cart.py::test_no_discount_at_all"

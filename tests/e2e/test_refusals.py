@@ -239,7 +239,7 @@ ROUND = {
     "uses the runner's library": (
         "    import pytest\n    return pytest.approx(subtotal - discount).expected", "gate16.runner_in_program", True,
     ),
-    "copies the test's value": ("    return 90 if discount else subtotal", "gate16.literal_of_the_test", False),
+    "copies the test's value": ("    return 90 if discount else subtotal", "gate20.", True),
     "catches one kind": (
         "    try:\n        return subtotal - discount\n    except LookupError:\n        return subtotal",
         "gate16.catches", False,

@@ -23,7 +23,7 @@ BILL, RATE, TEST = "shop/bill.py", "shop/rate.py", "tests/test_bill.py"
 FAILING = f"{TEST}::test_bill"
 TWO_BUGS = {
     "shop/__init__.py": "",
-    RATE: "def rate(kind):\n    return {'food': 5, 'other': 20}[kind]\n",
+    RATE: "def rate(kind):\n    return {'food': 5, 'books': 7, 'other': 20}[kind]\n",
     BILL: "from shop.rate import rate\n\n\ndef bill(price, kind):\n    return price - price * rate(kind) // 100\n",
     TEST: "from shop.bill import bill\n\n\ndef test_bill():\n    assert bill(200, 'food') == 214\n",
     "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
@@ -34,7 +34,7 @@ GOAL = "A bill has too little on it: the rate is taken off the price instead of 
 def strong(form: Callable[..., Reply]) -> Callable[[Asked], Reply]:
     """Explores, edits two files, runs the test, answers."""
     old, new = TWO_BUGS[BILL].splitlines()[-1], "    return price + price * rate(kind) // 100"
-    table, right = TWO_BUGS[RATE].splitlines()[-1], "    return {'food': 7, 'other': 20}[kind]"
+    table, right = TWO_BUGS[RATE].splitlines()[-1], "    return {'food': 7, 'books': 7, 'other': 20}[kind]"
     steps = [
         form(("read_file", {"path": BILL}), ("get_callers", {"symbol": "rate"}), text="I look at the callers."),
         form(("read_file", {"path": RATE}), ("search_code", {"pattern": "rate"}), ("git_log", {"path": RATE})),
