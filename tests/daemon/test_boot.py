@@ -21,6 +21,8 @@ from ledger.ids import new_op_id, short_id
 from ledger.vocabulary import Draft, EntryKind, Spend, State
 from tests.e2e.serving import Serving, record_of
 from tests.e2e.world import Infilling, config_for
+from tests.governance.ops import operation
+from tests.governance.test_approval import DOSSIER
 from tests.repos import make_repo
 
 OPS, ENTRIES_OF_ONE = 1_250, 40
@@ -120,6 +122,8 @@ async def test_what_waits_for_a_person_is_shown_however_old_it_is(config: Config
     waiting, later = new_op_id("manual"), [new_op_id("manual") for _ in range(KEPT_OPS + 1)]
     asked = {"event": "approval.requested", "expires_at": "2099-01-01T00:00:00.000Z", "reason": "a public API"}
     async with record_of(config) as ledger:
+        asked["operation"] = await ledger.put_blob(operation(id=waiting).model_dump_json().encode())
+        asked["dossier"] = await ledger.put_blob(DOSSIER.model_dump_json().encode())
         started = life_of(waiting, 0)[0]
         await ledger.append(started, Draft(kind=EntryKind.APPROVAL, op_id=waiting, payload=asked))
         await ledger.append(*(draft for op_id in later for draft in life_of(op_id, 1, 2)))

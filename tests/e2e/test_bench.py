@@ -81,7 +81,8 @@ def test_a_repair_a_wrong_one_and_none(tmp_path: Path) -> None:
         text="subtotal - discount if discount else discount",
     )
     (row,) = [json.loads(line) for line in wrong.stdout.splitlines()]
-    assert row["outcome"] == "wrong" and row["why"] == "still red: tests/test_cart.py::test_no_discount_at_all"
+    assert row["outcome"] == "wrong", row["why"]
+    assert row["why"] == "still red: tests/test_cart.py::test_no_discount_at_all"
     none = ouro(tmp_path, "bench", "repair", "tasks", "--only", "first", "--label", "n", "--json", text="nothing_known")
     (row,) = [json.loads(line) for line in none.stdout.splitlines()]
     assert row["outcome"] == "unresolved" and "none turned" in row["why"]
