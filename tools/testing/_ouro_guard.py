@@ -94,6 +94,8 @@ HOOKS = [
 ]
 OWN_OF_ITEMS = ("runtest", "setup", "ihook", "repr_failure", "listchain")
 """What an item has from its class, and never of its own."""
+OURS = {"_pytest.runner._update_current_test_var", "_pytest.assertion.rewrite.rewrite_asserts"}
+"""What the reporter and ``_ouro_compare.py`` have put there by the time that a guard is made."""
 MOST = 8  # differences that are told
 EVERY_S = 1.0  # between looks at everything
 _ABSENT = object()
@@ -120,11 +122,18 @@ def is_run(value: Any) -> bool:
     return callable(value) or hasattr(type(value), "__get__")
 
 
+def row(label: str, space: Any, name: str, value: Any) -> tuple[str, Any, str, Any, Any, Any, Any]:
+    """Where, namespace, name, value; and of a function it, its code and its defaults."""
+    function = value if type(value) is types.FunctionType else function_of(value)
+    if function is None:
+        return label, space, name, value, None, None, None
+    return label, space, name, value, function, function.__code__, function.__defaults__
+
+
 class Fingerprint:
     """Of modules and their classes: every function, and which names a class has."""
 
     def __init__(self, modules: dict[str, Any]) -> None:
-        # where, namespace, name, value; and of a function its code and defaults
         self._prints: list[tuple[str, Any, str, Any, Any, Any, Any]] = []
         self._sizes: list[tuple[str, Any, frozenset[str], Any]] = []
         self._modules = modules
@@ -156,19 +165,16 @@ class Fingerprint:
                 self._row(label, space, name, space[name])
 
     def _row(self, label: str, space: Any, name: str, value: Any) -> None:
-        function = value if type(value) is types.FunctionType else function_of(value)
-        if function is None:
-            self._prints.append((label, space, name, value, None, None, None))
-        else:
-            self._prints.append((label, space, name, value, function, function.__code__, function.__defaults__))
+        self._prints.append(row(label, space, name, value))
 
-    def accept(self, labels: Container[str]) -> None:
-        """Go on from what stands at these places now, and from the names that classes have."""
-        changed = [row for row in self._prints if f"{row[0]}.{row[2]}" in labels]
-        self._prints = [row for row in self._prints if f"{row[0]}.{row[2]}" not in labels]
-        for label, space, name, *_ in changed:
-            self.add(label, space, (name,))
-        self._sizes = [(label, owner, frozenset(vars(owner)), owner.__mro__) for label, owner, *_ in self._sizes]
+    def accept(self, labels: Container[str], names: Container[str]) -> None:
+        """Go on from what stands at these places now (``names``: their last parts), and from the names of classes."""
+        for number, (label, space, name, *_) in enumerate(self._prints):
+            if name in names and f"{label}.{name}" in labels:
+                self._prints[number] = row(label, space, name, space.get(name))
+        for number, (label, owner, known, mro) in enumerate(self._sizes):
+            if len(vars(owner)) != len(known) or owner.__mro__ is not mro:
+                self._sizes[number] = (label, owner, frozenset(vars(owner)), owner.__mro__)
 
     def differences(self) -> list[tuple[str, Any]]:
         """What is not as it was: where, and what stands there now."""
@@ -206,11 +212,14 @@ class Guard:
         self._finders: list[Any] = []
         # What was done since then is ours: nobody else has run.
         self._whole, self._hot = BEFORE
-        ours = {label for label, _ in self._whole.differences()}
-        self._whole.accept(ours)
-        self._hot.accept(ours)
+        self._accept(OURS)
 
     # What stands there.
+
+    def _accept(self, labels: set[str]) -> None:
+        names = {label.rpartition(".")[2] for label in labels}
+        for each in (self._whole, self._hot):
+            each.accept(labels, names)
 
     def _note(self, label: str, value: Any) -> None:
         if label not in self._changed and len(self._changed) < MOST:
@@ -238,13 +247,11 @@ class Guard:
         differences = self._whole.differences()
         if differences:
             plugins = self._installed()
-            ours = self._is_loaded()
-            for label, value in differences:
-                if ours and not self._by_plugin(value, plugins):
-                    self._note(label, value)
-                self._settled.add(label)
-            self._whole.accept(self._settled)
-            self._hot.accept(self._settled)
+            others = [each for each in differences if not self._by_plugin(each[1], plugins)]
+            for label, value in others if others and self._is_loaded() else ():
+                self._note(label, value)
+            self._settled = {label for label, _ in differences}
+            self._accept(self._settled)
         self._trace = sys.gettrace()
         self._finders = list(sys.meta_path)
         self._plugins = list(self._config.pluginmanager.get_plugins()) if self._config is not None else []
@@ -294,6 +301,7 @@ class Guard:
         self._look_at_plugins()
         items = getattr(session, "items", None) or ()
         self._codes = {id(item): self._of_item(item) for item in items}
+        self._next = _clock() + EVERY_S
         self._hooks = {name: self._implementations(name) for name in HOOKS}
 
     def _of_item(self, item: Any) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
 text by the runner and executed in the sandbox, by the process that runs the tests. The sentinels are run by the same
-machinery as the tests: one before the first, one in the middle, and one of each kind behind the last. They are in no
+machinery as the tests: one before the first, one in the middle, and the others behind the last. They are in no
 list of tests, in no output and in no count, no conftest sees them, and their names are random. What came of each is
 told as ``sentinel``: where one passes, something makes tests pass.
 """
@@ -60,7 +60,8 @@ class Sentinels:
     def __init__(self, reporter: Any, names: dict[str, str]) -> None:
         self._reporter, self._names = reporter, names
         self._functions = sentinels(names)
-        self._ran = self._index = 0
+        self._index = 0
+        self._failed: set[str] = set()
         self._middle = -1
         self._hooks: Any = None
 
@@ -81,11 +82,11 @@ class Sentinels:
     def pytest_sessionfinish(self, session: Any) -> Iterator[None]:
         yield
         if self._index:
-            self._stand(session, session, None, tuple(EXPECTED))
+            left = tuple(kind for kind in EXPECTED if kind not in self._failed)
+            self._stand(session, session, None, left, last=True)
 
-    def _stand(self, session: Any, parent: Any, nextitem: Any, kinds: tuple[str, ...]) -> None:
+    def _stand(self, session: Any, parent: Any, nextitem: Any, kinds: tuple[str, ...], *, last: bool = False) -> None:
         """Run sentinels where tests run now."""
-        at, self._ran = self._ran, self._ran + 1
         if self._hooks is None:
             self._hooks = self._hooks_for_sentinels(session)
         for kind in kinds:
@@ -94,7 +95,9 @@ class Sentinels:
             out = call.outcome if call is not None else "none"
             said = str(getattr(call, "longrepr", ""))
             fits = said.startswith((EXPECTED[kind].__name__, "assert "))
-            self._reporter.emit("sentinel", at=at, name=self._names[kind], out=str(out), fits=fits)
+            if out == "failed":
+                self._failed.add(kind)
+            self._reporter.emit("sentinel", name=self._names[kind], out=str(out), fits=fits, last=last)
 
     def _one(self, parent: Any, name: str, function: Any, nextitem: Any) -> list[Any]:
         settled = _pytest.python.Function

@@ -94,10 +94,10 @@ class Compared(Line):
 
 class Sentinel(Line):
     e: Literal["sentinel"]
-    at: int
     name: str
     out: str
     fits: bool
+    last: bool
 
 
 class Guarded(Line):

@@ -220,9 +220,8 @@ def _spoilt(report: _Report, watched: Watch, *, over: bool) -> str:
         return f"The tests or the program have changed what gives the verdict: {what}{by}{more}."
     if not over or not report.results:
         return ""
-    last = max((s.at for s in report.sentinels), default=-1)
-    failed = {s.name for s in report.sentinels if s.at == last and s.out == "failed"}
-    if failed != watched.sentinels or report.guarded is None:
+    failed = {s.name for s in report.sentinels if s.out == "failed"}
+    if failed != watched.sentinels or not any(s.last for s in report.sentinels) or report.guarded is None:
         return "The tests that were laid among the others to see whether failures are told have not run."
     return ""
 
