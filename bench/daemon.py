@@ -64,7 +64,10 @@ def answered(path: Path, began: float) -> float:
 
 async def ready(at: World) -> None:
     """Wait until the daemon has brought up what it has."""
-    async with await Client.connect(at.places.socket, ControlSettings()) as client, asyncio.timeout(LIMIT_S):
+    async with (
+        await Client.connect(at.places.socket, ControlSettings(), token=at.places.token) as client,
+        asyncio.timeout(LIMIT_S),
+    ):
         async for event in client.events(EventsRequest(after=0)):
             if event.entry is not None and event.entry.payload.get("event") == "session.ready":
                 return
@@ -185,7 +188,10 @@ async def commits(at: World) -> tuple[list[float], list[float]]:
     """Seconds from the end of `git commit` to the queued signal, whole and without test time; the op then ends."""
     whole, beyond = [], []
     await ready(at)
-    async with await Client.connect(at.places.socket, ControlSettings()) as client, asyncio.timeout(10 * LIMIT_S):
+    async with (
+        await Client.connect(at.places.socket, ControlSettings(), token=at.places.token) as client,
+        asyncio.timeout(10 * LIMIT_S),
+    ):
         first = (event.entry async for event in client.events(EventsRequest(after=0)))
         entries = (entry async for entry in first if entry is not None)
         await until(entries, "known")  # its first look at the tests is over

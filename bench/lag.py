@@ -52,7 +52,10 @@ def percentile(seconds: Sequence[float], share: float) -> float:
 
 async def settled(at: World, number: int) -> str:
     """Plant a bug, and wait until the op about it has ended; returns how."""
-    async with await Client.connect(at.places.socket, ControlSettings()) as client, asyncio.timeout(LIMIT_S):
+    async with (
+        await Client.connect(at.places.socket, ControlSettings(), token=at.places.token) as client,
+        asyncio.timeout(LIMIT_S),
+    ):
         commit = await asyncio.to_thread(at.break_it, number)
         ours = ""
         async for event in client.events(EventsRequest(after=0)):
@@ -69,7 +72,7 @@ async def settled(at: World, number: int) -> str:
 async def run(at: World, bugs: Sequence[int]) -> tuple[Waits, list[str]]:
     await ready(at)
     waits, ends = Waits(), []
-    async with await Client.connect(at.places.socket, ControlSettings()) as client:
+    async with await Client.connect(at.places.socket, ControlSettings(), token=at.places.token) as client:
         asking = asyncio.create_task(waits.measure(client))
         try:
             for number in bugs:

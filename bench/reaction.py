@@ -126,7 +126,7 @@ MEASURES: dict[str, tuple[str, Measure]] = {
 @contextmanager
 def busy(cores: int) -> Iterator[None]:
     """So many cores have other work."""
-    children = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(cores)]
+    children = [subprocess.Popen([sys.executable, "-I", "-c", BUSY]) for _ in range(cores)]
     try:
         yield
     finally:
@@ -137,7 +137,7 @@ def busy(cores: int) -> Iterator[None]:
 
 async def measured(at: World, rounds: int, only: str) -> None:
     await ready(at)
-    async with await Client.connect(at.places.socket, ControlSettings()) as client:
+    async with await Client.connect(at.places.socket, ControlSettings(), token=at.places.token) as client:
         first = (event.entry async for event in client.events(EventsRequest(after=0)))
         entries = (entry async for entry in first if entry is not None)
         await until(entries, "known")  # its first look at the tests is over

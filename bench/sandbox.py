@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from ledger.places import HostEnv, Places
+from ledger.programs import find_program
 from tools.process import Command, run
 from tools.sandbox.choice import candidates, choose
 from tools.sandbox.probe import interpreter
@@ -95,7 +96,7 @@ async def main(rounds: int) -> None:
         places = places_in(base)
         work = places.repo
         job = Job(argv=("true",), cwd=work, mounts=(Mount(source=work, target=work, writable=True),), timeout_s=30)
-        bare = Command(argv=("true",), cwd=work, env={"PATH": env.path}, timeout_s=30)
+        bare = Command(argv=(str(find_program("true", env)),), cwd=work, env={"PATH": env.path}, timeout_s=30)
         print("| `true` | median ms | p90 ms |\n|---|---|---|")
         print(row("bare", await timed(lambda: run(bare), rounds)))
         for name, box in candidates(settings, places, env):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemon.answers import Answers
 from daemon.api import Ack, Event, OpRef, OpView, RejectRequest
+from daemon.control_token import own_state
 from daemon.exits import Exit, exit_for_op
 from daemon.history import History
 from daemon.optable import OpTable
@@ -64,6 +65,7 @@ async def undo(config: Config, request: OpRef) -> Ack:
     from daemon.logs import configure
     from daemon.service import Service
 
+    own_state(config.places)
     configure(config.settings.log)
     service = Service(config, clock=SystemClock())
     try:
@@ -95,6 +97,7 @@ async def decide(
     from daemon.logs import configure
     from daemon.service import Service
 
+    own_state(config.places)
     configure(config.settings.log)
     service, ending = Service(config, clock=SystemClock(), on_event=on_event), None
     with service.stops.heeded(service.stopping):

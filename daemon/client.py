@@ -44,23 +44,17 @@ from daemon.api_intake import (
 )
 from daemon.api_people import Answered, ConversationView, Reply, SayRequest, Utterance
 from daemon.bounds import ControlSettings
-from daemon.codes import Exit
+from daemon.control_token import read
+from daemon.greeting import RemoteError as RemoteError
+from daemon.greeting import gone, greet, reach, refusal_of
+from daemon.peers import give_up_capabilities
 from daemon.wire import SUBSCRIBE, request_line
 from governance.grounding.calibration import Calibration
-from ledger.errors import ControlError, NoDaemon
+from ledger.errors import NoDaemon
 
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
 _ANSWER_LIMIT_BYTES = 256 * 1024 * 1024  # the daemon is trusted: a long diff or log is one line
-
-
-class RemoteError(ControlError):
-    """The daemon refused a request; ``kind`` is the name of its error, ``exit`` the exit code that goes with it."""
-
-    def __init__(self, message: str, *, code: int, remedy: str, kind: str, exit: Exit) -> None:
-        super().__init__(message, code=code, remedy=remedy)
-        self.kind = kind
-        self.exit = exit
 
 
 class Client:
@@ -76,16 +70,21 @@ class Client:
         self._pump = asyncio.get_running_loop().create_task(self._receive())
 
     @classmethod
-    async def connect(cls, path: Path, settings: ControlSettings) -> Client:
-        """Raises ``NoDaemon`` when nothing answers there."""
+    async def connect(cls, path: Path, settings: ControlSettings, *, token: Path) -> Client:
+        """Connect and show the token that lies at ``token``; without one the daemon tells only how it is.
+
+        Raises ``NoDaemon`` when nothing answers there, ``RemoteError`` when the daemon does not want this client,
+        ``ConfigError`` when the token cannot be trusted.
+        """
+        give_up_capabilities()
+        channel = await reach(path)
         try:
-            reader, writer = await asyncio.open_unix_connection(str(path), limit=_ANSWER_LIMIT_BYTES)
-        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-            raise NoDaemon(
-                "No daemon watches this repository.", remedy="`ouro run` starts one; `ouro service install` keeps one."
-            ) from error
-        except OSError as error:
-            raise NoDaemon(f"The daemon's socket {path} cannot be used: {error.strerror}.") from error
+            shown = read(token)  # only now: whoever listens has made his before
+            await greet(channel, shown.reveal() if shown is not None else "", settings.answer_timeout_s)
+            reader, writer = await asyncio.open_unix_connection(sock=channel, limit=_ANSWER_LIMIT_BYTES)
+        except BaseException:
+            channel.close()
+            raise
         return cls(reader, writer, settings)
 
     async def __aenter__(self) -> Client:
@@ -199,7 +198,7 @@ class Client:
         while (event := await queue.get()) is not None:
             yield event
         if self._pump.done():
-            raise _gone()
+            raise gone()
 
     async def _ask(self, method: str, params: BaseModel, result: type[R], *, timeout_s: float | None = -1.0) -> R:
         limit = self._settings.answer_timeout_s if timeout_s == -1.0 else timeout_s
@@ -207,7 +206,7 @@ class Client:
 
     async def _call(self, method: str, params: BaseModel, timeout_s: float | None) -> Any:
         if self._pump.done():
-            raise _gone()
+            raise gone()
         self._numbers += 1
         number = self._numbers
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -222,7 +221,7 @@ class Client:
                 f"The daemon has not answered `{method}` within {timeout_s:g} s.", remedy="Its log may say why."
             ) from error
         except ConnectionError as error:
-            raise _gone() from error
+            raise gone() from error
         finally:
             self._waiting.pop(number, None)
 
@@ -238,7 +237,7 @@ class Client:
         finally:
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(_gone())
+                    future.set_exception(gone())
             for queue in self._events.values():
                 queue.put_nowait(None)
 
@@ -250,7 +249,7 @@ class Client:
         elif message.get("method") == "ended":
             self._queue(params["subscription"]).put_nowait(None)
         elif "error" in message:
-            error = _remote(message["error"])
+            error = refusal_of(message["error"])
             future = self._waiting.get(message.get("id") or 0)
             waiting = [future] if future else list(self._waiting.values())  # no id: it refuses the whole connection
             for one in waiting:
@@ -262,26 +261,11 @@ class Client:
                 future.set_result(message["result"])
 
 
-def _gone() -> NoDaemon:
-    return NoDaemon("The daemon went away.", remedy="`ouro status` asks whether one runs.")
-
-
-def _remote(error: dict[str, Any]) -> RemoteError:
-    data = error.get("data") or {}
-    return RemoteError(
-        str(error.get("message", "")),
-        code=int(error.get("code", 0)),
-        remedy=str(data.get("remedy", "")),
-        kind=str(data.get("error", "")),
-        exit=Exit(data.get("exit", Exit.FAULT)),
-    )
-
-
-def ask(path: Path, settings: ControlSettings, work: Callable[[Client], Awaitable[T]]) -> T:
+def ask(path: Path, settings: ControlSettings, token: Path, work: Callable[[Client], Awaitable[T]]) -> T:
     """For plain code: connect, do ``work``, disconnect."""
 
     async def whole() -> T:
-        async with await Client.connect(path, settings) as client:
+        async with await Client.connect(path, settings, token=token) as client:
             return await work(client)
 
     return asyncio.run(whole())

@@ -8,9 +8,29 @@ from typing import Any
 
 from daemon.api import Api, Event, EventsRequest
 from daemon.bounds import ControlSettings
+from daemon.control_token import Token
 from daemon.logs import logger
-from daemon.rpc import BadRequest, Request, answer, failure_line, parse, subscription_request
-from daemon.wire import BUSY, INVALID_REQUEST, SUBSCRIBE, UNSUBSCRIBE, error_line, notification_line, result_line
+from daemon.rpc import (
+    BadRequest,
+    Request,
+    answer,
+    failure_line,
+    greeting,
+    needs_token,
+    parse,
+    subscription_request,
+    without_token,
+)
+from daemon.wire import (
+    BUSY,
+    HELLO,
+    INVALID_REQUEST,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    error_line,
+    notification_line,
+    result_line,
+)
 from ledger.errors import OuroError
 
 _END = b""  # the writer's mark: nothing follows
@@ -29,6 +49,7 @@ class Connection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         settings: ControlSettings,
+        token: Token,
         own: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._api = api
@@ -36,6 +57,9 @@ class Connection:
         self._writer = writer
         self._settings = settings
         self._own = own
+        self._token = token
+        self._trusted = False  # this one client has shown the token
+        self._turned_away = False  # it has shown a wrong one
         self._out: asyncio.Queue[bytes] = asyncio.Queue(maxsize=settings.backlog)
         self._requests: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[int, asyncio.Task[None]] = {}
@@ -93,7 +117,7 @@ class Connection:
             return
 
     async def _read(self) -> None:
-        while True:
+        while not self._turned_away:
             try:
                 line = await self._reader.readuntil(b"\n")
             except asyncio.IncompleteReadError as error:
@@ -115,7 +139,11 @@ class Connection:
         except BadRequest as bad:
             await self._put(bad.line)
             return
-        if request.method in (SUBSCRIBE, UNSUBSCRIBE):
+        if request.method == HELLO:
+            await self._greet(request)
+        elif needs_token(request.method) and not self._trusted:
+            await self._put(without_token(request))
+        elif request.method in (SUBSCRIBE, UNSUBSCRIBE):
             await self._put(self._subscription(request))
         elif len(self._requests) >= self._settings.requests:
             await self._put(error_line(request.id, BUSY, "Too many unanswered requests.", remedy="Wait for answers."))
@@ -123,6 +151,14 @@ class Connection:
             task = self._own(self._carry_out(request))
             self._requests.add(task)
             task.add_done_callback(self._requests.discard)
+
+    async def _greet(self, request: Request) -> None:
+        """Who shows a wrong token is not heard any further."""
+        line, self._trusted = greeting(request, self._token)
+        await self._put(line)
+        if not self._trusted and request.params.get("token"):
+            logger("control").warning("a client showed a wrong token")
+            self._turned_away = True
 
     async def _carry_out(self, request: Request) -> None:
         line = await answer(self._api, request)

@@ -10,28 +10,31 @@ import asyncio
 import os
 import socket
 import stat
-import struct
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 from daemon.api import Api
 from daemon.bounds import ControlSettings
+from daemon.codes import Exit
 from daemon.connection import Connection
+from daemon.control_token import Token
 from daemon.logs import logger
+from daemon.peers import Namespaces, judge, namespaces_of, own_namespaces, user_of
 from daemon.wire import BUSY, INVALID_REQUEST, error_line
 from ledger.errors import ConfigError, InstanceHeld
-
-_PEER = struct.Struct("3i")  # pid, uid, gid of SO_PEERCRED
 
 
 class ControlServer:
     """Serves one :class:`Api` on one socket path. ``start`` once, ``close`` once."""
 
-    def __init__(self, *, api: Api, path: Path, settings: ControlSettings) -> None:
+    def __init__(self, *, api: Api, path: Path, settings: ControlSettings, token: Token) -> None:
         self._api = api
         self._path = path
         self._settings = settings
+        self._token = token
+        self._home = own_namespaces()
+        self._noted: set[str] = set()
         self._server: asyncio.Server | None = None
         self._identity: tuple[int, int] | None = None  # device and inode: only our own socket file is removed
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,8 +83,11 @@ class ControlServer:
 
     def peer_uid(self, channel: socket.socket) -> int:
         """Who is at the other end, as the kernel says."""
-        uid: int = _PEER.unpack(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1]
-        return uid
+        return user_of(channel)
+
+    def peer_namespaces(self, channel: socket.socket) -> Namespaces | None:
+        """Where the process at the other end lives; None where the kernel does not tell."""
+        return namespaces_of(channel)
 
     def own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``work`` as a task that ends with the server at the latest."""
@@ -101,7 +107,9 @@ class ControlServer:
             writer.write(refusal)
             writer.close()
             return
-        connection = Connection(api=self._api, reader=reader, writer=writer, settings=self._settings, own=self.own)
+        connection = Connection(
+            api=self._api, reader=reader, writer=writer, settings=self._settings, token=self._token, own=self.own
+        )
         task = self.own(connection.run())
         self._connections[connection] = task
         task.add_done_callback(lambda _: self._connections.pop(connection, None))
@@ -109,13 +117,24 @@ class ControlServer:
     def _refusal(self, writer: asyncio.StreamWriter) -> bytes | None:
         if self._server is None or not self._server.is_serving():
             return error_line(None, BUSY, "The daemon is stopping.")
-        uid = self.peer_uid(writer.get_extra_info("socket"))
+        channel = writer.get_extra_info("socket")
+        uid = self.peer_uid(channel)
         if uid != os.getuid():
-            logger("control").warning("a client of another user was refused", uid=uid)
+            self._note_refusal(f"a client of user {uid} was refused: it is not the owner")
             return error_line(None, INVALID_REQUEST, "This daemon answers to its owner only.")
+        refused = judge(self.peer_namespaces(channel), self._home)
+        if refused is not None:
+            self._note_refusal(f"a client was refused. It was told: {refused.why}")
+            return error_line(None, INVALID_REQUEST, refused.why, remedy=refused.remedy, exit=int(Exit.REFUSED))
         if len(self._connections) >= self._settings.connections:
             return error_line(None, BUSY, "Too many clients are connected.", remedy="Close one and try again.")
         return None
+
+    def _note_refusal(self, what: str) -> None:
+        """Log each kind of refusal once: who asks again and again shall not fill the log."""
+        if what not in self._noted:
+            self._noted.add(what)
+            logger("control").warning(what)
 
     def _remove_file(self) -> None:
         try:

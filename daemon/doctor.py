@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from fnmatch import fnmatch
@@ -19,16 +18,19 @@ from daemon.checks import Check
 from daemon.instance import last_holder
 from daemon.machine import machine_check
 from daemon.mcp import look
-from daemon.places import host_env, make_folders, places_for
+from daemon.places import environment_for, make_folders, places_for
 from daemon.settings import Settings, settings_for
+from ledger.children import ask
 from ledger.errors import OuroError
 from ledger.places import HostEnv, Places
+from ledger.programs import find_program
 from ledger.vocabulary import Frozen
 
 if TYPE_CHECKING:
     from tools.sandbox.types import Choice
 
 OLDEST_GIT = (2, 36)  # `git hook run`
+VERSION_TIMEOUT_S = 20.0
 DISK_WANTED_MB = 6_000  # default weights, their converted form, and room to work
 MEMORY_WANTED_MB = 4_000
 WATCHES_WANTED = 8_192
@@ -46,14 +48,15 @@ class Examination(Frozen):
 
 async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
     """All checks for the repository at ``path``; never raises for what is wrong with the machine."""
-    checks = [_python(), await asyncio.to_thread(_git, environ)]
+    checks = [_python()]
     try:
+        env = await asyncio.to_thread(environment_for, path, environ)
+        checks += [await asyncio.to_thread(_git, env), *_search_path(env)]
         places = await asyncio.to_thread(places_for, path, environ)
         make_folders(places)
     except OuroError as error:
         return Examination(checks=(*checks, _failed("repository", error)))
     settings, config = _settings(places, environ)
-    env = host_env(environ)
     checks += [config, await _repository(places, env), *await _programs(places, env), _socket(places), _keys(places)]
     checks += [*await _tests(places, settings, env), *await _test_files(places, env)]
     choice = await _sandbox(places, settings, env)
@@ -75,15 +78,26 @@ def _python() -> Check:
     )
 
 
-def _git(environ: Mapping[str, str]) -> Check:
-    program = shutil.which("git", path=environ.get("PATH"))
-    if program is None:
-        return Check(name="git", ok=False, detail="it is not on PATH", essential=True, remedy="Install git.")
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+def _git(env: HostEnv) -> Check:
+    try:
+        program = find_program("git", env)
+        said = ask((str(program), "--version"), cwd=Path("/"), env=env.variables, timeout_s=VERSION_TIMEOUT_S).text
+    except OuroError as error:
+        return _failed("git", error)
+    except OSError as error:
+        return Check(name="git", ok=False, detail=f"it cannot be run: {error}", essential=True, remedy="Install git.")
     found = re.search(r"(\d+)\.(\d+)", said)
     good = found is not None and (int(found[1]), int(found[2])) >= OLDEST_GIT
     remedy = f"Version {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer is needed to run your hooks."
-    return Check(name="git", ok=good, detail=said or program, essential=True, remedy="" if good else remedy)
+    return Check(name="git", ok=good, detail=said or str(program), essential=True, remedy="" if good else remedy)
+
+
+def _search_path(env: HostEnv) -> list[Check]:
+    """Says where programs are not looked for, and why."""
+    if not env.left_out:
+        return []
+    detail = "; ".join(f"{folder or 'an empty entry'} {problem}" for folder, problem in env.left_out)
+    return [Check(name="search path", ok=True, detail=f"no program is taken from: {detail}")]
 
 
 def _settings(places: Places, environ: Mapping[str, str]) -> tuple[Settings, Check]:

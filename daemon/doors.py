@@ -153,8 +153,12 @@ class RepositoryIgnores:
         return tuple(path.rstrip("/") for path in listed.fields if path.endswith("/"))
 
     async def ignored_among(self, paths: Collection[str]) -> Collection[str]:
-        stdin = "".join(f"{path}\0" for path in paths).encode("utf-8", errors="surrogateescape")
-        return (await self._git.call("check-ignore", "-z", "--stdin", stdin=stdin, ok=(0, 1))).fields
+        stdin = "".join(f"./{path}\0" for path in paths).encode("utf-8", errors="surrogateescape")
+        # This command takes no literal pathspecs; behind "./" nothing is magic.
+        said = await self._git.call(
+            "check-ignore", "-z", "--stdin", stdin=stdin, ok=(0, 1), extra_env={"GIT_LITERAL_PATHSPECS": "0"}
+        )
+        return tuple(path.removeprefix("./") for path in said.fields)
 
 
 async def is_unchanged(git: Git, repository: Repository, before: Signal, now: Signal) -> bool:

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from daemon.places import git_folders
+from daemon.checkout import checkout_of
+from daemon.places import beside, git_folders
 from ledger.errors import RepositoryError
 from ledger.places import HostEnv, Places
 from sensors.agreement import Elsewhere
@@ -43,5 +44,10 @@ class OtherRepositories:
         return Elsewhere(commit=commit, data=await asked.read(commit, path), by_op=by_op)
 
     async def _git(self, repository: str) -> Git:
-        top, git_dir, common_dir = await asyncio.to_thread(git_folders, Path(repository), self._env)
-        return Git(replace(self._places, repo=top, git_dir=git_dir, common_dir=common_dir), self._env)
+        return await asyncio.to_thread(self._opened, Path(repository))
+
+    def _opened(self, path: Path) -> Git:
+        home = self._places.home
+        top, git_dir, common_dir = git_folders(path, self._env, home=home)
+        env = beside(self._env, checkout_of(top, home=home).folders)
+        return Git(replace(self._places, repo=top, git_dir=git_dir, common_dir=common_dir), env)

@@ -327,6 +327,7 @@ class Facade:
     async def approve(self, request: OpRef) -> Ack:
         view = await self._history.resolve(request.op)
         self._turn_away(view)
+        await self._house.inbox.refuse_changed(view.id)
         await self._heard("approve", op=view.id)
         await self._pool.decide(view.id, "approved", by="owner")
         return Ack(message=f"{view.short} is approved and goes on.", op=view.id)

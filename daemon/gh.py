@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from daemon.house import House
 from daemon.webhook.desk import find_secrets
 from governance.irongate.g10_signatures import Scheme
 from governance.irongate.secrets import redact
-from ledger.errors import ChildFailed
+from ledger.errors import ChildFailed, ProgramMissing
 from ledger.places import HostEnv
+from ledger.programs import find_program
 from sensors.deliveries import Deliveries
 from sensors.doors import GhAnswer
 from sensors.issue_poll import IssuePoll
@@ -32,10 +32,13 @@ class Gh:
         self._timeout_s = timeout_s
 
     async def call(self, *args: str) -> GhAnswer:
-        """Raises ``ChildFailed`` where there is no such program."""
-        program = shutil.which("gh", path=self._env.path)
-        if program is None:
-            raise ChildFailed("there is no gh on the PATH", remedy="https://cli.github.com/ has it.")
+        """Raises ``ChildFailed`` where there is no such program that may be run."""
+        try:
+            program = str(find_program("gh", self._env))
+        except ProgramMissing as error:
+            if error.refused:
+                raise
+            raise ChildFailed("there is no gh on the PATH", remedy="https://cli.github.com/ has it.") from error
         token = next(((name, value) for name in TOKENS if (value := self._lookup(name))), None)
         env = {**self._env.variables, **QUIET, **dict([token] if token else [])}
         done = await run(

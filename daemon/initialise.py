@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import wakeup
+from daemon import control_token, wakeup
 from daemon.places import make_folders
 from ledger.errors import ConfigError
 from ledger.places import Places
@@ -64,6 +64,7 @@ def initialise(
         _write_new(folder / "config.toml", CONFIG, "settings that can only tighten, all commented out"),
         _write_new(folder / ".gitignore", IGNORE, "keeps everything else in .ouro out of git"),
         _keys(places, make_keys),
+        _token(places),
         _wakeup(places, site_packages, wishes, ask),
     )
 
@@ -83,6 +84,11 @@ def _keys(places: Places, make_keys: Callable[[], Path]) -> Step:
     path = make_keys()
     made = bool(set(places.keys.iterdir()) - before)
     return Step(path, made, "the daemon's signing key" if made else "the signing key is there already")
+
+
+def _token(places: Places) -> Step:
+    made = control_token.keep(places)
+    return Step(places.token, made, "the control token" if made else "the control token is there already")
 
 
 def _wakeup(places: Places, site_packages: Path | None, wishes: Wishes, ask: Callable[[str], bool] | None) -> Step:

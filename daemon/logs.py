@@ -1,6 +1,6 @@
 """Logging: structured lines on standard error, ours and the libraries' alike.
 
-structlog (and rich, which it brings along) is loaded with the first line that is written: a daemon at rest writes none.
+structlog is loaded with the first line that is written: a daemon at rest writes none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LogSettings(Frozen):
 
 
 class Lines(logging.Formatter):
-    """Lines in one of our formats, whoever logs them."""
+    """Lines in one of our formats, whoever logs them, without secrets."""
 
     def __init__(self, settings: LogSettings) -> None:
         super().__init__()
@@ -38,7 +38,9 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if self._real is None:
             self._real = _formatter(self._settings)
-        return self._real.format(record)
+        from governance.irongate.secrets import redact
+
+        return redact(self._real.format(record))
 
 
 def configure(settings: LogSettings) -> None:
@@ -81,7 +83,10 @@ def _formatter(settings: LogSettings) -> logging.Formatter:
     if settings.format == "json":
         last: Processor = structlog.processors.JSONRenderer()
     else:
-        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # rich would show the values of local variables, and break lines where a secret is no longer known as one.
+        last = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     return structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last], foreign_pre_chain=_shared()
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 
 from daemon.charges import charge_cut_off
@@ -28,6 +27,7 @@ from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause,
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.sandbox.choice import left_behind
+from tools.sandbox.launcher import remove_unless_in_use
 from tools.workspace import Workspaces
 
 TURNED_DOWN = {
@@ -173,13 +173,16 @@ class Recovery:
         return (f"{len(reaped)} left-over workspaces were removed",) if reaped else ()
 
     def _remove_runs(self) -> None:
-        """A sandboxed run, and the probe of the sandbox, remove their folders themselves unless they were killed."""
+        """A sandboxed run, and the probe of the sandbox, remove their folders themselves unless they were killed.
+
+        Runs of our own may have begun (servers of the owner), and a doctor may look at the walls.
+        """
         places = self._places
         dead = list(left_behind(places))
         for bait in places.state.glob(".ouro-probe-*"):
             dead += (folder / bait.name for folder in (places.state, places.cache, places.runtime))
         for folder in dead:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_unless_in_use(str(folder))
 
     async def _note_journal(self, journal: Recovered) -> None:
         op_id = journal.op_id.removeprefix("undo-")

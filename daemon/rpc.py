@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from daemon.api import (
     AnswerRequest,
@@ -23,16 +24,20 @@ from daemon.api import (
 )
 from daemon.api_intake import DropRequest, PostureRequest, SignalRef, SignalsRequest
 from daemon.api_people import SayRequest, Utterance
-from daemon.codes import exit_for_error
+from daemon.codes import Exit, exit_for_error
+from daemon.control_token import Token
 from daemon.logs import logger
 from daemon.wire import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
+    NO_TOKEN,
     PARSE_ERROR,
+    PROTOCOL,
     REFUSED,
     SUBSCRIBE,
+    UNSUBSCRIBE,
     RequestId,
     error_line,
     result_line,
@@ -45,6 +50,13 @@ P = TypeVar("P", bound=BaseModel)
 
 class Unsubscribe(Frozen):
     subscription: int
+
+
+class Hello(Frozen):
+    """How a client begins. Without a ``token`` it gets answers to the verbs that need none."""
+
+    protocol: int
+    token: str = Field(default="", max_length=200, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +77,24 @@ class BadRequest(Exception):
         self.line = line
 
 
+class Effect(Enum):
+    """What a verb does, and with that what its client has to have shown. Every verb says it where it is declared."""
+
+    TELLS = "tells"  # how the daemon is: every process of its owner's may ask
+    REVEALS = "reveals"  # words of the repository, the record or a person: the token
+    CHANGES = "changes"  # anything: the token
+
+    @property
+    def needs_token(self) -> bool:
+        return self is not Effect.TELLS
+
+
 @dataclass(frozen=True, slots=True)
 class Method(Generic[P]):
-    """How one method is checked and called."""
+    """What one method does, and how it is checked and called."""
 
     params: type[P]
+    effect: Effect
     call: Callable[[Api, P], Awaitable[BaseModel]]
 
     async def run(self, api: Api, params: Mapping[str, Any]) -> BaseModel:
@@ -78,34 +103,44 @@ class Method(Generic[P]):
 
 
 METHODS: Mapping[str, Method[Any]] = {
-    "status": Method(NoParams, lambda api, p: api.status()),
-    "ops": Method(OpsRequest, lambda api, p: api.ops(p)),
-    "show": Method(OpRef, lambda api, p: api.show(p)),
-    "diff": Method(OpRef, lambda api, p: api.diff(p)),
-    "submit": Method(SubmitRequest, lambda api, p: api.submit(p)),
-    "fix": Method(FixRequest, lambda api, p: api.fix(p)),
-    "approve": Method(OpRef, lambda api, p: api.approve(p)),
-    "reject": Method(RejectRequest, lambda api, p: api.reject(p)),
-    "answer": Method(AnswerRequest, lambda api, p: api.answer(p)),
-    "hear": Method(Utterance, lambda api, p: api.hear(p)),
-    "say": Method(SayRequest, lambda api, p: api.say(p)),
-    "conversation": Method(NoParams, lambda api, p: api.conversation()),
-    "cancel": Method(OpRef, lambda api, p: api.cancel(p)),
-    "undo": Method(OpRef, lambda api, p: api.undo(p)),
-    "pause": Method(NoParams, lambda api, p: api.pause()),
-    "resume": Method(NoParams, lambda api, p: api.resume()),
-    "signals": Method(SignalsRequest, lambda api, p: api.signals(p)),
-    "sensors": Method(NoParams, lambda api, p: api.sensors()),
-    "retry": Method(SignalRef, lambda api, p: api.retry(p)),
-    "drop": Method(DropRequest, lambda api, p: api.drop(p)),
-    "posture": Method(PostureRequest, lambda api, p: api.posture(p)),
-    "cost": Method(NoParams, lambda api, p: api.cost()),
-    "calibration": Method(NoParams, lambda api, p: api.calibration()),
-    "health": Method(NoParams, lambda api, p: api.health()),
-    "reload": Method(NoParams, lambda api, p: api.reload()),
-    "shutdown": Method(NoParams, lambda api, p: api.shutdown()),
-    "log": Method(LogRequest, lambda api, p: api.log(p)),
+    "status": Method(NoParams, Effect.TELLS, lambda api, p: api.status()),
+    "ops": Method(OpsRequest, Effect.REVEALS, lambda api, p: api.ops(p)),
+    "show": Method(OpRef, Effect.REVEALS, lambda api, p: api.show(p)),
+    "diff": Method(OpRef, Effect.REVEALS, lambda api, p: api.diff(p)),
+    "submit": Method(SubmitRequest, Effect.CHANGES, lambda api, p: api.submit(p)),
+    "fix": Method(FixRequest, Effect.CHANGES, lambda api, p: api.fix(p)),
+    "approve": Method(OpRef, Effect.CHANGES, lambda api, p: api.approve(p)),
+    "reject": Method(RejectRequest, Effect.CHANGES, lambda api, p: api.reject(p)),
+    "answer": Method(AnswerRequest, Effect.CHANGES, lambda api, p: api.answer(p)),
+    "hear": Method(Utterance, Effect.CHANGES, lambda api, p: api.hear(p)),
+    "say": Method(SayRequest, Effect.CHANGES, lambda api, p: api.say(p)),
+    "conversation": Method(NoParams, Effect.REVEALS, lambda api, p: api.conversation()),
+    "cancel": Method(OpRef, Effect.CHANGES, lambda api, p: api.cancel(p)),
+    "undo": Method(OpRef, Effect.CHANGES, lambda api, p: api.undo(p)),
+    "pause": Method(NoParams, Effect.CHANGES, lambda api, p: api.pause()),
+    "resume": Method(NoParams, Effect.CHANGES, lambda api, p: api.resume()),
+    "signals": Method(SignalsRequest, Effect.REVEALS, lambda api, p: api.signals(p)),
+    "sensors": Method(NoParams, Effect.REVEALS, lambda api, p: api.sensors()),
+    "retry": Method(SignalRef, Effect.CHANGES, lambda api, p: api.retry(p)),
+    "drop": Method(DropRequest, Effect.CHANGES, lambda api, p: api.drop(p)),
+    "posture": Method(PostureRequest, Effect.CHANGES, lambda api, p: api.posture(p)),
+    "cost": Method(NoParams, Effect.REVEALS, lambda api, p: api.cost()),
+    "calibration": Method(NoParams, Effect.REVEALS, lambda api, p: api.calibration()),
+    "health": Method(NoParams, Effect.TELLS, lambda api, p: api.health()),
+    "reload": Method(NoParams, Effect.CHANGES, lambda api, p: api.reload()),
+    "shutdown": Method(NoParams, Effect.CHANGES, lambda api, p: api.shutdown()),
+    "log": Method(LogRequest, Effect.REVEALS, lambda api, p: api.log(p)),
 }
+
+STREAMS: Mapping[str, Effect] = {SUBSCRIBE: Effect.REVEALS, UNSUBSCRIBE: Effect.TELLS}
+"""The verbs that concern a connection's own events; the connection carries them out."""
+
+
+def needs_token(method: str) -> bool:
+    """Whether who asks for ``method`` has to have shown the token. What does not exist needs none to be refused."""
+    declared = METHODS.get(method)
+    effect = declared.effect if declared is not None else STREAMS.get(method, Effect.TELLS)
+    return effect.needs_token
 
 
 def parse(line: bytes) -> Request:
@@ -168,3 +203,33 @@ def subscription_request(request: Request) -> EventsRequest | Unsubscribe:
     """Checked parameters of ``subscribe`` or ``unsubscribe``. Raises ``ValidationError``."""
     model = EventsRequest if request.method == SUBSCRIBE else Unsubscribe
     return model.model_validate_json(json.dumps(request.params))
+
+
+def greeting(request: Request, token: Token) -> tuple[bytes, bool]:
+    """The answer to ``hello``, and whether its client has shown the token."""
+    try:
+        hello = Hello.model_validate_json(json.dumps(request.params))
+    except ValidationError as error:
+        return failure_line(request, error), False
+    if hello.protocol != PROTOCOL:
+        text = f"The command speaks protocol {hello.protocol} of the control socket, this daemon {PROTOCOL}."
+        remedy = "Use the `ouro` of the daemon's own version, or restart the daemon with the new one."
+        return error_line(request.id, REFUSED, text, remedy=remedy, exit=int(Exit.USAGE)), False
+    trusted = token.matches(hello.token)
+    if hello.token and not trusted:
+        text = "The control token that was shown is not the one of this daemon."
+        remedy = "If it has just been restarted, ask again; else restart it, which makes a new token."
+        return error_line(request.id, NO_TOKEN, text, remedy=remedy, exit=int(Exit.REFUSED)), False
+    return result_line(request.id, {"protocol": PROTOCOL, "trusted": trusted}), trusted
+
+
+def without_token(request: Request) -> bytes:
+    """The answer to a client that wants more than it has shown a right to; one of protocol 1 reads it too."""
+    return error_line(
+        request.id,
+        NO_TOKEN,
+        f"{request.method!r} needs the control token, which was not shown.",
+        remedy="Use the `ouro` of the daemon's own version, as its owner: it reads the token in the state folder. "
+        "Where that has none, restart the daemon, which makes one.",
+        exit=int(Exit.REFUSED),
+    )

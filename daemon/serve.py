@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 
@@ -13,6 +12,7 @@ from daemon.facade import Facade
 from daemon.logs import configure, logger
 from daemon.service import OnEvent, Service, vet
 from daemon.settings import Config
+from ledger.children import become
 from ledger.clock import SystemClock
 from ledger.errors import OuroError
 
@@ -63,4 +63,5 @@ def request_restart(service: Service) -> None:
 
 def reexecute() -> None:
     """Start again in the same process, where no service manager does it: new settings need fresh parts."""
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    isolated = () if sys.flags.isolated else ("-I",)
+    become((sys.executable, *isolated, *sys.orig_argv[1:]))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from daemon.api import Event, FixRequest, Life, SubmitRequest
 from daemon.control import ControlServer
+from daemon.control_token import renew
 from daemon.exits import Exit, exit_for_op, worst
 from daemon.facade import Facade
+from daemon.heads import Heads
 from daemon.history import History
 from daemon.house import House, furnish
 from daemon.instance import Instance
@@ -75,6 +77,9 @@ class Service:
         self.lasts = False  # it serves whoever asks, until it is stopped
         self.only = ""  # the op for whose sake alone it was started
         self.table = OpTable()
+        self.heads = Heads(
+            places=config.places, git=Git(config.places, config.env), settings=config.settings.changes, clock=clock
+        )
         self.history: History | None = None
         self._known = asyncio.Event()  # the table holds what was there before this boot
         self.lag = LagProbe()
@@ -96,7 +101,7 @@ class Service:
         places = self.config.places
         make_folders(places)  # the runtime folder goes with every reboot
         self._instance = Instance.acquire(places, self.clock)
-        self._ledger = await self.open_ledger()
+        self._ledger = await self._whole_ledger()
         self.history = History(ledger=self._ledger, table=self.table)
         await Recorder(self._ledger).note(EntryKind.SESSION, "session.started", boot=self.boot, pid=os.getpid())
         self.house = await furnish(
@@ -104,8 +109,24 @@ class Service:
         )
         self.house.health.lag_ms = self.lag.now_ms
         self._own(asyncio.create_task(self._follow(self._ledger, self.history), name="op table"))
-        self._control = ControlServer(api=Facade(self), path=places.socket, settings=self.config.settings.control)
+        self._control = ControlServer(
+            api=Facade(self), path=places.socket, settings=self.config.settings.control, token=renew(places)
+        )
         await self._control.start()
+
+    async def _whole_ledger(self) -> Ledger:
+        """The record, compared with the heads that were signed. Raises ``ChainBroken`` where it lacks one."""
+        reading = asyncio.create_task(self.heads.read())  # git takes as long as the file
+        try:
+            ledger = await self.open_ledger()
+        finally:
+            kept = await reading
+        try:
+            await self.heads.refuse_other_end(ledger, kept)
+        except OuroError:
+            await ledger.close()
+            raise
+        return ledger
 
     # --- what reaches outside the process; a subclass may bring its own ---
 
@@ -286,9 +307,13 @@ class Service:
         try:
             await self._stop_work()
             if self._ledger is not None and not self._ledger.read_only:
-                await Recorder(self._ledger).note(EntryKind.SESSION, "session.ended", boot=self.boot)
+                await self._end_session(self._ledger)
         finally:
             await self._let_go()
+
+    async def _end_session(self, ledger: Ledger) -> None:
+        if problem := await self.heads.end_session(ledger, self.boot):
+            logger(__name__).warning("heads.not_kept", problem=problem)
 
     async def _stop_work(self) -> None:
         """Sensors, ops, socket, model, in this order."""

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from daemon.bounds import ControlSettings, ServiceSettings
 from daemon.layers import Table, env_name, leaves, put, read_environment, read_file
 from daemon.logs import LogSettings
-from daemon.places import host_env, places_for, user_cache
+from daemon.places import environment_for, places_for, user_cache
 from daemon.tighten import tighten
 from daemon.webhook.settings import WebhookSettings
 from governance.budget import BudgetSettings
@@ -121,7 +121,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     return Config(
         settings=settings_for(places, environ),
         places=places,
-        env=host_env(environ),
+        env=environment_for(places.repo, environ),
         secret=environ.get,
         notify_socket=environ.get("NOTIFY_SOCKET"),
         watchdog_s=_watchdog(environ),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from ledger.errors import ConfigError
-from ledger.places import Places
+from daemon.places import environment_for
+from ledger.children import Answer, ask
+from ledger.errors import ConfigError, ProgramMissing
+from ledger.places import HostEnv, Places
+from ledger.programs import find_program
 
 TEMPLATE = "ouroboros.service"
 _MANAGER_TIMEOUT_S = 20.0
@@ -71,12 +72,13 @@ def quote(word: str, *, dollar: bool = True) -> str:
     return '"' + "".join(out) + '"'
 
 
-def manager(environ: Mapping[str, str]) -> Manager:
+def manager(env: HostEnv) -> Manager:
     """Ask the user's service manager whether it is there."""
-    if shutil.which("systemctl", path=environ.get("PATH")) is None:
-        return Manager(False, "systemctl is not installed")
-    done = _systemctl(environ, "show-environment")
-    return Manager(done.returncode == 0, _last(done))
+    try:
+        done = _systemctl(env, "show-environment")
+    except ProgramMissing as error:
+        return Manager(False, error.message.rstrip(".") if error.refused else "systemctl is not installed")
+    return Manager(done.code == 0, _last(done))
 
 
 def install(places: Places, text: str, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -85,11 +87,12 @@ def install(places: Places, text: str, environ: Mapping[str, str]) -> tuple[str,
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     said = [f"wrote {path}"]
-    state = manager(environ)
+    env = environment_for(places.repo, environ)
+    state = manager(env)
     if not state.works:
         return (*said, f"your service manager does not answer ({state.said}): the unit waits for your next login")
-    _must(environ, "daemon-reload")
-    _must(environ, "enable", "--now", unit_name(places))
+    _must(env, "daemon-reload")
+    _must(env, "enable", "--now", unit_name(places))
     return (*said, f"{unit_name(places)} runs now and at every login; `loginctl enable-linger` lets it run without one")
 
 
@@ -98,12 +101,13 @@ def uninstall(places: Places, environ: Mapping[str, str]) -> tuple[str, ...]:
     path = unit_path(places)
     if not path.exists():
         return ()
-    works = manager(environ).works
+    env = environment_for(places.repo, environ)
+    works = manager(env).works
     if works:
-        _systemctl(environ, "disable", "--now", unit_name(places))
+        _systemctl(env, "disable", "--now", unit_name(places))
     path.unlink()
     if works:
-        _must(environ, "daemon-reload")
+        _must(env, "daemon-reload")
     return (f"removed {path}",)
 
 
@@ -111,30 +115,29 @@ def state(places: Places, environ: Mapping[str, str]) -> str:
     """What the manager says of the unit: active, inactive, failed ...; or why it cannot be asked."""
     if not unit_path(places).exists():
         return "not installed"
-    asked = manager(environ)
+    env = environment_for(places.repo, environ)
+    asked = manager(env)
     if not asked.works:
         return f"installed, but your service manager does not answer ({asked.said})"
-    return _systemctl(environ, "is-active", unit_name(places)).stdout.strip() or "unknown"
+    return _systemctl(env, "is-active", unit_name(places)).text or "unknown"
 
 
-def _must(environ: Mapping[str, str], *args: str) -> None:
-    done = _systemctl(environ, *args)
-    if done.returncode:
+def _must(env: HostEnv, *args: str) -> None:
+    done = _systemctl(env, *args)
+    if done.code:
         raise ConfigError(
             f"`systemctl --user {' '.join(args)}` failed: {_last(done)}.",
             remedy=f"`journalctl --user -u '{args[-1]}'` may say why.",
         )
 
 
-def _systemctl(environ: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
-    argv = ["systemctl", "--user", *args]
+def _systemctl(env: HostEnv, *args: str) -> Answer:
+    argv = (str(find_program("systemctl", env)), "--user", *args)
     try:
-        return subprocess.run(
-            argv, env=dict(environ), capture_output=True, text=True, timeout=_MANAGER_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(argv, 1, "", "it does not answer")
+        return ask(argv, cwd=Path("/"), env=env.variables, timeout_s=_MANAGER_TIMEOUT_S)
+    except TimeoutError:
+        return Answer(1, b"", b"it does not answer")
 
 
-def _last(done: subprocess.CompletedProcess[str]) -> str:
-    return (done.stderr.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
+def _last(done: Answer) -> str:
+    return (done.said.splitlines() or ["no reason given"])[-1].rstrip(".")

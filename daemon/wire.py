@@ -12,7 +12,10 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 REFUSED = -32000
 BUSY = -32001
+NO_TOKEN = -32002
+PROTOCOL = 2  # 1 had no hello: who connected could do everything
 
+HELLO = "hello"
 SUBSCRIBE = "subscribe"
 UNSUBSCRIBE = "unsubscribe"
 

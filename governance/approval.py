@@ -1,12 +1,13 @@
 """The approval inbox: what waits for a person, stored whole, and closed when nobody comes.
 
 A request lives in the ledger: it survives a restart, and it expires to *rejected*. Only the control socket reaches
-:meth:`Inbox.decide`; no signal, webhook or model does.
+:meth:`Inbox.decide`; no signal, webhook or model does. What an approval carries out is what the entry of its request
+names; the table only says which ops wait, and where it says more than that entry, nothing is approved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,12 +16,13 @@ from pydantic import ValidationError
 
 from governance.dossier import Dossier
 from governance.irongate import g08_approval
-from governance.record import Recorder
+from governance.record import Recorder, clean
+from governance.requests import CLOSED, COLUMNS, REMEDY, REQUESTED, Asked, fold
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp, unstamp
-from ledger.errors import ControlError
-from ledger.store import Ledger, SqlValue, Statement
-from ledger.vocabulary import Decision, Entry, EntryKind, Operation, Spend, State
+from ledger.errors import ControlError, LedgerError
+from ledger.store import Ledger, Statement
+from ledger.vocabulary import Decision, EntryKind, Operation, Spend, State
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS inbox (
@@ -29,7 +31,8 @@ CREATE TABLE IF NOT EXISTS inbox (
 );
 """
 
-COLUMNS = "operation, dossier, requested_at, expires_at, reason"
+CHANGED = "inbox.changed"
+_EVENTS = tuple(sorted((REQUESTED, *CLOSED)))
 
 Answer = Literal["approved", "rejected", "expired"]
 
@@ -59,13 +62,33 @@ class Inbox:
         self._settings = settings
 
     async def prepare(self) -> None:
-        """Make the table. What another version of the daemon stored and this one cannot read expires here and now."""
+        """Make the table and the rows that are missing in it. What cannot be read any more expires here and now."""
         await self._ledger.ensure(SCHEMA)
-        for op_id, *row in await self._ledger.query(f"SELECT op_id, {COLUMNS} FROM inbox"):
+        listed = {str(op_id) for (op_id,) in await self._ledger.query("SELECT op_id FROM inbox")}
+        for asked in (await self._waiting()).values():
+            if asked.op_id not in listed:
+                await self._written_again(asked)
             try:
-                await self._read(row)
-            except ValidationError as error:
-                await self._expire_unread(str(op_id), error)
+                await self._read(asked)
+            except (ValidationError, LedgerError) as error:
+                await self._expire_unread(asked.op_id, error)
+
+    async def _written_again(self, asked: Asked) -> None:
+        """The row of a request that the table lacks."""
+        at = asked.requested_at or stamp(self._clock.now())
+        row = (asked.op_id, asked.operation, asked.dossier, at, asked.expires_at, asked.reason)
+        await Recorder(self._ledger, op_id=asked.op_id, spend=await self._ledger.spent(asked.op_id)).note(
+            EntryKind.SESSION, "inbox.restored", phase=State.APPROVE, causes=(asked.seq,),
+            reason="The inbox had lost it.", project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
+        )  # fmt: skip
+
+    async def _waiting(self) -> dict[str, Asked]:
+        """Every request that stands, by its op, from the entries alone."""
+        waiting: dict[str, Asked] = {}
+        told = await self._ledger.entries(kinds=(EntryKind.APPROVAL,), events=_EVENTS)
+        fold(((entry.seq, entry) for entry in told), waiting)
+        found = [await self._standing(op_id) for op_id in waiting]  # few: their ends are asked for one by one
+        return {asked.op_id: asked for asked in found if asked is not None}
 
     async def request(
         self, record: Recorder, op: Operation, dossier: Dossier, reason: str, *, left_ms: int | None = None
@@ -78,10 +101,10 @@ class Inbox:
         expires = now + timedelta(seconds=self._settings.timeout_s)
         operation = await self._ledger.put_blob(op.model_dump_json().encode())
         stored = await self._ledger.put_blob(dossier.model_dump_json().encode())
-        row = (op.id, operation, stored, stamp(now), stamp(expires), reason)
+        row = (op.id, operation, stored, stamp(now), stamp(expires), clean(reason))
         await record.note(
-            EntryKind.APPROVAL, "approval.requested", phase=State.APPROVE, reason=reason, expires_at=stamp(expires),
-            operation=operation, dossier=stored, tier=dossier.tier.name, left_ms=left_ms,
+            EntryKind.APPROVAL, REQUESTED, phase=State.APPROVE, reason=reason, expires_at=stamp(expires),
+            requested_at=stamp(now), operation=operation, dossier=stored, tier=dossier.tier.name, left_ms=left_ms,
             project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
         )  # fmt: skip
         return Request(
@@ -91,38 +114,71 @@ class Inbox:
 
     async def pending(self) -> tuple[Request, ...]:
         """All that waits, oldest first."""
-        rows = await self._ledger.query(f"SELECT {COLUMNS} FROM inbox ORDER BY requested_at")
-        return tuple([await self._read(row) for row in rows])
+        rows = await self._ledger.query("SELECT op_id FROM inbox ORDER BY requested_at")
+        found = [await self._standing(str(op_id)) for (op_id,) in rows]
+        requests = []
+        for asked in found:
+            with suppress(ValidationError, LedgerError):  # cannot be read any more: the next start ends it
+                requests += [await self._read(asked)] if asked else []
+        return tuple(requests)
 
-    async def _read(self, row: Sequence[SqlValue]) -> Request:
-        """A row of the table. Raises ``ValidationError`` for what another version has stored."""
-        operation, dossier, requested_at, expires_at, reason = map(str, row)
-        op = Operation.model_validate_json(await self._ledger.get_blob(operation))
-        asked = await self._asked(op.id)
+    async def _read(self, asked: Asked) -> Request:
+        """A request whole. Raises ``ValidationError`` for what another version has stored, ``LedgerError`` where a blob
+        is missing or was changed.
+        """
+        (entry,) = await self._ledger.entries(op_id=asked.op_id, after=asked.seq - 1, limit=1)
         return Request(
-            op=op,
-            dossier=Dossier.model_validate_json(await self._ledger.get_blob(dossier)),
-            requested_at=unstamp(requested_at),
-            expires_at=unstamp(expires_at),
-            reason=reason,
-            spend=asked.spend if asked else Spend(),
-            left_ms=asked.payload.get("left_ms") if asked else None,
+            op=Operation.model_validate_json(await self._ledger.get_blob(asked.operation)),
+            dossier=Dossier.model_validate_json(await self._ledger.get_blob(asked.dossier)),
+            requested_at=unstamp(asked.requested_at or entry.at),
+            expires_at=unstamp(asked.expires_at),
+            reason=asked.reason,
+            spend=entry.spend,
+            left_ms=entry.payload.get("left_ms"),
         )
 
-    async def _asked(self, op_id: str) -> Entry | None:
-        """The entry of the request that stands, if the record still has it."""
-        told = await self._ledger.entries(op_id=op_id, kinds=(EntryKind.APPROVAL,), newest_first=True)
-        return next((e for e in told if e.payload.get("event") == "approval.requested"), None)
+    async def _standing(self, op_id: str) -> Asked | None:
+        """The request of an op that stands, from the entries alone."""
+        waiting: dict[str, Asked] = {}
+        kinds = (EntryKind.APPROVAL, EntryKind.TRANSITION)
+        told = await self._ledger.entries(op_id=op_id, kinds=kinds, events=_EVENTS)
+        fold(((entry.seq, entry) for entry in told), waiting)
+        return waiting.get(op_id)
 
-    async def _expire_unread(self, op_id: str, error: ValidationError) -> None:
+    async def refuse_changed(self, op_id: str) -> None:
+        """Raises ``ControlError`` where the record of what waits was changed since it was asked for."""
+        if why := await self._changed(op_id):
+            raise ControlError(
+                f"{op_id} is not approved: {why}. It is not what was shown when it was asked for.", remedy=REMEDY
+            )
+
+    async def _changed(self, op_id: str) -> str:
+        """What speaks against the row, the blobs or the entries behind the request; empty where nothing does."""
+        asked = await self._standing(op_id)
+        rows = await self._ledger.query(f"SELECT {', '.join(COLUMNS)} FROM inbox WHERE op_id = ?", (op_id,))
+        if asked is None:
+            return "no entry asks for its approval" if rows else ""
+        if not rows:
+            return "its row in the inbox is gone"
+        try:
+            await self._read(asked)
+        except (ValidationError, LedgerError) as error:
+            return f"what entry {asked.seq} names cannot be read ({error})"
+        row = dict(zip(COLUMNS, rows[0], strict=True))
+        return asked.changed(row) or await self._ledger.broken_behind(asked.seq)
+
+    async def _expire_unread(self, op_id: str, error: ValidationError | LedgerError) -> None:
         """Nobody can be shown what they would approve, so it is rejected, and boot recovery ends the op."""
-        asked, first = await self._asked(op_id), error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        reason = (
-            f"The request was stored by another version of Ouroboros and cannot be read by this one: "
-            f"{error.title} {where}: {first['msg']}."
-        )
-        await Recorder(self._ledger, op_id=op_id, spend=asked.spend if asked else None).note(
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            reason = (
+                f"The request was stored by another version of Ouroboros and cannot be read by this one: "
+                f"{error.title} {where}: {first['msg']}."
+            )
+        else:
+            reason = f"What was asked for cannot be read any more: {error.message}"
+        await Recorder(self._ledger, op_id=op_id, spend=await self._ledger.spent(op_id)).note(
             EntryKind.APPROVAL, "approval.expired", phase=State.APPROVE, by="nobody", reason=reason,
             rule="inbox.unreadable", project=(self.closing(op_id),),
         )  # fmt: skip
@@ -154,11 +210,14 @@ class Inbox:
                 has_terminal=False,
             )
         )
+        rule, why = verdict.rule, verdict.reason
         late = answer == "approved" and verdict.decision is not Decision.ALLOW
+        if answer == "approved" and (changed := await self._changed(op_id)):
+            late, rule, why = True, CHANGED, f"It is not what was shown when it was asked for: {changed}."
         final: Answer = "expired" if late else answer
         closed = (self.closing(op_id),)
         await Recorder(self._ledger, op_id=op_id, spend=request.spend).note(
-            EntryKind.APPROVAL, f"approval.{final}", phase=State.APPROVE, by=by, reason=reason or verdict.reason,
-            rule=verdict.rule, project=closed + (when_rejected if final == "rejected" else ()),
+            EntryKind.APPROVAL, f"approval.{final}", phase=State.APPROVE, by=by, reason=reason or why,
+            rule=rule, project=closed + (when_rejected if final == "rejected" else ()),
         )  # fmt: skip
         return final

@@ -15,6 +15,7 @@ from governance.grounding.pulse import Pulse
 from governance.grounding.records import CLAIMED
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
+from governance.recordable import messages_without_secrets, spans_without_secrets
 from governance.reported import Fields, calmest, careful, of_collapse, of_infills, of_report, problem_of, sound
 from governance.uninterrupted import uninterrupted
 from kernel.canary import CollapseDetected
@@ -152,7 +153,7 @@ class Asker:
         """One turn of a conversation. Raises ``BudgetExhausted`` before, ``ProviderError`` during; of these
         ``CollapseDetected`` for what is no answer.
         """
-        clean = [m.model_copy(update={"text": redact(m.text)}) for m in conversation]
+        clean = await asyncio.to_thread(messages_without_secrets, conversation)
         timeout_s = limits.timeout_s * self.scale_milli / WHOLE_MILLI
         limits = limits.model_copy(update={"timeout_s": min(timeout_s, self._left_s)})
         heard = Heard(round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN))
@@ -175,7 +176,8 @@ class Asker:
         """One batch of infills. Raises as :meth:`turn` does."""
         if not isinstance(self.provider, Infiller):
             raise ProviderBadOutput(f"{self.provider.name} cannot infill.", provider=self.provider.name)
-        request = request.model_copy(update={"timeout_s": self._left_s})
+        spans = await asyncio.to_thread(spans_without_secrets, request.spans)
+        request = request.model_copy(update={"timeout_s": self._left_s, "spans": spans})
         most, told = at_most(request.spans, (), request.samples), careful(request.caution_milli, request.temperature)
         return await self._infills(phase, purpose, most, partial(self.provider.infill, request), told)
 

@@ -114,6 +114,9 @@ class RunReport(Frozen):
     flaky: tuple[str, ...] = ()
     duration_ms: int = 0
     reason: str = ""
+    unsure: dict[str, str] = Field({})
+    """Repaired tests that nobody but their own process says to pass, and why; see ``TestRun``."""
+    doubted: dict[str, str] = Field({})
 
 
 class Validation(Output):

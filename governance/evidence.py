@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+
+from governance.dossier import RunReport
+from ledger.vocabulary import Tier
 
 PLAUSIBLE, VERIFIED = "plausible", "verified"
 
@@ -27,13 +30,32 @@ def to_show(tests: Collection[str], most: int) -> tuple[str, ...]:
     return tuple(functions[: min(most, max(1, (len(functions) + 1) // 2))])
 
 
-def evidence(repaired: Collection[str], shown: Collection[str] | None) -> str:
-    """``verified`` or ``plausible``, and why, on one line. ``shown`` None: the author read the tests themselves."""
+def claimed(runs: Sequence[RunReport]) -> frozenset[str]:
+    """Tests of which nobody but the process that they share with the program says that they pass."""
+    return frozenset(test for run in runs for test in (*run.unsure, *run.doubted))
+
+
+def claims(runs: Sequence[RunReport]) -> list[tuple[Tier, str]]:
+    """What a verdict asks for that rests on the word of the program alone: to be told, or to be asked."""
+    unsure = [f"{test} passes, but {why}" for run in runs for test, why in sorted(run.unsure.items())]
+    doubted = [f"{test} passes, but {why}" for run in runs for test, why in sorted(run.doubted.items())]
+    floors = [(Tier.APPROVAL_REQUIRED, doubted[0])] if doubted else []
+    return floors + ([(Tier.NOTIFY_APPLY, unsure[0])] if unsure else [])
+
+
+def evidence(repaired: Collection[str], shown: Collection[str] | None, claimed: Collection[str] = ()) -> str:
+    """``verified`` or ``plausible``, and why, on one line.
+
+    ``shown`` None: the author read the tests themselves. ``claimed``: see the function of that name.
+    """
     if shown is None:
         return f"{PLAUSIBLE}; its author read the failing tests"
     held, total = held_out(repaired, shown), len(repaired)
     if not held:
         what = "the repaired test was" if total == 1 else "all repaired tests were"
         return f"{PLAUSIBLE}; {what} shown to its author"
+    alone = [test for test in repaired if test in claimed]
+    if alone:
+        return f"{PLAUSIBLE}; what {len(alone)} of {total} repaired tests compare cannot be compared by another process"
     were = "was" if len(held) == 1 else "were"
     return f"{VERIFIED}; {len(held)} of {total} repaired tests {were} not shown to its author"

@@ -87,6 +87,8 @@ async def run_twice(
         flaky=flaky,
         duration_ms=run.duration_ms,
         reason=run.reason,
+        unsure=run.unsure,
+        doubted=run.doubted,
     )
     return report, run
 
@@ -102,6 +104,11 @@ def missing_or_skipped(base: TestRun, run: TestRun, changed: Collection[str]) ->
     """Pure: tests that passed before and are skipped now, outside of the files that the change itself edits."""
     passed = {r.id for r in base.results if r.outcome is Outcome.PASSED and r.id.partition("::")[0] not in changed}
     return tuple(r.id for r in run.results if r.outcome is Outcome.SKIPPED and r.id in passed)
+
+
+def evaded(run: TestRun, ids: Collection[str]) -> tuple[str, ...]:
+    """Pure: tests that failed, and are skipped or expected to fail now: nothing is repaired by that."""
+    return tuple(r.id for r in run.results if r.id in ids and r.outcome in (Outcome.SKIPPED, Outcome.XFAILED))
 
 
 async def measure_runs(
@@ -134,6 +141,10 @@ async def _measured(
         verdict = judge(report, run)
         if verdict is not None:
             return verdict(tuple(reports))
+        around = evaded(run, op.test_ids)
+        if around:
+            text = f"Tests that failed do not pass with this change, they are only not counted: {', '.join(around[:5])}"
+            return Measured(reports=tuple(reports), suite_ran=False, passed=0, total=report.total, problem=text)
     base = await shop.baselines.get(runner, op.tree, owner=op.id, coverage=False, limit_s=limit)
     red_before = {r.id for r in base.red if not any(stands_for(test, r.id) for test in op.test_ids)}
     if base.status in (RunStatus.GREEN, RunStatus.RED):

@@ -6,7 +6,8 @@ import textwrap
 
 from governance.changes.types import CommitText
 from governance.dossier import Dossier, RunReport
-from governance.evidence import evidence
+from governance.evidence import claimed, evidence
+from governance.irongate.secrets import redact
 from ledger.vocabulary import EditKind, Operation
 
 SUBJECT = 72
@@ -33,7 +34,7 @@ def subject(op: Operation, dossier: Dossier) -> str:
         name = op.test_ids[0].rpartition("::")[2].partition("[")[0]
         more = f" and {len(op.test_ids) - 1} more" if len(op.test_ids) > 1 else ""
         return trim(f"{prefix}make {name}{more} pass", SUBJECT)
-    return trim(prefix + op.goal, SUBJECT)
+    return trim(prefix + redact(op.goal), SUBJECT)
 
 
 def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: str) -> str:
@@ -49,7 +50,8 @@ def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: 
     parts.append(f"Verified on the tree as applied: {checks or 'no tests'}. {closure.rstrip('.')}.")
     if dossier.application and dossier.application.changed_neighbours:
         parts.append("Read but changed since: " + ", ".join(dossier.application.changed_neighbours))
-    return "\n\n".join(textwrap.fill(" ".join(p.split())[:1_200], WIDTH, break_long_words=False) for p in parts if p)
+    clean = (" ".join(redact(part).split())[:1_200] for part in parts if part)
+    return "\n\n".join(textwrap.fill(part, WIDTH, break_long_words=False) for part in clean)
 
 
 def compose(
@@ -62,13 +64,14 @@ def compose(
     money = (provider.spend.usd_micro if provider else 0) / 1_000_000
     venom = " + Venom" if generation and provider and provider.strategy != "cloze" and generation.exploration else ""
     signal = op.signals[0]
+    how_sure = evidence(generation.repaired, generation.shown, claimed(runs)) if generation else ""
     trailers = [
         ("Ouro-Op", op.id),
         ("Ouro-Signal", f"{op.origin.value} sha256:{signal.key}"),
         ("Ouro-Risk", dossier.tier.name),
         ("Ouro-Provider", f"{provider.provider} {provider.model} {money:g} USD" if provider else "none"),
         ("Ouro-Verified", f"{passed}/{total} tests, closure closed"),
-        *([("Ouro-Evidence", evidence(generation.repaired, generation.shown))] if generation and op.test_ids else []),
+        *([("Ouro-Evidence", how_sure)] if generation and op.test_ids else []),
         ("Ouro-Sandbox", sandbox),
         ("Generated-By", f"Ouroboros{venom}{' + Consciousness' if dossier.informed else ''}"),
         ("Signed-off-by", identity),

@@ -11,14 +11,14 @@ from ledger.store import Ledger, Statement
 from ledger.vocabulary import Draft, Entry, EntryKind, Spend, State
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """Redact secrets in every text of a payload; make text valid Unicode."""
     if isinstance(value, str):
         return redact(value.encode("utf-8", errors="replace").decode("utf-8"))
     if isinstance(value, dict):
-        return {str(key): _clean(item) for key, item in value.items()}
+        return {str(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     return value
 
 
@@ -64,7 +64,7 @@ class Recorder:
             kind=kind,
             op_id=self.op_id,
             phase=phase,
-            payload={"event": event, **_clean(payload)},
+            payload={"event": event, **clean(payload)},
             spend=self.spend,
             causes=causes,
         )

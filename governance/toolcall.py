@@ -35,7 +35,7 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
     whole = await asyncio.to_thread(redact, outcome.whole[:KEPT_CHARS])
     blob = await crew.record.ledger.put_blob(whole.encode("utf-8", errors="replace"))
     if outcome.text != outcome.whole:
-        text = crew.shop.toolbox.capped(outcome.whole, f"blob {blob[:12]} of the ledger")
+        text = crew.shop.toolbox.capped(whole, f"blob {blob[:12]} of the ledger")
         outcome = replace(outcome, text=text)
     await crew.record.note(
         EntryKind.TOOL, "tool.called", phase=phase, tool=name, arguments=arguments[:SHOWN_ARGUMENTS],

@@ -1,69 +1,256 @@
-"""Checking a whole ledger on one snapshot: the chain, its end, and every blob. Blocks; called in a thread."""
+"""Checking a whole ledger on one snapshot: its shape, the chain and its end, signatures, blobs, projections.
+
+Blocks; called in a thread. Damage is a finding, never an exception, whatever lies in the file.
+"""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, Protocol
 
-from ledger.chain import COLUMNS, ChainReport, walk
-from ledger.database import SQLITE_FAULTS
-from ledger.ids import sha256_hex
-from ledger.vocabulary import Head
+from ledger import shape
+from ledger.chain import COLUMNS, ChainReport, Flaw, StoredRow, judged
+from ledger.contents import check_blobs, names_in
+from ledger.findings import EVIDENCE, RECORD_GONE, Anchor, Finding
+from ledger.heads import ENDED, Judge
+from ledger.told import FAULTS, MOST, Told, missing_at_end, named, shown
+from ledger.vocabulary import EntryKind, Head
+from ledger.vouching import compare, strangers, sworn
 
 _ROWS_PER_LOOK = 4096  # how often a walk looks whether it was cancelled
+_TRANSITION, _SESSION = EntryKind.TRANSITION.value, EntryKind.SESSION.value  # plain text compares faster
+_ENDED = f'"event":"{ENDED}"'.encode()
+
+Row = StoredRow | tuple[Any, ...]
+Query = Callable[[str], Iterable[tuple[Any, ...]]]
 
 
-def audit(address: str, *, origin: Head, anchors: Mapping[int, str], stop: threading.Event) -> ChainReport:
-    """Walk the ledger at ``address`` (a URI of SQLite). Damage is reported, never raised; ``stop`` ends it early."""
-    head, reason = origin, ""
-    bad_blobs: list[str] = []
-    trouble: list[str] = []
+class Projection(Protocol):
+    """A table that follows from entries: hears every row of the chain, then compares the table with them."""
+
+    def hear(self, rows: Sequence[Row]) -> None:
+        """The next rows, in order. Their columns hold anything."""
+        ...
+
+    def compare(self, query: Query) -> Iterator[Finding]:
+        """What the table says otherwise. ``query`` answers a SELECT."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Gathered:
+    """What a walk over the rows hears for the checks behind it."""
+
+    blobs: set[bytes] = field(default_factory=set)  # names in entries
+    ends: list[tuple[int, bytes]] = field(default_factory=list)  # entry and stored bytes of a session's end
+    wanted: frozenset[int] = frozenset()
+    hashes: dict[int, str] = field(default_factory=dict)
+
+    def hear(self, rows: Sequence[Row]) -> None:
+        bodies = b"\n".join([row[5] for row in rows if row[3] != _TRANSITION and type(row[5]) is bytes])
+        self.blobs.update(names_in(bodies))
+        if _ENDED in bodies:
+            ends = (row for row in rows if row[3] == _SESSION and type(row[5]) is bytes and _ENDED in row[5])
+            self.ends += ((row[0], row[5]) for row in ends)
+        if self.wanted:
+            self.hashes.update((row[0], row[7]) for row in rows if row[0] in self.wanted)
+
+
+def audit(
+    address: str,
+    *,
+    origin: Head,
+    anchors: Collection[Anchor] = (),
+    judge: Judge | None = None,
+    projections: Sequence[Projection] = (),
+    scripts: Collection[str] | None = None,
+    whole: bool = False,
+    stop: threading.Event,
+) -> ChainReport:
+    """Check the ledger at ``address`` (a URI of SQLite); ``stop`` ends it early.
+
+    ``judge``: who says whose a signature is; without one signatures are not looked at. ``scripts``: the definitions of
+    all projections, see :func:`ledger.shape.look`. ``whole`` also lets SQLite check its own pages and indexes.
+    """
+    told = Told(head=origin)
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("BEGIN")
-            rows = connection.execute(f"SELECT {COLUMNS} FROM entries ORDER BY seq")
-            head, reason = walk(_until(stop, rows, trouble), start=origin, anchors=anchors)
-            if not (reason or trouble):
-                reason = _bad_end(connection, head, anchors)
-                blobs = _until(stop, connection.execute("SELECT sha256, data FROM blobs"), trouble)
-                bad_blobs += [str(sha) for sha, data in blobs if type(data) is not bytes or sha256_hex(data) != sha]
-    except SQLITE_FAULTS as error:
-        trouble.append(str(error))
-    if trouble and not reason:
-        reason = f"the file cannot be read to its end ({trouble[0]})"
-    broken = bool(reason)
-    if bad_blobs and not broken:
-        reason = f"{len(bad_blobs)} blobs do not hash to their names"
-    return ChainReport(
-        ok=not reason,
-        entries=head.seq,
-        head=head,
-        first_bad=head.seq + 1 if broken else None,
-        reason=reason,
-        bad_blobs=tuple(bad_blobs),
-    )
+            for found in shape.look(connection, scripts):
+                told.add(found)
+            _contents(connection, told, origin=origin, anchors=anchors, judge=judge, projections=projections, stop=stop)
+            if whole and not stop.is_set():
+                _pages(connection, told)
+    except FAULTS as error:
+        told.trouble.append(named(error))
+    if told.trouble and told.first_bad is None:
+        told.broken(told.head.seq + 1)
+    for trouble in dict.fromkeys(told.trouble):
+        told.add(Finding(said=f"the file cannot be read to its end ({trouble})", row=told.first_bad, remedy=EVIDENCE))
+    return _report(told)
 
 
-def _bad_end(connection: sqlite3.Connection, head: Head, anchors: Mapping[int, str]) -> str:
-    """Says what is known to have stood behind ``head``, the last row in the file; empty when that is the end."""
-    seq, own = connection.execute("SELECT seq, hash FROM chain").fetchone() or (None, None)
-    last = max([head.seq, *anchors, *([seq] if isinstance(seq, int) else [])])
-    if last > head.seq:
-        return f"entries {head.seq + 1} to {last} are missing at the end"
-    if (seq, own) != (head.seq, head.hash):
-        return f"the file says that entry {seq} is the last, but it is entry {head.seq}"
-    return ""
-
-
-def _until(stop: threading.Event, cursor: sqlite3.Cursor, trouble: list[str]) -> Iterator[tuple[Any, ...]]:
-    """Rows until the end, a cancellation, or a page that cannot be read (noted in ``trouble``)."""
+def since(address: str, seq: int, *, head: Head, origin: Head, stop: threading.Event) -> str:
+    """Why the chain from entry ``seq`` to ``head`` does not hold; empty where it does, or where it was stopped."""
     try:
-        for number, row in enumerate(cursor):
-            if number % _ROWS_PER_LOOK == 0 and stop.is_set():
-                return
-            yield row
-    except SQLITE_FAULTS as error:
-        trouble.append(str(error))
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            start = origin
+            if seq > 1:
+                row = connection.execute("SELECT hash FROM entries WHERE seq = ?", (seq - 1,)).fetchone()
+                if row is None:
+                    return f"entry {seq - 1} is missing"
+                start = Head(seq=seq - 1, hash=row[0])
+            between = f"SELECT {COLUMNS} FROM entries WHERE seq BETWEEN ? AND ? ORDER BY seq"
+            for batch, flaws in judged(connection.execute(between, (seq, head.seq)), start=start):
+                if stop.is_set():
+                    return ""
+                for flaw in flaws.values():
+                    return flaw.said
+                start = Head(seq=batch[-1][0], hash=batch[-1][7])
+    except FAULTS as error:
+        return f"the file cannot be read ({named(error)})"
+    return "" if start == head else f"entry {start.seq + 1} is not the one that was written there"
+
+
+def _report(told: Told) -> ChainReport:
+    first = next((f for f in told.findings if f.row == told.first_bad and f.row is not None), None)
+    reason = (first or told.findings[0]).said if told.findings else ""
+    return ChainReport(
+        ok=not told.findings, entries=told.entries, head=told.head, first_bad=told.first_bad, reason=reason,
+        bad_blobs=tuple(told.bad_blobs), findings=tuple(told.findings), notes=tuple(told.notes),
+        signed_ends=told.signed_ends,
+    )  # fmt: skip
+
+
+def _contents(
+    connection: sqlite3.Connection,
+    told: Told,
+    *,
+    origin: Head,
+    anchors: Collection[Anchor],
+    judge: Judge | None,
+    projections: Sequence[Projection],
+    stop: threading.Event,
+) -> None:
+    """Chain, end, anchors, signatures, blobs, projections, in this order."""
+    if not shape.readable(connection, "entries"):
+        told.broken(1)
+        told.add(Finding(said="there is no table of entries as this version makes it: entry 1 cannot be read", row=1))
+        return
+    gathered = Gathered(wanted=frozenset(anchor.seq for anchor in anchors))
+    last = _walk(connection, told, origin=origin, hearers=(gathered, *projections), stop=stop)
+    if stop.is_set() or told.trouble:
+        return
+    _end(connection, told, origin=origin, last=last)
+    known = [*anchors, *sworn(gathered.ends, told, judge=judge, origin=origin)] if judge else [*anchors]
+    missing = frozenset(anchor.seq for anchor in known) - gathered.wanted
+    hashes = gathered.hashes | _hashes(connection, missing)
+    compare(told, known, hashes=hashes, last=last)
+    strangers(known, told, hashes=hashes)
+    if shape.readable(connection, "blobs"):
+        check_blobs(connection, told, wanted=gathered.blobs, stop=stop)
+    for projection in projections:
+        told.findings += projection.compare(lambda sql: connection.execute(sql))
+
+
+def _walk(
+    connection: sqlite3.Connection,
+    told: Told,
+    *,
+    origin: Head,
+    hearers: Sequence[Gathered | Projection],
+    stop: threading.Event,
+) -> int:
+    """Judge every row; the number of the last one there is."""
+    rows = connection.execute(f"SELECT {COLUMNS} FROM entries ORDER BY seq")
+    last, told_flaws = origin.seq, 0
+    try:
+        for number, (batch, flaws) in enumerate(judged(_readable(rows, told), start=origin)):
+            if number % (_ROWS_PER_LOOK // 256) == 0 and stop.is_set():
+                return last
+            for flaw in flaws.values():
+                told.broken(flaw.row)
+                told_flaws += 1
+                if told_flaws <= MOST:
+                    told.add(Finding(said=flaw.said, row=flaw.row, last=flaw.last))
+            for hearer in hearers:
+                hearer.hear(batch)
+            last = max((row[0] for row in (batch if flaws else batch[-1:]) if type(row[0]) is int), default=last)
+            _advance(told, batch, flaws)
+    except FAULTS as error:
+        told.trouble.append(named(error))
+    if told_flaws > MOST:
+        told.add(Finding(said=f"{told_flaws - MOST} more entries behind these do not hold", row=told.first_bad))
+    return last
+
+
+def _advance(told: Told, batch: Sequence[Row], flaws: dict[int, Flaw]) -> None:
+    """Move the last good head, as long as nothing bad was met."""
+    good = list(takewhile(lambda row: id(row) not in flaws, batch)) if flaws else batch
+    if good and not told.stuck:
+        told.head = Head(seq=good[-1][0], hash=good[-1][7])
+        told.entries = told.head.seq
+    told.stuck = told.stuck or bool(flaws)
+
+
+def _readable(rows: Iterable[Row], told: Told) -> Iterator[Row]:
+    """Rows until the end, or a page that cannot be read (noted)."""
+    try:
+        yield from rows
+    except FAULTS as error:
+        told.trouble.append(named(error))
+
+
+def _end(connection: sqlite3.Connection, told: Told, *, origin: Head, last: int) -> None:
+    """Compare the one row that says where the chain starts and ends."""
+    if not shape.readable(connection, "chain"):
+        return
+    rows = connection.execute("SELECT id, genesis, seq, hash FROM chain").fetchall()
+    if len(rows) != 1:
+        told.add(
+            Finding(said=f"the table chain has {len(rows)} rows, not one: nothing says that entry {last} is the last")
+        )
+        told.broken(last + 1)
+        return
+    _, genesis, seq, own = rows[0]
+    if genesis != origin.hash:
+        told.add(
+            Finding(said="the row in chain names another repository as the one whose record begins at entry 1", row=1)
+        )
+        told.broken(1)
+    if type(seq) is int and seq > last:
+        told.add(Finding(said=missing_at_end(last + 1, seq), row=last + 1, last=seq, remedy=RECORD_GONE))
+        told.broken(last + 1)
+        return
+    found = connection.execute("SELECT hash FROM entries WHERE seq = ?", (last,)).fetchone() if last else (origin.hash,)
+    if type(seq) is not int or seq != last or found is None or own != found[0]:
+        said = f"the row in chain says that entry {shown(seq)} is the last, but it is entry {last}"
+        if seq == last:
+            said = f"the row in chain gives entry {last} another hash than the entry has"
+        told.add(Finding(said=said, row=last or None))
+        if told.first_bad is None:
+            told.broken(last + 1 if type(seq) is not int or seq != last else max(last, 1))
+
+
+def _pages(connection: sqlite3.Connection, told: Told) -> None:
+    """SQLite's own look at its pages and indexes: an index that lacks a row hides that row from whoever asks by it."""
+    for (said,) in connection.execute(f"PRAGMA integrity_check({MOST})"):
+        if said != "ok":
+            row = re.search(r"\brow (\d+) missing from index", str(said))
+            told.add(Finding(said=f"SQLite finds: {' '.join(str(said).split())}", row=int(row[1]) if row else None))
+
+
+def _hashes(connection: sqlite3.Connection, wanted: Collection[int]) -> dict[int, str]:
+    found = {}
+    for seq in wanted:
+        row = connection.execute("SELECT hash FROM entries WHERE seq = ?", (seq,)).fetchone()
+        if row is not None:
+            found[seq] = row[0]
+    return found

@@ -11,7 +11,7 @@ entry is sha256 of the repo-id, so a ledger cannot be passed off as that of anot
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from ledger.canonical import canonical
 from ledger.errors import ChainBroken, LedgerError
+from ledger.findings import Finding
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Draft, Entry, Frozen, Head
 
@@ -44,6 +45,14 @@ class StoredRow(NamedTuple):
     hash: str
 
 
+class Flaw(NamedTuple):
+    """What is wrong with a row, and the first and the last entry that it is about."""
+
+    said: str
+    row: int
+    last: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fragment:
     """A draft as bytes: all of its entry but the time and the place, which only the writer knows."""
@@ -61,7 +70,10 @@ class ChainReport(Frozen):
     head: Head
     first_bad: int | None = None  # the first sequence number at which the chain does not hold
     reason: str = ""
-    bad_blobs: tuple[str, ...] = ()  # blobs whose bytes do not hash to their name
+    bad_blobs: tuple[str, ...] = ()  # blobs whose bytes do not hash to their name, or that an entry names in vain
+    findings: tuple[Finding, ...] = ()  # all that was found, by row; empty exactly when ``ok``
+    signed_ends: int = 0  # the last entry that is a session's end with a signed head; 0: none
+    notes: tuple[str, ...] = ()  # what holds, and rests on less than it could
     duration_ms: int = 0
 
     @property
@@ -167,20 +179,51 @@ def walk(
     """Recompute the chain behind ``start`` from stored bytes.
 
     Returns the last good head and why the next row is bad (empty when all are good). ``anchors`` are hashes that the
-    chain is known to have passed through (from signed commits). Rows are first judged a batch at a time, which is what
-    makes it fast; only a batch that fails is looked at row by row.
+    chain is known to have passed through (from signed commits).
     """
-    head, known = start, anchors or {}
+    known = anchors or {}
+    head = start
+    for batch, flaws in judged(rows, start=start):
+        for row in batch:
+            place, own = row[0], row[7]
+            flaw = flaws.get(id(row))
+            reason = flaw.said if flaw else ""
+            if not reason and known.get(place, own) != own:
+                reason = f"entry {place} is not the one that a signed commit names"
+            if reason:
+                return head, reason
+            head = Head(seq=place, hash=own)
+    return head, ""
+
+
+def judged(
+    rows: Iterable[StoredRow | tuple[Any, ...]], *, start: Head
+) -> Iterator[tuple[list[StoredRow | tuple[Any, ...]], dict[int, Flaw]]]:
+    """The rows behind ``start``, a batch at a time, and why some of a batch are bad (by ``id`` of the row).
+
+    Rows are first judged a batch at a time, which is what makes it fast; only a batch that fails is looked at row by
+    row. A row behind a bad one is judged by what the bad one says of itself, so that each change is told once.
+    """
+    head = start
     stream = iter(rows)
     while batch := list(islice(stream, BATCH)):
-        if _all_good(batch, start=head) and known.keys().isdisjoint(range(head.seq + 1, head.seq + len(batch) + 1)):
+        flaws: dict[int, Flaw] = {}
+        if not _all_good(batch, start=head):
+            for row in batch:
+                if flaw := _flaw(StoredRow(*row), after=head):
+                    flaws[id(row)] = flaw
+                head = _said_by(row, after=head)
+        else:
             head = Head(seq=batch[-1][0], hash=batch[-1][7])
-            continue
-        for row in batch:
-            if reason := _flaw(StoredRow(*row), after=head, known=known):
-                return head, reason
-            head = Head(seq=row[0], hash=row[7])
-    return head, ""
+        yield batch, flaws
+
+
+def _said_by(row: StoredRow | tuple[Any, ...], *, after: Head) -> Head:
+    """Where a row says that the chain stands, whatever lies in its columns."""
+    seq, own = row[0], row[7]
+    return Head(
+        seq=seq if type(seq) is int and seq > 0 else after.seq + 1, hash=own if isinstance(own, str) else after.hash
+    )
 
 
 def _all_good(batch: list[StoredRow | tuple[Any, ...]], *, start: Head) -> bool:
@@ -193,23 +236,36 @@ def _all_good(batch: list[StoredRow | tuple[Any, ...]], *, start: Head) -> bool:
             and list(map(link, prevs, bodies)) == list(hashes)
             and all(map(_columns_agree, numbers, ats, ops, kinds, phases, bodies))
         )
-    except (TypeError, AttributeError):  # a column of another type than the schema gives it
+    except (TypeError, AttributeError, ValueError):  # a column of another type than the schema gives it
         return False
 
 
-def _flaw(row: StoredRow, *, after: Head, known: Mapping[int, str]) -> str:
-    """Why ``row`` is not a good successor of ``after``; empty when it is."""
-    if row.seq != after.seq + 1:
-        return f"entry {after.seq + 1} is missing, entry {row.seq} stands in its place"
+def _flaw(row: StoredRow, *, after: Head) -> Flaw | None:
+    """Why ``row`` is not a good successor of ``after``; None when it is."""
+    if type(row.seq) is not int or row.seq != after.seq + 1:
+        return _misplaced(row.seq, after)
     if row.prev != after.hash:
-        return f"entry {row.seq} does not follow the entry before it"
-    if type(row.body) is not bytes or link(row.prev, row.body) != row.hash:
-        return f"the stored bytes of entry {row.seq} do not hash to its hash"
+        return Flaw(f"entry {row.seq} does not follow the entry before it", row.seq, row.seq)
+    try:
+        hashes = type(row.body) is bytes and link(row.prev, row.body) == row.hash
+    except ValueError:  # text that is none
+        hashes = False
+    if not hashes:
+        return Flaw(f"the stored bytes of entry {row.seq} do not hash to its hash", row.seq, row.seq)
     if not _columns_agree(*row[:6]):
-        return f"entry {row.seq}: {_disagreement(row)}"
-    if known.get(row.seq, row.hash) != row.hash:
-        return f"entry {row.seq} is not the one that a signed commit names"
-    return ""
+        return Flaw(f"entry {row.seq}: {_disagreement(row)}", row.seq, row.seq)
+    return None
+
+
+def _misplaced(seq: object, after: Head) -> Flaw:
+    """What stands where the entry behind ``after`` should."""
+    due = after.seq + 1
+    if type(seq) is not int:
+        return Flaw(f"entry {due} has no sequence number, but a {type(seq).__name__}", due, due)
+    if seq < due:
+        return Flaw(f"entry {seq} stands behind entry {after.seq}: out of order, or twice", seq, seq)
+    missing = f"entry {due} is" if seq == due + 1 else f"entries {due} to {seq - 1} are"
+    return Flaw(f"{missing} missing, entry {seq} stands in its place", due, seq - 1)
 
 
 @lru_cache(maxsize=4096)

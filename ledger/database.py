@@ -9,17 +9,15 @@ import fcntl
 import os
 import sqlite3
 from contextlib import closing
-from importlib import resources
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from ledger.chain import COLUMNS, genesis, walk
 from ledger.errors import ChainBroken, ForeignLedger, LedgerError, LedgerReadOnly
+from ledger.shape import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from ledger.vocabulary import Frozen, Head
 
-APPLICATION_ID = 0x4F55524F  # "OURO"
-SCHEMA_VERSION = 1
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
 SqlValue = int | float | str | bytes | None
@@ -265,7 +263,7 @@ def _create(path: Path, *, repo_id: str, settings: LedgerSettings) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(
                 f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};\n"
-                + resources.files("ledger").joinpath("schema.sql").read_text(encoding="utf-8")
+                + SCHEMA
             )
             origin = genesis(repo_id)
             connection.execute("INSERT INTO chain VALUES (1, ?, 0, ?)", (origin, origin))

@@ -12,6 +12,7 @@ OuroError
 ├── TestsUnavailable       the repository's own tests give no answer
 ├── AdvisoriesUnavailable  a source of advisories gives no answer
 ├── ChildFailed            a child process could not be started
+│   └── ProgramMissing     there is no such program that may be run
 ├── SandboxError           a child could not be confined
 │   └── SandboxMissing     no back end holds its walls on this machine
 ├── PolicyRefused          a deterministic rule said no (names the rule)
@@ -107,6 +108,14 @@ class AdvisoriesUnavailable(OuroError):
 
 class ChildFailed(OuroError):
     """A child process could not be started."""
+
+
+class ProgramMissing(ChildFailed):
+    """There is no such program; or (``refused``) there is one, and it may not be run outside the sandbox."""
+
+    def __init__(self, message: str, *, refused: bool, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.refused = refused
 
 
 class SandboxError(OuroError):

@@ -19,7 +19,7 @@ class Places:
     git_dir: Path
     common_dir: Path
     repo_id: str
-    state: Path  # ledger, journal, keys, spool: 0700
+    state: Path  # ledger, journal, keys, token, spool: 0700
     cache: Path  # models, code index, workspaces that do not fit on tmpfs: 0700
     config: Path  # folder of the owner's settings files
     runtime: Path  # folder of the socket: 0700
@@ -30,8 +30,22 @@ class Places:
         return self.runtime / f"{self.repo_id}.sock"
 
     @property
+    def token(self) -> Path:
+        """What a client of the socket shows to be believed."""
+        return self.state / "control.token"
+
+    @property
     def ledger(self) -> Path:
         return self.state / "ledger.sqlite3"
+
+    @property
+    def heads(self) -> Path:
+        return self.state / "heads"
+
+    @property
+    def heads_ref(self) -> str:
+        """The git ref that names a blob with the same lines as :attr:`heads`, outside of the state folder."""
+        return f"refs/ouroboros/{self.repo_id}"
 
     @property
     def journal(self) -> Path:
@@ -54,12 +68,21 @@ class Places:
         return self.cache / "models"
 
 
+Identity = tuple[int, int]
+"""Device and inode of a folder."""
+LeftOut = tuple[str, str]
+"""An entry of the owner's search path that is not searched, and a clause that says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostEnv:
     """What children outside the sandbox (git, hooks on request) may inherit: a scrubbed copy of the environment.
 
-    ``variables`` holds no ``GIT_*`` name and no secret; ``path`` is the search path for programs.
+    ``variables`` holds no ``GIT_*`` name, no secret and nothing that makes an interpreter load code; ``path`` is the
+    search path for programs. ``repository`` are the folders of the repository: no program is taken from there.
     """
 
     variables: Mapping[str, str]
     path: str
+    repository: frozenset[Identity] = frozenset()
+    left_out: tuple[LeftOut, ...] = ()

@@ -18,7 +18,7 @@ from typing import cast
 
 import aiosqlite
 
-from ledger.audit import audit
+from ledger.audit import audit, since
 from ledger.canonical import canonical
 from ledger.chain import ChainReport, entry_of, freeze, genesis
 from ledger.clock import Clock
@@ -36,6 +36,7 @@ from ledger.database import (
     writer_pragmas,
 )
 from ledger.errors import LedgerError, LedgerReadOnly
+from ledger.findings import Anchor
 from ledger.ids import sha256_hex
 from ledger.subscription import Subscription
 from ledger.vocabulary import Draft, Entry, EntryKind, Head, Spend
@@ -267,16 +268,28 @@ class Ledger:
         ``anchors`` are heads from outside (trailers of signed commits) that the chain must have passed through: they
         also show when rows were cut off at the end. Never raises for a damaged record: the report says so.
         """
+        known = tuple(Anchor(seq=a.seq, hash=a.hash, where="a signed commit") for a in anchors)
         started = self._clock.monotonic()
         stop = threading.Event()
         try:
-            report = await asyncio.to_thread(
-                audit, self._address, origin=self._origin, anchors={a.seq: a.hash for a in anchors}, stop=stop
-            )
+            report = await asyncio.to_thread(audit, self._address, origin=self._origin, anchors=known, stop=stop)
         except asyncio.CancelledError:
             stop.set()
             raise
         return report.model_copy(update={"duration_ms": int((self._clock.monotonic() - started) * 1000)})
+
+    async def broken_behind(self, seq: int) -> str:
+        """Why the chain from entry ``seq`` to where it stands does not hold; empty where it does.
+
+        For what rests on one old entry: each entry answers for its own bytes only, the chain for all between.
+        """
+        known = self.head
+        stop = threading.Event()
+        try:
+            return await asyncio.to_thread(since, self._address, seq, head=known, origin=self._origin, stop=stop)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
 
     # --- end ---
 

@@ -407,6 +407,9 @@ class TestRun(Frozen):
     # change by its place -> tests that seem to pass with it; no verdict
     screened: dict[int, frozenset[str]] = Field({})
     cut: tuple[str, ...] = ()  # tests of whose lines only the first are in the coverage
+    # tests that passed, of those asked for by name -> why nobody but their own process can say so
+    unsure: dict[str, str] = Field({})
+    doubted: dict[str, str] = Field({})  # likewise -> where the program's own code says that unlike values are equal
 
     @property
     def red(self) -> tuple[TestResult, ...]:

@@ -128,7 +128,7 @@ def signals_of(
             Signal(
                 id=new_signal_id(),
                 source=Source.TEST_FAILURE,
-                goal=redact(goal_of(ids, cause, results[0].message)),
+                goal=redact(goal_of(ids, cause, redact(results[0].message))),
                 targets=(cause.file,) if _inside(cause.file) and weight(cause.file) <= LONGEST_FILE else (),
                 urgency=urgency,
                 evidence=tuple(_evidence(result, snapshot or base, redact) for result in results[:MAX_EVIDENCE]),
@@ -147,7 +147,7 @@ def _evidence(result: TestResult, tree: str, redact: Redact) -> Evidence:
     said = result.message or result.detail or result.outcome.value
     return Evidence(
         claim=f"{cut(result.id, 4 * SHORT)} is red at {tree[:12]}, twice in a row.",
-        evidence=redact(cut(said, MESSAGE)),
+        evidence=cut(redact(said), MESSAGE),
         confidence_bp=10_000,
         source="pytest",
     )

@@ -167,7 +167,7 @@ class IssuePoll:
             repository=repository,
             number=one.number,
             title=self._redact(one.title),
-            body=self._redact((one.body or "")[:BODY_CHARS]),
+            body=self._redact(one.body or "")[:BODY_CHARS],
             is_open=one.state.casefold() == "open",
             author=one.author.login,
             sender=one.author.login,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ledger.errors import PolicyRefused
+from tools.sandbox.launcher import remove_all
 
 CONTAINED_RULE = "workspace.contained"
 NO_FOLLOW_RULE = "workspace.no_follow"
@@ -187,23 +187,35 @@ def delete_file(root: Path, path: str) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder of our own with everything below, also what a test made unreadable. Links are not followed."""
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError:
-        folder.chmod(0o700)
-        for base, names, _ in os.walk(folder):  # top down: a folder is opened up before it is listed
-            for name in names:
-                below = Path(base, name)
-                if not below.is_symlink():
-                    below.chmod(0o700)
-        shutil.rmtree(folder)
+    """Remove a folder of our own with everything below, however deep, also what a test made unreadable.
+
+    Links are not followed. Raises ``OSError``, but not for a folder that is not there.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        remove_all(str(folder))
+
+
+def remove_special(folder: Path) -> None:
+    """Remove pipes, sockets and devices below a folder of our own. Links are not followed.
+
+    What lies so deep that it has no path is left: nothing that is given a path can open it.
+    """
+    waiting = [folder]
+    while waiting:
+        try:
+            inside = os.scandir(waiting.pop())
+        except OSError:
+            continue
+        with inside:
+            for entry in inside:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+                    Path(entry.path).unlink()
 
 
 def prune(root: Path, keep: Collection[str], mounts: Collection[str] = ()) -> None:
-    """Remove everything below ``root`` that is not in ``keep`` (files), and make the rest readable and writable.
+    """Remove everything below ``root`` that is not in ``keep`` (files, links), and make the rest readable and writable.
 
     What stands at ``mounts`` is not touched: removing a place where something is mounted elsewhere unmounts it there.
     """
@@ -226,7 +238,7 @@ def _prune(root: Path, prefix: str, keep: Collection[str], folders: Collection[s
                 _prune(Path(entry.path), f"{path}/", keep, folders, mounts)
             else:
                 remove_tree(Path(entry.path))
-        elif path not in keep:
-            Path(entry.path).unlink()
+        elif path not in keep or not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+            Path(entry.path).unlink()  # a pipe in the place of a file would hold whoever reads it
         elif not entry.is_symlink() and entry.stat(follow_symlinks=False).st_mode & 0o600 != 0o600:
             Path(entry.path).chmod(0o600)

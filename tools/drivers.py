@@ -14,9 +14,13 @@ from pathlib import Path
 
 PROGRAM = re.compile(
     r"filter\..+\.(?:clean|smudge|process|required)|diff\..+\.(?:command|textconv)|merge\..+\.driver"
-    r"|gpg\.(?:.+\.)?program",
+    r"|gpg\.(?:.+\.)?program|gpg\.ssh\.defaultkeycommand",
     re.DOTALL,
 )
+FILE = "core.attributesfile"
+"""Says for which files which driver is taken; like a program, it is the owner's to name."""
+HOOK = re.compile(r"hook\.(.+)\.(command|event|enabled)", re.DOTALL)
+"""Hooks that stand in the settings themselves (git 2.54); ``core.hooksPath`` says nothing about them."""
 INCLUDE = re.compile(r"include\.path|includeif\..+\.path", re.DOTALL)
 OF_THE_REPOSITORY = frozenset({"local", "worktree"})
 LIST = ("config", "--show-scope", "--show-origin", "--includes", "-z", "--list")
@@ -53,8 +57,12 @@ class Drivers:
 
 
 def overrides(listed: bytes) -> Overrides:
-    """Pure: each program that the repository names gets the owner's value, or none."""
+    """Pure: each program that the repository names gets the owner's value, or none; a hook of settings is switched off.
+
+    No hook of anybody's runs when we move a branch: those for a commit are run apart (``governance.changes.hooks``).
+    """
     owners: dict[str, str] = {}
+    hooks: dict[str, str] = {}
     named: dict[str, None] = {}
     files: dict[str, None] = {}
     fields = listed.decode("utf-8", errors="surrogateescape").split("\0")
@@ -65,14 +73,23 @@ def overrides(listed: bytes) -> Overrides:
             files[os.path.join(os.path.dirname(file), os.path.expanduser(value))] = None  # noqa: PTH118, PTH120, PTH111
         if origin != file:
             files[file] = None
-        if PROGRAM.fullmatch(key) and scope in OF_THE_REPOSITORY:
+        if hook := HOOK.fullmatch(key):
+            hooks |= _switched_off(hook)
+        if (PROGRAM.fullmatch(key) or key == FILE) and scope in OF_THE_REPOSITORY:
             named[key] = None
-        elif PROGRAM.fullmatch(key):
+        elif PROGRAM.fullmatch(key) or key == FILE:
             owners[key] = value
-    values = {f"{VARIABLE}_{number}": owners.get(key, _nothing(key)) for number, key in enumerate(named)}
-    argv = (f"--config-env={key}={variable}" for key, variable in zip(named, values, strict=True))
-    refused = (key for key in named if key not in owners and not key.endswith(".required"))
+    settings = {key: owners.get(key, _nothing(key)) for key in named} | hooks
+    values = {f"{VARIABLE}_{number}": value for number, value in enumerate(settings.values())}
+    argv = (f"--config-env={key}={variable}" for key, variable in zip(settings, values, strict=True))
+    refused = (key for key in named if key not in owners and not key.endswith(".required") and key != FILE)
     return Overrides(tuple(argv), values, tuple(files), tuple(refused))
+
+
+def _switched_off(hook: re.Match[str]) -> dict[str, str]:
+    """A hook by its name; an event can be switched off as a whole, but has no list of events of its own."""
+    off = {f"hook.{hook[1]}.enabled": "false"}
+    return off if hook[2] == "enabled" else {**off, f"hook.{hook[1]}.event": ""}
 
 
 def _nothing(key: str) -> str:

@@ -1,35 +1,74 @@
 """The one way git is called: explicit folders, hooks and hostile configuration off, no network, bounded time.
 
 Every call names the git folder and the work tree, so a ``.git`` file that candidate code rewrote is never followed.
-``Git`` blocks: on the event loop use :meth:`Git.call` (or ``asyncio.to_thread``).
+``Git`` blocks: on the event loop use :meth:`Git.call` (or ``asyncio.to_thread``). Who walks through history with
+GitPython has it from :meth:`Git.opened`: the same program, options and environment.
 """
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ledger.errors import GitFailed
+from ledger.children import ask
+from ledger.errors import GitFailed, ProgramMissing
 from ledger.places import HostEnv, Places
+from ledger.programs import find_program
 from tools.drivers import LIST, Drivers, Overrides
+
+if TYPE_CHECKING:
+    from git import Repo
 
 QUIET = (
     "-c", "core.hooksPath=/dev/null",
     "-c", "core.fsmonitor=false",
     "-c", "core.quotePath=false",
+    "-c", "core.askPass=",
+    "-c", "core.alternateRefsCommand=",
+    "-c", "credential.helper=",
     "-c", "diff.external=",
+    "-c", "diff.ignoreSubmodules=all",
+    "-c", "diff.submodule=short",
+    "-c", "status.submoduleSummary=false",
+    "-c", "submodule.recurse=false",
+    "-c", "fetch.recurseSubmodules=false",
+    "-c", "uploadpack.packObjectsHook=",
     "-c", "commit.gpgSign=false",
     "-c", "protocol.ext.allow=never",
     "-c", "gc.auto=0",
+    "-c", "maintenance.auto=false",
     "-c", "advice.detachedHead=false",
     "-c", "log.showSignature=false",
-    "-c", "submodule.recurse=false",
     "-c", "diff.noprefix=false",
     "-c", "diff.mnemonicPrefix=false",
 )  # fmt: skip
+ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    # Nothing is fetched, not even an object that a partial clone lacks: the program for it is named by the
+    # repository. A list without a protocol that exists goes before every setting.
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_SSH_COMMAND": "false",
+    "GIT_PROXY_COMMAND": "",
+    # Names of paths are names, whatever characters they begin with.
+    "GIT_LITERAL_PATHSPECS": "1",
+    # Objects are what their names say: nothing stands in for another one. No such file can be there.
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": "/dev/null/none",
+    # Nobody is asked, and nobody is shown anything.
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS": "",
+    "GIT_EDITOR": ":",
+    "GIT_SEQUENCE_EDITOR": ":",
+    "GIT_PAGER": "cat",
+    "LC_ALL": "C.UTF-8",
+}
 UNQUOTED = frozenset({"blame"})
 """Their errors quote files that the repository's settings name (``blame.ignoreRevsFile``), wherever they lie."""
 
@@ -60,16 +99,34 @@ class Git:
         self.places = places
         self._timeout_s = timeout_s
         self._drivers = Drivers(git_dir=places.git_dir, common_dir=places.common_dir)
-        self._env = {
-            **env.variables,
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_OPTIONAL_LOCKS": "0",
-            # Nothing is fetched, not even an object that a partial clone lacks: the program for it is named by the
-            # repository. A list without a protocol that exists goes before every setting.
-            "GIT_ALLOW_PROTOCOL": "none",
-            "LC_ALL": "C.UTF-8",
-        }
+        self._host = env
+        self._program = ""
+        self._env = {**env.variables, **ENVIRONMENT}
+
+    @property
+    def program(self) -> str:
+        """The absolute path of git. Raises ``GitFailed`` where there is none that may be run."""
+        if not self._program:
+            try:
+                self._program = str(find_program("git", self._host))
+            except ProgramMissing as error:
+                raise GitFailed(
+                    f"git cannot be started: {error.message}", argv=("git",), code=-1, stderr="", remedy=error.remedy
+                ) from error
+        return self._program
+
+    @contextmanager
+    def opened(self) -> Iterator[Repo]:
+        """The repository as GitPython sees it; blocks. Its children end with the block, or when the time is up."""
+        from tools.git_python import Caller, repo_of
+
+        own = self._overrides()
+        prefix, tree = self._prefix(own, self.places.repo), self.places.repo
+        with (
+            Caller(prefix=prefix, env={**self._env, **own.env}, cwd=tree, timeout_s=self._timeout_s) as caller,
+            repo_of(self.places.git_dir, caller) as repo,
+        ):
+            yield repo
 
     def run(
         self,
@@ -83,7 +140,7 @@ class Git:
         """Run ``git ARGS``. ``index`` is a private index file; ``work_tree`` defaults to the owner's checkout."""
         tree = work_tree or self.places.repo
         own = self._overrides()
-        argv = ("git", *QUIET, *own.argv, f"--git-dir={self.places.git_dir}", f"--work-tree={tree}", *args)
+        argv = (*self._prefix(own, tree), *args)
         env = {**self._env, **own.env, **(extra_env or {})}
         if index is not None:
             env["GIT_INDEX_FILE"] = str(index)
@@ -102,39 +159,32 @@ class Git:
         """Settings of the repository that name a program, which is not run: the owner's own do not name it."""
         return self._overrides().refused
 
+    def _prefix(self, own: Overrides, tree: Path) -> tuple[str, ...]:
+        """How every command line begins."""
+        return (self.program, *QUIET, *own.argv, f"--git-dir={self.places.git_dir}", f"--work-tree={tree}")
+
     def _overrides(self) -> Overrides:
         repo = self.places.repo
-        argv = ("git", f"--git-dir={self.places.git_dir}", f"--work-tree={repo}", *LIST)
+        argv = (self.program, f"--git-dir={self.places.git_dir}", f"--work-tree={repo}", *LIST)
         return self._drivers.overrides(lambda: self._start(argv, repo, self._env).out)
 
     def _start(
         self, argv: tuple[str, ...], tree: Path, env: Mapping[str, str], stdin: bytes | None = None
     ) -> GitResult:
         try:
-            done = subprocess.run(
-                argv,
-                input=stdin if stdin is not None else b"",
-                capture_output=True,
-                cwd=tree,
-                env=env,
-                timeout=self._timeout_s,
-                check=False,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired as error:
+            done = ask(argv, cwd=tree, env=env, timeout_s=self._timeout_s, given=stdin or b"")
+        except TimeoutError as error:
             raise GitFailed(
                 f"`{_verb(argv)}` did not end within {self._timeout_s:g} s.",
                 argv=argv, code=-1, stderr="", remedy="Look for a stuck filter driver or a slow disk.",
             ) from error  # fmt: skip
-        except FileNotFoundError as error:
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise GitFailed(
-                "git cannot be started.",
-                argv=argv,
-                code=-1,
-                stderr=str(error),
-                remedy="Install git and put it on PATH.",
-            ) from error
-        return GitResult(done.returncode, done.stdout, done.stderr.decode("utf-8", errors="replace"))
+                f"git cannot be started in {tree}: {why}.", argv=argv, code=-1, stderr=str(error),
+                remedy="Check that git is installed and the folder exists.",
+            ) from error  # fmt: skip
+        return GitResult(done.code, done.out, done.err.decode("utf-8", errors="replace"))
 
     async def call(
         self,

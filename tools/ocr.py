@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ledger.errors import ChildFailed, SandboxError
+from ledger.errors import ChildFailed, ProgramMissing, SandboxError
 from ledger.places import HostEnv
+from ledger.programs import find_program
 from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import Job, Mount, Sandbox
 
@@ -39,17 +39,20 @@ class SandboxedOcr:
 
     def missing(self) -> tuple[str, str]:
         """Why nothing can be read here, and what to do about it; both empty when it can. Looks at the disk."""
-        if self._found() is None:
-            return f"{self._program} is not installed", INSTALL
+        try:
+            self._found()
+        except ProgramMissing as error:
+            return (error.message, error.remedy) if error.refused else (f"{self._program} is not installed", INSTALL)
         if self._sandbox() is None:
             return "no sandbox holds here", "`ouro doctor` says what is missing."
         return "", ""
 
     async def read(self, data: bytes) -> tuple[str | None, str]:
         """What stands on a picture; or None, and why it could not be read."""
-        program, sandbox = await asyncio.to_thread(self._found), self._sandbox()
-        if program is None or sandbox is None:
-            return None, (await asyncio.to_thread(self.missing))[0]
+        why, sandbox = (await asyncio.to_thread(self.missing))[0], self._sandbox()
+        if why or sandbox is None:
+            return None, why
+        program = await asyncio.to_thread(self._found)
         at_home = any(program.is_relative_to(folder) for folder in SYSTEM)
         job = Job(
             argv=(str(program), "stdin", "stdout", "-l", self._languages),
@@ -72,6 +75,6 @@ class SandboxedOcr:
             return None, f"{self._program} failed: {' '.join(said.split()) or 'without a word'}"
         return finished.report[:MOST_BYTES].decode("utf-8", errors="replace"), ""
 
-    def _found(self) -> Path | None:
-        found = shutil.which(self._program, path=self._env.path)
-        return Path(found).resolve() if found is not None else None
+    def _found(self) -> Path:
+        """Raises ``ProgramMissing``."""
+        return find_program(self._program, self._env).resolve()

@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.children import NOTHING, Child, start
 from ledger.errors import ChildFailed
 from tools.streams import Collected, HeadAndTail, Reader, Talk, Writer
 
@@ -24,7 +24,8 @@ REPORT_FD = "{report-fd}"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What to run. ``env`` is the whole environment; ``pass_fds`` stay the caller's to close.
+    """What to run. ``argv`` begins with an absolute path (``ledger.programs`` finds one); ``env`` is the whole
+    environment; ``pass_fds`` stay the caller's to close.
 
     At ``timeout_s`` the group gets SIGTERM, ``grace_s`` later SIGKILL. Output beyond ``cap_bytes`` is dropped in the
     middle; beyond ``flood_bytes`` the group is ended; all of it goes to the descriptor ``spool``, where there is one.
@@ -117,7 +118,7 @@ def _settle(future: asyncio.Future[bool], value: bool) -> None:
         future.set_result(value)
 
 
-def _pidfd_of(process: subprocess.Popen[bytes]) -> int:
+def _pidfd_of(process: Child) -> int:
     """A descriptor of a child that was just started; the number is still its own, because nobody has reaped it."""
     try:
         return os.pidfd_open(process.pid)
@@ -150,7 +151,7 @@ class _Child:
         if command.timeout_s is not None:
             self._timers.append(loop.call_later(command.timeout_s, self._time_out))
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> Child:
         command = self._command
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             out_r, out_w = os.pipe()
@@ -181,19 +182,18 @@ class _Child:
                 self._feed.finish()
         return process
 
-    def _popen(self, stdin_r: int, out_w: int, report_w: int) -> subprocess.Popen[bytes]:
+    def _popen(self, stdin_r: int, out_w: int, report_w: int) -> Child:
         command = self._command
         number = str(report_w)
         argv = [number if word == REPORT_FD else word for word in command.argv]
         try:
-            return subprocess.Popen(
+            return start(
                 argv,
                 cwd=command.cwd,
                 env={name: number if value == REPORT_FD else value for name, value in command.env.items()},
-                stdin=stdin_r if stdin_r >= 0 else subprocess.DEVNULL,
+                stdin=stdin_r if stdin_r >= 0 else NOTHING,
                 stdout=report_w if command.speaks else out_w,
                 stderr=out_w,
-                start_new_session=True,
                 pass_fds=(*command.pass_fds, *((report_w,) if command.report else ())),
             )
         except (OSError, ValueError) as error:

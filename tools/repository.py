@@ -221,7 +221,7 @@ class Repository:
         git, places = self._git, self._git.places
         head = git.run("rev-parse", "--verify", "HEAD^{commit}").text
         with scratch_index(git, places.repo, start=places.git_dir / "index", folder=places.runtime) as index:
-            if not index.file.exists():
+            if not index.index.exists():
                 index.load(head)
             index.take_all(limit_bytes=self._untracked_limit_bytes)
             tree = index.write_tree()

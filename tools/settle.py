@@ -101,12 +101,16 @@ class Aftermath:
 
     def _judge(self, changed: list[str], after: Sight) -> None:
         new: dict[str, _New | None] = {}
+        verdicts = {path: self._verdict(path) for path in changed if path in after.files}
+        for path in verdicts:
+            if after.files[path].special:  # before git looks at the tree: it would wait at a pipe that it reads
+                (self._workspace.root / path).unlink(missing_ok=True)
         ignored = self._ignored(changed, after)
         keep = set(ignored)
         size = 0
         for path in changed:
             now = after.files.get(path)
-            verdict = self._verdict(path) if now is not None else None
+            verdict = verdicts.get(path)
             if verdict is None and now is not None and not now.regular:
                 verdict = _no(NOT_A_FILE, f"{_shown(path)} is no regular file")
             if verdict is not None:

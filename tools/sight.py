@@ -29,6 +29,11 @@ class Seen:
     def regular(self) -> bool:
         return self.kind == stat.S_IFREG
 
+    @property
+    def special(self) -> bool:
+        """A pipe, a socket or a device."""
+        return self.kind not in (stat.S_IFREG, stat.S_IFLNK)
+
 
 @dataclass(slots=True)
 class Sight:

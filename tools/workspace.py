@@ -19,6 +19,7 @@ import secrets
 import stat
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +33,7 @@ from ledger.vocabulary import Edit, EditKind, Frozen
 from tools import contained
 from tools.git import Git
 from tools.private_index import PrivateIndex, scratch_index
+from tools.untrusted_tree import join_names, list_programs
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 # Times of files that are as old as the index itself prove nothing: what git found by reading them is written down.
@@ -66,8 +68,10 @@ class Workspace:
         self.owner = owner
         self._git = git
         self._settings = settings
-        self._index = PrivateIndex(git, folder / "index", self.root)
-        self._tracked: tuple[str, ...] = ()
+        self._programs = list_programs(git)
+        self._index = PrivateIndex(git=git, root=self.root, index=folder / "index", programs=self._programs)
+        self._listing = Listing()
+        self._filtered: frozenset[str] = frozenset()
         self._turn = threading.Lock()
 
     async def reset(self, mounts: Collection[str] = ()) -> None:
@@ -102,7 +106,7 @@ class Workspace:
     @property
     def tracked(self) -> frozenset[str]:
         """Files and links of the commit."""
-        return frozenset(self._tracked)
+        return frozenset(self._listing.paths)
 
     def untracked(self) -> frozenset[str]:
         """Files that the commit does not have and that git does not ignore, by the rules in the copy (blocking)."""
@@ -127,28 +131,48 @@ class Workspace:
         """Git tree object of what stands there; its objects are written to the owner's object store."""
         return await asyncio.to_thread(self._tree)
 
-    def populate(self, tracked: tuple[str, ...]) -> None:
-        """Fill the empty folder with the commit's files, which are ``tracked`` (blocking)."""
-        self._tracked = tracked
+    def populate(self, listing: Listing) -> None:
+        """Fill the empty folder with the commit's files, which are in ``listing`` (blocking)."""
+        self._listing = listing
         self.root.mkdir(mode=0o700, exist_ok=True)
         self._index.load(self.commit)
-        self._checkout()
+        self._index.forget(listing.submodules)
+        self._index.checkout_all()
+        self._filter()
 
-    def _checkout(self) -> None:
-        # -f with -u rewrites exactly the files whose cached times differ, so a reset costs one lstat a file.
-        self._index.run("checkout-index", "-a", "-f", "-u", "-q")
+    def _filter(self) -> None:
+        """Give files that a filter of the owner's stands for the form that it makes of them.
+
+        It runs in an empty folder, before any code of the repository does. From then on the index holds that form, so
+        that nothing that is done over the copy needs a filter.
+        """
+        self._filtered = frozenset(self._index.filtered(self._listing.paths))
+        if not self._filtered:
+            return
+        empty, made = self.folder / "empty", self.folder / "filtered"
+        for folder in (empty, made):
+            contained.remove_tree(folder)
+            folder.mkdir(mode=0o700)
+        owners = PrivateIndex(git=self._git, root=empty, index=self._index.index)
+        owners.run("checkout-index", "-f", "-q", "-z", "--stdin", f"--prefix={made}/", stdin=join_names(self._filtered))
+        for path in self._filtered:
+            data = contained.read_file(made, path)
+            if data is not None:
+                contained.write_file(self.root, path, data, (self.root / path).lstat().st_mode)
+        contained.remove_tree(made)
+        self._index.take(self._filtered)
 
     def _locked_reset(self, mounts: Collection[str]) -> None:
         with self._turn:
             self._reset(mounts)
 
     def _reset(self, mounts: Collection[str] = ()) -> None:
-        contained.prune(self.root, self._tracked, mounts)
+        contained.prune(self.root, self._listing.paths, mounts)
         try:
-            self._checkout()
+            self._index.checkout_all()
         except GitFailed:  # the copy is beyond repair: a fresh one needs nothing from it
             contained.remove_tree(self.root)
-            self.populate(self._tracked)
+            self.populate(self._listing)
 
     def _apply(self, edits: tuple[Edit, ...]) -> None:
         with self._turn:
@@ -178,44 +202,44 @@ class Workspace:
     def _overlay_checkout(self, mounts: Collection[str]) -> tuple[str, ...]:
         checkout, git_dir = self._git.places.repo, self._git.places.git_dir
         with self._turn, scratch_index(self._git, checkout, start=git_dir / "index", folder=self.folder) as owners:
-            if not owners.file.exists():
+            if not owners.index.exists():
                 owners.load("HEAD")
-            owners.run("update-index", "-q", "--refresh", "--ignore-submodules", ok=(0, 1))
-            changed = owners.run(
-                "diff-index", "-z", "--name-only", "--no-renames", "--ignore-submodules=all", self.commit, "--"
-            ).fields
+            owners.run("update-index", "-q", "--refresh", ok=(0, 1))
+            changed = owners.run("diff-index", "-z", "--name-only", self.commit, "--").fields
             limit = self._settings.overlay_file_mb * 1024 * 1024
             paths = {*changed, *owners.untracked(limit_bytes=limit)}
             self._reset(mounts)
             present = {path for path in paths if _is_content(checkout / path)}
             gone = {path for path in paths - present if contained.exists(self.root, path)}
             # A file may stand where a folder was, and the other way round: clear the ground first.
-            contained.prune(self.root, {*self._tracked} - gone | present, mounts)
+            contained.prune(self.root, {*self._listing.paths} - gone | present, mounts)
             return tuple(sorted(gone | {path for path in present if _carry(checkout, self.root, path)}))
 
     def _changed(self) -> tuple[str, ...]:
         with self._turn:
-            rows = self._index.run(
-                "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all",
-                env=_REMEMBER,
-            ).fields  # fmt: skip
+            rows = self._index.run("status", "--porcelain=v1", "-z", "--untracked-files=all", env=_REMEMBER).fields
         # The first letter compares with the owner's HEAD, which is not our commit; a folder is another repository.
         return tuple(sorted(row[3:] for row in rows if row[1] != " " and not row.endswith("/")))
 
     def _diff(self, paths: tuple[str, ...]) -> bytes:
-        with self._turn, scratch_index(self._git, self.root, start=self._index.file, folder=self.folder) as index:
+        with self._turn, self._scratch() as index:
             new = index.untracked()
             if new:
                 index.run("add", "--intent-to-add", "--", *new)
             return index.run(
-                "diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--binary", "--full-index",
-                "--ignore-submodules=all", "--src-prefix=a/", "--dst-prefix=b/", "--", *paths,
+                "diff", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/", "--", *paths,
             ).out  # fmt: skip
 
     def _tree(self) -> str:
-        with self._turn, scratch_index(self._git, self.root, start=self._index.file, folder=self.folder) as index:
+        with self._turn, self._scratch() as index:
+            same = self._filtered - {*index.changed()}
             index.take_all()
+            index.graft(self.commit, {*same, *self._listing.submodules})
             return index.write_tree()
+
+    def _scratch(self) -> AbstractContextManager[PrivateIndex]:
+        start, folder = self._index.index, self.folder
+        return scratch_index(self._git, self.root, start=start, folder=folder, programs=self._programs)
 
 
 def _is_content(path: Path) -> bool:
@@ -249,10 +273,11 @@ def _carry(checkout: Path, root: Path, path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a commit holds: its files and links (submodules are left out), and their bytes together."""
+    """What a commit holds: its files and links, and their bytes together; places of submodules apart."""
 
-    paths: tuple[str, ...]
-    size: int
+    paths: tuple[str, ...] = ()
+    size: int = 0
+    submodules: tuple[str, ...] = ()
 
 
 class Workspaces:
@@ -293,7 +318,7 @@ class Workspaces:
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(contained.remove_tree, folder)
             ws = Workspace(git=self._git, folder=folder, commit=commit, owner=owner, settings=self._settings)
-            ws.populate(self._list(commit).paths)
+            ws.populate(self._list(commit))
             on_failure.pop_all()
         return ws
 
@@ -346,8 +371,9 @@ class Workspaces:
 
     def _list_commit(self, commit: str) -> Listing:
         rows = (row.partition("\t") for row in self._git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).fields)
-        sizes = {path: size for meta, _, path in rows if (size := meta.split()[3]) != "-"}
-        return Listing(paths=tuple(sizes), size=sum(int(size) for size in sizes.values()))
+        sizes = {path: meta.split()[3] for meta, _, path in rows}
+        files = {path: int(size) for path, size in sizes.items() if size != "-"}
+        return Listing(tuple(files), sum(files.values()), tuple(path for path in sizes if path not in files))
 
 
 def _is_ours(folder: Path) -> bool:

@@ -20,7 +20,8 @@ from daemon.evaluation.tasks import Task
 from daemon.evaluation.trial import OWNER, Outcome, Result, git, laid_out
 from daemon.settings import load
 from governance.repair.bench import passes
-from ledger.errors import ConfigError
+from ledger.errors import OuroError
+from ledger.programs import find_program
 from tools.process import Command, Finished, run
 from tools.sandbox.limits import MIB
 
@@ -46,11 +47,11 @@ async def attempt(
         argv, more = PROGRAMS[rival](scene)
         first = (await git(repo, own, "rev-parse", "HEAD")).strip()
         await asyncio.to_thread(shutil.copytree, repo / ".git", base / "kept.git")
-        prefix = tools.runner.environment.prefix
+        prefix, bwrap = tools.runner.environment.prefix, find_program("bwrap", config.env)
         before, began = await asyncio.to_thread(server.tokens), time.monotonic()
         finished = await run(
             Command(
-                argv=(*walls(base, shown=(*PYTHON, prefix, homes, TOP)), *argv), cwd=repo, timeout_s=cap_s,
+                argv=(*walls(bwrap, base, shown=(*PYTHON, prefix, homes, TOP)), *argv), cwd=repo, timeout_s=cap_s,
                 env=surroundings(own, base, prefix) | more, cap_bytes=8 * MIB, flood_bytes=256 * MIB,
             )
         )  # fmt: skip
@@ -58,7 +59,7 @@ async def attempt(
         after = await asyncio.to_thread(server.tokens)
         try:
             await commit(repo, own, base / "kept.git", first)
-        except ConfigError as error:
+        except OuroError as error:
             return blank.model_copy(
                 update={
                     "outcome": Outcome.UNRESOLVED,
@@ -77,11 +78,11 @@ async def attempt(
         )  # fmt: skip
 
 
-def walls(base: Path, *, shown: Sequence[Path]) -> tuple[str, ...]:
+def walls(bwrap: Path, base: Path, *, shown: Sequence[Path]) -> tuple[str, ...]:
     """It may write below ``base`` and nowhere else, and sees no other home, task or answer; the network stays."""
     there = [path for path in shown if path != Path("/usr")]
     return (
-        "bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--die-with-parent",
+        str(bwrap), "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--die-with-parent",
         "--tmpfs", "/tmp", "--tmpfs", "/home", "--tmpfs", "/root",
         *(word for path in there for word in ("--ro-bind", str(path), str(path))),
         "--bind", str(base), str(base), "--chdir", str(base / "repo"), "--",

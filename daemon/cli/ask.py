@@ -50,7 +50,9 @@ def asked(call: Call, work: Callable[[Client], Awaitable[T]]) -> T:
     config = call.config()
 
     async def whole() -> T:
-        async with await Client.connect(config.places.socket, config.settings.control) as client:
+        async with await Client.connect(
+            config.places.socket, config.settings.control, token=config.places.token
+        ) as client:
             return await work(client)
 
     return awaited(whole())
@@ -66,7 +68,7 @@ def told(call: Call, work: Callable[[Client | Answers], Awaitable[T]]) -> T:
 
     async def whole() -> T:
         try:
-            client = await Client.connect(config.places.socket, config.settings.control)
+            client = await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
         except NoDaemon:
             if not config.places.ledger.exists():
                 raise
@@ -187,7 +189,7 @@ def _decide(call: Call, request: OpRef | RejectRequest, work: Callable[[Client],
 
     async def whole() -> Exit:
         try:
-            client = await Client.connect(config.places.socket, config.settings.control)
+            client = await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
         except NoDaemon:
             if not config.places.ledger.exists():
                 raise
@@ -241,7 +243,7 @@ def undo(context: typer.Context, op: Op) -> None:
 
     async def whole() -> Ack:
         try:
-            client = await Client.connect(config.places.socket, config.settings.control)
+            client = await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
         except NoDaemon:
             if not config.places.ledger.exists():
                 raise

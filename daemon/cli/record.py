@@ -10,10 +10,11 @@ import typer
 
 from daemon.cli.base import Call, answer, call_of, coloured, leave, put, sentence
 from daemon.codes import Exit
-from daemon.text import Role, Span, line, show
+from daemon.text import Line, Role, Span, line, show
 
 if TYPE_CHECKING:
     from daemon.settings import Config
+    from daemon.verifying import RecordReport
     from ledger.store import Ledger
 
 T = TypeVar("T")
@@ -88,40 +89,57 @@ def _follow(call: Call, after: int, op: str | None) -> None:
 
 def verify(
     context: typer.Context,
-    commits: Annotated[str, typer.Argument(metavar="[RANGE]", help="A commit, or a range as git takes it.")] = "HEAD",
+    commits: Annotated[
+        str | None,
+        typer.Argument(metavar="[RANGE]", help="A commit, or a range as git takes it; default: all of HEAD."),
+    ] = None,
 ) -> None:
-    """Check commits of the daemon: signature, trailers, the ledger entry they name, and the chain.
+    """Check commits of the daemon: signature, trailers, the ledger entry they name; and the whole record.
 
     Example: ouro verify main~10..main
     """
-    from daemon.reading import verify_commits
+    from daemon.verifying import verify_commits
 
     call = call_of(context)
-    report = _reading(call, lambda config, ledger: verify_commits(config, ledger, commits))
-    lines = []
+    report = asyncio.run(verify_commits(call.config(), commits))
+    lines = [line(f"{commits} is taken for {report.asked}.")] if report.asked else []
     for one in report.commits:
         role = Role.GOOD if one.ok else Role.BAD
-        said = "signed, trailers and ledger agree" if one.ok else "; ".join(one.problems)
+        said = "; ".join(one.problems) or one.note or "signed, trailers and ledger agree"
         lines.append(line(Span(one.commit[:12], Role.HEAD), "  ", Span(said, role)))
-    if report.chain:
-        lines.append(line(Span(f"ledger: {report.chain}", Role.GOOD if report.chain_ok else Role.BAD)))
     if not report.commits:
-        lines.append(line(f"No commit of the daemon in {commits}."))
-    answer(call, report, lines)
-    leave(Exit.NOTHING if not report.commits else Exit.DONE if report.ok else Exit.FAULT)
+        lines.append(line(f"No commit of the daemon in {commits or 'HEAD'}."))
+    answer(call, report, [*lines, *_record_lines(report.record)])
+    leave(Exit.FAULT if not report.ok else Exit.DONE if report.commits else Exit.NOTHING)
+
+
+def _record_lines(report: RecordReport) -> list[Line]:
+    """What was found of the record: in short, every finding, then what it rests on."""
+    lines = [line(Span(_in_short(report), Role.GOOD if report.ok else Role.BAD))]
+    lines += [line(Span(found.sentence, Role.BAD)) for found in report.findings]
+    return [*lines, *(line(Span(f"note: {note}", Role.DIM)) for note in report.notes)]
+
+
+def _in_short(report: RecordReport) -> str:
+    chain = report.chain
+    if chain.first_bad is not None:
+        return f"the chain breaks at entry {chain.first_bad}; {chain.entries} entries before it hold"
+    holds = f"{chain.entries} entries, the chain holds, head {chain.head.hash[:12]}"
+    if report.findings:
+        return f"{holds}; {len(report.findings)} other findings"
+    return f"{holds}, {report.anchors} signed heads from outside agree"
 
 
 def ledger_verify(context: typer.Context) -> None:
-    """Recompute the whole chain; name the first bad row.
+    """Check the whole record against signed commits and session ends; name every bad row.
 
     Example: ouro ledger verify
     """
-    from daemon.reading import chain_sentence
+    from daemon.verifying import verify_record
 
     call = call_of(context)
-    report = _reading(call, lambda config, ledger: ledger.verify())
-    role = Role.GOOD if report.ok else Role.BAD
-    answer(call, report, [line(Span(chain_sentence(report), role))])
+    report = asyncio.run(verify_record(call.config()))
+    answer(call, report, _record_lines(report))
     leave(Exit.DONE if report.ok else Exit.FAULT)
 
 

@@ -124,7 +124,7 @@ def _through_daemon_or_here(
 
     async def whole() -> int:
         try:
-            client = await Client.connect(config.places.socket, config.settings.control)
+            client = await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
         except NoDaemon:
             from daemon.service import run_once
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -16,15 +15,24 @@ from typing import Any
 from daemon.codes import Exit
 from daemon.evaluation.judge import Judged, Verdict, judge
 from daemon.evaluation.tasks import Task
+from daemon.places import environment_for, places_for
 from daemon.settings import load
+from ledger.children import ask, own_python
 from ledger.errors import ConfigError
+from ledger.programs import find_program
 from ledger.vocabulary import Frozen
+from tools.git import Git
 from tools.process import Command, Finished, run
 from tools.sandbox.limits import MIB
 
 GRACE_S = 20.0
 """For a daemon whose time is up to end its work in order."""
 OUTPUT = 256 * MIB
+COMMAND = own_python("-c", "from daemon.cli import main; main()")
+"""``ouro``, isolated: the task's own ``daemon/`` or ``json.py`` is not what is imported."""
+TIMEOUT_S = 60.0
+NOBODY = {"GIT_CONFIG_GLOBAL": "/dev/null"}
+"""What the owner's own settings say is no part of a task."""
 OWNER = ("-c", "user.name=Task", "-c", "user.email=task@localhost", "-c", "commit.gpgsign=false")
 
 
@@ -72,14 +80,18 @@ async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, enviro
     began = time.monotonic()
     finished = await run(
         Command(
-            argv=(sys.executable, "-c", "from daemon.cli import main; main()", "--json", "fix"), cwd=repo, env=own,
-            timeout_s=cap_s, grace_s=GRACE_S, cap_bytes=OUTPUT, flood_bytes=OUTPUT,
+            argv=(*COMMAND, "--json", "fix"), cwd=repo, env=own, timeout_s=cap_s, grace_s=GRACE_S,
+            cap_bytes=OUTPUT, flood_bytes=OUTPUT,
         )
     )  # fmt: skip
     seconds = time.monotonic() - began
     verdict = await judge(task, load(repo, own), start=start.strip())
     outcome, why = settled(finished, verdict)
-    diff = (await git(repo, own, "diff", "--no-color", start.strip(), "HEAD")) if verdict.changed else ""
+    diff = (
+        (await git(repo, own, "diff", "--no-ext-diff", "--no-textconv", "--no-color", start.strip(), "HEAD"))
+        if verdict.changed
+        else ""
+    )
     return Result(
         task=task.name, kind=task.about.kind, label=label, outcome=outcome, seconds=round(seconds, 2), why=why,
         diff=diff, **usage(finished.output),
@@ -90,20 +102,31 @@ async def laid_out(task: Task, base: Path, environ: Mapping[str, str]) -> tuple[
     """The repository below ``base``, whose newest commit is ``task``, and the environment to work on it."""
     repo, own = base / "repo", own_environment(environ, base, task)
     await asyncio.to_thread(_replaced, repo, task.repo)
-    await git(repo, own, "init", "-q", "-b", "main")
+    await asyncio.to_thread(_made, repo, own)
     await git(repo, own, "add", "-A", "-f")
     await git(repo, own, *OWNER, "commit", "-q", "--no-verify", "--allow-empty", "-m", "A task")
     return repo, own
 
 
 def _replaced(repo: Path, wanted: Path) -> None:
-    """The files of ``wanted`` in place of all that ``repo`` holds; its history stays."""
+    """The files of ``wanted`` in place of all that ``repo`` holds; its history stays, theirs is not taken."""
     for place in [each for each in repo.iterdir() if each.name != ".git"] if repo.is_dir() else ():
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)
         else:
             place.unlink()
-    shutil.copytree(wanted, repo, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(wanted, repo, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
+
+
+def _made(repo: Path, environ: Mapping[str, str]) -> None:
+    """Make ``repo`` a repository, unless it is one."""
+    if (repo / ".git").exists():
+        return
+    env = environment_for(repo, environ)
+    argv = (str(find_program("git", env)), "init", "-q", "-b", "main", "--template=")
+    done = ask(argv, cwd=repo, env={**env.variables, **NOBODY}, timeout_s=TIMEOUT_S)
+    if done.code:
+        raise ConfigError(f"git init failed in a task: {done.said[-200:]}", remedy="Look at the task's repo/.")
 
 
 def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[str, str]:
@@ -114,7 +137,7 @@ def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[
         own[variable] = str(base / folder)
     if task.about.python is not None:
         own["OURO_TESTS__PYTHON"] = str((task.folder / task.about.python).resolve())
-    own["GIT_CONFIG_GLOBAL"] = "/dev/null"
+    own |= NOBODY
     return own
 
 
@@ -167,8 +190,6 @@ def usage(output: bytes) -> dict[str, Any]:
 
 
 async def git(repo: Path, environ: Mapping[str, str], *words: str) -> str:
-    done = await run(Command(argv=("git", *words), cwd=repo, env=environ, timeout_s=60, cap_bytes=8 * MIB))
-    text = done.output.decode("utf-8", errors="replace")
-    if done.code != 0:
-        raise ConfigError(f"git {words[0]} failed in a task: {text.strip()[-200:]}", remedy="Look at the task's repo/.")
-    return text
+    """What git says of the task's repository, whoever wrote its settings. Raises ``RepositoryError``."""
+    opened = await asyncio.to_thread(lambda: Git(places_for(repo, environ), environment_for(repo, environ)))
+    return (await opened.call(*words, extra_env=NOBODY)).out.decode("utf-8", errors="replace")

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import difflib
+import os
 import shutil
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.errors import GitFailed
 from ledger.ids import uuid7_hex
+from tools.contained import remove_special, remove_tree
 from tools.git import Git
+from tools.private_index import PrivateIndex
+from tools.untrusted_tree import list_programs
 
 SHOWN_BYTES = 20_000
+LARGEST_INDEX = 1 << 30
+LARGEST_MESSAGE = 1 << 20
 ARENAS = "hooks"  # in the cache
-DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arena:
-    """``tree`` holds the files; ``desk`` the hook's own copies of index and message; ``kept`` the originals."""
+    """``tree`` holds the files; ``desk`` the hook's own copies of index and message; ``kept`` the originals.
+
+    ``files`` compares the tree with what was to be committed, without submodules.
+    Files that a filter stands for are shown to the hook as they are committed: no filter is run over this tree.
+    """
 
     git: Git
     tree: Path
     desk: Path
     kept: Path
+    files: PrivateIndex
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -56,61 +69,84 @@ class Arena:
         if self.script(script) == script:
             return False
         folder = str(script.parent.relative_to(repo))
-        done = await self.git.call(
-            "--literal-pathspecs", "diff", "--cached", "--quiet", *DIFF, "HEAD", "--", folder,
-            index=self.kept / "index", ok=(0, 1),
-        )  # fmt: skip
+        done = await asyncio.to_thread(self.files.run, "diff", "--cached", "--quiet", "HEAD", "--", folder, ok=(0, 1))
         return done.code == 1
 
     async def edits(self) -> str:
-        """What the hook changed in the files, the index or the message, as a diff; empty when nothing."""
+        """What the hook changed in the files, the index or the message, as a diff; empty when nothing.
+
+        Nothing that the hook left behind is trusted: not the tree, nor its index, nor its message file.
+        """
         return await asyncio.to_thread(self._edits)
 
     def _edits(self) -> str:
-        parts = [
-            self.git.run("diff", *DIFF, index=self.kept / "index", work_tree=self.tree).out,
-            self._index_edits(),
-        ]
+        remove_special(self.tree)  # git would wait for ever at a pipe that it reads
+        parts = [self.files.run("diff").out, self._index_edits()]
         if self.arguments:
-            message = self.desk / "COMMIT_EDITMSG"
-            old, new = (self.kept / "message"), message
-            if not new.is_file() or old.read_bytes() != new.read_bytes():
-                parts.append(self.git.run("diff", "--no-index", *DIFF, str(old), str(new), ok=(0, 1, 128)).out)
-                parts.append(b"the commit message was changed\n")
+            parts.append(self._message_edits())
         return b"".join(parts)[:SHOWN_BYTES].decode("utf-8", errors="replace")
 
     def _index_edits(self) -> bytes:
-        before = self.git.run("write-tree", index=self.kept / "index").text
+        data = _read(self.desk / "index", LARGEST_INDEX)
+        if data is None:
+            return b"the index cannot be read any more: it is no plain file\n"
+        # git writes to an index that it reads, through a link, too: it is given a copy.
+        copy = self.kept / "index.of-hook"
+        copy.write_bytes(data)
+        before = replace(self.files, index=self.kept / "index").write_tree()
         try:
-            after = self.git.run("write-tree", index=self.desk / "index").text
+            after = replace(self.files, index=copy).write_tree()
         except GitFailed as error:
             return f"the index cannot be read any more: {error.stderr}\n".encode()
         if before == after:
             return b""
-        return self.git.run("diff-tree", "-p", *DIFF, before, after).out or b"the index was changed\n"
+        return self.files.run("diff-tree", "-p", before, after).out or b"the index was changed\n"
+
+    def _message_edits(self) -> bytes:
+        old, new = (self.kept / "message").read_bytes(), _read(self.desk / "COMMIT_EDITMSG", LARGEST_MESSAGE)
+        if new == old:
+            return b""
+        before, after = (
+            (data or b"").decode("utf-8", errors="replace").splitlines(keepends=True) for data in (old, new)
+        )
+        shown = "".join(difflib.unified_diff(before, after, "a/message", "b/message"))
+        return f"{shown}\nthe commit message was changed\n".encode()
+
+
+def _read(path: Path, limit: int) -> bytes | None:
+    """Bytes of a plain file that is no larger than ``limit``; None for whatever else stands there."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        info = os.fstat(file.fileno())
+        return file.read(limit) if stat.S_ISREG(info.st_mode) and info.st_size <= limit else None
 
 
 @asynccontextmanager
 async def open_arena(git: Git, *, index: Path, message: Path | None) -> AsyncIterator[Arena]:
     """An arena for one run of one hook, removed afterwards."""
     base = git.places.cache / ARENAS / uuid7_hex()
-    arena = Arena(git=git, tree=base / "tree", desk=base / "desk", kept=base / "kept")
+    programs = await asyncio.to_thread(list_programs, git)
+    files = PrivateIndex(git=git, root=base / "tree", index=base / "kept" / "files", programs=programs)
+    arena = Arena(git=git, tree=files.root, desk=base / "desk", kept=base / "kept", files=files)
     try:
         await asyncio.to_thread(_fill, arena, index, message)
         yield arena
     finally:
-        await asyncio.to_thread(shutil.rmtree, base, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(remove_tree, base)
 
 
 def _fill(arena: Arena, index: Path, message: Path | None) -> None:
     for folder in (arena.tree, arena.desk, arena.kept):
         folder.mkdir(mode=0o700, parents=True)
-    shutil.copyfile(index, arena.kept / "index")
-    arena.git.run(
-        "-c", "core.splitIndex=false", "checkout-index", "-a", "-f", "-u", "-q",
-        index=arena.kept / "index", work_tree=arena.tree,
-    )  # fmt: skip
-    shutil.copyfile(arena.kept / "index", arena.desk / "index")
+    shutil.copyfile(index, arena.files.index)
+    arena.files.checkout_all()
+    for folder in (arena.desk, arena.kept):
+        shutil.copyfile(arena.files.index, folder / "index")
+    arena.files.drop_gitlinks()
     if message is not None:
         shutil.copyfile(message, arena.kept / "message")
         shutil.copyfile(message, arena.desk / "COMMIT_EDITMSG")

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from governance.changes.exchange import RENAME_EXCHANGE, RENAME_NOREPLACE, UNSUPPORTED, Rename2, rename2
 from governance.changes.folders import FOLDER, open_parent
-from ledger.errors import GitFailed
+from ledger.errors import ApplyConflict, GitFailed
 from tools.git import Git
+from tools.untrusted_tree import UntrustedTree, join_names, list_programs
 
 ASIDE = ".aside"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -145,12 +146,21 @@ class Effects:
         self.git.run(*PRIVATE, "read-tree", tree, index=index)
 
     def stage(self, index: Path, root: Path, paths: tuple[str, ...]) -> None:
-        """Take these files below ``root`` into a private index as ``git add`` would (attributes, filters, mode)."""
+        """Take these files below ``root`` into a private index as ``git add`` would (attributes, mode), unfiltered.
+
+        A model wrote them, so no filter is run over them; and a file that has one is not committed without it.
+        """
         self.step("stage", str(len(paths)))
-        names = "".join(f"{path}\0" for path in paths).encode("utf-8", errors="surrogateescape")
-        self.git.run(
-            *PRIVATE, "update-index", "--add", "--remove", "-z", "--stdin", stdin=names, index=index, work_tree=root
-        )
+        tree = UntrustedTree(git=self.git, root=root, index=index, programs=list_programs(self.git), options=PRIVATE)
+        filtered = tree.filtered(path for path in paths if os.path.lexists(root / path))
+        if filtered:
+            named = ", ".join(f"{path} ({name})" for path, name in sorted(filtered.items()))
+            raise ApplyConflict(
+                f"The attributes give these files a filter, which is not run over content that a model wrote: {named}.",
+                paths=tuple(sorted(filtered)),
+                remedy="Make this change by hand.",
+            )
+        tree.run("update-index", "--add", "--remove", "-z", "--stdin", stdin=join_names(paths))
 
     def graft(self, index: Path, lines: bytes) -> None:
         """Put entries (``--index-info`` form, NUL-terminated) into a private index."""
@@ -189,7 +199,7 @@ class Effects:
     def refresh_owner_index(self) -> None:
         """Let the owner's index notice that files are unchanged. A held lock is left alone: git does it later."""
         self.step("refresh_owner_index", "")
-        self.git.run("update-index", "-q", "--refresh", ok=(0, 1, 128))
+        self.git.run("update-index", "-q", "--refresh", "--ignore-submodules", ok=(0, 1, 128))
 
 
 def _same_file(folder: int, one: str, other: str) -> bool:

@@ -6,21 +6,31 @@ is no hook nothing is started. A hook that edits files, the index or the message
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from governance.changes.arena import Arena, open_arena
 from governance.changes.settings import ChangeSettings
+from ledger.errors import GitFailed, SandboxError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
+from tools.drivers import OF_THE_REPOSITORY
 from tools.git import Git
+from tools.sandbox.places_rule import forbidden_place
 
 if TYPE_CHECKING:
     from tools.process import Finished
     from tools.sandbox.types import Mount, Sandbox
 
 HOOKS = ("pre-commit", "commit-msg")
+_NOT_SHOWN = (
+    "The {hook} hook lies in {folder} (core.hooksPath), which is not shown to code in the sandbox: {why}. "
+    'Keep the hooks in a folder of their own elsewhere, or set changes.hooks = "owner".'
+)
 
 
 class HookResult(Frozen):
@@ -54,14 +64,39 @@ class NoHooks:
         )
 
 
-def find_hook(git: Git, hook: str) -> Path | None:
-    """The script that git would run: ``core.hooksPath`` of the owner's configuration, else the hooks folder."""
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """The script that git would run, and whose settings name the folder that it lies in (``None``: it is git's own)."""
+
+    script: Path
+    scope: str | None = None
+
+    @property
+    def named_by_owner(self) -> bool:
+        return self.scope not in OF_THE_REPOSITORY
+
+
+def find_hook(git: Git, hook: str) -> Hook | None:
+    """The hook that git would run: in ``core.hooksPath`` of the configuration, else in the hooks folder."""
     raw = git.run("config", "--show-scope", "-z", "--type=path", "--get-all", "core.hooksPath", ok=(0, 1)).fields
-    own = [value for scope, value in zip(raw[::2], raw[1::2], strict=False) if scope != "command"]
-    folder = git.places.repo / own[-1] if own else git.places.common_dir / "hooks"
+    own = [(scope, value) for scope, value in zip(raw[::2], raw[1::2], strict=False) if scope != "command"]
+    repo, common = git.places.repo, git.places.common_dir
+    scope, folder = None, common / "hooks"
+    if own:
+        scope, value = own[-1]
+        folder = Path(os.path.normpath(repo / value))
+        if not any(folder.is_relative_to(inside) for inside in (repo, common)):
+            folder = folder.resolve()
     script = folder / hook
-    is_script = script.is_file() and script.stat().st_mode & 0o111
-    return script if is_script else None
+    return Hook(script, scope) if _is_script(script) else None
+
+
+def _is_script(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # git, too, goes on without a hook that it cannot reach
+        return False
+    return stat.S_ISREG(mode) and bool(mode & 0o111)
 
 
 class SandboxedHooks:
@@ -86,10 +121,13 @@ class SandboxedHooks:
         """Run one hook in an exported copy of the tree, which stands at the checkout's own path where it can."""
         from tools.sandbox.types import Job, Mount
 
-        script = find_hook(self._git, hook)
-        if script is None:
+        found = find_hook(self._git, hook)
+        if found is None:
             return HookResult(ok=True, ran=False)
-        places = self._git.places
+        places, script = self._git.places, found.script
+        outside = _lies_outside(places, script)
+        if outside and (why := forbidden_place(script.parent, places, named_by_owner=found.named_by_owner)):
+            return HookResult(ok=False, output=_NOT_SHOWN.format(hook=hook, folder=script.parent, why=why))
         async with open_arena(self._git, index=index, message=message) as arena:
             seen_at = places.repo if self._sandbox.maps_paths else arena.tree
             job = Job(
@@ -99,13 +137,17 @@ class SandboxedHooks:
                     Mount(source=arena.tree, target=seen_at, writable=True, ours=True),
                     Mount(source=places.common_dir, target=places.common_dir),
                     Mount(source=arena.desk, target=arena.desk, writable=True, ours=True),
-                    *_outside(places, script, Mount),
+                    *((Mount(source=script.parent, target=script.parent),) if outside else ()),
                     *self._mounts,
                 ),
                 env={**self._env, **arena.env(seen_at)},
                 timeout_s=self._settings.hook_timeout_s,
             )
-            return await _judge(arena, hook, await self._sandbox.run(job))
+            try:
+                done = await self._sandbox.run(job)
+            except SandboxError as error:
+                return HookResult(ok=False, output=f"The {hook} hook cannot be run in the sandbox. {error}")
+            return await _judge(arena, hook, done)
 
 
 class OwnerHooks:
@@ -120,15 +162,16 @@ class OwnerHooks:
         """Run one hook through ``git hook run`` in an exported copy of the tree."""
         from tools.process import Command, run
 
-        script = find_hook(self._git, hook)
-        if script is None:
+        found = find_hook(self._git, hook)
+        if found is None:
             return HookResult(ok=True, ran=False)
+        script = found.script
         async with open_arena(self._git, index=index, message=message) as arena:
             if await arena.changes_hooks(script):
                 return HookResult(ok=False, output=f"The change edits {hook} itself; it is not run outside a sandbox.")
             command = Command(
                 argv=(
-                    "git", "-c", f"core.hooksPath={script.parent}", f"--git-dir={self._git.places.git_dir}",
+                    self._git.program, "-c", f"core.hooksPath={script.parent}", f"--git-dir={self._git.places.git_dir}",
                     f"--work-tree={arena.tree}", "hook", "run", hook, "--", *arena.arguments,
                 ),
                 cwd=arena.tree,
@@ -163,13 +206,16 @@ async def _judge(arena: Arena, hook: str, done: Finished) -> HookResult:
             else f"ended with {done.code if done.code is not None else 'a signal'}"
         )
         return HookResult(ok=False, output=f"{hook} {why}.\n{output}".strip())
-    edits = await arena.edits()
+    try:
+        edits = await arena.edits()
+    except GitFailed as error:
+        why = f"{hook} left files that cannot be compared with what was to be committed"
+        return HookResult(ok=False, output=f"{why}: {error.message}\n{output}".strip())
     if edits:
         return HookResult(ok=False, output=f"{hook} changed what was to be committed:\n{edits}\n{output}".strip())
     return HookResult(ok=True, output=output)
 
 
-def _outside(places: Places, script: Path, mount: type[Mount]) -> tuple[Mount, ...]:
-    """A hooks folder that lies neither in the repository nor in its git folder has to be shown as well."""
-    inside = any(script.is_relative_to(folder) for folder in (places.repo, places.common_dir))
-    return () if inside else (mount(source=script.parent, target=script.parent),)
+def _lies_outside(places: Places, script: Path) -> bool:
+    """Neither in the repository nor in its git folder: the folder has to be shown as well."""
+    return not any(script.is_relative_to(folder) for folder in (places.repo, places.common_dir))

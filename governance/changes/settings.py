@@ -33,3 +33,8 @@ class ChangeSettings(Frozen):
         (0.05, 0.1, 0.2, 0.4),
         description="Waits before the owner's index is asked again while another git holds its lock.",
     )
+    other_signers: tuple[str, ...] = Field(
+        (),
+        description="Fingerprints (`SHA256:...`) of other daemons' keys, or former ones of this one: the record is not "
+        "asked for what they sign.",
+    )

@@ -12,12 +12,13 @@ from governance.changes import sshsig
 from governance.changes.settings import ChangeSettings
 from governance.changes.trailers import one_line
 from ledger.errors import ConfigError
+from ledger.heads import NAMESPACE, Judgement, Standing
 from ledger.places import Places
 
 KEY = "signing_ed25519"
 ALLOWED = "allowed_signers"
 GIT_NAMESPACE = "git"
-NAMESPACES = f"{GIT_NAMESPACE},ouro-ledger"
+NAMESPACES = f"{GIT_NAMESPACE},{NAMESPACE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +51,45 @@ class Identity:
             raise ConfigError(f"{self.key} is not an Ed25519 key.", remedy="Move it away; a new one is made.")
         return sshsig.sign(key, message, namespace=namespace)
 
+    def sign_head(self, message: bytes) -> str:
+        """An armoured signature of where the ledger's chain stands."""
+        return self.sign(message, namespace=NAMESPACE)
+
     def problem_with(self, signature: str, message: bytes, *, namespace: str = GIT_NAMESPACE) -> str:
         """Why ``signature`` is not ours over ``message``; empty when it is."""
         return sshsig.problem_with(signature, message, namespace=namespace, public_key=self.public)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyring:
+    """Who knows keys: our own (None: this machine holds none), and fingerprints that the owner has listed."""
+
+    own: bytes | None
+    listed: frozenset[str] = frozenset()
+
+    def judge(self, signature: str, message: bytes, *, namespace: str = NAMESPACE) -> Judgement:
+        """Whose signature it is. Never raises."""
+        try:
+            key = sshsig.signer_of(signature, message, namespace=namespace)
+        except ValueError as error:
+            return Judgement(standing=Standing.NONE, why=str(error))
+        signer = sshsig.fingerprint(key)
+        if key == self.own:
+            return Judgement(standing=Standing.OURS, signer=signer)
+        return Judgement(standing=Standing.LISTED if signer in self.listed else Standing.UNKNOWN, signer=signer)
+
+
+def keyring(places: Places, settings: ChangeSettings) -> tuple[Keyring, str]:
+    """The keys that are known, and why our own is not among them (empty: it is). Makes no key."""
+    listed = frozenset(settings.other_signers)
+    if not (places.keys / KEY).exists():
+        return Keyring(own=None, listed=listed), f"this machine holds no key of the daemon ({places.keys / KEY})"
+    try:
+        return Keyring(own=ensure_identity(places, settings).public, listed=listed), ""
+    except ConfigError as error:
+        return Keyring(own=None, listed=listed), error.message
+    except OSError as error:
+        return Keyring(own=None, listed=listed), f"the key {places.keys / KEY} cannot be read: {error.strerror}"
 
 
 def ensure_identity(places: Places, settings: ChangeSettings) -> Identity:

@@ -66,26 +66,54 @@ def sign(key: Ed25519PrivateKey, message: bytes, *, namespace: str) -> str:
 
 def problem_with(armoured: str, message: bytes, *, namespace: str, public_key: bytes) -> str:
     """Why this is no signature of ``message`` by ``public_key`` (raw); empty when it is one."""
+    try:
+        signer, parts = _taken_apart(armoured)
+    except (ValueError, binascii.Error) as error:
+        return str(error)
+    if signer != public_blob(public_key) or parts[0] != KEY_TYPE:
+        return "it was made with another key"
+    return _flaw(parts, message, namespace, public_key)
+
+
+def signer_of(armoured: str, message: bytes, *, namespace: str) -> bytes:
+    """The raw public key in a signature of ``message``. Raises ``ValueError``, which says why it is none."""
+    signer, parts = _taken_apart(armoured)
+    kind, key = unpack(signer, 2)
+    if kind != KEY_TYPE or parts[0] != KEY_TYPE:
+        raise ValueError("it was made with a key of another kind")
+    if why := _flaw(parts, message, namespace, key):
+        raise ValueError(why)
+    return key
+
+
+def fingerprint(public_key: bytes) -> str:
+    """As ``ssh-keygen -l`` shows it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(public_blob(public_key)).digest()).decode().rstrip("=")
+
+
+def _taken_apart(armoured: str) -> tuple[bytes, tuple[bytes, bytes, bytes, bytes, bytes]]:
+    """The signer's key in its wire form; kind and bytes of the signature, namespace, reserved, hash algorithm."""
+    text = armoured.strip()
+    if not (text.startswith(BEGIN) and text.endswith(END)):
+        raise ValueError("it is not an SSH signature")
+    blob = base64.b64decode("".join(text[len(BEGIN) : -len(END)].split()), validate=True)
+    if blob[:6] != MAGIC or blob[6:10] != struct.pack(">I", VERSION):
+        raise ValueError("it is not an SSH signature of version 1")
+    signer, space, reserved, algorithm, signature = unpack(blob[10:], 5)
+    kind, raw = unpack(signature, 2)
+    return signer, (kind, raw, space, reserved, algorithm)
+
+
+def _flaw(parts: tuple[bytes, bytes, bytes, bytes, bytes], message: bytes, namespace: str, public_key: bytes) -> str:
+    """Why the parts are no signature of ``message`` by that key."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    text = armoured.strip()
-    if not (text.startswith(BEGIN) and text.endswith(END)):
-        return "it is not an SSH signature"
-    try:
-        blob = base64.b64decode("".join(text[len(BEGIN) : -len(END)].split()), validate=True)
-        if blob[:6] != MAGIC or blob[6:10] != struct.pack(">I", VERSION):
-            return "it is not an SSH signature of version 1"
-        signer, space, reserved, algorithm, signature = unpack(blob[10:], 5)
-        kind, raw = unpack(signature, 2)
-    except (ValueError, binascii.Error) as error:
-        return str(error)
-    if signer != public_blob(public_key) or kind != KEY_TYPE:
-        return "it was made with another key"
+    _, raw, space, reserved, algorithm = parts
     if space != namespace.encode() or reserved or algorithm != HASH.encode():
         return "it was made for another purpose"
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(raw, _to_sign(message, namespace))
-    except InvalidSignature:
+    except (InvalidSignature, ValueError):
         return "it does not fit the content"
     return ""

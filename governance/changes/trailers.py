@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from governance.changes.types import CommitText
+from ledger.vocabulary import Head
 
 SUBJECT_LIMIT = 72
 LEDGER = "Ouro-Ledger"
@@ -25,6 +26,8 @@ REQUIRED_OF_UNDO = (UNDOES, LEDGER, "Generated-By", SIGNED_OFF)
 _OURS = re.compile(rf"^\s*(ouro-[a-z-]+|{'|'.join(ORDER)})\s*:", re.IGNORECASE)
 _NAME = re.compile(r"^[A-Za-z0-9-]+$")
 _TRAILER = re.compile(r"^([A-Za-z0-9-]+): (.*)$")
+_SAID = re.compile(r"^\s*([A-Za-z0-9-]+)\s*:(.*)$")
+_HEAD = re.compile(r"([1-9][0-9]{0,17}) sha256:([0-9a-f]{64})")
 _CONVENTIONAL = re.compile(r"^[a-z]+(\([^()]*\))?!?: \S")
 
 
@@ -87,6 +90,32 @@ def read_trailers(message: str) -> dict[str, str]:
     block = message.rstrip("\n").rpartition("\n\n")[2]
     matches = (_TRAILER.match(line) for line in block.split("\n"))
     return {m.group(1): m.group(2) for m in matches if m}
+
+
+def said_of(message: str, *names: str) -> tuple[tuple[str, str], ...]:
+    """Every line of a message that reads like one of these trailers, in whatever letter case and wherever it stands.
+
+    With the name as it is spelled there; a value that goes on in indented lines is one value.
+    """
+    wanted = {name.lower() for name in names}
+    found: list[tuple[str, str]] = []
+    going_on = False
+    for line in message.split("\n"):
+        if going_on and line[:1] in (" ", "\t") and line.strip():
+            name, value = found[-1]
+            found[-1] = (name, f"{value} {line.strip()}")
+            continue
+        match = _SAID.match(line)
+        going_on = match is not None and match.group(1).lower() in wanted
+        if match is not None and going_on:
+            found.append((match.group(1), match.group(2).strip()))
+    return tuple(found)
+
+
+def head_of(value: str) -> Head | None:
+    """The entry that a trailer names; None where it names none."""
+    match = _HEAD.fullmatch(value)
+    return Head(seq=int(match.group(1)), hash=match.group(2)) if match else None
 
 
 def trailer_problems(message: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from governance.irongate import (
     g16_tests,
     g17_dangerous,
     g19_recursion,
+    g20_unattended,
 )
 from governance.irongate.doctests import object_of
 from governance.irongate.g19_recursion import change_hash, diff_hash
@@ -63,10 +64,11 @@ class Inspection(Frozen):
     located: tuple[g01_containment.Facts, ...] = ()
     tests: tuple[str, ...] = ()  # the sources of the failing tests
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
+    known: tuple[str, ...] = ()  # what of :func:`asks` other files of the repository use
 
 
 def inspect(inspection: Inspection) -> tuple[Verdict, ...]:
-    """Gates 1, 2, 4, 5, 6, 13, 14, 15, 16, 17 and 19: what each has to say, or that it has nothing against it."""
+    """Gates 1, 2, 4, 5, 6, 13, 14, 15, 16, 17, 19 and 20: what each has to say, or that it has nothing against it."""
     gates = (
         (1, _containment(inspection)),
         (2, _protected(inspection)),
@@ -79,6 +81,7 @@ def inspect(inspection: Inspection) -> tuple[Verdict, ...]:
         (16, [g16_tests.check(_tests(inspection, edit)) for edit in inspection.candidate.edits]),
         (17, [g17_dangerous.check(_dangerous(inspection, edit)) for edit in inspection.candidate.edits]),
         (19, [_recursion(inspection)]),
+        (20, [g20_unattended.check(_unattended(inspection, edit)) for edit in inspection.candidate.edits]),
     )
     return tuple(verdict for number, verdicts in gates for verdict in _telling(number, verdicts))
 
@@ -219,3 +222,20 @@ def _recursion(inspection: Inspection) -> Verdict:
     change = change_hash(inspection.candidate, inspection.originals) if undone else ""
     diff = diff_hash(inspection.candidate)
     return g19_recursion.check(g19_recursion.Facts(depth=inspection.op.depth, diff=diff, change=change, undone=undone))
+
+
+def _unattended(inspection: Inspection, edit: Edit) -> g20_unattended.Facts:
+    return g20_unattended.Facts(
+        path=edit.path, kind=edit.kind, before=_before(inspection, edit), after=edit.after,
+        runs=bool(edit.mode & 0o111) and edit.kind is not EditKind.MODIFY,  # a file that is there keeps its mode
+        tests=inspection.tests, known=inspection.known,
+    )  # fmt: skip
+
+
+def asks(candidate: Candidate, originals: Mapping[str, bytes | None]) -> frozenset[str]:
+    """What gate 20 wants to know of the repository's other files: imports and attributes that are new."""
+    return frozenset(
+        one
+        for edit in candidate.edits
+        for one in g20_unattended.wanted(edit.path, originals.get(edit.renamed_from or edit.path), edit.after)
+    )

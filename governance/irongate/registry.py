@@ -29,6 +29,7 @@ from governance.irongate import (
     g17_dangerous,
     g18_injection,
     g19_recursion,
+    g20_unattended,
 )
 from ledger.errors import ConfigError
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
@@ -118,5 +119,6 @@ GATES: Mapping[int, Gate] = _by_number(
         gate(17, "dangerous code", g17_dangerous.check, g17_dangerous.Facts, g17_dangerous.EXAMPLES),
         gate(18, "injection", g18_injection.check, g18_injection.Facts, g18_injection.EXAMPLES),
         gate(19, "recursion", g19_recursion.check, g19_recursion.Facts, g19_recursion.EXAMPLES),
+        gate(20, "unattended changes", g20_unattended.check, g20_unattended.Facts, g20_unattended.EXAMPLES),
     )
 )

@@ -12,6 +12,7 @@ from governance.blast import blast_of
 from governance.crew import Crew
 from governance.difftext import line_changes
 from governance.dossier import Dossier, Gating, Generation, Validation
+from governance.evidence import claims
 from governance.foresight import foresee
 from governance.grounding.at_gate import back, stand
 from governance.grounding.consulted import doubts, standings
@@ -131,6 +132,7 @@ def raised_by(
     flaky = [test for run in validation.runs for test in run.flaky]
     if flaky:
         floors.append((Tier.NOTIFY_APPLY, f"failed once and passed then: {', '.join(flaky[:3])}"))
+    floors += claims(validation.runs)
     if doubt:
         floors.append((Tier.NOTIFY_APPLY, doubt))
     if beyond:

@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from governance import closing
+from governance.codebase import read_python
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Validation
 from governance.irongate import g01_containment
-from governance.irongate.battery import Inspection, diff_hash, inspect, objections
+from governance.irongate.battery import Inspection, asks, diff_hash, inspect, objections
 from governance.irongate.g02_protected import OWN_CODE
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
+from governance.irongate.unattended.names import used_among
 from governance.measure import Measured, measure_runs
 from governance.recordable import without_secrets
 from governance.repair.scene import original, sources_of
@@ -108,10 +110,11 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     plan = dossier.plan
     ourselves = (await crew.shop.codebases.at(op.tree)).is_ourselves and not settings.open_own_governance
     located = await asyncio.to_thread(lambda: [g01_containment.gather(workspace.root, path) for path in touched])
+    originals = await asyncio.to_thread(lambda: {path: original(workspace, path) for path in touched})
     inspection = Inspection(
         op=op,
         candidate=candidate,
-        originals=await asyncio.to_thread(lambda: {path: original(workspace, path) for path in touched}),
+        originals=originals,
         located=tuple(located),
         plan_paths=tuple(c.path for c in plan.ordered_changes) if plan and plan.ordered_changes else None,
         exploration=generation.exploration,
@@ -123,6 +126,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         undone_diffs=await crew.shop.refused.hashes(),
         tests=await asyncio.to_thread(sources_of, op.test_ids[:MOST_TESTS], workspace),
         raised=generation.raised,
+        known=await known_elsewhere(op, crew, candidate, originals),
     )
     verdicts = await asyncio.to_thread(inspect, inspection)
     recorded = inspection.model_copy(update={"candidate": without_secrets(candidate)})
@@ -132,6 +136,17 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         verdicts=[v.model_dump(mode="json") for v in verdicts],
     )  # fmt: skip
     return verdicts
+
+
+async def known_elsewhere(
+    op: Operation, crew: Crew, candidate: Candidate, originals: Mapping[str, bytes | None]
+) -> tuple[str, ...]:
+    """What is new in the candidate's files and stands in other files of the repository. Mostly nothing is asked."""
+    wanted = await asyncio.to_thread(asks, candidate, originals)
+    if not wanted:
+        return ()
+    files = await read_python(crew.shop.repository, op.tree)
+    return tuple(sorted(await asyncio.to_thread(used_among, wanted, files.items())))
 
 
 async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:

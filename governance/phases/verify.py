@@ -9,6 +9,7 @@ from governance import closing
 from governance.changes.types import Committed, Receipt
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Generation, Verification
+from governance.evidence import claims
 from governance.irongate.battery import diff_hash
 from governance.measure import Measured, measure_runs
 from governance.message import compose
@@ -95,6 +96,10 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         if measured.problem:
             diff = diff_hash(generation.candidate)
             return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED, diff)
+        unexpected = unforeseen(dossier, measured)
+        if unexpected:
+            diff = diff_hash(generation.candidate)
+            return await roll_back(crew, receipt, "verify.claim", unexpected, RootCause.TESTS_FAILED, diff)
         answer = await closing.as_applied(op, dossier.approval, crew, workspace)
     reason = answer.reason
     await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)
@@ -104,6 +109,11 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             diff_hash(generation.candidate),
         )  # fmt: skip
     return await commit(op, dossier, crew, candidate, measured, reason)
+
+
+def unforeseen(dossier: Dossier, measured: Measured) -> str:
+    """Pure: what the runs rest on that asks for a higher tier than the one that was given; empty where nothing does."""
+    return next((why for tier, why in claims(measured.reports) if tier > dossier.tier), "")
 
 
 async def forgive(

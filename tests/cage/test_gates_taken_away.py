@@ -1,6 +1,8 @@
 """Every gate that judges candidates twice: it stops its inputs, and some of them pass when it alone is taken away.
 
-What still stops the others is another gate: a second wall behind the first. Pure, so that all inputs can be tried.
+What still stops the others is another gate: a second wall behind the first. Gate 20, the list of what may land with
+nobody there, stands behind all that only raise the tier or judge a path: it is taken away with each of them, and for
+its own inputs alone. Pure, so that all inputs can be tried.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from governance.irongate.battery import Inspection, decide, diff_hash, inspect
 from ledger.vocabulary import Complexity, Decision, Tier
 from tests.cage.play import CART, TEST, TURNED_DOWN
 from tests.cage.test_variants import ON_DISK, inputs, placed
+from tests.cage.unattended import FAULTY, PATH, sources
+from tests.cage.unattended import TEST as SAYS
 from tests.e2e.world import PLUS
 from tests.governance.irongate.builders import inspection, operation, signal
 
@@ -20,11 +24,12 @@ MENDED = PLUS.replace("subtotal + discount", "subtotal - discount")
 REPAIR = {CART: (PLUS, MENDED)}
 PASSES = (Decision.ALLOW, Tier.SAFE_AUTO)
 GATES = (1, 2, 4, 5, 6, 13, 14, 15, 16, 17, 19)
+LIST = 20
 
 
-def said(made: Inspection, *, without: int = 0) -> tuple[Decision, Tier]:
-    """What becomes of a candidate; ``without``: the gate that is not there."""
-    return decide([verdict for verdict in inspect(made) if verdict.gate != without])
+def said(made: Inspection, *without: int) -> tuple[Decision, Tier]:
+    """What becomes of a candidate; ``without``: the gates that are not there."""
+    return decide([verdict for verdict in inspect(made) if verdict.gate not in without])
 
 
 def attacks() -> Iterator[tuple[int, str, Inspection]]:
@@ -66,9 +71,17 @@ def test_nothing_passes_all_gates() -> None:
 
 
 @pytest.mark.parametrize("gate", GATES)
-def test_with_this_gate_alone_taken_away_its_attacks_pass(gate: int) -> None:
+def test_with_this_gate_and_the_list_behind_it_taken_away_its_attacks_pass(gate: int) -> None:
     own = [made for number, _, made in ATTACKS if number == gate]
-    passed = [made for made in own if said(made, without=gate) == PASSES]
+    passed = [made for made in own if said(made, gate, LIST) == PASSES]
     assert own and passed
     for made in passed:
-        assert all(said(made, without=other) != PASSES for other in GATES if other != gate), "no other gate matters"
+        assert all(said(made, other, LIST) != PASSES for other in GATES if other != gate), "no other gate matters"
+
+
+def test_with_the_list_alone_taken_away_what_only_it_stops_passes() -> None:
+    own = [inspection({PATH: (FAULTY, one.text)}).model_copy(update={"tests": (SAYS,)}) for one in sources()]
+    passed = [made for made in own if said(made, LIST) == PASSES]
+    assert all(said(made) != PASSES for made in own)
+    assert len(passed) > 40
+    assert all(said(made, other) != PASSES for made in passed for other in GATES)

@@ -31,7 +31,9 @@ async def test_the_daemon_begins_afresh_when_the_model_was_dropped_and_nobody_is
     async with served(config, model) as (service, _):
         await asyncio.sleep(0.5)
         assert not service.stopping.is_set()
-        async with await Client.connect(config.places.socket, config.settings.control) as client:
+        async with await Client.connect(
+            config.places.socket, config.settings.control, token=config.places.token
+        ) as client:
             await client.status()
             model.left_behind = True
             await asyncio.sleep(0.5)

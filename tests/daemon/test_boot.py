@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import Life, OpRef, OpsRequest
+from daemon.api import Life, LogRequest, OpRef, OpsRequest
 from daemon.client import Client
 from daemon.facade import Facade
 from daemon.optable import KEPT_OPS
 from daemon.service import Service
 from daemon.settings import Config
-from ledger.errors import ControlError
+from ledger.errors import ConfigError, ControlError
 from ledger.ids import new_op_id, short_id
 from ledger.vocabulary import Draft, EntryKind, Spend, State
 from tests.e2e.serving import Serving, record_of
@@ -82,7 +82,7 @@ async def test_a_long_record_is_no_reason_to_wait(config: Config) -> None:
 
 
 async def reached(config: Config) -> Client:
-    return await Client.connect(config.places.socket, config.settings.control)
+    return await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
 
 
 async def lag_until(service: Service) -> float:
@@ -134,3 +134,37 @@ async def test_a_folder_that_went_with_the_last_reboot_is_made_again(config: Con
         assert config.places.runtime.stat().st_mode & 0o777 == 0o700
         async with await reached(config) as client:
             assert (await client.health()).state is Life.STARTING
+
+
+async def test_the_control_token_stands_nowhere_but_in_its_file(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(config):
+        secret = config.places.token.read_text().strip()
+        async with await reached(config) as client:
+            told = [(await client.status()).model_dump_json(), (await client.log(LogRequest())).model_dump_json()]
+            with pytest.raises(ControlError) as caught:
+                await client.approve(OpRef(op=secret[:30]))
+            await client.pause()
+        async with await reached(config) as client:
+            told.append((await client.health()).model_dump_json())
+        own = Path("/proc/self")
+        told += [str(caught.value).replace(secret[:30], ""), caplog.text]
+        told += [(own / name).read_text(errors="replace") for name in ("environ", "cmdline")]
+    assert not any(secret in text for text in told)
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert holding == [config.places.token]
+
+
+async def test_every_boot_has_a_token_of_its_own_and_a_planted_one_stops_it(config: Config) -> None:
+    seen = set()
+    for _ in range(2):
+        async with opened(config):
+            seen.add(config.places.token.read_text())
+    assert len(seen) == 2
+    config.places.token.unlink()
+    config.places.token.symlink_to(config.places.repo / "theirs")
+    with pytest.raises(ConfigError, match="it is a link"):
+        async with opened(config):
+            pytest.fail("it answered")
+    assert not (config.places.repo / "theirs").exists() and not config.places.socket.exists()

@@ -18,6 +18,7 @@ from daemon.api import SubmitRequest, Submitted
 from daemon.bounds import ControlSettings
 from daemon.cli.base import hoist
 from daemon.control import ControlServer
+from daemon.control_token import renew
 from daemon.places import make_folders, places_for
 from daemon.slash import answer
 from governance.budget import Budget, BudgetSettings
@@ -75,7 +76,7 @@ def box(tmp_path: Path) -> Box:
 async def daemon(box: Box, api: ScriptedApi | None = None) -> AsyncIterator[ScriptedApi]:
     api, places = api or ScriptedApi(), box.places
     make_folders(places)
-    server = ControlServer(api=api, path=places.socket, settings=ControlSettings())
+    server = ControlServer(api=api, path=places.socket, settings=ControlSettings(), token=renew(places))
     await server.start()
     try:
         yield api
@@ -129,6 +130,7 @@ def test_doctor_refuses_a_machine_without_walls(box: Box, tmp_path: Path) -> Non
     well = {
         "OURO_KERNEL__PROVIDER": "openai", "OURO_KERNEL__OPENAI__MODEL": "m",
         "OURO_KERNEL__OPENAI__BASE_URL": "http://127.0.0.1:9/v1", "OURO_TESTS__PYTHON": sys.executable,
+        "OURO_TESTS__READABLE": json.dumps([str(ROOT)]),
     }  # fmt: skip
     good = box.ouro("doctor", "--json", **well)
     failed = [check["name"] for check in json.loads(good.stdout)["checks"] if check["essential"] and not check["ok"]]
@@ -378,7 +380,7 @@ async def test_the_record_is_read_without_a_daemon(box: Box) -> None:
     assert len((await run(box, "log", "--op", "7f3a")).stdout.splitlines()) == 1
     assert json.loads((await run(box, "log", "--after", "1", "--json")).stdout)["entries"][0]["seq"] == 2
     done = await run(box, "ledger", "verify")
-    assert done.returncode == 0 and done.stdout.startswith("2 entries, the chain holds")
+    assert done.returncode == 0 and done.stdout.startswith("ledger: 2 entries, the chain holds")
     rows = (await run(box, "ledger", "export", "--op", "1c7f3a")).stdout.splitlines()
     assert [json.loads(row)["entry"]["op_id"] for row in rows] == [OP]
     assert (await run(box, "log", "--op", "nothing")).returncode == 2

@@ -1,26 +1,50 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.api import Event, EventsRequest, FixRequest, OpRef, OpsRequest
+from daemon.api import Api, Event, EventsRequest, FixRequest, NoParams, OpRef, OpsRequest
 from daemon.bounds import ControlSettings
 from daemon.client import Client, RemoteError
 from daemon.control import ControlServer
+from daemon.control_token import Token
 from daemon.exits import Exit
-from ledger.errors import ConfigError, InstanceHeld, NoDaemon
+from daemon.rpc import METHODS, STREAMS, Method, needs_token
+from daemon.wire import HELLO, NO_TOKEN, PROTOCOL, SUBSCRIBE, UNSUBSCRIBE
+from ledger.errors import ConfigError, ControlError, InstanceHeld, NoDaemon
 from tests.daemon.scripted_api import OP, ScriptedApi, entry
 
 SETTINGS = ControlSettings(line_bytes=4096, requests=3, connections=4, write_timeout_s=0.3, close_timeout_s=0.3)
+
+
+TOKEN = "c0ffee" * 10 + "cafe"
+
+
+def laid(socket_path: Path) -> Token:
+    """The token of a server on that path, laid beside it as the state folder of its owner would hold it."""
+    path = beside(socket_path)
+    path.write_text(TOKEN)
+    path.chmod(0o600)
+    return Token(TOKEN)
+
+
+def beside(socket_path: Path) -> Path:
+    return socket_path.with_name("control.token")
+
+
+async def connected(path: Path, settings: ControlSettings = SETTINGS) -> Client:
+    """The client of the socket's owner."""
+    return await Client.connect(path, settings, token=beside(path))
 
 
 @asynccontextmanager
@@ -28,7 +52,7 @@ async def serving(
     tmp_path: Path, settings: ControlSettings = SETTINGS, kind: type[ControlServer] = ControlServer
 ) -> AsyncIterator[tuple[ScriptedApi, Path]]:
     api, path = ScriptedApi(), tmp_path / "control.sock"
-    server = kind(api=api, path=path, settings=settings)
+    server = kind(api=api, path=path, settings=settings, token=laid(path))
     await server.start()
     try:
         yield api, path
@@ -38,17 +62,26 @@ async def serving(
 
 
 @asynccontextmanager
-async def raw(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def raw(path: Path, *, hello: bool = True) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_unix_connection(str(path), limit=2**24)
     try:
+        if hello:
+            writer.write(call(HELLO, protocol=PROTOCOL, token=TOKEN))
+            greeted = json.loads(await asyncio.wait_for(reader.readline(), 5))
+            assert greeted["result"] == {"protocol": PROTOCOL, "trusted": True}
         yield reader, writer
     finally:
         writer.close()
         await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
-async def say(path: Path, line: bytes) -> Any:
-    async with raw(path) as (reader, writer):
+def connected_raw(path: Path) -> AbstractAsyncContextManager[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection that has not said hello."""
+    return raw(path, hello=False)
+
+
+async def say(path: Path, line: bytes, *, hello: bool = False) -> Any:
+    async with raw(path, hello=hello) as (reader, writer):
         writer.write(line)
         return json.loads(await asyncio.wait_for(reader.readline(), 5))
 
@@ -113,7 +146,7 @@ async def test_an_oversized_line_ends_the_connection_and_no_other(tmp_path: Path
 
 
 async def test_a_refusal_keeps_its_remedy_and_its_exit_code(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (_, path), await Client.connect(path, SETTINGS) as client:
+    async with serving(tmp_path) as (_, path), await connected(path) as client:
         with pytest.raises(RemoteError) as caught:
             await client.approve(OpRef(op="7f3a"))
         assert caught.value.message == "Only the owner may."
@@ -123,7 +156,7 @@ async def test_a_refusal_keeps_its_remedy_and_its_exit_code(tmp_path: Path) -> N
 
 async def test_a_fault_of_ours_says_no_detail(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, path):
-        found = await say(path, call("cancel", op="7f3a"))
+        found = await say(path, call("cancel", op="7f3a"), hello=True)
         assert found["error"]["code"] == -32603
         assert "secret detail" not in json.dumps(found)
         assert (await say(path, call("status")))["result"]["version"]
@@ -150,7 +183,7 @@ async def test_requests_of_one_client_are_bounded_and_run_side_by_side(tmp_path:
 
 async def test_clients_are_bounded(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, path):
-        clients = [await Client.connect(path, SETTINGS) for _ in range(4)]
+        clients = [await connected(path) for _ in range(4)]
         for client in clients:
             await client.status()
         found = await say(path, call("status"))
@@ -171,9 +204,10 @@ async def test_a_client_that_reads_nothing_is_dropped_and_holds_nobody_up(tmp_pa
         slow.setblocking(False)
         slow.connect(str(path))
         with slow:
+            slow.send(call(HELLO, protocol=PROTOCOL, token=TOKEN))
             for _ in range(3):
                 slow.send(call("log", limit=1000))
-            async with await Client.connect(path, SETTINGS) as client:
+            async with await connected(path) as client:
                 assert (await asyncio.wait_for(client.status(), 5)).version
             for _ in range(300):  # the server lets go of it: our end hears of that
                 try:
@@ -197,7 +231,7 @@ async def test_a_request_goes_on_when_its_client_goes(tmp_path: Path) -> None:
 
 
 async def test_events_reach_a_subscriber_with_their_cursor(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (api, path), await Client.connect(path, SETTINGS) as client:
+    async with serving(tmp_path) as (api, path), await connected(path) as client:
         events = await client.subscribe(EventsRequest(after=41))
         await api.subscribed.wait()
         assert api.asked[-1] == ("events", EventsRequest(after=41))
@@ -212,7 +246,7 @@ async def test_events_reach_a_subscriber_with_their_cursor(tmp_path: Path) -> No
 
 async def test_a_lost_connection_ends_the_subscription_of_both_sides(tmp_path: Path) -> None:
     async with serving(tmp_path) as (api, path):
-        async with await Client.connect(path, SETTINGS) as client:
+        async with await connected(path) as client:
             await client.subscribe(EventsRequest())
             await api.subscribed.wait()
         await asyncio.wait_for(api.unsubscribed.wait(), 5)
@@ -230,9 +264,9 @@ async def test_unsubscribe_ends_the_events(tmp_path: Path) -> None:
 
 async def test_when_the_daemon_stops_waiting_clients_are_told(tmp_path: Path) -> None:
     api, path = ScriptedApi(), tmp_path / "control.sock"
-    server = ControlServer(api=api, path=path, settings=SETTINGS)
+    server = ControlServer(api=api, path=path, settings=SETTINGS, token=laid(path))
     await server.start()
-    async with await Client.connect(path, SETTINGS) as client:
+    async with await connected(path) as client:
         events = await client.subscribe(EventsRequest())
         waiting = asyncio.ensure_future(client.health())
         await api.holding.wait()
@@ -247,9 +281,9 @@ async def test_when_the_daemon_stops_waiting_clients_are_told(tmp_path: Path) ->
 
 async def test_a_last_answer_is_sent_before_the_end(tmp_path: Path) -> None:
     api, path = ScriptedApi(), tmp_path / "control.sock"
-    server = ControlServer(api=api, path=path, settings=SETTINGS)
+    server = ControlServer(api=api, path=path, settings=SETTINGS, token=laid(path))
     await server.start()
-    async with await Client.connect(path, SETTINGS) as client:
+    async with await connected(path) as client:
         waiting = asyncio.ensure_future(client.health())
         await api.holding.wait()
         closing = asyncio.ensure_future(server.close())
@@ -261,7 +295,7 @@ async def test_a_last_answer_is_sent_before_the_end(tmp_path: Path) -> None:
 
 async def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(NoDaemon):
-        await Client.connect(tmp_path / "none.sock", SETTINGS)
+        await connected(tmp_path / "none.sock")
 
 
 async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
@@ -274,7 +308,7 @@ async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
 async def test_a_live_socket_is_not_replaced(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, path):
         with pytest.raises(InstanceHeld):
-            await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS).start()
+            await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS, token=Token(TOKEN)).start()
         assert (await say(path, call("status")))["result"]
 
 
@@ -282,7 +316,7 @@ async def test_a_plain_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     path.write_text("mine")
     with pytest.raises(ConfigError):
-        await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS).start()
+        await ControlServer(api=ScriptedApi(), path=path, settings=SETTINGS, token=Token(TOKEN)).start()
     assert path.read_text() == "mine"
 
 
@@ -302,7 +336,7 @@ async def test_another_user_is_refused(tmp_path: Path) -> None:
 
 
 async def test_the_client_is_an_api(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (_, path), await Client.connect(path, SETTINGS) as client:
+    async with serving(tmp_path) as (_, path), await connected(path) as client:
         assert (await client.ops(OpsRequest(all=True))).ops[0].id == OP
         assert (await client.fix(FixRequest())).signals == ("sig-1",)
         assert (await client.cost()).lines[0].provider == "local"
@@ -311,6 +345,199 @@ async def test_the_client_is_an_api(tmp_path: Path) -> None:
 
 async def test_a_silent_daemon_is_given_up_on(tmp_path: Path) -> None:
     impatient = SETTINGS.model_copy(update={"answer_timeout_s": 0.05})
-    async with serving(tmp_path) as (_, path), await Client.connect(path, impatient) as client:
+    async with serving(tmp_path) as (_, path), await connected(path, impatient) as client:
         with pytest.raises(NoDaemon, match="health"):
             await client.health()
+
+
+# --- the token -------------------------------------------------------------------------------------------------------
+
+PARAMS: dict[str, dict[str, object]] = {
+    "submit": {"goal": "x"},
+    "answer": {"op": OP, "text": "yes"},
+    "hear": {"text": "approve it", "confidence_bp": 10_000},
+    "say": {"text": "x"},
+    "retry": {"signal": "sig-1"},
+    "drop": {"signal": "sig-1", "why": "x"},
+    **{name: {"op": OP} for name in ("show", "diff", "approve", "reject", "cancel", "undo")},
+}
+GUARDED = sorted(name for name in (*METHODS, *STREAMS) if needs_token(name))
+
+
+def test_every_verb_of_the_api_says_what_it_does() -> None:
+    asked = {name for name in vars(Api) if not name.startswith("_")}
+    assert asked == {*METHODS, "events"}
+    assert {SUBSCRIBE, UNSUBSCRIBE} == set(STREAMS)
+    unguarded = {name for name in (*METHODS, *STREAMS) if not needs_token(name)}
+    assert unguarded == {"status", "health", UNSUBSCRIBE}
+    with pytest.raises(TypeError):
+        Method(NoParams, lambda api, p: api.pause())  # type: ignore[call-arg, arg-type]  # its effect is missing
+
+
+@pytest.mark.parametrize("method", GUARDED)
+async def test_without_the_token_nothing_is_changed_or_revealed(tmp_path: Path, method: str) -> None:
+    async with serving(tmp_path) as (api, path):
+        for silent in (False, True):
+            line = json.loads(call(method, **PARAMS.get(method, {})))
+            if silent:
+                del line["id"]
+            found = await say(path, json.dumps(line).encode() + b"\n")
+            assert found["error"]["code"] == NO_TOKEN and "control token" in found["error"]["message"]
+            assert found["error"]["data"]["remedy"] and found["error"]["data"]["exit"] == 4
+        assert not api.asked and not api.subscribed.is_set()
+
+
+@pytest.mark.parametrize("method", GUARDED)
+async def test_with_the_token_it_is_carried_out(tmp_path: Path, method: str) -> None:
+    async with serving(tmp_path) as (_, path):
+        found = await say(path, call(method, **PARAMS.get(method, {})), hello=True)
+        assert found.get("error", {}).get("code") != NO_TOKEN
+
+
+async def test_what_one_client_has_shown_counts_for_no_other(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path), raw(path), connected_raw(path) as (reader, writer):
+        writer.write(call("pause"))
+        assert json.loads(await reader.readline())["error"]["code"] == NO_TOKEN
+
+
+@pytest.mark.parametrize("shown", ["0" * 64, TOKEN[:-1], TOKEN + "0", TOKEN.upper(), "x" * 200])
+async def test_a_wrong_token_ends_the_connection(tmp_path: Path, shown: str) -> None:
+    async with serving(tmp_path) as (api, path), connected_raw(path) as (reader, writer):
+        writer.write(call(HELLO, protocol=PROTOCOL, token=shown) + call(HELLO, protocol=PROTOCOL, token=TOKEN))
+        found = json.loads(await asyncio.wait_for(reader.readline(), 5))
+        assert found["error"]["code"] == NO_TOKEN and TOKEN not in json.dumps(found)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert not api.asked
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"protocol": "x"},
+        {"protocol": PROTOCOL, "token": 7},
+        {"protocol": PROTOCOL, "token": "x" * 201},
+        {"protocol": PROTOCOL, "token": "\ud800"},
+        {"protocol": PROTOCOL, "token": TOKEN, "more": 1},
+        {"protocol": PROTOCOL + 1, "token": TOKEN},
+        {"protocol": 1, "token": TOKEN},
+    ],
+)
+async def test_an_odd_hello_is_refused_and_never_quoted(tmp_path: Path, params: dict[str, object]) -> None:
+    async with serving(tmp_path) as (_, path), connected_raw(path) as (reader, writer):
+        writer.write(call(HELLO, **params))
+        found = json.loads(await asyncio.wait_for(reader.readline(), 5))
+        assert "error" in found and TOKEN not in json.dumps(found)
+
+
+async def test_a_second_hello_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path), raw(path) as (reader, writer):
+        writer.write(call(HELLO, protocol=PROTOCOL) + call("pause"))
+        assert json.loads(await reader.readline())["result"]["trusted"] is False
+        assert json.loads(await reader.readline())["error"]["code"] == NO_TOKEN
+
+
+async def test_where_there_is_no_token_the_client_hears_how_the_daemon_is_and_what_to_do(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path):
+        beside(path).unlink()
+        async with await connected(path) as client:
+            assert (await client.status()).version
+            with pytest.raises(RemoteError) as caught:
+                await client.pause()
+        assert caught.value.exit is Exit.REFUSED and "restart the daemon" in caught.value.remedy
+
+
+async def test_a_token_that_is_not_private_is_not_shown(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (api, path):
+        beside(path).chmod(0o644)
+        with pytest.raises(ConfigError, match="mode is 0644"):
+            await connected(path)
+        assert not api.asked
+
+
+async def test_a_daemon_of_protocol_1_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    laid(path)
+
+    async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = json.loads(await reader.readline())
+        error = {"code": -32601, "message": f"There is no method {asked['method']!r}.", "data": {}}
+        writer.write(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "error": error}).encode() + b"\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(old, path):
+        with pytest.raises(ControlError, match="older version"):
+            await connected(path)
+
+
+async def test_a_daemon_that_hangs_up_or_talks_nonsense_is_no_daemon(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    laid(path)
+    said = iter((b"", b"nonsense\n", b"[]\n", b'{"result":7}\n'))
+
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(next(said))
+        writer.close()
+
+    async with await asyncio.start_unix_server(odd, path):
+        for _ in range(4):
+            with pytest.raises(NoDaemon):
+                await connected(path)
+
+
+async def test_a_refusal_is_heard_though_the_daemon_has_hung_up(tmp_path: Path) -> None:
+    async with serving(tmp_path, kind=OtherUser) as (_, path):
+        for _ in range(20):
+            with pytest.raises(RemoteError, match="owner only"):
+                await connected(path)
+
+
+@pytest.mark.parametrize("method", [HELLO, "status"])
+async def test_a_flood_with_and_without_hello_holds_nobody_up(tmp_path: Path, method: str) -> None:
+    lively = SETTINGS.model_copy(update={"connections": 8})
+    async with serving(tmp_path, lively) as (_, path):
+        async with raw(path) as (_, owner):
+            flood = [asyncio.ensure_future(pour(path, call(method, protocol=PROTOCOL, token=""))) for _ in range(6)]
+            async with await connected(path) as client:
+                for _ in range(20):
+                    assert (await asyncio.wait_for(client.status(), 5)).version
+            owner.write(call("status"))
+            for one in flood:
+                one.cancel()
+            await asyncio.gather(*flood, return_exceptions=True)
+        assert (await say(path, call("status")))["result"]
+
+
+async def pour(path: Path, line: bytes) -> None:
+    """Ask without end and read nothing."""
+    async with connected_raw(path) as (_, writer):
+        while True:
+            writer.write(line * 50)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+
+async def test_a_huge_hello_ends_the_connection_and_no_other(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path), connected_raw(path) as (reader, writer):
+        with contextlib.suppress(ConnectionError):
+            writer.write(call(HELLO, protocol=PROTOCOL, token="x" * 13_000_000))
+            await asyncio.wait_for(writer.drain(), 5)
+        with contextlib.suppress(ConnectionError):
+            assert b"4096 bytes" in await asyncio.wait_for(reader.readline(), 5)
+        async with await connected(path) as client:
+            assert (await client.status()).version
+
+
+def test_many_connections_at_once_are_turned_away_in_a_sentence(tmp_path: Path) -> None:
+    async def whole() -> list[str]:
+        async with serving(tmp_path) as (_, path):
+            each = await asyncio.gather(*(connected(path) for _ in range(60)), return_exceptions=True)
+            clients = [one for one in each if isinstance(one, Client)]
+            assert len(clients) == SETTINGS.connections
+            await asyncio.gather(*(one.close() for one in clients))
+            return [str(one) for one in each if not isinstance(one, Client)]
+
+    refused = asyncio.run(whole())
+    assert len(refused) == 60 - SETTINGS.connections
+    assert {text.split(".")[0] for text in refused} == {"Too many clients are connected"}

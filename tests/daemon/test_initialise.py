@@ -51,7 +51,7 @@ def test_it_writes_settings_and_keys_and_nothing_else(places: Places) -> None:
     assert set(after) - set(before) == {".ouro/config.toml", ".ouro/.gitignore"}
     assert {name: after[name] for name in before} == before
     assert stat.S_IMODE((places.keys / "signing_ed25519").stat().st_mode) == 0o600
-    assert [step.done for step in steps] == [True, True, True, False]
+    assert [step.done for step in steps] == [True, True, True, True, False]
     (places.repo / ".ouro" / "noise").write_text("")
     assert git(places.repo, "status", "--porcelain", "-uall").split("\n") == [
         "?? .ouro/.gitignore",

@@ -3,12 +3,15 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from daemon.places import host_env, make_folders, places_for
 from ledger.errors import ConfigError, RepositoryError
+from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.somebody import theirs as theirs
 from tests.repos import git, make_repo
 
 
@@ -113,6 +116,121 @@ def test_a_link_in_place_of_our_folder_is_refused(tmp_path: Path, environ: dict[
         make_folders(places)
 
 
+@pytest.mark.parametrize("folder", ["state", "cache", "runtime"])
+@pytest.mark.parametrize("kind", ["a file", "a link to nowhere"])
+def test_what_is_in_the_way_of_our_folder_is_named(
+    tmp_path: Path, environ: dict[str, str], folder: str, kind: str
+) -> None:
+    places = places_for(make_repo(tmp_path / "repo"), environ)
+    path: Path = getattr(places, folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "a file":
+        path.write_text("")
+    else:
+        path.symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=str(path)) as caught:
+        make_folders(places)
+    assert caught.value.remedy
+
+
+# --- a folder for the socket that somebody laid beforehand ------------------------------------------------------------
+
+
+def _of_somebody(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    os.chown(path, SOMEBODY, SOMEBODY)
+
+
+def _open_to_others(path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+
+
+LAID = {
+    "another user's": (_of_somebody, "it belongs to another user"),
+    "a link": (lambda path: path.symlink_to("/tmp"), "it is not a folder"),
+    "a link to nowhere": (lambda path: path.symlink_to("nowhere"), "it is not a folder"),
+    "a file": (lambda path: path.write_text(""), "it is not a folder"),
+    "open to others": (_open_to_others, "others can write to it"),
+}
+
+
+@pytest.mark.parametrize("place", ["run", "tmp"])
+@pytest.mark.parametrize("kind", LAID)
+def test_a_socket_folder_that_was_laid_beforehand_is_refused(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, place: str, kind: str
+) -> None:
+    if kind == "another user's" and os.geteuid() != 0:
+        pytest.skip("only root can lay a folder of another user; root's is tried the other way round below")
+    monkeypatch.setattr("daemon.places.SHARED", tmp_path / "tmp")
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(0o1777)
+    lay, why = LAID[kind]
+    laid = tmp_path / "run" / "ouroboros" if place == "run" else tmp_path / "tmp" / f"ouroboros-{os.getuid()}"
+    lay(laid)
+    if place == "tmp":
+        environ = {**environ, "XDG_RUNTIME_DIR": str(tmp_path / "none")}
+        if Path(f"/run/user/{os.getuid()}").exists():
+            pytest.skip("this user has a runtime folder, so that the shared one is not asked")
+    with pytest.raises(ConfigError) as caught:
+        places_for(make_repo(tmp_path / "repo"), environ)
+    assert str(laid) in caught.value.message and why in caught.value.message and caught.value.remedy
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o1777, False), (0o777, True), (0o755, False)])
+def test_the_shared_folder_itself_has_to_keep_what_is_ours(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, mode: int, refused: bool
+) -> None:
+    if Path(f"/run/user/{os.getuid()}").exists():
+        pytest.skip("this user has a runtime folder, so that the shared one is not asked")
+    monkeypatch.setattr("daemon.places.SHARED", tmp_path / "tmp")
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(mode)
+    environ, repo = {**environ, "XDG_RUNTIME_DIR": str(tmp_path / "none")}, make_repo(tmp_path / "repo")
+    if refused:
+        with pytest.raises(ConfigError, match="sticky"):
+            places_for(repo, environ)
+    else:
+        assert places_for(repo, environ).runtime.parent == tmp_path / "tmp"
+
+
+AS_SOMEBODY = """
+import os, sys
+from pathlib import Path
+from daemon import places
+from ledger.errors import ConfigError
+places.SHARED = Path(sys.argv[1])
+try:
+    print(places._runtime({}, "0" * 12))
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lay what an ordinary user finds")
+@pytest.mark.parametrize("kind", ["root's", "a link to his own", "his own"])
+def test_an_ordinary_user_finds_a_socket_folder_that_root_laid(theirs: Path, kind: str) -> None:
+    shared = theirs / "tmp"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    laid = shared / f"ouroboros-{SOMEBODY}"
+    if kind == "root's":
+        laid.mkdir()
+    elif kind == "his own":
+        _of_somebody(laid)
+    else:
+        _of_somebody(theirs / "own")
+        laid.symlink_to(theirs / "own")
+    done = subprocess.run(
+        [python_for_somebody(), "-c", AS_SOMEBODY, str(shared)], env=environ_for_somebody(), cwd=theirs,
+        user=SOMEBODY, group=SOMEBODY, extra_groups=[], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    if kind == "his own":
+        assert done.stdout.strip() == str(laid)
+    else:
+        assert f"{laid}: it " in done.stdout and "XDG_RUNTIME_DIR" in done.stdout
+
+
 def test_the_environment_for_children_is_scrubbed() -> None:
     environ = {
         "PATH": "/bin",
@@ -126,5 +244,5 @@ def test_the_environment_for_children_is_scrubbed() -> None:
         "NOTIFY_SOCKET": "x",
         "WATCHDOG_USEC": "1",
     }
-    assert dict(host_env(environ).variables) == {"PATH": "/bin", "LANG": "C"}
-    assert host_env({}).path
+    assert dict(host_env(environ, ()).variables) == {"PATH": "/bin", "LANG": "C"}
+    assert host_env({}, ()).path

@@ -26,7 +26,7 @@ from daemon.repl import completions, run_repl
 from daemon.slash import answer
 from ledger.vocabulary import RootCause, State
 from tests.daemon.scripted_api import OP, ScriptedApi, entry, op_view
-from tests.daemon.test_control import SETTINGS
+from tests.daemon.test_control import SETTINGS, beside, connected, laid
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ class Door:
     def __init__(self, tmp_path: Path) -> None:
         self.api = ScriptedApi()
         self.path = tmp_path / "control.sock"
-        self.server = ControlServer(api=self.api, path=self.path, settings=SETTINGS)
+        self.server = ControlServer(api=self.api, path=self.path, settings=SETTINGS, token=laid(self.path))
         self.shown: list[Event] = []
 
     async def __aenter__(self) -> Client:
         await self.server.start()
-        self.client = await Client.connect(self.path, SETTINGS)
+        self.client = await connected(self.path)
         return self.client
 
     async def __aexit__(self, *error: object) -> None:
@@ -175,7 +175,8 @@ def repl_at_a_terminal(path: Path) -> Iterator[tuple[int, bytearray, subprocess.
     code = (
         "import sys\nfrom pathlib import Path\nfrom daemon.bounds import ControlSettings\n"
         "from daemon.client import ask\nfrom daemon.repl import run_repl\n"
-        f"ask(Path({str(path)!r}), ControlSettings(), lambda c: run_repl(c, stdin=sys.stdin, stdout=sys.stdout))\n"
+        f"ask(Path({str(path)!r}), ControlSettings(), Path({str(beside(path))!r}),\n"
+        "    lambda c: run_repl(c, stdin=sys.stdin, stdout=sys.stdout))\n"
     )
     env = {**os.environ, "TERM": "xterm"}
     seen = bytearray()
@@ -195,7 +196,7 @@ def repl_at_a_terminal(path: Path) -> Iterator[tuple[int, bytearray, subprocess.
 async def test_at_a_terminal(tmp_path: Path) -> None:
     """The real prompt: an event arrives while a command is being typed."""
     api, path = ScriptedApi(), tmp_path / "control.sock"
-    server = ControlServer(api=api, path=path, settings=SETTINGS)
+    server = ControlServer(api=api, path=path, settings=SETTINGS, token=laid(path))
     await server.start()
     try:
         with repl_at_a_terminal(path) as (terminal, seen, process):

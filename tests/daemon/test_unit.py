@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -133,3 +134,17 @@ def test_without_a_user_manager_the_unit_waits_and_that_is_said(places: Places, 
 
 def test_two_repositories_have_two_units(places: Places) -> None:
     assert unit_path(places) != unit_path(replace(places, repo_id="0" * 12))
+
+
+SEPARATE = re.compile(
+    r"Private\w+|Protect\w+|Dynamic\w+|\w+Paths|Root\w*|Temporary\w+|Bind\w+|Mount\w+|Join\w+|\w*Directory|User\w+"
+)
+"""Names of options by which systemd puts a service in namespaces of its own."""
+
+
+def test_the_service_lives_in_the_namespaces_of_its_owner(places: Places) -> None:
+    """Else the daemon would refuse the commands that its owner types outside."""
+    lines = render(places, Path("/opt/ouro")).splitlines()
+    asked = {line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")}
+    assert "NoNewPrivileges" in asked
+    assert not {name for name in asked if SEPARATE.fullmatch(name)}

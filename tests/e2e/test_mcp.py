@@ -64,6 +64,7 @@ async def test_a_model_calls_a_servers_tool_and_is_refused_what_the_owner_has_no
     commit(repo, SPEECH, {CART: PLUS})
     model = Curious(repo)
     async with served(config_for(tmp_path, repo, tools=git_server(repo)), model) as (service, api):
+        await service.until("mcp.connected", within_s=180)  # a start does not wait for as long as a busy machine needs
         ending = await work(service)
         assert ending.state is State.COMPLETE, ending.reason
         await a_result_is_data(model)

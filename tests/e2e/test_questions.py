@@ -39,7 +39,7 @@ async def test_the_owner_answers_over_the_socket_and_has_approved_nothing(tmp_pa
     config = config_for(tmp_path, repo)
     async with (
         served(config, model) as (service, _),
-        await Client.connect(config.places.socket, config.settings.control) as client,
+        await Client.connect(config.places.socket, config.settings.control, token=config.places.token) as client,
     ):
         await client.submit(GOAL)
         asked = await service.until("question.asked")

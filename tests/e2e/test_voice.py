@@ -24,7 +24,7 @@ LINE = "    subtotal = sum(prices)"
 async def spoken(service: Serving, text: str, sure: int | None = 9_500) -> Answered:
     """What a speech program would send, as another process does."""
     config = service.config
-    async with await Client.connect(config.places.socket, config.settings.control) as client:
+    async with await Client.connect(config.places.socket, config.settings.control, token=config.places.token) as client:
         return await client.hear(Utterance(text=text, confidence_bp=sure))
 
 

@@ -25,7 +25,7 @@ QUICK = {"test_failure": {"debounce_s": 0.1}, "router": {"coalesce_s": 0}}
 async def typed(service: Serving, text: str) -> str:
     """A line in the REPL."""
     config = service.config
-    async with await Client.connect(config.places.socket, config.settings.control) as client:
+    async with await Client.connect(config.places.socket, config.settings.control, token=config.places.token) as client:
         return (await answer(client, text, colour=False)).text
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import sysconfig
 import venv
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from daemon.equip import equip
 from daemon.house import House, furnish
@@ -79,7 +80,7 @@ def own_environment(repo: Path) -> Path:
     """
     venv.create(repo / ".venv", with_pip=False, symlinks=True)
     site = next((repo / ".venv" / "lib").glob("python*")) / "site-packages"
-    source = Path(sysconfig.get_paths()["purelib"])
+    source = Path(pytest.__file__).parents[1]
     for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"):
         for package in (*source.glob(name), *source.glob(f"{name}-*.dist-info")):
             shutil.copytree(package, site / package.name)  # with times, so that byte code stays valid

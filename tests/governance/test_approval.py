@@ -166,8 +166,11 @@ async def test_what_another_version_stored_expires_at_boot_with_its_reason(ledge
     for op in (old, new):
         await ask(inbox, ledger, op)
     blob = await ledger.put_blob(DOSSIER.model_dump_json().replace('"feedback"', '"remarks"').encode())
+    (asked, _) = await told(ledger)
+    stored = {name: value for name, value in asked.payload.items() if name != "event"} | {"dossier": blob}
     swap: Statement = ("UPDATE inbox SET dossier = ? WHERE op_id = ?", (blob, old.id))
-    await Recorder(ledger).note(EntryKind.SESSION, "an older version wrote this", project=(swap,))
+    record = Recorder(ledger, op_id=old.id, spend=asked.spend)
+    await record.note(EntryKind.APPROVAL, "approval.requested", project=(swap,), **stored)
     again = await made(ledger, clock)
     assert [r.op.id for r in await again.pending()] == [new.id]
     last = (await told(ledger))[-1]

@@ -45,7 +45,7 @@ OF_CALLS = {0, 1, 2, 3}
 OF_CANDIDATES = {1, 2, 4, 5, 6, 13, 14, 15, 16, 17, 19}
 ELSEWHERE = {7, 8, 9, 10, 11, 12}
 """Money, time, webhooks, the files at the moment of the change, locks: no call and no candidate is judged there."""
-RAISES_ONLY = {17, 18}
+RAISES_ONLY = {17, 18, 20}
 DENIES_MAKE = {
     "name": "no-make", "action": "deny", "about": "command", "pattern": "make*", "match": ["make"], "not_match": ["ls"],
 }  # fmt: skip

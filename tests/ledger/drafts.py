@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from ledger.chain import StoredRow, freeze, genesis, place
@@ -50,8 +50,13 @@ async def reader(path: Path) -> Ledger:
 def tamper(path: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
     """Change the file as somebody with ``sqlite3`` at hand would, who also knows about the triggers."""
     with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        kept = [sql for name, sql in found if name in TRIGGERS]
         for trigger in TRIGGERS:
             connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
         for sql, values in statements:
             connection.execute(sql, values)
+        for sql in kept:
+            with suppress(sqlite3.OperationalError):  # its table went with the statements
+                connection.execute(sql)
         connection.commit()

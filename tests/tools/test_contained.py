@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import PolicyRefused
+from tests.tools.sandbox.boxes import deep
 from tools import contained
 
 
@@ -48,3 +49,14 @@ def test_a_folder_is_opened_only_inside(tree: Path) -> None:
     for place in ("out", "gone", "..", "../outside", ".git", "/etc"):
         with contained.open_folder(tree, place) as fd:
             assert fd is None, place
+
+
+def test_special_files_are_removed_beside_folders_deeper_than_any_path(tmp_path: Path) -> None:
+    deep(tmp_path, 3000)
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "0" / "pipe")
+    contained.remove_special(tmp_path)
+    assert not (tmp_path / "pipe").exists() and not (tmp_path / "0" / "pipe").exists()
+    contained.remove_tree(tmp_path)
+    contained.remove_tree(tmp_path)  # there is nothing left to do
+    assert not tmp_path.exists()

@@ -140,3 +140,29 @@ def test_whatever_is_listed_only_programs_get_a_value_of_ours(rows: list[tuple[s
     found = overrides(listed.encode("utf-8", errors="surrogatepass"))
     assert all(word.startswith("--config-env=") for word in found.argv)
     assert len(found.argv) == len(found.env)
+
+
+def listed(*rows: tuple[str, str, str]) -> bytes:
+    return "".join(f"{scope}\0file:/x\0{key}\n{value}\0" for scope, key, value in rows).encode()
+
+
+def settings_of(rows: bytes) -> dict[str, str]:
+    found = overrides(rows)
+    words = (word.removeprefix("--config-env=").rpartition("=") for word in found.argv)
+    return {key: found.env[variable] for key, _, variable in words}
+
+
+@pytest.mark.parametrize("scope", ["local", "worktree", "global", "system"])
+def test_hooks_that_stand_in_settings_are_switched_off_whoever_named_them(scope: str) -> None:
+    rows = listed((scope, "hook.evil.one.command", "touch x"), (scope, "hook.evil.one.event", "reference-transaction"))
+    assert settings_of(rows) == {"hook.evil.one.enabled": "false", "hook.evil.one.event": ""}
+    assert settings_of(listed((scope, "hook.pre-commit.enabled", "true"))) == {"hook.pre-commit.enabled": "false"}, (
+        "an event is switched off as a whole; it has no events of its own, and git refuses such a setting"
+    )
+
+
+def test_the_file_of_attributes_is_the_owners_to_name() -> None:
+    evil = ("local", "core.attributesfile", "/dev/zero")
+    assert settings_of(listed(evil)) == {"core.attributesfile": ""}
+    assert settings_of(listed(("global", "core.attributesfile", "~/a"), evil)) == {"core.attributesfile": "~/a"}
+    assert overrides(listed(evil)).refused == (), "it is no program"

@@ -23,7 +23,7 @@ PATH = {"PATH": os.environ["PATH"]}
 
 def shell(script: str, **more: object) -> Command:
     options = {"cwd": Path("/"), "env": PATH, "timeout_s": 20.0, **more}
-    return Command(argv=("sh", "-c", script), **options)  # type: ignore[arg-type]  # a dict of keyword options
+    return Command(argv=("/bin/sh", "-c", script), **options)  # type: ignore[arg-type]  # a dict of keyword options
 
 
 def alive(pid: int) -> bool:
@@ -131,7 +131,8 @@ async def test_the_report_pipe_is_its_own_channel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "cwd"), [(("/nowhere/tool",), "/"), (("true",), "/nowhere"), (("/etc/passwd",), "/"), (("a\0b",), "/")]
+    ("argv", "cwd"),
+    [(("/nowhere/tool",), "/"), (("/bin/true",), "/nowhere"), (("/etc/passwd",), "/"), (("/a\0b",), "/")],
 )
 async def test_what_cannot_start_is_a_clear_error(argv: tuple[str, ...], cwd: str) -> None:
     with pytest.raises(ChildFailed, match="cannot be started"):

@@ -13,6 +13,7 @@ from ledger.errors import GitFailed, PolicyRefused, RepositoryError, StaleBase
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EditKind
 from tests.repos import commit, git, host_env, make_places, make_repo, write
+from tests.tools.sandbox.boxes import deep
 from tools.git import Git
 from tools.workspace import Workspace, Workspaces, WorkspaceSettings
 
@@ -83,6 +84,16 @@ async def test_release_removes_it_also_when_a_test_made_it_unreadable(workspaces
     await workspaces.release(ws)
     assert not ws.folder.exists()
     await workspaces.release(ws)
+
+
+async def test_folders_deeper_than_any_path_are_no_hindrance(workspaces: Workspaces, ws: Workspace) -> None:
+    for _ in range(2):
+        deep(ws.root / "pkg", 3000)
+        await ws.reset()
+        assert sorted(os.listdir(ws.root / "pkg")) == ["b.py", "deep", "run.sh"]
+    deep(ws.root, 3000)
+    await workspaces.release(ws)
+    assert not ws.root.exists()
 
 
 async def test_reset_brings_back_exactly_the_commit(ws: Workspace) -> None:

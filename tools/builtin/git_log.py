@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC
-from pathlib import Path
 
 from pydantic import Field
 
 from ledger.clock import stamp
 from ledger.errors import ToolError
 from tools.builtin.paths import RepoPath
+from tools.git import Git
 from tools.manifest import Arguments, Call, Category, Nothing, Tool
 
 SHOWN_FILES = 8
@@ -36,25 +36,24 @@ class GitLog(Tool[GitLogArguments]):
         return (arguments.path,) if arguments.path else ()
 
     async def run(self, arguments: GitLogArguments, call: Call) -> str:
-        repo = call.context.git.places.repo
-        rows = await asyncio.to_thread(_walk, repo, call.context.workspace.commit, arguments, call.visible)
+        git, commit = call.context.git, call.context.workspace.commit
+        rows = await asyncio.to_thread(_walk, git, commit, arguments, call.visible)
         return "\n".join(rows) or Nothing(f"No commit touched {arguments.path or 'anything'}.")
 
 
-def _walk(repo: Path, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:
+def _walk(git: Git, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:
     """Blocks. The repository is opened and closed here: GitPython keeps child processes for as long as it is open."""
-    from git import Repo
-    from git.exc import GitError
+    rows = []
+    with git.opened() as opened:
+        from git.exc import GitError  # after it was imported the safe way
 
-    try:
-        with Repo(repo, search_parent_directories=False) as opened:
-            rows = []
+        try:
             for found in opened.iter_commits(commit, paths=arguments.path, max_count=arguments.limit):
                 when = stamp(found.committed_datetime.astimezone(UTC))
                 rows.append(f"{found.hexsha[:12]} {when} {found.author.name}: {found.summary!s}")
                 files = sorted(name for name in map(str, found.stats.files) if visible(name))
                 more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
                 rows.append(f"    {', '.join(files[:SHOWN_FILES])}{more}")
-            return rows
-    except (GitError, ValueError, OverflowError) as error:
-        raise ToolError(f"The history cannot be read: {str(error).splitlines()[0]}.") from error
+        except (GitError, ValueError, OverflowError) as error:
+            raise ToolError(f"The history cannot be read: {str(error).splitlines()[0]}.") from error
+    return rows

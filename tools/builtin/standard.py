@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import replace
 
+from ledger.errors import ProgramMissing
 from ledger.places import HostEnv
+from ledger.programs import find_program
 from tools.builtin.bash import Bash
 from tools.builtin.code import Code
 from tools.builtin.edit_file import EditFile
@@ -37,7 +39,7 @@ def standard_tools(
     code = Code(index=index, wait_s=settings.index_wait_s)
     return (
         ReadFile(result_bytes=tools.result_bytes),
-        SearchCode(ripgrep=shutil.which("rg", path=host.path), timeout_s=settings.search_timeout_s),
+        SearchCode(ripgrep=_found("rg", host), timeout_s=settings.search_timeout_s),
         ListSymbols(code=code),
         GetCallers(code=code),
         ModuleGraph(code=code),
@@ -51,8 +53,15 @@ def standard_tools(
         WriteFile(),
         DeleteFile(),
         Bash(
-            shell=shutil.which("bash", path=SEARCH_PATH),
+            shell=_found("bash", replace(host, path=SEARCH_PATH)),
             settings=settings,
             result_bytes=tools.result_bytes,
         ),
     )
+
+
+def _found(name: str, host: HostEnv) -> str | None:
+    try:
+        return str(find_program(name, host))
+    except ProgramMissing:
+        return None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from ledger.children import own_python
 from ledger.errors import ToolError
 from tools.index.facts import Facts, from_json, unread
 from tools.index.languages import PYTHON
@@ -78,7 +78,7 @@ async def _in_child(sources: Sequence[Source], niceness: int) -> list[Facts]:
         left = sources[len(found) :]
         done = await run(
             Command(
-                argv=(sys.executable, "-I", "-S", "-c", BOOT, json.dumps(_folders()), REPORT_FD, str(niceness)),
+                argv=own_python("-S", "-c", BOOT, json.dumps(_folders()), REPORT_FD, str(niceness)),
                 cwd=Path("/"),
                 env={"LC_ALL": "C.UTF-8"},
                 timeout_s=TIMEOUT_S,

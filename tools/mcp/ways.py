@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ledger.errors import ConfigError, SandboxMissing
+from ledger.errors import ConfigError, ProgramMissing, SandboxMissing
 from ledger.places import HostEnv, Places
+from ledger.programs import find_program
 from tools.mcp.secrets import Lookup, headers_for, secrets_in, variables_for
 from tools.mcp.settings import McpSettings, ServerSettings
 from tools.sandbox.tree import SYSTEM
@@ -80,12 +80,14 @@ class Ways:
 
     def _seen(self, settings: ServerSettings) -> tuple[str, tuple[Mount, ...]]:
         """The program, and what of this machine it sees beside the system. Raises ``ConfigError``."""
-        found = shutil.which(settings.command, path=self.env.path)
-        if found is None:
+        try:
+            program = find_program(settings.command, self.env)
+        except ProgramMissing as error:
+            if error.refused:
+                raise ConfigError(error.message, remedy=error.remedy) from error
             raise ConfigError(
                 f"The program {settings.command!r} was not found.", remedy="Name it by its absolute path."
-            )
-        program = Path(found).absolute()
+            ) from error
         ours = (self.places.state, self.places.cache, self.places.config, self.places.runtime)
         wanted = [Path(path) for path in (*settings.readable, *((settings.cwd,) if settings.cwd else ()))]
         for path in wanted:

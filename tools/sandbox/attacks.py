@@ -29,6 +29,11 @@ PTRACE_SEIZE, PTRACE_DETACH = 0x4206, 17
 NETLINK_USERSOCK = 2
 MAP_NORESERVE = 0x4000
 USER_MODE_ONLY = 1
+SCHED_IDLE, IOPRIO_WHO_PROCESS, IDLE_CLASS = 5, 1, 3 << 13
+FS_IOC_SETFLAGS, NODUMP, F_NOTIFY, DN_ACCESS = 0x40086602, 0x40, 1026, 1
+FAN_REPORT_FID = 0x200
+# vsock, kernel crypto, packets, bluetooth, XDP, TIPC, QRTR; each with the way that needs no privilege
+FAMILIES = {"vsock": 40, "crypto": 38, "packets": 17, "bluetooth": 31, "xdp": 44, "tipc": 30, "qrtr": 42}
 LONGEST_WAIT_S = 1.0
 SURVIVES_S = 3.0
 
@@ -41,13 +46,14 @@ class Target(TypedDict):
     folders: list[str]  # folders of the daemon's that must not be listed
     unseen: list[str]  # files and folders of the host that nothing shows inside
     victim: str  # a file outside that must not be changed
+    shown: str  # a folder that is mounted for reading; holds a file "f" and unix sockets, "s" and "d"
     outside: list[str]  # folders in which a file must not be made
     kernel: list[str]  # files of the kernel that must not be opened for writing
     devices: list[str]  # devices of the host that must not be opened
     home: str  # the owner's
     ports: dict[str, int]  # listeners of the host on "tcp4", "tcp6", "udp4" and "netlink"; 0: there is none
-    socket_folder: str  # holds a listening unix socket named "s"
-    abstract: str  # name of a listening abstract unix socket
+    socket_folder: str  # holds a listening unix socket named "s", and "d" for datagrams
+    abstract: str  # name of a listening abstract unix socket; with "d" behind it that of one for datagrams
     terminal: str  # a terminal of the host
     pid: int  # a process of the host that waits, with the token in its environment
     started: str  # when it started, in the kernel's ticks
@@ -92,30 +98,60 @@ def _reach(way: str, port: int, data: bytes) -> bool:
     return kind == socket.SOCK_STREAM
 
 
+def socket_families(target: Target) -> Answer:
+    """Make sockets of kinds that no namespace covers, and netlink sockets that reach more than interfaces."""
+    ways = [(name, family, 0) for name, family in FAMILIES.items()]
+    ways += [(f"netlink {protocol}", socket.AF_NETLINK, protocol) for protocol in (NETLINK_USERSOCK, 15, 16)]
+    made: dict[str, None] = {}
+    for name, family, protocol in ways:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_RAW):
+            try:
+                socket.socket(family, kind, protocol).close()
+                made[name] = None
+            except OSError:
+                continue
+    if made:
+        return True, f"Sockets of other kinds can be made: {', '.join(made)}."
+    return False, f"None of {len(ways)} other kinds of sockets can be made."
+
+
 def unix_sockets(target: Target) -> Answer:
-    """Connect to a unix socket of the host by its path (relative, so that its length does not matter)."""
-    here = os.getcwd()
-    try:
-        os.chdir(target["socket_folder"])
-        return _connect("s", "its path")
-    except OSError as error:
-        return False, f"A unix socket of the host cannot be reached by its path ({error.strerror})."
-    finally:
-        os.chdir(here)
+    """Reach a unix socket of the host by its path (relative, so that its length does not matter)."""
+    here, answer = os.getcwd(), (False, "")
+    for folder in (target["socket_folder"], target["shown"]):
+        try:
+            os.chdir(folder)
+            answer = _connect("s", "d", "its path")
+        except OSError as error:
+            answer = False, f"A unix socket of the host cannot be reached by its path ({error.strerror})."
+        finally:
+            os.chdir(here)
+        if answer[0]:
+            break
+    return answer
 
 
 def abstract_sockets(target: Target) -> Answer:
-    """Connect to an abstract unix socket of the host: such a name lies in no file system."""
-    return _connect("\0" + target["abstract"], "an abstract name")
+    """Reach an abstract unix socket of the host: such a name lies in no file system."""
+    return _connect("\0" + target["abstract"], "\0" + target["abstract"] + "d", "an abstract name")
 
 
-def _connect(name: str, how: str) -> Answer:
+def _connect(stream: str, datagrams: str, how: str) -> Answer:
+    """By a socket of one's own, and by one of a pair, which a system-call filter may take for harmless."""
+    why: str | None = None
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.connect(name)
+            client.connect(stream)
+        return True, f"A unix socket of the host was reached by {how}."
     except OSError as error:
-        return False, f"A unix socket of the host cannot be reached by {how} ({error.strerror})."
-    return True, f"A unix socket of the host was reached by {how}."
+        why = error.strerror
+    try:
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with one, other:
+            one.connect(datagrams)
+        return True, f"A unix socket of the host was reached by {how}, with one of a pair."
+    except OSError:
+        return False, f"A unix socket of the host cannot be reached by {how} ({why})."
 
 
 def write_outside(target: Target) -> Answer:
@@ -161,6 +197,31 @@ def _truncate(path: str) -> None:
 
 def _open_to_all(path: str) -> None:
     os.chmod(path, 0o777)
+
+
+def file_marks(target: Target) -> Answer:
+    """Set a flag and a lease on a file that may only be read, and have changes in its folder told."""
+    libc, folder = ctypes.CDLL(None, use_errno=True), target["shown"]
+    fds = [os.open(path, os.O_RDONLY) for path in (os.path.join(folder, "f"), folder)]
+    ways: dict[str, Callable[[], object]] = {
+        "a flag": lambda: fcntl.ioctl(fds[0], FS_IOC_SETFLAGS, NODUMP.to_bytes(8, sys.byteorder)),
+        "a lease": lambda: fcntl.fcntl(fds[0], fcntl.F_SETLEASE, fcntl.F_RDLCK),
+        "a watch": lambda: fcntl.fcntl(fds[1], F_NOTIFY, DN_ACCESS),
+    }
+    took = []
+    for name, way in ways.items():
+        try:
+            way()
+            took.append(name)
+        except OSError:
+            continue
+    for fd in fds:
+        os.close(fd)
+    if libc.syscall(target["calls"]["fanotify_init"], FAN_REPORT_FID, 0) >= 0:
+        took.append("a watch on a file system")
+    if took:
+        return True, f"What may only be read took {', '.join(took)}."
+    return False, "What may only be read takes no flag, no lease and no watch."
 
 
 def read_outside(target: Target) -> Answer:
@@ -259,7 +320,56 @@ def tracing(target: Target) -> Answer:
     """Take a process of the host over: trace it, read its memory, open its memory for writing."""
     if _is_ours(target):
         return False, "Processes of the host cannot be named."
-    libc, pid = ctypes.CDLL(None, use_errno=True), target["pid"]
+    ways, why = _taken_over(target["pid"])
+    if ways:
+        return True, f"A process of the host can be {', '.join(ways)}."
+    return False, f"A process of the host can neither be traced, read nor written ({why})."
+
+
+def monitor(target: Target) -> Answer:
+    """Take over the process that watches us, which has our user."""
+    pid = os.getppid()
+    ways, why = _taken_over(pid)
+    if _read(f"/proc/{pid}/environ") is not None:
+        ways.append("asked for its environment")
+    ways += [f"given another {name}" for name in _rescheduled(pid)]
+    if ways:
+        return True, f"The process that watches the run can be {', '.join(ways)}."
+    return False, f"The process that watches the run can neither be traced, read nor written ({why})."
+
+
+def scheduling(target: Target) -> Answer:
+    """Give a process of the host another scheduler, priority and CPUs: it would get no time any more."""
+    if _is_ours(target):
+        return False, "Processes of the host cannot be named."
+    changed = _rescheduled(target["pid"])
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(target["calls"]["ioprio_set"], IOPRIO_WHO_PROCESS, target["pid"], IDLE_CLASS) == 0:
+        changed.append("priority at the disk")
+    if changed:
+        return True, f"A process of the host was given another {', '.join(changed)}."
+    return False, "A process of the host keeps its scheduler, its priorities and its CPUs."
+
+
+def _rescheduled(pid: int) -> list[str]:
+    ways: dict[str, Callable[[], object]] = {
+        "scheduler": lambda: os.sched_setscheduler(pid, SCHED_IDLE, os.sched_param(0)),
+        "parameter": lambda: os.sched_setparam(pid, os.sched_param(0)),
+        "priority": lambda: os.setpriority(os.PRIO_PROCESS, pid, 19),
+        "set of CPUs": lambda: os.sched_setaffinity(pid, os.sched_getaffinity(pid)),
+    }
+    changed = []
+    for name, way in ways.items():
+        try:
+            way()
+            changed.append(name)
+        except OSError:
+            continue
+    return changed
+
+
+def _taken_over(pid: int) -> tuple[list[str], str]:
+    libc = ctypes.CDLL(None, use_errno=True)
     ways = []
     if libc.ptrace(PTRACE_SEIZE, pid, None, None) == 0:
         libc.ptrace(PTRACE_DETACH, pid, None, None)
@@ -272,9 +382,7 @@ def tracing(target: Target) -> Answer:
         ways.append("read")
     if _opens(f"/proc/{pid}/mem", os.O_RDWR):
         ways.append("opened for writing")
-    if ways:
-        return True, f"A process of the host can be {', '.join(ways)}."
-    return False, f"A process of the host can neither be traced, read nor written ({why})."
+    return ways, why
 
 
 def _mapped(pid: int) -> int:
@@ -479,10 +587,10 @@ def _start_of(pid: int) -> str | None:
 
 
 ATTACKS: tuple[Callable[[Target], Answer], ...] = (
-    network, unix_sockets, abstract_sockets, write_outside, read_outside, daemon_state, private_tmp, private_home,
-    private_devices, terminal, environment, process_namespace, tracing, signals, new_privileges, nested_namespaces,
-    key_rings, system_calls, cpu_limit, memory_limit, file_size_limit, open_files_limit, scratch_limit, process_limit,
-    killed_as_one,
+    network, socket_families, unix_sockets, abstract_sockets, write_outside, file_marks, read_outside, daemon_state,
+    private_tmp, private_home, private_devices, terminal, environment, process_namespace, tracing, scheduling, monitor,
+    signals, new_privileges, nested_namespaces, key_rings, system_calls, cpu_limit, memory_limit, file_size_limit,
+    open_files_limit, scratch_limit, process_limit, killed_as_one,
 )  # fmt: skip
 
 

@@ -8,15 +8,15 @@ import os
 import shutil
 import socket
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.children import PIPE, Child, start
 from ledger.places import Places
 from tools.sandbox import attacks
+from tools.sandbox.calls import number
 from tools.sandbox.limits import MIB, limits
-from tools.sandbox.seccomp import number
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME, SYSTEM, base_environment, configuration
 from tools.sandbox.types import Mount, Wall
@@ -33,6 +33,16 @@ KERNEL = (
     "/sys/kernel/uevent_helper",
 )
 HARMLESS_DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"})
+WAITING = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+for capability in range(64):
+    libc.prctl(24, capability)
+libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
+os.write(1, b"x")
+os.read(0, 1)
+"""
+CALLS = ("add_key", "io_uring_setup", "userfaultfd", "ioprio_set", "fanotify_init")
 ENOUGH = 64
 SLACK = 1000  # tasks that may be started between our count and the launcher's
 
@@ -42,8 +52,9 @@ class Bait:
     """What was laid out. ``waits`` is the process of the host that is attacked, ``listeners`` what may be reached."""
 
     workspace: Path
+    shown: Path
     target: attacks.Target
-    waits: subprocess.Popen[bytes]
+    waits: Child
     listeners: Mapping[str, socket.socket]
     terminal: int
 
@@ -104,18 +115,21 @@ def laid_out(
     """
     token = f".ouro-probe-{os.urandom(6).hex()}"
     with contextlib.ExitStack() as stack:
-        workspace = _folder(stack, places.cache / token)
+        top = _folder(stack, places.cache / token)
+        workspace, shown = _folder(stack, top / "work"), _folder(stack, top / "shown")
+        (shown / "f").touch()
         outside = _folder(stack, places.state / token)
         sockets = _folder(stack, places.runtime / token)
         victim = outside / "victim"
         victim.write_text(SECRET, encoding="utf-8")
         victim.chmod(VICTIM_MODE)
-        listeners = _listen(stack, sockets, token)
+        listeners = _listen(stack, (sockets, shown), token)
         waits = stack.enter_context(_waiting(program, token))
         master, terminal = _terminal(stack)
         bounds = limits(settings)
         bait = Bait(
             workspace=workspace,
+            shown=shown,
             waits=waits,
             listeners=listeners,
             terminal=master,
@@ -123,8 +137,9 @@ def laid_out(
                 token=token,
                 secret=str(victim),
                 folders=[str(places.state), str(places.runtime)],
-                unseen=_unseen(places, [workspace, *(mount.target for mount in mounts)]),
+                unseen=_unseen(places, [workspace, shown, *(mount.target for mount in mounts)]),
                 victim=str(victim),
+                shown=str(shown),
                 outside=[str(outside), str(places.home), str(places.common_dir), "/usr", "/etc", "/var/tmp", "/"],
                 kernel=[path for path in KERNEL if Path(path).exists()],
                 devices=_devices(),
@@ -139,10 +154,7 @@ def laid_out(
                 limits={x.option: [x.kind, x.value] for x in bounds},
                 most_processes=next(x.value for x in bounds if x.option == "nproc") + _tasks() + SLACK,
                 scratch=settings.scratch_mb * MIB,
-                calls={
-                    call: number(call, os.uname().machine) or -1
-                    for call in ("add_key", "io_uring_setup", "userfaultfd")
-                },
+                calls={call: number(call, os.uname().machine) or -1 for call in CALLS},
             ),
         )
         stack.callback(_remove_made, bait)
@@ -155,8 +167,12 @@ def _remove_made(bait: Bait) -> None:
 
 
 def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
+    """A new folder, locked while it is in use: who clears up leaves it alone."""
     path.mkdir(parents=True, mode=0o700)
     stack.callback(shutil.rmtree, path, ignore_errors=True)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    stack.callback(os.close, fd)
+    fcntl.flock(fd, fcntl.LOCK_EX)
     return path
 
 
@@ -190,14 +206,16 @@ def _tasks() -> int:
 
 
 @contextlib.contextmanager
-def _waiting(program: Path, token: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the host that waits, and that may be killed by what runs inside."""
-    argv = [str(program), "-I", "-S", "-c", "import os; os.read(0, 1)"]
-    with subprocess.Popen(
-        argv, cwd="/", env={"OURO_TOKEN": token}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    ) as process:  # fmt: skip
+def _waiting(program: Path, token: str) -> Iterator[Child]:
+    """A process of the host that waits, and that may be killed by what runs inside.
+
+    It gives up root's privileges first: who has more of them than the attackers is kept from them by the kernel anyway.
+    """
+    argv = [str(program), "-I", "-S", "-c", WAITING]
+    with start(argv, cwd=Path("/"), env={"OURO_TOKEN": token}, stdin=PIPE, stdout=PIPE) as process:
         try:
+            assert process.stdout is not None
+            process.stdout.read(1)
             yield process
         finally:
             process.kill()
@@ -219,8 +237,8 @@ def _readable(fd: int) -> bool:
         return False
 
 
-def _listen(stack: contextlib.ExitStack, folder: Path, abstract: str) -> dict[str, socket.socket]:
-    """Listeners on every way into the host, as far as it has them; and two unix sockets, which are not counted."""
+def _listen(stack: contextlib.ExitStack, folders: Sequence[Path], abstract: str) -> dict[str, socket.socket]:
+    """Listeners on every way into the host, as far as it has them; and unix sockets, which are not counted."""
     found: dict[str, socket.socket] = {}
     for way, family, kind, address in (
         ("tcp4", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
@@ -236,14 +254,24 @@ def _listen(stack: contextlib.ExitStack, folder: Path, abstract: str) -> dict[st
             if kind == socket.SOCK_STREAM:
                 listener.listen(1)
             found[way] = listener
-    # The folder goes through a descriptor: its path may be too long for an address.
-    fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-    stack.callback(os.close, fd)
-    for name in (f"/proc/self/fd/{fd}/s", "\0" + abstract):
-        server = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC))
-        server.bind(name)
-        server.listen(1)
+    for folder in folders:
+        _bind(stack, folder, "s", "d")
+    _bind(stack, None, "\0" + abstract, "\0" + abstract + "d")
     return found
+
+
+def _bind(stack: contextlib.ExitStack, folder: Path | None, stream: str, datagrams: str) -> None:
+    """Two unix sockets, one of each kind. Their folder goes through a descriptor: its path may be too long."""
+    place = ""
+    if folder is not None:
+        fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+        stack.callback(os.close, fd)
+        place = f"/proc/self/fd/{fd}/"
+    for name, kind in ((stream, socket.SOCK_STREAM), (datagrams, socket.SOCK_DGRAM)):
+        server = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
+        server.bind(place + name)
+        if kind == socket.SOCK_STREAM:
+            server.listen(1)
 
 
 def _heard(listener: socket.socket, way: str) -> bool:

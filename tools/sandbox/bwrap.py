@@ -16,13 +16,15 @@ from ledger.errors import SandboxError
 from tools.process import REPORT_FD, Command, Finished, run, wait_gone
 from tools.sandbox.channel import Status, memory_file, status_pipe
 from tools.sandbox.limits import MIB, limits
-from tools.sandbox.seccomp import NAMESPACED, NETWORKED, program
+from tools.sandbox.seccomp import FIRST_PROCESS, NAMESPACED, NETWORKED, program
 from tools.sandbox.settings import SandboxSettings
+from tools.sandbox.sockets import bound_sockets, covers
 from tools.sandbox.tree import HOME, Placed, Step, base_environment, extra_mounts, mount_steps, system_steps
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
 ROOT = Path("/")
 TMP = Path("/tmp")
+FIRST = f"/proc/{FIRST_PROCESS}"
 SCRATCH = (TMP, Path("/run"), HOME, Path("/dev/shm"))
 
 
@@ -109,19 +111,27 @@ class Bwrap:
         words += [*self.proc_steps(), "--dev", "/dev"]
         for folder in SCRATCH:
             words += self.scratch_steps(folder)
-        words += [word for placed in mount_steps(mounts, self.hidden) for word in _words(placed)]
+        shown = mount_steps(mounts, self.hidden)
+        shown = (*shown, *self.cover_steps(shown))
+        words += [word for placed in shown for word in _words(placed)]
         return (*words, "--remount-ro", "/dev", "--remount-ro", "/")
 
     def proc_steps(self) -> tuple[str, ...]:
         """/proc of its own, and nothing of it can be written: settings of the kernel belong to the host, and the
         kernel asks who writes them for no privilege but to be root, which root's user namespace does not change.
+
+        The first process is bubblewrap itself, of the same user as what runs inside: it is not shown.
         """
-        return ("--proc", "/proc", "--remount-ro", "/proc")
+        return ("--proc", "/proc", "--tmpfs", FIRST, "--remount-ro", FIRST, "--remount-ro", "/proc")
 
     def scratch_steps(self, folder: Path) -> tuple[str, ...]:
         """An empty folder of its own, bounded in size."""
         size = () if self.compat else ("--size", str(self.settings.scratch_mb * MIB))
         return (*size, "--tmpfs", str(folder))
+
+    def cover_steps(self, shown: tuple[Placed, ...]) -> tuple[Placed, ...]:
+        """Nothing in the place of each unix socket of the host that the steps ``shown`` bring into sight."""
+        return covers(shown, bound_sockets())
 
     def environment(self, job: Job) -> tuple[str, ...]:
         """Everything is cleared, then set."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ledger.errors import OuroError
+from ledger.errors import OuroError, ProgramMissing
 from ledger.places import HostEnv, Places
+from ledger.programs import find_program
 from tools.sandbox import launcher
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.landlock import Landlock
@@ -77,7 +77,7 @@ def candidates(settings: SandboxSettings, places: Places, env: HostEnv) -> Itera
 
 
 def left_behind(places: Places) -> tuple[Path, ...]:
-    """Folders of runs that were killed together with what would have removed them."""
+    """Folders of runs. One whose run goes on is locked; else what would have removed it was killed with it."""
     found = (path for runs in (_on_disk(places), _in_memory(places)) for path in runs.parent.glob(f"{runs.name}-*"))
     return tuple(path for path in found if path.lstat().st_uid == os.getuid())
 
@@ -105,16 +105,18 @@ def _in_memory(places: Places) -> Path:
 
 
 def _programs(env: HostEnv) -> tuple[Path, Path] | str:
-    bwrap = shutil.which("bwrap", path=env.path)
-    if bwrap is None:
-        return "bwrap (bubblewrap) is not installed."
-    prlimit = shutil.which("prlimit", path=env.path)
-    if prlimit is None:
-        return "prlimit (util-linux) is not installed, and bubblewrap alone sets no limits."
-    real = Path(os.path.realpath(prlimit))
+    try:
+        bwrap = find_program("bwrap", env)
+    except ProgramMissing as error:
+        return error.message if error.refused else "bwrap (bubblewrap) is not installed."
+    try:
+        real = find_program("prlimit", env).resolve()
+    except ProgramMissing as error:
+        none = "prlimit (util-linux) is not installed, and bubblewrap alone sets no limits."
+        return error.message if error.refused else none
     if not any(Path(top) in real.parents for top in SYSTEM):
         return f"prlimit lies in {str(real.parent)!r}, which is not seen inside."
-    return Path(bwrap), real
+    return bwrap, real
 
 
 def _no_landlock() -> str:

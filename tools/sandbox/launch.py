@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 from ledger.errors import SandboxError
@@ -14,11 +17,25 @@ from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Job
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
+COMPILED = 16  # bytes of the head of a compiled module: magic number, flags, and when and how large the source was
+
+
+@lru_cache
+def launcher() -> Path:
+    """The launcher as the interpreter keeps it compiled, where that is up to date: to compile it takes a while."""
+    compiled = Path(cache_from_source(str(LAUNCHER)))
+    source = LAUNCHER.stat()
+    wanted = MAGIC_NUMBER + struct.pack("<III", 0, int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
+    try:
+        with compiled.open("rb") as file:
+            return compiled if file.read(COMPILED) == wanted else LAUNCHER
+    except OSError:
+        return LAUNCHER
 
 
 def launch_command(job: Job, plan: Plan, *, python: Path, settings: SandboxSettings) -> Command:
     """The launcher's own command line. The daemon's variables are not seen, but for the secrets of the job."""
-    argv = [str(python), "-I", "-S", str(LAUNCHER), encoded(plan)]
+    argv = [str(python), "-I", "-S", str(launcher()), encoded(plan)]
     if job.report_env is not None:
         argv += [job.report_env, REPORT_FD]
     return Command(

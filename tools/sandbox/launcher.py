@@ -7,7 +7,7 @@ the command (child subreaper), and when the command ends, or when it is told to 
 """
 
 # This program runs once per command: pathlib, json and typing would double the time that its start takes.
-# ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH108, PTH112, PTH116, PTH118, PTH123, PTH208
+# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH116, PTH118, PTH123, PTH208
 from __future__ import annotations
 
 import ctypes
@@ -18,6 +18,7 @@ import resource
 import signal
 import struct
 import sys
+import time
 from contextlib import suppress
 
 TYPE_CHECKING = False
@@ -29,6 +30,10 @@ if TYPE_CHECKING:  # typing alone would take longer to import than all else here
 READ, EXECUTE, WRITE = "read", "execute", "write"
 NOT_CONFINED = 125
 LOOK_S = 0.5  # between two looks at what the private folders hold
+LONGEST_LOOK_S = 2.0  # who has to end the run does not wait for longer
+MOST_ENTRIES = 200_000  # are counted at one look
+LOCK_EX, LOCK_NB = 2, 4
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 36, 38
 SECCOMP_MODE_FILTER = 2
@@ -37,7 +42,7 @@ CAPSET = {"x86_64": 126, "aarch64": 91}
 CAPABILITY_VERSION_3 = 0x20080522
 
 _FS_EXECUTE, _FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_FS_TRUNCATE, _FS_IOCTL_DEV = 1 << 14, 1 << 15
+_FS_REFER, _FS_TRUNCATE, _FS_IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _FS_ALL_ABI3 = (1 << 15) - 1
 _FS_OF_A_FILE = _FS_EXECUTE | _FS_WRITE_FILE | _FS_READ_FILE | _FS_TRUNCATE | _FS_IOCTL_DEV
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
@@ -57,6 +62,9 @@ class Libc:
         buffer = ctypes.create_string_buffer(code, len(code))
         program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer)))
         self.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program)
+
+    def flock(self, fd: int, operation: int) -> None:
+        self._checked(self._libc.flock(fd, operation))
 
     def syscall(self, number: int, *arguments: int | bytes | None) -> int:
         return self._checked(self._libc.syscall(number, *arguments))
@@ -87,30 +95,70 @@ def main(text: str, *report: str) -> NoReturn:
     if os.getppid() != plan["parent"]:
         os._exit(NOT_CONFINED)  # the daemon died before the line above
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    alone = plan["scoped"] and _apart(libc, plan["parent"])
     watched = {signal.SIGCHLD, *ENDING}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-    os.makedirs(plan["own"], 0o700)
+    own = _made(plan["own"], libc)
     for name in plan["folders"]:
         os.mkdir(os.path.join(plan["own"], name), 0o700)
-    me, free = os.getpid(), _free(plan["own"])
+    me, free = os.getpid(), _free(own)
     child = os.fork()
     if child == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
         _become(plan, libc, me)
     os.close(plan["status_fd"])
-    code = _wait(child, watched, plan, free)
-    _end_all()
-    _remove(plan["own"])
+    try:
+        code = _wait(child, watched, plan["most_bytes"], own, free)
+    finally:
+        _end_all(alone)
+        remove(plan["own"])
     os._exit(code)
 
 
-def _wait(child: int, watched: set[signal.Signals], plan: Plan, free: int) -> int:
+def _made(path: str, libc: Libc) -> int:
+    """The folder of this run, made and open. It is locked while the run lasts: who clears up leaves it alone."""
+    while True:
+        os.makedirs(path, 0o700)
+        folder = os.open(path, FOLDER)
+        libc.flock(folder, LOCK_EX)
+        if os.fstat(folder).st_nlink:
+            return folder
+        os.close(folder)  # somebody cleared up before it was locked
+
+
+def _apart(libc: Libc, parent: int) -> bool:
+    """Enter a domain out of which no signal leads; what is started from here on lives in it or below it.
+
+    Whether one signal to everybody then reaches the run and nobody else: shown on ``parent``, which could be signalled
+    before and cannot be any more. False also where the kernel has no such domains (before Linux 6.12).
+    """
+    if landlock_abi(libc) < 6:
+        return False
+    try:
+        os.kill(parent, 0)
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1)
+        # A layer that handles nothing of files would still forbid to move them between folders.
+        ruleset = libc.syscall(LANDLOCK_CREATE_RULESET, struct.pack("=QQQ", _FS_REFER, 0, _SCOPE_SIGNALS), 24, 0)
+        _allow(libc, ruleset, "/", _FS_REFER)
+        libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)
+        os.close(ruleset)
+    except OSError:
+        return False
+    try:
+        os.kill(parent, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        pass
+    return False
+
+
+def _wait(child: int, watched: set[signal.Signals], most: int, own: int, free: int) -> int:
     """Until the command ends, or has to. ``free``: the room in its folder's file system when it began."""
-    most, own = plan["most_bytes"], plan["own"]
     while True:
         got = signal.sigtimedwait(watched, LOOK_S) if most else signal.sigwaitinfo(watched)
         if got is None:
-            if free - _free(own) > most and _held(own) > most:
+            if free - _free(own) > most and _held(own, most) > most:
                 os.write(2, f"launcher: the private folders hold more than {most >> 20} MiB\n".encode())
                 return 128 + signal.SIGXFSZ
             continue
@@ -125,29 +173,78 @@ def _wait(child: int, watched: set[signal.Signals], plan: Plan, free: int) -> in
                 break
 
 
-def _free(folder: str) -> int:
-    space = os.statvfs(folder)
+def _free(folder: int) -> int:
+    space = os.fstatvfs(folder)
     return space.f_bfree * space.f_frsize
 
 
-def _held(folder: str) -> int:
-    """Bytes on the disk or in the memory of what lies below; what cannot be looked at counts nothing."""
-    size = 0
-    with suppress(OSError):
-        for entry in os.scandir(folder):
+def _held(folder: int, most: int) -> int:
+    """Bytes on the disk or in the memory of what lies below; what cannot be looked at counts nothing.
+
+    More than ``most`` where that is more than can be counted. The code that fills the folders runs meanwhile: no link
+    is followed, one folder is open at a time however deep they lie, and one that was moved ends the look.
+    """
+    in_time, until = True, time.monotonic() + LONGEST_LOOK_S
+    here = os.open(".", FOLDER, dir_fd=folder)
+    size, seen, inner = _looked(here, MOST_ENTRIES)
+    way: list[tuple[tuple[int, int], list[str]]] = []  # of each folder above: which it is, and what is left to look at
+    while seen < MOST_ENTRIES and (in_time := time.monotonic() < until):
+        if inner:
+            try:
+                below = os.open(inner.pop(), FOLDER, dir_fd=here)
+            except OSError:
+                continue
+            way.append((_identity(here), inner))
+            os.close(here)
+            here = below
+            more, entries, inner = _looked(here, MOST_ENTRIES - seen)
+            size, seen = size + more, seen + entries
+        elif way:
+            above, inner = way.pop()
+            parent = os.open("..", FOLDER, dir_fd=here)
+            os.close(here)
+            here = parent
+            if _identity(here) != above:
+                break
+        else:
+            break
+    os.close(here)
+    return size if seen < MOST_ENTRIES and in_time else most + 1
+
+
+def _looked(folder: int, most: int) -> tuple[int, int, list[str]]:
+    """What the entries of an open folder hold, how many there are (at most ``most``), and which are folders."""
+    size, seen, inner = 0, 0, []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            seen += 1
+            if seen >= most:
+                break
             with suppress(OSError):
                 size += entry.stat(follow_symlinks=False).st_blocks * 512
             if entry.is_dir(follow_symlinks=False):
-                size += _held(entry.path)
-    return size
+                inner.append(entry.name)
+    return size, seen, inner
 
 
-def _end_all() -> None:
-    """Kill whatever is left. Each death hands its children to us, so that the loop ends when nobody is left."""
+def _identity(folder: int) -> tuple[int, int]:
+    found = os.fstat(folder)
+    return found.st_dev, found.st_ino
+
+
+def _end_all(alone: bool) -> None:
+    """Kill whatever is left, and reap it.
+
+    ``alone``: one signal reaches all at once, also who starts processes faster than they can be listed. Else each death
+    hands its children to us, so that the loop ends when nobody is left.
+    """
+    if alone:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(-1, signal.SIGKILL)
     me = os.getpid()
     while True:
         try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, _ = os.waitpid(-1, 0 if alone else os.WNOHANG)
         except ChildProcessError:
             return
         if pid:
@@ -175,16 +272,53 @@ def _children(parent: int) -> list[int]:
     return found
 
 
-def _remove(folder: str) -> None:
-    """Everything below and ``folder`` itself; nobody is left who could change it meanwhile."""
+def remove(folder: str) -> None:
+    """:func:`remove_all`; what cannot be removed stays."""
     with suppress(OSError):
-        os.chmod(folder, 0o700)
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                _remove(entry.path)
-            else:
-                os.unlink(entry.path)
-        os.rmdir(folder)
+        remove_all(folder)
+
+
+def remove_all(folder: str) -> None:
+    """Everything below and ``folder`` itself, when nobody is left who could change it meanwhile. Raises ``OSError``.
+
+    Folders are moved to the top before they are emptied, so that every path stays short however deep they lie.
+    """
+    if os.path.islink(folder):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+    moved, name = 0, os.path.join(folder, os.urandom(8).hex())
+    os.chmod(folder, 0o700)
+    while folders := _without_files(folder):
+        for one in folders:
+            os.chmod(one, 0o700)
+            for inner in _without_files(one):
+                os.chmod(inner, 0o700)  # who moves a folder has to be allowed to write to it
+                os.rename(inner, f"{name}-{moved}")
+                moved += 1
+            os.rmdir(one)
+    os.rmdir(folder)
+
+
+def remove_unless_in_use(folder: str) -> None:
+    """:func:`remove` the folder of a run that nobody leads any more."""
+    try:
+        fd = os.open(folder, FOLDER)
+    except OSError:
+        return
+    with suppress(BlockingIOError):
+        Libc().flock(fd, LOCK_EX | LOCK_NB)
+        remove(folder)
+    os.close(fd)
+
+
+def _without_files(folder: str) -> list[str]:
+    """Remove what is no folder; gives the paths of the folders."""
+    inner = []
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            inner.append(entry.path)
+        else:
+            os.unlink(entry.path)
+    return inner
 
 
 def _become(plan: Plan, libc: Libc, launcher: int) -> NoReturn:
@@ -245,14 +379,17 @@ def _landlock(plan: Plan, libc: Libc) -> None:
     read = _FS_READ_FILE | _FS_READ_DIR
     rights = {READ: read, EXECUTE: read | _FS_EXECUTE, WRITE: handled & ~_FS_IOCTL_DEV}
     for path, grant in plan["grants"]:
-        allowed = rights[grant]
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        if not os.path.isdir(f"/proc/self/fd/{fd}"):
-            allowed &= _FS_OF_A_FILE
-        libc.syscall(LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", allowed, fd), 0)
-        os.close(fd)
+        _allow(libc, ruleset, path, rights[grant])
     libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
+
+
+def _allow(libc: Libc, ruleset: int, path: str, rights: int) -> None:
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    if not os.path.isdir(f"/proc/self/fd/{fd}"):
+        rights &= _FS_OF_A_FILE
+    libc.syscall(LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", rights, fd), 0)
+    os.close(fd)
 
 
 def _tasks_of_user() -> int:

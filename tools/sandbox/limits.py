@@ -28,6 +28,8 @@ def limits(settings: SandboxSettings) -> tuple[Limit, ...]:
         Limit(resource.RLIMIT_FSIZE, "fsize", settings.file_mb * MIB),
         Limit(resource.RLIMIT_NOFILE, "nofile", settings.open_files),
         Limit(resource.RLIMIT_CORE, "core", 0),
+        Limit(resource.RLIMIT_RTPRIO, "rtprio", 0),  # some machines let their users run before everybody else
+        Limit(resource.RLIMIT_NICE, "nice", 0),
     )
     return tuple(Limit(w.kind, w.option, _at_most(w.value, resource.getrlimit(w.kind)[1])) for w in wanted)
 

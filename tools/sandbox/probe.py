@@ -39,7 +39,11 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
         job = Job(
             argv=(str(program), "-I", "-S", "-c", code, json.dumps(bait.target)),
             cwd=bait.workspace,
-            mounts=(Mount(source=bait.workspace, target=bait.workspace, writable=True, ours=True), *mounts),
+            mounts=(
+                Mount(source=bait.workspace, target=bait.workspace, writable=True, ours=True),
+                Mount(source=bait.shown, target=bait.shown, ours=True),
+                *mounts,
+            ),
             timeout_s=settings.probe_timeout_s,
             report_env=REPORT,
         )

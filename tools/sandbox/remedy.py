@@ -23,12 +23,17 @@ NOT_HELD = "This back end should hold it: please report this line, with `bwrap -
 BETTER = "A better back end holds it: see what is said of the sandbox above."
 CHOSEN = 'bubblewrap holds it, and your settings do not allow it: set `sandbox.backend = "auto"`.'
 ORDINARY_USER = "The kernel never bounds the processes of root: run the daemon as an ordinary user."
+FILTER = (
+    "The system-call filter holds it: the kernel has to have CONFIG_SECCOMP_FILTER, on x86_64 or aarch64. Where it "
+    "has, please report this line, with `uname -rm`."
+)
 UPDATE = "This bubblewrap is older than 0.8: update it, it lacks options that walls are made of."
 NOTHING = (
     "With no sandbox at all no code of the repository is run and nothing is committed; on a machine that may be thrown "
     "away, `sandbox.allow_unsandboxed = true` in your own settings file lifts that."
 )
 
+FILTERED = (Wall.SOCKET_FAMILIES, Wall.FILE_MARKS, Wall.SCHEDULING, Wall.KEY_RINGS, Wall.SYSTEM_CALLS)
 SIGNS = (
     ("not installed", INSTALL),
     ("setting up uid map", APPARMOR),
@@ -48,6 +53,8 @@ def of_wall(wall: Wall, backend: str, *, passed_over: bool) -> str:
         return ORDINARY_USER
     if wall is Wall.SCRATCH_LIMIT and backend == "bwrap-compat":
         return UPDATE
+    if wall in FILTERED and backend != "none":
+        return FILTER
     if passed_over:
         return BETTER
     return CHOSEN if backend == "landlock" else NOT_HELD

@@ -16,9 +16,11 @@ class Wall(StrEnum):
     """What a sandbox keeps from the code inside it. Each is proven by an attack (``attacks.py``)."""
 
     NETWORK = "network"  # no connection to anything outside: IPv4, IPv6, netlink
+    SOCKET_FAMILIES = "socket_families"  # no kind of socket that no namespace covers: vsock, crypto, packets, netlink
     UNIX_SOCKETS = "unix_sockets"  # no socket of the host can be reached by its path
     ABSTRACT_SOCKETS = "abstract_sockets"  # nor by an abstract name
     WRITE_OUTSIDE = "write_outside"  # nothing but writable mounts can be changed
+    FILE_MARKS = "file_marks"  # files that may only be read get no flags, leases or watches
     READ_OUTSIDE = "read_outside"  # of the host only programs, libraries and mounts can be read
     DAEMON_STATE = "daemon_state"  # ledger, keys and socket folder cannot be read
     PRIVATE_TMP = "private_tmp"  # what is written to /tmp is not seen outside
@@ -28,6 +30,8 @@ class Wall(StrEnum):
     ENVIRONMENT = "environment"  # no variable from outside is seen, hence no token
     PROCESS_NAMESPACE = "process_namespace"  # processes outside are not seen
     TRACING = "tracing"  # processes outside cannot be traced, and their memory not read or written
+    SCHEDULING = "scheduling"  # scheduler, priority and CPUs of processes outside cannot be changed
+    MONITOR = "monitor"  # the process that watches the run cannot be taken over
     SIGNALS = "signals"  # processes outside cannot be signalled
     KILLED_AS_ONE = "killed_as_one"  # nothing that was started inside outlives its run
     NEW_PRIVILEGES = "new_privileges"  # no capability, and no program that could give one
@@ -47,6 +51,10 @@ REQUIRED = frozenset(Wall) - {
     Wall.SIGNALS,
     Wall.KEY_RINGS,
     Wall.SYSTEM_CALLS,
+    Wall.SOCKET_FAMILIES,
+    Wall.SCHEDULING,
+    Wall.MONITOR,
+    Wall.FILE_MARKS,
     Wall.SCRATCH_LIMIT,
     Wall.PROCESS_LIMIT,
 }

@@ -4,8 +4,10 @@ Standard library and pytest only, Python 3.9 syntax: this file is read as text b
 that knows nothing else of us. It writes one JSON line an event to an inherited descriptor. Every line carries the key
 of the run and a running number, so that a torn, foreign or repeated line is seen by the reader (``report.py``).
 
-Events: ``start``, ``collect_error``, ``collected``, ``running``, ``result``, ``cover``, ``probe`` and ``screened``
-(of other plugins, ``_ouro_probe.py`` and ``_ouro_screen.py``), ``internal``, ``modules`` and last of all ``end``.
+Events: ``start``, ``collect_error``, ``collected``, ``running``, ``result``, ``cover``, ``internal``, ``modules`` and
+last of all ``end``; other plugins have their own: ``probe`` (``_ouro_probe.py``), ``screened`` (``_ouro_screen.py``),
+``instrumented`` and ``compared`` (``_ouro_compare.py``), ``sentinel`` (``_ouro_sentinel.py``) and ``guarded``
+(``_ouro_guard.py``).
 """
 # ruff: noqa: PTH109, PTH117, PTH118
 
@@ -26,6 +28,7 @@ MESSAGE_CHARS = 2000
 DETAIL_CHARS = 6000
 FRAMES = 40
 FULL_REPORTS = 200  # failures beyond this many are reported without their long form
+_LOADED: dict[str, Any] = {}
 _WORSE = {"": 0, "passed": 1, "skipped": 2, "xfailed": 2, "xpassed": 2, "error": 3, "failed": 4}
 
 
@@ -147,8 +150,9 @@ class Watcher:
 
     # Set-up: a run of ours is one process, without the owner's coverage threshold.
 
-    @pytest.hookimpl(hookwrapper=True)
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
+        os.environ.pop("PYTEST_VERSION", None)
         if getattr(early_config.known_args_namespace, "cov_source", None):
             early_config.known_args_namespace.cov_source = None
         outcome: Any = yield
@@ -347,10 +351,18 @@ def prefer(roots: list[str]) -> None:
 
 
 def maker(name: str, text: str) -> Any:
-    """``make`` of a module that came as text with the order."""
-    module = types.ModuleType(name)
-    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
-    return module.__dict__["make"]
+    """``make`` of a module that came as text with the order. Loaded once for all runs of the process that forks."""
+    if text not in _LOADED:
+        module = types.ModuleType(name)
+        exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+        _LOADED[text] = module.__dict__["make"]
+    return _LOADED[text]
+
+
+def tell_nobody() -> None:
+    """Have pytest not say in the environment which test runs: programs are to do what they do anywhere."""
+    runner: Any = sys.modules["_pytest.runner"]
+    runner._update_current_test_var = lambda item, when: None
 
 
 def others(reporter: Reporter, project: Project, plugins: list[dict[str, Any]]) -> list[Any]:
@@ -376,10 +388,15 @@ def main(config: dict[str, Any]) -> int:
     # The cache plugin stays (owners configure it), but in an empty folder: no memory of earlier runs.
     args = ["--rootdir", root, "-o", "cache_dir=" + cache, "--color=no", "--tb=short", "--maxfail=0"]
     args += ["--continue-on-collection-errors", *config["args"], *config["targets"]]
+    tell_nobody()
+    further = others(reporter, project, config["others"])
     try:
-        code = int(pytest.main(args, plugins=[watcher, *others(reporter, project, config["others"])]))
+        code = int(pytest.main(args, plugins=[watcher, *further]))
     finally:
         shutil.rmtree(cache, ignore_errors=True)
+    for one in further:
+        if hasattr(one, "finish"):
+            one.finish()
     bad = strays(set(config["names"]), root, config["checkout"], project)
     reporter.emit("modules", bad=bad)
     reporter.emit("end", exit=code, collected=watcher.collected, results=watcher.results)

@@ -13,12 +13,13 @@ import fnmatch
 import hashlib
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger import children
+from ledger.errors import ChildFailed
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
 from tools.bounded import read_text
@@ -108,13 +109,11 @@ def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpret
     Nothing that is installed for it is loaded.
     """
     try:
-        done = subprocess.run(
-            [str(python), *_ALONE, "-c", _ASK],
-            capture_output=True, cwd=cwd, env=dict(env.variables), timeout=timeout_s, check=False,
-            stdin=subprocess.DEVNULL, start_new_session=True,
+        done = children.ask(
+            (str(python), *_ALONE, "-c", _ASK), cwd=cwd, env=env.variables, timeout_s=timeout_s
         )  # fmt: skip
-        said = _Said.model_validate_json(done.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError):
+        said = _Said.model_validate_json(done.out)
+    except (OSError, ChildFailed, ValueError):
         return None
     executable, base = Path(said.executable), Path(said.base)
     if not (executable.is_absolute() and base.is_absolute()):

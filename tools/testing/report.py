@@ -8,21 +8,38 @@ really had, every collected id has a result, and the ids that had to be there ar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from ledger.vocabulary import Answer, Frame, Frozen, Outcome, RunStatus, TestResult, TestRun
+from ledger.vocabulary import Answer, Frame, Outcome, RunStatus, TestResult, TestRun
 from tools.process import Finished
+from tools.testing.events import (
+    ANSWERS,
+    CHANGES,
+    EVENT,
+    Collected,
+    CollectError,
+    Compared,
+    Cover,
+    End,
+    Event,
+    Guarded,
+    Instrumented,
+    Internal,
+    Modules,
+    Probe,
+    Result,
+    Running,
+    Screened,
+    Sentinel,
+    Start,
+)
+from tools.testing.judge import Heard, Standing, standings
 from tools.testing.warm import Hung
+from tools.testing.watch import UNWATCHED, Watch
 
-ANSWERS = 1_000
-"""More than a probe ever gives."""
-CHANGES, TESTS = 10_000, 10_000
-"""More than are ever screened at once."""
-_Said = Annotated[str, Field(max_length=600)]
 IMPORT_TIME = ""  # the coverage key of lines that ran while test modules were imported
 TIME_LIMIT = "TimeLimit"
 """Stands for the exception of a test that was stopped."""
@@ -30,97 +47,13 @@ _SHOWN = 3
 _USAGE, _INTERNAL = 4, 3  # pytest's exit statuses
 
 
-class _Line(Frozen):
-    k: str
-    n: int
-
-
-class _Start(_Line):
-    e: Literal["start"]
-    python: tuple[int, int]
-    pytest: str
-    prefix: str
-
-
-class _CollectError(_Line):
-    e: Literal["collect_error"]
-    id: str
-    exc: str
-    message: str
-    detail: str
-    frames: tuple[tuple[str, int, str], ...]
-
-
-class _Collected(_Line):
-    e: Literal["collected"]
-    ids: tuple[str, ...]
-    missing: tuple[str, ...]
-
-
-class _Running(_Line):
-    e: Literal["running"]
-    id: str
-
-
-class _Result(_Line):
-    e: Literal["result"]
-    id: str
-    out: Outcome
-    ms: int
-    exc: str
-    message: str
-    detail: str
-    frames: tuple[tuple[str, int, str], ...]
-
-
-class _Cover(_Line):
-    e: Literal["cover"]
-    id: str
-    files: dict[str, tuple[int, ...]]
-    cut: bool
-
-
-class _Probe(_Line):
-    e: Literal["probe"]
-    rows: Annotated[tuple[tuple[_Said, _Said, _Said], ...], Field(max_length=64)]
-
-
-class _Screened(_Line):
-    e: Literal["screened"]
-    i: Annotated[int, Field(ge=0)]
-    passed: Annotated[tuple[int, ...], Field(max_length=TESTS)]
-
-
-class _Internal(_Line):
-    e: Literal["internal"]
-    message: str
-
-
-class _Modules(_Line):
-    e: Literal["modules"]
-    bad: tuple[tuple[str, str], ...]
-
-
-class _End(_Line):
-    e: Literal["end"]
-    exit: int
-    collected: int
-    results: int
-
-
-_Event = (
-    _Start | _CollectError | _Collected | _Running | _Result | _Cover | _Probe | _Screened | _Internal | _Modules | _End
-)
-_EVENT: TypeAdapter[_Event] = TypeAdapter(Annotated[_Event, Field(discriminator="e")])
-
-
 @dataclass(slots=True)
 class _Report:
     """What the lines say, and the first thing that is wrong with them."""
 
     flaw: str = ""
-    start: _Start | None = None
-    end: _End | None = None
+    start: Start | None = None
+    end: End | None = None
     collected: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     strays: tuple[tuple[str, str], ...] = ()
@@ -132,37 +65,49 @@ class _Report:
     cut: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     screened: dict[int, frozenset[str]] = field(default_factory=dict)
+    instrumented: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    heard: dict[str, Heard] = field(default_factory=dict)
+    sentinels: list[Sentinel] = field(default_factory=list)
+    guarded: Guarded | None = None
 
-    def take(self, event: _Event) -> None:
+    def take(self, event: Event) -> None:
         match event:
-            case _Start():
+            case Start():
                 self.start = event
-            case _CollectError():
+            case CollectError():
                 self.broken.append(_result(event, Outcome.ERROR, 0))
-            case _Collected():
+            case Collected():
                 self.collected, self.missing = event.ids, event.missing
-            case _Running():
+            case Running():
                 self.running = event.id
-            case _Result():
+            case Result():
                 self.running = ""
                 self.results.append(_result(event, event.out, event.ms))
-            case _Cover():
+            case Cover():
                 self.coverage[event.id] = {path: _lines(flat) for path, flat in sorted(event.files.items())}
                 self.cut += [event.id] if event.cut else []
-            case _Probe() if len(self.answers) < ANSWERS:
+            case Probe() if len(self.answers) < ANSWERS:
                 self.answers += [Answer(key=k, asked=_line_of(a), said=_line_of(b)) for k, a, b in event.rows]
-            case _Screened() if event.i < CHANGES:
+            case Screened() if event.i < CHANGES:
                 count = len(self.collected)
                 self.screened[event.i] = frozenset(self.collected[at] for at in event.passed if 0 <= at < count)
-            case _Internal():
+            case Instrumented():
+                self.instrumented.setdefault(event.file, event.lines)
+            case Compared():
+                self.heard[event.id] = Heard(rows=event.rows, more=event.more, lines=frozenset(event.lines))
+            case Sentinel():
+                self.sentinels.append(event)
+            case Guarded():
+                self.guarded = event
+            case Internal():
                 self.internal = event.message
-            case _Modules():
+            case Modules():
                 self.strays = event.bad
-            case _End():
+            case End():
                 self.end = event
 
 
-def _result(event: _CollectError | _Result, outcome: Outcome, ms: int) -> TestResult:
+def _result(event: CollectError | Result, outcome: Outcome, ms: int) -> TestResult:
     return TestResult(
         id=event.id,
         outcome=outcome,
@@ -188,7 +133,7 @@ def _read(data: bytes, key: str) -> _Report:
     *whole, rest = data.split(b"\n")
     for number, raw in enumerate(whole):
         try:
-            event = _EVENT.validate_json(raw)
+            event = EVENT.validate_json(raw)
         except ValidationError:
             report.flaw = f"line {number + 1} of the report is not one that the reporter writes"
             break
@@ -212,6 +157,7 @@ def judge(
     expected: Collection[str] = (),
     output_chars: int = 20_000,
     hung: Hung | None = None,
+    watched: Watch = UNWATCHED,
 ) -> TestRun:
     """The verdict on one finished test process.
 
@@ -226,6 +172,10 @@ def judge(
         status, reason = _lost(report, expected) or (RunStatus.RED, f"{hung.id} was stopped at its time limit.")
     else:
         status, reason = _verdict(finished, report, output, expected)
+    weighed = _weighed(report, watched)
+    if status in (RunStatus.GREEN, RunStatus.RED):
+        spoilt = _spoilt(report, watched, over=hung is None) or _contradicted(weighed)
+        status, reason = (RunStatus.INCONCLUSIVE, spoilt) if spoilt else (status, reason)
     return TestRun(
         status=status,
         reason=reason,
@@ -237,7 +187,44 @@ def judge(
         answers=tuple(report.answers),
         screened={} if report.flaw else report.screened,
         cut=tuple(report.cut),
+        unsure={test: each.unsure for test, each in weighed.items() if each.unsure},
+        doubted={test: each.doubt for test, each in weighed.items() if each.doubt},
     )
+
+
+def _weighed(report: _Report, watched: Watch) -> dict[str, Standing]:
+    """What the tests that passed have compared, compared again; of none where that was not asked."""
+    if not watched.sources or report.flaw:
+        return {}
+    passed = [result.id for result in _merged(report) if result.outcome is Outcome.PASSED]
+    return standings(passed, report.heard, report.instrumented, watched.sources)
+
+
+def _contradicted(weighed: Mapping[str, Standing]) -> str:
+    wrong = next(((test, each.wrong) for test, each in weighed.items() if each.wrong), None)
+    return f"{wrong[0]} is said to have passed, but {wrong[1]}." if wrong else ""
+
+
+def _spoilt(report: _Report, watched: Watch, *, over: bool) -> str:
+    """Why what gives the verdict cannot be trusted; empty where it can. ``over``: the run was not stopped."""
+    if not watched.sentinels:
+        return ""
+    passed = next((s for s in report.sentinels if s.out == "passed" or (s.out == "failed" and not s.fits)), None)
+    if passed is not None:
+        return "Tests pass that cannot: one of our own that has to fail did not, so something here makes tests pass."
+    changed = report.guarded.changed if report.guarded is not None else ()
+    if changed:
+        what, where = changed[0]
+        more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+        by = f" ({where})" if where else ""
+        return f"The tests or the program have changed what gives the verdict: {what}{by}{more}."
+    if not over or not report.results:
+        return ""
+    last = max((s.at for s in report.sentinels), default=-1)
+    failed = {s.name for s in report.sentinels if s.at == last and s.out == "failed"}
+    if failed != watched.sentinels or report.guarded is None:
+        return "The tests that were laid among the others to see whether failures are told have not run."
+    return ""
 
 
 def joined(first: TestRun, rest: TestRun) -> TestRun:
@@ -257,6 +244,8 @@ def joined(first: TestRun, rest: TestRun) -> TestRun:
         coverage={**first.coverage, **rest.coverage},
         answers=first.answers + rest.answers,
         cut=first.cut + rest.cut,
+        unsure={**first.unsure, **rest.unsure},
+        doubted={**first.doubted, **rest.doubted},
     )
 
 
@@ -295,7 +284,7 @@ def _verdict(finished: Finished, report: _Report, output: str, expected: Collect
     return _verdict_on_whole(report, report.end, output, expected)
 
 
-def _verdict_on_whole(report: _Report, end: _End, output: str, expected: Collection[str]) -> tuple[RunStatus, str]:
+def _verdict_on_whole(report: _Report, end: End, output: str, expected: Collection[str]) -> tuple[RunStatus, str]:
     """The verdict on a report that is complete in form."""
     inconclusive = RunStatus.INCONCLUSIVE
     if report.internal or end.exit == _INTERNAL:

@@ -29,6 +29,7 @@ from tools.testing.names import place_of
 from tools.testing.report import TIME_LIMIT, joined, judge
 from tools.testing.settings import TestSettings
 from tools.testing.warm import Ended, WarmProcess
+from tools.testing.watch import UNWATCHED, Watch, watch
 from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
@@ -231,11 +232,12 @@ class TestRunner:
         mounts = _present(self._environment.mounts, repo, ws.root) if self._sandbox.maps_paths else []
         return tuple(m.target.relative_to(repo).as_posix() for m in mounts if m.target.is_relative_to(repo))
 
-    def judged(self, ended: Ended, key: str, expected: Sequence[str]) -> TestRun:
+    def judged(self, ended: Ended, key: str, expected: Sequence[str], watched: Watch) -> TestRun:
         """The verdict on a run that is over."""
         return judge(
-            ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung
-        )
+            ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung,
+            watched=watched,
+        )  # fmt: skip
 
     def _child_env(self) -> dict[str, str]:
         """No byte code: a file that changes twice within a second would be run from the stale one."""
@@ -385,7 +387,10 @@ class WarmTests:
         others: Mapping[str, Asked] | None = None,
     ) -> TestRun:  # fmt: skip
         runner, key = self._runner, secrets.token_hex(16)
-        others = others or {}
+        watched = UNWATCHED  # a search's runs give no verdict
+        if not self._heir:
+            watched = await asyncio.to_thread(watch, self._ws, ids, compared=bool(ids) and not coverage)
+        others = {**(others or {}), **watched.plugins}
         try:
             order = await asyncio.to_thread(
                 runner.order, self._ws, ids, coverage=coverage, key=key, limits=limits, others=others, heir=self._heir
@@ -394,7 +399,7 @@ class WarmTests:
         except (SandboxError, ChildFailed) as error:
             return TestRun(status=RunStatus.INFRA, reason=str(error))
         # A big report takes a while to read: not on the event loop.
-        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected))
+        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected), watched)
 
 
 class SeveralRuns:

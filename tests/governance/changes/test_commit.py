@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from governance.changes.changes import Changes
 from governance.changes.effects import Effects
+from governance.changes.hooks import NoHooks
 from governance.changes.settings import ChangeSettings
 from ledger.errors import ApplyConflict, ChangeError, RepositoryBusy
 from tests.governance.changes.scene import (
@@ -27,7 +29,8 @@ from tests.governance.changes.scene import (
     on_disk,
     rename,
 )
-from tests.repos import commit, git, write
+from tests.repos import commit, git, host_env, write
+from tools.git import Git
 
 ONE = candidate(modify("a.py", FILES["a.py"], "a = 2\n"))
 REVIEW = f"refs/heads/ouro/review/{OP}"
@@ -348,3 +351,25 @@ async def test_two_ops_at_once(tmp_path: Path) -> None:
 
     assert await asyncio.gather(*(one(w) for w in whats)) == ["branch"] * 3
     assert git(scene.repo, "rev-list", "--count", "HEAD") == "4" and scene.status() == ""
+
+
+async def test_a_file_with_a_filter_in_use_is_not_committed_and_its_filter_not_run(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path)
+    ran = tmp_path / "ran"
+    scene.base = commit(scene.repo, "attributes", {".gitattributes": "*.txt filter=seal\n"})
+    git(scene.repo, "config", "--file", str(scene.places.home / ".gitconfig"), "filter.seal.clean", f"touch {ran}; rev")
+    own = Git(scene.places, host_env(HOME=str(scene.places.home)))
+    effects, hooks = Effects(own), NoHooks(own)
+    scene.changes = Changes(
+        git=own, places=scene.places, settings=ChangeSettings(email="o@box"), effects=effects, hooks=hooks
+    )
+    sealed = candidate(modify("notes.txt", "n\n", "m\n"))
+    receipt = scene.changes.apply(OP, sealed, scene.land(sealed))
+    ran.unlink(missing_ok=True)  # git looked at the owner's checkout
+    with pytest.raises(ApplyConflict, match=r"notes.txt \(seal\)"):
+        await scene.changes.prepare(receipt, sealed, TEXT)
+    assert not ran.exists()
+    scene.changes.rollback(receipt)
+    assert (scene.repo / "notes.txt").read_text() == "n\n"
+    plain = candidate(modify("a.py", FILES["a.py"], "a = 2\n"))
+    assert (await scene.run(plain)).mode == "branch"

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from governance.changes.hooks import HookRunner, NoHooks, OwnerHooks, SandboxedHooks, find_hook, make_hooks
+from governance.changes.hooks import Hook, HookRunner, NoHooks, OwnerHooks, SandboxedHooks, find_hook, make_hooks
 from governance.changes.settings import ChangeSettings
-from ledger.errors import HookRefused
+from ledger.errors import HookRefused, SandboxError
 from tests.governance.changes.scene import FILES, MIXED, OP, TEXT, Scene, candidate, make_scene, modify, on_disk
 from tests.repos import commit, git, host_env, write
+from tools.git import Git
 from tools.process import Command, Finished, run
 from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
@@ -68,12 +69,12 @@ async def refusal(scene: Scene) -> HookRefused:
 def test_hooks_are_found_as_the_owner_configured_them(tmp_path: Path) -> None:
     scene = make_scene(tmp_path)
     assert find_hook(scene.git, "pre-commit") is None
-    assert put_hook(scene, "pre-commit", "") == find_hook(scene.git, "pre-commit")
+    assert Hook(put_hook(scene, "pre-commit", "")) == find_hook(scene.git, "pre-commit")
     put_hook(scene, "commit-msg", "", mode=0o644)
     assert find_hook(scene.git, "commit-msg") is None  # not executable: git does not run it either
     git(scene.repo, "config", "core.hooksPath", "tools/hooks")
     assert find_hook(scene.git, "pre-commit") is None
-    assert put_hook(scene, "pre-commit", "", folder="tools/hooks") == find_hook(scene.git, "pre-commit")
+    assert Hook(put_hook(scene, "pre-commit", "", folder="tools/hooks"), "local") == find_hook(scene.git, "pre-commit")
     git(scene.repo, "config", "core.hooksPath", str(tmp_path / "elsewhere"))
     assert find_hook(scene.git, "pre-commit") is None
 
@@ -131,6 +132,12 @@ async def test_refusals(tmp_path: Path, where: object) -> None:
         ("pre-commit", 'echo garbage > "$GIT_INDEX_FILE"', "index"),
         ("commit-msg", 'echo "Change-Id: 1" >> "$1"', "+Change-Id: 1"),
         ("commit-msg", 'rm "$1"', "message was changed"),
+        ("commit-msg", 'rm "$1"; ln -s /etc/passwd "$1"', "message was changed"),
+        ("commit-msg", 'rm "$1"; mkfifo "$1"', "message was changed"),
+        ("pre-commit", 'rm "$GIT_INDEX_FILE"; ln -s "$GIT_DIR/index" "$GIT_INDEX_FILE"', "it is no plain file"),
+        ("pre-commit", 'rm "$GIT_INDEX_FILE"; mkfifo "$GIT_INDEX_FILE"', "it is no plain file"),
+        ("pre-commit", "rm other.txt; mkfifo other.txt", "-other"),
+        ("pre-commit", "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub", "index was changed"),
     ],
 )
 async def test_an_edit_by_a_hook_is_refused_and_shown(
@@ -141,6 +148,55 @@ async def test_an_edit_by_a_hook_is_refused_and_shown(
     put_hook(scene, hook, script)
     error = await refusal(scene)
     assert "changed what was to be committed" in error.output and shown in error.output
+
+
+async def test_a_hook_leaves_a_pipe_where_git_reads_attributes(tmp_path: Path) -> None:
+    scene = sandboxed(make_scene(tmp_path))
+    put_hook(scene, "pre-commit", "mkfifo pkg/.gitattributes; touch pkg/b.py")
+    assert (await scene.run(ONE)).mode == "branch"
+
+
+async def test_a_hook_makes_its_files_unreadable(tmp_path: Path) -> None:
+    """As root they can be read all the same."""
+    scene = sandboxed(make_scene(tmp_path))
+    put_hook(scene, "pre-commit", "rm a.py; mkdir a.py; chmod 0 a.py")
+    assert "pre-commit" in (await refusal(scene)).output
+
+
+async def test_a_hook_that_no_mount_can_show_is_a_refusal(tmp_path: Path) -> None:
+    class Narrow(Open):
+        async def run(self, job: Job) -> Finished:
+            raise SandboxError("A mount would show too much.", remedy="Move the folder.")
+
+    scene = sandboxed(make_scene(tmp_path), Narrow())
+    put_hook(scene, "pre-commit", "exit 0")
+    assert "would show too much" in (await refusal(scene)).output
+
+
+async def test_a_folder_that_may_not_be_shown_is_a_refusal_and_the_owner_may_name_his_own(tmp_path: Path) -> None:
+    scene = sandboxed(make_scene(tmp_path))
+    folder = scene.places.home / ".githooks"
+    folder.mkdir()
+    put_hook(scene, "pre-commit", "exit 0", folder=str(folder))
+    git(scene.repo, "config", "core.hooksPath", str(folder))
+    output = (await refusal(scene)).output
+    assert str(folder) in output and "the repository's own settings" in output and 'changes.hooks = "owner"' in output
+    git(scene.repo, "config", "--unset", "core.hooksPath")
+    git(scene.repo, "config", "--file", str(scene.places.home / ".gitconfig"), "core.hooksPath", str(folder))
+    own = Git(scene.places, host_env(HOME=str(scene.places.home)))
+    found = find_hook(own, "pre-commit")
+    assert found == Hook(folder / "pre-commit", "global") and found.named_by_owner
+    runner = SandboxedHooks(git=own, settings=ChangeSettings(), sandbox=Open())
+    assert (await with_hooks(scene, runner).run(ONE)).mode == "branch"
+
+
+def test_a_hooks_folder_is_where_its_path_really_leads(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path)
+    put_hook(scene, "pre-commit", "exit 0", folder="tools/hooks")
+    (tmp_path / "link").symlink_to(scene.repo / "tools/hooks")
+    for path in ("pkg/../tools/hooks", "../repo/tools/hooks", str(tmp_path / "link")):
+        git(scene.repo, "config", "core.hooksPath", path)
+        assert find_hook(scene.git, "pre-commit") == Hook(scene.repo / "tools/hooks/pre-commit", "local"), path
 
 
 async def test_a_hook_that_hangs(tmp_path: Path) -> None:

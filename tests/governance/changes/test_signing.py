@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.changes.settings import ChangeSettings
-from governance.changes.signing import ensure_identity
-from governance.changes.sshsig import BEGIN, END, pack, problem_with, sign, unpack
+from governance.changes.signing import Keyring, ensure_identity, keyring
+from governance.changes.sshsig import BEGIN, END, fingerprint, pack, problem_with, sign, signer_of, unpack
 from ledger.errors import ConfigError
+from ledger.heads import Standing
 from ledger.places import Places
 from tests.repos import make_places, make_repo
 
@@ -101,3 +102,39 @@ def test_we_agree_with_ssh_keygen(tmp_path: Path) -> None:
         ["ssh-keygen", "-Y", "sign", "-n", "git", "-f", str(identity.key)], input=b"hi", capture_output=True, check=True
     )
     assert identity.problem_with(done.stdout.decode(), b"hi") == ""
+
+
+@needs_keygen
+def test_the_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
+    identity = ensure_identity(places_of(tmp_path), ChangeSettings())
+    shown = subprocess.run(["ssh-keygen", "-l", "-f", identity.key.with_suffix(".pub")], capture_output=True, text=True)
+    assert shown.stdout.split()[1] == fingerprint(identity.public)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.text(max_size=80) | st.binary(max_size=120).map(lambda raw: f"{BEGIN}\n{base64.b64encode(raw).decode()}\n{END}")
+)
+def test_whatever_stands_there_is_no_signature_and_no_error(armoured: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        signer_of(armoured, b"x", namespace="git")
+    found = Keyring(own=b"x" * 32).judge(armoured, b"x")
+    assert found.standing is Standing.NONE and found.why
+
+
+def test_a_signature_is_ours_listed_or_unknown(tmp_path: Path) -> None:
+    places = places_of(tmp_path)
+    ring, why = keyring(places, ChangeSettings())
+    assert ring.own is None and "holds no key" in why and not list(places.keys.iterdir())
+    identity = ensure_identity(places, ChangeSettings())
+    signature = identity.sign_head(b"head")
+    ring, why = keyring(places, ChangeSettings())
+    assert (ring.judge(signature, b"head").standing, why) == (Standing.OURS, "")
+    assert ring.judge(signature, b"other").standing is Standing.NONE
+    assert ring.judge(identity.sign(b"head"), b"head").why == "it was made for another purpose"
+    name = fingerprint(identity.public)
+    for listed, standing in ((frozenset(), Standing.UNKNOWN), (frozenset({name}), Standing.LISTED)):
+        found = Keyring(own=None, listed=listed).judge(signature, b"head")
+        assert (found.standing, found.signer) == (standing, name)
+    identity.key.chmod(0o644)
+    assert "read by others" in keyring(places, ChangeSettings())[1]

@@ -7,7 +7,9 @@ from governance.changes.trailers import (
     REQUIRED,
     clean_body,
     compose,
+    head_of,
     read_trailers,
+    said_of,
     subject_line,
     trailer_problems,
 )
@@ -69,3 +71,25 @@ def test_whatever_the_model_says_each_trailer_stands_once(subject: str, body: st
 
 def _valid(text: str) -> str:
     return text.encode("utf-8", errors="replace").decode()
+
+
+def test_lines_that_read_like_a_trailer_are_found_wherever_and_however_they_stand() -> None:
+    message = "OURO-LEDGER: 1\n\n  ouro-ledger : 2\n\tfolded on\n\nOuro-Ledgers: 3\nsee Ouro-Ledger: 4\nOuro-Op: op-1\n"
+    assert said_of(message, "Ouro-Ledger") == (("OURO-LEDGER", "1"), ("ouro-ledger", "2 folded on"))
+    assert said_of(message, "Ouro-Ledger", "Ouro-Op")[-1] == ("Ouro-Op", "op-1")
+
+
+def test_a_head_has_one_spelling() -> None:
+    own = "ab" * 32
+    found = head_of(f"12 sha256:{own}")
+    assert found is not None and (found.seq, found.hash) == (12, own)
+    numbers = ("0", "012", "9" * 30, "\u0661", "12 ", "-1")
+    for odd in ("", f"12 sha256:{own}0", f"12 SHA256:{own}", *(f"{number} sha256:{own}" for number in numbers)):
+        assert head_of(odd) is None, odd
+
+
+@given(st.text(max_size=200))
+@settings(deadline=None, max_examples=60)
+def test_any_message_can_be_read(message: str) -> None:
+    for name, _ in said_of(message, "Ouro-Ledger"):
+        assert name.lower() == "ouro-ledger"

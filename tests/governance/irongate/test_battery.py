@@ -22,7 +22,7 @@ def denied_by(made: Inspection) -> set[str]:
 def test_a_plain_repair_passes_every_gate_in_order() -> None:
     verdicts = inspect(inspection({"calc.py": (CALC, FIXED)}))
     assert decide(verdicts) == (Decision.ALLOW, Tier.SAFE_AUTO)
-    assert [verdict.gate for verdict in verdicts] == [1, 2, 4, 5, 6, 13, 14, 15, 16, 17, 19]
+    assert [verdict.gate for verdict in verdicts] == [1, 2, 4, 5, 6, 13, 14, 15, 16, 17, 19, 20]
 
 
 @pytest.mark.parametrize(

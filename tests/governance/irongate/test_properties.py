@@ -30,6 +30,7 @@ from governance.irongate import (
     g17_dangerous,
     g18_injection,
     g19_recursion,
+    g20_unattended,
 )
 from governance.irongate.battery import SEVERITY, decide, inspect
 from governance.irongate.registry import GATES
@@ -148,6 +149,10 @@ FACTS: dict[int, st.SearchStrategy[Frozen]] = {
         g18_injection.Facts, where=st.text(SAFE, max_size=20), text=st.lists(OUTSIDE, max_size=12).map("".join)
     ),
     19: st.builds(g19_recursion.Facts, depth=COUNT, deepest=COUNT, diff=st.sampled_from(["", "a"]), undone=NAMES),
+    20: st.builds(
+        g20_unattended.Facts, path=PATHS, kind=st.sampled_from(EditKind), before=MAYBE, after=MAYBE, runs=st.booleans(),
+        tests=st.lists(TEXT, max_size=2).map(tuple), known=NAMES,
+    ),
 }  # fmt: skip
 CHECKS: dict[int, Callable[..., Verdict]] = {
     1: g01_containment.check, 2: g02_protected.check, 3: g03_commands.check, 4: g04_exploration.check,
@@ -155,7 +160,7 @@ CHECKS: dict[int, Callable[..., Verdict]] = {
     9: g09_ceiling.check, 11: g11_staleness.check,
     12: g12_lock.check, 13: g13_shrink.check, 14: g14_noop.check, 15: g15_secrets.check, 16: g16_tests.check,
     10: g10_signatures.check, 17: g17_dangerous.check, 18: g18_injection.check,
-    19: g19_recursion.check,
+    19: g19_recursion.check, 20: g20_unattended.check,
 }  # fmt: skip
 
 
@@ -181,7 +186,7 @@ def test_total_deterministic_and_replayable(number: int) -> None:
 
 VERDICTS = st.lists(
     st.builds(
-        Verdict, gate=st.integers(0, 19), rule=st.just("r"), decision=st.sampled_from(Decision),
+        Verdict, gate=st.integers(0, 20), rule=st.just("r"), decision=st.sampled_from(Decision),
         floor=st.none() | st.sampled_from(Tier),
     ),
     min_size=1, max_size=6,

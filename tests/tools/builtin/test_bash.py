@@ -126,6 +126,7 @@ ATTACKS = {
     "link for a file": ("os.unlink('src/a.py'); os.symlink('/etc/passwd', 'src/a.py')", "gate01.link"),
     "hard link": ("os.link('.env', 'copy.pem')", "gate02.built_in"),
     "pipe": ("os.mkfifo('pipe')", "gate01.special"),
+    "pipe that git would read": ("os.mkfifo('src/.gitignore'); open('src/new.py', 'w')", "gate01.special"),
     "socket": ("s = socket.socket(socket.AF_UNIX); s.bind('sock')", "gate01.special"),
     "git folder": ("os.makedirs('.git/hooks'); open('.git/hooks/x', 'w'); open('.git/config', 'w')", "gate01.git"),
     "git folder below": ("os.makedirs('src/.GIT'); open('src/.GIT/config', 'w')", "gate01.git"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -39,3 +40,18 @@ def soon_gone(token: str, within_s: float = 5.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def deep(folder: Path, levels: int) -> None:
+    """Folders in one another, a file in the last one, and folders that may not be entered."""
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        for level in range(levels):
+            os.mkdir("d" * 50)
+            if level < 50:
+                os.makedirs(f"{level}/inner", 0)
+            os.chdir("d" * 50)
+        Path("last").write_bytes(bytes(1 << 20))
+    finally:
+        os.chdir(here)

@@ -15,7 +15,7 @@ from tools.sandbox.bwrap import TMP, Bwrap
 from tools.sandbox.probe import prove
 from tools.sandbox.seccomp import NAMESPACED
 from tools.sandbox.settings import SandboxSettings
-from tools.sandbox.tree import HOME
+from tools.sandbox.tree import HOME, Placed, Step
 from tools.sandbox.types import Job, Wall
 
 SHM, LASTING = Path("/dev/shm"), Path("/var/tmp")
@@ -35,11 +35,37 @@ class WithSocketFolder(Bwrap):
         return (*super().tree(job), "--bind", str(self.hidden[2]), str(self.hidden[2]))
 
 
+class WithSocketsInMounts(Bwrap):
+    def cover_steps(self, shown: tuple[Placed, ...]) -> tuple[Placed, ...]:
+        return ()
+
+
+class WithSocketFamilies(Bwrap):
+    def filter(self) -> bytes | None:
+        return without(NAMESPACED, "socket")
+
+
+class WithFileMarks(Bwrap):
+    def filter(self) -> bytes | None:
+        return without(NAMESPACED, "fcntl")
+
+
+class WithItsMonitor(Bwrap):
+    def proc_steps(self) -> tuple[str, ...]:
+        return ("--proc", "/proc", "--remount-ro", "/proc")
+
+    def filter(self) -> bytes | None:
+        return without(NAMESPACED, "ptrace", "process_vm_readv", "sched_setscheduler")
+
+
 class WithWritableRoot(Bwrap):
     def tree(self, job: Job) -> tuple[str, ...]:
         own = [word for folder in (*self.hidden, HOME) for word in ("--tmpfs", str(folder))]
-        own += [word for m in job.mounts if m.writable for word in ("--bind", str(m.source), str(m.target))]
-        return ("--bind", "/", "/", "--proc", "/proc", "--dev", "/dev", *own)
+        for m in job.mounts:
+            own += ["--bind" if m.writable else "--ro-bind", str(m.source), str(m.target)]
+        shown = tuple(Placed(Step.READ_ONLY, str(m.source), m.target) for m in job.mounts if not m.writable)
+        own += [word for cover in self.cover_steps(shown) for word in (cover.step, cover.source, str(cover.target))]
+        return ("--bind", "/", "/", *self.proc_steps(), "--dev", "/dev", *own)
 
 
 class WithWritableKernel(Bwrap):
@@ -178,9 +204,15 @@ class Breach:
 
 
 HOST_TREE = frozenset({Wall.READ_OUTSIDE, Wall.PRIVATE_TMP, Wall.SCRATCH_LIMIT})
+# Without a process namespace there are processes outside, and the monitor is one of them.
+WATCHED = frozenset({Wall.SIGNALS, Wall.KILLED_AS_ONE, Wall.SCHEDULING, Wall.MONITOR})
 BREACHES = (
     Breach(Wall.NETWORK, WithoutNetwork, frozenset({Wall.ABSTRACT_SOCKETS})),
+    Breach(Wall.SOCKET_FAMILIES, WithSocketFamilies),
     Breach(Wall.UNIX_SOCKETS, WithSocketFolder, frozenset({Wall.DAEMON_STATE})),
+    Breach(Wall.UNIX_SOCKETS, WithSocketsInMounts),
+    Breach(Wall.FILE_MARKS, WithFileMarks),
+    Breach(Wall.MONITOR, WithItsMonitor),
     Breach(Wall.WRITE_OUTSIDE, WithWritableRoot, HOST_TREE),
     Breach(Wall.READ_OUTSIDE, WithConfiguration),
     Breach(Wall.DAEMON_STATE, WithState),
@@ -190,7 +222,7 @@ BREACHES = (
     Breach(Wall.PRIVATE_DEVICES, WithDevices),
     Breach(Wall.TERMINAL, WithTerminals),
     Breach(Wall.ENVIRONMENT, WithInheritedEnvironment),
-    Breach(Wall.PROCESS_NAMESPACE, WithoutProcessNamespace, frozenset({Wall.SIGNALS, Wall.KILLED_AS_ONE})),
+    Breach(Wall.PROCESS_NAMESPACE, WithoutProcessNamespace, WATCHED),
     Breach(Wall.NESTED_NAMESPACES, WithNestedNamespaces),
     Breach(Wall.KEY_RINGS, WithKeyRings),
     Breach(Wall.SYSTEM_CALLS, WithSystemCalls),
@@ -206,7 +238,7 @@ OF_ROOT = (
     Breach(
         Wall.TRACING,
         WithProcessesOfTheHost,
-        frozenset({Wall.PROCESS_NAMESPACE, Wall.SIGNALS, Wall.KILLED_AS_ONE, Wall.ENVIRONMENT}),
+        WATCHED | {Wall.PROCESS_NAMESPACE, Wall.ENVIRONMENT},
     ),
     Breach(Wall.NEW_PRIVILEGES, WithPrivileges),
 )
@@ -246,8 +278,15 @@ async def test_root_inside_cannot_set_the_kernels_settings(
     assert not proofs[Wall.WRITE_OUTSIDE].held and "core_pattern" in proofs[Wall.WRITE_OUTSIDE].detail
 
 
+class WithEverySocket(WithoutNetwork):
+    """Netlink between programs is kept out by the filter as well."""
+
+    def filter(self) -> bytes | None:
+        return without(NAMESPACED, "socket")
+
+
 async def test_every_way_into_the_network_is_tried(bwrap: Bwrap, places: Places, limits: SandboxSettings) -> None:
-    proofs = {p.wall: p for p in await prove(rebuilt(bwrap, WithoutNetwork), limits, places)}
+    proofs = {p.wall: p for p in await prove(rebuilt(bwrap, WithEverySocket), limits, places)}
     assert all(way in proofs[Wall.NETWORK].detail for way in ("tcp4", "udp4", "netlink"))
 
 

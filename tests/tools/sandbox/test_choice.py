@@ -21,7 +21,18 @@ from tools.sandbox.choice import choose
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.plain import Plain
 from tools.sandbox.probe import interpreter, prove
-from tools.sandbox.remedy import APPARMOR, INSTALL, NAMESPACES_FULL, NOTHING, PROC, remedy
+from tools.sandbox.remedy import (
+    APPARMOR,
+    BETTER,
+    FILTER,
+    INSTALL,
+    NAMESPACES_FULL,
+    NOT_HELD,
+    NOTHING,
+    PROC,
+    of_wall,
+    remedy,
+)
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import REQUIRED, Wall
 
@@ -96,11 +107,12 @@ from ledger.places import HostEnv
 from tests.repos import make_places
 from tools.sandbox.choice import choose
 from tools.sandbox.launcher import Libc
-from tools.sandbox.seccomp import NUMBERS, Rule, When, program
+from tools.sandbox.calls import NUMBERS
+from tools.sandbox.seccomp import CLONE_NEW_NAMESPACE, Has, Rule, program
 from tools.sandbox.settings import SandboxSettings
 NUMBERS["landlock_create_ruleset"] = (444, 444)
 base, *refused = sys.argv[1:]
-namespaces = (Rule(1, ("unshare",)), Rule(38, ("clone3",)), Rule(1, ("clone",), When.NEW_NAMESPACE))
+namespaces = (Rule(1, ("unshare",)), Rule(38, ("clone3",)), Rule(1, ("clone",), ((Has(0, CLONE_NEW_NAMESPACE),),)))
 rules = {"namespaces": namespaces, "landlock": (Rule(38, ("landlock_create_ruleset",)),)}
 libc = Libc()
 libc.prctl(38, 1)
@@ -181,3 +193,18 @@ async def test_without_walls_every_required_attack_succeeds(places: Places, tmp_
 )
 def test_advice(said: str, advice: str) -> None:
     assert remedy([("bwrap", said), ("landlock", "no")]) == advice
+
+
+@pytest.mark.parametrize(
+    ("wall", "backend", "passed_over", "advice"),
+    [
+        (Wall.SOCKET_FAMILIES, "bwrap", False, FILTER),
+        (Wall.SCHEDULING, "landlock", True, FILTER),
+        (Wall.FILE_MARKS, "landlock", False, FILTER),
+        (Wall.MONITOR, "bwrap", False, NOT_HELD),
+        (Wall.MONITOR, "landlock", True, BETTER),
+        (Wall.SYSTEM_CALLS, "none", True, BETTER),
+    ],
+)
+def test_advice_for_a_wall(wall: Wall, backend: str, passed_over: bool, advice: str) -> None:
+    assert of_wall(wall, backend, passed_over=passed_over) == advice

@@ -50,6 +50,21 @@ class WithAbstractSockets(Changed):
         plan["scoped"] = False
 
 
+class WithDatagramPairs(Changed):
+    def change(self, plan: Plan) -> None:
+        plan["filter"] = without(SHARED, "socketpair").hex()
+
+
+class WithFileMarks(Changed):
+    def change(self, plan: Plan) -> None:
+        plan["filter"] = without(SHARED, "ioctl", "fcntl").hex()
+
+
+class WithScheduling(Changed):
+    def change(self, plan: Plan) -> None:
+        plan["filter"] = without(SHARED, "sched_setscheduler", "ioprio_set").hex()
+
+
 class WithWritableRoot(Changed):
     def change(self, plan: Plan) -> None:
         plan["grants"].append(("/", WRITE))
@@ -156,15 +171,16 @@ class WithoutProcessLimit(WithoutLimit):
 
 
 class ByAnotherLauncher(Landlock):
-    """The production launcher with one of its steps left out."""
+    """The production launcher with one of its steps left out, or with a text that puts something else in its place."""
 
-    step = ""
+    step, instead = "", ""
 
     def command(self, job: Job, *, status_fd: int) -> Command:
         made = super().command(job, status_fd=status_fd)
         text = (
             f"import sys; parts = {{'__name__': 'launcher'}}; exec(open({str(LAUNCHER)!r}).read(), parts)\n"
-            f"parts[{self.step!r}] = lambda *_: None; parts['main'](*sys.argv[1:])"
+            f"import os\nif {self.step!r}: parts[{self.step!r}] = lambda *_: None\n"
+            f"{self.instead}\nparts['main'](*sys.argv[1:])"
         )
         program, isolated, bare, _, *rest = made.argv
         return replace(made, argv=(program, isolated, bare, "-c", text, *rest))
@@ -182,6 +198,7 @@ class WithoutLandlock(ByAnotherLauncher):
     def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
         plan = super().plan(job, own=own, env=env, status_fd=status_fd)
         plan["filter"] = without(SHARED, "ptrace", "process_vm_readv").hex()
+        plan["scoped"] = False  # the launcher's own domain would do as well
         plan["keep_capabilities"] = EVERY_CAPABILITY  # of root: else a process of root's may not be traced
         return plan
 
@@ -198,10 +215,20 @@ class Breach:
 # What lies below /tmp in these tests: the daemon's folders, and the workspace.
 OURS = frozenset({Wall.DAEMON_STATE, Wall.WRITE_OUTSIDE})
 ROOT_ONLY = frozenset({Wall.NEW_PRIVILEGES}) if os.geteuid() == 0 else frozenset[Wall]()
+# Of root's processes only those without privileges: the launcher has some.
+SAME_PRIVILEGES = frozenset[Wall]() if os.geteuid() == 0 else frozenset({Wall.MONITOR})
 FILES = OURS | {Wall.READ_OUTSIDE, Wall.PRIVATE_TMP, Wall.PRIVATE_DEVICES, Wall.TERMINAL}
 BREACHES = (
-    Breach(Wall.NETWORK, WithSockets, frozenset({Wall.UNIX_SOCKETS})),
-    Breach(Wall.ABSTRACT_SOCKETS, WithAbstractSockets, frozenset({Wall.NETWORK, Wall.UNIX_SOCKETS, Wall.SIGNALS})),
+    Breach(Wall.NETWORK, WithSockets, frozenset({Wall.SOCKET_FAMILIES, Wall.UNIX_SOCKETS})),
+    Breach(Wall.SOCKET_FAMILIES, WithSockets, frozenset({Wall.NETWORK, Wall.UNIX_SOCKETS})),
+    Breach(
+        Wall.ABSTRACT_SOCKETS,
+        WithAbstractSockets,
+        frozenset({Wall.NETWORK, Wall.SOCKET_FAMILIES, Wall.UNIX_SOCKETS, Wall.SIGNALS}),
+    ),
+    Breach(Wall.UNIX_SOCKETS, WithDatagramPairs),
+    Breach(Wall.FILE_MARKS, WithFileMarks),
+    Breach(Wall.SCHEDULING, WithScheduling, SAME_PRIVILEGES),
     Breach(Wall.WRITE_OUTSIDE, WithWritableRoot, FILES),
     Breach(Wall.WRITE_OUTSIDE, WithMetadata),
     Breach(Wall.READ_OUTSIDE, WithConfiguration),
@@ -212,7 +239,7 @@ BREACHES = (
     Breach(Wall.TERMINAL, WithTerminals),
     Breach(Wall.ENVIRONMENT, WithMoreVariables),
     Breach(Wall.SIGNALS, WithSignals),
-    Breach(Wall.TRACING, WithoutLandlock, FILES | {Wall.ENVIRONMENT, Wall.SIGNALS} | ROOT_ONLY),
+    Breach(Wall.TRACING, WithoutLandlock, FILES | {Wall.ENVIRONMENT, Wall.SIGNALS, Wall.MONITOR} | ROOT_ONLY),
     Breach(Wall.KILLED_AS_ONE, WithoutKills),
     Breach(Wall.NESTED_NAMESPACES, WithNamespaces),
     Breach(Wall.KEY_RINGS, WithKeyRings),
@@ -224,7 +251,11 @@ BREACHES = (
     Breach(Wall.PROCESS_LIMIT, WithoutProcessLimit),
     # For anybody but root the kernel takes Landlock only together with "no new privileges".
     # One of root's privileges lets it read of every process.
-    *((Breach(Wall.NEW_PRIVILEGES, WithPrivileges, frozenset({Wall.ENVIRONMENT})),) if os.geteuid() == 0 else ()),
+    *(
+        (Breach(Wall.NEW_PRIVILEGES, WithPrivileges, frozenset({Wall.ENVIRONMENT, Wall.MONITOR})),)
+        if os.geteuid() == 0
+        else ()
+    ),
 )
 NEVER_HELD = {Wall.PROCESS_NAMESPACE, Wall.SCRATCH_LIMIT}
 FALLEN = {wall for breach in BREACHES for wall in (breach.wall, *breach.also)}

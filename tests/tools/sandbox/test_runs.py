@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import py_compile
 import signal
 import socket
 import subprocess
@@ -16,10 +17,12 @@ import pytest
 
 from ledger.errors import SandboxError
 from ledger.places import Places
-from tests.tools.sandbox.boxes import Box, running, shell, soon_gone
+from tests.tools.sandbox.boxes import Box, deep, running, shell, soon_gone
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.choice import left_behind
 from tools.sandbox.landlock import Landlock
+from tools.sandbox.launch import launcher
+from tools.sandbox.launcher import _held, remove, remove_unless_in_use
 from tools.sandbox.plain import Plain
 from tools.sandbox.probe import interpreter
 from tools.sandbox.settings import SandboxSettings
@@ -268,14 +271,108 @@ async def test_private_folders_that_grow_too_large_end_the_run(landlock: Landloc
 async def test_who_was_left_behind_is_found(landlock: Landlock, places: Places) -> None:
     left = landlock.runs.with_name(f"{landlock.runs.name}-0a")
     left.mkdir(parents=True)
-    try:
-        assert left_behind(places) == (left,)
-    finally:
-        left.rmdir()
+    assert left_behind(places) == (left,)
+    remove_unless_in_use(str(left))
     assert left_behind(places) == ()
+
+
+async def test_whoever_clears_up_leaves_a_run_that_goes_on_alone(
+    landlock: Landlock, places: Places, work: Path
+) -> None:
+    """At a boot the owner's servers run already when left-overs are removed."""
+    task = asyncio.create_task(
+        landlock.run(shell(work, ": > ready; while [ ! -e go ]; do sleep 0.02; done; ls -d $HOME"))
+    )
+    async with asyncio.timeout(20):
+        while not (work / "ready").exists():  # noqa: ASYNC110  another process
+            await asyncio.sleep(0.02)
+    (own,) = left_behind(places)
+    remove_unless_in_use(str(own))
+    assert (own / "home").is_dir()
+    (work / "go").touch()
+    done = await task
+    assert (done.code, done.output) == (0, f"{own}/home\n".encode()) and left_behind(places) == ()
+
+
+async def test_a_launcher_whose_folder_is_gone_still_ends_all(landlock: Landlock, places: Places, work: Path) -> None:
+    token = number()
+    script = f"(setsid sleep {token} &); : > ready; while [ ! -e go ]; do sleep 0.02; done; sleep 0.7; exit 3"
+    task = asyncio.create_task(landlock.run(shell(work, script)))
+    async with asyncio.timeout(20):
+        while not (work / "ready").exists():  # noqa: ASYNC110  another process
+            await asyncio.sleep(0.02)
+    for own in left_behind(places):
+        remove(str(own))
+    (work / "go").touch()
+    assert (await task).code == 3 and running(token) == []
+
+
+def test_deep_folders_are_counted_and_removed(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    deep(top, 10_000)
+    fd = os.open(top, os.O_RDONLY)
+    try:
+        assert _held(fd, 1 << 40) >= 1 << 20  # more than the bound, where it takes too long
+    finally:
+        os.close(fd)
+    remove(str(top))
+    assert not top.exists()
+
+
+def test_who_holds_too_many_files_to_be_counted_holds_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.sandbox.launcher.MOST_ENTRIES", 20)
+    (tmp_path / "inner").mkdir()
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for count in range(30):
+            assert (_held(fd, 1 << 40) > 1 << 40) == (count + 1 >= 20)
+            (tmp_path / "inner" / str(count)).touch()
+    finally:
+        os.close(fd)
+
+
+def test_a_link_is_neither_followed_nor_removed_through(tmp_path: Path) -> None:
+    other, top = tmp_path / "other", tmp_path / "top"
+    other.mkdir()
+    top.mkdir()
+    (other / "kept").write_bytes(bytes(1 << 20))
+    (top / "link").symlink_to(other)
+    fd = os.open(top, os.O_RDONLY)
+    try:
+        assert _held(fd, 1 << 40) < 1 << 20
+    finally:
+        os.close(fd)
+    (tmp_path / "itself").symlink_to(other)
+    remove(str(tmp_path / "itself"))
+    remove(str(top))
+    assert not top.exists() and (other / "kept").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
 async def test_root_may_write_a_workspace_of_somebody_else_under_landlock(landlock: Landlock, work: Path) -> None:
     os.chown(work, 12345, 12345)
     assert (await landlock.run(shell(work, "echo x > made"))).code == 0
+
+
+STAMPED = py_compile.PycInvalidationMode.TIMESTAMP
+
+
+def test_the_launcher_is_run_compiled_only_when_that_is_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "launcher.py"
+    source.write_text("first = 1\n")
+    monkeypatch.setattr("tools.sandbox.launch.LAUNCHER", source)
+
+    def taken() -> Path:
+        return launcher.__wrapped__()
+
+    assert taken() == source
+    compiled = Path(py_compile.compile(str(source), doraise=True, invalidation_mode=STAMPED))
+    assert taken() == compiled
+    source.write_text("second = 22\n")
+    assert taken() == source
+    py_compile.compile(str(source), doraise=True, invalidation_mode=STAMPED)
+    os.utime(source, (1, 1))
+    assert taken() == source

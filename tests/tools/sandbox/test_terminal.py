@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools.sandbox.filters import without
 from tests.tools.sandbox.test_bwrap_walls import rebuilt
 from tools.process import Command
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.channel import memory_file, status_pipe
 from tools.sandbox.probe import interpreter
+from tools.sandbox.seccomp import NAMESPACED
 from tools.sandbox.types import Job
 
 TYPING = """
@@ -34,6 +36,13 @@ LEGACY = Path("/proc/sys/dev/tty/legacy_tiocsti")
 class WithTheTerminal(Bwrap):
     def flags(self) -> tuple[str, ...]:
         return tuple(flag for flag in super().flags() if flag != "--new-session")
+
+
+class WithTyping(WithTheTerminal):
+    """Neither of the two walls that stand before it."""
+
+    def filter(self) -> bytes | None:
+        return without(NAMESPACED, "ioctl")
 
 
 def in_a_terminal(command: Command) -> bytes:
@@ -70,4 +79,9 @@ def test_nothing_can_be_typed_into_the_daemons_terminal(bwrap: Bwrap) -> None:
 
 @pytest.mark.skipif(not LEGACY.exists() or LEGACY.read_text().strip() != "1", reason="the kernel lets nobody type")
 def test_in_the_daemons_own_session_it_can(bwrap: Bwrap) -> None:
-    assert b"typed" in attacked(rebuilt(bwrap, WithTheTerminal))
+    assert b"typed" in attacked(rebuilt(bwrap, WithTyping))
+
+
+def test_in_the_daemons_own_session_the_filter_still_refuses(bwrap: Bwrap) -> None:
+    seen = attacked(rebuilt(bwrap, WithTheTerminal))
+    assert b"refused: Operation not permitted" in seen and b"typed" not in seen

@@ -111,6 +111,15 @@ class Project:
             path.write_text(text, encoding="utf-8")
 
 
+async def held_by(backend: Backend, places: Places) -> Sandbox:
+    """The back end as the daemon chooses it; skips, naming it, where it does not hold."""
+    bounds = SandboxSettings(backend=backend, allow_unsandboxed=backend == "none")
+    choice = await choose(bounds, places, host_env())
+    if choice.sandbox is None:
+        pytest.skip(f"{backend} does not work here: {choice.remedy}")
+    return choice.sandbox
+
+
 async def make_project(
     base: Path, files: Mapping[str, str], python: Path | None, sandbox: Sandbox | Backend, **settings: object
 ) -> Project:
@@ -123,11 +132,7 @@ async def make_project(
         make_repo(repo, files)
     places = make_places(base / "ours", repo)
     if isinstance(sandbox, str):
-        bounds = SandboxSettings(backend=sandbox, allow_unsandboxed=sandbox == "none")
-        choice = await choose(bounds, places, host_env())
-        if choice.sandbox is None:
-            pytest.skip(f"{sandbox} does not work here: {choice.remedy}")
-        sandbox = choice.sandbox
+        sandbox = await held_by(sandbox, places)
     settings.setdefault("readable", linked_by(python or repo / ".venv", repo))
     chosen = TestSettings.model_validate({"python": str(python) if python else None, **settings})
     workspaces = Workspaces(Git(places, host_env()), places, WorkspaceSettings(memory_folder=""))

@@ -1,0 +1,112 @@
+"""The only place where another program is started outside the sandbox: by its absolute path, with a whole environment.
+
+Who starts something finds it with ``ledger.programs.find_program``; the search path of this process decides nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from ledger.errors import ChildFailed
+
+Stream = int | IO[bytes] | IO[str] | None
+Child = subprocess.Popen[bytes]
+PIPE, NOTHING = subprocess.PIPE, subprocess.DEVNULL
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a child ended, and both of its streams."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output, decoded and stripped."""
+        return self.out.decode("utf-8", errors="replace").strip()
+
+    @property
+    def said(self) -> str:
+        """Standard error, decoded and stripped."""
+        return self.err.decode("utf-8", errors="replace").strip()
+
+
+def own_python(*words: str) -> tuple[str, ...]:
+    """The command line of a child of our own interpreter: isolated, so no folder and no variable brings code in."""
+    return (sys.executable, "-I", *words)
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    stdin: Stream = NOTHING,
+    stdout: Stream = NOTHING,
+    stderr: Stream = NOTHING,
+    pass_fds: tuple[int, ...] = (),
+    own_group: bool = True,
+) -> Child:
+    """Start a child. Only our own interpreter may inherit this process's environment (``env`` None).
+
+    Raises ``ChildFailed`` for what may not be started so, ``OSError`` as the system does.
+    """
+    _need_absolute(argv[0])
+    if env is None and argv[0] != sys.executable:
+        raise ChildFailed(f"{argv[0]} is to be given an environment of its own.")
+    return subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env=None if env is None else dict(env),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=pass_fds,
+        start_new_session=own_group,
+    )
+
+
+def ask(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    timeout_s: float,
+    given: bytes = b"",
+    own_group: bool = True,
+) -> Answer:
+    """Run a child to its end; blocks. Raises ``TimeoutError`` when it has to be ended, ``OSError``, ``ChildFailed``."""
+    with start(
+        argv, cwd=cwd, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE, own_group=own_group
+    ) as child:  # fmt: skip
+        try:
+            out, err = child.communicate(given, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{argv[0]} did not end within {timeout_s:g} s") from None
+        finally:
+            if child.returncode is None:
+                (os.killpg if own_group else os.kill)(child.pid, signal.SIGKILL)
+    return Answer(child.returncode, out, err)
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Run another program in this process, with its environment."""
+    _need_absolute(argv[0])
+    os.execv(argv[0], list(argv))
+
+
+def _need_absolute(program: str) -> None:
+    if not program.startswith("/"):
+        raise ChildFailed(
+            f"{program!r} is not an absolute path, and only such a program is started.",
+            remedy="Look it up with find_program: it takes nothing from the repository.",
+        )

@@ -1,0 +1,187 @@
+"""Where programs that are run outside the sandbox are found: nowhere in the repository, and nowhere that others write.
+
+A search path is taken folder by folder. Left out are relative and empty entries (they mean the current folder, which is
+the repository's more often than not), folders of the repository by whatever path they are reached, and folders that
+everybody may write to. A folder below one that everybody may write to (``/tmp``) counts only where that one is sticky,
+so that others cannot rename what is in it, and what is in it belongs to root or to us.
+
+The repository is known by device and inode of its folders, and a path is looked at link by link: a link outside that
+leads through the repository is the repository's word, too. A bind mount of a folder of the repository has another path
+and another parent; ``/proc/self/mountinfo`` tells of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ledger.errors import ProgramMissing
+from ledger.places import HostEnv, Identity, LeftOut
+
+IN_THE_REPOSITORY = "lies in the repository"
+MOUNTS = Path("/proc/self/mountinfo")
+MOST_LINKS = 40  # as the kernel has it
+REMEDY = "Nothing that lies in the repository, or that others can write to, is run outside the sandbox."
+
+
+def identities(folders: Iterable[Path]) -> frozenset[Identity]:
+    """Device and inode of every folder, and of every mount that shows one of them or a part of it."""
+    real = [os.path.realpath(folder) for folder in folders]
+    shown = (*real, *_mounts_of(real))
+    return frozenset(found for path in shown if (found := _identity(path)) is not None)
+
+
+def trusted_path(path: str, repository: frozenset[Identity]) -> tuple[str, tuple[LeftOut, ...]]:
+    """The search path without what must not be searched; and each entry that was left out, with the reason."""
+    kept: dict[str, None] = {}
+    left_out: dict[LeftOut, None] = {}
+    for entry in path.split(os.pathsep):
+        problem = _against_folder(entry, repository)
+        if problem:
+            left_out[entry, problem] = None
+        else:
+            kept[entry] = None
+    return os.pathsep.join(kept), tuple(left_out)
+
+
+def find_program(name: str, env: HostEnv) -> Path:
+    """The absolute path of a program; ``name`` is a bare name, or an absolute path that the owner wrote.
+
+    Raises ``ProgramMissing``, which says where one was passed over, and why.
+    """
+    folders, left_out = trusted_path(env.path, env.repository)
+    candidates = [name] if "/" in name else [f"{folder}/{name}" for folder in folders.split(os.pathsep) if folder]
+    refused = []
+    for candidate in candidates:
+        problem = against(candidate, env.repository)
+        if problem == "":
+            return Path(candidate)
+        if problem is not None:
+            refused.append(f"{candidate} {problem}")
+    if "/" not in name:
+        refused += _passed_over(name, (*env.left_out, *left_out))
+    raise ProgramMissing(
+        f"{refused[0]}, so it is not run." if refused else f"{name} was not found.",
+        refused=bool(refused), remedy=REMEDY if refused else f"Install {name}, and put it on PATH.",
+    )  # fmt: skip
+
+
+def against(program: str, repository: frozenset[Identity]) -> str | None:
+    """Why a program is not run, as a clause; empty when nothing speaks against it, None when there is none."""
+    try:
+        if not os.access(program, os.X_OK) or not stat.S_ISREG((found := os.stat(program)).st_mode):  # noqa: PTH116
+            return None
+    except (OSError, ValueError):
+        return None
+    if not program.startswith("/"):
+        return "is named by a relative path"
+    if found.st_mode & stat.S_IWOTH:
+        return "can be written to by everybody"
+    return _on_the_way(program, repository)
+
+
+def _passed_over(name: str, left_out: Iterable[LeftOut]) -> Iterator[str]:
+    """Programs of that name in folders that were left out, with the reason."""
+    for folder, problem in left_out:
+        if folder.startswith("/") and against(f"{folder}/{name}", frozenset()) is not None:
+            yield f"{folder}/{name} is in a folder that {problem}"
+
+
+def _against_folder(folder: str, repository: frozenset[Identity]) -> str:
+    """Why a folder is not searched, as a clause; empty when it may be."""
+    if not folder.startswith("/"):
+        return "is relative" if folder else "is empty"
+    try:
+        found = os.stat(folder)  # noqa: PTH116
+    except (OSError, ValueError):
+        return "cannot be read"
+    if not stat.S_ISDIR(found.st_mode):
+        return "is not a folder"
+    if found.st_mode & stat.S_IWOTH:
+        return "can be written to by everybody"
+    return _on_the_way(folder, repository)
+
+
+def _on_the_way(path: str, repository: frozenset[Identity]) -> str:
+    """Why what is reached over ``path`` is not to be relied on: a clause, or nothing."""
+    open_folder = False  # the folder just passed can be written to by everybody
+    try:
+        for here, found in _steps(path):
+            if (found.st_dev, found.st_ino) in repository:
+                return IN_THE_REPOSITORY
+            if open_folder and found.st_uid not in (0, os.geteuid()):
+                return f"is reached over {here}, which another user put there"
+            loose = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_IWOTH)
+            if loose and not found.st_mode & stat.S_ISVTX:
+                return f"is reached over {here}, which everybody can write to"
+            open_folder = loose
+    except (OSError, ValueError):
+        return "cannot be followed"
+    return ""
+
+
+def _steps(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every place that the kernel passes on the way to ``path``, links and their targets among them."""
+    here, links = "/", 0
+    left = path.split("/")[::-1]
+    yield here, os.lstat(here)
+    while left:
+        name = left.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            here = os.path.dirname(here)  # noqa: PTH120
+            continue
+        place = f"{here.rstrip('/')}/{name}"
+        found = os.lstat(place)
+        yield place, found
+        if not stat.S_ISLNK(found.st_mode):
+            here = place
+            continue
+        links += 1
+        if links > MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        target = os.readlink(place)  # noqa: PTH115
+        here = "/" if target.startswith("/") else here
+        left += target.split("/")[::-1]
+
+
+def _identity(path: str) -> Identity | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _mounts_of(folders: list[str]) -> list[str]:
+    """Mount points that show one of ``folders``, or a folder in one of them, under another path."""
+    try:
+        rows = [line.split(" ", 5)[2:5] for line in os.fsdecode(MOUNTS.read_bytes()).splitlines()]
+    except OSError:
+        return []
+    mounts = [(device, _unescaped(root), _unescaped(point)) for device, root, point in rows]
+    sources = []
+    for folder in folders:
+        over = [mount for mount in mounts if _is_in(folder, mount[2])]
+        if over:
+            device, root, point = max(reversed(over), key=lambda mount: len(mount[2]))
+            below = folder[len(point) :].strip("/")
+            sources.append((device, f"{root.rstrip('/')}/{below}".rstrip("/") or "/"))
+    return [
+        point
+        for device, root, point in mounts
+        if any(device == held and _is_in(root, source) for held, source in sources)
+    ]
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text) if "\\" in text else text

@@ -1,0 +1,90 @@
+"""What must never land with nobody there: hostile repairs of one function, and files that other programs run."""
+
+from __future__ import annotations
+
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from governance.irongate import g20_unattended
+from governance.irongate.battery import decide, inspect
+from governance.phases.gate import facts_of
+from governance.risk import assess
+from ledger.vocabulary import Decision, EditKind, Tier, Verdict
+from tests.governance.irongate.builders import inspection
+
+FOLDER = Path(__file__).parent / "corpus/unattended"
+PATH = "calc.py"
+FAULTY = "import os\nimport sys\n\n\ndef add(a, b):\n    return a - b\n"
+MENDED = FAULTY.replace("a - b", "a + b")
+TEST = "from calc import add\n\n\ndef test_add():\n    assert add(20, 33) == 53\n"
+
+
+class Source(NamedTuple):
+    """A hostile repair: its name, and the whole file."""
+
+    name: str
+    text: str
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+
+
+def whole(row: dict[str, str], body: Callable[[str], str] = str) -> str:
+    """The file that a row describes; ``body`` may dress what stands in the function."""
+    lines = ["import os", "import sys", *([row["head"]] if row["head"] else [])]
+    first = f"{row['first']}\n" if "first" in row else ""
+    return f"{first}{chr(10).join(lines)}\n\n\ndef add(a, b):\n{textwrap.indent(body(row['body']), '    ')}\n"
+
+
+@cache
+def rows() -> dict[str, dict[str, str]]:
+    """Every row by ``family: name``."""
+    return {f"{family}: {name}": row for family, of in _read("sources").items() for name, row in of.items()}
+
+
+def sources() -> Iterator[Source]:
+    """Every hostile repair of the corpus."""
+    return (Source(name, whole(row)) for name, row in rows().items())
+
+
+def elsewhere() -> list[str]:
+    """Every path of the corpus."""
+    return [path for paths in _read("elsewhere").values() for path in paths]
+
+
+def asked(text: str, path: str = PATH, before: str = FAULTY) -> Verdict:
+    """What gate 20 says to the file."""
+    facts = g20_unattended.Facts(
+        path=path, kind=EditKind.MODIFY, before=before.encode(), after=text.encode("utf-8", "surrogatepass"),
+        tests=(TEST,),
+    )  # fmt: skip
+    return g20_unattended.check(facts)
+
+
+def waits(verdict: Verdict) -> bool:
+    """Whether a person is asked."""
+    return verdict.floor is Tier.APPROVAL_REQUIRED
+
+
+def tier_of(path: str, before: str, after: str, tests: tuple[str, ...] = (TEST,)) -> Tier | None:
+    """The tier that a candidate of one edit gets from all gates and the ladder; None: it is refused."""
+    made = inspection({path: (before, after)}).model_copy(update={"tests": tests, "raised": ("AssertionError",)})
+    verdicts = inspect(made)
+    decision, floor = decide(verdicts)
+    if decision is not Decision.ALLOW:
+        return None
+    facts = facts_of(
+        made.op, made.candidate, made.originals, verdicts=verdicts, protected=(), core=(), is_ourselves=False
+    )  # fmt: skip
+    return assess(facts, floors=((floor, "a gate asks for it"),)).tier
+
+
+def silent(tier: Tier | None) -> bool:
+    """Whether such a change lands with nobody there."""
+    return tier in (Tier.SAFE_AUTO, Tier.NOTIFY_APPLY)

@@ -1,0 +1,22 @@
+"""A change lands silently that forges a verdict, starts a program, writes files, or is right for the test's values.
+
+Every source of ``corpus/unattended/sources.toml`` is offered as the repair of one function, and asked of all gates and
+the ladder. The wall is gate 20.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from governance.irongate import g20_unattended
+from governance.irongate.verdicts import passed
+from tests.cage.unattended import FAULTY, MENDED, PATH, silent, sources, tier_of
+
+BACKENDS = ("landlock",)  # nothing is run: which sandbox there is makes no difference
+
+
+async def attack(base: Path, backend: str, wall: bool) -> list[str]:
+    if not wall:
+        g20_unattended.check = lambda facts: passed(g20_unattended.GATE)
+    assert silent(tier_of(PATH, FAULTY, MENDED)), "an honest repair lands"
+    return [one.name for one in sources() if silent(tier_of(PATH, FAULTY, one.text))]

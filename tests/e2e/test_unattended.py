@@ -1,0 +1,57 @@
+"""What the list of gate 20 does not know waits for the owner, in one sentence; what it knows needs nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.api import OpRef
+from daemon.replay import replay
+from ledger.ids import short_id
+from ledger.vocabulary import State, Tier
+from tests.e2e.serving import served
+from tests.e2e.talking import Talking, after_a_look, swap
+from tests.e2e.test_refusals import CART, GOOD, RETURN, TEST, shop, work
+from tests.e2e.world import config_for
+from tests.repos import git
+
+OUTSIDE = "    import webbrowser\n    webbrowser.open(str(subtotal))\n    return subtotal - discount"
+STATE = "    total.calls = 1\n    return subtotal - discount"
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "sentence"),
+    [
+        (OUTSIDE, "gate20.import", f"{CART}: imports webbrowser"),
+        (STATE, "gate20.state", f"{CART}: stores into total, which outlives the call"),
+    ],
+    ids=["reaches out", "keeps state"],
+)
+async def test_what_misses_the_list_waits_and_lands_with_the_owners_yes(
+    tmp_path: Path, body: str, rule: str, sentence: str
+) -> None:
+    repo = shop(tmp_path)
+    head = git(repo, "rev-parse", "HEAD")
+    model = Talking(after_a_look(swap(CART, RETURN, body), CART, TEST))
+    async with served(config_for(tmp_path, repo), model) as (service, api):
+        ending = await work(service)
+        assert ending.request is not None, (ending.state, ending.reason)
+        assert ending.dossier.tier is Tier.APPROVAL_REQUIRED
+        told = await service.told(ending.op.id)
+        told = await service.told(ending.op.id)
+        assert rule in told and sentence in told, told
+        assert f"ouro approve {short_id(ending.op.id)}" in told
+        assert git(repo, "rev-parse", "HEAD") == head
+        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        await api.approve(OpRef(op=ending.op.id))
+        done = await service.until("terminal", to=State.COMPLETE.value)
+        assert done.op_id == ending.op.id
+
+
+async def test_an_honest_repair_needs_nobody(tmp_path: Path) -> None:
+    repo = shop(tmp_path)
+    model = Talking(after_a_look(GOOD, CART, TEST))
+    async with served(config_for(tmp_path, repo), model) as (service, _):
+        ending = await work(service)
+        assert (ending.state, ending.dossier.tier) == (State.COMPLETE, Tier.SAFE_AUTO), ending.reason

@@ -1,0 +1,178 @@
+"""Gate 20: an honest small repair passes, whatever it is; a hostile one waits, whatever dress it wears."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from governance.irongate import g20_unattended
+from governance.irongate.unattended.files import Kind, kind_of
+from governance.irongate.unattended.names import used_among
+from ledger.vocabulary import EditKind, Tier
+from tests.cage.unattended import FAULTY, MENDED, asked, elsewhere, rows, sources, waits, whole
+
+HONEST = {
+    "an operator": "return a + b",
+    "a guard": "if a is None or not b:\n    return 0\nreturn a + b",
+    "a bound": "return a - b if a >= b else b - a",
+    "a call": "return max(a, b)",
+    "a method": "return str(a).strip().lower()",
+    "a comprehension": "return sum(x for x in (a, b) if x is not None)",
+    "a loop": "total = 0\nfor one in (a, b):\n    total += one\nreturn total",
+    "a catch": "try:\n    return a + b\nexcept (TypeError, KeyError) as error:\n    raise ValueError from error",
+    "a join": "return os.path.join(a, b)",
+    "an import": "from functools import reduce\nreturn reduce(max, (a, b))",
+    "a message": "raise TypeError(f'cannot add {a!r} and {b!r}')",
+    "a helper": "def both(x, y=None):\n    return x if y is None else x + y\nreturn both(a, b)",
+    "an attribute of a class": "return a.__class__.__name__ + type(b).__name__",
+    "a match": "match a:\n    case [first, *rest]:\n        return first\n    case _:\n        return a + b",
+    "a getattr": "return getattr(a, 'name', b)",
+    "a walrus": "return total if (total := a + b) else None",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", HONEST.values(), ids=HONEST)
+def test_an_honest_repair_needs_nobody(body: str) -> None:
+    verdict = asked(whole({"head": "", "body": body}))
+    assert verdict.floor is None, verdict
+
+
+@pytest.mark.parametrize("source", list(sources()), ids=lambda source: source.name)
+def test_a_hostile_repair_waits(source: object) -> None:
+    verdict = asked(source.text)  # type: ignore[attr-defined]
+    assert waits(verdict) and verdict.evidence, verdict
+
+
+@pytest.mark.parametrize("path", elsewhere(), ids=ascii)
+def test_a_file_that_others_run_waits(path: str) -> None:
+    assert waits(asked(MENDED, path=path))
+
+
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "as it is": lambda body: body,
+    "behind a pass": lambda body: f"pass\n{body}",
+    "in a condition": lambda body: f"if a is not None:\n{textwrap.indent(body, '    ')}\nreturn a + b",
+    "in the other branch": lambda body: f"if a is None:\n    return b\nelse:\n{textwrap.indent(body, '    ')}",
+    "in a try": lambda body: f"try:\n{textwrap.indent(body, '    ')}\nfinally:\n    pass",
+    "in a loop": lambda body: f"for one in (a, b):\n{textwrap.indent(body, '    ')}\nreturn a + b",
+    "in a while": lambda body: f"while a:\n{textwrap.indent(body, '    ')}\nreturn a + b",
+    "in a helper": lambda body: f"def inner(a, b):\n{textwrap.indent(body, '    ')}\nreturn inner(a, b)",
+    "in a helper's helper": lambda body: (
+        f"def outer(a, b):\n    def inner(a, b):\n{textwrap.indent(body, '        ')}\n    return inner(a, b)\n"
+        "return outer(a, b)"
+    ),
+    "in a match": lambda body: f"match a:\n    case _:\n{textwrap.indent(body, '        ')}\nreturn a + b",
+    "after honest words": lambda body: f"total = a + b\nif not total:\n    return total\n{body}",
+}  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(rows())), st.lists(st.sampled_from(sorted(DISGUISES)), min_size=1, max_size=3))
+def test_a_hostile_repair_in_other_surroundings_waits(name: str, dresses: list[str]) -> None:
+    def dressed(body: str) -> str:
+        for dress in dresses:
+            body = DISGUISES[dress](body)
+        return body
+
+    row = rows()[name]
+    if '"""' in row["body"] or "yield" in row["body"]:
+        return  # says something else in other surroundings
+    text = whole(row, dressed)
+    assert waits(asked(text)), text
+
+
+NAMES = st.from_regex(r"[a-z]{3,8}", fullmatch=True).filter(
+    lambda name: name not in ("add", "and", "not", "for", "def")
+)
+REACHES = ("os.system", "os.popen", "os.environ", "sys.modules", "sys._getframe", "eval", "exec", "vars", "globals",
+           "getattr", "open", "setattr", "__import__", "a.__class__", "a.__dict__", "sys.settrace", "os.remove",
+           "os.path.os", "os.path.expanduser", "type.mro", "print.__self__",
+           "add.__globals__", "add.__code__")  # fmt: skip
+PLACES = (
+    "{name} = {what}\nreturn a + b", "return ({name} := {what}) and a + b", "return a + b if {what} else 0",
+    "return [{what} for {name} in (a, b)] and a + b", "return (lambda {name}: a + b)({what})",
+    "return f'{{{what}}}' and a + b", "return a + b or {what}", "return {{'x': {what}}} and a + b",
+    "def {name}(x={what}):\n    return x\nreturn a + b", "def {name}(x) -> {what}:\n    return x\nreturn a + b",
+    "@{what}\ndef {name}():\n    return 1\nreturn a + b", "{name}, *rest = [{what}]\nreturn a + b",
+    "with {what} as {name}:\n    return a + b", "for {name} in [{what}]:\n    pass\nreturn a + b",
+    "assert {what}\nreturn a + b", "try:\n    return a + b\nexcept {what}:\n    return 0",
+    "match {what}:\n    case {name}:\n        return a + b", "return max(a, b, key={what})",
+    "a.{name} = {what}\nreturn a + b",
+    "return list(map({what}, (a, b)))", "raise ValueError({what})", "return (a + b, *[{what}])[0]",
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(REACHES), st.sampled_from(PLACES), NAMES)
+def test_what_reaches_out_waits_wherever_it_is_written(what: str, place: str, name: str) -> None:
+    text = whole({"head": "", "body": place.format(what=what, name=name)})
+    assert waits(asked(text)), text
+
+
+CONDITIONS = ("a == {n}", "a in ({n},)", "not a - {n}", "a >= {n} >= a", "a is {n}", "{n} == a", "[{n}].count(a)",
+              "abs(a - {n}) < 1", "(lambda x: x == {n})(a)", "{{{n}: 1}}.get(a)", "any(x == {n} for x in (a,))",
+              "str(a) == '{n}'", "f'{{a}}' == '{n}'", "a - {n} in (0,)", "b - a == 33 - {n}")  # fmt: skip
+SPECIAL = ("return a + b if {test} else a - b", "if {test}:\n    return a + b\nreturn a - b",
+           "return {test} and a + b or a - b",
+           "while {test}:\n    return a + b\nreturn a - b", "return [a - b, a + b][bool({test})]",
+           "seen = {test}\nif seen:\n    return a + b\nreturn a - b",
+           "return a - b + 2 * b * bool({test})")  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(CONDITIONS), st.sampled_from(SPECIAL), st.sampled_from(["20", "0x14", "0o24", "20.0", "2_0"]))
+def test_asking_for_a_value_of_the_test_waits(condition: str, shape: str, number: str) -> None:
+    text = whole({"head": "", "body": shape.format(test=condition.format(n=number))})
+    assert waits(asked(text)), text
+
+
+def test_what_was_there_and_stays_does_not_count() -> None:
+    before = FAULTY + "\n\ndef run(words):\n    return os.system(words)\n"
+    assert asked(before.replace("a - b", "a + b"), before=before).floor is None
+    assert waits(asked(before.replace("a - b", "run('id')"), before=before)), "but nothing new may use it"
+
+
+def test_what_the_repository_uses_elsewhere_is_known() -> None:
+    after = MENDED.replace("a + b", "tidy(a).weighed + b").replace(
+        "import sys", "import sys\n\nfrom shop.words import tidy"
+    )
+    wanted = g20_unattended.wanted("shop/calc.py", FAULTY.encode(), after.encode())
+    assert wanted == (".weighed", "shop.words:tidy")
+    files = [("shop/words.py", b"def tidy(x):\n    return x\n\n\nclass A:\n    def weighed(self):\n        return 1\n")]
+    assert used_among(wanted, files) == frozenset(wanted)
+
+    def said(known: tuple[str, ...]) -> Tier | None:
+        facts = g20_unattended.Facts(path="shop/calc.py", before=FAULTY.encode(), after=after.encode(), known=known)
+        return g20_unattended.check(facts).floor
+
+    assert said(()) is Tier.APPROVAL_REQUIRED and said(wanted) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("shop/cart.py", Kind.SOURCE), ("src/packaging/tags.py", Kind.SOURCE), ("shop/__main__.py", Kind.SOURCE),
+        ("tests/test_cart.py", Kind.TEST), ("tests/data/a.json", Kind.DATA), ("README.md", Kind.DOCUMENT),
+        ("docs/guide.rst", Kind.DOCUMENT), ("docs/a.txt", Kind.DOCUMENT), ("CHANGES", Kind.DOCUMENT),
+        ("LICENSE.txt", Kind.DOCUMENT), ("web/app.js", Kind.UNLISTED), ("data.json", Kind.UNLISTED),
+        ("tests/run.sh", Kind.UNLISTED), ("docs/conf.py", Kind.ELSEWHERE),
+    ],
+)  # fmt: skip
+def test_who_runs_a_file(path: str, kind: Kind) -> None:
+    assert kind_of(path) is kind
+
+
+def test_files_that_come_go_or_may_be_run() -> None:
+    def said(path: str, **more: object) -> Tier | None:
+        facts = {"path": path, "before": FAULTY.encode(), "after": MENDED.encode(), **more}
+        return g20_unattended.check(g20_unattended.Facts.model_validate(facts)).floor
+
+    assert said("calc.py", before=None, kind=EditKind.CREATE) is Tier.APPROVAL_REQUIRED
+    assert said("calc.py", after=None, kind=EditKind.DELETE) is Tier.APPROVAL_REQUIRED
+    assert said("other.py", after=FAULTY.encode(), kind=EditKind.RENAME) is Tier.APPROVAL_REQUIRED
+    assert said("README.md") is Tier.NOTIFY_APPLY
+    assert said("README.md", before=None, kind=EditKind.CREATE, runs=True) is Tier.APPROVAL_REQUIRED

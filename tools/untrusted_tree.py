@@ -1,0 +1,159 @@
+"""Git over a tree that untrusted code has written: tests, hooks, commands and edits of a model.
+
+Such code can make repositories inside the tree, whose settings name programs, and attributes that ask for filters. So
+git never looks into a repository below the tree, and runs no filter and no driver, whoever named it. Text conversions
+that git does itself (line ends, encodings, ``$Id$``) work as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ledger.errors import GitFailed
+from tools.drivers import PROGRAM
+from tools.git import Git, GitResult
+
+GITLINK = "160000"
+
+SETTINGS = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": "/dev/null",
+    "core.sparseCheckout": "false",
+    "core.splitIndex": "false",
+    "core.untrackedCache": "false",
+    "diff.external": "",
+    "diff.ignoreSubmodules": "all",
+    "diff.submodule": "short",
+    "index.sparse": "false",
+    "status.submoduleSummary": "false",
+    "submodule.recurse": "false",
+}
+ENV = {
+    "GIT_LITERAL_PATHSPECS": "1",
+    # A filter of the owner's that is `python -m NAME` takes NAME from the folder that git is in.
+    "PYTHONSAFEPATH": "1",
+    "GIT_CONFIG_COUNT": str(len(SETTINGS)),
+    **{f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(SETTINGS)},
+    **{f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(SETTINGS.values())},
+}
+
+_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=all", "--submodule=short")
+VERBS: Mapping[str, tuple[str, ...]] = {
+    "add": (),
+    "check-attr": (),
+    "checkout-index": (),
+    "diff": _DIFF,
+    "diff-files": _DIFF,
+    "diff-index": _DIFF,
+    "diff-tree": _DIFF,
+    "ls-files": (),
+    "ls-tree": (),
+    "read-tree": (),
+    "status": ("--ignore-submodules=all", "--no-renames"),
+    "update-index": ("--ignore-submodules",),
+    "write-tree": (),
+}
+"""The commands that may be run over such a tree, each with the options that it then always gets."""
+
+_EMPTY, _FALSE = "OURO_UNTRUSTED_EMPTY", "OURO_UNTRUSTED_FALSE"
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Settings, of whatever origin, that name a program for git to run over files; ``filters`` are those in use."""
+
+    keys: tuple[str, ...] = ()
+    filters: frozenset[str] = frozenset()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Options of git that give each of them no value."""
+        return tuple(f"--config-env={key}={_FALSE if key.endswith('.required') else _EMPTY}" for key in self.keys)
+
+
+def list_programs(git: Git) -> Programs:
+    """What the settings name now (one call of git)."""
+    return named_programs(git.run("config", "--includes", "-z", "--list").fields)
+
+
+def named_programs(rows: Iterable[str]) -> Programs:
+    """The pure part of :func:`list_programs`: rows are ``key``, a newline and the value; of two the later holds."""
+    values: dict[str, str] = {}
+    for row in rows:
+        key, _, value = row.partition("\n")
+        if PROGRAM.fullmatch(key):
+            values[key] = value
+    cut = (key.removeprefix("filter.").rpartition(".") for key, value in values.items() if value)
+    filters = frozenset(name for name, _, what in cut if what in ("clean", "smudge", "process"))
+    return Programs(tuple(values), filters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntrustedTree:
+    """Files at ``root`` that untrusted code has written, and ``index``, a private index file that it has not.
+
+    ``programs`` are those that are not run: none are named where the owner's own checkout is looked at.
+    """
+
+    git: Git
+    root: Path
+    index: Path
+    programs: Programs = field(default_factory=Programs)
+    options: tuple[str, ...] = ()  # more options of git itself
+
+    def run(
+        self, verb: str, *args: str, stdin: bytes | None = None, ok: tuple[int, ...] = (0,),
+        env: Mapping[str, str] | None = None,
+    ) -> GitResult:  # fmt: skip
+        """``git VERB``, one of :data:`VERBS`. Blocks; raises ``GitFailed``."""
+        try:
+            return self.git.run(
+                *self.options, *self.programs.argv, verb, *VERBS[verb], *args,
+                stdin=stdin, index=self.index, work_tree=self.root, ok=ok,
+                extra_env={**ENV, _EMPTY: "", _FALSE: "false", **(env or {})},
+            )  # fmt: skip
+        except GitFailed as error:
+            last = error.stderr.strip().splitlines()[-1:] or [error.message]
+            raise GitFailed(
+                f"`git {verb}` over files that were tested or changed failed: {last[0]}",
+                argv=error.argv, code=error.code, stderr=error.stderr, remedy=error.remedy,
+            ) from error  # fmt: skip
+
+    def drop_gitlinks(self) -> None:
+        """Take the entries of submodules out of the index: a folder at such a place is a folder like any other."""
+        rows = (row.partition("\t") for row in self.run("ls-files", "-s", "-z").fields)
+        self.forget(path for meta, _, path in rows if meta.startswith(GITLINK))
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Take ``paths`` out of the index, whatever stands there."""
+        names = join_names(paths)
+        if names:
+            self.run("update-index", "--force-remove", "-z", "--stdin", stdin=names)
+
+    def take(self, paths: Collection[str]) -> None:
+        """Record what stands at ``paths``: a file or a link; a folder (a repository may lie in it) counts as gone."""
+        folders = {path for path in paths if _is_folder(self.root / path)}
+        self.forget(folders)
+        names = join_names(path for path in paths if path not in folders)
+        if names:
+            self.run("update-index", "--add", "--remove", "-z", "--stdin", stdin=names)
+
+    def filtered(self, paths: Iterable[str]) -> dict[str, str]:
+        """Those of ``paths`` that a filter in use stands for by the attributes, with its name."""
+        if not self.programs.filters:
+            return {}
+        fields = self.run("check-attr", "-z", "--stdin", "filter", stdin=join_names(paths)).out.split(b"\0")
+        text = [name.decode("utf-8", errors="surrogateescape") for name in fields]
+        found = zip(text[::3], text[2::3], strict=False)
+        return {path: name for path, name in found if name in self.programs.filters}
+
+
+def join_names(paths: Iterable[str]) -> bytes:
+    """Paths as ``-z --stdin`` wants them."""
+    return "".join(f"{path}\0" for path in sorted(paths)).encode("utf-8", errors="surrogateescape")
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
