@@ -183,3 +183,9 @@ def is_file(path: Path | str) -> bool:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except (OSError, ValueError):
         return False
+
+
+def told(path: Path | str) -> str:
+    """A path as a sentence can hold it: what does not print is escaped."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)[1:-1]

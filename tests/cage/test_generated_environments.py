@@ -146,21 +146,18 @@ class Yard:
         repo = self.ground.repo
         name = folder.name
         if recipe.whose in ("submodule", "left by a submodule"):
-            with contextlib.suppress(AssertionError):  # what git itself refuses to take
-                git(folder, "add", "-f", ".")
-                git(folder, "commit", "-q", "-m", "x")
+            _try(folder, "add", "-f", ".")
+            _try(folder, "commit", "-q", "-m", "x")
         if recipe.whose == "owner":
             return
         one = folder / "lib" / VERSION / "site-packages/zz.pth"
         paths = [name] if recipe.whose != "one file tracked" else [str(one.relative_to(repo))]
         if recipe.whose == "link tracked":
             paths = [path for path in (".venv", "hop") if (repo / path).is_symlink()]
-        with contextlib.suppress(AssertionError):
-            git(repo, "--literal-pathspecs", "add", "-f", "--", *paths)
-            git(repo, "commit", "-q", "-m", "hostile")
+        _try(repo, "--literal-pathspecs", "add", "-f", "--", *paths)
+        _try(repo, "commit", "-q", "-m", "hostile")
         if recipe.whose == "left by a submodule":
-            with contextlib.suppress(AssertionError):
-                git(repo, "--literal-pathspecs", "rm", "-q", "-f", "--cached", "-r", "--", name)
+            _try(repo, "--literal-pathspecs", "rm", "-q", "-f", "--cached", "-r", "--", name)
 
     async def looks_out(self, recipe: Recipe) -> str:
         """What code behind the walls gets to, when it is given what such an environment needs."""
@@ -191,6 +188,12 @@ class Yard:
             self.ground.listener.accept()[0].close()
             return "CONNECTED"
         return done.output.decode()
+
+
+def _try(repo: Path, *args: str) -> None:
+    """What git takes of it; it refuses some, and says so in bytes that are no text."""
+    with contextlib.suppress(AssertionError, UnicodeDecodeError):
+        git(repo, *args)
 
 
 @pytest.fixture(scope="module", params=["bwrap", "landlock"])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.whereabouts import Relation, Survey, is_file, is_folder, way
+from tools.whereabouts import Relation, Survey, is_file, is_folder, told, way
 
 BELOW_A_MOUNT = """
 import json, sys
@@ -107,3 +107,8 @@ def test_no_error_for_bad_names(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
     assert is_file(tmp_path / "file") and not is_file(tmp_path / "link") and is_folder(tmp_path)
+
+
+def test_a_path_in_a_sentence() -> None:
+    assert told("/a b/é'x") == "/a b/é'x"
+    assert told("/new\nline\x1b[31m\u202e" + os.fsdecode(b"\xff")) == r"/new\nline\x1b[31m\u202e\udcff"

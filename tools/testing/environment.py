@@ -20,7 +20,7 @@ from tools.testing.interpreter import Interpreter
 from tools.testing.origin import Origin, checkouts
 from tools.testing.outside import outside
 from tools.testing.settings import TestSettings
-from tools.whereabouts import is_folder, way
+from tools.whereabouts import is_folder, told, way
 
 OLDEST = (3, 9)
 _SAFE_PATH = (3, 11)  # from here on ``-P`` exists
@@ -231,7 +231,7 @@ def _too_old(found: Interpreter) -> str | None:
     if found.version >= OLDEST:
         return None
     return (
-        f"{found.python} is Python {found.version[0]}.{found.version[1]}; tests need {OLDEST[0]}.{OLDEST[1]} or "
+        f"{told(found.python)} is Python {found.version[0]}.{found.version[1]}; tests need {OLDEST[0]}.{OLDEST[1]} or "
         "newer. Make a newer environment: `python3 -m venv .venv && .venv/bin/pip install pytest`."
     )
 
@@ -240,10 +240,11 @@ def _without_pytest(found: Interpreter) -> str | None:
     if found.pytest is not None:
         return None
     has_pip = any(is_folder(site / "pip") for site in found.sites)
-    install = f"{found.python} -m pip install pytest" if has_pip else f"uv pip install --python {found.python} pytest"
+    python = told(found.python)
+    install = f"{python} -m pip install pytest" if has_pip else f"uv pip install --python {python} pytest"
     if found.prefix == _SYSTEM:
         install = "python3 -m venv .venv && .venv/bin/pip install pytest"
-    return f"pytest is not installed for {found.python}. Install it: `{install}`."
+    return f"pytest is not installed for {python}. Install it: `{install}`."
 
 
 def _missing(problem: str, refused: Iterable[str]) -> TestEnvironment:

@@ -17,7 +17,7 @@ from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import Mount
 from tools.testing.interpreter import Interpreter, place_of
 from tools.testing.origin import Origin
-from tools.whereabouts import Relation, Spot, is_folder
+from tools.whereabouts import Relation, Spot, is_folder, told
 
 _PARTS = ("bin", "include", "lib", "lib64", "share/terminfo")
 _KERNEL_AND_SOCKETS = ("/run", "/var/run", "/proc", "/sys", "/dev")
@@ -43,14 +43,14 @@ def outside(found: Interpreter, places: Places, readable: Sequence[str], origin:
     mounts = chosen
     if os.path.lexists(found.prefix / "pyvenv.cfg") or origin.holds(found.prefix):
         why = rules.refusal(found.prefix)
-        problem = problem or (f"The environment {found.prefix} cannot be shown to tests: {why}." if why else None)
+        problem = problem or (f"The environment {told(found.prefix)} cannot be shown to tests: {why}." if why else None)
         mounts = (*mounts, Mount(source=found.prefix, target=found.prefix))
     base, why = rules.installation(found)
     mounts = (*mounts, *base)
     shown = origin.survey.spots(mount.source for mount in mounts)
     library = _library_of(found)
     if problem is None and why is not None and not rules.is_covered(library, shown):
-        problem = rules.asks(f"{found.python} needs the Python in {library}, but {why}", [library])
+        problem = rules.asks(f"{told(found.python)} needs the Python in {told(library)}, but {why}", [library])
     unnamed = [folder for folder in found.linked if not origin.holds(folder) and not rules.is_covered(folder, shown)]
     problem = problem or (rules.asks_for_linked(found, unnamed) if unnamed else None)
     return Outside(() if problem else tuple(_outermost(mounts)), problem)
@@ -97,7 +97,7 @@ class _Rules:
             if found.home is not None and _is_system(_real(found.home)):  # a copy of the system's program
                 return (), None
             name = f"lib/python{found.version[0]}.{found.version[1]}/os.py"
-            return (), f"the program does not lie in a whole installation (there is no {real}/{name})"
+            return (), f"the program does not lie in a whole installation (there is no {told(real)}/{name})"
         if self._origin.holds(real):
             return (), "that lies in the repository"
         parts = [part for part in _PARTS if is_folder(real / part)]
@@ -131,22 +131,23 @@ class _Rules:
         if never:
             folder, why = never[0]
             return (
-                f"{found.prefix} has {str(folder)!r} on its import path, which is never shown to tests ({why}): remove "
-                "the line from the .pth file in its site-packages."
+                f"{told(found.prefix)} has {str(folder)!r} on its import path, which is never shown to tests ({why}): "
+                "remove the line from the .pth file in its site-packages."
             )
         named = ", ".join(repr(str(folder)) for folder in folders)
-        return self.asks(f"{found.prefix} has {named} on its import path, outside the repository", folders)
+        return self.asks(f"{told(found.prefix)} has {named} on its import path, outside the repository", folders)
 
     def asks(self, what: str, folders: Sequence[Path]) -> str:
         """A sentence with the line that lets tests read ``folders``."""
-        line = json.dumps([*dict.fromkeys((*self._readable, *map(str, folders)))], ensure_ascii=False)
+        names = dict.fromkeys((*self._readable, *map(told, folders)))
+        line = json.dumps([*names], ensure_ascii=False)
         file = self._places.config / "config.toml"
         return f"{what}: if tests are to read that, write `readable = {line}` below `[tests]` in {file}."
 
 
 def _first(at: Spot, places: Iterable[Spot], relations: frozenset[Relation], what: str) -> str | None:
     found = ((at.relation(place), place) for place in places)
-    return next((f"{_SAID[lies]} {place.real}, {what}" for lies, place in found if lies in relations), None)
+    return next((f"{_SAID[lies]} {told(place.real)}, {what}" for lies, place in found if lies in relations), None)
 
 
 def _foreign_home(path: str) -> str | None:
