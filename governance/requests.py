@@ -51,8 +51,8 @@ class Asked(Frozen):
 
 
 def asked_in(seq: int, op_id: str | None, payload: Mapping[str, Any]) -> Asked | None:
-    """The request in an entry; None where it is none."""
-    if op_id is None or payload.get("event") != REQUESTED:
+    """The request in an entry; None where it is none, or names nothing that could be carried out."""
+    if op_id is None or payload.get("event") != REQUESTED or not (payload.get("operation") and payload.get("dossier")):
         return None
     names = ("operation", "dossier", "expires_at", "reason", "requested_at")
     return Asked(seq=seq, op_id=op_id, **{name: str(payload.get(name, "")) for name in names})

@@ -131,7 +131,7 @@ def read_file(path: Path) -> bytes | None:
 
 def write_file(path: Path, data: bytes) -> None:
     """Replace the file as a whole, durably, mode 0600."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.part")  # one name: what a crash leaves, the next end of a session replaces
     part.unlink(missing_ok=True)
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
