@@ -78,7 +78,7 @@ def test_a_repair_a_wrong_one_and_none(tmp_path: Path) -> None:
         "--label",
         "w",
         "--json",
-        text="subtotal - discount if discount else discount",
+        text="subtotal - discount if subtotal > discount else subtotal",
     )
     (row,) = [json.loads(line) for line in wrong.stdout.splitlines()]
     assert row["outcome"] == "wrong", row["why"]
