@@ -39,6 +39,7 @@ from tools.index.index import CodeIndex
 from tools.manifest import Toolbox
 from tools.mcp.servers import McpServers
 from tools.sandbox.types import Choice, told
+from tools.testing.guard import Guarded
 from tools.testing.runner import TestRunner
 
 
@@ -132,7 +133,10 @@ async def _find_runner(house: House, runner_type: type[TestRunner] | None) -> tu
 def _make_changes(house: House, effects: Effects | None) -> Changes:
     config, settings = house.config, house.config.settings
     sandbox = house.choice.sandbox if house.choice else None
-    mounts = house.environment.mounts if house.environment else ()
+    found = house.environment
+    mounts = found.mounts if found else ()
+    if sandbox is not None and found is not None and found.guard is not None:
+        sandbox = Guarded(sandbox, found.guard)  # hooks are shown the tests' environment, too
     hooks = make_hooks(git=house.git, settings=settings.changes, sandbox=sandbox, mounts=mounts, env=config.env)
     return Changes(
         git=house.git, places=config.places, settings=settings.changes, hooks=hooks, effects=effects, clock=house.clock

@@ -6,12 +6,15 @@ change all is asked again that was asked when the environment was found.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ledger.errors import OuroError
+from ledger.errors import OuroError, SandboxError
+from tools.process import Finished
+from tools.sandbox.types import Job, Sandbox, Wall
 
 Stamp = tuple[int | str | None, ...]
 
@@ -44,6 +47,36 @@ class Guard:
 
     def _stamps(self) -> tuple[Stamp, ...]:
         return (*(_stamp(file, True) for file in self._files), *(_stamp(step, False) for step in self._steps))
+
+
+class Guarded:
+    """A sandbox for jobs that see the tests' environment: it runs none while that is not what it was."""
+
+    def __init__(self, sandbox: Sandbox, guard: Guard) -> None:
+        self._sandbox, self._guard = sandbox, guard
+
+    @property
+    def name(self) -> str:
+        return self._sandbox.name
+
+    @property
+    def walls(self) -> frozenset[Wall]:
+        return self._sandbox.walls
+
+    @property
+    def missing(self) -> frozenset[Wall]:
+        return self._sandbox.missing
+
+    @property
+    def maps_paths(self) -> bool:
+        return self._sandbox.maps_paths
+
+    async def run(self, job: Job) -> Finished:
+        """See :meth:`tools.sandbox.types.Sandbox.run`."""
+        why = await asyncio.to_thread(self._guard.trouble)
+        if why is not None:
+            raise SandboxError(why)
+        return await self._sandbox.run(job)
 
 
 def _stamp(path: str, content: bool) -> Stamp:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.places import Places
+from tools.sandbox.places_rule import KEYS
 from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import Mount
 from tools.testing.interpreter import Interpreter, place_of
@@ -63,6 +64,7 @@ class _Rules:
         self._places, self._readable, self._origin = places, tuple(readable), origin
         survey = self._survey = origin.survey
         self._ours = survey.spots((places.state, places.cache, places.config, places.runtime))
+        self._keys = survey.spots(places.home / name for name in KEYS)
         self._held = survey.spots((places.home, places.repo, "/etc"))
         self._never = survey.spots(_KERNEL_AND_SOCKETS)
         self._not_by_itself = survey.spots((*_WRITABLE_BY_ALL, "/etc"))
@@ -85,6 +87,7 @@ class _Rules:
         return (
             _first(at, self._ours, _ANY, "the daemon's own")
             or _first(at, self._never, _ANY, "where the machine's devices and sockets are")
+            or _first(at, self._keys, _ANY, "where keys are kept")
             or _first(at, self._held, _HOLDS, "which holds more than tests need")
         )
 

@@ -122,13 +122,16 @@ def test_a_folder_on_the_import_path_has_to_be_named(places: Places, tmp_path: P
     assert sources(seen) == {tmp_path / "a", tmp_path / "b", places.repo / ".venv"}
 
 
-@pytest.mark.parametrize("what", ["home", "state", "keys", "above", "repository", "run", "link", "relative", "nul"])
+@pytest.mark.parametrize(
+    "what", ["home", "state", "keys", "above", "repository", "run", "link", "relative", "nul", "ssh", "config"]
+)
 def test_what_is_never_shown_even_where_it_is_named(places: Places, tmp_path: Path, what: str) -> None:
     (tmp_path / "link").symlink_to(places.keys)
+    (places.home / ".ssh").mkdir()
     named = {
         "home": "~", "state": str(places.state), "keys": str(places.keys), "above": str(places.state.parent),
         "repository": str(places.repo), "run": "/run", "link": str(tmp_path / "link"), "relative": "data",
-        "nul": "/a\0",
+        "nul": "/a\0", "ssh": f"{places.home}/.ssh", "config": "~/.config",
     }[what]  # fmt: skip
     seen = decided(environment_on(Path("/usr/bin/python3"), places), places, named)
     assert seen.mounts == () and seen.problem is not None
