@@ -17,6 +17,8 @@ from tools.manifest import ToolContext, ToolOutcome
 
 SHOWN_ARGUMENTS = 2_000
 KEPT_CHARS = 1_000_000
+END_CHARS = 100_000
+"""Of what is longer than that, the end from which the model is shown something."""
 
 
 def has_found(outcome: ToolOutcome) -> bool | None:
@@ -35,7 +37,8 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
     whole = await asyncio.to_thread(redact, outcome.whole[:KEPT_CHARS])
     blob = await crew.record.ledger.put_blob(whole.encode("utf-8", errors="replace"))
     if outcome.text != outcome.whole:
-        text = crew.shop.toolbox.capped(whole, f"blob {blob[:12]} of the ledger")
+        end = await asyncio.to_thread(redact, outcome.whole[KEPT_CHARS:][-END_CHARS:])
+        text = crew.shop.toolbox.capped(whole + end, f"blob {blob[:12]} of the ledger")
         outcome = replace(outcome, text=text)
     await crew.record.note(
         EntryKind.TOOL, "tool.called", phase=phase, tool=name, arguments=arguments[:SHOWN_ARGUMENTS],
