@@ -30,7 +30,7 @@ async def attack(base: Path, backend: str, wall: bool) -> list[str]:
         Job(
             argv=("sh", "-c", script),
             cwd=ws.root,
-            mounts=(Mount(source=ws.root, target=ws.root, writable=True),),
+            mounts=(Mount(source=ws.root, target=ws.root, writable=True, ours=True),),
             timeout_s=60,
         )
     )
