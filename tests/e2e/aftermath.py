@@ -18,7 +18,7 @@ from tests.repos import git
 CART = "shop/cart.py"
 ALSO = {"POSTMORTEM crash_recovered", "NOOP none"}
 KEPT = {
-    "changes.lock", "heads", "instance.json", "instance.lock", "journal", "keys", "ledger.sqlite3",
+    "changes.lock", "control.token", "heads", "instance.json", "instance.lock", "journal", "keys", "ledger.sqlite3",
     "ledger.sqlite3-shm", "ledger.sqlite3-wal", "ledger.sqlite3.lock", "spool",
 }  # fmt: skip
 """What may stand in the state folder; the locks are advisory and die with their holder."""

@@ -43,7 +43,8 @@ def outside(found: Interpreter, places: Places, readable: Sequence[str], origin:
     chosen, problem = rules.named()
     mounts = chosen
     if os.path.lexists(found.prefix / "pyvenv.cfg") or origin.holds(found.prefix):
-        why = rules.refusal(found.prefix)
+        at_home = _real(found.prefix).is_relative_to(_real(places.repo))
+        why = rules.refusal(found.prefix, at_home=at_home)
         problem = problem or (f"The environment {told(found.prefix)} cannot be shown to tests: {why}." if why else None)
         mounts = (*mounts, Mount(source=found.prefix, target=found.prefix))
     base, why = rules.installation(found)
@@ -81,12 +82,15 @@ class _Rules:
             mounts.append(Mount(source=folder, target=folder))
         return tuple(mount for mount in mounts if os.path.exists(mount.source)), None  # noqa: PTH110
 
-    def refusal(self, folder: Path) -> str | None:
-        """Why a folder is never shown, even where it is named; a clause."""
+    def refusal(self, folder: Path, *, at_home: bool = False) -> str | None:
+        """Why a folder is never shown, even where it is named; a clause.
+
+        ``at_home``: it lies in the repository, which the owner put where it is (in memory, below /dev, for instance).
+        """
         at = self._survey.spot(folder)
         return (
             _first(at, self._ours, _ANY, "the daemon's own")
-            or _first(at, self._never, _ANY, "where the machine's devices and sockets are")
+            or (None if at_home else _first(at, self._never, _ANY, "where the machine's devices and sockets are"))
             or _first(at, self._keys, _ANY, "where keys are kept")
             or _first(at, self._held, _HOLDS, "which holds more than tests need")
         )
