@@ -20,7 +20,7 @@ from tools.git import Git
 CART, TEST = "shop/cart.py", "tests/test_level.py"
 FILES = SHOP | {
     ".gitignore": ".venv\n__pycache__/\n_version.py\n",
-    CART: SHOP[CART] + "\n\nLEVEL = 0\n",
+    CART: SHOP[CART] + "\n\nLEVEL = 0\nLEVELS = (0, 1, 2)\n",
     TEST: (
         "from shop._version import WANTED\nfrom shop.cart import LEVEL\n\n\n"
         "def test_level():\n    assert LEVEL == WANTED\n"

@@ -18,7 +18,7 @@ def nothing_is_hidden() -> Iterator[None]:
     with (
         mock.patch.object(tree, "_refuse", lambda *_: None),
         mock.patch.object(landlock, "refuse_hidden", lambda *_: None),
-        mock.patch.object(outside._Rules, "refusal", lambda *_: None),
+        mock.patch.object(outside._Rules, "refusal", lambda *_, **__: None),
     ):
         yield
 
