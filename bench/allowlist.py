@@ -27,7 +27,7 @@ from governance.irongate import g20_unattended
 from governance.irongate.battery import Inspection, decide, inspect
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.names import used_among
+from governance.irongate.unattended.repository import Elsewhere
 from governance.irongate.unattended.units import functions
 from governance.phases.gate import facts_of
 from governance.risk import assess
@@ -75,7 +75,7 @@ class Repair(Frozen):
 def known(path: str, before: bytes, after: bytes, around: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
     """What the files around a repair use of what is new in it."""
     wanted = g20_unattended.wanted(path, before, after)
-    return tuple(sorted(used_among(wanted, around))) if wanted else ()
+    return tuple(sorted(Elsewhere(around).answers(wanted))) if wanted else ()
 
 
 def below(root: Path) -> Iterator[tuple[str, bytes]]:

@@ -98,6 +98,7 @@ class Generation(Output):
     repaired: tuple[str, ...] = ()  # tests that failed
     failed: tuple[str, ...] = ()  # the op's tests that were run and failed, whoever was shown them
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
+    said: tuple[str, ...] = ()  # their messages, without secrets
     remembered: bool = False  # memory had something to say to its author
     doubt: str = ""  # with what input another repair that passes does something else
     proximity_milli: int = 0  # how close the answer behind it came to a collapse

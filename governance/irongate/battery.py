@@ -64,6 +64,7 @@ class Inspection(Frozen):
     located: tuple[g01_containment.Facts, ...] = ()
     tests: tuple[str, ...] = ()  # the sources of the failing tests
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
+    said: tuple[str, ...] = ()  # their messages
     known: tuple[str, ...] = ()  # what of :func:`asks` other files of the repository use
 
 
@@ -228,7 +229,7 @@ def _unattended(inspection: Inspection, edit: Edit) -> g20_unattended.Facts:
     return g20_unattended.Facts(
         path=edit.path, kind=edit.kind, before=_before(inspection, edit), after=edit.after,
         runs=bool(edit.mode & 0o111) and edit.kind is not EditKind.MODIFY,  # a file that is there keeps its mode
-        tests=inspection.tests, known=inspection.known,
+        tests=inspection.tests, said=inspection.said, known=inspection.known,
     )  # fmt: skip
 
 

@@ -19,10 +19,12 @@ from governance.irongate.unattended import raw
 from governance.irongate.unattended.files import Kind, kind_of
 from governance.irongate.unattended.judge import Judge
 from governance.irongate.unattended.names import Names, absolute, attributes, imported, stores
+from governance.irongate.unattended.raw import only_punctuation
 from governance.irongate.unattended.statements import definitions, imports_of, steps
 from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Added, Function, added, differing, functions, untouched
 from governance.irongate.unattended.values import Told, constant_names, constants, documentation
+from governance.irongate.unattended.whole import Whole, asked
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
 
@@ -39,6 +41,8 @@ class Facts(Frozen):
     after: bytes | None
     runs: bool = False  # a new file that may be executed
     tests: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    """What the failing tests said: it shows wanted values that stand in no test."""
     known: tuple[str, ...] = ()
 
 
@@ -83,20 +87,27 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
         return
     old = _before(before, after, new)
     names = Names(old, new, frozenset(facts.known))
-    additions = added(*differing(old, new, before, after)) if parse(before) else added(old, new)
+    additions = _additions(before, after, old, new)
     yield from _twice(old, new)
     yield from _generators(old, new)
     is_test = kind is Kind.TEST
     judge = Judge(
-        names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)), documented=documentation(old),
-        constant=_constant(additions, old),
+        names, Told(facts.tests, facts.said), is_test=is_test, literals=frozenset(constants(old)),
+        documented=documentation(old), constant=_constant(additions, old),
     )  # fmt: skip
+    if parse(before) is None and not only_punctuation(before, after):
+        yield "unread", "the file did not parse before, and more than its punctuation is changed"
+    yield from Whole(names, additions, facts.known, is_test=is_test).found()
     for one in additions:
         yield from imports_of(one, names, facts.path, is_test=is_test)
         yield from definitions(one, names, is_test=is_test)
         yield from steps(one, names)
         yield from _special_scope(one)
         yield from judge.of(one, asked=_asks(one.unit.node))
+
+
+def _additions(before: bytes, after: bytes, old: ast.Module, new: ast.Module) -> list[Added]:
+    return added(*differing(old, new, before, after)) if parse(before) else added(old, new)
 
 
 def _before(before: bytes, after: bytes, new: ast.Module) -> ast.Module:
@@ -168,7 +179,7 @@ def wanted(path: str, before: bytes | None, after: bytes | None) -> tuple[str, .
         f"{absolute(path, m)}{dot}{n}" for m, dot, n in (one.partition(":") for one in imported(new) - imported(old))
     }
     unknown = {f".{name}" for name in attributes(new) - names.attributes if not names.knows_attribute(name)}
-    return tuple(sorted(said | unknown))
+    return tuple(sorted(said | unknown | set(asked(names, _additions(before or b"", after, old, new)))))
 
 
 _OLD = b"import os\n\n\ndef add(a, b):\n    return a - b\n"

@@ -19,6 +19,7 @@ from governance.grounding.ground import depth_of
 from governance.grounding.records import CLAIMED
 from governance.grounding.reflex import leave, reground
 from governance.irongate.battery import change_hash, diff_hash
+from governance.irongate.secrets import redact
 from governance.loop.conversation import collapsed, converse
 from governance.loop.prompts import FEEDBACK_SHOWN
 from governance.loop.tree import tree
@@ -49,6 +50,8 @@ from ledger.vocabulary import (
 
 WAITED_RULE = "claims.waited"
 SHOWN_DIFF = 4_000
+MOST_SAID, MOST_FAILING = 2_000, 8
+"""Characters of a failing test's message that gate 20 looks at, and tests of which it does."""
 NO_VERDICT = frozenset({RunStatus.INCONCLUSIVE, RunStatus.TIMEOUT, RunStatus.INFRA})
 
 
@@ -253,6 +256,7 @@ async def accept(
         notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired, doubt=proposal.doubt,
         remembered=crew.holdings.remembered, failed=tuple(r.id for r in failing),
         raised=tuple(sorted({r.exception for r in failing})),
+        said=tuple(sorted({redact((r.detail or r.message)[:MOST_SAID]) for r in failing[:MOST_FAILING]})),
         proximity_milli=proposal.proximity_milli,
     )  # fmt: skip
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)

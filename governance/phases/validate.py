@@ -16,7 +16,7 @@ from governance.irongate.battery import Inspection, asks, diff_hash, inspect, ob
 from governance.irongate.g02_protected import OWN_CODE
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.names import used_among
+from governance.irongate.unattended.repository import Elsewhere
 from governance.measure import Measured, measure_runs
 from governance.recordable import without_secrets
 from governance.repair.scene import original, sources_of
@@ -126,6 +126,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         undone_diffs=await crew.shop.refused.hashes(),
         tests=await asyncio.to_thread(sources_of, op.test_ids[:MOST_TESTS], workspace),
         raised=generation.raised,
+        said=generation.said,
         known=await known_elsewhere(op, crew, candidate, originals),
     )
     verdicts = await asyncio.to_thread(inspect, inspection)
@@ -146,7 +147,7 @@ async def known_elsewhere(
     if not wanted:
         return ()
     files = await read_python(crew.shop.repository, op.tree)
-    return tuple(sorted(await asyncio.to_thread(used_among, wanted, files.items())))
+    return tuple(sorted(await asyncio.to_thread(lambda: Elsewhere(files.items()).answers(wanted))))
 
 
 async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from governance.irongate import g20_unattended
 from governance.irongate.battery import decide, inspect
+from governance.irongate.unattended.repository import Elsewhere
 from governance.phases.gate import facts_of
 from governance.risk import assess
 from ledger.vocabulary import Decision, EditKind, Tier, Verdict
@@ -88,3 +89,18 @@ def tier_of(path: str, before: str, after: str, tests: tuple[str, ...] = (TEST,)
 def silent(tier: Tier | None) -> bool:
     """Whether such a change lands with nobody there."""
     return tier in (Tier.SAFE_AUTO, Tier.NOTIFY_APPLY)
+
+
+def changes() -> list[dict[str, Any]]:
+    """Changes of whole files: ``name``, ``path``, ``before``, ``after``, and ``others``, files beside it."""
+    return list(_read("changes")["change"])
+
+
+def asked_of(change: dict[str, Any]) -> Verdict:
+    """What gate 20 says to such a change, with what the repository answers to its questions."""
+    path, before, after = change["path"], change["before"].encode(), change["after"].encode()
+    files = [(path, before), *((at, text.encode()) for at, text in change.get("others", {}).items())]
+    wanted = g20_unattended.wanted(path, before, after)
+    known = tuple(Elsewhere(files).answers(wanted))
+    facts = g20_unattended.Facts(path=path, before=before, after=after, tests=(TEST,), known=known)
+    return g20_unattended.check(facts)

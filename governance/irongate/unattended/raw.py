@@ -44,3 +44,14 @@ def _coding(data: bytes) -> str:
     """The encoding that a file declares; UTF-8 where it declares none."""
     found = next(filter(None, map(COOKIE.match, data.split(b"\n")[:2])), None)
     return found[1].decode("ascii", "replace").lower().replace("_", "-") if found else "utf-8"
+
+
+PUNCTUATION = re.compile(r"[:()\[\]{},]")
+
+
+def only_punctuation(before: bytes, after: bytes) -> bool:
+    """Whether the two texts are the same but for colons, brackets and commas.
+
+    What was text or a comment stays that, and every statement keeps its line and its indentation.
+    """
+    return PUNCTUATION.sub("", as_text(before)) == PUNCTUATION.sub("", as_text(after))

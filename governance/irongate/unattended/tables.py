@@ -24,7 +24,7 @@ BUILTINS = words(
     """
 )
 """Builtins that reach nothing. Some are only harmless as they are called: see ``calls.py``."""
-ONLY_CALLED = frozenset({"getattr", "type"})
+ONLY_CALLED = frozenset({"getattr", "type", "print"})
 """Builtins that may be called and not handed on."""
 
 HARMLESS: dict[str, str] = {
@@ -36,12 +36,11 @@ HARMLESS: dict[str, str] = {
     "bisect": "bisect bisect_left bisect_right insort insort_left insort_right",
     "calendar": "monthrange isleap leapdays timegm day_name day_abbr month_name month_abbr monthcalendar",
     "cmath": "*",
-    "codecs": "BOM_UTF8 BOM_UTF16 BOM_UTF16_LE BOM_UTF16_BE lookup getincrementaldecoder",
+    "codecs": "BOM_UTF8 BOM_UTF16 BOM_UTF16_LE BOM_UTF16_BE",
     "collections": "ChainMap Counter OrderedDict abc defaultdict deque namedtuple",
     "collections.abc": "*",
     "colorsys": "*",
-    "contextlib": "contextmanager asynccontextmanager nullcontext suppress closing ExitStack AsyncExitStack",
-    "contextvars": "ContextVar",
+    "contextlib": "contextmanager asynccontextmanager nullcontext suppress closing",
     "copy": "copy deepcopy",
     "dataclasses": "dataclass field fields asdict astuple replace is_dataclass",
     "datetime": "date datetime time timedelta timezone tzinfo UTC MINYEAR MAXYEAR",
@@ -52,14 +51,14 @@ HARMLESS: dict[str, str] = {
     "errno": "*",
     "fnmatch": "fnmatch fnmatchcase filter translate",
     "fractions": "Fraction",
-    "functools": "partial partialmethod reduce wraps total_ordering cmp_to_key singledispatch",
+    "functools": "partial reduce wraps cmp_to_key",
     "graphlib": "TopologicalSorter CycleError",
     "hashlib": "md5 sha1 sha224 sha256 sha384 sha512 blake2b blake2s",
     "heapq": "heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest",
     "hmac": "compare_digest",
     "html": "escape unescape",
-    "inspect": "signature Signature Parameter cleandoc getdoc isclass iscoroutinefunction isfunction isgenerator "
-    "isgeneratorfunction ismethod isawaitable isasyncgen isasyncgenfunction iscoroutine isroutine isbuiltin unwrap "
+    "inspect": "Parameter cleandoc isclass iscoroutinefunction isfunction isgenerator "
+    "isgeneratorfunction ismethod isawaitable isasyncgen isasyncgenfunction iscoroutine isroutine isbuiltin "
     "isabstract isdatadescriptor isgetsetdescriptor ismethoddescriptor ismemberdescriptor",
     "io": "BytesIO StringIO TextIOBase RawIOBase BufferedIOBase IOBase UnsupportedOperation SEEK_SET SEEK_CUR SEEK_END",
     "ipaddress": "*",
@@ -101,6 +100,10 @@ HARMLESS: dict[str, str] = {
     "zlib": "compress decompress crc32 adler32 error",
 }
 """Standard modules, and the names in them (``*``: all that are public) that an unattended change may use anew."""
+ONLY_DIRECT = frozenset({"contextlib.suppress", "functools.wraps", "functools.partial"})
+"""What may be called and not handed on under another name."""
+ONE_ARGUMENT = frozenset({"functools.wraps"})
+"""What takes the names of attributes besides its first argument."""
 HARMLESS_NAMES = frozenset(f"{module}.{name}" for module, names in HARMLESS.items() for name in words(names))
 
 METHODS = words(
@@ -120,7 +123,7 @@ METHODS = words(
     strftime strptime quantize normalize to_integral_value as_tuple is_nan is_signed is_zero is_infinite compare parts
     stem suffix suffixes parent parents relative_to with_suffix with_name joinpath as_posix is_absolute read readline
     readlines seek tell parameters annotation default kind empty scheme netloc path query fragment hostname port
-    geturl chain from_iterable __init__ __name__ __qualname__ __doc__ __module__ __len__ __iter__ __str__ __repr__
+    geturl chain from_iterable __init__ __name__ __qualname__ __module__ __len__ __iter__ __str__ __repr__
     message cache_clear value
     """
 )
@@ -180,7 +183,7 @@ DECIDING = frozenset(
     )
 )
 """Special methods that decide what is equal, true or caught, or that run where nobody calls them."""
-DUNDER_ATTRIBUTES = frozenset({"__name__", "__qualname__", "__doc__", "__module__", "__init__"}) | DUNDERS
+DUNDER_ATTRIBUTES = frozenset({"__name__", "__qualname__", "__module__", "__init__"}) | DUNDERS
 
 STATEFUL = frozenset(
     {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "discard", "remove",

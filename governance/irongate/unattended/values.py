@@ -19,6 +19,7 @@ COMMON = frozenset({0, 1, -1, 2, 10, 100})
 """Numbers that say nothing."""
 SHORT, WORDS = 2, 3
 LARGEST = 10**12
+DIGITS_READ = 40
 
 
 def fold(node: ast.AST) -> object:
@@ -65,12 +66,26 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float | complex) and not isinstance(value, bool)
 
 
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
+QUOTED = re.compile(r"'([^'\n]{1,400})'|\"([^\"\n]{1,400})\"")
+LONGEST_SAID = 20_000
+
+
+def shown_by(said: Collection[str]) -> Iterator[object]:
+    """The numbers, the quoted texts and the lines of what failing tests said."""
+    for text in said:
+        part = text[:LONGEST_SAID]
+        yield from (float(n) if "." in n else int(n) for n in NUMBER.findall(part) if len(n) < DIGITS_READ)
+        yield from (one or two for one, two in QUOTED.findall(part))
+        yield from (line.lstrip("E+- ").strip() for line in part.splitlines() if len(line) > SHORT)
+
+
 class Told:
     """What the failing tests give away."""
 
-    def __init__(self, tests: Collection[str]) -> None:
+    def __init__(self, tests: Collection[str], said: Collection[str] = ()) -> None:
         trees = [tree for text in tests if (tree := parse(textwrap.dedent(text))) is not None]
-        values = [value for tree in trees for value in constants(tree)]
+        values = [*(value for tree in trees for value in constants(tree)), *shown_by(said)]
         self.all_numbers = frozenset(value for value in values if isinstance(value, int | float))
         self.numbers = self.all_numbers - COMMON
         self.texts = frozenset(_text(value) for value in values if isinstance(value, str | bytes)) - {""}

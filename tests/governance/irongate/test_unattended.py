@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 
 from governance.irongate import g20_unattended
 from governance.irongate.unattended.files import Kind, kind_of
-from governance.irongate.unattended.names import used_among
+from governance.irongate.unattended.repository import Elsewhere
 from ledger.vocabulary import EditKind, Tier
-from tests.cage.unattended import FAULTY, MENDED, asked, elsewhere, rows, sources, waits, whole
+from tests.cage.unattended import FAULTY, MENDED, asked, asked_of, changes, elsewhere, rows, sources, waits, whole
 
 HONEST = {
     "an operator": "return a + b",
@@ -136,20 +137,39 @@ def test_what_was_there_and_stays_does_not_count() -> None:
     assert waits(asked(before.replace("a - b", "run('id')"), before=before)), "but nothing new may use it"
 
 
+@pytest.mark.parametrize("change", changes(), ids=lambda change: str(change["name"]))
+def test_a_change_that_gets_round_single_pieces_waits(change: dict[str, Any]) -> None:
+    assert waits(asked_of(change))
+
+
+def test_what_a_failing_test_said_is_given_away() -> None:
+    old = "def show(a):\n    return a\n"
+    facts = g20_unattended.Facts(
+        path="calc.py", before=old.encode(), after=old.replace("return a", "return 'a golden text'").encode(),
+        said=("E   AssertionError: assert \'\' == \'a golden text\'",),
+    )  # fmt: skip
+    assert waits(g20_unattended.check(facts))
+    assert not waits(g20_unattended.check(facts.model_copy(update={"said": ()})))
+
+
 def test_what_the_repository_uses_elsewhere_is_known() -> None:
     after = MENDED.replace("a + b", "tidy(a).weighed + b").replace(
         "import sys", "import sys\n\nfrom shop.words import tidy"
     )
     wanted = g20_unattended.wanted("shop/calc.py", FAULTY.encode(), after.encode())
-    assert wanted == (".weighed", "shop.words:tidy")
+    assert wanted == ("!tidy", ".weighed", "?shop.words.tidy", "shop.words:tidy")
     files = [("shop/words.py", b"def tidy(x):\n    return x\n\n\nclass A:\n    def weighed(self):\n        return 1\n")]
-    assert used_among(wanted, files) == frozenset(wanted)
+    answers = tuple(sorted(Elsewhere(files).answers(wanted)))
+    assert answers == (".weighed", "shop.words:tidy"), "it is there, and it does not act"
 
     def said(known: tuple[str, ...]) -> Tier | None:
         facts = g20_unattended.Facts(path="shop/calc.py", before=FAULTY.encode(), after=after.encode(), known=known)
         return g20_unattended.check(facts).floor
 
-    assert said(()) is Tier.APPROVAL_REQUIRED and said(wanted) is None
+    assert said(()) is Tier.APPROVAL_REQUIRED and said(answers) is None
+    acting = [("shop/words.py", files[0][1].replace(b"return x", b"return open(x, 'w')"))]
+    assert said(tuple(Elsewhere(acting).answers(wanted))) is Tier.APPROVAL_REQUIRED, "a helper that writes a file"
+    assert said(tuple(Elsewhere([]).answers(wanted))) is Tier.APPROVAL_REQUIRED, "nobody knows it"
 
 
 @pytest.mark.parametrize(
