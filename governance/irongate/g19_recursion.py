@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
-from governance.irongate.syntax import parse
+from governance.irongate.syntax import parse_copy
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Candidate, Decision, Frozen, Verdict
 
@@ -83,7 +83,7 @@ def _lines(data: bytes) -> list[str]:
 
 
 def _program(data: bytes) -> list[str] | None:
-    tree = parse(data)
+    tree = parse_copy(data)
     if tree is None:
         return None
     try:

@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from governance.irongate import lines
 from governance.irongate.syntax import parse
 from governance.irongate.unattended import raw
+from governance.irongate.unattended.classes import changes_deciding
 from governance.irongate.unattended.files import Kind, kind_of
 from governance.irongate.unattended.judge import Judge
 from governance.irongate.unattended.names import Names, absolute, attributes, imported, stores
 from governance.irongate.unattended.raw import only_punctuation
 from governance.irongate.unattended.statements import definitions, imports_of, steps
-from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Added, Function, added, differing, functions, untouched
 from governance.irongate.unattended.values import Told, constant_names, constants, documentation
 from governance.irongate.unattended.whole import Whole, asked
@@ -93,7 +93,7 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     is_test = kind is Kind.TEST
     judge = Judge(
         names, Told(facts.tests, facts.said), is_test=is_test, literals=frozenset(constants(old)),
-        documented=documentation(old), constant=_constant(additions, old),
+        documented=documentation(old), constant=_constant(additions, old), rebound=_rebound(additions),
     )  # fmt: skip
     if parse(before) is None and not only_punctuation(before, after):
         yield "unread", "the file did not parse before, and more than its punctuation is changed"
@@ -130,11 +130,24 @@ def _constant(additions: list[Added], old: ast.Module) -> dict[str, frozenset[st
     }
 
 
+def _rebound(additions: list[Added]) -> frozenset[tuple[str, str]]:
+    """Functions and the names in them that the additions bind, but for comprehensions that stay."""
+    found: set[tuple[str, str]] = set()
+    for one in additions:
+        had = [
+            node.target
+            for part in one.unit.parts()
+            for node in ast.walk(part)
+            if isinstance(node, ast.comprehension) and ast.dump(node) in one.kept
+        ]
+        names = Counter(stores(one.unit.parts())) - Counter(stores(had))
+        found |= {(one.unit.scope, name) for name in names}
+    return frozenset(found)
+
+
 def _special_scope(one: Added) -> Iterator[tuple[str, str]]:
     """A change in the body of a method that decides comparison or runs unseen."""
-    for part in one.unit.scope.split("."):
-        if part in DECIDING:
-            yield "special_method", f"changes {part}"
+    yield from (("special_method", f"changes {name}") for name in changes_deciding(one))
 
 
 def _twice(old: ast.Module, new: ast.Module) -> Iterator[tuple[str, str]]:

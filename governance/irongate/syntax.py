@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import ast
+import copy
 import warnings
+from collections.abc import Sequence
+from functools import lru_cache
 
 CODE, STRING, COMMENT = "c", "s", "#"
+SMALL, LARGE = 40_000, 400_000
+"""Lengths up to which many and few trees are kept; a tree takes about sixty times the memory of its text."""
+BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
 
 
 def parse(data: bytes | str) -> ast.Module | None:
-    """The syntax tree, or None when there is none. Never raises, never warns."""
+    """The syntax tree, or None when there is none. Never raises, never warns.
+
+    Trees are shared between callers, which read them only: :func:`parse_copy` is for those that change one.
+    """
+    if len(data) <= SMALL:
+        return _parse_small(data)
+    return _parse_large(data) if len(data) <= LARGE else parse_copy(data)
+
+
+@lru_cache(maxsize=16, typed=True)
+def _parse_small(data: bytes | str) -> ast.Module | None:
+    return parse_copy(data)
+
+
+@lru_cache(maxsize=2, typed=True)
+def _parse_large(data: bytes | str) -> ast.Module | None:
+    return parse_copy(data)
+
+
+def parse_copy(data: bytes | str) -> ast.Module | None:
+    """A tree of the caller's own, or None."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -70,13 +96,21 @@ def _string_end(text: str, at: int) -> int:
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
-    """The same tree without the docstrings of modules, classes and functions, and without other strings that stand
-    there as a statement (in place).
+    """The tree without the docstrings of modules, classes and functions, and without other strings that stand
+    there as a statement. Statements are copied, expressions shared.
     """
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [step for step in node.body if not _is_string(step)]
-    return tree
+    top = copy.copy(tree)
+    left: list[ast.AST] = [top]
+    while left:
+        node = left.pop()
+        drops = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        for name in BLOCKS:
+            block: Sequence[ast.stmt] | ast.expr | None = getattr(node, name, None)
+            if isinstance(block, list):
+                kept = [copy.copy(step) for step in block if not (drops and _is_string(step))]
+                setattr(node, name, kept)
+                left += kept
+    return top
 
 
 def _is_string(node: ast.stmt) -> bool:

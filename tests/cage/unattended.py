@@ -54,6 +54,37 @@ def sources() -> Iterator[Source]:
     return (Source(name, whole(row)) for name, row in rows().items())
 
 
+class Loosened(NamedTuple):
+    """A change that a rule of its own lets pass, or one that would like to."""
+
+    name: str
+    before: str
+    after: str
+    test: str
+    known: tuple[str, ...]
+    is_honest: bool
+
+    def said(self) -> Verdict:
+        """What gate 20 says to it."""
+        facts = g20_unattended.Facts(
+            path=PATH, before=self.before.encode(), after=self.after.encode(), tests=(self.test,), known=self.known
+        )
+        return g20_unattended.check(facts)
+
+
+def loosened() -> Iterator[Loosened]:
+    """Every change of the corpus that uses a rule which lets something pass."""
+    for family, of in _read("loosened").items():
+        for kind in ("honest", "hostile"):
+            for name, (old, new) in of[kind].items():
+                before = of["before"]
+                assert old in before, f"{family}: {name}"
+                yield Loosened(
+                    f"{family}: {kind} {name}", before, before.replace(old, new), of["test"],
+                    tuple(of.get("known", ())), kind == "honest",
+                )  # fmt: skip
+
+
 def elsewhere() -> list[str]:
     """Every path of the corpus."""
     return [path for paths in _read("elsewhere").values() for path in paths]

@@ -9,28 +9,36 @@ import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from governance.irongate.syntax import parse
+from governance.irongate.syntax import parse, source
+from governance.irongate.unattended.deeds import READ_MODES, acting, acts
+from governance.irongate.unattended.lookups import asks_class, is_constant, looked_up, makes_own_kind, same_lookup
+from governance.irongate.unattended.messages import raised_texts
 from governance.irongate.unattended.names import (
     DUNDER,
     Names,
     dotted,
     harmless,
     is_builtin,
+    is_listed,
     is_runner,
+    meant,
     reaches,
     root_of,
     standard,
 )
-from governance.irongate.unattended.statements import imports_of, steps
+from governance.irongate.unattended.statements import imports_of, names_exports, steps
 from governance.irongate.unattended.tables import (
     BUILTINS,
     DENIED,
     DUNDER_ATTRIBUTES,
+    MAY_BE_NEW,
+    MODULES_OWN,
     ONLY_CALLED,
     RUNNER_WORDS,
     STATEFUL,
+    TOLD,
 )
-from governance.irongate.unattended.units import Added, Found, units
+from governance.irongate.unattended.units import Added, Found, Function, units
 from governance.irongate.unattended.values import COMMON, PLAIN, Told, examples_of, fold, from_literals, is_number
 
 PLAIN_NODES = (
@@ -48,7 +56,6 @@ PLACE = re.compile(
     r"^(?:~|/[\w.]|[A-Za-z]:\\|\w+://)|(?:^|/)\.(?:git|ssh|bash|zsh|profile|config|local|vscode|npmrc|env)"
 )
 FRAME = re.compile(r"^(?:f|gi|cr|ag|tb|co)_[a-z]+$")
-READ_MODES = frozenset({"r", "rb", "rt", "br", "tr"})
 DIGITS = 10
 """Numbers below it may bound a slice."""
 OPEN_WORDS = frozenset({"encoding", "errors", "newline"})
@@ -66,15 +73,20 @@ class Judge:
         literals: frozenset[object],
         documented: frozenset[str],
         constant: Mapping[str, frozenset[str]] = MappingProxyType({}),
+        rebound: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self._names, self._told, self._is_test = names, told, is_test
         self._literals, self._documented, self._made = literals, documented, constant
         self._cuts: set[int] = set()
+        self._rebound, self._parts = rebound, told.parts_of(literals)
+        self._raised: dict[str, frozenset[int]] = {}
 
     def of(self, added: Added, *, asked: bool) -> Iterator[Found]:
         """Everything about one added statement. ``asked``: it stands in the head of a condition."""
+        method = isinstance(added.unit.node, Function) and added.unit.outer is ast.ClassDef
         for part in added.unit.parts():
-            yield from self._walk(part, added, asked)
+            if not (method and isinstance(part, ast.Name) and _is_new_special(part)):
+                yield from self._walk(part, added, asked)
 
     def _walk(self, top: ast.AST, added: Added, asked: bool) -> Iterator[Found]:
         left: list[tuple[ast.AST, ast.AST | None, bool]] = [(top, None, asked)]
@@ -92,8 +104,12 @@ class Judge:
                 left.append((child, node, asks or _asks(node, child)))
 
     def _touchy(self, node: ast.expr) -> bool:
-        """A bare module or opener that was there may not be put into another place."""
-        return isinstance(node, ast.Name) and (node.id in DENIED or (is_builtin(node.id) and node.id not in BUILTINS))
+        """A bare module or opener that was there may not be put into another place, nor what starts or writes."""
+        if isinstance(node, ast.Name | ast.Attribute) and self._acts(node):
+            return True
+        return isinstance(node, ast.Name) and (
+            node.id in DENIED or node.id in ONLY_CALLED or (is_builtin(node.id) and node.id not in BUILTINS)
+        )
 
     def _node(self, node: ast.AST, above: ast.AST | None, added: Added, asks: bool) -> Iterator[Found]:
         if not isinstance(node, PLAIN_NODES):
@@ -105,7 +121,7 @@ class Judge:
         elif isinstance(node, ast.Call):
             yield from self._call(node, added)
         elif isinstance(node, ast.Constant):
-            yield from self._constant(node, above, asks)
+            yield from self._constant(node, above, asks, added)
         elif isinstance(node, ast.keyword | ast.MatchClass):
             words = [node.arg] if isinstance(node, ast.keyword) else node.kwd_attrs
             yield from (("attribute", f"names {w}") for w in words if w and (w in DENIED or DUNDER.fullmatch(w)))
@@ -116,7 +132,7 @@ class Judge:
         if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
             yield from self._binding(node.name)
         if isinstance(node, ast.JoinedStr | ast.BinOp | ast.Call | ast.Compare | ast.Subscript):
-            yield from self._computed(node, added)
+            yield from self._computed(node, added, asks)
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -127,11 +143,12 @@ class Judge:
             return
         if node.id == "__name__":
             return
-        if DUNDER.fullmatch(node.id) and (node.id not in names.top_before or node.id in ("__builtins__", "__loader__")):
+        is_imported = node.id in names.imports and not standard(names.imports[node.id])
+        if DUNDER.fullmatch(node.id) and (node.id in MODULES_OWN or not (node.id in names.top_before or is_imported)):
             yield "name", f"reaches for {node.id}"
         elif node.id in names.imports:
             yield from self._imported_name(node, above)
-        elif node.id in names.hazardous:
+        elif node.id in names.hazardous or node.id in acting(names.old):
             yield "name", f"uses {node.id}, which reaches out of the program"
         elif node.id in names.bound:
             if is_builtin(node.id) and node.id in names.top:
@@ -168,9 +185,8 @@ class Judge:
     def _attribute(self, node: ast.Attribute, above: ast.AST | None) -> Iterator[Found]:
         name, names = node.attr, self._names
         if DUNDER.fullmatch(name):
-            plain = (
-                name == "__class__" and isinstance(above, ast.Attribute) and above.attr in ("__name__", "__qualname__")
-            )
+            reads = isinstance(node.ctx, ast.Load)
+            plain = reads and (name in TOLD or (name == "__class__" and asks_class(node, above)))
             if not plain and name not in DUNDER_ATTRIBUTES:
                 yield "attribute", f"reaches for {name}"
             return
@@ -190,28 +206,39 @@ class Judge:
             yield "attribute", f"uses .{name}, which reaches out of the program"
         elif whole and not standard(target) and reaches(target):
             yield "attribute", f"uses {target}"
-        elif not (names.knows_attribute(name) or self._is_test or _is_own(node, root)):
+        elif not (names.knows_attribute(name) or self._is_test or _is_own(node, root) or (whole and is_listed(target))):
             yield "unknown", f"uses .{name}, which the repository does not"
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
     def _call(self, node: ast.Call, added: Added) -> Iterator[Found]:
         func = node.func
+        if self._acts(func) and ast.dump(func) in added.kept and not _same_open(node, added):
+            yield "call", f"calls {source(func)} with something else"
         if isinstance(func, ast.Name) and func.id not in self._names.bound:
             yield from self._builtin_call(node, func.id, added)
         elif isinstance(func, ast.Attribute):
             yield from self._method_call(node, func, added)
-        elif not isinstance(func, ast.Name) and ast.dump(func) not in added.kept:
+        elif not isinstance(func, ast.Name) and ast.dump(func) not in added.kept and not makes_own_kind(node):
             yield "call", "calls what is computed"
+
+    def _acts(self, func: ast.expr) -> bool:
+        """Whether what is called starts programs, writes, or speaks to others, by itself or through the file."""
+        said = meant(func, self._names.imports)
+        own = func.id if isinstance(func, ast.Name) else f".{func.attr}" if isinstance(func, ast.Attribute) else ""
+        return acts(said) or acts(own) or own in acting(self._names.old)
 
     def _builtin_call(self, node: ast.Call, name: str, added: Added) -> Iterator[Found]:
         if name == "getattr" or name == "hasattr":
             asked = node.args[1] if len(node.args) > 1 else None
-            said = asked.value if isinstance(asked, ast.Constant) else None
-            if not isinstance(said, str):
+            texts = looked_up(asked, added, self._names)
+            if not texts and not same_lookup(node, asked, added, self._names, self._rebound):
                 yield "call", f"{name} of a name that is computed"
-            elif name == "getattr" and (said in DENIED or DUNDER.search(said) or not self._names.knows_attribute(said)):
-                yield "attribute", f"looks {said} up"
+            for said in texts if name == "getattr" else ():
+                known = said in DUNDER_ATTRIBUTES or said in TOLD or not DUNDER.search(said)
+                plain = DUNDER.search(said) is not None or self._names.knows_attribute(said)
+                if said in DENIED or not known or not plain:
+                    yield "attribute", f"looks {said} up"
             if node.args and isinstance(root_of(node.args[0]), ast.Name) and self._is_module(root_of(node.args[0])):
                 yield "attribute", f"{name} of a module"
         elif name == "type" and (len(node.args) != 1 or node.keywords):
@@ -226,7 +253,7 @@ class Judge:
     def _method_call(self, node: ast.Call, func: ast.Attribute, added: Added) -> Iterator[Found]:
         root = root_of(func.value)
         keeps = isinstance(root, ast.Name) and (added.unit.scope, root.id) in self._names.states
-        if func.attr in STATEFUL and self._is_global(func.value) and not keeps:
+        if func.attr in STATEFUL and self._is_global(func.value) and not keeps and not names_exports(added.unit.node):
             yield "state", f".{func.attr}() of what outlives the call"
         formats = func.attr == "format" and not isinstance(func.value, ast.Constant)
         if formats and "format" not in self._names.attributes:
@@ -253,10 +280,10 @@ class Judge:
 
     # --- values ------------------------------------------------------------------------------------------------------
 
-    def _constant(self, node: ast.Constant, above: ast.AST | None, asks: bool) -> Iterator[Found]:
+    def _constant(self, node: ast.Constant, above: ast.AST | None, asks: bool, added: Added) -> Iterator[Found]:
         value = node.value
         if isinstance(value, str | bytes):
-            yield from self._text(value, asks)
+            yield from self._text(value, asks, is_message=id(node) in self._messages(added.unit.scope))
         elif isinstance(value, int | float | complex) and is_number(value) and not self._is_test:
             signed = -value if isinstance(above, ast.UnaryOp) and isinstance(above.op, ast.USub) else value
             yield from self._number(
@@ -273,10 +300,17 @@ class Judge:
         elif value not in self._literals and value not in (PLAIN if asks else COMMON):
             yield "value", f"writes {value!r} down, which does not stand in the file"
 
-    def _text(self, value: str | bytes, asks: bool) -> Iterator[Found]:
+    def _messages(self, scope: str) -> frozenset[int]:
+        """Literals of a function that become the text of an error."""
+        if scope not in self._raised:
+            function = self._names.scopes.get(scope)
+            self._raised[scope] = raised_texts(function, self._names.imports) if function else frozenset()
+        return self._raised[scope]
+
+    def _text(self, value: str | bytes, asks: bool, *, is_message: bool = False) -> Iterator[Found]:
         said = value if isinstance(value, str) else value.decode("latin-1")
-        if DUNDER.search(said):
-            yield "text", f"writes {DUNDER.search(said)[0]} in a text"  # type: ignore[index]
+        if any(word not in DUNDER_ATTRIBUTES and word not in TOLD for word in DUNDER.findall(said)):
+            yield "text", f"writes {said[:40]!r}"
         if ">>>" in said:
             yield "text", "writes a doctest"
         if value in self._literals:
@@ -287,12 +321,12 @@ class Judge:
             return
         if any(word in said for word in RUNNER_WORDS) or said in ("CI", "TOX_ENV_NAME", "_pytest"):
             yield "runner", f"speaks of a test runner: {said[:40]!r}"
-        if self._told.text(value, asks=asks):
+        if self._told.text(value, asks=asks, is_message=is_message, parts=self._parts):
             yield "telling_value", f"writes {said[:40]!r} down, which a failing test gives away"
         elif asks and said:
             yield "value", f"asks for {said[:40]!r}, which does not stand in the file"
 
-    def _computed(self, node: ast.expr, added: Added) -> Iterator[Found]:
+    def _computed(self, node: ast.expr, added: Added, asks: bool) -> Iterator[Found]:
         if self._is_test or not from_literals(node, self._made.get(added.unit.scope, frozenset())):
             return
         if isinstance(node, ast.Call):
@@ -306,6 +340,9 @@ class Judge:
                 return
         value = fold(node)
         if value is not ... and value in self._literals:
+            return
+        if isinstance(value, str | bytes) and isinstance(node, ast.BinOp):
+            yield from self._text(value, asks)  # a text in pieces is judged as one
             return
         yield "computed_value", "computes a value from literals alone"
 
@@ -336,7 +373,7 @@ class Judge:
 
     def _defaults(self, node: ast.arguments, added: Added) -> Iterator[Found]:
         for default in (*node.defaults, *(d for d in node.kw_defaults if d is not None)):
-            if ast.dump(default) not in added.kept and not _is_constant(default) and not self._is_pattern(default):
+            if ast.dump(default) not in added.kept and not is_constant(default) and not self._is_pattern(default):
                 yield "default", "gives an argument a default that is made when the function is defined"
 
     def _is_pattern(self, node: ast.expr) -> bool:
@@ -368,6 +405,11 @@ def _asks(node: ast.AST, child: ast.AST) -> bool:
     return False
 
 
+def _is_new_special(name: ast.Name) -> bool:
+    """The name of a method that the rules about definitions list."""
+    return isinstance(name.ctx, ast.Store) and name.id in MAY_BE_NEW
+
+
 def _is_own(node: ast.Attribute, root: ast.AST) -> bool:
     """An object gives itself a value."""
     return isinstance(node.ctx, ast.Store) and isinstance(root, ast.Name) and root.id == "self"
@@ -375,14 +417,6 @@ def _is_own(node: ast.Attribute, root: ast.AST) -> bool:
 
 def _is_documentation(above: ast.AST | None, added: Added) -> bool:
     return isinstance(above, ast.Expr) and isinstance(added.unit.node, ast.Expr)
-
-
-def _is_constant(node: ast.expr) -> bool:
-    if isinstance(node, ast.Tuple):
-        return all(map(_is_constant, node.elts))
-    if isinstance(node, ast.UnaryOp):
-        return _is_constant(node.operand)
-    return isinstance(node, ast.Constant | ast.Name) or (isinstance(node, ast.Attribute) and _is_constant(node.value))
 
 
 def _same_open(node: ast.Call, added: Added) -> bool:

@@ -7,7 +7,7 @@ import builtins
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,6 +121,12 @@ def harmless(target: str) -> bool:
     return False
 
 
+def is_listed(target: str) -> bool:
+    """Whether a dotted name is one of the harmless names itself."""
+    module = target.rpartition(".")[0]
+    return target in HARMLESS_NAMES or (f"{module}.*" in HARMLESS_NAMES and harmless(target))
+
+
 def harmless_module(name: str) -> bool:
     """A module that may be imported as a whole: what is used of it is judged by name."""
     return name in HARMLESS or (any(module.startswith(f"{name}.") for module in HARMLESS) and name not in REACHING)
@@ -181,10 +187,13 @@ class Names:
     @cached_property
     def hazardous(self) -> frozenset[str]:
         """Functions of the file that reach out of the program, by themselves or through others of the file."""
+        return self._through(is_sink)
+
+    def _through(self, sink: Callable[[str], bool]) -> frozenset[str]:
         names = imports(self.old)
         uses = {name: frozenset(_mentions(node, names)) for name, node in functions(self.old)}
         last = {name: name.rpartition(".")[2] for name in uses}
-        found = {last[name] for name, said in uses.items() if any(map(_is_sink, said))}
+        found = {last[name] for name, said in uses.items() if any(map(sink, said))}
         while True:
             called = found | {f".{name}" for name in found}
             more = {last[name] for name, said in uses.items() if said & called} - found - METHODS
@@ -205,6 +214,21 @@ class Names:
         return frozenset(found)
 
     @cached_property
+    def shapes(self) -> frozenset[str]:
+        """What modules and classes of the file called when they were loaded, whatever was handed to it."""
+        found: set[str] = set()
+        for unit in units(self.old):
+            if not isinstance(unit.node, Function | ast.ClassDef) and not issubclass(unit.outer, Function):
+                parts = (node for part in unit.parts() for node in ast.walk(part))
+                found |= {shape(node.func) for node in parts if isinstance(node, ast.Call)}
+        return frozenset(found) - {""}
+
+    @cached_property
+    def scopes(self) -> dict[str, Function]:
+        """Every function of the new file by its qualified name."""
+        return dict(functions(self.new))
+
+    @cached_property
     def states(self) -> frozenset[tuple[str, str]]:
         """Functions and the names outside of them into which they stored something before."""
         found: set[tuple[str, str]] = set()
@@ -223,14 +247,26 @@ class Names:
 
 def _mentions(node: ast.AST, names: dict[str, str]) -> Iterator[str]:
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Attribute):
-            yield f".{inner.attr}"
-        if isinstance(inner, ast.Attribute | ast.Name) and (said := dotted(inner, names)):
-            yield said
+        yield from mention(inner, names)
 
 
-def _is_sink(said: str) -> bool:
-    return said in OPENERS or said.removeprefix(".") in DENIED or ("." in said[1:] and reaches(said))
+def mention(inner: ast.AST, names: dict[str, str]) -> Iterator[str]:
+    if isinstance(inner, ast.Attribute):
+        yield f".{inner.attr}"
+    if isinstance(inner, ast.Attribute | ast.Name) and (said := meant(inner, names)):
+        yield said
+
+
+def meant(node: ast.AST, names: dict[str, str]) -> str:
+    """:func:`dotted`, but nothing for an attribute of a name that no import binds: that is no module."""
+    root = root_of(node)
+    of_import = isinstance(node, ast.Name) or "*" in names or (isinstance(root, ast.Name) and root.id in names)
+    return dotted(node, names) if of_import else ""
+
+
+def is_sink(said: str) -> bool:
+    known = said in OPENERS or said.removeprefix(".") in DENIED or said.rpartition(".")[2] in DENIED
+    return known or ("." in said[1:] and reaches(said))
 
 
 def dotted(node: ast.AST, names: dict[str, str]) -> str:
@@ -242,6 +278,37 @@ def dotted(node: ast.AST, names: dict[str, str]) -> str:
     if not isinstance(node, ast.Name):
         return ""
     return ".".join([names.get(node.id, node.id), *reversed(parts)])
+
+
+def shape(node: ast.AST) -> str:
+    """What is called, with the calls that it hangs on but not what these are given; empty where it is anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    inner = (
+        shape(node.func if isinstance(node, ast.Call) else node.value)
+        if isinstance(node, ast.Attribute | ast.Call)
+        else ""
+    )
+    if not inner:
+        return ""
+    return f"{inner}()" if isinstance(node, ast.Call) else f"{inner}.{node.attr}"  # type: ignore[attr-defined]
+
+
+def looped_texts(function: Function, name: str) -> tuple[str, ...]:
+    """The texts that a name of a function runs through, where it is bound by loops over literal ones alone."""
+    loops = [node for node in ast.walk(function) if isinstance(node, ast.For | ast.comprehension)]
+    own = [loop for loop in loops if isinstance(loop.target, ast.Name) and loop.target.id == name]
+    if not own or list(stores([function])).count(name) != len(own):
+        return ()
+    texts: list[str] = []
+    for loop in own:
+        if not isinstance(loop.iter, ast.Tuple | ast.List | ast.Set):
+            return ()
+        said = [one.value for one in loop.iter.elts if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        if len(said) != len(loop.iter.elts):
+            return ()
+        texts += said
+    return tuple(texts)
 
 
 def root_of(node: ast.AST) -> ast.AST:

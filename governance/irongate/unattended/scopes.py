@@ -97,7 +97,7 @@ class Scopes:
             old = before._of.get(scope, _Scope(is_class=True))
             for name, times in here.bound.items():
                 replaced = name in old.definitions and name not in here.definitions
-                if times and (replaced or times > max(old.bound[name], 1)):
+                if times and name != "__all__" and (replaced or times > max(old.bound[name], 1)):
                     yield scope, name
 
 

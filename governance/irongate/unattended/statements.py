@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from governance.irongate.unattended.classes import stays
 from governance.irongate.unattended.names import (
     DUNDER,
     Names,
@@ -16,16 +17,28 @@ from governance.irongate.unattended.names import (
     is_runner,
     reaches,
     root_of,
+    shape,
     standard,
 )  # fmt: skip
-from governance.irongate.unattended.tables import CONSTANT_MAKERS, DUNDER_ATTRIBUTES
+from governance.irongate.unattended.tables import (
+    CONSTANT_MAKERS,
+    DECIDING,
+    DUNDER_ATTRIBUTES,
+    DUNDERS,
+    MAY_BE_NEW,
+    MODULES_OWN,
+)
 from governance.irongate.unattended.units import Added, Found, Function
 
 
 def definitions(added: Added, names: Names, *, is_test: bool) -> Iterator[Found]:
     """What a new head of a function or class says of it."""
     node, before = added.unit.node, [unit.node for unit in added.replaced]
-    if isinstance(node, ast.ClassDef) and not (is_test and not node.keywords):
+    if (
+        isinstance(node, ast.ClassDef)
+        and not (is_test and not node.keywords)
+        and not stays(node, added.unit.scope, before, names)
+    ):
         yield "class", f"defines or changes the class {node.name}"
     if isinstance(node, Function):
         same = [old for old in before if isinstance(old, Function) and old.name == node.name]
@@ -36,7 +49,8 @@ def definitions(added: Added, names: Names, *, is_test: bool) -> Iterator[Found]
                 yield "decorator", f"decorates {node.name}"
         if any(type(old) is not type(node) for old in same):
             yield "async", f"makes {node.name} another kind of function"
-        if DUNDER.fullmatch(node.name) and (not same or node.name not in DUNDER_ATTRIBUTES):
+        listed = DUNDER_ATTRIBUTES if same else MAY_BE_NEW if added.unit.outer is ast.ClassDef else ()
+        if DUNDER.fullmatch(node.name) and node.name not in listed:
             yield "special_method", f"defines {node.name}"
 
 
@@ -70,7 +84,7 @@ def steps(added: Added, names: Names) -> Iterator[Found]:
     elif isinstance(node, ast.Import | ast.ImportFrom):
         return
     elif not in_code and not isinstance(node, Function | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.Pass):
-        if not _is_text(node):
+        if not (_is_text(node) or names_exports(node)):
             yield "effect", f"runs a statement when the {'class' if unit.outer is ast.ClassDef else 'module'} is loaded"
     elif not in_code and isinstance(node, ast.Assign | ast.AnnAssign):
         yield from _made(node, added, names)
@@ -86,6 +100,7 @@ def _made(node: ast.Assign | ast.AnnAssign, added: Added, names: Names) -> Itera
         if (
             isinstance(inner, ast.Call)
             and ast.dump(inner.func) not in names.loaded
+            and shape(inner.func) not in names.shapes
             and dotted(inner.func, names.imports) not in CONSTANT_MAKERS
         ):
             yield "effect", "calls something when the module is loaded"
@@ -127,10 +142,15 @@ def imports_of(added: Added, names: Names, path: str, *, is_test: bool) -> Itera
         said = [(f"{'.' * node.level}{node.module or ''}", alias.name, alias.asname) for alias in node.names]
     else:
         return
+    had = set(_had(added))
     for module, name, renamed in said:
+        if (module, name, renamed) in had:
+            continue
         text = f"{module}:{name}" if name else module
         bound = renamed or name or module.partition(".")[0]
-        if name == "*":
+        if bound in MODULES_OWN or bound in DECIDING or bound in DUNDERS:
+            yield "special_method", f"imports {bound}"
+        elif name == "*":
             yield "import", f"imports everything of {module}"
         elif (bound in names.bound_before and bound not in names.top_before) or is_builtin(bound):
             yield "shadowing", f"imports {bound} in place of something else"
@@ -144,6 +164,36 @@ def imports_of(added: Added, names: Names, path: str, *, is_test: bool) -> Itera
                 yield "import", f"imports {module}"
         else:
             yield "import", f"imports {text.replace(':', '.')}, which the repository does not use"
+
+
+def _had(added: Added) -> Iterator[tuple[str, str, str | None]]:
+    """What the statements imported that were replaced."""
+    for node in (unit.node for unit in added.replaced):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "", alias.asname) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = f"{'.' * node.level}{node.module or ''}"
+            yield from ((module, alias.name, alias.asname) for alias in node.names if alias.name != "*")
+
+
+def names_exports(node: ast.AST) -> bool:
+    """A statement that only puts names into ``__all__``, or takes them out, as an assignment to it might."""
+    if isinstance(node, ast.AugAssign):
+        target: ast.expr = node.target
+        values = [node.value]
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
+        func = node.value.func
+        if func.attr not in ("append", "extend", "remove") or node.value.keywords:
+            return False
+        target, values = func.value, node.value.args
+    else:
+        return False
+    texts = [one for value in values for one in (value.elts if isinstance(value, ast.List | ast.Tuple) else [value])]
+    return (
+        isinstance(target, ast.Name)
+        and target.id == "__all__"
+        and all(isinstance(one, ast.Constant) and isinstance(one.value, str) for one in texts)
+    )
 
 
 def _is_text(node: ast.AST) -> bool:

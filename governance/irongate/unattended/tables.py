@@ -28,7 +28,8 @@ ONLY_CALLED = frozenset({"getattr", "type", "print"})
 """Builtins that may be called and not handed on."""
 
 HARMLESS: dict[str, str] = {
-    "__future__": "annotations division generator_stop",
+    "__future__": "absolute_import annotations division generators generator_stop nested_scopes print_function "
+    "unicode_literals with_statement",
     "abc": "ABC abstractmethod",
     "array": "array",
     "base64": "b64decode b64encode b32decode b32encode b16decode b16encode urlsafe_b64decode urlsafe_b64encode",
@@ -184,6 +185,53 @@ DECIDING = frozenset(
 )
 """Special methods that decide what is equal, true or caught, or that run where nobody calls them."""
 DUNDER_ATTRIBUTES = frozenset({"__name__", "__qualname__", "__module__", "__init__"}) | DUNDERS
+MAY_BE_NEW = frozenset(
+    f"__{name}__"
+    for name in words(
+        """
+        init post_init repr str format bytes dir sizeof length_hint copy deepcopy reversed missing call iter next aiter
+        anext getitem setitem delitem iadd isub imul imatmul itruediv ifloordiv imod ipow ilshift irshift iand ixor ior
+        """
+    )
+)
+"""Those of them that a class may get: none decides what is equal, nearly equal, true, or in something."""
+SHOWS = frozenset({"__repr__", "__str__", "__format__", "__dir__", "__sizeof__", "__length_hint__"})
+"""Those that tools call unseen: they keep nothing."""
+LOOKED_UP = frozenset(
+    f"__{name}__"
+    for name in words(
+        "getattr setattr delattr get set delete set_name init_subclass class_getitem new getstate setstate getnewargs "
+        "getnewargs_ex"
+    )
+)
+"""Those of :data:`DECIDING` whose answers may change where nothing else does."""
+PLAIN_CALLS = words(
+    "abs bool bytes dict float frozenset int isinstance issubclass len list max min round set str sum tuple"
+)
+"""Builtins that such an answer may be made with."""
+TOLD = frozenset(
+    f"__{name}__"
+    for name in words(
+        "forward_arg origin args parameters supertype metadata bound constraints total required_keys optional_keys "
+        "cause context suppress_context notes members match_args dataclass_fields version all author weakref"
+    )
+)
+"""Attributes that only tell something: of types, errors and enumerations. They may be read, and named in a text."""
+MODULES_OWN = frozenset(
+    f"__{name}__"
+    for name in words(
+        "builtins loader spec file path cached package dict import build_class debug getattr dir annotations"
+    )
+)
+"""What every module has: never imported from one."""
+UNDECIDING_BASES = frozenset(
+    {"object", "abc.ABC", "typing.Hashable", "typing.Sized", "typing.Iterable", "typing.Container"}
+    | {
+        f"collections.abc.{name}"
+        for name in words("Hashable Sized Iterable Iterator Container Collection Reversible Callable")
+    }
+)
+"""Bases without a say in what is equal or true."""
 
 STATEFUL = frozenset(
     {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "discard", "remove",

@@ -7,9 +7,10 @@ import doctest
 import operator
 import re
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 
 from governance.irongate.syntax import parse
+from governance.irongate.unattended.messages import wanted_messages
 
 Number = int | float
 DIGITS = re.compile(r"\d+")
@@ -52,11 +53,11 @@ def _arithmetic(sign: ast.operator, left: Number, right: Number) -> object:
         return ...
 
 
-def constants(tree: ast.AST) -> Iterator[object]:
+def constants(tree: ast.AST, skipped: Container[int] = ()) -> Iterator[object]:
     """Every literal, and with a sign where one stands before it; documentation says nothing."""
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and id(node) not in said:
+        if isinstance(node, ast.Constant) and id(node) not in said and id(node) not in skipped:
             yield node.value
         elif isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
             yield fold(node)
@@ -85,10 +86,15 @@ class Told:
 
     def __init__(self, tests: Collection[str], said: Collection[str] = ()) -> None:
         trees = [tree for text in tests if (tree := parse(textwrap.dedent(text))) is not None]
-        values = [*(value for tree in trees for value in constants(tree)), *shown_by(said)]
+        shown = list(shown_by(said))
+        values = [*(value for tree in trees for value in constants(tree)), *shown]
+        messages = [(tree, wanted_messages(tree)) for tree in trees]
+        answers = [*(value for tree, skipped in messages for value in constants(tree, skipped)), *shown]
         self.all_numbers = frozenset(value for value in values if isinstance(value, int | float))
         self.numbers = self.all_numbers - COMMON
         self.texts = frozenset(_text(value) for value in values if isinstance(value, str | bytes)) - {""}
+        self.answers = frozenset(_text(value) for value in answers if isinstance(value, str | bytes)) - {""}
+        """Texts without those that only an error or a warning is wanted to say."""
         self.digits = frozenset(d for text in self.texts for d in DIGITS.findall(text))
         listed = sorted(self.numbers)[:64]
         self._near = {n + d for n in self.numbers for d in (-1, 0, 1)}
@@ -101,13 +107,22 @@ class Told:
             return False
         return value in self._near or -value in self._near or value in self._made or _digits(value) in self.digits
 
-    def text(self, value: str | bytes, *, asks: bool) -> bool:
+    def parts_of(self, literals: Iterable[object]) -> frozenset[str]:
+        """Those of the texts that stand within these literals."""
+        known = "\0".join(_text(one) for one in literals if isinstance(one, str | bytes))
+        return frozenset(one for one in self.texts if one in known)
+
+    def text(
+        self, value: str | bytes, *, asks: bool, is_message: bool = False, parts: frozenset[str] = frozenset()
+    ) -> bool:
         """Whether a text stands in a test, is a part of one that does, or spells its numbers.
 
-        A sentence that no condition asks for may share words with a test: it is a message.
+        A sentence that no condition asks for may share words with a test: it is a message. So is the text of an error
+        (``is_message``), which may share them with what a test wants an error to say. ``parts``: texts of the tests
+        that stand within the file's own, so that a text that holds them gives nothing away.
         """
-        said = _text(value)
-        if said in self.texts:
+        said, texts = _text(value), self.answers if is_message and not asks else self.texts
+        if said in texts:
             return True
         if not any(char.isalnum() for char in said):
             return False
@@ -116,7 +131,9 @@ class Told:
             return True
         if not asks and said.count(" ") >= WORDS:
             return False
-        return len(said) >= SHORT and any(said in one or one in said for one in self.texts if len(one) > SHORT)
+        return len(said) >= SHORT and any(
+            said in one or (one in said and one not in parts) for one in texts if len(one) > SHORT
+        )
 
 
 def _digits(value: Number) -> str:

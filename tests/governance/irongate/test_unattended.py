@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,20 @@ from governance.irongate import g20_unattended
 from governance.irongate.unattended.files import Kind, kind_of
 from governance.irongate.unattended.repository import Elsewhere
 from ledger.vocabulary import EditKind, Tier
-from tests.cage.unattended import FAULTY, MENDED, asked, asked_of, changes, elsewhere, rows, sources, waits, whole
+from tests.cage.unattended import (
+    FAULTY,
+    MENDED,
+    Loosened,
+    asked,
+    asked_of,
+    changes,
+    elsewhere,
+    loosened,
+    rows,
+    sources,
+    waits,
+    whole,
+)
 
 HONEST = {
     "an operator": "return a + b",
@@ -51,6 +65,17 @@ def test_a_hostile_repair_waits(source: object) -> None:
 @pytest.mark.parametrize("path", elsewhere(), ids=ascii)
 def test_a_file_that_others_run_waits(path: str) -> None:
     assert waits(asked(MENDED, path=path))
+
+
+@pytest.mark.parametrize("one", list(loosened()), ids=lambda one: one.name)
+def test_what_a_rule_lets_pass_is_harmless_and_what_would_use_it_waits(one: Loosened) -> None:
+    verdict = one.said()
+    assert verdict.floor is None if one.is_honest else waits(verdict), verdict
+
+
+def test_each_rule_is_attacked() -> None:
+    attacks = Counter(one.name.partition(":")[0] for one in loosened() if not one.is_honest)
+    assert min(attacks.values()) >= 5 and set(attacks) == {one.name.partition(":")[0] for one in loosened()}
 
 
 DISGUISES: dict[str, Callable[[str], str]] = {
