@@ -21,7 +21,7 @@ from governance.irongate.unattended.files import Kind, kind_of
 from governance.irongate.unattended.judge import Judge
 from governance.irongate.unattended.names import Names, absolute, attributes, imported, stores
 from governance.irongate.unattended.statements import definitions, imports_of, steps
-from governance.irongate.unattended.units import Added, Function, added, differing, functions, untouched
+from governance.irongate.unattended.units import Added, Function, added, differing, fingerprint, functions, untouched
 from governance.irongate.unattended.values import Told, constant_names, constants, documentation
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
@@ -127,7 +127,7 @@ def _rebound(additions: list[Added]) -> frozenset[tuple[str, str]]:
             node.target
             for part in one.unit.parts()
             for node in ast.walk(part)
-            if isinstance(node, ast.comprehension) and ast.dump(node) in one.kept
+            if isinstance(node, ast.comprehension) and fingerprint(node) in one.kept
         ]
         names = Counter(stores(one.unit.parts())) - Counter(stores(had))
         found |= {(one.unit.scope, name) for name in names}

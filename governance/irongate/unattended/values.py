@@ -132,11 +132,17 @@ def from_literals(node: ast.expr, constant: frozenset[str] = frozenset()) -> boo
     """An expression that computes something and whose leaves are literals alone, or names that stand for such."""
     if not isinstance(node, ast.BinOp | ast.Call | ast.JoinedStr | ast.Subscript | ast.Compare | ast.BoolOp):
         return False
-    called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
-    leaves = [n for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called]
-    if any(leaf.id not in constant for leaf in leaves):
-        return False
-    return bool(leaves) or any(isinstance(n, ast.Constant) for n in ast.walk(node))
+    called: set[int] = set()
+    found = False
+    for inner in ast.walk(node):  # what is called comes after its call
+        if isinstance(inner, ast.Call):
+            called.add(id(inner.func))
+        elif isinstance(inner, ast.Name) and id(inner) not in called:
+            if inner.id not in constant:
+                return False
+            found = True
+        found = found or isinstance(inner, ast.Constant)
+    return found
 
 
 def constant_names(statements: Iterable[ast.AST]) -> frozenset[str]:
