@@ -22,7 +22,7 @@ from governance.irongate.unattended.judge import Judge
 from governance.irongate.unattended.names import Names, absolute, attributes, imported, stores
 from governance.irongate.unattended.statements import definitions, imports_of, steps
 from governance.irongate.unattended.units import Added, Function, added, differing, fingerprint, functions, untouched
-from governance.irongate.unattended.values import Told, constant_names, constants, documentation
+from governance.irongate.unattended.values import constant_names, constants, documentation, told_by
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
 
@@ -88,7 +88,7 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     yield from _generators(old, new)
     is_test = kind is Kind.TEST
     judge = Judge(
-        names, Told(facts.tests), is_test=is_test, literals=frozenset(constants(old)), documented=documentation(old),
+        names, told_by(facts.tests), is_test=is_test, literals=frozenset(constants(old)), documented=documentation(old),
         constant=_constant(additions, old), rebound=_rebound(additions),
     )  # fmt: skip
     for one in additions:

@@ -149,7 +149,7 @@ class Judge:
             yield "name", f"reaches for {node.id}"
         elif node.id in names.imports:
             yield from self._imported_name(node, above)
-        elif node.id in names.hazardous or node.id in acting(names.old):
+        elif node.id in names.own and (node.id in names.hazardous or node.id in acting(names.old)):
             yield "name", f"uses {node.id}, which reaches out of the program"
         elif node.id in names.bound:
             if is_builtin(node.id) and node.id in names.top:
@@ -203,7 +203,7 @@ class Judge:
         if name in DENIED or FRAME.match(name):
             if not (whole and harmless(target) and target in names.chains):
                 yield "attribute", f"uses .{name}"
-        elif name in names.hazardous:
+        elif name in names.own and name in names.hazardous:
             yield "attribute", f"uses .{name}, which reaches out of the program"
         elif whole and not standard(target) and reaches(target):
             yield "attribute", f"uses {target}"
@@ -227,7 +227,7 @@ class Judge:
         """Whether what is called starts programs, writes, or speaks to others, by itself or through the file."""
         said = meant(func, self._names.imports)
         own = func.id if isinstance(func, ast.Name) else f".{func.attr}" if isinstance(func, ast.Attribute) else ""
-        return acts(said) or acts(own) or own in acting(self._names.old)
+        return acts(said) or acts(own) or (own.lstrip(".") in self._names.own and own in acting(self._names.old))
 
     def _builtin_call(self, node: ast.Call, name: str, added: Added) -> Iterator[Found]:
         if name == "getattr" or name == "hasattr":

@@ -8,6 +8,7 @@ import operator
 import re
 import textwrap
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from functools import lru_cache
 
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.messages import wanted_messages
@@ -73,7 +74,9 @@ class Told:
         trees = [tree for text in tests if (tree := parse(textwrap.dedent(text))) is not None]
         values = [value for tree in trees for value in constants(tree)]
         messages = [(tree, wanted_messages(tree)) for tree in trees]
-        answers = [value for tree, skipped in messages for value in constants(tree, skipped)]
+        answers = values
+        if any(skipped for _, skipped in messages):
+            answers = [value for tree, skipped in messages for value in constants(tree, skipped)]
         self.all_numbers = frozenset(value for value in values if isinstance(value, int | float))
         self.numbers = self.all_numbers - COMMON
         self.texts = frozenset(_text(value) for value in values if isinstance(value, str | bytes)) - {""}
@@ -118,6 +121,12 @@ class Told:
         return len(said) >= SHORT and any(
             said in one or (one in said and one not in parts) for one in texts if len(one) > SHORT
         )
+
+
+@lru_cache(maxsize=8)
+def told_by(tests: tuple[str, ...]) -> Told:
+    """The same, made once for all candidates of an op."""
+    return Told(tests)
 
 
 def _digits(value: Number) -> str:
