@@ -22,8 +22,8 @@ from governance.irongate.unattended.judge import Judge
 from governance.irongate.unattended.names import Names, absolute, attributes, imported, stores
 from governance.irongate.unattended.raw import only_punctuation
 from governance.irongate.unattended.statements import definitions, imports_of, steps
-from governance.irongate.unattended.units import Added, Function, added, differing, functions, untouched
-from governance.irongate.unattended.values import Told, constant_names, constants, documentation
+from governance.irongate.unattended.units import Added, Function, added, differing, fingerprint, functions, untouched
+from governance.irongate.unattended.values import constant_names, constants, documentation, told_by
 from governance.irongate.unattended.whole import Whole, asked
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
@@ -92,7 +92,7 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     yield from _generators(old, new)
     is_test = kind is Kind.TEST
     judge = Judge(
-        names, Told(facts.tests, facts.said), is_test=is_test, literals=frozenset(constants(old)),
+        names, told_by(facts.tests, facts.said), is_test=is_test, literals=frozenset(constants(old)),
         documented=documentation(old), constant=_constant(additions, old), rebound=_rebound(additions),
     )  # fmt: skip
     if parse(before) is None and not only_punctuation(before, after):
@@ -138,7 +138,7 @@ def _rebound(additions: list[Added]) -> frozenset[tuple[str, str]]:
             node.target
             for part in one.unit.parts()
             for node in ast.walk(part)
-            if isinstance(node, ast.comprehension) and ast.dump(node) in one.kept
+            if isinstance(node, ast.comprehension) and fingerprint(node) in one.kept
         ]
         names = Counter(stores(one.unit.parts())) - Counter(stores(had))
         found |= {(one.unit.scope, name) for name in names}

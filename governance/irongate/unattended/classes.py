@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from governance.irongate.unattended.names import DUNDER, Names, dotted, imports, is_builtin, root_of, stores
 from governance.irongate.unattended.tables import DECIDING, LOOKED_UP, PLAIN_CALLS, SHOWS, STATEFUL, UNDECIDING_BASES
-from governance.irongate.unattended.units import Added, Function
+from governance.irongate.unattended.units import Added, Function, fingerprint
 
 KEEPS = frozenset({"__new__", "__setstate__"})
 """Special methods whose work is to give an object its values."""
@@ -92,7 +92,7 @@ def _only_answers(added: Added) -> bool:
             return False
         if isinstance(inner, ast.Attribute | ast.Subscript) and not (stores_too or isinstance(inner.ctx, ast.Load)):
             return False
-        if isinstance(inner, ast.Call) and ast.dump(inner) not in added.kept and not _plain_call(inner, node):
+        if isinstance(inner, ast.Call) and fingerprint(inner) not in added.kept and not _plain_call(inner, node):
             return False
     return True
 

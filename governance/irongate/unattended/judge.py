@@ -38,7 +38,7 @@ from governance.irongate.unattended.tables import (
     STATEFUL,
     TOLD,
 )
-from governance.irongate.unattended.units import Added, Found, Function, units
+from governance.irongate.unattended.units import Added, Found, Function, fingerprint, units
 from governance.irongate.unattended.values import COMMON, PLAIN, Told, examples_of, fold, from_literals, is_number
 
 PLAIN_NODES = (
@@ -78,6 +78,7 @@ class Judge:
         self._names, self._told, self._is_test = names, told, is_test
         self._literals, self._documented, self._made = literals, documented, constant
         self._cuts: set[int] = set()
+        self._pieces: set[int] = set()
         self._rebound, self._parts = rebound, told.parts_of(literals)
         self._raised: dict[str, frozenset[int]] = {}
 
@@ -94,7 +95,7 @@ class Judge:
         self._cuts = {id(node) for cut in slices for node in ast.walk(cut) if isinstance(node, ast.Constant)}
         while left:
             node, above, asks = left.pop()
-            if isinstance(node, ast.expr) and ast.dump(node) in added.kept and not self._touchy(node):
+            if isinstance(node, ast.expr) and fingerprint(node) in added.kept and not self._touchy(node):
                 continue
             if isinstance(node, ast.Constant) and _is_documentation(above, added):
                 yield from self._documentation(node)
@@ -148,7 +149,7 @@ class Judge:
             yield "name", f"reaches for {node.id}"
         elif node.id in names.imports:
             yield from self._imported_name(node, above)
-        elif node.id in names.hazardous or node.id in acting(names.old):
+        elif node.id in names.own and (node.id in names.hazardous or node.id in acting(names.old)):
             yield "name", f"uses {node.id}, which reaches out of the program"
         elif node.id in names.bound:
             if is_builtin(node.id) and node.id in names.top:
@@ -202,7 +203,7 @@ class Judge:
         if name in DENIED or FRAME.match(name):
             if not (whole and harmless(target) and target in names.chains):
                 yield "attribute", f"uses .{name}"
-        elif name in names.hazardous:
+        elif name in names.own and name in names.hazardous:
             yield "attribute", f"uses .{name}, which reaches out of the program"
         elif whole and not standard(target) and reaches(target):
             yield "attribute", f"uses {target}"
@@ -213,20 +214,20 @@ class Judge:
 
     def _call(self, node: ast.Call, added: Added) -> Iterator[Found]:
         func = node.func
-        if self._acts(func) and ast.dump(func) in added.kept and not _same_open(node, added):
+        if self._acts(func) and fingerprint(func) in added.kept and not _same_open(node, added):
             yield "call", f"calls {source(func)} with something else"
         if isinstance(func, ast.Name) and func.id not in self._names.bound:
             yield from self._builtin_call(node, func.id, added)
         elif isinstance(func, ast.Attribute):
             yield from self._method_call(node, func, added)
-        elif not isinstance(func, ast.Name) and ast.dump(func) not in added.kept and not makes_own_kind(node):
+        elif not isinstance(func, ast.Name) and fingerprint(func) not in added.kept and not makes_own_kind(node):
             yield "call", "calls what is computed"
 
     def _acts(self, func: ast.expr) -> bool:
         """Whether what is called starts programs, writes, or speaks to others, by itself or through the file."""
         said = meant(func, self._names.imports)
         own = func.id if isinstance(func, ast.Name) else f".{func.attr}" if isinstance(func, ast.Attribute) else ""
-        return acts(said) or acts(own) or own in acting(self._names.old)
+        return acts(said) or acts(own) or (own.lstrip(".") in self._names.own and own in acting(self._names.old))
 
     def _builtin_call(self, node: ast.Call, name: str, added: Added) -> Iterator[Found]:
         if name == "getattr" or name == "hasattr":
@@ -264,7 +265,7 @@ class Judge:
             yield "call", "replaces a file"
         if (
             func.attr in ("open", "write")
-            and ast.dump(func) not in added.kept
+            and fingerprint(func) not in added.kept
             and func.attr not in self._names.attributes
         ):
             yield "call", f"calls .{func.attr}()"
@@ -327,7 +328,11 @@ class Judge:
             yield "value", f"asks for {said[:40]!r}, which does not stand in the file"
 
     def _computed(self, node: ast.expr, added: Added, asks: bool) -> Iterator[Found]:
-        if self._is_test or not from_literals(node, self._made.get(added.unit.scope, frozenset())):
+        if (
+            self._is_test
+            or id(node) in self._pieces
+            or not from_literals(node, self._made.get(added.unit.scope, frozenset()))
+        ):
             return
         if isinstance(node, ast.Call):
             plain = isinstance(node.func, ast.Name) and (
@@ -342,6 +347,7 @@ class Judge:
         if value is not ... and value in self._literals:
             return
         if isinstance(value, str | bytes) and isinstance(node, ast.BinOp):
+            self._pieces |= {id(inner) for inner in ast.walk(node)}
             yield from self._text(value, asks)  # a text in pieces is judged as one
             return
         yield "computed_value", "computes a value from literals alone"
@@ -373,7 +379,7 @@ class Judge:
 
     def _defaults(self, node: ast.arguments, added: Added) -> Iterator[Found]:
         for default in (*node.defaults, *(d for d in node.kw_defaults if d is not None)):
-            if ast.dump(default) not in added.kept and not is_constant(default) and not self._is_pattern(default):
+            if fingerprint(default) not in added.kept and not is_constant(default) and not self._is_pattern(default):
                 yield "default", "gives an argument a default that is made when the function is defined"
 
     def _is_pattern(self, node: ast.expr) -> bool:
@@ -427,4 +433,4 @@ def _same_open(node: ast.Call, added: Added) -> bool:
     reads = mode is None or (isinstance(mode, ast.Constant) and mode.value in READ_MODES)
     if not reads or words - OPEN_WORDS:
         return False
-    return (first is None or ast.dump(first) in added.kept) and ast.dump(node.func) in added.kept
+    return (first is None or fingerprint(first) in added.kept) and fingerprint(node.func) in added.kept

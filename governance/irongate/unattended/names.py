@@ -185,6 +185,11 @@ class Names:
         )
 
     @cached_property
+    def own(self) -> frozenset[str]:
+        """Names of the functions of the file before, and of the classes and functions that these stand in."""
+        return frozenset(part for name, _ in functions(self.old) for part in name.split("."))
+
+    @cached_property
     def hazardous(self) -> frozenset[str]:
         """Functions of the file that reach out of the program, by themselves or through others of the file."""
         return self._through(is_sink)

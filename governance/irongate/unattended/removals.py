@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
-from governance.irongate.unattended.units import Found, Function, functions
+from governance.irongate.unattended.units import Found, Function, fingerprint, functions
 
 TELLING = frozenset({"print", "warn", "debug", "info", "warning"})
 """Calls that only tell something."""
@@ -18,7 +18,7 @@ def taken_away(old: ast.Module, new: ast.Module) -> Iterator[Found]:
     before, after = dict(functions(old)), dict(functions(new))
     for scope, node in before.items():
         there = after.get(scope)
-        if there is None or ast.dump(there) == ast.dump(node):
+        if there is None or fingerprint(there) == fingerprint(node):
             continue
         had, has = (Counter(map(ast.unparse, one.decorator_list)) for one in (node, there))
         yield from (("decorator", f"takes @{gone} off {scope}") for gone in had - has)
@@ -29,17 +29,17 @@ def taken_away(old: ast.Module, new: ast.Module) -> Iterator[Found]:
 
 def _gone(before: Function, after: Function) -> Iterator[str]:
     """Calls whose result nobody used, and of which the new function calls nothing any more."""
-    still = Counter(ast.dump(node.func) for node in ast.walk(after) if isinstance(node, ast.Call))
+    still = Counter(fingerprint(node.func) for node in ast.walk(after) if isinstance(node, ast.Call))
     for node in ast.walk(before):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
             call = node.value.value if isinstance(node.value, ast.Await) else node.value
-            if isinstance(call, ast.Call) and not _tells(call) and not still[ast.dump(call.func)]:
+            if isinstance(call, ast.Call) and not _tells(call) and not still[fingerprint(call.func)]:
                 yield f"{ast.unparse(call.func)}()"
         elif isinstance(node, ast.With | ast.AsyncWith):
-            kept = {ast.dump(item.context_expr) for inner in ast.walk(after)
+            kept = {fingerprint(item.context_expr) for inner in ast.walk(after)
                     if isinstance(inner, ast.With | ast.AsyncWith) for item in inner.items}  # fmt: skip
             for item in node.items:
-                if ast.dump(item.context_expr) not in kept:
+                if fingerprint(item.context_expr) not in kept:
                     yield f"with {ast.unparse(item.context_expr)[:40]}"
 
 

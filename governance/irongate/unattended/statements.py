@@ -28,7 +28,7 @@ from governance.irongate.unattended.tables import (
     MAY_BE_NEW,
     MODULES_OWN,
 )
-from governance.irongate.unattended.units import Added, Found, Function
+from governance.irongate.unattended.units import Added, Found, Function, fingerprint
 
 
 def definitions(added: Added, names: Names, *, is_test: bool) -> Iterator[Found]:
@@ -122,7 +122,7 @@ def _targets(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _stored(target: ast.expr, added: Added, names: Names) -> Iterator[Found]:
-    if isinstance(target, ast.Name) or ast.dump(target) in added.kept:
+    if isinstance(target, ast.Name) or fingerprint(target) in added.kept:
         return
     root = root_of(target)
     if not isinstance(root, ast.Name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -33,10 +34,10 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A new statement, and the text of every expression that stood in what it replaces."""
+    """A new statement, and the fingerprint of every expression that stood in what it replaces."""
 
     unit: Unit
-    kept: frozenset[str]
+    kept: frozenset[bytes]
     replaced: tuple[Unit, ...]
 
 
@@ -109,15 +110,35 @@ def _gone(every: Sequence[Unit], left: Counter[tuple[str, str]]) -> Iterator[Uni
             yield unit
 
 
-def expressions(every: Sequence[Unit]) -> frozenset[str]:
-    """The text of each expression in these statements."""
+def expressions(every: Sequence[Unit]) -> frozenset[bytes]:
+    """The fingerprint of each expression in these statements."""
     return frozenset(
-        ast.dump(node)
+        fingerprint(node)
         for unit in every
         for part in unit.parts()
         for node in ast.walk(part)
         if isinstance(node, ast.expr | ast.comprehension | ast.keyword | ast.arg)
     )
+
+
+def fingerprint(node: ast.AST) -> bytes:
+    """What two expressions share that are written alike. It is kept with the node: expressions never change."""
+    known: bytes | None = getattr(node, "_fingerprint", None)
+    if known is None:
+        digest = hashlib.blake2b(type(node).__name__.encode(), digest_size=16)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            digest.update(b"\0" + name.encode())
+            for one in value if isinstance(value, list) else (value,):
+                if isinstance(one, ast.AST):
+                    digest.update(b"\1" + fingerprint(one))
+                else:
+                    said = f"{type(one).__name__} {one!r}".encode("utf-8", "surrogatepass")
+                    digest.update(b"\2%d " % len(said) + said)
+        known = digest.digest()
+        if not isinstance(node, ast.expr_context | ast.operator | ast.unaryop | ast.cmpop | ast.boolop):
+            node._fingerprint = known  # type: ignore[attr-defined]
+    return known
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:

@@ -8,6 +8,7 @@ import operator
 import re
 import textwrap
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from functools import lru_cache
 
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.messages import wanted_messages
@@ -89,7 +90,9 @@ class Told:
         shown = list(shown_by(said))
         values = [*(value for tree in trees for value in constants(tree)), *shown]
         messages = [(tree, wanted_messages(tree)) for tree in trees]
-        answers = [*(value for tree, skipped in messages for value in constants(tree, skipped)), *shown]
+        answers = values
+        if any(skipped for _, skipped in messages):
+            answers = [*(value for tree, skipped in messages for value in constants(tree, skipped)), *shown]
         self.all_numbers = frozenset(value for value in values if isinstance(value, int | float))
         self.numbers = self.all_numbers - COMMON
         self.texts = frozenset(_text(value) for value in values if isinstance(value, str | bytes)) - {""}
@@ -136,6 +139,12 @@ class Told:
         )
 
 
+@lru_cache(maxsize=8)
+def told_by(tests: tuple[str, ...], said: tuple[str, ...] = ()) -> Told:
+    """The same, made once for all candidates of an op."""
+    return Told(tests, said)
+
+
 def _digits(value: Number) -> str:
     return str(abs(value))
 
@@ -148,11 +157,17 @@ def from_literals(node: ast.expr, constant: frozenset[str] = frozenset()) -> boo
     """An expression that computes something and whose leaves are literals alone, or names that stand for such."""
     if not isinstance(node, ast.BinOp | ast.Call | ast.JoinedStr | ast.Subscript | ast.Compare | ast.BoolOp):
         return False
-    called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
-    leaves = [n for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called]
-    if any(leaf.id not in constant for leaf in leaves):
-        return False
-    return bool(leaves) or any(isinstance(n, ast.Constant) for n in ast.walk(node))
+    called: set[int] = set()
+    found = False
+    for inner in ast.walk(node):  # what is called comes after its call
+        if isinstance(inner, ast.Call):
+            called.add(id(inner.func))
+        elif isinstance(inner, ast.Name) and id(inner) not in called:
+            if inner.id not in constant:
+                return False
+            found = True
+        found = found or isinstance(inner, ast.Constant)
+    return found
 
 
 def constant_names(statements: Iterable[ast.AST]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from governance.irongate.unattended.names import Names, dotted, is_builtin, stan
 from governance.irongate.unattended.removals import taken_away
 from governance.irongate.unattended.scopes import Bound, Scopes
 from governance.irongate.unattended.tables import BUILTINS, ONE_ARGUMENT, ONLY_DIRECT
-from governance.irongate.unattended.units import Added, Found, Function, functions
+from governance.irongate.unattended.units import Added, Found, Function, fingerprint, functions
 from governance.irongate.unattended.values import is_number
 
 MOST_NUMBERS = 3
@@ -56,7 +56,7 @@ class Whole:
         """A function that acts is changed by a person's word only."""
         for scope, node in self._functions.items():
             before = self._before.get(scope)
-            if before is not None and ast.dump(before) == ast.dump(node):
+            if before is not None and fingerprint(before) == fingerprint(node):
                 continue
             parts = [part for one in (before, node) if one is not None for part in effects.own(one)]
             said = next(filter(None, (effects.act(part, self._names.imports) for part in parts)), "")
@@ -91,7 +91,7 @@ class Whole:
         for part in one.unit.parts():
             called = {id(node.func): node for node in ast.walk(part) if isinstance(node, ast.Call)}
             for node in ast.walk(part):
-                if isinstance(node, ast.Call) and ast.dump(node) in one.kept:
+                if isinstance(node, ast.Call) and fingerprint(node) in one.kept:
                     continue
                 if isinstance(node, ast.Call):
                     yield from self._call(node)
@@ -183,7 +183,7 @@ def asked(names: Names, additions: Sequence[Added]) -> Iterator[str]:
     for one in additions:
         for part in one.unit.parts():
             for node in ast.walk(part):
-                if isinstance(node, ast.Call) and ast.dump(node) not in one.kept:
+                if isinstance(node, ast.Call) and fingerprint(node) not in one.kept:
                     func = node.func
                     last = func.attr if isinstance(func, ast.Attribute) else ""
                     if isinstance(func, ast.Name) and not is_builtin(func.id):
