@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from governance.codebase import read_python
 from governance.crew import Crew
 from governance.dossier import RunReport
-from ledger.vocabulary import Operation, Outcome, RunStatus, TestRun
+from governance.irongate.doctests import object_of
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Edit, EditKind, Operation, Outcome, RunStatus, TestRun
 from tools.testing.names import stands_for
 from tools.testing.runner import SeveralRuns, TestRunner
 from tools.testing.scope import affected
@@ -122,21 +125,44 @@ async def measure_runs(
     runner = crew.shop.runner
     if runner is None:
         raise RuntimeError("tests cannot be run here")
+    as_at_base = partial(_with_tests_of_base, op, crew, workspace, stand, changed)
     async with runner.several(workspace) as tests:
-        return await _measured(op, crew, runner, tests, stand=stand, changed=changed, same_tests=same_tests)
+        return await _measured(
+            op, crew, runner, tests, stand=stand, as_at_base=as_at_base, changed=changed, same_tests=same_tests
+        )
+
+
+async def _with_tests_of_base(
+    op: Operation, crew: Crew, workspace: Workspace, stand: Stand, changed: Collection[str]
+) -> None:
+    """The change, but with the files of the failing tests as they were: what is judged does not judge itself.
+
+    A program's file that holds one of them by its doctests is the change's; gate 16 compares its examples.
+    """
+    await stand()
+    paths = {test.partition("::")[0] for test in op.test_ids if object_of(test) is None}
+    edits = []
+    for path in sorted(paths.intersection(changed)):
+        base, now = await crew.shop.repository.read(op.tree, path), await asyncio.to_thread(workspace.read, path)
+        if base is not None and now is not None and now != base:
+            edits.append(Edit(path=path, kind=EditKind.MODIFY, before=sha256_hex(now), after=base))
+    if edits:
+        await workspace.apply(edits)
 
 
 async def _measured(
-    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, stand: Stand, changed: Collection[str],
-    same_tests: bool,
+    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, stand: Stand, as_at_base: Stand,
+    changed: Collection[str], same_tests: bool,
 ) -> Measured:  # fmt: skip
+    """``as_at_base``: as ``stand``, with the failing tests' own files as they were."""
     shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
     if op.test_ids:
         report, run = await run_twice(
-            tests, op.test_ids, stand=stand, limit_s=shop.settings.repair.test_limit_s, may_be_red=(), scope="failing"
-        )
+            tests, op.test_ids, stand=as_at_base, limit_s=shop.settings.repair.test_limit_s, may_be_red=(),
+            scope="failing",
+        )  # fmt: skip
         reports.append(report)
         verdict = judge(report, run)
         if verdict is not None:
