@@ -12,10 +12,11 @@ from governance.codebase import read_python
 from governance.crew import Crew
 from governance.dossier import RunReport
 from governance.irongate.doctests import object_of
+from governance.reach import Reach
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Edit, EditKind, Operation, Outcome, RunStatus, TestRun
+from ledger.vocabulary import Edit, EditKind, Operation, Outcome, RunStatus, Seen, TestRun
 from tools.testing.names import stands_for
-from tools.testing.runner import SeveralRuns, TestRunner
+from tools.testing.runner import LookedFor, SeveralRuns, TestRunner
 from tools.testing.scope import affected
 from tools.workspace import Workspace
 
@@ -35,6 +36,8 @@ class Measured:
     total: int
     problem: str = ""
     infra: str = ""
+    seen: Seen | None = None
+    """What of the change the op's own tests have reached; of an op that has none, the widest run."""
 
 
 def explain(run: TestRun, ids: Collection[str]) -> str:
@@ -56,6 +59,7 @@ async def run_twice(
     may_be_red: Collection[str],
     scope: Scope,
     expected: Sequence[str] | None = None,
+    looked_for: LookedFor | None = None,
 ) -> tuple[RunReport, TestRun]:
     """One run; what is newly red, or not run for a fault of the machine, is run once more: flaky or failing.
 
@@ -66,11 +70,13 @@ async def run_twice(
     async def once(which: Sequence[str] | None, expected: Sequence[str] | None = None) -> TestRun:
         await tests.reset()
         await stand()
-        return await tests.run(which, limit_s=limit_s, expected=expected)
+        return await tests.run(which, limit_s=limit_s, expected=expected, looked_for=looked)
 
+    looked = looked_for
     run = await once(ids, expected)
     if run.status in BLAMELESS:
         run = await once(ids, expected)
+    looked = None  # what is run again is run for its verdict
     newly = tuple(r.id for r in run.red if r.id not in may_be_red)
     flaky: tuple[str, ...] = ()
     if newly and run.status is RunStatus.RED:
@@ -115,12 +121,14 @@ def evaded(run: TestRun, ids: Collection[str]) -> tuple[str, ...]:
 
 
 async def measure_runs(
-    op: Operation, crew: Crew, workspace: Workspace, *, stand: Stand, changed: Collection[str], same_tests: bool = True
-) -> Measured:
+    op: Operation, crew: Crew, workspace: Workspace, *, stand: Stand, changed: Collection[str], same_tests: bool = True,
+    reach: Reach | None = None,
+) -> Measured:  # fmt: skip
     """The op's own tests, then the whole suite when it fits its budget, else the tests that reach the changed files.
 
     ``stand`` brings the change into a workspace that was reset. ``same_tests``: what was collected before must be
-    collected again. Not so on a disk tree with the owner's own edits.
+    collected again. Not so on a disk tree with the owner's own edits. ``reach``: what of the change the tests have to
+    reach for it to land by itself.
     """
     runner = crew.shop.runner
     if runner is None:
@@ -128,8 +136,9 @@ async def measure_runs(
     as_at_base = partial(_with_tests_of_base, op, crew, workspace, stand, changed)
     async with runner.several(workspace) as tests:
         return await _measured(
-            op, crew, runner, tests, stand=stand, as_at_base=as_at_base, changed=changed, same_tests=same_tests
-        )
+            op, crew, runner, tests, stand=stand, as_at_base=as_at_base, changed=changed, same_tests=same_tests,
+            reach=reach,
+        )  # fmt: skip
 
 
 async def _with_tests_of_base(
@@ -152,18 +161,21 @@ async def _with_tests_of_base(
 
 async def _measured(
     op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, stand: Stand, as_at_base: Stand,
-    changed: Collection[str], same_tests: bool,
+    changed: Collection[str], same_tests: bool, reach: Reach | None,
 ) -> Measured:  # fmt: skip
     """``as_at_base``: as ``stand``, with the failing tests' own files as they were."""
     shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
+    seen: Seen | None = None
+    looked = reach.looked_for(by_function=bool(op.test_ids)) if reach is not None and reach.files else None
     if op.test_ids:
         report, run = await run_twice(
             tests, op.test_ids, stand=as_at_base, limit_s=shop.settings.repair.test_limit_s, may_be_red=(),
-            scope="failing",
+            scope="failing", looked_for=looked,
         )  # fmt: skip
         reports.append(report)
+        seen, looked = run.seen, None
         verdict = judge(report, run)
         if verdict is not None:
             return verdict(tuple(reports))
@@ -176,8 +188,9 @@ async def _measured(
     if base.status in (RunStatus.GREEN, RunStatus.RED):
         expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
         report, run = await run_twice(
-            tests, None, stand=stand, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected
-        )
+            tests, None, stand=stand, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected,
+            looked_for=looked,
+        )  # fmt: skip
         suite = True
         hidden = missing_or_skipped(base, run, changed) if same_tests else ()
         if hidden:
@@ -187,15 +200,18 @@ async def _measured(
         files = await read_python(shop.repository, op.tree)
         scope = await asyncio.to_thread(affected, files, changed)
         if not scope:
-            return finish(reports, suite=False)
-        report, run = await run_twice(tests, scope, stand=stand, limit_s=limit, may_be_red=red_before, scope="affected")
+            return finish(reports, suite=False, seen=seen)
+        report, run = await run_twice(
+            tests, scope, stand=stand, limit_s=limit, may_be_red=red_before, scope="affected", looked_for=looked
+        )
         if report.newly_red and run.status is RunStatus.RED:
             known = await red_at_base(op, crew, runner, scope, limit_s=limit)
             report = report.model_copy(update={"newly_red": tuple(i for i in report.newly_red if i not in known)})
         suite = False
     reports.append(report)
     verdict = judge(report, run)
-    return verdict(tuple(reports)) if verdict is not None else finish(reports, suite=suite)
+    seen = seen if op.test_ids else run.seen
+    return verdict(tuple(reports)) if verdict is not None else finish(reports, suite=suite, seen=seen)
 
 
 async def red_at_base(
@@ -207,7 +223,7 @@ async def red_at_base(
     return frozenset(r.id for r in run.red if not any(stands_for(test, r.id) for test in op.test_ids))
 
 
-def finish(reports: Sequence[RunReport], *, suite: bool) -> Measured:
+def finish(reports: Sequence[RunReport], *, suite: bool, seen: Seen | None = None) -> Measured:
     """All runs allow the candidate."""
     widest = max(reports, key=lambda r: r.total, default=None)
     return Measured(
@@ -215,6 +231,7 @@ def finish(reports: Sequence[RunReport], *, suite: bool) -> Measured:
         suite_ran=suite,
         passed=widest.passed if widest else 0,
         total=widest.total if widest else 0,
+        seen=seen,
     )
 
 
