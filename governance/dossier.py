@@ -128,6 +128,8 @@ class Validation(Output):
     suite_ran: bool
     passed: int
     total: int
+    missed: tuple[str, ...] = ()
+    """What of the change no test has reached, a sentence each."""
 
 
 class Gating(Output):

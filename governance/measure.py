@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from governance.codebase import read_python
 from governance.crew import Crew
 from governance.dossier import RunReport
-from ledger.vocabulary import Operation, Outcome, RunStatus, TestRun
+from governance.irongate.doctests import object_of
+from governance.reach import Reach
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Edit, EditKind, Operation, Outcome, RunStatus, Seen, TestRun
 from tools.testing.names import stands_for
-from tools.testing.runner import SeveralRuns, TestRunner
+from tools.testing.runner import LookedFor, SeveralRuns, TestRunner
 from tools.testing.scope import affected
 from tools.workspace import Workspace
 
@@ -32,6 +36,8 @@ class Measured:
     total: int
     problem: str = ""
     infra: str = ""
+    seen: Seen | None = None
+    """What of the change the op's own tests have reached; of an op that has none, the widest run."""
 
 
 def explain(run: TestRun, ids: Collection[str]) -> str:
@@ -53,6 +59,7 @@ async def run_twice(
     may_be_red: Collection[str],
     scope: Scope,
     expected: Sequence[str] | None = None,
+    looked_for: LookedFor | None = None,
 ) -> tuple[RunReport, TestRun]:
     """One run; what is newly red, or not run for a fault of the machine, is run once more: flaky or failing.
 
@@ -63,11 +70,13 @@ async def run_twice(
     async def once(which: Sequence[str] | None, expected: Sequence[str] | None = None) -> TestRun:
         await tests.reset()
         await stand()
-        return await tests.run(which, limit_s=limit_s, expected=expected)
+        return await tests.run(which, limit_s=limit_s, expected=expected, looked_for=looked)
 
+    looked = looked_for
     run = await once(ids, expected)
     if run.status in BLAMELESS:
         run = await once(ids, expected)
+    looked = None  # what is run again is run for its verdict
     newly = tuple(r.id for r in run.red if r.id not in may_be_red)
     flaky: tuple[str, ...] = ()
     if newly and run.status is RunStatus.RED:
@@ -112,32 +121,61 @@ def evaded(run: TestRun, ids: Collection[str]) -> tuple[str, ...]:
 
 
 async def measure_runs(
-    op: Operation, crew: Crew, workspace: Workspace, *, stand: Stand, changed: Collection[str], same_tests: bool = True
-) -> Measured:
+    op: Operation, crew: Crew, workspace: Workspace, *, stand: Stand, changed: Collection[str], same_tests: bool = True,
+    reach: Reach | None = None,
+) -> Measured:  # fmt: skip
     """The op's own tests, then the whole suite when it fits its budget, else the tests that reach the changed files.
 
     ``stand`` brings the change into a workspace that was reset. ``same_tests``: what was collected before must be
-    collected again. Not so on a disk tree with the owner's own edits.
+    collected again. Not so on a disk tree with the owner's own edits. ``reach``: what of the change the tests have to
+    reach for it to land by itself.
     """
     runner = crew.shop.runner
     if runner is None:
         raise RuntimeError("tests cannot be run here")
+    as_at_base = partial(_with_tests_of_base, op, crew, workspace, stand, changed)
     async with runner.several(workspace) as tests:
-        return await _measured(op, crew, runner, tests, stand=stand, changed=changed, same_tests=same_tests)
+        return await _measured(
+            op, crew, runner, tests, stand=stand, as_at_base=as_at_base, changed=changed, same_tests=same_tests,
+            reach=reach,
+        )  # fmt: skip
+
+
+async def _with_tests_of_base(
+    op: Operation, crew: Crew, workspace: Workspace, stand: Stand, changed: Collection[str]
+) -> None:
+    """The change, but with the files of the failing tests as they were: what is judged does not judge itself.
+
+    A program's file that holds one of them by its doctests is the change's; gate 16 compares its examples.
+    """
+    await stand()
+    paths = {test.partition("::")[0] for test in op.test_ids if object_of(test) is None}
+    edits = []
+    for path in sorted(paths.intersection(changed)):
+        base, now = await crew.shop.repository.read(op.tree, path), await asyncio.to_thread(workspace.read, path)
+        if base is not None and now is not None and now != base:
+            edits.append(Edit(path=path, kind=EditKind.MODIFY, before=sha256_hex(now), after=base))
+    if edits:
+        await workspace.apply(edits)
 
 
 async def _measured(
-    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, stand: Stand, changed: Collection[str],
-    same_tests: bool,
+    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, stand: Stand, as_at_base: Stand,
+    changed: Collection[str], same_tests: bool, reach: Reach | None,
 ) -> Measured:  # fmt: skip
+    """``as_at_base``: as ``stand``, with the failing tests' own files as they were."""
     shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
+    seen: Seen | None = None
+    looked = reach.looked_for(by_function=bool(op.test_ids)) if reach is not None and reach.files else None
     if op.test_ids:
         report, run = await run_twice(
-            tests, op.test_ids, stand=stand, limit_s=shop.settings.repair.test_limit_s, may_be_red=(), scope="failing"
-        )
+            tests, op.test_ids, stand=as_at_base, limit_s=shop.settings.repair.test_limit_s, may_be_red=(),
+            scope="failing", looked_for=looked,
+        )  # fmt: skip
         reports.append(report)
+        seen, looked = run.seen, None
         verdict = judge(report, run)
         if verdict is not None:
             return verdict(tuple(reports))
@@ -150,8 +188,9 @@ async def _measured(
     if base.status in (RunStatus.GREEN, RunStatus.RED):
         expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
         report, run = await run_twice(
-            tests, None, stand=stand, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected
-        )
+            tests, None, stand=stand, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected,
+            looked_for=looked,
+        )  # fmt: skip
         suite = True
         hidden = missing_or_skipped(base, run, changed) if same_tests else ()
         if hidden:
@@ -161,15 +200,18 @@ async def _measured(
         files = await read_python(shop.repository, op.tree)
         scope = await asyncio.to_thread(affected, files, changed)
         if not scope:
-            return finish(reports, suite=False)
-        report, run = await run_twice(tests, scope, stand=stand, limit_s=limit, may_be_red=red_before, scope="affected")
+            return finish(reports, suite=False, seen=seen)
+        report, run = await run_twice(
+            tests, scope, stand=stand, limit_s=limit, may_be_red=red_before, scope="affected", looked_for=looked
+        )
         if report.newly_red and run.status is RunStatus.RED:
             known = await red_at_base(op, crew, runner, scope, limit_s=limit)
             report = report.model_copy(update={"newly_red": tuple(i for i in report.newly_red if i not in known)})
         suite = False
     reports.append(report)
     verdict = judge(report, run)
-    return verdict(tuple(reports)) if verdict is not None else finish(reports, suite=suite)
+    seen = seen if op.test_ids else run.seen
+    return verdict(tuple(reports)) if verdict is not None else finish(reports, suite=suite, seen=seen)
 
 
 async def red_at_base(
@@ -181,7 +223,7 @@ async def red_at_base(
     return frozenset(r.id for r in run.red if not any(stands_for(test, r.id) for test in op.test_ids))
 
 
-def finish(reports: Sequence[RunReport], *, suite: bool) -> Measured:
+def finish(reports: Sequence[RunReport], *, suite: bool, seen: Seen | None = None) -> Measured:
     """All runs allow the candidate."""
     widest = max(reports, key=lambda r: r.total, default=None)
     return Measured(
@@ -189,6 +231,7 @@ def finish(reports: Sequence[RunReport], *, suite: bool) -> Measured:
         suite_ran=suite,
         passed=widest.passed if widest else 0,
         total=widest.total if widest else 0,
+        seen=seen,
     )
 
 

@@ -390,6 +390,14 @@ class Answer(Frozen):
     said: str
 
 
+class Seen(Frozen):
+    """What of a change the tests of a run loaded and entered: files, and functions by path, first line and name."""
+
+    files: frozenset[str] = frozenset()
+    functions: frozenset[tuple[str, int, str]] = frozenset()
+    cut: bool = False  # so many calls came first that not all were looked at
+
+
 class TestRun(Frozen):
     """One run of (part of) the owner's suite."""
 
@@ -410,6 +418,7 @@ class TestRun(Frozen):
     # tests that passed, of those asked for by name -> why nobody but their own process can say so
     unsure: dict[str, str] = Field({})
     doubted: dict[str, str] = Field({})  # likewise -> where the program's own code says that unlike values are equal
+    seen: Seen | None = None  # None unless asked for
 
     @property
     def red(self) -> tuple[TestResult, ...]:

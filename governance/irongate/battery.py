@@ -230,6 +230,7 @@ def _unattended(inspection: Inspection, edit: Edit) -> g20_unattended.Facts:
         path=edit.path, kind=edit.kind, before=_before(inspection, edit), after=edit.after,
         runs=bool(edit.mode & 0o111) and edit.kind is not EditKind.MODIFY,  # a file that is there keeps its mode
         tests=inspection.tests, said=inspection.said, known=inspection.known,
+        closes_by_tests=bool(inspection.op.test_ids),
     )  # fmt: skip
 
 

@@ -1,10 +1,11 @@
 """Gate 16, test integrity: a repair may not silence what it was called for.
 
 Denied: a change of the failing test's own file that could make it prove less; program code that skips or ends a test.
-Needs a person's yes: any other test that could prove less, fixtures and test data, runner configuration; program code
-that asks for a value which the failing test gives, catches nearly everything, or uses the runner's library from now on.
-Shown before it is applied: tests that were added, a literal of the failing test in the program, an exception that is
-caught from now on, values or statements that a repair takes away.
+Needs a person's yes: any other change of a test that is there, whatever it adds (what is judged does not judge itself),
+fixtures and test data, sources that serve tests, runner configuration; program code that asks for a value which the
+failing test gives, catches nearly everything, or uses the runner's library from now on. Shown before it is applied: new
+files of tests, a literal of the failing test in the program, an exception that is caught from now on, values or
+statements that a repair takes away.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from governance.irongate.paths import (
     is_test_path,
 )
 from governance.irongate.shortcuts import asked_for, catches, copied, harnesses, skips, swallows, taken_away
+from governance.irongate.support import is_support
 from governance.irongate.testdiff import weakened
 from governance.irongate.verdicts import denied, passed, shown
 from governance.irongate.versions import versions
@@ -67,16 +69,27 @@ def _floor(facts: Facts, paths: set[str], moved: bool) -> Verdict:
         return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
     if any(is_shared_config(path) for path in paths) and _steers(facts):
         return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
-    if not any(is_test_path(path) for path in paths):
+    plain = paths.intersection(facts.failing).difference(facts.documented)
+    if not plain and not any(is_test_path(path) for path in paths):
         return _program(facts)
     found = ("the file is moved",) if moved else _weaker(facts)
     if found:
         return passed(GATE, "test_weakened", floor=approval, evidence=[f"{facts.path}: {phrase}" for phrase in found])
+    if facts.before is not None:  # what is judged does not judge itself, even where it seems to gain only
+        return passed(GATE, "test_changed", floor=approval, evidence=(facts.path,))
     return passed(GATE, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
 
 
 def _program(facts: Facts) -> Verdict:
     """The code that is tested: does it get round the test?"""
+    verdict = _got_round(facts)
+    serves = is_support(facts.path, facts.before, facts.after)
+    if serves and verdict.decision is Decision.ALLOW and verdict.floor != Tier.APPROVAL_REQUIRED:
+        return passed(GATE, "support_changed", floor=Tier.APPROVAL_REQUIRED, evidence=[f"{facts.path}: serves tests"])
+    return verdict
+
+
+def _got_round(facts: Facts) -> Verdict:
     compared = versions(GATE, facts.path, facts.before, facts.after)
     if isinstance(compared, Verdict):
         return compared
@@ -136,8 +149,9 @@ def _new_file(facts: Facts) -> tuple[str, ...]:
     """What a new file beside the tests can do to those that are there."""
     if not is_python(facts.path):
         return ()
-    if not is_named_test(facts.path) and facts.after:
+    if not is_named_test(facts.path):
         # A helper may take the place of the module under test: the folder of a test comes first on the import path.
+        # An empty __init__.py changes which folder that is.
         return ("a new module stands beside the tests",)
     return weakened(b"", facts.after)
 
@@ -196,7 +210,7 @@ EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
 )  # fmt: skip
 FLOORS: tuple[tuple[Facts, Tier | None], ...] = (
     (Facts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), None),
-    (Facts(path="tests/test_a.py", before=_TEST, after=_MORE), Tier.NOTIFY_APPLY),
+    (Facts(path="tests/test_a.py", before=_TEST, after=_MORE), Tier.APPROVAL_REQUIRED),
     (Facts(path="tests/test_n.py", before=None, after=_TEST), Tier.NOTIFY_APPLY),
     (Facts(path="tests/test_a.py", before=_TEST, after=_LESS), Tier.APPROVAL_REQUIRED),
     (Facts(path="tests/data.json", before=b"1", after=b"2"), Tier.APPROVAL_REQUIRED),

@@ -3,7 +3,7 @@
 Listed are files whose tests the daemon runs, and of what a change adds to them: literals that no failing test gives
 away, names, attributes and imports that the file or the repository uses, harmless builtins and standard names, control
 flow. What a file held before and keeps does not count. All else waits for a person; documentation and test data are
-told. The gate refuses nothing.
+told, and wait where the op is done when tests pass: a test may read them. The gate refuses nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Facts(Frozen):
     said: tuple[str, ...] = ()
     """What the failing tests said: it shows wanted values that stand in no test."""
     known: tuple[str, ...] = ()
+    closes_by_tests: bool = False  # the op is done when tests pass, and these may read any file
 
 
 def check(facts: Facts) -> Verdict:
@@ -55,6 +56,8 @@ def check(facts: Facts) -> Verdict:
         return _waits("file", [f"{facts.path}: is {kind.value}"])
     if facts.runs:
         return _waits("mode", [f"{facts.path}: is new and may be executed"])
+    if kind in (Kind.DOCUMENT, Kind.DATA) and facts.closes_by_tests:
+        return _waits("read", [f"{facts.path}: is {kind.value}, which a test may read"])
     if kind in (Kind.DOCUMENT, Kind.DATA):
         return passed(GATE, "told", floor=NOTIFY, evidence=[f"{facts.path}: is {kind.value}"])
     if facts.after is None or facts.kind in (EditKind.DELETE, EditKind.RENAME):
@@ -219,5 +222,6 @@ EXAMPLES: tuple[tuple[Facts, Decision | Tier], ...] = (
     (Facts(path="Makefile", before=b"a:\n", after=b"a: b\n"), APPROVAL),
     (Facts(path="docs/a.md", before=None, after=_NEW, kind=EditKind.CREATE, runs=True), APPROVAL),
     (Facts(path="README.md", before=b"a", after=b"b"), NOTIFY),
+    (Facts(path="README.md", before=b"a", after=b"b", closes_by_tests=True), APPROVAL),
     (Facts(path="tests/data/a.json", before=b"1", after=b"2"), NOTIFY),
 )

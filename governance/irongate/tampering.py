@@ -2,7 +2,8 @@
 
 A new test may build objects and assert; it has no reason to assign to the attributes of a module, to reach into
 ``__dict__`` or ``sys.modules``, or to patch without taking the patch back. This reads shapes, so it can be fooled by
-code that tries hard enough: the tests that count are run from the base's own files.
+code that tries hard enough: the failing tests are run from the base's own files as well (``governance/measure.py``),
+and a change of a test that is there always waits for a person.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ CALLS = frozenset(
 )
 REACHES = frozenset({"__dict__", "__code__", "__globals__", "__builtins__", "__class__", "__defaults__", "MonkeyPatch"})
 OWN = frozenset({"self", "cls"})
-ALIAS = (ast.Name, ast.Attribute, ast.Subscript)
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+MADE = (
+    ast.Call, ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp,
+    ast.DictComp,
+)  # fmt: skip
 
 
-def tampering(node: ast.stmt) -> str | None:
-    """Why a new statement could reach into the program under test, or None."""
-    fresh = OWN | set(_fresh(node))
+def tampering(node: ast.stmt, *, is_method: bool = False) -> str | None:
+    """Why a new statement could reach into the program under test, or None. ``is_method``: it stands in a class."""
+    fresh = set(_fresh(node)) | (OWN - _taken(node, is_method=is_method))
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):
             if _root(part) not in fresh:
@@ -56,17 +61,33 @@ def _root(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def _taken(node: ast.stmt, *, is_method: bool) -> set[str]:
+    """Those of the names for a method's own object that a function outside of a class has as an argument."""
+    methods = {id(step) for part in ast.walk(node) if isinstance(part, ast.ClassDef) for step in part.body}
+    if is_method:
+        methods.add(id(node))
+    outside = (part for part in ast.walk(node) if isinstance(part, FUNCTION) and id(part) not in methods)
+    return {
+        argument.arg for function in outside for argument in ast.walk(function.args) if isinstance(argument, ast.arg)
+    }
+
+
 def _fresh(node: ast.stmt) -> Iterator[str]:
-    """Names that the statement binds to something new: arguments, and what is made by a call or a literal."""
-    aliased: set[str] = set()
+    """Names that the statement binds to something new: what is made by a call or a literal.
+
+    An argument is none of them: who calls the function hands it over, be it the module under test.
+    """
+    others: set[str] = set()
     made: set[str] = set()
     for part in ast.walk(node):
         if isinstance(part, ast.arg):
-            made.add(part.arg)
+            others.update({part.arg} - OWN)
         elif isinstance(part, ast.Assign | ast.AnnAssign):
             targets = part.targets if isinstance(part, ast.Assign) else [part.target]
             names = {target.id for target in targets if isinstance(target, ast.Name)}
-            (aliased if isinstance(part.value, ALIAS) else made).update(names)
+            (made if isinstance(part.value, MADE) else others).update(names)
         elif isinstance(part, ast.With | ast.AsyncWith):
-            made.update(i.optional_vars.id for i in part.items if isinstance(i.optional_vars, ast.Name))
-    yield from made - aliased
+            for item in part.items:
+                if isinstance(item.optional_vars, ast.Name):
+                    (made if isinstance(item.context_expr, ast.Call) else others).add(item.optional_vars.id)
+    yield from made - others

@@ -129,6 +129,9 @@ def raised_by(
         floors.append((Tier.NOTIFY_APPLY, "the whole suite did not run"))
     if not validation.total and any(is_code(path) for path in paths):
         floors.append((Tier.APPROVAL_REQUIRED, "no test has run on it"))
+    if validation.missed:
+        more = f", and {len(validation.missed) - 3} more" if len(validation.missed) > 3 else ""
+        floors.append((Tier.APPROVAL_REQUIRED, f"{'; '.join(validation.missed[:3])}{more}"))
     flaky = [test for run in validation.runs for test in run.flaky]
     if flaky:
         floors.append((Tier.NOTIFY_APPLY, f"failed once and passed then: {', '.join(flaky[:3])}"))

@@ -18,6 +18,7 @@ from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
 from governance.measure import Measured, measure_runs
+from governance.reach import reach_of
 from governance.recordable import without_secrets
 from governance.repair.scene import original, sources_of
 from governance.result import PhaseResult, failed
@@ -198,7 +199,8 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             text = "The type checker has new complaints:\n" + "\n".join(fresh[:10])
             return back(candidate, "validate.types", text, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         stand = partial(workspace.apply, candidate.edits)
-        measured = await measure_runs(op, crew, workspace, stand=stand, changed=candidate.paths)
+        reach = await asyncio.to_thread(reach_of, candidate.edits, before)
+        measured = await measure_runs(op, crew, workspace, stand=stand, changed=candidate.paths, reach=reach)
         answer = await closure_of(op, crew, workspace, candidate)
     await record_runs(crew, State.VALIDATE, measured)
     if measured.infra:
@@ -214,6 +216,7 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         suite_ran=measured.suite_ran,
         passed=measured.passed,
         total=measured.total,
+        missed=reach.missed(measured.seen, by_function=bool(op.test_ids)) if measured.total else (),
     )
     return PhaseResult(next=State.GATE, output=output, reason=f"{measured.passed}/{measured.total} passed")
 

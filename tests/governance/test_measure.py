@@ -11,7 +11,7 @@ from governance.repair.ranking import LONG_CHANGE, changed_characters
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
 from tests.e2e.world import repo_with
 from tests.tools.testing.projects import make_project
-from tools.testing.runner import SeveralRuns
+from tools.testing.runner import LookedFor, SeveralRuns
 
 
 class Played(SeveralRuns):
@@ -32,6 +32,7 @@ class Played(SeveralRuns):
         coverage: bool = False,
         limit_s: float | None = None,
         expected: Sequence[str] | None = None,
+        looked_for: LookedFor | None = None,
     ) -> TestRun:
         self.asked.append(ids)
         return self._runs.pop(0)

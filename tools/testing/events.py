@@ -14,6 +14,8 @@ ROWS = 1_000
 """More comparisons than are ever told of one test."""
 CHANGES, TESTS = 10_000, 10_000
 """More than are ever screened at once."""
+ENTERED = 10_000
+"""More functions than are ever looked for."""
 Said = Annotated[str, Field(max_length=600)]
 
 
@@ -105,6 +107,13 @@ class Guarded(Line):
     changed: Annotated[tuple[tuple[Said, Said], ...], Field(max_length=64)]
 
 
+class Entered(Line):
+    e: Literal["entered"]
+    files: Annotated[tuple[str, ...], Field(max_length=ENTERED)]
+    functions: Annotated[tuple[tuple[str, int, str], ...], Field(max_length=ENTERED)]
+    cut: bool
+
+
 class Internal(Line):
     e: Literal["internal"]
     message: str
@@ -124,6 +133,6 @@ class End(Line):
 
 Event = (
     Start | CollectError | Collected | Running | Result | Cover | Probe | Screened | Instrumented | Compared
-    | Sentinel | Guarded | Internal | Modules | End
+    | Sentinel | Guarded | Entered | Internal | Modules | End
 )  # fmt: skip
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="e")])

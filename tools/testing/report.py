@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from ledger.vocabulary import Answer, Frame, Outcome, RunStatus, TestResult, TestRun
+from ledger.vocabulary import Answer, Frame, Outcome, RunStatus, Seen, TestResult, TestRun
 from tools.process import Finished
 from tools.testing.events import (
     ANSWERS,
@@ -24,6 +24,7 @@ from tools.testing.events import (
     Compared,
     Cover,
     End,
+    Entered,
     Event,
     Guarded,
     Instrumented,
@@ -69,6 +70,7 @@ class _Report:
     heard: dict[str, Heard] = field(default_factory=dict)
     sentinels: list[Sentinel] = field(default_factory=list)
     guarded: Guarded | None = None
+    entered: Entered | None = None
 
     def take(self, event: Event) -> None:
         match event:
@@ -99,6 +101,8 @@ class _Report:
                 self.sentinels.append(event)
             case Guarded():
                 self.guarded = event
+            case Entered():
+                self.entered = event
             case Internal():
                 self.internal = event.message
             case Modules():
@@ -189,7 +193,16 @@ def judge(
         cut=tuple(report.cut),
         unsure={test: each.unsure for test, each in weighed.items() if each.unsure},
         doubted={test: each.doubt for test, each in weighed.items() if each.doubt},
+        seen=_seen(report),
     )
+
+
+def _seen(report: _Report) -> Seen | None:
+    """What the tests are said to have loaded and entered of what was looked for; None where nothing was, or no more."""
+    event = report.entered
+    if event is None or report.flaw:
+        return None
+    return Seen(files=frozenset(event.files), functions=frozenset(event.functions), cut=event.cut)
 
 
 def _weighed(report: _Report, watched: Watch) -> dict[str, Standing]:
@@ -245,6 +258,7 @@ def joined(first: TestRun, rest: TestRun) -> TestRun:
         cut=first.cut + rest.cut,
         unsure={**first.unsure, **rest.unsure},
         doubted={**first.doubted, **rest.doubted},
+        seen=rest.seen,
     )
 
 

@@ -34,7 +34,7 @@ from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
 _PLUGIN, _WORKER, _TRACE = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_trace"
-_PROBE, _SCREEN = "_ouro_probe", "_ouro_screen"
+_PROBE, _SCREEN, _ENTERED = "_ouro_probe", "_ouro_screen", "_ouro_entered"
 # Our modules come through standard input: nothing of ours lies on the import path, and no text is too long for a
 # command line. What follows the first text are the orders, so not one byte too many may be read here.
 _BOOT = f"""\
@@ -80,6 +80,14 @@ class Changes:
 
     edits: Sequence[tuple[str, int, int, str]]
     lengths: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedFor:
+    """Of which ``files`` and ``functions`` (path, first line, name) a run is to say whether its tests reach them."""
+
+    files: Sequence[str]
+    functions: Functions
 
 
 Asked = dict[str, Any]
@@ -331,11 +339,12 @@ class WarmTests:
         limits: Mapping[str, float] | None = None,
         to_the_end: bool = True,
         probe: Functions = (),
+        looked_for: LookedFor | None = None,
     ) -> TestRun:
         """See :meth:`TestRunner.run`. One test may take ``test_s`` (None: the setting), or what ``limits`` says.
 
         The functions of ``probe`` are called with other inputs, too, where the tests call them; what comes of that
-        is no part of the verdict.
+        is no part of the verdict, and neither is what is seen of ``looked_for``.
 
         A test that is stopped at its limit is red, and those behind it run in a new process; not so when
         ``to_the_end`` is false.
@@ -353,6 +362,8 @@ class WarmTests:
             return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"{lost[0]} is not there any more: its file is gone.")
         bounds = Limits(run_s=limit, test_s=test_s, tests_s=limits or {})
         others: dict[str, Asked] = {_PROBE: {"functions": list(probe)}} if probe else {}
+        if looked_for is not None:
+            others[_ENTERED] = {"files": list(looked_for.files), "functions": list(looked_for.functions)}
         run = await self._once(ids or (), coverage, bounds, expected or (), others)
         while to_the_end and (left := _left(run)):
             bounds = replace(bounds, run_s=limit - run.duration_ms / 1000)
@@ -423,10 +434,13 @@ class SeveralRuns:
         coverage: bool = False,
         limit_s: float | None = None,
         expected: Sequence[str] | None = None,
+        looked_for: LookedFor | None = None,
     ) -> TestRun:
-        """See :meth:`TestRunner.run`."""
+        """See :meth:`WarmTests.run`."""
         async with self._heavy:
-            return await self._tests.run(ids, coverage=coverage, limit_s=limit_s, expected=expected)
+            return await self._tests.run(
+                ids, coverage=coverage, limit_s=limit_s, expected=expected, looked_for=looked_for
+            )
 
 
 def _left(run: TestRun) -> tuple[str, ...]:

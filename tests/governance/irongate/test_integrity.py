@@ -79,6 +79,52 @@ WEAKER = {
     "patch left on": (FIXTURE, "def test_aaa():\n    patch('calc.add', return_value=3).start()\n\n\n" + FIXTURE),
     "global": (FIXTURE, "def test_aaa():\n    global add\n    add = max\n\n\n" + FIXTURE),
     "torn": (CLASS, "class TestCalc(\n"),
+    "set-up by name": (CLASS, "def setup_module(module):\n    module.add = lambda a, b: 3\n\n\n" + CLASS),
+    "set-up that only prepares": (CLASS, "def setup_function():\n    add.__defaults__\n\n\n" + CLASS),
+    "set-up of unittest": (CLASS, "def setUpModule():\n    math.seed()\n\n\n" + CLASS),
+    "set-up, imported": ("import math\n", "import math\nfrom helpers import prepare as setup_module\n"),
+    "star import": ("import math\n", "import math\nfrom helpers import *\n"),
+    "loader": (CLASS, "def load_tests(*_):\n    return unittest.TestSuite()\n\n\n" + CLASS),
+    "module attributes": (CLASS, "def __getattr__(name):\n    return 3\n\n\n" + CLASS),
+    "method set-up": (CLASS, CLASS + "\n    def setup_method(self, method, m=add):\n        m.x = 3\n"),
+    "class set-up": (CLASS, CLASS + "\n    @classmethod\n    def setUpClass(cls):\n        cls.two = 3\n"),
+    "tear-down": (CLASS, CLASS + "\n    def tearDown(self):\n        self.two = 3\n"),
+    "inherited assertion": (CLASS, CLASS + "\n    def assertEqual(self, a, b):\n        self.assertIsNotNone(a)\n"),
+    "inherited attribute": (CLASS, CLASS + "\n    failureException = KeyError\n"),
+    "inherited run": (CLASS, CLASS + "\n    def run(self, result=None):\n        return result\n"),
+    "name of a fixture": (CLASS, "@pytest.fixture\ndef monkeypatch():\n    return None\n\n\n" + CLASS),
+    "fixture by assignment": (CLASS, "app = pytest.fixture(lambda: 3)\n\n\n" + CLASS),
+    "argument changed": (CLASS, "def helper(m):\n    m.add = max\n\n\n" + CLASS),
+    "fixture changed by a test": (CLASS, "def test_new(config):\n    config.debug = True\n\n\n" + CLASS),
+    "with as": (CLASS, "def test_new(c):\n    with c as m:\n        m.add = max\n\n\n" + CLASS),
+    "either of two": (CLASS, "def test_new():\n    m = math or 1\n    m.sqrt = max\n\n\n" + CLASS),
+    "call in a constant": ("LIMIT = 3\n", "LIMIT = 3\nMORE = add.patch()\n"),
+    "call in a decorator": (CLASS, "@add.patched(3)\ndef test_new():\n    pass\n\n\n" + CLASS),
+    "call in a default": (CLASS, "def test_new(n=add.patched()):\n    pass\n\n\n" + CLASS),
+    "call in a class": (CLASS, "class TestNew:\n    n = add.patched()\n\n\n" + CLASS),
+    "call in bases": (CLASS, "class TestNew(add.patched()):\n    pass\n\n\n" + CLASS),
+    "statement in a class": (CLASS, "class TestNew:\n    add.patched()\n\n\n" + CLASS),
+    "assertion takes": ("    assert result == 3\n", "    assert result.pop() != 3\n    assert result == 3\n"),
+    "assertion patches": (
+        "    assert result == 3\n",
+        "    assert monkeypatch.setattr(math, 'pi', 3) is None\n    assert result == 3\n",
+    ),
+    "assertion uses up": ("    assert result == 3\n", "    assert list(result) != [3]\n    assert result == 3\n"),
+    "assertion goes through": ("    assert result == 3\n", "    assert 4 not in result\n    assert result == 3\n"),
+    "assertion hands over": ("    assert result == 3\n", "    assert fill(result) is None\n    assert result == 3\n"),
+    "assertion makes an entry": ("    assert result == 3\n", "    assert result['a'] == 0\n    assert result == 3\n"),
+    "assertion of unittest calls": (
+        "        self.assertEqual(add",
+        "        self.assertRaises(ValueError, self.two.clear)\n        self.assertEqual(add",
+    ),
+    "somebody else's assertion": (
+        "        self.assertEqual(add",
+        "        add.assert_patched(3)\n        self.assertEqual(add",
+    ),
+    "last assertion patches": (
+        "rel_tol=1e-9)\n",
+        "rel_tol=1e-9)\n    assert two.setattr(math, 'pi', 3) is None\n",
+    ),
 }
 
 FINE = {
@@ -96,11 +142,24 @@ FINE = {
     "new constant": ("LIMIT = 3\n", "LIMIT = 3\nMORE = 4\n"),
     "new test that builds": (
         CLASS,
-        "def test_built(monkeypatch, config):\n    table = {}\n    table['a'] = add(1, 1)\n    config.debug = True\n"
+        "def test_built(monkeypatch):\n    table = {}\n    table['a'] = add(1, 1)\n"
         "    monkeypatch.setattr(math, 'pi', 3)\n    assert table == {'a': 2}\n\n\n" + CLASS,
     ),
     "main guard": (CLASS, CLASS + "\n\nif __name__ == '__main__':\n    unittest.main()\n"),
     "new helper": (CLASS, "def helper():\n    return 1\n\n\n" + CLASS),
+    "new class with a set-up": (
+        CLASS,
+        "class TestMore(unittest.TestCase):\n    def setUp(self):\n        self.n = 1\n\n"
+        "    def test_n(self):\n        self.assertEqual(add(self.n, 0), 1)\n\n\n" + CLASS,
+    ),
+    "new constant that is made": ("LIMIT = 3\n", "LIMIT = 3\nHERE = Path(__file__).parent / 'data'\n"),
+    "new table": (CLASS, "@pytest.mark.parametrize('n', [4])\ndef test_four(n):\n    assert n\n\n\n" + CLASS),
+    "new assertion at the end": (
+        "rel_tol=1e-9)\n",
+        "rel_tol=1e-9)\n    assert sorted([result]) == [3]\n    assert result.real == abs(result)\n",
+    ),
+    "new assertion at the end, by a module": ("rel_tol=1e-9)\n", "rel_tol=1e-9)\n    assert math.isclose(result, 3)\n"),
+    "new assertion with a method": ("rel_tol=1e-9)\n", "rel_tol=1e-9)\n    assert result.bit_length() == 2\n"),
 }
 
 
@@ -124,8 +183,67 @@ def test_what_may_prove_less(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_what_only_adds(name: str) -> None:
-    assert weakened(MODULE.encode(), changed(FINE[name])) == ()
+def test_what_only_adds_is_not_refused_and_waits_for_a_person(name: str) -> None:
+    after = changed(FINE[name])
+    assert weakened(MODULE.encode(), after) == ()
+    for failing in ((), ("tests/test_calc.py",)):
+        facts = g16_tests.Facts(path="tests/test_calc.py", before=MODULE.encode(), after=after, failing=failing)
+        verdict = g16_tests.check(facts)
+        wanted = None if after == MODULE.encode() else Tier.APPROVAL_REQUIRED
+        assert (verdict.decision, verdict.floor) == (Decision.ALLOW, wanted)
+
+
+SHADOWED = "from calc import add\n\n\ndef test_add():\n    assert add(sum([1]), 2) == 3\n"
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["def sum(_):\n    return 1\n", "sum = max\n", "from helpers import sum\n", "class sum:\n    pass\n"],
+)
+def test_a_new_name_takes_no_place_of_one_that_is_used(more: str) -> None:
+    assert weakened(SHADOWED.encode(), f"{SHADOWED}\n\n{more}".encode())
+    assert not weakened(b"", f"{more}\n\n{SHADOWED}".encode())  # all tests in a new file are its own
+
+
+def test_a_class_whose_bases_are_elsewhere_takes_no_test_more() -> None:
+    old = "class TestAdd(Base):\n    def test_own(self):\n        assert self.one == 1\n"
+    assert weakened(old.encode(), f"{old}\n    def test_add(self):\n        pass\n".encode())
+
+
+SERVES = {
+    "fixture": ("support.py", "import pytest\n\n\n@pytest.fixture\ndef numbers():\n    return (20, 33, 53)\n"),
+    "fixture by another name": ("support.py", "from lib import fixture\n\n\n@fixture\ndef numbers():\n    return 53\n"),
+    "hook": ("plug.py", "def pytest_generate_tests(metafunc):\n    return 53\n"),
+    "case": ("cases.py", "import unittest as u\n\n\nclass Base(u.TestCase):\n    wanted = 53\n"),
+    "strategies": ("many.py", "def numbers():\n    import hypothesis.strategies as st\n    return st.just(53)\n"),
+    "runner of a framework": ("web.py", "from django.test import Client\n\nWANTED = 53\n"),
+    "does not parse": ("support.py", "import pytest\n\ndef numbers(:\n    return 53\n"),
+    "folder": ("shop/testing/tools.py", "def wanted():\n    return 53\n"),
+    "folder of fixtures": ("fixtures/numbers.py", "def wanted():\n    return 53\n"),
+    "folder of test data": ("test_data/numbers.py", "def wanted():\n    return 53\n"),
+    "capitals": ("Tests/numbers.py", "def wanted():\n    return 53\n"),
+}
+
+
+@pytest.mark.parametrize("name", SERVES)
+def test_a_source_that_serves_tests_waits_for_a_person(name: str) -> None:
+    path, text = SERVES[name]
+    facts = g16_tests.Facts(path=path, before=text.encode(), after=text.replace("53", "0").encode())
+    assert g16_tests.check(facts).floor == Tier.APPROVAL_REQUIRED
+
+
+@pytest.mark.parametrize("path", ["calc.py", "contest/calc.py", "latest/calc.py", "attestation/calc.py"])
+def test_a_program_does_not(path: str) -> None:
+    facts = g16_tests.Facts(path=path, before=b"def a():\n    return 1\n", after=b"def a():\n    return 2\n")
+    assert g16_tests.check(facts).floor is None
+
+
+def test_a_failing_test_of_any_name_waits_for_a_person() -> None:
+    facts = g16_tests.Facts(
+        path="checks/adds.py", before=SHADOWED.encode(), after=f"{SHADOWED}    assert add(0, 0) == 0\n".encode(),
+        failing=("checks/adds.py",),
+    )  # fmt: skip
+    assert g16_tests.check(facts).floor == Tier.APPROVAL_REQUIRED
 
 
 @pytest.mark.parametrize(
@@ -148,7 +266,7 @@ def test_what_only_adds(name: str) -> None:
         ("tests/test_new.py", None, MODULE.encode(), 1),
         ("tests/test_new.py", None, b"import calc\n\ncalc.add = max\n", 2),
         ("tests/calc.py", None, b"def add(a, b): return a + b\n", 2),
-        ("tests/unit/__init__.py", None, b"", 1),
+        ("tests/unit/__init__.py", None, b"", 2),
         ("src/calc.py", b"x = 1\n", b"x = 2\n", None),
     ],
 )  # fmt: skip

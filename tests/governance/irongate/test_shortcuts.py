@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.irongate import g16_tests, g17_dangerous
+from governance.irongate.support import is_support
 from ledger.vocabulary import Decision, Tier
 
 CODE = "import os\n\n\ndef price(kind, amount):\n    rate = RATES[kind]\n    return rate * amount\n"
@@ -139,7 +140,8 @@ def test_what_was_there_before_is_nobodys_shortcut(name: str) -> None:
     there = CODE.replace(old, new)
     after = there.replace("rate * amount", "rate * amount * 1")
     facts = g16_tests.Facts(path="shop.py", before=there.encode(), after=after.encode(), tests=(TEST,), raised=RAISED)
-    assert g16_tests.check(facts).rule == "gate16.ok"
+    serves = is_support("shop.py", there.encode(), None)
+    assert g16_tests.check(facts).rule == ("gate16.support_changed" if serves else "gate16.ok")
 
 
 DANGERS = {

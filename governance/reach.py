@@ -1,0 +1,128 @@
+"""What of a change the tests that turn green have run: a changed function that none of them enters is proven by none.
+
+Pure but for the two trees that are parsed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from governance.irongate.paths import is_code, is_python, is_test_path
+from governance.irongate.syntax import dump, parse, without_docstrings
+from ledger.vocabulary import Edit, Frozen, Seen
+from tools.testing.runner import LookedFor
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+MOST = 400
+"""Functions that are looked for: a change of more is too large to land by itself anyway."""
+
+
+class Changed(NamedTuple):
+    """A function as the change leaves it: where its code begins, its name, and the name that a person knows it by."""
+
+    line: int
+    name: str
+    known_as: str
+
+
+class Reach(Frozen):
+    """Changed source files, and the changed functions of each."""
+
+    files: tuple[str, ...] = ()
+    functions: tuple[tuple[str, int, str, str], ...] = ()  # path, first line, name, name that a person knows
+
+    def looked_for(self, *, by_function: bool) -> LookedFor:
+        """What a run is asked: the functions only of the tests that the change is for."""
+        functions = tuple((path, line, name) for path, line, name, _ in self.functions) if by_function else ()
+        return LookedFor(files=self.files, functions=functions)
+
+    def missed(self, seen: Seen | None, *, by_function: bool) -> tuple[str, ...]:
+        """What no test has reached, a sentence each."""
+        loaded = seen.files if seen is not None else frozenset()
+        entered = seen.functions if seen is not None else frozenset()
+        who = "failing test" if by_function else "test"
+        found = [f"no {who} loads {path}" for path in self.files if path not in loaded]
+        if not by_function:
+            return tuple(found)
+        late = " (it could be seen of the first calls only)" if seen is not None and seen.cut else ""
+        return tuple(found) + tuple(
+            f"no failing test is seen to run {known} in {path}{late}"
+            for path, line, name, known in self.functions
+            if path in loaded and (path, line, name) not in entered
+        )
+
+
+def reach_of(edits: Sequence[Edit], before: Mapping[str, bytes | None]) -> Reach:
+    """Of a candidate: its source files but for tests, which wait for a person. ``before`` by the path that is written.
+
+    A file in which nothing but comments and docstrings change is none of them.
+    """
+    files, functions = list[str](), list[tuple[str, int, str, str]]()
+    for edit in edits:
+        if edit.after is None or not is_code(edit.path) or is_test_path(edit.path):
+            continue
+        found = changed_functions(before.get(edit.path), edit.after) if is_python(edit.path) else ()
+        if found is None:
+            continue
+        files.append(edit.path)
+        functions += [(edit.path, *one) for one in found]
+    return Reach(files=tuple(files), functions=tuple(functions[:MOST]))
+
+
+def changed_functions(before: bytes | None, after: bytes) -> tuple[Changed, ...] | None:
+    """Functions whose own code is new or another one; None where the code of the whole file is the same."""
+    old, new = parse(before) if before is not None else None, parse(after)
+    if new is None:
+        return ()
+    new = without_docstrings(new)
+    had: dict[str, Counter[str | None]] = {}
+    if old is not None:
+        old = without_docstrings(old)
+        if (was := dump(old)) is not None and was == dump(new):
+            return None
+        for name, node in _functions(old):
+            had.setdefault(name, Counter())[_own(node)] += 1
+    found = []
+    for name, node in _functions(new):
+        own = _own(node)
+        if own is not None and had.get(name, Counter())[own] > 0:
+            had[name][own] -= 1
+        elif isinstance(node, ast.Lambda):
+            found.append(Changed(line=node.lineno, name="<lambda>", known_as=f"the lambda in line {node.lineno}"))
+        else:
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            found.append(Changed(line=first, name=node.name, known_as=name))
+    return tuple(found)
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, Function | ast.Lambda]]:
+    """Every function with its qualified name, and lambdas outside of functions by what they stand in."""
+    left: list[tuple[str, bool, ast.AST]] = [("", False, tree)]
+    while left:
+        prefix, inside, node = left.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, Function):
+                yield f"{prefix}{child.name}", child
+                left.append((f"{prefix}{child.name}.", True, child))
+            elif isinstance(child, ast.ClassDef):
+                left.append((f"{prefix}{child.name}.", inside, child))
+            elif isinstance(child, ast.Lambda) and not inside:
+                yield f"{prefix}<lambda>", child
+            else:
+                left.append((prefix, inside, child))
+
+
+def _own(node: Function | ast.Lambda) -> str | None:
+    """The code of a function but for the bodies of those inside; None where it is nested too deeply to be written."""
+    inner = [part for part in ast.walk(node) if isinstance(part, Function) and part is not node]
+    bodies = [part.body for part in inner]
+    for part in inner:
+        part.body = []
+    try:
+        return dump(node)
+    finally:
+        for part, body in zip(inner, bodies, strict=True):
+            part.body = body
