@@ -7,7 +7,7 @@ import contextlib
 import functools
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -25,6 +25,7 @@ from tools.sandbox.types import Job, Mount, Sandbox
 from tools.streams import Talk
 from tools.testing import layout
 from tools.testing.environment import TestEnvironment
+from tools.testing.events import BASIC, BESIDES
 from tools.testing.names import place_of
 from tools.testing.report import TIME_LIMIT, joined, judge
 from tools.testing.settings import TestSettings
@@ -154,6 +155,7 @@ class TestRunner:
             sandbox=self._sandbox,
             job=lambda talk: self._warm_job(ws, talk, heir=heir),
             report_bytes=self._bounds.report_mb * MIB,
+            output_bytes=self._bounds.output_kb * 1024,
         )
         try:
             yield WarmTests(self, ws, process, heir=heir)
@@ -232,11 +234,13 @@ class TestRunner:
         mounts = _present(self._environment.mounts, repo, ws.root) if self._sandbox.maps_paths else []
         return tuple(m.target.relative_to(repo).as_posix() for m in mounts if m.target.is_relative_to(repo))
 
-    def judged(self, ended: Ended, key: str, expected: Sequence[str], watched: Watch) -> TestRun:
-        """The verdict on a run that is over."""
+    def judged(
+        self, ended: Ended, key: str, expected: Sequence[str], watched: Watch, modules: Collection[str]
+    ) -> TestRun:
+        """The verdict on a run that is over. ``modules``: what it was given beside the reporter."""
         return judge(
             ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung,
-            watched=watched,
+            watched=watched, told=BASIC.union(*(BESIDES[name] for name in modules)),
         )  # fmt: skip
 
     def _child_env(self) -> dict[str, str]:
@@ -399,7 +403,8 @@ class WarmTests:
         except (SandboxError, ChildFailed) as error:
             return TestRun(status=RunStatus.INFRA, reason=str(error))
         # A big report takes a while to read: not on the event loop.
-        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected), watched)
+        modules = (*others, *((_TRACE,) if coverage else ()))
+        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected), watched, modules)
 
 
 class SeveralRuns:
