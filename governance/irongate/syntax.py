@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import ast
-import warnings
+
+from ledger import python_source
 
 CODE, STRING, COMMENT = "c", "s", "#"
 
 
 def parse(data: bytes | str) -> ast.Module | None:
     """The syntax tree, or None when there is none. Never raises, never warns."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    return python_source.parse(data)
 
 
 def imported_names(tree: ast.Module) -> dict[str, str]:
