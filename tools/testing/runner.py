@@ -23,7 +23,7 @@ from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME
 from tools.sandbox.types import Job, Mount, Sandbox
 from tools.streams import Talk
-from tools.testing import layout
+from tools.testing import layout, no_sockets
 from tools.testing.environment import TestEnvironment
 from tools.testing.events import BASIC, BESIDES
 from tools.testing.names import place_of
@@ -206,7 +206,7 @@ class TestRunner:
         """
         seen = HOME / said.name if self._sandbox.maps_paths else said
         job = await asyncio.to_thread(self._bare_job, ws, tuple(argv), limit_s)
-        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen, ours=True)), spool=spool)
+        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen, ours=True, closed=True)), spool=spool)
         return await self._sandbox.run(job), seen
 
     def _bare_job(self, ws: Workspace, argv: tuple[str, ...], limit: float) -> Job:
@@ -217,7 +217,7 @@ class TestRunner:
             argv=argv,
             cwd=root,
             mounts=(
-                Mount(source=ws.root, target=root, writable=True, ours=True),
+                Mount(source=ws.root, target=root, writable=True, ours=True, closed=True),
                 *_present(environment.mounts, repo, ws.root),
             ),
             env=self._child_env(),
@@ -238,10 +238,11 @@ class TestRunner:
         self, ended: Ended, key: str, expected: Sequence[str], watched: Watch, modules: Collection[str]
     ) -> TestRun:
         """The verdict on a run that is over. ``modules``: what it was given beside the reporter."""
-        return judge(
+        run = judge(
             ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung,
             watched=watched, told=BASIC.union(*(BESIDES[name] for name in modules)),
         )  # fmt: skip
+        return no_sockets.with_reason(run)
 
     def _child_env(self) -> dict[str, str]:
         """No byte code: a file that changes twice within a second would be run from the stale one."""
@@ -259,7 +260,7 @@ class TestRunner:
             argv=(*environment.argv, "-c", _BOOT),
             cwd=root,
             mounts=(
-                Mount(source=ws.root, target=root, writable=True, ours=True),
+                Mount(source=ws.root, target=root, writable=True, ours=True, closed=True),
                 *_present(environment.mounts, repo, ws.root),
             ),
             env=self._child_env() | (STEADY if heir else {}),
@@ -468,7 +469,7 @@ def _absent(root: Path, targets: Sequence[str]) -> frozenset[str]:
 
 
 def _copy(ws: Workspace, seen_at: Path) -> Mount:
-    return Mount(source=ws.root, target=seen_at, writable=True, ours=True)
+    return Mount(source=ws.root, target=seen_at, writable=True, ours=True, closed=True)
 
 
 def _present(mounts: Sequence[Mount], repo: Path, root: Path) -> list[Mount]:
