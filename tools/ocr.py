@@ -57,7 +57,7 @@ class SandboxedOcr:
         job = Job(
             argv=(str(program), "stdin", "stdout", "-l", self._languages),
             cwd=Path("/"),
-            mounts=() if at_home else (Mount(source=program, target=program),),
+            mounts=() if at_home else (Mount(source=program, target=program, closed=True),),
             env={"OMP_THREAD_LIMIT": "1"},
             timeout_s=self._limit_s,
             stdin=data,

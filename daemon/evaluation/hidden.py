@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from governance.evidence import function_of
 from governance.repair.spans import Function, first_line
+from ledger.python_source import parse_or_why
 
 
 def half_of(tests: Collection[str], seed: str) -> frozenset[str]:
@@ -32,7 +33,9 @@ def without(source: str, names: Collection[str]) -> str:
 
     Raises ``SyntaxError`` for text that does not parse.
     """
-    tree, lines = ast.parse(source), source.splitlines(keepends=True)
+    tree, lines = parse_or_why(source), source.splitlines(keepends=True)
+    if isinstance(tree, str):
+        raise SyntaxError(tree)
     bodies: Mapping[str, list[ast.stmt]] = {
         "": tree.body,
         **{f"{n.name}::": n.body for n in tree.body if isinstance(n, ast.ClassDef)},

@@ -134,9 +134,9 @@ class SandboxedHooks:
                 argv=(str(script if self._sandbox.maps_paths else arena.script(script)), *arena.arguments),
                 cwd=seen_at,
                 mounts=(
-                    Mount(source=arena.tree, target=seen_at, writable=True, ours=True),
+                    Mount(source=arena.tree, target=seen_at, writable=True, ours=True, closed=True),
                     Mount(source=places.common_dir, target=places.common_dir),
-                    Mount(source=arena.desk, target=arena.desk, writable=True, ours=True),
+                    Mount(source=arena.desk, target=arena.desk, writable=True, ours=True, closed=True),
                     *((Mount(source=script.parent, target=script.parent),) if outside else ()),
                     *self._mounts,
                 ),

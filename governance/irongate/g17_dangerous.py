@@ -12,7 +12,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
-from governance.irongate.syntax import imported_names
+from governance.irongate.syntax import imported_names, source
 from governance.irongate.verdicts import passed
 from governance.irongate.versions import versions
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
@@ -136,7 +136,7 @@ def _dangers(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
 
 def _safe_loader(call: ast.Call) -> bool:
     given = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "Loader")]
-    return any(isinstance(node, ast.Attribute | ast.Name) and "Safe" in ast.unparse(node) for node in given)
+    return any(isinstance(node, ast.Attribute | ast.Name) and "Safe" in source(node) for node in given)
 
 
 def _dotted(node: ast.expr, names: dict[str, str]) -> str:

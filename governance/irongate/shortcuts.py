@@ -11,7 +11,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from governance.irongate.syntax import imported_names, parse
+from governance.irongate.syntax import imported_names, parse, source
 
 HARNESS = frozenset({"pytest", "_pytest", "unittest", "nose"})
 SKIPS = frozenset({"skip", "xfail", "SkipTest", "importorskip", "exit", "Skipped", "XFailed", "Exit"})
@@ -64,7 +64,7 @@ def _skips(tree: ast.Module) -> Iterator[str]:
     yield from filter(_ends_a_test, names.values())
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
-            said = ast.unparse(node)
+            said = source(node)
             root, dot, rest = said.partition(".")
             # As it is written, too: a module of that name may hand the real one on.
             yield from filter(_ends_a_test, (f"{names.get(root, root)}{dot}{rest}", said))
@@ -178,7 +178,7 @@ def _names(tree: ast.Module) -> Iterator[str]:
     """Every class that a handler catches, by its last name."""
     for handler in _handlers(tree):
         caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        yield from (ast.unparse(one).rpartition(".")[2] for one in caught if one is not None)
+        yield from (source(one).rpartition(".")[2] for one in caught if one is not None)
 
 
 def _handlers(tree: ast.Module) -> list[ast.ExceptHandler]:
@@ -203,7 +203,7 @@ def _leaves(body: list[ast.stmt]) -> bool:
 
 
 def _suppresses(call: ast.Call) -> bool:
-    return ast.unparse(call.func) in ("suppress", "contextlib.suppress")
+    return source(call.func) in ("suppress", "contextlib.suppress")
 
 
 def _as_handler(call: ast.Call) -> ast.ExceptHandler:
@@ -211,4 +211,4 @@ def _as_handler(call: ast.Call) -> ast.ExceptHandler:
 
 
 def _caught(handler: ast.ExceptHandler) -> str:
-    return ast.unparse(handler.type) if handler.type is not None else ""
+    return source(handler.type) if handler.type is not None else ""

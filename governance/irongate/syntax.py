@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import copy
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
+
+from ledger import python_source
 
 CODE, STRING, COMMENT = "c", "s", "#"
 SMALL, LARGE = 40_000, 400_000
@@ -36,12 +37,7 @@ def _parse_large(data: bytes | str) -> ast.Module | None:
 
 def parse_copy(data: bytes | str) -> ast.Module | None:
     """A tree of the caller's own, or None."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    return python_source.parse(data)
 
 
 def imported_names(tree: ast.Module) -> dict[str, str]:

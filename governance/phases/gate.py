@@ -22,6 +22,7 @@ from governance.irongate.paths import is_code, is_test_path
 from governance.named_paths import matching, protected_among, touches_governance
 from governance.result import PhaseResult, failed
 from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
+from ledger.python_source import parse
 from ledger.vocabulary import (
     Candidate,
     EditKind,
@@ -44,11 +45,8 @@ SECURITY = re.compile(
 
 def public_names(data: bytes | None) -> frozenset[str]:
     """Public functions, classes, methods and constants of a Python file; empty when it does not parse."""
-    if data is None:
-        return frozenset()
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
+    tree = parse(data) if data is not None else None
+    if tree is None:
         return frozenset()
     names: set[str] = set()
     for node in tree.body:

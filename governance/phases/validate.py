@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -23,6 +22,7 @@ from governance.recordable import without_secrets
 from governance.repair.scene import original, sources_of
 from governance.result import PhaseResult, failed
 from ledger.errors import StaleBase
+from ledger.python_source import parse_or_why
 from ledger.vocabulary import (
     Candidate,
     EntryKind,
@@ -47,10 +47,9 @@ def unparsed(candidate: Candidate) -> dict[str, str]:
     found: dict[str, str] = {}
     for edit in candidate.edits:
         if edit.after is not None and is_python(edit.path):
-            try:
-                ast.parse(edit.after, filename=edit.path)
-            except (SyntaxError, ValueError) as error:
-                found[edit.path] = str(error)
+            why = parse_or_why(edit.after)
+            if isinstance(why, str):
+                found[edit.path] = why
     return found
 
 

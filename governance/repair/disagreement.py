@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from governance.irongate.syntax import parse
+from governance.irongate.syntax import dump, parse
 from governance.repair.edits import decode
 from governance.repair.ranking import Survivor
 from governance.repair.scene import Scene
@@ -39,21 +39,27 @@ def functions(text: str) -> dict[str, Function]:
 
 
 def _below(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
-    for child in ast.iter_child_nodes(node):
+    left = [(child, prefix) for child in ast.iter_child_nodes(node)][::-1]
+    while left:  # not by recursion: it would end at what is nested deeply
+        child, prefix = left.pop()
+        inner = prefix
         if isinstance(child, Function):
             yield f"{prefix}{child.name}", child
-            yield from _below(child, f"{prefix}{child.name}.<locals>.")
-        else:
-            yield from _below(child, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix)
+            inner = f"{prefix}{child.name}.<locals>."
+        elif isinstance(child, ast.ClassDef):
+            inner = f"{prefix}{child.name}."
+        left += [(below, inner) for below in ast.iter_child_nodes(child)][::-1]
 
 
 def changed(survivor: Survivor) -> frozenset[Named]:
     """Functions that a survivor leaves otherwise than the op's tree has them."""
     found: set[Named] = set()
     for path, text in final(survivor).items():
-        before = {name: ast.dump(node) for name, node in functions(original(survivor.scene, path)).items()}
+        before = {name: dump(node) for name, node in functions(original(survivor.scene, path)).items()}
         after = functions(text)
-        found |= {(path, name) for name in before.keys() & after.keys() if ast.dump(after[name]) != before[name]}
+        # What is nested too deeply to be written down may be another one.
+        alike = {name for name in before.keys() & after.keys() if before[name] == dump(after[name]) is not None}
+        found |= {(path, name) for name in (before.keys() & after.keys()) - alike}
     return frozenset(found)
 
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from governance.irongate.syntax import dump
+from ledger.python_source import parse
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_EXPRESSIONS = 10
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
@@ -74,10 +77,7 @@ class Source:
         self._starts = [0]
         for line in self.lines:
             self._starts.append(self._starts[-1] + len(line))
-        try:
-            self.tree: ast.Module | None = ast.parse(text)
-        except (SyntaxError, ValueError):
-            self.tree = None
+        self.tree = parse(text)
         self._shapes: dict[int, str] = {}  # of what stands here, by where it begins; -1: of the file
 
     def line_start(self, line: int) -> int:
@@ -268,7 +268,5 @@ def _plain(text: str) -> str:
 
 def _shape(text: str) -> str:
     """The syntax tree as text; empty when it does not parse. A text that is indented is a function of a class."""
-    try:
-        return ast.dump(ast.parse(f"if 1:\n{text}" if text[:1] in (" ", "\t") else text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
+    tree = parse(f"if 1:\n{text}" if text[:1] in (" ", "\t") else text)
+    return (dump(tree) if tree is not None else None) or ""

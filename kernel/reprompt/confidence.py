@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import warnings
+
+from ledger.python_source import parse
 
 # A line of its own at the very end, with or without emphasis: "confidence: 0.9", "**Confidence: 90%**".
 _STATED = re.compile(
@@ -73,11 +73,9 @@ def _sound(kind: str, block: str) -> bool | None:
         if kind == "json":
             json.loads(block)
         elif kind in ("python", "py", "python3"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # odd escapes in somebody's code are no news
-                ast.parse(block)
+            return parse(block) is not None
         else:
             return None
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, RecursionError):
         return False
     return True

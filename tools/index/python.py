@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import warnings
 
+from ledger.python_source import parse_or_why
 from tools.index.facts import CallSite, Facts, Import, Symbol
 
 LONGEST_SIGNATURE = 240
@@ -71,16 +71,12 @@ class _Visitor(ast.NodeVisitor):
 
 def read_python(data: bytes) -> Facts:
     """Symbols, calls and imports of one file's bytes; only an ``error`` where it does not parse."""
+    tree = parse_or_why(data)
+    if isinstance(tree, str):
+        return Facts(error=tree)
+    visitor = _Visitor()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
-        visitor = _Visitor()
         visitor.visit(tree)
-    except SyntaxError as error:
-        return Facts(error=f"line {error.lineno}: {error.msg}")
-    except (RecursionError, MemoryError):
+    except RecursionError:
         return Facts(error="it is nested too deeply")
-    except ValueError as error:
-        return Facts(error=str(error))
     return Facts(tuple(visitor.symbols), tuple(visitor.calls), tuple(visitor.imports))

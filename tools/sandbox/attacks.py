@@ -46,7 +46,8 @@ class Target(TypedDict):
     folders: list[str]  # folders of the daemon's that must not be listed
     unseen: list[str]  # files and folders of the host that nothing shows inside
     victim: str  # a file outside that must not be changed
-    shown: str  # a folder that is mounted for reading; holds a file "f" and unix sockets, "s" and "d"
+    shown: str  # a folder that is mounted for reading; holds a file "f"
+    served: str  # one that others may have sockets in, mounted only where that is attacked; holds "s" and "d"
     outside: list[str]  # folders in which a file must not be made
     kernel: list[str]  # files of the kernel that must not be opened for writing
     devices: list[str]  # devices of the host that must not be opened
@@ -118,7 +119,7 @@ def socket_families(target: Target) -> Answer:
 def unix_sockets(target: Target) -> Answer:
     """Reach a unix socket of the host by its path (relative, so that its length does not matter)."""
     here, answer = os.getcwd(), (False, "")
-    for folder in (target["socket_folder"], target["shown"]):
+    for folder in (target["socket_folder"], target["served"]):
         try:
             os.chdir(folder)
             answer = _connect("s", "d", "its path")
@@ -594,12 +595,12 @@ ATTACKS: tuple[Callable[[Target], Answer], ...] = (
 )  # fmt: skip
 
 
-def main(text: str, report_fd: int) -> None:
-    """Attack every wall, write the answers."""
+def main(text: str, report_fd: int, *only: str) -> None:
+    """Attack every wall, or ``only`` some, and write the answers."""
     target: Target = json.loads(text)
-    answers = {attack.__name__: attack(target) for attack in ATTACKS}
+    answers = {attack.__name__: attack(target) for attack in ATTACKS if not only or attack.__name__ in only}
     os.write(report_fd, json.dumps({"answers": answers, "made": MADE}).encode())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(os.environ["OURO_REPORT"]))
+    main(sys.argv[1], int(os.environ["OURO_REPORT"]), *sys.argv[2:])

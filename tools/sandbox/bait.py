@@ -53,6 +53,7 @@ class Bait:
 
     workspace: Path
     shown: Path
+    served: Path
     target: attacks.Target
     waits: Child
     listeners: Mapping[str, socket.socket]
@@ -116,20 +117,21 @@ def laid_out(
     token = f".ouro-probe-{os.urandom(6).hex()}"
     with contextlib.ExitStack() as stack:
         top = _folder(stack, places.cache / token)
-        workspace, shown = _folder(stack, top / "work"), _folder(stack, top / "shown")
+        workspace, shown, served = (_folder(stack, top / name) for name in ("work", "shown", "served"))
         (shown / "f").touch()
         outside = _folder(stack, places.state / token)
         sockets = _folder(stack, places.runtime / token)
         victim = outside / "victim"
         victim.write_text(SECRET, encoding="utf-8")
         victim.chmod(VICTIM_MODE)
-        listeners = _listen(stack, (sockets, shown), token)
+        listeners = _listen(stack, (sockets, served), token)
         waits = stack.enter_context(_waiting(program, token))
         master, terminal = _terminal(stack)
         bounds = limits(settings)
         bait = Bait(
             workspace=workspace,
             shown=shown,
+            served=served,
             waits=waits,
             listeners=listeners,
             terminal=master,
@@ -137,9 +139,10 @@ def laid_out(
                 token=token,
                 secret=str(victim),
                 folders=[str(places.state), str(places.runtime)],
-                unseen=_unseen(places, [workspace, shown, *(mount.target for mount in mounts)]),
+                unseen=_unseen(places, [workspace, shown, served, *(mount.target for mount in mounts)]),
                 victim=str(victim),
                 shown=str(shown),
+                served=str(served),
                 outside=[str(outside), str(places.home), str(places.common_dir), "/usr", "/etc", "/var/tmp", "/"],
                 kernel=[path for path in KERNEL if Path(path).exists()],
                 devices=_devices(),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Mapping
@@ -16,9 +17,9 @@ from ledger.errors import SandboxError
 from tools.process import REPORT_FD, Command, Finished, run, wait_gone
 from tools.sandbox.channel import Status, memory_file, status_pipe
 from tools.sandbox.limits import MIB, limits
-from tools.sandbox.seccomp import FIRST_PROCESS, NAMESPACED, NETWORKED, program
+from tools.sandbox.seccomp import FIRST_PROCESS, NAMESPACED, NETWORKED, program, without_unix_sockets
 from tools.sandbox.settings import SandboxSettings
-from tools.sandbox.sockets import bound_sockets, covers
+from tools.sandbox.sockets import unix_sockets_for
 from tools.sandbox.tree import HOME, Placed, Step, base_environment, extra_mounts, mount_steps, system_steps
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
@@ -56,7 +57,7 @@ class Bwrap:
         """Run ``job``; see :class:`tools.sandbox.types.Sandbox`."""
         with contextlib.ExitStack() as stack:
             status = stack.enter_context(status_pipe())
-            filter_code = program(NETWORKED) if job.network else self.filter()
+            filter_code = await asyncio.to_thread(self.filter_for, job)
             filter_fd = stack.enter_context(memory_file(filter_code)) if filter_code else None
             command = self.command(job, status_fd=status.write_fd, filter_fd=filter_fd)
             if job.secrets:
@@ -112,7 +113,6 @@ class Bwrap:
         for folder in SCRATCH:
             words += self.scratch_steps(folder)
         shown = mount_steps(mounts, self.hidden)
-        shown = (*shown, *self.cover_steps(shown))
         words += [word for placed in shown for word in _words(placed)]
         return (*words, "--remount-ro", "/dev", "--remount-ro", "/")
 
@@ -128,10 +128,6 @@ class Bwrap:
         """An empty folder of its own, bounded in size."""
         size = () if self.compat else ("--size", str(self.settings.scratch_mb * MIB))
         return (*size, "--tmpfs", str(folder))
-
-    def cover_steps(self, shown: tuple[Placed, ...]) -> tuple[Placed, ...]:
-        """Nothing in the place of each unix socket of the host that the steps ``shown`` bring into sight."""
-        return covers(shown, bound_sockets())
 
     def environment(self, job: Job) -> tuple[str, ...]:
         """Everything is cleared, then set."""
@@ -149,6 +145,17 @@ class Bwrap:
     def filter(self) -> bytes | None:
         """The system-call filter, where the architecture has a table."""
         return program(NAMESPACED)
+
+    def filter_for(self, job: Job) -> bytes | None:
+        """The filter of one job (blocking)."""
+        if job.network:
+            return program(NETWORKED)
+        code = self.filter()
+        return code if code is None or self.unix_sockets(job) else without_unix_sockets(code)
+
+    def unix_sockets(self, job: Job) -> bool:
+        """Whether code inside gets unix sockets, of which the host's may be in its sight (blocking)."""
+        return unix_sockets_for((*extra_mounts(self.settings.read_only), *job.mounts))
 
 
 class _Watch:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ledger.errors import SandboxError
 from ledger.places import Places
+from tools.process import Finished
 from tools.sandbox import attacks
 from tools.sandbox.bait import REPORT, laid_out
 from tools.sandbox.settings import SandboxSettings
@@ -28,7 +31,7 @@ def interpreter() -> tuple[Path, tuple[Mount, ...]]:
         needed[program] = None
     system = tuple(Path(name) for name in SYSTEM)
     unseen = (p for p in needed if not any(top == p or top in p.parents for top in system))
-    return program, tuple(Mount(source=path, target=path) for path in unseen)
+    return program, tuple(Mount(source=path, target=path, closed=True) for path in unseen)
 
 
 async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> tuple[Proof, ...]:
@@ -40,8 +43,8 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
             argv=(str(program), "-I", "-S", "-c", code, json.dumps(bait.target)),
             cwd=bait.workspace,
             mounts=(
-                Mount(source=bait.workspace, target=bait.workspace, writable=True, ours=True),
-                Mount(source=bait.shown, target=bait.shown, ours=True),
+                Mount(source=bait.workspace, target=bait.workspace, writable=True, ours=True, closed=True),
+                Mount(source=bait.shown, target=bait.shown, ours=True, closed=True),
                 *mounts,
             ),
             timeout_s=settings.probe_timeout_s,
@@ -49,14 +52,26 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
         )
         finished = await sandbox.run(job)
         damage = bait.damage()  # at once: who was left behind does not stay for long
-        try:
-            report = json.loads(finished.report)
-        except ValueError:
-            said = finished.output.decode("utf-8", errors="replace").strip().splitlines()[-1:]
-            why = "they did not end in time" if finished.timed_out else (said or [f"exit code {finished.code}"])[0]
-            raise SandboxError(f"The walls of {sandbox.name} could not be tried: {why}.") from None
+        report = _report(sandbox, finished)
         damage = {**bait.left(report["made"]), **damage}
+        # Sockets that others have where a mount shows them: a job with such a mount is confined otherwise.
+        beside = Mount(source=bait.served, target=bait.served, ours=True)
+        only = replace(job, argv=(*job.argv, Wall.UNIX_SOCKETS.value), mounts=(*job.mounts, beside))
+        served = _report(sandbox, await sandbox.run(only))
+        if served["answers"][Wall.UNIX_SOCKETS][0]:
+            report["answers"][Wall.UNIX_SOCKETS] = served["answers"][Wall.UNIX_SOCKETS]
         return tuple(_judge(wall, report["answers"][wall], damage.get(wall)) for wall in Wall)
+
+
+def _report(sandbox: Sandbox, finished: Finished) -> dict[str, Any]:
+    """What the attacks have written."""
+    try:
+        report: dict[str, Any] = json.loads(finished.report)
+    except ValueError:
+        said = finished.output.decode("utf-8", errors="replace").strip().splitlines()[-1:]
+        why = "they did not end in time" if finished.timed_out else (said or [f"exit code {finished.code}"])[0]
+        raise SandboxError(f"The walls of {sandbox.name} could not be tried: {why}.") from None
+    return report
 
 
 def _judge(wall: Wall, answer: tuple[bool, str], damage: str | None) -> Proof:

@@ -113,10 +113,12 @@ COMMON = (
             *("kcmp", "pidfd_getfd", "process_madvise", "process_mrelease"),
             *("acct", "quotactl", "quotactl_fd", "swapon", "swapoff", "reboot", "kexec_load", "kexec_file_load"),
             *("init_module", "finit_module", "delete_module", "syslog", "vhangup", "uselib", "iopl", "ioperm"),
-            *("settimeofday", "clock_settime", "clock_adjtime", "adjtimex"),
+            *("settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname", "setdomainname"),
         ),
     ),
     Rule(errno.ENOSYS, ("io_uring_setup", "io_uring_enter", "io_uring_register", "memfd_secret")),
+    # The machine has one number of requests for all its users, and one process can take them all.
+    Rule(errno.ENOSYS, ("io_setup", "io_destroy", "io_submit", "io_cancel", "io_getevents", "io_pgetevents")),
     Rule(errno.ENOSYS, ("clone3",)),  # its flags lie in memory that a filter cannot read; the C library then uses clone
     Rule(errno.EPERM, ("clone",), when=((Has(0, CLONE_NEW_NAMESPACE),),)),
     # Of other programs' ways only what sanitizers and emulators ask for, and the question what it is.
@@ -154,7 +156,10 @@ SHARED = (
         errno.EPERM,
         (
             *("ptrace", "process_vm_readv", "process_vm_writev"),
-            *("shmget", "shmat", "semget", "msgget", "mq_open"),
+            # Whole families: an object has a number or a name that others can use without having been given it.
+            *("shmget", "shmat", "shmdt", "shmctl", "semget", "semop", "semtimedop", "semctl"),
+            *("msgget", "msgsnd", "msgrcv", "msgctl"),
+            *("mq_open", "mq_unlink", "mq_timedsend", "mq_timedreceive", "mq_notify", "mq_getsetattr"),
         ),
     ),
     # A filter compares with numbers that are known beforehand. The caller itself is 0; any other number, its own too,
@@ -176,6 +181,9 @@ SHARED = (
         (
             *("setxattr", "lsetxattr", "fsetxattr", "setxattrat", "file_setattr"),
             *("removexattr", "lremovexattr", "fremovexattr", "removexattrat"),
+            # They hold contents, and Landlock lets everybody read them.
+            *("getxattr", "lgetxattr", "fgetxattr", "getxattrat"),
+            *("listxattr", "llistxattr", "flistxattr", "listxattrat"),
         ),
     ),
 )
@@ -218,6 +226,17 @@ def program(rules: tuple[Rule, ...], machine: str | None = None) -> bytes | None
             if nr is not None:
                 blocks.setdefault(nr, []).extend(_refuse(rule))
     return b"".join([*code, *_search(sorted(blocks.items()))])
+
+
+def without_unix_sockets(code: bytes, machine: str | None = None) -> bytes:
+    """``code``, and in front of it: no unix sockets but pairs that cannot be connected to another one."""
+    machine = machine or platform.machine()
+    front = [_op(_LOAD, _NR)]
+    for rule in (Rule(errno.EAFNOSUPPORT, ("socket",), when=(_UNIX,)), _CONNECTED_PAIRS):
+        (call,) = rule.calls
+        block = _refuse(rule)
+        front += [_op(_EQUAL, number(call, machine) or 0, 0, len(block)), *block, _op(_LOAD, _NR)]
+    return b"".join(front) + code
 
 
 def _search(blocks: Sequence[tuple[int, list[bytes]]]) -> list[bytes]:

@@ -70,12 +70,15 @@ class Mount:
     """``source`` on the host is seen at ``target`` inside; read-only unless ``writable``.
 
     ``ours``: the daemon made it for this job. Nothing else of what lies in the daemon's own folders is ever shown.
+    ``closed``: no program outside has unix sockets in it: it was made for this job, or is an installation of programs,
+    which is searched for one. Who runs beside any other mount gets none himself (``sockets.py``).
     """
 
     source: Path
     target: Path
     writable: bool = False
     ours: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

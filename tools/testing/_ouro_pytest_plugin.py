@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -30,6 +31,16 @@ FRAMES = 40
 FULL_REPORTS = 200  # failures beyond this many are reported without their long form
 _LOADED: dict[str, Any] = {}
 _WORSE = {"": 0, "passed": 1, "skipped": 2, "xfailed": 2, "xpassed": 2, "error": 3, "failed": 4}
+
+
+LONE = re.compile(r"(?<!\\)((?:\\\\)*)(?:(\\ud[89ab]..\\ud[c-f]..)|\\(ud[89a-f]..))")
+"""A pair of halves, which is a character, or one alone, which is none; in JSON, behind whole pairs of backslashes."""
+
+
+def spelt(found: re.Match[str]) -> str:
+    """A lone half as its name, with a backslash that is a character of the text."""
+    whole = found[0] if found[2] else found[1] + "\\\\" + found[3]
+    return str(whole)
 
 
 def clip(text: str, limit: int) -> str:
@@ -52,6 +63,8 @@ class Reporter:
         if os.getpid() != self._pid:
             return
         line = json.dumps(dict(fields, k=self._key, n=self._count, e=event), separators=(",", ":")) + "\n"
+        if "\\ud" in line:  # half of a character, as a file name that is no text has
+            line = LONE.sub(spelt, line)
         self._count += 1
         data = line.encode("ascii")
         try:

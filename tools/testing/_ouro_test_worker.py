@@ -36,7 +36,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 CHUNK = 64 * 1024
 DUMP_S = 0.3  # for a hanging test to say where it is
 IMPORT_S = 8  # for an heir to import what the first run did; an answer that comes ten seconds late is given up
@@ -78,6 +78,8 @@ class Worker:
 
     def _adopt(self) -> None:
         self._libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of a run become our children
+        # No other process of ours opens our descriptors, reads our environment or traces us: a run would speak for us.
+        self._libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
     def say(self, kind: bytes, payload: bytes) -> None:
         data = kind + b"%08x" % len(payload) + payload
@@ -110,6 +112,7 @@ class Worker:
         code = 1
         try:
             os.setsid()
+            self._libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # tests look at themselves in /proc
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:

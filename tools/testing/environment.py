@@ -152,7 +152,10 @@ def _describe(
     found = taken.found
     shown = outside(found, places, settings.readable, origin)
     needs = tuple(path for path in layout.ignored_needs(git) if _stays_inside(places.repo, path))
-    mounts = [*shown.mounts, *(Mount(source=places.repo / path, target=places.repo / path) for path in needs)]
+    mounts = [
+        *shown.mounts,
+        *(Mount(source=places.repo / path, target=places.repo / path, closed=True) for path in needs),
+    ]
     flags = ("-P",) if found.version >= _SAFE_PATH else ()
     return TestEnvironment(
         python=found.python,

@@ -1,27 +1,46 @@
-"""The lines of a test report, as ``_ouro_pytest_plugin.py`` and the plugins beside it write them."""
+"""The lines of a test report, as ``_ouro_pytest_plugin.py`` and the plugins beside it write them.
+
+Whoever writes them runs inside the sandbox, so a line is a claim: its form is strict and its numbers have bounds, and
+what a parser would make too many objects of is refused before one reads it (:func:`read`).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
-from ledger.vocabulary import Frozen, Outcome
+from ledger.frozen import Frozen
+from ledger.vocabulary import Outcome
+from tools.testing.claims import is_modest
 
 ANSWERS = 1_000
 """More than a probe ever gives."""
-ROWS = 1_000
+ROWS = 250
 """More comparisons than are ever told of one test."""
 CHANGES, TESTS = 10_000, 10_000
 """More than are ever screened at once."""
 ENTERED = 10_000
 """More functions than are ever looked for."""
+LINE_BYTES = 32 * 1024 * 1024
+"""Of one event. The longest names all tests of a repository."""
+LAST_LINE = 10_000_000
+"""More lines than a source file has."""
+Of = TypeVar("Of")
+Many = Annotated[tuple[Of, ...], FailFast()]
+"""What is wrong with it is said once, not for each of a million entries."""
 Said = Annotated[str, Field(max_length=600)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Place = tuple[str, int, str]
+Places = Annotated[tuple[Place, ...], Field(max_length=200), FailFast()]
 
 
 class Line(Frozen):
+    model_config = ConfigDict(strict=True)
+
     k: str
-    n: int
+    n: Count
 
 
 class Start(Line):
@@ -37,13 +56,13 @@ class CollectError(Line):
     exc: str
     message: str
     detail: str
-    frames: tuple[tuple[str, int, str], ...]
+    frames: Places
 
 
 class Collected(Line):
     e: Literal["collected"]
-    ids: tuple[str, ...]
-    missing: tuple[str, ...]
+    ids: Many[str]
+    missing: Many[str]
 
 
 class Running(Line):
@@ -55,62 +74,62 @@ class Result(Line):
     e: Literal["result"]
     id: str
     out: Outcome
-    ms: int
+    ms: Count
     exc: str
     message: str
     detail: str
-    frames: tuple[tuple[str, int, str], ...]
+    frames: Places
 
 
 class Cover(Line):
     e: Literal["cover"]
     id: str
-    files: dict[str, tuple[int, ...]]
+    files: dict[str, Many[int]]
     cut: bool
 
 
 class Probe(Line):
     e: Literal["probe"]
-    rows: Annotated[tuple[tuple[Said, Said, Said], ...], Field(max_length=64)]
+    rows: Annotated[tuple[tuple[Said, Said, Said], ...], Field(max_length=64), FailFast()]
 
 
 class Screened(Line):
     e: Literal["screened"]
-    i: Annotated[int, Field(ge=0)]
-    passed: Annotated[tuple[int, ...], Field(max_length=TESTS)]
+    i: Count
+    passed: Annotated[tuple[Count, ...], Field(max_length=TESTS), FailFast()]
 
 
 class Instrumented(Line):
     e: Literal["instrumented"]
     file: str
-    lines: tuple[int, ...]
+    lines: Many[Count]
 
 
 class Compared(Line):
     e: Literal["compared"]
     id: str
-    rows: Annotated[tuple[str, ...], Field(max_length=ROWS)]
+    rows: Annotated[tuple[str, ...], Field(max_length=ROWS), FailFast()]
     more: bool
-    lines: tuple[tuple[str, int], ...]
+    lines: Many[tuple[str, Count]]
 
 
 class Sentinel(Line):
     e: Literal["sentinel"]
-    name: str
-    out: str
+    name: Said
+    out: Said
     fits: bool
     last: bool
 
 
 class Guarded(Line):
     e: Literal["guarded"]
-    changed: Annotated[tuple[tuple[Said, Said], ...], Field(max_length=64)]
+    changed: Annotated[tuple[tuple[Said, Said], ...], Field(max_length=64), FailFast()]
 
 
 class Entered(Line):
     e: Literal["entered"]
-    files: Annotated[tuple[str, ...], Field(max_length=ENTERED)]
-    functions: Annotated[tuple[tuple[str, int, str], ...], Field(max_length=ENTERED)]
+    files: Annotated[tuple[str, ...], Field(max_length=ENTERED), FailFast()]
+    functions: Annotated[tuple[tuple[str, Count, str], ...], Field(max_length=ENTERED), FailFast()]
     cut: bool
 
 
@@ -121,14 +140,14 @@ class Internal(Line):
 
 class Modules(Line):
     e: Literal["modules"]
-    bad: tuple[tuple[str, str], ...]
+    bad: Annotated[tuple[tuple[str, str], ...], Field(max_length=64), FailFast()]
 
 
 class End(Line):
     e: Literal["end"]
-    exit: int
-    collected: int
-    results: int
+    exit: Annotated[int, Field(ge=0, le=255)]
+    collected: Count
+    results: Count
 
 
 Event = (
@@ -136,3 +155,23 @@ Event = (
     | Sentinel | Guarded | Entered | Internal | Modules | End
 )  # fmt: skip
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="e")])
+
+BASIC = frozenset({"start", "collect_error", "collected", "running", "result", "internal", "modules", "end"})
+"""What every run tells."""
+BESIDES: Mapping[str, frozenset[str]] = {
+    "_ouro_trace": frozenset({"cover"}), "_ouro_probe": frozenset({"probe"}), "_ouro_screen": frozenset({"screened"}),
+    "_ouro_compare": frozenset({"instrumented", "compared"}), "_ouro_sentinel": frozenset({"sentinel"}),
+    "_ouro_guard": frozenset({"guarded"}), "_ouro_entered": frozenset({"entered"}),
+}  # fmt: skip
+"""What a run tells that was given one of these modules."""
+EVERYTHING = BASIC.union(*BESIDES.values())
+
+
+def read(raw: bytes) -> Event | None:
+    """The event of one line; None for what no reporter writes."""
+    if len(raw) > LINE_BYTES or not is_modest(raw):
+        return None
+    try:
+        return EVENT.validate_json(raw)
+    except ValidationError:
+        return None

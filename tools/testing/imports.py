@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from ledger.python_source import parse
+
 _IMPORT_LINE = re.compile(r"^\s*(?:from\s+(\.*[\w.]*)\s+import\b[ (]*([\w, ]*)|import\s+([\w., ]+))", re.MULTILINE)
 
 
@@ -38,9 +40,8 @@ def module_names(path: str, packages: frozenset[str]) -> tuple[str, ...]:
 def mentions(path: str, data: bytes) -> Mentions:
     """Imports and string constants of a file; a file that does not parse is read line by line."""
     package = list(PurePosixPath(path).parts[:-1])
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
+    tree = parse(data)
+    if tree is None:
         return Mentions(_imports_by_line(package, data.decode("utf-8", errors="replace")), frozenset())
     imports: set[str] = set()
     texts: set[str] = set()

@@ -12,33 +12,62 @@ import builtins
 import contextlib
 import json
 import operator
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.python_source import parse
+
 HARMLESS = frozenset({"pytest", "mock", "patch", "given", "settings", "example", "staticmethod", "unittest"})
 """Decorators of tests that do not call the test as they please."""
-_OPERATIONS: Mapping[str, Callable[[Any, Any], object]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    "in": lambda a, b: a in b, "not in": lambda a, b: a not in b, "same": lambda a, b: list(a) == list(b),
-    "count": lambda a, b: _alike(list(a), list(b)),
-    "true": lambda a, b: bool(a), "false": lambda a, b: not a, "none": lambda a, b: a is None,
-    "not none": lambda a, b: a is not None,
-}  # fmt: skip
+ROW_CHARS, ALL_CHARS = 25_000, 250_000
+"""More than is ever told of one comparison, and of all those of one test."""
+DEPTH = 64
+"""More lists in lists than the deepest value that is ever told is written with."""
+STEPS = 20_000_000
+"""Comparisons of single values that one run's report is worth: some seconds."""
 _MARKS = {"...": Ellipsis, "NotImplemented": NotImplemented}
-
-
-def _alike(left: list[Any], right: list[Any]) -> bool:
-    """Whether both hold the same, in any order."""
-    for each in left:
-        if each not in right:
-            return False
-        right.remove(each)
-    return not right
+_UNLIKE_ANY = "what it compared is not written as it is ever written"
 
 
 class _Opaque(Exception):
     """A value that cannot be read here; says which."""
+
+
+class _Spent(Exception):
+    """There are no steps left."""
+
+
+class Meter:
+    """Counts down the steps that comparing may take. What is left when they are used up is not compared here."""
+
+    def __init__(self, steps: int = STEPS) -> None:
+        self._left = steps
+
+    def spend(self, steps: int) -> None:
+        """Raises ``_Spent`` when there are none left."""
+        self._left -= steps
+        if self._left < 0:
+            raise _Spent
+
+    def hashed(self, values: Iterable[Any]) -> None:
+        """For a set or the keys of a dictionary: those with one hash are each compared with each."""
+        counts = Counter(map(hash, values)).values()
+        self.spend(sum(count * count for count in counts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One comparison as it was told."""
+
+    path: str
+    line: int
+    operation: str
+    left: Any
+    right: Any
+    came: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,31 +89,48 @@ class Standing:
     unsure: str = ""
 
 
-def _read(written: Any) -> Any:
-    """The value; raises ``_Opaque`` for what is none of the builtin types."""
-    if not isinstance(written, list):
-        return written
-    kind, rest = written[0], written[1:]
-    match kind:
-        case "?" | "<":
-            raise _Opaque(str(rest[0]))
-        case "i":
-            return int(rest[0], 16)
-        case "f":
-            return float.fromhex(rest[0])
-        case "c":
-            return complex(float.fromhex(rest[0]), float.fromhex(rest[1]))
-        case "b" | "B":
-            return bytes.fromhex(rest[0]) if kind == "b" else bytearray.fromhex(rest[0])
-        case "u":
-            return bytes.fromhex(rest[0]).decode("utf-8", "surrogatepass")
-        case "e":
-            return _MARKS[rest[0]]
-        case "d":
-            return {_read(key): _read(value) for key, value in rest[0]}
-        case "l" | "t" | "S" | "F":
-            return {"l": list, "t": tuple, "S": set, "F": frozenset}[kind](_read(one) for one in rest[0])
-    raise ValueError(kind)
+class _Reader:
+    """Reads one value into builtin ones of our own. Raises ``_Opaque`` for what is none of the builtin types.
+
+    Raises ``ValueError``, ``TypeError``, ``KeyError`` or ``IndexError`` for what is not written as values are.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def value(self, written: Any) -> Any:
+        if not isinstance(written, list):
+            self._meter.spend(1)
+            return written
+        kind, rest = written[0], written[1:]
+        self._meter.spend(1 + (len(rest[0]) // 8 if isinstance(rest[0], str) else 0))
+        match kind:
+            case "?" | "<":
+                raise _Opaque(str(rest[0])[:80])
+            case "i":
+                return int(rest[0], 16)
+            case "f":
+                return float.fromhex(rest[0])
+            case "c":
+                return complex(float.fromhex(rest[0]), float.fromhex(rest[1]))
+            case "b" | "B":
+                return bytes.fromhex(rest[0]) if kind == "b" else bytearray.fromhex(rest[0])
+            case "u":
+                return bytes.fromhex(rest[0]).decode("utf-8", "surrogatepass")
+            case "e":
+                return _MARKS[rest[0]]
+            case "d":
+                pairs = [(self.value(key), self.value(value)) for key, value in rest[0]]
+                self._meter.hashed(key for key, _ in pairs)
+                return dict(pairs)
+            case "l" | "t":
+                values = [self.value(one) for one in rest[0]]
+                return values if kind == "l" else tuple(values)
+            case "S" | "F":
+                values = [self.value(one) for one in rest[0]]
+                self._meter.hashed(values)
+                return set(values) if kind == "S" else frozenset(values)
+        raise ValueError(kind)
 
 
 def _level(written: Any) -> int:
@@ -95,13 +141,18 @@ def _level(written: Any) -> int:
     return max([own, *(_level(one) for one in written)])
 
 
-def _shape(written: Any) -> Any:
-    """What is in it, without regard to what it says of itself: of a class that is made of a builtin one, the latter."""
+def _shape(written: Any, depth: int = DEPTH) -> Any:
+    """What is in it, without regard to what it says of itself: of a class that is made of a builtin one, the latter.
+
+    Raises ``ValueError`` for what is deeper than any value that is told.
+    """
     if not isinstance(written, list):
         return written
+    if not depth:
+        raise ValueError("too deep")
     if written[:1] == ["<"]:
-        return _shape(written[3])
-    shapes = [_shape(one) for one in written]
+        return _shape(written[3], depth - 1)
+    shapes = [_shape(one, depth - 1) for one in written]
     return sorted(shapes, key=repr) if written[:1] in (["S"], ["F"], ["d"]) else shapes
 
 
@@ -111,7 +162,37 @@ def _raised(name: Any, wanted: Any) -> bool:
     return issubclass(kinds[0], tuple(kinds[1:]))
 
 
-def _again(operation: str, left: Any, right: Any) -> bool:
+def _alike(left: list[Any], right: list[Any], meter: Meter) -> bool:
+    """Whether both hold the same, in any order."""
+    with contextlib.suppress(TypeError):  # a list, for one, has no hash
+        meter.hashed([*left, *right])
+        return Counter(left) == Counter(right)
+    meter.spend(sum(map(_weight, left)) * max(1, len(right)))
+    for each in left:
+        if each not in right:
+            return False
+        right.remove(each)
+    return not right
+
+
+def _weight(value: Any) -> int:
+    """How many steps it takes to compare a value once."""
+    if isinstance(value, dict):
+        return 1 + sum(_weight(key) + _weight(each) for key, each in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return 1 + sum(map(_weight, value))
+    return 1
+
+
+_OPERATIONS: Mapping[str, Callable[[Any, Any], object]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "in": lambda a, b: a in b, "not in": lambda a, b: a not in b, "same": lambda a, b: list(a) == list(b),
+    "true": lambda a, b: bool(a), "false": lambda a, b: not a, "none": lambda a, b: a is None,
+    "not none": lambda a, b: a is not None,
+}  # fmt: skip
+
+
+def _again(operation: str, left: Any, right: Any, meter: Meter) -> bool:
     if operation == "raises":
         return _raised(left, right)
     if operation in ("is", "is not"):
@@ -119,19 +200,38 @@ def _again(operation: str, left: Any, right: Any) -> bool:
         if alike is None:
             raise _Opaque("identity")
         return alike is (operation == "is")
+    if operation == "count":
+        return _alike(list(left), list(right), meter)
+    for side in (left, right):
+        if isinstance(side, set | frozenset | dict):
+            meter.hashed(side)
+    meter.spend(_weight(left) + _weight(right))
     return bool(_OPERATIONS[operation](left, right))
 
 
-def _of_row(row: str) -> Standing:
-    path, line, operation, left, right, came = json.loads(row)
-    where = f"{path}:{line}"
-    if operation == "always":
-        return Standing(wrong=f"at {where} a value of {left} says that it equals everything")
+def _row(text: str) -> _Row | None:
+    """What a row says; None for one that is not written as rows are."""
+    if len(text) > ROW_CHARS:
+        return None
     try:
-        claimed = _read(came)
+        path, line, operation, left, right, came = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if not (isinstance(path, str) and type(line) is int and isinstance(operation, str)):
+        return None
+    return _Row(path=path, line=line, operation=operation, left=left, right=right, came=came)
+
+
+def _of_row(row: _Row, meter: Meter) -> Standing:
+    where, operation, left, right = f"{row.path}:{row.line}", row.operation, row.left, row.right
+    if operation == "always":
+        return Standing(wrong=f"at {where} a value of {str(left)[:80]} says that it equals everything")
+    reader = _Reader(meter)
+    try:
+        claimed = reader.value(row.came)
         if not isinstance(claimed, bool):
             return Standing(unsure=f"at {where} no plain yes or no came of the comparison")
-        if _again(operation, _read(left), _read(right)) is not claimed:
+        if _again(operation, reader.value(left), reader.value(right), meter) is not claimed:
             return Standing(wrong=f"at {where} it is not so that {_short(left)} {operation} {_short(right)}")
     except _Opaque as opaque:
         by_itself = max(_level(left), _level(right)) > 0 and operation in ("==", "!=", "same")
@@ -144,23 +244,32 @@ def _of_row(row: str) -> Standing:
 
 
 def _short(written: Any) -> str:
-    with contextlib.suppress(_Opaque):
-        return repr(_read(written))[:80]
-    return "it"
+    try:
+        return repr(_Reader(Meter()).value(written))[:80]
+    except (_Opaque, _Spent, ValueError):  # a number of more digits than are written out, for one
+        return "it"
 
 
-def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]]) -> Standing:
-    """Of one test that passed. ``needed``: file, first and last line of assertions that had to be reached, and hold."""
-    reached = heard.lines if heard is not None else frozenset()
-    failed = {place for row in (heard.rows if heard is not None else ()) if (place := _failed(row)) is not None}
+def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]], meter: Meter | None = None) -> Standing:
+    """Of one test that passed. ``needed``: file, first and last line of assertions that had to be reached, and hold.
+
+    ``meter`` is that of the whole run.
+    """
+    meter = meter or Meter()
+    texts = heard.rows if heard is not None else ()
+    if sum(map(len, texts)) > ALL_CHARS:
+        return Standing(wrong=_UNLIKE_ANY)
+    rows = [_row(text) for text in texts]
+    reached = _by_file(heard.lines if heard is not None else ())
+    failed = _by_file((row.path, row.line) for row in rows if row is not None and row.came is False)
     for path, first, last in sorted(needed):
-        if not any(file == path and first <= line <= last for file, line in reached):
+        if not _any_between(reached.get(path, ()), first, last):
             return Standing(wrong=f"its assertion at {path}:{first} was never reached")
-        if any(file == path and first <= line <= last for file, line in failed):
+        if _any_between(failed.get(path, ()), first, last):
             return Standing(wrong=f"its assertion at {path}:{first} failed")
     if heard is None or not heard.rows:
         return Standing(unsure="nothing that it compares could be seen")
-    found = [_rated(row) for row in heard.rows]
+    found = [_rated(row, meter) for row in rows]
     worst = next((each for each in found if each.wrong), None) or next((each for each in found if each.doubt), None)
     if worst is not None:
         return worst
@@ -169,33 +278,41 @@ def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]]) -> Stan
     return next((each for each in found if each.unsure), Standing())
 
 
-def _failed(row: str) -> tuple[str, int] | None:
-    """Where a comparison came to no; None where it did not."""
-    with contextlib.suppress(ValueError, TypeError):
-        path, line, *_, came = json.loads(row)
-        return (str(path), int(line)) if came is False else None
-    return None
+def _by_file(places: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    """The lines of each file, in order."""
+    found: dict[str, list[int]] = {}
+    for path, line in sorted(places):
+        found.setdefault(path, []).append(line)
+    return found
 
 
-def _rated(row: str) -> Standing:
+def _any_between(lines: Sequence[int], first: int, last: int) -> bool:
+    """Whether one of ``lines``, which are in order, is among those."""
+    at = bisect_left(lines, first)
+    return at < len(lines) and lines[at] <= last
+
+
+def _rated(row: _Row | None, meter: Meter) -> Standing:
+    if row is None:
+        return Standing(wrong=_UNLIKE_ANY)
     try:
-        return _of_row(row)
+        meter.spend(1)
+        return _of_row(row, meter)
+    except _Spent:
+        return Standing(unsure=f"at {row.path}:{row.line} stands more than is compared by another process")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        return Standing(wrong="what it compared is not written as it is ever written")
+        return Standing(wrong=_UNLIKE_ANY)
 
 
 def needed(
-    sources: Mapping[str, str], test: str, instrumented: Mapping[str, Collection[int]]
+    sources: Mapping[str, ast.Module | None], test: str, instrumented: Mapping[str, Sequence[int]]
 ) -> frozenset[tuple[str, int, int]]:
     """Assertions that a test which passes cannot have gone around: file, first and last line."""
     path, *names = test.partition("[")[0].split("::")
-    lines, source = instrumented.get(path), sources.get(path)
-    if lines is None or source is None or not names:
+    lines, tree = instrumented.get(path), sources.get(path)
+    if lines is None or tree is None or not names:
         return frozenset()
-    try:
-        body: Sequence[ast.stmt] = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError):
-        return frozenset()
+    body: Sequence[ast.stmt] = tree.body
     found: ast.AST | None = None
     for name in names:
         found = _last(body, name)
@@ -205,7 +322,7 @@ def needed(
     if not isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
         return frozenset()
     spans = [(s.lineno, s.end_lineno or s.lineno) for s in _in_a_row(found.body)]
-    return frozenset((path, a, b) for a, b in spans if any(a <= line <= b for line in lines))
+    return frozenset((path, a, b) for a, b in spans if _any_between(lines, a, b))
 
 
 def _last(body: Sequence[ast.stmt], name: str) -> ast.stmt | None:
@@ -252,5 +369,7 @@ def standings(
     passed: Collection[str], heard: Mapping[str, Heard], instrumented: Mapping[str, Collection[int]],
     sources: Mapping[str, str],
 ) -> dict[str, Standing]:  # fmt: skip
-    """Of every test that passed."""
-    return {test: weigh(heard.get(test), needed(sources, test, instrumented)) for test in passed}
+    """Of every test that passed. No report makes it take longer than :data:`STEPS` and a look at its every byte."""
+    meter, lines = Meter(), {path: sorted(each) for path, each in instrumented.items()}
+    trees = {path: parse(source) for path, source in sources.items()}
+    return {test: weigh(heard.get(test), needed(trees, test, lines), meter) for test in passed}

@@ -27,6 +27,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ledger.python_source import parse
 from ledger.vocabulary import Frozen, TestResult, TestRun
 from tools.testing.flow import flows
 from tools.testing.missing import definitions, files_of, modules_of
@@ -223,7 +224,4 @@ def functions(tree: ast.Module) -> list[tuple[str, list[int]]]:
 
 def _parsed(source: bytes) -> ast.Module:
     """An empty one where it is no Python."""
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError):
-        return ast.Module(body=[], type_ignores=[])
+    return parse(source) or ast.Module(body=[], type_ignores=[])

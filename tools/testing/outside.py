@@ -46,7 +46,7 @@ def outside(found: Interpreter, places: Places, readable: Sequence[str], origin:
         at_home = _real(found.prefix).is_relative_to(_real(places.repo))
         why = rules.refusal(found.prefix, at_home=at_home)
         problem = problem or (f"The environment {told(found.prefix)} cannot be shown to tests: {why}." if why else None)
-        mounts = (*mounts, Mount(source=found.prefix, target=found.prefix))
+        mounts = (*mounts, Mount(source=found.prefix, target=found.prefix, closed=True))
     base, why = rules.installation(found)
     mounts = (*mounts, *base)
     shown = origin.survey.spots(mount.source for mount in mounts)
@@ -116,7 +116,8 @@ class _Rules:
             if why is not None:
                 return (), f"that is not shown by itself: {why}"
         whole = [real, *(base for base in found.bases[1:] if not _is_system(base))]
-        return tuple(Mount(source=_real(real / part), target=base / part) for base in whole for part in parts), None
+        places = [(_real(real / part), base / part) for base in whole for part in parts]
+        return tuple(Mount(source=source, target=target, closed=True) for source, target in places), None
 
     def _private(self, at: Spot) -> str | None:
         """Why a place is nothing that a Python may be taken from unasked."""

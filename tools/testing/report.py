@@ -8,17 +8,17 @@ really had, every collected id has a result, and the ids that had to be there ar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from pydantic import ValidationError
-
-from ledger.vocabulary import Answer, Frame, Outcome, RunStatus, Seen, TestResult, TestRun
+from ledger.vocabulary import Answer, Outcome, RunStatus, Seen, TestResult, TestRun
 from tools.process import Finished
 from tools.testing.events import (
     ANSWERS,
     CHANGES,
-    EVENT,
+    EVERYTHING,
+    LAST_LINE,
     Collected,
     CollectError,
     Compared,
@@ -36,23 +36,28 @@ from tools.testing.events import (
     Screened,
     Sentinel,
     Start,
+    read,
 )
 from tools.testing.judge import Heard, Standing, standings
-from tools.testing.warm import Hung
+from tools.testing.warm import Hung, frames_of
 from tools.testing.watch import UNWATCHED, Watch
 
 IMPORT_TIME = ""  # the coverage key of lines that ran while test modules were imported
 TIME_LIMIT = "TimeLimit"
 """Stands for the exception of a test that was stopped."""
+ROOM = 10_000_000
+"""What is kept of one report: numbers, and what else there is by how many numbers would take its place."""
+RESULT, FRAME, COVERED, COMPARED, ID = 16, 12, 10, 4, 3
 _SHOWN = 3
 _USAGE, _INTERNAL = 4, 3  # pytest's exit statuses
 
 
 @dataclass(slots=True)
 class _Report:
-    """What the lines say, and the first thing that is wrong with them."""
+    """What the lines say, and the first thing that is wrong with them. ``room``: how much more of it is kept."""
 
     flaw: str = ""
+    room: int = ROOM
     start: Start | None = None
     end: End | None = None
     collected: tuple[str, ...] = ()
@@ -72,7 +77,13 @@ class _Report:
     guarded: Guarded | None = None
     entered: Entered | None = None
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event) -> str:
+        """Keep what one line says; what is wrong with it, in a clause."""
+        if isinstance(event, Cover):
+            return self._cover(event)
+        self.room -= _room(event)
+        if self.room < 0:
+            return "tells more than is kept of a report"
         match event:
             case Start():
                 self.start = event
@@ -85,14 +96,11 @@ class _Report:
             case Result():
                 self.running = ""
                 self.results.append(_result(event, event.out, event.ms))
-            case Cover():
-                self.coverage[event.id] = {path: _lines(flat) for path, flat in sorted(event.files.items())}
-                self.cut += [event.id] if event.cut else []
             case Probe() if len(self.answers) < ANSWERS:
                 self.answers += [Answer(key=k, asked=_line_of(a), said=_line_of(b)) for k, a, b in event.rows]
             case Screened() if event.i < CHANGES:
                 count = len(self.collected)
-                self.screened[event.i] = frozenset(self.collected[at] for at in event.passed if 0 <= at < count)
+                self.screened[event.i] = frozenset(self.collected[at] for at in event.passed if at < count)
             case Instrumented():
                 self.instrumented.setdefault(event.file, event.lines)
             case Compared():
@@ -109,6 +117,44 @@ class _Report:
                 self.strays = event.bad
             case End():
                 self.end = event
+        return ""
+
+    def _cover(self, event: Cover) -> str:
+        """The lines of one test. A large suite has more than are kept: that test counts as one that was cut."""
+        if not all(_are_ranges(flat) for flat in event.files.values()):
+            return "names no lines of a file"
+        room = _room(event)
+        if room > self.room:
+            self.room -= 1
+            self.cut.append(event.id)
+            return "" if self.room >= 0 else "tells more than is kept of a report"
+        self.room -= room
+        self.coverage[event.id] = {path: tuple(_lines(flat)) for path, flat in sorted(event.files.items())}
+        self.cut += [event.id] if event.cut else []
+        return ""
+
+
+def _room(event: Event) -> int:
+    """How much of :data:`ROOM` it takes to keep one line, at most."""
+    match event:
+        case Result() | CollectError():
+            return RESULT + FRAME * len(event.frames)
+        case Collected():
+            return ID * (len(event.ids) + len(event.missing))
+        case Cover():
+            covered = sum(max(0, last - first + 1) for flat in event.files.values() for first, last in _pairs(flat))
+            return COVERED * (1 + len(event.files)) + covered
+        case Compared():
+            return RESULT + COMPARED * (len(event.rows) + len(event.lines))
+        case Screened():
+            return RESULT + COMPARED * len(event.passed)
+        case Instrumented():
+            return RESULT + len(event.lines)
+        case Sentinel() | Guarded():
+            return RESULT
+        case Entered():
+            return RESULT + FRAME * (len(event.files) + len(event.functions))
+    return 1
 
 
 def _result(event: CollectError | Result, outcome: Outcome, ms: int) -> TestResult:
@@ -119,38 +165,52 @@ def _result(event: CollectError | Result, outcome: Outcome, ms: int) -> TestResu
         exception=event.exc,
         message=event.message,
         detail=event.detail,
-        frames=tuple(Frame(path=path, line=line, function=name) for path, line, name in event.frames),
+        frames=frames_of(event.frames),
     )
+
+
+def _pairs(flat: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return zip(flat[::2], flat[1::2], strict=False)
+
+
+def _are_ranges(flat: Sequence[int]) -> bool:
+    """First and last lines, each range behind the one before it: the sum of them is the number of lines."""
+    if len(flat) % 2 or (flat and not (flat[0] > 0 and flat[-1] <= LAST_LINE)):
+        return False
+    pairs = list(_pairs(flat))
+    return all(first <= last for first, last in pairs) and all(a[1] < b[0] for a, b in pairwise(pairs))
+
+
+def _lines(flat: Sequence[int]) -> Iterator[int]:
+    return (line for first, last in _pairs(flat) for line in range(first, last + 1))
 
 
 def _line_of(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _lines(flat: Sequence[int]) -> tuple[int, ...]:
-    pairs = zip(flat[::2], flat[1::2], strict=False)
-    return tuple(line for first, last in pairs for line in range(first, min(last, first + 100_000) + 1))
-
-
-def _read(data: bytes, key: str) -> _Report:
+def _read(data: bytes, key: str, told: Collection[str]) -> _Report:
     report = _Report()
-    *whole, rest = data.split(b"\n")
-    for number, raw in enumerate(whole):
-        try:
-            event = EVENT.validate_json(raw)
-        except ValidationError:
-            report.flaw = f"line {number + 1} of the report is not one that the reporter writes"
-            break
-        if event.k != key or event.n != number:
-            report.flaw = f"line {number + 1} of the report was not written by the reporter"
-            break
-        if report.end is not None:
+    number = begin = 0
+    while (end := data.find(b"\n", begin)) >= 0:
+        event = read(data[begin:end])
+        begin, number = end + 1, number + 1
+        if event is None:
+            wrong = "is not one that the reporter writes"
+        elif event.k != key or event.n != number - 1:
+            wrong = "was not written by the reporter"
+        elif event.e not in told:
+            wrong = f"tells what was not asked for ({event.e})"
+        elif report.end is not None:
             report.flaw = "the report goes on after its end record"
-            break
-        report.take(event)
-    else:
-        if rest:
-            report.flaw = "the report is torn"
+            return report
+        else:
+            wrong = report.take(event)
+        if wrong:
+            report.flaw = f"line {number} of the report {wrong}"
+            return report
+    if begin < len(data):
+        report.flaw = "the report is torn"
     return report
 
 
@@ -162,14 +222,17 @@ def judge(
     output_chars: int = 20_000,
     hung: Hung | None = None,
     watched: Watch = UNWATCHED,
+    told: Collection[str] = EVERYTHING,
 ) -> TestRun:
     """The verdict on one finished test process.
+
+    ``told``: the kinds of events that the run was asked for.
 
     ``expected`` ids must have been collected. RED and GREEN are given only to a report that is believed. ``hung`` is
     the test at which the process was stopped: that test is red, and those after it have no result (see :func:`joined`).
     What had to be collected is known by then.
     """
-    report = _read(finished.report, key)
+    report = _read(finished.report, key, told)
     output = _clip(finished.output.decode("utf-8", errors="replace"), output_chars)
     if hung is not None and not report.flaw and hung.id in report.collected:
         report.results.append(_stopped(hung, finished))
@@ -331,17 +394,18 @@ def _verdict_on_whole(report: _Report, end: End, output: str, expected: Collecti
 def _lost(report: _Report, expected: Collection[str]) -> tuple[RunStatus, str] | None:
     """The verdict where tests that had to be there are not; None: all of them are."""
     absent = (*report.missing, *(set(expected) - set(report.collected)))
-    lost = sorted(test for test in absent if not _explained(test, report.broken))
+    broken = frozenset(result.id.removesuffix("conftest.py").rstrip("/") for result in report.broken)
+    lost = sorted(test for test in absent if not _explained(test, broken))
     if not lost:
         return None
     return RunStatus.INCONCLUSIVE, f"{len(lost)} tests that had to run were not collected{_named(lost)}."
 
 
-def _explained(test: str, broken: Collection[TestResult]) -> bool:
+def _explained(test: str, broken: Collection[str]) -> bool:
     """Whether a test is absent because its file, folder or conftest could not be imported (which is red already)."""
-    file = test.partition("::")[0]
-    places = (result.id.removesuffix("conftest.py").rstrip("/") for result in broken)
-    return any(place in ("", ".", file) or file.startswith(f"{place}/") for place in places)
+    parts = test.partition("::")[0].split("/")
+    places = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return "" in broken or "." in broken or any(place in broken for place in places)
 
 
 def _merged(report: _Report) -> tuple[TestResult, ...]:

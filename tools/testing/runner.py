@@ -7,7 +7,7 @@ import contextlib
 import functools
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -23,8 +23,9 @@ from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME
 from tools.sandbox.types import Job, Mount, Sandbox
 from tools.streams import Talk
-from tools.testing import layout
+from tools.testing import layout, no_sockets
 from tools.testing.environment import TestEnvironment
+from tools.testing.events import BASIC, BESIDES
 from tools.testing.names import place_of
 from tools.testing.report import TIME_LIMIT, joined, judge
 from tools.testing.settings import TestSettings
@@ -162,6 +163,7 @@ class TestRunner:
             sandbox=self._sandbox,
             job=lambda talk: self._warm_job(ws, talk, heir=heir),
             report_bytes=self._bounds.report_mb * MIB,
+            output_bytes=self._bounds.output_kb * 1024,
         )
         try:
             yield WarmTests(self, ws, process, heir=heir)
@@ -212,7 +214,7 @@ class TestRunner:
         """
         seen = HOME / said.name if self._sandbox.maps_paths else said
         job = await asyncio.to_thread(self._bare_job, ws, tuple(argv), limit_s)
-        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen, ours=True)), spool=spool)
+        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen, ours=True, closed=True)), spool=spool)
         return await self._sandbox.run(job), seen
 
     def _bare_job(self, ws: Workspace, argv: tuple[str, ...], limit: float) -> Job:
@@ -223,7 +225,7 @@ class TestRunner:
             argv=argv,
             cwd=root,
             mounts=(
-                Mount(source=ws.root, target=root, writable=True, ours=True),
+                Mount(source=ws.root, target=root, writable=True, ours=True, closed=True),
                 *_present(environment.mounts, repo, ws.root),
             ),
             env=self._child_env(),
@@ -240,12 +242,15 @@ class TestRunner:
         mounts = _present(self._environment.mounts, repo, ws.root) if self._sandbox.maps_paths else []
         return tuple(m.target.relative_to(repo).as_posix() for m in mounts if m.target.is_relative_to(repo))
 
-    def judged(self, ended: Ended, key: str, expected: Sequence[str], watched: Watch) -> TestRun:
-        """The verdict on a run that is over."""
-        return judge(
+    def judged(
+        self, ended: Ended, key: str, expected: Sequence[str], watched: Watch, modules: Collection[str]
+    ) -> TestRun:
+        """The verdict on a run that is over. ``modules``: what it was given beside the reporter."""
+        run = judge(
             ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung,
-            watched=watched,
+            watched=watched, told=BASIC.union(*(BESIDES[name] for name in modules)),
         )  # fmt: skip
+        return no_sockets.with_reason(run)
 
     def _child_env(self) -> dict[str, str]:
         """No byte code: a file that changes twice within a second would be run from the stale one."""
@@ -263,7 +268,7 @@ class TestRunner:
             argv=(*environment.argv, "-c", _BOOT),
             cwd=root,
             mounts=(
-                Mount(source=ws.root, target=root, writable=True, ours=True),
+                Mount(source=ws.root, target=root, writable=True, ours=True, closed=True),
                 *_present(environment.mounts, repo, ws.root),
             ),
             env=self._child_env() | (STEADY if heir else {}),
@@ -410,7 +415,8 @@ class WarmTests:
         except (SandboxError, ChildFailed) as error:
             return TestRun(status=RunStatus.INFRA, reason=str(error))
         # A big report takes a while to read: not on the event loop.
-        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected), watched)
+        modules = (*others, *((_TRACE,) if coverage else ()))
+        return await asyncio.to_thread(runner.judged, ended, key, tuple(expected), watched, modules)
 
 
 class SeveralRuns:
@@ -477,7 +483,7 @@ def _absent(root: Path, targets: Sequence[str]) -> frozenset[str]:
 
 
 def _copy(ws: Workspace, seen_at: Path) -> Mount:
-    return Mount(source=ws.root, target=seen_at, writable=True, ours=True)
+    return Mount(source=ws.root, target=seen_at, writable=True, ours=True, closed=True)
 
 
 def _present(mounts: Sequence[Mount], repo: Path, root: Path) -> list[Mount]:

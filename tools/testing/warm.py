@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from ledger.vocabulary import Frame, Frozen
+from ledger.frozen import Frozen
+from ledger.vocabulary import Frame
 from tools.process import Finished
 from tools.sandbox.types import Job, Sandbox
-from tools.streams import Collected, Talk
+from tools.streams import CHUNK, Collected, Talk
+from tools.testing.claims import is_modest
+from tools.testing.events import LAST_LINE, Count, Place, Places
 
 log = logging.getLogger(__name__)
+_HEADER = re.compile(rb"[RX][0-9a-f]{8}")
 HEADER = 9  # a letter and eight hexadecimal digits
-FRAME_LIMIT = 64 * 1024 * 1024
+END_BYTES = 1024 * 1024
+"""Of what is said at the end beside the output, of which each byte may take six."""
 BACKSTOP_S = 10.0
 """A process that does not answer this long after a run's limit is ended from outside."""
 
@@ -29,17 +35,25 @@ BACKSTOP_S = 10.0
 class _End(Frozen):
     """What the process says of a run that is over."""
 
-    code: int | None
-    signal: int | None
+    model_config = ConfigDict(strict=True)
+
+    code: Annotated[int, Field(ge=0, le=255)] | None
+    signal: Annotated[int, Field(ge=1, le=64)] | None
     timed_out: bool
     flooded: bool
     hung: str
-    frames: tuple[tuple[str, int, str], ...]
-    ms: Annotated[int, Field(ge=0)]
+    frames: Places
+    ms: Count
     head: str
     tail: str
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: Annotated[int, Field(ge=0, le=2**53)]
     spent: str
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if (self.code is None) is (self.signal is None):
+            raise ValueError("a process ends by itself or by a signal")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +73,29 @@ class Ended:
 
 
 class Frames:
-    """Reads the frames of one run as they come. ``end`` is set by the last one."""
+    """Reads the frames of one run as they come. ``end`` is set by the last one, ``flaw`` by the first that is none.
 
-    def __init__(self, report_bytes: int) -> None:
+    Each byte is looked at a bounded number of times, and no more is kept than ``report_bytes`` and what the end with
+    ``output_bytes`` of output can take.
+    """
+
+    def __init__(self, report_bytes: int, output_bytes: int) -> None:
         self._rest = bytearray()
         self._report = Collected(report_bytes)
+        self._left = report_bytes
+        self._longest = {b"R": CHUNK, b"X": 6 * output_bytes + END_BYTES}
         self.end: _End | None = None
         self.flaw = ""
 
     def take(self, data: bytes) -> None:
+        if self.flaw:
+            return
         self._rest += data
         while not self.flaw and len(self._rest) >= HEADER:
-            kind, size = bytes(self._rest[:1]), bytes(self._rest[1:HEADER])
-            try:
-                length = int(size, 16)
-            except ValueError:
-                length = FRAME_LIMIT + 1
-            if kind not in (b"R", b"X") or length > FRAME_LIMIT or self.end is not None:
+            header = bytes(self._rest[:HEADER])
+            known = _HEADER.fullmatch(header) is not None and self.end is None
+            kind, length = header[:1], int(header[1:], 16) if known else 0
+            if not known or not 0 < length <= self._longest[kind]:
                 self.flaw = "the test process said something that it never says"
                 return
             if len(self._rest) < HEADER + length:
@@ -85,11 +105,15 @@ class Frames:
 
     def _frame(self, kind: bytes, payload: bytes) -> None:
         if kind == b"R":
+            self._left -= len(payload)
             self._report.add(payload)
+            self.flaw = "the test process said more than it ever says" if self._left < 0 else ""
             return
         try:
-            self.end = _End.model_validate_json(payload)
+            self.end = _End.model_validate_json(payload) if is_modest(payload) else None
         except ValidationError:
+            self.end = None
+        if self.end is None:
             self.flaw = "the test process did not say how the run ended"
 
     def ended(self) -> Ended:
@@ -103,8 +127,7 @@ class Frames:
             code=end.code, signal=end.signal, output=head + gap + tail, cut_bytes=cut, timed_out=end.timed_out,
             flooded=end.flooded, duration_ms=end.ms, report=self._report.result(),
         )  # fmt: skip
-        frames = tuple(Frame(path=path, line=line, function=name) for path, line, name in end.frames)
-        return Ended(finished, Hung(end.hung, frames) if end.hung else None)
+        return Ended(finished, Hung(end.hung, frames_of(end.frames)) if end.hung else None)
 
     def broken(self, finished: Finished) -> Ended:
         """The process ended before the run did: what there is of a report, and the process's own end."""
@@ -124,17 +147,32 @@ class Frames:
         return self.broken(nothing)
 
 
+def frames_of(places: Iterable[Place]) -> tuple[Frame, ...]:
+    """Frames of a traceback, as far as they can be places in a file of the repository; the others are left out."""
+    return tuple(
+        Frame(path=path, line=line, function=name)
+        for path, line, name in places
+        if 0 < line <= LAST_LINE and path.isprintable() and name.isprintable() and _is_inside(path)
+    )
+
+
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    return all(part not in ("", ".", "..") for part in parts) and parts[0] != ".git"
+
+
 class WarmProcess:
     """One process and its successors: one that cannot be used again is replaced at the next run.
 
     One run at a time. ``job`` makes the job for a conversation; it is called in a thread.
     """
 
-    def __init__(self, *, sandbox: Sandbox, job: Callable[[Talk], Job], report_bytes: int) -> None:
-        self._sandbox, self._job, self._report_bytes = sandbox, job, report_bytes
+    def __init__(self, *, sandbox: Sandbox, job: Callable[[Talk], Job], report_bytes: int, output_bytes: int) -> None:
+        self._sandbox, self._job = sandbox, job
+        self._kept = (report_bytes, output_bytes)
         self._process: asyncio.Task[Finished] | None = None
         self._talk: Talk | None = None
-        self._frames = Frames(report_bytes)
+        self._frames = Frames(*self._kept)
         self._news = asyncio.Event()
 
     async def start(self) -> None:
@@ -143,7 +181,7 @@ class WarmProcess:
 
     async def run(self, order: bytes, *, limit_s: float) -> Ended:
         """Have one order (a line) run. Raises ``SandboxError`` or ``ChildFailed`` when no process can be had."""
-        self._frames, self._news = Frames(self._report_bytes), asyncio.Event()
+        self._frames, self._news = Frames(*self._kept), asyncio.Event()
         process, talk = await self._ready()
         talk.say(order)
         news = asyncio.ensure_future(self._news.wait())

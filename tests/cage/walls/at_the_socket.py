@@ -146,6 +146,9 @@ def _bwrap(show: Iterable[Path]) -> type[Bwrap]:
         def tree(self, job: Job) -> tuple[str, ...]:
             return (*super().tree(job), *(word for path in show for word in ("--bind", str(path), str(path))))
 
+        def unix_sockets(self, job: Job) -> bool:
+            return True
+
     return Shown
 
 
@@ -171,7 +174,7 @@ async def ask(scene: Scene, box: Box, *, verbs: Collection[str] = EVERY, tokens:
         "tokens": list(tokens),
         "verbs": {name: PARAMS.get(name, {}) for name in verbs},
     }
-    own = Mount(source=scene.work, target=scene.work, writable=True)
+    own = Mount(source=scene.work, target=scene.work, writable=True, closed=True)
     done = await box.run(
         Job(
             argv=(str(program), "-I", "-S", "-c", INSIDE),

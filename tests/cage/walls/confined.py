@@ -38,7 +38,7 @@ async def run(box: Box, base: Path, code: str, *arguments: object, **more: Any) 
     work = base / "work"
     work.mkdir(exist_ok=True)
     program, needed = interpreter()
-    mounts = (Mount(source=work, target=work, writable=True), *needed, *more.pop("mounts", ()))
+    mounts = (Mount(source=work, target=work, writable=True, closed=True), *needed, *more.pop("mounts", ()))
     argv = (str(program), "-I", "-S", "-c", code, *map(str, arguments))
     return await box.run(Job(argv=argv, cwd=work, mounts=mounts, **{"timeout_s": TIME_S, **more}))
 

@@ -38,7 +38,8 @@ async def project_in(base: Path, backend: str) -> Project:
     choice = await choose(choice_of, places, host_env())
     if choice.sandbox is None:
         raise Unable(f"{backend} does not work here: {choice.remedy}")
-    settings = TestSettings(python=str(make_environment(base / "venv", shared_packages(base / "packages"))))
+    packages = shared_packages(base / "packages")
+    settings = TestSettings(python=str(make_environment(base / "venv", packages)), readable=(str(packages),))
     workspaces = Workspaces(Git(places, host_env()), places, WorkspaceSettings(memory_folder=""))
     return Project(
         repo=repo, places=places, workspaces=workspaces,

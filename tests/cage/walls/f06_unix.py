@@ -12,8 +12,7 @@ from tests.tools.sandbox.filters import letting
 from tests.tools.sandbox.test_landlock_walls import WithAbstractSockets
 from tools.sandbox import bwrap, landlock
 from tools.sandbox.bwrap import Bwrap
-from tools.sandbox.tree import Placed
-from tools.sandbox.types import Mount
+from tools.sandbox.types import Job, Mount
 
 REACHING = """
 import socket, sys
@@ -32,8 +31,8 @@ KINDS = {"stream": socket.SOCK_STREAM, "packets": socket.SOCK_SEQPACKET, "datagr
 
 
 class Uncovered(Bwrap):
-    def cover_steps(self, shown: tuple[Placed, ...]) -> tuple[Placed, ...]:
-        return ()
+    def unix_sockets(self, job: Job) -> bool:
+        return True
 
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:

@@ -15,7 +15,7 @@ Box = Bwrap | Landlock
 
 def shell(work: Path, script: str, *mounts: Mount, timeout_s: float = 20, **more: object) -> Job:
     """``script`` in the writable ``work``, seen at its own path."""
-    own = Mount(source=work, target=work, writable=True)
+    own = Mount(source=work, target=work, writable=True, closed=True)
     options = {"cwd": work, "timeout_s": timeout_s, "mounts": (own, *mounts), **more}
     return Job(argv=("sh", "-c", script), **options)  # type: ignore[arg-type]  # a dict of keyword options
 

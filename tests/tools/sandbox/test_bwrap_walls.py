@@ -15,7 +15,7 @@ from tools.sandbox.bwrap import TMP, Bwrap
 from tools.sandbox.probe import prove
 from tools.sandbox.seccomp import NAMESPACED
 from tools.sandbox.settings import SandboxSettings
-from tools.sandbox.tree import HOME, Placed, Step
+from tools.sandbox.tree import HOME
 from tools.sandbox.types import Job, Wall
 
 SHM, LASTING = Path("/dev/shm"), Path("/var/tmp")
@@ -36,8 +36,8 @@ class WithSocketFolder(Bwrap):
 
 
 class WithSocketsInMounts(Bwrap):
-    def cover_steps(self, shown: tuple[Placed, ...]) -> tuple[Placed, ...]:
-        return ()
+    def unix_sockets(self, job: Job) -> bool:
+        return True
 
 
 class WithSocketFamilies(Bwrap):
@@ -63,8 +63,6 @@ class WithWritableRoot(Bwrap):
         own = [word for folder in (*self.hidden, HOME) for word in ("--tmpfs", str(folder))]
         for m in job.mounts:
             own += ["--bind" if m.writable else "--ro-bind", str(m.source), str(m.target)]
-        shown = tuple(Placed(Step.READ_ONLY, str(m.source), m.target) for m in job.mounts if not m.writable)
-        own += [word for cover in self.cover_steps(shown) for word in (cover.step, cover.source, str(cover.target))]
         return ("--bind", "/", "/", *self.proc_steps(), "--dev", "/dev", *own)
 
 

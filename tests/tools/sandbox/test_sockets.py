@@ -1,8 +1,10 @@
-"""Which unix sockets a mount would show, and that none of them is seen."""
+"""Unix sockets of their own are there for tests, where nobody else's can come into their sight."""
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,81 +12,88 @@ import pytest
 
 from tests.tools.sandbox.boxes import shell
 from tools.sandbox.bwrap import Bwrap
-from tools.sandbox.sockets import bound_sockets, covers
-from tools.sandbox.tree import Placed, Step
+from tools.sandbox.probe import interpreter
+from tools.sandbox.sockets import RACY_NS, Searched, unix_sockets_for
 from tools.sandbox.types import Mount
+
+TALKING = """
+import multiprocessing.connection, os, socket, tempfile
+left, right = socket.socketpair()
+left.send(b"pair")
+print(right.recv(9).decode(), end=" ")
+path = os.path.join(tempfile.mkdtemp(), "s")
+try:
+    with multiprocessing.connection.Listener(path) as listener, multiprocessing.connection.Client(path) as client:
+        listener.accept().send("own")
+        print(client.recv())
+except OSError as error:
+    print(error.strerror)
+"""
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "shared folder"
-    (made / "inner").mkdir(parents=True)
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """An old one, as an installation is."""
+    made = tmp_path / "installed"
+    (made / "inner/deep").mkdir(parents=True)
+    (made / "inner/file").touch()
+    time.sleep(2 * RACY_NS / 1e9)
+    yield made
+
+
+def bound(path: Path) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX)
+    here = os.getcwd()
+    os.chdir(path.parent)
+    try:
+        made.bind(path.name)
+    finally:
+        os.chdir(here)
     return made
 
 
-@pytest.fixture
-def server(folder: Path) -> Iterator[Path]:
-    path = folder / "inner" / "a socket"
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(path))
-        made.listen(1)
-        yield path
+def test_a_folder_is_searched_once_and_again_where_it_has_changed(folder: Path) -> None:
+    searched = Searched()
+    assert not searched.hold_socket(folder) and len(searched.folders) == 3
+    assert not searched.hold_socket(folder)
+    with bound(folder / "inner/deep/s"):
+        assert searched.hold_socket(folder) and searched.hold_socket(folder / "inner/deep/s")
+    (folder / "inner/deep/s").unlink()
+    assert not searched.hold_socket(folder)
 
 
-def shows(source: Path, target: str, step: Step = Step.READ_ONLY) -> Placed:
-    return Placed(step, str(source), Path(target))
+def test_what_was_changed_just_now_is_not_remembered(tmp_path: Path) -> None:
+    searched = Searched()
+    (tmp_path / "new").mkdir()
+    assert not searched.hold_socket(tmp_path) and not searched.folders
 
 
-def covered(*steps: Placed) -> list[str]:
-    found = covers(steps, bound_sockets())
-    assert all((cover.step, cover.source) == (Step.READ_ONLY, "/dev/null") for cover in found)
-    return [str(cover.target) for cover in found]
+def test_links_are_not_followed_and_pipes_are_none(folder: Path, tmp_path: Path) -> None:
+    with bound(tmp_path / "s"):
+        (folder / "link").symlink_to(tmp_path)
+        (folder / "other").symlink_to(tmp_path / "s")
+        os.mkfifo(folder / "pipe")
+        assert not Searched().hold_socket(folder)
+        assert Searched().hold_socket(folder / "link")
+    assert not Searched().hold_socket(folder / "nothing here")
 
 
-def test_a_socket_is_covered_wherever_a_mount_shows_it(folder: Path, server: Path) -> None:
-    assert covered(shows(folder, "/a")) == ["/a/inner/a socket"]
-    assert covered(shows(folder, "/a", Step.WRITABLE), shows(folder / "inner", "/b")) == [
-        "/a/inner/a socket",
-        "/b/a socket",
-    ]
-    assert covered(shows(server, "/the/socket")) == ["/the/socket"]
-    assert covered(shows(folder.parent / "other", "/a")) == []
+def test_which_mounts_leave_a_job_its_sockets(folder: Path, tmp_path: Path) -> None:
+    installed = Mount(source=folder, target=folder, closed=True)
+    assert unix_sockets_for([]) and unix_sockets_for([installed])
+    assert not unix_sockets_for([installed, Mount(source=tmp_path, target=tmp_path)])
+    with bound(folder / "inner/s"):
+        assert not unix_sockets_for([installed])
+        assert unix_sockets_for([Mount(source=folder, target=folder, ours=True, closed=True)]), (
+            "a test's own, left there"
+        )
 
 
-def test_links_on_the_way_do_not_matter(folder: Path, tmp_path: Path) -> None:
-    link = tmp_path / "link"
-    link.symlink_to(folder)
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(link / "s"))
-        assert covered(shows(folder, "/a")) == ["/a/s"] == covered(shows(link, "/a"))
-
-
-def test_what_a_deeper_step_hides_is_not_covered_there(folder: Path, server: Path) -> None:
-    hidden = Placed(Step.EMPTY, "", Path("/a/inner"))
-    assert covered(shows(folder, "/a"), hidden, Placed(Step.SEAL, "", Path("/a/inner"))) == []
-    assert covered(shows(folder, "/a"), shows(folder.parent, "/a/inner")) == ["/a/inner/shared folder/inner/a socket"]
-
-
-def test_a_name_that_is_no_socket_any_more_is_left_alone(folder: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(folder / "s"))
-        (folder / "s").unlink()
-        (folder / "s").write_text("a file")
-        assert covered(shows(folder, "/a")) == []
-
-
-async def test_nothing_inside_sees_it_and_the_run_is_built(bwrap: Bwrap, work: Path, server: Path) -> None:
-    script = f"test -S '{server}' && echo socket; ls '{server.parent}'; cat '{server}'"
-    done = await bwrap.run(shell(work, script, Mount(source=server.parent, target=server.parent)))
-    assert done.output.startswith(b"a socket\n") and server.is_socket()
-
-
-async def test_a_socket_in_a_folder_of_the_daemon_that_a_mount_would_show(
-    bwrap: Bwrap, work: Path, tmp_path: Path
+@pytest.mark.parametrize(("closed", "said"), [(True, "own"), (False, "Address family not supported by protocol")])
+async def test_tests_talk_over_sockets_of_their_own(
+    bwrap: Bwrap, work: Path, folder: Path, closed: bool, said: str
 ) -> None:
-    """The folder is empty inside: there is nothing to cover, and no place for it."""
-    runtime = bwrap.hidden[2]
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(runtime / "s"))
-        done = await bwrap.run(shell(work, f"ls {runtime}; echo end", Mount(source=tmp_path, target=tmp_path)))
-    assert (done.code, done.output) == (0, b"end\n")
+    program, mounts = interpreter()
+    shown = Mount(source=folder, target=folder, closed=closed)
+    done = await bwrap.run(shell(work, f"{program} -I - <<'END'\n{TALKING}\nEND", *mounts, shown))
+    assert (done.code, done.output.decode().strip()) == (0, f"pair {said}")

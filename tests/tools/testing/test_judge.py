@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.python_source import parse
 from tools.testing._ouro_compare import Instrument, Writer
 from tools.testing.judge import Heard, Standing, needed, weigh
 
@@ -155,6 +156,7 @@ class TestFour:
         self.assertEqual(1, 1)
 """
 LINES = {"t.py": tuple(range(1, 40))}
+PARSED = {"t.py": parse(SOURCE)}
 
 
 @pytest.mark.parametrize(
@@ -162,17 +164,17 @@ LINES = {"t.py": tuple(range(1, 40))}
     [("test_one", [(7, 7)]), ("test_two[1]", [(17, 20)]), ("test_three", []), ("TestFour::test_four", [(30, 30)])],
 )
 def test_assertions_that_nothing_leads_around(test: str, lines: list[tuple[int, int]]) -> None:
-    assert sorted(needed({"t.py": SOURCE}, f"t.py::{test}", LINES)) == [("t.py", *each) for each in lines]
+    assert sorted(needed(PARSED, f"t.py::{test}", LINES)) == [("t.py", *each) for each in lines]
 
 
 def test_an_assertion_that_had_to_be_reached() -> None:
-    which = needed({"t.py": SOURCE}, "t.py::test_one", LINES)
+    which = needed(PARSED, "t.py::test_one", LINES)
     assert weigh(heard(row("==", 1, 1, line=7)), which) == Standing()
     assert "never reached" in weigh(heard(row("==", 1, 1, line=9)), which).wrong
     assert "never reached" in weigh(None, which).wrong
     assert "failed" in weigh(heard(row("==", 1, 2, came=False, line=7)), which).wrong
-    assert not needed({"t.py": SOURCE}, "t.py::test_one", {}), "nothing can be asked of a file that was not rewritten"
-    assert not needed({"t.py": "def ("}, "t.py::test_one", LINES)
+    assert not needed(PARSED, "t.py::test_one", {}), "nothing can be asked of a file that was not rewritten"
+    assert not needed({"t.py": parse("def (")}, "t.py::test_one", LINES)
 
 
 def test_an_ill_placed_node_does_not_break_a_file() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.vocabulary import Outcome, RunStatus, TestRun
 from tools.process import Finished
+from tools.testing import no_sockets
 from tools.testing.report import judge
 from tools.testing.warm import Hung
 
@@ -139,6 +140,14 @@ def test_the_last_of_several_attempts_counts() -> None:
     assert judge(finished(lines(*again, end(0, 2, 3))), key=KEY).status is RunStatus.GREEN
     foreign = (*GOOD[:-2], result("t.py::x"), CLEAN)
     assert judge(finished(lines(*foreign, end(0, 2, 3))), key=KEY).status is RunStatus.INCONCLUSIVE
+
+
+def test_a_socket_that_is_not_there_is_explained() -> None:
+    asked = {**result(IDS[0], "failed"), "message": "OSError: [Errno 97] Address family not supported by protocol"}
+    run = judge(finished(lines(*GOOD[:-4], asked, *GOOD[-3:-1], end(1)), 1), key=KEY)
+    assert "tests.readable" in no_sockets.with_reason(run).reason
+    other = judge(finished(lines(*GOOD[:-4], result(IDS[0], "failed"), *GOOD[-3:-1], end(1)), 1), key=KEY)
+    assert run.status is RunStatus.RED and no_sockets.with_reason(other) == other
 
 
 def test_coverage_and_output() -> None:

@@ -354,7 +354,7 @@ async def test_a_stopped_process_is_given_up(
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 7))
 def test_frames_survive_any_bytes(junk: list[bytes], size: int) -> None:
-    frames = Frames(1_000)
+    frames = Frames(1_000, 1_000)
     good = b"R%08x%s" % (5, b"hello")
     data = good + b"".join(junk)
     for start in range(0, len(data), size):

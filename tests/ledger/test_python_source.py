@@ -1,0 +1,95 @@
+"""Python of others is parsed in one way, which ends in a tree or a reason whatever the text is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governance.irongate.shortcuts import skips
+from governance.phases.gate import public_names
+from governance.phases.validate import unparsed
+from governance.repair import disagreement
+from governance.repair.moves import proposals
+from governance.repair.spans import Source
+from kernel.reprompt.confidence import _sound
+from ledger.python_source import parse, parse_or_why
+from ledger.vocabulary import Candidate, Edit, EditKind
+from sensors.syntax import parsed
+from tests.ledger.test_one_way import MODULES, ROOT
+from tools.index.python import read_python
+from tools.testing import localise
+from tools.testing.imports import mentions
+from tools.testing.judge import needed
+
+INSIDE = ("tools/testing/_ouro_", "tools/sandbox/attacks.py", "tools/testing/runner.py")
+"""Modules, or the beginnings of their names, of which the code runs inside the sandbox."""
+SHAPES: dict[str, bytes] = {
+    "nots": b"def f(x):\n    return " + b"not " * 9_000 + b"x\n",
+    "sum": b"x = 1" + b" + 1" * 990 + b"\n",
+    "longer sum": b"x = 1" + b" + 1" * 30_000 + b"\n",
+    "names": b"import pytest\nx = a" + b".b" * 900 + b"\n",
+    "longer names": b"x = a" + b".b" * 50_000 + b"\n",
+    "calls": b"x = f" + b"()" * 900 + b"\n",
+    "lambdas": b"x = " + b"lambda: " * 190 + b"1\n",
+    "minus": b"x = " + b"-" * 5_000 + b"1\n",
+    "elifs": b"def f(x):\n    if x:\n        pass\n" + b"    elif x:\n        pass\n" * 900,
+    "powers": b"x = 1" + b"**1" * 5_000 + b"\n",
+    "brackets": b"x = " + b"[" * 150 + b"]" * 150 + b"\n",
+    "nothing": b"x = 1\0\n",
+    "encoding": b"# coding: no-such-thing\nx = 1\n",
+    "bytes": b"x = '\xff'\n",
+    "surrogate": b"x = '\\ud800'\n",
+    "number": b"x = " + b"9" * 9_000 + b"\n",
+}
+
+
+def called(tree: ast.Module) -> list[str]:
+    """What a module calls of the ways to parse or to compile text."""
+    names = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    dotted = [f"{f.value.id}.{f.attr}" for f in names if isinstance(f, ast.Attribute) and isinstance(f.value, ast.Name)]
+    return [name for name in (*dotted, *(f.id for f in names if isinstance(f, ast.Name))) if name in WAYS]
+
+
+WAYS = ("ast.parse", "compile", "exec", "eval", "ast.literal_eval", "symtable.symtable", "codeop.compile_command")
+
+
+def test_there_is_one_way() -> None:
+    found = {str(file.relative_to(ROOT)): called(ast.parse(file.read_bytes())) for file in MODULES}
+    own = {path: ways for path, ways in found.items() if ways and not path.startswith(INSIDE)}
+    assert own == {"ledger/python_source.py": ["ast.parse"]}
+
+
+@given(st.text() | st.binary())
+def test_any_text_is_a_tree_or_a_reason(text: str | bytes) -> None:
+    found = parse_or_why(text)
+    assert found if isinstance(found, str) else isinstance(found, ast.Module)
+    assert (parse(text) is None) == isinstance(found, str)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
+    """No shape of a file ends what looks at a repository or at a change."""
+    data = SHAPES[shape]
+    text = data.decode("utf-8", "replace")
+    mentions("a/b.py", data)
+    assert isinstance(read_python(data).error, str | None)
+    public_names(data)
+    edit = Edit(path="a.py", kind=EditKind.CREATE, before=None, after=data)
+    candidate = Candidate.model_construct(edits=(edit,))
+    assert bool(unparsed(candidate)) == (parse(data) is None)
+    source = Source(text)
+    assert source.statements is not None
+    proposals(source, 1)
+    disagreement.functions(text)
+    tree = parse(data)
+    if tree is not None:
+        skips(None, tree)
+    for look in (localise.assignments, localise.at_import, localise.functions):
+        look(localise._parsed(data))
+    assert (parsed(data) is None) == (tree is None)
+    needed({"t.py": tree}, "t.py::test_x", {"t.py": (1,)})
+    _sound("python", text)
