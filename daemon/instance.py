@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from pathlib import Path
 from types import TracebackType
 
 from ledger.clock import Clock, stamp
 from ledger.errors import InstanceHeld
+from ledger.parsers.json import read_json
 from ledger.places import Places
 from ledger.vocabulary import Frozen
 
@@ -78,6 +78,6 @@ class Instance:
 def last_holder(places: Places) -> Holder | None:
     """What the note says; None when there is none or it is torn."""
     try:
-        return Holder.model_validate(json.loads((places.state / INFO_NAME).read_text(encoding="utf-8")))
+        return Holder.model_validate(read_json((places.state / INFO_NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None

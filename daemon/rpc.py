@@ -43,6 +43,7 @@ from daemon.wire import (
     result_line,
 )
 from ledger.errors import ControlError, OuroError
+from ledger.parsers.json import read_json
 from ledger.vocabulary import Frozen
 
 P = TypeVar("P", bound=BaseModel)
@@ -146,8 +147,8 @@ def needs_token(method: str) -> bool:
 def parse(line: bytes) -> Request:
     """One line as a request. Raises ``BadRequest`` that carries the answer."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = read_json(line)
+    except ValueError:
         raise BadRequest(error_line(None, PARSE_ERROR, "The line is not valid JSON.")) from None
     if not isinstance(value, dict):
         what = "Batches are not supported" if isinstance(value, list) else "A request is a JSON object"

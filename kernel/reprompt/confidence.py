@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import warnings
+
+from ledger.parsers.json import read_json
 
 # A line of its own at the very end, with or without emphasis: "confidence: 0.9", "**Confidence: 90%**".
 _STATED = re.compile(
@@ -71,7 +72,7 @@ def _sound(kind: str, block: str) -> bool | None:
     """Whether a block parses; None for a language that is not known here."""
     try:
         if kind == "json":
-            json.loads(block)
+            read_json(block, constant=float)
         elif kind in ("python", "py", "python3"):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # odd escapes in somebody's code are no news

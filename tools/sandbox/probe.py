@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ledger.errors import SandboxError
+from ledger.parsers.json import read_json
 from ledger.places import Places
 from tools.sandbox import attacks
 from tools.sandbox.bait import REPORT, laid_out
@@ -50,7 +51,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
         finished = await sandbox.run(job)
         damage = bait.damage()  # at once: who was left behind does not stay for long
         try:
-            report = json.loads(finished.report)
+            report = read_json(finished.report)
         except ValueError:
             said = finished.output.decode("utf-8", errors="replace").strip().splitlines()[-1:]
             why = "they did not end in time" if finished.timed_out else (said or [f"exit code {finished.code}"])[0]

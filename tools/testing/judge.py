@@ -10,11 +10,12 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-import json
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ledger.parsers.json import read_json
 
 HARMLESS = frozenset({"pytest", "mock", "patch", "given", "settings", "example", "staticmethod", "unittest"})
 """Decorators of tests that do not call the test as they please."""
@@ -123,7 +124,7 @@ def _again(operation: str, left: Any, right: Any) -> bool:
 
 
 def _of_row(row: str) -> Standing:
-    path, line, operation, left, right, came = json.loads(row)
+    path, line, operation, left, right, came = read_json(row)
     where = f"{path}:{line}"
     if operation == "always":
         return Standing(wrong=f"at {where} a value of {left} says that it equals everything")
@@ -172,7 +173,7 @@ def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]]) -> Stan
 def _failed(row: str) -> tuple[str, int] | None:
     """Where a comparison came to no; None where it did not."""
     with contextlib.suppress(ValueError, TypeError):
-        path, line, *_, came = json.loads(row)
+        path, line, *_, came = read_json(row)
         return (str(path), int(line)) if came is False else None
     return None
 
@@ -180,7 +181,7 @@ def _failed(row: str) -> tuple[str, int] | None:
 def _rated(row: str) -> Standing:
     try:
         return _of_row(row)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError):
         return Standing(wrong="what it compared is not written as it is ever written")
 
 
