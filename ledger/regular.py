@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _KINDS = (
@@ -32,13 +34,13 @@ def open_regular(path: Path, flags: int, mode: int = 0o600, *, follow: bool = Fa
         descriptor = os.open(path, flags, mode)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO) and (kind := other_kind(path)):
-            raise _not_regular(path, kind) from error
+            raise not_regular(path, kind) from error
         raise
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     kind = kind_of(os.fstat(descriptor).st_mode)
     os.close(descriptor)
-    raise _not_regular(path, kind)
+    raise not_regular(path, kind)
 
 
 def other_kind(path: Path) -> str:
@@ -54,5 +56,23 @@ def kind_of(mode: int) -> str:
     return next((kind for is_kind, kind in _KINDS if is_kind(mode)), "")
 
 
-def _not_regular(path: Path, kind: str) -> NotRegular:
+def not_regular(path: Path, kind: str = "a folder") -> NotRegular:
     return NotRegular(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+
+
+def read_regular(path: Path, most: int = -1) -> bytes:
+    """The bytes of a regular file, the first ``most`` of them. Raises ``OSError``."""
+    descriptor = open_regular(path, os.O_RDONLY)
+    with naming(path), os.fdopen(descriptor, "rb") as file:
+        return file.read(most)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An ``OSError`` of reading or writing an open file names it: by itself it knows a descriptor only."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
