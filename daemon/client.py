@@ -51,6 +51,7 @@ from daemon.peers import give_up_capabilities
 from daemon.wire import SUBSCRIBE, request_line
 from governance.grounding.calibration import Calibration
 from ledger.errors import NoDaemon
+from ledger.parsers.json import read_json
 
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
@@ -231,7 +232,7 @@ class Client:
     async def _receive(self) -> None:
         try:
             while line := await self._reader.readline():
-                self._dispatch(json.loads(line))
+                self._dispatch(read_json(line))
         except (ConnectionError, ValueError):
             return  # torn or foreign: the same as an end
         finally:

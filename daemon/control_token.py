@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ledger.errors import ConfigError
 from ledger.places import Places
+from ledger.regular import naming
 
 BYTES = 32
 MODE = 0o600
@@ -124,7 +125,7 @@ def _random() -> Token:
 
 def _write_new(path: Path, token: Token) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
-    with os.fdopen(descriptor, "wb") as file:
+    with naming(path), os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, MODE)  # whatever the umask is
         file.write(token.reveal().encode("ascii") + b"\n")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 from pathlib import Path
@@ -14,6 +13,7 @@ from daemon.codes import Exit
 from daemon.peers import user_of
 from daemon.wire import HELLO, METHOD_NOT_FOUND, PROTOCOL, request_line
 from ledger.errors import ControlError, NoDaemon
+from ledger.parsers.json import read_json
 
 _LIMIT_BYTES = 64 * 1024
 
@@ -73,7 +73,7 @@ async def greet(channel: socket.socket, token: str, timeout_s: float) -> None:
 def _weigh(said: bytes) -> None:
     """Pure: returns where the daemon has answered the greeting; raises what it said instead."""
     try:
-        answer = json.loads(said)
+        answer = read_json(said)
         refusal, result = answer.get("error"), answer.get("result")
     except (ValueError, AttributeError):
         raise gone() from None

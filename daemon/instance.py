@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from ledger.clock import Clock, stamp
 from ledger.errors import InstanceHeld
+from ledger.parsers.json import read_json
 from ledger.places import Places
+from ledger.regular import naming, not_regular, open_regular, other_kind, read_regular
 from ledger.vocabulary import Frozen
 
 LOCK_NAME = "instance.lock"
 INFO_NAME = "instance.json"
+LARGEST_INFO = 4096
 
 
 class Holder(Frozen):
@@ -33,11 +36,13 @@ class Instance:
 
     @classmethod
     def acquire(cls, places: Places, clock: Clock) -> Instance:
-        """Raises ``InstanceHeld``, naming the process, when another daemon owns the repository."""
+        """Raises ``InstanceHeld``, naming the process, when another daemon owns the repository.
+
+        Raises ``OSError`` where the lock or the note cannot be written: a full disk, something else in their place.
+        """
         places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # close-on-exec (Python's default, said aloud): a child that inherits the descriptor would keep the lock
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(places.state / LOCK_NAME, flags, 0o600)
+        # Close-on-exec: a child that inherits the descriptor would keep the lock.
+        descriptor = open_regular(places.state / LOCK_NAME, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -49,20 +54,28 @@ class Instance:
                 remedy="`ouro status` asks it; stop it before a second one is started.",
             ) from error
         instance = cls(descriptor, places.state / INFO_NAME)
-        instance._note(Holder(pid=os.getpid(), started=stamp(clock.now())))
+        try:
+            instance._note(Holder(pid=os.getpid(), started=stamp(clock.now())))
+        except OSError:
+            instance.release()
+            raise
         return instance
 
     def _note(self, holder: Holder) -> None:
         fresh = self._info.with_suffix(".part")  # one name: what a crash leaves, the next holder replaces
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        descriptor = open_regular(fresh, os.O_WRONLY | os.O_CREAT)
+        with naming(fresh), os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.truncate(0)
             file.write(holder.model_dump_json() + "\n")
+        if other_kind(self._info) == "a folder":
+            raise not_regular(self._info)
         fresh.replace(self._info)
 
     def release(self) -> None:
         """Give the repository back; safe to call twice."""
         if self._descriptor is not None:
-            self._info.unlink(missing_ok=True)
+            with suppress(OSError):  # a note for people: what cannot be taken away is replaced at the next start
+                self._info.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -78,6 +91,6 @@ class Instance:
 def last_holder(places: Places) -> Holder | None:
     """What the note says; None when there is none or it is torn."""
     try:
-        return Holder.model_validate(json.loads((places.state / INFO_NAME).read_text(encoding="utf-8")))
+        return Holder.model_validate(read_json(read_regular(places.state / INFO_NAME, LARGEST_INFO)))
     except (OSError, ValueError):
         return None

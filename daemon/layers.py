@@ -8,8 +8,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from ledger.errors import ConfigError
+from ledger.parsers import UnreadableText
+from ledger.parsers.toml import read_toml
+from ledger.regular import open_regular
 
 Table = dict[str, Any]
 FILE_LIMIT_BYTES = 256 * 1024
 ENV_PREFIX = "OURO_"
+SHOWN_CHARS = 100  # of a name that is no setting
 
 
 def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -42,14 +44,14 @@ def read_file(path: Path, model: type[BaseModel], *, follow: bool = True) -> Tab
     if text is None:
         return {}
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            f"{path} is not valid TOML: {_placed(error, text)}.", remedy="Mend the line that is named."
-        ) from error
+        table = read_toml(text)
+    except UnreadableText as error:
+        said = str(error).removeprefix("it ")
+        raise ConfigError(f"{path} {said}.", remedy="Mend the line that is named.") from error
     for dotted in _unknown(table, model):
         raise ConfigError(
-            f"{path}{_line_of(text, dotted)}: there is no setting {dotted!r}.", remedy=_nearest(dotted, model)
+            f"{path}{_line_of(text, dotted)}: there is no setting {dotted[:SHOWN_CHARS]!r}.",
+            remedy=_nearest(dotted, model),
         )
     return table
 
@@ -60,9 +62,9 @@ def read_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Tabl
     table: Table = {}
     for name in sorted(n for n in environ if n.startswith(ENV_PREFIX)):
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+            close = difflib.get_close_matches(name[:SHOWN_CHARS], known, n=1, cutoff=0.4)
             remedy = f"The nearest is {close[0]}." if close else "docs/settings.md lists all."
-            raise ConfigError(f"The environment variable {name} is no setting.", remedy=remedy)
+            raise ConfigError(f"The environment variable {name[:SHOWN_CHARS]} is no setting.", remedy=remedy)
         put(table, known[name], _value(name, environ[name]))
     return table
 
@@ -100,19 +102,16 @@ def get(model: BaseModel, dotted: str) -> object:
 
 def _text(path: Path, follow: bool) -> str | None:
     """A regular file of a sane size, UTF-8; None when there is none."""
-    # non-blocking: a FIFO in the file's place must not hang the start
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = open_regular(path, os.O_RDONLY, follow=follow)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read: {error.strerror}.", remedy="It must be a regular file that you can read."
+            f"{path} cannot be read: {error.strerror}.",
+            remedy="Put a file there that you can read, or remove it.",
         ) from error
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{path} is not a regular file.", remedy="Put a plain file there, or remove it.")
         data = file.read(FILE_LIMIT_BYTES + 1)
     if len(data) > FILE_LIMIT_BYTES:
         raise ConfigError(f"{path} is larger than {FILE_LIMIT_BYTES} bytes.", remedy="Settings are small: shorten it.")
@@ -120,12 +119,6 @@ def _text(path: Path, follow: bool) -> str | None:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8.", remedy="Save it as UTF-8.") from error
-
-
-def _placed(error: tomllib.TOMLDecodeError, text: str) -> str:
-    """The parser's sentence with line and column also where it only says that the text ended too early."""
-    said, lines = str(error), text.rstrip("\n").splitlines() or [""]
-    return said.replace("at end of document", f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end of the file")
 
 
 def _unknown(table: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -145,7 +138,7 @@ def _unknown(table: Mapping[str, Any], model: type[BaseModel], prefix: str = "")
 def _nearest(dotted: str, model: type[BaseModel]) -> str:
     names = [name for name, _ in fields(model)]
     sections = {name.rsplit(".", 1)[0] for name in names}
-    close = difflib.get_close_matches(dotted, [*names, *sections], n=1, cutoff=0.4)
+    close = difflib.get_close_matches(dotted[:SHOWN_CHARS], [*names, *sections], n=1, cutoff=0.4)
     return f"The nearest is {close[0]!r}." if close else "docs/settings.md lists all."
 
 
@@ -164,8 +157,8 @@ def _value(name: str, raw: str) -> object:
     if raw[:1] not in "[{" or not raw:
         return raw
     try:
-        return tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError as error:
+        return read_toml(f"value = {raw}", most_chars=FILE_LIMIT_BYTES)["value"]
+    except UnreadableText as error:
         raise ConfigError(
             f"The environment variable {name} does not hold a valid value: {error}.",
             remedy='Write lists as in TOML: ["a", "b"].',

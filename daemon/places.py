@@ -13,9 +13,11 @@ from pathlib import Path
 from daemon.checkout import checkout_of
 from ledger.children import ask
 from ledger.errors import ConfigError, ProgramMissing, RepositoryError
+from ledger.faults import ODD, REMEDIES
 from ledger.ids import sha256_hex
 from ledger.places import HostEnv, Places
 from ledger.programs import find_program, identities, trusted_path
+from ledger.regular import other_kind
 
 NAME = "ouroboros"
 SHARED = Path("/tmp")  # where the socket lies on machines that give users no folder for such things
@@ -95,10 +97,12 @@ def make_folders(places: Places) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
+            kind = other_kind(folder)
+            why = f"{kind} lies there" if kind and kind != "a folder" else error.strerror
             raise ConfigError(
-                f"The folder {folder} cannot be made: {error.strerror}.", remedy="Move away what is in its place."
+                f"The folder {folder} cannot be made: {why}.", remedy=REMEDIES.get(error.errno or 0, ODD)
             ) from error
-    for folder in (places.state, places.cache, places.runtime):
+    for folder in ours[:-1]:  # models are large: whoever likes lays a link to another disk
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             raise ConfigError(f"{folder} is not a folder of this user.", remedy="Move it away and start again.")

@@ -43,6 +43,8 @@ from daemon.wire import (
     result_line,
 )
 from ledger.errors import ControlError, OuroError
+from ledger.faults import machine_fault
+from ledger.parsers.json import read_json
 from ledger.vocabulary import Frozen
 
 P = TypeVar("P", bound=BaseModel)
@@ -146,8 +148,8 @@ def needs_token(method: str) -> bool:
 def parse(line: bytes) -> Request:
     """One line as a request. Raises ``BadRequest`` that carries the answer."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = read_json(line)
+    except ValueError:
         raise BadRequest(error_line(None, PARSE_ERROR, "The line is not valid JSON.")) from None
     if not isinstance(value, dict):
         what = "Batches are not supported" if isinstance(value, list) else "A request is a JSON object"
@@ -184,6 +186,9 @@ def failure_line(request: Request, error: Exception) -> bytes:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "parameters"
         return error_line(request.id, INVALID_PARAMS, f"{request.method}: {where}: {first['msg']}.")
+    if isinstance(error, OSError):
+        logger("control").error("request failed", method=request.method, exc_info=error)
+        error = machine_fault(error)
     if isinstance(error, OuroError):
         code = error.code if isinstance(error, ControlError) else REFUSED
         return error_line(

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from daemon.bounds import ControlSettings, ServiceSettings
-from daemon.layers import Table, env_name, leaves, put, read_environment, read_file
+from daemon.layers import SHOWN_CHARS, Table, env_name, leaves, put, read_environment, read_file
 from daemon.logs import LogSettings
 from daemon.places import environment_for, places_for, user_cache
 from daemon.tighten import tighten
@@ -190,9 +190,13 @@ def _validated(merged: Table, origins: Mapping[str, str]) -> Settings:
         dotted = next((name for name in names if name in origins), ".".join(parts))
         origin = origins.get(dotted, "the settings")
         raise ConfigError(
-            f"{origin}: {dotted} = {first['input']!r} is not valid: {first['msg']}.",
+            f"{origin}: {dotted} = {_cut(repr(first['input']))} is not valid: {first['msg']}.",
             remedy="docs/settings.md gives the type and the default of each.",
         ) from error
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
 
 
 def _watchdog(environ: Mapping[str, str]) -> float | None:

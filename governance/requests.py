@@ -6,13 +6,13 @@ is what the entry of its request names by digest; a row that says otherwise is r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from governance.record import clean
 from ledger.audit import Query, Row
 from ledger.findings import Finding
+from ledger.parsers.json import read_json
 from ledger.vocabulary import Draft, EntryKind, Frozen
 
 REQUESTED = "approval.requested"
@@ -111,5 +111,5 @@ def _drafted(body: object) -> dict[str, Any]:
     """Of the stored bytes what the fold looks at."""
     if not isinstance(body, bytes):
         raise TypeError("no stored bytes")
-    stored = json.loads(body)
+    stored = read_json(body)
     return {"kind": stored["kind"], "op_id": stored["op_id"], "payload": stored["payload"]}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 
 from kernel.provider import Price
 from ledger.errors import ConfigError
+from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
 
 
@@ -77,4 +77,4 @@ class Policy(Frozen):
 def load_policy() -> Policy:
     """The policy that is shipped beside this module."""
     text = resources.files(__package__).joinpath("policy.toml").read_text(encoding="utf-8")
-    return Policy.model_validate(tomllib.loads(text))
+    return Policy.model_validate(read_toml(text))

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from ledger.chain import COLUMNS, genesis, walk
 from ledger.errors import ChainBroken, ForeignLedger, LedgerError, LedgerReadOnly
+from ledger.regular import open_regular, other_kind
 from ledger.shape import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from ledger.vocabulary import Frozen, Head
 
@@ -96,6 +97,14 @@ def unwritable(path: Path, error: SqliteFault) -> LedgerReadOnly:
     return LedgerReadOnly(f"The ledger {path} cannot be written: {found.what} ({error}).", remedy=found.remedy)
 
 
+def moved(path: Path) -> LedgerReadOnly:
+    """The error for a file that was removed or replaced while it was open: what is written to it, nobody finds."""
+    return LedgerReadOnly(
+        f"The ledger's file {path} was removed or replaced while the daemon had it open.",
+        remedy="Put it back, or restore a backup, then restart the daemon; `ouro ledger verify` names what is missing.",
+    )
+
+
 def _code(error: BaseException) -> int:
     """SQLite's primary result code; that of damage for text that is no text."""
     if isinstance(error, UnicodeDecodeError):
@@ -116,7 +125,7 @@ def claim(path: Path) -> int:
                 f"The folder {path.parent} of the ledger can be written by others (mode {mode & 0o7777:o}).",
                 remedy=f"`chmod 700 {path.parent}`",
             )
-        fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        fd = open_regular(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, FILE_MODE)
     except OSError as error:
         raise LedgerReadOnly(
             f"The ledger {path} cannot be written: {error.strerror}.",
@@ -133,6 +142,30 @@ def claim(path: Path) -> int:
     return fd
 
 
+def refuse_odd(path: Path) -> None:
+    """Raises ``LedgerError`` where SQLite would open a pipe, which never returns, or follow a link elsewhere."""
+    for side in ("", "-wal", "-shm", "-journal"):
+        file = path.with_name(path.name + side)
+        if kind := other_kind(file):
+            raise LedgerError(
+                f"{file} is {kind}, not a file of the ledger.",
+                remedy="Find out who put it there, and move it away; if the ledger is gone, restore a backup.",
+            )
+
+
+Identity = tuple[int, int] | None
+"""Device and inode of a file; None where there is none."""
+
+
+def identity(path: Path) -> Identity:
+    """Which file lies at ``path``. A system call of microseconds, no reading."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def uri(path: Path, *, write: bool = False) -> str:
     """How SQLite is told to open ``path``: never creating it, and only for reading unless ``write``."""
     return f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}"
@@ -141,6 +174,7 @@ def uri(path: Path, *, write: bool = False) -> str:
 def reading_uri(path: Path) -> str:
     """How a reader opens ``path``. In a folder that cannot be written SQLite must be told that nobody else writes."""
     wanted = uri(path)
+    refuse_odd(path)
     if not path.is_file():
         raise LedgerError(f"There is no ledger at {path}.", remedy="`ouro run` makes one.")
     try:
@@ -192,6 +226,7 @@ def inspect(address: str, path: Path, *, repo_id: str, strict: bool) -> Head:
 
 def prepare(path: Path, *, repo_id: str, settings: LedgerSettings) -> Head:
     """Make the file or recognise it, and see that it can be written. The caller holds the lock of :func:`claim`."""
+    refuse_odd(path)
     if _fresh(path):
         _create(path, repo_id=repo_id, settings=settings)
     head = inspect(reading_uri(path), path, repo_id=repo_id, strict=True)

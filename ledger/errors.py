@@ -2,6 +2,7 @@
 
 OuroError
 ├── ConfigError            a setting is unknown, malformed or out of range
+├── MachineFault           a disk is full, no descriptors are left, something odd lies in a file's place
 ├── LedgerError            the record cannot be read or written
 │   ├── ChainBroken        a stored row does not hash to what the chain says
 │   ├── ForeignLedger      the file is not ours, or of a newer schema
@@ -56,6 +57,10 @@ class OuroError(Exception):
 
 class ConfigError(OuroError):
     """A setting is unknown, malformed or out of range."""
+
+
+class MachineFault(OuroError):
+    """The machine did not do what it was asked: see ``ledger/faults.py``."""
 
 
 class LedgerError(OuroError):

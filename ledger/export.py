@@ -5,13 +5,13 @@ A line is canonical JSON: ``{"entry":<the stored bytes>,"hash":...,"prev":...}``
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import cast
 
 from ledger.canonical import canonical
 from ledger.chain import entry_of
 from ledger.errors import LedgerError
+from ledger.parsers.json import read_json
 from ledger.store import Ledger
 from ledger.vocabulary import Entry
 
@@ -40,7 +40,7 @@ async def export(ledger: Ledger, *, op_id: str | None = None) -> AsyncIterator[b
 def parse_line(line: bytes) -> Entry:
     """The entry in one exported line. Raises ``ChainBroken`` when it was changed, ``LedgerError`` when it is none."""
     try:
-        outer = json.loads(line)
+        outer = read_json(line)
         body, prev, own = canonical(outer["entry"]), outer["prev"], outer["hash"]
         seq = outer["entry"]["seq"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

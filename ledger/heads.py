@@ -11,7 +11,6 @@ key belongs to another room.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from enum import StrEnum
@@ -21,6 +20,7 @@ from typing import Protocol
 from pydantic import Field, ValidationError
 
 from ledger.canonical import canonical
+from ledger.parsers.json import read_json
 from ledger.vocabulary import Frozen, Head
 
 DOMAIN = "ouro-head-1"
@@ -97,7 +97,7 @@ def read_lines(data: bytes) -> tuple[tuple[tuple[int, SignedHead], ...], tuple[i
         if not line:
             continue
         try:
-            heads.append((number, SignedHead.model_validate(json.loads(line))))
+            heads.append((number, SignedHead.model_validate(read_json(line))))
         except (ValueError, ValidationError, RecursionError):
             odd.append(number)
     return tuple(heads), tuple(odd)

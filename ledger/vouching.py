@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import ValidationError
 
 from ledger.findings import RECORD_GONE, Anchor, Finding
 from ledger.heads import ENDED, FIELD, Judge, SignedHead, Standing
+from ledger.parsers.json import read_json
 from ledger.told import Told, missing_at_end
 from ledger.vocabulary import Head
 
@@ -23,7 +23,7 @@ def sworn(ends: Sequence[tuple[int, bytes]], told: Told, *, judge: Judge, origin
     unsigned = 0
     for seq, body in ends:
         try:
-            payload = json.loads(body)["payload"]
+            payload = read_json(body)["payload"]
             if payload.get("event") != ENDED:
                 continue
             if payload.get(FIELD) is None:

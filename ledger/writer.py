@@ -13,7 +13,7 @@ import aiosqlite
 
 from ledger.chain import Fragment, StoredRow, place
 from ledger.clock import Clock, stamp
-from ledger.database import SQLITE_FAULTS, LedgerSettings, Statement, trouble, unwritable
+from ledger.database import SQLITE_FAULTS, Identity, LedgerSettings, Statement, identity, moved, trouble, unwritable
 from ledger.errors import LedgerError, LedgerReadOnly
 from ledger.vocabulary import Entry, Head
 
@@ -71,6 +71,8 @@ class Writer:
         self.fault: LedgerError | None = None
         self._db = connection
         self._path = path
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._files: dict[Path, Identity] = {path: identity(path)}  # the log appears with the first transaction
         self._clock = clock
         self._batch_limit = settings.batch_limit
         self._publish = publish
@@ -132,10 +134,16 @@ class Writer:
 
     async def _land(self, batch: list[Request]) -> None:
         """Commit a batch. A request whose own statement fails is told so and taken out, the others go again."""
+        if gone := next((file for file, known in self._files.items() if identity(file) != known), None):
+            self.fault = moved(gone)
+            for request in batch:
+                request.fail(self._refusal())
+            return
         try:
             while waiting := [r for r in batch if not r.future.done()]:
                 placed = self._place(waiting)
                 if await self._commit(waiting, placed):
+                    self._files.setdefault(self._wal, identity(self._wal))
                     self.head = placed.head
                     self._publish(entry for entries in placed.entries for entry in entries)
                     for request, entries in zip(waiting, placed.entries, strict=True):

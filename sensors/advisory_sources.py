@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ledger.errors import AdvisoriesUnavailable
+from ledger.parsers.json import read_json
 from sensors.advisories import ECOSYSTEM, Advisory, AdvisoryId
 from sensors.pins import canonical
 
@@ -110,7 +110,7 @@ class Folder:
             data = file.read(self._settings.advisory_bytes + 1)
         if len(data) > self._settings.advisory_bytes:
             raise ValueError("too large")
-        return json.loads(data)
+        return read_json(data)
 
 
 def _named_in(told: object) -> Iterator[str]:

@@ -8,7 +8,6 @@ or reads ``- [x] goal (OP)``.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -16,6 +15,8 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from ledger.frozen import inside
 from ledger.ids import sha256_hex
+from ledger.parsers import UnreadableText
+from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen, ItemDone
 from sensors.answer import ClosureAnswer
 
@@ -24,6 +25,7 @@ HEADER = re.compile(r"^\s*\[\[\s*item\s*\]\]\s*(?:#.*)?$")
 TASK = re.compile(r"^\s*[-*] \[([ xX])\] +(.*\S)\s*$")
 BY_OP = re.compile(r"\s*\((op-[0-9a-f]{32}-\w+)\)$")
 MOST_FILES = 20
+LARGEST_BYTES = 256 * 1024
 BY_OWNER = "by the owner"
 FILE = re.compile(r"`([\w./-]+\.\w+)`")
 
@@ -59,9 +61,9 @@ class BacklogItem(Frozen):
 
 def _of_toml(text: str) -> list[BacklogItem]:
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise Unreadable(f"it is not valid TOML: {error}") from error
+        table = read_toml(text)
+    except UnreadableText as error:
+        raise Unreadable(str(error)) from error
     rows = table.get("item", [])
     if set(table) - {"item"} or not isinstance(rows, list):
         raise Unreadable("it may hold [[item]] tables only")
@@ -91,14 +93,17 @@ READERS: Mapping[str, Callable[[str], list[BacklogItem]]] = {TOML: _of_toml, MAR
 
 def items(path: str, data: bytes) -> tuple[BacklogItem, ...]:
     """The items of a backlog file in order. Raises ``Unreadable``."""
+    if len(data) > LARGEST_BYTES:
+        raise Unreadable(f"it is larger than {LARGEST_BYTES} bytes")
     try:
         found = READERS[path](data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Unreadable("it is not UTF-8") from error
-    names = [item.digest for item in found]
-    twice = next((item.name for item in found if names.count(item.digest) > 1), None)
-    if twice is not None:
-        raise Unreadable(f"two items have the same name: {twice[:80]}")
+    seen = set[str]()
+    for item in found:
+        if item.digest in seen:
+            raise Unreadable(f"two items have the same name: {item.name[:80]}")
+        seen.add(item.digest)
     return tuple(found)
 
 

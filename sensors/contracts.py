@@ -6,17 +6,18 @@ counts as text where no YAML library is installed.
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
 from difflib import unified_diff
 from typing import Any
 
 from ledger.ids import sha256_hex
+from ledger.parsers.json import read_json
+from ledger.parsers.toml import read_toml
+from ledger.parsers.yaml import has_yaml, read_yaml
 from ledger.vocabulary import Frozen
 
 MOST_VALUES = 100_000  # a YAML file of a few lines can stand for more than memory holds
@@ -165,35 +166,19 @@ def _loader(path: str) -> Callable[[str], Any] | None:
     if ending == "json":
         return _json
     if ending == "toml":
-        return tomllib.loads
-    return _yaml() if ending in ("yaml", "yml") else None
+        return read_toml
+    return read_yaml if ending in ("yaml", "yml") and has_yaml() else None
 
 
 def _json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once)
+    return read_json(text, pairs=_once, constant=float)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Unreadable("names something twice in one object")
+        raise ValueError("names something twice in one object")
     return found
-
-
-def _yaml() -> Callable[[str], Any] | None:
-    try:
-        library = importlib.import_module("yaml")
-    except ImportError:
-        return None
-    loader = getattr(library, "CSafeLoader", library.SafeLoader)
-
-    def load(text: str) -> Any:
-        try:
-            return library.load(text, Loader=loader)
-        except library.YAMLError as error:
-            raise ValueError(_first_line(error)) from error
-
-    return load
 
 
 def _first_line(error: BaseException) -> str:

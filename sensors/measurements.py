@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
+from ledger.parsers.json import read_json
 from ledger.vocabulary import Frozen
 
 MOST_METRICS = 1_000
@@ -54,7 +54,7 @@ def measurements(data: bytes) -> tuple[Measurement, ...]:
 
 def _read(text: str) -> Iterator[Measurement]:
     try:
-        whole = _json(text)
+        whole = read_json(text)
     except ValueError:
         yield from _lines(text)
         return
@@ -74,7 +74,7 @@ def _lines(text: str) -> Iterator[Measurement]:
         if not line.strip():
             continue
         try:
-            said = _json(line)
+            said = read_json(line)
         except ValueError as error:
             raise Unreadable(f"line {number} is not JSON: {error}") from error
         if not isinstance(said, dict):
@@ -124,18 +124,6 @@ def _text(said: Mapping[str, Any], key: str, default: str | None = None) -> str:
     if not isinstance(value, str):
         raise Unreadable(f"a metric's {key} is no text")
     return value
-
-
-def _json(text: str) -> Any:
-    """Raises ``ValueError``; numbers that JSON does not have are none here."""
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except RecursionError as error:
-        raise Unreadable("it is nested too deeply") from error
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no number")
 
 
 def shown(value: float, unit: str) -> str:

@@ -6,13 +6,13 @@ pins for two machines counts.
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from ledger.parsers.json import read_json
+from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen, VersionAtLeast, VersionSpan
 from sensors.answer import ClosureAnswer
 from sensors.paths import FOREIGN
@@ -92,11 +92,11 @@ def _holds(span: VersionSpan, version: Version) -> bool:
 
 def parsed(text: str) -> Version | None:
     """A version without its local part, so that ``1.2+cpu`` is the 1.2 that advisories speak of; None: it is none."""
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(Version(text).public)
-    except InvalidVersion:
+    except ValueError:  # no version, or one with a number of thousands of digits
         return None
 
 
@@ -138,7 +138,7 @@ def _of_requirement(text: object, *, locked: bool = False) -> Iterator[Pin]:
 
 
 def _of_pyproject(text: str) -> Iterator[Pin]:
-    told = tomllib.loads(text)
+    told = read_toml(text)
     project, tool = _table(told, "project"), _table(told, "tool")
     uv, poetry = _table(tool, "uv"), _table(tool, "poetry")
     lists: list[object] = [
@@ -169,7 +169,7 @@ def _of_poetry(rows: Rows) -> Iterator[Pin]:
 
 def _of_lock(text: str) -> Iterator[Pin]:
     """poetry.lock, uv.lock, pdm.lock: what comes from an index."""
-    rows = tomllib.loads(text).get("package", [])
+    rows = read_toml(text).get("package", [])
     for row in rows if isinstance(rows, list) else ():
         if not isinstance(row, dict):
             continue
@@ -180,7 +180,7 @@ def _of_lock(text: str) -> Iterator[Pin]:
 
 
 def _of_pipfile_lock(text: str) -> Iterator[Pin]:
-    told = json.loads(text)
+    told = read_json(text)
     for section in ("default", "develop"):
         for name, row in _table(told, section).items():
             said = row.get("version") if isinstance(row, dict) else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 
+from ledger.parsers.json import read_json
 from ledger.vocabulary import Frozen
 
 LIMIT_BYTES = 1024 * 1024
@@ -35,7 +35,7 @@ def _take(path: Path) -> Report:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            content = json.loads(file.read(LIMIT_BYTES))
+            content = read_json(file.read(LIMIT_BYTES))
         listed = content.get("red") if isinstance(content, dict) else None
         if isinstance(listed, list):
             red = tuple(str(test)[:1000] for test in listed[:LIMIT_IDS])

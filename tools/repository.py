@@ -6,7 +6,7 @@ Nothing here moves a ref, writes the owner's index or touches a file of the chec
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,6 +25,8 @@ _BUSY = (
 )
 _IDENTITY = ("ouroboros", "ouroboros@localhost")
 UNTRACKED_LIMIT_BYTES = 16 * 1024 * 1024
+LARGEST_BYTES = 32 * 1024 * 1024
+MOST_BYTES = 512 * 1024 * 1024
 GITLINK = "160000"
 
 
@@ -100,12 +102,20 @@ class Repository:
         return listed[1] if len(listed) > 1 else None
 
     async def read(self, commit: str, path: str) -> bytes | None:
-        """Bytes of a regular file at a commit; None when there is none (a link or a folder is not one)."""
-        listed = (await self._git.call("ls-tree", "-z", "--full-tree", commit, "--", path, extra_env=_LITERAL)).fields
-        for row in listed:
+        """Bytes of a regular file at a commit; None when there is none (a link or a folder is not one).
+
+        Raises ``RepositoryError`` for one that is larger than ``LARGEST_BYTES``.
+        """
+        args = ("ls-tree", "-l", "-z", "--full-tree", commit, "--", path)
+        for row in (await self._git.call(*args, extra_env=_LITERAL)).fields:
             meta, _, name = row.partition("\t")
-            mode, _, sha = meta.split(" ")
+            mode, _, sha, size = meta.split()
             if name == path and mode.startswith("100"):
+                if int(size) > LARGEST_BYTES:
+                    raise RepositoryError(
+                        f"{path} has {size} bytes at {commit[:12]}, more than the {LARGEST_BYTES} that are read.",
+                        remedy="Keep files of that size out of what Ouroboros works on.",
+                    )
                 return (await self._git.call("cat-file", "blob", sha)).out
         return None
 
@@ -120,21 +130,29 @@ class Repository:
         return None
 
     async def read_many(self, commit: str, paths: Collection[str]) -> dict[str, bytes]:
-        """Bytes of those ``paths`` that exist at a commit, in one call of git. Names with newlines are left out."""
+        """Bytes of those ``paths`` that exist at a commit. Names with newlines are left out, and so is what is larger
+        than ``LARGEST_BYTES``, or beyond ``MOST_BYTES`` in sum: a few packed kilobytes can stand for gigabytes."""
         asked = [path for path in paths if "\n" not in path]
         lines = "".join(f"{commit}:{path}\n" for path in asked).encode("utf-8", errors="surrogateescape")
-        out = (await self._git.call("cat-file", "--batch", stdin=lines)).out
+        heads = (await self._git.call("cat-file", "--batch-check", stdin=lines)).out.split(b"\n")
+        blobs: dict[str, tuple[bytes, int]] = {}
+        left = MOST_BYTES
+        for path, head in zip(asked, heads, strict=False):
+            name, *rest = head.split(b" ")
+            if len(rest) == 2 and rest[0] == b"blob" and int(rest[1]) <= min(left, LARGEST_BYTES):
+                blobs[path] = (name, int(rest[1]))
+                left -= int(rest[1])
+        return await self._contents(blobs) if blobs else {}
+
+    async def _contents(self, blobs: Mapping[str, tuple[bytes, int]]) -> dict[str, bytes]:
+        """Of blobs, each with its size, by path."""
+        names = b"".join(name + b"\n" for name, _ in blobs.values())
+        out = (await self._git.call("cat-file", "--batch", stdin=names)).out
         found: dict[str, bytes] = {}
         at = 0
-        for path in asked:
-            end = out.index(b"\n", at)
-            head = out[at:end].split(b" ")
-            at = end + 1
-            if head[-1] == b"missing" or len(head) != 3:
-                continue
-            size = int(head[2])
-            if head[1] == b"blob":
-                found[path] = out[at : at + size]
+        for path, (_, size) in blobs.items():
+            at = out.index(b"\n", at) + 1
+            found[path] = out[at : at + size]
             at += size + 1
         return found
 

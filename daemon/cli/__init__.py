@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daemon.cli.base import app, hoist, report, slip_of
 from ledger.errors import OuroError
+from ledger.faults import machine_fault
 
 if TYPE_CHECKING:
     import typer
@@ -30,6 +31,8 @@ def main() -> None:
         assembled()(args=words, prog_name="ouro")
     except OuroError as error:
         sys.exit(report(error, as_json="--json" in words))
+    except OSError as error:
+        sys.exit(report(machine_fault(error), as_json="--json" in words))
     except ValueError as error:
         slip = slip_of(error)
         if slip is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from daemon.cli.ask import asked
 from daemon.cli.base import Call, call_of, leave, sentence
 from daemon.codes import Exit
 from ledger.errors import ControlError, NoDaemon, OuroError
+from ledger.parsers.json import read_json
 
 if TYPE_CHECKING:
     from daemon.api_people import Answered, Utterance
@@ -74,8 +74,8 @@ def read_line(line: str, confidence: float | None) -> Utterance:
     if not line.startswith("{"):
         return utterance(line, confidence)
     try:
-        told = json.loads(line)
-    except (ValueError, RecursionError):
+        told = read_json(line)
+    except ValueError:
         told = {}
     text, sure = told.get("text"), told.get("confidence", confidence)
     if not isinstance(text, str) or not (sure is None or (isinstance(sure, int | float) and 0 <= sure <= 1)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import tempfile
 import time
@@ -19,6 +18,7 @@ from daemon.places import environment_for, places_for
 from daemon.settings import load
 from ledger.children import ask, own_python
 from ledger.errors import ConfigError
+from ledger.parsers.json import read_json
 from ledger.programs import find_program
 from ledger.vocabulary import Frozen
 from tools.git import Git
@@ -164,7 +164,7 @@ def entries(output: bytes) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for line in output.decode("utf-8", errors="replace").splitlines():
         if line.startswith("{"):
             try:
-                entry = json.loads(line).get("entry")
+                entry = read_json(line).get("entry")
             except ValueError:  # cut in the middle
                 continue
             if entry:

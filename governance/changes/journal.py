@@ -18,6 +18,7 @@ from governance.changes.folders import FOLDER
 from governance.changes.types import CommitMark, JournalRecord
 from ledger.errors import ChangeError
 from ledger.places import Places
+from ledger.regular import NotRegular, read_regular
 
 RECORD = "record.json"
 PART = ".part"
@@ -53,10 +54,10 @@ class Journal:
         """An open change. Raises ``ChangeError`` when it is closed or cannot be read."""
         folder = places.journal / journal_id
         try:
-            record = JournalRecord.model_validate_json((folder / RECORD).read_bytes())
+            record = JournalRecord.model_validate_json(read_regular(folder / RECORD))
         except FileNotFoundError as error:
             raise ChangeError(f"The change {journal_id} is not open any more.") from error
-        except ValidationError as error:
+        except (ValidationError, NotRegular) as error:
             raise ChangeError(
                 f"The journal {folder} cannot be read.",
                 remedy="It may be of a newer version; nothing was touched. Its `*.before` files are the originals.",
@@ -71,7 +72,7 @@ class Journal:
 
     def image(self, name: str) -> bytes:
         """A before-image."""
-        return (self.folder / name).read_bytes()
+        return read_regular(self.folder / name)
 
     def close(self) -> None:
         """The change is over: the record goes first, in one step; the rest is debris from then on."""

@@ -12,6 +12,7 @@ from governance.changes.effects import Effects
 from governance.changes.settings import ChangeSettings
 from ledger.clock import Clock
 from ledger.places import Places
+from ledger.regular import open_regular
 from tools.git import Git
 
 
@@ -29,7 +30,7 @@ class Kit:
 @contextmanager
 def change_lock(places: Places) -> Iterator[None]:
     """One change at a time per repository, among threads and processes. Blocks; children do not inherit it."""
-    fd = os.open(places.state / "changes.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_regular(places.state / "changes.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

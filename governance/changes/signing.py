@@ -14,9 +14,11 @@ from governance.changes.trailers import one_line
 from ledger.errors import ConfigError
 from ledger.heads import NAMESPACE, Judgement, Standing
 from ledger.places import Places
+from ledger.regular import naming, open_regular, read_regular
 
 KEY = "signing_ed25519"
 ALLOWED = "allowed_signers"
+LARGEST = 64 * 1024
 GIT_NAMESPACE = "git"
 NAMESPACES = f"{GIT_NAMESPACE},{NAMESPACE}"
 
@@ -46,7 +48,7 @@ class Identity:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
-        key = load_ssh_private_key(self.key.read_bytes(), password=None)
+        key = load_ssh_private_key(read_regular(self.key, LARGEST), password=None)
         if not isinstance(key, Ed25519PrivateKey):
             raise ConfigError(f"{self.key} is not an Ed25519 key.", remedy="Move it away; a new one is made.")
         return sshsig.sign(key, message, namespace=namespace)
@@ -103,12 +105,12 @@ def ensure_identity(places: Places, settings: ChangeSettings) -> Identity:
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
     path = places.keys / KEY
-    if not path.exists():
+    if not os.path.lexists(path):
         _make_key(path)
-    if path.stat().st_mode & 0o077:
+    if path.lstat().st_mode & 0o077:
         raise ConfigError(f"The signing key {path} can be read by others.", remedy=f"chmod 600 {path}")
     try:
-        key = load_ssh_private_key(path.read_bytes(), password=None)
+        key = load_ssh_private_key(read_regular(path, LARGEST), password=None)
     except ValueError as error:
         raise ConfigError(f"{path} is not an SSH key.", remedy="Move it away; a new one is made.") from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -139,7 +141,7 @@ def _make_key(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+    with naming(part), os.fdopen(open_regular(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -149,8 +151,10 @@ def _make_key(path: Path) -> None:
 
 
 def _write_if_changed(path: Path, text: str) -> None:
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    if os.path.lexists(path) and read_regular(path, LARGEST) == text.encode():
         return
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
+    part.unlink(missing_ok=True)
+    with naming(part), os.fdopen(open_regular(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+        file.write(text.encode())
     part.replace(path)

@@ -18,7 +18,6 @@ were said of another commit, are of the time when they were read or said, and we
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -27,6 +26,7 @@ from urllib.parse import urlsplit
 
 from governance.grounding.records import Band, band_of, weight_bp
 from ledger.clock import stamp, unstamp
+from ledger.parsers.json import read_json
 from ledger.vocabulary import Frozen, Operation, Source
 from tools.manifest import Category, ToolUse
 
@@ -135,7 +135,7 @@ def _of(use: ToolUse) -> list[str]:
 
 def _host(arguments: str) -> str:
     try:
-        read = json.loads(arguments)
+        read = read_json(arguments)
         return urlsplit(str(read["url"])).hostname or ""
     except (ValueError, KeyError, TypeError):
         return ""

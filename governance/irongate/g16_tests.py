@@ -10,8 +10,6 @@ statements that a repair takes away.
 
 from __future__ import annotations
 
-import configparser
-import tomllib
 from collections.abc import Mapping
 
 from governance.irongate.doctests import lost_examples
@@ -28,6 +26,9 @@ from governance.irongate.support import is_support
 from governance.irongate.testdiff import weakened
 from governance.irongate.verdicts import denied, passed, shown
 from governance.irongate.versions import versions
+from ledger.parsers import UnreadableText
+from ledger.parsers.ini import DEFAULTS, read_ini
+from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
 GATE = 16
@@ -169,16 +170,15 @@ def _section(path: str, data: bytes | None) -> object | None:
     try:
         text = data.decode("utf-8")
         if path.endswith(".toml"):
-            tool: object = tomllib.loads(text).get("tool", {})
+            tool: object = read_toml(text).get("tool", {})
             return {k: tool[k] for k in TOML_TABLES if k in tool} if isinstance(tool, Mapping) else None
-        parser = configparser.RawConfigParser(strict=False)
-        parser.read_string(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, configparser.Error, RecursionError):
+        sections = read_ini(text)
+    except (UnicodeDecodeError, UnreadableText):
         return None
     return {
-        name: dict(parser.items(name))
-        for name in parser.sections()
-        if name.split(":")[0] in INI_SECTIONS or name in INI_SECTIONS
+        name: values
+        for name, values in sections.items()
+        if name.split(":")[0] in INI_SECTIONS or name in (*INI_SECTIONS, DEFAULTS)
     }
 
 

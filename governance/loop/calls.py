@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 
 from governance.crew import Crew
 from governance.toolcall import call_tool
 from kernel.provider import ToolCall
+from ledger.parsers.json import read_json
 from ledger.vocabulary import State
 from tools.manifest import ToolContext, ToolOutcome, ToolUse
 
@@ -51,8 +51,8 @@ def names_of(calls: Sequence[ToolCall]) -> list[str]:
 def title_of(use: ToolUse) -> str:
     """``get_callers total``: a call in a few words."""
     try:
-        given = json.loads(use.arguments)
-    except (ValueError, RecursionError):
+        given = read_json(use.arguments)
+    except ValueError:
         given = {}
     values = given.values() if isinstance(given, dict) else ()
     return " ".join([use.tool, *(str(value) for value in values if value not in ("", None))])[:200]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from governance.loop import protocol
 from kernel.provider import Message, ToolCall
+from ledger.parsers.json import read_json
 
 NOTHING = "(no text)"
 SHOWN_TOOLS = 20
@@ -130,8 +131,8 @@ def recallable(call: ToolCall, *, id: str, limit: int) -> ToolCall:
         arguments = json.dumps({"omitted": f"{len(arguments)} characters"})
     else:
         try:
-            if not isinstance(json.loads(arguments), dict):
+            if not isinstance(read_json(arguments), dict):
                 arguments = "{}"
-        except (ValueError, RecursionError):
+        except ValueError:
             arguments = "{}"
     return ToolCall(id=id, name=ODD.sub("_", call.name)[:64] or "unnamed", arguments=arguments)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernel.provider import ToolCall, ToolSchema
+from ledger.parsers import UnreadableText
+from ledger.parsers.json import read_json
 
 OPEN, CLOSE = "```call", "```"
 FORM = f"""To call tools, write one JSON object for each call, in a block of exactly this form,
@@ -107,14 +109,9 @@ def _blocks(lines: Sequence[str]) -> tuple[list[str], list[str], bool, str]:
 def _call(body: str, *, id: str) -> ToolCall | str:
     """A call, or the rest of a sentence that says what is wrong with its block."""
     try:
-        said = json.loads(body, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        why = (
-            f"{error.msg} (line {error.lineno}, column {error.colno})"
-            if isinstance(error, json.JSONDecodeError)
-            else str(error)
-        )
-        return f"is not one JSON object: {why}."
+        said = read_json(body, pairs=_once)
+    except UnreadableText as error:
+        return f"is not one JSON object: {error}."
     if not isinstance(said, dict) or set(said) != {"tool", "arguments"}:
         return 'must be an object with exactly the keys "tool" and "arguments".'
     name, arguments = said["tool"], said["arguments"]

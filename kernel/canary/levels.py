@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from importlib import resources
 
 from pydantic import Field, model_validator
 
 from kernel.canary.features import FEATURES
+from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
 
 FALLBACK = "default"
@@ -42,7 +42,7 @@ class Levels(Frozen):
 @cache
 def _tables() -> dict[str, Levels]:
     text = resources.files("kernel").joinpath("canary_levels.toml").read_text(encoding="utf-8")
-    return {name: Levels.model_validate(table) for name, table in tomllib.loads(text).items()}
+    return {name: Levels.model_validate(table) for name, table in read_toml(text).items()}
 
 
 def load_levels(model: str) -> Levels:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kernel.loop.forms import Arithmetic, Trial, run_trials
 from kernel.loop.products import state_levels
+from ledger.parsers.json import read_json
 
 FILE = "trials.json"
 
@@ -26,7 +27,7 @@ def machine_trials(
     path = folder / FILE
     known: dict[str, dict[Arithmetic, dict[str, float]]] = {}
     with suppress(OSError, ValueError):
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = read_json(path.read_text(encoding="utf-8"))
     if key in known:
         return {name: {int(n): ms for n, ms in trial.items()} for name, trial in known[key].items()}
     log(f"trying which arithmetic is fastest here ({rows} by {columns})")

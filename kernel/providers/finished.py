@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 
 from kernel.canary import Reading, read_text
 from kernel.provider import Report, ToolCall
+from ledger.parsers.json import read_json
 
 SINGLE_PASS = "single_pass"
 WRITTEN = 400  # characters of an argument that is more than a name or an address: contents of a file, a command
@@ -35,8 +35,8 @@ async def read_turn(text: str, calls: Sequence[ToolCall], logprobs: Sequence[flo
 def written(call: ToolCall) -> Iterator[str]:
     """The long texts among a call's arguments; all of them where they cannot be read."""
     try:
-        given = json.loads(call.arguments)
-    except (ValueError, RecursionError):
+        given = read_json(call.arguments)
+    except ValueError:
         given = {"": call.arguments}
     values = given.values() if isinstance(given, dict) else ()
     yield from (value for value in values if isinstance(value, str) and len(value) >= WRITTEN)

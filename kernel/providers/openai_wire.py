@@ -12,6 +12,7 @@ from typing import Final
 from kernel.canary import knobs
 from kernel.provider import Limits, Message, ToolSchema
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
+from ledger.parsers.json import read_json
 
 PROVIDER: Final = "openai"
 _MAX_SAID: Final = 400
@@ -91,8 +92,8 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
 def said(body: str) -> str:
     """The server's own message in an error body; the body itself when it has no known form."""
     try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
+        parsed = read_json(body)
+    except ValueError:
         return body
     if not isinstance(parsed, Mapping):
         return body

@@ -29,8 +29,6 @@ The script is a TOML or JSON file::
 from __future__ import annotations
 
 import asyncio
-import json
-import tomllib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +55,8 @@ from kernel.provider import (
     Usage,
 )
 from ledger.errors import ConfigError, ProviderBadOutput, ProviderUnavailable
+from ledger.parsers.json import read_json
+from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
 
 NAME = "scripted"
@@ -107,7 +107,7 @@ class Script(Frozen):
         """Read a script. Raises ``ConfigError`` for a file that cannot be read or does not fit."""
         try:
             text = path.read_text(encoding="utf-8")
-            table: dict[str, Any] = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+            table: dict[str, Any] = (read_json if path.suffix == ".json" else read_toml)(text)
             return cls.model_validate(table)
         except (OSError, ValueError, ValidationError) as error:
             raise ConfigError(

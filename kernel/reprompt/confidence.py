@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
+from ledger.parsers.json import read_json
 from ledger.python_source import parse
 
 # A line of its own at the very end, with or without emphasis: "confidence: 0.9", "**Confidence: 90%**".
@@ -71,7 +71,7 @@ def _sound(kind: str, block: str) -> bool | None:
     """Whether a block parses; None for a language that is not known here."""
     try:
         if kind == "json":
-            json.loads(block)
+            read_json(block, constant=float)
         elif kind in ("python", "py", "python3"):
             return parse(block) is not None
         else:

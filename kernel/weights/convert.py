@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from kernel.weights.registry import Weights
 from kernel.weights.sources import Progress
 from ledger.children import PIPE, own_python, start
 from ledger.errors import OuroError, ProviderUnavailable
+from ledger.parsers.json import read_json
 
 # Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours. A signal for the whole
 # group (Ctrl-C, a service that is stopped) is the parent's to answer: it ends the child, and says that it was stopped.
@@ -94,7 +94,7 @@ def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: P
         finished = False
         try:
             for line in child.stdout or ():
-                step = json.loads(line)
+                step = read_json(line)
                 progress(step["done"], step["total"], f"converting {name}")
             finished = child.wait() == 0
         finally:
@@ -118,7 +118,7 @@ def _told(errors: str, status: int) -> tuple[str, str]:
         return f"its process was ended by {name}.", _OUT_OF_MEMORY if status == -signal.SIGKILL else "Try again."
     last = (errors.strip().splitlines() or ["no message"])[-1]
     try:
-        problem, remedy = json.loads(last)
+        problem, remedy = read_json(last)
     except (ValueError, TypeError):
         return last, ""
     return str(problem), str(remedy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from kernel.loop.config import LoopConfig, config_from_published
 from kernel.loop.published import HEAD
 from kernel.weights.rounding import from_bf16
 from kernel.weights.safetensors_file import WIDTHS, read_table
+from ledger import parsers
 from ledger.errors import OuroError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def folder_files(folder: Path) -> tuple[str, ...]:
 def read_json(path: Path) -> dict[str, Any]:
     """Raises ``OuroError`` for a file that holds no JSON object."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parsers.json.read_json(path.read_bytes())
     except ValueError as error:
         raise OuroError(f"{path.name} cannot be read as JSON: {error}.", remedy="Fetch it again.") from error
     if not isinstance(found, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ledger.errors import ConfigError
+from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
 
 SHA256 = r"^[0-9a-f]{64}$"
@@ -115,4 +115,4 @@ class Registry(Frozen):
 def load_registry() -> Registry:
     """The registry that is shipped beside this module."""
     text = resources.files(__package__).joinpath("registry.toml").read_text(encoding="utf-8")
-    return Registry.model_validate(tomllib.loads(text))
+    return Registry.model_validate(read_toml(text))

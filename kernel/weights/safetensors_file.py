@@ -5,7 +5,6 @@ The table is checked against the file before anything is read by it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.errors import OuroError
+from ledger.parsers.json import read_json
 
 _LENGTH = 8  # bytes in front of the table, little-endian
 _MOST_TABLE = 100_000_000
@@ -38,7 +38,7 @@ def read_table(path: Path) -> dict[str, StoredTensor]:
             raise _foreign(path)
         text = file.read(length)
     try:
-        table = json.loads(text)
+        table = read_json(text)
         table.pop("__metadata__", None)
         return {name: _stored(path, name, entry, _LENGTH + length, size) for name, entry in table.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -53,7 +54,7 @@ class DeclaredGoals:
         except OuroError as error:  # asked again at the next commit
             self._goals, self.problem = NONE, f"{PATH} cannot be read: {error}"
         else:
-            self._take(data)
+            await asyncio.to_thread(self._take, data)
         self._read_at = head
 
     def _take(self, data: bytes | None) -> None:

@@ -7,7 +7,6 @@ and does nothing else: nothing that decides whether a change may land reads any 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable
 from datetime import date
 from fnmatch import fnmatchcase
@@ -16,6 +15,8 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ledger.frozen import inside
+from ledger.parsers import UnreadableText
+from ledger.parsers.toml import read_toml
 from ledger.sources import SOURCES
 from ledger.vocabulary import Frozen, Signal
 
@@ -81,16 +82,14 @@ def goals_of(data: bytes, redact: Callable[[str], str] = str) -> Goals:
     if len(data) > LARGEST_BYTES:
         raise BadGoals(f"it is larger than {LARGEST_BYTES} bytes")
     try:
-        return Goals.model_validate(tomllib.loads(redact(data.decode("utf-8"))))
+        return Goals.model_validate(read_toml(redact(data.decode("utf-8"))))
     except UnicodeDecodeError as error:
         raise BadGoals("it is not UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadGoals(f"it is not valid TOML: {error}") from error
+    except UnreadableText as error:
+        raise BadGoals(str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise BadGoals(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
-        raise BadGoals("it is nothing that a person writes") from error
 
 
 def alignment(goals: Goals, facts: Facts) -> Alignment:

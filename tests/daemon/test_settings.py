@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -291,6 +293,46 @@ def test_a_link_in_place_of_the_repositorys_file_is_refused(places: Places, tmp_
     folder.mkdir()
     (folder / "config.toml").symlink_to(tmp_path / "elsewhere.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
+        settings_for(places, {})
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 60_000, "a." * 60_000 + "a = 1", "{a=" * 9, "a = " + "1" * 5_000])
+def test_a_file_that_would_keep_the_parser_busy_is_named(places: Places, text: str) -> None:
+    path = repository(places, text)
+    begun = time.perf_counter()
+    with pytest.raises(ConfigError, match=re.escape(str(path))) as caught:
+        settings_for(places, {})
+    assert time.perf_counter() - begun < 5 and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", ["[" * 60_000, "{a=" * 60_000, "{" + "a." * 60_000 + "a=1}", "[" + "1" * 5_000 + "]"])
+def test_a_variable_that_would_keep_the_parser_busy_is_named(places: Places, value: str) -> None:
+    begun = time.perf_counter()
+    with pytest.raises(ConfigError, match="OURO_PIPELINE__CORE_PATHS") as caught:
+        settings_for(places, {"OURO_PIPELINE__CORE_PATHS": value})
+    assert time.perf_counter() - begun < 5 and len(str(caught.value)) < 500
+
+
+def test_a_name_without_end_is_told_in_short(places: Places) -> None:
+    owner(places, "k" * 200_000 + " = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        settings_for(places, {})
+    assert len(str(caught.value)) < 500
+    owner(places, '[pipeline]\nworkers = "' + "x" * 200_000 + '"\n')
+    with pytest.raises(ConfigError) as caught:
+        settings_for(places, {})
+    assert len(str(caught.value)) < 500
+
+
+def test_a_folder_or_a_link_in_the_place_of_a_file_is_named(places: Places) -> None:
+    path = repository(places, "")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError, match="it is a folder"):
+        settings_for(places, {})
+    path.rmdir()
+    path.symlink_to(places.config)
+    with pytest.raises(ConfigError, match="it is a symbolic link"):
         settings_for(places, {})
 
 

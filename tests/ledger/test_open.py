@@ -250,3 +250,46 @@ async def test_no_flipped_byte_of_the_file_changes_what_is_read(path: Path, posi
         assert numbers == list(range(40))
         assert report.entries == 40
     await ledger.close()
+
+
+def lay(place: Path, kind: str) -> None:
+    """Put something that is no file there."""
+    if kind == "a named pipe":
+        os.mkfifo(place)
+    elif kind == "a folder":
+        place.mkdir()
+    else:
+        place.symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize("end", ["", "-wal"])
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_is_taken_away_while_it_is_open_takes_nothing_more(
+    path: Path, end: str, replaced: bool
+) -> None:
+    ledger = await writer(path)
+    await ledger.append(draft())
+    file, other = path.with_name(path.name + end), path.with_name("other")
+    other.write_bytes(file.read_bytes())
+    file.unlink()
+    if replaced:
+        other.rename(file)
+    for _ in range(2):
+        with pytest.raises(LedgerReadOnly, match=r"removed or replaced.*`ouro ledger verify`"):
+            await ledger.append(draft(1))
+    assert ledger.read_only and "removed or replaced" in ledger.fault
+    await ledger.close()
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal", ".lock"])
+@pytest.mark.parametrize("kind", ["a named pipe", "a symbolic link", "a folder"])
+async def test_what_is_no_file_in_the_place_of_one_is_named_at_once(path: Path, end: str, kind: str) -> None:
+    await filled(path, 4)
+    place = path.with_name(path.name + end)
+    place.unlink(missing_ok=True)
+    lay(place, kind)
+    with pytest.raises(LedgerError, match=kind):
+        await asyncio.wait_for(writer(path), 10)
+    if end != ".lock":
+        with pytest.raises(LedgerError, match=kind):
+            await asyncio.wait_for(Ledger.open(path, repo_id=REPO_ID, clock=SystemClock(), read_only=True), 10)

@@ -65,6 +65,10 @@ def test_ready_is_what_is_open_and_comes_after_done_things_only() -> None:
         (TOML, '[other]\ngoal = "x"\n', "[[item]] tables only"),
         (TOML, '[[item]]\ngoal = "x"\n[[item]]\ngoal = "x"\n', "same name: x"),
         (MARKDOWN, "- [ ] x\n- [x] x\n", "same name: x"),
+        (TOML, "a = " + "[" * 60_000, "nested deeper"),
+        (TOML, "a." * 60_000 + "a = 1", "dotted parts"),
+        (TOML, "#" * 300_000, "larger than"),
+        (MARKDOWN, "".join(f"- [ ] {number}\n" for number in range(100_000)), "larger than"),
     ],
 )
 def test_what_cannot_be_read_is_named(path: str, text: str, words: str) -> None:

@@ -183,3 +183,16 @@ async def test_snapshot_leaves_huge_untracked_files_out(tmp_path: Path, repo: Pa
     repository = Repository(git_, untracked_limit_bytes=1_000)
     files = await repository.files(await repository.snapshot())
     assert "small.txt" in files and "big.bin" not in files
+
+
+async def test_a_file_that_unpacks_to_more_than_is_read_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = make_repo(tmp_path / "repo", {"small": "x", "large": "x" * 1_001, "other": "y" * 900})
+    repository, head = repository_of(tmp_path, repo), git(repo, "rev-parse", "HEAD")
+    monkeypatch.setattr("tools.repository.LARGEST_BYTES", 1_000)
+    assert set(await repository.read_many(head, ["small", "large", "other"])) == {"small", "other"}
+    with pytest.raises(RepositoryError, match="large has 1001 bytes"):
+        await repository.read(head, "large")
+    monkeypatch.setattr("tools.repository.MOST_BYTES", 900)
+    assert set(await repository.read_many(head, ["small", "large", "other"])) == {"small"}

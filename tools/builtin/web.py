@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import Field
 
 from ledger.errors import ToolError
+from ledger.parsers.json import read_json
 from tools.manifest import AnyTool, Arguments, Call, Tool
 from tools.web.body import readable
 from tools.web.fetch import Fetched, Fetcher
@@ -92,8 +92,8 @@ class WebSearch(Tool[WebSearchArguments]):
 def found_in(page: Fetched) -> list[dict[str, Any]]:
     """The results of an answer in SearXNG's form. Raises ``ToolError`` for anything else."""
     try:
-        answer = json.loads(page.data.decode("utf-8", errors="replace"))
-    except (ValueError, RecursionError) as error:
+        answer = read_json(page.data.decode("utf-8", errors="replace"))
+    except ValueError as error:
         raise ToolError("The search endpoint did not answer in JSON.") from error
     rows = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(rows, list):

@@ -12,10 +12,12 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from ledger.errors import ToolError
+from ledger.regular import not_regular, open_regular, other_kind
 from tools.index.facts import VERSION, Facts, Import, from_json, imports_from, to_json
 
 SCHEMA = """
@@ -114,7 +116,8 @@ class FactStore:
             except (sqlite3.Error, OSError, ValueError, zlib.error) as error:
                 self._shut()
                 for file in self._files():
-                    file.unlink(missing_ok=True)
+                    with suppress(OSError):  # a folder: it is named
+                        file.unlink(missing_ok=True)
                 raise ToolError(
                     f"The code index failed and starts anew: {error}.", remedy="Ask again; is the disk full?"
                 ) from error
@@ -122,7 +125,10 @@ class FactStore:
     def _open(self) -> sqlite3.Connection:
         if self._file is not None:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            for file in self._files():
+                if kind := other_kind(file):  # SQLite would wait for ever at a pipe
+                    raise not_regular(file, kind)
+            os.close(open_regular(self._file, os.O_RDWR | os.O_CREAT))
         db = sqlite3.connect(self._file or ":memory:", check_same_thread=False)
         try:
             self._prepare(db)

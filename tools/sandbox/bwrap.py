@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.errors import SandboxError
+from ledger.parsers.json import read_json
 from tools.process import REPORT_FD, Command, Finished, run, wait_gone
 from tools.sandbox.channel import Status, memory_file, status_pipe
 from tools.sandbox.limits import MIB, limits
@@ -167,7 +167,7 @@ class _Watch:
 
     async def until_gone(self, within_s: float) -> None:
         """Wait until the first process of the namespace is dead: the kernel kills and reaps all others before."""
-        self._said += [json.loads(line) for line in self._status.text().splitlines() if line.strip()]
+        self._said += [read_json(line) for line in self._status.text().splitlines() if line.strip()]
         for said in self._said:
             if "child-pid" in said:
                 await wait_gone(said["child-pid"], within_s=within_s)

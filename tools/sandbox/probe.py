@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.errors import SandboxError
+from ledger.parsers.json import read_json
 from ledger.places import Places
 from tools.process import Finished
 from tools.sandbox import attacks
@@ -66,7 +67,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
 def _report(sandbox: Sandbox, finished: Finished) -> dict[str, Any]:
     """What the attacks have written."""
     try:
-        report: dict[str, Any] = json.loads(finished.report)
+        report: dict[str, Any] = read_json(finished.report)
     except ValueError:
         said = finished.output.decode("utf-8", errors="replace").strip().splitlines()[-1:]
         why = "they did not end in time" if finished.timed_out else (said or [f"exit code {finished.code}"])[0]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-import json
 import operator
 from bisect import bisect_left
 from collections import Counter
@@ -18,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.parsers.json import read_json
 from ledger.python_source import parse
 
 HARMLESS = frozenset({"pytest", "mock", "patch", "given", "settings", "example", "staticmethod", "unittest"})
@@ -214,7 +214,7 @@ def _row(text: str) -> _Row | None:
     if len(text) > ROW_CHARS:
         return None
     try:
-        path, line, operation, left, right, came = json.loads(text)
+        path, line, operation, left, right, came = read_json(text)
     except (ValueError, TypeError, RecursionError):
         return None
     if not (isinstance(path, str) and type(line) is int and isinstance(operation, str)):
@@ -300,7 +300,7 @@ def _rated(row: _Row | None, meter: Meter) -> Standing:
         return _of_row(row, meter)
     except _Spent:
         return Standing(unsure=f"at {row.path}:{row.line} stands more than is compared by another process")
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError):
         return Standing(wrong=_UNLIKE_ANY)
 
 

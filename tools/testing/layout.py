@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ledger.parsers import UnreadableText
+from ledger.parsers.toml import read_toml
 from tools import contained
 from tools.bounded import read_text
 from tools.git import Git
@@ -95,8 +96,8 @@ def _declared(repo: Path) -> list[str]:
 def project_file(repo: Path) -> dict[str, Any]:
     """What ``pyproject.toml`` says; nothing where it is none."""
     try:
-        return tomllib.loads(read_text(repo / "pyproject.toml") or "")
-    except (ValueError, RecursionError):
+        return read_toml(read_text(repo / "pyproject.toml") or "")
+    except UnreadableText:
         return {}
 
 

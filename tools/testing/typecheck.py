@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import configparser
 import re
-import tomllib
 from collections.abc import Collection
 
+from ledger.parsers import UnreadableText
+from ledger.parsers.ini import read_ini
+from ledger.parsers.toml import read_toml
 from tools.testing.runner import TestRunner
 from tools.workspace import Workspace
 
@@ -21,12 +22,15 @@ def configures_mypy(name: str, data: bytes) -> bool:
         return True
     try:
         if name == "pyproject.toml":
-            return "mypy" in tomllib.loads(text).get("tool", {})
-        parser = configparser.ConfigParser()
-        parser.read_string(text)
-    except (tomllib.TOMLDecodeError, configparser.Error):
+            return "mypy" in _tool(text)
+        return "mypy" in read_ini(text)
+    except UnreadableText:
         return False
-    return parser.has_section("mypy")
+
+
+def _tool(text: str) -> Collection[object]:
+    tool = read_toml(text).get("tool")
+    return tool if isinstance(tool, dict) else ()
 
 
 def is_configured(ws: Workspace) -> bool:

@@ -8,6 +8,7 @@ import re
 import zlib
 
 from ledger.errors import ToolError
+from ledger.parsers.json import read_json
 from tools.web.page import text_of
 
 GZIP = 31  # window bits of zlib that mean gzip
@@ -87,8 +88,8 @@ def readable(data: bytes, kind: str, charset: str) -> str:
         return text_of(text)
     if kind.endswith("json"):
         try:
-            return _indented(json.loads(text), LONGEST_JSON * len(text) + 1024) or text
-        except (ValueError, RecursionError):
+            return _indented(read_json(text), LONGEST_JSON * len(text) + 1024) or text
+        except ValueError:
             return text
     return text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 
@@ -66,8 +68,10 @@ def test_what_serves_a_goal(of: Facts, why: str) -> None:
         ("goal = 3\n", "goal"),
         ("[[goal]]\ntext =\n", "not valid TOML"),
         ("[[goal]]\ntext = 'x'\nwords = ['ab']\n" * 21, "at most 20"),
-        ("x = " + "[" * 5_000, "nothing that a person writes"),
-        ("x = " + "9" * 5_000, "nothing that a person writes"),
+        ("x = " + "[" * 5_000, "nested deeper"),
+        ("x = " + "9" * 5_000, "more than 300 digits"),
+        ("a." * 30_000 + "a = 1", "more than 16 dotted parts"),
+        ("x = 1979-13-99", "not valid TOML"),
         ("# " + "x" * 70_000, "larger than"),
     ],
 )
@@ -223,3 +227,22 @@ async def test_another_head_or_day_orders_what_waits_anew(ledger: Ledger, clock:
     commits.head = "c0"
     await router.read_goals()
     assert router.goals.problem == ""
+
+
+async def test_the_event_loop_goes_on_while_goals_are_read() -> None:
+    class Files:
+        async def read_many(self, commit: str, paths: Collection[str]) -> Mapping[str, bytes]:
+            return {PATH: b"x = [[1], [2], [3]]\n" * 3_000}
+
+    def slow(text: str) -> str:
+        met.wait(5)  # set by a turn of the loop
+        return text
+
+    met = threading.Event()
+    declared = DeclaredGoals(files=Files(), clock=ManualClock(START), redact=slow)
+    looking = asyncio.create_task(declared.look("c0"))
+    await asyncio.sleep(0.05)
+    alive = not looking.done()
+    met.set()
+    await looking
+    assert alive and "declares nothing" in declared.problem
