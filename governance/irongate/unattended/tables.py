@@ -38,17 +38,16 @@ HARMLESS: dict[str, str] = {
     "calendar": "monthrange isleap leapdays timegm day_name day_abbr month_name month_abbr monthcalendar",
     "cmath": "*",
     "codecs": "BOM_UTF8 BOM_UTF16 BOM_UTF16_LE BOM_UTF16_BE",
-    "collections": "ChainMap Counter OrderedDict abc defaultdict deque namedtuple",
+    "collections": "ChainMap Counter OrderedDict abc defaultdict deque",
     "collections.abc": "*",
     "colorsys": "*",
     "contextlib": "contextmanager asynccontextmanager nullcontext suppress closing",
     "copy": "copy deepcopy",
-    "dataclasses": "dataclass field fields asdict astuple replace is_dataclass",
+    "dataclasses": "fields asdict astuple replace is_dataclass",
     "datetime": "date datetime time timedelta timezone tzinfo UTC MINYEAR MAXYEAR",
     "decimal": "*",
     "difflib": "SequenceMatcher get_close_matches unified_diff ndiff context_diff",
     "email.utils": "parseaddr formataddr parsedate parsedate_tz parsedate_to_datetime format_datetime",
-    "enum": "Enum IntEnum Flag IntFlag StrEnum auto unique",
     "errno": "*",
     "fnmatch": "fnmatch fnmatchcase filter translate",
     "fractions": "Fraction",
@@ -91,9 +90,9 @@ HARMLESS: dict[str, str] = {
     "typing": "AbstractSet Annotated Any AnyStr AsyncGenerator AsyncIterable AsyncIterator Awaitable BinaryIO "
     "ByteString Callable ChainMap ClassVar Collection Concatenate Container Coroutine Counter DefaultDict Deque "
     "Dict Final FrozenSet Generator Generic Hashable IO Iterable Iterator ItemsView KeysView List Literal Mapping "
-    "MutableMapping MutableSequence MutableSet NamedTuple Never NewType NoReturn Optional OrderedDict ParamSpec "
+    "MutableMapping MutableSequence MutableSet Never NoReturn Optional OrderedDict ParamSpec "
     "Pattern Match Protocol Reversible Self Sequence Set Sized SupportsInt SupportsFloat SupportsIndex "
-    "SupportsAbs Text TextIO Tuple Type TypeGuard TypeVar TypedDict Union Unpack ValuesView assert_never cast "
+    "SupportsAbs Text TextIO Tuple Type TypeGuard TypeVar Union Unpack ValuesView assert_never cast "
     "final no_type_check overload runtime_checkable TYPE_CHECKING NotRequired Required TypeAlias",
     "unicodedata": "*",
     "urllib.parse": "*",

@@ -14,9 +14,8 @@ from governance.irongate.unattended.flow import Flow
 from governance.irongate.unattended.names import Names, dotted, is_builtin, standard, stores
 from governance.irongate.unattended.removals import taken_away
 from governance.irongate.unattended.scopes import Bound, Scopes
-from governance.irongate.unattended.tables import BUILTINS, ONE_ARGUMENT, ONLY_DIRECT
+from governance.irongate.unattended.tables import BUILTINS, METHODS, ONE_ARGUMENT, ONLY_DIRECT
 from governance.irongate.unattended.units import Added, Found, Function, fingerprint, functions
-from governance.irongate.unattended.values import is_number
 
 MOST_NUMBERS = 3
 """Numbers that a change may add, few as they have to be not to spell a value."""
@@ -34,6 +33,7 @@ class Whole:
         self._new, self._old = Scopes(names.new), Scopes(names.old)
         self._functions, self._before = dict(functions(names.new)), dict(functions(names.old))
         self._acting = effects.acting(names.new, names.imports)
+        self._flows: dict[str, tuple[Flow, frozenset[str]]] = {}
         self._acts = frozenset(one[1:] for one in said if one.startswith("!"))
         self._unknown = frozenset(one for one in said if one.startswith("?"))
 
@@ -80,11 +80,17 @@ class Whole:
         function = self._functions.get(one.unit.scope)
         if function is None or self._is_test:
             return
-        before = self._before.get(one.unit.scope)
-        had = set(Flow(before, one.unit.scope, self._old).changes(before)) if before is not None else set()
-        flow = Flow(function, one.unit.scope, self._new)
+        flow, had = self._flow(one.unit.scope, function)
         for part in one.unit.parts():
             yield from (("state", what) for what in flow.changes(part) if what not in had)
+
+    def _flow(self, scope: str, function: Function) -> tuple[Flow, frozenset[str]]:
+        """The names of a function that outlive its call, and what of these it changed before."""
+        if scope not in self._flows:
+            before = self._before.get(scope)
+            had = frozenset(Flow(before, scope, self._old).changes(before)) if before is not None else frozenset()
+            self._flows[scope] = (Flow(function, scope, self._new), had)
+        return self._flows[scope]
 
     def _called(self, one: Added) -> Iterator[Found]:
         """Calls that are new, or of which anything is new: of what acts, and of what may be called in one way only."""
@@ -96,12 +102,23 @@ class Whole:
                 if isinstance(node, ast.Call):
                     yield from self._call(node)
                 elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    if fingerprint(node) not in one.kept or id(node) not in called:
+                        yield from self._handed(node, called.get(id(node)))
                     said = dotted(node, self._names.imports)
                     call = called.get(id(node))
                     if said in ONLY_DIRECT and call is None and not _is_decorator(node, one):
                         yield "call", f"hands {said} on"
                     if said in ONE_ARGUMENT and call is not None and (len(call.args) != 1 or call.keywords):
                         yield "call", f"calls {said} with more than one argument"
+
+    def _handed(self, node: ast.Name | ast.Attribute, call: ast.Call | None) -> Iterator[Found]:
+        """What acts may not be given to others to call, nor what shapes a text by its fields."""
+        last = node.id if isinstance(node, ast.Name) else node.attr
+        if call is None and last in ("format", "format_map"):
+            yield "call", "hands .format on"
+        is_bound = isinstance(node, ast.Attribute) or self._new.where("", node.id) is Bound.MODULE
+        if call is None and is_bound and last not in METHODS and (last in self._acting or last in self._acts):
+            yield "acts", f"hands {last} on, which acts"
 
     def _call(self, node: ast.Call) -> Iterator[Found]:
         if any(word.arg is None and isinstance(word.value, ast.Dict) for word in node.keywords):
@@ -133,7 +150,7 @@ class Whole:
             for one in self._additions
             for part in one.unit.parts()
             for node in ast.walk(part)
-            if isinstance(node, ast.Constant) and is_number(node.value)
+            if isinstance(node, ast.Constant) and isinstance(node.value, int | float | complex)
         )
         gone = {id(unit): unit for one in self._additions for unit in one.replaced}
         added.subtract(
@@ -141,7 +158,7 @@ class Whole:
             for unit in gone.values()
             for part in unit.parts()
             for node in ast.walk(part)
-            if isinstance(node, ast.Constant) and is_number(node.value)
+            if isinstance(node, ast.Constant) and isinstance(node.value, int | float | complex)
         )
         if sum(count for count in added.values() if count > 0) > MOST_NUMBERS:
             yield "value", "adds many numbers"
@@ -170,6 +187,8 @@ def _annotations(one: Added) -> Iterator[Found]:
 
 def _type(node: ast.expr | None) -> Iterator[Found]:
     for inner in ast.walk(node) if node is not None else ():
+        if isinstance(inner, ast.Call | ast.Lambda | ast.NamedExpr):
+            yield "annotation", "computes a type"
         if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
             said = parse(inner.value.strip())
             parts = list(ast.walk(said)) if said is not None else []
@@ -178,11 +197,19 @@ def _type(node: ast.expr | None) -> Iterator[Found]:
                 yield "annotation", f"gives a type by the text {inner.value[:40]!r}"
 
 
+def _root(node: ast.AST, names: Names) -> str:
+    return dotted(node, names.imports) or "."
+
+
 def asked(names: Names, additions: Sequence[Added]) -> Iterator[str]:
     """Questions about what a change calls anew: ``!name``, does it act? ``?dotted``, does no source define it?"""
     for one in additions:
         for part in one.unit.parts():
             for node in ast.walk(part):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names.top:
+                    yield f"!{node.id}"
+                elif isinstance(node, ast.Attribute) and node.attr not in METHODS and not standard(_root(node, names)):
+                    yield f"!{node.attr}"
                 if isinstance(node, ast.Call) and fingerprint(node) not in one.kept:
                     func = node.func
                     last = func.attr if isinstance(func, ast.Attribute) else ""

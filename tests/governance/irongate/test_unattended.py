@@ -182,7 +182,7 @@ def test_what_the_repository_uses_elsewhere_is_known() -> None:
         "import sys", "import sys\n\nfrom shop.words import tidy"
     )
     wanted = g20_unattended.wanted("shop/calc.py", FAULTY.encode(), after.encode())
-    assert wanted == ("!tidy", ".weighed", "?shop.words.tidy", "shop.words:tidy")
+    assert wanted == ("!tidy", "!weighed", ".weighed", "?shop.words.tidy", "shop.words:tidy")
     files = [("shop/words.py", b"def tidy(x):\n    return x\n\n\nclass A:\n    def weighed(self):\n        return 1\n")]
     answers = tuple(sorted(Elsewhere(files).answers(wanted)))
     assert answers == (".weighed", "shop.words:tidy"), "it is there, and it does not act"
