@@ -100,13 +100,13 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[tuple[str, str]]:
     )  # fmt: skip
     if parse(before) is None and not only_punctuation(before, after):
         yield "unread", "the file did not parse before, and more than its punctuation is changed"
-    yield from Whole(names, additions, facts.known, is_test=is_test).found()
     for one in additions:
         yield from imports_of(one, names, facts.path, is_test=is_test)
         yield from definitions(one, names, is_test=is_test)
         yield from steps(one, names)
         yield from _special_scope(one)
         yield from judge.of(one, asked=_asks(one.unit.node))
+    yield from Whole(names, additions, facts.known, is_test=is_test).found()
 
 
 def _additions(before: bytes, after: bytes, old: ast.Module, new: ast.Module) -> list[Added]:
