@@ -9,8 +9,8 @@ from ledger.vocabulary import RunStatus, TestRun
 
 SAID = os.strerror(errno.EAFNOSUPPORT)
 WHY = (
-    "A test asked for a kind of socket that is not there inside. Unix sockets are there while no folder is shown by the "
-    "settings tests.readable and sandbox.read_only and none lies in the tests' environment, never behind Landlock; "
+    "A test asked for a kind of socket that is not there inside. Unix sockets are there while no folder is shown by "
+    "the settings tests.readable and sandbox.read_only and none lies in the tests' environment, never behind Landlock; "
     "pairs always; vsock, packets and the like never."
 )
 
