@@ -26,6 +26,16 @@ class Places:
     home: Path
 
     @property
+    def states(self) -> Path:
+        """The folder of the states of all repositories of this user: each holds a key and a token."""
+        return self.state.parent if self.state.name == self.repo_id else self.state
+
+    @property
+    def own_folders(self) -> tuple[Path, Path, Path, Path]:
+        """What is nobody's but the daemons' of this user, whichever repository they are of."""
+        return (self.states, self.cache, self.runtime, self.config)
+
+    @property
     def socket(self) -> Path:
         return self.runtime / f"{self.repo_id}.sock"
 

@@ -17,6 +17,9 @@ from tools.sandbox.launcher import remove_all
 
 CONTAINED_RULE = "workspace.contained"
 NO_FOLLOW_RULE = "workspace.no_follow"
+LONGEST_NAME, LONGEST_PATH = 255, 2_000
+"""Bytes of a name, which no file system takes more of, and of a path inside the repository: below a folder of ours it
+still is one that the kernel and git take."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -27,9 +30,24 @@ def parts_of(path: str) -> tuple[str, ...]:
         raise PolicyRefused(
             f"{path!r} is not a path inside the repository.", rule=CONTAINED_RULE, remedy="Name a relative path."
         )
+    if too_long(path):
+        raise PolicyRefused(
+            f"{path[:100]!r}... is too long for the name of a file.",
+            rule=CONTAINED_RULE,
+            remedy=f"A name may have {LONGEST_NAME} bytes, a path {LONGEST_PATH}, and each has to be text.",
+        )
     if any(part.lower() == ".git" for part in parts):
         raise PolicyRefused(f"{path!r} belongs to git itself.", rule=CONTAINED_RULE, remedy="Name a project file.")
     return parts
+
+
+def too_long(path: str) -> bool:
+    """Whether a path is more than a file system and git take, or has halves of characters that no name has."""
+    try:
+        data = os.fsencode(path)
+    except UnicodeEncodeError:
+        return True
+    return len(data) > LONGEST_PATH or any(len(part) > LONGEST_NAME for part in data.split(b"/"))
 
 
 @contextlib.contextmanager
@@ -129,7 +147,7 @@ def write_file(root: Path, path: str, data: bytes, mode: int) -> None:
         fd, name = place
         if _is_link(name, fd):
             raise _link_refused(path, name)
-        scratch = f".{name[:100]}.{os.urandom(4).hex()}"
+        scratch = f".ouro-{os.urandom(8).hex()}"  # of no more bytes than a name has, whatever the file's own is
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=fd)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -221,13 +239,20 @@ def prune(root: Path, keep: Collection[str], mounts: Collection[str] = ()) -> No
     """
     whole = (*keep, *mounts)
     folders = {"/".join(path.split("/")[:depth]) for path in whole for depth in range(1, path.count("/") + 1)}
-    _prune(root, "", frozenset(keep), folders, frozenset(mounts))
+    wanted, places = frozenset(keep), frozenset(mounts)
+    waiting = [""]
+    while waiting:  # not by recursion: a commit may be deeper than that goes
+        waiting += _pruned(root, waiting.pop(), wanted, folders, places)
 
 
-def _prune(root: Path, prefix: str, keep: Collection[str], folders: Collection[str], mounts: Collection[str]) -> None:
-    if root.stat(follow_symlinks=False).st_mode & 0o700 != 0o700:
-        root.chmod(0o700)
-    with os.scandir(root) as entries:
+def _pruned(
+    root: Path, prefix: str, keep: Collection[str], folders: Collection[str], mounts: Collection[str]
+) -> list[str]:
+    """One folder of :func:`prune`; gives those in it that are to be looked through."""
+    here, below = root / prefix, []
+    if here.stat(follow_symlinks=False).st_mode & 0o700 != 0o700:
+        here.chmod(0o700)
+    with os.scandir(here) as entries:
         listed = list(entries)
     for entry in listed:
         path = prefix + entry.name
@@ -235,10 +260,11 @@ def _prune(root: Path, prefix: str, keep: Collection[str], folders: Collection[s
             continue
         if entry.is_dir(follow_symlinks=False):
             if path in folders:
-                _prune(Path(entry.path), f"{path}/", keep, folders, mounts)
+                below.append(f"{path}/")
             else:
                 remove_tree(Path(entry.path))
         elif path not in keep or not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
             Path(entry.path).unlink()  # a pipe in the place of a file would hold whoever reads it
         elif not entry.is_symlink() and entry.stat(follow_symlinks=False).st_mode & 0o600 != 0o600:
             Path(entry.path).chmod(0o600)
+    return below

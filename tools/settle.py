@@ -12,13 +12,14 @@ import stat
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from ledger.errors import PolicyRefused, ToolError
+from ledger.errors import GitFailed, PolicyRefused, ToolError
 from ledger.vocabulary import Decision, Verdict
 from tools import contained
 from tools.sight import Sight, differing, look
 from tools.workspace import Workspace
 
 TOO_MUCH, UNREAD, NOT_A_FILE = "tools.too_much", "tools.unread", "workspace.no_follow"
+UNREADABLE = "tools.left_unreadable"
 MORE_ENTRIES = 20_000
 """Files and folders that one command may add."""
 
@@ -68,13 +69,25 @@ class Aftermath:
             raise ToolError(f"The workspace holds more than {self._limit} files: no command is run on so many.")
 
     def settle(self) -> Settled:
-        """Judge what differs. Never raises for what the command did."""
+        """Judge what differs. Never raises for what the command did: what cannot be looked at is undone as a whole."""
+        try:
+            return self._settle()
+        except (OSError, GitFailed, RecursionError) as error:
+            self._settled = Settled()
+            self._refuse(
+                ".", _no(UNREADABLE, f"what it left cannot be looked at ({_why(error)}), so all of it is undone")
+            )
+            self._undo()
+            return self._settled
+
+    def _settle(self) -> Settled:
         root = self._workspace.root
         limit = len(self._before.files) + len(self._before.folders) + MORE_ENTRIES
         after = look(root, mounts=self._mounts, limit=limit)
         if after.flooded:
             self._start_over()
             return self._settled
+        self._remove_deep(after)
         self._remove_folders(after)
         changed = differing(root, self._before, after)
         if changed:
@@ -84,6 +97,26 @@ class Aftermath:
     def _start_over(self) -> None:
         self._refuse(".", _no(TOO_MUCH, f"it left more than {MORE_ENTRIES} new files and folders behind"))
         self._restore(self._before.files, keep=())
+
+    def _undo(self) -> None:
+        """As it was before the command, by a way that does not look at what is there."""
+        self._workspace.start_over(self._mounts)
+        for path in (self._workspace.tracked | self._saved.keys()) - self._before.files.keys():
+            contained.delete_file(self._workspace.root, path)
+        self._write_saved(self._saved.keys())
+
+    def _remove_deep(self, after: Sight) -> None:
+        """Folders that are too deep to be looked into go with the new one that they began with."""
+        for deep in sorted(after.beyond - self._before.beyond):
+            parts = deep.split("/")
+            ways = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+            top = next((way for way in ways if way not in self._before.folders), deep)
+            if top in after.folders:
+                self._refuse(
+                    top, _no(TOO_MUCH, f"{_shown(top)} holds paths of more than {contained.LONGEST_PATH} bytes")
+                )
+                contained.remove_tree(self._workspace.root / top)
+                _forget(after, top)
 
     def _remove_folders(self, after: Sight) -> None:
         """New folders that may not be there go as a whole; what is below them is no longer in ``after``."""
@@ -143,7 +176,10 @@ class Aftermath:
             path for path in wanted & self._workspace.tracked if path not in self._saved and path in self._before.files
         }
         self._workspace.put_back(of_commit, keep=keep, mounts=self._mounts)
-        for path in wanted & self._saved.keys():
+        self._write_saved(wanted & self._saved.keys())
+
+    def _write_saved(self, paths: Iterable[str]) -> None:
+        for path in paths:
             saved = self._saved[path]
             contained.write_file(self._workspace.root, path, saved.data, 0o755 if saved.executable else 0o644)
 
@@ -195,6 +231,16 @@ class Aftermath:
 
     def _refuse(self, path: str, verdict: Verdict) -> None:
         self._settled.refused[path] = verdict
+
+
+def _forget(sight: Sight, top: str) -> None:
+    """Take out a folder and all that lies in it."""
+    sight.folders = {path for path in sight.folders if path != top and not path.startswith(f"{top}/")}
+    sight.files = {path: seen for path, seen in sight.files.items() if not path.startswith(f"{top}/")}
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror or "unreadable") if isinstance(error, OSError) else str(error)[:200].rstrip(".")
 
 
 def _shown(path: str) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.contained import LONGEST_NAME, too_long
+
 RACY_NS = 50_000_000
 """A file that was changed this shortly before is remembered with its content: its times may not tell a later change."""
 
@@ -37,11 +39,15 @@ class Seen:
 
 @dataclass(slots=True)
 class Sight:
-    """Everything below a root, by relative path (no UTF-8: as surrogates). ``flooded``: there was more."""
+    """Everything below a root, by relative path (no UTF-8: as surrogates). ``flooded``: there was more.
+
+    ``beyond`` are folders with a path so long that they were not looked into.
+    """
 
     files: dict[str, Seen] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     fresh: dict[str, str] = field(default_factory=dict)  # sha256 of what had just been changed
+    beyond: set[str] = field(default_factory=set)
     flooded: bool = False
 
 
@@ -64,7 +70,10 @@ def look(root: Path, *, mounts: Collection[str] = (), limit: int, stamp: Path | 
                 return sight
             if stat.S_ISDIR(info.st_mode):
                 sight.folders.add(path)
-                waiting.append(path)
+                if too_long(f"{path}/{LONGEST_NAME * 'x'}"):  # what lies in it may have no path of ours
+                    sight.beyond.add(path)
+                else:
+                    waiting.append(path)
                 continue
             seen = Seen(
                 stat.S_IFMT(info.st_mode), stat.S_IMODE(info.st_mode), info.st_size, info.st_mtime_ns,

@@ -119,6 +119,15 @@ class Workspace:
             contained.prune(self.root, keep, mounts)
             self._index.checkout(paths)
 
+    def start_over(self, mounts: Collection[str] = ()) -> None:
+        """:meth:`reset`, whatever was left in the copy (blocking)."""
+        with self._turn:
+            try:
+                self._reset(mounts)
+            except OSError:
+                contained.remove_tree(self.root)
+                self.populate(self._listing)
+
     async def diff(self, paths: Collection[str] = ()) -> bytes:
         """Unified git diff of what stands there (or of ``paths`` alone) against the commit, new files included."""
         return await asyncio.to_thread(self._diff, tuple(paths))

@@ -179,7 +179,7 @@ class Yard:
         job = Job(
             argv=(str(program), "-I", "-S", "-c", LOOK, self.ground.word, *looked),
             cwd=at,
-            mounts=(Mount(source=copy, target=at, writable=True, ours=True), *needed, *found.mounts),
+            mounts=(Mount(source=copy, target=at, writable=True, ours=True, closed=True), *needed, *found.mounts),
             timeout_s=60,
         )
         done = await self.sandbox.run(job)

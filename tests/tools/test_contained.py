@@ -60,3 +60,34 @@ def test_special_files_are_removed_beside_folders_deeper_than_any_path(tmp_path:
     contained.remove_tree(tmp_path)
     contained.remove_tree(tmp_path)  # there is nothing left to do
     assert not tmp_path.exists()
+
+
+LONG = ["\N{GRINNING FACE}" * 62 + ".txt", "x" * 255, "\u00e9" * 127]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_file_may_have_the_longest_name_there_is(tmp_path: Path, name: str) -> None:
+    contained.write_file(tmp_path, f"a/{name}", b"1", 0o644)
+    contained.write_file(tmp_path, f"a/{name}", b"2", 0o644)
+    assert contained.read_file(tmp_path, f"a/{name}") == b"2" and len([*(tmp_path / "a").iterdir()]) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["x" * 256, "\u00e9" * 128, "d/" * 1_000 + "x", "a\ud800", "d" * 250 + "/" + "x" * 300]
+)
+def test_what_no_file_system_takes_is_refused_by_name(tmp_path: Path, path: str) -> None:
+    for act in (contained.read_file, contained.exists, contained.size_of, contained.delete_file):
+        with pytest.raises(PolicyRefused, match="too long for the name of a file"):
+            act(tmp_path, path)
+    with pytest.raises(PolicyRefused, match="too long for the name of a file"):
+        contained.write_file(tmp_path, path, b"", 0o644)
+
+
+def test_pruning_goes_as_deep_as_a_commit(tmp_path: Path) -> None:
+    deep = "d/" * 900 + "f"
+    contained.write_file(tmp_path, deep, b"1", 0o644)
+    contained.write_file(tmp_path, "d/d/other", b"1", 0o644)
+    contained.prune(tmp_path, {deep})
+    assert contained.exists(tmp_path, deep) and not contained.exists(tmp_path, "d/d/other")
+    contained.prune(tmp_path, set())
+    assert not [*tmp_path.iterdir()]

@@ -88,7 +88,7 @@ class Ways:
             raise ConfigError(
                 f"The program {settings.command!r} was not found.", remedy="Name it by its absolute path."
             ) from error
-        ours = (self.places.state, self.places.cache, self.places.config, self.places.runtime)
+        ours = self.places.own_folders
         wanted = [Path(path) for path in (*settings.readable, *((settings.cwd,) if settings.cwd else ()))]
         for path in wanted:
             _refuse(path, ours, below_only=True)

@@ -58,7 +58,7 @@ async def choose(settings: SandboxSettings, places: Places, env: HostEnv) -> Cho
 
 def candidates(settings: SandboxSettings, places: Places, env: HostEnv) -> Iterator[tuple[str, Bwrap | Landlock | str]]:
     """The back ends that the settings allow, best first; instead of one that cannot be tried, the reason."""
-    hidden = (places.state, places.cache, places.runtime, places.config)
+    hidden = places.own_folders
     if settings.backend in ("auto", "bwrap"):
         found = _programs(env)
         if isinstance(found, str):

@@ -24,11 +24,6 @@ KEYS = (
 """Below the home folder: places of keys, which are not shown whoever names them."""
 
 
-def own_folders(places: Places) -> tuple[Path, ...]:
-    """The daemon's own folders."""
-    return (places.state, places.cache, places.config, places.runtime)
-
-
 def forbidden_place(path: Path, places: Places, *, named_by_owner: bool) -> str | None:
     """Why ``path`` (absolute) may not be shown; None where it may.
 
@@ -36,7 +31,7 @@ def forbidden_place(path: Path, places: Places, *, named_by_owner: bool) -> str 
     a dot may be shown, but for the places of keys.
     """
     real, home = path.resolve(), places.home.resolve()
-    for folder in own_folders(places):
+    for folder in places.own_folders:
         if _touch(real, folder.resolve()):
             return f"{folder} is the daemon's own"
     if _is_at_or_above(real, places.repo.resolve()):

@@ -64,7 +64,7 @@ class _Rules:
     def __init__(self, places: Places, readable: Sequence[str], origin: Origin) -> None:
         self._places, self._readable, self._origin = places, tuple(readable), origin
         survey = self._survey = origin.survey
-        self._ours = survey.spots((places.state, places.cache, places.config, places.runtime))
+        self._ours = survey.spots(places.own_folders)
         self._keys = survey.spots(places.home / name for name in KEYS)
         self._held = survey.spots((places.home, places.repo, "/etc"))
         self._never = survey.spots(_KERNEL_AND_SOCKETS)

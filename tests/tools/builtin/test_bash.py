@@ -13,10 +13,12 @@ import pytest
 
 from governance.irongate.policy import ToolPolicy
 from governance.irongate.rules import ToolPolicySettings
+from ledger.errors import GitFailed
 from ledger.vocabulary import Tier
 from tests.repos import git, host_env
 from tests.tools.sandbox.boxes import soon_gone
 from tests.tools.testing.projects import Backend, Project, make_project
+from tools import settle
 from tools.builtin.settings import BuiltinSettings
 from tools.builtin.standard import standard_tools
 from tools.git import Git
@@ -138,6 +140,19 @@ ATTACKS = {
     "too large": ("open('big.bin', 'wb').truncate(64 << 20)", "tools.too_much"),
     "thousands": ("os.mkdir('m'); [open(f'm/{i}.py', 'w').close() for i in range(3000)]", "tools.too_much"),
     "unread": ("open('src/b.py', 'w').write('b = 2')", "tools.unread"),
+    "deep": (
+        "open('.env', 'w').write('x'); open('src/a.py', 'w').write('x')\n"
+        "for _ in range(3000): os.mkdir('.d'); os.chdir('.d')\nopen('f', 'w')",
+        "tools.too_much",
+    ),
+    "deep where git ignores it": (
+        "os.mkdir('build'); os.chdir('build')\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')",
+        "tools.too_much",
+    ),
+    "long names, deep in a folder of the commit": (
+        "os.chdir('src')\nfor _ in range(40): os.mkdir('d' * 250); os.chdir('d' * 250)\nopen('f', 'w')",
+        "tools.too_much",
+    ),
     "ignored and protected": ("os.mkdir('build'); open('build/.env', 'w')", "gate02.built_in"),
 }
 
@@ -159,6 +174,32 @@ async def test_what_may_not_be_is_put_back(tmp_path: Path, name: str) -> None:
     }
     assert ".env" not in bash.context.written and after[".env"] == b"TOKEN=abc\n"
     assert b"<special>" not in after.values()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(36, "File name too long"),
+        GitFailed("git has failed.", argv=(), code=1, stderr=""),
+        RecursionError("deep"),
+    ],
+)
+async def test_what_cannot_be_looked_at_is_undone_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever the reason is that nobody has thought of."""
+    bash = await desk(tmp_path)
+    await bash.read("src/a.py", "run.sh")
+    await bash("echo 'a = 5' > src/a.py; rm run.sh")
+    before = bash.tree()
+
+    def fails(*_: object) -> list[str]:
+        raise error
+
+    monkeypatch.setattr(settle, "differing", fails)
+    out = await bash("echo weak > src/a.py; echo x > Makefile; rm docs/text.md; mkdir -p d/e; echo y > run.sh")
+    assert "exit code 0" in out.text and "tools.left_unreadable" in {verdict.rule for verdict in out.refused}, out.text
+    assert bash.tree() == before and "run.sh" not in before
 
 
 async def test_the_rest_of_a_command_stands_where_a_part_is_refused(tmp_path: Path) -> None:
