@@ -43,6 +43,7 @@ LOWER, HIGHER, ON, OFF, GROW = (Rule(d) for d in list(Direction)[:5])
 RULES: Mapping[str, Rule] = {
     "approval.notify_delay_s": HIGHER,
     "approval.timeout_s": LOWER,
+    "approval.unattended": Rule(Direction.LATER, ("listed", "search", "nothing")),
     "pipeline.workers": LOWER,
     "pipeline.generate_retries": LOWER,
     "pipeline.validate_retries": LOWER,

@@ -22,6 +22,11 @@ class ApprovalSettings(Frozen):
         5, ge=0, description="A NOTIFY_APPLY change is applied after this delay unless cancelled."
     )
     timeout_s: int = Field(600, ge=1, description="An APPROVAL_REQUIRED change expires to rejected after this time.")
+    unattended: Literal["listed", "search", "nothing"] = Field(
+        "listed",
+        description="What may land with nobody there: what gate 20 lists; of that only what the daemon's own search "
+        "has made, and nothing of a model that converses; nothing at all.",
+    )
     questions: int = Field(
         1,
         ge=0,

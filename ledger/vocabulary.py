@@ -310,6 +310,10 @@ class Edit(Frozen):
     rationale: str = ""
 
 
+CONVERSATION = "conversation"
+"""The strategy of a model that converses, and writes what it likes."""
+
+
 class Candidate(Frozen):
     """One or more edits, who made them, and what they cost."""
 
@@ -318,7 +322,7 @@ class Candidate(Frozen):
     rationale: str = ""
     provider: str
     model: str
-    strategy: str  # "conversation", "cloze", "linear"
+    strategy: str  # CONVERSATION, "cloze", "linear"
     spend: Spend = Spend()
 
     @property

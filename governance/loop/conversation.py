@@ -31,6 +31,7 @@ from kernel.canary import CollapseDetected
 from kernel.provider import Limits
 from ledger.errors import OuroError
 from ledger.vocabulary import (
+    CONVERSATION,
     Candidate,
     Complexity,
     Decision,
@@ -303,7 +304,7 @@ def as_proposal(
         rationale=edits[0].rationale if edits else "",
         provider=provider.name,
         model=provider.model,
-        strategy="conversation",
+        strategy=CONVERSATION,
         spend=spend,
     )
     return Proposal(

@@ -24,6 +24,7 @@ from governance.result import PhaseResult, failed
 from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
 from ledger.python_source import parse
 from ledger.vocabulary import (
+    CONVERSATION,
     Candidate,
     EditKind,
     EntryKind,
@@ -114,6 +115,13 @@ def doubt_of(generation: Generation) -> str:
     return f"the tests leave open which repair is meant: {generation.doubt}" if generation.doubt else ""
 
 
+def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
+    """What the owner never lets land with nobody there."""
+    if setting == "nothing" or (setting == "search" and strategy == CONVERSATION):
+        return [(Tier.APPROVAL_REQUIRED, f'approval.unattended = "{setting}"')]
+    return []
+
+
 def raised_by(
     op: Operation, dossier: Dossier, facts: ChangeFacts, *, validation: Validation, blast_bp: int,
     paths: Collection[str], doubt: str, beyond: Sequence[str],
@@ -161,6 +169,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         op, dossier, facts, validation=validation, blast_bp=blast.score_bp, paths=paths,
         doubt=doubt, beyond=await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals),
     )  # fmt: skip
+    floors += attended(crew.shop.settings.approval.unattended, candidate.strategy)
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
     stood = await stand(op, dossier, crew, generation, assess(facts, floors=tuple(floors)).tier)

@@ -55,3 +55,13 @@ async def test_an_honest_repair_needs_nobody(tmp_path: Path) -> None:
     async with served(config_for(tmp_path, repo), model) as (service, _):
         ending = await work(service)
         assert (ending.state, ending.dossier.tier) == (State.COMPLETE, Tier.SAFE_AUTO), ending.reason
+
+
+@pytest.mark.parametrize("setting", ["search", "nothing"])
+async def test_an_owner_who_lets_nothing_of_a_conversation_land_is_asked(tmp_path: Path, setting: str) -> None:
+    repo = shop(tmp_path)
+    model = Talking(after_a_look(GOOD, CART, TEST))
+    async with served(config_for(tmp_path, repo, approval={"unattended": setting}), model) as (service, _):
+        ending = await work(service)
+        assert ending.request is not None and ending.dossier.tier is Tier.APPROVAL_REQUIRED
+        assert f'approval.unattended = "{setting}"' in await service.told(ending.op.id)
