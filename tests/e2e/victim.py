@@ -24,12 +24,12 @@ from daemon.settings import Config
 from governance.changes.effects import Effects
 from ledger.clock import SystemClock
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, Entry, Frame, Outcome, RunStatus, TestResult, TestRun
+from ledger.vocabulary import Draft, Entry, Frame, Outcome, RunStatus, Seen, TestResult, TestRun
 from tests.e2e.aftermath import CART
 from tests.e2e.world import Infilling
 from tests.repos import git
 from tools.git import Git
-from tools.testing.runner import TestRunner, WarmTests
+from tools.testing.runner import Functions, LookedFor, TestRunner, WarmTests
 from tools.workspace import Workspace
 
 TESTS = {
@@ -172,6 +172,8 @@ class QuickTests(WarmTests):
         test_s: float | None = None,
         limits: Mapping[str, float] | None = None,
         to_the_end: bool = True,
+        probe: Functions = (),
+        looked_for: LookedFor | None = None,
     ) -> TestRun:
         source = (self._copy.root / CART).read_text()
         results = tuple(result_of(test, source) for test in ids or TESTS)
@@ -183,6 +185,9 @@ class QuickTests(WarmTests):
             results=results,
             duration_ms=1,
             coverage={r.id: {CART: (3, 4)} for r in results} if coverage else {},
+            seen=None
+            if looked_for is None
+            else Seen(files=frozenset(looked_for.files), functions=frozenset(looked_for.functions)),
         )
 
 

@@ -174,8 +174,11 @@ def _pairs(flat: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _are_ranges(flat: Sequence[int]) -> bool:
-    """First and last lines, each range behind the one before it: the sum of them is the number of lines."""
-    if len(flat) % 2 or (flat and not (flat[0] > 0 and flat[-1] <= LAST_LINE)):
+    """First and last lines, each range behind the one before it: the sum of them is the number of lines.
+
+    An empty module begins in line 0, from Python 3.12 on.
+    """
+    if len(flat) % 2 or (flat and not (flat[0] >= 0 and flat[-1] <= LAST_LINE)):
         return False
     pairs = list(_pairs(flat))
     return all(first <= last for first, last in pairs) and all(a[1] < b[0] for a, b in pairwise(pairs))

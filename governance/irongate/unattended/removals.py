@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from governance.irongate.unattended.tables import STATEFUL
 from governance.irongate.unattended.units import Found, Function, fingerprint, functions
 
 TELLING = frozenset({"print", "warn", "debug", "info", "warning"})
@@ -30,10 +31,11 @@ def taken_away(old: ast.Module, new: ast.Module) -> Iterator[Found]:
 def _gone(before: Function, after: Function) -> Iterator[str]:
     """Calls whose result nobody used, and of which the new function calls nothing any more."""
     still = Counter(fingerprint(node.func) for node in ast.walk(after) if isinstance(node, ast.Call))
+    made = {node.id for node in ast.walk(before) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     for node in ast.walk(before):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
             call = node.value.value if isinstance(node.value, ast.Await) else node.value
-            if isinstance(call, ast.Call) and not _tells(call) and not still[fingerprint(call.func)]:
+            if isinstance(call, ast.Call) and not (_tells(call) or _fills(call, made) or still[fingerprint(call.func)]):
                 yield f"{ast.unparse(call.func)}()"
         elif isinstance(node, ast.With | ast.AsyncWith):
             kept = {fingerprint(item.context_expr) for inner in ast.walk(after)
@@ -41,6 +43,14 @@ def _gone(before: Function, after: Function) -> Iterator[str]:
             for item in node.items:
                 if fingerprint(item.context_expr) not in kept:
                     yield f"with {ast.unparse(item.context_expr)[:40]}"
+
+
+def _fills(call: ast.Call, made: Collection[str]) -> bool:
+    """Something is put into what the function makes itself."""
+    func = call.func
+    if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name):
+        return False
+    return func.value.id in made and func.attr in STATEFUL
 
 
 def _tells(call: ast.Call) -> bool:

@@ -149,6 +149,9 @@ class WithPrivileges(Bwrap):
     def flags(self) -> tuple[str, ...]:
         return (*(f for f in super().flags() if f != "--disable-userns"), "--cap-add", "CAP_SYS_ADMIN")
 
+    def filter(self) -> bytes | None:
+        return without(NAMESPACED, "sethostname")
+
 
 class WithKeyRings(Bwrap):
     def filter(self) -> bytes | None:
