@@ -133,7 +133,7 @@ def covering(files: object) -> bytes:
 
 
 def test_coverage_that_is_no_coverage_is_not_believed() -> None:
-    for flat in ([1], [0, 3], [5, 4], [1, 100_000] * 20_000, [1, 10**9], [1, 5, 5, 9], [-3, 2], [1, 10**400]):
+    for flat in ([1], [-1, 3], [5, 4], [1, 100_000] * 20_000, [1, 10**9], [1, 5, 5, 9], [-3, 2], [1, 10**400]):
         assert "cannot be believed" in judge(finished(covering({"calc.py": flat})), key=KEY).reason, flat
 
 
