@@ -1,22 +1,44 @@
-"""What the rest of the repository says of the names that a change uses anew. Pure: files are handed in as bytes.
+"""Which functions of a repository are closed: they and all that they call reach nothing outside of the program. Pure.
 
-Three kinds of questions, as text: ``module:name`` (is it imported or defined elsewhere, in what is no test, and
-loaded without acting?), ``.name`` (is the attribute used elsewhere?), ``!name`` (does a function of this name act?).
+A question is a text: ``path|scope|callee`` as it is written there (``self.total``, ``parse``, ``Item``). The answer is
+yes only where every function that the name may mean is known, and each is closed. What cannot be followed is open.
+``path||.name`` asks whether objects of the repository hold plain values under an attribute. ``~path|scope|callee`` asks
+for less: whether nothing is found that acts, where what cannot be followed is not held against it.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator
 
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
-from governance.irongate.unattended import effects
-from governance.irongate.unattended.names import absolute, absolute_of, imported, imports, top_level
+from governance.irongate.unattended.calls import callee_of, handed, is_open_itself, keeps
+from governance.irongate.unattended.names import Kind, Names, chain, module_of
+from governance.irongate.unattended.tables import ACTS, BUILTINS, LEVELS, LOGS, METHODS, MODULES, NAMES, words
+from governance.irongate.unattended.units import Function, functions
 
-MOST_FILES, DEEPEST = 40, 4
-"""Files that are read for one question, and how far a name is followed; what lies beyond counts as acting."""
+DEEPEST, MOST_STEPS, MOST_MEANT = 8, 400, 12
+"""How far calls are followed, how many functions are read for one question, how many a name may mean."""
+HARMLESS_MARKS = frozenset({"staticmethod", "classmethod", "property", "functools.wraps", "abc.abstractmethod",
+                            "contextlib.contextmanager", "typing.overload", "functools.lru_cache",
+                            "functools.cached_property", "functools.cache"})  # fmt: skip
+CLOSED_BASES = frozenset({"abc.ABC", "typing.Generic", "typing.Protocol", "typing.NamedTuple", "enum.Enum",
+                          "enum.IntEnum", "enum.StrEnum", "object", "str", "int", "float", "tuple", "list", "dict",
+                          "set", "frozenset", "collections.abc.Mapping", "collections.abc.Sequence",
+                          "collections.OrderedDict", "datetime.tzinfo"})  # fmt: skip
+CLOSED_MARKS = frozenset({"dataclasses.dataclass", "enum.unique", "functools.total_ordering", "typing.final"})
+PROPERTIES = frozenset({"property", "functools.cached_property"})
+MADE_BY = ("__new__", "__init__", "__post_init__")
+PLAIN = words(
+    "typing collections enum abc dataclasses warnings functools operator itertools string re math cmath numbers "
+    "datetime "
+    "decimal fractions copy types contextlib bisect heapq json textwrap unicodedata html calendar struct base64 "
+    "binascii time random hashlib gettext locale"
+)
+"""Standard modules of which nothing reaches out."""
 
 
 class Elsewhere:
@@ -24,46 +46,104 @@ class Elsewhere:
 
     def __init__(self, files: Iterable[tuple[str, bytes]]) -> None:
         self._files = {path: data for path, data in files if not is_test_path(path)}
-        self._trees: dict[str, ast.Module | None] = {}
-        self._acting: dict[str, dict[str, str]] = {}
+        self._trees: dict[str, tuple[ast.Module, Names] | None] = {}
+        self._defining: dict[str, list[str]] = {}
+        self._known: dict[tuple[str, str, bool], bool] = {}
+        self._steps, self._is_mild = 0, False
 
     def answers(self, wanted: Collection[str]) -> frozenset[str]:
         """Those of the questions to which the answer is yes."""
-        found = {one for one in wanted if one[0] == "!" and self.acts(one[1:])}
-        found |= {one for one in wanted if one[0] == "?" and not self._defines(one.rpartition(".")[2].lstrip("?"))}
-        dots = [one for one in wanted if one[0] == "."]
-        found |= {one for one in dots if self._uses(one[1:])}
-        asked = [one for one in wanted if one[0] not in "!?."]
-        return frozenset(found | self._imported(asked))
+        found = set[str]()
+        for one in wanted:
+            path, scope, callee = one.removeprefix("~").split("|", 2)
+            self._steps, self._is_mild = 0, one.startswith("~")
+            if callee.startswith("."):
+                found |= {one} if self._is_field(callee[1:]) else set()
+            elif self._read(path) is not None and self._closed_call(path, scope, callee, 0):
+                found.add(one)
+        return frozenset(found)
 
-    def _defines(self, name: str) -> bool:
-        word = re.escape(name.encode())
-        shape = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+%s\b|^%s[ \t]*[:=]" % (word, word), re.M)
-        return any(shape.search(data) for data in self._files.values())
+    def _is_field(self, name: str) -> bool:
+        """Whether objects are given an attribute of this name, and no function has it but closed ones."""
+        shape = re.compile(rb"\bself\.%s[ \t]*[:=]|^[ \t]+%s[ \t]*[:=]" % ((re.escape(name.encode()),) * 2), re.M)
+        methods = list(self._everywhere(name))
+        is_given = any(shape.search(data) for data in self._files.values())
+        return (is_given or bool(methods)) and all(self._is_property(*one) for one in methods)
 
-    def _uses(self, name: str) -> bool:
-        shape = re.compile(rb"(?:\.|\bdef |\bclass )%s\b" % re.escape(name.encode()))
-        return any(shape.search(data) for data in self._files.values())
+    def _is_property(self, path: str, qualified: str) -> bool:
+        marks = [
+            _said(mark, names, "")
+            for node in self._find(path, qualified)
+            for mark in getattr(node, "decorator_list", ())
+            if (read := self._read(path)) is not None
+            for names in (read[1],)
+        ]
+        return bool(marks) and all(one in PROPERTIES for one in marks) and self._closed(path, qualified, 0)
 
-    def _imported(self, wanted: Collection[str]) -> set[str]:
-        """Imports that stand elsewhere, or name what a file defines, where loading that module does not act."""
-        found: set[str] = set()
-        words = {one: one.rpartition(":")[2].rpartition(".")[2].encode() for one in wanted}
-        for path, data in self._files.items():
-            left = {one for one, word in words.items() if one not in found and word in data}
-            tree = self._tree(path) if left else None
-            if tree is not None:
-                said = {
-                    f"{absolute(path, one.partition(':')[0])}{''.join(one.partition(':')[1:])}"
-                    for one in imported(tree)
-                }
-                found |= left & (said | {f"{absolute_of(path)}:{name}" for name in top_level(tree)})
-                found |= {one for one in left if any(self._is(one, path, name) for name in top_level(tree))}
-        return {one for one in found if not self.loads(one.partition(":")[0])}
+    def _closed_call(self, path: str, scope: str, callee: str, depth: int) -> bool:
+        meant = list(self._meant(path, scope, callee))
+        if not meant and self._is_mild:
+            return not self._seems_to_act(path, scope, callee)
+        return bool(meant) and len(meant) <= MOST_MEANT and all(self._closed(*one, depth) for one in meant)
 
-    def _is(self, asked: str, path: str, name: str) -> bool:
-        module, _, wanted = asked.partition(":")
-        return wanted == name and path in self._paths(module)
+    def _seems_to_act(self, path: str, scope: str, callee: str) -> bool:
+        """Whether what the repository does not define acts by its name."""
+        read = self._read(path)
+        root, _, last = callee.rpartition(".")
+        if read is None or not callee or last in ACTS:
+            return True
+        first = callee.partition(".")[0]
+        kind, target = read[1].meaning(scope, first)
+        if kind is Kind.IMPORT:
+            return not _is_plain(".".join([target, *callee.split(".")[1:]]))
+        return not root and kind is Kind.BUILTIN and last not in BUILTINS and last != "super"
+
+    def _meant(self, path: str, scope: str, callee: str) -> Iterator[tuple[str, str]]:
+        """The functions and classes (path and qualified name) that a callee may be; none where that is not known."""
+        read = self._read(path)
+        if read is None:
+            return
+        _, names = read
+        root, *rest = callee.split(".")
+        if root in ("self", "cls", "super()") and len(rest) == 1:
+            yield from self._everywhere(rest[0])
+            return
+        meaning = names.meaning(scope, root)
+        if (rest and root in ("", "self", "cls")) or meaning.kind in (Kind.LOCAL, Kind.VALUE):
+            if rest and rest[-1] not in ACTS:
+                yield from self._everywhere(rest[-1])
+            return
+        if meaning.kind in (Kind.FUNCTION, Kind.CLASS) and len(rest) <= (meaning.kind is Kind.CLASS):
+            around = scope.split(".") if scope else []
+            for at in range(len(around), -1, -1):
+                qualified = ".".join([*around[:at], callee])
+                if self._find(path, qualified):
+                    yield path, qualified
+                    return
+        elif meaning.kind is Kind.IMPORT:
+            yield from self._imported(path, ".".join([meaning.target, *rest]), 0)
+
+    def _everywhere(self, name: str) -> Iterator[tuple[str, str]]:
+        """Every method of this name: an object's class is not known."""
+        for path in self._defined_in(name):
+            read = self._read(path)
+            if read is None:
+                yield path, ""
+                continue
+            for qualified, _ in functions(read[0]):
+                outer, _, last = qualified.rpartition(".")
+                if last == name and outer:
+                    yield path, qualified
+
+    def _imported(self, path: str, target: str, depth: int) -> Iterator[tuple[str, str]]:
+        module, _, name = module_of(path, target).rpartition(".")
+        for place in self._paths(module):
+            if self._find(place, name):
+                yield place, name
+            elif depth < DEEPEST and (read := self._read(place)) is not None:
+                further = read[1].meaning("", name)
+                if further.kind is Kind.IMPORT:
+                    yield from self._imported(place, further.target, depth + 1)
 
     def _paths(self, module: str) -> list[str]:
         """The files that a module may be: by the end of their path."""
@@ -71,93 +151,143 @@ class Elsewhere:
         ends = (f"{tail}.py", f"{tail}/__init__.py")
         return [path for path in self._files if any(path == end or path.endswith(f"/{end}") for end in ends)]
 
-    def loads(self, module: str, depth: int = 0, seen: frozenset[str] = frozenset()) -> bool:
-        """Whether loading a module of the repository acts; a module that is none of its files does not count."""
-        for path in self._paths(module):
-            tree = self._tree(path)
-            if tree is None or depth > DEEPEST:
-                return True
-            if path in seen:
+    def _find(self, path: str, qualified: str) -> list[ast.AST]:
+        read = self._read(path)
+        found = [node for name, node in functions(read[0]) if name == qualified] if read else []
+        return [*found, *([] if read is None else _classes(read[0], qualified))]
+
+    def _closed(self, path: str, qualified: str, depth: int) -> bool:
+        key = (path, qualified, self._is_mild)
+        if key not in self._known:
+            self._steps += 1
+            if depth > DEEPEST or self._steps > MOST_STEPS:
+                return False
+            self._known[key] = True  # a circle is closed where all else in it is
+            nodes = self._find(path, qualified)
+            is_closed = bool(nodes) and all(self._closed_node(path, qualified, node, depth) for node in nodes)
+            if not is_closed:
+                self._known[key] = False
+                return False
+        return self._known[key]
+
+    def _closed_node(self, path: str, qualified: str, node: ast.AST, depth: int) -> bool:
+        read = self._read(path)
+        if read is None:
+            return False
+        names = read[1]
+        outer = qualified.rpartition(".")[0]
+        if isinstance(node, ast.ClassDef):
+            return self._closed_class(path, qualified, node, names, depth)
+        if isinstance(node, ast.AsyncFunctionDef) and not self._is_mild:
+            return False
+        marks = [one.func if isinstance(one, ast.Call) else one for one in getattr(node, "decorator_list", ())]
+        odd = [one for one in marks if _said(one, names, outer) not in HARMLESS_MARKS and not _is_part(one)]
+        if odd and not self._is_mild:
+            return False
+        raised = {id(one.exc) for one in ast.walk(node) if isinstance(one, ast.Raise)}
+        called = {id(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)}
+        outside = {id(inner) for mark in getattr(node, "decorator_list", ()) for inner in ast.walk(mark)}
+        for one in ast.walk(node):
+            if id(one) in outside:
                 continue
-            names, acting = imports(tree), self._acting_in(path)
-            for node in _at_load(tree):
-                does = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-                if does or effects.act(node, names) or acting.keys() & set(effects.called([node])):
-                    return True
-            inner = {absolute(path, one.partition(":")[0]) for one in imported(tree)}
-            if any(self.loads(one, depth + 1, seen | {path}) for one in inner if one != module):
-                return True
-        return False
+            if isinstance(one, ast.With | ast.AsyncWith | ast.Await | ast.AsyncFor) and not self._is_mild:
+                return False
+            if isinstance(one, ast.Import | ast.ImportFrom) and not self._harmless(path, one):
+                return False
+            if _hands_on(one, names, qualified, called):
+                return False
+            if isinstance(one, ast.Call) and id(one) not in raised and keeps(one, names, qualified) is None:
+                if not all(
+                    self._closed_call(path, qualified, chain(f), depth + 1) for f in handed(one, names, qualified)
+                ):
+                    return False
+                if self._is_plain(one, names, qualified) or not is_open_itself(one, names, qualified):
+                    continue
+                if not self._closed_call(path, qualified, callee_of(one), depth + 1) and not self._is_foreign(one):
+                    return False
+        return True
 
-    def acts(self, name: str, depth: int = 0, seen: frozenset[str] = frozenset()) -> bool:
-        """Whether a function or class of this name, in any source, acts: by itself or by what it calls."""
-        shape = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+%s\b" % re.escape(name.encode()), re.M)
-        defining = [path for path, data in self._files.items() if shape.search(data)]
-        if len(defining) > MOST_FILES or depth > DEEPEST:
-            return True
-        return any(self._acts_in(path, name, depth, seen | {name}) for path in defining)
+    def _is_plain(self, call: ast.Call, names: Names, scope: str) -> bool:
+        """Calls of what a function is handed, of plain standard modules, and what tells a person something."""
+        if isinstance(call.func, ast.Name):
+            kind, target = names.meaning(scope, call.func.id)
+            is_told = kind is Kind.BUILTIN and target == "print" and not call.keywords
+            return kind is Kind.LOCAL or is_told or _is_plain(names.dotted(scope, call.func))
+        dotted = names.dotted(scope, call.func)
+        if dotted:
+            return _is_plain(dotted)
+        on = call.func.value if isinstance(call.func, ast.Attribute) else call.func
+        is_log = isinstance(on, ast.Name) and on.id in LOGS and names.meaning(scope, on.id).kind is Kind.VALUE
+        return is_log and isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS
 
-    def _acts_in(self, path: str, name: str, depth: int, seen: frozenset[str]) -> bool:
-        tree = self._tree(path)
-        if tree is None:
-            return True
-        if name in self._acting_in(path):
-            return True
-        names = imports(tree)
-        for node in _named(tree, name):
-            called = set(effects.called([node])) & names.keys()
-            for one in called - seen:
-                last = names[one].rpartition(".")[2]
-                if last not in seen and self.acts(last, depth + 1, seen | {one}):
-                    return True
-        return False
+    def _is_foreign(self, call: ast.Call) -> bool:
+        """A method that nobody in the repository defines, of a name that nothing acts with."""
+        func = call.func
+        is_method = isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name | ast.Attribute | ast.Call)
+        return is_method and func.attr not in ACTS and func.attr not in METHODS and not self._defined_in(func.attr)  # type: ignore[attr-defined]
 
-    def _acting_in(self, path: str) -> dict[str, str]:
-        if path not in self._acting:
-            tree = self._tree(path)
-            found = effects.acting(tree, imports(tree)) if tree is not None else {}
-            self._acting[path] = found | _classes(tree, found) if tree is not None else {}
-        return self._acting[path]
+    def _closed_class(self, path: str, qualified: str, node: ast.ClassDef, names: Names, depth: int) -> bool:
+        outer = qualified.rpartition(".")[0]
+        marks = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
+        if node.keywords or any(_said(one, names, outer) not in CLOSED_MARKS for one in marks):
+            return False
+        for base in node.bases:
+            said = _said(base.value if isinstance(base, ast.Subscript) else base, names, outer)
+            is_error = said.endswith(("Error", "Exception", "Warning")) and "." not in said
+            if said not in CLOSED_BASES and not is_error and not self._closed_call(path, outer, chain(base), depth + 1):
+                return False
+        made = [one.name for one in node.body if isinstance(one, Function) and one.name in MADE_BY]
+        return all(self._closed(path, f"{qualified}.{name}", depth + 1) for name in made)
 
-    def _tree(self, path: str) -> ast.Module | None:
+    def _harmless(self, path: str, node: ast.Import | ast.ImportFrom) -> bool:
+        """Whether an import inside of a function is of the listed names; the repository's modules are not loaded."""
+        if isinstance(node, ast.Import):
+            return all(alias.name in MODULES for alias in node.names)
+        return not node.level and all(f"{node.module}.{alias.name}" in NAMES for alias in node.names)
+
+    def _defined_in(self, name: str) -> list[str]:
+        if name not in self._defining:
+            shape = re.compile(rb"\bdef[ \t]+%s\b" % re.escape(name.encode()))
+            self._defining[name] = [path for path, data in self._files.items() if shape.search(data)]
+        return self._defining[name]
+
+    def _read(self, path: str) -> tuple[ast.Module, Names] | None:
         if path not in self._trees:
-            self._trees[path] = parse(self._files[path])
+            tree = parse(self._files[path]) if path in self._files else None
+            self._trees[path] = (tree, Names(tree)) if tree is not None else None
         return self._trees[path]
 
 
-def _absolute(path: str, said: str) -> str:
-    module, dot, name = said.partition(":")
-    return f"{absolute(path, module)}{dot}{name}"
+def _classes(tree: ast.Module, qualified: str) -> list[ast.AST]:
+    body: list[ast.stmt] = tree.body
+    found: list[ast.AST] = []
+    for part in qualified.split("."):
+        found = [node for node in body if isinstance(node, ast.ClassDef) and node.name == part]
+        body = [step for node in found if isinstance(node, ast.ClassDef) for step in node.body]
+    return found
 
 
-def _classes(tree: ast.Module, acting: Collection[str]) -> dict[str, str]:
-    """Classes that act when they are made: by their constructors."""
-    makers = ("__init__", "__new__", "__call__", "__post_init__")
-    return {
-        node.name: f"{inner.name}()"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-        for inner in node.body
-        if isinstance(inner, ast.FunctionDef) and inner.name in makers and inner.name in acting
-    }
+def _said(node: ast.AST, names: Names, scope: str) -> str:
+    return names.dotted(scope, node) or chain(node)
 
 
-def _named(tree: ast.Module, name: str) -> Iterator[ast.AST]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
-            yield node
+def _is_plain(dotted: str) -> bool:
+    return dotted.partition(".")[0] in PLAIN or dotted in NAMES
 
 
-def _at_load(tree: ast.Module) -> Iterator[ast.AST]:
-    """What runs when a module is loaded: its statements and those of its classes, but for a main guard's."""
-    left: list[ast.AST] = list(tree.body)
-    while left:
-        node = left.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from node.decorator_list
-        elif isinstance(node, ast.ClassDef):
-            left += [*node.body, *node.decorator_list]
-        elif isinstance(node, ast.If) and "__name__" in ast.dump(node.test):
-            continue
-        elif not isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
+def _is_part(node: ast.AST) -> bool:
+    """``@name.setter`` and its like."""
+    return isinstance(node, ast.Attribute) and node.attr in ("setter", "getter", "deleter")
+
+
+def _hands_on(node: ast.AST, names: Names, scope: str, called: Collection[int]) -> bool:
+    """Whether what reaches out of the program is spoken of without being called: a builtin or a standard name."""
+    if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+        said = names.dotted(scope, node) if isinstance(node, ast.Attribute) else ""
+    else:
+        meaning = names.meaning(scope, node.id)
+        if meaning.kind is Kind.BUILTIN and id(node) not in called:
+            return node.id not in BUILTINS and not node.id.endswith(("Error", "Exception", "Warning", "Iteration"))
+        said = meaning.target if meaning.kind is Kind.IMPORT else ""
+    module = said.partition(".")[0]
+    return module in sys.stdlib_module_names and module not in PLAIN and said not in MODULES and said not in NAMES

@@ -1,13 +1,11 @@
-"""Values that an unattended change writes down: which a test gives away, and which are computed to hide one."""
+"""Values that the failing tests of an op give away, in their texts and in what they said. Pure."""
 
 from __future__ import annotations
 
 import ast
-import doctest
-import operator
 import re
 import textwrap
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from functools import lru_cache
 
 from governance.irongate.syntax import parse
@@ -15,8 +13,6 @@ from governance.irongate.unattended.messages import wanted_messages
 
 Number = int | float
 DIGITS = re.compile(r"\d+")
-PLAIN = frozenset({0, 1, -1})
-"""Numbers that a condition may ask for."""
 COMMON = frozenset({0, 1, -1, 2, 10, 100})
 """Numbers that say nothing."""
 SHORT, WORDS = 2, 3
@@ -24,34 +20,11 @@ LARGEST = 10**12
 DIGITS_READ = 40
 
 
-def fold(node: ast.AST) -> object:
-    """The value of an expression that is made of literals alone by arithmetic; ``...`` where it is no such thing."""
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.UnaryOp):
-        inner = fold(node.operand)
-        if isinstance(inner, int | float):
-            signs = {ast.USub: -inner, ast.UAdd: +inner, ast.Not: not inner}
-            return signs.get(type(node.op), ...)
-    if isinstance(node, ast.BinOp):
-        left, right = fold(node.left), fold(node.right)
-        if isinstance(left, str | bytes) and isinstance(right, str | bytes) and isinstance(node.op, ast.Add):
-            return left + right if type(left) is type(right) else ...  # type: ignore[operator]
-        if isinstance(left, int | float) and isinstance(right, int | float):
-            return _arithmetic(node.op, left, right)
-    return ...
-
-
-def _arithmetic(sign: ast.operator, left: Number, right: Number) -> object:
-    makers: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
-        ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-        ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
-    }  # fmt: skip
-    maker = makers.get(type(sign))
-    try:
-        return maker(left, right) if maker else ...
-    except (ArithmeticError, ValueError):
-        return ...
+def _signed(node: ast.UnaryOp) -> Number | None:
+    value = node.operand.value if isinstance(node.operand, ast.Constant) else None
+    if not isinstance(value, int | float) or not isinstance(node.op, ast.USub | ast.UAdd):
+        return None
+    return -value if isinstance(node.op, ast.USub) else value
 
 
 def constants(tree: ast.AST, skipped: Container[int] = ()) -> Iterator[object]:
@@ -60,12 +33,8 @@ def constants(tree: ast.AST, skipped: Container[int] = ()) -> Iterator[object]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and id(node) not in said and id(node) not in skipped:
             yield node.value
-        elif isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
-            yield fold(node)
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float | complex) and not isinstance(value, bool)
+        elif isinstance(node, ast.UnaryOp) and (signed := _signed(node)) is not None:
+            yield signed
 
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])")
@@ -151,55 +120,3 @@ def _digits(value: Number) -> str:
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
-
-
-def from_literals(node: ast.expr, constant: frozenset[str] = frozenset()) -> bool:
-    """An expression that computes something and whose leaves are literals alone, or names that stand for such."""
-    if not isinstance(node, ast.BinOp | ast.Call | ast.JoinedStr | ast.Subscript | ast.Compare | ast.BoolOp):
-        return False
-    called: set[int] = set()
-    found = False
-    for inner in ast.walk(node):  # what is called comes after its call
-        if isinstance(inner, ast.Call):
-            called.add(id(inner.func))
-        elif isinstance(inner, ast.Name) and id(inner) not in called:
-            if inner.id not in constant:
-                return False
-            found = True
-        found = found or isinstance(inner, ast.Constant)
-    return found
-
-
-def constant_names(statements: Iterable[ast.AST]) -> frozenset[str]:
-    """Names to which these statements give what is made of literals alone, step by step."""
-    found: set[str] = set()
-    given: set[str] = set()
-    for node in statements:
-        for inner in ast.walk(node):
-            if (
-                isinstance(inner, ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.AugAssign)
-                and inner.value is not None
-            ):
-                targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
-                said = {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
-                leaves = {one.id for one in ast.walk(inner.value) if isinstance(one, ast.Name)}
-                plain = isinstance(inner.value, ast.Constant) or from_literals(inner.value, frozenset(found))
-                if plain or (leaves and leaves <= found):
-                    found |= said
-                else:
-                    given |= said
-    return frozenset(found - given)
-
-
-def documentation(tree: ast.Module) -> frozenset[str]:
-    """Texts that stand as statements: what a file says of itself."""
-    said = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
-    return frozenset(one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str))
-
-
-def examples_of(text: str) -> list[str]:
-    """The examples of a text, as source; one that cannot be parsed stands for those that cannot be read."""
-    try:
-        return [one.source for one in doctest.DocTestParser().get_examples(text)] if ">>>" in text else []
-    except ValueError:
-        return [">>>"]

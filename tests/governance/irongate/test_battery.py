@@ -103,7 +103,7 @@ def test_an_edit_must_be_what_it_says() -> None:
 def test_a_deletion_and_a_new_test_raise_the_tier() -> None:
     assert decide(inspect(inspection({"old.py": (CALC, None)})))[1] is Tier.APPROVAL_REQUIRED
     both = {"calc.py": (CALC, FIXED), "tests/test_new.py": (None, TEST)}
-    assert decide(inspect(inspection(both))) == (Decision.ALLOW, Tier.NOTIFY_APPLY)
+    assert decide(inspect(inspection(both))) == (Decision.ALLOW, Tier.APPROVAL_REQUIRED)
 
 
 def test_comments_may_be_asked_for_by_a_person() -> None:

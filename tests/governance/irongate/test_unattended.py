@@ -38,15 +38,11 @@ HONEST = {
     "a method": "return str(a).strip().lower()",
     "a comprehension": "return sum(x for x in (a, b) if x is not None)",
     "a loop": "total = 0\nfor one in (a, b):\n    total += one\nreturn total",
-    "a catch": "try:\n    return a + b\nexcept (TypeError, KeyError) as error:\n    raise ValueError from error",
     "a join": "return os.path.join(a, b)",
-    "an import": "from functools import reduce\nreturn reduce(max, (a, b))",
     "a message": "raise TypeError(f'cannot add {a!r} and {b!r}')",
-    "a helper": "def both(x, y=None):\n    return x if y is None else x + y\nreturn both(a, b)",
+    "a bound name": "low, high = sorted((a, b))\nreturn low + high",
     "an attribute of a class": "return a.__class__.__name__ + type(b).__name__",
-    "a match": "match a:\n    case [first, *rest]:\n        return first\n    case _:\n        return a + b",
     "a getattr": "return getattr(a, 'name', b)",
-    "a walrus": "return total if (total := a + b) else None",
 }  # fmt: skip
 
 
@@ -177,24 +173,33 @@ def test_what_a_failing_test_said_is_given_away() -> None:
     assert not waits(g20_unattended.check(facts.model_copy(update={"said": ()})))
 
 
-def test_what_the_repository_uses_elsewhere_is_known() -> None:
-    after = MENDED.replace("a + b", "tidy(a).weighed + b").replace(
-        "import sys", "import sys\n\nfrom shop.words import tidy"
-    )
-    wanted = g20_unattended.wanted("shop/calc.py", FAULTY.encode(), after.encode())
-    assert wanted == ("!tidy", "!weighed", ".weighed", "?shop.words.tidy", "shop.words:tidy")
-    files = [("shop/words.py", b"def tidy(x):\n    return x\n\n\nclass A:\n    def weighed(self):\n        return 1\n")]
-    answers = tuple(sorted(Elsewhere(files).answers(wanted)))
-    assert answers == (".weighed", "shop.words:tidy"), "it is there, and it does not act"
+HELPER = b"def tidy(x):\n    return x.strip()\n\n\nclass A:\n    def __init__(self):\n        self.weighed = 1\n"
+USES = "from shop.words import A, tidy\n\n\ndef add(a, b):\n    return tidy(a) - b\n"
 
-    def said(known: tuple[str, ...]) -> Tier | None:
-        facts = g20_unattended.Facts(path="shop/calc.py", before=FAULTY.encode(), after=after.encode(), known=known)
+
+def test_a_function_of_the_repository_is_called_where_it_is_known_to_reach_nothing() -> None:
+    after = USES.replace("tidy(a) - b", "tidy(b) - a.weighed")
+    wanted = g20_unattended.wanted("shop/calc.py", USES.encode(), after.encode())
+    assert "shop/calc.py|add|tidy" in wanted and "shop/calc.py||.weighed" in wanted
+
+    def said(words: bytes | None) -> Tier | None:
+        files = [("shop/calc.py", USES.encode()), *([("shop/words.py", words)] if words is not None else [])]
+        facts = g20_unattended.Facts(
+            path="shop/calc.py",
+            before=USES.encode(),
+            after=after.encode(),
+            known=tuple(Elsewhere(files).answers(wanted)),
+        )
         return g20_unattended.check(facts).floor
 
-    assert said(()) is Tier.APPROVAL_REQUIRED and said(answers) is None
-    acting = [("shop/words.py", files[0][1].replace(b"return x", b"return open(x, 'w')"))]
-    assert said(tuple(Elsewhere(acting).answers(wanted))) is Tier.APPROVAL_REQUIRED, "a helper that writes a file"
-    assert said(tuple(Elsewhere([]).answers(wanted))) is Tier.APPROVAL_REQUIRED, "nobody knows it"
+    assert said(HELPER) is None
+    assert said(None) is Tier.APPROVAL_REQUIRED, "nobody knows it"
+    for reaches in (b"open(x, 'w')", b"__import__('os').system(x)", b"x.unlink()", b"list(map(open, x))", b"run(x)"):
+        assert said(HELPER.replace(b"x.strip()", reaches)) is Tier.APPROVAL_REQUIRED, reaches
+    deeper = HELPER.replace(b"x.strip()", b"deep(x)") + b"\n\ndef deep(x):\n    return [x.strip() for x in x]\n"
+    assert said(deeper) is None
+    assert said(deeper.replace(b"[x.strip()", b"[os.remove(x)") + b"import os\n") is Tier.APPROVAL_REQUIRED
+    assert said(HELPER.replace(b"self.weighed = 1", b"pass\n\n    def weighed(self):\n        pass")) is not None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,211 @@
+"""Calls that reach nothing: builtins, methods of builtin types, standard names, by their arguments. Pure.
+
+Everything else that is called is *open*: it may do anything, unless the repository's own code shows that it does not.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+
+from governance.irongate.unattended.names import Kind, Meaning, Names, chain, root_of
+from governance.irongate.unattended.tables import (
+    ASKED,
+    BUILTINS,
+    CALLABLES,
+    ERRORS,
+    GOT,
+    HIDDEN,
+    KEEPING,
+    LEVELS,
+    LOGS,
+    MATCHES,
+    METHODS,
+    NAMES,
+    TYPES,
+    WORDS_OF,
+)
+
+ASKED_BY_NAME = ("getattr", "hasattr")
+CLASSES = ("isinstance", "issubclass")
+STEPPED = ("iter", "next", "type", "super")
+"""Builtins that are closed as they are called in these ways alone."""
+
+
+def is_open(call: ast.Call, names: Names, scope: str, patterns: frozenset[str] = frozenset()) -> bool:
+    """Whether a call may do anything. ``patterns``: values of the module that are compiled patterns."""
+    return is_open_itself(call, names, scope, patterns) or bool(handed(call, names, scope))
+
+
+def is_open_itself(call: ast.Call, names: Names, scope: str, patterns: frozenset[str] = frozenset()) -> bool:
+    """The same, whatever it is given to call."""
+    if any(word.arg is None for word in call.keywords):
+        return True
+    func = call.func
+    if isinstance(func, ast.Name):
+        meaning = names.meaning(scope, func.id)
+        if meaning.kind is Kind.IMPORT:
+            return meaning.target not in NAMES
+        return meaning.kind is not Kind.BUILTIN or not _plain_builtin(func.id, call)
+    if isinstance(func, ast.Attribute):
+        dotted = names.dotted(scope, func)
+        if dotted:
+            return dotted not in NAMES
+        return not _plain_method(func, call, names, scope, patterns)
+    return True
+
+
+def handed(call: ast.Call, names: Names, scope: str) -> list[ast.expr]:
+    """What a call is given that it may call: functions, methods, and imports that are neither listed nor classes."""
+    if isinstance(call.func, ast.Name) and call.func.id in CLASSES:
+        return []
+    found: list[ast.expr] = []
+    for node in (*call.args, *(word.value for word in call.keywords)):
+        inner = node.value if isinstance(node, ast.Starred) else node
+        last = inner.id if isinstance(inner, ast.Name) else inner.attr if isinstance(inner, ast.Attribute) else ""
+        if not last or last[0].isupper():
+            continue
+        dotted = names.dotted(scope, inner)
+        if dotted:
+            is_plain = dotted in NAMES
+        elif isinstance(inner, ast.Name):
+            kind = names.meaning(scope, last).kind
+            is_plain = kind is not Kind.FUNCTION and (kind is not Kind.BUILTIN or last in TYPES | CALLABLES | ERRORS)
+        else:
+            is_plain = last not in names.methods
+        if not is_plain:
+            found.append(inner)
+    return found
+
+
+def _plain_builtin(name: str, call: ast.Call) -> bool:
+    if name in ASKED_BY_NAME:
+        special = ASKED if name == "hasattr" else GOT
+        return 2 <= len(call.args) <= 3 and not call.keywords and _is_field(call.args[1], special)
+    if name in STEPPED:
+        return not call.keywords and len(call.args) <= (2 if name == "next" else 1)
+    return name in BUILTINS
+
+
+def _is_field(node: ast.expr, special: Collection[str]) -> bool:
+    """The name of an attribute, written down, that is nobody's way to the machine."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    if not isinstance(value, str) or not value.isidentifier() or value in HIDDEN:
+        return False
+    return value in special or not value.startswith("__")
+
+
+def _plain_method(func: ast.Attribute, call: ast.Call, names: Names, scope: str, patterns: frozenset[str]) -> bool:
+    said, words = len(call.args), frozenset(word.arg or "" for word in call.keywords)
+    on = func.value
+    if func.attr in KEEPING:
+        return False  # who changes what has its own rule
+    if func.attr == "get":
+        is_simple = isinstance(on, ast.Dict) or all(_is_simple(arg) for arg in call.args)
+        return said in (1, 2) and not words and is_simple
+    if func.attr == "format":
+        return isinstance(on, ast.Constant) and isinstance(on.value, str) and not _has_fields(on.value)
+    if func.attr in MATCHES and isinstance(on, ast.Name) and on.id in patterns:
+        return names.meaning(scope, on.id).kind is Kind.VALUE and not words
+    if func.attr == "replace" and words:
+        return not said and words <= WORDS_OF["replace"]
+    fewest, most = METHODS.get(func.attr, (1, 0))
+    return fewest <= said + len(words) <= most and words <= WORDS_OF.get(func.attr, frozenset())
+
+
+def _is_simple(node: ast.expr) -> bool:
+    """A value that is at hand: nothing is put together for the call."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return not node.elts
+    if isinstance(node, ast.Dict):
+        return not node.keys
+    root = root_of(node)
+    return isinstance(root, ast.Name | ast.Constant)
+
+
+def _has_fields(text: str) -> bool:
+    """Whether a text that is formatted looks into what it is given."""
+    inside = [part.partition("}")[0] for part in text.split("{")[1:]]
+    return any("." in one.partition(":")[0] or "[" in one or "{" in one for one in inside)
+
+
+def keeps(call: ast.Call, names: Names, scope: str) -> ast.expr | None:
+    """What a call changes by a method of a builtin container; None where it is no such call."""
+    return None if names.dotted(scope, call.func) else changed_by(call)
+
+
+def changed_by(call: ast.Call) -> ast.expr | None:
+    """The same, as it is written."""
+    func = call.func
+    if not isinstance(func, ast.Attribute) or func.attr not in KEEPING or len(call.args) > 2:
+        return None
+    return func.value if all(word.arg in ("key", "reverse") for word in call.keywords) else None
+
+
+def callee_of(call: ast.Call) -> str:
+    """What is called as it is written: names and attributes, and ``super()``; empty for anything else."""
+    func = call.func
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Call):
+        inner = func.value
+        is_super = isinstance(inner.func, ast.Name) and inner.func.id == "super" and not inner.args
+        return f"super().{func.attr}" if is_super else ""
+    return chain(func)
+
+
+class Calls:
+    """The calls of one function as they are judged. ``known``: questions to which the repository says yes (see
+    ``repository.py``). ``had``: what the function called before the change, and what it is handed.
+    """
+
+    def __init__(
+        self, path: str, scope: str, names: Names, *, patterns: frozenset[str], known: frozenset[str],
+        had: Collection[str],
+    ) -> None:  # fmt: skip
+        self.scope, self.names = scope, names
+        self._path, self._patterns, self._known, self._had = path, patterns, known, had
+
+    def is_open(self, call: ast.Call) -> bool:
+        """Whether a call may do anything: it is not listed, nor known, nor of what the function is handed."""
+        if any(self._question(chain(one)) not in self._known for one in handed(call, self.names, self.scope)):
+            return True
+        if not is_open_itself(call, self.names, self.scope, self._patterns):
+            return False
+        callee = callee_of(call)
+        return self._question(callee) not in self._known and not self._is_at_hand(callee)
+
+    def is_mild(self, call: ast.Call) -> bool:
+        """Whether nothing is found by which an open call acts."""
+        func = call.func
+        is_handed = isinstance(func, ast.Name) and self.names.meaning(self.scope, func.id).kind is Kind.LOCAL
+        return is_handed or f"~{self._question(callee_of(call))}" in self._known
+
+    def keeps(self, call: ast.Call) -> ast.expr | None:
+        """What a call changes by a method of a builtin container."""
+        return keeps(call, self.names, self.scope)
+
+    def dotted(self, node: ast.AST) -> str:
+        """The dotted name of what is imported; empty for all else."""
+        return self.names.dotted(self.scope, node)
+
+    def meaning(self, name: str) -> Meaning:
+        """What a name means in the function."""
+        return self.names.meaning(self.scope, name)
+
+    def questions(self, call: ast.Call) -> Iterator[str]:
+        """What has to be known of a call that is not listed."""
+        callee = callee_of(call)
+        if callee and self.keeps(call) is None and is_open(call, self.names, self.scope, self._patterns):
+            yield from (self._question(callee), f"~{self._question(callee)}")
+            yield from (self._question(chain(one)) for one in handed(call, self.names, self.scope))
+
+    def _question(self, callee: str) -> str:
+        return f"{self._path}|{self.scope}|{callee}"
+
+    def _is_at_hand(self, callee: str) -> bool:
+        """What the function is handed and calls, and lines of a log that it writes already."""
+        if callee not in self._had:
+            return False
+        root, _, last = callee.rpartition(".")
+        if not root:
+            return self.meaning(last).kind is Kind.LOCAL
+        return root in LOGS and last in LEVELS and self.meaning(root).kind is Kind.VALUE

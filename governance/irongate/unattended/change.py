@@ -1,0 +1,157 @@
+"""One file before and after a change: what of it differs, function by function, and what has to be known to judge it.
+
+Pure. Documentation is taken away before.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+from governance.irongate.unattended import outside
+from governance.irongate.unattended.calls import Calls, callee_of
+from governance.irongate.unattended.expressions import Expressions
+from governance.irongate.unattended.literals import Literals, numbers
+from governance.irongate.unattended.names import Names, chain
+from governance.irongate.unattended.steps import Steps
+from governance.irongate.unattended.tables import DECIDING
+from governance.irongate.unattended.units import Found, Unit, fingerprint, functions, units
+from governance.irongate.unattended.values import Told
+
+MOST_STEPS, MOST_NUMBERS = 600, 3
+"""Statements of one function that are compared, and numbers that a change may add: many small ones spell any value."""
+
+
+class Change:
+    """One file before and after, without its documentation: what of it differs, by function."""
+
+    def __init__(self, path: str, old: ast.Module, new: ast.Module) -> None:
+        self._path, self._tree, self._old, self._new = path, old, units(old), units(new)
+        self._before, self._after = Names(old), Names(new)
+        self._functions = {name for name, _ in functions(old)}
+        scopes = dict.fromkeys((*self._old, *self._new))
+        self.differing = [one for one in scopes if _keys(self._old.get(one, [])) != _keys(self._new.get(one, []))]
+
+    def problems(self, told: Told, known: frozenset[str]) -> Iterator[Found]:
+        """Everything in the change that is not listed. ``known``: questions to which the repository says yes."""
+        literals = Literals(self._tree, told)
+        added: list[ast.AST] = []
+        gone: list[ast.AST] = []
+        for scope in self.differing:
+            if scope not in self._old or scope not in self._new:
+                yield "definition", f"adds or takes away {scope}"
+                continue
+            old, new = self._old[scope], self._new[scope]
+            if len(old) > MOST_STEPS or len(new) > MOST_STEPS:
+                yield "size", f"changes {scope or 'the module'}, which is too long to be compared"
+                continue
+            expressions = self._expressions(scope, old, literals, known)
+            if scope not in self._functions:
+                yield from outside.problems(scope, old, new, self._before, expressions)
+                continue
+            deciding = DECIDING.intersection(scope.split("."))
+            if deciding:
+                yield "special_method", f"changes {', '.join(sorted(deciding))}"
+            calls = [self._calls(names, scope, known) for names in (self._before, self._after)]
+            steps = Steps(old, new, calls[0], calls[1], errors=self._errors, own=self._own)
+            yield from steps.problems(expressions)
+            added += [part for unit in steps.added for part in unit.parts()]
+            gone += [part for unit in steps.gone for part in unit.parts()]
+        if len(numbers(added)) - len(numbers(gone)) > MOST_NUMBERS:
+            yield "value", "adds many numbers"
+
+    def questions(self) -> Iterator[str]:
+        """What has to be known of the calls in what differs: whether these reach nothing."""
+        for scope in self.differing:
+            for names, every in ((self._before, self._old), (self._after, self._new)):
+                calls = self._calls(names, scope, frozenset())
+                for node in _nodes(every.get(scope, [])[:MOST_STEPS]):
+                    if isinstance(node, ast.Call):
+                        yield from calls.questions(node)
+                    elif isinstance(node, ast.Attribute) and node.attr not in self._fields:
+                        yield f"{self._path}||.{node.attr}"
+
+    def _calls(self, names: Names, scope: str, known: frozenset[str]) -> Calls:
+        had = {callee_of(node) for node in _nodes(self._old.get(scope, [])) if isinstance(node, ast.Call)}
+        arguments = self._arguments.get(scope, frozenset())
+        return Calls(self._path, scope, names, patterns=self._patterns, known=known, had=had | arguments)
+
+    @cached_property
+    def _arguments(self) -> dict[str, frozenset[str]]:
+        """By function: what it is handed."""
+        return {
+            name: frozenset(one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)) - {"self", "cls"}
+            for name, node in functions(self._tree)
+        }
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """Attributes that methods of this file give to their objects."""
+        return frozenset(
+            node.attr
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and chain(node.value) == "self"
+        )
+
+    def _expressions(self, scope: str, old: list[Unit], literals: Literals, known: frozenset[str]) -> Expressions:
+        nodes = list(_nodes(old))
+        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        return Expressions(
+            self._calls(self._after, scope, known),
+            literals,
+            kept={fingerprint(node) for node in nodes if isinstance(node, ast.expr) and id(node) not in called},
+            near=numbers([part for unit in old for part in unit.parts()]),
+            fields=self._fields | {one.rpartition("|.")[2] for one in known if "||." in one},
+            classes=self._classes,
+        )
+
+    @cached_property
+    def _fields(self) -> frozenset[str]:
+        """Attributes that the file reads or gives values to."""
+        called = {id(node.func) for node in ast.walk(self._tree) if isinstance(node, ast.Call)}
+        return frozenset(
+            node.attr for node in ast.walk(self._tree) if isinstance(node, ast.Attribute) and id(node) not in called
+        )
+
+    @cached_property
+    def _classes(self) -> frozenset[str]:
+        """Names that the file tests objects for, catches, raises, or builds classes on."""
+        found = set(self._errors)
+        for node in ast.walk(self._tree):
+            said: list[ast.expr] = []
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+                said = node.args[1:2]
+            elif isinstance(node, ast.ExceptHandler) and node.type is not None:
+                said = [node.type]
+            elif isinstance(node, ast.ClassDef):
+                said = node.bases
+            found |= {name for one in said for part in ast.walk(one) if (name := chain(part))}
+        return frozenset(found)
+
+    @cached_property
+    def _errors(self) -> frozenset[str]:
+        """What the file raises, as written."""
+        raised = (node.exc for node in ast.walk(self._tree) if isinstance(node, ast.Raise) and node.exc is not None)
+        return frozenset(chain(one.func if isinstance(one, ast.Call) else one) for one in raised) - {""}
+
+    @cached_property
+    def _patterns(self) -> frozenset[str]:
+        """Values of the module that are compiled patterns, and nothing else anywhere."""
+        given: dict[str, bool] = {}
+        for unit in self._old[""]:
+            node = unit.node
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                made = node.value.func if isinstance(node.value, ast.Call) else None
+                is_pattern = made is not None and self._before.dotted("", made) == "re.compile"
+                name = node.targets[0].id
+                given[name] = is_pattern and given.get(name, True)
+        return frozenset(name for name, is_pattern in given.items() if is_pattern)
+
+
+def _nodes(every: Iterable[Unit]) -> Iterator[ast.AST]:
+    return (node for unit in every for part in unit.parts() for node in ast.walk(part))
+
+
+def _keys(every: list[Unit]) -> list[object]:
+    return [unit.key for unit in every]

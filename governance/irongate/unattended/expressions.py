@@ -1,0 +1,218 @@
+"""What an expression that a change adds may be made of: the values at hand, operators, and calls that reach nothing.
+
+Pure. A part that stood in the same function is not judged again, but for what is called: a callee that stood there is
+no value that may be handed on.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+
+from governance.irongate.syntax import source
+from governance.irongate.unattended.calls import CLASSES, Calls
+from governance.irongate.unattended.literals import Literals
+from governance.irongate.unattended.names import Kind
+from governance.irongate.unattended.tables import (
+    ASKED,
+    BUILTINS,
+    CALLABLES,
+    DUNDER_FIELDS,
+    FIELDS,
+    HIDDEN,
+    NAMES,
+    PATTERNS,
+    TYPES,
+)
+from governance.irongate.unattended.units import Found, fingerprint
+
+PLAIN = (
+    ast.expr_context, ast.boolop, ast.unaryop, ast.cmpop, ast.BoolOp, ast.UnaryOp, ast.Compare, ast.IfExp,
+    ast.Subscript,
+    ast.Slice, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
+    ast.comprehension, ast.Starred, ast.JoinedStr,
+)  # fmt: skip
+OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd, ast.BitOr, ast.BitXor)
+
+
+class Expressions:
+    """Judges the expressions that a change adds to one function, or to a module or class outside of functions.
+
+    ``kept``: fingerprints of what stood there. ``near``: numbers that did. ``fields``: attributes that the file reads.
+    ``classes``: names that the file tests for, raises or catches.
+    """
+
+    def __init__(
+        self, calls: Calls, literals: Literals, *, kept: Collection[bytes], near: Collection[float],
+        fields: Collection[str], classes: Collection[str],
+    ) -> None:  # fmt: skip
+        self._calls, self._literals, self._kept, self._near = calls, literals, kept, near
+        self._fields, self._classes = fields, classes
+
+    def problems(self, node: ast.AST, *, asks: bool = False, told: bool = False) -> Iterator[Found]:
+        """Everything in ``node`` that is not listed. ``asks``: it decides something. ``told``: it is for an error."""
+        if isinstance(node, ast.expr) and fingerprint(node) in self._kept:
+            return
+        if isinstance(node, ast.Constant):
+            yield from self._literals.problems(node, near=self._near, asks=asks, told=told)
+        elif isinstance(node, ast.Name):
+            yield from self._name(node)
+        elif isinstance(node, ast.Attribute):
+            yield from self._attribute(node)
+        elif isinstance(node, ast.Call):
+            yield from self._call(node, asks)
+        elif isinstance(node, ast.BinOp):
+            if not isinstance(node.op, OPERATORS):
+                yield "syntax", f"computes with {type(node.op).__name__}"
+            if _is_made_of_literals(node):
+                yield "value", "puts a value together from literals"
+            yield from self._inner(node, asks, told)
+        elif isinstance(node, ast.FormattedValue):
+            if node.format_spec is not None and not all(isinstance(p, ast.Constant) for p in _parts(node.format_spec)):
+                yield "syntax", "computes a format"
+            yield from self.problems(node.value, asks=asks)
+        elif isinstance(node, PLAIN):
+            yield from self._inner(node, asks or isinstance(node, ast.Compare | ast.BoolOp | ast.comprehension), told)
+        elif not isinstance(node, ast.operator):
+            yield "syntax", f"writes {type(node).__name__} anew"
+
+    def _inner(self, node: ast.AST, asks: bool, told: bool) -> Iterator[Found]:
+        if isinstance(node, ast.Dict) and None in node.keys:
+            yield "syntax", "spreads a dictionary"
+        if isinstance(node, ast.comprehension) and node.is_async:
+            yield "syntax", "loops asynchronously"
+        for child in ast.iter_child_nodes(node):
+            asked = asks or (isinstance(node, ast.IfExp) and child is node.test)
+            yield from self.problems(
+                child, asks=asked, told=told and isinstance(node, ast.JoinedStr | ast.BinOp | ast.Tuple)
+            )
+
+    def _name(self, node: ast.Name) -> Iterator[Found]:
+        kind, target = self._calls.meaning(node.id)
+        if isinstance(node.ctx, ast.Store):
+            if kind is not Kind.LOCAL:
+                yield "name", f"gives {node.id} another meaning"
+        elif kind is Kind.IMPORT:
+            if target not in NAMES and not (node.id.isupper() and not node.id.startswith("__")):
+                yield "name", f"hands {node.id} on, which is imported"
+        elif kind is Kind.BUILTIN:
+            if node.id not in TYPES and node.id not in ("NotImplemented", "Ellipsis"):
+                yield "name", f"hands {node.id} on"
+        elif kind is Kind.CLASS:
+            if node.id not in self._classes:
+                yield "name", f"hands the class {node.id} on"
+        elif kind not in (Kind.LOCAL, Kind.VALUE):
+            yield "name", f"uses {node.id}, which is {kind.value}"
+
+    def _attribute(self, node: ast.Attribute) -> Iterator[Found]:
+        dotted = self._calls.dotted(node)
+        if dotted:
+            if dotted not in NAMES:
+                yield "attribute", f"uses {dotted}"
+            return
+        name = node.attr
+        on = node.value
+        if name in DUNDER_FIELDS and isinstance(on, ast.Attribute) and on.attr == "__class__":
+            node = on
+        if name.startswith("__") and name not in DUNDER_FIELDS:
+            yield "attribute", f"uses .{name}"
+        elif name in HIDDEN or (name not in self._fields and name not in FIELDS and name not in DUNDER_FIELDS):
+            yield "attribute", f"uses .{name}, which this file reads nowhere"
+        yield from self._on(node.value)
+
+    def _on(self, node: ast.AST) -> Iterator[Found]:
+        """What an attribute, item or call hangs on."""
+        if isinstance(node, ast.Name):
+            kind, _ = self._calls.meaning(node.id)
+            if kind in (Kind.UNKNOWN, Kind.FUNCTION, Kind.IMPORT) and fingerprint(node) not in self._kept:
+                yield "name", f"uses {node.id}, which is {kind.value}"
+        else:
+            yield from self.problems(node)
+
+    def _call(self, node: ast.Call, asks: bool) -> Iterator[Found]:
+        func = node.func
+        said = source(func)[:60] or "something"
+        if self._calls.is_open(node):
+            yield "call", f"calls {said}, which is not known to reach nothing"
+            return
+        if isinstance(func, ast.Attribute) and not self._calls.dotted(func):
+            is_super = isinstance(func.value, ast.Call) and isinstance(func.value.func, ast.Name)
+            if not (is_super and func.value.func.id == "super"):  # type: ignore[attr-defined]
+                yield from self._on(func.value)
+        if _is_made_of_literals(node):
+            yield "value", "puts a value together from literals"
+        yield from self._arguments(node, asks)
+
+    def _arguments(self, node: ast.Call, asks: bool) -> Iterator[Found]:
+        func = node.func
+        name = func.id if isinstance(func, ast.Name) else ""
+        dotted = self._calls.dotted(func)
+        for at, arg in enumerate(node.args):
+            if at == 0 and dotted in PATTERNS and isinstance(arg, ast.Constant):
+                yield from self._pattern(arg, asks)
+            elif (at == 0 and name in ("map", "filter")) or (at == 1 and dotted == "re.sub"):
+                yield from self._callable(arg, asks)
+            elif at == 1 and name in CLASSES:
+                yield from self._class(arg)
+            elif at == 1 and name in ("getattr", "hasattr"):
+                yield from self._field(arg)
+            else:
+                yield from self.problems(arg, asks=asks)
+        for word in node.keywords:
+            if word.arg == "key":
+                yield from self._callable(word.value, asks)
+            else:
+                yield from self.problems(word.value, asks=asks)
+
+    def _pattern(self, node: ast.Constant, asks: bool) -> Iterator[Found]:
+        if fingerprint(node) not in self._kept:
+            yield from self._literals.problems(node, near=self._near, asks=asks, is_pattern=True)
+
+    def _callable(self, node: ast.expr, asks: bool) -> Iterator[Found]:
+        """What others call: a builtin that reaches nothing, or an expression written on the spot."""
+        if isinstance(node, ast.Lambda):
+            if node.args.defaults or node.args.kw_defaults:
+                yield "syntax", "gives a lambda defaults"
+            yield from self.problems(node.body, asks=asks)
+        elif isinstance(node, ast.Name) and self._calls.meaning(node.id).kind is Kind.BUILTIN:
+            if node.id not in CALLABLES:
+                yield "name", f"hands {node.id} on"
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "str":
+            if node.attr not in ("lower", "upper", "casefold", "strip"):
+                yield "attribute", f"hands str.{node.attr} on"
+        elif not (isinstance(node, ast.Constant) and isinstance(node.value, str | None)):
+            yield "call", "hands something on that is called"
+        else:
+            yield from self.problems(node, asks=asks)
+
+    def _class(self, node: ast.expr) -> Iterator[Found]:
+        """What an object is tested for: types, and classes that the file knows."""
+        for one in node.elts if isinstance(node, ast.Tuple) else [node]:
+            if fingerprint(one) in self._kept:
+                continue
+            if isinstance(one, ast.Name):
+                kind, target = self._calls.meaning(one.id)
+                is_type = kind is Kind.BUILTIN and (one.id in TYPES or one.id in BUILTINS)
+                if not is_type and kind is not Kind.CLASS and target not in NAMES and one.id not in self._classes:
+                    yield "name", f"tests for {one.id}"
+            else:
+                yield from self.problems(one)
+
+    def _field(self, node: ast.expr) -> Iterator[Found]:
+        name = node.value if isinstance(node, ast.Constant) else None
+        known = name in self._fields or name in FIELDS or name in ASKED
+        if fingerprint(node) not in self._kept and not known:
+            yield "attribute", f"asks for {name!r}, which this file reads nowhere"
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    return node.values if isinstance(node, ast.JoinedStr) else [node]
+
+
+def _is_made_of_literals(node: ast.expr) -> bool:
+    """An expression that computes something and whose leaves are literals alone."""
+    called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
+    leaves = [
+        inner for inner in ast.walk(node) if isinstance(inner, ast.Name | ast.Constant) and id(inner) not in called
+    ]
+    return bool(leaves) and all(isinstance(inner, ast.Constant) for inner in leaves)
