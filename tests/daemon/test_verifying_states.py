@@ -10,7 +10,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,11 @@ class Attacker(RuleBasedStateMachine):
         for number, (seq, at, op, kind, phase, body, old_prev, own) in enumerate(rows, start=1):
             row = (seq, at, op, kind, phase, body, old_prev, own)
             if rehash and isinstance(body, bytes):
-                said = json.loads(body)
-                said["seq"] = number
-                text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+                text = body  # what he has made no entry of, he chains as it is
+                with suppress(ValueError):
+                    said = json.loads(body)
+                    said["seq"] = number
+                    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
                 row = (number, at, op, kind, phase, text, prev, link(prev, text))
                 prev = row[7]
             laid.append(row)

@@ -23,8 +23,12 @@ STATE = "    total.calls = 1\n    return subtotal - discount"
 @pytest.mark.parametrize(
     ("body", "rule", "sentence"),
     [
-        (OUTSIDE, "gate20.import", f"{CART}: imports webbrowser"),
-        (STATE, "gate20.state", f"{CART}: stores into total, which outlives the call"),
+        (
+            OUTSIDE,
+            "gate20.syntax",
+            f"{CART}: calls webbrowser.open(str(subtotal)), which is not known to reach nothing",
+        ),
+        (STATE, "gate20.state", f"{CART}: changes total.calls"),
     ],
     ids=["reaches out", "keeps state"],
 )

@@ -198,6 +198,14 @@ class Calls:
             yield from (self._question(callee), f"~{self._question(callee)}")
             yield from (self._question(chain(one)) for one in handed(call, self.names, self.scope))
 
+    def finds(self, target: str) -> bool:
+        """Whether an import is of what the repository's own code defines."""
+        return f"+{self._path}|{target}" in self._known
+
+    def finds_nothing(self, target: str) -> bool:
+        """Whether an import is of what nobody defines."""
+        return f"-{self._path}|{target}" in self._known
+
     def _question(self, callee: str) -> str:
         return f"{self._path}|{self.scope}|{callee}"
 

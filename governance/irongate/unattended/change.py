@@ -64,6 +64,9 @@ class Change:
     def questions(self) -> Iterator[str]:
         """What has to be known of the calls in what differs: whether these reach nothing."""
         for scope in self.differing:
+            had, has = (outside.imported(every.get(scope, ())) for every in (self._old, self._new))
+            yield from (f"-{self._path}|{target}" for target, _ in had - has)
+            yield from (f"+{self._path}|{target}" for target, _ in has - had)
             for names, every in ((self._before, self._old), (self._after, self._new)):
                 calls = self._calls(names, scope, frozenset())
                 for node in _nodes(every.get(scope, [])[:MOST_STEPS]):

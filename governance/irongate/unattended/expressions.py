@@ -46,7 +46,7 @@ class Expressions:
         self, calls: Calls, literals: Literals, *, kept: Collection[bytes], near: Collection[float],
         fields: Collection[str], classes: Collection[str],
     ) -> None:  # fmt: skip
-        self._calls, self._literals, self._kept, self._near = calls, literals, kept, near
+        self.calls, self._literals, self._kept, self._near = calls, literals, kept, near
         self._fields, self._classes = fields, classes
 
     def problems(self, node: ast.AST, *, asks: bool = False, told: bool = False) -> Iterator[Found]:
@@ -88,7 +88,7 @@ class Expressions:
             )
 
     def _name(self, node: ast.Name) -> Iterator[Found]:
-        kind, target = self._calls.meaning(node.id)
+        kind, target = self.calls.meaning(node.id)
         if isinstance(node.ctx, ast.Store):
             if kind is not Kind.LOCAL:
                 yield "name", f"gives {node.id} another meaning"
@@ -105,7 +105,7 @@ class Expressions:
             yield "name", f"uses {node.id}, which is {kind.value}"
 
     def _attribute(self, node: ast.Attribute) -> Iterator[Found]:
-        dotted = self._calls.dotted(node)
+        dotted = self.calls.dotted(node)
         if dotted:
             if dotted not in NAMES:
                 yield "attribute", f"uses {dotted}"
@@ -123,7 +123,7 @@ class Expressions:
     def _on(self, node: ast.AST) -> Iterator[Found]:
         """What an attribute, item or call hangs on."""
         if isinstance(node, ast.Name):
-            kind, _ = self._calls.meaning(node.id)
+            kind, _ = self.calls.meaning(node.id)
             if kind in (Kind.UNKNOWN, Kind.FUNCTION, Kind.IMPORT) and fingerprint(node) not in self._kept:
                 yield "name", f"uses {node.id}, which is {kind.value}"
         else:
@@ -132,10 +132,10 @@ class Expressions:
     def _call(self, node: ast.Call, asks: bool) -> Iterator[Found]:
         func = node.func
         said = source(func)[:60] or "something"
-        if self._calls.is_open(node):
+        if self.calls.is_open(node):
             yield "call", f"calls {said}, which is not known to reach nothing"
             return
-        if isinstance(func, ast.Attribute) and not self._calls.dotted(func):
+        if isinstance(func, ast.Attribute) and not self.calls.dotted(func):
             is_super = isinstance(func.value, ast.Call) and isinstance(func.value.func, ast.Name)
             if not (is_super and func.value.func.id == "super"):  # type: ignore[attr-defined]
                 yield from self._on(func.value)
@@ -146,7 +146,7 @@ class Expressions:
     def _arguments(self, node: ast.Call, asks: bool) -> Iterator[Found]:
         func = node.func
         name = func.id if isinstance(func, ast.Name) else ""
-        dotted = self._calls.dotted(func)
+        dotted = self.calls.dotted(func)
         for at, arg in enumerate(node.args):
             if at == 0 and dotted in PATTERNS and isinstance(arg, ast.Constant):
                 yield from self._pattern(arg, asks)
@@ -174,7 +174,7 @@ class Expressions:
             if node.args.defaults or node.args.kw_defaults:
                 yield "syntax", "gives a lambda defaults"
             yield from self.problems(node.body, asks=asks)
-        elif isinstance(node, ast.Name) and self._calls.meaning(node.id).kind is Kind.BUILTIN:
+        elif isinstance(node, ast.Name) and self.calls.meaning(node.id).kind is Kind.BUILTIN:
             if node.id not in CALLABLES:
                 yield "name", f"hands {node.id} on"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "str":
@@ -191,7 +191,7 @@ class Expressions:
             if fingerprint(one) in self._kept:
                 continue
             if isinstance(one, ast.Name):
-                kind, target = self._calls.meaning(one.id)
+                kind, target = self.calls.meaning(one.id)
                 is_type = kind is Kind.BUILTIN and (one.id in TYPES or one.id in BUILTINS)
                 if not is_type and kind is not Kind.CLASS and target not in NAMES and one.id not in self._classes:
                     yield "name", f"tests for {one.id}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from governance.irongate.unattended.calls import Calls
 from governance.irongate.unattended.expressions import Expressions
 from governance.irongate.unattended.names import Kind, Names
 from governance.irongate.unattended.tables import MODULES, NAMES
@@ -19,7 +20,7 @@ def problems(
     scope: str, old: Sequence[Unit], new: Sequence[Unit], before: Names, expressions: Expressions
 ) -> Iterator[Found]:
     """Everything in the change of a module's or class's own statements that is not listed."""
-    yield from _imports(scope, old, new, before)
+    yield from _imports(scope, old, new, before, expressions.calls)
     had, has = ([unit for unit in every if not isinstance(unit.node, IMPORTS)] for every in (old, new))
     if len(had) != len(has):
         yield "outside", f"adds or takes away what stands in {scope or 'the module'}, outside of functions"
@@ -29,17 +30,34 @@ def problems(
             yield from _given(one.node, other.node, scope, expressions)
 
 
-def _imports(scope: str, old: Sequence[Unit], new: Sequence[Unit], before: Names) -> Iterator[Found]:
-    had, has = (Counter(alias for unit in every for alias in _imported(unit.node)) for every in (old, new))
-    for target, bound in had - has:
-        yield "import", f"no longer imports {target} as {bound}"
+def _imports(scope: str, old: Sequence[Unit], new: Sequence[Unit], before: Names, calls: Calls) -> Iterator[Found]:
+    had, has = imported(old), imported(new)
+    gone, fresh = had - has, has - had
+    broken = [one for one in gone if calls.finds_nothing(one[0]) or _is_misspelt(one, fresh)]
+    for target, bound in gone:
+        if (target, bound) not in broken:
+            yield "import", f"no longer imports {target} as {bound}"
     loaded = {target.rpartition(".")[0] for target, _ in had}
-    for target, bound in has - had:
+    for target, bound in fresh:
         listed = target in NAMES or target in MODULES or _is_own(target, loaded)
-        if scope or not listed:
+        if (scope and not broken) or not (listed or (broken and calls.finds(target))):
             yield "import", f"imports {target}"
-        elif before.is_bound("", bound) or before.meaning("", bound).kind is not Kind.UNKNOWN:
+        elif bound not in [name for _, name in broken] and (
+            before.is_bound("", bound) or before.meaning("", bound).kind is not Kind.UNKNOWN
+        ):
             yield "import", f"imports {target} as {bound}, which is something else"
+
+
+def imported(every: Iterable[Unit]) -> Counter[tuple[str, str]]:
+    """What these statements import, and under which name."""
+    return Counter(alias for unit in every for alias in _imported(unit.node))
+
+
+def _is_misspelt(one: tuple[str, str], fresh: Collection[tuple[str, str]]) -> bool:
+    """A name of a listed module that gives way to a listed name of the same module, each under its own name."""
+    module, _, name = one[0].rpartition(".")
+    swaps = [(target, bound) for target, bound in fresh if target.rpartition(".")[0] == module]
+    return module in MODULES and one[1] == name and any(t in NAMES and t == f"{module}.{b}" for t, b in swaps)
 
 
 def _is_own(target: str, loaded: Collection[str]) -> bool:

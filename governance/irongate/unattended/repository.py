@@ -2,6 +2,7 @@
 
 A question is a text: ``path|scope|callee`` as it is written there (``self.total``, ``parse``, ``Item``). The answer is
 yes only where every function that the name may mean is known, and each is closed. What cannot be followed is open.
+``+path|target`` and ``-path|target`` ask whether an import is of what the repository defines, or of what nobody does.
 ``path||.name`` asks whether objects of the repository hold plain values under an attribute. ``~path|scope|callee`` asks
 for less: whether nothing is found that acts, where what cannot be followed is not held against it.
 """
@@ -12,6 +13,7 @@ import ast
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
@@ -31,6 +33,8 @@ CLOSED_BASES = frozenset({"abc.ABC", "typing.Generic", "typing.Protocol", "typin
                           "collections.OrderedDict", "datetime.tzinfo"})  # fmt: skip
 CLOSED_MARKS = frozenset({"dataclasses.dataclass", "enum.unique", "functools.total_ordering", "typing.final"})
 PROPERTIES = frozenset({"property", "functools.cached_property"})
+DEFINES = re.compile(rb"\bdef[ \t]+(\w+)")
+GIVES = re.compile(rb"\bself\.(\w+)[ \t]*[:=]|^[ \t]+(\w+)[ \t]*[:=]", re.M)
 MADE_BY = ("__new__", "__init__", "__post_init__")
 PLAIN = words(
     "typing collections enum abc dataclasses warnings functools operator itertools string re math cmath numbers "
@@ -46,8 +50,7 @@ class Elsewhere:
 
     def __init__(self, files: Iterable[tuple[str, bytes]]) -> None:
         self._files = {path: data for path, data in files if not is_test_path(path)}
-        self._trees: dict[str, tuple[ast.Module, Names] | None] = {}
-        self._defining: dict[str, list[str]] = {}
+        self._read_files: dict[str, Source | None] = {}
         self._known: dict[tuple[str, str, bool], bool] = {}
         self._steps, self._is_mild = 0, False
 
@@ -55,6 +58,10 @@ class Elsewhere:
         """Those of the questions to which the answer is yes."""
         found = set[str]()
         for one in wanted:
+            if one[0] in "+-":
+                path, target = one[1:].split("|", 1)
+                found |= {one} if self._defines(path, target) is (one[0] == "+") else set()
+                continue
             path, scope, callee = one.removeprefix("~").split("|", 2)
             self._steps, self._is_mild = 0, one.startswith("~")
             if callee.startswith("."):
@@ -63,11 +70,26 @@ class Elsewhere:
                 found.add(one)
         return frozenset(found)
 
+    def _defines(self, path: str, target: str) -> bool | None:
+        """Whether an import is of what the repository's own code defines. None: nobody can tell."""
+        whole = module_of(path, target)
+        module, _, name = whole.rpartition(".")
+        if self._paths(whole):
+            return True
+        places = self._paths(module)
+        for place in places:
+            read = self._read(place)
+            if read is None or read.names.is_bound("", name) or read.names.is_bound("", "*"):
+                return True if read is not None and read.names.is_bound("", name) else None
+        top = whole.partition(".")[0]
+        if places or (not target.startswith(".") and top not in sys.stdlib_module_names):
+            return False
+        return None
+
     def _is_field(self, name: str) -> bool:
         """Whether objects are given an attribute of this name, and no function has it but closed ones."""
-        shape = re.compile(rb"\bself\.%s[ \t]*[:=]|^[ \t]+%s[ \t]*[:=]" % ((re.escape(name.encode()),) * 2), re.M)
         methods = list(self._everywhere(name))
-        is_given = any(shape.search(data) for data in self._files.values())
+        is_given = name.encode() in self._given
         return (is_given or bool(methods)) and all(self._is_property(*one) for one in methods)
 
     def _is_property(self, path: str, qualified: str) -> bool:
@@ -76,7 +98,7 @@ class Elsewhere:
             for node in self._find(path, qualified)
             for mark in getattr(node, "decorator_list", ())
             if (read := self._read(path)) is not None
-            for names in (read[1],)
+            for names in (read.names,)
         ]
         return bool(marks) and all(one in PROPERTIES for one in marks) and self._closed(path, qualified, 0)
 
@@ -93,7 +115,7 @@ class Elsewhere:
         if read is None or not callee or last in ACTS:
             return True
         first = callee.partition(".")[0]
-        kind, target = read[1].meaning(scope, first)
+        kind, target = read.names.meaning(scope, first)
         if kind is Kind.IMPORT:
             return not _is_plain(".".join([target, *callee.split(".")[1:]]))
         return not root and kind is Kind.BUILTIN and last not in BUILTINS and last != "super"
@@ -103,7 +125,7 @@ class Elsewhere:
         read = self._read(path)
         if read is None:
             return
-        _, names = read
+        names = read.names
         root, *rest = callee.split(".")
         if root in ("self", "cls", "super()") and len(rest) == 1:
             yield from self._everywhere(rest[0])
@@ -130,10 +152,7 @@ class Elsewhere:
             if read is None:
                 yield path, ""
                 continue
-            for qualified, _ in functions(read[0]):
-                outer, _, last = qualified.rpartition(".")
-                if last == name and outer:
-                    yield path, qualified
+            yield from ((path, one) for one in read.functions if one.endswith(f".{name}"))
 
     def _imported(self, path: str, target: str, depth: int) -> Iterator[tuple[str, str]]:
         module, _, name = module_of(path, target).rpartition(".")
@@ -141,7 +160,7 @@ class Elsewhere:
             if self._find(place, name):
                 yield place, name
             elif depth < DEEPEST and (read := self._read(place)) is not None:
-                further = read[1].meaning("", name)
+                further = read.names.meaning("", name)
                 if further.kind is Kind.IMPORT:
                     yield from self._imported(place, further.target, depth + 1)
 
@@ -149,12 +168,21 @@ class Elsewhere:
         """The files that a module may be: by the end of their path."""
         tail = module.replace(".", "/")
         ends = (f"{tail}.py", f"{tail}/__init__.py")
-        return [path for path in self._files if any(path == end or path.endswith(f"/{end}") for end in ends)]
+        near = self._stems.get(tail.rpartition("/")[2], ())
+        return [path for path in near if any(path == end or path.endswith(f"/{end}") for end in ends)]
+
+    @cached_property
+    def _stems(self) -> dict[str, list[str]]:
+        """Paths by the last word of the module that they are."""
+        found: dict[str, list[str]] = {}
+        for path in self._files:
+            stem = path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]
+            found.setdefault(stem, []).append(path)
+        return found
 
     def _find(self, path: str, qualified: str) -> list[ast.AST]:
         read = self._read(path)
-        found = [node for name, node in functions(read[0]) if name == qualified] if read else []
-        return [*found, *([] if read is None else _classes(read[0], qualified))]
+        return [] if read is None else [*read.functions.get(qualified, ()), *_classes(read.tree, qualified)]
 
     def _closed(self, path: str, qualified: str, depth: int) -> bool:
         key = (path, qualified, self._is_mild)
@@ -174,7 +202,7 @@ class Elsewhere:
         read = self._read(path)
         if read is None:
             return False
-        names = read[1]
+        names = read.names
         outer = qualified.rpartition(".")[0]
         if isinstance(node, ast.ClassDef):
             return self._closed_class(path, qualified, node, names, depth)
@@ -246,16 +274,37 @@ class Elsewhere:
         return not node.level and all(f"{node.module}.{alias.name}" in NAMES for alias in node.names)
 
     def _defined_in(self, name: str) -> list[str]:
-        if name not in self._defining:
-            shape = re.compile(rb"\bdef[ \t]+%s\b" % re.escape(name.encode()))
-            self._defining[name] = [path for path, data in self._files.items() if shape.search(data)]
-        return self._defining[name]
+        return self._defining.get(name.encode(), [])
 
-    def _read(self, path: str) -> tuple[ast.Module, Names] | None:
-        if path not in self._trees:
+    @cached_property
+    def _defining(self) -> dict[bytes, list[str]]:
+        """Paths by the names of the functions that are defined in them."""
+        found: dict[bytes, list[str]] = {}
+        for path, data in self._files.items():
+            for name in set(DEFINES.findall(data)):
+                found.setdefault(name, []).append(path)
+        return found
+
+    @cached_property
+    def _given(self) -> frozenset[bytes]:
+        """Attributes that objects or classes are given."""
+        return frozenset(name for data in self._files.values() for pair in GIVES.findall(data) for name in pair)
+
+    def _read(self, path: str) -> Source | None:
+        if path not in self._read_files:
             tree = parse(self._files[path]) if path in self._files else None
-            self._trees[path] = (tree, Names(tree)) if tree is not None else None
-        return self._trees[path]
+            self._read_files[path] = Source(tree) if tree is not None else None
+        return self._read_files[path]
+
+
+class Source:
+    """One file: its tree, its names, its functions by qualified name."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.tree, self.names = tree, Names(tree)
+        self.functions: dict[str, list[ast.AST]] = {}
+        for name, node in functions(tree):
+            self.functions.setdefault(name, []).append(node)
 
 
 def _classes(tree: ast.Module, qualified: str) -> list[ast.AST]:
