@@ -26,7 +26,7 @@ STATE = "    total.calls = 1\n    return subtotal - discount"
         (
             OUTSIDE,
             "gate20.syntax",
-            f"{CART}: calls webbrowser.open(str(subtotal)), which is not known to reach nothing",
+            f"{CART}: calls webbrowser.open(str(subtotal)), which is not known",
         ),
         (STATE, "gate20.state", f"{CART}: changes total.calls"),
     ],
