@@ -210,3 +210,15 @@ def test_too_many_words_are_a_plain_error(tmp_path: Path) -> None:
         ours.run("log", "--", "x" * 3_000_000)
     with pytest.raises(GitFailed, match="cannot be started"):
         ours.run("log", "--", "a\0b")
+
+
+def test_what_git_says_of_a_tree_that_holds_itself_many_times_is_bounded(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {"a.py": "x = 1\n"})
+    tree = git(repo, "rev-parse", "HEAD^{tree}")
+    ours = Git(make_places(tmp_path / "ours", repo), host_env())
+    for _ in range(4):  # some hundred bytes of objects name ten thousand files
+        rows = "".join(f"040000 tree {tree}\t{'d' * 200}{n}\n" for n in range(10))
+        tree = ours.run("mktree", stdin=rows.encode()).text
+    with pytest.raises(GitFailed, match="was ended: it said more than 1000000 bytes"):
+        ours.run("ls-tree", "-r", "-z", tree, most_bytes=1_000_000)
+    assert len(ours.run("ls-tree", "-r", "-z", tree).fields) == 10_000, "the trap itself works"
