@@ -102,44 +102,55 @@ def ask(
         argv, cwd=cwd, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE, own_group=own_group
     ) as child:  # fmt: skip
         try:
-            out, err = _told(child, given, until=time.monotonic() + timeout_s, most_bytes=most_bytes)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{argv[0]} did not end within {timeout_s:g} s") from None
+            out, err = hear(child, given, timeout_s=timeout_s, most_bytes=most_bytes)
         finally:
             if child.returncode is None:
                 (os.killpg if own_group else os.kill)(child.pid, signal.SIGKILL)
     return Answer(child.returncode, out, err)
 
 
-def _told(child: Child, given: bytes, *, until: float, most_bytes: int) -> tuple[bytes, bytes]:
-    """Both streams of a child that has ended. Like ``Popen.communicate``, but not without end."""
-    assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-    said = {child.stdout: bytearray(), child.stderr: bytearray()}
-    rest, left = memoryview(given), most_bytes
+def hear(child: Child, given: bytes = b"", *, timeout_s: float, most_bytes: int = MOST_BYTES) -> tuple[bytes, bytes]:
+    """Both streams of a child, which are pipes, until it has ended. Like ``Popen.communicate``, but not without end.
+
+    Raises ``TimeoutError`` and ``TooMuch``; the child is then the caller's to end.
+    """
+    assert child.stdout is not None and child.stderr is not None
+    said = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    out, err = said.values()
+    rest, left, until = memoryview(given), most_bytes, time.monotonic() + timeout_s
     with selectors.DefaultSelector() as ready:
-        for stream in said:
-            ready.register(stream, selectors.EVENT_READ)
-        os.set_blocking(child.stdin.fileno(), False)
-        ready.register(child.stdin, selectors.EVENT_WRITE)
+        for stream in (child.stdout, child.stderr):
+            ready.register(stream, selectors.EVENT_READ, stream)
+        if child.stdin is not None:
+            os.set_blocking(child.stdin.fileno(), False)
+            ready.register(child.stdin, selectors.EVENT_WRITE, child.stdin)
         while ready.get_map():
             for key, _ in ready.select(max(0.0, until - time.monotonic())):
-                if key.fileobj is child.stdin:
-                    rest = _fed(key.fd, rest)
-                    over = not rest
-                else:
+                if key.fd in said:
                     data = os.read(key.fd, CHUNK)
                     left -= len(data)
-                    said[key.fileobj] += data  # type: ignore[index]  # one of the two that were registered
+                    said[key.fd] += data
                     over = not data
+                else:
+                    rest = _fed(key.fd, rest)
+                    over = not rest
                 if over:
-                    ready.unregister(key.fileobj)
-                    key.fileobj.close()  # type: ignore[union-attr]  # a stream, not a number
+                    ready.unregister(key.data)
+                    key.data.close()
                 if left < 0:
                     raise TooMuch(errno.EFBIG, f"it said more than {most_bytes} bytes")
             if time.monotonic() >= until and ready.get_map():
-                raise subprocess.TimeoutExpired(child.args, 0)
-    child.wait(max(0.0, until - time.monotonic()))
-    return bytes(said[child.stdout]), bytes(said[child.stderr])
+                raise TimeoutError(_late(child, timeout_s))
+    try:
+        child.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(_late(child, timeout_s)) from None
+    return bytes(out), bytes(err)
+
+
+def _late(child: Child, timeout_s: float) -> str:
+    program = child.args[0] if isinstance(child.args, list) else child.args
+    return f"{program!s} did not end within {timeout_s:g} s"
 
 
 def _fed(fd: int, rest: memoryview) -> memoryview:
