@@ -5,10 +5,13 @@ Who starts something finds it with ``ledger.programs.find_program``; the search 
 
 from __future__ import annotations
 
+import errno
 import os
+import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,13 @@ from ledger.errors import ChildFailed
 Stream = int | IO[bytes] | IO[str] | None
 Child = subprocess.Popen[bytes]
 PIPE, NOTHING = subprocess.PIPE, subprocess.DEVNULL
+MOST_BYTES = 256 * 1024 * 1024
+"""Of both streams of a child together. A repository can make git say without end: a tree of trees, a huge file."""
+CHUNK = 64 * 1024
+
+
+class TooMuch(OSError):
+    """A child said more than is taken of it, and was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +93,74 @@ def ask(
     timeout_s: float,
     given: bytes = b"",
     own_group: bool = True,
+    most_bytes: int = MOST_BYTES,
 ) -> Answer:
-    """Run a child to its end; blocks. Raises ``TimeoutError`` when it has to be ended, ``OSError``, ``ChildFailed``."""
+    """Run a child to its end; blocks. Raises ``TimeoutError`` or ``TooMuch`` when it has to be ended, ``OSError``,
+    ``ChildFailed``.
+    """
     with start(
         argv, cwd=cwd, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE, own_group=own_group
     ) as child:  # fmt: skip
         try:
-            out, err = child.communicate(given, timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{argv[0]} did not end within {timeout_s:g} s") from None
+            out, err = hear(child, given, timeout_s=timeout_s, most_bytes=most_bytes)
         finally:
             if child.returncode is None:
                 (os.killpg if own_group else os.kill)(child.pid, signal.SIGKILL)
     return Answer(child.returncode, out, err)
+
+
+def hear(child: Child, given: bytes = b"", *, timeout_s: float, most_bytes: int = MOST_BYTES) -> tuple[bytes, bytes]:
+    """Both streams of a child, which are pipes, until it has ended. Like ``Popen.communicate``, but not without end.
+
+    Raises ``TimeoutError`` and ``TooMuch``; the child is then the caller's to end.
+    """
+    assert child.stdout is not None and child.stderr is not None
+    said = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    out, err = said.values()
+    rest, left, until = memoryview(given), most_bytes, time.monotonic() + timeout_s
+    with selectors.DefaultSelector() as ready:
+        for stream in (child.stdout, child.stderr):
+            ready.register(stream, selectors.EVENT_READ, stream)
+        if child.stdin is not None:
+            os.set_blocking(child.stdin.fileno(), False)
+            ready.register(child.stdin, selectors.EVENT_WRITE, child.stdin)
+        while ready.get_map():
+            for key, _ in ready.select(max(0.0, until - time.monotonic())):
+                if key.fd in said:
+                    data = os.read(key.fd, CHUNK)
+                    left -= len(data)
+                    said[key.fd] += data
+                    over = not data
+                else:
+                    rest = _fed(key.fd, rest)
+                    over = not rest
+                if over:
+                    ready.unregister(key.data)
+                    key.data.close()
+                if left < 0:
+                    raise TooMuch(errno.EFBIG, f"it said more than {most_bytes} bytes")
+            if time.monotonic() >= until and ready.get_map():
+                raise TimeoutError(_late(child, timeout_s))
+    try:
+        child.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(_late(child, timeout_s)) from None
+    return bytes(out), bytes(err)
+
+
+def _late(child: Child, timeout_s: float) -> str:
+    program = child.args[0] if isinstance(child.args, list) else child.args
+    return f"{program!s} did not end within {timeout_s:g} s"
+
+
+def _fed(fd: int, rest: memoryview) -> memoryview:
+    """What is still to be written; nothing where nobody reads it any more."""
+    try:
+        return rest[os.write(fd, rest[:CHUNK]) :] if rest else rest
+    except BlockingIOError:
+        return rest
+    except BrokenPipeError:
+        return rest[:0]
 
 
 def become(argv: Sequence[str]) -> NoReturn:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import ast
+import threading
 import warnings
+
+MOST_BYTES = 1024 * 1024
+"""What is larger is data. A tree takes up to nine hundred times its text, and no other thread runs meanwhile."""
+_TURN = threading.Lock()
+"""One text at a time: threads share the interpreter's count of how deep it is (CPython 3.11), and its warnings."""
 
 
 def parse(data: bytes | str) -> ast.Module | None:
@@ -16,10 +22,12 @@ def parse_or_why(data: bytes | str) -> ast.Module | str:
     """The syntax tree, or a clause that says why there is none.
 
     A text can be no Python, hold a byte that no source may hold, or be nested more deeply than the parser goes, which
-    it says as a full memory or a full stack.
+    it says as a full memory or a full stack. One that is too large is not parsed.
     """
+    if len(data) > MOST_BYTES:
+        return f"it has more than {MOST_BYTES} bytes"
     try:
-        with warnings.catch_warnings():
+        with _TURN, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(data)
     except SyntaxError as error:

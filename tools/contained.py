@@ -17,6 +17,7 @@ from tools.sandbox.launcher import remove_all
 
 CONTAINED_RULE = "workspace.contained"
 NO_FOLLOW_RULE = "workspace.no_follow"
+SIZE_RULE = "workspace.too_large"
 LONGEST_NAME, LONGEST_PATH = 255, 2_000
 """Bytes of a name, which no file system takes more of, and of a path inside the repository: below a folder of ours it
 still is one that the kernel and git take."""
@@ -92,8 +93,11 @@ def _link_refused(path: str, link: str) -> PolicyRefused:
     )
 
 
-def read_file(root: Path, path: str) -> bytes | None:
-    """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside."""
+def read_file(root: Path, path: str, *, most: int | None = None) -> bytes | None:
+    """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside.
+
+    Also for one of more than ``most`` bytes.
+    """
     with _parent(root, path, create=False) as place:
         if place is None:
             return None
@@ -107,10 +111,16 @@ def read_file(root: Path, path: str) -> bytes | None:
             if _is_link(name, fd):
                 raise _link_refused(path, name) from error
             return None
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode):
             os.close(handle)
             return None
         with os.fdopen(handle, "rb") as file:
+            if most is not None and info.st_size > most:
+                raise PolicyRefused(
+                    f"{path!r} has {info.st_size} bytes, more than the {most} that are read.",
+                    rule=SIZE_RULE, remedy="Keep files of that size out of what Ouroboros works on.",
+                )  # fmt: skip
             return file.read()
 
 

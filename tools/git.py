@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ledger.children import ask
+from ledger.children import MOST_BYTES, TooMuch, ask
 from ledger.errors import GitFailed, ProgramMissing
 from ledger.places import HostEnv, Places
 from ledger.programs import find_program
@@ -136,15 +136,19 @@ class Git:
         work_tree: Path | None = None,
         ok: tuple[int, ...] = (0,),
         extra_env: Mapping[str, str] | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> GitResult:
-        """Run ``git ARGS``. ``index`` is a private index file; ``work_tree`` defaults to the owner's checkout."""
+        """Run ``git ARGS``. ``index`` is a private index file; ``work_tree`` defaults to the owner's checkout.
+
+        What says more than ``most_bytes`` is ended.
+        """
         tree = work_tree or self.places.repo
         own = self._overrides()
         argv = (*self._prefix(own, tree), *args)
         env = {**self._env, **own.env, **(extra_env or {})}
         if index is not None:
             env["GIT_INDEX_FILE"] = str(index)
-        result = self._start(argv, tree, env, stdin)
+        result = self._start(argv, tree, env, stdin, most_bytes)
         if result.code not in ok:
             if args[0] in UNQUOTED:
                 result = replace(result, err="")
@@ -169,14 +173,20 @@ class Git:
         return self._drivers.overrides(lambda: self._start(argv, repo, self._env).out)
 
     def _start(
-        self, argv: tuple[str, ...], tree: Path, env: Mapping[str, str], stdin: bytes | None = None
-    ) -> GitResult:
+        self, argv: tuple[str, ...], tree: Path, env: Mapping[str, str], stdin: bytes | None = None,
+        most_bytes: int = MOST_BYTES,
+    ) -> GitResult:  # fmt: skip
         try:
-            done = ask(argv, cwd=tree, env=env, timeout_s=self._timeout_s, given=stdin or b"")
+            done = ask(argv, cwd=tree, env=env, timeout_s=self._timeout_s, given=stdin or b"", most_bytes=most_bytes)
         except TimeoutError as error:
             raise GitFailed(
                 f"`{_verb(argv)}` did not end within {self._timeout_s:g} s.",
                 argv=argv, code=-1, stderr="", remedy="Look for a stuck filter driver or a slow disk.",
+            ) from error  # fmt: skip
+        except TooMuch as error:
+            raise GitFailed(
+                f"`{_verb(argv)}` was ended: {error.strerror}.", argv=argv, code=-1, stderr="",
+                remedy="Look for a huge file, or for a commit with very many.",
             ) from error  # fmt: skip
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -194,11 +204,23 @@ class Git:
         work_tree: Path | None = None,
         ok: tuple[int, ...] = (0,),
         extra_env: Mapping[str, str] | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> GitResult:
         """:meth:`run` in a thread."""
         return await asyncio.to_thread(
-            self.run, *args, stdin=stdin, index=index, work_tree=work_tree, ok=ok, extra_env=extra_env
-        )
+            self.run, *args, stdin=stdin, index=index, work_tree=work_tree, ok=ok, extra_env=extra_env,
+            most_bytes=most_bytes,
+        )  # fmt: skip
+
+
+def size_in_tree(said: str, path: str) -> int:
+    """The bytes of a file as ``ls-tree -l`` says them. Raises ``GitFailed`` where the repository lacks its content."""
+    if said.isdecimal():
+        return int(said)
+    raise GitFailed(
+        f"The content of {path!r} is missing from the repository.", argv=("git", "ls-tree"), code=0, stderr="",
+        remedy="`git fsck` tells what else is; a partial clone gets it with `git checkout`.",
+    )  # fmt: skip
 
 
 def _verb(argv: tuple[str, ...]) -> str:

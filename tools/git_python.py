@@ -13,11 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ledger.children import NOTHING, PIPE, Child, start
+from ledger.children import NOTHING, PIPE, Child, TooMuch, hear, start
 from ledger.errors import GitFailed
 
 _EXECUTABLE = "GIT_PYTHON_GIT_EXECUTABLE"
 _ONCE = threading.Lock()
+BOUNDED = {"GIT_ALLOC_LIMIT": "256m"}
+"""What git takes into memory at once: GitPython reads a commit as a whole, and a packed megabyte can stand for one of
+gigabytes."""
 
 
 class Caller:
@@ -28,7 +31,8 @@ class Caller:
 
     def __init__(self, *, prefix: tuple[str, ...], env: Mapping[str, str], cwd: Path, timeout_s: float) -> None:
         self.program = prefix[0]
-        self._prefix, self._env, self._cwd = prefix, env, cwd
+        self._prefix, self._env, self._cwd = prefix, {**env, **BOUNDED}, cwd
+        self._timeout_s = timeout_s
         self._children: list[Child] = []
         self._turn = threading.Lock()
         self._over = False
@@ -59,6 +63,15 @@ class Caller:
             self._children.append(child)
         return child
 
+    def hear(self, child: Child) -> tuple[bytes, bytes]:
+        """Both streams of a child that has ended. Raises ``GitFailed`` for one that does not, or says too much."""
+        try:
+            return hear(child, timeout_s=self._timeout_s)
+        except (TimeoutError, TooMuch) as error:
+            child.kill()
+            why = error.strerror or "it took too long"
+            raise GitFailed(f"git was ended while it read the history: {why}.", argv=(), code=-1, stderr="") from error
+
     def end(self) -> None:
         """End every child that still runs; who reads from one finds the end of its output."""
         with self._turn:
@@ -88,7 +101,7 @@ def repo_of(git_dir: Path, caller: Caller) -> Any:
             if as_process:
                 return self.AutoInterrupt(child, command)
             with child:
-                out, err = child.communicate()
+                out, err = caller.hear(child)
             if with_exceptions and child.returncode:
                 raise git.GitCommandError(list(command), child.returncode, err, out)
             out = out.removesuffix(b"\n") if strip_newline_in_stdout else out

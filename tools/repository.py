@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ledger.errors import GitFailed, RepositoryBusy, RepositoryError
-from tools.git import Git
+from tools.git import Git, size_in_tree
 from tools.private_index import scratch_index
 
 _BUSY = (
@@ -111,7 +111,7 @@ class Repository:
             meta, _, name = row.partition("\t")
             mode, _, sha, size = meta.split()
             if name == path and mode.startswith("100"):
-                if int(size) > LARGEST_BYTES:
+                if size_in_tree(size, path) > LARGEST_BYTES:
                     raise RepositoryError(
                         f"{path} has {size} bytes at {commit[:12]}, more than the {LARGEST_BYTES} that are read.",
                         remedy="Keep files of that size out of what Ouroboros works on.",
@@ -126,7 +126,7 @@ class Repository:
             meta, _, name = row.partition("\t")
             mode, _, _, size = meta.split()
             if name == path and mode.startswith("100"):
-                return int(size)
+                return size_in_tree(size, path)
         return None
 
     async def read_many(self, commit: str, paths: Collection[str]) -> dict[str, bytes]:
@@ -147,7 +147,8 @@ class Repository:
     async def _contents(self, blobs: Mapping[str, tuple[bytes, int]]) -> dict[str, bytes]:
         """Of blobs, each with its size, by path."""
         names = b"".join(name + b"\n" for name, _ in blobs.values())
-        out = (await self._git.call("cat-file", "--batch", stdin=names)).out
+        room = MOST_BYTES + 256 * len(blobs)  # with a line about each
+        out = (await self._git.call("cat-file", "--batch", stdin=names, most_bytes=room)).out
         found: dict[str, bytes] = {}
         at = 0
         for path, (_, size) in blobs.items():
@@ -169,7 +170,7 @@ class Repository:
         """The bytes of each regular file of the commit's tree."""
         rows = (await self._git.call("ls-tree", "-r", "-l", "-z", "--full-tree", commit)).fields
         cut = (row.partition("\t") for row in rows if row.startswith("100"))
-        return {path: int(meta.split()[3]) for meta, _, path in cut}
+        return {path: size_in_tree(meta.split()[3], path) for meta, _, path in cut}
 
     async def changed_between(self, old: str, new: str) -> tuple[str, ...]:
         """Paths that differ between two commits; a rename is two paths."""

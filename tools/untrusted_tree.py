@@ -115,6 +115,8 @@ class UntrustedTree:
                 extra_env={**ENV, _EMPTY: "", _FALSE: "false", **(env or {})},
             )  # fmt: skip
         except GitFailed as error:
+            if error.code < 0:  # it was ended, and left its lock: nobody else uses this index
+                self.index.with_name(f"{self.index.name}.lock").unlink(missing_ok=True)
             last = error.stderr.strip().splitlines()[-1:] or [error.message]
             raise GitFailed(
                 f"`git {verb}` over files that were tested or changed failed: {last[0]}",

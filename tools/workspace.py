@@ -31,10 +31,11 @@ from ledger.ids import sha256_hex
 from ledger.places import Places
 from ledger.vocabulary import Edit, EditKind, Frozen
 from tools import contained
-from tools.git import Git
+from tools.git import Git, size_in_tree
 from tools.private_index import PrivateIndex, scratch_index
 from tools.untrusted_tree import join_names, list_programs
 
+LARGEST_BYTES = 64 * 1024 * 1024
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 # Times of files that are as old as the index itself prove nothing: what git found by reading them is written down.
 _REMEMBER = {"GIT_OPTIONAL_LOCKS": "1"}
@@ -94,8 +95,11 @@ class Workspace:
         return await asyncio.to_thread(self._overlay_checkout, mounts)
 
     def read(self, path: str) -> bytes | None:
-        """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside."""
-        return contained.read_file(self.root, path)
+        """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside.
+
+        Also for a file that is larger than ``LARGEST_BYTES``: a test can make one of a gigabyte at once.
+        """
+        return contained.read_file(self.root, path, most=LARGEST_BYTES)
 
     def sizes(self) -> dict[str, int]:
         """The bytes of each regular file but for what git ignores (blocking)."""
@@ -381,7 +385,7 @@ class Workspaces:
     def _list_commit(self, commit: str) -> Listing:
         rows = (row.partition("\t") for row in self._git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).fields)
         sizes = {path: meta.split()[3] for meta, _, path in rows}
-        files = {path: int(size) for path, size in sizes.items() if size != "-"}
+        files = {path: size_in_tree(size, path) for path, size in sizes.items() if size != "-"}
         return Listing(tuple(files), sum(files.values()), tuple(path for path in sizes if path not in files))
 
 

@@ -21,7 +21,8 @@ from tools.private_index import PrivateIndex
 from tools.untrusted_tree import list_programs
 
 SHOWN_BYTES = 20_000
-LARGEST_INDEX = 1 << 30
+LARGEST_INDEX = 16 << 20
+"""What a hook may make of a small index; of a large one it may make twice as much."""
 LARGEST_MESSAGE = 1 << 20
 ARENAS = "hooks"  # in the cache
 
@@ -87,9 +88,9 @@ class Arena:
         return b"".join(parts)[:SHOWN_BYTES].decode("utf-8", errors="replace")
 
     def _index_edits(self) -> bytes:
-        data = _read(self.desk / "index", LARGEST_INDEX)
+        data = _read(self.desk / "index", max(LARGEST_INDEX, 2 * (self.kept / "index").stat().st_size))
         if data is None:
-            return b"the index cannot be read any more: it is no plain file\n"
+            return b"the index cannot be read any more: it is no plain file, or far larger than it was\n"
         # git writes to an index that it reads, through a link, too: it is given a copy.
         copy = self.kept / "index.of-hook"
         copy.write_bytes(data)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.children import ask, own_python, start
+from ledger.children import TooMuch, ask, own_python, start
 from ledger.errors import ChildFailed
 
 ROOT = Path("/")
@@ -55,3 +55,21 @@ def test_who_takes_too_long_is_ended_with_all_that_he_started() -> None:
 def test_a_program_that_is_not_there() -> None:
     with pytest.raises(FileNotFoundError):
         ask(("/nowhere/tool",), cwd=ROOT, env={}, timeout_s=5)
+
+
+def test_who_says_more_than_is_taken_is_ended() -> None:
+    began = time.monotonic()
+    for words in ("while :; do echo much; done", "while :; do echo much >&2; done"):
+        with pytest.raises(TooMuch, match="more than 100000 bytes"):
+            ask(("/bin/sh", "-c", words), cwd=ROOT, env={}, timeout_s=60, most_bytes=100_000)
+    assert time.monotonic() - began < 30
+    with pytest.raises(TimeoutError):  # the trap itself works
+        ask(("/bin/sh", "-c", "while :; do echo much; done"), cwd=ROOT, env={}, timeout_s=0.2, most_bytes=1 << 40)
+
+
+def test_much_in_and_much_out() -> None:
+    data = bytes(range(256)) * 20_000
+    assert ask(("/bin/cat",), cwd=ROOT, env={}, timeout_s=60, given=data).out == data
+    assert ask(("/bin/true",), cwd=ROOT, env={}, timeout_s=60, given=data).code == 0, "nobody reads it"
+    done = ask(("/bin/sh", "-c", "exec >&- 2>&-; sleep 0.2; exit 7"), cwd=ROOT, env={}, timeout_s=60)
+    assert done.code == 7, "who closes his streams has not ended"

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import gc
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +21,7 @@ from governance.repair import disagreement
 from governance.repair.moves import proposals
 from governance.repair.spans import Source
 from kernel.reprompt.confidence import _sound
+from ledger import python_source
 from ledger.python_source import parse, parse_or_why
 from ledger.vocabulary import Candidate, Edit, EditKind
 from sensors.syntax import parsed
@@ -93,3 +99,46 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
     assert (parsed(data) is None) == (tree is None)
     needed({"t.py": tree}, "t.py::test_x", {"t.py": (1,)})
     _sound("python", text)
+
+
+def parsed_side_by_side(within_s: float) -> list[BaseException]:
+    """What threads meet that parse deep texts at once, until one meets something, or so long."""
+    texts = [b"x = " + b"-" * 2_500 + b"1", b"x = a" + b".b" * 1_200, b"x = 1" + b" + 1" * 900]
+    met: list[BaseException] = []
+    until = time.monotonic() + within_s
+
+    def one() -> None:
+        while not met and time.monotonic() < until:
+            for text in texts:
+                try:
+                    parse_or_why(text)
+                except BaseException as error:  # noqa: BLE001 - whatever it is: it never raises
+                    met.append(error)
+
+    before, collected = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20, 2, 2)
+    try:
+        threads = [threading.Thread(target=one) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+        gc.set_threshold(*collected)
+    return met
+
+
+def test_parsing_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parsed_side_by_side(1.0) == []
+    monkeypatch.setattr(python_source, "_TURN", contextlib.nullcontext())
+    if sys.version_info[:2] == (3, 11):
+        assert parsed_side_by_side(30.0), "the trap itself works"
+
+
+def test_what_is_very_large_is_not_parsed() -> None:
+    line = b"x = 1\n"
+    count = python_source.MOST_BYTES // len(line)
+    assert "more than" in str(parse_or_why(line * (count + 1)))
+    assert parse(line * 1_000) is not None

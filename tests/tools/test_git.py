@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import threading
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from ledger import children
 from ledger.errors import GitFailed
 from ledger.places import HostEnv
 from ledger.programs import identities
 from tests.repos import IDENTITY, commit, git, host_env, make_places, make_repo
+from tools import git_python
 from tools.git import Git
 
 
@@ -210,3 +213,42 @@ def test_too_many_words_are_a_plain_error(tmp_path: Path) -> None:
         ours.run("log", "--", "x" * 3_000_000)
     with pytest.raises(GitFailed, match="cannot be started"):
         ours.run("log", "--", "a\0b")
+
+
+def test_what_git_says_of_a_tree_that_holds_itself_many_times_is_bounded(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {"a.py": "x = 1\n"})
+    tree = git(repo, "rev-parse", "HEAD^{tree}")
+    ours = Git(make_places(tmp_path / "ours", repo), host_env())
+    for _ in range(4):  # some hundred bytes of objects name ten thousand files
+        rows = "".join(f"040000 tree {tree}\t{'d' * 200}{n}\n" for n in range(10))
+        tree = ours.run("mktree", stdin=rows.encode()).text
+    with pytest.raises(GitFailed, match="was ended: it said more than 1000000 bytes"):
+        ours.run("ls-tree", "-r", "-z", tree, most_bytes=1_000_000)
+    assert len(ours.run("ls-tree", "-r", "-z", tree).fields) == 10_000, "the trap itself works"
+
+
+def test_a_commit_that_is_packed_small_is_not_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = make_repo(tmp_path / "repo", {"a.py": "x = 1\n"})
+    head = git(repo, "rev-parse", "HEAD")
+    data = subprocess.run(["git", "cat-file", "commit", head], cwd=repo, capture_output=True, check=True).stdout
+    ours = Git(make_places(tmp_path / "ours", repo), host_env())
+    big = ours.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=data + b"a line\n" * 500_000).text
+
+    def subjects() -> list[str]:
+        with ours.opened() as opened:
+            return [str(found.summary) for found in opened.iter_commits(big, max_count=1)]
+
+    assert len(subjects()) == 1, "the trap itself works"
+    monkeypatch.setattr(git_python, "BOUNDED", {"GIT_ALLOC_LIMIT": "1m"})
+    with pytest.raises(Exception, match="over limit"):
+        subjects()
+
+
+def test_what_gitpython_asks_for_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = make_repo(tmp_path / "repo", {f"{n}.py": "x = 1\n" for n in range(200)})
+    ours = Git(make_places(tmp_path / "ours", repo), host_env())
+    with ours.opened() as opened:
+        assert len(opened.head.commit.stats.files) == 200
+    monkeypatch.setattr(git_python, "hear", functools.partial(children.hear, most_bytes=1_000))
+    with ours.opened() as opened, pytest.raises(GitFailed, match="said more than 1000 bytes"):
+        assert opened.head.commit.stats.files

@@ -332,3 +332,33 @@ async def test_it_lies_on_disk_when_memory_is_too_small_or_not_ours(tmp_path: Pa
 async def test_methods_at_the_same_time_take_turns(ws: Workspace, repo: Path) -> None:
     results = await asyncio.gather(*(f() for f in (ws.tree, ws.reset, ws.diff, ws.tree, ws.reset)))
     assert results[0] == results[3] == git(repo, "rev-parse", "HEAD^{tree}")
+
+
+async def test_content_that_the_repository_lacks_is_told(workspaces: Workspaces, repo: Path) -> None:
+    blob = git(repo, "rev-parse", "HEAD:pkg/b.py")
+    (repo / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(GitFailed, match="is missing from the repository"):
+        await workspaces.acquire("op-2-manual", git(repo, "rev-parse", "HEAD"))
+
+
+async def test_a_call_that_was_ended_leaves_no_lock(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ws.root / ".gitignore").unlink()
+    os.mkfifo(ws.root / ".gitignore")
+    monkeypatch.setattr(ws._git, "_timeout_s", 0.5)
+    with pytest.raises(GitFailed, match="did not end"):
+        await ws.changed()
+    monkeypatch.setattr(ws._git, "_timeout_s", 60)
+    assert not (ws.folder / "index.lock").exists()
+    await ws.reset()
+    assert listing(ws.root).keys() >= EXPECTED.keys()
+    (ws.folder / "index.lock").touch()  # the trap itself works
+    (ws.root / "a.txt").unlink()
+    with pytest.raises(GitFailed):
+        await ws.reset()
+
+
+async def test_a_huge_file_is_not_read(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.workspace.LARGEST_BYTES", 3)
+    assert ws.read("pkg/deep/c.txt") == b"c\n"
+    with pytest.raises(PolicyRefused, match="has 4 bytes, more than the 3"):
+        ws.read("a.txt")

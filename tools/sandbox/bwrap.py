@@ -26,6 +26,9 @@ from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 ROOT = Path("/")
 TMP = Path("/tmp")
 FIRST = f"/proc/{FIRST_PROCESS}"
+GO_FIRST = ("/bin/sh", "-c", '{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"', "sh")
+"""Where the memory of the machine is all taken the kernel ends the run before any other process. From inside nothing in
+/proc can be written, so that this is said before the walls stand."""
 SCRATCH = (TMP, Path("/run"), HOME, Path("/dev/shm"))
 
 
@@ -76,7 +79,7 @@ class Bwrap:
         settings = self.settings
         fds = (status_fd,) if filter_fd is None else (status_fd, filter_fd)
         flags = (flag for flag in self.flags() if not (job.network and flag == "--unshare-net"))
-        argv = [str(self.program), *flags, "--json-status-fd", str(status_fd)]
+        argv = [*GO_FIRST, str(self.program), *flags, "--json-status-fd", str(status_fd)]
         if filter_fd is not None:
             argv += ["--seccomp", str(filter_fd)]
         argv += [*self.tree(job), "--chdir", str(job.cwd), *self.environment(job)]

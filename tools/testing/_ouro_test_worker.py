@@ -26,6 +26,7 @@ import importlib.util
 import json
 import os
 import re
+import resource
 import select
 import signal
 import stat
@@ -41,6 +42,7 @@ CHUNK = 64 * 1024
 DUMP_S = 0.3  # for a hanging test to say where it is
 IMPORT_S = 8  # for an heir to import what the first run did; an answer that comes ten seconds late is given up
 MODULES, NAMES_BYTES = 5_000, 1 << 20
+WHOLE: tuple[list[str], list[Any]] = (sys.path[:], sys.meta_path[:])  # the runner puts the whole ones there
 WHERE = signal.SIGRTMIN + 9  # asks a child for its stack; nothing else is likely to use it
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$')
 
@@ -72,6 +74,7 @@ class Worker:
         self._private = [folder for folder in private if os.path.isdir(folder)]
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._shared = shared_objects()
+        self._bounds = bounds()
         self._brought: int | None = os.memfd_create("ouro-modules")
         self.learned: list[tuple[str, bool]] = []
         self._adopt()
@@ -123,6 +126,8 @@ class Worker:
                 os.close(fd)
             os.environ["OURO_REPORT_FD"] = str(report)
             faulthandler.register(WHERE, file=dump, all_threads=False)
+            import_anything()
+            customised()
             before, environ = set(sys.modules), settled_environment()
             code = self._plugin.main(orders)
             # What an import finds in a changed environment is not what it finds without.
@@ -228,6 +233,8 @@ class Worker:
                 return f"the run left {left}, which cannot be removed"
         if shared_objects() != self._shared:
             return "the run left shared memory, semaphores or message queues"
+        if bounds() != self._bounds:
+            return "the run changed what this process may use"
         return ""
 
 
@@ -366,6 +373,13 @@ def shared_objects() -> tuple[int, ...]:
     return tuple(counts)
 
 
+def bounds() -> list[Any]:
+    """What any process of the same user can set for this one: limits, processors, priority."""
+    kinds = sorted(name for name in vars(resource) if name.startswith("RLIMIT_"))
+    limits = [resource.getrlimit(getattr(resource, name)) for name in kinds]
+    return [*limits, sorted(os.sched_getaffinity(0)), os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0)]
+
+
 def wiped(folder: str) -> str:
     """Remove everything below ``folder`` that lies on its own file system; gives the first path that would not go."""
     device = os.lstat(folder).st_dev
@@ -407,6 +421,23 @@ def warm_up() -> None:
             importlib.import_module(f"_pytest.{name}")
 
 
+def import_anything() -> None:
+    """From here on the repository's modules are found as well: the runner has kept what leads to them from us."""
+    sys.path[:], sys.meta_path[:] = WHOLE
+
+
+def customised() -> None:
+    """What Python runs at its own start, by name, wherever that is found: the runner keeps it from this process."""
+    for name in ("sitecustomize", *(["usercustomize"] if sys.modules["site"].ENABLE_USER_SITE else [])):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            if error.name != name:
+                traceback.print_exc()
+        except Exception:  # noqa: BLE001  (as Python itself: it is said, and the run goes on)
+            traceback.print_exc()
+
+
 def settled_environment() -> dict[str, str]:
     """The environment without what pytest and we say in it."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "OURO_"))}
@@ -445,6 +476,10 @@ def main(boot: dict[str, Any]) -> int:
     """Serve orders until standard input ends."""
     out = int(os.environ.pop("OURO_REPORT_FD"))
     os.set_inheritable(out, False)
+    try:
+        importlib.import_module("pytest")
+    except ImportError:  # the repository is pytest's own, or of something that pytest needs
+        import_anything()
     plugin = types.ModuleType(boot["name"])
     sys.modules[plugin.__name__] = plugin
     exec(compile(boot["plugin"], f"<{plugin.__name__}>", "exec"), plugin.__dict__)

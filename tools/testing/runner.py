@@ -38,9 +38,24 @@ _PLUGIN, _WORKER, _TRACE = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_tr
 _PROBE, _SCREEN, _ENTERED = "_ouro_probe", "_ouro_screen", "_ouro_entered"
 # Our modules come through standard input: nothing of ours lies on the import path, and no text is too long for a
 # command line. What follows the first text are the orders, so not one byte too many may be read here.
+# Nothing of the repository is imported by the process that watches, though a development installation puts it on the
+# import path: neither the two modules that Python imports by name at its start (it finds ours, which are empty), nor
+# what the library looks for in vain on this system. Tests find all that again.
+_START = Path("/.ouro-start")
+_CUSTOM = ("sitecustomize", "usercustomize")
 _BOOT = f"""\
-import sys
-sys.path[:] = [path for path in sys.path if path]
+import os, sys
+start = os.environ.pop("PYTHONPATH", "")
+for name in {_CUSTOM}:
+    sys.modules.pop(name, None)
+sys.path_importer_cache.pop(start, None)
+def foreign(path):
+    real, copy, prefix = (os.path.realpath(folder) + "/" for folder in (path, os.getcwd(), sys.prefix))
+    return real.startswith(prefix) or not real.startswith(copy)
+path, finders = [path for path in sys.path if path and path != start], list(sys.meta_path)
+sys.path[:] = filter(foreign, path)
+own = ("_frozen_importlib", "_frozen_importlib_external")
+sys.meta_path[:] = [finder for finder in finders if getattr(finder, "__module__", None) in own]
 def boot():
     import json, types
     with open(0, "rb", buffering=0, closefd=False) as raw:
@@ -56,6 +71,7 @@ def boot():
     module = types.ModuleType("{_WORKER}")
     sys.modules[module.__name__] = module
     exec(compile(texts.pop("worker"), "<{_WORKER}>", "exec"), module.__dict__)
+    module.WHOLE = (path, finders)
     return module.main(texts)
 sys.exit(boot())
 """
@@ -263,15 +279,21 @@ class TestRunner:
     def _warm_job(self, ws: Workspace, talk: Talk, *, heir: bool) -> Job:
         self.refuse_changed()
         environment, repo = self._environment, self._places.repo
-        root = repo if self._sandbox.maps_paths else ws.root
+        mapped = self._sandbox.maps_paths
+        root, start = repo if mapped else ws.root, ws.folder / "start"
+        start.mkdir(mode=0o700, exist_ok=True)
+        for name in _CUSTOM:
+            (start / f"{name}.py").touch()
+        seen = _START if mapped else start
         return Job(
             argv=(*environment.argv, "-c", _BOOT),
             cwd=root,
             mounts=(
                 Mount(source=ws.root, target=root, writable=True, ours=True, closed=True),
+                Mount(source=start, target=seen, ours=True, closed=True),
                 *_present(environment.mounts, repo, ws.root),
             ),
-            env=self._child_env() | (STEADY if heir else {}),
+            env=self._child_env() | {"PYTHONPATH": str(seen)} | (STEADY if heir else {}),
             timeout_s=None,
             stdin=self._boot,
             report_env=REPORT_ENV,

@@ -136,6 +136,7 @@ async def test_refusals(tmp_path: Path, where: object) -> None:
         ("commit-msg", 'rm "$1"; mkfifo "$1"', "message was changed"),
         ("pre-commit", 'rm "$GIT_INDEX_FILE"; ln -s "$GIT_DIR/index" "$GIT_INDEX_FILE"', "it is no plain file"),
         ("pre-commit", 'rm "$GIT_INDEX_FILE"; mkfifo "$GIT_INDEX_FILE"', "it is no plain file"),
+        ("pre-commit", 'truncate -s 900M "$GIT_INDEX_FILE"', "far larger than it was"),
         ("pre-commit", "rm other.txt; mkfifo other.txt", "-other"),
         ("pre-commit", "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub", "index was changed"),
     ],

@@ -376,3 +376,12 @@ def test_the_launcher_is_run_compiled_only_when_that_is_up_to_date(
     py_compile.compile(str(source), doraise=True, invalidation_mode=STAMPED)
     os.utime(source, (1, 1))
     assert taken() == source
+
+
+async def test_where_memory_runs_out_the_run_goes_first_and_cannot_change_that(box: Box, work: Path) -> None:
+    script = (
+        "cat /proc/self/oom_score_adj; (echo 0 >/proc/self/oom_score_adj) 2>/dev/null; cat /proc/self/oom_score_adj"
+    )
+    done = await box.run(shell(work, script))
+    assert done.output.split() == [b"1000", b"1000"]
+    assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000", "nobody else does"

@@ -232,6 +232,21 @@ async def test_shared_memory_is_gone_with_the_run(tmp_path: Path, environment: P
             assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
 
 
+async def test_a_run_sets_no_limits_for_the_next_one(tmp_path: Path, environment: Path) -> None:
+    test = (
+        "import os, resource\n"
+        "def test_limits():\n"
+        "    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 64\n"
+        "    resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (64, 64))\n"
+        "    assert resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)[0] == 64\n"
+    )
+    project = await make_project(tmp_path, {"test_limits.py": test}, environment, "bwrap")
+    async with warm(project) as tests:
+        for _ in range(2):
+            run = await tests.run()
+            assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
+
+
 async def test_what_cannot_be_cleaned_up_ends_the_process(tmp_path: Path, environment: Path) -> None:
     """System V shared memory outlives its makers, but not the sandbox's own namespace."""
     shm = (
