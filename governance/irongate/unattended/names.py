@@ -99,6 +99,10 @@ class Names:
         """Whether this very scope binds the name."""
         return name in self._bound.get(scope, ())
 
+    def bound_in(self, scope: str) -> set[str]:
+        """The names that this very scope binds."""
+        return set(self._bound.get(scope, ()))
+
     def is_class(self, scope: str) -> bool:
         """Whether a qualified name is a class's."""
         return scope in self._classes

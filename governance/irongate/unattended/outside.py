@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -10,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from governance.irongate.unattended.calls import Calls
 from governance.irongate.unattended.expressions import Expressions
 from governance.irongate.unattended.names import Kind, Names
-from governance.irongate.unattended.tables import MODULES, NAMES
-from governance.irongate.unattended.units import Found, Function, Unit, fingerprint
+from governance.irongate.unattended.tables import MODULES, NAMES, TYPES
+from governance.irongate.unattended.units import Found, Function, Unit, fingerprint, heads
 
 IMPORTS = (ast.Import, ast.ImportFrom)
 
@@ -87,51 +88,43 @@ def _given(old: ast.AST, new: ast.AST, scope: str, expressions: Expressions) -> 
     other, data = _data(new)
     if not name or name != other or value is None or data is None or name.startswith("__"):
         yield "outside", f"changes what stands in {scope or 'the module'}, outside of functions"
-    elif not (_is_data(value) and _is_data(data)):
+    elif not (_is_data(value) and _is_data(data)) or _type(old) != _type(new):
         yield "outside", f"changes what {name} stands for"
+    elif lost := Counter(_settings(value)) - Counter(_settings(data)):
+        yield "outside", f"takes {', '.join(map(str, lost))} out of {name}"
     else:
         yield from expressions.problems(data)
 
 
 def _head(old: Function, new: Function) -> Iterator[Found]:
-    """A function takes one argument more than before, which has a plain value where nobody gives it."""
-    said = f"changes the head of {old.name}"
-    alike = type(old) is type(new) and old.name == new.name
-    marks = [[fingerprint(one) for one in node.decorator_list] for node in (old, new)]
-    returns = [fingerprint(node.returns) if node.returns else b"" for node in (old, new)]
+    """A function takes more arguments than before, each with a plain value where nobody gives it."""
     had, has = old.args, new.args
-    rest = [(a.posonlyargs, a.vararg and a.vararg.arg, a.kwarg and a.kwarg.arg) for a in (had, has)]
-    if not alike or marks[0] != marks[1] or returns[0] != returns[1] or len(rest[0][0]) != len(rest[1][0]):
-        yield "outside", said
-        return
-    names = [[one.arg for one in (*a.posonlyargs, *a.args)] for a in (had, has)]
-    kept = names[1][: len(names[0])] == names[0] and rest[0][1:] == rest[1][1:]
-    fresh = [
-        *has.args[len(had.args) :],
-        *(one for one in has.kwonlyargs if one.arg not in {k.arg for k in had.kwonlyargs}),
-    ]
-    defaults = (
-        [*has.defaults[len(has.defaults) - max(len(has.args) - len(had.args), 0) :]]
-        if len(has.args) > len(had.args)
-        else []
-    )
-    same = [fingerprint(one) for one in had.defaults] == [fingerprint(one) for one in has.defaults[: len(had.defaults)]]
-    words = {one.arg: value for one, value in zip(has.kwonlyargs, has.kw_defaults, strict=True)}
-    stays = all(
-        one.arg in words and _same(words[one.arg], value)
-        for one, value in zip(had.kwonlyargs, had.kw_defaults, strict=True)
-    )
-    given = [words[one.arg] for one in has.kwonlyargs if one.arg not in {k.arg for k in had.kwonlyargs}]
-    defaults += [one for one in given if one is not None]
-    plain = all(
-        isinstance(one, ast.Constant) and (one.value is None or isinstance(one.value, bool | int)) for one in defaults
-    )
-    if not (kept and same and stays and plain and fresh and len(defaults) == len(fresh)):
-        yield "outside", said
+    more, words = len(has.args) - len(had.args), len(has.kwonlyargs) - len(had.kwonlyargs)
+    fresh = [*has.args[len(had.args) :], *has.kwonlyargs[len(had.kwonlyargs) :]]
+    values = [*has.defaults[len(had.defaults) :], *has.kw_defaults[len(had.kw_defaults) :]]
+    shorter = ast.arguments(
+        posonlyargs=has.posonlyargs, args=has.args[: len(had.args)], vararg=has.vararg,
+        kwonlyargs=has.kwonlyargs[: len(had.kwonlyargs)], kw_defaults=has.kw_defaults[: len(had.kw_defaults)],
+        kwarg=has.kwarg, defaults=has.defaults[: len(had.defaults)],
+    )  # fmt: skip
+    marks = [b"".join(map(fingerprint, heads(node))) for node in (_without(old), _without(new))]
+    is_plain = all(isinstance(one, ast.Constant) and isinstance(one.value, bool | int | None) for one in values)
+    is_untyped = all(one.annotation is None or _is_plain_type(one.annotation) for one in fresh)
+    stays = fingerprint(shorter) == fingerprint(had) and marks[0] == marks[1] and type(old) is type(new)
+    if not (stays and min(more, words) >= 0 and len(values) == len(fresh) and is_plain and is_untyped):
+        yield "outside", f"changes the head of {old.name}"
 
 
-def _same(one: ast.expr | None, other: ast.expr | None) -> bool:
-    return one is other is None or (one is not None and other is not None and fingerprint(one) == fingerprint(other))
+def _without(node: Function) -> Function:
+    """The same without its arguments."""
+    bare = copy.copy(node)
+    vars(bare).pop("_fingerprint", None)
+    bare.args = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+    return bare
+
+
+def _is_plain_type(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in TYPES
 
 
 def _data(node: ast.AST) -> tuple[str, ast.expr | None]:
@@ -140,6 +133,21 @@ def _data(node: ast.AST) -> tuple[str, ast.expr | None]:
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         return node.target.id, node.value
     return "", None
+
+
+def _type(node: ast.AST) -> bytes:
+    return fingerprint(node.annotation) if isinstance(node, ast.AnnAssign) else b""
+
+
+def _settings(node: ast.expr) -> Iterator[object]:
+    """What turns something on or off, and what a container lists."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Constant) and (isinstance(one.value, bool | None) or one is not node):
+            yield f"{type(one.value).__name__} {one.value!r}" if not _is_text_of_pattern(one, node) else ""
+
+
+def _is_text_of_pattern(one: ast.AST, node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and one in node.args
 
 
 def _is_data(node: ast.expr) -> bool:

@@ -35,7 +35,8 @@ CLOSED_MARKS = frozenset({"dataclasses.dataclass", "enum.unique", "functools.tot
 PROPERTIES = frozenset({"property", "functools.cached_property"})
 DEFINES = re.compile(rb"\bdef[ \t]+(\w+)")
 GIVES = re.compile(rb"\bself\.(\w+)[ \t]*[:=]|^[ \t]+(\w+)[ \t]*[:=]", re.M)
-MADE_BY = ("__new__", "__init__", "__post_init__")
+MADE_BY = ("__new__", "__init__", "__post_init__", "__del__", "__setattr__", "__getattribute__", "__getattr__",
+           "__call__", "__init_subclass__")  # fmt: skip
 PLAIN = words(
     "typing collections enum abc dataclasses warnings functools operator itertools string re math cmath numbers "
     "datetime "
@@ -128,7 +129,8 @@ class Elsewhere:
         names = read.names
         root, *rest = callee.split(".")
         if root in ("self", "cls", "super()") and len(rest) == 1:
-            yield from self._everywhere(rest[0])
+            if rest[0] not in ACTS or (root == "self" and f"{scope.rpartition('.')[0]}.{rest[0]}" in read.functions):
+                yield from self._everywhere(rest[0])
             return
         meaning = names.meaning(scope, root)
         if (rest and root in ("", "self", "cls")) or meaning.kind in (Kind.LOCAL, Kind.VALUE):
@@ -152,12 +154,21 @@ class Elsewhere:
             if read is None:
                 yield path, ""
                 continue
-            yield from ((path, one) for one in read.functions if one.endswith(f".{name}"))
+            for one in read.functions:
+                if one.endswith(f".{name}"):
+                    yield path, one if self._is_bound_once(path, one) else ""
+
+    def _is_bound_once(self, path: str, qualified: str) -> bool:
+        """Whether a name is only defined where it stands, and given no other value there nor to any object."""
+        read = self._read(path)
+        outer, _, name = qualified.rpartition(".")
+        kind = read.names.meaning(outer, name).kind if read is not None else Kind.UNKNOWN
+        return kind in (Kind.FUNCTION, Kind.CLASS) and (not outer or name.encode() not in self._given)
 
     def _imported(self, path: str, target: str, depth: int) -> Iterator[tuple[str, str]]:
         module, _, name = module_of(path, target).rpartition(".")
         for place in self._paths(module):
-            if self._find(place, name):
+            if self._find(place, name) and self._is_bound_once(place, name):
                 yield place, name
             elif depth < DEEPEST and (read := self._read(place)) is not None:
                 further = read.names.meaning("", name)

@@ -11,23 +11,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from governance.irongate.syntax import source
-from governance.irongate.unattended.calls import Calls, changed_by
+from governance.irongate.unattended import anchors
+from governance.irongate.unattended.anchors import ENDS, Anchors, given
+from governance.irongate.unattended.calls import Calls
 from governance.irongate.unattended.expressions import Expressions
 from governance.irongate.unattended.names import Kind, chain, root_of
-from governance.irongate.unattended.tables import CAUGHT, ERRORS
-from governance.irongate.unattended.units import Found, Scoped, Unit, fingerprint, heads, inside
+from governance.irongate.unattended.tables import ERRORS
+from governance.irongate.unattended.units import Found, Unit
 
 MAY_COME = (
     ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Raise, ast.If, ast.For, ast.While, ast.Pass,
-    ast.Break, ast.Continue, ast.ExceptHandler, ast.match_case, ast.Assert,
+    ast.Break, ast.Continue, ast.Assert,
 )  # fmt: skip
 STAYS = (
     ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Global, ast.Nonlocal, ast.Delete, ast.Import, ast.ImportFrom,
-    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Match, ast.AsyncFor,
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Match, ast.match_case, ast.ExceptHandler, ast.AsyncFor,
 )  # fmt: skip
-COUNTED = (ast.While, ast.ExceptHandler, ast.match_case)
-CHECKS = (ast.Raise, ast.Assert)
-ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+COUNTED = (ast.While,)
 WAITS_FOR_OTHERS = (ast.Await, ast.Yield, ast.YieldFrom)
 
 
@@ -51,11 +51,10 @@ class Steps:
     def problems(self, expressions: Expressions) -> Iterator[Found]:
         """Everything in the change of this function that is not listed."""
         yield from self._shape()
-        yield from self._opens()
-        yield from self._conditions()
+        yield from anchors.problems(Anchors(self._old, self._before), Anchors(self._new, self._after), self.added)
+        yield from self._names()
         yield from self._keeps()
         yield from self._dead()
-        yield from self._feeds()
         for unit in self.added:
             yield from self._added(unit.node, expressions)
 
@@ -67,9 +66,6 @@ class Steps:
             had, has = (sum(isinstance(unit.node, kind) for unit in every) for every in (self._old, self._new))
             if had != has:
                 yield "syntax", f"adds or takes away {kind.__name__} in {self._scope}"
-        had, has = (sum(isinstance(unit.node, CHECKS) for unit in every) for every in (self._old, self._new))
-        if has < had:
-            yield "removal", f"takes a check out of {self._scope}"
         for other in WAITS_FOR_OTHERS:
             had, has = (
                 sum(isinstance(node, other) for unit in every for part in unit.parts() for node in ast.walk(part))
@@ -78,51 +74,11 @@ class Steps:
             if bool(had) != bool(has) or (other is not ast.Yield and had != has):
                 yield "async", f"adds or takes away {other.__name__} in {self._scope}"
 
-    def _open_calls(self, every: Sequence[Unit], judge: Calls) -> dict[bytes, list[ast.Call]]:
-        found: dict[bytes, list[ast.Call]] = {}
-        for unit in every:
-            raised = {id(unit.node.exc)} if isinstance(unit.node, ast.Raise) else set()
-            for part in unit.parts():
-                for node in ast.walk(part):
-                    if not isinstance(node, ast.Call) or id(node) in raised or judge.keeps(node) is not None:
-                        continue
-                    if judge.is_open(node):
-                        found.setdefault(fingerprint(node), []).append(node)
-        return found
-
-    def _opens(self) -> Iterator[Found]:
-        """What may reach out is called as often as before, and with the same."""
-        old, new = self._open_calls(self._old, self._before), self._open_calls(self._new, self._after)
-        for one, calls in new.items():
-            if len(calls) > len(old.get(one, ())):
-                yield "call", f"calls {source(calls[0])[:60]}, which is not known to reach nothing"
-        for one, calls in old.items():
-            if len(calls) > len(new.get(one, ())):
-                yield "removal", f"takes {source(calls[0])[:60]} out of {self._scope}"
-
-    def _conditions(self) -> Iterator[Found]:
-        """What may reach out does so under the conditions under which it did: more may hold it back, nothing less."""
-        old, new = (Conditions(every) for every in (self._old, self._new))
-        was = self._open_calls(self._old, self._before)
-        for one, calls in self._open_calls(self._new, self._after).items():
-            if all(map(self._after.is_mild, calls)):
-                continue
-            left = [old.of(call) for call in was.get(one, ())]
-            for call in calls:
-                inside, before = new.of(call)
-                fits = next((each for each in left if each[0] == inside and each[1] <= before), None)
-                if fits is None:
-                    yield "condition", f"calls {source(call)[:60]} under other conditions"
-                else:
-                    left.remove(fits)
-        gone = Counter(map(self._alone, self._old)) - Counter(map(self._alone, self._new))
-        yield from (("removal", f"takes {one} out of {self._scope}") for one in gone if one)
-
-    def _alone(self, unit: Unit) -> str:
-        """What is called for what it does and not for what it gives: as written, without what it is given."""
-        call = unit.node.value if isinstance(unit.node, ast.Expr) else None
-        is_container = isinstance(call, ast.Call) and self._after.keeps(call) is not None
-        return source(call.func)[:60] if isinstance(call, ast.Call) and not is_container else ""
+    def _names(self) -> Iterator[Found]:
+        """A name that is new in the function meant nothing there before: else what stays would mean something else."""
+        for name in self._after.names.bound_in(self._scope) - self._before.names.bound_in(self._scope):
+            if self._before.meaning(name).kind is not Kind.UNKNOWN or name.startswith("__"):
+                yield "name", f"gives {name} another meaning"
 
     def _kept_in(self, every: Sequence[Unit], judge: Calls) -> dict[str, int]:
         """What is given to attributes and items, and what is changed in place: as written, how often."""
@@ -143,8 +99,8 @@ class Steps:
         """A container that the function itself has made and nobody else holds."""
         if not isinstance(target, ast.Name) or self._after.meaning(target.id).kind is not Kind.LOCAL:
             return False
-        given = [value for unit in every for name, value in _given(unit.node) if name == target.id]
-        return bool(given) and all(value is not None and _makes(value) for value in given)
+        values = [value for unit in every for name, value in given(unit.node) if name == target.id]
+        return bool(values) and all(value is not None and _makes(value) for value in values)
 
     def _keeps(self) -> Iterator[Found]:
         old, new = self._kept_in(self._old, self._before), self._kept_in(self._new, self._after)
@@ -168,36 +124,11 @@ class Steps:
             if test is not None and not any(isinstance(node, ast.Name) for node in ast.walk(test)):
                 yield "dead", "asks for nothing"
 
-    def _feeds(self) -> Iterator[Found]:
-        """What goes to a call that may reach out comes from where it came."""
-        fed: dict[str, str] = {}
-        calls = [call for every in self._open_calls(self._new, self._after).values() for call in every]
-        for call in calls:
-            said = source(call.func)[:60]
-            for arg in (*call.args, *(word.value for word in call.keywords)):
-                fed |= dict.fromkeys(_places(arg), said)
-            if isinstance(call.func, ast.Attribute):
-                fed |= dict.fromkeys((one for one in _places(call.func.value) if one not in ("self", "cls")), said)
-        if not fed:
-            return
-        given = [(name, value) for unit in self._new for name, value in _given(unit.node)]
-        for _ in range(len(given)):
-            more = {one: fed[name] for name, value in given if name in fed and value for one in _places(value)}
-            if more.keys() <= fed.keys():
-                break
-            fed = more | fed
-        for unit in self.added:
-            for name, _ in _given(unit.node):
-                if name in fed:
-                    yield "argument", f"gives {name} another value, which goes to {fed[name]}"
-
     def _added(self, node: ast.AST, expressions: Expressions) -> Iterator[Found]:
         if isinstance(node, ast.Expr):
             yield from self._expression_alone(node.value, expressions)
         elif isinstance(node, ast.Raise):
             yield from self._raise(node, expressions)
-        elif isinstance(node, ast.ExceptHandler):
-            yield from self._handler(node)
         elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
@@ -211,8 +142,6 @@ class Steps:
             yield from expressions.problems(node.test, asks=True)
         elif isinstance(node, ast.Return) and node.value is not None:
             yield from expressions.problems(node.value)
-        elif isinstance(node, ast.match_case):
-            yield "syntax", "changes a case"
 
     def _expression_alone(self, node: ast.expr, expressions: Expressions) -> Iterator[Found]:
         """A call that changes a container, or what a generator gives out."""
@@ -239,22 +168,6 @@ class Steps:
         if node.cause is not None and not isinstance(node.cause, ast.Name | ast.Constant):
             yield "raises", "computes the cause of an error"
 
-    def _handler(self, node: ast.ExceptHandler) -> Iterator[Found]:
-        caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type] if node.type else []
-        had = {
-            fingerprint(one)
-            for unit in self._old
-            if isinstance(unit.node, ast.ExceptHandler) and unit.node.type is not None
-            for one in ast.walk(unit.node.type)
-        }
-        for one in caught:
-            name = one.id if isinstance(one, ast.Name) else ""
-            is_plain = name in CAUGHT and self._after.meaning(name).kind is Kind.BUILTIN
-            if fingerprint(one) not in had and not is_plain:
-                yield "catches", f"catches {source(one)[:40]}"
-        if not caught:
-            yield "catches", "catches everything"
-
     def _target(self, node: ast.AST, expressions: Expressions) -> Iterator[Found]:
         """What is given a value: names of the function, and what the function gave values to before."""
         if isinstance(node, ast.Tuple | ast.List):
@@ -263,11 +176,7 @@ class Steps:
         elif isinstance(node, ast.Starred):
             yield from self._target(node.value, expressions)
         elif isinstance(node, ast.Name):
-            if node.id.startswith("__"):
-                yield "name", f"gives {node.id} a value"
-            kind = self._after.meaning(node.id).kind
-            is_new = not self._before.names.is_bound(self._scope, node.id)
-            if kind is not Kind.LOCAL or (is_new and self._before.meaning(node.id).kind is not Kind.UNKNOWN):
+            if self._after.meaning(node.id).kind is not Kind.LOCAL:
                 yield "name", f"gives {node.id} another meaning"
         elif isinstance(node, ast.Subscript):
             yield from expressions.problems(node.slice)
@@ -281,73 +190,11 @@ class Steps:
             yield "state", f"changes {source(node)[:60]}, which is not the function's own"
 
 
-class Conditions:
-    """Under which conditions the calls of a function are reached."""
-
-    def __init__(self, every: Sequence[Unit]) -> None:
-        self._of: dict[int, tuple[tuple[bytes, ...], Counter[bytes]]] = {}
-        inner = {id(step) for unit in every for step in inside(unit.node)}
-        self._block([unit.node for unit in every if id(unit.node) not in inner], (), Counter())
-
-    def of(self, call: ast.Call) -> tuple[tuple[bytes, ...], Counter[bytes]]:
-        """The heads around it, from outside in, and those before it behind which a block may have ended."""
-        return self._of[id(call)]
-
-    def _block(self, steps: Sequence[ast.AST], around: tuple[bytes, ...], before: Counter[bytes]) -> None:
-        for step in steps:
-            said = b"".join([type(step).__name__.encode(), *map(fingerprint, heads(step))])
-            for part in heads(step):
-                for node in ast.walk(part):
-                    if isinstance(node, ast.Call):
-                        self._of[id(node)] = around, Counter(before)
-            if isinstance(step, Scoped):
-                continue  # what stands in it is judged by itself
-            for field in ("body", "handlers", "cases", "orelse", "finalbody"):
-                block = getattr(step, field, None)
-                if isinstance(block, list):
-                    self._block(block, (*around, said + field.encode()), before)
-            if any(isinstance(inner, ENDS) for inner in ast.walk(step)):
-                before[said] += 1
-
-
 def _take(left: Counter[tuple[str, bytes]], key: tuple[str, bytes]) -> bool:
     if left[key] <= 0:
         return False
     left[key] -= 1
     return True
-
-
-def _given(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
-    """Places that a statement gives a value, as written, with what they are given where that is known."""
-    pairs: list[tuple[ast.AST, ast.expr | None]] = []
-    if isinstance(node, ast.Assign):
-        pairs = [(target, node.value) for target in node.targets]
-    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
-        pairs = [(node.target, node.value)]
-    elif isinstance(node, ast.For | ast.AsyncFor):
-        pairs = [(node.target, node.iter)]
-    elif isinstance(node, ast.With | ast.AsyncWith):
-        pairs = [(item.optional_vars, item.context_expr) for item in node.items if item.optional_vars is not None]
-    elif isinstance(node, ast.ExceptHandler) and node.name:
-        yield node.name, None
-    whole = len(pairs) and not isinstance(node, ast.For | ast.AsyncFor | ast.AugAssign | ast.With | ast.AsyncWith)
-    for target, value in pairs:
-        if isinstance(target, ast.Name | ast.Attribute) and whole:
-            yield chain(target), value
-        else:
-            for one in ast.walk(target):
-                if isinstance(one, ast.Name | ast.Attribute) and (said := chain(one)) not in ("", "self", "cls"):
-                    yield said, _unknown(value)
-    for inner in ast.walk(node) if isinstance(node, ast.stmt) and not hasattr(node, "body") else ():
-        if isinstance(inner, ast.NamedExpr):
-            yield inner.target.id, _unknown(inner.value)
-        elif isinstance(inner, ast.Call) and (on := changed_by(inner)) is not None and chain(on):
-            yield from ((chain(on), _unknown(arg)) for arg in inner.args)
-
-
-def _unknown(value: ast.expr | None) -> ast.expr | None:
-    """The same value as a part of something: it makes no container of the function's own."""
-    return ast.Starred(value=value, ctx=ast.Load()) if value is not None else None
 
 
 def _makes(value: ast.expr) -> bool:
@@ -359,11 +206,3 @@ def _makes(value: ast.expr) -> bool:
         and isinstance(value.func, ast.Name)
         and value.func.id in ("list", "dict", "set", "sorted")
     )
-
-
-def _places(node: ast.AST) -> set[str]:
-    """Names and attributes, as written, from which an expression takes its value."""
-    return {said for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute) if (said := chain(one))} - {
-        "self",
-        "cls",
-    }

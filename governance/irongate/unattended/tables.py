@@ -18,11 +18,6 @@ ERRORS = words(
     """
 )
 """Errors that a change may raise."""
-CAUGHT = words(
-    "ArithmeticError AttributeError IndexError KeyError LookupError OverflowError RecursionError StopIteration "
-    "TypeError UnicodeDecodeError UnicodeEncodeError UnicodeError ValueError ZeroDivisionError"
-)
-"""Errors that a handler may catch besides those it caught: what a value can do wrong, and no refusal of the machine."""
 TYPES = words("bool bytearray bytes complex dict float frozenset int list object range set slice str tuple")
 CALLABLES = words("abs bool bytes float frozenset int len list max min ord repr round set sorted str sum tuple")
 """Builtins that may be handed to what calls them (``key=``, ``map``, ``filter``)."""

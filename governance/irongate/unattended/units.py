@@ -54,9 +54,10 @@ def heads(node: ast.AST) -> Iterator[ast.AST]:
     """What is judged of a statement itself; a block's own steps are units of their own."""
     if isinstance(node, Function):
         yield from (*node.decorator_list, node.args, *([node.returns] if node.returns else []))
+        yield from getattr(node, "type_params", ())
         yield ast.Name(id=node.name, ctx=ast.Store())
     elif isinstance(node, ast.ClassDef):
-        yield from (*node.decorator_list, *node.bases, *node.keywords)
+        yield from (*node.decorator_list, *node.bases, *node.keywords, *getattr(node, "type_params", ()))
         yield ast.Name(id=node.name, ctx=ast.Store())
     elif isinstance(node, ast.If | ast.While):
         yield node.test

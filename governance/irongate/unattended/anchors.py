@@ -1,0 +1,241 @@
+"""What of a function stays where it is when a change lands unattended. Pure.
+
+Calls that may reach out, calls that are made for what they do, checks, and what is computed for a call that may
+reach out. Each is an anchor: what it is, which heads stand around it, and behind which of the heads before it a block
+may have ended. More may hold back what acts, nothing less; nothing new may hold back a check; all stay in order.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from governance.irongate.syntax import source
+from governance.irongate.unattended.calls import Calls, changed_by
+from governance.irongate.unattended.names import chain
+from governance.irongate.unattended.units import Found, Scoped, Unit, fingerprint, heads, inside
+
+CHECKS = (ast.Raise, ast.Assert)
+ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+UNSEEN = (ast.Return, ast.Break, ast.Continue)
+TURNS = (ast.BoolOp, ast.IfExp)
+OWN_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
+HANDED_ON = ("self", "cls")
+
+
+class What(Enum):
+    """What an anchor holds."""
+
+    OPEN = "a call that may reach out"
+    ALONE = "a call that is made for what it does"
+    CHECK = "a check"
+    FED = "a value that goes to a call that may reach out"
+
+
+class Place(NamedTuple):
+    """Heads from outside in, and their kinds."""
+
+    around: tuple[bytes, ...]
+    nested: tuple[bytes, ...]
+
+
+class Anchor(NamedTuple):
+    """``around``: the heads from outside in. ``before``: heads before it, behind which a block may have ended.
+
+    ``nested``: the kinds of the heads around it. ``exits``: how many of those before it may have ended the call unseen.
+    """
+
+    what: What
+    key: bytes
+    shown: str
+    around: tuple[bytes, ...]
+    before: Counter[bytes]
+    nested: tuple[bytes, ...]
+    exits: int
+    is_mild: bool = False
+
+
+class Anchors:
+    """The anchors of one function, in the order of the text."""
+
+    def __init__(self, every: Sequence[Unit], calls: Calls) -> None:
+        self._calls, self._every = calls, every
+        self.fed = self._fed()
+        self.all: list[Anchor] = []
+        inner = {id(step) for unit in every for step in inside(unit.node)}
+        self._exits = 0
+        self._block([unit.node for unit in every if id(unit.node) not in inner], Place((), ()), Counter())
+
+    def of(self, *whats: What) -> list[Anchor]:
+        """Those of these kinds."""
+        return [one for one in self.all if one.what in whats]
+
+    def _block(self, steps: Sequence[ast.AST], place: Place, before: Counter[bytes]) -> None:
+        for step in steps:
+            kind = type(step).__name__.encode()
+            said = b"".join([kind, *map(fingerprint, heads(step))])
+            self.all += self._step(step, said, place, Counter(before))
+            if isinstance(step, Scoped):
+                continue  # what stands in it is judged by itself
+            for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+                block = getattr(step, field, None)
+                if isinstance(block, list):
+                    inner = Place((*place.around, said + field.encode()), (*place.nested, kind + field.encode()))
+                    self._block(block, inner, before)
+            if any(isinstance(one, ENDS) for one in ast.walk(step)):
+                before[said] += 1
+            self._exits += isinstance(step, UNSEEN)
+
+    def _step(self, step: ast.AST, said: bytes, place: Place, before: Counter[bytes]) -> Iterator[Anchor]:
+        def anchor(what: What, key: bytes, shown: str, *, is_mild: bool = False) -> Anchor:
+            return Anchor(what, key, shown, place.around, before, place.nested, self._exits, is_mild)
+
+        for part in heads(step):
+            for call, turns in self._open(part, step):
+                key = fingerprint(call) + b"".join(turns)
+                yield anchor(What.OPEN, key, source(call)[:60], is_mild=self._calls.is_mild(call))
+        if isinstance(step, CHECKS):
+            yield anchor(What.CHECK, type(step).__name__.encode(), "a check")
+        alone = step.value if isinstance(step, ast.Expr) else None
+        if isinstance(alone, ast.Call) and self._calls.keeps(alone) is None:
+            callee = source(alone.func)[:60]
+            yield anchor(What.ALONE, callee.encode("utf-8", "surrogatepass"), callee)
+        for name, _ in given(step):
+            if name in self.fed:
+                yield anchor(What.FED, said, name)
+
+    def _open(self, part: ast.AST, step: ast.AST) -> Iterator[tuple[ast.Call, tuple[bytes, ...]]]:
+        """Open calls, with what decides inside of an expression whether they are made, and with what."""
+        raised = step.exc if isinstance(step, ast.Raise) else None
+        left: list[tuple[ast.AST, tuple[bytes, ...]]] = [(part, ())]
+        while left:
+            node, turns = left.pop()
+            is_own = isinstance(node, ast.Call) and self._calls.keeps(node) is not None
+            if isinstance(node, ast.Call) and node is not raised and not is_own and self._calls.is_open(node):
+                yield node, turns
+            for child in reversed(list(ast.iter_child_nodes(node))):
+                more = turns
+                if isinstance(node, OWN_SCOPES):
+                    more = (*turns, *_around(node, child))
+                elif isinstance(node, TURNS) and not _is_first(node, child):
+                    more = (*turns, fingerprint(node))
+                left.append((child, more))
+
+    def _fed(self) -> dict[str, str]:
+        """Names and attributes, as written, whose values go to a call that may reach out."""
+        found: dict[str, str] = {}
+        for unit in self._every:
+            for part in unit.parts():
+                for call, _ in self._open(part, unit.node):
+                    shown = source(call.func)[:60]
+                    for arg in (*call.args, *(word.value for word in call.keywords)):
+                        found |= dict.fromkeys(_places(arg), shown)
+                    if isinstance(call.func, ast.Attribute):
+                        found |= dict.fromkeys(_places(call.func.value), shown)
+        pairs = [pair for unit in self._every for pair in given(unit.node)]
+        for _ in range(len(pairs) if found else 0):
+            more = {one: found[name] for name, value in pairs if name in found and value for one in _places(value)}
+            if more.keys() <= found.keys():
+                break
+            found = more | found
+        return found
+
+
+def problems(old: Anchors, new: Anchors, added: Sequence[Unit]) -> Iterator[Found]:
+    """Everything that does not stay."""
+    yield from _calls(old, new)
+    yield from _held_back(old, new)
+    for unit in added:
+        for name, _ in given(unit.node):
+            if name in new.fed:
+                yield "argument", f"gives {name} another value, which goes to {new.fed[name]}"
+    left = iter(new.all)
+    for one in old.all:
+        if not any((one.what, one.key) == (other.what, other.key) for other in left):
+            yield "order", f"moves or takes away {one.shown}"
+            return
+
+
+def _calls(old: Anchors, new: Anchors) -> Iterator[Found]:
+    """What may reach out is called as often as before and with the same, and what acts under no fewer conditions."""
+    had, has = (Counter(one.key for one in every.of(What.OPEN)) for every in (old, new))
+    shown = {one.key: one.shown for every in (old, new) for one in every.of(What.OPEN)}
+    yield from (("call", f"calls {shown[key]}, which is not known to reach nothing") for key in has - had)
+    yield from (("removal", f"takes away {shown[key]}") for key in had - has)
+    left = old.of(What.OPEN)
+    for one in new.of(What.OPEN):
+        fits = next((o for o in left if o.key == one.key and (one.is_mild or _is_as_bound(o, one))), None)
+        if fits is not None:
+            left.remove(fits)
+        elif one.key in had:
+            yield "condition", f"calls {one.shown} under other conditions"
+
+
+def _is_as_bound(old: Anchor, new: Anchor) -> bool:
+    return old.around == new.around and old.before <= new.before
+
+
+def _held_back(old: Anchors, new: Anchors) -> Iterator[Found]:
+    """Checks and calls that are made for what they do are there, and nothing new ends their block before them."""
+    left = new.of(What.CHECK, What.ALONE)
+    for one in old.of(What.CHECK, What.ALONE):
+        same = [each for each in left if (each.what, each.key, each.nested) == (one.what, one.key, one.nested)]
+        fits = next((each for each in same if each.exits <= one.exits), None)
+        if fits is None:
+            yield "removal", f"takes away {one.shown}, or holds it back"
+        else:
+            left.remove(fits)
+
+
+def given(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
+    """Places that a statement gives a value, as written, with what they are given where that is known."""
+    pairs: list[tuple[ast.AST, ast.expr | None]] = []
+    if isinstance(node, ast.Assign):
+        pairs = [(target, node.value) for target in node.targets]
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        pairs = [(node.target, node.value)]
+    elif isinstance(node, ast.For | ast.AsyncFor):
+        pairs = [(node.target, node.iter)]
+    elif isinstance(node, ast.With | ast.AsyncWith):
+        pairs = [(item.optional_vars, item.context_expr) for item in node.items if item.optional_vars is not None]
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name, None
+    whole = isinstance(node, ast.Assign | ast.AnnAssign)
+    for target, value in pairs:
+        if isinstance(target, ast.Name | ast.Attribute) and whole:
+            yield chain(target), value
+        else:
+            for one in ast.walk(target):
+                if isinstance(one, ast.Name | ast.Attribute) and (said := chain(one)) not in ("", *HANDED_ON):
+                    yield said, _part_of(value)
+    for inner in ast.walk(node) if isinstance(node, ast.stmt) and not hasattr(node, "body") else ():
+        if isinstance(inner, ast.NamedExpr):
+            yield inner.target.id, _part_of(inner.value)
+        elif isinstance(inner, ast.Call) and (on := changed_by(inner)) is not None and chain(on):
+            yield from ((chain(on), _part_of(arg)) for arg in inner.args)
+
+
+def _part_of(value: ast.expr | None) -> ast.expr | None:
+    """The same value as a part of something: it makes no container of the function's own."""
+    return ast.Starred(value=value, ctx=ast.Load()) if value is not None else None
+
+
+def _places(node: ast.AST) -> set[str]:
+    """Names and attributes, as written, from which an expression takes its value."""
+    found = {said for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute) if (said := chain(one))}
+    return found - set(HANDED_ON)
+
+
+def _around(node: ast.AST, child: ast.AST) -> tuple[bytes, ...]:
+    """What gives names inside of a comprehension or lambda their values, and decides how often it is run."""
+    if isinstance(node, ast.Lambda):
+        return (fingerprint(node),)
+    return tuple(fingerprint(one) for one in getattr(node, "generators", ()) if one is not child)
+
+
+def _is_first(node: ast.AST, child: ast.AST) -> bool:
+    """What is computed whatever the rest says."""
+    return child is (node.values[0] if isinstance(node, ast.BoolOp) else getattr(node, "test", None))
