@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ledger.errors import GitFailed, RepositoryBusy, RepositoryError
-from tools.git import Git
+from tools.git import DAMAGED, Git
 from tools.private_index import scratch_index
 
 _BUSY = (
@@ -87,6 +87,11 @@ class Repository:
                 f"{places.repo} is a bare repository: it has no files to test.", remedy="Use a clone with a checkout."
             )
         if head.commit is None:
+            named = (await self._git.call("rev-parse", "-q", "--verify", "HEAD", ok=(0, 1, 128))).text
+            if named:
+                raise RepositoryError(
+                    f"The commit {named[:12]} that HEAD of {places.repo} names is damaged or gone.", remedy=DAMAGED
+                )
             raise RepositoryError(f"{places.repo} has no commit yet.", remedy="Make a first commit.")
         for name, what, remedy in _BUSY:
             if (places.git_dir / name).exists():
@@ -111,7 +116,7 @@ class Repository:
             meta, _, name = row.partition("\t")
             mode, _, sha, size = meta.split()
             if name == path and mode.startswith("100"):
-                if int(size) > LARGEST_BYTES:
+                if _size(size, path) > LARGEST_BYTES:
                     raise RepositoryError(
                         f"{path} has {size} bytes at {commit[:12]}, more than the {LARGEST_BYTES} that are read.",
                         remedy="Keep files of that size out of what Ouroboros works on.",
@@ -126,7 +131,7 @@ class Repository:
             meta, _, name = row.partition("\t")
             mode, _, _, size = meta.split()
             if name == path and mode.startswith("100"):
-                return int(size)
+                return _size(size, path)
         return None
 
     async def read_many(self, commit: str, paths: Collection[str]) -> dict[str, bytes]:
@@ -150,8 +155,13 @@ class Repository:
         out = (await self._git.call("cat-file", "--batch", stdin=names)).out
         found: dict[str, bytes] = {}
         at = 0
-        for path, (_, size) in blobs.items():
-            at = out.index(b"\n", at) + 1
+        for path, (name, size) in blobs.items():
+            head = b"%s blob %d\n" % (name, size)
+            if not out.startswith(head, at) or len(out) < at + len(head) + size:
+                raise RepositoryError(
+                    f"git cannot read {path}: its object {name.decode()[:12]} is damaged or gone.", remedy=DAMAGED
+                )
+            at += len(head)
             found[path] = out[at : at + size]
             at += size + 1
         return found
@@ -169,7 +179,7 @@ class Repository:
         """The bytes of each regular file of the commit's tree."""
         rows = (await self._git.call("ls-tree", "-r", "-l", "-z", "--full-tree", commit)).fields
         cut = (row.partition("\t") for row in rows if row.startswith("100"))
-        return {path: int(meta.split()[3]) for meta, _, path in cut}
+        return {path: _size(meta.split()[3], path) for meta, _, path in cut}
 
     async def changed_between(self, old: str, new: str) -> tuple[str, ...]:
         """Paths that differ between two commits; a rename is two paths."""
@@ -257,6 +267,13 @@ class Repository:
         if not made:
             raise GitFailed("`git commit-tree` named no commit.", argv=("git", "commit-tree"), code=0, stderr="")
         return made
+
+
+def _size(told: str, path: str) -> int:
+    """What ``ls-tree -l`` says of a file. Raises ``RepositoryError`` for ``BAD``: its object is damaged."""
+    if not told.isdecimal():
+        raise RepositoryError(f"git cannot read {path}: its object is damaged or gone.", remedy=DAMAGED)
+    return int(told)
 
 
 _LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}

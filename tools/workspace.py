@@ -381,7 +381,8 @@ class Workspaces:
     def _list_commit(self, commit: str) -> Listing:
         rows = (row.partition("\t") for row in self._git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).fields)
         sizes = {path: meta.split()[3] for meta, _, path in rows}
-        files = {path: int(size) for path, size in sizes.items() if size != "-"}
+        # ``BAD``: its object is damaged, which git says where the file is written
+        files = {path: int(size) if size.isdecimal() else 0 for path, size in sizes.items() if size != "-"}
         return Listing(tuple(files), sum(files.values()), tuple(path for path in sizes if path not in files))
 
 
