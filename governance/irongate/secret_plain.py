@@ -168,7 +168,10 @@ def _in_strings(text: str) -> Iterator[tuple[str, int, int]]:
         start = max(text.rfind("\n", 0, found.start()) + 1, found.start() - 300)
         end = text.find("\n", found.end(), found.end() + 300)
         around = text[start : end if end >= 0 else found.end() + 300]
-        if BESIDE_IT.search(around) and is_a_value(found[group], bare=group == "bare"):
+        ends = text[found.end() : found.end() + 1]
+        mixed = any(c.isdigit() for c in found[group]) and any(c.isalpha() for c in found[group])
+        told = BESIDE_IT.search(around) or (mixed and (not ends or ends.isspace()))  # a keyword argument goes on
+        if told and is_a_value(found[group], bare=group == "bare"):
             yield "password", *found.span(group)
 
 

@@ -50,6 +50,7 @@ MYSQL_PWD={FISH} mysql
 'passphrase': 'open {FISH}'
 login(user="a", password="{FISH}")
 Passwort: {FISH}
+gh said: password={FISH}9 was refused
 The password is {FISH}9.
 Password for admin: {FISH}9
 CREATE USER a IDENTIFIED BY '{FISH}';
@@ -78,6 +79,7 @@ raise ValueError("password missing")
 password_field = "password_hash"
 fields = ["username", "password", "email"]
 login(user, password=password)
+login(name, password=pass2)
 connect(host=host, user=user, password=generated)
 if password == confirmation:
 secret_name = "database"
