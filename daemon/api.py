@@ -36,6 +36,9 @@ from ledger.vocabulary import (
     Tier,
 )
 
+LARGEST_SEQ = 2**63 - 1
+"""Of the record's numbers: what its database can hold."""
+
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
@@ -84,7 +87,7 @@ class FixRequest(Frozen):
 class LogRequest(Frozen):
     """Entries after sequence number ``after`` (None: the newest ``limit``), of one op when ``op`` is set."""
 
-    after: int | None = Field(default=None, ge=0)
+    after: int | None = Field(default=None, ge=0, le=LARGEST_SEQ)
     limit: int = Field(default=100, ge=1, le=1000)
     op: str | None = Field(default=None, max_length=200)
 
@@ -92,7 +95,7 @@ class LogRequest(Frozen):
 class EventsRequest(Frozen):
     """Events after ledger sequence ``after``; None begins with what happens next."""
 
-    after: int | None = Field(default=None, ge=0)
+    after: int | None = Field(default=None, ge=0, le=LARGEST_SEQ)
 
 
 # --- results --------------------------------------------------------------------------------------------------------

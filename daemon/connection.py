@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from daemon.api import Api, Event, EventsRequest
 from daemon.bounds import ControlSettings
 from daemon.control_token import Token
-from daemon.logs import logger
 from daemon.rpc import (
     BadRequest,
     Request,
@@ -51,19 +51,25 @@ class Connection:
         settings: ControlSettings,
         token: Token,
         own: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        note: Callable[[str], None],
     ) -> None:
         self._api = api
         self._reader = reader
         self._writer = writer
         self._settings = settings
         self._own = own
+        self._note = note  # logs, each kind once
         self._token = token
         self._trusted = False  # this one client has shown the token
         self._turned_away = False  # it has shown a wrong one
-        self._out: asyncio.Queue[bytes] = asyncio.Queue(maxsize=settings.backlog)
+        self._out: deque[bytes] = deque()
+        self._out_bytes = 0
+        self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._requests: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[int, asyncio.Task[None]] = {}
         self._numbers = 0
+        self._finishing = False
+        self._heard_at = asyncio.get_running_loop().time()
         self._reading: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
 
@@ -82,34 +88,56 @@ class Connection:
             await _stop(writing, reading, *self._subscriptions.values())
             self._writer.transport.abort()
 
+    @property
+    def may_give_way(self) -> bool:
+        """Whether its place may be another's: it has shown no token, asks for nothing, and has been silent a while."""
+        silent_s = asyncio.get_running_loop().time() - self._heard_at
+        return silent_s > self._settings.silent_s and not (self._trusted or self._requests or self._finishing)
+
     def finish(self) -> None:
         """Read no more; what is being answered still is."""
+        self._finishing = True
         if self._reading is not None:
             self._reading.cancel()
 
     async def _put(self, line: bytes) -> None:
         """Queue a line; where the queue is full, wait for room or for the client's end."""
-        if self._writing is None or self._writing.done():
-            return
-        if not self._out.full():
-            self._out.put_nowait(line)
-            return
-        putting = asyncio.ensure_future(self._out.put(line))
-        try:
-            await asyncio.wait((putting, self._writing), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            putting.cancel()
+        while self._is_full and self._writing is not None and not self._writing.done():
+            self._room.clear()
+            room = asyncio.ensure_future(self._room.wait())
+            try:
+                await asyncio.wait((room, self._writing), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                room.cancel()
+        if self._writing is not None and not self._writing.done():
+            self._out.append(line)
+            self._out_bytes += len(line)
+            self._arrived.set()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether too much waits for the client, in lines or in bytes. One line always may."""
+        most = self._settings
+        return len(self._out) >= most.backlog or self._out_bytes >= most.backlog_bytes
+
+    async def _next(self) -> bytes:
+        while not self._out:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._out.popleft()
 
     async def _write(self) -> None:
-        while (line := await self._out.get()) != _END:
+        while (line := await self._next()) != _END:
             self._writer.write(line)
             try:
                 await asyncio.wait_for(self._writer.drain(), self._settings.write_timeout_s)
             except TimeoutError:
-                logger("control").warning("a client that does not read was dropped")
+                self._note("a client that does not read was dropped")
                 return
             except ConnectionError:
                 return
+            self._out_bytes -= len(line)
+            self._room.set()
         try:
             self._writer.close()
             await asyncio.wait_for(self._writer.wait_closed(), self._settings.write_timeout_s)
@@ -117,7 +145,7 @@ class Connection:
             return
 
     async def _read(self) -> None:
-        while not self._turned_away:
+        while not self._turned_away and not self._finishing:
             try:
                 line = await self._reader.readuntil(b"\n")
             except asyncio.IncompleteReadError as error:
@@ -130,6 +158,7 @@ class Connection:
                 return
             except ConnectionError:
                 return
+            self._heard_at = asyncio.get_running_loop().time()
             if line.strip():
                 await self._take(line)
 
@@ -157,7 +186,7 @@ class Connection:
         line, self._trusted = greeting(request, self._token)
         await self._put(line)
         if not self._trusted and request.params.get("token"):
-            logger("control").warning("a client showed a wrong token")
+            self._note("a client showed a wrong token")
             self._turned_away = True
 
     async def _carry_out(self, request: Request) -> None:

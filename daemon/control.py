@@ -108,7 +108,13 @@ class ControlServer:
             writer.close()
             return
         connection = Connection(
-            api=self._api, reader=reader, writer=writer, settings=self._settings, token=self._token, own=self.own
+            api=self._api,
+            reader=reader,
+            writer=writer,
+            settings=self._settings,
+            token=self._token,
+            own=self.own,
+            note=self._note_refusal,
         )
         task = self.own(connection.run())
         self._connections[connection] = task
@@ -126,12 +132,20 @@ class ControlServer:
         if refused is not None:
             self._note_refusal(f"a client was refused. It was told: {refused.why}")
             return error_line(None, INVALID_REQUEST, refused.why, remedy=refused.remedy, exit=int(Exit.REFUSED))
-        if len(self._connections) >= self._settings.connections:
+        if len(self._connections) >= self._settings.connections and not self._make_room():
             return error_line(None, BUSY, "Too many clients are connected.", remedy="Close one and try again.")
         return None
 
+    def _make_room(self) -> bool:
+        """Who has shown no token and says nothing loses its place to who comes; the longest there goes first."""
+        leaving = next((each for each in self._connections if each.may_give_way), None)
+        if leaving is not None:
+            leaving.finish()
+            del self._connections[leaving]
+        return leaving is not None
+
     def _note_refusal(self, what: str) -> None:
-        """Log each kind of refusal once: who asks again and again shall not fill the log."""
+        """Log each kind of trouble with clients once: who asks again and again shall not fill the log."""
         if what not in self._noted:
             self._noted.add(what)
             logger("control").warning(what)

@@ -103,6 +103,7 @@ async def furnish(config: Config, *, ledger: Ledger, clock: Clock, boot: str, pr
             record=record_of(trust),
             goals=DeclaredGoals(files=repository, clock=clock, redact=redact),
             look=Outlook(budget=budget, health=health).look,
+            redact=redact,
         ),
         health=health,
         tests=CommittedTests(workspaces=workspaces, limit_s=settings.pipeline.suite_budget_s),

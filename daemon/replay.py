@@ -117,7 +117,7 @@ DECIDED: Mapping[object, Callable[[Mapping[str, Any]], list[tuple[str, str, str]
 async def _gates(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
     """Gate 15 keeps findings only, never the secret, and is not made again."""
     inspection = Inspection.model_validate_json(await blob(str(payload["inspection"])))
-    recorded = by_gate(Verdict.model_validate(row) for row in payload["verdicts"])
+    recorded = by_gate(Verdict.model_validate(row) for row in payload.get("without_secrets") or payload["verdicts"])
     derived = by_gate(await asyncio.to_thread(inspect, inspection))
     gates = sorted(recorded.keys() | derived.keys())
     return [(f"gate {gate}", recorded.get(gate, "silent"), derived.get(gate, "silent")) for gate in gates]

@@ -48,6 +48,7 @@ from ledger.parsers.json import read_json
 from ledger.vocabulary import Frozen
 
 P = TypeVar("P", bound=BaseModel)
+LONGEST_ID = 200
 
 
 class Unsubscribe(Frozen):
@@ -155,6 +156,8 @@ def parse(line: bytes) -> Request:
         what = "Batches are not supported" if isinstance(value, list) else "A request is a JSON object"
         raise BadRequest(error_line(None, INVALID_REQUEST, f"{what}: send one object a line."))
     identity, method, params = value.get("id"), value.get("method"), value.get("params", {})
+    if isinstance(identity, str) and len(identity) > LONGEST_ID:
+        raise BadRequest(error_line(None, INVALID_REQUEST, f"An id has {LONGEST_ID} characters at most."))
     if isinstance(identity, bool) or not isinstance(identity, str | int | None):
         raise BadRequest(error_line(None, INVALID_REQUEST, "An id is a string or a whole number."))
     if value.get("jsonrpc") != "2.0" or not isinstance(method, str):
@@ -171,7 +174,7 @@ async def answer(api: Api, request: Request) -> bytes:
         return error_line(
             request.id,
             METHOD_NOT_FOUND,
-            f"There is no method {request.method!r}.",
+            f"There is no method {request.method[:LONGEST_ID]!r}.",
             remedy="Methods: " + ", ".join(METHODS),
         )
     try:

@@ -34,6 +34,7 @@ _CODES = {
     Role.ADDED: "32",
     Role.REMOVED: "31",
 }
+_DRIVING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
 
 
@@ -51,6 +52,19 @@ def clean(text: str) -> str:
     """One line without control characters, terminal escapes or invisible direction marks; tabs become blanks."""
     text = _ESCAPES.sub("", text).replace("\t", "    ").replace("\r", "").replace("\n", " ")
     return "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+
+
+def json_text(text: str) -> str:
+    """JSON with the same value, that a terminal shows as it is: what would drive one, or turn the direction of reading,
+    is escaped. Outside of its strings JSON has no such character but the end of a line."""
+    if text.isascii() and "\x7f" not in text:
+        return text  # JSON escapes the rest itself
+    return "".join(c if c == "\n" or unicodedata.category(c) not in _DRIVING else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    pairs = char.encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{pairs[at : at + 2].hex()}" for at in range(0, len(pairs), 2))
 
 
 def line(*parts: str | Span) -> Line:

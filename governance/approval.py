@@ -7,6 +7,7 @@ names; the table only says which ops wait, and where it says more than that entr
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from governance.dossier import Dossier
 from governance.irongate import g08_approval
 from governance.record import Recorder, clean
+from governance.recordable import words_without_secrets
 from governance.requests import CLOSED, COLUMNS, REMEDY, REQUESTED, Asked, fold
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp, unstamp
@@ -100,7 +102,8 @@ class Inbox:
         now = self._clock.now()
         expires = now + timedelta(seconds=self._settings.timeout_s)
         operation = await self._ledger.put_blob(op.model_dump_json().encode())
-        stored = await self._ledger.put_blob(dossier.model_dump_json().encode())
+        told = await asyncio.to_thread(words_without_secrets, dossier)  # the change itself stays whole: it is applied
+        stored = await self._ledger.put_blob(told.model_dump_json().encode())
         row = (op.id, operation, stored, stamp(now), stamp(expires), clean(reason))
         await record.note(
             EntryKind.APPROVAL, REQUESTED, phase=State.APPROVE, reason=reason, expires_at=stamp(expires),

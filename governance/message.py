@@ -33,8 +33,8 @@ def subject(op: Operation, dossier: Dossier) -> str:
     if op.test_ids:
         name = op.test_ids[0].rpartition("::")[2].partition("[")[0]
         more = f" and {len(op.test_ids) - 1} more" if len(op.test_ids) > 1 else ""
-        return trim(f"{prefix}make {name}{more} pass", SUBJECT)
-    return trim(prefix + redact(op.goal), SUBJECT)
+        return trim(redact(f"{prefix}make {name}{more} pass"), SUBJECT)  # before it is cut: half a key has no shape
+    return trim(redact(prefix) + redact(op.goal), SUBJECT)
 
 
 def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: str) -> str:

@@ -18,7 +18,7 @@ def _judged(where: str, text: str) -> tuple[g18_injection.Facts, Verdict]:
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
     clean = redact(text.encode("utf-8", errors="replace").decode("utf-8"))
-    facts = g18_injection.Facts(where=" ".join(where.split())[:120], text=clean)
+    facts = g18_injection.Facts(where=" ".join(redact(where).split())[:120], text=clean)
     return facts, g18_injection.check(facts)
 
 

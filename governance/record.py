@@ -16,7 +16,7 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value.encode("utf-8", errors="replace").decode("utf-8"))
     if isinstance(value, dict):
-        return {str(key): clean(item) for key, item in value.items()}
+        return {clean(str(key)): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [clean(item) for item in value]
     return value

@@ -1,24 +1,81 @@
-"""What may be stored of a candidate, or sent to a model: never a secret itself."""
+"""What may be stored of a candidate, an inspection or a dossier, or sent to a model: never a secret itself.
+
+One exception: what a change itself writes stays whole in the dossier of an op that waits, because it is applied from
+there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
+from typing import Any, TypeVar
 
+from governance.irongate.battery import Inspection
 from governance.irongate.secrets import redact
 from kernel.provider import InfillSpan, Message
-from ledger.vocabulary import Candidate
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Candidate, Edit, Frozen
+
+F = TypeVar("F", bound=Frozen)
+
+
+def _told(value: Any) -> Any:
+    """A value with every text in it redacted. Of an edit only its reason: its path and content are applied."""
+    if isinstance(value, str):
+        return value if isinstance(value, Enum) else redact(value)
+    if isinstance(value, Edit):
+        return value.model_copy(update={"rationale": redact(value.rationale)})
+    if isinstance(value, Frozen):
+        return words_without_secrets(value)
+    if isinstance(value, dict):
+        return {_told(key): _told(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | frozenset):
+        return type(value)(_told(item) for item in value)
+    return value
+
+
+def words_without_secrets(value: F) -> F:
+    """A value as it may be stored; the contents of edits stay whole. The same object where nothing is taken out."""
+    changed = {}
+    for name in type(value).model_fields:
+        now = getattr(value, name)
+        told = _told(now)
+        if told != now:
+            changed[name] = told
+    return value.model_copy(update=changed) if changed else value
+
+
+def _blotted(data: bytes | None) -> bytes | None:
+    if data is None:
+        return None
+    return redact(data.decode("utf-8", errors="surrogateescape")).encode("utf-8", errors="surrogateescape")
 
 
 def without_secrets(candidate: Candidate) -> Candidate:
     """The candidate with every secret in its new contents blotted out; the same object when there is none."""
-    edits = []
-    for edit in candidate.edits:
-        text = edit.after.decode("utf-8", errors="surrogateescape") if edit.after is not None else ""
-        clean = redact(text)
-        if clean != text:
-            edit = edit.model_copy(update={"after": clean.encode("utf-8", errors="surrogateescape")})
-        edits.append(edit)
-    return candidate if tuple(edits) == candidate.edits else candidate.model_copy(update={"edits": tuple(edits)})
+    told = words_without_secrets(candidate)
+    edits = tuple(edit.model_copy(update={"after": _blotted(edit.after)}) for edit in told.edits)
+    return candidate if edits == candidate.edits and told is candidate else told.model_copy(update={"edits": edits})
+
+
+def inspection_without_secrets(inspection: Inspection) -> Inspection:
+    """What gates were told, as it may be stored: also the files as they were, and what an edit says of them."""
+    originals = {path: _blotted(data) for path, data in inspection.originals.items()}
+    digests = {
+        sha256_hex(data): sha256_hex(originals[path] or b"")
+        for path, data in inspection.originals.items()
+        if data is not None and data != originals[path]
+    }
+    candidate = without_secrets(inspection.candidate)
+    edits = tuple(
+        edit.model_copy(update={"before": digests[edit.before]}) if edit.before in digests else edit
+        for edit in candidate.edits
+    )
+    told = words_without_secrets(inspection.model_copy(update={"candidate": candidate}))
+    if originals == inspection.originals and told == inspection:
+        return inspection
+    candidate = told.candidate.model_copy(update={"edits": edits})
+    return told.model_copy(update={"originals": originals, "candidate": candidate})
 
 
 def messages_without_secrets(conversation: Sequence[Message]) -> list[Message]:

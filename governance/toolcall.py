@@ -17,6 +17,7 @@ from tools.manifest import ToolContext, ToolOutcome
 
 SHOWN_ARGUMENTS = 2_000
 KEPT_CHARS = 1_000_000
+BEHIND = 20_000  # what stands on the other side of a cut: a key is longer than a piece of it that tells nothing
 END_CHARS = 100_000
 """Of what is longer than that, the end from which the model is shown something."""
 
@@ -34,10 +35,12 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
     The record keeps the whole result; what goes to the model is capped and says under which id the whole is kept.
     """
     outcome = await crew.shop.toolbox.call(name, arguments, context)
-    whole = await asyncio.to_thread(redact, outcome.whole[:KEPT_CHARS])
+    whole = await asyncio.to_thread(lambda: redact(outcome.whole[: KEPT_CHARS + BEHIND])[:KEPT_CHARS])
     blob = await crew.record.ledger.put_blob(whole.encode("utf-8", errors="replace"))
     if outcome.text != outcome.whole:
-        end = await asyncio.to_thread(redact, outcome.whole[KEPT_CHARS:][-END_CHARS:])
+        start = max(KEPT_CHARS, len(outcome.whole) - END_CHARS)
+        more = outcome.whole[start - BEHIND :] if start < len(outcome.whole) else ""
+        end = (await asyncio.to_thread(redact, more))[BEHIND:]
         text = crew.shop.toolbox.capped(whole + end, f"blob {blob[:12]} of the ledger")
         outcome = replace(outcome, text=text)
     await crew.record.note(

@@ -6,9 +6,9 @@ Only the ecosystem PyPI, whose versions are compared as PEP 440 says. A withdraw
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ledger.vocabulary import VersionSpan
 from sensors.pins import canonical, parsed
@@ -21,6 +21,7 @@ ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 AdvisoryId = Annotated[str, Field(pattern=ID)]
 Word = Annotated[str, Field(max_length=200)]
 IDS_SHOWN = 4
+MOST_PLACES = 10_000  # versions that one advisory names; real ones name some hundreds
 MOST_SPANS = 200  # of one check
 
 
@@ -70,6 +71,18 @@ class Advisory(_Shape):
     summary: str = ""
     details: str = ""
     affected: tuple[_Affected, ...] = ()
+
+    @property
+    def places(self) -> int:
+        """How many versions it names."""
+        ranges = sum(len(one.events) for affected in self.affected for one in affected.ranges)
+        return ranges + sum(len(affected.versions) for affected in self.affected)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.places > MOST_PLACES:
+            raise ValueError(f"it names more than {MOST_PLACES} versions")
+        return self
 
 
 class Span(NamedTuple):
@@ -127,7 +140,28 @@ def safe_version(package: str, pinned: Version, advisories: Sequence[Advisory]) 
     """The lowest later version that is called fixed and has none of these defects; None: nobody knows of one."""
     called = {version for advisory in advisories if not advisory.withdrawn for version in fixes(advisory, package)}
     later = sorted(v for v in called if v > pinned and (pinned.is_prerelease or not v.is_prerelease))
-    return next((v for v in later if not any(affects(advisory, package, v) for advisory in advisories)), None)
+    found = [span for advisory in advisories for span in spans(advisory, package)]
+    return next(_outside(later, found), None)
+
+
+def _outside(versions: Iterable[Version], found: Iterable[Span]) -> Iterator[Version]:
+    """Those of ``versions``, which are sorted, that no span holds. Each span is looked at once."""
+    waiting = sorted(found, key=lambda span: (span.first is not None, span.first))
+    reach: tuple[Version, bool] | None = None  # the farthest end of the spans that have begun, and whether with it
+    at = 0
+    for version in versions:
+        while at < len(waiting) and _has_begun(waiting[at], version):
+            span = waiting[at]
+            if span.end is None:
+                return
+            reach = max(reach, (span.end, span.closed)) if reach is not None else (span.end, span.closed)
+            at += 1
+        if reach is None or version > reach[0] or (version == reach[0] and not reach[1]):
+            yield version
+
+
+def _has_begun(span: Span, version: Version) -> bool:
+    return span.first is None or span.first <= version
 
 
 def merged(advisories: Iterable[Advisory]) -> tuple[tuple[Advisory, ...], ...]:

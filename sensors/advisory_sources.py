@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=BaseModel)
 A_QUERY = 1_000  # packages that the API takes at once
 MOST_PAGES = 20
+MOST_PLACES = 200_000  # versions that the advisories of one look name together
 MOST_FILES = 1_000_000  # of a folder; all of OSV's for Python are some 20,000
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -172,11 +173,15 @@ class Api:
         for at in range(0, len(pinned), A_QUERY):
             for one in await self._batch(client, pinned[at : at + A_QUERY]):
                 named[one.id] = one.modified
-        kept = sorted(named)[: self._settings.most_advisories]
+        kept, places = sorted(named)[: self._settings.most_advisories], 0
         for name in kept:
             known = self._read.get(name)
             if known is None or known.modified != named[name]:
                 self._read[name] = await self._advisory(client, name)  # kept even where the time is up at the next one
+            places += self._read[name].places
+            if places > MOST_PLACES:
+                kept = kept[: kept.index(name)]
+                break
         self._read = fresh = {name: self._read[name] for name in kept}
         beyond = len(named) - len(kept)
         return Told(advisories=tuple(fresh.values()), note=f"{beyond} advisories are too many" if beyond else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.vocabulary import Frozen
-from sensors.news import IssueNews
+from sensors.news import IssueNews, same_login
 from sensors.settings import GitHubIssueSettings
 
 ASKING = frozenset({"opened", "reopened", "edited", "labeled"})
@@ -25,7 +25,7 @@ def judge(news: IssueNews, settings: GitHubIssueSettings) -> Judged:
     Not only the author has to be on the list but also who did this: an issue can be edited by others, and a label is
     given by whoever may.
     """
-    listed = {name.casefold() for name in settings.authors}
+    listed = {same_login(name) for name in settings.authors}
     places = {name.casefold() for name in settings.repositories}
     if places and news.repository.casefold() not in places:
         return Judged(rule="issue.repository", reason="Its repository is not on the list.")
@@ -33,9 +33,9 @@ def judge(news: IssueNews, settings: GitHubIssueSettings) -> Judged:
         return Judged(rule="issue.ended", reason=f"The issue was {news.action}.", ends=True)
     if news.action not in ASKING:
         return Judged(rule="issue.action", reason="Nothing follows from this.")
-    if news.author.casefold() not in listed:
+    if same_login(news.author) not in listed:
         return Judged(rule="issue.author", reason="Its author is not on the list.")
-    if news.sender.casefold() not in listed:
+    if same_login(news.sender) not in listed:
         return Judged(rule="issue.sender", reason="Who did this is not on the list.")
     if settings.label not in news.labels:
         return Judged(rule="issue.label", reason=f"It does not have the label {settings.label}.")

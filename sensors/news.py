@@ -20,6 +20,11 @@ Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")]
 Login = Annotated[str, Field(min_length=1, max_length=100)]
 
 
+def same_login(name: str) -> str:
+    """A login as it is compared: case does not count, and no letter of another script folds into one of ASCII."""
+    return name.lower() if name.isascii() else name
+
+
 class _Shape(BaseModel):
     """A part of a payload: unknown fields are passed over, known ones have to be right."""
 

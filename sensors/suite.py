@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from ledger.errors import OuroError
 from ledger.vocabulary import Frozen, RunStatus, TestResult, TestRun
 from sensors.closure import tests_answer
-from sensors.doors import ReadyTestDoor, RepositoryDoor
+from sensors.doors import ReadyTestDoor, Redact, RepositoryDoor
 from sensors.outcomes import Known, Outcomes
+from sensors.telling import run_without_secrets
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
@@ -27,12 +28,14 @@ class Suite:
     """Asks the test door and records each run."""
 
     def __init__(
-        self, *, tests: ReadyTestDoor, repository: RepositoryDoor, outcomes: Outcomes, confirm_limit: int
+        self, *, tests: ReadyTestDoor, repository: RepositoryDoor, outcomes: Outcomes, confirm_limit: int,
+        redact: Redact = str,
     ) -> None:  # fmt: skip
         self._tests = tests
         self._repository = repository
         self._outcomes = outcomes
         self._confirm_limit = confirm_limit
+        self._redact = redact
 
     async def make_ready(self) -> None:
         """HEAD is looked at soon: where its outcome is not known, the runs may begin to get ready. The second one has a
@@ -82,7 +85,7 @@ class Suite:
         return frozenset(test for test in ids if tests_answer((test,), run).closed)
 
     async def _run(self, tree: str, ids: Sequence[str] | None = None) -> TestRun:
-        run = await self._tests.run(tree, ids)
+        run = run_without_secrets(await self._tests.run(tree, ids), self._redact)
         await self._outcomes.note_run(tree, ids, run)
         return run
 

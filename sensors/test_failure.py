@@ -67,6 +67,7 @@ class TestFailure:
             repository=repository,
             outcomes=self._outcomes,
             confirm_limit=self._settings.confirm_limit,
+            redact=redact,
         )
         self._wake = asyncio.Event()
         self._again = False  # woken during a look without HEAD having moved

@@ -6,6 +6,7 @@ inotify descriptor (one thread, any number of watches) is driven directly. Callb
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 Notify = Callable[[str, bool], None]  # absolute path, is it a folder that appeared
 Overflow = Callable[[], None]
+
+PASSED_OVER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP})
+"""Of a folder that is gone, may not be read, or lies deeper than a path reaches."""
 
 
 class Backend(Protocol):
@@ -77,8 +81,10 @@ class InotifyBackend:
                 raise OutOfWatches(f"more than {self._limit} folders")
             try:
                 watch = self._inotify.add_callback(os.fsencode(folder), self._mask, self, self._id)
-            except (FileNotFoundError, NotADirectoryError, PermissionError):
-                return
+            except OSError as error:
+                if error.errno in PASSED_OVER:
+                    return
+                raise
             old = self._path_of.get(watch)
             if old is not None:  # the same folder under its earlier name
                 self._watch_of.pop(old, None)
@@ -131,8 +137,13 @@ class PollingBackend:
         from watchdog.observers.polling import PollingObserverVFS
 
         def entries(path: str | None) -> Iterator[os.DirEntry[str]]:
-            with os.scandir(path) as found:
-                kept = [e for e in found if not (e.is_dir(follow_symlinks=False) and skip(e.path))]
+            try:
+                with os.scandir(path) as found:
+                    kept = [e for e in found if not (e.is_dir(follow_symlinks=False) and skip(e.path))]
+            except OSError as error:
+                if error.errno in PASSED_OVER:
+                    return iter(())
+                raise
             return iter(kept)
 
         class Handler(FileSystemEventHandler):

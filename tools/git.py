@@ -8,6 +8,7 @@ GitPython has it from :meth:`Git.opened`: the same program, options and environm
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -92,6 +93,12 @@ class GitResult:
         return tuple(f for f in self.out.decode("utf-8", errors="surrogateescape").split("\0") if f)
 
 
+DAMAGED = "`git fsck` says what is wrong; fetch it from another clone, or restore a backup."
+_DAMAGED = re.compile(
+    r"inflate|corrupt|loose object|not a tree object|bad (?:object|tree)|unable to (?:read|stream)|missing"
+)
+
+
 class Git:
     """Calls git for one repository. Values in, values out; raises ``GitFailed`` on an unexpected exit code."""
 
@@ -155,7 +162,7 @@ class Git:
             last = result.err.strip().splitlines()[-1:] or ["no message"]
             raise GitFailed(
                 f"`{_verb(argv)}` ended with {result.code}: {last[0]}.",
-                argv=argv, code=result.code, stderr=result.err,
+                argv=argv, code=result.code, stderr=result.err, remedy=DAMAGED if _DAMAGED.search(result.err) else "",
             )  # fmt: skip
         return result
 
@@ -218,8 +225,8 @@ def size_in_tree(said: str, path: str) -> int:
     if said.isdecimal():
         return int(said)
     raise GitFailed(
-        f"The content of {path!r} is missing from the repository.", argv=("git", "ls-tree"), code=0, stderr="",
-        remedy="`git fsck` tells what else is; a partial clone gets it with `git checkout`.",
+        f"git cannot read {path!r}: its object is damaged or gone.", argv=("git", "ls-tree"), code=0, stderr="",
+        remedy=DAMAGED,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ledger.errors import GitFailed, RepositoryBusy, RepositoryError
-from tools.git import Git, size_in_tree
+from tools.git import DAMAGED, Git, size_in_tree
 from tools.private_index import scratch_index
 
 _BUSY = (
@@ -87,6 +87,11 @@ class Repository:
                 f"{places.repo} is a bare repository: it has no files to test.", remedy="Use a clone with a checkout."
             )
         if head.commit is None:
+            named = (await self._git.call("rev-parse", "-q", "--verify", "HEAD", ok=(0, 1, 128))).text
+            if named:
+                raise RepositoryError(
+                    f"The commit {named[:12]} that HEAD of {places.repo} names is damaged or gone.", remedy=DAMAGED
+                )
             raise RepositoryError(f"{places.repo} has no commit yet.", remedy="Make a first commit.")
         for name, what, remedy in _BUSY:
             if (places.git_dir / name).exists():
@@ -151,8 +156,13 @@ class Repository:
         out = (await self._git.call("cat-file", "--batch", stdin=names, most_bytes=room)).out
         found: dict[str, bytes] = {}
         at = 0
-        for path, (_, size) in blobs.items():
-            at = out.index(b"\n", at) + 1
+        for path, (name, size) in blobs.items():
+            head = b"%s blob %d\n" % (name, size)
+            if not out.startswith(head, at) or len(out) < at + len(head) + size:
+                raise RepositoryError(
+                    f"git cannot read {path}: its object {name.decode()[:12]} is damaged or gone.", remedy=DAMAGED
+                )
+            at += len(head)
             found[path] = out[at : at + size]
             at += size + 1
         return found

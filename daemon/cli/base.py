@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from daemon.codes import Exit, epilog, exit_for_error
-from daemon.text import Line, Role, Span, line, show
+from daemon.text import Line, Role, Span, json_text, line, show
 from ledger.errors import OuroError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def put(block: Iterable[Line]) -> None:
 def answer(call: Call, value: BaseModel, block: Iterable[Line]) -> None:
     """Print a result: as JSON where that was asked for, else as text."""
     if call.json:
-        typer.echo(value.model_dump_json(indent=2))
+        typer.echo(json_text(value.model_dump_json(indent=2)))
     else:
         put(block)
 

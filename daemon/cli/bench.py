@@ -10,6 +10,7 @@ import typer
 
 from daemon.cli.base import Call, awaited, call_of, leave, sentence
 from daemon.codes import Exit
+from daemon.text import clean, json_text
 
 if TYPE_CHECKING:
     from daemon.evaluation.tasks import Task
@@ -52,7 +53,8 @@ def repair(
 
     def tell(task: Task, result: Result) -> None:
         text = f"{task.name}: {result.outcome} in {result.seconds:.1f} s"
-        typer.echo(result.model_dump_json() if call.json else f"{text}{f' ({result.why})' if result.why else ''}")
+        told = clean(f"{text}{f' ({result.why})' if result.why else ''}")
+        typer.echo(json_text(result.model_dump_json()) if call.json else told)
 
     awaited(_work(left, out=out, cap_s=cap, label=label, environ=user_environment(), tell=tell))
     names = {task.name for task in tasks}

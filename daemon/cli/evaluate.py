@@ -10,6 +10,7 @@ import typer
 
 from daemon.cli.base import awaited, call_of, leave
 from daemon.codes import Exit
+from daemon.text import clean, json_text
 from ledger.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def lift(
 
     def tell(trial: Trial, result: Result) -> None:
         text = f"{trial.task.name}, {trial.label}: {result.outcome} in {result.seconds:.1f} s"
-        typer.echo(result.model_dump_json() if call.json else text)
+        typer.echo(json_text(result.model_dump_json()) if call.json else clean(text))
 
     awaited(_work(left, out=out, cap_s=cap, tell=tell))
     names = {task.name for task in tasks}

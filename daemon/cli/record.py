@@ -10,7 +10,7 @@ import typer
 
 from daemon.cli.base import Call, answer, call_of, coloured, leave, put, sentence
 from daemon.codes import Exit
-from daemon.text import Line, Role, Span, line, show
+from daemon.text import Line, Role, Span, json_text, line, show
 
 if TYPE_CHECKING:
     from daemon.settings import Config
@@ -80,7 +80,7 @@ def _follow(call: Call, after: int, op: str | None) -> None:
             if entry is None or (op is not None and op.removeprefix("op-") not in (entry.op_id or "")):
                 continue
             if call.json:
-                typer.echo(entry.model_dump_json())
+                typer.echo(json_text(entry.model_dump_json()))
             else:
                 put([log_line(entry)])
 
@@ -157,7 +157,8 @@ def ledger_export(
     async def work(config: Config, ledger: Ledger) -> None:
         op_id = None if op is None else await resolve(ledger, op)
         async for row in export(ledger, op_id=op_id):
-            typer.echo(row.decode("utf-8"))
+            text = row.decode("utf-8")  # to the byte where it goes into a file: its hash is of these
+            typer.echo(json_text(text) if coloured() else text)
 
     _reading(call_of(context), work)
 

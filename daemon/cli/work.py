@@ -10,6 +10,7 @@ import typer
 
 from daemon.cli.base import Call, awaited, call_of, coloured, leave, sentence
 from daemon.codes import Exit
+from daemon.text import json_text
 from ledger.errors import NoDaemon
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def screen(call: Call) -> Callable[[Event], None]:
     teller = Teller(colour=coloured())
 
     def show(event: Event) -> None:
-        text = event.model_dump_json() if call.json else teller.event(event)
+        text = json_text(event.model_dump_json()) if call.json else teller.event(event)
         if text:
             typer.echo(text)
             sys.stdout.flush()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import stat
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from daemon.evaluation.tasks import Task
 from daemon.means import find_means
@@ -65,10 +68,28 @@ async def judge(task: Task, config: Config, *, start: str) -> Judged:
     workspace = await tools.workspaces.acquire("judge", "HEAD")
     try:
         if task.oracle.is_dir():
-            await asyncio.to_thread(shutil.copytree, task.oracle, workspace.root, symlinks=True, dirs_exist_ok=True)
+            await asyncio.to_thread(lay_over, task.oracle, workspace.root)
         return verdict(task, await tools.runner.run(workspace))
     finally:
         await tools.workspaces.release(workspace)
+
+
+def lay_over(oracle: Path, root: Path) -> None:
+    """The plain files of ``oracle`` in their places below ``root``.
+
+    A link of the tree that stands there, or on the way, makes room: through it the file would be written elsewhere.
+    """
+    for folder, names, files in os.walk(oracle):
+        place = root / Path(folder).relative_to(oracle)
+        names[:] = [name for name in names if not (Path(folder) / name).is_symlink()]
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            place.unlink()
+        place.mkdir(exist_ok=True)
+        for name in files:
+            if stat.S_ISREG((Path(folder) / name).lstat().st_mode):
+                if (place / name).is_symlink() or (place / name).is_file():
+                    (place / name).unlink()
+                shutil.copy2(Path(folder) / name, place / name, follow_symlinks=False)
 
 
 def verdict(task: Task, run: TestRun) -> Judged:

@@ -115,7 +115,7 @@ class Mine:
             red=tuple(sorted({function_of(test) for test in red})),
             kind="history",
             known_red=tuple(sorted({function_of(r.id) for r in after.red})),
-            python=str(self._tools.runner.environment.python),
+            python=_environment_of(self._tools.runner.environment.prefix),
         )
         (place / "task.json").write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
@@ -123,3 +123,8 @@ class Mine:
 def _lay(workspace: Workspace, tests: dict[str, bytes]) -> None:
     for path, data in tests.items():
         contained.write_file(workspace.root, path, data, 0o644)
+
+
+def _environment_of(prefix: Path) -> str | None:
+    """The environment's folder; None for an installation, which is found again as it was: a task names no program."""
+    return str(prefix) if (prefix / "pyvenv.cfg").is_file() else None

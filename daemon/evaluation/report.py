@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from daemon.evaluation.trial import Outcome, Result
 from governance.evidence import VERIFIED
 from ledger.errors import ConfigError
+from ledger.regular import read_regular
 
 COLUMNS = (
     "| label | kind | tasks | resolved | median | p90 | tested | tokens in / out | wrong "
@@ -24,7 +25,10 @@ def read_results(file: Path) -> list[Result]:
     """Earlier results; a torn last line (of a killed run) is left out. Raises ``ConfigError`` for another file."""
     if not file.exists():
         return []
-    lines = file.read_text(encoding="utf-8").split("\n")
+    try:
+        lines = read_regular(file).decode("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read as results.", remedy="Name another file.") from error
     found = []
     for number, line in enumerate(lines):
         if not line.strip():

@@ -5,7 +5,8 @@
     FOLDER/NAME/task.json   {"red": ["tests/test_a.py::test_b"], "kind": "", "known_red": [], "python": null}
 
 ``red`` are the test functions that fail and have to pass, ``known_red`` those that fail for another reason and do not
-count, ``python`` the interpreter or environment that runs the tests (null: found as for any repository).
+count, ``python`` the environment that runs the tests (null: found as for any repository): a folder, which is read. A
+program that a task names is not started: who wrote the task is not the owner of this machine.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from pydantic import Field, ValidationError
 
 from ledger.errors import ConfigError
 from ledger.ids import sha256_hex
+from ledger.regular import read_regular
 from ledger.vocabulary import Frozen
+
+LARGEST_BYTES = 1024 * 1024
 
 
 class TaskFile(Frozen):
@@ -70,11 +74,22 @@ def drawn(tasks: Sequence[Task], most: int | None) -> tuple[Task, ...]:
 def _read(place: Path) -> Task:
     file = place / "task.json"
     try:
-        about = TaskFile.model_validate_json(file.read_bytes())
+        data = read_regular(file, LARGEST_BYTES + 1)
+        if len(data) > LARGEST_BYTES:
+            raise ConfigError(f"{file} is larger than {LARGEST_BYTES} bytes.", remedy="See `ouro bench repair --help`.")
+        about = TaskFile.model_validate_json(data)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.", remedy="Put a file there.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{file}: {where}: {first['msg']}.", remedy="See `ouro bench repair --help`.") from error
     if not (place / "repo").is_dir():
         raise ConfigError(f"{place} has no folder repo/.", remedy="Put the task's files there.")
+    python = about.python
+    if python is not None and ("\0" in python or not (place / python / "bin").is_dir()):
+        raise ConfigError(
+            f"{file}: python is no folder of an environment.",
+            remedy="Name one, like .venv: a program that a task names is not started.",
+        )
     return Task(name=place.name, folder=place, about=about)

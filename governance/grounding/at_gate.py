@@ -7,6 +7,7 @@ from governance.dossier import Dossier, Feedback, Generation
 from governance.grounding.ground import ground_of
 from governance.grounding.sources import behind, dated, sources_of, stale_of
 from governance.grounding.standing import THIN, Facts, Standing, judge
+from governance.recordable import words_without_secrets
 from governance.result import PhaseResult
 from governance.retries import may_return
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State, Tier
@@ -17,7 +18,7 @@ async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generat
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
     known = behind(op, generation.exploration, generation.reads, generation.failed)
     _, changed = await branch_now(op, crew)
-    evidence = dated(known, op, changed=changed, now=crew.shop.clock.now())
+    evidence = words_without_secrets(dated(known, op, changed=changed, now=crew.shop.clock.now()))
     facts = Facts(
         risk=risk,
         complexity=dossier.complexity,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from governance.irongate.secret_detector import detected
+from governance.irongate.secret_plain import plain
 from governance.irongate.secret_shapes import (
     KEY_END,
     KEY_GAP,
@@ -67,6 +68,8 @@ def _findings(text: str, *, guesses: bool) -> list[Finding]:
     lower = lowered(text)
     found += [Finding(*item) for item in beside(text, lower, guesses=guesses)]
     found += [Finding("detected", start, end) for start, end in detected(text, lower)]
+    if guesses:
+        found += [Finding(*item) for item in plain(text, lower)]
     return found
 
 

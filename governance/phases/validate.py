@@ -18,7 +18,7 @@ from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
 from governance.measure import Measured, measure_runs
 from governance.reach import reach_of
-from governance.recordable import without_secrets
+from governance.recordable import inspection_without_secrets
 from governance.repair.scene import original, sources_of
 from governance.result import PhaseResult, failed
 from ledger.errors import StaleBase
@@ -130,11 +130,14 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
         known=await known_elsewhere(op, crew, candidate, originals),
     )
     verdicts = await asyncio.to_thread(inspect, inspection)
-    recorded = inspection.model_copy(update={"candidate": without_secrets(candidate)})
+    recorded = await asyncio.to_thread(inspection_without_secrets, inspection)
+    # A secret that is blotted out may be what the verdict was about: a replay is compared with what is told without it.
+    told = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
     await crew.record.note(
         EntryKind.VERDICT, "gates", phase=State.VALIDATE,
         inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
         verdicts=[v.model_dump(mode="json") for v in verdicts],
+        without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
     )  # fmt: skip
     return verdicts
 

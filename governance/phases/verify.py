@@ -14,6 +14,7 @@ from governance.irongate.battery import diff_hash
 from governance.measure import Measured, measure_runs
 from governance.message import compose
 from governance.phases.validate import record_runs
+from governance.recordable import without_secrets
 from governance.refused import Refused, Waiting
 from governance.result import PhaseResult, failed
 from governance.uninterrupted import uninterrupted
@@ -151,7 +152,7 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
 
 async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
     """Only the diff was asked for."""
-    blob = await crew.record.ledger.put_blob(generation.candidate.model_dump_json().encode())
+    blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
     await crew.record.note(EntryKind.CANDIDATE, "dry_run", phase=State.VERIFY, candidate=blob)
     return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
 

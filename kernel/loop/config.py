@@ -39,7 +39,7 @@ class LoopConfig(Frozen):
     vocabulary: int = Field(gt=0)
     width: int = Field(gt=0)
     inner: int = Field(gt=0)
-    layers: int = Field(gt=0)
+    layers: int = Field(gt=0, le=1_000)
     heads: int = Field(gt=0)
     key_heads: int = Field(gt=0)
     head_size: int = Field(gt=0)
@@ -48,7 +48,7 @@ class LoopConfig(Frozen):
     rope: Rope
     tied: bool
     bias: bool = False  # of the query, key and value products
-    steps: int = Field(1, ge=1)
+    steps: int = Field(1, ge=1, le=1_000)
     core: tuple[int, int]  # first looped layer and the one behind the last
     sandwich: bool = False  # a norm behind attention and behind the feed-forward part, too
     norm_each_step: bool = False  # the final norm closes every step; there is no other one at the end
@@ -131,7 +131,7 @@ def config_from_published(raw: Mapping[str, Any]) -> LoopConfig:
         )
     except KeyError as error:
         raise OuroError(f"The model's config.json does not say {error.args[0]!r}.") from error
-    except (ValidationError, TypeError, ValueError) as error:
+    except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
         raise OuroError(f"The model's config.json does not fit together: {error}.") from error
 
 

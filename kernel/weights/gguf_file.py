@@ -20,6 +20,10 @@ _FIXED = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?"
 _STRING, _ARRAY = 8, 9
 _MAGIC = b"GGUF"
 _DEFAULT_ALIGNMENT = 32
+# Of counts that the file claims: a sparse file is as long as it says.
+_MOST_ENTRIES = 100_000
+_MOST_ITEMS = 4_000_000  # of a list: vocabularies have a quarter million words and merges
+_MOST_DIMENSIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,15 @@ class _Cursor:
     def count(self) -> int:
         return int(self.fixed(10))
 
+    def bounded(self, most: int, *, kind: int = 10) -> int:
+        """A count that the file claims. Raises ``struct.error`` for one that no real file has."""
+        found = int(self.fixed(kind))
+        if found > most:
+            raise struct.error(f"{found} is too many")
+        return found
+
     def string(self) -> str:
-        length = self.count()
+        length = self.bounded(len(self.data))
         raw = self.data[self.at : self.at + length]
         self.at += length
         return raw.decode("utf-8", errors="surrogateescape")
@@ -90,7 +101,7 @@ class _Cursor:
             return self.string()
         if kind != _ARRAY:
             return self.fixed(kind)
-        item, length = int(self.fixed(4)), self.count()
+        item, length = int(self.fixed(4)), self.bounded(_MOST_ITEMS)
         if item == _STRING:
             return [self.string() for _ in range(length)]
         form = f"<{length}{_FIXED[item][1]}"
@@ -121,7 +132,7 @@ def _parse(cursor: _Cursor) -> GgufHead:
     version = int(cursor.fixed(4))
     if version not in (2, 3):
         raise OuroError(f"GGUF version {version} is not known; versions 2 and 3 are.")
-    tensor_count, value_count = cursor.count(), cursor.count()
+    tensor_count, value_count = cursor.bounded(_MOST_ENTRIES), cursor.bounded(_MOST_ENTRIES)
     metadata = {}
     for _ in range(value_count):
         key = cursor.string()
@@ -129,10 +140,10 @@ def _parse(cursor: _Cursor) -> GgufHead:
     found = []
     for _ in range(tensor_count):
         name = cursor.string()
-        dimensions = int(cursor.fixed(4))
+        dimensions = cursor.bounded(_MOST_DIMENSIONS, kind=4)
         shape = tuple(cursor.count() for _ in range(dimensions))[::-1]
         found.append((name, shape, int(cursor.fixed(4)), cursor.count()))
-    alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
-    start = -(-cursor.at // int(alignment if isinstance(alignment, int) else _DEFAULT_ALIGNMENT))
-    start *= int(alignment if isinstance(alignment, int) else _DEFAULT_ALIGNMENT)
+    told = metadata.get("general.alignment")
+    alignment = told if isinstance(told, int) and told > 0 else _DEFAULT_ALIGNMENT
+    start = -(-cursor.at // alignment) * alignment
     return GgufHead(metadata, {n: TensorInfo(n, s, k, start + o) for n, s, k, o in found})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CONFIG, TOKENIZER, TENSORS, INDEX = "config.json", "tokenizer.json", "model.safetensors", "model.safetensors.index.json"
 TEMPLATE = "chat_template.jinja"
 EXTRA = ("tokenizer_config.json", TEMPLATE, "generation_config.json")  # read where they are there
+_MOST_JSON = 32 * 1024 * 1024
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _COMPUTED = ".rotary_emb.inv_freq"  # old writers stored it; it follows from the configuration
 
@@ -64,9 +65,13 @@ def folder_files(folder: Path) -> tuple[str, ...]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises ``OuroError`` for a file that holds no JSON object."""
+    """Raises ``OuroError`` for a file that holds no JSON object, or is larger than any description of a model."""
+    with path.open("rb") as file:
+        data = file.read(_MOST_JSON + 1)
+    if len(data) > _MOST_JSON:
+        raise OuroError(f"{path.name} is larger than {_MOST_JSON} bytes.", remedy="Fetch it again.")
     try:
-        found = parsers.json.read_json(path.read_bytes())
+        found = parsers.json.read_json(data)
     except ValueError as error:
         raise OuroError(f"{path.name} cannot be read as JSON: {error}.", remedy="Fetch it again.") from error
     if not isinstance(found, dict):

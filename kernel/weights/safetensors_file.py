@@ -41,7 +41,7 @@ def read_table(path: Path) -> dict[str, StoredTensor]:
         table = read_json(text)
         table.pop("__metadata__", None)
         return {name: _stored(path, name, entry, _LENGTH + length, size) for name, entry in table.items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise _foreign(path) from error
 
 

@@ -16,7 +16,7 @@ from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
-from sensors.doors import MayRelease, TrackRecord
+from sensors.doors import MayRelease, Redact, TrackRecord
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
@@ -29,6 +29,7 @@ from sensors.intake.order import no_record
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
+from sensors.telling import signal_without_secrets
 from sensors.whole import whole
 
 BranchLives = Callable[[str], Awaitable[bool]]
@@ -51,7 +52,7 @@ class IntakeRouter:
     again whose worker is silent. ``branch_lives`` says whether a review branch still exists. ``head`` gives the commit
     on which an op is planned; without it that is the commit of its newest signal.
     ``look`` tells the governor of the machine and of money, ``record`` what came of a source's earlier claims.
-    ``goals``: what moves signals forward in the queue.
+    ``goals``: what moves signals forward in the queue. ``redact`` takes secrets out of a signal.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class IntakeRouter:
         goals: DeclaredGoals | None = None,
         caps: GovernorSettings | None = None,
         look: Look = nobody_looks,
+        redact: Redact = str,
     ) -> None:
         self._store = DurableQueue(ledger)
         self._clock = clock
@@ -77,6 +79,7 @@ class IntakeRouter:
         self._admit = admit
         self._branch_lives = branch_lives
         self._head = head
+        self._redact = redact
         self.goals = goals or DeclaredGoals(files=None, clock=clock)
         self._board = Board(settings, lambda item: self.goals.aligned(item.signal).points, record)
         self._arriving: dict[str, asyncio.Future[None]] = {}
@@ -115,7 +118,8 @@ class IntakeRouter:
         """
         await self._load()
         self.governor.stirred()
-        stamped = signal.model_copy(
+        told = await asyncio.to_thread(signal_without_secrets, signal, self._redact)
+        stamped = told.model_copy(
             update={"boot": signal.boot or self._boot, "seen_at": signal.seen_at or stamp(self._clock.now())}
         )
         return await whole(self._in_turn(stamped, asked))

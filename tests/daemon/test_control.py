@@ -541,3 +541,51 @@ def test_many_connections_at_once_are_turned_away_in_a_sentence(tmp_path: Path) 
     refused = asyncio.run(whole())
     assert len(refused) == 60 - SETTINGS.connections
     assert {text.split(".")[0] for text in refused} == {"Too many clients are connected"}
+
+
+async def test_who_says_nothing_loses_its_place_to_the_owner(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"silent_s": 0.05})
+    async with serving(tmp_path, settings) as (_, path), contextlib.AsyncExitStack() as stack:
+        for _ in range(settings.connections):
+            _, writer = await stack.enter_async_context(connected_raw(path))
+            writer.write(b'{"jsonrpc":')
+        with pytest.raises((ControlError, NoDaemon)):  # the control: not at once, a client may be about to say hello
+            await connected(path)
+        await asyncio.sleep(0.1)
+        client = await connected(path)
+        assert (await client.status()).version
+        await client.close()
+
+
+async def test_clients_that_showed_the_token_keep_their_places(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"silent_s": 0.0})
+    async with serving(tmp_path, settings) as (_, path):
+        clients = [await connected(path, settings) for _ in range(settings.connections)]
+        with pytest.raises(RemoteError, match="Too many clients"):
+            await connected(path, settings)
+        await asyncio.gather(*(client.close() for client in clients))
+
+
+async def test_what_waits_for_a_client_that_does_not_read_is_bounded_in_bytes(tmp_path: Path) -> None:
+    """Its own words come back longer than they were: an id in an answer, a method that is not there."""
+    settings = SETTINGS.model_copy(update={"line_bytes": 2**20, "backlog": 256, "backlog_bytes": 2**16})
+    async with serving(tmp_path, settings) as (_, path), connected_raw(path) as (reader, writer):
+        for identity in ("\u00e9" * 200_000, "x"):
+            line = {"jsonrpc": "2.0", "id": identity, "method": "\u00e9" * 200_000}
+            writer.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            said = await asyncio.wait_for(reader.readline(), 5)
+            assert len(said) < 4_000 and b"error" in said
+        sent, question, loop = 0, call("status") * 100, asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(ConnectionError):
+            client.setblocking(False)
+            await loop.sock_connect(client, str(path))
+            while sent < 2**26:  # nothing is read: it is held back, then dropped
+                await asyncio.wait_for(loop.sock_sendall(client, question), 10)
+                sent += len(question)
+        assert sent < 2**24
+
+
+async def test_a_number_that_no_record_has_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, path):
+        found = await say(path, call("log", after=2**63), hello=True)
+        assert found["error"]["code"] == -32602 and "after" in found["error"]["message"]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +12,7 @@ from daemon.narrate import STOPPED, describe, narrate
 from daemon.optable import folded
 from daemon.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
 from daemon.teller import Teller
-from daemon.text import Role, Span, clean, duration, line, money, show
+from daemon.text import Role, Span, clean, duration, json_text, line, money, show
 from ledger.vocabulary import EntryKind, Spend, State
 from tests.daemon.scripted_api import DIFF, OP, entry, op_view, status_view
 
@@ -402,3 +405,13 @@ def test_the_log_shows_every_entry() -> None:
         True
     ] * 3
     assert lines[0].startswith("     1 2026-01-02 03:04:05 op-1c7f3a")
+
+
+def test_json_holds_nothing_that_drives_a_terminal() -> None:
+    """The same value, with every mark of direction and control character escaped, in DEL and C1 too."""
+    told = {"a": "\u202eevil\u2066 \x7f\x9b31m \ue000 \U000e0041 ü 漢 \x1b[31m \u2028", "b": ["x\ny"]}
+    plain = json.dumps(told, ensure_ascii=False, indent=2)
+    shown = json_text(plain)
+    assert json.loads(shown) == told and "ü 漢" in shown
+    assert not [c for c in shown if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    assert "\u202e" in plain  # the control

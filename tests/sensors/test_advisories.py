@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,35 @@ def test_odd_events_say_nothing_and_harm_nothing() -> None:
     assert affects(_advisory("A", limited), "p", Version("1.9"))
     assert not affects(_advisory("A", limited), "p", Version("2"))
     assert affects(_advisory("A", versions=["2004d", "1.0"]), "p", Version("1"))
+
+
+VERSIONS = st.integers(0, 12).map(lambda n: f"{n}.0")
+KINDS = st.sampled_from(["introduced", "fixed", "last_affected"])
+EVENTS = st.lists(st.tuples(KINDS, VERSIONS).map(lambda pair: dict([pair])), max_size=8)
+
+
+def speaking(name: str, *ranges: list[dict[str, str]]) -> Advisory:
+    package = {"ecosystem": "PyPI", "name": "x"}
+    each = [{"type": "ECOSYSTEM", "events": events} for events in ranges]
+    return Advisory.model_validate({"id": name, "affected": [{"package": package, "ranges": each}]})
+
+
+@given(st.lists(st.lists(EVENTS, max_size=3), max_size=3))
+def test_the_safe_version_is_the_first_that_no_advisory_speaks_of(told: list[list[list[dict[str, str]]]]) -> None:
+    advisories = [speaking(f"A-{number}", *ranges) for number, ranges in enumerate(told)]
+    fixed = {Version(e["fixed"]) for ranges in told for events in ranges for e in events if "fixed" in e}
+    later = sorted(version for version in fixed if version > Version("3.0"))
+    plainly = next((version for version in later if not any(affects(a, "x", version) for a in advisories)), None)
+    assert safe_version("x", Version("3.0"), advisories) == plainly
+
+
+def test_an_advisory_of_many_versions_takes_no_time_and_one_of_too_many_is_none() -> None:
+    def lying(count: int) -> Advisory:
+        events = [{"introduced": "0"}, *({"fixed": f"{n}.1"} for n in range(count))]
+        return speaking("A-1", [*events, *({"introduced": f"{n}.0"} for n in range(count))], [{"introduced": "0"}])
+
+    started = time.process_time()
+    assert safe_version("x", Version("1.0"), [lying(4_900)]) is None
+    assert time.process_time() - started < 3
+    with pytest.raises(ValidationError, match="more than"):
+        lying(10_000)

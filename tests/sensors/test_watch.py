@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from ledger.clock import SystemClock
 from ledger.places import Places
 from sensors.bus import Bus, Event, Topic
 from sensors.watch import Watcher, WatchSettings
+from sensors.watch_backends import Backend, InotifyBackend, PollingBackend
 from sensors.watch_named import Named
 from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tests.sensors.gitdoors import GitIgnores
@@ -280,3 +283,42 @@ async def test_running_out_later_falls_back_too(tmp_path: Path) -> None:
         assert w.watcher.counts.polling
         event = await w.sees(Topic.FILES_CHANGED, lambda: write(w.repo, {"more/3/x.py": "2"}))
         assert "more/3/x.py" in event.paths
+
+
+def deeper_than_a_path(folder: Path) -> str:
+    """A folder below ``folder`` whose path no call takes."""
+    at = os.open(folder, os.O_RDONLY)
+    name = "d" * 200
+    for _ in range(25):
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    return f"{folder}/" + "/".join([name] * 25)
+
+
+@pytest.mark.parametrize("backend", ["inotify", "polling"])
+async def test_a_folder_deeper_than_a_path_reaches_ends_no_watcher(tmp_path: Path, backend: str) -> None:
+    deep = deeper_than_a_path(tmp_path)
+    seen: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def notice(path: str, _: bool) -> None:
+        loop.call_soon_threadsafe(seen.put_nowait, path)
+
+    watching: Backend = (
+        InotifyBackend(notify=notice, overflow=lambda: None, limit=1_000)
+        if backend == "inotify"
+        else PollingBackend(notify=notice, skip=lambda _: False, interval_s=0.05)
+    )
+    try:
+        for folder in (str(tmp_path), deep):
+            await asyncio.to_thread(watching.add, folder)
+        (tmp_path / "new").write_text("x")
+        async with asyncio.timeout(10):
+            while await seen.get() != str(tmp_path / "new"):
+                pass
+    finally:
+        await asyncio.to_thread(watching.stop)
+        await asyncio.to_thread(subprocess.run, ["rm", "-rf", f"{tmp_path}/{'d' * 200}"], check=True)

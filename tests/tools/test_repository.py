@@ -196,3 +196,34 @@ async def test_a_file_that_unpacks_to_more_than_is_read_is_left_out(
         await repository.read(head, "large")
     monkeypatch.setattr("tools.repository.MOST_BYTES", 900)
     assert set(await repository.read_many(head, ["small", "large", "other"])) == {"small"}
+
+
+async def test_damaged_objects_are_told_in_a_sentence(tmp_path: Path, repo: Path) -> None:
+    found = repository_of(tmp_path, repo)
+    head = (await found.head()).commit
+    assert head is not None
+    paths = await found.files(head)
+    blob = git(repo, "rev-parse", f"HEAD:{paths[0]}").strip()
+    tree, objects = git(repo, "rev-parse", "HEAD^{tree}").strip(), repo / ".git" / "objects"
+    assert paths[0] in await found.read_many(head, paths)
+
+    def spoil(name: str) -> None:
+        file = objects / name[:2] / name[2:]
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes()[:12] + b"rest")
+
+    spoil(blob)
+    with pytest.raises(RepositoryError) as refused:
+        await found.read_many(head, paths)
+    assert "git fsck" in refused.value.remedy
+    (objects / blob[:2] / blob[2:]).write_bytes(b"")
+    with pytest.raises(RepositoryError) as refused:
+        await found.read(head, paths[0])
+    assert "git fsck" in refused.value.remedy
+    spoil(tree)
+    with pytest.raises(RepositoryError) as refused:
+        await found.files(head)
+    assert "git fsck" in refused.value.remedy
+    spoil(head)
+    with pytest.raises(RepositoryError, match="damaged or gone"):
+        await found.check()

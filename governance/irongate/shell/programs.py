@@ -23,17 +23,18 @@ PROGRAMS = _named(
         dig nslookup host whois nmap aria2c http https xh httpie lynx links elinks w3m gh glab hub kubectl helm aws
         gcloud gsutil az rclone sshfs smbclient mosh mail mailx sendmail mutt swaks ldapsearch mysql psql redis-cli
         mongosh mongo ip ifconfig route iw nmcli arp tcpdump ssh-copy-id ssh-keyscan websocat grpcurl ngrok cloudflared
-        youtube-dl yt-dlp axel heroku flyctl vercel netlify terraform ansible ansible-playbook twine""",
+        xdg-open youtube-dl yt-dlp axel heroku flyctl vercel netlify terraform ansible ansible-playbook twine""",
     privilege="""sudo su doas pkexec runuser sudoedit visudo setpriv capsh chroot unshare nsenter mount umount
         fusermount losetup swapon swapoff setcap chown chgrp chattr setfacl useradd usermod userdel groupadd
         groupmod adduser deluser passwd chpasswd chsh chfn newgrp sg insmod rmmod modprobe depmod sysctl
         iptables ip6tables nft ufw systemctl loginctl journalctl service systemd-run machinectl busctl dbus-send
         gdbus crontab at batch atrm docker podman nerdctl buildah lxc lxd bwrap shutdown reboot poweroff halt
         init telinit setenforce apparmor_parser update-grub grub-install dmesg mknod pivot_root switch_root
-        keyctl newuidmap newgidmap gpg gpg2 ssh-add ssh-agent ssh-keygen logger wall write""",
+        lp lpr gsettings dconf keyctl newuidmap newgidmap gpg gpg2 ssh-add ssh-agent ssh-keygen logger wall write""",
     package_install="""apt apt-get aptitude dpkg dnf yum rpm zypper apk pacman emerge brew snap flatpak nix nix-env
         nix-shell guix easy_install pipx conda mamba micromamba npx pnpx bunx corepack gem cpan cpanm luarocks composer
         nuget vcpkg conan sdk asdf nvm rustup pyenv""",
+    git_history="hg svn bzr cvs fossil jj",
     process_control="kill pkill killall killall5 skill snice renice disown fuser reptyr",
     daemon="ouro ouroboros",
 )
@@ -67,6 +68,7 @@ INTERPRETERS: Mapping[str, tuple[str, ...]] = {
     "perl": ("-e", "-E"), "ruby": ("-e",), "node": ("-e", "--eval", "-p", "--print"), "php": ("-r",), "lua": ("-e",),
     "Rscript": ("-e",), "julia": ("-e", "-E"), "nodejs": ("-e", "-p"), "osascript": ("-e",), "tclsh": (), "guile": (),
 }  # fmt: skip
+_READS_CODE = frozenset({"awk", "gawk", "mawk", "sed", "perl", "make", "sqlite3", "m4", "tclsh", "man", "less"})
 SETUID = re.compile(r"0*[2-7]\d{3}|[ugoa]*[+=][rwxXt]*s[rwxXst]*")
 BLOCK_DEVICE = re.compile(r"/dev/(?!null$|zero$|stdout$|stderr$|full$|u?random$)")
 
@@ -96,7 +98,7 @@ def opaque(name: str, words: tuple[Word, ...]) -> str:
     options = INTERPRETERS.get(name)
     if options and any(word.text is not None and word.text.startswith(options) for word in words[1:]):
         return f"{name} {options[0]}"
-    return name if name in ("awk", "gawk", "mawk", "sed", "perl", "make") else ""
+    return name if name in _READS_CODE else ""
 
 
 def python_call(words: tuple[Word, ...]) -> tuple[str, Word | None, tuple[Word, ...]]:
@@ -227,6 +229,7 @@ _REASONS = {
     "network": "{} asks other machines, and commands have no network",
     "privilege": "{} asks for rights or reaches what is not this repository's",
     "package_install": "{} changes what is installed",
+    "git_history": "{} makes or moves history",
     "process_control": "{} ends or changes other processes",
     "daemon": "{} is the daemon that this command is run by",
 }

@@ -173,6 +173,18 @@ def _sort(words: tuple[Word, ...]) -> Iterator[Word]:
     yield from _valued(words, "o", "--output")
 
 
+def _output_option(words: tuple[Word, ...]) -> Iterator[Word]:
+    """shuf, iconv, csplit, 7z: into what an option names."""
+    yield from _valued(words, "of", "--output", "--prefix")
+
+
+def _second(words: tuple[Word, ...]) -> Iterator[Word]:
+    """split, uniq, xxd: the operand behind the one that is read."""
+    known = [word for word in words[1:] if word.text is None or not word.text.startswith("-")]
+    if len(known) > 1:
+        yield _known(known[-1])
+
+
 def _dd(words: tuple[Word, ...]) -> Iterator[Word]:
     for word in words[1:]:
         text = _known(word).text or ""
@@ -238,4 +250,6 @@ def _find(words: tuple[Word, ...]) -> Iterator[Word]:
 _SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], Iterator[Word]]] = {
     "cp": _into, "install": _into, "mv": _move, "ln": _link, "sed": _sed, "gsed": _sed, "perl": _perl, "dd": _dd,
     "tar": _tar, "bsdtar": _tar, "unzip": _unzip, "zip": _zip, "patch": _patch, "find": _find, "sort": _sort,
+    "shuf": _output_option, "iconv": _output_option, "csplit": _output_option, "7z": _output_option,
+    "split": _second, "uniq": _second, "xxd": _second,
 }  # fmt: skip
