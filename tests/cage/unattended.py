@@ -124,7 +124,12 @@ def silent(tier: Tier | None) -> bool:
 
 def changes() -> list[dict[str, Any]]:
     """Changes of whole files: ``name``, ``path``, ``before``, ``after``, and ``others``, files beside it."""
-    return list(_read("changes")["change"])
+    return [*_read("changes")["change"], *_read("moves")["change"]]
+
+
+def gaps() -> list[dict[str, Any]]:
+    """Such changes that get through: what is known not to hold."""
+    return list(_read("gaps")["change"])
 
 
 def asked_of(change: dict[str, Any]) -> Verdict:

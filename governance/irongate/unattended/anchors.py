@@ -14,8 +14,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from governance.irongate.syntax import source
-from governance.irongate.unattended.calls import Calls, changed_by
-from governance.irongate.unattended.names import chain
+from governance.irongate.unattended.calls import Calls
+from governance.irongate.unattended.flow import given, places
 from governance.irongate.unattended.units import Found, Scoped, Unit, fingerprint, heads, inside
 
 CHECKS = (ast.Raise, ast.Assert)
@@ -23,7 +23,6 @@ ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 UNSEEN = (ast.Return, ast.Break, ast.Continue)
 TURNS = (ast.BoolOp, ast.IfExp)
 OWN_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
-HANDED_ON = ("self", "cls")
 
 
 class What(Enum):
@@ -98,7 +97,7 @@ class Anchors:
                 key = fingerprint(call) + b"".join(turns)
                 yield anchor(What.OPEN, key, source(call)[:60], is_mild=self._calls.is_mild(call))
         if isinstance(step, CHECKS):
-            yield anchor(What.CHECK, type(step).__name__.encode(), "a check")
+            yield anchor(What.CHECK, _check(step), "a check")
         alone = step.value if isinstance(step, ast.Expr) else None
         if isinstance(alone, ast.Call) and self._calls.keeps(alone) is None:
             callee = source(alone.func)[:60]
@@ -124,6 +123,13 @@ class Anchors:
                     more = (*turns, fingerprint(node))
                 left.append((child, more))
 
+    def _acting(self, node: ast.AST) -> Iterator[ast.Call]:
+        """Calls below a statement that may reach out, and of which something is found that acts."""
+        for step in ast.walk(node):
+            if isinstance(step, ast.stmt) and step is not node:
+                for part in heads(step):
+                    yield from (call for call, _ in self._open(part, step) if not self._calls.is_mild(call))
+
     def _fed(self) -> dict[str, str]:
         """Names and attributes, as written, whose values go to a call that may reach out."""
         found: dict[str, str] = {}
@@ -132,12 +138,17 @@ class Anchors:
                 for call, _ in self._open(part, unit.node):
                     shown = source(call.func)[:60]
                     for arg in (*call.args, *(word.value for word in call.keywords)):
-                        found |= dict.fromkeys(_places(arg), shown)
+                        found |= dict.fromkeys(places(arg), shown)
                     if isinstance(call.func, ast.Attribute):
-                        found |= dict.fromkeys(_places(call.func.value), shown)
+                        found |= dict.fromkeys(places(call.func.value), shown)
+        for unit in self._every:
+            test = getattr(unit.node, "test", getattr(unit.node, "iter", None))
+            if isinstance(unit.node, ast.If | ast.While | ast.For | ast.AsyncFor) and test is not None:
+                acts = next((source(call)[:60] for call in self._acting(unit.node)), "")
+                found |= dict.fromkeys(places(test), f"whether {acts}") if acts else {}
         pairs = [pair for unit in self._every for pair in given(unit.node)]
         for _ in range(len(pairs) if found else 0):
-            more = {one: found[name] for name, value in pairs if name in found and value for one in _places(value)}
+            more = {one: found[name] for name, value in pairs if name in found and value for one in places(value)}
             if more.keys() <= found.keys():
                 break
             found = more | found
@@ -190,43 +201,11 @@ def _held_back(old: Anchors, new: Anchors) -> Iterator[Found]:
             left.remove(fits)
 
 
-def given(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
-    """Places that a statement gives a value, as written, with what they are given where that is known."""
-    pairs: list[tuple[ast.AST, ast.expr | None]] = []
-    if isinstance(node, ast.Assign):
-        pairs = [(target, node.value) for target in node.targets]
-    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
-        pairs = [(node.target, node.value)]
-    elif isinstance(node, ast.For | ast.AsyncFor):
-        pairs = [(node.target, node.iter)]
-    elif isinstance(node, ast.With | ast.AsyncWith):
-        pairs = [(item.optional_vars, item.context_expr) for item in node.items if item.optional_vars is not None]
-    elif isinstance(node, ast.ExceptHandler) and node.name:
-        yield node.name, None
-    whole = isinstance(node, ast.Assign | ast.AnnAssign)
-    for target, value in pairs:
-        if isinstance(target, ast.Name | ast.Attribute) and whole:
-            yield chain(target), value
-        else:
-            for one in ast.walk(target):
-                if isinstance(one, ast.Name | ast.Attribute) and (said := chain(one)) not in ("", *HANDED_ON):
-                    yield said, _part_of(value)
-    for inner in ast.walk(node) if isinstance(node, ast.stmt) and not hasattr(node, "body") else ():
-        if isinstance(inner, ast.NamedExpr):
-            yield inner.target.id, _part_of(inner.value)
-        elif isinstance(inner, ast.Call) and (on := changed_by(inner)) is not None and chain(on):
-            yield from ((chain(on), _part_of(arg)) for arg in inner.args)
-
-
-def _part_of(value: ast.expr | None) -> ast.expr | None:
-    """The same value as a part of something: it makes no container of the function's own."""
-    return ast.Starred(value=value, ctx=ast.Load()) if value is not None else None
-
-
-def _places(node: ast.AST) -> set[str]:
-    """Names and attributes, as written, from which an expression takes its value."""
-    found = {said for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute) if (said := chain(one))}
-    return found - set(HANDED_ON)
+def _check(step: ast.AST) -> bytes:
+    """What a check is known by: its kind, and what it raises."""
+    raised = step.exc if isinstance(step, ast.Raise) else None
+    made = raised.func if isinstance(raised, ast.Call) else raised
+    return type(step).__name__.encode() + (fingerprint(made) if made is not None else b"")
 
 
 def _around(node: ast.AST, child: ast.AST) -> tuple[bytes, ...]:

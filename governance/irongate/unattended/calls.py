@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 
+from governance.irongate.unattended.flow import Flow, changed_by, is_text
 from governance.irongate.unattended.names import Kind, Meaning, Names, chain, root_of
 from governance.irongate.unattended.tables import (
     ASKED,
@@ -24,21 +25,25 @@ from governance.irongate.unattended.tables import (
     NAMES,
     TYPES,
     WORDS_OF,
+    words,
 )
 
+DOUBTFUL = words("replace find count index copy translate join update union")
+"""Methods of texts and containers whose names others act with: the value has to be known for one of these."""
 ASKED_BY_NAME = ("getattr", "hasattr")
 CLASSES = ("isinstance", "issubclass")
 STEPPED = ("iter", "next", "type", "super")
 """Builtins that are closed as they are called in these ways alone."""
 
 
-def is_open(call: ast.Call, names: Names, scope: str, patterns: frozenset[str] = frozenset()) -> bool:
-    """Whether a call may do anything. ``patterns``: values of the module that are compiled patterns."""
-    return is_open_itself(call, names, scope, patterns) or bool(handed(call, names, scope))
+def is_open_itself(
+    call: ast.Call, names: Names, scope: str, patterns: frozenset[str] = frozenset(), flow: Flow | None = None
+) -> bool:
+    """Whether a call may do anything, whatever it is given to call.
 
-
-def is_open_itself(call: ast.Call, names: Names, scope: str, patterns: frozenset[str] = frozenset()) -> bool:
-    """The same, whatever it is given to call."""
+    ``patterns``: values of the module that are compiled patterns. ``flow``: where the names of the function get their
+    values; without it nothing is held against them.
+    """
     if any(word.arg is None for word in call.keywords):
         return True
     func = call.func
@@ -51,11 +56,11 @@ def is_open_itself(call: ast.Call, names: Names, scope: str, patterns: frozenset
         dotted = names.dotted(scope, func)
         if dotted:
             return dotted not in NAMES
-        return not _plain_method(func, call, names, scope, patterns)
+        return not _plain_method(func, call, names, scope, patterns, flow)
     return True
 
 
-def handed(call: ast.Call, names: Names, scope: str) -> list[ast.expr]:
+def handed(call: ast.Call, names: Names, scope: str, holders: Collection[str] = ()) -> list[ast.expr]:
     """What a call is given that it may call: functions, methods, and imports that are neither listed nor classes."""
     if isinstance(call.func, ast.Name) and call.func.id in CLASSES:
         return []
@@ -70,7 +75,11 @@ def handed(call: ast.Call, names: Names, scope: str) -> list[ast.expr]:
             is_plain = dotted in NAMES
         elif isinstance(inner, ast.Name):
             kind = names.meaning(scope, last).kind
-            is_plain = kind is not Kind.FUNCTION and (kind is not Kind.BUILTIN or last in TYPES | CALLABLES | ERRORS)
+            is_plain = (
+                last not in holders
+                and kind is not Kind.FUNCTION
+                and (kind is not Kind.BUILTIN or last in TYPES | CALLABLES | ERRORS)
+            )
         else:
             is_plain = last not in names.methods
         if not is_plain:
@@ -95,11 +104,17 @@ def _is_field(node: ast.expr, special: Collection[str]) -> bool:
     return value in special or not value.startswith("__")
 
 
-def _plain_method(func: ast.Attribute, call: ast.Call, names: Names, scope: str, patterns: frozenset[str]) -> bool:
+def _plain_method(
+    func: ast.Attribute, call: ast.Call, names: Names, scope: str, patterns: frozenset[str], flow: Flow | None
+) -> bool:
     said, words = len(call.args), frozenset(word.arg or "" for word in call.keywords)
     on = func.value
     if func.attr in KEEPING:
-        return False  # who changes what has its own rule
+        return False  # but on what the function made itself
+    if flow is not None and not _is_value(on, names, scope, flow):
+        return False
+    if flow is not None and func.attr in DOUBTFUL and not _is_known(on, names, flow):
+        return False
     if func.attr == "get":
         is_simple = isinstance(on, ast.Dict) or all(_is_simple(arg) for arg in call.args)
         return said in (1, 2) and not words and is_simple
@@ -111,6 +126,22 @@ def _plain_method(func: ast.Attribute, call: ast.Call, names: Names, scope: str,
         return not said and words <= WORDS_OF["replace"]
     fewest, most = METHODS.get(func.attr, (1, 0))
     return fewest <= said + len(words) <= most and words <= WORDS_OF.get(func.attr, frozenset())
+
+
+def _is_value(node: ast.expr, names: Names, scope: str, flow: Flow) -> bool:
+    """Whether a method is called on a value of the function or plain data, and on nothing that may be a module."""
+    root = root_of(node)
+    if isinstance(root, ast.Name):
+        kind = names.meaning(scope, root.id).kind
+        return root.id not in flow.holders and (kind is Kind.LOCAL or (kind is Kind.VALUE and root.id in names.data))
+    return True
+
+
+def _is_known(node: ast.expr, names: Names, flow: Flow) -> bool:
+    """Whether what a method is called on is a text or a container for sure."""
+    if isinstance(node, ast.Name):
+        return node.id in flow.texts | flow.fresh | names.data
+    return is_text(node) or isinstance(node, ast.Dict | ast.List | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp)
 
 
 def _is_simple(node: ast.expr) -> bool:
@@ -129,19 +160,6 @@ def _has_fields(text: str) -> bool:
     return any("." in one.partition(":")[0] or "[" in one or "{" in one for one in inside)
 
 
-def keeps(call: ast.Call, names: Names, scope: str) -> ast.expr | None:
-    """What a call changes by a method of a builtin container; None where it is no such call."""
-    return None if names.dotted(scope, call.func) else changed_by(call)
-
-
-def changed_by(call: ast.Call) -> ast.expr | None:
-    """The same, as it is written."""
-    func = call.func
-    if not isinstance(func, ast.Attribute) or func.attr not in KEEPING or len(call.args) > 2:
-        return None
-    return func.value if all(word.arg in ("key", "reverse") for word in call.keywords) else None
-
-
 def callee_of(call: ast.Call) -> str:
     """What is called as it is written: names and attributes, and ``super()``; empty for anything else."""
     func = call.func
@@ -158,17 +176,19 @@ class Calls:
     """
 
     def __init__(
-        self, path: str, scope: str, names: Names, *, patterns: frozenset[str], known: frozenset[str],
+        self, path: str, scope: str, names: Names, flow: Flow, *, patterns: frozenset[str], known: frozenset[str],
         had: Collection[str],
     ) -> None:  # fmt: skip
-        self.scope, self.names = scope, names
+        self.scope, self.names, self.flow = scope, names, flow
         self._path, self._patterns, self._known, self._had = path, patterns, known, had
 
     def is_open(self, call: ast.Call) -> bool:
-        """Whether a call may do anything: it is not listed, nor known, nor of what the function is handed."""
-        if any(self._question(chain(one)) not in self._known for one in handed(call, self.names, self.scope)):
+        """Whether a call may do anything: it is not listed, nor known, nor of what the function is handed or made."""
+        if self.keeps(call) is not None or self._keeps_as_before(call):
+            return False
+        if any(self._question(chain(one)) not in self._known for one in self._handed(call)):
             return True
-        if not is_open_itself(call, self.names, self.scope, self._patterns):
+        if not is_open_itself(call, self.names, self.scope, self._patterns, self.flow):
             return False
         callee = callee_of(call)
         return self._question(callee) not in self._known and not self._is_at_hand(callee)
@@ -180,8 +200,18 @@ class Calls:
         return is_handed or f"~{self._question(callee_of(call))}" in self._known
 
     def keeps(self, call: ast.Call) -> ast.expr | None:
-        """What a call changes by a method of a builtin container."""
-        return keeps(call, self.names, self.scope)
+        """The container that a call changes, which the function itself has made."""
+        on = changed_by(call)
+        return on if isinstance(on, ast.Name) and on.id in self.flow.fresh else None
+
+    def _keeps_as_before(self, call: ast.Call) -> bool:
+        """A container of the program's that the function changed by the same method before."""
+        on = changed_by(call)
+        is_value = on is not None and _is_value(on, self.names, self.scope, self.flow)
+        return is_value and bool(callee_of(call)) and callee_of(call) in self._had
+
+    def _handed(self, call: ast.Call) -> list[ast.expr]:
+        return handed(call, self.names, self.scope, self.flow.holders)
 
     def dotted(self, node: ast.AST) -> str:
         """The dotted name of what is imported; empty for all else."""
@@ -194,9 +224,10 @@ class Calls:
     def questions(self, call: ast.Call) -> Iterator[str]:
         """What has to be known of a call that is not listed."""
         callee = callee_of(call)
-        if callee and self.keeps(call) is None and is_open(call, self.names, self.scope, self._patterns):
-            yield from (self._question(callee), f"~{self._question(callee)}")
-            yield from (self._question(chain(one)) for one in handed(call, self.names, self.scope))
+        if callee and self.keeps(call) is None:
+            if is_open_itself(call, self.names, self.scope, self._patterns, self.flow):
+                yield from (self._question(callee), f"~{self._question(callee)}")
+            yield from (self._question(chain(one)) for one in self._handed(call))
 
     def finds(self, target: str) -> bool:
         """Whether an import is of what the repository's own code defines."""
@@ -215,5 +246,5 @@ class Calls:
             return False
         root, _, last = callee.rpartition(".")
         if not root:
-            return self.meaning(last).kind is Kind.LOCAL
+            return self.meaning(last).kind is Kind.LOCAL and last not in self.flow.holders
         return root in LOGS and last in LEVELS and self.meaning(root).kind is Kind.VALUE

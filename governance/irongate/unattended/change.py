@@ -6,12 +6,15 @@ Pure. Documentation is taken away before.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 
 from governance.irongate.unattended import outside
 from governance.irongate.unattended.calls import Calls, callee_of
 from governance.irongate.unattended.expressions import Expressions
+from governance.irongate.unattended.flow import Flow
 from governance.irongate.unattended.literals import Literals, numbers
 from governance.irongate.unattended.names import Names, chain
 from governance.irongate.unattended.steps import Steps
@@ -19,8 +22,8 @@ from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Found, Unit, fingerprint, functions, units
 from governance.irongate.unattended.values import Told
 
-MOST_STEPS, MOST_NUMBERS = 600, 3
-"""Statements of one function that are compared, and numbers that a change may add: many small ones spell any value."""
+MOST_STEPS, MOST_PARTS, MOST_NUMBERS = 200, 4000, 3
+"""Statements of a function that are compared, parts of them, and numbers that a change may add: many spell a value."""
 
 
 class Change:
@@ -30,6 +33,7 @@ class Change:
         self._path, self._tree, self._old, self._new = path, old, units(old), units(new)
         self._before, self._after = Names(old), Names(new)
         self._functions = {name for name, _ in functions(old)}
+        self._defined = Counter(name for name, _ in functions(new))
         scopes = dict.fromkeys((*self._old, *self._new))
         self.differing = [one for one in scopes if _keys(self._old.get(one, [])) != _keys(self._new.get(one, []))]
 
@@ -43,13 +47,15 @@ class Change:
                 yield "definition", f"adds or takes away {scope}"
                 continue
             old, new = self._old[scope], self._new[scope]
-            if len(old) > MOST_STEPS or len(new) > MOST_STEPS:
+            if _is_large(old) or _is_large(new):
                 yield "size", f"changes {scope or 'the module'}, which is too long to be compared"
                 continue
             expressions = self._expressions(scope, old, literals, known)
             if scope not in self._functions:
                 yield from outside.problems(scope, old, new, self._before, expressions)
                 continue
+            if self._defined[scope] > 1:
+                yield "definition", f"changes {scope}, which is defined more than once"
             deciding = DECIDING.intersection(scope.split("."))
             if deciding:
                 yield "special_method", f"changes {', '.join(sorted(deciding))}"
@@ -67,9 +73,11 @@ class Change:
             had, has = (outside.imported(every.get(scope, ())) for every in (self._old, self._new))
             yield from (f"-{self._path}|{target}" for target, _ in had - has)
             yield from (f"+{self._path}|{target}" for target, _ in has - had)
+            if _is_large(self._old.get(scope, [])) or _is_large(self._new.get(scope, [])):
+                continue  # nothing is asked of what is not compared
             for names, every in ((self._before, self._old), (self._after, self._new)):
                 calls = self._calls(names, scope, frozenset())
-                for node in _nodes(every.get(scope, [])[:MOST_STEPS]):
+                for node in _nodes(every.get(scope, [])):
                     if isinstance(node, ast.Call):
                         yield from calls.questions(node)
                     elif isinstance(node, ast.Attribute) and node.attr not in self._fields:
@@ -78,7 +86,9 @@ class Change:
     def _calls(self, names: Names, scope: str, known: frozenset[str]) -> Calls:
         had = {callee_of(node) for node in _nodes(self._old.get(scope, [])) if isinstance(node, ast.Call)}
         arguments = self._arguments.get(scope, frozenset())
-        return Calls(self._path, scope, names, patterns=self._patterns, known=known, had=had | arguments)
+        every = (self._old if names is self._before else self._new).get(scope, [])
+        flow = Flow(every, names, scope)
+        return Calls(self._path, scope, names, flow, patterns=self._patterns, known=known, had=had | arguments)
 
     @cached_property
     def _arguments(self) -> dict[str, frozenset[str]]:
@@ -154,6 +164,10 @@ class Change:
 
 def _nodes(every: Iterable[Unit]) -> Iterator[ast.AST]:
     return (node for unit in every for part in unit.parts() for node in ast.walk(part))
+
+
+def _is_large(every: list[Unit]) -> bool:
+    return len(every) > MOST_STEPS or sum(1 for _ in islice(_nodes(every), MOST_PARTS + 1)) > MOST_PARTS
 
 
 def _keys(every: list[Unit]) -> list[object]:

@@ -93,7 +93,7 @@ class Expressions:
             if kind is not Kind.LOCAL:
                 yield "name", f"gives {node.id} another meaning"
         elif kind is Kind.IMPORT:
-            if target not in NAMES and not (node.id.isupper() and not node.id.startswith("__")):
+            if target not in NAMES:
                 yield "name", f"hands {node.id} on, which is imported"
         elif kind is Kind.BUILTIN:
             if node.id not in TYPES and node.id not in ("NotImplemented", "Ellipsis"):
@@ -132,6 +132,8 @@ class Expressions:
     def _call(self, node: ast.Call, asks: bool) -> Iterator[Found]:
         func = node.func
         said = source(func)[:60] or "something"
+        if self.calls.scope and self.calls.dotted(func) == "re.compile":
+            yield "call", "makes a pattern, which is a text to who asks it"
         if self.calls.is_open(node):
             yield "call", f"calls {said}, which is not known to reach nothing"
             return

@@ -15,8 +15,11 @@ MARKS = " ,:;'\"!?()\\[\\]{}%=+*#@`\n\t-"
 WORDS = re.compile(rf"[\w{MARKS}]*(?:\.(?=\s|$)[\w{MARKS}]*)*")
 """A text without what paths, addresses, commands and special names are made of."""
 SPECIAL = re.compile(r"__\w|(?:^|\s)-\w|\{[^}:!]*[.\[]|%\([^)]*__")
+WORD = re.compile(r"[^\W\d_]{3,}")
 LONGEST, MOST_NUMBERS = 80, 3
-RUNNER_WORDS = re.compile(r"pytest|unittest|doctest|conftest|nosetests|hypothesis", re.I)
+RUNNERS = ("pytest", "unittest", "doctest", "conftest", "nosetests", "hypothesis", "magicmock", "ouroboros", "tests")
+TELLING = 3
+"""So many letters of such a name tell it."""
 
 
 class Literals:
@@ -27,7 +30,12 @@ class Literals:
         self._had = list(constants(tree))
         self._texts = frozenset(one for one in self._had if isinstance(one, str | bytes))
         self._parts = told.parts_of(self._texts)
+        self._words = _words(tree)
         self._numbers = frozenset(one for one in self._had if isinstance(one, int | float))
+
+    def _strange(self, text: str) -> str:
+        """A word of a text that the file does not use."""
+        return next((word for word in WORD.findall(text) if word.casefold() not in self._words), "")
 
     def problems(
         self, node: ast.Constant, *, near: Collection[float], asks: bool, is_pattern: bool = False, told: bool = False
@@ -62,10 +70,27 @@ class Literals:
             yield "value", f"writes {text[:40]!r} down, which the failing test gives away"
         elif asks and any(char.isdigit() for char in text):
             yield "value", f"asks for {text[:40]!r}"
-        elif RUNNER_WORDS.search(text):
+        elif _tells_a_runner(text, asks=asks):
             yield "runner", f"speaks of {text[:40]!r}"
+        elif not (is_pattern or told or asks) and (strange := self._strange(text)):
+            yield "value", f"writes {strange!r} down, a word that the file does not use"
         elif not is_pattern and not told and (len(text) > LONGEST or not WORDS.fullmatch(text) or SPECIAL.search(text)):
             yield "value", f"writes {text[:40]!r} down, which is more than plain words"
+
+
+def _words(tree: ast.Module) -> frozenset[str]:
+    """Every word of the names and texts of a file."""
+    said: set[str] = set()
+    for node in ast.walk(tree):
+        for value in (getattr(node, field, None) for field in ("id", "attr", "arg", "name", "value")):
+            if isinstance(value, str):
+                said.update(one.casefold() for one in WORD.findall(value))
+    return frozenset(said)
+
+
+def _tells_a_runner(text: str, *, asks: bool) -> bool:
+    low = text.casefold()
+    return any(one in low or (asks and len(low) >= TELLING and low in one) for one in RUNNERS)
 
 
 def numbers(nodes: Collection[ast.AST]) -> list[float]:

@@ -36,6 +36,7 @@ class Names:
     def __init__(self, tree: ast.Module) -> None:
         self._bound: dict[str, dict[str, set[Meaning]]] = {ROOT: {}}
         self._classes: set[str] = set()
+        self._arguments: dict[str, set[str]] = {}
         self._outside: dict[str, set[str]] = {}
         left: list[tuple[str, ast.AST]] = [(ROOT, node) for node in reversed(tree.body)]
         while left:
@@ -54,11 +55,14 @@ class Names:
                     for arg in ast.walk(node.args):
                         if isinstance(arg, ast.arg):
                             here.setdefault(arg.arg, set()).add(Meaning(Kind.LOCAL, arg.arg))
+                            self._arguments.setdefault(inner, set()).add(arg.arg)
                     outer = (*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults))
                     left += [(scope, one) for one in outer]
                 left += [(inner, one) for one in reversed(node.body)]
             else:
                 left += [(scope, one) for one in reversed(list(ast.iter_child_nodes(node)))]
+        self.data = frozenset(_data(tree))
+        """Values of the module that are plain: literals and containers of literals."""
         self.methods = frozenset(
             node.name
             for outer in ast.walk(tree)
@@ -99,6 +103,10 @@ class Names:
         """Whether this very scope binds the name."""
         return name in self._bound.get(scope, ())
 
+    def is_argument(self, scope: str, name: str) -> bool:
+        """Whether a function is handed the value of this name."""
+        return name in self._arguments.get(scope, ())
+
     def bound_in(self, scope: str) -> set[str]:
         """The names that this very scope binds."""
         return set(self._bound.get(scope, ()))
@@ -106,6 +114,21 @@ class Names:
     def is_class(self, scope: str) -> bool:
         """Whether a qualified name is a class's."""
         return scope in self._classes
+
+
+def _data(tree: ast.Module) -> Iterator[str]:
+    given: dict[str, list[ast.expr | None]] = {}
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            if isinstance(target, ast.Name) and isinstance(node, ast.Assign | ast.AnnAssign):
+                given.setdefault(target.id, []).append(node.value)
+    plain = (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.UnaryOp, ast.unaryop, ast.expr_context)
+    for name, values in given.items():
+        if len(values) == 1 and values[0] is not None and all(isinstance(n, plain) for n in ast.walk(values[0])):
+            yield name
 
 
 def _one(found: set[Meaning], name: str) -> Meaning:

@@ -14,6 +14,8 @@ from governance.irongate.unattended.names import Kind, Names
 from governance.irongate.unattended.tables import MODULES, NAMES, TYPES
 from governance.irongate.unattended.units import Found, Function, Unit, fingerprint, heads
 
+TAKEN = frozenset({"load_tests", "setup_module", "teardown_module", "pytest_plugins"})
+"""Names that runners of tests look for."""
 IMPORTS = (ast.Import, ast.ImportFrom)
 
 
@@ -38,11 +40,21 @@ def _imports(scope: str, old: Sequence[Unit], new: Sequence[Unit], before: Names
     for target, bound in gone:
         if (target, bound) not in broken:
             yield "import", f"no longer imports {target} as {bound}"
+    stays = iter([(unit.key[0].rpartition(".")[0], alias) for unit in new for alias in _imported(unit.node)])
+    for unit in old:
+        place = unit.key[0].rpartition(".")[0]
+        if not all(
+            (place, alias) in stays for alias in _imported(unit.node) if alias not in broken and alias not in gone
+        ):
+            yield "import", "moves what is imported"
+            break
     loaded = {target.rpartition(".")[0] for target, _ in had}
     for target, bound in fresh:
         listed = target in NAMES or target in MODULES or _is_own(target, loaded)
         if (scope and not broken) or not (listed or (broken and calls.finds(target))):
             yield "import", f"imports {target}"
+        elif bound.startswith("__") or bound in TAKEN:
+            yield "import", f"imports {target} as {bound}"
         elif bound not in [name for _, name in broken] and (
             before.is_bound("", bound) or before.meaning("", bound).kind is not Kind.UNKNOWN
         ):
@@ -90,6 +102,8 @@ def _given(old: ast.AST, new: ast.AST, scope: str, expressions: Expressions) -> 
         yield "outside", f"changes what stands in {scope or 'the module'}, outside of functions"
     elif not (_is_data(value) and _is_data(data)) or _type(old) != _type(new):
         yield "outside", f"changes what {name} stands for"
+    elif _kinds(value) != _kinds(data):
+        yield "outside", f"makes {name} another kind of value"
     elif lost := Counter(_settings(value)) - Counter(_settings(data)):
         yield "outside", f"takes {', '.join(map(str, lost))} out of {name}"
     else:
@@ -137,6 +151,13 @@ def _data(node: ast.AST) -> tuple[str, ast.expr | None]:
 
 def _type(node: ast.AST) -> bytes:
     return fingerprint(node.annotation) if isinstance(node, ast.AnnAssign) else b""
+
+
+def _kinds(node: ast.expr) -> tuple[str, list[str]]:
+    """Of what kind a value is; its texts as they are, but for patterns."""
+    plain = type(node.value).__name__ if isinstance(node, ast.Constant) else type(node).__name__
+    texts = (one for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str | bytes))
+    return plain, [repr(one.value) for one in texts if not _is_text_of_pattern(one, node)]
 
 
 def _settings(node: ast.expr) -> Iterator[object]:

@@ -16,7 +16,7 @@ DIRECTIVE = re.compile(
 )
 WIDER = frozenset({"latin-1", "latin1", "iso-8859-1", "iso-8859-15", "cp1252"})
 """Encodings in which what is ASCII stays what it is."""
-LONGEST_LINE = 400
+LONGEST_LINE, LONGEST_READ = 400, 1000
 
 
 def problems(before: bytes, after: bytes) -> Iterator[str]:
@@ -34,7 +34,9 @@ def problems(before: bytes, after: bytes) -> Iterator[str]:
     for line in added(before, after):
         if CONTROL.search(line.text):
             yield f"line {line.number} holds a control character"
-        elif DIRECTIVE.search(line.text):
+        elif len(line.text) > LONGEST_READ:
+            yield f"line {line.number} is longer than {LONGEST_READ} characters"
+        elif DIRECTIVE.search(line.text) or SPOKEN.search(line.text):
             yield f"line {line.number} speaks to an editor, a shell or a compiler"
         elif len(line.text) > LONGEST_LINE and len(line.text) > max(map(len, as_text(before).split("\n"))):
             yield f"line {line.number} is longer than {LONGEST_LINE} characters"
@@ -46,12 +48,22 @@ def _coding(data: bytes) -> str:
     return found[1].decode("ascii", "replace").lower().replace("_", "-") if found else "utf-8"
 
 
-PUNCTUATION = re.compile(r"[:()\[\]{},]")
+PUNCTUATION = re.compile(r"[:()\[\]{},]{0,2}")
 
 
 def only_punctuation(before: bytes, after: bytes) -> bool:
-    """Whether the two texts are the same but for colons, brackets and commas.
+    """Whether the two texts are the same but for a bracket, colon or comma, or two, in one place."""
+    old, new = as_text(before), as_text(after)
+    most = min(len(old), len(new))
+    start = next((at for at in range(most) if old[at] != new[at]), most)
+    end = next((at for at in range(most - start) if old[-1 - at] != new[-1 - at]), most - start)
+    gone, come = old[start : len(old) - end], new[start : len(new) - end]
+    return bool(PUNCTUATION.fullmatch(gone) and PUNCTUATION.fullmatch(come)) and not (gone and come)
 
-    What was text or a comment stays that, and every statement keeps its line and its indentation.
-    """
-    return PUNCTUATION.sub("", as_text(before)) == PUNCTUATION.sub("", as_text(after))
+
+SPOKEN = re.compile(
+    r"#\s*(?:type|noqa|nosec|pragma|pylint|mypy|ruff|flake8|fmt|isort|yapf|pyright|pytype|codeql|sonar|NOSONAR|bandit)\b"
+    r"|\[\[\[|\]\]\]|#\s*[!%]|^\s*!",
+    re.I,
+)
+"""Comments that tools act on."""

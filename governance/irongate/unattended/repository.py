@@ -14,16 +14,18 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.calls import callee_of, handed, is_open_itself, keeps
+from governance.irongate.unattended.calls import callee_of, handed, is_open_itself
+from governance.irongate.unattended.flow import changed_by
 from governance.irongate.unattended.names import Kind, Names, chain, module_of
-from governance.irongate.unattended.tables import ACTS, BUILTINS, LEVELS, LOGS, METHODS, MODULES, NAMES, words
+from governance.irongate.unattended.tables import ACTS, BUILTINS, LEVELS, LOGS, MODULES, NAMES, words
 from governance.irongate.unattended.units import Function, functions
 
-DEEPEST, MOST_STEPS, MOST_MEANT = 8, 400, 12
-"""How far calls are followed, how many functions are read for one question, how many a name may mean."""
+DEEPEST, MOST_STEPS, MOST_MEANT, MOST_ASKED = 8, 1000, 12, 300
+"""How far calls are followed, how many functions are read, how many a name may mean, how many questions are read."""
 HARMLESS_MARKS = frozenset({"staticmethod", "classmethod", "property", "functools.wraps", "abc.abstractmethod",
                             "contextlib.contextmanager", "typing.overload", "functools.lru_cache",
                             "functools.cached_property", "functools.cache"})  # fmt: skip
@@ -37,12 +39,7 @@ DEFINES = re.compile(rb"\bdef[ \t]+(\w+)")
 GIVES = re.compile(rb"\bself\.(\w+)[ \t]*[:=]|^[ \t]+(\w+)[ \t]*[:=]", re.M)
 MADE_BY = ("__new__", "__init__", "__post_init__", "__del__", "__setattr__", "__getattribute__", "__getattr__",
            "__call__", "__init_subclass__")  # fmt: skip
-PLAIN = words(
-    "typing collections enum abc dataclasses warnings functools operator itertools string re math cmath numbers "
-    "datetime "
-    "decimal fractions copy types contextlib bisect heapq json textwrap unicodedata html calendar struct base64 "
-    "binascii time random hashlib gettext locale"
-)
+PLAIN = words("re string math cmath numbers decimal fractions itertools bisect heapq unicodedata html calendar struct")
 """Standard modules of which nothing reaches out."""
 
 
@@ -58,13 +55,13 @@ class Elsewhere:
     def answers(self, wanted: Collection[str]) -> frozenset[str]:
         """Those of the questions to which the answer is yes."""
         found = set[str]()
-        for one in wanted:
+        for one in sorted(wanted)[:MOST_ASKED]:
             if one[0] in "+-":
                 path, target = one[1:].split("|", 1)
                 found |= {one} if self._defines(path, target) is (one[0] == "+") else set()
                 continue
             path, scope, callee = one.removeprefix("~").split("|", 2)
-            self._steps, self._is_mild = 0, one.startswith("~")
+            self._is_mild = one.startswith("~")
             if callee.startswith("."):
                 found |= {one} if self._is_field(callee[1:]) else set()
             elif self._read(path) is not None and self._closed_call(path, scope, callee, 0):
@@ -104,7 +101,7 @@ class Elsewhere:
         return bool(marks) and all(one in PROPERTIES for one in marks) and self._closed(path, qualified, 0)
 
     def _closed_call(self, path: str, scope: str, callee: str, depth: int) -> bool:
-        meant = list(self._meant(path, scope, callee))
+        meant = list(islice(self._meant(path, scope, callee), MOST_MEANT + 1))
         if not meant and self._is_mild:
             return not self._seems_to_act(path, scope, callee)
         return bool(meant) and len(meant) <= MOST_MEANT and all(self._closed(*one, depth) for one in meant)
@@ -168,7 +165,9 @@ class Elsewhere:
     def _imported(self, path: str, target: str, depth: int) -> Iterator[tuple[str, str]]:
         module, _, name = module_of(path, target).rpartition(".")
         for place in self._paths(module):
-            if self._find(place, name) and self._is_bound_once(place, name):
+            if (read := self._read(place)) is None or read.names.is_bound("", "*"):
+                yield place, ""
+            elif self._find(place, name) and self._is_bound_once(place, name):
                 yield place, name
             elif depth < DEEPEST and (read := self._read(place)) is not None:
                 further = read.names.meaning("", name)
@@ -204,7 +203,9 @@ class Elsewhere:
             self._known[key] = True  # a circle is closed where all else in it is
             nodes = self._find(path, qualified)
             is_closed = bool(nodes) and all(self._closed_node(path, qualified, node, depth) for node in nodes)
-            if not is_closed:
+            if not is_closed:  # what leaned on it is asked again
+                for each in list(self._known)[list(self._known).index(key) :]:
+                    del self._known[each]
                 self._known[key] = False
                 return False
         return self._known[key]
@@ -231,18 +232,20 @@ class Elsewhere:
                 continue
             if isinstance(one, ast.With | ast.AsyncWith | ast.Await | ast.AsyncFor) and not self._is_mild:
                 return False
+            if isinstance(one, ast.Global | ast.Nonlocal) and not self._is_mild:
+                return False
             if isinstance(one, ast.Import | ast.ImportFrom) and not self._harmless(path, one):
                 return False
             if _hands_on(one, names, qualified, called):
                 return False
-            if isinstance(one, ast.Call) and id(one) not in raised and keeps(one, names, qualified) is None:
+            if isinstance(one, ast.Call) and id(one) not in raised and changed_by(one) is None:
                 if not all(
                     self._closed_call(path, qualified, chain(f), depth + 1) for f in handed(one, names, qualified)
                 ):
                     return False
                 if self._is_plain(one, names, qualified) or not is_open_itself(one, names, qualified):
                     continue
-                if not self._closed_call(path, qualified, callee_of(one), depth + 1) and not self._is_foreign(one):
+                if not self._closed_call(path, qualified, callee_of(one), depth + 1):
                     return False
         return True
 
@@ -251,19 +254,13 @@ class Elsewhere:
         if isinstance(call.func, ast.Name):
             kind, target = names.meaning(scope, call.func.id)
             is_told = kind is Kind.BUILTIN and target == "print" and not call.keywords
-            return kind is Kind.LOCAL or is_told or _is_plain(names.dotted(scope, call.func))
+            return is_told or _is_plain(names.dotted(scope, call.func))
         dotted = names.dotted(scope, call.func)
         if dotted:
             return _is_plain(dotted)
         on = call.func.value if isinstance(call.func, ast.Attribute) else call.func
         is_log = isinstance(on, ast.Name) and on.id in LOGS and names.meaning(scope, on.id).kind is Kind.VALUE
         return is_log and isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS
-
-    def _is_foreign(self, call: ast.Call) -> bool:
-        """A method that nobody in the repository defines, of a name that nothing acts with."""
-        func = call.func
-        is_method = isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name | ast.Attribute | ast.Call)
-        return is_method and func.attr not in ACTS and func.attr not in METHODS and not self._defined_in(func.attr)  # type: ignore[attr-defined]
 
     def _closed_class(self, path: str, qualified: str, node: ast.ClassDef, names: Names, depth: int) -> bool:
         outer = qualified.rpartition(".")[0]

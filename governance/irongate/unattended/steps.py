@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from governance.irongate.syntax import source
 from governance.irongate.unattended import anchors
-from governance.irongate.unattended.anchors import ENDS, Anchors, given
+from governance.irongate.unattended.anchors import ENDS, Anchors
 from governance.irongate.unattended.calls import Calls
 from governance.irongate.unattended.expressions import Expressions
 from governance.irongate.unattended.names import Kind, chain, root_of
@@ -80,35 +80,29 @@ class Steps:
             if self._before.meaning(name).kind is not Kind.UNKNOWN or name.startswith("__"):
                 yield "name", f"gives {name} another meaning"
 
-    def _kept_in(self, every: Sequence[Unit], judge: Calls) -> dict[str, int]:
-        """What is given to attributes and items, and what is changed in place: as written, how often."""
-        found: Counter[str] = Counter()
-        for unit in every:
-            for part in unit.parts():
-                for node in ast.walk(part):
-                    target: ast.AST | None = None
-                    if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
-                        target = node.value if isinstance(node, ast.Subscript) else node
-                    elif isinstance(node, ast.Call):
-                        target = judge.keeps(node)
-                    if target is not None and not self._is_fresh(target, every):
-                        found[source(target)[:200]] += 1
-        return found
-
-    def _is_fresh(self, target: ast.AST, every: Sequence[Unit]) -> bool:
-        """A container that the function itself has made and nobody else holds."""
-        if not isinstance(target, ast.Name) or self._after.meaning(target.id).kind is not Kind.LOCAL:
-            return False
-        values = [value for unit in every for name, value in given(unit.node) if name == target.id]
-        return bool(values) and all(value is not None and _makes(value) for value in values)
+    def _kept_in(self, every: Sequence[Unit], judge: Calls) -> set[str]:
+        """What is given to attributes and items, as written; but for items of what the function itself has made."""
+        targets = (
+            node.value if isinstance(node, ast.Subscript) else node
+            for unit in every
+            for part in unit.parts()
+            for node in ast.walk(part)
+            if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load)
+        )
+        return {source(one)[:200] for one in targets if not (isinstance(one, ast.Name) and one.id in judge.flow.fresh)}
 
     def _keeps(self) -> Iterator[Found]:
         old, new = self._kept_in(self._old, self._before), self._kept_in(self._new, self._after)
-        for one in new:
+        for one in new - old:
             of_self = one.removeprefix("self.")
-            if one not in old and not (of_self != one and of_self in self._own):
+            if of_self == one or of_self not in self._own:
                 yield "state", f"changes {one}"
-        yield from (("removal", f"no longer changes {one}") for one in old if one not in new)
+        yield from (("removal", f"no longer changes {one}") for one in old - new)
+        for unit in self.added:
+            value = unit.node.value if isinstance(unit.node, ast.Assign) else None
+            is_switch = isinstance(value, ast.Constant) and isinstance(value.value, bool | None)
+            if is_switch and any(isinstance(one, ast.Attribute | ast.Subscript) for one in unit.node.targets):  # type: ignore[attr-defined]
+                yield "state", f"sets {source(unit.node)[:60]}"
 
     def _dead(self) -> Iterator[Found]:
         """Steps behind one that ends their block, and conditions that are none."""
@@ -121,7 +115,10 @@ class Steps:
                             yield "dead", f"puts steps of {self._scope} behind one that ends"
         for unit in self.added:
             test = unit.node.test if isinstance(unit.node, ast.If | ast.While | ast.Assert) else None
-            if test is not None and not any(isinstance(node, ast.Name) for node in ast.walk(test)):
+            parts = (
+                [test, *(one for n in ast.walk(test) if isinstance(n, ast.BoolOp) for one in n.values)] if test else []
+            )
+            if any(not any(isinstance(node, ast.Name) for node in ast.walk(part)) for part in parts):
                 yield "dead", "asks for nothing"
 
     def _added(self, node: ast.AST, expressions: Expressions) -> Iterator[Found]:
@@ -133,6 +130,8 @@ class Steps:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 yield from self._target(target, expressions)
+            if isinstance(node, ast.AugAssign):
+                yield from self._grows(node)
             if node.value is not None:
                 yield from expressions.problems(node.value)
         elif isinstance(node, ast.For):
@@ -162,11 +161,19 @@ class Steps:
             yield "raises", f"raises {said or 'something'}, which this file does not raise"
         elif said in ERRORS and self._after.meaning(said).kind is not Kind.BUILTIN:
             yield "raises", f"raises {said}, which is another here"
+        catches = any(isinstance(unit.node, ast.ExceptHandler) for unit in self._new)
         if isinstance(node.exc, ast.Call):
             for arg in (*node.exc.args, *(word.value for word in node.exc.keywords)):
-                yield from expressions.problems(arg, told=True)
+                yield from expressions.problems(arg, told=not catches)
         if node.cause is not None and not isinstance(node.cause, ast.Name | ast.Constant):
             yield "raises", "computes the cause of an error"
+
+    def _grows(self, node: ast.AugAssign) -> Iterator[Found]:
+        """What is added to changes a container where it is one: it has to be the function's own, or no container."""
+        name, flow = chain(node.target), self._after.flow
+        is_plain = isinstance(node.value, ast.Constant) or not isinstance(node.target, ast.Name)
+        if name in flow.holders or (name not in flow.fresh | flow.numbers and not is_plain):
+            yield "state", f"adds to {name or 'something'}, which may be somebody else's"
 
     def _target(self, node: ast.AST, expressions: Expressions) -> Iterator[Found]:
         """What is given a value: names of the function, and what the function gave values to before."""
@@ -195,14 +202,3 @@ def _take(left: Counter[tuple[str, bytes]], key: tuple[str, bytes]) -> bool:
         return False
     left[key] -= 1
     return True
-
-
-def _makes(value: ast.expr) -> bool:
-    """Whether an expression makes a new container."""
-    if isinstance(value, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp):
-        return True
-    return (
-        isinstance(value, ast.Call)
-        and isinstance(value.func, ast.Name)
-        and value.func.id in ("list", "dict", "set", "sorted")
-    )

@@ -25,7 +25,7 @@ BUILTINS = (
     TYPES
     | CALLABLES
     | ERRORS
-    | words("all any ascii bin callable chr divmod enumerate filter hex isinstance issubclass map oct reversed zip")
+    | words("all any ascii bin callable divmod enumerate filter hex isinstance issubclass map oct reversed zip")
     | words("Warning DeprecationWarning FutureWarning RuntimeWarning UserWarning NotImplemented Ellipsis Exception")
 )
 """Builtins that a change may call or name. ``getattr``, ``hasattr``, ``iter``, ``next`` and ``type`` have their own
@@ -78,8 +78,8 @@ HARMLESS: dict[str, frozenset[str]] = {
     module: words(names)
     for module, names in {
         "__future__": "annotations division",
-        "base64": "b64decode b64encode urlsafe_b64decode urlsafe_b64encode",
-        "binascii": "crc32 hexlify unhexlify",
+        "base64": "b64encode urlsafe_b64encode",
+        "binascii": "crc32 hexlify ",
         "bisect": "bisect bisect_left bisect_right",
         "calendar": "isleap monthrange timegm",
         "collections": "ChainMap Counter OrderedDict deque",
@@ -97,14 +97,14 @@ HARMLESS: dict[str, frozenset[str]] = {
         "itertools": "accumulate chain chain.from_iterable combinations combinations_with_replacement count cycle "
         "dropwhile filterfalse groupby islice pairwise permutations product repeat starmap takewhile tee "
         "zip_longest",
-        "json": "dumps loads",
+        "json": "",
         "math": "acos asin atan atan2 ceil copysign cos degrees e erf exp fabs factorial floor fmod fsum gcd "
         "hypot inf isclose isfinite isinf isnan isqrt lcm log log10 log2 modf nan pi prod radians sin "
         "sqrt tan tau trunc",
         "numbers": "Complex Integral Number Rational Real",
-        "operator": "add and_ contains eq floordiv ge gt index inv is_ is_not itemgetter le lt mod mul ne neg not_ "
+        "operator": "add and_ contains eq floordiv ge gt index inv is_ is_not le lt mod mul ne neg not_ "
         "or_ pos pow sub truediv truth xor",
-        "os": "PathLike fspath linesep pathsep sep",
+        "os": "PathLike fspath ",
         "os.path": "basename commonprefix dirname isabs join normcase normpath split splitext",
         "re": "A ASCII DOTALL I IGNORECASE M MULTILINE S U UNICODE VERBOSE X compile escape findall finditer "
         "fullmatch match search split sub",
@@ -116,8 +116,7 @@ HARMLESS: dict[str, frozenset[str]] = {
         "typing": "Any Callable ClassVar Collection Dict Final FrozenSet Generic Hashable Iterable Iterator List "
         "Literal Mapping MutableMapping Optional Sequence Set TYPE_CHECKING Tuple Type TypeVar Union cast",
         "unicodedata": "category combining normalize",
-        "urllib.parse": "parse_qs parse_qsl quote quote_plus unquote unquote_plus urlencode urljoin urlparse urlsplit "
-        "urlunparse urlunsplit",
+        "urllib.parse": "quote quote_plus urlencode urljoin urlparse urlsplit urlunparse urlunsplit",
         "warnings": "warn",
     }.items()
 }
@@ -136,7 +135,7 @@ DECIDING = frozenset(
     eq ne lt le gt ge hash bool del new enter exit aenter aexit getattribute setattr delattr get set delete
     set_name init_subclass class_getitem instancecheck subclasscheck subclasshook prepare mro_entries mro reduce
     reduce_ex getstate setstate getnewargs getnewargs_ex import build_class fspath array_ufunc array_function array
-    array_wrap buffer release_buffer contains
+    array_wrap buffer release_buffer contains len getattr
     """
     )
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scoped = Function | ast.ClassDef
-ROOT = ""
+ROOT, LARGE = "", 4000
 Found = tuple[str, str]
 """The rule that is missed, and what misses it."""
 
@@ -29,35 +29,47 @@ class Unit:
 
 
 def units(tree: ast.Module) -> dict[str, list[Unit]]:
-    """Every statement of a file in the order of the text, by the class or function around it."""
+    """Every statement of a file in the order of the text, by the class or function around it.
+
+    What a statement says includes in which blocks it stands.
+    """
     found: dict[str, list[Unit]] = defaultdict(list)
-    left: list[tuple[str, ast.AST]] = [(ROOT, node) for node in reversed(tree.body)]
+    left: list[tuple[str, str, ast.AST]] = [(ROOT, "", node) for node in reversed(tree.body)]
     while left:
-        scope, node = left.pop()
-        found[scope].append(Unit(scope, node, (type(node).__name__, b"".join(map(fingerprint, heads(node))))))
+        scope, place, node = left.pop()
+        kind = type(node).__name__
+        found[scope].append(Unit(scope, node, (f"{place}{kind}", b"\0".join(map(fingerprint, heads(node))))))
         if isinstance(node, Scoped):
-            scope = f"{scope}.{node.name}".strip(".")
+            scope, place = f"{scope}.{node.name}".strip("."), ""
             found[scope]  # also where nothing stands in it
-        left += [(scope, inner) for inner in reversed(list(inside(node)))]
+        else:
+            place = f"{place}{kind}."
+        blocks = [(f"{place}{field} ", inner) for field, inner in _blocks(node)]
+        left += [(scope, "" if isinstance(node, Scoped) else where, inner) for where, inner in reversed(blocks)]
     return found
+
+
+def _blocks(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """The statements (and handlers and cases) that stand in a compound one, each with its block's name."""
+    if not isinstance(node, ast.Lambda | ast.IfExp):
+        for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+            value = getattr(node, field, None)
+            yield from ((field, inner) for inner in value) if isinstance(value, list) else ()
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
     """The statements (and handlers and cases) that stand in a compound one."""
-    for field in ("body", "handlers", "cases", "orelse", "finalbody"):
-        value = getattr(node, field, None)
-        if isinstance(value, list) and not isinstance(node, ast.Lambda | ast.IfExp):
-            yield from value
+    return (inner for _, inner in _blocks(node))
 
 
 def heads(node: ast.AST) -> Iterator[ast.AST]:
     """What is judged of a statement itself; a block's own steps are units of their own."""
     if isinstance(node, Function):
-        yield from (*node.decorator_list, node.args, *([node.returns] if node.returns else []))
+        yield from (*_marked(node.decorator_list), node.args, *([node.returns] if node.returns else []))
         yield from getattr(node, "type_params", ())
         yield ast.Name(id=node.name, ctx=ast.Store())
     elif isinstance(node, ast.ClassDef):
-        yield from (*node.decorator_list, *node.bases, *node.keywords, *getattr(node, "type_params", ()))
+        yield from (*_marked(node.decorator_list), *node.bases, *node.keywords, *getattr(node, "type_params", ()))
         yield ast.Name(id=node.name, ctx=ast.Store())
     elif isinstance(node, ast.If | ast.While):
         yield node.test
@@ -76,6 +88,11 @@ def heads(node: ast.AST) -> Iterator[ast.AST]:
         yield node
 
 
+def _marked(decorators: list[ast.expr]) -> Iterator[ast.AST]:
+    """Decorators, told from what else stands in a head."""
+    return (ast.Starred(value=ast.Starred(value=one, ctx=ast.Load()), ctx=ast.Load()) for one in decorators)
+
+
 def fingerprint(node: ast.AST) -> bytes:
     """What two expressions share that are written alike. It is kept with the node: expressions never change."""
     known: bytes | None = getattr(node, "_fingerprint", None)
@@ -88,7 +105,8 @@ def fingerprint(node: ast.AST) -> bytes:
                 if isinstance(one, ast.AST):
                     digest.update(b"\1" + fingerprint(one))
                 else:
-                    said = f"{type(one).__name__} {one!r}".encode("utf-8", "surrogatepass")
+                    written = hex(one) if isinstance(one, int) and one.bit_length() > LARGE else repr(one)
+                    said = f"{type(one).__name__} {written}".encode("utf-8", "surrogatepass")
                     digest.update(b"\2%d " % len(said) + said)
         known = digest.digest()
         if not isinstance(node, ast.expr_context | ast.operator | ast.unaryop | ast.cmpop | ast.boolop):

@@ -23,6 +23,7 @@ from tests.cage.unattended import (
     asked_of,
     changes,
     elsewhere,
+    gaps,
     loosened,
     rows,
     sources,
@@ -163,11 +164,16 @@ def test_a_change_that_gets_round_single_pieces_waits(change: dict[str, Any]) ->
     assert waits(asked_of(change))
 
 
+@pytest.mark.parametrize("change", gaps(), ids=lambda change: str(change["name"]))
+def test_a_known_gap_is_still_one(change: dict[str, Any]) -> None:
+    assert not waits(asked_of(change)), "it waits now: move it to moves.toml, and correct the threat model"
+
+
 def test_what_a_failing_test_said_is_given_away() -> None:
     old = "def show(a):\n    return a\n"
     facts = g20_unattended.Facts(
-        path="calc.py", before=old.encode(), after=old.replace("return a", "return 'a golden text'").encode(),
-        said=("E   AssertionError: assert \'\' == \'a golden text\'",),
+        path="calc.py", before=old.encode(), after=old.replace("return a", "return a or 'show'").encode(),
+        said=("E   AssertionError: assert \'\' == \'show\'",),
     )  # fmt: skip
     assert waits(g20_unattended.check(facts))
     assert not waits(g20_unattended.check(facts.model_copy(update={"said": ()})))

@@ -1,0 +1,143 @@
+"""Where the names of a function get their values. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+
+from governance.irongate.unattended.names import Kind, Names, chain
+from governance.irongate.unattended.tables import KEEPING, NAMES, TYPES
+from governance.irongate.unattended.units import Unit
+
+HANDED_ON = ("self", "cls")
+SHOWS = (
+    ast.IfExp, ast.BoolOp, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Subscript, ast.Starred, ast.NamedExpr,
+    ast.ListComp, ast.SetComp, ast.GeneratorExp,
+)  # fmt: skip
+"""Expressions that give on what they are made of."""
+MAKERS = frozenset({"list", "dict", "set", "sorted"})
+
+
+class Flow:
+    """``fresh``: names that stand for containers which the function itself has made. ``texts``: for texts. ``numbers``:
+    for what it computed. ``holders``: names that may stand for what can be called.
+    """
+
+    def __init__(self, every: Sequence[Unit], names: Names, scope: str) -> None:
+        self._names, self._scope = names, scope
+        values: dict[str, list[ast.expr | None]] = {}
+        for unit in every:
+            for name, value in given(unit.node):
+                values.setdefault(name, []).append(value)
+        own = {one: of for one, of in values.items() if names.meaning(scope, one).kind is Kind.LOCAL}
+        own = {one: of for one, of in own.items() if not names.is_argument(scope, one)}
+        self.fresh = frozenset(
+            one for one, of in own.items() if all(value is not None and _makes(value) for value in of)
+        )
+        alias = (ast.Name, ast.Attribute, ast.Subscript)
+        self.numbers = frozenset(one for one, of in own.items() if not any(isinstance(value, alias) for value in of))
+        self.texts = frozenset(one for one, of in own.items() if all(v is not None and is_text(v) for v in of))
+        holders = {one for one, of in values.items() if any(value is not None and self._holds(value) for value in of)}
+        for _ in values:
+            more = {
+                one for one, of in values.items() if any(value is not None and places(value) & holders for value in of)
+            }
+            if more <= holders:
+                break
+            holders |= more
+        self.holders = frozenset(holders)
+
+    def _holds(self, value: ast.AST) -> bool:
+        """Whether an expression hands on what is imported, defined or kept in the module, without calling it."""
+        if isinstance(value, ast.Name):
+            kind, target = self._names.meaning(self._scope, value.id)
+            is_import = kind is Kind.IMPORT and target not in NAMES
+            is_odd = kind in (Kind.FUNCTION, Kind.CLASS, Kind.UNKNOWN) and isinstance(value.ctx, ast.Load)
+            is_table = kind is Kind.VALUE and value.id not in self._names.data
+            return is_import or is_odd or is_table or (kind is Kind.BUILTIN and value.id not in TYPES)
+        if isinstance(value, ast.Attribute):
+            return (
+                value.attr in self._names.methods
+                or bool(self._names.dotted(self._scope, value))
+                or self._holds(value.value)
+            )
+        if isinstance(value, ast.Lambda):
+            return True
+        return isinstance(value, SHOWS) and any(self._holds(child) for child in ast.iter_child_nodes(value))
+
+
+def is_text(node: ast.expr) -> bool:
+    """Whether an expression is a text for sure."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str | bytes)
+    if isinstance(node, ast.Call):
+        func = node.func
+        if isinstance(func, ast.Name):
+            return func.id in ("str", "repr", "ascii", "hex", "bin", "oct", "chr")
+        return isinstance(func, ast.Attribute) and is_text(func.value) and func.attr not in ("split", "rsplit", "count")
+    if isinstance(node, ast.BinOp):
+        return is_text(node.left)
+    return isinstance(node, ast.JoinedStr)
+
+
+def _gives_on(value: ast.AST | None) -> set[str]:
+    """The names that an expression gives on as they are."""
+    if isinstance(value, ast.Name | ast.Attribute):
+        return {chain(value)}
+    if value is None or not isinstance(value, SHOWS):
+        return set()
+    return {name for child in ast.iter_child_nodes(value) for name in _gives_on(child)}
+
+
+def _makes(value: ast.expr) -> bool:
+    """Whether an expression makes a new container."""
+    if isinstance(value, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp):
+        return True
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in MAKERS
+
+
+def given(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
+    """Places that a statement gives a value, as written, with what they are given where that is known."""
+    pairs: list[tuple[ast.AST, ast.expr | None]] = []
+    if isinstance(node, ast.Assign):
+        pairs = [(target, node.value) for target in node.targets]
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        pairs = [(node.target, node.value)]
+    elif isinstance(node, ast.For | ast.AsyncFor):
+        pairs = [(node.target, node.iter)]
+    elif isinstance(node, ast.With | ast.AsyncWith):
+        pairs = [(item.optional_vars, item.context_expr) for item in node.items if item.optional_vars is not None]
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name, None
+    whole = isinstance(node, ast.Assign | ast.AnnAssign)
+    for target, value in pairs:
+        if isinstance(target, ast.Name | ast.Attribute) and whole:
+            yield chain(target), value
+        else:
+            for one in ast.walk(target):
+                if isinstance(one, ast.Name | ast.Attribute) and (said := chain(one)) not in ("", *HANDED_ON):
+                    yield said, _part_of(value)
+    for inner in ast.walk(node) if isinstance(node, ast.stmt) and not hasattr(node, "body") else ():
+        if isinstance(inner, ast.NamedExpr):
+            yield inner.target.id, _part_of(inner.value)
+        elif isinstance(inner, ast.Call) and (on := changed_by(inner)) is not None and chain(on):
+            yield from ((chain(on), _part_of(arg)) for arg in inner.args)
+
+
+def _part_of(value: ast.expr | None) -> ast.expr | None:
+    """The same value as a part of something: it makes no container of the function's own."""
+    return ast.Starred(value=value, ctx=ast.Load()) if value is not None else None
+
+
+def places(node: ast.AST) -> set[str]:
+    """Names and attributes, as written, from which an expression takes its value."""
+    found = {said for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute) if (said := chain(one))}
+    return found - set(HANDED_ON)
+
+
+def changed_by(call: ast.Call) -> ast.expr | None:
+    """What a call changes by a method of a builtin container, as it is written; None where it is no such call."""
+    func = call.func
+    if not isinstance(func, ast.Attribute) or func.attr not in KEEPING or len(call.args) > 2:
+        return None
+    return func.value if all(word.arg in ("key", "reverse") for word in call.keywords) else None
