@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -124,6 +125,30 @@ def at_work(folder: Path) -> list[str]:
             if (place / "cwd").readlink().is_relative_to(folder):
                 found.append(place.name)
     return found
+
+
+SLOW_GIT = """#!/bin/sh
+{git} "$@" || exit
+case "$*" in init*) echo made >{told}; sleep 0.5; [ -d .git ] || echo "the folder went first" >>{told} ;; esac
+"""
+
+
+def test_a_signal_while_git_writes_waits_for_it(tmp_path: Path) -> None:
+    make_tasks(tmp_path)
+    scratch, slow, told = tmp_path / "scratch", tmp_path / "bin/git", tmp_path / "told"
+    scratch.mkdir()
+    slow.parent.mkdir()
+    slow.write_text(SLOW_GIT.format(git=shutil.which("git"), told=told))
+    slow.chmod(0o755)
+    argv, env = command(tmp_path, "bench", "repair", "tasks")
+    env |= {"TMPDIR": str(scratch), "PATH": f"{slow.parent}:{env['PATH']}"}
+    with subprocess.Popen(argv, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as bench:
+        while not told.exists() and bench.poll() is None:
+            time.sleep(0.02)
+        bench.terminate()
+        _, said = bench.communicate(timeout=60)
+    assert (bench.returncode, said.strip(), told.read_text()) == (130, "", "made\n")
+    assert not at_work(scratch) and not list(scratch.iterdir())
 
 
 def test_a_signal_ends_all_that_was_started(tmp_path: Path) -> None:
