@@ -6,7 +6,7 @@ stands, at least one when ``wall`` is False. Then it takes away the wall that it
 that the trap would prove nothing. ``Unable`` says by name why it cannot be played here. ``BACKENDS`` names the back
 ends that make a difference, where not both do; ``USERS`` likewise.
 
-Each play is a process of its own, so what a module replaces is gone afterwards.
+Each play is a process of its own (:mod:`tests.cage.walls.__main__`), so what a module replaces is gone afterwards.
 """
 
 from __future__ import annotations
