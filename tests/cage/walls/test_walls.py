@@ -4,6 +4,7 @@ where the wall is taken away."""
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import shutil
@@ -25,9 +26,12 @@ LONGEST_S = 600
 def plays() -> Iterator[object]:
     for file in sorted(Path(__file__).parent.glob("f[0-9][0-9]_*.py")):
         module = importlib.import_module(f"tests.cage.walls.{file.stem}")
-        for backend in getattr(module, "BACKENDS", ("bwrap", "landlock")):
-            for user in getattr(module, "USERS", ("root", "ordinary")):
-                yield pytest.param(file.stem, backend, user, id=f"{file.stem}-{backend}-{user}")
+        backends = getattr(module, "BACKENDS", ("bwrap", "landlock"))
+        users = [HERE if user == "anybody" else user for user in getattr(module, "USERS", ("root", "ordinary"))]
+        for backend, user in itertools.product(backends, users):
+            each_once = HERE != "root" or backends.index(backend) == users.index(user)
+            marks = [] if each_once or not hasattr(module, "BEFORE_THE_SANDBOX") else [pytest.mark.long]
+            yield pytest.param(file.stem, backend, user, id=f"{file.stem}-{backend}-{user}", marks=marks)
 
 
 @pytest.fixture
