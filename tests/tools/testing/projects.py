@@ -14,9 +14,9 @@ import pytest
 from ledger.places import Places
 from ledger.vocabulary import TestRun
 from tests.packages import PYTEST, lay_packages
+from tests.proved import choose_once
 from tests.repos import git, host_env, make_places, make_repo
 from tools.git import Git
-from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Sandbox
 from tools.testing.environment import TestEnvironment, detect
@@ -100,7 +100,7 @@ class Project:
 async def held_by(backend: Backend, places: Places) -> Sandbox:
     """The back end as the daemon chooses it; skips, naming it, where it does not hold."""
     bounds = SandboxSettings(backend=backend, allow_unsandboxed=backend == "none")
-    choice = await choose(bounds, places, host_env())
+    choice = await choose_once(bounds, places, host_env())
     if choice.sandbox is None:
         pytest.skip(f"{backend} does not work here: {choice.remedy}")
     return choice.sandbox
