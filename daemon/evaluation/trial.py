@@ -21,6 +21,7 @@ from ledger.errors import ConfigError
 from ledger.parsers.json import read_json
 from ledger.programs import find_program
 from ledger.vocabulary import Frozen
+from tools.ended import all_ended
 from tools.git import Git
 from tools.process import Command, Finished, run
 from tools.sandbox.limits import MIB
@@ -70,7 +71,13 @@ class Result(Frozen):
 async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> Result:
     """Let ``ouro fix`` work on a fresh copy of ``task``, ``cap_s`` seconds at most; judge what it committed."""
     with tempfile.TemporaryDirectory(prefix="ouro-task-") as name:
-        return await attempt_in(Path(name).resolve(), task, label=label, cap_s=cap_s, environ=environ)
+        try:
+            return await attempt_in(Path(name).resolve(), task, label=label, cap_s=cap_s, environ=environ)
+        except BaseException:
+            # A call in a thread is not ended by a cancellation: git would go on to write where the folder is removed.
+            # The command ends with this error, so the loop needs its threads no more.
+            await all_ended(asyncio.ensure_future(asyncio.get_running_loop().shutdown_default_executor()))
+            raise
 
 
 async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> Result:

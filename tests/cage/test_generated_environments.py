@@ -205,11 +205,11 @@ def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     (conda / "lib" / VERSION).mkdir(parents=True)
     (conda / "lib" / VERSION / "os.py").touch()
     (conda / ".condarc").write_text(ground.word)
-    choice = asyncio.run(choose(SandboxSettings(backend=request.param), ground.places, host_env()))
-    if choice.sandbox is None:
-        pytest.skip(f"{request.param} does not work here: {choice.remedy}")
-    yield Yard(ground, choice.sandbox)
-    ground.listener.close()
+    with ground.listener:
+        choice = asyncio.run(choose(SandboxSettings(backend=request.param), ground.places, host_env()))
+        if choice.sandbox is None:
+            pytest.skip(f"{request.param} does not work here: {choice.remedy}")
+        yield Yard(ground, choice.sandbox)
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

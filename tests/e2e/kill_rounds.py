@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
+from daemon import means
 from daemon.api import EventsRequest, OpRef, RejectRequest
 from daemon.facade import Facade
 from daemon.service import work_off
@@ -33,6 +34,7 @@ from ledger.errors import ControlError
 from tests.e2e.aftermath import CART, Start, children_of, faults_of_record, faults_of_tree, told_by, tree_of
 from tests.e2e.victim import Plan, Victim, live, nothing, queued_work
 from tests.e2e.world import SHOP, config_for, repo_with
+from tests.proved import choose_once
 from tests.repos import commit, git, write
 
 SET_CHILD_SUBREAPER = 36
@@ -288,12 +290,14 @@ class World:
         for folder in ("tmp", "memory"):
             (base / folder).mkdir()
         tempfile.tempdir = str(base / "tmp")
+        means.choose = choose_once
         memory = {"memory_folder": str(base / "memory")}
         self.config = config_for(base, repo, workspace=memory, changes={"mode": orders.mode})
         self.start = Start(
             broken=git(repo, "rev-parse", "HEAD"), status=git(repo, "status", "--porcelain"), old=broken,
             new=files[CART], owners=OWNERS,
         )  # fmt: skip
+        asyncio.run(choose_once(self.config.settings.sandbox, self.config.places, self.config.env))  # boots have it
         if orders.scanned:
             made = self.boot(Boot(errand="look"), Round(name="look", boots=[]))
             if made.died or made.faults:

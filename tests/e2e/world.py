@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import venv
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from daemon.equip import equip
 from daemon.house import House, furnish
@@ -35,6 +32,7 @@ from kernel.provider import (
 )
 from ledger.clock import SystemClock
 from ledger.store import Ledger
+from tests.packages import lay_packages
 from tests.repos import host_env, make_places, make_repo
 
 
@@ -79,13 +77,7 @@ def own_environment(repo: Path) -> Path:
     Copied from the running interpreter: pytest alone starts several times faster than with every plugin that is there.
     """
     venv.create(repo / ".venv", with_pip=False, symlinks=True)
-    site = next((repo / ".venv" / "lib").glob("python*")) / "site-packages"
-    source = Path(pytest.__file__).parents[1]
-    for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"):
-        for package in (*source.glob(name), *source.glob(f"{name}-*.dist-info")):
-            shutil.copytree(package, site / package.name)  # with times, so that byte code stays valid
-    shutil.copy(source / "py.py", site)
-    return site
+    return lay_packages(next((repo / ".venv" / "lib").glob("python*")) / "site-packages")
 
 
 def config_for(base: Path, repo: Path, **sections: Any) -> Config:

@@ -12,9 +12,9 @@ from ledger.vocabulary import RunStatus
 from tests.cage.hostile_repositories import build
 from tests.cage.hostile_repositories.build import LOADED, Ground
 from tests.cage.outside import MARK, Outside, names_in
+from tests.proved import choose_once
 from tests.repos import commit, git, host_env, make_places, make_repo
 from tests.tools.testing.projects import SHOP, Backend, Project, make_project
-from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
 
 
@@ -25,7 +25,7 @@ async def project(
         trap(ground)
     commit(ground.repo, "traps")
     settings = SandboxSettings.model_validate({"backend": walls, **bounds})
-    choice = await choose(settings, make_places(tmp_path / "ours", ground.repo), host_env())
+    choice = await choose_once(settings, make_places(tmp_path / "ours", ground.repo), host_env())
     if choice.sandbox is None:
         pytest.skip(f"{walls} does not work here: {choice.remedy}")
     return await make_project(tmp_path, SHOP, environment, choice.sandbox)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import shutil
 import socket
 import venv
 from collections.abc import Callable, Iterator
@@ -19,8 +18,8 @@ from unittest import mock
 from ledger.places import Places
 from ledger.vocabulary import RunStatus, TestRun
 from tests.cage.walls import Unable
+from tests.packages import lay_packages
 from tests.repos import commit, git, host_env, make_places, make_repo
-from tests.tools.testing.projects import PYTEST, shared_packages
 from tools.git import Git
 from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
@@ -106,11 +105,7 @@ def lay_ground(base: Path) -> Ground:
 def make_own(folder: Path) -> Path:
     """A working environment with pytest in it; returns its package folder."""
     venv.create(folder, symlinks=True)
-    site = next((folder / "lib").glob("python3.*/site-packages"))
-    packages = shared_packages(folder.with_name(f"{secrets.token_hex(4)}.packages"), PYTEST)
-    shutil.copytree(packages, site, dirs_exist_ok=True)
-    shutil.rmtree(packages)
-    return site
+    return lay_packages(next((folder / "lib").glob("python3.*/site-packages")))
 
 
 def track(ground: Ground, *paths: str) -> None:

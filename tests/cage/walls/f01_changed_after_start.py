@@ -12,6 +12,8 @@ from tests.cage.walls.environments import find, lay_ground, make_own, run, stand
 from tests.repos import git
 from tools.testing.environment import TestEnvironment
 
+BEFORE_THE_SANDBOX = True
+
 
 @contextlib.contextmanager
 def asked_once() -> Iterator[None]:

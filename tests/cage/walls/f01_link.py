@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.cage.walls.environments import anything_goes, lay_ground, make_own, run, standing, track
 
+BEFORE_THE_SANDBOX = True
 NAMES = (":", ":(attr:x)", ":!x", "-c", "new\nline", "*", ":(top)")
 
 

@@ -11,6 +11,8 @@ from tests.cage.walls.environments import lay_ground, make_own, run, standing
 from tools.sandbox import landlock, tree
 from tools.testing import outside
 
+BEFORE_THE_SANDBOX = True
+
 
 @contextlib.contextmanager
 def nothing_is_hidden() -> Iterator[None]:

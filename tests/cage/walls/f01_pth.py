@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tests.cage.walls.environments import anything_goes, lay_ground, make_own, run, standing, track
 
+BEFORE_THE_SANDBOX = True
+
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     ground = lay_ground(base)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.cage.walls.environments import anything_goes, lay_ground, make_own, run, standing, track
 
+BEFORE_THE_SANDBOX = True
 VERSION = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from tests.cage.walls.environments import anything_goes, lay_ground, make_own, run, standing
 from tests.repos import commit, git, make_repo
 
+BEFORE_THE_SANDBOX = True
+
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     through: list[str] = []

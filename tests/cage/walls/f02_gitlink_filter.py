@@ -12,6 +12,8 @@ from tests.cage.walls import trees
 from tests.governance.changes.scene import candidate, make_scene, modify
 from tests.repos import commit, git
 
+BEFORE_THE_SANDBOX = True
+
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     canary = base / "canary"

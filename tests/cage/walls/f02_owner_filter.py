@@ -11,6 +11,8 @@ from tools.git import Git
 from tools.sandbox.types import Job, Mount
 from tools.workspace import Workspaces, WorkspaceSettings
 
+BEFORE_THE_SANDBOX = True
+
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     canary = base / "canary"

@@ -10,6 +10,7 @@ from daemon.doctor import examine
 from ledger import programs
 from tests.repos import commit, make_repo
 
+BEFORE_THE_SANDBOX = True
 NAMES = ("git", "bwrap", "prlimit", "rg", "gh", "python3", "systemctl")
 TRAP = '#!/bin/sh\necho "${{0##*/}}" >> {canary}\nexec {real} "$@"\n'
 

@@ -13,6 +13,7 @@ from governance.irongate.verdicts import passed
 from tests.cage.unattended import FAULTY, MENDED, PATH, silent, sources, tier_of
 
 BACKENDS = ("landlock",)  # nothing is run: which sandbox there is makes no difference
+USERS = ("anybody",)
 
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:

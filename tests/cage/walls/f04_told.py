@@ -11,6 +11,7 @@ from tests.cage.hostile_candidates import candidates
 from tests.cage.walls.f04_verdict import believed, project_in
 from tools.testing import runner
 
+BEFORE_THE_SANDBOX = True
 PLAYED = ("current-test", "pytest-version", "any-pytest-variable")
 CALMED = ("    tell_nobody()\n", '        os.environ.pop("PYTEST_VERSION", None)\n')
 

@@ -23,6 +23,7 @@ from tools.testing.settings import TestSettings
 from tools.testing.watch import UNWATCHED
 from tools.workspace import Workspaces, WorkspaceSettings
 
+BEFORE_THE_SANDBOX = True
 PLAYED = (
     "frames-runtest", "report-from-call", "plugin-module", "reporter-emit", "equal-int", "equal-to-ints",
     "items-object", "unittest-add-failure", "sentinels-told-apart",

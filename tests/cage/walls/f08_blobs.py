@@ -10,6 +10,7 @@ from tests.daemon.records import config_of, lived
 from tests.ledger.drafts import tamper
 
 BACKENDS = ("landlock",)
+USERS = ("anybody",)
 OF_3 = "(SELECT json_extract(CAST(body AS TEXT), '$.payload.answer') FROM entries WHERE seq = 3)"
 WAYS = {
     "all deleted": "DELETE FROM blobs",

@@ -13,6 +13,7 @@ from tests.daemon.records import WHEN, ask, config_of, opened
 from tests.ledger.drafts import tamper
 
 BACKENDS = ("landlock",)
+USERS = ("anybody",)
 
 
 class Believing(Inbox):

@@ -19,6 +19,7 @@ from tests.ledger.drafts import tamper
 from tests.repos import git
 
 BACKENDS = ("landlock",)
+USERS = ("anybody",)
 
 
 def rewrite(config: Config, *, since: int) -> None:

@@ -12,6 +12,7 @@ from tests.ledger.drafts import tamper
 from tests.repos import git
 
 BACKENDS = ("landlock",)
+USERS = ("anybody",)
 CUTS = {"before the last commit": 12, "behind it": 16, "the last entry": 17}
 
 

@@ -13,6 +13,7 @@ from tests.cage.walls import trees
 from tests.governance.changes.scene import OP, TEXT, candidate, make_scene, modify
 from tests.repos import git
 
+BEFORE_THE_SANDBOX = True
 SCRIPT = "#!/bin/sh\n. ./payload.sh\n"
 
 

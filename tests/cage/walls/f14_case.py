@@ -11,6 +11,7 @@ from tests.daemon.records import config_of, lived
 from tests.repos import git
 
 BACKENDS = ("landlock",)
+USERS = ("anybody",)
 
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:

@@ -14,11 +14,11 @@ import pytest
 from ledger.clock import ManualClock, unstamp
 from ledger.errors import LedgerReadOnly
 from ledger.places import Places
+from tests.proved import choose_once
 from tests.repos import host_env, make_places, make_repo
 from tools.mcp.server import ServerView
 from tools.mcp.servers import McpServers
 from tools.mcp.settings import McpSettings
-from tools.sandbox.choice import choose
 from tools.sandbox.probe import interpreter
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Sandbox
@@ -110,7 +110,7 @@ async def hall(places: Places, backend: str) -> AsyncIterator[Hall]:
     settings = SandboxSettings.model_validate(
         {"backend": backend, "allow_unsandboxed": True, "flood_mb": 1, "grace_s": 0.2}
     )  # fmt: skip
-    choice = await choose(settings, places, host_env())
+    choice = await choose_once(settings, places, host_env())
     if choice.sandbox is None or (backend not in ("auto", choice.sandbox.name)):
         pytest.skip(f"{backend} does not work on this machine")
     made = Hall(places=places, sandbox=choice.sandbox, clock=ManualClock(unstamp("2026-01-01T00:00:00.000Z")))

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
-import shutil
 import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import _pytest
 import pytest
 
 from ledger.places import Places
 from ledger.vocabulary import TestRun
+from tests.packages import PYTEST, lay_packages
+from tests.proved import choose_once
 from tests.repos import git, host_env, make_places, make_repo
 from tools.git import Git
-from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Sandbox
 from tools.testing.environment import TestEnvironment, detect
@@ -42,22 +40,10 @@ SHOP_IDS = ("tests/test_cart.py::test_plain", "tests/test_cart.py::test_off[0-10
 BROKEN = {"shop/cart.py": "def total(prices, off=0):\n    subtotal = sum(prices)\n    return subtotal + off\n"}
 
 
-PYTEST = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
-
-
 def shared_packages(base: Path, names: Sequence[str] = PYTEST) -> Path:
     """A folder with pytest and what it needs, nothing else: no plugin of the development environment comes along."""
-    site = Path(_pytest.__file__).parent.parent
     base.mkdir()
-    for name in names:
-        files = importlib.metadata.files(name) or []
-        for top in sorted({file.parts[0] for file in files if file.parts[0] != ".."}):
-            source = site / top
-            if source.is_dir() and top != "__pycache__":
-                shutil.copytree(source, base / top)
-            elif source.is_file():
-                shutil.copy2(source, base / top)
-    return base
+    return lay_packages(base, names)
 
 
 def make_environment(folder: Path, *linked: Path) -> Path:
@@ -114,7 +100,7 @@ class Project:
 async def held_by(backend: Backend, places: Places) -> Sandbox:
     """The back end as the daemon chooses it; skips, naming it, where it does not hold."""
     bounds = SandboxSettings(backend=backend, allow_unsandboxed=backend == "none")
-    choice = await choose(bounds, places, host_env())
+    choice = await choose_once(bounds, places, host_env())
     if choice.sandbox is None:
         pytest.skip(f"{backend} does not work here: {choice.remedy}")
     return choice.sandbox
