@@ -76,7 +76,7 @@ def test_each_rule_is_attacked() -> None:
 
 
 def test_a_chain_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not once more at each of its links: a change of a megabyte would take the daemon a quarter of an hour."""
+    """Not once more at each of its links: a change of a megabyte would take the daemon ten minutes."""
     steps, real = 0, ast.iter_child_nodes
 
     def counted(node: ast.AST) -> Iterator[ast.AST]:
