@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import selectors
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -25,6 +26,8 @@ PIPE, NOTHING = subprocess.PIPE, subprocess.DEVNULL
 MOST_BYTES = 256 * 1024 * 1024
 """Of both streams of a child together. A repository can make git say without end: a tree of trees, a huge file."""
 CHUNK = 64 * 1024
+GRACE_S = 2.0
+"""Seconds between the request to end and the kill."""
 
 
 class TooMuch(OSError):
@@ -105,8 +108,22 @@ def ask(
             out, err = hear(child, given, timeout_s=timeout_s, most_bytes=most_bytes)
         finally:
             if child.returncode is None:
-                (os.killpg if own_group else os.kill)(child.pid, signal.SIGKILL)
+                _end(child, os.killpg if own_group else os.kill)
     return Answer(child.returncode, out, err)
+
+
+def _end(child: Child, send: Callable[[int, int], None]) -> None:
+    """Ask a child to go, and make it go after the grace.
+
+    Who is asked takes its locks away, and what it has begun to write: git would leave both in the owner's repository.
+    """
+    send(child.pid, signal.SIGTERM)
+    ended = os.pidfd_open(child.pid)  # it is not reaped yet: until then the number of its group is nobody else's
+    try:
+        select.select([ended], [], [], GRACE_S)
+    finally:
+        os.close(ended)
+    send(child.pid, signal.SIGKILL)
 
 
 def hear(child: Child, given: bytes = b"", *, timeout_s: float, most_bytes: int = MOST_BYTES) -> tuple[bytes, bytes]:

@@ -94,14 +94,13 @@ class Arena:
         # git writes to an index that it reads, through a link, too: it is given a copy.
         copy = self.kept / "index.of-hook"
         copy.write_bytes(data)
-        before = replace(self.files, index=self.kept / "index").write_tree()
-        try:
-            after = replace(self.files, index=copy).write_tree()
+        own, hooks = (replace(self.files, index=index) for index in (self.kept / "index", copy))
+        try:  # no tree is made of the hook's: it would stay in the owner's repository, however many folders it has
+            if own.run("ls-files", "-s", "-z").out == hooks.run("ls-files", "-s", "-z").out:
+                return b""
+            return hooks.run("diff-index", "--cached", "-p", own.write_tree()).out or b"the index was changed\n"
         except GitFailed as error:
-            return f"the index cannot be read any more: {error.stderr}\n".encode()
-        if before == after:
-            return b""
-        return self.files.run("diff-tree", "-p", before, after).out or b"the index was changed\n"
+            return f"the index cannot be read any more: {error.stderr or error.message}\n".encode()
 
     def _message_edits(self) -> bytes:
         old, new = (self.kept / "message").read_bytes(), _read(self.desk / "COMMIT_EDITMSG", LARGEST_MESSAGE)
@@ -120,9 +119,12 @@ def _read(path: Path, limit: int) -> bytes | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    info = os.fstat(handle)
+    if not stat.S_ISREG(info.st_mode) or info.st_size > limit:  # a folder opens, but makes no file
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as file:
-        info = os.fstat(file.fileno())
-        return file.read(limit) if stat.S_ISREG(info.st_mode) and info.st_size <= limit else None
+        return file.read(limit)
 
 
 @asynccontextmanager

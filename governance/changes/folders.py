@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -10,16 +11,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.children import MOST_BYTES
 from ledger.errors import ApplyConflict
 from ledger.ids import sha256_hex
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LARGEST = MOST_BYTES
+"""Bytes of a file that are kept in memory. A larger one is none that a change was made for: nobody could read it."""
 NOT_A_FILE = "not-a-file"  # stands where a hash would stand: a link, a folder, a device
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What stands under a name. ``sha`` is None for nothing and ``NOT_A_FILE`` for anything but a regular file."""
+    """What stands under a name. ``sha`` is None for nothing and ``NOT_A_FILE`` for anything but a regular file.
+
+    ``data`` is empty where it is more than :data:`LARGEST`.
+    """
 
     sha: str | None
     data: bytes = b""
@@ -77,6 +84,8 @@ def look(folder: int, name: str) -> Seen:
         os.close(fd)
         return Seen(NOT_A_FILE)
     with os.fdopen(fd, "rb") as file:
+        if status.st_size > LARGEST:
+            return Seen(hashlib.file_digest(file, "sha256").hexdigest(), b"", stat.S_IMODE(status.st_mode))
         data = file.read()
     return Seen(sha256_hex(data), data, stat.S_IMODE(status.st_mode))
 

@@ -208,9 +208,10 @@ async def _judge(arena: Arena, hook: str, done: Finished) -> HookResult:
         return HookResult(ok=False, output=f"{hook} {why}.\n{output}".strip())
     try:
         edits = await arena.edits()
-    except GitFailed as error:
+    except (GitFailed, OSError) as error:
+        said = error.message if isinstance(error, GitFailed) else error.strerror
         why = f"{hook} left files that cannot be compared with what was to be committed"
-        return HookResult(ok=False, output=f"{why}: {error.message}\n{output}".strip())
+        return HookResult(ok=False, output=f"{why}: {said}\n{output}".strip())
     if edits:
         return HookResult(ok=False, output=f"{hook} changed what was to be committed:\n{edits}\n{output}".strip())
     return HookResult(ok=True, output=output)

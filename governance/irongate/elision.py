@@ -71,18 +71,22 @@ def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[Added, ...]) 
     return (found - allowed) & numbers
 
 
-def _functions(
-    tree: ast.AST, prefix: str = "", owner: ast.ClassDef | None = None
-) -> Iterator[tuple[str, Function, ast.ClassDef | None]]:  # fmt: skip
-    """Every function with its qualified name and the class that it stands in."""
-    for node in ast.iter_child_nodes(tree):
+def _functions(tree: ast.Module) -> Iterator[tuple[str, Function, ast.ClassDef | None]]:
+    """Every function with its qualified name and the class that it stands in, in the order of the text.
+
+    Not by recursion: a chain of ``elif`` is as deep as it is long.
+    """
+    left: list[tuple[ast.AST, str, ast.ClassDef | None]] = [(tree, "", None)]
+    while left:
+        node, prefix, owner = left.pop()
         if isinstance(node, Function):
             yield prefix + node.name, node, owner
-            yield from _functions(node, f"{prefix}{node.name}.")
+            prefix, owner = f"{prefix}{node.name}.", None
         elif isinstance(node, ast.ClassDef):
-            yield from _functions(node, f"{prefix}{node.name}.", node)
-        elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
-            yield from _functions(node, prefix, owner)  # never into expressions: those nest without a bound
+            prefix, owner = f"{prefix}{node.name}.", node
+        elif not isinstance(node, ast.mod | ast.stmt | ast.excepthandler | ast.match_case):
+            continue  # never into expressions: no function stands in one
+        left += [(child, prefix, owner) for child in ast.iter_child_nodes(node)][::-1]
 
 
 def _last_name(node: ast.expr) -> str:

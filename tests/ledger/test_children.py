@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger import children
 from ledger.children import TooMuch, ask, own_python, start
 from ledger.errors import ChildFailed
 
@@ -50,6 +51,23 @@ def test_who_takes_too_long_is_ended_with_all_that_he_started() -> None:
     with pytest.raises(TimeoutError):
         ask(("/bin/sh", "-c", "sleep 60 & sleep 60"), cwd=ROOT, env={"PATH": "/bin:/usr/bin"}, timeout_s=0.3)
     assert time.monotonic() - began < 30
+
+
+def test_who_is_ended_may_take_his_locks_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "lock"
+    words = f"trap 'rm {lock}; exit' TERM; touch {lock}; while :; do sleep 0.01; done"
+
+    def left_by(ask_for: str) -> bool:
+        with pytest.raises(TimeoutError):
+            ask(("/bin/sh", "-c", ask_for), cwd=ROOT, env={"PATH": "/bin:/usr/bin"}, timeout_s=0.3)
+        return lock.exists()
+
+    assert not left_by(words)
+    monkeypatch.setattr(children, "GRACE_S", 0.1)
+    assert left_by(f"trap '' TERM; touch {lock}; sleep 60"), "who does not hear is ended all the same"
+    lock.unlink()
+    monkeypatch.setattr(children.signal, "SIGTERM", children.signal.SIGKILL)
+    assert left_by(words), "the trap itself works"
 
 
 def test_a_program_that_is_not_there() -> None:

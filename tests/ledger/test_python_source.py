@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from governance.irongate import g13_shrink, g20_unattended
 from governance.irongate.shortcuts import skips
 from governance.phases.gate import public_names
 from governance.phases.validate import unparsed
@@ -24,6 +25,9 @@ from kernel.reprompt.confidence import _sound
 from ledger import python_source
 from ledger.python_source import parse, parse_or_why
 from ledger.vocabulary import Candidate, Edit, EditKind
+from sensors.census import facts_of
+from sensors.docstrings import public_symbols
+from sensors.pinning import mutants_of
 from sensors.syntax import parsed
 from tests.ledger.test_one_way import MODULES, ROOT
 from tools.index.python import read_python
@@ -49,7 +53,9 @@ SHAPES: dict[str, bytes] = {
     "encoding": b"# coding: no-such-thing\nx = 1\n",
     "bytes": b"x = '\xff'\n",
     "surrogate": b"x = '\\ud800'\n",
+    "longer elifs": b"def f(x):\n    if x:\n        pass\n" + b"    elif x:\n        pass\n" * 2_800,
     "number": b"x = " + b"9" * 9_000 + b"\n",
+    "number in hexadecimal": b'def f(x=0x%b):\n    """Says a few words of its own."""\n    return x\n' % (b"f" * 4_000),
 }
 
 
@@ -99,6 +105,13 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
     assert (parsed(data) is None) == (tree is None)
     needed({"t.py": tree}, "t.py::test_x", {"t.py": (1,)})
     _sound("python", text)
+    public_symbols(data)
+    mutants_of(data, "f")
+    facts_of("a.py", data)
+    for path in ("a.py", "test_a.py"):
+        for before, after in ((b"x = 2\n", data), (data, b"x = 2\n"), (data, data + b"y = 2\n")):
+            g13_shrink.check(g13_shrink.Facts(path=path, kind=EditKind.MODIFY, before=before, after=after))
+            g20_unattended.check(g20_unattended.Facts(path=path, kind=EditKind.MODIFY, before=before, after=after))
 
 
 def parsed_side_by_side(within_s: float) -> list[BaseException]:
@@ -135,6 +148,22 @@ def test_parsing_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(python_source, "_TURN", contextlib.nullcontext())
     if sys.version_info[:2] == (3, 11):
         assert parsed_side_by_side(30.0), "the trap itself works"
+
+
+@pytest.mark.parametrize(
+    "digits", ["0x" + "f" * 3_600, "0b" + "1" * 14_400, "0o" + "7_" * 5_000 + "7", "0X" + "F" * 9**5]
+)
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16", "utf-7", "text"])
+def test_every_tree_can_be_written(digits: str, codec: str) -> None:
+    text = f"# coding: {codec}\nx = [y, -{digits}]\n"
+    why = parse_or_why(text if codec == "text" else text.encode(codec))
+    assert isinstance(why, str)
+    if codec in ("utf-8", "text"):
+        assert "more than 4300 digits" in why
+    with pytest.raises(ValueError, match="4300 digits"):  # the trap itself works
+        ast.unparse(ast.parse(f"x = {digits}"))
+    shown = parse(f"x = 0x{'f' * 3_500}, 'f' * 9, '{'f' * 9_000}', {'9' * 4_300}\n")
+    assert shown is not None and ast.unparse(shown) and ast.dump(shown)
 
 
 def test_what_is_very_large_is_not_parsed() -> None:

@@ -213,8 +213,24 @@ def _parts(node: ast.expr) -> list[ast.expr]:
 
 def _is_made_of_literals(node: ast.expr) -> bool:
     """An expression that computes something and whose leaves are literals alone."""
-    called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
-    leaves = [
-        inner for inner in ast.walk(node) if isinstance(inner, ast.Name | ast.Constant) and id(inner) not in called
-    ]
-    return bool(leaves) and all(isinstance(inner, ast.Constant) for inner in leaves)
+    literals, names = _leaves(node)
+    return literals and not names
+
+
+def _leaves(node: ast.AST) -> tuple[bool, bool]:
+    """Whether there are literals, and names but for those of what is called, among the leaves of an expression.
+
+    It is kept with the node, as a chain asks for it at each of its links: expressions never change.
+    """
+    known: tuple[bool, bool] | None = getattr(node, "_leaves", None)
+    if known is None:
+        literals, names = isinstance(node, ast.Constant), isinstance(node, ast.Name)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(node, ast.Call) and child is node.func and isinstance(child, ast.Name | ast.Constant):
+                continue
+            more = _leaves(child)
+            literals, names = literals or more[0], names or more[1]
+        known = literals, names
+        if isinstance(node, ast.expr):
+            node._leaves = known  # type: ignore[attr-defined]
+    return known

@@ -3,10 +3,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from governance.changes import folders
 from governance.changes.effects import Effects
 from governance.changes.exchange import RENAME_EXCHANGE, rename2
 from governance.changes.folders import components
@@ -58,6 +60,24 @@ def test_all_kinds_then_back(tmp_path: Path) -> None:
     assert scene.changes.rollback(receipt).restored == ()
     assert scene.status() == ""
     scene.no_leftovers()
+
+
+def test_a_file_that_has_become_huge_is_not_taken_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = make_scene(tmp_path)
+    receipt = scene.changes.apply(OP, MIXED, scene.land(MIXED))
+    data = b"owner " * 10_000
+    write(scene.repo, {"a.py": data.decode()})
+    whole = folders.look_at(scene.repo, "a.py")
+    assert whole.data == data, "the trap itself works"
+    monkeypatch.setattr(folders, "LARGEST", len(data) - 1)
+    assert folders.look_at(scene.repo, "a.py") == replace(whole, data=b"")
+    assert "a.py" in scene.changes.rollback(receipt).kept
+    assert on_disk(scene.repo)["a.py"] == data
+    git(scene.repo, "reset", "-q", "--hard")
+    write(scene.repo, {"a.py": data.decode()})
+    with pytest.raises(StaleBase):
+        scene.changes.apply(OP, MIXED, Landing(mode="branch", ref="refs/heads/main", reason="", base=scene.base))
+    assert on_disk(scene.repo)["a.py"] == data
 
 
 class SavedAtThatMoment(Plain):

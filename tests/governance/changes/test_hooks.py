@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
 import pytest
 
+from governance.changes import arena
 from governance.changes.hooks import Hook, HookRunner, NoHooks, OwnerHooks, SandboxedHooks, find_hook, make_hooks
 from governance.changes.settings import ChangeSettings
 from ledger.errors import HookRefused, SandboxError
@@ -136,6 +138,9 @@ async def test_refusals(tmp_path: Path, where: object) -> None:
         ("commit-msg", 'rm "$1"; mkfifo "$1"', "message was changed"),
         ("pre-commit", 'rm "$GIT_INDEX_FILE"; ln -s "$GIT_DIR/index" "$GIT_INDEX_FILE"', "it is no plain file"),
         ("pre-commit", 'rm "$GIT_INDEX_FILE"; mkfifo "$GIT_INDEX_FILE"', "it is no plain file"),
+        ("pre-commit", 'rm "$GIT_INDEX_FILE"; mkdir "$GIT_INDEX_FILE"', "it is no plain file"),
+        ("commit-msg", 'rm "$1"; mkdir "$1"', "message was changed"),
+        ("pre-commit", "git update-index --skip-worktree --add --cacheinfo 100644,$(git hash-object a.py),x", "x"),
         ("pre-commit", 'truncate -s 900M "$GIT_INDEX_FILE"', "far larger than it was"),
         ("pre-commit", "rm other.txt; mkfifo other.txt", "-other"),
         ("pre-commit", "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub", "index was changed"),
@@ -155,6 +160,35 @@ async def test_a_hook_leaves_a_pipe_where_git_reads_attributes(tmp_path: Path) -
     scene = sandboxed(make_scene(tmp_path))
     put_hook(scene, "pre-commit", "mkfifo pkg/.gitattributes; touch pkg/b.py")
     assert (await scene.run(ONE)).mode == "branch"
+
+
+async def test_a_hook_fills_nothing_of_the_owners_with_its_index(tmp_path: Path) -> None:
+    """Whoever may write an index could else have a tree made of each folder that it names, in the repository itself."""
+    scene = sandboxed(make_scene(tmp_path))
+    names = 'i=0; while [ $i -lt 300 ]; do printf "100644 %s\\td$i/$i\\n" $blob; i=$((i+1)); done'
+    fill = f"blob=$(git rev-parse HEAD:a.py); ({names}) | git update-index --add --index-info"
+    put_hook(scene, "pre-commit", fill)
+    assert "+a = 1" in (await refusal(scene)).output
+    assert _objects(scene) < 100
+    put_hook(scene, "pre-commit", f"{fill}; git write-tree")
+    await refusal(scene)
+    assert _objects(scene) > 300, "the trap itself works"
+
+
+def _objects(scene: Scene) -> int:
+    return sum(file.is_file() for file in (scene.places.common_dir / "objects").rglob("*"))
+
+
+async def test_what_a_hook_left_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary user may not take a pipe out of a folder that he may not write to."""
+    scene = sandboxed(make_scene(tmp_path))
+    put_hook(scene, "pre-commit", "mkdir d; mkfifo d/p; chmod 500 d")
+
+    def remove(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(arena, "remove_special", remove)
+    assert "left files that cannot be compared" in (await refusal(scene)).output
 
 
 async def test_a_hook_makes_its_files_unreadable(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -73,6 +74,24 @@ def test_what_a_rule_lets_pass_is_harmless_and_what_would_use_it_waits(one: Loos
 def test_each_rule_is_attacked() -> None:
     attacks = Counter(one.name.partition(":")[0] for one in loosened() if not one.is_honest)
     assert min(attacks.values()) >= 5 and set(attacks) == {one.name.partition(":")[0] for one in loosened()}
+
+
+def test_a_chain_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once more at each of its links: a change of a megabyte would take the daemon ten minutes."""
+    steps, real = 0, ast.iter_child_nodes
+
+    def counted(node: ast.AST) -> Iterator[ast.AST]:
+        nonlocal steps
+        steps += 1
+        return real(node)
+
+    for leaf in ("a", "1"):
+        steps, long = 0, f"return [{f'{leaf}, ' * 1_000}]{f' + {leaf}' * 200}"
+        monkeypatch.setattr(ast, "iter_child_nodes", counted)
+        verdict = asked(whole({"head": "", "body": long}))
+        monkeypatch.undo()
+        assert steps < 60_000, steps
+        assert leaf == "a" or waits(verdict), verdict
 
 
 DISGUISES: dict[str, Callable[[str], str]] = {
