@@ -1,7 +1,7 @@
 """What gate 20 costs: of honest small repairs, how many would land unattended without it and wait for a person with it.
 
     python -m bench.allowlist draw FILE [--git FOLDER]... [--planted FOLDER] [--most 12]
-    python -m bench.allowlist ask FILE [--show]
+    python -m bench.allowlist ask FILE [--show] [--by-search]
 
 Sub-corpora: the bugs of the sample project turned back; faults planted in packages, turned back (``--planted``: a folder
 of packages that `python -m bench.tasks build` fetched); past fixes (``--git``: clones with their history): commits that
@@ -33,6 +33,8 @@ from governance.phases.gate import facts_of
 from governance.risk import assess
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
+    CONVERSATION,
+    SEARCH,
     Candidate,
     Complexity,
     Decision,
@@ -91,11 +93,11 @@ class Line:
     lost: list[str] = field(default_factory=list)
 
 
-def judged(repair: Repair) -> tuple[Tier, Verdict]:
+def judged(repair: Repair, *, by_search: bool = False) -> tuple[Tier, Verdict]:
     """The tier without gate 20, and what gate 20 says."""
     candidate = Candidate(
         edits=(Edit(path=repair.path, kind=EditKind.MODIFY, before=sha256_hex(repair.before), after=repair.after),),
-        provider="honest", model="people", strategy="conversation",
+        provider="honest", model="people", strategy=SEARCH if by_search else CONVERSATION,
     )  # fmt: skip
     signal = Signal(
         id="sig-1", source=Source.TEST_FAILURE, goal="a test fails", key="0" * 64, base="c" * 40,
@@ -116,7 +118,13 @@ def judged(repair: Repair) -> tuple[Tier, Verdict]:
     tier = assess(facts, floors=((floor, "a gate"),)).tier if decision is Decision.ALLOW else Tier.BLOCKED
     said = g20_unattended.check(
         g20_unattended.Facts(
-            path=repair.path, before=repair.before, after=repair.after, tests=repair.tests, known=repair.known
+            path=repair.path,
+            before=repair.before,
+            after=repair.after,
+            tests=repair.tests,
+            known=repair.known,
+            by_search=by_search,
+            closes_by_tests=True,
         )
     )
     return tier, said
@@ -256,6 +264,7 @@ def main() -> None:
     parser.add_argument("--planted", type=Path)
     parser.add_argument("--most", type=int, default=12)
     parser.add_argument("--show", action="store_true")
+    parser.add_argument("--by-search", action="store_true", help="as the daemon's own search would propose them")
     given = parser.parse_args()
     if given.command == "draw":
         drawn = [of_sample(), *([planted(given.planted)] if given.planted else [])]
@@ -264,14 +273,16 @@ def main() -> None:
             for every in drawn:
                 file.writelines(repair.model_dump_json() + "\n" for repair in every)
     else:
-        ask((Repair.model_validate_json(line) for line in given.file.open()), show=given.show)
+        ask(
+            (Repair.model_validate_json(line) for line in given.file.open()), show=given.show, by_search=given.by_search
+        )
 
 
-def ask(repairs: Iterable[Repair], *, show: bool) -> None:
+def ask(repairs: Iterable[Repair], *, show: bool, by_search: bool) -> None:
     table: dict[str, Line] = {}
     rules: Counter[str] = Counter()
     for repair in repairs:
-        tier, said = judged(repair)
+        tier, said = judged(repair, by_search=by_search)
         line = table.setdefault(repair.corpus, Line())
         line.seen += 1
         line.unattended += tier is Tier.SAFE_AUTO

@@ -312,6 +312,8 @@ class Edit(Frozen):
 
 CONVERSATION = "conversation"
 """The strategy of a model that converses, and writes what it likes."""
+SEARCH = "cloze"
+"""The strategy of the daemon's own search: listed moves, and holes that a kernel in the process fills."""
 
 
 class Candidate(Frozen):

@@ -26,6 +26,7 @@ from governance.irongate.secrets import redact
 from governance.irongate.verdicts import denied, passed
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
+    SEARCH,
     Candidate,
     Complexity,
     Decision,
@@ -230,7 +231,7 @@ def _unattended(inspection: Inspection, edit: Edit) -> g20_unattended.Facts:
         path=edit.path, kind=edit.kind, before=_before(inspection, edit), after=edit.after,
         runs=bool(edit.mode & 0o111) and edit.kind is not EditKind.MODIFY,  # a file that is there keeps its mode
         tests=inspection.tests, said=inspection.said, known=inspection.known,
-        closes_by_tests=bool(inspection.op.test_ids),
+        by_search=inspection.candidate.strategy == SEARCH, closes_by_tests=bool(inspection.op.test_ids),
     )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 Listed are small repairs of functions that are there: values of the function, computed from values of the function by
 operators, plain builtins, methods of builtin types and functions of the repository that reach nothing; conditions, and
 the errors that the file raises. Outside of functions: imports of harmless names, and plain data. What a function calls
-that may reach out, checks, keeps and catches has to stay. All else waits for a person; documentation and test data are
+that may reach out, checks, keeps and catches has to stay; the daemon's own search may give what a function calls other
+arguments and conditions. All else waits for a person; documentation and test data are
 told, and wait where the op is done when tests pass: a test may read them. The gate refuses nothing.
 """
 
@@ -44,6 +45,8 @@ class Facts(Frozen):
     said: tuple[str, ...] = ()
     """What the failing tests said: it shows wanted values that stand in no test."""
     known: tuple[str, ...] = ()
+    by_search: bool = False
+    """Whether the daemon's own search made the change: by its own moves, and by a kernel that only fills holes."""
     closes_by_tests: bool = False  # the op is done when tests pass, and these may read any file
 
 
@@ -96,7 +99,8 @@ def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[Found]:
     else:
         yield from _documentation(old, new)
         change = Change(facts.path, without_docstrings(old), without_docstrings(new))
-        yield from change.problems(told_by(facts.tests, facts.said), frozenset(facts.known))
+        told = told_by(facts.tests, facts.said)
+        yield from change.problems(told, frozenset(facts.known), by_search=facts.by_search)
 
 
 def _documentation(old: ast.Module, new: ast.Module) -> Iterator[Found]:

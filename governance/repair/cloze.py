@@ -29,7 +29,7 @@ from governance.repair.waves import LINES, MOVES, Step, line_at, moves_at, place
 from governance.repair.weighing import weighed
 from kernel.canary import CollapseDetected
 from ledger.errors import BudgetExhausted, ProviderError
-from ledger.vocabulary import Candidate, EntryKind, Operation, RootCause, Spend, State
+from ledger.vocabulary import SEARCH, Candidate, EntryKind, Operation, RootCause, Spend, State
 
 PATIENCE, SHORTCUT_PATIENCE, DOUBT_PATIENCE = 3, 9, 9
 """Steps that are still taken when there is a survivor, but one that leaves other tests red, or gets round the test, or
@@ -40,7 +40,6 @@ RIVALS, RIVAL_PLACES = 3, 3
 """Places of survivors at which a model is asked, too, before one is chosen; and how far down the list small edits are
 tried, in first places."""
 
-STRATEGY = "cloze"
 SHOWN = 12
 """Survivors that stand in the record, best first."""
 WITHHELD = "; a change that was refused, taken back or turned down before is not offered again (gate19.undone)"
@@ -236,7 +235,7 @@ class ClozeSearch:
     async def _survivor(self, scene: Scene, variant: Variant, bench: Bench) -> Survivor:
         passed, newly_red, still_red = await bench.wider(scene, variant)
         way_round, taken, size = await asyncio.to_thread(change_of, scene, variant)
-        key = TrustKey(kind="strategy", name=f"{STRATEGY}/{variant.way}")
+        key = TrustKey(kind="strategy", name=f"{SEARCH}/{variant.way}")
         return Survivor(
             scene=scene, variant=variant, passed=passed, newly_red=newly_red, still_red=still_red,
             shortcut=way_round, takes_away=taken, size=size, trust_bp=trust_bp(self._crew.shop.trust.of(key)),
@@ -264,7 +263,7 @@ class ClozeSearch:
             rationale=why,
             provider=provider.name,
             model=provider.model,
-            strategy=STRATEGY,
+            strategy=SEARCH,
             spend=Spend(
                 usd_micro=spent.usd_micro - self._began.usd_micro,
                 tokens_in=spent.tokens_in - self._began.tokens_in,

@@ -113,14 +113,14 @@ async def test_a_doctest_is_repaired_in_its_own_file(tmp_path: Path) -> None:
     assert (tmp_path / "shop/slugs.py").read_text() == DOC
 
 
-async def test_a_table_that_loses_entries_is_shown_before_it_is_applied(tmp_path: Path) -> None:
+async def test_a_table_that_loses_entries_waits_and_says_which(tmp_path: Path) -> None:
     change = {"steps.py": STEPS.replace("{'finish': 'done', 'stop': 'stopped'}", "{'finish': 'done'}")}
     short = "STEPS = {'new': {'start': 'running'}, 'running': {'stop': 'stopped'}}"
     ending, why = await broken(
         tmp_path, {**TABLE}, {**change}, "test_steps.py::test_stop", short, in_place_of="STEPS ="
     )
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason, why)
-    assert "gate16.takes_away" in why and "'finish' is gone" in why
+    assert ending.state is State.APPROVE, (ending.cause, ending.reason, why)
+    assert "gate20.outside: steps.py: takes str 'finish'" in why and "out of STEPS" in why
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r"])

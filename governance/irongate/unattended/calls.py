@@ -44,7 +44,7 @@ def is_open_itself(
     ``patterns``: values of the module that are compiled patterns. ``flow``: where the names of the function get their
     values; without it nothing is held against them.
     """
-    if any(word.arg is None for word in call.keywords):
+    if call_spreads(call):
         return True
     func = call.func
     if isinstance(func, ast.Name):
@@ -170,21 +170,30 @@ def callee_of(call: ast.Call) -> str:
     return chain(func)
 
 
+def call_spreads(call: ast.Call) -> bool:
+    """Whether a call hands keywords on that are not written down."""
+    return any(word.arg is None for word in call.keywords)
+
+
 class Calls:
     """The calls of one function as they are judged. ``known``: questions to which the repository says yes (see
-    ``repository.py``). ``had``: what the function called before the change, and what it is handed.
+    ``repository.py``). ``had``: what the function called before the change, and what it is handed. ``by_search``: the
+    daemon's own search made the change, which may call what the function calls with something else.
     """
 
     def __init__(
         self, path: str, scope: str, names: Names, flow: Flow, *, patterns: frozenset[str], known: frozenset[str],
-        had: Collection[str],
+        had: Collection[str], by_search: bool = False,
     ) -> None:  # fmt: skip
         self.scope, self.names, self.flow = scope, names, flow
         self._path, self._patterns, self._known, self._had = path, patterns, known, had
+        self._by_search = by_search
 
     def is_open(self, call: ast.Call) -> bool:
         """Whether a call may do anything: it is not listed, nor known, nor of what the function is handed or made."""
         if self.keeps(call) is not None or self._keeps_as_before(call):
+            return False
+        if self._by_search and callee_of(call) in self._had and not call_spreads(call):
             return False
         if any(self._question(chain(one)) not in self._known for one in self._handed(call)):
             return True

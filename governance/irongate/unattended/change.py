@@ -32,13 +32,15 @@ class Change:
     def __init__(self, path: str, old: ast.Module, new: ast.Module) -> None:
         self._path, self._tree, self._old, self._new = path, old, units(old), units(new)
         self._before, self._after = Names(old), Names(new)
+        self._by_search = False
         self._functions = {name for name, _ in functions(old)}
         self._defined = Counter(name for name, _ in functions(new))
         scopes = dict.fromkeys((*self._old, *self._new))
         self.differing = [one for one in scopes if _keys(self._old.get(one, [])) != _keys(self._new.get(one, []))]
 
-    def problems(self, told: Told, known: frozenset[str]) -> Iterator[Found]:
+    def problems(self, told: Told, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
         """Everything in the change that is not listed. ``known``: questions to which the repository says yes."""
+        self._by_search = by_search
         literals = Literals(self._tree, told)
         added: list[ast.AST] = []
         gone: list[ast.AST] = []
@@ -60,7 +62,7 @@ class Change:
             if deciding:
                 yield "special_method", f"changes {', '.join(sorted(deciding))}"
             calls = [self._calls(names, scope, known) for names in (self._before, self._after)]
-            steps = Steps(old, new, calls[0], calls[1], errors=self._errors, own=self._own)
+            steps = Steps(old, new, calls[0], calls[1], errors=self._errors, own=self._own, by_search=by_search)
             yield from steps.problems(expressions)
             added += [part for unit in steps.added for part in unit.parts()]
             gone += [part for unit in steps.gone for part in unit.parts()]
@@ -88,7 +90,16 @@ class Change:
         arguments = self._arguments.get(scope, frozenset())
         every = (self._old if names is self._before else self._new).get(scope, [])
         flow = Flow(every, names, scope)
-        return Calls(self._path, scope, names, flow, patterns=self._patterns, known=known, had=had | arguments)
+        return Calls(
+            self._path,
+            scope,
+            names,
+            flow,
+            patterns=self._patterns,
+            known=known,
+            had=had | arguments,
+            by_search=self._by_search,
+        )
 
     @cached_property
     def _arguments(self) -> dict[str, frozenset[str]]:

@@ -102,10 +102,10 @@ def _given(old: ast.AST, new: ast.AST, scope: str, expressions: Expressions) -> 
         yield "outside", f"changes what stands in {scope or 'the module'}, outside of functions"
     elif not (_is_data(value) and _is_data(data)) or _type(old) != _type(new):
         yield "outside", f"changes what {name} stands for"
-    elif _kinds(value) != _kinds(data):
-        yield "outside", f"makes {name} another kind of value"
     elif lost := Counter(_settings(value)) - Counter(_settings(data)):
         yield "outside", f"takes {', '.join(map(str, lost))} out of {name}"
+    elif _kinds(value) != _kinds(data):
+        yield "outside", f"makes {name} another kind of value"
     else:
         yield from expressions.problems(data)
 

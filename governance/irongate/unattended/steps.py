@@ -34,15 +34,16 @@ WAITS_FOR_OTHERS = (ast.Await, ast.Yield, ast.YieldFrom)
 class Steps:
     """One function before and after: its statements, those of functions inside apart.
 
-    ``errors``: what the file raises. ``own``: attributes that its methods give to their objects.
+    ``errors``: what the file raises. ``own``: attributes that its methods give to their objects. ``by_search``: the
+    daemon's own search made the change, for which calls and checks need not stay in their place.
     """
 
     def __init__(
         self, old: Sequence[Unit], new: Sequence[Unit], before: Calls, after: Calls, *, errors: frozenset[str],
-        own: frozenset[str],
+        own: frozenset[str], by_search: bool,
     ) -> None:  # fmt: skip
         self._old, self._new, self._before, self._after = old, new, before, after
-        self._scope, self._errors, self._own = after.scope, errors, own
+        self._scope, self._errors, self._own, self._by_search = after.scope, errors, own, by_search
         left = Counter(unit.key for unit in old)
         self.added = [unit for unit in new if not _take(left, unit.key)]
         left = Counter(unit.key for unit in new)
@@ -51,7 +52,8 @@ class Steps:
     def problems(self, expressions: Expressions) -> Iterator[Found]:
         """Everything in the change of this function that is not listed."""
         yield from self._shape()
-        yield from anchors.problems(Anchors(self._old, self._before), Anchors(self._new, self._after), self.added)
+        if not self._by_search:
+            yield from anchors.problems(Anchors(self._old, self._before), Anchors(self._new, self._after), self.added)
         yield from self._names()
         yield from self._keeps()
         yield from self._dead()

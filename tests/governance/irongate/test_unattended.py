@@ -76,6 +76,28 @@ def test_each_rule_is_attacked() -> None:
     assert min(attacks.values()) >= 5 and set(attacks) == {one.name.partition(":")[0] for one in loosened()}
 
 
+ACTS = "import os\n\n\ndef tidy(path, keep):\n    if not keep:\n        os.remove(path)\n    return path - keep\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "search_may"),
+    [
+        ("not keep", "keep", True), ("remove(path)", "remove(keep)", True), ("path - keep", "path + keep", True),
+        ("os.remove(path)", "os.rmdir(path)", False), ("path - keep", "os.listdir(path)", False),
+        ("path - keep", "open(path)", False), ("    return path - keep", "    import shutil\n    return path", False),
+    ],
+)  # fmt: skip
+def test_the_daemons_own_search_may_change_what_a_function_asks_and_gives_but_not_what_it_calls(
+    old: str, new: str, search_may: bool
+) -> None:
+    facts = g20_unattended.Facts(
+        path="calc.py", before=ACTS.encode(), after=ACTS.replace(old, new).encode(), by_search=True
+    )
+    assert waits(g20_unattended.check(facts)) is not search_may
+    by_model = facts.model_copy(update={"by_search": False})
+    assert waits(g20_unattended.check(by_model)) is (new != "path + keep")
+
+
 def test_a_chain_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not once more at each of its links: a change of a megabyte would take the daemon ten minutes."""
     steps, real = 0, ast.iter_child_nodes
