@@ -22,6 +22,8 @@ from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Found, Unit, fingerprint, functions, units
 from governance.irongate.unattended.values import Told
 
+MOST_PLACES = 8
+"""Functions, classes and modules that a small repair changes."""
 MOST_STEPS, MOST_PARTS, MOST_NUMBERS = 200, 4000, 3
 """Statements of a function that are compared, parts of them, and numbers that a change may add: many spell a value."""
 
@@ -41,6 +43,9 @@ class Change:
     def problems(self, told: Told, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
         """Everything in the change that is not listed. ``known``: questions to which the repository says yes."""
         self._by_search = by_search
+        if len(self.differing) > MOST_PLACES:
+            yield "size", f"changes {len(self.differing)} functions and classes, more than {MOST_PLACES}"
+            return
         literals = Literals(self._tree, told)
         added: list[ast.AST] = []
         gone: list[ast.AST] = []
@@ -71,7 +76,7 @@ class Change:
 
     def questions(self) -> Iterator[str]:
         """What has to be known of the calls in what differs: whether these reach nothing."""
-        for scope in self.differing:
+        for scope in self.differing if len(self.differing) <= MOST_PLACES else ():
             had, has = (outside.imported(every.get(scope, ())) for every in (self._old, self._new))
             yield from (f"-{self._path}|{target}" for target, _ in had - has)
             yield from (f"+{self._path}|{target}" for target, _ in has - had)

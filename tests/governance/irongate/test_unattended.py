@@ -98,6 +98,15 @@ def test_the_daemons_own_search_may_change_what_a_function_asks_and_gives_but_no
     assert waits(g20_unattended.check(by_model)) is (new != "path + keep")
 
 
+def test_a_change_of_many_functions_is_no_small_repair() -> None:
+    before = "".join(f"def f{n}(a):\n    return a - {n}\n\n\n" for n in range(3_000))
+    after = before.replace("a -", "a +")
+    assert not g20_unattended.wanted("calc.py", before.encode(), after.encode())
+    assert waits(asked(after, before=before))
+    few = before.replace("a - 1\n", "a + 1\n")
+    assert not waits(asked(few, before=before))
+
+
 def test_a_chain_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not once more at each of its links: a change of a megabyte would take the daemon ten minutes."""
     steps, real = 0, ast.iter_child_nodes
