@@ -111,10 +111,6 @@ class Names:
         """The names that this very scope binds."""
         return set(self._bound.get(scope, ()))
 
-    def is_class(self, scope: str) -> bool:
-        """Whether a qualified name is a class's."""
-        return scope in self._classes
-
 
 def _data(tree: ast.Module) -> Iterator[str]:
     given: dict[str, list[ast.expr | None]] = {}
