@@ -188,9 +188,15 @@ class Calls:
         self.scope, self.names, self.flow = scope, names, flow
         self._path, self._patterns, self._known, self._had = path, patterns, known, had
         self._by_search = by_search
+        self._judged: dict[ast.Call, bool] = {}
 
     def is_open(self, call: ast.Call) -> bool:
         """Whether a call may do anything: it is not listed, nor known, nor of what the function is handed or made."""
+        if call not in self._judged:
+            self._judged[call] = self._may_do_anything(call)
+        return self._judged[call]
+
+    def _may_do_anything(self, call: ast.Call) -> bool:
         if self.keeps(call) is not None or self._keeps_as_before(call):
             return False
         if self._by_search and callee_of(call) in self._had and not call_spreads(call):

@@ -34,7 +34,6 @@ class Change:
     def __init__(self, path: str, old: ast.Module, new: ast.Module) -> None:
         self._path, self._tree, self._old, self._new = path, old, units(old), units(new)
         self._before, self._after = Names(old), Names(new)
-        self._by_search = False
         self._functions = {name for name, _ in functions(old)}
         self._defined = Counter(name for name, _ in functions(new))
         scopes = dict.fromkeys((*self._old, *self._new))
@@ -42,7 +41,6 @@ class Change:
 
     def problems(self, told: Told, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
         """Everything in the change that is not listed. ``known``: questions to which the repository says yes."""
-        self._by_search = by_search
         if len(self.differing) > MOST_PLACES:
             yield "size", f"changes {len(self.differing)} functions and classes, more than {MOST_PLACES}"
             return
@@ -57,7 +55,8 @@ class Change:
             if _is_large(old) or _is_large(new):
                 yield "size", f"changes {scope or 'the module'}, which is too long to be compared"
                 continue
-            expressions = self._expressions(scope, old, literals, known)
+            before, after = (self._calls(names, scope, known, by_search) for names in (self._before, self._after))
+            expressions = self._expressions(after, old, literals, known)
             if scope not in self._functions:
                 yield from outside.problems(scope, old, new, self._before, expressions)
                 continue
@@ -66,8 +65,7 @@ class Change:
             deciding = DECIDING.intersection(scope.split("."))
             if deciding:
                 yield "special_method", f"changes {', '.join(sorted(deciding))}"
-            calls = [self._calls(names, scope, known) for names in (self._before, self._after)]
-            steps = Steps(old, new, calls[0], calls[1], errors=self._errors, own=self._own, by_search=by_search)
+            steps = Steps(old, new, before, after, errors=self._errors, own=self._own, by_search=by_search)
             yield from steps.problems(expressions)
             added += [part for unit in steps.added for part in unit.parts()]
             gone += [part for unit in steps.gone for part in unit.parts()]
@@ -90,7 +88,7 @@ class Change:
                     elif isinstance(node, ast.Attribute) and node.attr not in self._fields:
                         yield f"{self._path}||.{node.attr}"
 
-    def _calls(self, names: Names, scope: str, known: frozenset[str]) -> Calls:
+    def _calls(self, names: Names, scope: str, known: frozenset[str], by_search: bool = False) -> Calls:
         had = {callee_of(node) for node in _nodes(self._old.get(scope, [])) if isinstance(node, ast.Call)}
         arguments = self._arguments.get(scope, frozenset())
         every = (self._old if names is self._before else self._new).get(scope, [])
@@ -103,7 +101,7 @@ class Change:
             patterns=self._patterns,
             known=known,
             had=had | arguments,
-            by_search=self._by_search,
+            by_search=by_search,
         )
 
     @cached_property
@@ -123,11 +121,11 @@ class Change:
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and chain(node.value) == "self"
         )
 
-    def _expressions(self, scope: str, old: list[Unit], literals: Literals, known: frozenset[str]) -> Expressions:
+    def _expressions(self, calls: Calls, old: list[Unit], literals: Literals, known: frozenset[str]) -> Expressions:
         nodes = list(_nodes(old))
         called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
         return Expressions(
-            self._calls(self._after, scope, known),
+            calls,
             literals,
             kept={fingerprint(node) for node in nodes if isinstance(node, ast.expr) and id(node) not in called},
             near=numbers([part for unit in old for part in unit.parts()]),

@@ -80,15 +80,6 @@ def is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.JoinedStr)
 
 
-def _gives_on(value: ast.AST | None) -> set[str]:
-    """The names that an expression gives on as they are."""
-    if isinstance(value, ast.Name | ast.Attribute):
-        return {chain(value)}
-    if value is None or not isinstance(value, SHOWS):
-        return set()
-    return {name for child in ast.iter_child_nodes(value) for name in _gives_on(child)}
-
-
 def _makes(value: ast.expr) -> bool:
     """Whether an expression makes a new container."""
     if isinstance(value, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp):

@@ -176,14 +176,10 @@ def _is_data(node: ast.expr) -> bool:
     return all(
         isinstance(one, ast.Constant | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.UnaryOp | ast.expr_context
                    | ast.unaryop | ast.BinOp | ast.operator)
-        or (isinstance(one, ast.Call) and _makes_data(one))
+        or (isinstance(one, ast.Call) and _is_maker(one.func))
         or (isinstance(one, ast.Name | ast.Attribute) and _is_maker(one))
         for one in ast.walk(node)
     )  # fmt: skip
-
-
-def _makes_data(node: ast.Call) -> bool:
-    return _is_maker(node.func)
 
 
 def _is_maker(node: ast.AST) -> bool:

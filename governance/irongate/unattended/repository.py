@@ -91,13 +91,11 @@ class Elsewhere:
         return (is_given or bool(methods)) and all(self._is_property(*one) for one in methods)
 
     def _is_property(self, path: str, qualified: str) -> bool:
-        marks = [
-            _said(mark, names, "")
-            for node in self._find(path, qualified)
-            for mark in getattr(node, "decorator_list", ())
-            if (read := self._read(path)) is not None
-            for names in (read.names,)
-        ]
+        read = self._read(path)
+        if read is None:
+            return False
+        nodes = self._find(path, qualified)
+        marks = [_said(mark, read.names, "") for node in nodes for mark in getattr(node, "decorator_list", ())]
         return bool(marks) and all(one in PROPERTIES for one in marks) and self._closed(path, qualified, 0)
 
     def _closed_call(self, path: str, scope: str, callee: str, depth: int) -> bool:

@@ -23,11 +23,6 @@ MAY_COME = (
     ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Raise, ast.If, ast.For, ast.While, ast.Pass,
     ast.Break, ast.Continue, ast.Assert,
 )  # fmt: skip
-STAYS = (
-    ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Global, ast.Nonlocal, ast.Delete, ast.Import, ast.ImportFrom,
-    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Match, ast.match_case, ast.ExceptHandler, ast.AsyncFor,
-)  # fmt: skip
-COUNTED = (ast.While,)
 WAITS_FOR_OTHERS = (ast.Await, ast.Yield, ast.YieldFrom)
 
 
@@ -62,12 +57,11 @@ class Steps:
 
     def _shape(self) -> Iterator[Found]:
         for unit in (*self.added, *self.gone):
-            if isinstance(unit.node, STAYS) or not isinstance(unit.node, MAY_COME):
+            if not isinstance(unit.node, MAY_COME):
                 yield "syntax", f"adds, changes or takes away {type(unit.node).__name__} in {self._scope}"
-        for kind in COUNTED:
-            had, has = (sum(isinstance(unit.node, kind) for unit in every) for every in (self._old, self._new))
-            if had != has:
-                yield "syntax", f"adds or takes away {kind.__name__} in {self._scope}"
+        had, has = (sum(isinstance(unit.node, ast.While) for unit in every) for every in (self._old, self._new))
+        if had != has:
+            yield "syntax", f"adds or takes away While in {self._scope}"
         for other in WAITS_FOR_OTHERS:
             had, has = (
                 sum(isinstance(node, other) for unit in every for part in unit.parts() for node in ast.walk(part))

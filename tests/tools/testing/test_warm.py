@@ -224,12 +224,16 @@ def test_leave():
 """
 
 
+async def green_twice(tests: WarmTests) -> None:
+    for _ in range(2):
+        run = await tests.run()
+        assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
+
+
 async def test_shared_memory_is_gone_with_the_run(tmp_path: Path, environment: Path) -> None:
     project = await make_project(tmp_path, {"test_m.py": MEMORY}, environment, "bwrap")
     async with warm(project) as tests:
-        for _ in range(2):
-            run = await tests.run()
-            assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
+        await green_twice(tests)
 
 
 async def test_a_run_sets_no_limits_for_the_next_one(tmp_path: Path, environment: Path) -> None:
@@ -242,9 +246,7 @@ async def test_a_run_sets_no_limits_for_the_next_one(tmp_path: Path, environment
     )
     project = await make_project(tmp_path, {"test_limits.py": test}, environment, "bwrap")
     async with warm(project) as tests:
-        for _ in range(2):
-            run = await tests.run()
-            assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
+        await green_twice(tests)
 
 
 async def test_what_cannot_be_cleaned_up_ends_the_process(tmp_path: Path, environment: Path) -> None:
@@ -257,9 +259,7 @@ async def test_what_cannot_be_cleaned_up_ends_the_process(tmp_path: Path, enviro
     )
     project = await make_project(tmp_path, {"test_shm.py": shm}, environment, "bwrap")
     async with warm(project) as tests:
-        for _ in range(2):
-            run = await tests.run()
-            assert (run.status, run.reason) == (RunStatus.GREEN, ""), run
+        await green_twice(tests)
 
 
 FOREIGN = "import os\nPID = os.getpid()\n"
