@@ -23,9 +23,9 @@ class ApprovalSettings(Frozen):
     )
     timeout_s: int = Field(600, ge=1, description="An APPROVAL_REQUIRED change expires to rejected after this time.")
     unattended: Literal["listed", "search", "nothing"] = Field(
-        "listed",
-        description="What may land with nobody there: what gate 20 lists; of that only what the daemon's own search "
-        "has made, and nothing of a model that converses; nothing at all.",
+        "search",
+        description="What may land with nobody there: what gate 20 lists, a conversing model's changes too; of that "
+        "only what the daemon's own search has made; nothing at all.",
     )
     questions: int = Field(
         1,

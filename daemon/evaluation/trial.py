@@ -144,6 +144,8 @@ def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[
         own[variable] = str(base / folder)
     if task.about.python is not None:
         own["OURO_TESTS__PYTHON"] = str((task.folder / task.about.python).resolve())
+    # what is measured is which changes hold, and nobody is there to approve one in a copy that is thrown away
+    own["OURO_APPROVAL__UNATTENDED"] = "listed"
     own |= NOBODY
     return own
 

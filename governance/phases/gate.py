@@ -117,8 +117,11 @@ def doubt_of(generation: Generation) -> str:
 
 def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
     """What the owner never lets land with nobody there."""
-    if setting == "nothing" or (setting == "search" and strategy == CONVERSATION):
-        return [(Tier.APPROVAL_REQUIRED, f'approval.unattended = "{setting}"')]
+    if setting == "nothing":
+        return [(Tier.APPROVAL_REQUIRED, 'nothing lands without you: approval.unattended = "nothing"')]
+    if setting == "search" and strategy == CONVERSATION:
+        why = 'a conversing model wrote it, and approval.unattended = "search" ("listed" lets small repairs land)'
+        return [(Tier.APPROVAL_REQUIRED, why)]
     return []
 
 

@@ -132,11 +132,11 @@ def gaps() -> list[dict[str, Any]]:
     return list(_read("gaps")["change"])
 
 
-def asked_of(change: dict[str, Any]) -> Verdict:
+def asked_of(change: dict[str, Any], *, by_search: bool = False) -> Verdict:
     """What gate 20 says to such a change, with what the repository answers to its questions."""
     path, before, after = change["path"], change["before"].encode(), change["after"].encode()
     files = [(path, before), *((at, text.encode()) for at, text in change.get("others", {}).items())]
     wanted = g20_unattended.wanted(path, before, after)
     known = tuple(Elsewhere(files).answers(wanted))
-    facts = g20_unattended.Facts(path=path, before=before, after=after, tests=(TEST,), known=known)
+    facts = g20_unattended.Facts(path=path, before=before, after=after, tests=(TEST,), known=known, by_search=by_search)
     return g20_unattended.check(facts)

@@ -81,9 +81,10 @@ def own_environment(repo: Path) -> Path:
 
 
 def config_for(base: Path, repo: Path, **sections: Any) -> Config:
-    """Settings for tests: quick clocks."""
+    """Settings for tests: quick clocks, and an owner who lets a conversing model's listed changes land."""
     places = make_places(base, repo)
-    settings = Settings.model_validate({"approval": {"notify_delay_s": 0}, **sections})
+    approval = {"notify_delay_s": 0, "unattended": "listed", **sections.pop("approval", {})}
+    settings = Settings.model_validate({"approval": approval, **sections})
     return Config(settings=settings, places=places, env=host_env(), secret=lambda name: None)
 
 

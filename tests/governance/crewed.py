@@ -36,7 +36,7 @@ async def crew_in(
     tools = (*standard_tools(env), *more)
     workspaces = Workspaces(tool, places, WorkspaceSettings())
     toolbox = Toolbox(tools=tools, policy=ToolPolicy(tools=[t.name for t in tools]))
-    settings = GovernanceSettings.model_validate({"loop": loop})
+    settings = GovernanceSettings.model_validate({"loop": loop, "approval": {"unattended": "listed"}})
     shop = bare_shop(
         clock, places=places, git=tool, workspaces=workspaces, toolbox=toolbox, provider=provider, settings=settings
     )  # fmt: skip

@@ -58,10 +58,13 @@ class Anchor(NamedTuple):
 
 
 class Anchors:
-    """The anchors of one function, in the order of the text."""
+    """The anchors of one function, in the order of the text.
 
-    def __init__(self, every: Sequence[Unit], calls: Calls) -> None:
-        self._calls, self._every = calls, every
+    ``by_search``: the daemon's own search made the change; of what stands there only calls that act are held to.
+    """
+
+    def __init__(self, every: Sequence[Unit], calls: Calls, *, by_search: bool) -> None:
+        self._calls, self._every, self._by_search = calls, every, by_search
         self.fed = self._fed()
         self.all: list[Anchor] = []
         inner = {id(step) for unit in every for step in inside(unit.node)}
@@ -95,10 +98,10 @@ class Anchors:
         for part in heads(step):
             for call, turns in self._open(part, step):
                 key = fingerprint(call) + b"".join(turns)
-                yield anchor(What.OPEN, key, source(call)[:60], is_mild=self._calls.is_mild(call))
-        if isinstance(step, CHECKS):
+                yield anchor(What.OPEN, key, source(call)[:60], is_mild=self._is_mild(call))
+        if isinstance(step, CHECKS) and not self._by_search:
             yield anchor(What.CHECK, _check(step), "a check")
-        alone = step.value if isinstance(step, ast.Expr) else None
+        alone = step.value if isinstance(step, ast.Expr) and not self._by_search else None
         if isinstance(alone, ast.Call) and self._calls.keeps(alone) is None:
             callee = source(alone.func)[:60]
             yield anchor(What.ALONE, callee.encode("utf-8", "surrogatepass"), callee)
@@ -112,8 +115,7 @@ class Anchors:
         left: list[tuple[ast.AST, tuple[bytes, ...]]] = [(part, ())]
         while left:
             node, turns = left.pop()
-            is_own = isinstance(node, ast.Call) and self._calls.keeps(node) is not None
-            if isinstance(node, ast.Call) and node is not raised and not is_own and self._calls.is_open(node):
+            if isinstance(node, ast.Call) and node is not raised and self._is_held(node):
                 yield node, turns
             for child in reversed(list(ast.iter_child_nodes(node))):
                 more = turns
@@ -123,12 +125,21 @@ class Anchors:
                     more = (*turns, fingerprint(node))
                 left.append((child, more))
 
+    def _is_held(self, call: ast.Call) -> bool:
+        """Whether a call has to stay as it is."""
+        if self._calls.keeps(call) is not None:
+            return False
+        return self._calls.acts(call) if self._by_search else self._calls.is_open(call)
+
+    def _is_mild(self, call: ast.Call) -> bool:
+        return not self._by_search and self._calls.is_mild(call)
+
     def _acting(self, node: ast.AST) -> Iterator[ast.Call]:
         """Calls below a statement that may reach out, and of which something is found that acts."""
         for step in ast.walk(node):
             if isinstance(step, ast.stmt) and step is not node:
                 for part in heads(step):
-                    yield from (call for call, _ in self._open(part, step) if not self._calls.is_mild(call))
+                    yield from (call for call, _ in self._open(part, step) if not self._is_mild(call))
 
     def _fed(self) -> dict[str, str]:
         """Names and attributes, as written, whose values go to a call that may reach out."""

@@ -6,11 +6,15 @@ Everything else that is called is *open*: it may do anything, unless the reposit
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Collection, Iterator
 
 from governance.irongate.unattended.flow import Flow, changed_by, is_text
 from governance.irongate.unattended.names import Kind, Meaning, Names, chain, root_of
 from governance.irongate.unattended.tables import (
+    ACTING,
+    ACTS,
+    ADDING,
     ASKED,
     BUILTINS,
     CALLABLES,
@@ -24,6 +28,7 @@ from governance.irongate.unattended.tables import (
     METHODS,
     NAMES,
     TYPES,
+    VERBS,
     WORDS_OF,
     words,
 )
@@ -208,6 +213,17 @@ class Calls:
         callee = callee_of(call)
         return self._question(callee) not in self._known and not self._is_at_hand(callee)
 
+    def acts(self, call: ast.Call) -> bool:
+        """Whether a call acts by its name, or is of a library that nobody here can follow."""
+        dotted, last = self.dotted(call.func), callee_of(call).rpartition(".")[2]
+        top = dotted.partition(".")[0]
+        if last in ACTS or not VERBS.isdisjoint(last.split("_")):
+            return True
+        if not dotted or dotted in NAMES or top in ACTING:
+            return top in ACTING and dotted not in NAMES
+        is_library = top not in sys.stdlib_module_names and top not in self._path.split("/") and top != ""
+        return is_library and not self.is_mild(call)
+
     def is_mild(self, call: ast.Call) -> bool:
         """Whether nothing is found by which an open call acts."""
         func = call.func
@@ -222,8 +238,11 @@ class Calls:
     def _keeps_as_before(self, call: ast.Call) -> bool:
         """A container of the program's that the function changed by the same method before."""
         on = changed_by(call)
-        is_value = on is not None and _is_value(on, self.names, self.scope, self.flow)
-        return is_value and bool(callee_of(call)) and callee_of(call) in self._had
+        if on is None or not callee_of(call) or not _is_value(on, self.names, self.scope, self.flow):
+            return False
+        last = callee_of(call).rpartition(".")[2]
+        names = ADDING if self._by_search and last in ADDING else (last,)
+        return any(f"{chain(on)}.{name}" in self._had for name in names)
 
     def _handed(self, call: ast.Call) -> list[ast.expr]:
         return handed(call, self.names, self.scope, self.flow.holders)
@@ -243,6 +262,10 @@ class Calls:
             if is_open_itself(call, self.names, self.scope, self._patterns, self.flow):
                 yield from (self._question(callee), f"~{self._question(callee)}")
             yield from (self._question(chain(one)) for one in self._handed(call))
+
+    def is_handed(self, node: ast.expr) -> bool:
+        """Whether the search may hand this on to be called: what the function is handed itself."""
+        return self._by_search and isinstance(node, ast.Name) and self.names.is_argument(self.scope, node.id)
 
     def finds(self, target: str) -> bool:
         """Whether an import is of what the repository's own code defines."""

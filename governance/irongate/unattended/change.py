@@ -65,7 +65,8 @@ class Change:
             deciding = DECIDING.intersection(scope.split("."))
             if deciding:
                 yield "special_method", f"changes {', '.join(sorted(deciding))}"
-            steps = Steps(old, new, before, after, errors=self._errors, own=self._own, by_search=by_search)
+            own = self._fields if by_search else self._own
+            steps = Steps(old, new, before, after, errors=self._errors, own=own, by_search=by_search)
             yield from steps.problems(expressions)
             added += [part for unit in steps.added for part in unit.parts()]
             gone += [part for unit in steps.gone for part in unit.parts()]

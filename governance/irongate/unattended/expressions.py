@@ -182,7 +182,9 @@ class Expressions:
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "str":
             if node.attr not in ("lower", "upper", "casefold", "strip"):
                 yield "attribute", f"hands str.{node.attr} on"
-        elif not (isinstance(node, ast.Constant) and isinstance(node.value, str | None)):
+        elif not self.calls.is_handed(node) and not (
+            isinstance(node, ast.Constant) and isinstance(node.value, str | None)
+        ):
             yield "call", "hands something on that is called"
         else:
             yield from self.problems(node, asks=asks)

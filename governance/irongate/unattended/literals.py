@@ -94,10 +94,14 @@ def _tells_a_runner(text: str, *, asks: bool) -> bool:
 
 
 def numbers(nodes: Collection[ast.AST]) -> list[float]:
-    """The numbers that stand in these nodes."""
+    """The numbers that stand in these nodes, but for the first two indexes."""
+    every = [node for top in nodes for node in ast.walk(top)]
+    indexes = {id(node.slice) for node in every if isinstance(node, ast.Subscript)}
     return [
         node.value
-        for top in nodes
-        for node in ast.walk(top)
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+        for node in every
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, int | float)
+        and not isinstance(node.value, bool)
+        and not (id(node) in indexes and node.value in (0, 1))
     ]

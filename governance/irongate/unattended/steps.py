@@ -29,7 +29,7 @@ WAITS_FOR_OTHERS = (ast.Await, ast.Yield, ast.YieldFrom)
 class Steps:
     """One function before and after: its statements, those of functions inside apart.
 
-    ``errors``: what the file raises. ``own``: attributes that its methods give to their objects. ``by_search``: the
+    ``errors``: what the file raises. ``own``: attributes that its methods may give to their objects. ``by_search``: the
     daemon's own search made the change, for which calls and checks need not stay in their place.
     """
 
@@ -47,8 +47,11 @@ class Steps:
     def problems(self, expressions: Expressions) -> Iterator[Found]:
         """Everything in the change of this function that is not listed."""
         yield from self._shape()
-        if not self._by_search:
-            yield from anchors.problems(Anchors(self._old, self._before), Anchors(self._new, self._after), self.added)
+        old, new = (
+            Anchors(every, calls, by_search=self._by_search)
+            for every, calls in ((self._old, self._before), (self._new, self._after))
+        )
+        yield from anchors.problems(old, new, self.added)
         yield from self._names()
         yield from self._keeps()
         yield from self._dead()

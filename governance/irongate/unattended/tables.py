@@ -68,6 +68,8 @@ KEEPING = words(
     "reverse"
 )
 """Methods that change what they are called on."""
+ADDING = words("append extend insert add update setdefault appendleft extendleft")
+"""Those of them that take nothing away."""
 FIELDS = words(
     "year month day hour minute second microsecond tzinfo days seconds microseconds real imag numerator denominator "
     "start stop step args name value stem suffix"
@@ -173,6 +175,16 @@ ACTS = words(
 )
 """What objects of libraries act with. Of a method of another name that the repository does not define, called in what
 a changed function calls, nothing is held against that function."""
+ACTING = words(
+    "ctypes ftplib gc http importlib marshal multiprocessing os pathlib pickle runpy shelve shutil signal smtplib "
+    "socket sqlite3 ssl subprocess sys tempfile urllib zipfile tarfile"
+)
+"""Standard modules that act on the machine."""
+VERBS = words(
+    "charge delete deploy destroy drop erase execute kill pay publish purge push revoke send shutdown sync transfer "
+    "upload wipe write"
+)
+"""Words in the names of what acts for good."""
 LOGS = words("log logger LOG LOGGER _log _logger")
 LEVELS = words("debug info warning error exception critical log isEnabledFor")
 """Values of a module that write a log, and how they do."""
