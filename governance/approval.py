@@ -80,9 +80,13 @@ class Inbox:
         at = asked.requested_at or stamp(self._clock.now())
         row = (asked.op_id, asked.operation, asked.dossier, at, asked.expires_at, asked.reason)
         await Recorder(self._ledger, op_id=asked.op_id, spend=await self._ledger.spent(asked.op_id)).note(
-            EntryKind.SESSION, "inbox.restored", phase=State.APPROVE, causes=(asked.seq,),
-            reason="The inbox had lost it.", project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
-        )  # fmt: skip
+            EntryKind.SESSION,
+            "inbox.restored",
+            phase=State.APPROVE,
+            causes=(asked.seq,),
+            reason="The inbox had lost it.",
+            project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
+        )
 
     async def _waiting(self) -> dict[str, Asked]:
         """Every request that stands, by its op, from the entries alone."""
@@ -106,14 +110,27 @@ class Inbox:
         stored = await self._ledger.put_blob(told.model_dump_json().encode())
         row = (op.id, operation, stored, stamp(now), stamp(expires), clean(reason))
         await record.note(
-            EntryKind.APPROVAL, REQUESTED, phase=State.APPROVE, reason=reason, expires_at=stamp(expires),
-            requested_at=stamp(now), operation=operation, dossier=stored, tier=dossier.tier.name, left_ms=left_ms,
-            project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
-        )  # fmt: skip
-        return Request(
-            op=op, dossier=dossier, requested_at=now, expires_at=expires, reason=reason, spend=record.spend,
+            EntryKind.APPROVAL,
+            REQUESTED,
+            phase=State.APPROVE,
+            reason=reason,
+            expires_at=stamp(expires),
+            requested_at=stamp(now),
+            operation=operation,
+            dossier=stored,
+            tier=dossier.tier.name,
             left_ms=left_ms,
-        )  # fmt: skip
+            project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
+        )
+        return Request(
+            op=op,
+            dossier=dossier,
+            requested_at=now,
+            expires_at=expires,
+            reason=reason,
+            spend=record.spend,
+            left_ms=left_ms,
+        )
 
     async def pending(self) -> tuple[Request, ...]:
         """All that waits, oldest first."""
@@ -182,9 +199,14 @@ class Inbox:
         else:
             reason = f"What was asked for cannot be read any more: {error.message}"
         await Recorder(self._ledger, op_id=op_id, spend=await self._ledger.spent(op_id)).note(
-            EntryKind.APPROVAL, "approval.expired", phase=State.APPROVE, by="nobody", reason=reason,
-            rule="inbox.unreadable", project=(self.closing(op_id),),
-        )  # fmt: skip
+            EntryKind.APPROVAL,
+            "approval.expired",
+            phase=State.APPROVE,
+            by="nobody",
+            reason=reason,
+            rule="inbox.unreadable",
+            project=(self.closing(op_id),),
+        )
 
     @staticmethod
     def closing(op_id: str) -> Statement:
@@ -220,7 +242,12 @@ class Inbox:
         final: Answer = "expired" if late else answer
         closed = (self.closing(op_id),)
         await Recorder(self._ledger, op_id=op_id, spend=request.spend).note(
-            EntryKind.APPROVAL, f"approval.{final}", phase=State.APPROVE, by=by, reason=reason or why,
-            rule=rule, project=closed + (when_rejected if final == "rejected" else ()),
-        )  # fmt: skip
+            EntryKind.APPROVAL,
+            f"approval.{final}",
+            phase=State.APPROVE,
+            by=by,
+            reason=reason or why,
+            rule=rule,
+            project=closed + (when_rejected if final == "rejected" else ()),
+        )
         return final

@@ -229,11 +229,19 @@ class Asker:
     async def _decided(self, phase: State, purpose: str, near: int, signal: str) -> None:
         ground = self._ground
         await self._record.note(
-            EntryKind.DECISION, "grounding.decided", phase=phase, purpose=purpose, signal=signal,
+            EntryKind.DECISION,
+            "grounding.decided",
+            phase=phase,
+            purpose=purpose,
+            signal=signal,
             discarded=not ground.is_answer(near),
-            risk=ground.risk.name, complexity=ground.complexity.name, trust_bp=ground.trust_bp, proximity_milli=near,
-            settings=ground.settings.model_dump(mode="json"), asked=ground.at(near).model_dump(mode="json"),
-        )  # fmt: skip
+            risk=ground.risk.name,
+            complexity=ground.complexity.name,
+            trust_bp=ground.trust_bp,
+            proximity_milli=near,
+            settings=ground.settings.model_dump(mode="json"),
+            asked=ground.at(near).model_dump(mode="json"),
+        )
 
     async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
         """What the model thinks of texts in holes (see ``WeighAnswer``); None where it cannot say. Raises as above."""
@@ -288,10 +296,17 @@ class Asker:
         )
         try:
             await self._record.note(
-                EntryKind.CALL, "call.started", phase=phase, purpose=purpose, provider=self.provider.name,
-                model=self.provider.model, tokens_in=most.tokens_in, max_tokens=most.tokens_out, rule=verdict.rule,
+                EntryKind.CALL,
+                "call.started",
+                phase=phase,
+                purpose=purpose,
+                provider=self.provider.name,
+                model=self.provider.model,
+                tokens_in=most.tokens_in,
+                max_tokens=most.tokens_out,
+                rule=verdict.rule,
                 **told,
-            )  # fmt: skip
+            )
         except BaseException:
             self._budget.release(ticket)  # the call is not made
             raise
@@ -308,11 +323,21 @@ class Asker:
             text = await asyncio.to_thread(redact, heard.text)  # half a second for a model that writes megabytes
             answer = await self._record.ledger.put_blob(text.encode("utf-8", errors="replace"))
             await self._record.note(
-                EntryKind.CALL, "call.ended", phase=phase, project=(row,), purpose=purpose, provider=self.provider.name,
+                EntryKind.CALL,
+                "call.ended",
+                phase=phase,
+                project=(row,),
+                purpose=purpose,
+                provider=self.provider.name,
                 also=self._claimed(phase, purpose, answer, heard.confidence_bp),
-                usd_micro=spend.usd_micro, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, answer=answer,
-                ms=ms, problem=problem, **heard.fields,
-            )  # fmt: skip
+                usd_micro=spend.usd_micro,
+                tokens_in=usage.tokens_in,
+                tokens_out=usage.tokens_out,
+                answer=answer,
+                ms=ms,
+                problem=problem,
+                **heard.fields,
+            )
             self._budget.release(ticket)
 
         await uninterrupted(settled(), lambda _: None)
@@ -322,7 +347,10 @@ class Asker:
         if not self._record.may_claim():
             return ()
         claim = reply(
-            provider=self.provider.name, model=self.provider.model, purpose=purpose, answer=answer,
+            provider=self.provider.name,
+            model=self.provider.model,
+            purpose=purpose,
+            answer=answer,
             confidence_bp=confidence_bp,
-        )  # fmt: skip
+        )
         return (self._record.draft(EntryKind.GROUNDING, CLAIMED, phase=phase, **claim.payload()),)

@@ -183,9 +183,18 @@ class Feedback(Frozen):
 OUTPUTS: dict[State, type[Output]] = {
     cls.phase: cls
     for cls in (
-        Classification, Routing, Expansion, Plan, Generation, Validation, Gating, Approval, Application, Verification,
+        Classification,
+        Routing,
+        Expansion,
+        Plan,
+        Generation,
+        Validation,
+        Gating,
+        Approval,
+        Application,
+        Verification,
     )
-}  # fmt: skip
+}
 
 _FIELD: dict[State, str] = {
     State.CLASSIFY: "classification",

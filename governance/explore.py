@@ -57,9 +57,14 @@ class Findings:
 def context_of(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> ToolContext:
     """What the tools of this op work on."""
     return ToolContext(
-        workspace=workspace, op_id=op.id, tier=dossier.tier, git=crew.shop.git, runner=crew.shop.runner,
-        runner_problem=crew.shop.runner_problem, person=Owner(crew),
-    )  # fmt: skip
+        workspace=workspace,
+        op_id=op.id,
+        tier=dossier.tier,
+        git=crew.shop.git,
+        runner=crew.shop.runner,
+        runner_problem=crew.shop.runner_problem,
+        person=Owner(crew),
+    )
 
 
 class Scout:

@@ -26,7 +26,10 @@ async def foresee(crew: Crew, paths: Collection[str], dependents: int, tier: Tie
         return Foresight()
     prophecy = foretell(reputations, dependents)
     record = {
-        "reputations": [s.model_dump(mode="json") for s in reputations], "dependents": dependents,
-        "risk_bp": prophecy.risk_bp, "level": prophecy.level.name, "confidence_bp": prophecy.confidence_bp,
-    }  # fmt: skip
+        "reputations": [s.model_dump(mode="json") for s in reputations],
+        "dependents": dependents,
+        "risk_bp": prophecy.risk_bp,
+        "level": prophecy.level.name,
+        "confidence_bp": prophecy.confidence_bp,
+    }
     return Foresight(floors=floors(prophecy, tier), record={"prophecy": record})

@@ -38,9 +38,18 @@ class LeftAlone:
         if (await self._git.call("merge-base", "--is-ancestor", undo, commit, ok=(0, 1, 128))).code != 0:
             return frozenset(await self._repository.changed_between(undo, commit))
         listed = await self._git.call(
-            "log", "-m", "--name-only", "--no-renames", "--no-ext-diff", "-z", "--format=", "--invert-grep",
-            f"--grep=^{UNDOES}: ", f"{undo}..{commit}", "--",
-        )  # fmt: skip
+            "log",
+            "-m",
+            "--name-only",
+            "--no-renames",
+            "--no-ext-diff",
+            "-z",
+            "--format=",
+            "--invert-grep",
+            f"--grep=^{UNDOES}: ",
+            f"{undo}..{commit}",
+            "--",
+        )
         return frozenset(path for path in listed.fields if path)
 
 

@@ -121,9 +121,15 @@ def evaded(run: TestRun, ids: Collection[str]) -> tuple[str, ...]:
 
 
 async def measure_runs(
-    op: Operation, crew: Crew, workspace: Workspace, *, stand: Stand, changed: Collection[str], same_tests: bool = True,
+    op: Operation,
+    crew: Crew,
+    workspace: Workspace,
+    *,
+    stand: Stand,
+    changed: Collection[str],
+    same_tests: bool = True,
     reach: Reach | None = None,
-) -> Measured:  # fmt: skip
+) -> Measured:
     """The op's own tests, then the whole suite when it fits its budget, else the tests that reach the changed files.
 
     ``stand`` brings the change into a workspace that was reset. ``same_tests``: what was collected before must be
@@ -136,9 +142,16 @@ async def measure_runs(
     as_at_base = partial(_with_tests_of_base, op, crew, workspace, stand, changed)
     async with runner.several(workspace) as tests:
         return await _measured(
-            op, crew, runner, tests, stand=stand, as_at_base=as_at_base, changed=changed, same_tests=same_tests,
+            op,
+            crew,
+            runner,
+            tests,
+            stand=stand,
+            as_at_base=as_at_base,
+            changed=changed,
+            same_tests=same_tests,
             reach=reach,
-        )  # fmt: skip
+        )
 
 
 async def _with_tests_of_base(
@@ -160,9 +173,17 @@ async def _with_tests_of_base(
 
 
 async def _measured(
-    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, stand: Stand, as_at_base: Stand,
-    changed: Collection[str], same_tests: bool, reach: Reach | None,
-) -> Measured:  # fmt: skip
+    op: Operation,
+    crew: Crew,
+    runner: TestRunner,
+    tests: SeveralRuns,
+    *,
+    stand: Stand,
+    as_at_base: Stand,
+    changed: Collection[str],
+    same_tests: bool,
+    reach: Reach | None,
+) -> Measured:
     """``as_at_base``: as ``stand``, with the failing tests' own files as they were."""
     shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
@@ -171,9 +192,14 @@ async def _measured(
     looked = reach.looked_for(by_function=bool(op.test_ids)) if reach is not None and reach.files else None
     if op.test_ids:
         report, run = await run_twice(
-            tests, op.test_ids, stand=as_at_base, limit_s=shop.settings.repair.test_limit_s, may_be_red=(),
-            scope="failing", looked_for=looked,
-        )  # fmt: skip
+            tests,
+            op.test_ids,
+            stand=as_at_base,
+            limit_s=shop.settings.repair.test_limit_s,
+            may_be_red=(),
+            scope="failing",
+            looked_for=looked,
+        )
         reports.append(report)
         seen, looked = run.seen, None
         verdict = judge(report, run)
@@ -188,9 +214,15 @@ async def _measured(
     if base.status in (RunStatus.GREEN, RunStatus.RED):
         expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
         report, run = await run_twice(
-            tests, None, stand=stand, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected,
+            tests,
+            None,
+            stand=stand,
+            limit_s=limit,
+            may_be_red=red_before,
+            scope="suite",
+            expected=expected,
             looked_for=looked,
-        )  # fmt: skip
+        )
         suite = True
         hidden = missing_or_skipped(base, run, changed) if same_tests else ()
         if hidden:

@@ -55,9 +55,17 @@ def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: 
 
 
 def compose(
-    op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], *, closure: str, sandbox: str, identity: str,
-    passed: int, total: int, co_author: str,
-) -> CommitText:  # fmt: skip
+    op: Operation,
+    dossier: Dossier,
+    runs: tuple[RunReport, ...],
+    *,
+    closure: str,
+    sandbox: str,
+    identity: str,
+    passed: int,
+    total: int,
+    co_author: str,
+) -> CommitText:
     """The whole message; the commit adds ``Ouro-Ledger``."""
     generation = dossier.generation
     provider = generation.candidate if generation else None

@@ -113,9 +113,7 @@ class Orchestrator:
 
     async def resume(self, request: Request, approval: Approval) -> Ending:
         """Run a parked op on, with a person's yes. What it has cost and worked before counts, the waiting does not."""
-        progress = Progress(
-            op=request.op, state=State.APPROVE, dossier=request.dossier, task=asyncio.current_task()
-        )  # fmt: skip
+        progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=asyncio.current_task())
         left = None if request.left_ms is None else request.left_ms / 1000
         return await self._live(progress, request.spend, approval, left)
 
@@ -188,9 +186,7 @@ class Orchestrator:
         if result.park:
             progress.ending = True  # a cancellation that came between its entries would end the worker, not the op
             left_ms = max(0, round(1000 * clock.remaining_s()))
-            request = await self._inbox.request(
-                record, progress.op, progress.dossier, result.reason, left_ms=left_ms
-            )  # fmt: skip
+            request = await self._inbox.request(record, progress.op, progress.dossier, result.reason, left_ms=left_ms)
             return Ending(op=progress.op, dossier=progress.dossier, state=State.APPROVE, request=request)
         return await self._ended(progress, record, result)
 

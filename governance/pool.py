@@ -190,9 +190,7 @@ class Pool:
             return
         again = wanted_again(ending.state, ending.cause)
         try:
-            await self._source.finish(
-                ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=again
-            )  # fmt: skip
+            await self._source.finish(ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=again)
         finally:
             self._tell(ending)
 

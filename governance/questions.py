@@ -59,9 +59,14 @@ class Questions:
         await self._ledger.ensure(SCHEMA)
         for number, op_id in await self._ledger.query("SELECT id, op_id FROM questions"):
             await Recorder(self._ledger, op_id=str(op_id), spend=await self._ledger.spent(str(op_id))).note(
-                EntryKind.TOOL, "question.ended", phase=State.GENERATE, id=str(number), by="nobody",
-                reason="the daemon ended before there was an answer", project=(_gone(str(number)),),
-            )  # fmt: skip
+                EntryKind.TOOL,
+                "question.ended",
+                phase=State.GENERATE,
+                id=str(number),
+                by="nobody",
+                reason="the daemon ended before there was an answer",
+                project=(_gone(str(number)),),
+            )
 
     def find(self, reference: str) -> Question | None:
         """The open question with this id, or of this op."""
@@ -78,9 +83,12 @@ class Questions:
             raise ToolError("A question of this op waits already.")
         expires = self._clock.now() + timedelta(seconds=self._settings.timeout_s)
         question = Question(
-            id=f"q-{uuid7_hex()[-6:]}", op_id=op_id, text=redact(text), choices=tuple(map(redact, choices)),
+            id=f"q-{uuid7_hex()[-6:]}",
+            op_id=op_id,
+            text=redact(text),
+            choices=tuple(map(redact, choices)),
             expires_at=stamp(expires),
-        )  # fmt: skip
+        )
         waiting = _Waiting(question, record, asyncio.get_running_loop().create_future())
         self._waiting[op_id] = waiting
         try:
@@ -127,9 +135,7 @@ class Questions:
         told: dict[str, Any] = {"id": question.id, **said}
         if event == "asked":
             told |= {"question": question.text, "choices": list(question.choices), "expires_at": question.expires_at}
-        await waiting.record.note(
-            EntryKind.TOOL, f"question.{event}", phase=State.GENERATE, project=project, **told
-        )  # fmt: skip
+        await waiting.record.note(EntryKind.TOOL, f"question.{event}", phase=State.GENERATE, project=project, **told)
 
 
 def _gone(number: str) -> Statement:

@@ -26,7 +26,7 @@ async def refusals_of(ledger: Ledger, op_id: str, why: str) -> tuple[Statement, 
     """To land together with the entry that says that an op's newest candidate is refused."""
     found = await ledger.entries(
         op_id=op_id, kinds=(EntryKind.CANDIDATE,), events=("candidate",), newest_first=True, limit=1
-    )  # fmt: skip
+    )
     hashes = (str(entry.payload.get(name) or "") for entry in found for name in ("hash", "change"))
     return tuple(Refused.statement(digest, op_id, why) for digest in hashes if digest)
 
@@ -88,9 +88,13 @@ class Refused:
         if not taken_over:
             settled = await take_back(self._ledger, waiting.op_id, "its review branch was deleted")
         await record.note(
-            EntryKind.OUTCOME, event, branch=waiting.branch, commit=waiting.commit,
-            project=(*project, *settled.project), also=settled.drafts(record),
-        )  # fmt: skip
+            EntryKind.OUTCOME,
+            event,
+            branch=waiting.branch,
+            commit=waiting.commit,
+            project=(*project, *settled.project),
+            also=settled.drafts(record),
+        )
 
     @staticmethod
     def statement(diff_hash: str, op_id: str, why: str) -> Statement:

@@ -19,15 +19,13 @@ _SECURITY_PARTS = re.compile(
     r"|permissions?|security|acl|tls|ssl)([._-]|$)",
     re.I,
 )
-_SECURITY_FILES = frozenset(
-    {
-        "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "poetry.lock", "uv.lock", "pipfile",
-        "pipfile.lock", "package.json", "package-lock.json", "cargo.toml", "cargo.lock", "go.mod", "go.sum",
-        "constraints.txt", "dockerfile", "jenkinsfile", ".gitlab-ci.yml", ".pre-commit-config.yaml", ".bashrc",
-        ".bash_profile", ".profile", ".zshrc", "sitecustomize.py", "usercustomize.py", "yarn.lock", "pnpm-lock.yaml",
-        "environment.yml", "environment.yaml", "makefile", "gnumakefile", "justfile", "taskfile.yml", "taskfile.yaml",
-    }
-)  # fmt: skip
+_SECURITY_FILE_NAMES = """
+    pyproject.toml setup.py setup.cfg requirements.txt poetry.lock uv.lock pipfile pipfile.lock package.json
+    package-lock.json cargo.toml cargo.lock go.mod go.sum constraints.txt dockerfile jenkinsfile .gitlab-ci.yml
+    .pre-commit-config.yaml .bashrc .bash_profile .profile .zshrc sitecustomize.py usercustomize.py yarn.lock
+    pnpm-lock.yaml environment.yml environment.yaml makefile gnumakefile justfile taskfile.yml taskfile.yaml
+    """
+_SECURITY_FILES = frozenset(_SECURITY_FILE_NAMES.split())
 _SECURITY_DIRS = (".github/workflows", ".github/actions", ".circleci", ".buildkite", ".githooks", ".husky")
 _BREAKING = re.compile(
     r"\b(breaking change|backwards?[- ]incompatible|remove the public|drop support|rename the public)\b", re.I

@@ -44,10 +44,17 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
         text = crew.shop.toolbox.capped(whole + end, f"blob {blob[:12]} of the ledger")
         outcome = replace(outcome, text=text)
     await crew.record.note(
-        EntryKind.TOOL, "tool.called", phase=phase, tool=name, arguments=arguments[:SHOWN_ARGUMENTS],
-        ok=outcome.use.ok, score=outcome.use.score, rule=outcome.verdict.rule,
-        found=has_found(outcome), result=blob,
-    )  # fmt: skip
+        EntryKind.TOOL,
+        "tool.called",
+        phase=phase,
+        tool=name,
+        arguments=arguments[:SHOWN_ARGUMENTS],
+        ok=outcome.use.ok,
+        score=outcome.use.score,
+        rule=outcome.verdict.rule,
+        found=has_found(outcome),
+        result=blob,
+    )
     for verdict in (outcome.verdict, *outcome.refused):
         if verdict.decision is not Decision.ALLOW:
             await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=name, **verdict.model_dump(mode="json"))

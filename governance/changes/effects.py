@@ -192,8 +192,10 @@ class Effects:
         if done.code and "index.lock" not in done.err:
             raise GitFailed(
                 f"The owner's index could not be updated: {done.err.strip()}.",
-                argv=("update-index",), code=done.code, stderr=done.err,
-            )  # fmt: skip
+                argv=("update-index",),
+                code=done.code,
+                stderr=done.err,
+            )
         return done.code == 0
 
     def refresh_owner_index(self) -> None:

@@ -171,13 +171,21 @@ class OwnerHooks:
                 return HookResult(ok=False, output=f"The change edits {hook} itself; it is not run outside a sandbox.")
             command = Command(
                 argv=(
-                    self._git.program, "-c", f"core.hooksPath={script.parent}", f"--git-dir={self._git.places.git_dir}",
-                    f"--work-tree={arena.tree}", "hook", "run", hook, "--", *arena.arguments,
+                    self._git.program,
+                    "-c",
+                    f"core.hooksPath={script.parent}",
+                    f"--git-dir={self._git.places.git_dir}",
+                    f"--work-tree={arena.tree}",
+                    "hook",
+                    "run",
+                    hook,
+                    "--",
+                    *arena.arguments,
                 ),
                 cwd=arena.tree,
                 env={**self._env.variables, **arena.env(arena.tree)},
                 timeout_s=self._settings.hook_timeout_s,
-            )  # fmt: skip
+            )
             return await _judge(arena, hook, await run(command))
 
 

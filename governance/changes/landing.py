@@ -139,9 +139,16 @@ def gather(git: Git, *, mode: Mode, op_id: str, base: str, tree: str, candidate:
 def _in_the_way(git: Git, candidate: Candidate, paths: tuple[str, ...]) -> tuple[str, ...]:
     """Paths that are staged, dirty or untracked; new paths that exist already; old ones that are not on disk."""
     status = git.run(
-        "--literal-pathspecs", "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all",
-        "--ignore-submodules=all", "--", *paths,
-    )  # fmt: skip
+        "--literal-pathspecs",
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--ignore-submodules=all",
+        "--",
+        *paths,
+    )
     found = {entry[3:] for entry in status.fields}
     for edit in candidate.edits:
         new = edit.path if edit.kind in (EditKind.CREATE, EditKind.RENAME) else None

@@ -44,9 +44,18 @@ def _adopted(kit: Kit, journal: Journal) -> frozenset[str]:
     if not paths:
         return frozenset()
     moved = git.run(
-        "--literal-pathspecs", "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff",
-        record.landing.base, "HEAD", "--", *paths, ok=(0, 128),
-    ).fields  # fmt: skip
+        "--literal-pathspecs",
+        "diff",
+        "--name-only",
+        "-z",
+        "--no-renames",
+        "--no-ext-diff",
+        record.landing.base,
+        "HEAD",
+        "--",
+        *paths,
+        ok=(0, 128),
+    ).fields
     after = {s.path: s.after for s in record.slots}
     found = set()
     for path in set(moved) & set(paths):

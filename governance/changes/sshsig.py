@@ -56,9 +56,11 @@ def sign(key: Ed25519PrivateKey, message: bytes, *, namespace: str) -> str:
     """An armoured signature, ending with a newline."""
     public = key.public_key().public_bytes_raw()
     signature = pack(KEY_TYPE, key.sign(_to_sign(message, namespace)))
-    blob = MAGIC + struct.pack(">I", VERSION) + pack(
-        public_blob(public), namespace.encode(), b"", HASH.encode(), signature
-    )  # fmt: skip
+    blob = (
+        MAGIC
+        + struct.pack(">I", VERSION)
+        + pack(public_blob(public), namespace.encode(), b"", HASH.encode(), signature)
+    )
     text = base64.b64encode(blob).decode()
     lines = [text[at : at + WIDTH] for at in range(0, len(text), WIDTH)]
     return "\n".join([BEGIN, *lines, END]) + "\n"

@@ -14,13 +14,30 @@ UNDOES = "Ouro-Undoes"
 SIGNED_OFF = "Signed-off-by"
 CO_AUTHOR = "Co-authored-by"
 ORDER = (
-    "Ouro-Op", UNDOES, "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Evidence",
-    "Ouro-Sandbox", LEDGER, "Generated-By", SIGNED_OFF, CO_AUTHOR,
-)  # fmt: skip
-REQUIRED = (
-    "Ouro-Op", "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Sandbox", LEDGER, "Generated-By",
+    "Ouro-Op",
+    UNDOES,
+    "Ouro-Signal",
+    "Ouro-Risk",
+    "Ouro-Provider",
+    "Ouro-Verified",
+    "Ouro-Evidence",
+    "Ouro-Sandbox",
+    LEDGER,
+    "Generated-By",
     SIGNED_OFF,
-)  # fmt: skip
+    CO_AUTHOR,
+)
+REQUIRED = (
+    "Ouro-Op",
+    "Ouro-Signal",
+    "Ouro-Risk",
+    "Ouro-Provider",
+    "Ouro-Verified",
+    "Ouro-Sandbox",
+    LEDGER,
+    "Generated-By",
+    SIGNED_OFF,
+)
 REQUIRED_OF_UNDO = (UNDOES, LEDGER, "Generated-By", SIGNED_OFF)
 
 _OURS = re.compile(rf"^\s*(ouro-[a-z-]+|{'|'.join(ORDER)})\s*:", re.IGNORECASE)

@@ -31,10 +31,15 @@ async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generat
     )
     found = judge(facts)
     await crew.record.note(
-        EntryKind.DECISION, "grounding.judged", phase=State.GATE, stand=found.stand.value, why=found.why,
-        min_sources=found.min_sources, facts=facts.model_dump(mode="json"),
+        EntryKind.DECISION,
+        "grounding.judged",
+        phase=State.GATE,
+        stand=found.stand.value,
+        why=found.why,
+        min_sources=found.min_sources,
+        facts=facts.model_dump(mode="json"),
         behind=await crew.record.ledger.put_blob(evidence.model_dump_json().encode()),
-    )  # fmt: skip
+    )
     return found
 
 
@@ -66,7 +71,10 @@ async def back(op: Operation, crew: Crew, stood: Standing, generation: Generatio
     )
     text = f"The change stands on too little: {stood.why}. Look at more of what it touches before it is proposed."
     return PhaseResult(
-        next=State.GENERATE, reason=f"{stood.why} ({THIN})", cause=RootCause.NO_CANDIDATE, failure=FailureClass.CODE,
+        next=State.GENERATE,
+        reason=f"{stood.why} ({THIN})",
+        cause=RootCause.NO_CANDIDATE,
+        failure=FailureClass.CODE,
         feedback=Feedback(phase=State.GATE, rule=THIN, text=text),
         replaced=op.model_copy(update={"base": head}) if is_stale else None,
-    )  # fmt: skip
+    )

@@ -16,8 +16,13 @@ from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause,
 HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
 
 READ: Final = (
-    EntryKind.GROUNDING, EntryKind.CALL, EntryKind.RUN, EntryKind.TOOL, EntryKind.TRANSITION, EntryKind.DECISION,
-)  # fmt: skip
+    EntryKind.GROUNDING,
+    EntryKind.CALL,
+    EntryKind.RUN,
+    EntryKind.TOOL,
+    EntryKind.TRANSITION,
+    EntryKind.DECISION,
+)
 """The kinds of entries that grades are made of."""
 
 CONVERSATION = "generate"

@@ -59,22 +59,28 @@ class PolicySettings(Frozen):
         "for; off, for measuring: only an answer that has collapsed is not acted on.",
     )
     alarm_milli: int = Field(
-        ALARM_MILLI, ge=RESTLESS_MILLI, le=ALARM_MILLI,
+        ALARM_MILLI,
+        ge=RESTLESS_MILLI,
+        le=ALARM_MILLI,
         description="An answer this close to a collapse (thousandths) is not acted on; only lower.",
-    )  # fmt: skip
+    )
     regroundings: int = Field(
-        2, ge=0, le=2,
+        2,
+        ge=0,
+        le=2,
         description="A collapsed answer is asked for again this often, with fresh evidence, before the op ends; only "
         "fewer.",
-    )  # fmt: skip
+    )
     more_sources: int = Field(
         0, ge=0, le=8, description="Sources that must stand behind a change beyond those of the table; only more."
     )
     least_trust_bp: int = Field(
-        2_000, ge=2_000, le=10_000,
+        2_000,
+        ge=2_000,
+        le=10_000,
         description="Trust (basis points) below which no change is made without a yes at SAFE_AUTO; half of it where "
         "the owner is told first; only higher.",
-    )  # fmt: skip
+    )
 
 
 STANDARD: Final = PolicySettings()
@@ -154,6 +160,4 @@ class Ground:
     def is_answer(self, proximity_milli: int) -> bool:
         """False for what is no answer any more. Whether a change may be made of one is for GATE to say: there trust
         counts, too."""
-        return grounding(
-            Tier.APPROVAL_REQUIRED, self.complexity, self.trust_bp, proximity_milli, self.settings
-        ).act  # fmt: skip
+        return grounding(Tier.APPROVAL_REQUIRED, self.complexity, self.trust_bp, proximity_milli, self.settings).act

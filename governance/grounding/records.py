@@ -133,9 +133,13 @@ class Graded(Frozen):
     def read(cls, row: Sequence[Any]) -> Graded:
         record, about, outcome, was, confidence_bp, keys = row
         return cls(
-            record=record, about=About(about), outcome=Outcome(outcome), was=Outcome(was) if was else None,
-            confidence_bp=confidence_bp, keys=tuple(TrustKey.of(key) for key in keys),
-        )  # fmt: skip
+            record=record,
+            about=About(about),
+            outcome=Outcome(outcome),
+            was=Outcome(was) if was else None,
+            confidence_bp=confidence_bp,
+            keys=tuple(TrustKey.of(key) for key in keys),
+        )
 
 
 def graded_payload(grades: Iterable[Graded], why: str, *, beyond: int = 0) -> dict[str, Any]:

@@ -64,11 +64,20 @@ async def reground(op: Operation, dossier: Dossier, crew: Crew) -> str:
         after = sources_of(behind(op, context.uses, context.reads, red))
     left.told = tuple(lines)
     await crew.record.note(
-        EntryKind.DECISION, "regrounded", phase=State.GENERATE, why=last.rule, number=regroundings(dossier),
-        most=crew.shop.settings.grounding.regroundings, proximity_milli=left.caution_milli, signal=left.signal,
-        before=list(left.sources), after=list(after), files=list(paths), tests=run.status.value if run else "",
+        EntryKind.DECISION,
+        "regrounded",
+        phase=State.GENERATE,
+        why=last.rule,
+        number=regroundings(dossier),
+        most=crew.shop.settings.grounding.regroundings,
+        proximity_milli=left.caution_milli,
+        signal=left.signal,
+        before=list(left.sources),
+        after=list(after),
+        files=list(paths),
+        tests=run.status.value if run else "",
         remembered=sum(title.startswith(MEMORY) for title, _ in results),
-    )  # fmt: skip
+    )
     return UNSTEADY if run is not None and run.status is RunStatus.GREEN else ""
 
 

@@ -82,10 +82,12 @@ def dated(known: Behind, op: Operation, *, changed: Collection[str], now: dateti
     words = (Said(source=s.source, at=s.seen_at, same_commit=s.base == op.base) for s in op.signals)
     return known.model_copy(
         update={
-            "now": stamp(now), "since": op.created_at, "changed": tuple(sorted(files.intersection(changed))),
+            "now": stamp(now),
+            "since": op.created_at,
+            "changed": tuple(sorted(files.intersection(changed))),
             "words": tuple(each for each in words if each.source in SAYING),
         }
-    )  # fmt: skip
+    )
 
 
 def stale_of(known: Behind) -> tuple[tuple[str, Band], ...]:

@@ -29,9 +29,7 @@ def compact(history: History, *, keep: int) -> History:
             kept.append(_cut(exchange, results))
         else:
             chars += len(exchange.text) + len(exchange.remark) + len(exchange.nudge)
-    return History(
-        exchanges=tuple(kept), dropped=history.dropped + gone, dropped_chars=history.dropped_chars + chars
-    )  # fmt: skip
+    return History(exchanges=tuple(kept), dropped=history.dropped + gone, dropped_chars=history.dropped_chars + chars)
 
 
 def _cut(exchange: Exchange, results: tuple[Result, ...]) -> Exchange:

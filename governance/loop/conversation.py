@@ -198,9 +198,15 @@ async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[T
         )
         crew.holdings.pulse.begin()
         conversation = Conversation(
-            crew=crew, phase=State.GENERATE, purpose="generate", opening=opening, context=context, judge=judge,
-            manner=manner, limits=limits,
-        )  # fmt: skip
+            crew=crew,
+            phase=State.GENERATE,
+            purpose="generate",
+            opening=opening,
+            context=context,
+            judge=judge,
+            manner=manner,
+            limits=limits,
+        )
         said = await conversation.run()
         looked.keep(context, conversation.looked)
         is_lost = isinstance(said.error, CollapseDetected) or not (op.test_ids and (context.written or said.answer))
@@ -214,9 +220,14 @@ async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[T
 
 
 async def opened(
-    op: Operation, dossier: Dossier, crew: Crew, context: ToolContext, failing: tuple[TestResult, ...],
-    manner: Manner, found: Sequence[tuple[str, str]],
-) -> Opening:  # fmt: skip
+    op: Operation,
+    dossier: Dossier,
+    crew: Crew,
+    context: ToolContext,
+    failing: tuple[TestResult, ...],
+    manner: Manner,
+    found: Sequence[tuple[str, str]],
+) -> Opening:
     """The opening. For a model without calls of its own the harness looks around first, and shows what it has found."""
     files = await read_files(crew, context, wanted_files(op, dossier, failing))
     if manner is not Manner.NATIVE:
@@ -228,9 +239,16 @@ async def opened(
     crew.holdings.remembered |= bool(advice)
     room = prompts.FILES_CHARS if manner is Manner.ONE_SHOT else prompts.FILES_CHARS // 2
     return prompts.generate(
-        op, dossier, failing, files, lessons, advice=advice, found=found, files_chars=room,
+        op,
+        dossier,
+        failing,
+        files,
+        lessons,
+        advice=advice,
+        found=found,
+        files_chars=room,
         posture=crew.asker.posture,
-    )  # fmt: skip
+    )
 
 
 def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:

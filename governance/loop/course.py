@@ -97,10 +97,13 @@ def noted(course: Course, layer: Sequence[Branch]) -> dict[str, Any]:
     """For the record: a layer, and all that is needed to go on behind it."""
     best = ranked(layer)
     return {
-        "round": course.rounds, "trouble": best[0].trouble.value,
+        "round": course.rounds,
+        "trouble": best[0].trouble.value,
         "branches": [[branch.trouble.value, len(branch.measure)] for branch in layer],
-        "seen": sorted(course.seen), "measures": course.measures, "hints": [b.hint.text for b in best[:HINTS]],
-    }  # fmt: skip
+        "seen": sorted(course.seen),
+        "measures": course.measures,
+        "hints": [b.hint.text for b in best[:HINTS]],
+    }
 
 
 def resumed(note: Mapping[str, Any], dossier: Dossier) -> tuple[Course, Dossier]:

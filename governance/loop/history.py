@@ -57,9 +57,7 @@ class History:
 
     def plus(self, exchange: Exchange) -> History:
         """With one exchange more."""
-        return History(
-            exchanges=(*self.exchanges, exchange), dropped=self.dropped, dropped_chars=self.dropped_chars
-        )  # fmt: skip
+        return History(exchanges=(*self.exchanges, exchange), dropped=self.dropped, dropped_chars=self.dropped_chars)
 
     @property
     def results(self) -> tuple[Result, ...]:

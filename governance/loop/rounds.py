@@ -51,9 +51,17 @@ class Conversation:
     """One conversation. ``context`` grows with its calls."""
 
     def __init__(
-        self, *, crew: Crew, phase: State, purpose: str, opening: Opening, context: ToolContext, judge: Judge,
-        manner: Manner, limits: Limits,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        crew: Crew,
+        phase: State,
+        purpose: str,
+        opening: Opening,
+        context: ToolContext,
+        judge: Judge,
+        manner: Manner,
+        limits: Limits,
+    ) -> None:
         self._crew = crew
         self._phase = phase
         self._purpose = purpose
@@ -101,13 +109,23 @@ class Conversation:
     async def _ended(self, end: End, error: OuroError | None = None) -> Talk:
         problem = str(error) if error else self._problem or self._failed
         await self._note(
-            "loop.ended", end=end.value, rounds=self._number, calls=self._made, manner=self._manner.value,
-            wrote=sorted(self._context.written), problem=problem[:RECALLED_CHARS],
-        )  # fmt: skip
+            "loop.ended",
+            end=end.value,
+            rounds=self._number,
+            calls=self._made,
+            manner=self._manner.value,
+            wrote=sorted(self._context.written),
+            problem=problem[:RECALLED_CHARS],
+        )
         return Talk(
-            end=end, answer=self._answer or self._useful, rounds=self._number, calls=self._made,
-            refused=tuple(self._refused), problem=problem, error=error,
-        )  # fmt: skip
+            end=end,
+            answer=self._answer or self._useful,
+            rounds=self._number,
+            calls=self._made,
+            refused=tuple(self._refused),
+            problem=problem,
+            error=error,
+        )
 
     async def _note(self, event: str, **payload: Any) -> None:
         await self._crew.record.note(EntryKind.DECISION, event, phase=self._phase, purpose=self._purpose, **payload)
@@ -131,9 +149,7 @@ class Conversation:
         if final:
             await self._note("loop.nudged", why="last round", round=self._number)
         tools = self._tools if self._manner is Manner.NATIVE and not last else ()
-        return await self._crew.asker.turn(
-            self._phase, self._purpose, self._prompt(final), tools, limits=self._limits
-        )  # fmt: skip
+        return await self._crew.asker.turn(self._phase, self._purpose, self._prompt(final), tools, limits=self._limits)
 
     def _prompt(self, final: str = "") -> list[Message]:
         form = as_messages if self._manner is Manner.NATIVE else as_texts
@@ -251,7 +267,11 @@ class Conversation:
         self._idle = 0 if self._fresh else self._idle + 1
         self._fresh = False
         await self._note(
-            "loop.compacted", round=self._number, results=gone, before=before, after=size(self._prompt()),
+            "loop.compacted",
+            round=self._number,
+            results=gone,
+            before=before,
+            after=size(self._prompt()),
             idle=self._idle,
-        )  # fmt: skip
+        )
         return self._idle >= 2

@@ -91,9 +91,13 @@ async def set_clock(crew: Crew, box_s: float) -> None:
     left_s = crew.clock.remaining_s()
     crew.clock.extend_to(box_s + crew.shop.settings.repair.reserve_s)  # what L2 offers has phases before it
     await crew.record.note(
-        EntryKind.DECISION, "repair.clock", phase=State.GENERATE, repair_s=round(box_s),
-        op_left_s=None if math.isinf(left_s) else round(left_s), winner="repair" if left_s < box_s else "op",
-    )  # fmt: skip
+        EntryKind.DECISION,
+        "repair.clock",
+        phase=State.GENERATE,
+        repair_s=round(box_s),
+        op_left_s=None if math.isinf(left_s) else round(left_s),
+        winner="repair" if left_s < box_s else "op",
+    )
 
 
 async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
@@ -113,7 +117,7 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
                 met = course.after(layer)
                 await crew.record.note(
                     EntryKind.RUN, "repair.round", phase=State.GENERATE, search=key, **noted(course, layer)
-                )  # fmt: skip
+                )
                 good = [branch for branch in layer if branch.trouble is Trouble.NONE]
                 if good:
                     return min(good, key=lambda branch: len(branch.diff)).proposal
@@ -127,9 +131,11 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
     await crew.record.note(EntryKind.RUN, "repair.stopped", phase=State.GENERATE, why=stop.value, tried=tried)
     reason = f"L2 repair ended ({stop.value}) without a patch that turns the tests green; {tried} tried"
     return Proposal(
-        candidate=None, reason=reason if tried or not last.reason else f"{reason}: {last.reason}",
-        cause=RootCause.NO_CANDIDATE, tried=tried,
-    )  # fmt: skip
+        candidate=None,
+        reason=reason if tried or not last.reason else f"{reason}: {last.reason}",
+        cause=RootCause.NO_CANDIDATE,
+        tried=tried,
+    )
 
 
 async def begin(

@@ -51,9 +51,7 @@ class Memory:
         return self.lessons.for_prompt() if self._settings.lessons else ()
 
     async def _past(self) -> tuple[Past, ...]:
-        entries = await self._ledger.entries(
-            kinds=(EntryKind.OUTCOME,), events=OUTCOMES, newest_first=True, limit=READ
-        )  # fmt: skip
+        entries = await self._ledger.entries(kinds=(EntryKind.OUTCOME,), events=OUTCOMES, newest_first=True, limit=READ)
         return pasts(reversed(entries))
 
 

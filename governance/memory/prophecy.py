@@ -62,9 +62,7 @@ def foretell(reputations: tuple[Reputation, ...], dependents: int) -> Prophecy:
         told = f"memory: of {poor[0].outcomes} changes of {poor[0].path} lately, {_share(poor[0])} went well"
         reasons.append(f"{told}{_companions(poor[0])}")
     confidence = min(MOST_CONFIDENT, CONFIDENCE_EACH * worst.outcomes)
-    return Prophecy(
-        risk_bp=risk, level=level, confidence_bp=confidence, steps=len(reasons), reasons=tuple(reasons)
-    )  # fmt: skip
+    return Prophecy(risk_bp=risk, level=level, confidence_bp=confidence, steps=len(reasons), reasons=tuple(reasons))
 
 
 def floors(prophecy: Prophecy, tier: Tier) -> tuple[tuple[Tier, str], ...]:

@@ -27,7 +27,8 @@ async def approve(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         )
         await asyncio.sleep(delay)  # cancelling the op ends this wait
         return PhaseResult(
-            next=State.APPLY, output=Approval(decision="notified", by="tier NOTIFY_APPLY", at=now),
+            next=State.APPLY,
+            output=Approval(decision="notified", by="tier NOTIFY_APPLY", at=now),
             reason=f"shown for {delay} s, not cancelled",
-        )  # fmt: skip
+        )
     return PhaseResult(next=State.APPLY, park=True, reason="; ".join(reasons) or tier.name)

@@ -68,9 +68,11 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     recursion = g19_recursion.check(g19_recursion.Facts(depth=op.depth))
     if recursion.decision is not Decision.ALLOW:
         return PhaseResult(
-            next=State.BLOCKED, cause=RootCause.POLICY_REFUSED, failure=FailureClass.POLICY,
+            next=State.BLOCKED,
+            cause=RootCause.POLICY_REFUSED,
+            failure=FailureClass.POLICY,
             reason=f"{recursion.reason} ({recursion.rule})",
-        )  # fmt: skip
+        )
     if shop.runner is None:  # no candidate could be validated: nothing is spent on one
         return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
     blast = blast_of(await shop.codebases.at(op.tree), op.targets)
@@ -102,14 +104,25 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         foretold=bool(foreseen.floors),
     )
     await crew.record.note(
-        EntryKind.DECISION, "tier.assigned", phase=State.CLASSIFY, facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors], tier=output.tier.name, rule=output.rule,
-        reasons=list(output.reasons), size=size.model_dump(mode="json"), complexity=output.complexity.name,
-        blast_bp=output.blast_bp, **foreseen.record,
-    )  # fmt: skip
+        EntryKind.DECISION,
+        "tier.assigned",
+        phase=State.CLASSIFY,
+        facts=facts.model_dump(mode="json"),
+        floors=[[t.name, why] for t, why in floors],
+        tier=output.tier.name,
+        rule=output.rule,
+        reasons=list(output.reasons),
+        size=size.model_dump(mode="json"),
+        complexity=output.complexity.name,
+        blast_bp=output.blast_bp,
+        **foreseen.record,
+    )
     if output.tier is Tier.BLOCKED:
         return PhaseResult(
-            next=State.BLOCKED, output=output, cause=RootCause.BLOCKED_PATH, failure=FailureClass.POLICY,
+            next=State.BLOCKED,
+            output=output,
+            cause=RootCause.BLOCKED_PATH,
+            failure=FailureClass.POLICY,
             reason="; ".join(output.reasons),
-        )  # fmt: skip
+        )
     return PhaseResult(next=State.ROUTE, output=output, reason=output.reasons[0])

@@ -126,9 +126,16 @@ def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
 
 
 def raised_by(
-    op: Operation, dossier: Dossier, facts: ChangeFacts, *, validation: Validation, blast_bp: int,
-    paths: Collection[str], doubt: str, beyond: Sequence[str],
-) -> list[tuple[Tier, str]]:  # fmt: skip
+    op: Operation,
+    dossier: Dossier,
+    facts: ChangeFacts,
+    *,
+    validation: Validation,
+    blast_bp: int,
+    paths: Collection[str],
+    doubt: str,
+    beyond: Sequence[str],
+) -> list[tuple[Tier, str]]:
     """What the ladder does not know. ``beyond``: programs that change where documentation was asked for."""
     floors = [*closing.floors(op), (decide(validation.verdicts)[1], "a gate asks for it")]
     floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
@@ -163,15 +170,26 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     blast = blast_of(await crew.shop.codebases.at(op.tree), paths)
     originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
     facts = await asyncio.to_thread(
-        facts_of, op, candidate, originals, verdicts=validation.verdicts,
+        facts_of,
+        op,
+        candidate,
+        originals,
+        verdicts=validation.verdicts,
         is_ourselves=blast.is_ourselves and not settings.open_own_governance,
-        protected=protected_among(paths, settings.protected_paths), core=matching(paths, settings.core_paths),
-    )  # fmt: skip
+        protected=protected_among(paths, settings.protected_paths),
+        core=matching(paths, settings.core_paths),
+    )
     doubt = doubt_of(generation)
     floors = raised_by(
-        op, dossier, facts, validation=validation, blast_bp=blast.score_bp, paths=paths,
-        doubt=doubt, beyond=await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals),
-    )  # fmt: skip
+        op,
+        dossier,
+        facts,
+        validation=validation,
+        blast_bp=blast.score_bp,
+        paths=paths,
+        doubt=doubt,
+        beyond=await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals),
+    )
     floors += attended(crew.shop.settings.approval.unattended, candidate.strategy)
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
@@ -185,16 +203,29 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     known = standings(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
     asked = asking((*validation.verdicts, *dossier.marked), assessment.tier)
     output = Gating(
-        tier=assessment.tier, rule=assessment.rule, reasons=(*assessment.reasons, *asked, *untold, *doubts(known)),
-        verdicts=validation.verdicts, blast_bp=blast.score_bp, foretold=bool(foreseen.floors),
-    )  # fmt: skip
+        tier=assessment.tier,
+        rule=assessment.rule,
+        reasons=(*assessment.reasons, *asked, *untold, *doubts(known)),
+        verdicts=validation.verdicts,
+        blast_bp=blast.score_bp,
+        foretold=bool(foreseen.floors),
+    )
     await crew.record.note(
-        EntryKind.DECISION, "tier.assigned", phase=State.GATE, facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors], tier=output.tier.name, rule=output.rule,
-        reasons=list(output.reasons), blast_bp=blast.score_bp, trust=[each.model_dump(mode="json") for each in known],
-        doubts=list(doubts(known)), left_open=generation.doubt, **foreseen.record,
+        EntryKind.DECISION,
+        "tier.assigned",
+        phase=State.GATE,
+        facts=facts.model_dump(mode="json"),
+        floors=[[t.name, why] for t, why in floors],
+        tier=output.tier.name,
+        rule=output.rule,
+        reasons=list(output.reasons),
+        blast_bp=blast.score_bp,
+        trust=[each.model_dump(mode="json") for each in known],
+        doubts=list(doubts(known)),
+        left_open=generation.doubt,
+        **foreseen.record,
         gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
-    )  # fmt: skip
+    )
     return decided(output)
 
 
@@ -203,6 +234,9 @@ def decided(output: Gating) -> PhaseResult:
     if output.tier is not Tier.BLOCKED:
         return PhaseResult(next=State.APPROVE, output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
     return PhaseResult(
-        next=State.BLOCKED, output=output, cause=RootCause.BLOCKED_PATH, failure=FailureClass.POLICY,
+        next=State.BLOCKED,
+        output=output,
+        cause=RootCause.BLOCKED_PATH,
+        failure=FailureClass.POLICY,
         reason="; ".join(output.reasons),
-    )  # fmt: skip
+    )

@@ -141,9 +141,12 @@ def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
     if proposal.retry:
         feedback = Feedback(phase=State.GENERATE, rule=rule, text=proposal.reason)
         return PhaseResult(
-            next=State.GENERATE, reason=f"{proposal.reason} ({rule})", cause=proposal.cause, failure=proposal.failure,
+            next=State.GENERATE,
+            reason=f"{proposal.reason} ({rule})",
+            cause=proposal.cause,
+            failure=proposal.failure,
             feedback=feedback,
-        )  # fmt: skip
+        )
     refusals = dossier.refusals
     if not refusals or proposal.cause is not RootCause.NO_CANDIDATE:
         return failed(proposal.cause, proposal.failure, proposal.reason)
@@ -218,9 +221,12 @@ async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[Tes
         text = "The goal is not met: "
         text += f"{failing[0].id} fails" if failing else (await closing.at_base(op, crew)).reason
         return PhaseResult(
-            next=State.GENERATE, reason=text, cause=RootCause.NO_CANDIDATE, failure=FailureClass.CODE,
+            next=State.GENERATE,
+            reason=text,
+            cause=RootCause.NO_CANDIDATE,
+            failure=FailureClass.CODE,
             feedback=Feedback(phase=State.GENERATE, rule="generate.noop", text=text),
-        )  # fmt: skip
+        )
     return PhaseResult(next=State.NOOP, reason=proposal.reason)
 
 
@@ -238,27 +244,46 @@ async def accept(
     originals = await crew.originals(op, candidate)
     rests_on = evidence(proposal.repaired, proposal.shown) if op.test_ids else ""
     claim = change(
-        op, candidate, route=dossier.routing.route.value if dossier.routing else Route.STANDARD.value,
-        evidence=rests_on, confidence_bp=proposal.confidence_bp, way=proposal.way,
-    )  # fmt: skip
+        op,
+        candidate,
+        route=dossier.routing.route.value if dossier.routing else Route.STANDARD.value,
+        evidence=rests_on,
+        confidence_bp=proposal.confidence_bp,
+        way=proposal.way,
+    )
     await crew.record.note(
-        EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
-        strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),
+        EntryKind.CANDIDATE,
+        "candidate",
+        phase=State.GENERATE,
+        candidate=blob,
+        paths=list(candidate.paths),
+        strategy=candidate.strategy,
+        rationale=candidate.rationale,
+        tried=proposal.tried,
+        hash=diff_hash(candidate),
         evidence=rests_on,
         also=(crew.record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.GENERATE, **claim.payload()),),
-        change=await asyncio.to_thread(change_hash, candidate, originals), notes=list(proposal.notes),
+        change=await asyncio.to_thread(change_hash, candidate, originals),
+        notes=list(proposal.notes),
         diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
-    )  # fmt: skip
+    )
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     output = Generation(
-        candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
-        notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired, doubt=proposal.doubt,
-        remembered=crew.holdings.remembered, failed=tuple(r.id for r in failing),
+        candidate=candidate,
+        exploration=proposal.exploration,
+        reads=proposal.reads or {},
+        tried=proposal.tried,
+        notes=proposal.notes,
+        shown=proposal.shown,
+        repaired=proposal.repaired,
+        doubt=proposal.doubt,
+        remembered=crew.holdings.remembered,
+        failed=tuple(r.id for r in failing),
         raised=tuple(sorted({r.exception for r in failing})),
         said=tuple(sorted({redact((r.detail or r.message)[:MOST_SAID]) for r in failing[:MOST_FAILING]})),
         proximity_milli=proposal.proximity_milli,
-    )  # fmt: skip
+    )
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 
 

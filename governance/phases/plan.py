@@ -56,9 +56,11 @@ async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
     user = "\n\n".join([*parts, *prompts.looking_back(dossier)])
     try:
         turn = await crew.asker.turn(
-            State.PLAN, "plan", [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],
+            State.PLAN,
+            "plan",
+            [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],
             limits=Limits(max_tokens=1_024),
-        )  # fmt: skip
+        )
     except ProviderBadOutput as error:
         return Plan(failed=str(error))
     answer, problem = parse_answer(turn.text, PlanAnswer)
@@ -89,7 +91,11 @@ async def plan(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             risk_factors=("critical",) if op.urgency is Urgency.CRITICAL else (),
         )
     await crew.record.note(
-        EntryKind.DECISION, "planned", phase=State.PLAN, approach=output.approach, failed=output.failed,
+        EntryKind.DECISION,
+        "planned",
+        phase=State.PLAN,
+        approach=output.approach,
+        failed=output.failed,
         changes=[[c.path, c.what] for c in output.ordered_changes],
-    )  # fmt: skip
+    )
     return PhaseResult(next=State.GENERATE, output=output, reason=output.failed or "planned")

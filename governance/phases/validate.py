@@ -134,11 +134,13 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     # A secret that is blotted out may be what the verdict was about: a replay is compared with what is told without it.
     told = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
     await crew.record.note(
-        EntryKind.VERDICT, "gates", phase=State.VALIDATE,
+        EntryKind.VERDICT,
+        "gates",
+        phase=State.VALIDATE,
         inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
         verdicts=[v.model_dump(mode="json") for v in verdicts],
         without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
-    )  # fmt: skip
+    )
     return verdicts
 
 

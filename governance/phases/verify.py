@@ -52,8 +52,14 @@ async def inverse(crew: Crew, tree: str, edit: Edit) -> Edit:
     kind = {EditKind.CREATE: EditKind.DELETE, EditKind.DELETE: EditKind.CREATE}.get(edit.kind, edit.kind)
     seen = sha256_hex(edit.after) if edit.after is not None else None
     if edit.kind is EditKind.RENAME:
-        return Edit(path=edit.renamed_from or edit.path, kind=kind, before=seen, after=after, mode=edit.mode,
-                    renamed_from=edit.path)  # fmt: skip
+        return Edit(
+            path=edit.renamed_from or edit.path,
+            kind=kind,
+            before=seen,
+            after=after,
+            mode=edit.mode,
+            renamed_from=edit.path,
+        )
     return Edit(path=edit.path, kind=kind, before=seen, after=after, mode=edit.mode)
 
 
@@ -106,9 +112,13 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)
     if not answer.closed:
         return await roll_back(
-            crew, receipt, "verify.closure", f"The signal is still there: {reason}", RootCause.CLOSURE_OPEN,
+            crew,
+            receipt,
+            "verify.closure",
+            f"The signal is still there: {reason}",
+            RootCause.CLOSURE_OPEN,
             diff_hash(generation.candidate),
-        )  # fmt: skip
+        )
     return await commit(op, dossier, crew, candidate, measured, reason)
 
 
@@ -145,9 +155,12 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
         reason = f"{text}; not taken back, because you changed them meanwhile: {', '.join(rollback.kept)}"
         return failed(cause, FailureClass.USER, reason)
     return PhaseResult(
-        next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=FailureClass.TEST,
+        next=State.GENERATE,
+        reason=f"{text[:400]} ({rule})",
+        cause=cause,
+        failure=FailureClass.TEST,
         feedback=Feedback(phase=State.VERIFY, rule=rule, text=text, candidate=diff),
-    )  # fmt: skip
+    )
 
 
 async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
@@ -175,10 +188,16 @@ async def commit(
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "a commit without a candidate")
     receipt = application.receipt
     text = compose(
-        op, dossier, measured.reports, closure=f"Closure: {reason}.", sandbox=shop.sandbox_name,
-        identity=shop.changes.identity_line, passed=measured.passed, total=measured.total,
+        op,
+        dossier,
+        measured.reports,
+        closure=f"Closure: {reason}.",
+        sandbox=shop.sandbox_name,
+        identity=shop.changes.identity_line,
+        passed=measured.passed,
+        total=measured.total,
         co_author=shop.settings.pipeline.co_author,
-    )  # fmt: skip
+    )
     try:
         prepared = await shop.changes.prepare(receipt, candidate, text)
     except HookRefused as error:
@@ -187,17 +206,27 @@ async def commit(
 
     async def effect() -> tuple[Committed, int]:
         intent = await crew.record.note(
-            EntryKind.CHANGE, "commit.intent", phase=State.VERIFY, tree=prepared.tree, parent=prepared.parent,
-            ref=prepared.ref, journal=receipt.journal, paths=list(prepared.paths),
-        )  # fmt: skip
+            EntryKind.CHANGE,
+            "commit.intent",
+            phase=State.VERIFY,
+            tree=prepared.tree,
+            parent=prepared.parent,
+            ref=prepared.ref,
+            journal=receipt.journal,
+            paths=list(prepared.paths),
+        )
         committed = await asyncio.to_thread(
             shop.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
         )
         crew.holdings.receipt = None
         await crew.record.note(
-            EntryKind.CHANGE, "committed", phase=State.VERIFY, **committed.model_dump(mode="json"), intent=intent.seq,
+            EntryKind.CHANGE,
+            "committed",
+            phase=State.VERIFY,
+            **committed.model_dump(mode="json"),
+            intent=intent.seq,
             project=waits_for_owner(op, generation, committed),
-        )  # fmt: skip
+        )
         return committed, intent.seq
 
     try:
@@ -210,8 +239,13 @@ async def commit(
             task.uncancel()  # too late to cancel: the ref has moved
         committed, seq = done[0]
     output = Verification(
-        runs=measured.reports, closed=True, closure_reason=reason, passed=measured.passed, total=measured.total,
-        committed=committed, intent_seq=seq,
-    )  # fmt: skip
+        runs=measured.reports,
+        closed=True,
+        closure_reason=reason,
+        passed=measured.passed,
+        total=measured.total,
+        committed=committed,
+        intent_seq=seq,
+    )
     where = committed.ref.removeprefix("refs/heads/")
     return PhaseResult(next=State.COMPLETE, output=output, reason=f"{committed.commit[:10]} on {where}")
