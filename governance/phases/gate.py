@@ -1,4 +1,4 @@
-"""GATE: the rule ladder again, on the real diff; the higher tier counts."""
+"""GATE: the risk ladder on the actual diff; the higher tier counts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SECURITY = re.compile(
 
 
 def public_names(data: bytes | None) -> frozenset[str]:
-    """Public functions, classes, methods and constants of a Python file; empty when it does not parse."""
+    """Public functions, classes, methods and assigned names of a Python file; empty when it does not parse."""
     tree = parse(data) if data is not None else None
     if tree is None:
         return frozenset()
@@ -71,7 +71,7 @@ def facts_of(
     core: tuple[str, ...],
     is_ourselves: bool,
 ) -> ChangeFacts:
-    """Pure: what the diff is, in the words of the ladder."""
+    """The ladder's input for a diff. Pure."""
     changed, security = 0, list[str]()
     removed = set[str]()
     for edit in candidate.edits:
@@ -83,7 +83,7 @@ def facts_of(
             if edit.path.endswith(".py"):
                 removed |= public_names(before) - public_names(edit.after)
     paths = candidate.touched
-    moved = tuple(e for e in candidate.edits if e.renamed_from is not None)  # what is gone here, and new there
+    moved = tuple(e for e in candidate.edits if e.renamed_from is not None)  # counted as deleted here and created there
     test_floors = [v.floor for v in verdicts if v.gate == 16 and v.floor is not None]
     return ChangeFacts(
         paths=paths,
@@ -104,19 +104,19 @@ def facts_of(
 
 
 def asking(verdicts: Sequence[Verdict], tier: Tier) -> tuple[str, ...]:
-    """The rules of gates that ask for this very tier, with what they rest on."""
+    """Rules of the gates that require exactly this tier, with their evidence."""
     return tuple(
         f"{v.rule}: {', '.join(v.evidence[:3])}" for v in verdicts if v.floor == tier and tier > Tier.SAFE_AUTO
     )
 
 
 def doubt_of(generation: Generation) -> str:
-    """Why the tests alone do not say which change was meant; empty where they do."""
+    """The reason shown when several different repairs pass the tests; empty when there is one."""
     return f"the tests leave open which repair is meant: {generation.doubt}" if generation.doubt else ""
 
 
 def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
-    """What the owner never lets land with nobody there."""
+    """Floors from the owner's setting ``approval.unattended``."""
     if setting == "nothing":
         return [(Tier.APPROVAL_REQUIRED, 'nothing lands without you: approval.unattended = "nothing"')]
     if setting == "search" and strategy == CONVERSATION:
@@ -136,7 +136,7 @@ def raised_by(
     doubt: str,
     beyond: Sequence[str],
 ) -> list[tuple[Tier, str]]:
-    """What the ladder does not know. ``beyond``: programs that change where documentation was asked for."""
+    """Floors from facts outside the ladder. ``beyond``: files whose code changes though documentation was requested."""
     floors = [*closing.floors(op), (decide(validation.verdicts)[1], "a gate asks for it")]
     floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
     if blast_bp > BLAST_LIMIT_BP:
@@ -161,7 +161,7 @@ def raised_by(
 
 
 async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Assign the final tier. Nothing lowers what CLASSIFY said."""
+    """Assign the final tier, which is never below CLASSIFY's."""
     generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
     if generation is None or validation is None or classification is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "GATE without a validated candidate")
@@ -230,7 +230,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 
 
 def decided(output: Gating) -> PhaseResult:
-    """Where the op goes with that tier."""
+    """The next state for that tier."""
     if output.tier is not Tier.BLOCKED:
         return PhaseResult(next=State.APPROVE, output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
     return PhaseResult(

@@ -1,4 +1,4 @@
-"""ROUTE: which clock and which ceiling an op gets. A lookup, recorded with its inputs."""
+"""ROUTE: choose time limits by table lookup; recorded with its inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ledger.vocabulary import Complexity, EntryKind, Operation, State
 
 
 async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Choose the route; trivial ops skip expansion and plan."""
+    """Choose the route; trivial ops skip context expansion and planning."""
     clocks = crew.shop.settings.clocks
     local = crew.shop.provider.capabilities.local
     source_class = SOURCES[op.origin].routed_as
@@ -21,7 +21,7 @@ async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         complexity=dossier.complexity, source=source_class, urgency=op.urgency, confidence_bp=told.calibrated_bp
     )
     undoubted, _ = choose_route(complexity=dossier.complexity, source=source_class, urgency=op.urgency)
-    routes = (chosen, undoubted)  # doubt gives no op more time
+    routes = (chosen, undoubted)  # low confidence must not extend the time limits
     output = Routing(
         route=chosen,
         reason=reason,
