@@ -63,7 +63,7 @@ async def run_twice(
 ) -> tuple[RunReport, TestRun]:
     """One run, plus reruns that tell flaky from failing: of newly red tests, and of a run that the machine failed.
 
-    Before each run the tree is reset and ``stand`` applied. Newly red tests that pass alone are rerun with the others,
+    Before each run the tree is reset and the change applied. Newly red tests that pass alone are rerun with the others,
     because a change may break them only in that order.
     """
 
@@ -183,7 +183,7 @@ async def _measured(
     same_tests: bool,
     reach: Reach | None,
 ) -> Measured:
-    """``as_at_base``: like ``stand``, with the failing tests' files at their base version."""
+    """``as_at_base`` additionally restores the failing tests' files to their base version."""
     shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
