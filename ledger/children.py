@@ -135,7 +135,7 @@ def hear(child: Child, given: bytes = b"", *, timeout_s: float, most_bytes: int 
     said = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
     out, err = said.values()
     rest, left, until = memoryview(given), most_bytes, time.monotonic() + timeout_s
-    with selectors.DefaultSelector() as ready:
+    with selectors.PollSelector() as ready:  # see ledger.event_loop
         for stream in (child.stdout, child.stderr):
             ready.register(stream, selectors.EVENT_READ, stream)
         if child.stdin is not None:

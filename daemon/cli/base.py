@@ -121,13 +121,15 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
     import asyncio
     import signal
 
+    from ledger import event_loop
+
     async def stoppable() -> T:
         task = asyncio.create_task(work)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await task
 
     try:
-        return asyncio.run(stoppable())
+        return event_loop.run(stoppable())
     except (KeyboardInterrupt, asyncio.CancelledError):
         typer.echo("", err=True)
         raise typer.Exit(int(Exit.STOPPED)) from None
