@@ -364,7 +364,9 @@ class Orchestrator:
             failure_class=result.failure.value,
             failed_phase=failed_phase.value,
             reason=reason,
-            ms=round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds()),
+            ms=max(
+                0, round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds())
+            ),  # a clock may be set
             commit=committed.commit if committed else rollback.commit,
             ref=committed.ref if committed else None,
             goal=op.goal,

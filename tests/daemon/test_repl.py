@@ -53,6 +53,8 @@ from tests.daemon.test_control import SETTINGS, beside, connected, laid
         ("/said", "owner      It is slow"),
         ("status", "Commands begin with '/': type /status"),
         ("show 7f3a", "type /show 7f3a"),
+        (f"/show {'y' * 300}", "op cannot be 'yyyyy"),
+        ("half a letter \udcc3", "text cannot be"),
     ],
 )
 async def test_commands(typed: str, told: str) -> None:
