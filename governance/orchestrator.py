@@ -33,6 +33,7 @@ from governance.routes import op_seconds
 from governance.uninterrupted import uninterrupted
 from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError, LedgerError, OuroError, PhaseContract, TransitionRefused
+from ledger.faults import machine_fault
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
 
@@ -331,7 +332,7 @@ class Orchestrator:
                 rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
             except (OuroError, OSError) as error:
                 # The journal stays open: boot recovery takes the change back. The op must still get its end.
-                rollback = Rollback(kept=(f"not rolled back: {error}",))
+                rollback = Rollback(stuck=str(machine_fault(error) if isinstance(error, OSError) else error))
             progress.holdings.receipt = None
         for workspace in progress.holdings.workspaces:
             with suppress(OuroError, OSError):  # what is left is reaped at the next boot
@@ -349,6 +350,8 @@ class Orchestrator:
             result = PhaseResult(next=State.COMPLETE, reason=f"the commit stood before: {result.reason}")
         kept = rollback.kept
         reason = result.reason + (f"; left as the owner has them: {', '.join(kept)}" if kept else "")
+        if rollback.stuck:
+            reason += f"; your files still hold the change, which the next start takes back: {rollback.stuck}"
         op, state = progress.op, result.next
         verification = progress.dossier.verification
         committed = verification.committed if verification else None

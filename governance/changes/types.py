@@ -63,12 +63,14 @@ class Committed(Frozen):
 class Rollback(Frozen):
     """Files that hold again what they held before, and files that the owner changed meanwhile (untouched).
 
-    ``commit`` is set when the change turned out to be in already: then it was finished instead.
+    ``commit`` is set when the change turned out to be in already: then it was finished instead. ``stuck`` says why it
+    could not be taken back now; its journal stays open.
     """
 
     restored: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     commit: str | None = None
+    stuck: str = ""
 
 
 class Recovered(Frozen):
