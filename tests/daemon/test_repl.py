@@ -169,6 +169,20 @@ async def test_an_end_that_was_missed_is_found(tmp_path: Path) -> None:
         assert await asyncio.wait_for(done, 5) is Exit.DONE
 
 
+async def test_an_op_is_known_by_its_signals_once_it_has_begun(tmp_path: Path) -> None:
+    door = Door(tmp_path)
+    door.api.ops_now = (op_view(signals=()),)
+    async with door as client:
+        done = asyncio.ensure_future(submit_and_wait(client, SubmitRequest(goal="x"), door.shown.append))
+        await door.api.subscribed.wait()
+        door.api.published.put_nowait(Event(cursor=1, entry=entry(1, "claimed")))
+        while not any(name == "show" for name, _ in door.api.asked):  # noqa: ASYNC110 - a list has no event to wait for
+            await asyncio.sleep(0.005)
+        door.api.ops_now = (op_view(state=State.COMPLETE),)
+        door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "terminal")))
+        assert await asyncio.wait_for(done, 5) is Exit.DONE
+
+
 @contextmanager
 def repl_at_a_terminal(path: Path) -> Iterator[tuple[int, bytearray, subprocess.Popen[bytes]]]:
     """The REPL as a process on a pseudo-terminal of 24 x 80; what it writes gathers in the array."""
