@@ -17,6 +17,7 @@ from ledger.errors import (
     SandboxError,
     StaleBase,
 )
+from ledger.faults import machine_fault
 from ledger.vocabulary import FailureClass, RootCause, State
 
 CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
@@ -50,6 +51,8 @@ def blame(error: Exception) -> PhaseResult:
     for kind, cause, failure in CAUSES:
         if isinstance(error, kind):
             return failed(cause, failure, _told(error))
+    if isinstance(error, OSError):
+        error = machine_fault(error)
     reason = _told(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
     return failed(RootCause.INTERNAL, FailureClass.INTERNAL, reason)
 

@@ -32,6 +32,7 @@ from governance.routes import op_seconds
 from governance.uninterrupted import uninterrupted
 from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError, LedgerError, OuroError, PhaseContract, TransitionRefused
+from ledger.faults import machine_fault
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
 
@@ -326,7 +327,7 @@ class Orchestrator:
                 rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
             except (OuroError, OSError) as error:
                 # The journal stays open, so boot recovery rolls back. The op's end is still recorded.
-                rollback = Rollback(kept=(f"not rolled back: {error}",))
+                rollback = Rollback(stuck=str(machine_fault(error) if isinstance(error, OSError) else error))
             progress.holdings.receipt = None
         for workspace in progress.holdings.workspaces:
             with suppress(OuroError, OSError):  # leftovers are removed at the next boot
@@ -344,6 +345,8 @@ class Orchestrator:
             result = PhaseResult(next=State.COMPLETE, reason=f"the commit stood before: {result.reason}")
         kept = rollback.kept
         reason = result.reason + (f"; left as the owner has them: {', '.join(kept)}" if kept else "")
+        if rollback.stuck:
+            reason += f"; your files still hold the change, which the next start takes back: {rollback.stuck}"
         op, state = progress.op, result.next
         verification = progress.dossier.verification
         committed = verification.committed if verification else None
@@ -359,7 +362,9 @@ class Orchestrator:
             failure_class=result.failure.value,
             failed_phase=failed_phase.value,
             reason=reason,
-            ms=round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds()),
+            ms=max(
+                0, round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds())
+            ),  # a clock may be set
             commit=committed.commit if committed else rollback.commit,
             ref=committed.ref if committed else None,
             goal=op.goal,

@@ -239,4 +239,6 @@ def size_in_tree(said: str, path: str) -> int:
 def _verb(argv: tuple[str, ...]) -> str:
     """What was called, in the words that tell it: without settings and folders."""
     words = argv[max(i for i, word in enumerate(argv) if word.startswith("--work-tree=")) + 1 :]
+    while words[:1] == ("-c",):
+        words = words[2:]
     return " ".join(("git", *words[:2]))

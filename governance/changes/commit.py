@@ -119,9 +119,9 @@ class _Commit:
             self.journal.close()
             return Committed(commit=sha, ref=ref, mode="review", subject=self.subject, note=reason, kept=back.kept)
         raise ApplyConflict(
-            f"No review branch {name} can be made.",
+            f"No review branch {name} can be made; git says: {self.kit.effects.refusal}.",
             paths=self.prepared.paths,
-            remedy="Delete old review branches; a branch named `ouro` also stands in the way.",
+            remedy="Free the disk if it is full; else delete old review branches, or a branch named `ouro`.",
         )
 
     def _move(self, parent: str, ref: str, old: str) -> str | None:

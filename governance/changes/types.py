@@ -63,12 +63,14 @@ class Committed(Frozen):
 class Rollback(Frozen):
     """``restored``: files with their earlier content again; ``kept``: files that the owner changed meanwhile.
 
-    ``commit`` is set when the change was already committed: it was finished instead.
+    ``commit`` is set when the change was already committed: it was finished instead. ``stuck``: why it could not be
+    taken back now; its journal stays open.
     """
 
     restored: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     commit: str | None = None
+    stuck: str = ""
 
 
 class Recovered(Frozen):

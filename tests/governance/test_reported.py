@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -254,3 +255,11 @@ async def test_holes_that_all_collapsed_are_a_collapse(ledger: Ledger, clock: Ma
         await asker.infill(State.GENERATE, "infill: first", InfillRequest(spans=HOLES))
     _, ended = await entries(ledger)
     assert ended.payload["problem"] == "collapsed"
+
+
+def test_a_full_disk_is_told_in_words() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "/state/keys/signing")
+    said = blame(error).reason
+    assert (
+        said == "/state/keys/signing cannot be used: No space left on device. Free space on that disk, then try again."
+    )

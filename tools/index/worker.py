@@ -28,10 +28,18 @@ def facts_of(language: str, data: bytes) -> Facts:
     return read_by_grammar(language, data, whole.error)
 
 
+def _limit(kind: int, soft: int, hard: int) -> None:
+    """Bound this process, by what it was started with where that is less."""
+    kept = resource.getrlimit(kind)[1]
+    if kept != resource.RLIM_INFINITY:
+        soft, hard = min(soft, kept), min(hard, kept)
+    resource.setrlimit(kind, (soft, hard))
+
+
 def main(report: int, niceness: int) -> None:
     """Answer every source of standard input through the descriptor ``report``."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES)
+    _limit(resource.RLIMIT_CPU, CPU_S, CPU_S + 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(niceness)
     with os.fdopen(report, "w", encoding="ascii", buffering=1) as answers:

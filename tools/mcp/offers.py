@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from ledger.errors import ToolError
 from ledger.ids import sha256_hex
 from tools.mcp.names import tool_name, visible
-from tools.mcp.schemas import argument_schema, notes_in, without_notes
+from tools.mcp.schemas import argument_schema, check_form, notes_in, without_notes
 from tools.mcp.settings import McpSettings, ServerSettings
 
 Screen = Callable[[str], str]
@@ -83,14 +83,13 @@ def sort_out(
         try:
             if len(offered) >= bounds.tools_offered:
                 raise ToolError(f"{bounds.tools_offered} tools of this server are offered already")
-            offer = _offer(server, one, settings, bounds, screen, shared=names[tool_name(server, one.tool)] > 1)
+            offer = _offer(server, one, settings, bounds, shared=names[tool_name(server, one.tool)] > 1)
             if offer.size > room:
                 raise ToolError(f"the tools of this server together are larger than {bounds.offer_bytes} bytes")
+            room -= offer.size  # also where it is left out in the end: looking at it takes time
+            offered[offer.name] = _looked_at(offer, server, screen)
         except ToolError as error:
             left_out.append((_shown(one.tool), error.message))
-            continue
-        room -= offer.size
-        offered[offer.name] = offer
     missing = set(settings.tools) - {one.tool for one in found} - {"*"}
     why = "it is not among the first tools of the server" if unseen else "the server has no such tool"
     left_out += [(_shown(tool), why) for tool in sorted(missing)]
@@ -98,9 +97,8 @@ def sort_out(
     return Offers(offered=MappingProxyType(offered), unlisted=unlisted - set(offered), left_out=tuple(left_out))
 
 
-def _offer(
-    server: str, found: Found, settings: ServerSettings, bounds: McpSettings, screen: Screen, *, shared: bool
-) -> Offer:
+def _offer(server: str, found: Found, settings: ServerSettings, bounds: McpSettings, *, shared: bool) -> Offer:
+    """A tool in its bounds, with its own words as the description."""
     if found.flaw:
         raise ToolError(found.flaw)
     if not found.tool.strip():
@@ -108,22 +106,27 @@ def _offer(
     name = tool_name(server, found.tool)
     if shared:
         raise ToolError(f"another tool of this server would be told as {name}, too")
-    said = visible(found.description, bounds.description_chars).strip()
-    parameters = argument_schema(found.schema, limit=bounds.schema_bytes)
-    withheld = screen("\n".join((said, *notes_in(parameters))))
-    if withheld:
-        said, parameters = f"(withheld by {withheld}: it reads like orders)", without_notes(parameters)
-    rule = screen(f"{found.tool}\n{json.dumps(parameters, ensure_ascii=False)}")
-    if rule:
-        raise ToolError(f"{rule}: its name, or names or values of its arguments, read like orders")
     return Offer(
         name=name,
         tool=found.tool,
-        description=f"A tool of the MCP server {server!r}, which describes it so: {said or '(nothing)'}",
-        parameters=parameters,
+        description=visible(found.description, bounds.description_chars).strip(),
+        parameters=argument_schema(found.schema, limit=bounds.schema_bytes),
         writes=found.tool not in settings.read_only,
-        withheld=withheld,
     )
+
+
+def _looked_at(offer: Offer, server: str, screen: Screen) -> Offer:
+    """The same as a model is told it, without what reads like orders. Raises ``ToolError`` where it is left out."""
+    said, parameters = offer.description, offer.parameters
+    check_form(parameters)
+    withheld = screen("\n".join((said, *notes_in(parameters))))
+    if withheld:
+        said, parameters = f"(withheld by {withheld}: it reads like orders)", without_notes(parameters)
+    rule = screen(f"{offer.tool}\n{json.dumps(parameters, ensure_ascii=False)}")
+    if rule:
+        raise ToolError(f"{rule}: its name, or names or values of its arguments, read like orders")
+    told = f"A tool of the MCP server {server!r}, which describes it so: {said or '(nothing)'}"
+    return replace(offer, description=told, parameters=parameters, withheld=withheld)
 
 
 def _shown(tool: str) -> str:

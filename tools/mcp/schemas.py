@@ -21,12 +21,14 @@ _KEPT_AS_IS = frozenset({"enum", "const", "required", "dependentRequired"})
 
 
 def argument_schema(raw: object, *, limit: int) -> dict[str, Any]:
-    """``raw`` as it may be told, at most ``limit`` bytes of JSON. Raises ``ToolError`` with what is wrong with it."""
+    """``raw`` as it may be told, at most ``limit`` bytes of JSON; :func:`check_form` says whether it is a schema.
+
+    Raises ``ToolError`` with what is wrong with it.
+    """
     if not isinstance(raw, dict) or raw.get("type") != "object":
         raise ToolError("its schema is not that of an object")
     schema = _schema(raw, 0)
     schema.setdefault("properties", {})
-    _check_form(schema)
     try:
         text = json.dumps(schema, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:  # a number or a character that JSON does not have
@@ -94,12 +96,14 @@ def without_notes(schema: Any, *, names: bool = False) -> Any:
     return [without_notes(value) for value in schema] if isinstance(schema, list) else schema
 
 
-def _check_form(schema: dict[str, Any]) -> None:
-    """By the rules of JSON Schema itself. The library comes with the SDK."""
+def check_form(schema: dict[str, Any]) -> None:
+    """By the rules of JSON Schema itself. The library comes with the SDK, and takes some milliseconds for each schema
+    in it: who calls bounds how much there is. Raises ``ToolError``.
+    """
     from jsonschema import Draft202012Validator, SchemaError
 
     try:
-        Draft202012Validator.check_schema(schema)
+        Draft202012Validator.check_schema(schema, format_checker=None)  # a pattern may take seconds to compile
     except SchemaError as error:
         raise ToolError(f"its schema is not valid: {visible(error.message, 200)}") from error
     except RecursionError as error:

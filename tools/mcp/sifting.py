@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 KEPT = ("name", "description", "inputSchema")
 STRICTEST = "2025-11-25"
 """Of the protocol's versions the one that asks most of a tool."""
+AT_ONCE, A_SECOND = 1000, 100
+"""Messages that are read as fast as they come; then no more of them than this."""
 
 
 def sifted(tools: list[Any]) -> tuple[list[dict[str, Any]], list[Found]]:
@@ -55,6 +57,7 @@ class Sifting:
         self._transport, self._most = transport, most
         self._stack = AsyncExitStack()
         self._out: list[Found] = []
+        self._left, self._at = float(AT_ONCE), 0.0
 
     def take(self) -> list[Found]:
         """At most as many as a server's tools are looked at."""
@@ -71,13 +74,21 @@ class Sifting:
         return await self._stack.__aexit__(kind, error, trace)
 
     async def sift(self, message: SessionMessage | Exception) -> SessionMessage | Exception:
-        """Take out of an answer that lists tools what is no tool."""
+        """Take out of an answer that lists tools what is no tool. A server that floods has to wait."""
+        await self._keep_pace()
         answer = message.message if isinstance(message, SessionMessage) else None
         tools = answer.result.get("tools") if isinstance(answer, JSONRPCResponse) else None
         if isinstance(answer, JSONRPCResponse) and isinstance(tools, list):
             answer.result["tools"], bad = await asyncio.to_thread(sifted, tools)
             self._out += bad[: self._most - len(self._out)]
         return message
+
+    async def _keep_pace(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._left = min(AT_ONCE, self._left + (now - self._at) * A_SECOND) - 1
+        self._at = now
+        if self._left < 0:
+            await asyncio.sleep(-self._left / A_SECOND)
 
 
 class _Reading:

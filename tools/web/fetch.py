@@ -79,7 +79,7 @@ class Fetcher:
                 return await self._ask(target, url)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # the next address may answer
                 problem = str(error)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # it reads where a redirect leads, too
                 raise ToolError(f"{target.netloc} broke off: {type(error).__name__}: {error}.") from error
         raise ToolError(f"{target.netloc} cannot be reached: {problem or 'it has no address'}.")
 

@@ -50,6 +50,8 @@ BLOCKS = frozenset(
     ]
 )
 LOWER = {ord(letter): ord(letter) + 32 for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+LONG_REFERENCE = re.compile(r"&#[0-9]{20,};?")
+"""A number that no character has, and that may be too long for Python to read."""
 HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0(?![.\d])", re.I)
 
 
@@ -74,7 +76,7 @@ class _Page:
 
     def _say(self, text: str) -> None:
         if self._hidden is None and text:
-            self._out.append(html.unescape(text).replace("\r", "\n"))
+            self._out.append(_unescaped(text).replace("\r", "\n"))
 
     def _mark(self, start: int) -> int:
         """Deal with what begins at ``start``; where to go on."""
@@ -116,8 +118,12 @@ class _Page:
         return found + len(end)
 
 
+def _unescaped(text: str) -> str:
+    return html.unescape(LONG_REFERENCE.sub("\ufffd", text))
+
+
 def _attributes(text: str) -> dict[str, str]:
-    return {m[1].lower(): html.unescape(m[2] or m[3] or m[4] or "") for m in ATTRIBUTE.finditer(text)}
+    return {m[1].lower(): _unescaped(m[2] or m[3] or m[4] or "") for m in ATTRIBUTE.finditer(text)}
 
 
 def _hides(text: str) -> bool:
@@ -129,5 +135,5 @@ def text_of(markup: str) -> str:
     """The readable text of HTML, a line a block, its title first."""
     title = re.search(r"<title[^<>]{0,200}>([^<]{0,300})", markup[:50_000], re.I)
     text = _Page(markup).text()
-    head = " ".join(html.unescape(title[1]).split()) if title else ""
+    head = " ".join(_unescaped(title[1]).split()) if title else ""
     return f"{head}\n\n{text}".strip()
