@@ -24,7 +24,7 @@ from governance.result import PhaseResult, failed
 from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
 from ledger.python_source import parse
 from ledger.vocabulary import (
-    CONVERSATION,
+    SEARCH,
     Candidate,
     EditKind,
     EntryKind,
@@ -119,8 +119,8 @@ def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
     """What the owner never lets land with nobody there."""
     if setting == "nothing":
         return [(Tier.APPROVAL_REQUIRED, 'nothing lands without you: approval.unattended = "nothing"')]
-    if setting == "search" and strategy == CONVERSATION:
-        why = 'a conversing model wrote it, and approval.unattended = "search" ("listed" lets small repairs land)'
+    if setting == "search" and strategy != SEARCH:
+        why = 'approval.unattended = "search", and the search did not make it ("listed" lets small repairs land)'
         return [(Tier.APPROVAL_REQUIRED, why)]
     return []
 
