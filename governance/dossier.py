@@ -130,6 +130,8 @@ class Validation(Output):
     total: int
     missed: tuple[str, ...] = ()
     """What of the change no test has reached, a sentence each."""
+    anyway: tuple[str, ...] = ()
+    """Tests that failed, and pass by now without the change as well."""
 
 
 class Gating(Output):

@@ -141,6 +141,9 @@ def raised_by(
     if validation.missed:
         more = f", and {len(validation.missed) - 3} more" if len(validation.missed) > 3 else ""
         floors.append((Tier.APPROVAL_REQUIRED, f"{'; '.join(validation.missed[:3])}{more}"))
+    if validation.anyway:
+        why = f"passes by now without this change as well: {', '.join(validation.anyway[:3])}"
+        floors.append((Tier.APPROVAL_REQUIRED, why))
     flaky = [test for run in validation.runs for test in run.flaky]
     if flaky:
         floors.append((Tier.NOTIFY_APPLY, f"failed once and passed then: {', '.join(flaky[:3])}"))
