@@ -109,13 +109,14 @@ class Elsewhere:
         """Whether what the repository does not define acts by its name."""
         read = self._read(path)
         root, _, last = callee.rpartition(".")
-        if read is None or last in ACTS or callee in read.acting:
+        if read is None or last in ACTS or not read.acting.isdisjoint((callee, last, f"self.{last}")):
             return True
         first = callee.partition(".")[0]
         kind, target = read.names.meaning(scope, first)
         if kind is Kind.IMPORT:
             return not is_plain(".".join([target, *callee.split(".")[1:]]), INERT)
-        return not root and kind is Kind.BUILTIN and last not in BUILTINS | ASKING
+        is_builtin = kind is Kind.BUILTIN and last not in BUILTINS | ASKING
+        return not root and (is_builtin or kind is Kind.UNKNOWN)
 
     def _meant(self, path: str, scope: str, callee: str) -> Iterator[tuple[str, str]]:
         """The functions and classes (path and qualified name) that a callee may be; none where that is not known."""
@@ -133,6 +134,8 @@ class Elsewhere:
         if is_nameless or (rest and root in ("self", "cls")) or meaning.kind in (Kind.LOCAL, Kind.VALUE):
             if rest and rest[-1] not in ACTS:
                 yield from self._everywhere(rest[-1])
+            elif self._is_mild and meaning.kind is Kind.VALUE:
+                yield from self._everywhere("__call__")
             return
         if meaning.kind in (Kind.FUNCTION, Kind.CLASS) and len(rest) <= (meaning.kind is Kind.CLASS):
             around = scope.split(".") if scope else []
@@ -199,7 +202,7 @@ class Elsewhere:
         if key not in self._known:
             self._steps += 1
             if depth > DEEPEST or self._steps > MOST_STEPS:
-                return self._is_mild
+                return False
             self._known[key] = True  # a circle is closed where all else in it is
             nodes = self._find(path, qualified)
             is_closed = all(self._closed_node(path, qualified, node, depth) for node in nodes)
