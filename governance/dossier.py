@@ -129,6 +129,8 @@ class Validation(Output):
     total: int
     missed: tuple[str, ...] = ()
     """Changed code that no test reached, one sentence each."""
+    anyway: tuple[str, ...] = ()
+    """Tests that failed before and pass now without the change as well."""
 
 
 class Gating(Output):

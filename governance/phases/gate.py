@@ -24,7 +24,7 @@ from governance.result import PhaseResult, failed
 from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
 from ledger.python_source import parse
 from ledger.vocabulary import (
-    CONVERSATION,
+    SEARCH,
     Candidate,
     EditKind,
     EntryKind,
@@ -119,8 +119,8 @@ def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
     """Floors from the owner's setting ``approval.unattended``."""
     if setting == "nothing":
         return [(Tier.APPROVAL_REQUIRED, 'nothing lands without you: approval.unattended = "nothing"')]
-    if setting == "search" and strategy == CONVERSATION:
-        why = 'a conversing model wrote it, and approval.unattended = "search" ("listed" lets small repairs land)'
+    if setting == "search" and strategy != SEARCH:
+        why = 'approval.unattended = "search", and the search did not make it ("listed" lets small repairs land)'
         return [(Tier.APPROVAL_REQUIRED, why)]
     return []
 
@@ -148,6 +148,9 @@ def raised_by(
     if validation.missed:
         more = f", and {len(validation.missed) - 3} more" if len(validation.missed) > 3 else ""
         floors.append((Tier.APPROVAL_REQUIRED, f"{'; '.join(validation.missed[:3])}{more}"))
+    if validation.anyway:
+        why = f"passes by now without this change as well: {', '.join(validation.anyway[:3])}"
+        floors.append((Tier.APPROVAL_REQUIRED, why))
     flaky = [test for run in validation.runs for test in run.flaky]
     if flaky:
         floors.append((Tier.NOTIFY_APPLY, f"failed once and passed then: {', '.join(flaky[:3])}"))

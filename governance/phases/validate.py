@@ -9,7 +9,7 @@ from functools import partial
 from governance import closing
 from governance.codebase import read_python
 from governance.crew import Crew
-from governance.dossier import Dossier, Feedback, Validation
+from governance.dossier import Dossier, Feedback, Generation, Validation
 from governance.irongate import g01_containment
 from governance.irongate.battery import Inspection, asks, diff_hash, inspect, objections
 from governance.irongate.g02_protected import OWN_CODE
@@ -28,6 +28,7 @@ from ledger.vocabulary import (
     EntryKind,
     FailureClass,
     Operation,
+    Outcome,
     RootCause,
     State,
     Tier,
@@ -173,6 +174,15 @@ async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate:
     return await closing.of_candidate(op, crew, workspace)
 
 
+async def pass_anyway(generation: Generation, crew: Crew, workspace: Workspace) -> tuple[str, ...]:
+    """Which of the tests that failed pass at the op's tree by now: what turns green by itself shows no repair."""
+    if not generation.failed or crew.shop.runner is None:
+        return ()
+    await workspace.reset()
+    run = await crew.shop.runner.run(workspace, generation.failed, limit_s=crew.shop.settings.repair.test_limit_s)
+    return tuple(r.id for r in run.results if r.outcome is Outcome.PASSED and r.id in generation.failed)
+
+
 async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Validate in a fresh workspace each time, so that the same candidate gets the same verdict."""
     generation, runner = dossier.generation, crew.shop.runner
@@ -205,6 +215,7 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         reach = await asyncio.to_thread(reach_of, candidate.edits, before)
         measured = await measure_runs(op, crew, workspace, stand=stand, changed=candidate.paths, reach=reach)
         answer = await closure_of(op, crew, workspace, candidate)
+        anyway = () if measured.problem else await pass_anyway(generation, crew, workspace)
     await record_runs(crew, State.VALIDATE, measured)
     if measured.infra:
         return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
@@ -219,6 +230,7 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         suite_ran=measured.suite_ran,
         passed=measured.passed,
         total=measured.total,
+        anyway=anyway,
         missed=reach.missed(measured.seen, by_function=bool(op.test_ids)) if measured.total else (),
     )
     return PhaseResult(next=State.GATE, output=output, reason=f"{measured.passed}/{measured.total} passed")
