@@ -188,19 +188,8 @@ class Repository:
 
     async def dirty(self, paths: Collection[str] = ()) -> tuple[DirtyPath, ...]:
         """Uncommitted changes of ``paths``, or of everything when it is empty."""
-        rows = (
-            await self._git.call(
-                "status",
-                "--porcelain=v1",
-                "-z",
-                "--untracked-files=all",
-                "--no-renames",
-                "--ignore-submodules=all",
-                "--",
-                *sorted(paths),
-                extra_env=_LITERAL,
-            )
-        ).fields
+        status = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all")
+        rows = (await self._git.call(*status, "--", *sorted(paths), extra_env=_LITERAL)).fields
         return tuple(
             DirtyPath(
                 path=row[3:],
@@ -238,18 +227,8 @@ class Repository:
 
     async def line_ages(self, commit: str, path: str) -> tuple[datetime, ...]:
         """Author time of each line of a file at a commit; empty when there is no such file."""
-        done = await self._git.call(
-            "-c",
-            "blame.ignoreRevsFile=",
-            "blame",
-            "--line-porcelain",
-            "--no-textconv",
-            commit,
-            "--",
-            path,
-            ok=(0, 128),
-            extra_env=_LITERAL,
-        )
+        blame = ("-c", "blame.ignoreRevsFile=", "blame", "--line-porcelain", "--no-textconv")
+        done = await self._git.call(*blame, commit, "--", path, ok=(0, 128), extra_env=_LITERAL)
         times = (line.split(b" ")[1] for line in done.out.split(b"\n") if line.startswith(b"author-time "))
         return tuple(datetime.fromtimestamp(int(seconds), UTC) for seconds in times)
 

@@ -1,7 +1,7 @@
-"""The argument schema of a server's tool: checked, bounded, and freed of what a model need not read. Pure.
+"""The argument schema of a server's tool: validated, limited in size, without what a model does not need. Pure.
 
-It comes from outside and goes to a model's provider: a reference out of it, or a schema that is none, could make a
-provider refuse every tool. Patterns are never run here, because a hostile one would not end.
+It is untrusted and goes to a model's provider: an external reference or an invalid schema could make a provider refuse
+every tool. Patterns are never run here, because a hostile one may not terminate.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from tools.mcp.names import visible
 
 DEEPEST = 24
 LONGEST_NOTE = 300
-_DROPPED = frozenset({"$schema", "$id", "$comment", "title", "examples", "default"})  # told to people, not needed
+_DROPPED = frozenset({"$schema", "$id", "$comment", "title", "examples", "default"})  # for human readers, not needed
 _NAMES_TO_SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 _KEPT_AS_IS = frozenset({"enum", "const", "required", "dependentRequired"})
 
 
 def argument_schema(raw: object, *, limit: int) -> dict[str, Any]:
-    """``raw`` as it may be told, at most ``limit`` bytes of JSON. Raises ``ToolError`` with what is wrong with it."""
+    """A cleaned copy of ``raw``, at most ``limit`` bytes of JSON. Raises ``ToolError`` with the fault."""
     if not isinstance(raw, dict) or raw.get("type") != "object":
         raise ToolError("its schema is not that of an object")
     schema = _schema(raw, 0)
@@ -37,7 +37,7 @@ def argument_schema(raw: object, *, limit: int) -> dict[str, Any]:
 
 
 def _schema(raw: dict[str, Any], depth: int) -> dict[str, Any]:
-    """A copy of one schema without what nobody needs; its values are gone through, not its property names."""
+    """A copy of one schema without ``_DROPPED`` keywords, recursively; property names are never dropped."""
     if depth > DEEPEST:
         raise ToolError(f"its schema is deeper than {DEEPEST} levels")
     found: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def _inside(reference: object) -> str:
 
 
 def notes_in(schema: object) -> Iterator[str]:
-    """Every description in a schema, from the outside to the inside."""
+    """Every description in a schema, outermost first."""
     if isinstance(schema, dict):
         if isinstance(schema.get("description"), str):
             yield schema["description"]
@@ -84,7 +84,7 @@ def notes_in(schema: object) -> Iterator[str]:
 
 
 def without_notes(schema: Any, *, names: bool = False) -> Any:
-    """``schema`` without its descriptions. ``names``: its keys are names of arguments."""
+    """``schema`` without its descriptions. ``names``: its keys are argument names, no keywords."""
     if isinstance(schema, dict):
         return {
             key: value if key in _KEPT_AS_IS else without_notes(value, names=not names and key in _NAMES_TO_SCHEMAS)
@@ -95,7 +95,7 @@ def without_notes(schema: Any, *, names: bool = False) -> Any:
 
 
 def _check_form(schema: dict[str, Any]) -> None:
-    """By the rules of JSON Schema itself. The library comes with the SDK."""
+    """Validate by the meta-schema of JSON Schema. Raises ``ToolError``. The library is a dependency of the SDK."""
     from jsonschema import Draft202012Validator, SchemaError
 
     try:
