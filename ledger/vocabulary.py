@@ -317,7 +317,7 @@ SEARCH = "cloze"
 
 
 class Candidate(Frozen):
-    """One or more edits, who made them, and what they cost."""
+    """One or more edits, with their provider, model and strategy, and what they cost."""
 
     schema_tag: Literal["2b.1", "2b.1-noop"] = "2b.1"
     edits: tuple[Edit, ...] = ()
@@ -416,16 +416,16 @@ class TestRun(Frozen):
     results: tuple[TestResult, ...] = ()
     duration_ms: int = 0
     output: str = ""  # head and tail, capped
-    # test id -> path -> executed lines; empty unless asked for
+    # test id -> path -> executed lines; empty unless requested
     coverage: dict[str, dict[str, tuple[int, ...]]] = Field({})
-    answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless asked for
+    answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless requested
     # index of a change -> tests that seem to pass with it; no verdict
     screened: dict[int, frozenset[str]] = Field({})
-    cut: tuple[str, ...] = ()  # tests of whose lines only the first are in the coverage
+    cut: tuple[str, ...] = ()  # tests whose coverage has the first lines only
     # passed tests, of those requested by name -> why no other process could confirm the result
     unsure: dict[str, str] = Field({})
     doubted: dict[str, str] = Field({})  # likewise -> where the program's own code makes unequal values compare equal
-    seen: Seen | None = None  # None unless asked for
+    seen: Seen | None = None  # None unless requested
 
     @property
     def red(self) -> tuple[TestResult, ...]:

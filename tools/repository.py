@@ -125,7 +125,7 @@ class Repository:
         return None
 
     async def size(self, commit: str, path: str) -> int | None:
-        """Bytes of a regular file at a commit; None when there is none."""
+        """Size in bytes of a regular file at a commit; None when there is none."""
         args = ("ls-tree", "-l", "-z", "--full-tree", commit, "--", path)
         for row in (await self._git.call(*args, extra_env=_LITERAL)).fields:
             meta, _, name = row.partition("\t")

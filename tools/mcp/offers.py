@@ -16,7 +16,7 @@ from tools.mcp.schemas import argument_schema, notes_in, without_notes
 from tools.mcp.settings import McpSettings, ServerSettings
 
 Screen = Callable[[str], str]
-"""Returns the name of the rule by which a text is a prompt injection; empty when none matches. Thread-safe."""
+"""Returns the name of the rule that finds a prompt injection in a text; empty when none does. Thread-safe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
