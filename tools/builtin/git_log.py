@@ -46,10 +46,10 @@ class GitLog(Tool[GitLogArguments]):
 
 
 def _walk(git: Git, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:
-    """Blocks. The repository is opened and closed here: GitPython keeps child processes for as long as it is open."""
+    """Rows of the log; blocks. Opens and closes the repository: GitPython keeps child processes while it is open."""
     rows = []
     with git.opened() as opened:
-        from git.exc import GitError  # after it was imported the safe way
+        from git.exc import GitError  # only now: `opened` imports GitPython safely
 
         try:
             for found in opened.iter_commits(commit, paths=arguments.path, max_count=arguments.limit):
@@ -63,7 +63,7 @@ def _walk(git: Git, commit: str, arguments: GitLogArguments, visible: Callable[[
 
 
 def _date_of(commit: Commit) -> str:
-    """The commit's time in UTC; git stores any number, also one that no calendar has."""
+    """The commit's time in UTC; git stores any number, even one beyond the calendar."""
     try:
         return stamp(commit.committed_datetime.astimezone(UTC))
     except (ValueError, OverflowError, OSError):

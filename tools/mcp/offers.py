@@ -1,4 +1,4 @@
-"""Which tools of a server are offered, under which names, and why the others are not. Pure."""
+"""Selection of a server's tools: which are offered, under which names, and why others are not. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tools.mcp.schemas import argument_schema, check_form, notes_in, without_not
 from tools.mcp.settings import McpSettings, ServerSettings
 
 Screen = Callable[[str], str]
-"""Names the rule by which a text reads like orders to a model; empty where it does not. Any thread may ask."""
+"""Returns the name of the rule that finds a prompt injection in a text; empty when none does. Thread-safe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A tool as its server tells it. ``flaw``: why it cannot be one."""
+    """A tool as its server lists it. ``flaw``: why it is malformed."""
 
     tool: str
     description: str
@@ -31,9 +31,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A tool as a model is told it. ``tool`` is the name by which its server knows it.
+    """A tool as offered to a model. ``tool`` is the server's own name for it.
 
-    ``withheld``: the rule by which no word of the server's about it is told.
+    ``withheld``: the rule because of which the server's descriptions are left out; empty: none.
     """
 
     name: str
@@ -50,7 +50,8 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offers:
-    """``unlisted`` are offered names that the owner has not listed; ``left_out`` are tools with the reason."""
+    """Result of the selection. ``unlisted``: names of tools that the owner has not listed; ``left_out``: tools with
+    the reason."""
 
     offered: Mapping[str, Offer] = field(default_factory=lambda: MappingProxyType({}))
     unlisted: frozenset[str] = frozenset()
@@ -58,21 +59,26 @@ class Offers:
 
     @property
     def withheld(self) -> tuple[tuple[str, str], ...]:
-        """Offered names of which the description is withheld, each with the rule."""
+        """Names of offered tools whose descriptions are withheld, each with the rule."""
         return tuple((offer.name, offer.withheld) for offer in self.offered.values() if offer.withheld)
 
     @property
     def digest(self) -> str:
-        """Changes when anything changes that a model is told of these tools."""
+        """A hash of everything that a model sees of these tools."""
         told = [(o.name, o.description, o.parameters, o.writes) for o in self.offered.values()]
         return sha256_hex(json.dumps(told, sort_keys=True))
 
 
 def sort_out(
-    server: str, found: Sequence[Found], settings: ServerSettings, bounds: McpSettings, *, screen: Screen,
+    server: str,
+    found: Sequence[Found],
+    settings: ServerSettings,
+    bounds: McpSettings,
+    *,
+    screen: Screen,
     unseen: bool = False,
-) -> Offers:  # fmt: skip
-    """What of ``found`` is offered. ``unseen``: there were more tools than are looked at."""
+) -> Offers:
+    """Select the tools to offer among ``found``. ``unseen``: the server has more tools than were listed."""
     names = Counter(tool_name(server, one.tool) for one in found)
     offered: dict[str, Offer] = {}
     left_out: list[tuple[str, str]] = []

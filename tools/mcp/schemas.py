@@ -1,7 +1,7 @@
-"""The argument schema of a server's tool: checked, bounded, and freed of what a model need not read. Pure.
+"""The argument schema of a server's tool: validated, limited in size, without what a model does not need. Pure.
 
-It comes from outside and goes to a model's provider: a reference out of it, or a schema that is none, could make a
-provider refuse every tool. Patterns are never run here, because a hostile one would not end.
+It is untrusted and goes to a model's provider: an external reference or an invalid schema could make a provider refuse
+every tool. Patterns are never run here, because a hostile one may not terminate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tools.mcp.names import visible
 
 DEEPEST = 24
 LONGEST_NOTE = 300
-_DROPPED = frozenset({"$schema", "$id", "$comment", "title", "examples", "default"})  # told to people, not needed
+_DROPPED = frozenset({"$schema", "$id", "$comment", "title", "examples", "default"})  # for human readers, not needed
 _NAMES_TO_SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 _KEPT_AS_IS = frozenset({"enum", "const", "required", "dependentRequired"})
 
@@ -39,7 +39,7 @@ def argument_schema(raw: object, *, limit: int) -> dict[str, Any]:
 
 
 def _schema(raw: dict[str, Any], depth: int) -> dict[str, Any]:
-    """A copy of one schema without what nobody needs; its values are gone through, not its property names."""
+    """A copy of one schema without ``_DROPPED`` keywords, recursively; property names are never dropped."""
     if depth > DEEPEST:
         raise ToolError(f"its schema is deeper than {DEEPEST} levels")
     found: dict[str, Any] = {}
@@ -74,7 +74,7 @@ def _inside(reference: object) -> str:
 
 
 def notes_in(schema: object) -> Iterator[str]:
-    """Every description in a schema, from the outside to the inside."""
+    """Every description in a schema, outermost first."""
     if isinstance(schema, dict):
         if isinstance(schema.get("description"), str):
             yield schema["description"]
@@ -86,7 +86,7 @@ def notes_in(schema: object) -> Iterator[str]:
 
 
 def without_notes(schema: Any, *, names: bool = False) -> Any:
-    """``schema`` without its descriptions. ``names``: its keys are names of arguments."""
+    """``schema`` without its descriptions. ``names``: its keys are argument names, no keywords."""
     if isinstance(schema, dict):
         return {
             key: value if key in _KEPT_AS_IS else without_notes(value, names=not names and key in _NAMES_TO_SCHEMAS)
