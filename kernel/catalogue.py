@@ -44,6 +44,6 @@ def _repeated(server: Provider, settings: OpenAISettings) -> Provider:
     """As it is, or asked several times where that is worth it."""
     if settings.reprompt == "off":
         return server
-    from kernel.reprompt import Reprompted
+    from kernel.providers.reprompt import Reprompted
 
     return Reprompted(server, passes=settings.reprompt_passes, watch=settings.canary != "off")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.providers.settings import OpenAISettings, ScriptedSettings
 from ledger.vocabulary import Frozen

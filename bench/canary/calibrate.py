@@ -18,10 +18,10 @@ from bench.canary.corpus import FIT, HELD, Sample
 from bench.canary.fit import fit, run_of
 from bench.canary.measure import IN_TIME, Figures, Outcome, figures, first_held, proximities, replay, replay_text
 from kernel.canary import Levels
+from kernel.canary.detector import logistic
 from kernel.canary.features import FEATURES
 from kernel.canary.levels import FALLBACK, TEXT
 from kernel.canary.text import pieces, text_steps
-from kernel.canary.watch import logistic
 
 TOP = Path(__file__).parents[2]
 LEVELS = TOP / "kernel" / "canary_levels.toml"

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from bench.canary.measure import IN_TIME
 from kernel.canary import Baseline, Levels, Step
+from kernel.canary.detector import FAR, logistic
 from kernel.canary.features import FEATURES, LOST, STUCK, Features
-from kernel.canary.watch import FAR, logistic
 
 Array = npt.NDArray[np.float64]
 

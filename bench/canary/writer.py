@@ -16,13 +16,13 @@ from bench.canary.recipes import Schedule
 from daemon.settings import prepare_process
 from kernel.canary import Step
 from kernel.cancel import CancelToken
-from kernel.loop.batch import Batch
-from kernel.loop.engine import Engine
-from kernel.loop.packing import Row
-from kernel.loop.passes import full
-from kernel.loop.prompt import chat_prompt
-from kernel.loop.sampling import assess, ranked, uniforms
-from kernel.loop.settings import LocalSettings
+from kernel.engine.cache.batch import Batch
+from kernel.engine.cache.packing import Row
+from kernel.engine.decoding.prompt import chat_prompt
+from kernel.engine.decoding.sampling import assess, ranked, uniforms
+from kernel.engine.engine import Engine
+from kernel.engine.model.passes import full
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.provider import Message
 from kernel.weights.registry import load_registry
@@ -83,7 +83,7 @@ class EngineWriter:
 
 
 def _prefill(engine: Engine, rows: list[Row]) -> tuple[Any, Any, Any]:
-    from kernel.loop.prefill import prefill_rows, prefill_trunk
+    from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
 
     at_once = engine.bounds.prefill_tokens
     trunk = prefill_trunk(engine.model, engine.memory, [], at_once)
@@ -105,7 +105,7 @@ def _at(schedule: Schedule, token: int) -> float:
 
 def open_writer() -> EngineWriter:
     prepare_process()
-    from kernel.loop.load import Source, load_engine
+    from kernel.engine.loading import Source, load_engine
 
     name = os.environ.get("OURO_BENCH_MODEL", "qwen2.5-coder-0.5b")
     folder = Path(os.environ.get("OURO_BENCH_MODELS", "~/.cache/ouroboros/models")).expanduser()

@@ -21,7 +21,7 @@ WIDTH, INNER, HEADS, VOCABULARY, STEPS, PROMPT = 2048, 5632, 16, 49_152, 4, 128
 
 
 def ouro(layers: int) -> Any:
-    from kernel.loop.config import config_from_published
+    from kernel.engine.model.config import config_from_published
 
     return config_from_published(
         {
@@ -37,8 +37,8 @@ def build(layers: int) -> tuple[Any, Any]:
     """The model, and the bias of its gate, which decides the depth of every token."""
     import torch
 
-    from kernel.loop.assemble import assemble
-    from kernel.loop.products import Int8
+    from kernel.engine.model.assemble import assemble
+    from kernel.engine.model.products import Int8
 
     config = ouro(layers)
     shapes = {"qkv": (3 * WIDTH, WIDTH), "out": (WIDTH, WIDTH), "gate_up": (2 * INNER, WIDTH), "down": (WIDTH, INNER)}
@@ -65,10 +65,10 @@ def timed(model: Any, rule: Any, tokens: int, held: int) -> tuple[float, float, 
     """Median milliseconds a token, mean depth, and layers computed a token."""
     import torch
 
-    from kernel.loop.batch import Batch, Memory
-    from kernel.loop.packing import Row
-    from kernel.loop.passes import adaptive
-    from kernel.loop.prefill import prefill_rows, prefill_trunk
+    from kernel.engine.cache.batch import Batch, Memory
+    from kernel.engine.cache.packing import Row
+    from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
+    from kernel.engine.model.passes import adaptive
 
     memory = Memory(torch.float32, STEPS, held)
     took, depth = [], 0
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=24)
     args = parser.parse_args()
     prepare_process()
-    from kernel.loop.exits import ExitRule
+    from kernel.engine.model.exits import ExitRule
 
     model, bias = build(args.layers)
     found = []

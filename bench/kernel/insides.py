@@ -12,15 +12,15 @@ from unittest import mock
 
 from bench.kernel import published
 from kernel.cancel import CancelToken
-from kernel.loop import load
-from kernel.loop.attention import Part
-from kernel.loop.batch import hidden
-from kernel.loop.engine import Ask, Manner
-from kernel.loop.forms import Arithmetic, Plan
-from kernel.loop.packing import share
-from kernel.loop.passes import full
-from kernel.loop.sampling import Sampling
-from kernel.loop.settings import LocalSettings
+from kernel.engine import loading as load
+from kernel.engine.cache.batch import hidden
+from kernel.engine.cache.packing import share
+from kernel.engine.decoding.sampling import Sampling
+from kernel.engine.engine import Ask, Manner
+from kernel.engine.forms import Arithmetic, Plan
+from kernel.engine.model.attention import Part
+from kernel.engine.model.passes import full
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.weights.registry import load_registry
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kernel.loop.prompt import chat_prompt, infill_prompt
-from kernel.loop.tokenizer import Vocabulary
+from kernel.engine.decoding.prompt import chat_prompt, infill_prompt
+from kernel.engine.decoding.tokenizer import Vocabulary
 from kernel.policy import load_policy
 from kernel.provider import InfillSpan, Message
 

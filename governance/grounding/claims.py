@@ -8,7 +8,7 @@ from datetime import datetime
 
 from governance.grounding.records import About, Band, Record, TrustKey, band_of
 from kernel.provider import Infill
-from kernel.reprompt.confidence import split
+from kernel.providers.reprompt.confidence import split
 from ledger.clock import unstamp
 from ledger.vocabulary import Candidate, Operation, Source
 

@@ -5,12 +5,10 @@ told), and garbage (tokens that the model itself finds absurd). ``features`` mea
 for a model, ``watch`` folds both into one number, ``text`` does the same on finished text. Nothing here imports torch.
 """
 
-from kernel.canary.collapse import CollapseDetected
-from kernel.canary.knobs import Knobs, knobs
+from kernel.canary.detector import Canary, Knobs, knobs
 from kernel.canary.levels import Baseline, Levels, load_levels
-from kernel.canary.step import Reading, Step
+from kernel.canary.reading import CollapseDetected, Reading, Step
 from kernel.canary.text import read_text
-from kernel.canary.watch import Canary
 
 __all__ = [
     "Baseline",

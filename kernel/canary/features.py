@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from math import log, sqrt
 
 from kernel.canary.copies import Copies
-from kernel.canary.step import Step
+from kernel.canary.reading import Step
 
 STUCK = ("repeat", "echo", "copy", "loop", "prompt", "margin")  # nothing new comes
 LOST = ("entropy", "surprise")  # nothing sensible comes

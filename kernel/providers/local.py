@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kernel.canary import load_levels
 from kernel.cancel import Cancelled, CancelToken
-from kernel.loop.settings import LocalSettings
-from kernel.loop.stops import settled
+from kernel.engine.decoding.answer import settled
+from kernel.engine.settings import LocalSettings
 from kernel.policy import Family, load_policy
 from kernel.provider import (
     Capabilities,
@@ -40,8 +40,8 @@ from kernel.weights.registry import Weights, load_registry
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 
 if TYPE_CHECKING:
-    from kernel.loop.engine import Engine
-    from kernel.loop.trail import Trail
+    from kernel.engine.decoding.answer import Trail
+    from kernel.engine.engine import Engine
 
 PREPARE_S = 600.0
 NAME = "local"
@@ -138,7 +138,7 @@ class LocalProvider:
             return InfillAnswer(infills=(), usage=Usage())
 
         def work(engine: Engine, cancel: CancelToken) -> InfillAnswer:
-            from kernel.loop.asks import diverge
+            from kernel.engine.requests import diverge
 
             return diverge(
                 engine, family, request, settings=self._settings, levels=self._levels, room=self._room_of(engine),
@@ -154,7 +154,7 @@ class LocalProvider:
             return WeighAnswer(logprobs_milli=(), usage=Usage())
 
         def work(engine: Engine, cancel: CancelToken) -> WeighAnswer:
-            from kernel.loop.asks import weigh
+            from kernel.engine.requests import weigh
 
             return weigh(engine, family, request, room=self._room_of(engine), cancel=cancel)
 
@@ -169,7 +169,7 @@ class LocalProvider:
         return self._family
 
     def _fill(self, engine: Engine, family: Family, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
-        from kernel.loop.asks import fill
+        from kernel.engine.requests import fill
 
         return fill(
             engine, family, request, settings=self._settings, levels=self._levels, room=self._room_of(engine),
@@ -193,7 +193,7 @@ class LocalProvider:
                 shown = len(text)
 
         def work(engine: Engine, cancel: CancelToken) -> tuple[Trail, int]:
-            from kernel.loop.asks import reply
+            from kernel.engine.requests import reply
 
             return reply(
                 engine, conversation, limits, settings=self._settings, levels=self._levels,
@@ -279,7 +279,7 @@ class LocalProvider:
 
     def _work(self, work: Callable[[Engine, CancelToken], T], cancel: CancelToken) -> T:
         """In the worker thread."""
-        from kernel.loop.load import Source, load_engine
+        from kernel.engine.loading import Source, load_engine
 
         try:
             if self._engine is None:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from kernel.canary import CollapseDetected
-from kernel.canary.step import QUIET
+from kernel.canary.reading import QUIET
+from kernel.canary.text import as_report, read_turn
 from kernel.provider import (
     CallDelta,
     Capabilities,
@@ -32,10 +33,8 @@ from kernel.provider import (
 )
 from kernel.providers import openai_wire as wire
 from kernel.providers.exchange import Deadlines, Exchange
-from kernel.providers.finished import as_report, read_turn
-from kernel.providers.openai_stream import Assembler
+from kernel.providers.openai_stream import Assembler, EventParser
 from kernel.providers.settings import OpenAISettings
-from kernel.providers.sse import EventParser
 from kernel.tokens import prompt_characters
 from ledger.clock import Clock, SystemClock
 from ledger.errors import ConfigError, PolicyRefused, ProviderBadOutput, ProviderError, ProviderUnavailable

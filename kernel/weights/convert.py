@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kernel.cancel import CancelToken
 from kernel.weights import store
-from kernel.weights.conversion import Job
+from kernel.weights.convert_child import Job
 from kernel.weights.registry import Weights
 from kernel.weights.sources import Progress
 from ledger.children import PIPE, own_python, start
@@ -26,7 +26,7 @@ _CHILD = """import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.path.insert(0, sys.argv[1])
-from kernel.weights.conversion import main
+from kernel.weights.convert_child import main
 sys.exit(main(sys.argv[2]))"""
 _MAKING = ".making-"
 _OUT_OF_MEMORY = "Free some memory: that is how a system ends what it has no room for."

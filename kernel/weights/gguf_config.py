@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from kernel.loop.config import LoopConfig, config_from_published
+from kernel.engine.model.config import LoopConfig, config_from_published
 from kernel.weights.gguf_file import GgufHead
 from ledger.errors import OuroError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from kernel.loop.published import EMBEDDING, FINAL_NORM, HEAD
+from kernel.weights.checkpoint import EMBEDDING, FINAL_NORM, HEAD
 from kernel.weights.four_bits import GROUP, Codes
 from kernel.weights.rounding import to_bf16
 from ledger.errors import OuroError

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kernel.loop.config import LoopConfig
-from kernel.loop.published import EMBEDDING, FINAL_NORM, GATE, HEAD, published_shapes
+from kernel.engine.model.config import LoopConfig
+from kernel.weights.checkpoint import EMBEDDING, FINAL_NORM, GATE, HEAD, published_shapes
 from kernel.weights.four_bits import BLOCK, BLOCK_COLUMNS, BLOCK_ROWS, fits
 from kernel.weights.store import Form
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernel.loop.config import LoopConfig, config_from_published
-from kernel.loop.published import HEAD
+from kernel.engine.model.config import LoopConfig, config_from_published
+from kernel.weights.checkpoint import HEAD
 from kernel.weights.rounding import from_bf16
 from kernel.weights.safetensors_file import WIDTHS, read_table
 from ledger import parsers

@@ -17,8 +17,7 @@ from kernel.weights.fetching import fetch, is_right, still
 from kernel.weights.registry import Source, Weights, load_registry
 from kernel.weights.settings import PullSettings
 from kernel.weights.sources import DISK_ERRORS, Progress
-from kernel.weights.space import check_space
-from kernel.weights.sums import SUMS, write_sums
+from kernel.weights.store import SUMS, check_space, write_sums
 from ledger.errors import OuroError
 
 

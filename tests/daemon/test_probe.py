@@ -29,8 +29,8 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
+from kernel.providers.reprompt import Reprompted
 from kernel.providers.scripted import Script, ScriptedProvider
-from kernel.reprompt import Reprompted
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput, ProviderUnavailable
 from tests.daemon.test_cli import Box

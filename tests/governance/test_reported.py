@@ -27,8 +27,8 @@ from kernel.provider import (
     Report,
     ToolSchema,
 )
+from kernel.providers.reprompt import Reprompted
 from kernel.providers.scripted import Script, ScriptedProvider
-from kernel.reprompt import Reprompted
 from ledger.canonical import canonical
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from kernel.canary import Baseline, Canary, CollapseDetected, Levels, Step, knobs, load_levels
 from kernel.canary.copies import GRAM, Copies
+from kernel.canary.detector import CALM, MOST_PENALTY, MOST_STEPS
 from kernel.canary.features import FEATURES, WINDOW, Features
-from kernel.canary.knobs import CALM, MOST_PENALTY, MOST_STEPS
 from ledger.errors import ProviderBadOutput
 from tests.kernel.canary_levels import LEVELS
 

@@ -10,11 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from kernel.catalogue import build
-from kernel.loop.settings import LocalSettings
+from kernel.engine.runtime import thread_count
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.provider import Infiller, Price, Provider
 from kernel.settings import KernelSettings
-from kernel.threads import thread_count
 from kernel.weights import store
 from kernel.weights.registry import HuggingFaceSource, WheelSource, load_registry
 from ledger.errors import ConfigError
@@ -120,7 +120,7 @@ def test_thread_settings() -> None:
 
 
 def test_the_cores_that_the_process_may_use_are_counted() -> None:
-    script = "import os; from kernel.threads import thread_count\n"
+    script = "import os; from kernel.engine.runtime import thread_count\n"
     script += "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(thread_count(0))"
     argv = [sys.executable, "-c", script]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)

@@ -15,7 +15,7 @@ from governance.loop.manner import Manner, manner_of
 from governance.loop.protocol import block
 from governance.loop.rounds import Conversation
 from governance.loop.settings import LoopSettings
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, Event, Limits, Message, TextDelta, ToolSchema, Usage
 from kernel.providers.local import LocalProvider
 from ledger.clock import ManualClock

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.loop.prompt import infill_prompt
-from kernel.loop.turns import Turn, best_turns
+from kernel.engine.decoding.branching import Turn, best_turns
+from kernel.engine.decoding.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import DivergeRequest, InfillSpan
 from kernel.providers.local import LocalProvider

@@ -7,8 +7,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from kernel.loop.packing import MIN_SHARED, share
-from kernel.loop.prompt import infill_prompt
+from kernel.engine.cache.packing import MIN_SHARED, share
+from kernel.engine.decoding.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import Infill, InfillSpan, Limits, Usage
 from kernel.providers.local import LocalProvider

@@ -13,11 +13,11 @@ import pytest
 from pydantic import ValidationError
 
 from kernel.cancel import Cancelled, CancelToken
-from kernel.loop.engine import Ask, Engine, Manner
-from kernel.loop.load import Source, load_engine
-from kernel.loop.packing import Row
-from kernel.loop.sampling import Sampling
-from kernel.loop.settings import LocalSettings
+from kernel.engine.cache.packing import Row
+from kernel.engine.decoding.sampling import Sampling
+from kernel.engine.engine import Ask, Engine, Manner
+from kernel.engine.loading import Source, load_engine
+from kernel.engine.settings import LocalSettings
 from kernel.provider import Infiller, InfillSpan, Limits, Price
 from kernel.providers.local import LocalProvider
 from kernel.weights import store
@@ -297,7 +297,7 @@ _WITHOUT_TORCH = """
 import asyncio, sys
 from pathlib import Path
 sys.modules["torch"] = sys.modules["tokenizers"] = None
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.provider import InfillRequest, InfillSpan
 from kernel.providers.local import LocalProvider
 from ledger.errors import ProviderUnavailable

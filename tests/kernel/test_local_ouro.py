@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.provider import InfillRequest, InfillSpan, Limits, Report
 from kernel.providers.local import LocalProvider
 from ledger.errors import ConfigError, ProviderBadOutput, ProviderUnavailable

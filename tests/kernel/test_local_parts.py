@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.cancel import Cancelled, CancelToken
-from kernel.loop.forms import Arithmetic, Trial, plan
-from kernel.loop.memory import available_mb, forget_pages, parse_available_mb, shortage
-from kernel.loop.packing import MIN_SHARED, Row, batches, common, prefill_groups, share
-from kernel.loop.sampling import assess, completing, penalised, pick, ranked, uniforms
+from kernel.engine.cache.packing import MIN_SHARED, Row, batches, common, prefill_groups, share
+from kernel.engine.decoding.sampling import assess, completing, penalised, pick, ranked, uniforms
+from kernel.engine.forms import Arithmetic, Trial, plan
+from kernel.engine.runtime import available_mb, forget_pages, parse_available_mb, shortage
 
 PROMPTS = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=40), min_size=1, max_size=6)
 ROWS = st.lists(

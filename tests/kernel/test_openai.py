@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.provider import Done, Limits, Message, TextDelta, ToolCall, Usage
+from kernel.providers.openai_stream import EventParser
 from kernel.providers.openai_wire import error_status, retry_after_s
-from kernel.providers.sse import EventParser
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 from tests.kernel.asking import (
     ASK,

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.canary import CollapseDetected
+from kernel.canary.text import NEWEST, read_answer
 from kernel.catalogue import build
 from kernel.provider import Capabilities, Done, Event, Limits, Message, Report, Spent, Usage
-from kernel.providers.finished import NEWEST, read_answer
 from kernel.providers.openai_wire import chances
-from kernel.reprompt import words
+from kernel.providers.reprompt import questions
 from kernel.settings import KernelSettings
 from tests.kernel.asking import ASK, against, ask, calls_of, good, provider, text_of
 from tests.kernel.misbehaving import Behaviour, Misbehaving, Peer, call, chunk, usage
@@ -226,8 +226,8 @@ async def test_a_server_is_asked_until_it_is_sure() -> None:
     done = events[-1]
     assert isinstance(done, Done) and done.usage == Usage(tokens_in=60, tokens_out=11)
     assert (report_of(events).exit, report_of(events).depth_milli) == ("threshold_met", 2000)
-    assert sent[1][: len(sent[0])] == sent[0] and words.FORM in json.dumps(sent[0], ensure_ascii=False)
-    assert sent[1][-2:] == [{"role": "assistant", "content": "One."}, {"role": "user", "content": words.CHECK}]
+    assert sent[1][: len(sent[0])] == sent[0] and questions.FORM in json.dumps(sent[0], ensure_ascii=False)
+    assert sent[1][-2:] == [{"role": "assistant", "content": "One."}, {"role": "user", "content": questions.CHECK}]
 
 
 async def test_the_owner_says_how_often() -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from governance.loop import prompts
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
-from kernel.reprompt import confidence, words
-from kernel.reprompt.course import (
+from kernel.providers.reprompt import confidence, questions
+from kernel.providers.reprompt.course import (
     STEADY,
     THRESHOLD,
     Answer,
@@ -19,7 +19,7 @@ from kernel.reprompt.course import (
     no_step_forward,
     verdict,
 )
-from kernel.reprompt.goals import END, SMALL, worth_asking_again
+from kernel.providers.reprompt.questions import END, SMALL, worth_asking_again
 from kernel.tokens import estimate_tokens, prompt_characters
 
 TOOL = ToolSchema(name="read_file", description="Reads.", parameters={})
@@ -258,11 +258,11 @@ def test_no_step_forward() -> None:
 
 def test_later_questions_begin_like_the_first() -> None:
     for asked in (user("Fix it.", "You mend."), [*user("Fix it."), Message(role="tool", text="x", call_id="1")]):
-        first, later = words.first(asked), words.again(asked, "Done.")
-        assert first[-1].role == "user" and first[-1].text.endswith(words.FORM)
+        first, later = questions.first(asked), questions.again(asked, "Done.")
+        assert first[-1].role == "user" and first[-1].text.endswith(questions.FORM)
         assert later[: len(first)] == first
         assert [m.role for m in later[len(first) :]] == ["assistant", "user"]
-        assert later[-2].text == "Done." and words.FORM in later[-1].text
+        assert later[-2].text == "Done." and questions.FORM in later[-1].text
 
 
 @settings(deadline=None)
@@ -270,9 +270,9 @@ def test_later_questions_begin_like_the_first() -> None:
 def test_what_is_held_suffices_for_every_pass(text: str, max_tokens: int, passes: int) -> None:
     asked, limits = user(text), Limits(max_tokens=max_tokens)
     answer = "x" * int(max_tokens * 3.6)
-    read = estimate_tokens(prompt_characters(words.first(asked), ()))
-    read += (passes - 1) * estimate_tokens(prompt_characters(words.again(asked, answer), ()))
-    most = words.at_most(asked, (), limits, passes)
+    read = estimate_tokens(prompt_characters(questions.first(asked), ()))
+    read += (passes - 1) * estimate_tokens(prompt_characters(questions.again(asked, answer), ()))
+    most = questions.at_most(asked, (), limits, passes)
     assert most.tokens_in >= read and most.tokens_out == passes * max_tokens
-    once = words.at_most(asked, (TOOL,), limits, 1)
+    once = questions.at_most(asked, (TOOL,), limits, 1)
     assert once.tokens_in == estimate_tokens(prompt_characters(asked, (TOOL,))) and once.tokens_out == max_tokens

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from kernel.loop.config import config_from_published
-from kernel.loop.published import published_shapes
+from kernel.engine.model.config import config_from_published
+from kernel.weights.checkpoint import published_shapes
 from tests.kernel.tiny import CONTROL, MERGES, PADDED_VOCABULARY, TEMPLATE, USER_DEFINED, byte_symbols
 
 LAYERS, WIDTH, HEADS, INNER, STEPS = 3, 64, 4, 128, 4

@@ -21,7 +21,7 @@ from governance.phases.validate import unparsed
 from governance.repair import disagreement
 from governance.repair.moves import proposals
 from governance.repair.spans import Source
-from kernel.reprompt.confidence import _sound
+from kernel.providers.reprompt.confidence import _sound
 from ledger import python_source
 from ledger.python_source import parse, parse_or_why
 from ledger.vocabulary import Candidate, Edit, EditKind

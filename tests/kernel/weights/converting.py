@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel.cancel import CancelToken
-from kernel.loop.config import LoopConfig
+from kernel.engine.model.config import LoopConfig
 from kernel.weights import store
 from kernel.weights.convert import convert
 from kernel.weights.own import weights_at

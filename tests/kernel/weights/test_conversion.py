@@ -16,7 +16,7 @@ import pytest
 
 from kernel.cancel import Cancelled, CancelToken
 from kernel.weights import store
-from kernel.weights.conversion import Job
+from kernel.weights.convert_child import Job
 from kernel.weights.gguf_file import read_head
 from ledger.errors import OuroError, ProviderUnavailable
 from tests.kernel.tiny import LAYERS, WIDTH, Tiny, entry, write_tiny
@@ -250,7 +250,7 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     job = Job(
         source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", tied_head=False, workers=1
     )  # fmt: skip
-    argv = [sys.executable, "-c", "import sys; from kernel.weights.conversion import main; main(sys.argv[1])"]
+    argv = [sys.executable, "-c", "import sys; from kernel.weights.convert_child import main; main(sys.argv[1])"]
     with subprocess.Popen(
         [*argv, job.model_dump_json()], cwd=Path(__file__).parents[3], stdin=subprocess.PIPE
     ) as child:  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kernel.loop.config import Rope
+from kernel.engine.model.config import Rope
 from kernel.weights.gguf_config import config_of
 from kernel.weights.gguf_file import GgufHead, TensorInfo
 from ledger.errors import OuroError
@@ -123,7 +123,7 @@ def test_stretched_positions_are_told_from_the_factors(kernel_extra: None, rope:
     """The rule that they were made by comes back, and what the engine computes from it fits wave by wave."""
     import torch
 
-    from kernel.loop.rope import frequencies
+    from kernel.engine.model.attention import frequencies
 
     told = torch.tensor(factors(rope, half))  # rounded to float32, as a file has them
     found = config_of(head(), told.tolist(), tied=False).rope

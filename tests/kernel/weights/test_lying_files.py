@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.loop.config import config_from_published
+from kernel.engine.model.config import config_from_published
 from kernel.weights.gguf_file import read_head
 from kernel.weights.published_folder import read_json
 from kernel.weights.safetensors_file import read_table

@@ -245,8 +245,8 @@ def test_too_little_space_is_said_before_anything_is_read(kernel_extra: None, tm
     config = QWEN | {"num_hidden_layers": 1, "tie_word_embeddings": True, "intermediate_size": 1 << 34}
     folder = tmp_path / "huge"
     folder.mkdir()
-    from kernel.loop.config import config_from_published
-    from kernel.loop.published import published_shapes
+    from kernel.engine.model.config import config_from_published
+    from kernel.weights.checkpoint import published_shapes
 
     at, table = 0, {}
     for name, shape in published_shapes(config_from_published(config)).items():

@@ -6,9 +6,8 @@ from math import prod
 
 import pytest
 
-from kernel.loop.config import LoopConfig, config_from_published
-from kernel.loop.published import expected_parameters, parameters, published_shapes
-from kernel.weights.checkpoint import check_whole
+from kernel.engine.model.config import LoopConfig, config_from_published
+from kernel.weights.checkpoint import check_whole, expected_parameters, parameters, published_shapes
 from ledger.errors import OuroError
 from tests.kernel.tiny_ouro import ouro_config
 

@@ -14,7 +14,7 @@ from kernel.weights.convert import convert
 from kernel.weights.pull import Pulled, pull_weights
 from kernel.weights.registry import HuggingFaceSource, PublishedFile, Source, Weights, load_registry
 from kernel.weights.settings import PullSettings
-from kernel.weights.sums import read_sums
+from kernel.weights.store import read_sums
 from ledger.errors import OuroError, ProviderUnavailable
 from tests.kernel.tiny_ouro import write_tiny_ouro
 from tests.kernel.weights.converting import config_in, made, quiet

@@ -15,7 +15,7 @@ from kernel.weights import store
 from kernel.weights.pull import pull, pull_weights
 from kernel.weights.registry import HttpSource, Source, Weights
 from kernel.weights.settings import PullSettings
-from kernel.weights.space import check_space
+from kernel.weights.store import check_space
 from ledger.errors import ConfigError, OuroError, ProviderUnavailable
 from tests.kernel.weights.hosts import Host, serving, weights_of
 
@@ -197,7 +197,7 @@ from pathlib import Path
 from kernel.weights.pull import pull_weights
 from kernel.weights.registry import Weights
 from kernel.weights.settings import PullSettings
-from kernel.weights.space import check_space
+from kernel.weights.store import check_space
 from ledger.errors import OuroError
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:

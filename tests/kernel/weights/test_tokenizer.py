@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.loop.tokenizer import Vocabulary
+from kernel.engine.decoding.tokenizer import Vocabulary
 from kernel.weights import store
 from kernel.weights.gguf_file import GgufHead
 from kernel.weights.tokenizer_file import RULES, build_tokenizer

@@ -1,0 +1,136 @@
+"""Prompts into keys and values. A prompt always goes through all steps, whatever leaves early later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kernel.engine.cache.batch import Memory, hidden
+from kernel.engine.cache.key_values import KeyValues
+from kernel.engine.cache.packing import Row, prefill_groups
+from kernel.engine.model.attention import Part
+from kernel.engine.model.decoder import LoopModel
+from kernel.engine.model.passes import full
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def prefill_trunk(
+    model: LoopModel, memory: Memory, trunk: Sequence[int], at_once: int, known: tuple[KeyValues, int] | None = None
+) -> KeyValues:
+    """The beginning that several prompts share, in pieces of ``at_once`` tokens.
+
+    ``known``: a store whose first places, so many, hold the first tokens of ``trunk``.
+    """
+    import torch
+
+    store = memory.store(model, rows=1, capacity=len(trunk))
+    if known is not None:
+        store.copy_in(0, 0, known[0], 0, 0, known[1])
+        store.length = known[1]
+    for start in range(store.length, len(trunk), at_once):
+        piece = torch.tensor([list(trunk[start : start + at_once])])
+        positions = torch.arange(start, start + piece.shape[1], device=model.device)
+        mask = hidden(torch.arange(start + piece.shape[1], device=model.device)[None] <= positions[:, None])
+        full(
+            model, piece, model.view(positions[None], [Part(store, mask=mask[None, None], written=True)]), memory.steps
+        )
+    return store
+
+
+def prefill_rows(
+    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], at_once: int, room: int = 0
+) -> tuple[KeyValues, Tensor]:
+    """What each row has behind its part of the trunk, and its next-token scores (rows, vocabulary).
+
+    Every row stands against the right end of the places in use, padded on its left. With ``room`` there is one row,
+    which has its part of the trunk in front of it, and so many free places behind it.
+    """
+    import torch
+
+    taken = {row.span: len(row.numbers) if room else row.rest for row in rows}
+    width = max(taken.values())
+    store = memory.store(model, rows=len(rows), capacity=width + room)
+    store.length = width
+    scores: dict[int, Tensor] = {}
+    place = {row.span: at for at, row in enumerate(rows)}
+    for group in prefill_groups(rows, tokens=at_once):
+        own, found = _prefill_group(model, memory, trunk, group, at_once)
+        for source, row in enumerate(group):
+            target = place[row.span]
+            scores[target] = found[source]
+            count = taken[row.span]
+            store.copy_in(target, width - count, own, source, own.length - count, own.length)
+    return store, torch.stack([scores[at] for at in range(len(rows))])
+
+
+def likelihoods(
+    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], texts: Sequence[int],
+    ends: Sequence[int], at_once: int,
+) -> list[float]:  # fmt: skip
+    """Log-probability (nats) of the last ``texts[span]`` tokens of each row and of an end behind them.
+
+    ``ends``: tokens that end an answer, any of them. The rows come back in the order of their spans.
+    """
+    import torch
+
+    found = [0.0] * len(texts)
+    ending = torch.tensor(sorted(ends), device=model.device)
+    for group in prefill_groups(rows, tokens=at_once):
+        width = max(row.rest for row in group)
+        for _, start, state in pieces(model, memory, trunk, group, at_once):
+            for at, row in enumerate(group):
+                first, last = max(width - texts[row.span] - 1, start), start + state.shape[1]
+                if first >= last:
+                    continue
+                chances = model.scores(state[at, first - start :]).float().log_softmax(dim=-1)
+                shift = len(row.numbers) - width + 1  # from a place to the token that comes next
+                follow = row.numbers[first + shift : last + shift]
+                wanted = torch.tensor(follow, device=model.device)[:, None]
+                found[row.span] += float(chances[: len(follow)].gather(1, wanted).sum())
+                if last == width:
+                    found[row.span] += float(chances[-1, ending].logsumexp(dim=0))
+    return found
+
+
+def _prefill_group(
+    model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
+) -> tuple[KeyValues, Tensor]:
+    """The group's keys and values, and its next-token scores."""
+    *_, (store, _, state) = pieces(model, memory, trunk, group, at_once)
+    return store, model.scores(state[:, -1])
+
+
+def pieces(
+    model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
+) -> Iterator[tuple[KeyValues, int, Tensor]]:
+    """The rows' own tokens, each behind its part of the trunk: [trunk | padding | own tokens].
+
+    Gives the store, the first place of the piece, and the piece's last states (rows, places, width). There is one
+    piece but for a single row that is longer than ``at_once``.
+    """
+    import torch
+
+    front, width = max(row.shared for row in group), max(row.rest for row in group)
+    shared = torch.tensor([row.shared for row in group], device=model.device)
+    store = memory.store(model, rows=len(group), capacity=front + width)
+    for row in range(len(group)):
+        store.copy_in(row, 0, trunk, 0, 0, front)
+    store.length = front
+    own = torch.tensor([[0] * (width - r.rest) + list(r.numbers[r.shared :]) for r in group])
+    padding = torch.tensor([width - r.rest for r in group], device=model.device)
+    place = torch.arange(width, device=model.device)
+    positions = (shared[:, None] + place - padding[:, None]).clamp_(min=0)
+    of_trunk = torch.arange(front, device=model.device)[None, :] < shared[:, None]  # (rows, front)
+    step = max(1, at_once // len(group))
+    for start in range(0, width, step):
+        end = min(start + step, width)
+        causal = place[None, :end] <= place[start:end, None]  # (new, end)
+        real = place[None, :end] >= padding[:, None]  # (rows, end)
+        itself = place[None, :end] == place[start:end, None]  # padding sees itself: an empty row has no softmax
+        seen_own = (causal[None] & real[:, None]) | itself[None]
+        seen = torch.cat([of_trunk[:, None].expand(-1, end - start, -1), seen_own], dim=-1)
+        part = Part(store, mask=hidden(seen)[:, None], written=True)
+        view = model.view(positions[:, start:end], [part])
+        yield store, start, full(model, own[:, start:end], view, memory.steps)

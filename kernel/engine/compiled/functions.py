@@ -1,0 +1,199 @@
+"""The functions themselves, as numba compiles them. Each is called once by every thread of the team with the same
+arguments and takes pieces of the work by ticket, so that a thread that was held up holds nobody else up.
+
+Arguments are 64-bit integers, most of them addresses; the first is that of the counter of tickets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray, float32, int32, int64, njit, types
+
+from kernel.engine.compiled import GATED, NORMED
+from kernel.engine.compiled.intrinsics import float_of_bits, next_ticket, pointer
+from kernel.engine.compiled.tile import best_dot, tile
+from kernel.weights.four_bits import BLOCK, GROUP
+from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
+from kernel.weights.four_bits import BLOCK_ROWS as ROWS
+
+SMALLEST = 1e-10  # a row of zeros has a scale too
+CHUNK = 16  # blocks of four rows that a thread takes at once
+
+# Without these a division asks for zero first, and a sum keeps its order: neither runs in vectors.
+QUICK = {"fastmath": True, "error_model": "numpy"}
+Signature = types.void(types.CPointer(types.int64))
+
+
+@njit(**QUICK)
+def exponential(x: Any) -> Any:
+    """e to the ``x``, float32, within some units of the last place; without a branch, so that it runs in vectors."""
+    x = min(max(x, float32(-87.0)), float32(88.0))
+    whole = int32(x * float32(1.44269504) + float32(127.5)) - int32(127)
+    rest = x - float32(whole) * float32(0.693359375) + float32(whole) * float32(2.12194440e-4)
+    series = float32(1.0 / 720.0)
+    for factor in (1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0):
+        series = series * rest + float32(factor)
+    return series * float_of_bits((whole + int32(127)) << int32(23))
+
+
+@njit(**QUICK)
+def gate(x: Any, other: Any, columns: Any) -> None:
+    """``silu(x) * other``, in the memory of ``x``."""
+    for i in range(columns):
+        x[i] = x[i] / (float32(1) + exponential(-x[i])) * other[i]
+
+
+@njit(**QUICK)
+def norm_factor(x: Any, columns: Any, epsilon: Any) -> Any:
+    """What the root mean square of a row is brought to 1 with."""
+    squares = float32(0)
+    for i in range(columns):
+        squares += x[i] * x[i]
+    return float32(1) / np.sqrt(squares / float32(columns) + epsilon)
+
+
+@njit(**QUICK)
+def most_of(x: Any, columns: Any) -> Any:
+    most = float32(SMALLEST)
+    for i in range(columns):
+        most = max(most, abs(x[i]))
+    return most
+
+
+@njit(**QUICK)
+def most_weighted(x: Any, weight: Any, columns: Any) -> Any:
+    most = float32(SMALLEST)
+    for i in range(columns):
+        most = max(most, abs(x[i] * weight[i]))
+    return most
+
+
+@njit(**QUICK)
+def by_token(
+    kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, levels: Any, numbers: Any, step: Any
+) -> None:  # fmt: skip
+    """A row as unsigned bytes, ``levels`` on each side of ``levels + 1``, with one step for all of it."""
+    most_level, half = float32(levels), float32(levels) + float32(1.5)
+    if kind == NORMED:
+        most = most_weighted(x, other, columns)
+        step[0] = most * norm_factor(x, columns, epsilon) / most_level
+        scale = most_level / most
+        for i in range(columns):
+            numbers[i] = np.uint8(int32(x[i] * other[i] * scale + half))
+        return
+    if kind == GATED:
+        gate(x, other, columns)
+    most = most_of(x, columns)
+    step[0] = most / most_level
+    scale = most_level / most
+    for i in range(columns):
+        numbers[i] = np.uint8(int32(x[i] * scale + half))
+
+
+@njit(**QUICK)
+def by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
+    """A row as signed bytes, with a step for each 32 columns; ``scales`` (columns / 64, 4)."""
+    factor = float32(1)
+    if kind == NORMED:
+        factor = norm_factor(x, columns, epsilon)
+    if kind == GATED:
+        gate(x, other, columns)
+    for group in range(columns // GROUP):
+        part = x[group * GROUP : (group + 1) * GROUP]
+        codes = numbers[group * GROUP : (group + 1) * GROUP]
+        if kind == NORMED:
+            weight = other[group * GROUP : (group + 1) * GROUP]
+            most = most_weighted(part, weight, GROUP)
+            scale = float32(127) / most
+            total = int32(0)
+            for i in range(GROUP):
+                code = int32(part[i] * weight[i] * scale + float32(128.5)) - int32(128)
+                codes[i] = np.int8(code)
+                total += code
+        else:
+            most = most_of(part, GROUP)
+            scale = float32(127) / most
+            total = int32(0)
+            for i in range(GROUP):
+                code = int32(part[i] * scale + float32(128.5)) - int32(128)
+                codes[i] = np.int8(code)
+                total += code
+        step = most * factor / float32(127)
+        scales[group // 2, group % 2] = step
+        scales[group // 2, 2 + group % 2] = step * float32(total)
+
+
+@njit(**QUICK)
+def states_of(kind: Any, row: Any, columns: Any, states: Any, norm: Any) -> Any:
+    """One row, and what it is multiplied with: the other half of a gated row, or the norm's weight."""
+    at = states + row * columns * (8 if kind == GATED else 4)
+    other = at + columns * 4 if kind == GATED else norm
+    return carray(pointer(at), (columns,), np.float32), carray(pointer(other), (columns,), np.float32)
+
+
+def rows_by_token(arguments: Any) -> None:
+    """0 tickets, 1 kind, 2 rows, 3 columns, 4 states, 5 norm, 6 epsilon's bits, 7 numbers, 8 steps, 9 levels."""
+    a = carray(arguments, 10)
+    kind, columns = a[1], a[3]
+    while True:
+        row = next_ticket(a[0])
+        if row >= a[2]:
+            break
+        x, other = states_of(kind, row, columns, a[4], a[5])
+        numbers = carray(pointer(a[7] + row * columns), (columns,), np.uint8)
+        step = carray(pointer(a[8] + row * 4), (1,), np.float32)
+        by_token(kind, x, other, columns, float_of_bits(int32(a[6])), a[9], numbers, step)
+
+
+def rows_by_group(arguments: Any) -> None:
+    """As ``rows_by_token``; 8 are scales of groups."""
+    a = carray(arguments, 9)
+    kind, columns = a[1], a[3]
+    while True:
+        row = next_ticket(a[0])
+        if row >= a[2]:
+            break
+        x, other = states_of(kind, row, columns, a[4], a[5])
+        numbers = carray(pointer(a[7] + row * columns), (columns,), np.int8)
+        scales = carray(pointer(a[8] + row * columns // PAIR * 16), (columns // PAIR, 4), np.float32)
+        by_group(kind, x, other, columns, float_of_bits(int32(a[6])), numbers, scales)
+
+
+one, two, four = (tile(tokens, best_dot()) for tokens in (1, 2, 4))
+
+
+@njit(**QUICK)
+def four_bit_blocks(
+    first: Any, last: Any, weights: Any, blocks: Any, pairs: Any, tokens: Any, numbers: Any, scales: Any, out: Any,
+    bias: Any,
+) -> None:  # fmt: skip
+    """Blocks ``first`` to ``last`` of four rows, of all ``blocks``, for all tokens."""
+    wide = blocks * ROWS
+    for block in range(first, last):
+        row = weights + block * pairs * BLOCK
+        here = out + block * ROWS * 4
+        added = bias + block * ROWS * 4 if bias != 0 else int64(0)
+        at = int64(0)
+        while at < tokens:
+            own, own_scales, target = numbers + at * pairs * PAIR, scales + at * pairs * 16, here + at * wide * 4
+            if tokens - at >= 4:
+                four(row, pairs, own, own_scales, target, wide, added)
+                at += 4
+            elif tokens - at >= 2:
+                two(row, pairs, own, own_scales, target, wide, added)
+                at += 2
+            else:
+                one(row, pairs, own, own_scales, target, wide, added)
+                at += 1
+
+
+def four_bit_product(arguments: Any) -> None:
+    """0 tickets, 1 weights, 2 blocks of four rows, 3 pairs, 4 tokens, 5 numbers, 6 scales, 7 out, 8 bias or 0."""
+    a = carray(arguments, 9)
+    while True:
+        first = next_ticket(a[0]) * CHUNK
+        if first >= a[2]:
+            break
+        four_bit_blocks(first, min(first + CHUNK, a[2]), a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8])

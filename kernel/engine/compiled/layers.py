@@ -1,0 +1,271 @@
+"""Some tokens of one sequence through many layers, without going back to Python in between.
+
+One token needs a dozen small things done in every layer, and each takes less time than it takes to ask for it. Here the
+threads stay together for all layers. A layer is a row of stages; a stage is cut into tickets, and nobody begins the
+next stage before all tickets of this one are done. A thread that comes late, or that the system has set aside, finds
+what is left to do; only if it holds a ticket meanwhile do the others wait for it.
+
+Float32 keys and values, four-bit weights; tokens stand one behind the other at the end of the places in use.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray, float32, int32, int64, njit
+
+from kernel.engine.compiled import AS_IS, GATED, NORMED
+from kernel.engine.compiled.functions import CHUNK, QUICK, by_group, exponential, four_bit_blocks, norm_factor
+from kernel.engine.compiled.intrinsics import a_moment, counted, float_of_bits, give_way, next_ticket, pointer
+from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
+from kernel.weights.four_bits import BLOCK_ROWS as ROWS
+
+STAGES = 9  # of a layer
+COUNTERS = 128  # bytes of a stage: tickets and what is done, each in a cache line of its own
+DONE = 64
+PATIENCE = 5000  # looks at a counter before the core is offered to others: some tens of microseconds
+GATED_AT_ONCE = 512  # columns of a ticket
+
+# Columns of the table of layers: addresses, 0 where a layer has no such thing.
+LAYER = (
+    "attention_norm", "qkv", "qkv_bias", "out", "out_bias", "after_attention", "feed_norm", "gate_up", "gate_up_bias",
+    "down", "down_bias", "after_feed",
+)  # fmt: skip
+# What is handed over, in this order; the ticket is that of the last stage.
+ARGUMENTS = (
+    "ticket", "counters", "first", "last", "tokens", "layers", "stores", "length", "capacity", "width", "heads",
+    "key_heads", "head_size", "inner", "epsilon", "cosine", "sine", "state", "numbers", "scales", "qkv", "mixed",
+    "added", "gate_up", "scores",
+)  # fmt: skip
+OF_A_LAYER, GIVEN = len(LAYER), len(ARGUMENTS)
+
+
+@njit(**QUICK)
+def floats(address: Any, count: Any) -> Any:
+    return carray(pointer(address), (count,), np.float32)
+
+
+@njit(**QUICK)
+def wait(counters: Any, tickets: Any) -> None:
+    """Until all tickets of a stage are done."""
+    looks = 0
+    while counted(counters + DONE) < tickets:
+        looks += 1
+        if looks > PATIENCE:
+            give_way()
+        else:
+            a_moment()
+
+
+@njit(**QUICK)
+def product(
+    counters: Any, weights: Any, bias: Any, rows: Any, columns: Any, tokens: Any, numbers: Any, scales: Any, out: Any
+) -> None:
+    """One stage: a product with four-bit weights."""
+    blocks = rows // ROWS
+    tickets = (blocks + CHUNK - 1) // CHUNK
+    while True:
+        ticket = next_ticket(counters)
+        if ticket >= tickets:
+            break
+        first = ticket * CHUNK
+        last = min(first + CHUNK, blocks)
+        four_bit_blocks(first, last, weights, blocks, columns // PAIR, tokens, numbers, scales, out, bias)
+        next_ticket(counters + DONE)
+    wait(counters, tickets)
+
+
+@njit(**QUICK)
+def quantise(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
+    """All of one token, or a part that begins with a group; ``other`` is an address, 0 for none."""
+    by_group(
+        kind, floats(x, columns), floats(other, columns), columns, epsilon,
+        carray(pointer(numbers), (columns,), np.int8), carray(pointer(scales), (columns // PAIR, 4), np.float32),
+    )  # fmt: skip
+
+
+@njit(**QUICK)
+def take_in(state: Any, added: Any, norm: Any, width: Any, epsilon: Any) -> None:
+    """``state += added``, behind the norm that a layer may have there."""
+    x, more = floats(state, width), floats(added, width)
+    if norm != 0:
+        weight = floats(norm, width)
+        factor = norm_factor(more, width, epsilon)
+        for i in range(width):
+            x[i] += more[i] * weight[i] * factor
+    else:
+        for i in range(width):
+            x[i] += more[i]
+
+
+@njit(**QUICK)
+def turn(x: Any, cosine: Any, sine: Any, size: Any) -> None:
+    """Rotary positions of one head, in its own memory."""
+    half = size // 2
+    left, right = x[:half], x[half:]
+    for i in range(half):
+        a, b = left[i], right[i]
+        left[i] = a * cosine[i] - b * sine[i]
+        right[i] = b * cosine[half + i] + a * sine[half + i]
+
+
+@njit(**QUICK)
+def attend(query: Any, keys: Any, values: Any, scores: Any, places: Any, size: Any, out: Any) -> None:
+    """One head of one token over ``places``; ``keys`` and ``values`` (places, size)."""
+    scale = float32(1) / np.sqrt(float32(size))
+    most = float32(-np.inf)
+    for place in range(places):
+        key = keys[place]
+        total = float32(0)
+        for i in range(size):
+            total += query[i] * key[i]
+        scores[place] = total * scale
+        most = max(most, scores[place])
+    whole = float32(0)
+    for place in range(places):
+        scores[place] = exponential(scores[place] - most)
+        whole += scores[place]
+    for i in range(size):
+        out[i] = float32(0)
+    for place in range(places):
+        share = scores[place] / whole
+        value = values[place]
+        for i in range(size):
+            out[i] += share * value[i]
+
+
+@njit(**QUICK)
+def place_heads(
+    tokens: Any, heads: Any, key_heads: Any, size: Any, qkv: Any, cosine: Any, sine: Any, keys: Any, values: Any,
+    length: Any, capacity: Any,
+) -> None:  # fmt: skip
+    """Queries and keys get their positions; keys and values go to their places."""
+    wide = heads + 2 * key_heads
+    for token in range(tokens):
+        at = qkv + token * wide * size * 4
+        cos, sin = floats(cosine + token * size * 4, size), floats(sine + token * size * 4, size)
+        for head in range(heads + key_heads):
+            turn(floats(at + head * size * 4, size), cos, sin, size)
+        for head in range(key_heads):
+            place = (head * capacity + length + token) * size * 4
+            key, value = floats(keys + place, size), floats(values + place, size)
+            new_key = floats(at + (heads + head) * size * 4, size)
+            new_value = floats(at + (heads + key_heads + head) * size * 4, size)
+            for i in range(size):
+                key[i] = new_key[i]
+                value[i] = new_value[i]
+
+
+@njit(**QUICK)
+def attend_heads(
+    counters: Any, tokens: Any, heads: Any, key_heads: Any, size: Any, qkv: Any, keys: Any, values: Any, scores: Any,
+    length: Any, capacity: Any, mixed: Any, numbers: Any, scales: Any,
+) -> None:  # fmt: skip
+    """One stage: every head of every token looks at the places up to its own, and what it finds is quantised."""
+    own, wide = heads * size, (heads + 2 * key_heads) * size
+    while True:
+        ticket = next_ticket(counters)
+        if ticket >= heads * tokens:
+            break
+        token, head = ticket // heads, ticket % heads
+        place = head // (heads // key_heads) * capacity * size * 4
+        places = length + token + 1
+        at = token * own + head * size
+        attend(
+            floats(qkv + (token * wide + head * size) * 4, size),
+            carray(pointer(keys + place), (places, size), np.float32),
+            carray(pointer(values + place), (places, size), np.float32),
+            floats(scores + ticket * (length + tokens) * 4, places), places, size, floats(mixed + at * 4, size),
+        )  # fmt: skip
+        quantise(AS_IS, mixed + at * 4, 0, size, float32(0), numbers + at, scales + at // PAIR * 16)
+        next_ticket(counters + DONE)
+    wait(counters, heads * tokens)
+
+
+@njit(**QUICK)
+def gate_pieces(counters: Any, tokens: Any, inner: Any, gate_up: Any, numbers: Any, scales: Any) -> None:
+    """One stage: the gated rows, quantised."""
+    pieces = (inner + GATED_AT_ONCE - 1) // GATED_AT_ONCE
+    while True:
+        ticket = next_ticket(counters)
+        if ticket >= pieces * tokens:
+            break
+        token, begin = ticket // pieces, ticket % pieces * GATED_AT_ONCE
+        count = min(GATED_AT_ONCE, inner - begin)
+        gate, at = gate_up + (token * 2 * inner + begin) * 4, token * inner + begin
+        quantise(GATED, gate, gate + inner * 4, count, float32(0), numbers + at, scales + at // PAIR * 16)
+        next_ticket(counters + DONE)
+    wait(counters, pieces * tokens)
+
+
+def narrow_layers(arguments: Any) -> None:
+    """The names of the arguments stand in ``ARGUMENTS``, what a layer has in ``LAYER``.
+
+    ``state`` (tokens, width) is changed in place. ``stores`` has the addresses of keys and values of each layer, each
+    (key heads, capacity, head size). All others from ``numbers`` on are scratch memory.
+    """
+    a = carray(arguments, GIVEN)
+    counters, first, last, tokens, layers, stores, length, capacity = a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]
+    width, heads, key_heads, size, inner = a[9], a[10], a[11], a[12], a[13]
+    epsilon = float_of_bits(int32(a[14]))
+    cosine, sine, state, numbers, scales = a[15], a[16], a[17], a[18], a[19]
+    qkv, mixed, added, gate_up, scores = a[20], a[21], a[22], a[23], a[24]
+    own = heads * size
+    wide = own + 2 * key_heads * size
+    before = int64(0)  # the norm behind what the layer before has computed
+    for number in range(first, last):
+        layer = carray(pointer(layers + number * OF_A_LAYER * 8), (OF_A_LAYER,), np.int64)
+        store = carray(pointer(stores + number * 2 * 8), (2,), np.int64)
+
+        if next_ticket(counters) == 0:
+            for token in range(tokens):
+                row = state + token * width * 4
+                if number > first:
+                    take_in(row, added + token * width * 4, before, width, epsilon)
+                at = token * width
+                quantise(NORMED, row, layer[0], width, epsilon, numbers + at, scales + at // PAIR * 16)
+            next_ticket(counters + DONE)
+        wait(counters, 1)
+        counters += COUNTERS
+
+        product(counters, layer[1], layer[2], wide, width, tokens, numbers, scales, qkv)
+        counters += COUNTERS
+
+        if next_ticket(counters) == 0:
+            place_heads(tokens, heads, key_heads, size, qkv, cosine, sine, store[0], store[1], length, capacity)
+            next_ticket(counters + DONE)
+        wait(counters, 1)
+        counters += COUNTERS
+
+        attend_heads(
+            counters, tokens, heads, key_heads, size, qkv, store[0], store[1], scores, length, capacity, mixed, numbers,
+            scales,
+        )  # fmt: skip
+        counters += COUNTERS
+
+        product(counters, layer[3], layer[4], width, own, tokens, numbers, scales, added)
+        counters += COUNTERS
+
+        if next_ticket(counters) == 0:
+            for token in range(tokens):
+                row, at = state + token * width * 4, token * width
+                take_in(row, added + at * 4, layer[5], width, epsilon)
+                quantise(NORMED, row, layer[6], width, epsilon, numbers + at, scales + at // PAIR * 16)
+            next_ticket(counters + DONE)
+        wait(counters, 1)
+        counters += COUNTERS
+
+        product(counters, layer[7], layer[8], 2 * inner, width, tokens, numbers, scales, gate_up)
+        counters += COUNTERS
+
+        gate_pieces(counters, tokens, inner, gate_up, numbers, scales)
+        counters += COUNTERS
+
+        product(counters, layer[9], layer[10], width, inner, tokens, numbers, scales, added)
+        counters += COUNTERS
+        before = layer[11]
+
+    if next_ticket(a[0]) == 0:
+        for token in range(tokens):
+            take_in(state + token * width * 4, added + token * width * 4, before, width, epsilon)

@@ -1,0 +1,185 @@
+"""One loaded model and what can be done with it: answers for many prompts at once, or for one.
+
+Runs in the worker thread. Everything here is blocking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from kernel.canary import Canary, Levels, knobs
+from kernel.cancel import CancelToken
+from kernel.engine.cache.batch import Batch, Memory
+from kernel.engine.cache.key_values import KeyValues, Trunks
+from kernel.engine.cache.packing import Row, batches
+from kernel.engine.cache.prefill import likelihoods, prefill_rows, prefill_trunk
+from kernel.engine.decoding.answer import Answer, Depths, OnAlarm, Trail
+from kernel.engine.decoding.branching import best_turns, read_texts
+from kernel.engine.decoding.decode import Grown, Writing, write_batch
+from kernel.engine.decoding.sampling import Sampling, uniforms
+from kernel.engine.decoding.speculative import Solo
+from kernel.engine.decoding.tokenizer import Vocabulary
+from kernel.engine.model.decoder import LoopModel
+from kernel.engine.model.exits import ExitRule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+CAUTIOUS_NGRAM = 16
+"""Behind a collapse so many tokens never come twice: shorter runs do in any code, a loop has no end of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is computed at once."""
+
+    prefill_tokens: int
+    cache_tokens: int
+    rows: int
+    kept_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How answers are written. ``on_alarm``: what a collapse does; without ``levels`` nothing is watched.
+
+    ``caution``: how close an attempt before came to a collapse (0 to 1). This one is written deeper and repeats less.
+    """
+
+    sampling: Sampling
+    levels: Levels | None = None
+    on_alarm: OnAlarm = "observe"
+    speculate: bool = False
+    adapt: bool = False
+    caution: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Prompts with a common beginning (``trunk``), and where each of their answers ends."""
+
+    trunk: Sequence[int]
+    rows: Sequence[Row]
+    stops: Sequence[tuple[str, ...]]
+    manner: Manner
+    samples: int = 1
+    grown: Grown | None = None
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+
+class Engine:
+    """A model in memory with the rule by which its tokens leave the loop. Not thread-safe: one thread uses it."""
+
+    def __init__(
+        self, *, model: LoopModel, vocabulary: Vocabulary, memory: Memory, rule: ExitRule, bounds: Bounds, why: str = ""
+    ) -> None:
+        self.model = model
+        self.vocabulary = vocabulary
+        self.memory = memory
+        self.rule = rule
+        self.bounds = bounds
+        self.why = why  # these forms of the weights were chosen
+        self._trunks = Trunks(bounds.kept_tokens)
+
+    def answer(self, ask: Ask) -> list[Trail]:
+        """``samples`` answers for every row, finished, in the order of rows and samples.
+
+        Raises ``Cancelled`` within one matrix product after the token is set, ``CollapseDetected`` where asked for.
+        """
+
+        def write(trunk: KeyValues, rows: list[Row]) -> list[Trail]:
+            room = self._room(ask, rows)
+            prompts, scores = prefill_rows(self.model, self.memory, trunk, rows, self.bounds.prefill_tokens, room)
+            if room:
+                rows = [replace(rows[0], shared=0)]
+            batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
+            trails = [self._trail(ask, row, sample) for row in rows for sample in range(ask.samples)]
+            self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
+            return trails
+
+        return self._in_batches(ask, write)
+
+    def diverge(self, ask: Ask, texts: Sequence[Sequence[int]], ends: frozenset[int]) -> list[Trail]:
+        """As :meth:`answer`, but each turns away from what stands in its hole, ``texts[span]``; see ``turns``."""
+
+        def write(trunk: KeyValues, rows: list[Row]) -> list[Trail]:
+            most = self.bounds.prefill_tokens
+            prompts, scores, turns = read_texts(self.model, self.memory, trunk, rows, texts, ends, most)
+            batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
+            trails = [
+                replace(self._trail(ask, row, sample), given=(*texts[row.span][: turn.at], turn.token))
+                for row, found in zip(rows, turns, strict=True)
+                for sample, turn in enumerate(best_turns(found, ask.samples))
+            ]
+            write_batch(self._writing(ask), batch, scores.repeat_interleave(ask.samples, dim=0), trails)
+            return trails
+
+        return self._in_batches(ask, write)
+
+    def weigh(
+        self, trunk: Sequence[int], rows: Sequence[Row], texts: Sequence[int], ends: Sequence[int], cancel: CancelToken
+    ) -> list[float]:
+        """How likely the last ``texts[span]`` tokens of each row are; see ``prefill.likelihoods``."""
+        import torch
+
+        self.model.check = cancel.check
+        with torch.inference_mode():
+            shared = self._trunk(trunk)
+            return likelihoods(self.model, self.memory, shared, rows, texts, ends, self.bounds.prefill_tokens)
+
+    def _in_batches(self, ask: Ask, write: Callable[[KeyValues, list[Row]], list[Trail]]) -> list[Trail]:
+        """As many rows at once as the bounds allow; what was written, in the order of rows and samples."""
+        import torch
+
+        self.model.check = ask.cancel.check
+        most = self.bounds
+        with torch.inference_mode():
+            trunk = self._trunk(ask.trunk)
+            parts = batches(ask.rows, copies=ask.samples, cache_tokens=most.cache_tokens, max_rows=most.rows)
+            done = [trail for rows in parts for trail in write(trunk, rows)]
+        return sorted(done, key=lambda t: (t.span, t.sample))
+
+    def _trunk(self, tokens: Sequence[int]) -> KeyValues:
+        """Keys and values of a common beginning; what is known of it from earlier requests is not computed again."""
+        known = self._trunks.beginning(tokens)
+        store = prefill_trunk(self.model, self.memory, tokens, self.bounds.prefill_tokens, known)
+        if tokens:
+            self._trunks.keep(tokens, store)
+        return store
+
+    def _room(self, ask: Ask, rows: Sequence[Row]) -> int:
+        """A single answer stands behind its prompt, where answers are kept in the same form as prompts."""
+        alone = len(rows) * ask.samples == 1 and self.memory.held == self.memory.steps
+        return rows[0].max_tokens if alone else 0
+
+    def _write(self, ask: Ask, batch: Batch, logits: Tensor, trails: list[Trail]) -> None:
+        manner, writing = ask.manner, self._writing(ask)
+        if len(trails) > 1:
+            write_batch(writing, batch, logits, trails)
+            return
+        prompt = next(list(row.numbers) for row in ask.rows if row.span == trails[0].span)
+        Solo(writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt).write(logits)
+
+    def _writing(self, ask: Ask) -> Writing:
+        sampling, rule = ask.manner.sampling, self.rule
+        if ask.manner.caution:
+            turned = knobs(ask.manner.caution, q=rule.q, repetition_penalty=sampling.penalty)
+            ngram = sampling.ngram or CAUTIOUS_NGRAM
+            sampling = replace(sampling, penalty=turned.repetition_penalty, ngram=ngram)
+            rule = rule.deeper(turned.extra_steps, turned.q, most=self.memory.steps)
+        return Writing(self.model, self.vocabulary, sampling, rule, ask.grown)
+
+    def _trail(self, ask: Ask, row: Row, sample: int) -> Trail:
+        manner = ask.manner
+        return Trail(
+            span=row.span,
+            sample=sample,
+            answer=Answer(stops=ask.stops[row.span], max_tokens=row.max_tokens),
+            chance=uniforms(manner.sampling.seed, row.span, sample, row.max_tokens),
+            depths=Depths([self.rule.steps]),
+            canary=Canary(manner.levels, row.numbers) if manner.levels is not None else None,
+            on_alarm=manner.on_alarm,
+        )

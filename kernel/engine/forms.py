@@ -1,0 +1,179 @@
+"""Which forms of the weights are quickest on this processor: a short trial with matrices of the model's own size.
+
+Processors differ by a factor of ten here. Those with bf16 matrix units are best in bf16; others compute bf16 slower
+than float32, and eight-bit integers several times faster than either. One token at a time is bound by the bytes that
+are read, so fewer bits win there, if the processor unpacks them quickly enough. A form that computes wrongly is not
+taken at all.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kernel.engine.model.products import Int4, Int8, Plain, Product, state_levels
+from kernel.weights.four_bits import GROUP, MIDDLE, Codes, fits, packed
+from kernel.weights.rounding import to_bf16
+from ledger.parsers.json import read_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Arithmetic = Literal["fp32", "bf16", "int8", "int4"]
+Quantise = Literal["auto", "none", "fp32", "int8", "int4"]
+
+ROWS = (1, 2, 4, 16, 256)  # tokens at once: one answer, guesses, a batch of answers, a prompt
+FEW = 4
+WORTH_FEWER_BITS = 1.5  # int8 costs precision: it is taken when it is this much faster than the better float
+WORTH_A_SECOND_FORM = 1.15  # a second form costs memory
+HOPELESS = 10  # times slower with few rows: not tried with many
+WRONG = 0.15  # of the result's size, at the worst place: roundings come to 0.09 (seven bits), sums that overflow to 0.3
+
+COPIES = 5  # of each matrix, in turn: a model's weights never come from the cache
+
+Trial = Mapping[int, float]  # milliseconds of one product by rows
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``narrow`` computes up to ``few`` tokens at once, where it is another form than ``wide``."""
+
+    wide: Arithmetic
+    narrow: Arithmetic | None
+    few: int
+    why: str
+
+    @property
+    def arithmetics(self) -> tuple[Arithmetic, ...]:
+        return (self.wide,) if self.narrow is None else (self.wide, self.narrow)
+
+
+def plan(
+    quantise: Quantise, trials: Mapping[Arithmetic, Trial], *, fits: Callable[[tuple[Arithmetic, ...]], bool]
+) -> Plan:
+    """The choice, with a sentence that says why. ``fits``: whether the weights in these forms fit into memory."""
+    if quantise in ("fp32", "int8", "int4"):
+        return Plan(quantise, None, 0, f"{quantise}: the owner's setting")
+    both: tuple[Arithmetic, Arithmetic] = ("fp32", "bf16")
+    floats = [a for a in both if a in trials and fits((a,))] or ["bf16"]
+    wide = min(floats, key=lambda a: _cost(trials.get(a)))
+    if quantise == "none":
+        return Plan(wide, None, 0, f"{wide}: not quantised, the owner's setting{_shown(trials)}")
+    if "int8" in trials and _cost(trials["int8"]) * WORTH_FEWER_BITS < _cost(trials.get(wide)):
+        wide = "int8"
+    few = 0
+    if "int4" in trials and wide in trials and fits((wide, "int4")):
+        quicker = [n for n in ROWS if n <= FEW and trials["int4"][n] * WORTH_A_SECOND_FORM < trials[wide][n]]
+        few = max((n for n in quicker if n == 1 or n // 2 in quicker), default=0)
+    if few:
+        return Plan(wide, "int4", few, f"int4 for up to {few} tokens at once, else {wide}{_shown(trials)}")
+    return Plan(wide, None, 0, f"{wide}{_shown(trials)}")
+
+
+def _cost(trial: Trial | None) -> float:
+    """An infill request is about as many prompt products of this size as decode steps."""
+    return trial[256] + 4 * trial[16] if trial is not None and 256 in trial else float("inf")
+
+
+def _shown(trials: Mapping[Arithmetic, Trial]) -> str:
+    if not trials:
+        return ""
+    told = (f"{name} {'/'.join(f'{trial[n]:.1f}' for n in ROWS if n in trial)}" for name, trial in trials.items())
+    return f": a trial of {'/'.join(map(str, ROWS))} rows took {', '.join(told)} ms"
+
+
+def run_trials(columns: int, rows: int) -> dict[Arithmetic, Trial]:
+    """Some seconds. ``rows`` by ``columns`` is the shape of a large weight of the model."""
+    import torch
+
+    weight = torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)) / columns**0.5
+    found: dict[Arithmetic, Trial] = {}
+    with torch.inference_mode():
+        x = torch.randn(max(ROWS), columns)
+        for name, make, near in _ways(weight):
+            products = [make() for _ in range(COPIES)]
+            wanted = x[:4] @ near.t()
+            if float((products[0](x[:4]) - wanted).abs().max() / wanted.std()) <= WRONG:
+                found[name] = _trial(products, x, found)
+    return found
+
+
+def _trial(products: Sequence[Product], x: Tensor, others: Mapping[Arithmetic, Trial]) -> Trial:
+    """More and more rows, as long as there is hope. With many rows it is computing that counts, not reading."""
+    trial: dict[int, float] = {}
+    for count in ROWS:
+        trial[count] = _best_ms(products if count <= FEW else products[:1], x[:count])
+        quickest = min((other[count] for other in others.values() if count in other), default=trial[count])
+        if trial[count] > HOPELESS * quickest:
+            break
+    return trial
+
+
+def _ways(weight: Tensor) -> Iterator[tuple[Arithmetic, Callable[[], Product], Tensor]]:
+    """How a product in each form is made, and the numbers that its weights stand for."""
+    import torch
+
+    yield "fp32", lambda: Plain(weight.clone()), weight
+    yield "bf16", lambda: Plain(weight.bfloat16()), weight.bfloat16().float()
+    scale = weight.abs().amax(dim=1) / 127
+    whole = (weight / scale[:, None]).round_().to(torch.int8)
+    yield "int8", lambda: Int8(whole, scale), whole * scale[:, None]
+    rows, columns = weight.shape
+    if fits(rows, columns):
+        step = torch.tensor(float(weight.abs().max()) / MIDDLE).bfloat16().float()
+        codes = (weight / step + MIDDLE).round_().clamp_(0, 15)
+        scales = step.expand(rows, columns // GROUP).numpy()
+        blocks = torch.from_numpy(packed(Codes(codes.to(torch.uint8).numpy(), to_bf16(scales), to_bf16(0 * scales))))
+        yield "int4", lambda: Int4(blocks.clone()), (codes - MIDDLE) * step
+
+
+def _best_ms(products: Sequence[Product], x: Tensor) -> float:
+    """The quicker of two rounds: a neighbour on the machine only ever makes one slower."""
+    took = []
+    for _ in range(2):
+        start = time.perf_counter()
+        for product in products:
+            product(x)
+        took.append((time.perf_counter() - start) / len(products))
+    return min(took) * 1000
+
+
+FILE = "trials.json"
+
+
+def machine_trials(
+    folder: Path, columns: int, rows: int, threads: int, log: Callable[[str], None]
+) -> dict[Arithmetic, Trial]:
+    """Known ones are read; others are made and written. A file that cannot be read is made afresh."""
+    import torch
+
+    made_by = f"torch {torch.__version__}, numba {version('numba')}"
+    able = f"{torch.backends.cpu.get_cpu_capability()}, {state_levels()} levels"  # names say little
+    key = f"{_processor()}, {able} / {made_by} / {threads} threads / {rows}x{columns}"
+    path = folder / FILE
+    known: dict[str, dict[Arithmetic, dict[str, float]]] = {}
+    with suppress(OSError, ValueError):
+        known = read_json(path.read_text(encoding="utf-8"))
+    if key in known:
+        return {name: {int(n): ms for n, ms in trial.items()} for name, trial in known[key].items()}
+    log(f"trying which arithmetic is fastest here ({rows} by {columns})")
+    found = run_trials(columns, rows)
+    known[key] = {name: {str(n): round(ms, 3) for n, ms in trial.items()} for name, trial in found.items()}
+    with suppress(OSError):  # a read-only folder costs a trial at every load, nothing else
+        path.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    return found
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return "unknown processor"

@@ -1,0 +1,227 @@
+"""From weights on the disk to an engine in memory: choose the forms, convert once, look at memory, assemble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kernel.cancel import CancelToken
+from kernel.engine.cache.batch import Memory
+from kernel.engine.compiled.team import keep_compiled
+from kernel.engine.decoding.tokenizer import Vocabulary
+from kernel.engine.engine import Bounds, Engine
+from kernel.engine.forms import Arithmetic, Plan, machine_trials, plan
+from kernel.engine.model.assemble import Make, assemble, maker, paired, read_config, read_tensors
+from kernel.engine.model.config import LoopConfig
+from kernel.engine.model.exits import ExitRule
+from kernel.engine.runtime import available_mb, load_torch_libraries, reuse_freed_memory, shortage, thread_count
+from kernel.engine.settings import LocalSettings
+from kernel.weights import store
+from kernel.weights.convert import convert
+from kernel.weights.convert_child import open_checkpoint
+from kernel.weights.registry import Weights
+from ledger.errors import ConfigError, OuroError, ProviderError, ProviderUnavailable
+
+if TYPE_CHECKING:
+    import torch
+
+NAME = "local"
+MEGABYTE = 1 << 20
+RUNTIME_MB = 512  # libraries, activations of a pass, and some keys and values
+# Memory of the weights by the size of a four-bit file, to choose before anything is converted.
+MEMORY_BY_FOUR_BITS: dict[Arithmetic, float] = {"fp32": 6.4, "bf16": 3.2, "int8": 1.8, "int4": 1.2}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Named weights, and where they lie."""
+
+    name: str
+    weights: Weights
+    models_dir: Path
+
+
+def form_of(arithmetic: Arithmetic, quantise: str) -> store.Form:
+    """The stored form that is computed with: float32 comes from bf16, unless exact numbers were asked for."""
+    return "bf16" if arithmetic == "fp32" and quantise != "fp32" else arithmetic
+
+
+def load_engine(source: Source, settings: LocalSettings, log: Callable[[str], None], cancel: CancelToken) -> Engine:
+    """Blocking, in the worker thread. Raises ``ProviderUnavailable`` with what is missing and what to do."""
+    load_torch_libraries()
+    import torch
+    from safetensors import SafetensorError
+
+    torch.set_num_threads(thread_count(settings.threads))
+    reuse_freed_memory()
+    keep_compiled(source.models_dir / "compiled")
+    cancel.check()
+    try:
+        device = choose_device(settings)
+        chosen = gpu_forms(settings) if device == "cuda" else choose_forms(source, settings, log)
+    except ConfigError as error:
+        raise _unusable(error) from error
+    cancel.check()
+    folders = {a: converted(source, form_of(a, settings.quantise), log, cancel) for a in chosen.arithmetics}
+    if device == "cpu":
+        check_memory(chosen, folders, settings)
+    try:
+        return _assembled(chosen, folders, settings, device)
+    except ConfigError as error:
+        raise _unusable(error) from error
+    except (OSError, ValueError, SafetensorError, OuroError) as error:
+        raise ProviderUnavailable(
+            f"The converted weights of {source.name} cannot be loaded: {error}", provider=NAME, kind="weights",
+            remedy=f"Delete {folders[chosen.wide]}: it is made again.",
+        ) from error  # fmt: skip
+
+
+def choose_device(settings: LocalSettings) -> str:
+    """Raises ``ConfigError`` when a GPU is asked for and there is none."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if settings.device == "cuda" and not there:
+        raise ConfigError("There is no GPU that torch can use.", remedy="Set kernel.local.device to auto or cpu.")
+    return "cuda" if there and settings.device != "cpu" else "cpu"
+
+
+def gpu_forms(settings: LocalSettings) -> Plan:
+    """bf16, or four bits by bitsandbytes. Raises ``ConfigError`` for a form that only processors have."""
+    if settings.quantise == "int4":
+        if find_spec("bitsandbytes") is None:
+            raise ConfigError("Four bits on a GPU need bitsandbytes.", remedy="Install it, or set quantise to none.")
+        return Plan("bf16", None, 0, "nf4 on the GPU: the owner's setting")
+    if settings.quantise in ("auto", "none"):
+        return Plan("bf16", None, 0, "bf16 on the GPU")
+    raise ConfigError(f"{settings.quantise} is for processors.", remedy="On a GPU, quantise is auto, none or int4.")
+
+
+def choose_forms(source: Source, settings: LocalSettings, log: Callable[[str], None]) -> Plan:
+    """By the owner's setting, or by the trial of this machine."""
+    if settings.quantise in ("fp32", "int8", "int4"):
+        return plan(settings.quantise, {}, fits=lambda _: True)
+    columns, rows = _large_matrix(source)
+    trials = machine_trials(source.models_dir, columns, rows, thread_count(settings.threads), log)
+    ceiling, free = settings.memory_ceiling_mb, available_mb()
+    room = min(ceiling or 1 << 30, free if free is not None else 1 << 30) - RUNTIME_MB
+
+    def fits(forms: tuple[Arithmetic, ...]) -> bool:
+        return sum(MEMORY_BY_FOUR_BITS[f] for f in forms) * source.weights.bytes / MEGABYTE <= room
+
+    return plan(settings.quantise, trials, fits=fits)
+
+
+def _large_matrix(source: Source) -> tuple[int, int]:
+    """Columns and rows, from a converted folder or from the published weights."""
+    folders = store.converted_folders(source.models_dir, source.name, source.weights)
+    if folders:
+        config = read_config(folders[0])
+    else:
+        place = store.published(source.models_dir, source.weights)
+        try:
+            config = open_checkpoint(place, tied_head=source.weights.tied_head).config
+        except (OuroError, OSError) as error:
+            raise _unusable(error) from error
+    return config.width, config.inner
+
+
+def converted(source: Source, form: store.Form, log: Callable[[str], None], cancel: CancelToken) -> Path:
+    told = -1
+
+    def progress(done: int, total: int, what: str) -> None:
+        nonlocal told
+        tenth = 10 * done // max(total, 1)
+        if tenth > told:
+            told = tenth
+            log(f"{what} to {form}: {10 * tenth} %")
+
+    try:
+        return convert(
+            source.name, source.weights, form=form, models_dir=source.models_dir, progress=progress, cancel=cancel
+        )  # fmt: skip
+    except ProviderError:
+        raise
+    except (OuroError, OSError) as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: OuroError | OSError) -> ProviderUnavailable:
+    problem, remedy = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
+    return ProviderUnavailable(problem, provider=NAME, kind="weights", remedy=remedy)
+
+
+def check_memory(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSettings) -> None:
+    needed = RUNTIME_MB
+    for arithmetic, folder in folders.items():
+        size = (folder / "model.safetensors").stat().st_size // MEGABYTE
+        needed += size * 2 if arithmetic == "fp32" and settings.quantise != "fp32" else size
+    problem = shortage(needed, ceiling_mb=settings.memory_ceiling_mb, available=available_mb())
+    if problem:
+        raise ProviderUnavailable(
+            problem, provider=NAME, kind="memory",
+            remedy="Choose a smaller model, or kernel.local.quantise = \"int4\".",
+        )  # fmt: skip
+
+
+def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSettings, device: str) -> Engine:
+    import torch
+
+    folder = folders[chosen.wide]
+    config, tensors = cored(read_config(folder), settings), read_tensors(folder)
+    nf4 = device == "cuda" and settings.quantise == "int4"
+    make: Make = maker(tensors, device, whole=chosen.wide == "fp32", nf4=nf4, mapped=True)
+    if chosen.narrow is not None:
+        make = paired(maker(read_tensors(folders[chosen.narrow])), make, chosen.few)
+    model = assemble(config, tensors, make, device)
+    rule = exit_rule(config, settings)
+    return Engine(
+        model=model,
+        vocabulary=Vocabulary.load(folder, config.stops, config.start),
+        memory=attention_memory(config, settings, rule, torch.float32 if device == "cpu" else torch.bfloat16),
+        rule=rule,
+        bounds=Bounds(
+            prefill_tokens=settings.prefill_tokens,
+            cache_tokens=settings.cache_tokens,
+            rows=settings.rows,
+            kept_tokens=settings.kept_tokens,
+        ),
+        why=chosen.why,
+    )
+
+
+def cored(config: LoopConfig, settings: LocalSettings) -> LoopConfig:
+    """The shape with the core that the owner wants. Raises ``ConfigError`` where there is no such core."""
+    if not settings.core:
+        return config
+    if config.norm_each_step:
+        raise ConfigError(
+            "This model loops by itself, so kernel.local.core cannot choose its layers.",
+            remedy="Leave core empty; steps says how often it loops.",
+        )
+    first, behind = settings.looped_layers
+    if behind > config.layers:
+        raise ConfigError(
+            f"kernel.local.core names the layers {settings.core}; the model has {config.layers}.",
+            remedy="Name the first and the last one, counted from 1.",
+        )
+    return config.with_core(first, behind, config.steps)
+
+
+def exit_rule(config: LoopConfig, settings: LocalSettings) -> ExitRule:
+    """Raises ``ConfigError`` for a rule that the model cannot follow."""
+    steps = settings.steps or config.steps
+    rule = ExitRule(
+        settings.exit, steps, q=settings.q, eps=settings.eps, patience=settings.patience, floor=settings.floor
+    )
+    rule.check(gate=config.gate, steps=steps)
+    return rule
+
+
+def attention_memory(config: LoopConfig, settings: LocalSettings, rule: ExitRule, dtype: torch.dtype) -> Memory:
+    """With ``adapt`` a token may go deeper than the rule says, up to what the model was trained with."""
+    steps = max(rule.steps, config.steps) if settings.adapt else rule.steps
+    return Memory(dtype, steps, 1 if settings.holes == "last_step_reuse" else steps, settings.kv_int8)

@@ -1,0 +1,183 @@
+"""Attention over keys that lie in several stores, some of them shared by many rows.
+
+Answers to holes of one function look at the same beginning. It is kept once and every row's queries meet it in one
+matrix product, instead of a copy for every row; only what a row wrote itself is its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kernel.engine.cache.key_values import KeyValues
+from kernel.engine.model.config import Rope
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def frequencies(rope: Rope, head_size: int) -> Tensor:
+    """Radians a position, (head_size / 2), float32."""
+    import torch
+
+    plain = rope.theta ** -(torch.arange(0, head_size, 2, dtype=torch.float32) / head_size)
+    if rope.kind == "default":
+        return plain
+    if rope.kind == "linear":
+        return plain / rope.factor
+    waves = 2 * math.pi / plain
+    smooth = (rope.original / waves - rope.low) / (rope.high - rope.low)
+    return torch.lerp(plain / rope.factor, plain, smooth.clamp(0, 1))
+
+
+def turns(speed: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine for ``positions`` (rows, new): each (rows, 1, new, head_size), float32."""
+    import torch
+
+    angles = positions[:, None, :, None].float() * speed
+    both = torch.cat((angles, angles), dim=-1)
+    return both.cos(), both.sin()
+
+
+def turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """``x`` (rows, heads, new, head_size) turned; the halves of a head are the two numbers of its pairs."""
+    import torch
+
+    cosine, sine = turn
+    left, right = x.chunk(2, dim=-1)
+    return x * cosine + torch.cat((-right, left), dim=-1) * sine
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Which group of a store each row reads. A group has ``widest`` seats; a seat that is not taken repeats row 0.
+
+    ``seat`` (rows,): where a row sits among all seats, int64. ``reader`` (groups * widest,): which row sits there.
+    """
+
+    seat: Tensor
+    reader: Tensor
+    groups: int
+    widest: int
+
+    @classmethod
+    def of(cls, group: Sequence[int], groups: int, device: str = "cpu") -> Sharing:
+        """``group``: what each row reads."""
+        import torch
+
+        seen = [0] * groups
+        place = []
+        for wanted in group:
+            place.append(seen[wanted])
+            seen[wanted] += 1
+        widest = max(seen)
+        seats = [wanted * widest + at for wanted, at in zip(group, place, strict=True)]
+        return cls._seated(torch.tensor(seats, device=device), groups, widest)
+
+    @classmethod
+    def _seated(cls, seat: Tensor, groups: int, widest: int) -> Sharing:
+        import torch
+
+        reader = torch.zeros(groups * widest, dtype=torch.int64, device=seat.device)
+        reader[seat] = torch.arange(len(seat), device=seat.device)
+        return cls(seat, reader, groups, widest)
+
+    def only(self, rows: Tensor) -> Sharing:
+        """The same for a part of the rows."""
+        return self._seated(self.seat[rows], self.groups, self.widest)
+
+    def gather(self, x: Tensor) -> Tensor:
+        """(rows, heads, m, n) to (groups, heads, widest * m, n)."""
+        _, heads, m, n = x.shape
+        seated = x.index_select(0, self.reader).view(self.groups, self.widest, heads, m, n)
+        return seated.transpose(1, 2).reshape(self.groups, heads, self.widest * m, n)
+
+    def scatter(self, x: Tensor, m: int) -> Tensor:
+        """The way back."""
+        groups, heads, _, n = x.shape
+        seated = x.view(groups, heads, self.widest, m, n).transpose(1, 2).reshape(-1, heads, m, n)
+        return seated.index_select(0, self.seat)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Places of one store as a pass sees them.
+
+    ``sharing`` ``None``: row ``i`` reads row ``i``. ``mask`` is added to the scores, (rows, 1, new or 1, places), or
+    ``None`` when all places are seen; a pass wants it ``folded``. ``written``: this pass writes its new places here.
+    """
+
+    store: KeyValues
+    sharing: Sharing | None = None
+    mask: Tensor | None = None
+    written: bool = False
+
+    def folded(self, groups: int) -> Part:
+        """For the query heads of a key head standing behind one another, as if they were further new places."""
+        if self.mask is None or self.mask.shape[2] == 1:
+            return self
+        return replace(self, mask=self.mask.repeat(1, 1, groups, 1))
+
+    def only(self, rows: Tensor) -> Part:
+        """The same for a part of the rows."""
+        return Part(
+            self.store,
+            self.sharing.only(rows) if self.sharing is not None else None,
+            self.mask[rows] if self.mask is not None and self.mask.shape[0] > 1 else self.mask,
+            self.written,
+        )
+
+    def read(self, layer: int, step: int, new: int, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        end = self.store.length + (new if self.written else 0)
+        return self.store.read(layer, step, end, None if self.sharing is not None else rows)
+
+
+def attend(
+    query: Tensor, parts: Sequence[Part], layer: int, step: int, rows: Tensor | None
+) -> Tensor:  # fmt: skip
+    """``query`` (rows, heads, new, size); ``rows`` are the sequences of unshared stores that the queries belong to.
+
+    Returns (rows, new, heads * size).
+    """
+    import torch
+
+    count, heads, new, size = query.shape
+    found = [part.read(layer, step, new, rows) for part in parts]
+    key_heads = found[0][0].shape[1]
+    groups = heads // key_heads
+    folded = query.reshape(count, key_heads, groups * new, size)
+    if len(parts) == 1 and parts[0].sharing is None:
+        keys, values = found[0]
+        mask = parts[0].mask.to(keys.dtype) if parts[0].mask is not None else None
+        out = torch.nn.functional.scaled_dot_product_attention(folded.to(keys.dtype), keys, values, attn_mask=mask)
+    else:
+        out = _merged(folded, parts, found)
+    return out.reshape(count, heads, new, size).transpose(1, 2).reshape(count, new, heads * size)
+
+
+def _merged(folded: Tensor, parts: Sequence[Part], found: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """One softmax over the places of all parts. ``folded`` (rows, key heads, groups * new, size)."""
+    import torch
+
+    m = folded.shape[2]
+    folded = folded * folded.shape[3] ** -0.5
+    pieces = []
+    for part, (keys, _) in zip(parts, found, strict=True):
+        queries = part.sharing.gather(folded) if part.sharing is not None else folded
+        scores = (queries.to(keys.dtype) @ keys.transpose(-1, -2)).float()
+        if part.sharing is not None:
+            scores = part.sharing.scatter(scores, m)
+        if part.mask is not None:
+            scores = scores + part.mask
+        pieces.append(scores)
+    weights = torch.softmax(torch.cat(pieces, dim=-1), dim=-1).split([p.shape[-1] for p in pieces], dim=-1)
+    out = torch.zeros_like(folded)
+    for part, (_, values), weight in zip(parts, found, weights, strict=True):
+        if part.sharing is None:
+            out = out + (weight.to(values.dtype) @ values).to(out.dtype)
+        else:
+            mixed = part.sharing.gather(weight).to(values.dtype) @ values
+            out = out + part.sharing.scatter(mixed, m).to(out.dtype)
+    return out

@@ -1,0 +1,148 @@
+"""A decoder: token numbers in, the state of each place out, and from a state the scores of the next token.
+
+The residual stream is float32; the products compute in whatever form their weights have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from kernel.engine.model.attention import Part, attend, frequencies, turned, turns
+from kernel.engine.model.config import LoopConfig
+from kernel.engine.model.products import AS_IS, GATED, Front, Norm, Product
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """``qkv`` gives queries, keys and values side by side; ``gate_up`` gate and value."""
+
+    attention_norm: Norm
+    qkv: Product
+    out: Product
+    feed_norm: Norm
+    gate_up: Product
+    down: Product
+    after_attention: Norm | None = None
+    after_feed: Norm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The exit gate: weight (width,), bias (1,), float32."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, state: Tensor) -> Tensor:
+        """Logits (...) of states (..., width)."""
+        return (state.float() * self.weight).sum(dim=-1) + self.bias
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where a pass stands: positions of its new places, and what they may look at.
+
+    ``rows``: which sequences of unshared stores the rows of the pass are (``None``: all of them, in order).
+    """
+
+    turn: tuple[Tensor, Tensor]
+    parts: tuple[Part, ...]
+    rows: Tensor | None = None
+
+    def only(self, rows: Tensor) -> View:
+        """The same for a part of the rows of a pass over all rows."""
+        cosine, sine = self.turn
+        turn = self.turn if cosine.shape[0] == 1 else (cosine[rows], sine[rows])
+        return View(turn, tuple(part.only(rows) for part in self.parts), rows)
+
+
+class Quick(Protocol):
+    """A quicker way through many layers for some passes, with the same result."""
+
+    def takes(self, state: Tensor, view: View) -> bool: ...
+
+    def run(self, state: Tensor, first: int, last: int, step: int, view: View) -> Tensor: ...
+
+
+class LoopModel:
+    """The weights and the order in which they are applied. Not thread-safe: one worker thread uses it."""
+
+    def __init__(
+        self, *, config: LoopConfig, embed: Callable[[Tensor], Tensor], layers: Sequence[Layer], norm: Norm,
+        head: Product, gate: Gate | None, device: str = "cpu",
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.device = device
+        self.gate = gate
+        self.passes = 0  # layers computed so far
+        self.quick: Quick | None = None
+        self.check: Callable[[], None] = lambda: None  # asked between products; raises to leave a pass
+        self._embed, self._layers, self._norm, self._head = embed, tuple(layers), norm, head
+        self._speed = frequencies(config.rope, config.head_size).to(device)
+
+    def view(self, positions: Tensor, parts: Sequence[Part]) -> View:
+        """``positions`` (rows, new), or (1, new) when they are the same for all rows."""
+        groups = self.config.heads // self.config.key_heads
+        return View(turns(self._speed, positions.to(self.device)), tuple(part.folded(groups) for part in parts))
+
+    def begin(self, tokens: Tensor, view: View) -> Tensor:
+        """Embedding and prelude: tokens (rows, new) to states (rows, new, width)."""
+        return self._through(self._embed(tokens.to(self.device)), 0, self.config.core[0], 0, view)
+
+    def step(self, state: Tensor, step: int, view: View) -> Tensor:
+        """One step of the loop (from 0) through the core, with the norm that closes it where there is one."""
+        state = self._through(state, *self.config.core, step, view)
+        return self._norm(state) if self.config.norm_each_step else state
+
+    def end(self, state: Tensor, view: View) -> Tensor:
+        """Coda and the final norm, which a model that norms each step has had already."""
+        state = self._through(state, self.config.core[1], self.config.layers, 0, view)
+        return state if self.config.norm_each_step else self._norm(state)
+
+    def scores(self, state: Tensor) -> Tensor:
+        """Logits (..., vocabulary) of states (..., width), float32."""
+        self.check()
+        return self._head(state)
+
+    def _through(self, state: Tensor, first: int, last: int, step: int, view: View) -> Tensor:
+        """Layers ``first`` to ``last``, in one go where that can be done."""
+        self.check()
+        if first < last and self.quick is not None and self.quick.takes(state, view):
+            self.passes += last - first
+            return self.quick.run(state, first, last, step, view)
+        for layer in range(first, last):
+            state = self._layer(state, layer, step, view)
+        return state
+
+    def _layer(self, state: Tensor, number: int, step: int, view: View) -> Tensor:
+        layer = self._layers[number]
+        mixed = self._attention(state, layer, number, step, view)
+        self.check()
+        state = _joined(state, layer.out, mixed, AS_IS, layer.after_attention)
+        self.check()
+        gate_up = layer.gate_up(state, layer.feed_norm)
+        self.check()
+        self.passes += 1
+        return _joined(state, layer.down, gate_up, GATED, layer.after_feed)
+
+    def _attention(self, state: Tensor, layer: Layer, number: int, step: int, view: View) -> Tensor:
+        config = self.config
+        rows, new, _ = state.shape
+        self.check()
+        heads = layer.qkv(state, layer.attention_norm).view(rows, new, -1, config.head_size).transpose(1, 2)
+        looking, value = heads.split([config.heads + config.key_heads, config.key_heads], dim=1)
+        query, key = turned(looking, view.turn).split([config.heads, config.key_heads], dim=1)
+        for part in view.parts:
+            if part.written:
+                part.store.write(number, step, key, value, view.rows)
+        return attend(query, view.parts, number, step, view.rows).float()
+
+
+def _joined(state: Tensor, product: Product, x: Tensor, front: Front, norm: Norm | None) -> Tensor:
+    """``state`` and what the product makes of ``x``, behind the norm that a layer may have there."""
+    return product(x, front, state) if norm is None else state + norm(product(x, front))

@@ -1,0 +1,231 @@
+"""Matrix products with weights in the forms that processors are quick with.
+
+Every one takes float32 states (..., in) and gives float32 (..., out); what happens in between is its own business.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+from kernel.engine import compiled as kinds
+from kernel.engine.compiled.team import Team, team
+from kernel.weights.four_bits import BLOCK_COLUMNS, BLOCK_ROWS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class AsIs:
+    def __call__(self, x: Tensor) -> Tensor:
+        return x
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Brings the root mean square to 1, then multiplies with ``weight`` (width,), float32."""
+
+    weight: Tensor
+    epsilon: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        from torch.nn.functional import rms_norm
+
+        return rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """``silu`` of the first half of the last dimension times the second half."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        from torch.nn.functional import silu
+
+        gate, up = x.chunk(2, dim=-1)
+        return silu(gate).mul_(up)
+
+
+Front = AsIs | Norm | Gated
+AS_IS, GATED = AsIs(), Gated()
+
+
+class Product(Protocol):
+    """A matrix product: states (..., in) float32 to (..., out) float32, with ``front`` in between.
+
+    ``onto`` (..., out) is added. States that are gated may be overwritten.
+    """
+
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor: ...
+
+
+class Plain:
+    """Weights (out, in) as floats: float32, or bf16 where the processor has instructions for it."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self._weight = weight
+        self._bias = bias
+
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+        from torch.nn.functional import linear
+
+        out = linear(front(x).to(self._weight.dtype), self._weight).float()
+        out = out if self._bias is None else out + self._bias
+        return out if onto is None else out + onto
+
+
+@cache
+def state_levels() -> int:
+    """127, or 63 on processors that add two products of bytes in sixteen bits, where a sum would overflow: those
+    without VNNI. States of seven bits cost precision there, and are exact."""
+    import torch
+
+    states, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((4, 64), 127, dtype=torch.int8)
+    found = torch.ops.onednn.qlinear_pointwise(
+        states, 1.0, 0, torch.ops.onednn.qlinear_prepack(weight, None), torch.ones(4),
+        torch.zeros(4, dtype=torch.int32), None, 1.0, 0, torch.float32, "none", [], "",
+    )  # fmt: skip
+    return 127 if bool((found == 64 * 255 * 127).all()) else 63
+
+
+class Int8:
+    """Integers on both sides: weights have one scale a row, states one scale a token, found at run time.
+
+    A token with outliers (the first one always has some) costs only itself precision. The states are unsigned with a
+    zero point in the middle, since that is the kind of product that processors have an instruction for.
+    """
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None = None, levels: int | None = None) -> None:
+        """``weight`` (out, in) int8 with rows ``scale`` (out) float32; it is copied into the processor's own order.
+
+        ``levels``: of a state on each side of zero, at most 127; by default as many as this processor computes with.
+        """
+        import torch
+
+        self._levels = levels or state_levels()
+        self._columns = weight.shape[1]
+        self._packed = torch.ops.onednn.qlinear_prepack(weight, None)
+        self._scale = scale.clone()
+        self._zero = torch.zeros(len(scale), dtype=torch.int32)
+        self._bias = bias
+        self._team = team()
+
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+        import torch
+
+        flat, rows = _rows(x)
+        numbers = torch.empty(rows, self._columns, dtype=torch.uint8)
+        step = torch.empty(rows, 1)
+        _quantised("rows_by_token", self._team, flat, front, numbers, step, self._levels)
+        middle = self._levels + 1
+        out: Tensor = torch.ops.onednn.qlinear_pointwise(
+            numbers, 1.0, middle, self._packed, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
+        ).view(*x.shape[:-1], -1)
+        step = step.view(*x.shape[:-1], 1)
+        if onto is not None:
+            out = torch.addcmul(onto, out, step)
+            return out if self._bias is None else out.add_(self._bias)
+        return out.mul_(step) if self._bias is None else torch.addcmul(self._bias, out, step, out=out)
+
+
+class Int4:
+    """Four-bit weights, read as they are stored: the fewest bytes for one token, slower for many."""
+
+    def __init__(self, blocks: Tensor, bias: Tensor | None = None) -> None:
+        """``blocks`` (out / 4, in / 64, 160) uint8: ``kernel.weights.four_bits``."""
+        self._blocks = blocks
+        self._bias = bias
+        self._team = team()
+
+    @property
+    def columns(self) -> int:
+        return int(self._blocks.shape[1]) * BLOCK_COLUMNS
+
+    @property
+    def addresses(self) -> tuple[int, int]:
+        """Of the weights, and of the bias or 0; as long as this product lives."""
+        return self._blocks.data_ptr(), self._bias.data_ptr() if self._bias is not None else 0
+
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+        import torch
+
+        flat, rows = _rows(x)
+        blocks, pairs, _ = self._blocks.shape
+        weights, bias = self.addresses
+        numbers = torch.empty(rows, pairs * BLOCK_COLUMNS, dtype=torch.int8)
+        scales = torch.empty(rows, pairs, 4)
+        _quantised("rows_by_group", self._team, flat, front, numbers, scales)
+        out = torch.empty(rows, blocks * BLOCK_ROWS)
+        self._team.call(
+            "four_bit_product", torch.get_num_threads(), weights, blocks, pairs, rows, numbers.data_ptr(),
+            scales.data_ptr(), out.data_ptr(), bias,
+        )  # fmt: skip
+        out = out.view(*x.shape[:-1], -1)
+        return out if onto is None else out.add_(onto)
+
+
+ALONE = 8192  # numbers that one thread quantises in about the time that it takes to ask a second one
+
+
+def _rows(x: Tensor) -> tuple[Tensor, int]:
+    """States as rows, one behind the other in memory."""
+    flat = x.reshape(-1, x.shape[-1]).contiguous()
+    return flat, flat.shape[0]
+
+
+def _quantised(
+    function: str, team: Team, states: Tensor, front: Front, numbers: Tensor, scales: Tensor, *more: int
+) -> None:
+    """What stands behind ``front``, into ``numbers`` (rows, columns) and their ``scales``."""
+    import torch
+
+    kind, weight, epsilon = kinds.AS_IS, 0, 0
+    if isinstance(front, Norm):
+        kind, weight, epsilon = kinds.NORMED, front.weight.data_ptr(), float_bits(front.epsilon)
+    elif isinstance(front, Gated):
+        kind = kinds.GATED
+    rows, columns = numbers.shape
+    threads = torch.get_num_threads() if rows * columns > ALONE else 1
+    team.call(
+        function, threads, kind, rows, columns, states.data_ptr(), weight, epsilon, numbers.data_ptr(),
+        scales.data_ptr(), *more,
+    )  # fmt: skip
+
+
+@lru_cache
+def float_bits(number: float) -> int:
+    """The bits of a float32."""
+    found: int = struct.unpack("<i", struct.pack("<f", number))[0]
+    return found
+
+
+class Paired:
+    """The same weights in two forms: one for up to ``few`` tokens at once, the other for more."""
+
+    def __init__(self, narrow: Product, wide: Product, few: int) -> None:
+        self.narrow, self.few = narrow, few
+        self._wide = wide
+
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+        rows = x.numel() // x.shape[-1]
+        return self.narrow(x, front, onto) if rows <= self.few else self._wide(x, front, onto)
+
+
+class Nf4:
+    """Four bits on a GPU, by bitsandbytes: normal-float codes with a scale for each 64 weights."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        """``weight`` (out, in) bf16, on its device."""
+        from bitsandbytes.functional import quantize_4bit
+
+        self._packed, self._state = quantize_4bit(weight, quant_type="nf4", compress_statistics=False)
+        self._bias = bias
+
+    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+        from bitsandbytes import matmul_4bit
+
+        out = matmul_4bit(front(x).bfloat16(), self._packed.t(), quant_state=self._state).float()
+        out = out if self._bias is None else out + self._bias
+        return out if onto is None else out + onto

@@ -1,0 +1,142 @@
+"""The passes over one question: ask, look at the answer, ask again or stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+
+from kernel.canary import CollapseDetected, Reading
+from kernel.canary.reading import QUIET
+from kernel.canary.text import SINGLE_PASS, read_answer
+from kernel.provider import CallDelta, Done, Event, Limits, Message, Provider, Report, TextDelta, Usage
+from kernel.providers.reprompt import questions
+from kernel.providers.reprompt.asking import Said, ask, plus
+from kernel.providers.reprompt.course import Answer, answer_of, contraction_milli, no_step_forward, verdict
+from ledger.clock import Clock
+from ledger.errors import ProviderError
+
+CUT_SHORT = "cut_short"
+HAND_OVER = 0.1  # share of the deadline, at most a second, in which the last good answer still reaches the caller
+log = logging.getLogger(__name__)
+
+
+class Loop:
+    """One turn: :meth:`run` it to its end, then :meth:`events` has the answer."""
+
+    def __init__(
+        self,
+        inner: Provider,
+        conversation: Sequence[Message],
+        limits: Limits,
+        *,
+        passes: int,
+        clock: Clock,
+        watch: bool,
+    ) -> None:
+        """``watch``: the canary looks at every answer, and one that has collapsed does not count."""
+        self._inner = inner
+        self._conversation = conversation
+        self._limits = limits
+        self._passes = passes
+        self._clock = clock
+        self._watch = watch
+        self._ends = clock.monotonic() + limits.timeout_s
+        self._longest = 0.0
+        self._spent = Usage()
+        self._answers: list[Answer] = []
+        self._calls: tuple[CallDelta, ...] = ()
+        self._worst = QUIET
+        self._exit = ""
+
+    async def run(self) -> AsyncGenerator[Usage, None]:
+        """Yields what the turn has taken so far, all passes together. Raises what the first pass raises.
+
+        ``CollapseDetected`` when the first answer has collapsed.
+        """
+        while not self._exit:
+            began = self._clock.monotonic()
+            left = self._left(began)
+            if self._answers and left < self._longest:
+                self._exit = CUT_SHORT
+                return
+            try:
+                async with aclosing(self._pass(left)) as steps:
+                    async for usage in steps:
+                        yield usage
+            except ProviderError as error:
+                if not self._answers:
+                    raise
+                self._fall_through(error)
+            self._longest = max(self._longest, self._clock.monotonic() - began)
+
+    def events(self) -> Iterator[Event]:
+        """The answer that stands at the end."""
+        answer = self._answers[-1]
+        if answer.text:
+            yield TextDelta(text=answer.text)
+        yield from self._calls
+        finish = "calls" if self._calls else "stop" if answer.whole else "length"
+        report = Report(
+            depth_milli=1000 * len(self._answers),
+            contraction_milli=contraction_milli(self._answers),
+            exit=self._exit,
+            proximity_milli=round(1000 * self._worst.proximity),
+            signal=self._worst.signal,
+        )
+        yield Done.model_validate({"finish": finish, "usage": self._spent, "report": report})
+
+    def _left(self, now: float) -> float:
+        """Seconds for the next pass."""
+        hand_over = min(HAND_OVER * self._limits.timeout_s, 1.0) if self._answers else 0.0
+        return self._ends - now - hand_over
+
+    async def _pass(self, timeout_s: float) -> AsyncGenerator[Usage, None]:
+        asked = questions.first(self._conversation)
+        if self._answers:
+            asked = questions.again(self._conversation, self._answers[-1].text)
+        before, said = self._spent, None
+        async with aclosing(ask(self._inner, asked, self._limits.model_copy(update={"timeout_s": timeout_s}))) as steps:
+            async for step in steps:
+                said = step if isinstance(step, Said) else None
+                self._spent = plus(before, step.done.usage if isinstance(step, Said) else step)
+                yield self._spent
+        if said is not None:
+            await self._watch_over(said)
+            self._take(said)
+
+    async def _watch_over(self, said: Said) -> None:
+        """Raises ``CollapseDetected`` for an answer that is none."""
+        if not self._watch:
+            return
+        reading = await read_answer(said.text)
+        report = said.done.report or Report()  # it knows more where the server told log-probabilities
+        self._note(reading)
+        self._note(Reading(report.proximity_milli / 1000, report.signal, False))
+        if reading.alarm or report.alarm:
+            written = said.done.usage.tokens_out
+            worst = self._worst
+            raise CollapseDetected(worst.proximity, worst.signal, written, provider=self._inner.name)
+
+    def _take(self, said: Said) -> None:
+        """Keep the answer if it counts, and decide whether it is the last."""
+        answer = answer_of(said.text, cut=said.done.finish == "length")
+        if self._answers and (said.calls or no_step_forward(answer, self._answers[-1])):
+            self._exit = CUT_SHORT
+            return
+        self._answers.append(answer)
+        if said.calls or not answer.text.strip():  # the first: there is nothing to check
+            self._calls, self._exit = said.calls, SINGLE_PASS
+            return
+        self._exit = verdict(self._answers, self._passes) or ""
+
+    def _fall_through(self, error: ProviderError) -> None:
+        """The last good answer stands."""
+        log.info("The answer of pass %s stands: %s", len(self._answers), error)
+        if isinstance(error, CollapseDetected):
+            self._note(Reading(error.proximity, error.signal, True))
+        self._exit = CUT_SHORT
+
+    def _note(self, reading: Reading) -> None:
+        if reading.proximity > self._worst.proximity:
+            self._worst = reading

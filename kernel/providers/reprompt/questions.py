@@ -1,0 +1,79 @@
+"""What the model is told: how to say how sure it is, and to check its last answer. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kernel.provider import Limits, Message, ToolSchema, Usage
+from kernel.tokens import estimate_tokens, prompt_characters
+
+SMALL = 512  # tokens; what fits into so few is a helper's answer, and its caller waits for it
+END = 1_500  # characters; orders stand at the ends of a prompt, what is quoted stands between
+NEWEST = 4  # user turns
+
+_JSON = re.compile(
+    r"\b(?:answer|reply|respond|return|output|write|produce|give)\b[^.\n]{0,80}\bJSON\b"
+    r"|\bJSON\b[^.\n]{0,40}\b(?:only|schema|object)\b",
+    re.IGNORECASE,
+)
+_CODING = re.compile(
+    r"```|\bdef \w+\(|\bTraceback\b|\b\w+\.(?:py|pyi|js|ts|rs|go|c|h|cpp|java|rb|sh|sql|toml)\b"
+    r"|\b(?:code|function|method|bug|fix|refactor|implement|compile|algorithm|regex|script|patch|repository"
+    r"|exception|unit tests?|tests? fails?)\b",
+    re.IGNORECASE,
+)
+_REASONING = re.compile(
+    r"\b(?:why|prove|derive|deduce|reason|step by step|calculate|compute|how many|how much|estimate|compare"
+    r"|trade-?offs?|design|diagnose|root cause|solve|puzzle)\b",
+    re.IGNORECASE,
+)
+
+
+def worth_asking_again(conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> bool:
+    """False for a turn that offers tools, asks for JSON, or leaves little room: these are answered in one pass."""
+    if tools or limits.max_tokens <= SMALL or not conversation or conversation[-1].role not in ("user", "tool"):
+        return False
+    orders = "\n".join(_orders(conversation))
+    return not _JSON.search(orders) and bool(_CODING.search(orders) or _REASONING.search(orders))
+
+
+def _orders(conversation: Sequence[Message]) -> list[str]:
+    """Both ends of what system and user say: cheap to search, whatever stands between them."""
+    asked = [m.text for m in conversation if m.role == "system"]
+    asked += [m.text for m in conversation if m.role == "user"][-NEWEST:]
+    return [part for text in asked for part in ((text[:END], text[-END:]) if len(text) > 2 * END else (text,))]
+
+
+FORM = (
+    "End with one line of its own, `confidence: N`, where N from 0.00 to 1.00 says how sure you are that the answer "
+    "is right and complete."
+)
+CHECK = (
+    "Check your answer against the question: look for mistakes, for cases that are missing and for what you took for "
+    "granted. Then give the whole answer again, corrected where it is wrong and unchanged where it is right, in the "
+    f"form that was asked for and without a word about the check. {FORM}"
+)
+
+
+def first(conversation: Sequence[Message]) -> tuple[Message, ...]:
+    """The question, with the wish for a closing line."""
+    *before, last = conversation
+    if last.role != "user":
+        return (*conversation, Message(role="user", text=FORM))
+    return (*before, last.model_copy(update={"text": f"{last.text}\n\n{FORM}"}))
+
+
+def again(conversation: Sequence[Message], answer: str) -> tuple[Message, ...]:
+    """The same question once more, with the last answer to it. Begins like :func:`first`: servers keep that part."""
+    return (*first(conversation), Message(role="assistant", text=answer), Message(role="user", text=CHECK))
+
+
+def at_most(conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits, passes: int) -> Usage:
+    """Tokens of ``passes`` passes, each with an answer as long as it may be."""
+    if passes == 1:
+        read = estimate_tokens(prompt_characters(conversation, tools))
+    else:
+        read = passes * estimate_tokens(prompt_characters(first(conversation), ()))
+        read += (passes - 1) * (limits.max_tokens + estimate_tokens(len(CHECK)))
+    return Usage(tokens_in=read, tokens_out=passes * limits.max_tokens, estimated=True)

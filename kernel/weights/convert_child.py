@@ -1,0 +1,90 @@
+"""The work of the converter's child process: published weights become a folder that is mapped into memory at load.
+
+Runs in a process of its own because dequantising holds the interpreter for long stretches and leaves memory behind.
+Speaks to its parent in lines of JSON: ``{"done": slices, "total": slices}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from kernel.weights import converted_file as writing
+from kernel.weights import store
+from kernel.weights.checkpoint import Checkpoint, check_whole
+from kernel.weights.gguf_checkpoint import GgufCheckpoint
+from kernel.weights.layout import parameters
+from kernel.weights.published_folder import PublishedFolder
+from kernel.weights.store import check_space, sum_of
+from kernel.weights.tokenizer_file import check_tokenizer
+from ledger.errors import OuroError
+
+_AT_THE_DISK = "Make room on the disk if it is full; else see who may read and write there."
+
+
+class Job(BaseModel):
+    """What the parent asks for. ``sums``: of each file of the source; ``None`` where nobody knows it yet."""
+
+    source: Path  # a GGUF file, or a folder as it was published
+    sums: dict[Path, str | None]
+    folder: Path  # exists and is empty
+    form: store.Form
+    tied_head: bool
+    workers: int
+
+
+def main(argument: str) -> int:
+    """Entry of the child; ``argument`` is a ``Job`` as JSON."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    job = Job.model_validate_json(argument)
+    try:
+        convert(job)
+    except (OuroError, OSError) as error:
+        told = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", _AT_THE_DISK)
+        print(json.dumps(told), file=sys.stderr)  # the parent reads the last line
+        return 1
+    return 0
+
+
+def end_with_parent() -> None:
+    """The parent holds the other end of stdin: when it is gone, nobody waits for the result."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def open_checkpoint(source: Path, *, tied_head: bool) -> Checkpoint:
+    """A published folder or a GGUF file; reads the heads only. Raises ``OuroError`` for anything else."""
+    return PublishedFolder(source) if source.is_dir() else GgufCheckpoint(source, tied_head=tied_head)
+
+
+def convert(job: Job) -> None:
+    """Fills the folder; the stamp comes last. Raises ``OuroError`` for weights that cannot be converted."""
+    sums = {path.name: _checked_sum(path, expected) for path, expected in job.sums.items() if expected}
+    checkpoint = open_checkpoint(job.source, tied_head=job.tied_head)
+    check_whole(checkpoint.config, checkpoint.shapes)
+    plan = writing.plan_of(parameters(checkpoint.config, job.form))
+    check_space(job.folder, writing.bytes_of(plan))
+    (job.folder / "config.json").write_text(checkpoint.config.model_dump_json(indent=1), encoding="utf-8")
+    checkpoint.write_tokenizer(job.folder)
+    check_tokenizer(job.folder, checkpoint.config.vocabulary)
+    writing.write(checkpoint, plan, job.folder, workers=job.workers, told=_tell)
+    sums |= {path.name: sum_of(path) for path, expected in job.sums.items() if not expected}
+    stamp = {"sums": sums, "converter": store.CONVERTER_VERSION, "form": job.form}
+    (job.folder / store.STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+
+
+def _tell(done: int, total: int) -> None:
+    print(json.dumps({"done": done, "total": total}), flush=True)
+
+
+def _checked_sum(path: Path, expected: str) -> str:
+    found = sum_of(path)
+    if found != expected:
+        raise OuroError(f"{path.name} is not the file that its publisher released: its sha256 is {found[:12]}....")
+    return found
