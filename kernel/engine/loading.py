@@ -74,9 +74,11 @@ def load_engine(source: Source, settings: LocalSettings, log: Callable[[str], No
         raise _unusable(error) from error
     except (OSError, ValueError, SafetensorError, OuroError) as error:
         raise ProviderUnavailable(
-            f"The converted weights of {source.name} cannot be loaded: {error}", provider=NAME, kind="weights",
+            f"The converted weights of {source.name} cannot be loaded: {error}",
+            provider=NAME,
+            kind="weights",
             remedy=f"Delete {folders[chosen.wide]}: it is made again.",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def choose_device(settings: LocalSettings) -> str:
@@ -142,7 +144,7 @@ def converted(source: Source, form: store.Form, log: Callable[[str], None], canc
     try:
         return convert(
             source.name, source.weights, form=form, models_dir=source.models_dir, progress=progress, cancel=cancel
-        )  # fmt: skip
+        )
     except ProviderError:
         raise
     except (OuroError, OSError) as error:
@@ -162,9 +164,11 @@ def check_memory(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalS
     problem = shortage(needed, ceiling_mb=settings.memory_ceiling_mb, available=available_mb())
     if problem:
         raise ProviderUnavailable(
-            problem, provider=NAME, kind="memory",
-            remedy="Choose a smaller model, or kernel.local.quantise = \"int4\".",
-        )  # fmt: skip
+            problem,
+            provider=NAME,
+            kind="memory",
+            remedy='Choose a smaller model, or kernel.local.quantise = "int4".',
+        )
 
 
 def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSettings, device: str) -> Engine:

@@ -65,9 +65,15 @@ def ends_of_line(vocabulary: Vocabulary) -> frozenset[int]:
 
 
 def fill(
-    engine: Engine, family: Family, request: InfillRequest, *, settings: LocalSettings, levels: Levels, room: int,
+    engine: Engine,
+    family: Family,
+    request: InfillRequest,
+    *,
+    settings: LocalSettings,
+    levels: Levels,
+    room: int,
     cancel: CancelToken,
-) -> InfillAnswer:  # fmt: skip
+) -> InfillAnswer:
     """All spans as one batch; the common beginning of their prompts is computed once.
 
     ``room``: most tokens of a prompt and its answer. Raises ``CollapseDetected`` where every answer has collapsed.
@@ -89,17 +95,25 @@ def fill(
 
 
 def diverge(
-    engine: Engine, family: Family, request: DivergeRequest, *, settings: LocalSettings, levels: Levels, room: int,
+    engine: Engine,
+    family: Family,
+    request: DivergeRequest,
+    *,
+    settings: LocalSettings,
+    levels: Levels,
+    room: int,
     cancel: CancelToken,
-) -> InfillAnswer:  # fmt: skip
+) -> InfillAnswer:
     """All spans as one batch, each read once with what stands there; greedy behind the turn. See ``fill``."""
     holes = read_holes(engine.vocabulary, family, request.spans, request.texts)
     limits = [max(s.max_tokens, len(t) + BEHIND) for s, t in zip(request.spans, holes.texts, strict=True)]
     trunk, rows = holes.rows(limits, room)
     manner = Manner(
-        sampling=Sampling(), levels=levels if settings.canary != "off" else None, on_alarm=ending_one(settings),
+        sampling=Sampling(),
+        levels=levels if settings.canary != "off" else None,
+        on_alarm=ending_one(settings),
         caution=request.caution_milli / 1000,
-    )  # fmt: skip
+    )
     stops = [span.stop for span in request.spans]
     ask = Ask(trunk, rows, stops, manner, samples=request.answers, cancel=cancel)
     trails = engine.diverge(ask, holes.texts, ends_of_line(engine.vocabulary))
@@ -111,9 +125,7 @@ def ending_one(settings: LocalSettings) -> OnAlarm:
     return "stop" if settings.canary == "stop" else "observe"
 
 
-def weigh(
-    engine: Engine, family: Family, request: WeighRequest, *, room: int, cancel: CancelToken
-) -> WeighAnswer:  # fmt: skip
+def weigh(engine: Engine, family: Family, request: WeighRequest, *, room: int, cancel: CancelToken) -> WeighAnswer:
     """All texts in their holes as one batch. A text ends where the model would end it, or go on to the next line."""
     read = read_holes(engine.vocabulary, family, request.spans, request.texts)
     holes = replace(read, prompts=[[*p, *text] for p, text in zip(read.prompts, read.texts, strict=True)])
@@ -146,9 +158,16 @@ def _infill(trail: Trail) -> Infill:
 
 
 def reply(
-    engine: Engine, conversation: Sequence[Message], limits: Limits, *, settings: LocalSettings, levels: Levels,
-    room: int, grown: Grown, cancel: CancelToken,
-) -> tuple[Trail, int]:  # fmt: skip
+    engine: Engine,
+    conversation: Sequence[Message],
+    limits: Limits,
+    *,
+    settings: LocalSettings,
+    levels: Levels,
+    room: int,
+    grown: Grown,
+    cancel: CancelToken,
+) -> tuple[Trail, int]:
     """One answer to a conversation, and how many tokens that was. Raises ``CollapseDetected`` where that is set."""
     prompt = chat_prompt(engine.vocabulary, conversation)
     check_room(len(prompt) + limits.max_tokens, room)
@@ -156,7 +175,9 @@ def reply(
     prose = limits.prose
     manner = Manner(
         sampling=Sampling(
-            limits.temperature, limits.top_p, limits.seed or 0,
+            limits.temperature,
+            limits.top_p,
+            limits.seed or 0,
             penalty=settings.repetition_penalty if prose else 1.0,
             ngram=settings.no_repeat_ngram if prose else 0,
         ),
@@ -165,7 +186,7 @@ def reply(
         speculate=settings.speculate == "auto",
         adapt=settings.adapt,
         caution=limits.caution_milli / 1000,
-    )  # fmt: skip
+    )
     (trail,) = engine.answer(Ask(trunk, rows, [limits.stop], manner, grown=grown, cancel=cancel))
     return trail, len(prompt)
 
@@ -174,5 +195,6 @@ def check_room(tokens: int, room: int) -> None:
     if tokens > room:
         raise ProviderBadOutput(
             f"The prompt and its answer need {tokens} tokens; {room} is what the model takes.",
-            provider="local", remedy="Ask with less context, or raise kernel.local.context where it is set.",
-        )  # fmt: skip
+            provider="local",
+            remedy="Ask with less context, or raise kernel.local.context where it is set.",
+        )

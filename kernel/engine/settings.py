@@ -37,9 +37,10 @@ class LocalSettings(Frozen):
 
     steps: int = Field(0, ge=0, le=16, description="Most steps of a looped model; 0: as many as it was trained with.")
     core: str = Field(
-        "", pattern=r"^([1-9]\d*-[1-9]\d*)?$",
+        "",
+        pattern=r"^([1-9]\d*-[1-9]\d*)?$",
         description='Layers of a plain model that are looped, first and last one, as "9-16"; needs steps.',
-    )  # fmt: skip
+    )
     exit: Literal["fixed", "qexit", "converge", "accel"] = Field(
         "fixed", description="When a looped model has thought enough about a token, before all steps are done."
     )

@@ -141,9 +141,14 @@ class LocalProvider:
             from kernel.engine.requests import diverge
 
             return diverge(
-                engine, family, request, settings=self._settings, levels=self._levels, room=self._room_of(engine),
+                engine,
+                family,
+                request,
+                settings=self._settings,
+                levels=self._levels,
+                room=self._room_of(engine),
                 cancel=cancel,
-            )  # fmt: skip
+            )
 
         return await self._run(work, request.timeout_s)
 
@@ -163,18 +168,24 @@ class LocalProvider:
     def _family_of_holes(self) -> Family:
         if self._family is None:
             raise ProviderBadOutput(
-                f"{self._name} was not trained to fill holes.", provider=NAME,
+                f"{self._name} was not trained to fill holes.",
+                provider=NAME,
                 remedy="For own weights, kernel.local.family says how they do it.",
-            )  # fmt: skip
+            )
         return self._family
 
     def _fill(self, engine: Engine, family: Family, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
         from kernel.engine.requests import fill
 
         return fill(
-            engine, family, request, settings=self._settings, levels=self._levels, room=self._room_of(engine),
+            engine,
+            family,
+            request,
+            settings=self._settings,
+            levels=self._levels,
+            room=self._room_of(engine),
             cancel=cancel,
-        )  # fmt: skip
+        )
 
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
@@ -196,9 +207,15 @@ class LocalProvider:
             from kernel.engine.requests import reply
 
             return reply(
-                engine, conversation, limits, settings=self._settings, levels=self._levels,
-                room=self._room_of(engine), grown=grown, cancel=cancel,
-            )  # fmt: skip
+                engine,
+                conversation,
+                limits,
+                settings=self._settings,
+                levels=self._levels,
+                room=self._room_of(engine),
+                grown=grown,
+                cancel=cancel,
+            )
 
         task = asyncio.create_task(self._run(work, limits.timeout_s), name="local model")
         task.add_done_callback(lambda _: queue.put_nowait(None))
@@ -234,9 +251,11 @@ class LocalProvider:
         there = store.is_published(self._models_dir, self._weights)
         if not there and not store.converted_folders(self._models_dir, self._name, self._weights):
             raise ProviderUnavailable(
-                f"The weights of {self._name} are not on this machine.", provider=NAME, kind="weights",
+                f"The weights of {self._name} are not on this machine.",
+                provider=NAME,
+                kind="weights",
                 remedy=f"Run `ouro model pull {self._name}`.",
-            )  # fmt: skip
+            )
 
     async def _run(self, work: Callable[[Engine, CancelToken], T], timeout_s: float) -> T:
         """``work`` in the worker thread, one at a time; loads the model first."""
@@ -268,9 +287,11 @@ class LocalProvider:
             raise self._ended() from error
         except TimeoutError as error:
             raise ProviderUnavailable(
-                f"The model did not answer within {timeout_s:g} s.", provider=NAME, kind="total",
+                f"The model did not answer within {timeout_s:g} s.",
+                provider=NAME,
+                kind="total",
                 remedy="A smaller model, or a longer clocks.turn_local_s.",
-            ) from error  # fmt: skip
+            ) from error
         finally:
             if not future.done():
                 cancel.cancel()
@@ -299,9 +320,11 @@ class LocalProvider:
 
     def _out_of_memory(self) -> ProviderUnavailable:
         return ProviderUnavailable(
-            "The model ran out of memory.", provider=NAME, kind="memory",
+            "The model ran out of memory.",
+            provider=NAME,
+            kind="memory",
             remedy="Lower kernel.local.cache_tokens, or choose a smaller model.",
-        )  # fmt: skip
+        )
 
     def _start_idle(self) -> None:
         if self._engine is not None:

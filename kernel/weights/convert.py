@@ -34,7 +34,7 @@ _OUT_OF_MEMORY = "Free some memory: that is how a system ends what it has no roo
 
 def convert(
     name: str, weights: Weights, *, form: store.Form, models_dir: Path, progress: Progress, cancel: CancelToken
-) -> Path:  # fmt: skip
+) -> Path:
     """The converted folder, made if it is not there yet; blocking. Raises ``Cancelled`` soon after ``cancel`` is set.
 
     The folder appears whole or not at all. Two processes that convert the same weights do not disturb one another.

@@ -78,9 +78,12 @@ def _merging(head: GgufHead, tokens: list[str], count: int, rules: Rules) -> Any
     with _usable("The weights' vocabulary"):
         "".join(tokens).encode()  # a damaged one may hold what is no text
         return models.BPE(
-            vocab={token: i for i, token in enumerate(tokens[:count])}, merges=merges, fuse_unk=False,
-            byte_fallback=False, ignore_merges=rules.whole_words,
-        )  # fmt: skip
+            vocab={token: i for i, token in enumerate(tokens[:count])},
+            merges=merges,
+            fuse_unk=False,
+            byte_fallback=False,
+            ignore_merges=rules.whole_words,
+        )
 
 
 def _cutter(rules: Rules) -> Any:

@@ -98,7 +98,7 @@ def test_folders_differ_by_file_and_form(tmp_path: Path) -> None:
         store.converted_folder(tmp_path, name, weights, form)
         for name, weights in registry.weights.items()
         for form in ("bf16", "int8")
-    }  # fmt: skip
+    }
     assert len(folders) == 2 * len(registry.weights)
     assert not any(map(store.is_converted, folders))
 

@@ -23,7 +23,7 @@ from kernel.provider import (
     TextDelta,
     ToolCall,
     Usage,
-)  # fmt: skip
+)
 from kernel.providers.scripted import Script, ScriptedProvider
 from ledger.errors import ConfigError, ProviderBadOutput, ProviderUnavailable
 
@@ -172,9 +172,14 @@ async def test_the_first_entry_that_fits_fills_the_hole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("s.toml", "turns = ["), ("s.json", "{"), ("s.toml", "turn = []"), ("s.toml", "[[turns]]\ntxt = 'x'"),
-     ("s.json", '{"price": {"input": "much", "output": 0}}')],
-)  # fmt: skip
+    [
+        ("s.toml", "turns = ["),
+        ("s.json", "{"),
+        ("s.toml", "turn = []"),
+        ("s.toml", "[[turns]]\ntxt = 'x'"),
+        ("s.json", '{"price": {"input": "much", "output": 0}}'),
+    ],
+)
 def test_a_script_that_does_not_fit_is_refused(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)

@@ -31,9 +31,15 @@ class Memory:
 
     def store(self, model: LoopModel, *, rows: int, capacity: int, answer: bool = False) -> KeyValues:
         return KeyValues(
-            model.config, steps=self.steps, held=self.held if answer else self.steps, rows=rows, capacity=capacity,
-            dtype=self.dtype, device=model.device, int8=self.int8,
-        )  # fmt: skip
+            model.config,
+            steps=self.steps,
+            held=self.held if answer else self.steps,
+            rows=rows,
+            capacity=capacity,
+            dtype=self.dtype,
+            device=model.device,
+            int8=self.int8,
+        )
 
 
 class Batch:

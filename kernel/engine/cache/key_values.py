@@ -58,9 +58,17 @@ class KeyValues:
     """The places of ``rows`` sequences; all rows have the same number of places in use (``length``)."""
 
     def __init__(
-        self, config: LoopConfig, *, steps: int, held: int, rows: int, capacity: int, dtype: torch.dtype,
-        device: str = "cpu", int8: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        config: LoopConfig,
+        *,
+        steps: int,
+        held: int,
+        rows: int,
+        capacity: int,
+        dtype: torch.dtype,
+        device: str = "cpu",
+        int8: bool = False,
+    ) -> None:
         """``steps`` of the loop, of which ``held`` have slots of their own (all of them, or 1)."""
         shape = (rows, config.key_heads, capacity, config.head_size)
         slots = config.slots(held)

@@ -66,9 +66,14 @@ def prefill_rows(
 
 
 def likelihoods(
-    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], texts: Sequence[int],
-    ends: Sequence[int], at_once: int,
-) -> list[float]:  # fmt: skip
+    model: LoopModel,
+    memory: Memory,
+    trunk: KeyValues,
+    rows: Sequence[Row],
+    texts: Sequence[int],
+    ends: Sequence[int],
+    at_once: int,
+) -> list[float]:
     """Log-probability (nats) of the last ``texts[span]`` tokens of each row and of an end behind them.
 
     ``ends``: tokens that end an answer, any of them. The rows come back in the order of their spans.

@@ -71,9 +71,7 @@ def most_weighted(x: Any, weight: Any, columns: Any) -> Any:
 
 
 @njit(**QUICK)
-def by_token(
-    kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, levels: Any, numbers: Any, step: Any
-) -> None:  # fmt: skip
+def by_token(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, levels: Any, numbers: Any, step: Any) -> None:
     """A row as unsigned bytes, ``levels`` on each side of ``levels + 1``, with one step for all of it."""
     most_level, half = float32(levels), float32(levels) + float32(1.5)
     if kind == NORMED:
@@ -166,9 +164,17 @@ one, two, four = (tile(tokens, best_dot()) for tokens in (1, 2, 4))
 
 @njit(**QUICK)
 def four_bit_blocks(
-    first: Any, last: Any, weights: Any, blocks: Any, pairs: Any, tokens: Any, numbers: Any, scales: Any, out: Any,
+    first: Any,
+    last: Any,
+    weights: Any,
+    blocks: Any,
+    pairs: Any,
+    tokens: Any,
+    numbers: Any,
+    scales: Any,
+    out: Any,
     bias: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Blocks ``first`` to ``last`` of four rows, of all ``blocks``, for all tokens."""
     wide = blocks * ROWS
     for block in range(first, last):

@@ -27,17 +27,13 @@ DONE = 64
 PATIENCE = 5000  # looks at a counter before the core is offered to others: some tens of microseconds
 GATED_AT_ONCE = 512  # columns of a ticket
 
-# Columns of the table of layers: addresses, 0 where a layer has no such thing.
-LAYER = (
-    "attention_norm", "qkv", "qkv_bias", "out", "out_bias", "after_attention", "feed_norm", "gate_up", "gate_up_bias",
-    "down", "down_bias", "after_feed",
-)  # fmt: skip
-# What is handed over, in this order; the ticket is that of the last stage.
-ARGUMENTS = (
-    "ticket", "counters", "first", "last", "tokens", "layers", "stores", "length", "capacity", "width", "heads",
-    "key_heads", "head_size", "inner", "epsilon", "cosine", "sine", "state", "numbers", "scales", "qkv", "mixed",
-    "added", "gate_up", "scores",
-)  # fmt: skip
+# Columns of the table of layers: addresses, 0 where a layer has no such tensor.
+_LAYER = """attention_norm qkv qkv_bias out out_bias after_attention feed_norm gate_up gate_up_bias down down_bias
+after_feed"""
+# Arguments of ``narrow_layers`` in order; the ticket counter is that of the last stage.
+_ARGUMENTS = """ticket counters first last tokens layers stores length capacity width heads key_heads head_size inner
+epsilon cosine sine state numbers scales qkv mixed added gate_up scores"""
+LAYER, ARGUMENTS = tuple(_LAYER.split()), tuple(_ARGUMENTS.split())
 OF_A_LAYER, GIVEN = len(LAYER), len(ARGUMENTS)
 
 
@@ -80,9 +76,14 @@ def product(
 def quantise(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
     """All of one token, or a part that begins with a group; ``other`` is an address, 0 for none."""
     by_group(
-        kind, floats(x, columns), floats(other, columns), columns, epsilon,
-        carray(pointer(numbers), (columns,), np.int8), carray(pointer(scales), (columns // PAIR, 4), np.float32),
-    )  # fmt: skip
+        kind,
+        floats(x, columns),
+        floats(other, columns),
+        columns,
+        epsilon,
+        carray(pointer(numbers), (columns,), np.int8),
+        carray(pointer(scales), (columns // PAIR, 4), np.float32),
+    )
 
 
 @njit(**QUICK)
@@ -137,9 +138,18 @@ def attend(query: Any, keys: Any, values: Any, scores: Any, places: Any, size: A
 
 @njit(**QUICK)
 def place_heads(
-    tokens: Any, heads: Any, key_heads: Any, size: Any, qkv: Any, cosine: Any, sine: Any, keys: Any, values: Any,
-    length: Any, capacity: Any,
-) -> None:  # fmt: skip
+    tokens: Any,
+    heads: Any,
+    key_heads: Any,
+    size: Any,
+    qkv: Any,
+    cosine: Any,
+    sine: Any,
+    keys: Any,
+    values: Any,
+    length: Any,
+    capacity: Any,
+) -> None:
     """Queries and keys get their positions; keys and values go to their places."""
     wide = heads + 2 * key_heads
     for token in range(tokens):
@@ -159,9 +169,21 @@ def place_heads(
 
 @njit(**QUICK)
 def attend_heads(
-    counters: Any, tokens: Any, heads: Any, key_heads: Any, size: Any, qkv: Any, keys: Any, values: Any, scores: Any,
-    length: Any, capacity: Any, mixed: Any, numbers: Any, scales: Any,
-) -> None:  # fmt: skip
+    counters: Any,
+    tokens: Any,
+    heads: Any,
+    key_heads: Any,
+    size: Any,
+    qkv: Any,
+    keys: Any,
+    values: Any,
+    scores: Any,
+    length: Any,
+    capacity: Any,
+    mixed: Any,
+    numbers: Any,
+    scales: Any,
+) -> None:
     """One stage: every head of every token looks at the places up to its own, and what it finds is quantised."""
     own, wide = heads * size, (heads + 2 * key_heads) * size
     while True:
@@ -176,8 +198,11 @@ def attend_heads(
             floats(qkv + (token * wide + head * size) * 4, size),
             carray(pointer(keys + place), (places, size), np.float32),
             carray(pointer(values + place), (places, size), np.float32),
-            floats(scores + ticket * (length + tokens) * 4, places), places, size, floats(mixed + at * 4, size),
-        )  # fmt: skip
+            floats(scores + ticket * (length + tokens) * 4, places),
+            places,
+            size,
+            floats(mixed + at * 4, size),
+        )
         quantise(AS_IS, mixed + at * 4, 0, size, float32(0), numbers + at, scales + at // PAIR * 16)
         next_ticket(counters + DONE)
     wait(counters, heads * tokens)
@@ -239,9 +264,21 @@ def narrow_layers(arguments: Any) -> None:
         counters += COUNTERS
 
         attend_heads(
-            counters, tokens, heads, key_heads, size, qkv, store[0], store[1], scores, length, capacity, mixed, numbers,
+            counters,
+            tokens,
+            heads,
+            key_heads,
+            size,
+            qkv,
+            store[0],
+            store[1],
+            scores,
+            length,
+            capacity,
+            mixed,
+            numbers,
             scales,
-        )  # fmt: skip
+        )
         counters += COUNTERS
 
         product(counters, layer[3], layer[4], width, own, tokens, numbers, scales, added)

@@ -71,9 +71,7 @@ def tile(tokens: int, dot: Dot) -> Any:
     """
 
     @intrinsic
-    def computed(
-        _: Any, weights: Any, pairs: Any, numbers: Any, scales: Any, out: Any, wide: Any, bias: Any
-    ) -> Any:  # fmt: skip
+    def computed(_: Any, weights: Any, pairs: Any, numbers: Any, scales: Any, out: Any, wide: Any, bias: Any) -> Any:
         def make(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
             _write(Vectors(b), dot, tokens, *arguments)
             return context.get_dummy_value()
@@ -84,9 +82,17 @@ def tile(tokens: int, dot: Dot) -> Any:
 
 
 def _write(
-    v: Vectors, dot: Dot, tokens: int, weights: Any, pairs: Any, numbers: Any, scales: Any, out: Any, wide: Any,
+    v: Vectors,
+    dot: Dot,
+    tokens: int,
+    weights: Any,
+    pairs: Any,
+    numbers: Any,
+    scales: Any,
+    out: Any,
+    wide: Any,
     bias: Any,
-) -> None:  # fmt: skip
+) -> None:
     b = v.b
     before, loop, end = b.block, b.append_basic_block("pair"), b.append_basic_block("end")
     columns = b.mul(pairs, I64(PAIR))
@@ -111,14 +117,16 @@ def _write(
         own = v.load(place, 0, F32, 4)
         both = b.fmul(scale, v.lanes(own, [0, 1] * ROWS))
         new_zeros.append(v.multiply_add(zero, v.lanes(own, [2, 3] * ROWS), zeros[token]))
-        new_sums.append([
-            v.multiply_add(
-                b.sitofp(dot(v, codes[row], taken), ir.VectorType(F32, 16)),
-                v.lanes(both, [2 * row] * 8 + [2 * row + 1] * 8),
-                sums[token][row],
-            )
-            for row in range(ROWS)
-        ])  # fmt: skip
+        new_sums.append(
+            [
+                v.multiply_add(
+                    b.sitofp(dot(v, codes[row], taken), ir.VectorType(F32, 16)),
+                    v.lanes(both, [2 * row] * 8 + [2 * row + 1] * 8),
+                    sums[token][row],
+                )
+                for row in range(ROWS)
+            ]
+        )
     following = b.add(at, I64(1))
     at.add_incoming(I64(0), before)
     at.add_incoming(following, loop)

@@ -40,9 +40,14 @@ def best_turns(turns: Sequence[Turn], count: int) -> list[Turn]:
 
 
 def read_texts(
-    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], texts: Sequence[Sequence[int]],
-    ends: frozenset[int], at_once: int,
-) -> tuple[KeyValues, Tensor, list[list[Turn]]]:  # fmt: skip
+    model: LoopModel,
+    memory: Memory,
+    trunk: KeyValues,
+    rows: Sequence[Row],
+    texts: Sequence[Sequence[int]],
+    ends: frozenset[int],
+    at_once: int,
+) -> tuple[KeyValues, Tensor, list[list[Turn]]]:
     """Each row's prompt and the text behind it in one pass.
 
     Gives the prompts' keys and values as ``prefill_rows`` does, the scores behind them (rows, vocabulary), and for each

@@ -70,9 +70,7 @@ def write_batch(writing: Writing, batch: Batch, logits: Tensor, trails: list[Tra
         logits = scores_behind(tokens, writing.model, batch, live, writing.rule)
 
 
-def scores_behind(
-    tokens: list[int], model: LoopModel, batch: Batch, trails: list[Trail], rule: ExitRule
-) -> Tensor:  # fmt: skip
+def scores_behind(tokens: list[int], model: LoopModel, batch: Batch, trails: list[Trail], rule: ExitRule) -> Tensor:
     """One token more in every row: the scores of the next one (rows, vocabulary)."""
     import torch
 

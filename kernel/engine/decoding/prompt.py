@@ -77,6 +77,7 @@ def _rendered(vocabulary: Vocabulary, turns: Sequence[dict[str, str]]) -> str:
         )
     except TemplateError as error:
         raise ProviderBadOutput(
-            f"The model's template refuses the conversation: {error}.", provider="local",
+            f"The model's template refuses the conversation: {error}.",
+            provider="local",
             remedy="Use another model, or leave out the turn that it names.",
-        ) from error  # fmt: skip
+        ) from error

@@ -35,7 +35,7 @@ def read_tensors(folder: Path) -> Tensors:
 
 def maker(
     tensors: Tensors, device: str = "cpu", *, whole: bool = False, nf4: bool = False, mapped: bool = False
-) -> Make:  # fmt: skip
+) -> Make:
     """Products by name, in the form that the tensors have.
 
     ``whole`` computes bf16 weights in float32, ``nf4`` puts them into four bits by bitsandbytes. ``mapped``: they lie
@@ -97,9 +97,14 @@ def assemble(config: LoopConfig, tensors: Tensors, make: Make, device: str = "cp
     try:
         layers = [layer(i) for i in range(config.layers)]
         model = LoopModel(
-            config=config, embed=embed, layers=layers, norm=norm("norm"), head=make("head"),
-            gate=Gate(small("gate.weight"), small("gate.bias")) if config.gate else None, device=device,
-        )  # fmt: skip
+            config=config,
+            embed=embed,
+            layers=layers,
+            norm=norm("norm"),
+            head=make("head"),
+            gate=Gate(small("gate.weight"), small("gate.bias")) if config.gate else None,
+            device=device,
+        )
     except KeyError as error:
         raise OuroError(f"The converted weights lack the tensor {error.args[0]!r}.") from error
     model.quick = Narrow.of(config, layers)

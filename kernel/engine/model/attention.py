@@ -134,9 +134,7 @@ class Part:
         return self.store.read(layer, step, end, None if self.sharing is not None else rows)
 
 
-def attend(
-    query: Tensor, parts: Sequence[Part], layer: int, step: int, rows: Tensor | None
-) -> Tensor:  # fmt: skip
+def attend(query: Tensor, parts: Sequence[Part], layer: int, step: int, rows: Tensor | None) -> Tensor:
     """``query`` (rows, heads, new, size); ``rows`` are the sequences of unshared stores that the queries belong to.
 
     Returns (rows, new, heads * size).

@@ -73,9 +73,16 @@ class LoopModel:
     """The weights and the order in which they are applied. Not thread-safe: one worker thread uses it."""
 
     def __init__(
-        self, *, config: LoopConfig, embed: Callable[[Tensor], Tensor], layers: Sequence[Layer], norm: Norm,
-        head: Product, gate: Gate | None, device: str = "cpu",
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        config: LoopConfig,
+        embed: Callable[[Tensor], Tensor],
+        layers: Sequence[Layer],
+        norm: Norm,
+        head: Product,
+        gate: Gate | None,
+        device: str = "cpu",
+    ) -> None:
         self.config = config
         self.device = device
         self.gate = gate

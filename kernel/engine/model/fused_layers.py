@@ -52,9 +52,12 @@ class Narrow:
         part = view.parts[0]
         store = part.store
         return (
-            part.written and part.sharing is None and store.rows == 1 and not store.keys.scales
+            part.written
+            and part.sharing is None
+            and store.rows == 1
+            and not store.keys.scales
             and store.keys.dtype == torch.float32
-        )  # fmt: skip
+        )
 
     def run(self, state: Tensor, first: int, last: int, step: int, view: View) -> Tensor:
         """Layers ``first`` to ``last``: states (1, new, width)."""
@@ -69,7 +72,10 @@ class Narrow:
         cosine, sine = view.turn
         used = {
             "counters": torch.zeros((last - first) * STAGES * COUNTERS // 8, dtype=torch.int64),
-            "layers": self._table, "stores": _stores(store, step), "cosine": cosine, "sine": sine,
+            "layers": self._table,
+            "stores": _stores(store, step),
+            "cosine": cosine,
+            "sine": sine,
             "state": state.clone(),
             "numbers": torch.empty(new * widest, dtype=torch.int8),
             "scales": torch.empty(new * widest // BLOCK_COLUMNS * 4),
@@ -78,12 +84,20 @@ class Narrow:
             "added": torch.empty(new * config.width),
             "gate_up": torch.empty(new * 2 * self._inner),
             "scores": torch.empty(new * config.heads * (store.length + new)),
-        }  # fmt: skip
+        }
         given = {
-            "first": first, "last": last, "tokens": new, "length": store.length, "capacity": store.capacity,
-            "width": config.width, "heads": config.heads, "key_heads": config.key_heads,
-            "head_size": config.head_size, "inner": self._inner, "epsilon": float_bits(config.epsilon),
-        } | {name: tensor.data_ptr() for name, tensor in used.items()}  # fmt: skip
+            "first": first,
+            "last": last,
+            "tokens": new,
+            "length": store.length,
+            "capacity": store.capacity,
+            "width": config.width,
+            "heads": config.heads,
+            "key_heads": config.key_heads,
+            "head_size": config.head_size,
+            "inner": self._inner,
+            "epsilon": float_bits(config.epsilon),
+        } | {name: tensor.data_ptr() for name, tensor in used.items()}
         self._team.call("narrow_layers", torch.get_num_threads(), *(given[name] for name in ARGUMENTS[1:]))
         return used["state"]
 

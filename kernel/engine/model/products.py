@@ -84,9 +84,20 @@ def state_levels() -> int:
 
     states, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((4, 64), 127, dtype=torch.int8)
     found = torch.ops.onednn.qlinear_pointwise(
-        states, 1.0, 0, torch.ops.onednn.qlinear_prepack(weight, None), torch.ones(4),
-        torch.zeros(4, dtype=torch.int32), None, 1.0, 0, torch.float32, "none", [], "",
-    )  # fmt: skip
+        states,
+        1.0,
+        0,
+        torch.ops.onednn.qlinear_prepack(weight, None),
+        torch.ones(4),
+        torch.zeros(4, dtype=torch.int32),
+        None,
+        1.0,
+        0,
+        torch.float32,
+        "none",
+        [],
+        "",
+    )
     return 127 if bool((found == 64 * 255 * 127).all()) else 63
 
 
@@ -159,9 +170,17 @@ class Int4:
         _quantised("rows_by_group", self._team, flat, front, numbers, scales)
         out = torch.empty(rows, blocks * BLOCK_ROWS)
         self._team.call(
-            "four_bit_product", torch.get_num_threads(), weights, blocks, pairs, rows, numbers.data_ptr(),
-            scales.data_ptr(), out.data_ptr(), bias,
-        )  # fmt: skip
+            "four_bit_product",
+            torch.get_num_threads(),
+            weights,
+            blocks,
+            pairs,
+            rows,
+            numbers.data_ptr(),
+            scales.data_ptr(),
+            out.data_ptr(),
+            bias,
+        )
         out = out.view(*x.shape[:-1], -1)
         return out if onto is None else out.add_(onto)
 
@@ -189,9 +208,18 @@ def _quantised(
     rows, columns = numbers.shape
     threads = torch.get_num_threads() if rows * columns > ALONE else 1
     team.call(
-        function, threads, kind, rows, columns, states.data_ptr(), weight, epsilon, numbers.data_ptr(),
-        scales.data_ptr(), *more,
-    )  # fmt: skip
+        function,
+        threads,
+        kind,
+        rows,
+        columns,
+        states.data_ptr(),
+        weight,
+        epsilon,
+        numbers.data_ptr(),
+        scales.data_ptr(),
+        *more,
+    )
 
 
 @lru_cache

@@ -19,17 +19,40 @@ from tests.kernel.engine.naive import Shape
 
 WIDTH, HEADS, INNER, VOCABULARY = 32, 4, 48, 61
 OURO: dict[str, Any] = {
-    "model_type": "ouro", "hidden_size": WIDTH, "num_hidden_layers": 3, "num_attention_heads": HEADS,
-    "num_key_value_heads": HEADS, "head_dim": WIDTH // HEADS, "intermediate_size": INNER, "hidden_act": "silu",
-    "vocab_size": VOCABULARY, "rope_theta": 1e6, "rope_scaling": None, "rms_norm_eps": 1e-6,
-    "max_position_embeddings": 65536, "tie_word_embeddings": False, "total_ut_steps": 4, "early_exit_threshold": 1.0,
-    "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0,
-}  # fmt: skip
+    "model_type": "ouro",
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 3,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": HEADS,
+    "head_dim": WIDTH // HEADS,
+    "intermediate_size": INNER,
+    "hidden_act": "silu",
+    "vocab_size": VOCABULARY,
+    "rope_theta": 1e6,
+    "rope_scaling": None,
+    "rms_norm_eps": 1e-6,
+    "max_position_embeddings": 65536,
+    "tie_word_embeddings": False,
+    "total_ut_steps": 4,
+    "early_exit_threshold": 1.0,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+}
 QWEN: dict[str, Any] = {
-    "model_type": "qwen2", "hidden_size": WIDTH, "num_hidden_layers": 4, "num_attention_heads": HEADS,
-    "num_key_value_heads": 2, "intermediate_size": INNER, "vocab_size": VOCABULARY, "rope_theta": 1e4,
-    "rms_norm_eps": 1e-5, "max_position_embeddings": 512, "tie_word_embeddings": True, "eos_token_id": 7,
-}  # fmt: skip
+    "model_type": "qwen2",
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 4,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": 2,
+    "intermediate_size": INNER,
+    "vocab_size": VOCABULARY,
+    "rope_theta": 1e4,
+    "rms_norm_eps": 1e-5,
+    "max_position_embeddings": 512,
+    "tie_word_embeddings": True,
+    "eos_token_id": 7,
+}
 
 
 def weights(raw: dict[str, Any], seed: int = 1, gate_bias: float = 0.0, spread: float = 0.2) -> dict[str, Any]:
@@ -77,11 +100,15 @@ def engine_names(config: LoopConfig, published: dict[str, Any]) -> dict[str, Any
         found["gate.weight"] = published["model.early_exit_gate.weight"][0]
         found["gate.bias"] = published["model.early_exit_gate.bias"]
     parts = {
-        "attention_norm": ["input_layernorm"], "after_attention": ["input_layernorm_2"],
-        "feed_norm": ["post_attention_layernorm"], "after_feed": ["post_attention_layernorm_2"],
-        "qkv": [f"self_attn.{x}_proj" for x in "qkv"], "out": ["self_attn.o_proj"],
-        "gate_up": ["mlp.gate_proj", "mlp.up_proj"], "down": ["mlp.down_proj"],
-    }  # fmt: skip
+        "attention_norm": ["input_layernorm"],
+        "after_attention": ["input_layernorm_2"],
+        "feed_norm": ["post_attention_layernorm"],
+        "after_feed": ["post_attention_layernorm_2"],
+        "qkv": [f"self_attn.{x}_proj" for x in "qkv"],
+        "out": ["self_attn.o_proj"],
+        "gate_up": ["mlp.gate_proj", "mlp.up_proj"],
+        "down": ["mlp.down_proj"],
+    }
     for i in range(config.layers):
         for ours, theirs in parts.items():
             for end, short in ((".weight", ""), (".bias", ".bias")):
@@ -101,10 +128,16 @@ def model_of(raw: dict[str, Any], published: dict[str, Any], **core: Any) -> Loo
 
 def shape_of(config: LoopConfig) -> Shape:
     return Shape(
-        layers=config.layers, heads=config.heads, key_heads=config.key_heads, head_size=config.head_size,
-        theta=config.rope.theta, epsilon=config.epsilon, sandwich=config.sandwich,
-        first=config.core[0], behind=config.core[1],
-    )  # fmt: skip
+        layers=config.layers,
+        heads=config.heads,
+        key_heads=config.key_heads,
+        head_size=config.head_size,
+        theta=config.rope.theta,
+        epsilon=config.epsilon,
+        sandwich=config.sandwich,
+        first=config.core[0],
+        behind=config.core[1],
+    )
 
 
 def memory(steps: int, *, held: int = 0, int8: bool = False) -> Memory:
@@ -112,9 +145,15 @@ def memory(steps: int, *, held: int = 0, int8: bool = False) -> Memory:
 
 
 def decoded(
-    model: LoopModel, kept: Memory, rule: ExitRule, prompts: Sequence[Sequence[int]],
-    answers: Sequence[Sequence[int]], *, shared: int = 0, at_once: int = 7,
-) -> tuple[list[list[Any]], list[list[int]]]:  # fmt: skip
+    model: LoopModel,
+    kept: Memory,
+    rule: ExitRule,
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[int]],
+    *,
+    shared: int = 0,
+    at_once: int = 7,
+) -> tuple[list[list[Any]], list[list[int]]]:
     """Logits behind each prompt and each token of its answer, and the depth of each answer token.
 
     All answers are equally long. ``shared``: tokens of the first prompt that are offered as a common beginning.

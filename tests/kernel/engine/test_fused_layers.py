@@ -25,11 +25,25 @@ PROMPT = [7, 3, 9, 21, 4, 40, 11]
 def config(kind: str) -> LoopConfig:
     ouro = kind == "ouro"
     return LoopConfig(
-        family="ouro" if ouro else "qwen2", vocabulary=VOCABULARY, width=WIDTH, inner=INNER, layers=LAYERS, heads=HEADS,
-        key_heads=HEADS if ouro else 2, head_size=SIZE, context=512, epsilon=1e-6, rope=Rope(theta=1e4), tied=False,
-        bias=not ouro, steps={"ouro": 3, "core": 2}.get(kind, 1), core=(1, 3) if kind == "core" else (0, LAYERS),
-        sandwich=ouro, norm_each_step=ouro, gate=ouro,
-    )  # fmt: skip
+        family="ouro" if ouro else "qwen2",
+        vocabulary=VOCABULARY,
+        width=WIDTH,
+        inner=INNER,
+        layers=LAYERS,
+        heads=HEADS,
+        key_heads=HEADS if ouro else 2,
+        head_size=SIZE,
+        context=512,
+        epsilon=1e-6,
+        rope=Rope(theta=1e4),
+        tied=False,
+        bias=not ouro,
+        steps={"ouro": 3, "core": 2}.get(kind, 1),
+        core=(1, 3) if kind == "core" else (0, LAYERS),
+        sandwich=ouro,
+        norm_each_step=ouro,
+        gate=ouro,
+    )
 
 
 def tensors(of: LoopConfig) -> dict[str, Any]:

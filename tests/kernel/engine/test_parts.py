@@ -26,9 +26,14 @@ from ledger.errors import ConfigError, OuroError
 from tests.kernel.engine.scene import OURO, QWEN, engine_names, memory, model_of, weights
 
 BIG_OURO = {
-    **OURO, "hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 128,
-    "intermediate_size": 5632, "vocab_size": 49152,
-}  # fmt: skip
+    **OURO,
+    "hidden_size": 2048,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "head_dim": 128,
+    "intermediate_size": 5632,
+    "vocab_size": 49152,
+}
 
 
 @pytest.mark.parametrize(("layers", "total"), [(24, 1_434_652_673), (48, 2_667_974_657)])
@@ -84,17 +89,30 @@ def test_slots_of_layers_and_steps_never_meet() -> None:
 
 
 @pytest.mark.parametrize(
-    "rope", [{"rope_type": "default"}, {"rope_type": "linear", "factor": 4.0},
-             {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-              "original_max_position_embeddings": 8192}],
-)  # fmt: skip
+    "rope",
+    [
+        {"rope_type": "default"},
+        {"rope_type": "linear", "factor": 4.0},
+        {
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+    ],
+)
 def test_positions_are_those_of_the_published_code(rope: dict[str, Any], kernel_extra: None) -> None:
     from transformers import LlamaConfig
     from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
     theirs = LlamaRotaryEmbedding(LlamaConfig(head_dim=64, rope_parameters={"rope_theta": 5e5, **rope}))
-    names = {"rope_type": "kind", "low_freq_factor": "low", "high_freq_factor": "high",
-             "original_max_position_embeddings": "original"}  # fmt: skip
+    names = {
+        "rope_type": "kind",
+        "low_freq_factor": "low",
+        "high_freq_factor": "high",
+        "original_max_position_embeddings": "original",
+    }
     ours = Rope.model_validate({"theta": 5e5, **{names.get(key, key): value for key, value in rope.items()}})
     assert torch.allclose(frequencies(ours, 64), theirs.inv_freq, rtol=1e-6)
 

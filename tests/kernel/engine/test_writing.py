@@ -88,7 +88,7 @@ def test_guesses_go_through_the_coda_as_the_answer_does() -> None:
     steps = CORE["steps"]
     made = Engine(
         model=model, vocabulary=Words(), memory=memory(steps), rule=ExitRule("fixed", steps), bounds=Bounds(64, 4096, 8)
-    )  # fmt: skip
+    )
     write(made, Manner(Sampling()))
     alone = made.model.steps_done
     write(made, Manner(Sampling(), speculate=True))

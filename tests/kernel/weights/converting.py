@@ -21,9 +21,13 @@ def run(
 ) -> Path:
     """Of a file that a registry describes."""
     return convert(
-        "tiny", model.weights, form=form, models_dir=model.folder, progress=progress or quiet,
+        "tiny",
+        model.weights,
+        form=form,
+        models_dir=model.folder,
+        progress=progress or quiet,
         cancel=cancel or CancelToken(),
-    )  # fmt: skip
+    )
 
 
 def run_own(place: Path, models_dir: Path, form: store.Form = "bf16") -> Path:

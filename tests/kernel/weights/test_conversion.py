@@ -95,9 +95,15 @@ def gguf(folder: Path, architecture: str = "qwen2", **fields: object) -> Path:
 
 
 SIZES = {
-    "block_count": 1, "context_length": 128, "embedding_length": 64, "feed_forward_length": 96, "head_count": 4,
-    "head_count_kv": 2, "rope_freq_base": 1e4, "layer_norm_rms_eps": 1e-6,
-}  # fmt: skip
+    "block_count": 1,
+    "context_length": 128,
+    "embedding_length": 64,
+    "feed_forward_length": 96,
+    "head_count": 4,
+    "head_count_kv": 2,
+    "rope_freq_base": 1e4,
+    "layer_norm_rms_eps": 1e-6,
+}
 
 
 @pytest.mark.parametrize(
@@ -247,13 +253,11 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     """It hangs in a pipe that nobody writes to; what wakes it is the end of its standard input."""
     os.mkfifo(tmp_path / "weights.gguf")
     pipe = tmp_path / "weights.gguf"
-    job = Job(
-        source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", tied_head=False, workers=1
-    )  # fmt: skip
+    job = Job(source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", tied_head=False, workers=1)
     argv = [sys.executable, "-c", "import sys; from kernel.weights.convert_child import main; main(sys.argv[1])"]
     with subprocess.Popen(
         [*argv, job.model_dump_json()], cwd=Path(__file__).parents[3], stdin=subprocess.PIPE
-    ) as child:  # fmt: skip
+    ) as child:
         assert child.stdin is not None
         child.stdin.close()
         try:

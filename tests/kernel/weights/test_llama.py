@@ -85,12 +85,19 @@ def test_four_bit_rows_are_put_in_order_with_their_codes(kernel_extra: None, tmp
 def head(**values: Any) -> GgufHead:
     """Of a file with heads of 128; ``values`` stand below ``llama.``, with ``__`` for a dot."""
     metadata: dict[str, Any] = {
-        "general.architecture": "llama", "llama.embedding_length": 2048, "llama.feed_forward_length": 8192,
-        "llama.block_count": 16, "llama.attention.head_count": 16, "llama.attention.head_count_kv": 8,
-        "llama.context_length": 131_072, "llama.attention.layer_norm_rms_epsilon": 1e-5,
-        "llama.rope.freq_base": 500_000.0, "tokenizer.ggml.bos_token_id": 128_000,
-        "tokenizer.ggml.eos_token_id": 128_009, "tokenizer.ggml.eot_token_id": 128_008,
-    }  # fmt: skip
+        "general.architecture": "llama",
+        "llama.embedding_length": 2048,
+        "llama.feed_forward_length": 8192,
+        "llama.block_count": 16,
+        "llama.attention.head_count": 16,
+        "llama.attention.head_count_kv": 8,
+        "llama.context_length": 131_072,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.rope.freq_base": 500_000.0,
+        "tokenizer.ggml.bos_token_id": 128_000,
+        "tokenizer.ggml.eos_token_id": 128_009,
+        "tokenizer.ggml.eot_token_id": 128_008,
+    }
     metadata |= {f"llama.{key.replace('__', '.')}": value for key, value in values.items()}
     return GgufHead(metadata, {"token_embd.weight": TensorInfo("token_embd.weight", (128_256, 2048), 0, 0)})
 

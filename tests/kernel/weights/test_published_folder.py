@@ -109,10 +109,19 @@ def test_templates_and_stops_that_lie_beside(kernel_extra: None, tmp_path: Path)
 
 
 QWEN = {
-    "model_type": "qwen2", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "intermediate_size": 96, "vocab_size": 304, "rope_theta": 1e6, "rms_norm_eps": 1e-6,
-    "max_position_embeddings": 2048, "tie_word_embeddings": True, "eos_token_id": 2,
-}  # fmt: skip
+    "model_type": "qwen2",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 96,
+    "vocab_size": 304,
+    "rope_theta": 1e6,
+    "rms_norm_eps": 1e-6,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+    "eos_token_id": 2,
+}
 
 
 def test_a_tied_qwen2_with_biases_that_stores_its_head_too(kernel_extra: None, tmp_path: Path) -> None:

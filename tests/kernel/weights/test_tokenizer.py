@@ -33,8 +33,21 @@ def words(tiny: Tiny) -> Vocabulary:
 
 def test_merges_are_applied_in_their_order(words: Vocabulary) -> None:
     assert [TOKENS[n] for n in words.encode("def f():\n    return total")] == [
-        "def", "Ġ", "f", "(", ")", ":", "Ċ", "ĠĠ", "Ġ", "Ġreturn", "Ġ", "to", "t", "al",
-    ]  # fmt: skip
+        "def",
+        "Ġ",
+        "f",
+        "(",
+        ")",
+        ":",
+        "Ċ",
+        "ĠĠ",
+        "Ġ",
+        "Ġreturn",
+        "Ġ",
+        "to",
+        "t",
+        "al",
+    ]
 
 
 def test_control_tokens_are_reached_by_name_only(words: Vocabulary) -> None:

@@ -137,9 +137,9 @@ def test_every_way_to_multiply_gives_the_same_integers(way: str) -> None:
     for group in range(COLUMNS // 32):
         scales[:, group // 2, 2 + group % 2] = numbers[:, group * 32 : group * 32 + 32].sum(axis=1)
     out = np.zeros((2, 4), np.float32)
-    arguments = np.array([
-        blocks.ctypes.data, COLUMNS // 64, numbers.ctypes.data, scales.ctypes.data, out.ctypes.data, 4, 0
-    ], np.int64)  # fmt: skip
+    arguments = np.array(
+        [blocks.ctypes.data, COLUMNS // 64, numbers.ctypes.data, scales.ctypes.data, out.ctypes.data, 4, 0], np.int64
+    )
     run.ctypes(arguments.ctypes.data_as(run.ctypes.argtypes[0]))
     import torch
 
