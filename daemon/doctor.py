@@ -253,7 +253,7 @@ def _weights(places: Places, name: str) -> Check:
 
     if own.is_path(name):
         try:
-            named, _ = own.weights_at(name)
+            named, _ = own.describe_weights(name)
         except OuroError as error:
             return _failed("weights", error)
         return Check(name="weights", ok=True, detail=f"{named}, your own at {name}", essential=True)

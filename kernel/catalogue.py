@@ -11,7 +11,7 @@ from kernel.settings import KernelSettings
 from ledger.errors import ConfigError
 
 
-def build(
+def build_provider(
     name: str,
     settings: KernelSettings,
     *,
@@ -30,13 +30,13 @@ def build(
         server = OpenAIProvider(settings=settings.openai, api_key=api_key, allow_network=allow_network)
         return _repeated(server, settings.openai)
     if name == "scripted":
-        from kernel.providers.scripted import Script, ScriptedProvider
+        from kernel.providers.scripted import ProviderScript, ScriptedProvider
 
         if not settings.scripted.script:
             raise ConfigError(
                 "kernel.provider is scripted, but there is no script.", remedy="Set kernel.scripted.script."
             )
-        return ScriptedProvider(script=Script.load(Path(settings.scripted.script)))
+        return ScriptedProvider(script=ProviderScript.load(Path(settings.scripted.script)))
     raise ConfigError(f"There is no provider {name!r}.", remedy="They are local, openai and scripted.")
 
 

@@ -10,7 +10,7 @@ from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
 
 
-class Family(Frozen):
+class InfillFamily(Frozen):
     """Control tokens that a family of models was trained with to fill holes."""
 
     fim_prefix: str
@@ -18,7 +18,7 @@ class Family(Frozen):
     fim_middle: str
 
 
-class Model(Frozen):
+class LocalModel(Frozen):
     """A model that can run in this process. ``context`` is the most tokens it takes, prompt and answer together.
 
     Without a ``family`` it does not fill holes.
@@ -38,22 +38,22 @@ class PriceEntry(Frozen):
     output: int
 
 
-class Policy(Frozen):
+class ModelPolicy(Frozen):
     """The whole file."""
 
     default_model: str
-    families: dict[str, Family]
-    models: dict[str, Model]
+    families: dict[str, InfillFamily]
+    models: dict[str, LocalModel]
     prices: tuple[PriceEntry, ...] = ()
 
-    def model(self, name: str) -> Model:
+    def model(self, name: str) -> LocalModel:
         """Raises ``ConfigError`` for a model that is not known."""
         if name not in self.models:
             known = ", ".join(sorted(self.models))
             raise ConfigError(f"The model {name!r} is not known.", remedy=f"Known models: {known}.")
         return self.models[name]
 
-    def family_of_path(self, path: str, named: str) -> Family | None:
+    def family_of_path(self, path: str, named: str) -> InfillFamily | None:
         """Of own weights: the ``named`` one, or the one whose name stands in their path.
 
         Raises ``ConfigError`` for a name that is not known.
@@ -74,7 +74,7 @@ class Policy(Frozen):
         return None
 
 
-def load_policy() -> Policy:
+def load_policy() -> ModelPolicy:
     """The policy that is shipped beside this module."""
     text = resources.files(__package__).joinpath("policy.toml").read_text(encoding="utf-8")
-    return Policy.model_validate(read_toml(text))
+    return ModelPolicy.model_validate(read_toml(text))

@@ -38,7 +38,7 @@ def build(layers: int) -> tuple[Any, Any]:
     import torch
 
     from kernel.engine.model.assemble import assemble
-    from kernel.engine.model.products import Int8
+    from kernel.engine.model.products import Int8Product
 
     config = ouro(layers)
     shapes = {"qkv": (3 * WIDTH, WIDTH), "out": (WIDTH, WIDTH), "gate_up": (2 * INNER, WIDTH), "down": (WIDTH, INNER)}
@@ -55,7 +55,7 @@ def build(layers: int) -> tuple[Any, Any]:
     def make(name: str) -> Any:
         shape = shapes.get(name.rpartition(".")[2], (VOCABULARY, WIDTH))
         weight = torch.randint(-127, 128, shape, dtype=torch.int8)
-        return Int8(weight, torch.full((shape[0],), 0.01 / shape[1] ** 0.5))
+        return Int8Product(weight, torch.full((shape[0],), 0.01 / shape[1] ** 0.5))
 
     model = assemble(config, tensors, make)
     return model, model.gate.bias
@@ -65,12 +65,12 @@ def timed(model: Any, rule: Any, tokens: int, held: int) -> tuple[float, float, 
     """Median milliseconds a token, mean depth, and layers computed a token."""
     import torch
 
-    from kernel.engine.cache.batch import Batch, Memory
+    from kernel.engine.cache.batch import Batch, CacheFormat
     from kernel.engine.cache.packing import Row
     from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
-    from kernel.engine.model.passes import adaptive
+    from kernel.engine.model.passes import adaptive_pass
 
-    memory = Memory(torch.float32, STEPS, held)
+    memory = CacheFormat(torch.float32, STEPS, held)
     took, depth = [], 0
     with torch.inference_mode():
         rows = [Row(0, tuple(range(PROMPT)), 0, tokens + 1)]
@@ -79,7 +79,7 @@ def timed(model: Any, rule: Any, tokens: int, held: int) -> tuple[float, float, 
         batch, before = Batch(model, memory, trunk, store, rows, 1), model.passes
         for token in range(tokens):
             began = time.perf_counter()
-            passed = adaptive(model, torch.tensor([[token]]), batch.view(), rule)
+            passed = adaptive_pass(model, torch.tensor([[token]]), batch.view(), rule)
             model.scores(passed.state[:, -1])
             took.append(time.perf_counter() - began)
             depth += int(passed.walk.depth[0])

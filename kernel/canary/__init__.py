@@ -5,20 +5,20 @@ told), and garbage (tokens that the model itself finds absurd). ``features`` mea
 for a model, ``watch`` folds both into one number, ``text`` does the same on finished text. Nothing here imports torch.
 """
 
-from kernel.canary.detector import Canary, Knobs, knobs
+from kernel.canary.detector import Canary, DecodingAdjustment, adjust_decoding
 from kernel.canary.levels import Baseline, Levels, load_levels
-from kernel.canary.reading import CollapseDetected, Reading, Step
+from kernel.canary.reading import CanaryReading, CollapseDetected, TokenStep
 from kernel.canary.text import read_text
 
 __all__ = [
     "Baseline",
     "Canary",
+    "CanaryReading",
     "CollapseDetected",
-    "Knobs",
+    "DecodingAdjustment",
     "Levels",
-    "Reading",
-    "Step",
-    "knobs",
+    "TokenStep",
+    "adjust_decoding",
     "load_levels",
     "read_text",
 ]

@@ -16,7 +16,7 @@ LEAVING = pow(BASE, GRAM, MODULUS)
 SEAM = GRAM - 1  # tokens that go unseen where one copy ends and the next begins, with nothing new between them
 
 
-class Copies:
+class CopyTracker:
     """Follows the copy that the answer is in.
 
     ``run`` is its length in tokens of the answer (0 when there is none), ``own`` whether the original is the answer's

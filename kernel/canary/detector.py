@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 
-from kernel.canary.features import FEATURES, STUCK, Features
+from kernel.canary.features import FEATURES, STUCK, FeatureTracker
 from kernel.canary.levels import Levels
-from kernel.canary.reading import Reading, Step
+from kernel.canary.reading import CanaryReading, TokenStep
 
 FAR = 40.0  # deviations; a long loop must be able to raise the alarm by itself, whatever else is normal
 
@@ -25,7 +25,7 @@ class Canary:
         self._levels = levels
         bases = [(name, levels.features[name]) for name in FEATURES]
         self._scales = [(name, base.mean, 1.0 / base.deviation, base.weight) for name, base in bases]
-        self._features = Features(context)
+        self._features = FeatureTracker(context)
         self._over = 0
         self.tokens = 0
 
@@ -40,7 +40,7 @@ class Canary:
         """Table entries held: never more than tokens in the prompt, plus tokens pushed, plus the window."""
         return self._features.copies.entries + len(self._features.window)
 
-    def push(self, step: Step) -> Reading:
+    def push(self, step: TokenStep) -> CanaryReading:
         """Take the next token of the answer."""
         self.tokens += 1
         values = self._features.push(step)
@@ -49,7 +49,7 @@ class Canary:
         proximity = logistic(self._levels.bias + max(stuck, lost))
         self._over = self._over + 1 if proximity >= self._levels.alarm else 0
         signal = why_stuck if stuck >= lost else why_lost
-        return Reading(proximity, signal, self._over >= self._levels.patience)
+        return CanaryReading(proximity, signal, self._over >= self._levels.patience)
 
     def _sum(self, values: Sequence[float], first: int, behind: int) -> tuple[float, str]:
         """What the features from ``first`` on add to the log-odds, and the one that adds most."""
@@ -77,7 +77,7 @@ MOST_PENALTY = 1.3  # factor on the base; CTRL's value
 
 
 @dataclass(frozen=True, slots=True)
-class Knobs:
+class DecodingAdjustment:
     """``extra_steps`` loops more than the exit policy asks for, the exit quantile ``q`` (0 to 1; 1 means full depth),
     and ``repetition_penalty`` (1 means none)."""
 
@@ -86,7 +86,7 @@ class Knobs:
     repetition_penalty: float
 
 
-def knobs(proximity: float, *, q: float = 0.5, repetition_penalty: float = 1.0) -> Knobs:
+def adjust_decoding(proximity: float, *, q: float = 0.5, repetition_penalty: float = 1.0) -> DecodingAdjustment:
     """How to compute the next token at this ``proximity``; ``q`` and ``repetition_penalty`` are what is set.
 
     Every knob only grows with ``proximity``. Raises ``ValueError`` outside [0, 1].
@@ -94,7 +94,7 @@ def knobs(proximity: float, *, q: float = 0.5, repetition_penalty: float = 1.0) 
     if not 0.0 <= proximity <= 1.0:
         raise ValueError(f"proximity {proximity} is not in [0, 1]")
     turn = max(proximity - CALM, 0.0) / (1.0 - CALM)
-    return Knobs(
+    return DecodingAdjustment(
         extra_steps=round(MOST_STEPS * turn),
         q=q + max(1.0 - q, 0.0) * turn,
         repetition_penalty=repetition_penalty * (1.0 + (MOST_PENALTY - 1.0) * turn),

@@ -22,8 +22,8 @@ from collections import deque
 from collections.abc import Sequence
 from math import log, sqrt
 
-from kernel.canary.copies import Copies
-from kernel.canary.reading import Step
+from kernel.canary.copies import CopyTracker
+from kernel.canary.reading import TokenStep
 
 STUCK = ("repeat", "echo", "copy", "loop", "prompt", "margin")  # nothing new comes
 LOST = ("entropy", "surprise")  # nothing sensible comes
@@ -35,7 +35,7 @@ DOUBT = 0.01  # a margin of 1 is no more certain than 0.99: files keep three dig
 QUIET_START = (0.5, 0.0, 0.0)  # of the running means of margin, entropy, surprise: what is not told raises nothing
 
 
-class Window:
+class RepeatWindow:
     """Share of repeated tokens among the last ``WINDOW``; low while the window still fills."""
 
     def __init__(self) -> None:
@@ -56,21 +56,21 @@ class Window:
         return len(self._tokens)
 
 
-class Features:
+class FeatureTracker:
     """The features of one generation, in O(1) a token. Memory: one number and one table entry a token."""
 
     def __init__(self, prompt: Sequence[int] = ()) -> None:
-        self.copies = Copies(prompt)
+        self.copies = CopyTracker(prompt)
         self.reset()
 
     def reset(self) -> None:
         """Forget the answer, keep the prompt."""
         self.copies.reset()
-        self.window = Window()
+        self.window = RepeatWindow()
         self._echo = 0.0
         self._margin, self._entropy, self._surprise = QUIET_START
 
-    def push(self, step: Step) -> tuple[float, ...]:
+    def push(self, step: TokenStep) -> tuple[float, ...]:
         """The values in the order of ``FEATURES``. What a step does not tell stays where it was."""
         copies = self.copies
         copies.push(step.token)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ledger.errors import ProviderBadOutput
 
 
-class Step(NamedTuple):
+class TokenStep(NamedTuple):
     """One generated token, with the model's own distribution at that place: before temperature, before any penalty.
 
     ``margin`` is the probability of the best token minus that of the second (0 to 1), ``entropy`` is in nats, and
@@ -20,7 +20,7 @@ class Step(NamedTuple):
     logprob: float | None
 
 
-class Reading(NamedTuple):
+class CanaryReading(NamedTuple):
     """How close to a collapse the generation is.
 
     ``proximity`` is in [0, 1], ``signal`` names the feature that drove it (``none`` when no feature is above normal),
@@ -32,7 +32,7 @@ class Reading(NamedTuple):
     alarm: bool
 
 
-QUIET = Reading(0.0, "none", False)
+QUIET = CanaryReading(0.0, "none", False)
 
 
 class CollapseDetected(ProviderBadOutput):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from kernel.canary.detector import Canary
 from kernel.canary.levels import TEXT, Levels, load_levels
-from kernel.canary.reading import QUIET, Reading, Step
+from kernel.canary.reading import QUIET, CanaryReading, TokenStep
 from kernel.provider import Report, ToolCall
 from ledger.parsers.json import read_json
 
@@ -19,12 +19,14 @@ UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 PIECE = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]{{1,24}}|[^\w\s]{{1,16}}|\n+")
 
 
-def pieces(text: str) -> list[str]:
+def split_pieces(text: str) -> list[str]:
     """``text`` cut into word-like pieces, about as long as tokens."""
     return PIECE.findall(text)
 
 
-def text_steps(text: str, prompt: str = "", logprobs: Sequence[float] | None = None) -> tuple[list[int], list[Step]]:
+def steps_of_text(
+    text: str, prompt: str = "", logprobs: Sequence[float] | None = None
+) -> tuple[list[int], list[TokenStep]]:
     """Prompt and text as numbers, each piece its own; the second as steps.
 
     ``logprobs`` (nats, one for each token of the provider) are laid over the pieces by their place in the text.
@@ -34,21 +36,21 @@ def text_steps(text: str, prompt: str = "", logprobs: Sequence[float] | None = N
     def number(found: Sequence[str]) -> list[int]:
         return [numbers.setdefault(piece, len(numbers)) for piece in found]
 
-    before, after = number(pieces(prompt)), number(pieces(text))
+    before, after = number(split_pieces(prompt)), number(split_pieces(text))
     if not logprobs:
-        return before, [Step(token, None, None, None) for token in after]
+        return before, [TokenStep(token, None, None, None) for token in after]
     places = (at * len(logprobs) // len(after) for at in range(len(after)))
-    return before, [Step(token, None, None, logprobs[place]) for token, place in zip(after, places, strict=True)]
+    return before, [TokenStep(token, None, None, logprobs[place]) for token, place in zip(after, places, strict=True)]
 
 
 def read_text(
     text: str, prompt: str = "", logprobs: Sequence[float] | None = None, *, levels: Levels | None = None
-) -> Reading:
+) -> CanaryReading:
     """The worst reading over the text; ``alarm`` when any place of it raised one.
 
     Without ``logprobs`` garbage is seen only where it repeats: words alone do not tell what a model found absurd.
     """
-    before, steps = text_steps(text, prompt, logprobs)
+    before, steps = steps_of_text(text, prompt, logprobs)
     canary = Canary(levels or load_levels(TEXT), before)
     worst, alarm = QUIET, False
     for step in steps:
@@ -64,7 +66,7 @@ WRITTEN = 400  # characters of an argument that is more than a name or an addres
 NEWEST = 1 << 16  # characters; a collapse goes on to the end, and a server may send many megabytes
 
 
-async def read_answer(text: str, logprobs: Sequence[float] = ()) -> Reading:
+async def read_answer(text: str, logprobs: Sequence[float] = ()) -> CanaryReading:
     """The worst reading over the end of ``text``, computed off the event loop (about 6 ms a thousand characters).
 
     The prompt is left out: an answer about code quotes it, often at length. One that does nothing else but quote says
@@ -75,14 +77,14 @@ async def read_answer(text: str, logprobs: Sequence[float] = ()) -> Reading:
     return await asyncio.to_thread(read_text, text[-NEWEST:], "", chances)
 
 
-async def read_turn(text: str, calls: Sequence[ToolCall], logprobs: Sequence[float] = ()) -> Reading:
+async def read_turn(text: str, calls: Sequence[ToolCall], logprobs: Sequence[float] = ()) -> CanaryReading:
     """The worst reading over what a turn says and what it writes by its calls, each read by itself."""
     readings = [await read_answer(text, logprobs)]
-    readings += [await read_answer(each) for call in calls for each in written(call)]
+    readings += [await read_answer(each) for call in calls for each in long_arguments(call)]
     return max(readings, key=lambda reading: (reading.alarm, reading.proximity))
 
 
-def written(call: ToolCall) -> Iterator[str]:
+def long_arguments(call: ToolCall) -> Iterator[str]:
     """The long texts among a call's arguments; all of them where they cannot be read."""
     try:
         given = read_json(call.arguments)
@@ -92,7 +94,7 @@ def written(call: ToolCall) -> Iterator[str]:
     yield from (value for value in values if isinstance(value, str) and len(value) >= WRITTEN)
 
 
-def as_report(reading: Reading) -> Report:
+def report_of(reading: CanaryReading) -> Report:
     """What a provider that does not loop says of a turn."""
     proximity = round(1000 * reading.proximity)
     return Report(exit=SINGLE_PASS, proximity_milli=proximity, signal=reading.signal, alarm=reading.alarm)

@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kernel.canary import Canary, Levels, knobs
+from kernel.canary import Canary, Levels, adjust_decoding
 from kernel.cancel import CancelToken
-from kernel.engine.cache.batch import Batch, Memory
-from kernel.engine.cache.key_values import KeyValues, Trunks
-from kernel.engine.cache.packing import Row, batches
-from kernel.engine.cache.prefill import likelihoods, prefill_rows, prefill_trunk
-from kernel.engine.decoding.answer import Answer, Depths, OnAlarm, Trail
-from kernel.engine.decoding.branching import best_turns, read_texts
-from kernel.engine.decoding.decode import Grown, Writing, write_batch
-from kernel.engine.decoding.sampling import Sampling, uniforms
-from kernel.engine.decoding.speculative import Solo
+from kernel.engine.cache.batch import Batch, CacheFormat
+from kernel.engine.cache.key_values import KeyValues, PrefixCache
+from kernel.engine.cache.packing import Row, split_batches
+from kernel.engine.cache.prefill import prefill_rows, prefill_trunk, score_texts
+from kernel.engine.decoding.answer import AnswerText, DepthStats, GeneratedAnswer, OnAlarm
+from kernel.engine.decoding.branching import choose_branches, read_texts
+from kernel.engine.decoding.decode import DecodingRun, OnToken, decode_batch
+from kernel.engine.decoding.sampling import SamplingOptions, draw_uniforms
+from kernel.engine.decoding.speculative import SpeculativeDecoder
 from kernel.engine.decoding.tokenizer import Vocabulary
 from kernel.engine.model.decoder import LoopModel
 from kernel.engine.model.exits import ExitRule
@@ -33,7 +33,7 @@ CAUTIOUS_NGRAM = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class BatchLimits:
     """How much is computed at once."""
 
     prefill_tokens: int
@@ -43,13 +43,13 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class AnswerOptions:
     """How answers are written. ``on_alarm``: what a collapse does; without ``levels`` nothing is watched.
 
     ``caution``: how close an attempt before came to a collapse (0 to 1). This one is written deeper and repeats less.
     """
 
-    sampling: Sampling
+    sampling: SamplingOptions
     levels: Levels | None = None
     on_alarm: OnAlarm = "observe"
     speculate: bool = False
@@ -58,15 +58,15 @@ class Manner:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AnswerRequest:
     """Prompts with a common beginning (``trunk``), and where each of their answers ends."""
 
     trunk: Sequence[int]
     rows: Sequence[Row]
     stops: Sequence[tuple[str, ...]]
-    manner: Manner
+    manner: AnswerOptions
     samples: int = 1
-    grown: Grown | None = None
+    grown: OnToken | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
 
 
@@ -74,7 +74,14 @@ class Engine:
     """A model in memory with the rule by which its tokens leave the loop. Not thread-safe: one thread uses it."""
 
     def __init__(
-        self, *, model: LoopModel, vocabulary: Vocabulary, memory: Memory, rule: ExitRule, bounds: Bounds, why: str = ""
+        self,
+        *,
+        model: LoopModel,
+        vocabulary: Vocabulary,
+        memory: CacheFormat,
+        rule: ExitRule,
+        bounds: BatchLimits,
+        why: str = "",
     ) -> None:
         self.model = model
         self.vocabulary = vocabulary
@@ -82,15 +89,15 @@ class Engine:
         self.rule = rule
         self.bounds = bounds
         self.why = why  # these forms of the weights were chosen
-        self._trunks = Trunks(bounds.kept_tokens)
+        self._trunks = PrefixCache(bounds.kept_tokens)
 
-    def answer(self, ask: Ask) -> list[Trail]:
+    def answer(self, ask: AnswerRequest) -> list[GeneratedAnswer]:
         """``samples`` answers for every row, finished, in the order of rows and samples.
 
         Raises ``Cancelled`` within one matrix product after the token is set, ``CollapseDetected`` where asked for.
         """
 
-        def write(trunk: KeyValues, rows: list[Row]) -> list[Trail]:
+        def write(trunk: KeyValues, rows: list[Row]) -> list[GeneratedAnswer]:
             room = self._room(ask, rows)
             prompts, scores = prefill_rows(self.model, self.memory, trunk, rows, self.bounds.prefill_tokens, room)
             if room:
@@ -102,19 +109,21 @@ class Engine:
 
         return self._in_batches(ask, write)
 
-    def diverge(self, ask: Ask, texts: Sequence[Sequence[int]], ends: frozenset[int]) -> list[Trail]:
+    def diverge(
+        self, ask: AnswerRequest, texts: Sequence[Sequence[int]], ends: frozenset[int]
+    ) -> list[GeneratedAnswer]:
         """As :meth:`answer`, but each turns away from what stands in its hole, ``texts[span]``; see ``turns``."""
 
-        def write(trunk: KeyValues, rows: list[Row]) -> list[Trail]:
+        def write(trunk: KeyValues, rows: list[Row]) -> list[GeneratedAnswer]:
             most = self.bounds.prefill_tokens
             prompts, scores, turns = read_texts(self.model, self.memory, trunk, rows, texts, ends, most)
             batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
             trails = [
                 replace(self._trail(ask, row, sample), given=(*texts[row.span][: turn.at], turn.token))
                 for row, found in zip(rows, turns, strict=True)
-                for sample, turn in enumerate(best_turns(found, ask.samples))
+                for sample, turn in enumerate(choose_branches(found, ask.samples))
             ]
-            write_batch(self._writing(ask), batch, scores.repeat_interleave(ask.samples, dim=0), trails)
+            decode_batch(self._writing(ask), batch, scores.repeat_interleave(ask.samples, dim=0), trails)
             return trails
 
         return self._in_batches(ask, write)
@@ -128,9 +137,11 @@ class Engine:
         self.model.check = cancel.check
         with torch.inference_mode():
             shared = self._trunk(trunk)
-            return likelihoods(self.model, self.memory, shared, rows, texts, ends, self.bounds.prefill_tokens)
+            return score_texts(self.model, self.memory, shared, rows, texts, ends, self.bounds.prefill_tokens)
 
-    def _in_batches(self, ask: Ask, write: Callable[[KeyValues, list[Row]], list[Trail]]) -> list[Trail]:
+    def _in_batches(
+        self, ask: AnswerRequest, write: Callable[[KeyValues, list[Row]], list[GeneratedAnswer]]
+    ) -> list[GeneratedAnswer]:
         """As many rows at once as the bounds allow; what was written, in the order of rows and samples."""
         import torch
 
@@ -138,7 +149,7 @@ class Engine:
         most = self.bounds
         with torch.inference_mode():
             trunk = self._trunk(ask.trunk)
-            parts = batches(ask.rows, copies=ask.samples, cache_tokens=most.cache_tokens, max_rows=most.rows)
+            parts = split_batches(ask.rows, copies=ask.samples, cache_tokens=most.cache_tokens, max_rows=most.rows)
             done = [trail for rows in parts for trail in write(trunk, rows)]
         return sorted(done, key=lambda t: (t.span, t.sample))
 
@@ -150,36 +161,38 @@ class Engine:
             self._trunks.keep(tokens, store)
         return store
 
-    def _room(self, ask: Ask, rows: Sequence[Row]) -> int:
+    def _room(self, ask: AnswerRequest, rows: Sequence[Row]) -> int:
         """A single answer stands behind its prompt, where answers are kept in the same form as prompts."""
         alone = len(rows) * ask.samples == 1 and self.memory.held == self.memory.steps
         return rows[0].max_tokens if alone else 0
 
-    def _write(self, ask: Ask, batch: Batch, logits: Tensor, trails: list[Trail]) -> None:
+    def _write(self, ask: AnswerRequest, batch: Batch, logits: Tensor, trails: list[GeneratedAnswer]) -> None:
         manner, writing = ask.manner, self._writing(ask)
         if len(trails) > 1:
-            write_batch(writing, batch, logits, trails)
+            decode_batch(writing, batch, logits, trails)
             return
         prompt = next(list(row.numbers) for row in ask.rows if row.span == trails[0].span)
-        Solo(writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt).write(logits)
+        SpeculativeDecoder(writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt).write(
+            logits
+        )
 
-    def _writing(self, ask: Ask) -> Writing:
+    def _writing(self, ask: AnswerRequest) -> DecodingRun:
         sampling, rule = ask.manner.sampling, self.rule
         if ask.manner.caution:
-            turned = knobs(ask.manner.caution, q=rule.q, repetition_penalty=sampling.penalty)
+            turned = adjust_decoding(ask.manner.caution, q=rule.q, repetition_penalty=sampling.penalty)
             ngram = sampling.ngram or CAUTIOUS_NGRAM
             sampling = replace(sampling, penalty=turned.repetition_penalty, ngram=ngram)
             rule = rule.deeper(turned.extra_steps, turned.q, most=self.memory.steps)
-        return Writing(self.model, self.vocabulary, sampling, rule, ask.grown)
+        return DecodingRun(self.model, self.vocabulary, sampling, rule, ask.grown)
 
-    def _trail(self, ask: Ask, row: Row, sample: int) -> Trail:
+    def _trail(self, ask: AnswerRequest, row: Row, sample: int) -> GeneratedAnswer:
         manner = ask.manner
-        return Trail(
+        return GeneratedAnswer(
             span=row.span,
             sample=sample,
-            answer=Answer(stops=ask.stops[row.span], max_tokens=row.max_tokens),
-            chance=uniforms(manner.sampling.seed, row.span, sample, row.max_tokens),
-            depths=Depths([self.rule.steps]),
+            answer=AnswerText(stops=ask.stops[row.span], max_tokens=row.max_tokens),
+            chance=draw_uniforms(manner.sampling.seed, row.span, sample, row.max_tokens),
+            depths=DepthStats([self.rule.steps]),
             canary=Canary(manner.levels, row.numbers) if manner.levels is not None else None,
             on_alarm=manner.on_alarm,
         )

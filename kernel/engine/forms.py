@@ -17,8 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kernel.engine.model.products import Int4, Int8, Plain, Product, state_levels
-from kernel.weights.four_bits import GROUP, MIDDLE, Codes, fits, packed
+from kernel.engine.model.products import FloatProduct, Int4Product, Int8Product, Product, state_levels
+from kernel.weights.four_bits import GROUP, MIDDLE, FourBitCodes, fits_blocks, pack_blocks
 from kernel.weights.rounding import to_bf16
 from ledger.parsers.json import read_json
 
@@ -42,7 +42,7 @@ Trial = Mapping[int, float]  # milliseconds of one product by rows
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FormPlan:
     """``narrow`` computes up to ``few`` tokens at once, where it is another form than ``wide``."""
 
     wide: Arithmetic
@@ -55,17 +55,17 @@ class Plan:
         return (self.wide,) if self.narrow is None else (self.wide, self.narrow)
 
 
-def plan(
+def plan_forms(
     quantise: Quantise, trials: Mapping[Arithmetic, Trial], *, fits: Callable[[tuple[Arithmetic, ...]], bool]
-) -> Plan:
+) -> FormPlan:
     """The choice, with a sentence that says why. ``fits``: whether the weights in these forms fit into memory."""
     if quantise in ("fp32", "int8", "int4"):
-        return Plan(quantise, None, 0, f"{quantise}: the owner's setting")
+        return FormPlan(quantise, None, 0, f"{quantise}: the owner's setting")
     both: tuple[Arithmetic, Arithmetic] = ("fp32", "bf16")
     floats = [a for a in both if a in trials and fits((a,))] or ["bf16"]
     wide = min(floats, key=lambda a: _cost(trials.get(a)))
     if quantise == "none":
-        return Plan(wide, None, 0, f"{wide}: not quantised, the owner's setting{_shown(trials)}")
+        return FormPlan(wide, None, 0, f"{wide}: not quantised, the owner's setting{_describe(trials)}")
     if "int8" in trials and _cost(trials["int8"]) * WORTH_FEWER_BITS < _cost(trials.get(wide)):
         wide = "int8"
     few = 0
@@ -73,8 +73,8 @@ def plan(
         quicker = [n for n in ROWS if n <= FEW and trials["int4"][n] * WORTH_A_SECOND_FORM < trials[wide][n]]
         few = max((n for n in quicker if n == 1 or n // 2 in quicker), default=0)
     if few:
-        return Plan(wide, "int4", few, f"int4 for up to {few} tokens at once, else {wide}{_shown(trials)}")
-    return Plan(wide, None, 0, f"{wide}{_shown(trials)}")
+        return FormPlan(wide, "int4", few, f"int4 for up to {few} tokens at once, else {wide}{_describe(trials)}")
+    return FormPlan(wide, None, 0, f"{wide}{_describe(trials)}")
 
 
 def _cost(trial: Trial | None) -> float:
@@ -82,7 +82,7 @@ def _cost(trial: Trial | None) -> float:
     return trial[256] + 4 * trial[16] if trial is not None and 256 in trial else float("inf")
 
 
-def _shown(trials: Mapping[Arithmetic, Trial]) -> str:
+def _describe(trials: Mapping[Arithmetic, Trial]) -> str:
     if not trials:
         return ""
     told = (f"{name} {'/'.join(f'{trial[n]:.1f}' for n in ROWS if n in trial)}" for name, trial in trials.items())
@@ -97,15 +97,15 @@ def run_trials(columns: int, rows: int) -> dict[Arithmetic, Trial]:
     found: dict[Arithmetic, Trial] = {}
     with torch.inference_mode():
         x = torch.randn(max(ROWS), columns)
-        for name, make, near in _ways(weight):
+        for name, make, near in _candidates(weight):
             products = [make() for _ in range(COPIES)]
             wanted = x[:4] @ near.t()
             if float((products[0](x[:4]) - wanted).abs().max() / wanted.std()) <= WRONG:
-                found[name] = _trial(products, x, found)
+                found[name] = _time_rows(products, x, found)
     return found
 
 
-def _trial(products: Sequence[Product], x: Tensor, others: Mapping[Arithmetic, Trial]) -> Trial:
+def _time_rows(products: Sequence[Product], x: Tensor, others: Mapping[Arithmetic, Trial]) -> Trial:
     """More and more rows, as long as there is hope. With many rows it is computing that counts, not reading."""
     trial: dict[int, float] = {}
     for count in ROWS:
@@ -116,22 +116,24 @@ def _trial(products: Sequence[Product], x: Tensor, others: Mapping[Arithmetic, T
     return trial
 
 
-def _ways(weight: Tensor) -> Iterator[tuple[Arithmetic, Callable[[], Product], Tensor]]:
+def _candidates(weight: Tensor) -> Iterator[tuple[Arithmetic, Callable[[], Product], Tensor]]:
     """How a product in each form is made, and the numbers that its weights stand for."""
     import torch
 
-    yield "fp32", lambda: Plain(weight.clone()), weight
-    yield "bf16", lambda: Plain(weight.bfloat16()), weight.bfloat16().float()
+    yield "fp32", lambda: FloatProduct(weight.clone()), weight
+    yield "bf16", lambda: FloatProduct(weight.bfloat16()), weight.bfloat16().float()
     scale = weight.abs().amax(dim=1) / 127
     whole = (weight / scale[:, None]).round_().to(torch.int8)
-    yield "int8", lambda: Int8(whole, scale), whole * scale[:, None]
+    yield "int8", lambda: Int8Product(whole, scale), whole * scale[:, None]
     rows, columns = weight.shape
-    if fits(rows, columns):
+    if fits_blocks(rows, columns):
         step = torch.tensor(float(weight.abs().max()) / MIDDLE).bfloat16().float()
         codes = (weight / step + MIDDLE).round_().clamp_(0, 15)
         scales = step.expand(rows, columns // GROUP).numpy()
-        blocks = torch.from_numpy(packed(Codes(codes.to(torch.uint8).numpy(), to_bf16(scales), to_bf16(0 * scales))))
-        yield "int4", lambda: Int4(blocks.clone()), (codes - MIDDLE) * step
+        blocks = torch.from_numpy(
+            pack_blocks(FourBitCodes(codes.to(torch.uint8).numpy(), to_bf16(scales), to_bf16(0 * scales)))
+        )
+        yield "int4", lambda: Int4Product(blocks.clone()), (codes - MIDDLE) * step
 
 
 def _best_ms(products: Sequence[Product], x: Tensor) -> float:

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel.cancel import CancelToken
-from kernel.engine.cache.batch import Memory
-from kernel.engine.compiled.team import keep_compiled
+from kernel.engine.cache.batch import CacheFormat
+from kernel.engine.compiled.team import set_code_cache
 from kernel.engine.decoding.tokenizer import Vocabulary
-from kernel.engine.engine import Bounds, Engine
-from kernel.engine.forms import Arithmetic, Plan, machine_trials, plan
-from kernel.engine.model.assemble import Make, assemble, maker, paired, read_config, read_tensors
+from kernel.engine.engine import BatchLimits, Engine
+from kernel.engine.forms import Arithmetic, FormPlan, machine_trials, plan_forms
+from kernel.engine.model.assemble import Make, assemble, pair_makers, product_maker, read_config, read_tensors
 from kernel.engine.model.config import LoopConfig
 from kernel.engine.model.exits import ExitRule
-from kernel.engine.runtime import available_mb, load_torch_libraries, reuse_freed_memory, shortage, thread_count
+from kernel.engine.runtime import available_mb, load_torch_libraries, memory_shortage, reuse_freed_memory, thread_count
 from kernel.engine.settings import LocalSettings
 from kernel.weights import store
-from kernel.weights.convert import convert
+from kernel.weights.convert import convert_weights
 from kernel.weights.convert_child import open_checkpoint
 from kernel.weights.registry import Weights
 from ledger.errors import ConfigError, OuroError, ProviderError, ProviderUnavailable
@@ -36,7 +36,7 @@ MEMORY_BY_FOUR_BITS: dict[Arithmetic, float] = {"fp32": 6.4, "bf16": 3.2, "int8"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class WeightsLocation:
     """Named weights, and where they lie."""
 
     name: str
@@ -49,7 +49,9 @@ def form_of(arithmetic: Arithmetic, quantise: str) -> store.Form:
     return "bf16" if arithmetic == "fp32" and quantise != "fp32" else arithmetic
 
 
-def load_engine(source: Source, settings: LocalSettings, log: Callable[[str], None], cancel: CancelToken) -> Engine:
+def load_engine(
+    source: WeightsLocation, settings: LocalSettings, log: Callable[[str], None], cancel: CancelToken
+) -> Engine:
     """Blocking, in the worker thread. Raises ``ProviderUnavailable`` with what is missing and what to do."""
     load_torch_libraries()
     import torch
@@ -57,21 +59,21 @@ def load_engine(source: Source, settings: LocalSettings, log: Callable[[str], No
 
     torch.set_num_threads(thread_count(settings.threads))
     reuse_freed_memory()
-    keep_compiled(source.models_dir / "compiled")
+    set_code_cache(source.models_dir / "compiled")
     cancel.check()
     try:
         device = choose_device(settings)
-        chosen = gpu_forms(settings) if device == "cuda" else choose_forms(source, settings, log)
+        chosen = choose_gpu_forms(settings) if device == "cuda" else choose_forms(source, settings, log)
     except ConfigError as error:
-        raise _unusable(error) from error
+        raise _weights_error(error) from error
     cancel.check()
-    folders = {a: converted(source, form_of(a, settings.quantise), log, cancel) for a in chosen.arithmetics}
+    folders = {a: convert_with_log(source, form_of(a, settings.quantise), log, cancel) for a in chosen.arithmetics}
     if device == "cpu":
         check_memory(chosen, folders, settings)
     try:
-        return _assembled(chosen, folders, settings, device)
+        return _build_engine(chosen, folders, settings, device)
     except ConfigError as error:
-        raise _unusable(error) from error
+        raise _weights_error(error) from error
     except (OSError, ValueError, SafetensorError, OuroError) as error:
         raise ProviderUnavailable(
             f"The converted weights of {source.name} cannot be loaded: {error}",
@@ -91,21 +93,21 @@ def choose_device(settings: LocalSettings) -> str:
     return "cuda" if there and settings.device != "cpu" else "cpu"
 
 
-def gpu_forms(settings: LocalSettings) -> Plan:
+def choose_gpu_forms(settings: LocalSettings) -> FormPlan:
     """bf16, or four bits by bitsandbytes. Raises ``ConfigError`` for a form that only processors have."""
     if settings.quantise == "int4":
         if find_spec("bitsandbytes") is None:
             raise ConfigError("Four bits on a GPU need bitsandbytes.", remedy="Install it, or set quantise to none.")
-        return Plan("bf16", None, 0, "nf4 on the GPU: the owner's setting")
+        return FormPlan("bf16", None, 0, "nf4 on the GPU: the owner's setting")
     if settings.quantise in ("auto", "none"):
-        return Plan("bf16", None, 0, "bf16 on the GPU")
+        return FormPlan("bf16", None, 0, "bf16 on the GPU")
     raise ConfigError(f"{settings.quantise} is for processors.", remedy="On a GPU, quantise is auto, none or int4.")
 
 
-def choose_forms(source: Source, settings: LocalSettings, log: Callable[[str], None]) -> Plan:
+def choose_forms(source: WeightsLocation, settings: LocalSettings, log: Callable[[str], None]) -> FormPlan:
     """By the owner's setting, or by the trial of this machine."""
     if settings.quantise in ("fp32", "int8", "int4"):
-        return plan(settings.quantise, {}, fits=lambda _: True)
+        return plan_forms(settings.quantise, {}, fits=lambda _: True)
     columns, rows = _large_matrix(source)
     trials = machine_trials(source.models_dir, columns, rows, thread_count(settings.threads), log)
     ceiling, free = settings.memory_ceiling_mb, available_mb()
@@ -114,24 +116,26 @@ def choose_forms(source: Source, settings: LocalSettings, log: Callable[[str], N
     def fits(forms: tuple[Arithmetic, ...]) -> bool:
         return sum(MEMORY_BY_FOUR_BITS[f] for f in forms) * source.weights.bytes / MEGABYTE <= room
 
-    return plan(settings.quantise, trials, fits=fits)
+    return plan_forms(settings.quantise, trials, fits=fits)
 
 
-def _large_matrix(source: Source) -> tuple[int, int]:
+def _large_matrix(source: WeightsLocation) -> tuple[int, int]:
     """Columns and rows, from a converted folder or from the published weights."""
     folders = store.converted_folders(source.models_dir, source.name, source.weights)
     if folders:
         config = read_config(folders[0])
     else:
-        place = store.published(source.models_dir, source.weights)
+        place = store.published_path(source.models_dir, source.weights)
         try:
             config = open_checkpoint(place, tied_head=source.weights.tied_head).config
         except (OuroError, OSError) as error:
-            raise _unusable(error) from error
+            raise _weights_error(error) from error
     return config.width, config.inner
 
 
-def converted(source: Source, form: store.Form, log: Callable[[str], None], cancel: CancelToken) -> Path:
+def convert_with_log(
+    source: WeightsLocation, form: store.Form, log: Callable[[str], None], cancel: CancelToken
+) -> Path:
     told = -1
 
     def progress(done: int, total: int, what: str) -> None:
@@ -142,26 +146,26 @@ def converted(source: Source, form: store.Form, log: Callable[[str], None], canc
             log(f"{what} to {form}: {10 * tenth} %")
 
     try:
-        return convert(
+        return convert_weights(
             source.name, source.weights, form=form, models_dir=source.models_dir, progress=progress, cancel=cancel
         )
     except ProviderError:
         raise
     except (OuroError, OSError) as error:
-        raise _unusable(error) from error
+        raise _weights_error(error) from error
 
 
-def _unusable(error: OuroError | OSError) -> ProviderUnavailable:
+def _weights_error(error: OuroError | OSError) -> ProviderUnavailable:
     problem, remedy = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
     return ProviderUnavailable(problem, provider=NAME, kind="weights", remedy=remedy)
 
 
-def check_memory(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSettings) -> None:
+def check_memory(chosen: FormPlan, folders: dict[Arithmetic, Path], settings: LocalSettings) -> None:
     needed = RUNTIME_MB
     for arithmetic, folder in folders.items():
         size = (folder / "model.safetensors").stat().st_size // MEGABYTE
         needed += size * 2 if arithmetic == "fp32" and settings.quantise != "fp32" else size
-    problem = shortage(needed, ceiling_mb=settings.memory_ceiling_mb, available=available_mb())
+    problem = memory_shortage(needed, ceiling_mb=settings.memory_ceiling_mb, available=available_mb())
     if problem:
         raise ProviderUnavailable(
             problem,
@@ -171,23 +175,23 @@ def check_memory(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalS
         )
 
 
-def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSettings, device: str) -> Engine:
+def _build_engine(chosen: FormPlan, folders: dict[Arithmetic, Path], settings: LocalSettings, device: str) -> Engine:
     import torch
 
     folder = folders[chosen.wide]
-    config, tensors = cored(read_config(folder), settings), read_tensors(folder)
+    config, tensors = with_core(read_config(folder), settings), read_tensors(folder)
     nf4 = device == "cuda" and settings.quantise == "int4"
-    make: Make = maker(tensors, device, whole=chosen.wide == "fp32", nf4=nf4, mapped=True)
+    make: Make = product_maker(tensors, device, whole=chosen.wide == "fp32", nf4=nf4, mapped=True)
     if chosen.narrow is not None:
-        make = paired(maker(read_tensors(folders[chosen.narrow])), make, chosen.few)
+        make = pair_makers(product_maker(read_tensors(folders[chosen.narrow])), make, chosen.few)
     model = assemble(config, tensors, make, device)
     rule = exit_rule(config, settings)
     return Engine(
         model=model,
         vocabulary=Vocabulary.load(folder, config.stops, config.start),
-        memory=attention_memory(config, settings, rule, torch.float32 if device == "cpu" else torch.bfloat16),
+        memory=cache_format(config, settings, rule, torch.float32 if device == "cpu" else torch.bfloat16),
         rule=rule,
-        bounds=Bounds(
+        bounds=BatchLimits(
             prefill_tokens=settings.prefill_tokens,
             cache_tokens=settings.cache_tokens,
             rows=settings.rows,
@@ -197,7 +201,7 @@ def _assembled(chosen: Plan, folders: dict[Arithmetic, Path], settings: LocalSet
     )
 
 
-def cored(config: LoopConfig, settings: LocalSettings) -> LoopConfig:
+def with_core(config: LoopConfig, settings: LocalSettings) -> LoopConfig:
     """The shape with the core that the owner wants. Raises ``ConfigError`` where there is no such core."""
     if not settings.core:
         return config
@@ -225,7 +229,7 @@ def exit_rule(config: LoopConfig, settings: LocalSettings) -> ExitRule:
     return rule
 
 
-def attention_memory(config: LoopConfig, settings: LocalSettings, rule: ExitRule, dtype: torch.dtype) -> Memory:
+def cache_format(config: LoopConfig, settings: LocalSettings, rule: ExitRule, dtype: torch.dtype) -> CacheFormat:
     """With ``adapt`` a token may go deeper than the rule says, up to what the model was trained with."""
     steps = max(rule.steps, config.steps) if settings.adapt else rule.steps
-    return Memory(dtype, steps, 1 if settings.holes == "last_step_reuse" else steps, settings.kv_int8)
+    return CacheFormat(dtype, steps, 1 if settings.holes == "last_step_reuse" else steps, settings.kv_int8)

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from kernel.canary import CollapseDetected, Levels
 from kernel.cancel import CancelToken
-from kernel.engine.cache.packing import Row, share
-from kernel.engine.decoding.answer import COLLAPSED, OnAlarm, Trail
-from kernel.engine.decoding.decode import Grown
+from kernel.engine.cache.packing import Row, share_prefix
+from kernel.engine.decoding.answer import COLLAPSED, GeneratedAnswer, OnAlarm
+from kernel.engine.decoding.decode import OnToken
 from kernel.engine.decoding.prompt import chat_prompt, infill_prompt
-from kernel.engine.decoding.sampling import Sampling
+from kernel.engine.decoding.sampling import SamplingOptions
 from kernel.engine.decoding.tokenizer import Vocabulary
-from kernel.engine.engine import Ask, Engine, Manner
+from kernel.engine.engine import AnswerOptions, AnswerRequest, Engine
 from kernel.engine.settings import LocalSettings
-from kernel.policy import Family
+from kernel.policy import InfillFamily
 from kernel.provider import (
     DivergeRequest,
     Infill,
@@ -30,12 +30,12 @@ from kernel.provider import (
 )
 from ledger.errors import ProviderBadOutput
 
-BEHIND = 8
+EXTRA_TOKENS = 8
 """Tokens more than what stands in a hole: an answer may be a little longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Holes:
+class InfillPrompts:
     """Prompts as tokens, how many tokens of each may be common to all, and what stands in the holes."""
 
     prompts: list[list[int]]
@@ -50,23 +50,25 @@ class Holes:
         """One batch of them, ``limits[i]`` tokens behind each. Raises ``ProviderBadOutput`` where one is too long."""
         for prompt, limit in zip(self.prompts, limits, strict=True):
             check_room(len(prompt) + limit, room)
-        return share(self.prompts, self.prefixes, limits, again=True)
+        return share_prefix(self.prompts, self.prefixes, limits, again=True)
 
 
-def read_holes(vocabulary: Vocabulary, family: Family, spans: Sequence[InfillSpan], texts: Sequence[str] = ()) -> Holes:
+def tokenise_spans(
+    vocabulary: Vocabulary, family: InfillFamily, spans: Sequence[InfillSpan], texts: Sequence[str] = ()
+) -> InfillPrompts:
     asked = [infill_prompt(vocabulary, family, span) for span in spans]
     written = [vocabulary.encode(text) if text else [] for text in texts]
-    return Holes([numbers for numbers, _ in asked], [prefix for _, prefix in asked], written)
+    return InfillPrompts([numbers for numbers, _ in asked], [prefix for _, prefix in asked], written)
 
 
-def ends_of_line(vocabulary: Vocabulary) -> frozenset[int]:
+def line_end_tokens(vocabulary: Vocabulary) -> frozenset[int]:
     """Tokens behind which a model is done with a line: with the answer, or with the next line."""
     return vocabulary.ending | {vocabulary.encode(line)[0] for line in ("\n", "\n\n")}
 
 
 def fill(
     engine: Engine,
-    family: Family,
+    family: InfillFamily,
     request: InfillRequest,
     *,
     settings: LocalSettings,
@@ -79,24 +81,26 @@ def fill(
     ``room``: most tokens of a prompt and its answer. Raises ``CollapseDetected`` where every answer has collapsed.
     """
     limits = [span.max_tokens for span in request.spans]
-    holes = read_holes(engine.vocabulary, family, request.spans)
+    holes = tokenise_spans(engine.vocabulary, family, request.spans)
     trunk, rows = holes.rows(limits, room)
-    manner = Manner(
-        sampling=Sampling(request.temperature, request.top_p, request.seed),
+    manner = AnswerOptions(
+        sampling=SamplingOptions(request.temperature, request.top_p, request.seed),
         levels=levels if settings.canary != "off" else None,
         on_alarm=ending_one(settings),
         speculate=settings.speculate == "auto",
         caution=request.caution_milli / 1000,
     )
     trails = engine.answer(
-        Ask(trunk, rows, [span.stop for span in request.spans], manner, samples=request.samples, cancel=cancel)
+        AnswerRequest(
+            trunk, rows, [span.stop for span in request.spans], manner, samples=request.samples, cancel=cancel
+        )
     )
     return _answer(trails, holes.tokens)
 
 
 def diverge(
     engine: Engine,
-    family: Family,
+    family: InfillFamily,
     request: DivergeRequest,
     *,
     settings: LocalSettings,
@@ -105,18 +109,18 @@ def diverge(
     cancel: CancelToken,
 ) -> InfillAnswer:
     """All spans as one batch, each read once with what stands there; greedy behind the turn. See ``fill``."""
-    holes = read_holes(engine.vocabulary, family, request.spans, request.texts)
-    limits = [max(s.max_tokens, len(t) + BEHIND) for s, t in zip(request.spans, holes.texts, strict=True)]
+    holes = tokenise_spans(engine.vocabulary, family, request.spans, request.texts)
+    limits = [max(s.max_tokens, len(t) + EXTRA_TOKENS) for s, t in zip(request.spans, holes.texts, strict=True)]
     trunk, rows = holes.rows(limits, room)
-    manner = Manner(
-        sampling=Sampling(),
+    manner = AnswerOptions(
+        sampling=SamplingOptions(),
         levels=levels if settings.canary != "off" else None,
         on_alarm=ending_one(settings),
         caution=request.caution_milli / 1000,
     )
     stops = [span.stop for span in request.spans]
-    ask = Ask(trunk, rows, stops, manner, samples=request.answers, cancel=cancel)
-    trails = engine.diverge(ask, holes.texts, ends_of_line(engine.vocabulary))
+    ask = AnswerRequest(trunk, rows, stops, manner, samples=request.answers, cancel=cancel)
+    trails = engine.diverge(ask, holes.texts, line_end_tokens(engine.vocabulary))
     return _answer(trails, holes.tokens + sum(map(len, holes.texts)))
 
 
@@ -125,18 +129,20 @@ def ending_one(settings: LocalSettings) -> OnAlarm:
     return "stop" if settings.canary == "stop" else "observe"
 
 
-def weigh(engine: Engine, family: Family, request: WeighRequest, *, room: int, cancel: CancelToken) -> WeighAnswer:
+def weigh(
+    engine: Engine, family: InfillFamily, request: WeighRequest, *, room: int, cancel: CancelToken
+) -> WeighAnswer:
     """All texts in their holes as one batch. A text ends where the model would end it, or go on to the next line."""
-    read = read_holes(engine.vocabulary, family, request.spans, request.texts)
+    read = tokenise_spans(engine.vocabulary, family, request.spans, request.texts)
     holes = replace(read, prompts=[[*p, *text] for p, text in zip(read.prompts, read.texts, strict=True)])
     trunk, rows = holes.rows([1] * len(holes.prompts), room)
-    ends = sorted(ends_of_line(engine.vocabulary))
+    ends = sorted(line_end_tokens(engine.vocabulary))
     found = engine.weigh(trunk, rows, list(map(len, holes.texts)), ends, cancel)
     usage = Usage(tokens_in=holes.tokens, tokens_out=0)
     return WeighAnswer(logprobs_milli=tuple(round(1000 * one) for one in found), usage=usage)
 
 
-def _answer(trails: Sequence[Trail], read: int) -> InfillAnswer:
+def _answer(trails: Sequence[GeneratedAnswer], read: int) -> InfillAnswer:
     """Raises ``CollapseDetected`` where nothing is left."""
     written = sum(t.answer.tokens for t in trails)
     if trails and all(trail.answer.finish == COLLAPSED for trail in trails):
@@ -146,7 +152,7 @@ def _answer(trails: Sequence[Trail], read: int) -> InfillAnswer:
     return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
 
 
-def _infill(trail: Trail) -> Infill:
+def _infill(trail: GeneratedAnswer) -> Infill:
     answer = trail.answer
     return Infill(
         span=trail.span,
@@ -165,16 +171,16 @@ def reply(
     settings: LocalSettings,
     levels: Levels,
     room: int,
-    grown: Grown,
+    grown: OnToken,
     cancel: CancelToken,
-) -> tuple[Trail, int]:
+) -> tuple[GeneratedAnswer, int]:
     """One answer to a conversation, and how many tokens that was. Raises ``CollapseDetected`` where that is set."""
     prompt = chat_prompt(engine.vocabulary, conversation)
     check_room(len(prompt) + limits.max_tokens, room)
-    trunk, rows = share([prompt], [0], [limits.max_tokens])
+    trunk, rows = share_prefix([prompt], [0], [limits.max_tokens])
     prose = limits.prose
-    manner = Manner(
-        sampling=Sampling(
+    manner = AnswerOptions(
+        sampling=SamplingOptions(
             limits.temperature,
             limits.top_p,
             limits.seed or 0,
@@ -187,7 +193,7 @@ def reply(
         adapt=settings.adapt,
         caution=limits.caution_milli / 1000,
     )
-    (trail,) = engine.answer(Ask(trunk, rows, [limits.stop], manner, grown=grown, cancel=cancel))
+    (trail,) = engine.answer(AnswerRequest(trunk, rows, [limits.stop], manner, grown=grown, cancel=cancel))
     return trail, len(prompt)
 
 

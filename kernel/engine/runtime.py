@@ -56,7 +56,7 @@ def available_mb() -> int | None:
         return None
 
 
-def shortage(needed_mb: int, *, ceiling_mb: int, available: int | None) -> str | None:
+def memory_shortage(needed_mb: int, *, ceiling_mb: int, available: int | None) -> str | None:
     """Why ``needed_mb`` cannot be had, as a sentence, or ``None`` when it can. A ceiling of 0 is no ceiling."""
     if ceiling_mb and needed_mb > ceiling_mb:
         return f"The model needs {needed_mb} MB of memory and the ceiling is {ceiling_mb} MB."
@@ -79,7 +79,7 @@ def reuse_freed_memory() -> None:
     switch(_TRIM_THRESHOLD, _KEPT)
 
 
-def forget_pages(mapped: Tensor) -> None:
+def release_pages(mapped: Tensor) -> None:
     """Numbers that were copied out of a mapped file: their pages go, and come again if somebody reads them.
 
     Must not be called with memory that is not a file's: it would be zeros afterwards.

@@ -46,7 +46,7 @@ class _Socket(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Exchange:
+class HttpExchange:
     """Owns ``client`` and closes it: a client that saw a cancelled connect is never used again."""
 
     def __init__(

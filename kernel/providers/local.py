@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kernel.canary import load_levels
 from kernel.cancel import Cancelled, CancelToken
-from kernel.engine.decoding.answer import settled
+from kernel.engine.decoding.answer import stable_prefix
 from kernel.engine.settings import LocalSettings
-from kernel.policy import Family, load_policy
+from kernel.policy import InfillFamily, load_policy
 from kernel.provider import (
     Capabilities,
     DivergeRequest,
@@ -40,7 +40,7 @@ from kernel.weights.registry import Weights, load_registry
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 
 if TYPE_CHECKING:
-    from kernel.engine.decoding.answer import Trail
+    from kernel.engine.decoding.answer import GeneratedAnswer
     from kernel.engine.engine import Engine
 
 PREPARE_S = 600.0
@@ -60,7 +60,7 @@ class LocalProvider:
         self._settings = settings
         self._models_dir = models_dir
         if own.is_path(model):
-            self._name, self._weights = own.weights_at(model)
+            self._name, self._weights = own.describe_weights(model)
             self._family = policy.family_of_path(model, settings.family)
             self._room = settings.context or 1 << 30
         else:
@@ -83,7 +83,7 @@ class LocalProvider:
 
     @property
     def model(self) -> str:
-        return f"{self._name}@{store.sum8(self._models_dir, self._weights)}"
+        return f"{self._name}@{store.short_sum(self._models_dir, self._weights)}"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -106,7 +106,7 @@ class LocalProvider:
     async def health(self) -> Health:
         """Looks at names and sizes only."""
         try:
-            need_torch()
+            check_libraries()
             self._need_weights()
         except ProviderUnavailable as error:
             return Health(ready=False, detail=str(error))
@@ -165,7 +165,7 @@ class LocalProvider:
 
         return await self._run(work, request.timeout_s)
 
-    def _family_of_holes(self) -> Family:
+    def _family_of_holes(self) -> InfillFamily:
         if self._family is None:
             raise ProviderBadOutput(
                 f"{self._name} was not trained to fill holes.",
@@ -174,7 +174,7 @@ class LocalProvider:
             )
         return self._family
 
-    def _fill(self, engine: Engine, family: Family, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
+    def _fill(self, engine: Engine, family: InfillFamily, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
         from kernel.engine.requests import fill
 
         return fill(
@@ -195,15 +195,15 @@ class LocalProvider:
         queue: asyncio.Queue[str | None] = asyncio.Queue()  # None: nothing more comes
         shown = 0
 
-        def grown(trail: Trail) -> None:
+        def grown(trail: GeneratedAnswer) -> None:
             nonlocal shown
             answer = trail.answer
-            text = answer.text if answer.finish else settled(answer.text, limits.stop)
+            text = answer.text if answer.finish else stable_prefix(answer.text, limits.stop)
             if len(text) > shown:
                 loop.call_soon_threadsafe(queue.put_nowait, text[shown:])
                 shown = len(text)
 
-        def work(engine: Engine, cancel: CancelToken) -> tuple[Trail, int]:
+        def work(engine: Engine, cancel: CancelToken) -> tuple[GeneratedAnswer, int]:
             from kernel.engine.requests import reply
 
             return reply(
@@ -259,7 +259,7 @@ class LocalProvider:
 
     async def _run(self, work: Callable[[Engine, CancelToken], T], timeout_s: float) -> T:
         """``work`` in the worker thread, one at a time; loads the model first."""
-        need_torch()
+        check_libraries()
         if self._engine is None:
             self._need_weights()
         async with self._turn:
@@ -300,11 +300,11 @@ class LocalProvider:
 
     def _work(self, work: Callable[[Engine, CancelToken], T], cancel: CancelToken) -> T:
         """In the worker thread."""
-        from kernel.engine.loading import Source, load_engine
+        from kernel.engine.loading import WeightsLocation, load_engine
 
         try:
             if self._engine is None:
-                source = Source(self._name, self._weights, self._models_dir)
+                source = WeightsLocation(self._name, self._weights, self._models_dir)
                 self._engine = load_engine(source, self._settings, self._tell, cancel)
             return work(self._engine, cancel)
         except MemoryError as error:
@@ -342,7 +342,7 @@ class LocalProvider:
             self._engine = None
 
 
-def need_torch() -> None:
+def check_libraries() -> None:
     """Raises ``ProviderUnavailable`` (kind ``weights``) when the libraries of the kernel are not installed."""
     from importlib.util import find_spec
 

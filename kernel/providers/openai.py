@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from kernel.canary import CollapseDetected
 from kernel.canary.reading import QUIET
-from kernel.canary.text import as_report, read_turn
+from kernel.canary.text import read_turn, report_of
 from kernel.provider import (
     CallDelta,
     Capabilities,
@@ -32,8 +32,8 @@ from kernel.provider import (
     ToolSchema,
 )
 from kernel.providers import openai_wire as wire
-from kernel.providers.exchange import Deadlines, Exchange
-from kernel.providers.openai_stream import Assembler, EventParser
+from kernel.providers.exchange import Deadlines, HttpExchange
+from kernel.providers.openai_stream import SseParser, StreamAssembler
 from kernel.providers.settings import OpenAISettings
 from kernel.tokens import prompt_characters
 from ledger.clock import Clock, SystemClock
@@ -122,7 +122,7 @@ class OpenAIProvider:
             response = await exchange.open("POST", f"{self._base}/chat/completions", body)
             if response.status_code != 200:
                 raise await self._refusal(exchange, response)
-            answer = Assembler(where=self._base, clean=self._clean)
+            answer = StreamAssembler(where=self._base, clean=self._clean)
             async with aclosing(self._events(exchange, response, answer)) as events:
                 async for data in events:
                     if text := answer.take(data):
@@ -136,16 +136,16 @@ class OpenAIProvider:
             raise CollapseDetected(reading.proximity, reading.signal, usage.tokens_out, provider=self.name)
         for call in calls:
             yield CallDelta(call=call)
-        yield Done(finish=finish, usage=usage, report=as_report(reading))
+        yield Done(finish=finish, usage=usage, report=report_of(reading))
 
     async def aclose(self) -> None:
         """Nothing stays open between calls."""
 
     async def _events(
-        self, exchange: Exchange, response: httpx.Response, answer: Assembler
+        self, exchange: HttpExchange, response: httpx.Response, answer: StreamAssembler
     ) -> AsyncGenerator[str, None]:
         """The data of each event, up to ``[DONE]`` or the end of the body."""
-        parser = EventParser()
+        parser = SseParser()
         try:
             async with aclosing(exchange.pieces(response)) as pieces:
                 async for piece in pieces:
@@ -165,7 +165,7 @@ class OpenAIProvider:
             if not answer.whole:
                 raise
 
-    async def _refusal(self, exchange: Exchange, response: httpx.Response) -> ProviderError:
+    async def _refusal(self, exchange: HttpExchange, response: httpx.Response) -> ProviderError:
         """What a status other than success means, with as much of the server's words as came."""
         body = bytearray()
         try:
@@ -174,9 +174,9 @@ class OpenAIProvider:
                     body += piece
         except ProviderError:
             pass  # the status says enough
-        return wire.failure(
+        return wire.error_for_status(
             response.status_code,
-            wire.said(body.decode("utf-8", "replace")),
+            wire.error_message(body.decode("utf-8", "replace")),
             where=self._base,
             clean=self._clean,
             retry_s=wire.retry_after_s(response.headers.get("retry-after"), self._clock.now()),
@@ -185,11 +185,11 @@ class OpenAIProvider:
         )
 
     @asynccontextmanager
-    async def _exchange(self, deadlines: Deadlines) -> AsyncIterator[Exchange]:
+    async def _exchange(self, deadlines: Deadlines) -> AsyncIterator[HttpExchange]:
         if self._tls is None:
             # Importing httpx and reading the certificates take long enough to be felt on the event loop.
             self._tls = await asyncio.to_thread(_tls_context, self._base.startswith("https:"))
-        exchange = Exchange(
+        exchange = HttpExchange(
             client=self._client(self._tls),
             deadlines=deadlines,
             max_bytes=self._settings.max_answer_bytes,

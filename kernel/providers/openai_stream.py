@@ -9,14 +9,14 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernel.provider import ToolCall, Usage
-from kernel.providers.openai_wire import PROVIDER, chances, error_status, error_text, failure
+from kernel.providers.openai_wire import PROVIDER, error_for_status, error_status, error_text, token_logprobs
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderBadOutput
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class EventParser:
+class SseParser:
     """Feed it the body as it arrives. Only ``data`` matters here: comments and the other fields are passed over."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class _Slot:
     arguments: str = ""
 
 
-class Assembler:
+class StreamAssembler:
     """Takes the data of each event in turn; ``whole`` once a finish reason came."""
 
     def __init__(self, *, where: str, clean: Callable[[str], str]) -> None:
@@ -158,7 +158,7 @@ class Assembler:
             raise self._bad(f"a chunk is not the JSON that was asked for: {self._clean(data)[:120]}") from None
         if chunk.error is not None:
             text = error_text(chunk.error) or "an error without words"
-            raise failure(error_status(chunk.error), text, where=self._where, clean=self._clean)
+            raise error_for_status(error_status(chunk.error), text, where=self._where, clean=self._clean)
         if chunk.usage is not None:
             self._usage = chunk.usage
         text = ""
@@ -171,7 +171,7 @@ class Assembler:
     def _choice(self, choice: _Choice) -> str:
         if choice.finish_reason:
             self._reason = choice.finish_reason
-        self.logprobs += chances(choice.logprobs)
+        self.logprobs += token_logprobs(choice.logprobs)
         if choice.delta is None:
             return ""
         for piece in choice.delta.tool_calls or ():

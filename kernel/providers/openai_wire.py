@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from kernel.canary import knobs
+from kernel.canary import adjust_decoding
 from kernel.provider import Limits, Message, ToolSchema
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 from ledger.parsers.json import read_json
@@ -37,7 +37,7 @@ def request_body(
     if logprobs:
         body["logprobs"] = True
     if limits.caution_milli:  # the one word against repetition that every such server knows
-        body["frequency_penalty"] = round(knobs(limits.caution_milli / 1000).repetition_penalty - 1.0, 2)
+        body["frequency_penalty"] = round(adjust_decoding(limits.caution_milli / 1000).repetition_penalty - 1.0, 2)
     if limits.seed is not None:
         body["seed"] = limits.seed
     if limits.stop:
@@ -61,7 +61,7 @@ def _message(message: Message) -> JsonObject:
     return plain
 
 
-def chances(said: object) -> list[float]:
+def token_logprobs(said: object) -> list[float]:
     """Log-probabilities (nats, at most 0) of a choice's ``logprobs`` object; empty for any other form of it."""
     rows = said.get("content") if isinstance(said, Mapping) else None
     told = [row.get("logprob") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
@@ -89,7 +89,7 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-def said(body: str) -> str:
+def error_message(body: str) -> str:
     """The server's own message in an error body; the body itself when it has no known form."""
     try:
         parsed = read_json(body)
@@ -125,7 +125,7 @@ def error_status(error: object) -> int:
     return 500 if re.search(r"server_error|internal|overloaded|unavailable", word) else 400
 
 
-def failure(
+def error_for_status(
     status: int,
     text: str,
     *,

@@ -92,7 +92,7 @@ class ScriptedInfill(Frozen):
     report: Report | None = None
 
 
-class Script(Frozen):
+class ProviderScript(Frozen):
     """A whole script."""
 
     tools: bool = False
@@ -103,7 +103,7 @@ class Script(Frozen):
     price: Price | None = Price(input=0, output=0)
 
     @classmethod
-    def load(cls, path: Path) -> Script:
+    def load(cls, path: Path) -> ProviderScript:
         """Read a script. Raises ``ConfigError`` for a file that cannot be read or does not fit."""
         try:
             text = path.read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ class Script(Frozen):
 class ScriptedProvider:
     """Plays one script from its beginning; ``sent`` keeps what it was asked."""
 
-    def __init__(self, *, script: Script) -> None:
+    def __init__(self, *, script: ProviderScript) -> None:
         self._script = script
         self._at = 0
         self.sent: list[tuple[Message, ...]] = []

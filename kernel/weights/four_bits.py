@@ -38,7 +38,7 @@ _CHUNK = 1 << 17  # numbers that are searched at once: they and their copies sta
 
 
 @dataclass(frozen=True, slots=True)
-class Codes:
+class FourBitCodes:
     """Rows in four bits: ``codes`` (rows, columns) uint8, ``scale`` and ``zero`` (rows, columns / 32) bf16 words."""
 
     codes: NDArray[np.uint8]
@@ -46,25 +46,25 @@ class Codes:
     zero: Words
 
 
-def fits(rows: int, columns: int) -> bool:
+def fits_blocks(rows: int, columns: int) -> bool:
     """Whether the product with four-bit weights takes a matrix of this shape."""
     return rows % BLOCK_ROWS == 0 and columns % BLOCK_COLUMNS == 0
 
 
-def joined(pieces: list[Codes]) -> Codes:
+def join_codes(pieces: list[FourBitCodes]) -> FourBitCodes:
     """The rows of all pieces one behind the other."""
     import numpy as np
 
     if len(pieces) == 1:
         return pieces[0]
-    return Codes(
+    return FourBitCodes(
         np.concatenate([piece.codes for piece in pieces]),
         np.concatenate([piece.scale for piece in pieces]),
         np.concatenate([piece.zero for piece in pieces]),
     )
 
 
-def packed(of: Codes) -> NDArray[np.uint8]:
+def pack_blocks(of: FourBitCodes) -> NDArray[np.uint8]:
     """In blocks, (rows / 4, columns / 64, 160)."""
     import numpy as np
 
@@ -80,22 +80,22 @@ def packed(of: Codes) -> NDArray[np.uint8]:
     return found
 
 
-def quantise(values: Floats) -> Codes:
+def quantise_rows(values: Floats) -> FourBitCodes:
     """Codes for rows (n, columns): of a few ranges for each group the one with the least squared error."""
     import numpy as np
 
     rows, columns = values.shape
     step = max(1, _CHUNK // columns)
-    pieces = [_searched(values[first : first + step].reshape(-1, GROUP)) for first in range(0, rows, step)]
+    pieces = [_search_ranges(values[first : first + step].reshape(-1, GROUP)) for first in range(0, rows, step)]
     shape = (rows, columns // GROUP)
-    return Codes(
+    return FourBitCodes(
         np.concatenate([codes for codes, _, _ in pieces]).reshape(rows, columns),
         to_bf16(np.concatenate([scale for _, scale, _ in pieces]).reshape(shape)),
         to_bf16(np.concatenate([zero for _, _, zero in pieces]).reshape(shape)),
     )
 
 
-def _searched(x: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
+def _search_ranges(x: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
     """Groups (n, 32) to codes (n, 32), scale (n, 1) and zero (n, 1); the last two hold bf16 values already."""
     import numpy as np
 
@@ -105,7 +105,7 @@ def _searched(x: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
 
     def consider(new_scale: Floats, new_zero: Floats) -> None:
         """Take it where it is better."""
-        new_error = _error(x, new_scale, new_zero)
+        new_error = _squared_error(x, new_scale, new_zero)
         better = new_error < error
         np.copyto(scale, new_scale, where=better)
         np.copyto(zero, new_zero, where=better)
@@ -113,15 +113,15 @@ def _searched(x: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
 
     for below in _SHRUNK:
         for above in _SHRUNK:
-            step = _rounded(half * (below + above) / _STEPS)
+            step = _round_to_bf16(half * (below + above) / _STEPS)
             # Code 0 stands for the lower end of the range, so the zero, which code 8 stands for, is 8 steps above it.
-            consider(step, _rounded(middle - half * below + MIDDLE * step))
+            consider(step, _round_to_bf16(middle - half * below + MIDDLE * step))
     for _ in range(_REFITS):
-        consider(*_refitted(x, _nearest(x, scale, zero)))
-    return (_nearest(x, scale, zero) + MIDDLE).astype(np.uint8), scale, zero
+        consider(*_refit(x, _nearest_codes(x, scale, zero)))
+    return (_nearest_codes(x, scale, zero) + MIDDLE).astype(np.uint8), scale, zero
 
 
-def _refitted(x: Floats, numbers: Floats) -> tuple[Floats, Floats]:
+def _refit(x: Floats, numbers: Floats) -> tuple[Floats, Floats]:
     """Scale and zero with the least squared error for codes that are given."""
     import numpy as np
 
@@ -129,27 +129,27 @@ def _refitted(x: Floats, numbers: Floats) -> tuple[Floats, Floats]:
     away = numbers - centre
     spread = np.einsum("ij,ij->i", away, away)[:, None]
     slope = np.einsum("ij,ij->i", away, x)[:, None] / np.maximum(spread, 1e-30)
-    scale = _rounded(slope)
-    return scale, _rounded(mean - scale * centre)
+    scale = _round_to_bf16(slope)
+    return scale, _round_to_bf16(mean - scale * centre)
 
 
-def _nearest(x: Floats, scale: Floats, zero: Floats) -> Floats:
+def _nearest_codes(x: Floats, scale: Floats, zero: Floats) -> Floats:
     """Codes less 8, as floats."""
-    return _clipped(_in_steps(x, scale, zero))
+    return _round_and_clip(_scaled(x, scale, zero))
 
 
-def _error(x: Floats, scale: Floats, zero: Floats) -> Floats:
+def _squared_error(x: Floats, scale: Floats, zero: Floats) -> Floats:
     """Squared error of each group, (n, 1)."""
     import numpy as np
 
-    steps = _in_steps(x, scale, zero)
-    off = _clipped(steps)
+    steps = _scaled(x, scale, zero)
+    off = _round_and_clip(steps)
     off -= steps
     total: Floats = np.einsum("ij,ij->i", off, off)
     return total[:, None] * scale * scale
 
 
-def _in_steps(x: Floats, scale: Floats, zero: Floats) -> Floats:
+def _scaled(x: Floats, scale: Floats, zero: Floats) -> Floats:
     """How far each number is from the zero. A group of equal numbers has no scale: its zero says all; as good as equal
     is what lies so close together that one by the scale would not be a number any more."""
     import numpy as np
@@ -160,7 +160,7 @@ def _in_steps(x: Floats, scale: Floats, zero: Floats) -> Floats:
     return steps
 
 
-def _clipped(steps: Floats) -> Floats:
+def _round_and_clip(steps: Floats) -> Floats:
     import numpy as np
 
     numbers = np.rint(steps)
@@ -168,5 +168,5 @@ def _clipped(steps: Floats) -> Floats:
     return numbers
 
 
-def _rounded(values: Floats) -> Floats:
+def _round_to_bf16(values: Floats) -> Floats:
     return from_bf16(to_bf16(values))

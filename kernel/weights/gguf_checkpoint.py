@@ -11,7 +11,7 @@ from kernel.engine.model.config import LoopConfig
 from kernel.weights.checkpoint import EMBEDDING, HEAD
 from kernel.weights.gguf_config import architecture_of, config_of
 from kernel.weights.gguf_file import GgufHead, TensorInfo, read_head
-from kernel.weights.gguf_tensors import ROPE_FACTORS, dequantise, need_kind, published_name, row_bytes, stored_codes
+from kernel.weights.gguf_tensors import ROPE_FACTORS, check_kind, dequantise, published_name, row_bytes, unpack_codes
 from kernel.weights.tokenizer_file import write_tokenizer
 from ledger.errors import OuroError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kernel.weights.four_bits import Codes
+    from kernel.weights.four_bits import FourBitCodes
     from kernel.weights.rounding import Floats
 
 
@@ -53,9 +53,9 @@ class GgufCheckpoint:
         info = self._tensors[name]
         return dequantise(self._stored(name, first, count), info.kind, info.shape[-1])
 
-    def codes(self, name: str, first: int, count: int) -> Codes | None:
+    def codes(self, name: str, first: int, count: int) -> FourBitCodes | None:
         info = self._tensors[name]
-        return stored_codes(self._stored(name, first, count), info.kind, info.shape[-1])
+        return unpack_codes(self._stored(name, first, count), info.kind, info.shape[-1])
 
     def write_tokenizer(self, folder: Path) -> None:
         write_tokenizer(self._head, folder)
@@ -66,7 +66,7 @@ class GgufCheckpoint:
         rows, width = 1 if len(info.shape) == 1 else info.shape[0], row_bytes(info.shape[-1], info.kind)
         table = self._raw[info.offset : info.offset + rows * width].reshape(rows, width)
         if self.config.family == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
-            return table[_unpermuted(first, count, self.config.head_size)]
+            return table[_unpermuted_rows(first, count, self.config.head_size)]
         return table[first : first + count]
 
     def _numbers(self, info: TensorInfo) -> list[float]:
@@ -75,7 +75,7 @@ class GgufCheckpoint:
         return [float(value) for value in dequantise(raw[None, :], info.kind, info.shape[0])[0]]
 
 
-def _unpermuted(first: int, count: int, head_size: int) -> NDArray[np.intp]:
+def _unpermuted_rows(first: int, count: int, head_size: int) -> NDArray[np.intp]:
     """Where rows of queries and keys stand in a file of the architecture llama.
 
     Its writers put the two numbers that are turned together side by side; published weights have them half a head
@@ -91,7 +91,7 @@ def _unpermuted(first: int, count: int, head_size: int) -> NDArray[np.intp]:
 def _check_extent(path: Path, head: GgufHead, size: int) -> None:
     for kind in {info.kind for info in head.tensors.values()}:
         row_bytes(0, kind)
-        need_kind(kind)
+        check_kind(kind)
     for info in head.tensors.values():
         if not 1 <= len(info.shape) <= 2 or not all(info.shape):
             raise OuroError(f"The tensor {info.name} has the shape {list(info.shape)}, which no decoder of ours has.")

@@ -76,13 +76,13 @@ def _rope(head: GgufHead, architecture: str, factors: list[float]) -> dict[str, 
     factor = head.number(f"{at}scaling.factor", head.number(f"{at}scale_linear", 0))  # 0: it does not say
     plain = kind == "none" or (kind == "linear" and factor in (0, 1))
     if factors and plain:
-        return {"rope_theta": theta, **_from_factors(theta, factors)}
+        return {"rope_theta": theta, **_rope_rule(theta, factors)}
     if factors or kind not in ("none", "linear"):
         raise OuroError(f"Weights with positions of the kind {kind!r} cannot be loaded.")
     return {"rope_theta": theta, **({} if plain else {"rope_type": "linear", "factor": factor})}
 
 
-def _from_factors(theta: float, factors: list[float]) -> dict[str, Any]:
+def _rope_rule(theta: float, factors: list[float]) -> dict[str, Any]:
     """The rule that the factors were made by; the file holds only what came out of it.
 
     Quick waves keep their speed, slow ones are slowed by the whole factor, and between the two the share of the plain
@@ -96,7 +96,7 @@ def _from_factors(theta: float, factors: list[float]) -> dict[str, Any]:
         shares = [(1 / factor - 1 / whole) / (1 - 1 / whole) for factor in factors]
         between = [(x, share) for x, share in zip(inverse, shares, strict=True) if _CLOSE < share < 1 - _CLOSE]
         if len(between) < 2:
-            raise _unknown_rule()
+            raise _unknown_rope_rule()
         (x0, share0), (x1, share1) = between[0], between[-1]
         slope = (share0 - share1) / (x0 - x1)
         high = 1 + 1 / (slope * x0 - share0)
@@ -107,20 +107,20 @@ def _from_factors(theta: float, factors: list[float]) -> dict[str, Any]:
             "high_freq_factor": round(high, 3),
             "original_max_position_embeddings": round(slope * (high - 1)),
         }
-    again = [1.0] * count if whole <= 1 else [1 / _speed(found, x) for x in inverse]
+    again = [1.0] * count if whole <= 1 else [1 / _relative_frequency(found, x) for x in inverse]
     if any(abs(a / b - 1) > _CLOSE for a, b in zip(again, factors, strict=True)):
-        raise _unknown_rule()
+        raise _unknown_rope_rule()
     return found
 
 
-def _speed(rule: dict[str, Any], inverse: float) -> float:
+def _relative_frequency(rule: dict[str, Any], inverse: float) -> float:
     """Share of the plain speed at which a wave of ``1 / inverse`` tokens is turned."""
     low, high = rule["low_freq_factor"], rule["high_freq_factor"]
     share = min(1.0, max(0.0, (rule["original_max_position_embeddings"] * inverse - low) / (high - low)))
     return float((1 - share) / rule["factor"] + share)
 
 
-def _unknown_rule() -> OuroError:
+def _unknown_rope_rule() -> OuroError:
     return OuroError(
         "The weights turn positions by a rule that cannot be told from the file.",
         remedy="Name the published folder (safetensors) of the same model instead.",

@@ -65,7 +65,7 @@ class GgufHead:
         return self.metadata[key]
 
 
-class _Cursor:
+class _HeadReader:
     """Walks over the bytes of the head."""
 
     def __init__(self, data: mmap.mmap) -> None:
@@ -122,12 +122,12 @@ def read_head(path: Path) -> GgufHead:
         raise OuroError(f"{path.name} is not a GGUF file.", remedy="Fetch the weights again.")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            return _parse(_Cursor(data))
+            return _read_tables(_HeadReader(data))
         except (struct.error, KeyError, IndexError, ArithmeticError, MemoryError) as error:
             raise OuroError(f"The head of {path.name} is cut off or damaged.", remedy="Fetch it again.") from error
 
 
-def _parse(cursor: _Cursor) -> GgufHead:
+def _read_tables(cursor: _HeadReader) -> GgufHead:
     cursor.at = 4
     version = int(cursor.fixed(4))
     if version not in (2, 3):

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kernel.weights.checkpoint import EMBEDDING, FINAL_NORM, HEAD
-from kernel.weights.four_bits import GROUP, Codes
+from kernel.weights.four_bits import GROUP, FourBitCodes
 from kernel.weights.rounding import to_bf16
 from ledger.errors import OuroError
 
@@ -60,7 +60,7 @@ def row_bytes(columns: int, kind: int) -> int:
     return int(columns // block * size)
 
 
-def need_kind(kind: int) -> None:
+def check_kind(kind: int) -> None:
     """Raises ``OuroError`` for a kind of numbers that nobody here can dequantise."""
     import numpy as np
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
@@ -84,7 +84,7 @@ def dequantise(raw: Bytes, kind: int, columns: int) -> Floats:
     return result
 
 
-def stored_codes(raw: Bytes, kind: int, columns: int) -> Codes | None:
+def unpack_codes(raw: Bytes, kind: int, columns: int) -> FourBitCodes | None:
     """The codes that rows of stored bytes (rows, bytes) hold; ``None`` for a kind that has other ones.
 
     Of the numbers only scale and zero are rounded, to bf16. Layouts: ``ggml-common.h`` of llama.cpp.
@@ -95,32 +95,32 @@ def stored_codes(raw: Bytes, kind: int, columns: int) -> Codes | None:
         return None
     rows, groups = raw.shape[0], columns // GROUP
     if kind == Q4_K:
-        codes, scale, least = _k_blocks(raw.reshape(rows * columns // 256, -1))
+        codes, scale, least = _unpack_q4_k(raw.reshape(rows * columns // 256, -1))
     else:
         blocks = raw.reshape(rows * groups, -1)
         halves = blocks[:, -GROUP // 2 :]  # the lower bits of all bytes, then the upper ones
         codes = np.concatenate([halves & 15, halves >> 4], axis=1)
-        scale = _halves(blocks[:, :2])
-        least = _halves(blocks[:, 2:4]) if kind == Q4_1 else -8 * scale
+        scale = _from_float16(blocks[:, :2])
+        least = _from_float16(blocks[:, 2:4]) if kind == Q4_1 else -8 * scale
     scale, least = scale.reshape(rows, groups), least.reshape(rows, groups)
-    return Codes(codes.reshape(rows, columns), to_bf16(scale), to_bf16(8 * scale + least))
+    return FourBitCodes(codes.reshape(rows, columns), to_bf16(scale), to_bf16(8 * scale + least))
 
 
-def _k_blocks(blocks: Bytes) -> tuple[Bytes, Floats, Floats]:
+def _unpack_q4_k(blocks: Bytes) -> tuple[Bytes, Floats, Floats]:
     """Blocks (n, 144) of 256 numbers to codes (n, 8, 32), scales (n, 8) and least values (n, 8)."""
     import numpy as np
     from gguf import quants
 
     count = blocks.shape[0]
     steps, offsets = quants.Q4_K.get_scale_min(np.ascontiguousarray(blocks[:, 4:16]))
-    scale = _halves(blocks[:, :2])[:, None] * steps.astype(np.float32)
-    least = _halves(blocks[:, 2:4])[:, None] * -offsets.astype(np.float32)
+    scale = _from_float16(blocks[:, :2])[:, None] * steps.astype(np.float32)
+    least = _from_float16(blocks[:, 2:4])[:, None] * -offsets.astype(np.float32)
     nibbles = blocks[:, 16:].reshape(count, 4, 1, GROUP)  # 32 bytes hold two groups: lower bits, then upper bits
     codes = np.concatenate([nibbles & 15, nibbles >> 4], axis=2).reshape(count, 8, GROUP)
     return codes, scale, least
 
 
-def _halves(raw: Bytes) -> Floats:
+def _from_float16(raw: Bytes) -> Floats:
     """Two stored bytes (n, 2) to a float32 (n)."""
     import numpy as np
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 from kernel.engine.model.config import LoopConfig
 from kernel.weights.checkpoint import EMBEDDING, FINAL_NORM, GATE, HEAD, published_shapes
-from kernel.weights.four_bits import BLOCK, BLOCK_COLUMNS, BLOCK_ROWS, fits
+from kernel.weights.four_bits import BLOCK, BLOCK_COLUMNS, BLOCK_ROWS, fits_blocks
 from kernel.weights.store import Form
 
 Coding = Literal["F32", "BF16", "int8", "int4"]
@@ -25,7 +25,7 @@ _WIDTHS = {"F32": 4, "BF16": 2, "I8": 1, "U8": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class LayoutParameter:
     """``parts``: the published tensors whose rows stand one behind the other; a vector is one row of all its parts."""
 
     name: str
@@ -37,7 +37,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TensorPlacement:
     """One tensor of the written file; ``start`` counts from the first byte behind the table."""
 
     name: str
@@ -58,22 +58,22 @@ class Target:
         return size
 
 
-def parameters(config: LoopConfig, form: Form) -> Iterator[Parameter]:
+def list_parameters(config: LoopConfig, form: Form) -> Iterator[LayoutParameter]:
     """In the order of the written file."""
     shapes = published_shapes(config)
     plain: Coding = "F32" if form == "fp32" else "BF16"
 
-    def vector(name: str, *parts: str) -> Parameter:
-        return Parameter(name, parts, 1, sum(shapes[part][-1] for part in parts), "F32", vector=True)
+    def vector(name: str, *parts: str) -> LayoutParameter:
+        return LayoutParameter(name, parts, 1, sum(shapes[part][-1] for part in parts), "F32", vector=True)
 
-    def matrix(name: str, *parts: str) -> Parameter:
+    def matrix(name: str, *parts: str) -> LayoutParameter:
         rows, columns = sum(shapes[part][0] for part in parts), shapes[parts[0]][1]
         coding: Coding = plain if form in ("bf16", "fp32") else "int8" if form == "int8" else "int4"
-        if coding == "int4" and not fits(rows, columns):
+        if coding == "int4" and not fits_blocks(rows, columns):
             coding = "int8"  # the four-bit product takes whole blocks only
-        return Parameter(name, parts, rows, columns, coding)
+        return LayoutParameter(name, parts, rows, columns, coding)
 
-    yield Parameter("embed", (EMBEDDING,), config.vocabulary, config.width, plain)
+    yield LayoutParameter("embed", (EMBEDDING,), config.vocabulary, config.width, plain)
     for layer in range(config.layers):
         here, there = f"layers.{layer}.", f"model.layers.{layer}."
         qkv = [f"{there}self_attn.{part}_proj" for part in "qkv"]
@@ -97,12 +97,12 @@ def parameters(config: LoopConfig, form: Form) -> Iterator[Parameter]:
         yield matrix("head", EMBEDDING if config.tied else HEAD)
 
 
-def placed(parameter: Parameter, start: int) -> tuple[Target, ...]:
+def place_parameter(parameter: LayoutParameter, start: int) -> tuple[TensorPlacement, ...]:
     """The tensors that a parameter is written as, from ``start`` on; the format allows no gap between tensors."""
     name, rows, columns = parameter.name, parameter.rows, parameter.columns
     if parameter.coding == "int8":
-        first = Target(f"{name}.int8", "I8", (rows, columns), start)
-        return first, Target(f"{name}.scale", "F32", (rows,), start + first.size)
+        first = TensorPlacement(f"{name}.int8", "I8", (rows, columns), start)
+        return first, TensorPlacement(f"{name}.scale", "F32", (rows,), start + first.size)
     if parameter.coding == "int4":
-        return (Target(f"{name}.int4", "U8", (rows // BLOCK_ROWS, columns // BLOCK_COLUMNS, BLOCK), start),)
-    return (Target(name, parameter.coding, (columns,) if parameter.vector else (rows, columns), start),)
+        return (TensorPlacement(f"{name}.int4", "U8", (rows // BLOCK_ROWS, columns // BLOCK_COLUMNS, BLOCK), start),)
+    return (TensorPlacement(name, parameter.coding, (columns,) if parameter.vector else (rows, columns), start),)

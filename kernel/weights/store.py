@@ -57,29 +57,29 @@ CONVERTER_VERSION = 3
 STAMP = "complete.json"  # written last into a converted folder
 
 
-def published(models_dir: Path, weights: Weights) -> Path:
+def published_path(models_dir: Path, weights: Weights) -> Path:
     """The file, or the folder of files, as it was published."""
     return weights.own or models_dir / weights.file
 
 
 def file_path(models_dir: Path, weights: Weights, file: PublishedFile) -> Path:
     """Where one of the published files lies."""
-    place = published(models_dir, weights)
+    place = published_path(models_dir, weights)
     return place / file.name if weights.is_folder else place
 
 
-def partial_file(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """The beginning of a file that is being fetched: every source goes on from it."""
     return path.with_name(f".{path.name}.partial")
 
 
 def known_files(models_dir: Path, weights: Weights) -> tuple[PublishedFile, ...]:
     """The files with what is known of them: by the registry, or by the first complete pull on this machine."""
-    found = {} if weights.own or weights.pinned else read_sums(published(models_dir, weights))
+    found = {} if weights.own or weights.pinned else read_sums(published_path(models_dir, weights))
     return tuple(found[file.name] for file in weights.files if file.name in found) if found else weights.files
 
 
-def sum8(models_dir: Path, weights: Weights) -> str:
+def short_sum(models_dir: Path, weights: Weights) -> str:
     """Eight characters that stand for just these bytes; ``unpinned`` until weights without sums have been fetched."""
     if weights.own:
         return weights.own_key[:8]
@@ -93,12 +93,12 @@ def sum8(models_dir: Path, weights: Weights) -> str:
 
 def converted_folder(models_dir: Path, name: str, weights: Weights, form: Form) -> Path:
     """Keyed by the published sum and the converter: neither a new file nor a new converter meets an old one."""
-    return models_dir / "converted" / f"{_stem(models_dir, name, weights)}-{form}"
+    return models_dir / "converted" / f"{_folder_stem(models_dir, name, weights)}-{form}"
 
 
 def converted_folders(models_dir: Path, name: str, weights: Weights) -> tuple[Path, ...]:
     """Those that are there, in any form."""
-    found = (models_dir / "converted").glob(f"{_stem(models_dir, name, weights)}-*")
+    found = (models_dir / "converted").glob(f"{_folder_stem(models_dir, name, weights)}-*")
     return tuple(sorted(folder for folder in found if is_converted(folder)))
 
 
@@ -109,8 +109,8 @@ def outdated_folders(parent: Path) -> tuple[Path, ...]:
     return tuple(folder for folder, version in found if version and int(version[1]) < CONVERTER_VERSION)
 
 
-def _stem(models_dir: Path, name: str, weights: Weights) -> str:
-    return f"{name}-{sum8(models_dir, weights)}-v{CONVERTER_VERSION}"
+def _folder_stem(models_dir: Path, name: str, weights: Weights) -> str:
+    return f"{name}-{short_sum(models_dir, weights)}-v{CONVERTER_VERSION}"
 
 
 def is_converted(folder: Path) -> bool:
@@ -122,10 +122,10 @@ def is_published(models_dir: Path, weights: Weights) -> bool:
     files = known_files(models_dir, weights)
     if not (weights.own or all(file.sha256 for file in files)):
         return False  # weights without published sums are complete when theirs have been written down
-    return all(is_whole(file_path(models_dir, weights, file), file) for file in files)
+    return all(has_expected_size(file_path(models_dir, weights, file), file) for file in files)
 
 
-def is_whole(path: Path, file: PublishedFile) -> bool:
+def has_expected_size(path: Path, file: PublishedFile) -> bool:
     """Whether the file is there, with its size where that is known."""
     return path.is_file() and file.bytes in (None, path.stat().st_size)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class TokenizerRules:
     """How a family cuts text before byte-pair merging; part of its published tokenizer.
 
     ``words``: the expression that cuts; empty for the one of GPT-2, which the library has built in.
@@ -33,10 +33,10 @@ _WORDS = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 RULES = {  # names as in llama.cpp
-    "qwen2": Rules(words=_WORDS.format(digits=""), composed=True),
-    "llama-bpe": Rules(words=_WORDS.format(digits="{1,3}"), whole_words=True),
-    "smollm": Rules(single_digits=True),
-    "gpt-2": Rules(),
+    "qwen2": TokenizerRules(words=_WORDS.format(digits=""), composed=True),
+    "llama-bpe": TokenizerRules(words=_WORDS.format(digits="{1,3}"), whole_words=True),
+    "smollm": TokenizerRules(single_digits=True),
+    "gpt-2": TokenizerRules(),
 }
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # token types; 5 is padding up to a round vocabulary
 
@@ -57,10 +57,10 @@ def build_tokenizer(head: GgufHead) -> Tokenizer:
         raise OuroError("The weights' vocabulary does not say of each token what it is.")
     # Control tokens have numbers behind the plain ones, or in front of them; only the latter must stand among them.
     behind = len(types) - types[::-1].index(_NORMAL)
-    tokenizer = Tokenizer(_merging(head, tokens, behind, RULES[name]))
+    tokenizer = Tokenizer(_build_bpe(head, tokens, behind, RULES[name]))
     if RULES[name].composed:
         tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = _cutter(RULES[name])
+    tokenizer.pre_tokenizer = _build_pre_tokenizer(RULES[name])
     tokenizer.decoder = decoders.ByteLevel()
     for i, token in enumerate(tokens):
         if types[i] in (_CONTROL, _USER_DEFINED):
@@ -70,12 +70,12 @@ def build_tokenizer(head: GgufHead) -> Tokenizer:
     return tokenizer
 
 
-def _merging(head: GgufHead, tokens: list[str], count: int, rules: Rules) -> Any:
+def _build_bpe(head: GgufHead, tokens: list[str], count: int, rules: TokenizerRules) -> Any:
     """Byte-pair merging with the first ``count`` tokens."""
     from tokenizers import models
 
     merges = [(left, right) for left, _, right in (str(m).partition(" ") for m in head.items("tokenizer.ggml.merges"))]
-    with _usable("The weights' vocabulary"):
+    with _library_errors("The weights' vocabulary"):
         "".join(tokens).encode()  # a damaged one may hold what is no text
         return models.BPE(
             vocab={token: i for i, token in enumerate(tokens[:count])},
@@ -86,7 +86,7 @@ def _merging(head: GgufHead, tokens: list[str], count: int, rules: Rules) -> Any
         )
 
 
-def _cutter(rules: Rules) -> Any:
+def _build_pre_tokenizer(rules: TokenizerRules) -> Any:
     from tokenizers import Regex, pre_tokenizers
 
     steps: list[Any] = [pre_tokenizers.Digits(individual_digits=True)] if rules.single_digits else []
@@ -111,7 +111,7 @@ def check_tokenizer(folder: Path, vocabulary: int) -> None:
     """
     from tokenizers import Tokenizer
 
-    with _usable("tokenizer.json"):
+    with _library_errors("tokenizer.json"):
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokens = tokenizer.get_vocab_size(with_added_tokens=True)
     if tokens > vocabulary:
@@ -126,7 +126,7 @@ def check_tokenizer(folder: Path, vocabulary: int) -> None:
 
 
 @contextmanager
-def _usable(what: str) -> Iterator[None]:
+def _library_errors(what: str) -> Iterator[None]:
     """The boundary to the tokenizer library, which raises ``Exception`` itself for all that it cannot use."""
     try:
         yield

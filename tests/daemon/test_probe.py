@@ -30,7 +30,7 @@ from kernel.provider import (
     Usage,
 )
 from kernel.providers.reprompt import Reprompted
-from kernel.providers.scripted import Script, ScriptedProvider
+from kernel.providers.scripted import ProviderScript, ScriptedProvider
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput, ProviderUnavailable
 from tests.daemon.test_cli import Box
@@ -135,7 +135,7 @@ async def test_the_question_is_paid_for_before_it_is_asked() -> None:
 async def test_all_passes_are_paid_for_and_counted() -> None:
     turns = [{"text": "One.\nconfidence: 0.1"}, {"text": "Two.\nconfidence: 0.9"}]
     price = Price(input=0, output=1_000_000)
-    script = Script.model_validate({"turns": turns, "price": price})
+    script = ProviderScript.model_validate({"turns": turns, "price": price})
     clock = ManualClock(datetime(2031, 5, 4, tzinfo=UTC))
     for ceiling in (3_999, 4_000):
         provider = Reprompted(ScriptedProvider(script=script), passes=4, clock=clock)

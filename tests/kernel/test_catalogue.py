@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from kernel.catalogue import build
+from kernel.catalogue import build_provider
 from kernel.engine.runtime import thread_count
 from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
@@ -25,7 +25,7 @@ HEAVY = ("torch", "transformers", "numpy", "gguf", "tokenizers", "httpx", "safet
 
 def made(name: str, folder: Path, **fields: object) -> Provider:
     settings = KernelSettings.model_validate(fields)
-    return build(name, settings, models_dir=folder, api_key=lambda _: None, allow_network=False)
+    return build_provider(name, settings, models_dir=folder, api_key=lambda _: None, allow_network=False)
 
 
 @pytest.mark.parametrize("name", sorted(load_policy().models))

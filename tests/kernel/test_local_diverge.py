@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.engine.decoding.branching import Turn, best_turns
+from kernel.engine.decoding.branching import BranchPoint, choose_branches
 from kernel.engine.decoding.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import DivergeRequest, InfillSpan
@@ -80,6 +80,6 @@ async def test_nothing_to_fill_and_too_much(local: LocalProvider) -> None:
 
 
 def test_the_likeliest_turns_are_taken_and_there_are_always_enough() -> None:
-    turns = [Turn(0, 7, -3.0), Turn(1, 9, -1.0), Turn(2, 4, -2.0)]
-    assert best_turns(turns, 2) == [turns[1], turns[2]]
-    assert best_turns(turns, 4) == [turns[1], turns[2], turns[0], turns[0]]
+    turns = [BranchPoint(0, 7, -3.0), BranchPoint(1, 9, -1.0), BranchPoint(2, 4, -2.0)]
+    assert choose_branches(turns, 2) == [turns[1], turns[2]]
+    assert choose_branches(turns, 4) == [turns[1], turns[2], turns[0], turns[0]]

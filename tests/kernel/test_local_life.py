@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from kernel.cancel import Cancelled, CancelToken
 from kernel.engine.cache.packing import Row
-from kernel.engine.decoding.sampling import Sampling
-from kernel.engine.engine import Ask, Engine, Manner
-from kernel.engine.loading import Source, load_engine
+from kernel.engine.decoding.sampling import SamplingOptions
+from kernel.engine.engine import AnswerOptions, AnswerRequest, Engine
+from kernel.engine.loading import WeightsLocation, load_engine
 from kernel.engine.settings import LocalSettings
 from kernel.provider import Infiller, InfillSpan, Limits, Price
 from kernel.providers.local import LocalProvider
@@ -75,7 +75,7 @@ async def test_a_cancelled_call_returns_within_a_second_and_the_worker_is_idle(l
 
 def loaded(tiny: Tiny) -> Engine:
     settings = provider(tiny)._settings
-    return load_engine(Source(NAME, tiny.weights, tiny.folder), settings, lambda what: None, CancelToken())
+    return load_engine(WeightsLocation(NAME, tiny.weights, tiny.folder), settings, lambda what: None, CancelToken())
 
 
 def test_a_pass_is_left_at_the_next_product(tiny: Tiny) -> None:
@@ -92,7 +92,9 @@ def test_a_pass_is_left_at_the_next_product(tiny: Tiny) -> None:
 
     cancel.check = check  # type: ignore[method-assign]  # counts the places where a pass can be left
     with pytest.raises(Cancelled):
-        engine.answer(Ask([], [Row(0, (1, 2, 3), 0, 4)], [()], Manner(Sampling()), cancel=cancel))
+        engine.answer(
+            AnswerRequest([], [Row(0, (1, 2, 3), 0, 4)], [()], AnswerOptions(SamplingOptions()), cancel=cancel)
+        )
     assert checks == 3 and engine.model.passes == 0
 
 

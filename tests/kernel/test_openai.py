@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.provider import Done, Limits, Message, TextDelta, ToolCall, Usage
-from kernel.providers.openai_stream import EventParser
+from kernel.providers.openai_stream import SseParser
 from kernel.providers.openai_wire import error_status, retry_after_s
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 from tests.kernel.asking import (
@@ -129,13 +129,13 @@ async def test_pieces_split_anywhere_with_crlf_comments_and_other_fields() -> No
 def test_the_cuts_never_matter(datas: list[str], newline: str, cuts: list[int], bom: bool) -> None:
     raw = (b"\xef\xbb\xbf" if bom else b"") + b"".join(event(data, newline) for data in datas)
     edges = [0, *sorted(cuts), len(raw)]
-    parser = EventParser()
+    parser = SseParser()
     found = [data for a, b in pairwise(edges) for data in parser.feed(raw[a:b])]
     assert [*found, *parser.close()] == datas
 
 
 def test_several_data_lines_are_one_event() -> None:
-    parser = EventParser()
+    parser = SseParser()
     assert parser.feed(b"data: a\ndata\ndata:  b\n\n") == ["a\n\n b"]
     assert parser.feed(b"data: a\r") + parser.feed(b"\ndata: b\r\n\r") + parser.feed(b"\n") == ["a\nb"]
     assert parser.close() == []

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from kernel.engine.cache.key_values import KeyValues
 from kernel.engine.cache.packing import Row
-from kernel.engine.model.attention import Part, Sharing
-from kernel.engine.model.decoder import LoopModel, View
+from kernel.engine.model.attention import CachePart, Sharing
+from kernel.engine.model.decoder import AttentionView, LoopModel
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class CacheFormat:
     """In which form keys and values are kept. ``held``: steps of answers that have places of their own."""
 
     dtype: torch.dtype
@@ -49,7 +49,13 @@ class Batch:
     """
 
     def __init__(
-        self, model: LoopModel, memory: Memory, trunk: KeyValues, prompts: KeyValues, rows: Sequence[Row], samples: int
+        self,
+        model: LoopModel,
+        memory: CacheFormat,
+        trunk: KeyValues,
+        prompts: KeyValues,
+        rows: Sequence[Row],
+        samples: int,
     ) -> None:
         import torch
 
@@ -64,11 +70,11 @@ class Batch:
         self._device = model.device
         shared, rest = torch.tensor([[row.shared, row.rest] for row in rows], device=model.device).t()
         self._starts = shared + rest
-        self._hide_trunk = hidden(torch.arange(trunk.length, device=model.device)[None] < shared[:, None])
-        self._hide_prompt = hidden(torch.arange(width, device=model.device)[None] >= (width - rest)[:, None])
+        self._hide_trunk = additive_mask(torch.arange(trunk.length, device=model.device)[None] < shared[:, None])
+        self._hide_prompt = additive_mask(torch.arange(width, device=model.device)[None] >= (width - rest)[:, None])
         self._arrange()
 
-    def view(self, new: int = 1) -> View:
+    def view(self, new: int = 1) -> AttentionView:
         """For a pass of ``new`` tokens more in every row."""
         import torch
 
@@ -77,8 +83,8 @@ class Batch:
         causal = None
         if new > 1:
             total = torch.arange(self.own.length + new, device=self._device)
-            causal = hidden(total[None] <= (self.own.length + places)[:, None])[None, None]
-        return self._model.view(positions, (*self._shared, Part(self.own, mask=causal, written=True)))
+            causal = additive_mask(total[None] <= (self.own.length + places)[:, None])[None, None]
+        return self._model.view(positions, (*self._shared, CachePart(self.own, mask=causal, written=True)))
 
     def drop(self, at: int) -> None:
         """Forget a row: the last one takes its place. Call ``rearrange`` when all are dropped."""
@@ -95,20 +101,22 @@ class Batch:
 
         group = torch.tensor(self._group, device=self._device)
         self._start = self._starts[group][:, None]
-        self._shared: tuple[Part, ...] = ()
+        self._shared: tuple[CachePart, ...] = ()
         if self._behind:
             return
         parts = []
         if self._trunk.length:
             parts.append(
-                Part(self._trunk, Sharing.of([0] * len(group), 1, self._device), self._hide_trunk[group][:, None, None])
+                CachePart(
+                    self._trunk, Sharing.of([0] * len(group), 1, self._device), self._hide_trunk[group][:, None, None]
+                )
             )
         sharing = Sharing.of(self._group, self._prompts.rows, self._device)
-        parts.append(Part(self._prompts, sharing, self._hide_prompt[group][:, None, None]))
+        parts.append(CachePart(self._prompts, sharing, self._hide_prompt[group][:, None, None]))
         self._shared = tuple(parts)
 
 
-def hidden(seen: Tensor) -> Tensor:
+def additive_mask(seen: Tensor) -> Tensor:
     """Additive mask of a boolean one: 0 where seen, minus infinity elsewhere."""
     import torch
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kernel.engine.cache.packing import common
+from kernel.engine.cache.packing import common_prefix_length
 from kernel.engine.model.config import LoopConfig
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Kept:
+class SlotArray:
     """One kind of numbers (keys, or values) of all slots: each (rows, key heads, capacity, head size).
 
     With ``int8`` a number takes a byte, and each head of each place has a scale of its own.
@@ -73,8 +73,8 @@ class KeyValues:
         shape = (rows, config.key_heads, capacity, config.head_size)
         slots = config.slots(held)
         self.config, self.steps, self.held = config, steps, held
-        self.keys = Kept(slots, shape, dtype, device, int8)
-        self.values = Kept(slots, shape, dtype, device, int8)
+        self.keys = SlotArray(slots, shape, dtype, device, int8)
+        self.values = SlotArray(slots, shape, dtype, device, int8)
         self.rows, self.capacity = rows, capacity
         self.length = 0
 
@@ -133,7 +133,7 @@ class KeyValues:
         self.rows = last
 
 
-class Trunks:
+class PrefixCache:
     """Keeps keys and values of at most ``places`` tokens; what was not asked for the longest goes first."""
 
     def __init__(self, places: int) -> None:
@@ -142,14 +142,14 @@ class Trunks:
 
     def beginning(self, tokens: Sequence[int]) -> tuple[KeyValues, int] | None:
         """A store whose first places hold the first of ``tokens``, and how many; None when nothing begins alike."""
-        best = max(self._kept, key=lambda kept: common(kept[0], tokens), default=None)
-        length = common(best[0], tokens) if best is not None else 0
+        best = max(self._kept, key=lambda kept: common_prefix_length(kept[0], tokens), default=None)
+        length = common_prefix_length(best[0], tokens) if best is not None else 0
         return (best[1], length) if best is not None and length else None
 
     def keep(self, tokens: Sequence[int], store: KeyValues) -> None:
         """Remember ``store``, which holds ``tokens``, and forget what it holds as well, or what is too much."""
         own = tuple(tokens)
-        kept = [row for row in self._kept if common(row[0], own) < len(row[0])]
+        kept = [row for row in self._kept if common_prefix_length(row[0], own) < len(row[0])]
         kept.append((own, store))
         while kept and sum(len(row[0]) for row in kept) > self._places:
             kept.pop(0)

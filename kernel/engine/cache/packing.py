@@ -26,7 +26,7 @@ class Row:
         return len(self.numbers) - self.shared
 
 
-def common(left: Sequence[int], right: Sequence[int]) -> int:
+def common_prefix_length(left: Sequence[int], right: Sequence[int]) -> int:
     """Length of the common beginning."""
     for i, (a, b) in enumerate(zip(left, right, strict=False)):
         if a != b:
@@ -34,7 +34,7 @@ def common(left: Sequence[int], right: Sequence[int]) -> int:
     return min(len(left), len(right))
 
 
-def share(
+def share_prefix(
     prompts: Sequence[Sequence[int]], prefixes: Sequence[int], limits: Sequence[int], *, again: bool = False
 ) -> tuple[list[int], list[Row]]:
     """The trunk (empty when nothing is saved) and the rows in the order of the prompts.
@@ -43,7 +43,7 @@ def share(
     """
     longest = max(range(len(prompts)), key=lambda i: prefixes[i])
     trunk = list(prompts[longest][: prefixes[longest]])
-    agreed = [min(common(trunk, prompt), len(prompt) - 1) for prompt in prompts]
+    agreed = [min(common_prefix_length(trunk, prompt), len(prompt) - 1) for prompt in prompts]
     agreed = [n if n >= MIN_SHARED else 0 for n in agreed]
     if not any(agreed) or (sum(agreed) <= len(trunk) and not again):
         trunk, agreed = [], [0] * len(prompts)
@@ -51,7 +51,7 @@ def share(
     return trunk, rows
 
 
-def batches(rows: Sequence[Row], *, copies: int, cache_tokens: int, max_rows: int) -> Iterator[list[Row]]:
+def split_batches(rows: Sequence[Row], *, copies: int, cache_tokens: int, max_rows: int) -> Iterator[list[Row]]:
     """Rows that decode together: at most ``max_rows`` answers and ``cache_tokens`` places, at least one row.
 
     A row's own prompt is kept once, what it answers ``copies`` times. Rows of like length stand together, so that
@@ -69,7 +69,7 @@ def batches(rows: Sequence[Row], *, copies: int, cache_tokens: int, max_rows: in
         yield batch
 
 
-def prefill_groups(batch: Sequence[Row], *, tokens: int) -> Iterator[list[Row]]:
+def split_prefill(batch: Sequence[Row], *, tokens: int) -> Iterator[list[Row]]:
     """Rows whose rests are computed in one pass of at most ``tokens`` tokens, at least one row."""
     group: list[Row] = []
     for row in sorted(batch, key=lambda r: r.rest):

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kernel.engine.cache.batch import Memory, hidden
+from kernel.engine.cache.batch import CacheFormat, additive_mask
 from kernel.engine.cache.key_values import KeyValues
-from kernel.engine.cache.packing import Row, prefill_groups
-from kernel.engine.model.attention import Part
+from kernel.engine.cache.packing import Row, split_prefill
+from kernel.engine.model.attention import CachePart
 from kernel.engine.model.decoder import LoopModel
-from kernel.engine.model.passes import full
+from kernel.engine.model.passes import full_pass
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def prefill_trunk(
-    model: LoopModel, memory: Memory, trunk: Sequence[int], at_once: int, known: tuple[KeyValues, int] | None = None
+    model: LoopModel,
+    memory: CacheFormat,
+    trunk: Sequence[int],
+    at_once: int,
+    known: tuple[KeyValues, int] | None = None,
 ) -> KeyValues:
     """The beginning that several prompts share, in pieces of ``at_once`` tokens.
 
@@ -32,15 +36,18 @@ def prefill_trunk(
     for start in range(store.length, len(trunk), at_once):
         piece = torch.tensor([list(trunk[start : start + at_once])])
         positions = torch.arange(start, start + piece.shape[1], device=model.device)
-        mask = hidden(torch.arange(start + piece.shape[1], device=model.device)[None] <= positions[:, None])
-        full(
-            model, piece, model.view(positions[None], [Part(store, mask=mask[None, None], written=True)]), memory.steps
+        mask = additive_mask(torch.arange(start + piece.shape[1], device=model.device)[None] <= positions[:, None])
+        full_pass(
+            model,
+            piece,
+            model.view(positions[None], [CachePart(store, mask=mask[None, None], written=True)]),
+            memory.steps,
         )
     return store
 
 
 def prefill_rows(
-    model: LoopModel, memory: Memory, trunk: KeyValues, rows: Sequence[Row], at_once: int, room: int = 0
+    model: LoopModel, memory: CacheFormat, trunk: KeyValues, rows: Sequence[Row], at_once: int, room: int = 0
 ) -> tuple[KeyValues, Tensor]:
     """What each row has behind its part of the trunk, and its next-token scores (rows, vocabulary).
 
@@ -55,7 +62,7 @@ def prefill_rows(
     store.length = width
     scores: dict[int, Tensor] = {}
     place = {row.span: at for at, row in enumerate(rows)}
-    for group in prefill_groups(rows, tokens=at_once):
+    for group in split_prefill(rows, tokens=at_once):
         own, found = _prefill_group(model, memory, trunk, group, at_once)
         for source, row in enumerate(group):
             target = place[row.span]
@@ -65,9 +72,9 @@ def prefill_rows(
     return store, torch.stack([scores[at] for at in range(len(rows))])
 
 
-def likelihoods(
+def score_texts(
     model: LoopModel,
-    memory: Memory,
+    memory: CacheFormat,
     trunk: KeyValues,
     rows: Sequence[Row],
     texts: Sequence[int],
@@ -82,9 +89,9 @@ def likelihoods(
 
     found = [0.0] * len(texts)
     ending = torch.tensor(sorted(ends), device=model.device)
-    for group in prefill_groups(rows, tokens=at_once):
+    for group in split_prefill(rows, tokens=at_once):
         width = max(row.rest for row in group)
-        for _, start, state in pieces(model, memory, trunk, group, at_once):
+        for _, start, state in prefill_pieces(model, memory, trunk, group, at_once):
             for at, row in enumerate(group):
                 first, last = max(width - texts[row.span] - 1, start), start + state.shape[1]
                 if first >= last:
@@ -100,15 +107,15 @@ def likelihoods(
 
 
 def _prefill_group(
-    model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
+    model: LoopModel, memory: CacheFormat, trunk: KeyValues, group: Sequence[Row], at_once: int
 ) -> tuple[KeyValues, Tensor]:
     """The group's keys and values, and its next-token scores."""
-    *_, (store, _, state) = pieces(model, memory, trunk, group, at_once)
+    *_, (store, _, state) = prefill_pieces(model, memory, trunk, group, at_once)
     return store, model.scores(state[:, -1])
 
 
-def pieces(
-    model: LoopModel, memory: Memory, trunk: KeyValues, group: Sequence[Row], at_once: int
+def prefill_pieces(
+    model: LoopModel, memory: CacheFormat, trunk: KeyValues, group: Sequence[Row], at_once: int
 ) -> Iterator[tuple[KeyValues, int, Tensor]]:
     """The rows' own tokens, each behind its part of the trunk: [trunk | padding | own tokens].
 
@@ -136,6 +143,6 @@ def pieces(
         itself = place[None, :end] == place[start:end, None]  # padding sees itself: an empty row has no softmax
         seen_own = (causal[None] & real[:, None]) | itself[None]
         seen = torch.cat([of_trunk[:, None].expand(-1, end - start, -1), seen_own], dim=-1)
-        part = Part(store, mask=hidden(seen)[:, None], written=True)
+        part = CachePart(store, mask=additive_mask(seen)[:, None], written=True)
         view = model.view(positions[:, start:end], [part])
-        yield store, start, full(model, own[:, start:end], view, memory.steps)
+        yield store, start, full_pass(model, own[:, start:end], view, memory.steps)

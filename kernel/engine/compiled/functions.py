@@ -13,7 +13,7 @@ from numba import carray, float32, int32, int64, njit, types
 
 from kernel.engine.compiled import GATED, NORMED
 from kernel.engine.compiled.intrinsics import float_of_bits, next_ticket, pointer
-from kernel.engine.compiled.tile import best_dot, tile
+from kernel.engine.compiled.tile import best_dot, make_tile
 from kernel.weights.four_bits import BLOCK, GROUP
 from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
 from kernel.weights.four_bits import BLOCK_ROWS as ROWS
@@ -22,11 +22,11 @@ SMALLEST = 1e-10  # a row of zeros has a scale too
 CHUNK = 16  # blocks of four rows that a thread takes at once
 
 # Without these a division asks for zero first, and a sum keeps its order: neither runs in vectors.
-QUICK = {"fastmath": True, "error_model": "numpy"}
+JIT_OPTIONS = {"fastmath": True, "error_model": "numpy"}
 Signature = types.void(types.CPointer(types.int64))
 
 
-@njit(**QUICK)
+@njit(**JIT_OPTIONS)
 def exponential(x: Any) -> Any:
     """e to the ``x``, float32, within some units of the last place; without a branch, so that it runs in vectors."""
     x = min(max(x, float32(-87.0)), float32(88.0))
@@ -38,14 +38,14 @@ def exponential(x: Any) -> Any:
     return series * float_of_bits((whole + int32(127)) << int32(23))
 
 
-@njit(**QUICK)
-def gate(x: Any, other: Any, columns: Any) -> None:
+@njit(**JIT_OPTIONS)
+def apply_gate(x: Any, other: Any, columns: Any) -> None:
     """``silu(x) * other``, in the memory of ``x``."""
     for i in range(columns):
         x[i] = x[i] / (float32(1) + exponential(-x[i])) * other[i]
 
 
-@njit(**QUICK)
+@njit(**JIT_OPTIONS)
 def norm_factor(x: Any, columns: Any, epsilon: Any) -> Any:
     """What the root mean square of a row is brought to 1 with."""
     squares = float32(0)
@@ -54,56 +54,58 @@ def norm_factor(x: Any, columns: Any, epsilon: Any) -> Any:
     return float32(1) / np.sqrt(squares / float32(columns) + epsilon)
 
 
-@njit(**QUICK)
-def most_of(x: Any, columns: Any) -> Any:
+@njit(**JIT_OPTIONS)
+def largest(x: Any, columns: Any) -> Any:
     most = float32(SMALLEST)
     for i in range(columns):
         most = max(most, abs(x[i]))
     return most
 
 
-@njit(**QUICK)
-def most_weighted(x: Any, weight: Any, columns: Any) -> Any:
+@njit(**JIT_OPTIONS)
+def largest_weighted(x: Any, weight: Any, columns: Any) -> Any:
     most = float32(SMALLEST)
     for i in range(columns):
         most = max(most, abs(x[i] * weight[i]))
     return most
 
 
-@njit(**QUICK)
-def by_token(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, levels: Any, numbers: Any, step: Any) -> None:
+@njit(**JIT_OPTIONS)
+def quantise_by_token(
+    kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, levels: Any, numbers: Any, step: Any
+) -> None:
     """A row as unsigned bytes, ``levels`` on each side of ``levels + 1``, with one step for all of it."""
     most_level, half = float32(levels), float32(levels) + float32(1.5)
     if kind == NORMED:
-        most = most_weighted(x, other, columns)
+        most = largest_weighted(x, other, columns)
         step[0] = most * norm_factor(x, columns, epsilon) / most_level
         scale = most_level / most
         for i in range(columns):
             numbers[i] = np.uint8(int32(x[i] * other[i] * scale + half))
         return
     if kind == GATED:
-        gate(x, other, columns)
-    most = most_of(x, columns)
+        apply_gate(x, other, columns)
+    most = largest(x, columns)
     step[0] = most / most_level
     scale = most_level / most
     for i in range(columns):
         numbers[i] = np.uint8(int32(x[i] * scale + half))
 
 
-@njit(**QUICK)
-def by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
+@njit(**JIT_OPTIONS)
+def quantise_by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
     """A row as signed bytes, with a step for each 32 columns; ``scales`` (columns / 64, 4)."""
     factor = float32(1)
     if kind == NORMED:
         factor = norm_factor(x, columns, epsilon)
     if kind == GATED:
-        gate(x, other, columns)
+        apply_gate(x, other, columns)
     for group in range(columns // GROUP):
         part = x[group * GROUP : (group + 1) * GROUP]
         codes = numbers[group * GROUP : (group + 1) * GROUP]
         if kind == NORMED:
             weight = other[group * GROUP : (group + 1) * GROUP]
-            most = most_weighted(part, weight, GROUP)
+            most = largest_weighted(part, weight, GROUP)
             scale = float32(127) / most
             total = int32(0)
             for i in range(GROUP):
@@ -111,7 +113,7 @@ def by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers:
                 codes[i] = np.int8(code)
                 total += code
         else:
-            most = most_of(part, GROUP)
+            most = largest(part, GROUP)
             scale = float32(127) / most
             total = int32(0)
             for i in range(GROUP):
@@ -123,8 +125,8 @@ def by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers:
         scales[group // 2, 2 + group % 2] = step * float32(total)
 
 
-@njit(**QUICK)
-def states_of(kind: Any, row: Any, columns: Any, states: Any, norm: Any) -> Any:
+@njit(**JIT_OPTIONS)
+def row_and_operand(kind: Any, row: Any, columns: Any, states: Any, norm: Any) -> Any:
     """One row, and what it is multiplied with: the other half of a gated row, or the norm's weight."""
     at = states + row * columns * (8 if kind == GATED else 4)
     other = at + columns * 4 if kind == GATED else norm
@@ -139,10 +141,10 @@ def rows_by_token(arguments: Any) -> None:
         row = next_ticket(a[0])
         if row >= a[2]:
             break
-        x, other = states_of(kind, row, columns, a[4], a[5])
+        x, other = row_and_operand(kind, row, columns, a[4], a[5])
         numbers = carray(pointer(a[7] + row * columns), (columns,), np.uint8)
         step = carray(pointer(a[8] + row * 4), (1,), np.float32)
-        by_token(kind, x, other, columns, float_of_bits(int32(a[6])), a[9], numbers, step)
+        quantise_by_token(kind, x, other, columns, float_of_bits(int32(a[6])), a[9], numbers, step)
 
 
 def rows_by_group(arguments: Any) -> None:
@@ -153,17 +155,17 @@ def rows_by_group(arguments: Any) -> None:
         row = next_ticket(a[0])
         if row >= a[2]:
             break
-        x, other = states_of(kind, row, columns, a[4], a[5])
+        x, other = row_and_operand(kind, row, columns, a[4], a[5])
         numbers = carray(pointer(a[7] + row * columns), (columns,), np.int8)
         scales = carray(pointer(a[8] + row * columns // PAIR * 16), (columns // PAIR, 4), np.float32)
-        by_group(kind, x, other, columns, float_of_bits(int32(a[6])), numbers, scales)
+        quantise_by_group(kind, x, other, columns, float_of_bits(int32(a[6])), numbers, scales)
 
 
-one, two, four = (tile(tokens, best_dot()) for tokens in (1, 2, 4))
+one, two, four = (make_tile(tokens, best_dot()) for tokens in (1, 2, 4))
 
 
-@njit(**QUICK)
-def four_bit_blocks(
+@njit(**JIT_OPTIONS)
+def multiply_blocks(
     first: Any,
     last: Any,
     weights: Any,
@@ -202,4 +204,4 @@ def four_bit_product(arguments: Any) -> None:
         first = next_ticket(a[0]) * CHUNK
         if first >= a[2]:
             break
-        four_bit_blocks(first, min(first + CHUNK, a[2]), a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8])
+        multiply_blocks(first, min(first + CHUNK, a[2]), a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8])

@@ -40,7 +40,7 @@ def next_ticket(_: Any, address: Any) -> Any:
 
 
 @intrinsic
-def counted(_: Any, address: Any) -> Any:
+def read_counter(_: Any, address: Any) -> Any:
     """The 64-bit counter at ``address`` as other threads have left it."""
 
     def make(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
@@ -50,7 +50,7 @@ def counted(_: Any, address: Any) -> Any:
 
 
 @intrinsic
-def a_moment(_: Any) -> Any:
+def spin_hint(_: Any) -> Any:
     """Tells the processor that this is a loop which waits, where it has a word for it."""
 
     def make(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
@@ -62,7 +62,7 @@ def a_moment(_: Any) -> Any:
 
 
 # Lets another thread have the core: the one that is waited for may need it.
-give_way = types.ExternalFunction("sched_yield", types.int32())
+yield_core = types.ExternalFunction("sched_yield", types.int32())
 
 
 @intrinsic

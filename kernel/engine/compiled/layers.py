@@ -16,8 +16,15 @@ import numpy as np
 from numba import carray, float32, int32, int64, njit
 
 from kernel.engine.compiled import AS_IS, GATED, NORMED
-from kernel.engine.compiled.functions import CHUNK, QUICK, by_group, exponential, four_bit_blocks, norm_factor
-from kernel.engine.compiled.intrinsics import a_moment, counted, float_of_bits, give_way, next_ticket, pointer
+from kernel.engine.compiled.functions import (
+    CHUNK,
+    JIT_OPTIONS,
+    exponential,
+    multiply_blocks,
+    norm_factor,
+    quantise_by_group,
+)
+from kernel.engine.compiled.intrinsics import float_of_bits, next_ticket, pointer, read_counter, spin_hint, yield_core
 from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
 from kernel.weights.four_bits import BLOCK_ROWS as ROWS
 
@@ -37,25 +44,25 @@ LAYER, ARGUMENTS = tuple(_LAYER.split()), tuple(_ARGUMENTS.split())
 OF_A_LAYER, GIVEN = len(LAYER), len(ARGUMENTS)
 
 
-@njit(**QUICK)
+@njit(**JIT_OPTIONS)
 def floats(address: Any, count: Any) -> Any:
     return carray(pointer(address), (count,), np.float32)
 
 
-@njit(**QUICK)
-def wait(counters: Any, tickets: Any) -> None:
+@njit(**JIT_OPTIONS)
+def wait_for_stage(counters: Any, tickets: Any) -> None:
     """Until all tickets of a stage are done."""
     looks = 0
-    while counted(counters + DONE) < tickets:
+    while read_counter(counters + DONE) < tickets:
         looks += 1
         if looks > PATIENCE:
-            give_way()
+            yield_core()
         else:
-            a_moment()
+            spin_hint()
 
 
-@njit(**QUICK)
-def product(
+@njit(**JIT_OPTIONS)
+def run_product(
     counters: Any, weights: Any, bias: Any, rows: Any, columns: Any, tokens: Any, numbers: Any, scales: Any, out: Any
 ) -> None:
     """One stage: a product with four-bit weights."""
@@ -67,15 +74,15 @@ def product(
             break
         first = ticket * CHUNK
         last = min(first + CHUNK, blocks)
-        four_bit_blocks(first, last, weights, blocks, columns // PAIR, tokens, numbers, scales, out, bias)
+        multiply_blocks(first, last, weights, blocks, columns // PAIR, tokens, numbers, scales, out, bias)
         next_ticket(counters + DONE)
-    wait(counters, tickets)
+    wait_for_stage(counters, tickets)
 
 
-@njit(**QUICK)
-def quantise(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
+@njit(**JIT_OPTIONS)
+def quantise_at(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
     """All of one token, or a part that begins with a group; ``other`` is an address, 0 for none."""
-    by_group(
+    quantise_by_group(
         kind,
         floats(x, columns),
         floats(other, columns),
@@ -86,8 +93,8 @@ def quantise(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers:
     )
 
 
-@njit(**QUICK)
-def take_in(state: Any, added: Any, norm: Any, width: Any, epsilon: Any) -> None:
+@njit(**JIT_OPTIONS)
+def add_residual(state: Any, added: Any, norm: Any, width: Any, epsilon: Any) -> None:
     """``state += added``, behind the norm that a layer may have there."""
     x, more = floats(state, width), floats(added, width)
     if norm != 0:
@@ -100,8 +107,8 @@ def take_in(state: Any, added: Any, norm: Any, width: Any, epsilon: Any) -> None
             x[i] += more[i]
 
 
-@njit(**QUICK)
-def turn(x: Any, cosine: Any, sine: Any, size: Any) -> None:
+@njit(**JIT_OPTIONS)
+def rotate(x: Any, cosine: Any, sine: Any, size: Any) -> None:
     """Rotary positions of one head, in its own memory."""
     half = size // 2
     left, right = x[:half], x[half:]
@@ -111,7 +118,7 @@ def turn(x: Any, cosine: Any, sine: Any, size: Any) -> None:
         right[i] = b * cosine[half + i] + a * sine[half + i]
 
 
-@njit(**QUICK)
+@njit(**JIT_OPTIONS)
 def attend(query: Any, keys: Any, values: Any, scores: Any, places: Any, size: Any, out: Any) -> None:
     """One head of one token over ``places``; ``keys`` and ``values`` (places, size)."""
     scale = float32(1) / np.sqrt(float32(size))
@@ -136,7 +143,7 @@ def attend(query: Any, keys: Any, values: Any, scores: Any, places: Any, size: A
             out[i] += share * value[i]
 
 
-@njit(**QUICK)
+@njit(**JIT_OPTIONS)
 def place_heads(
     tokens: Any,
     heads: Any,
@@ -156,7 +163,7 @@ def place_heads(
         at = qkv + token * wide * size * 4
         cos, sin = floats(cosine + token * size * 4, size), floats(sine + token * size * 4, size)
         for head in range(heads + key_heads):
-            turn(floats(at + head * size * 4, size), cos, sin, size)
+            rotate(floats(at + head * size * 4, size), cos, sin, size)
         for head in range(key_heads):
             place = (head * capacity + length + token) * size * 4
             key, value = floats(keys + place, size), floats(values + place, size)
@@ -167,7 +174,7 @@ def place_heads(
                 value[i] = new_value[i]
 
 
-@njit(**QUICK)
+@njit(**JIT_OPTIONS)
 def attend_heads(
     counters: Any,
     tokens: Any,
@@ -203,12 +210,12 @@ def attend_heads(
             size,
             floats(mixed + at * 4, size),
         )
-        quantise(AS_IS, mixed + at * 4, 0, size, float32(0), numbers + at, scales + at // PAIR * 16)
+        quantise_at(AS_IS, mixed + at * 4, 0, size, float32(0), numbers + at, scales + at // PAIR * 16)
         next_ticket(counters + DONE)
-    wait(counters, heads * tokens)
+    wait_for_stage(counters, heads * tokens)
 
 
-@njit(**QUICK)
+@njit(**JIT_OPTIONS)
 def gate_pieces(counters: Any, tokens: Any, inner: Any, gate_up: Any, numbers: Any, scales: Any) -> None:
     """One stage: the gated rows, quantised."""
     pieces = (inner + GATED_AT_ONCE - 1) // GATED_AT_ONCE
@@ -219,9 +226,9 @@ def gate_pieces(counters: Any, tokens: Any, inner: Any, gate_up: Any, numbers: A
         token, begin = ticket // pieces, ticket % pieces * GATED_AT_ONCE
         count = min(GATED_AT_ONCE, inner - begin)
         gate, at = gate_up + (token * 2 * inner + begin) * 4, token * inner + begin
-        quantise(GATED, gate, gate + inner * 4, count, float32(0), numbers + at, scales + at // PAIR * 16)
+        quantise_at(GATED, gate, gate + inner * 4, count, float32(0), numbers + at, scales + at // PAIR * 16)
         next_ticket(counters + DONE)
-    wait(counters, pieces * tokens)
+    wait_for_stage(counters, pieces * tokens)
 
 
 def narrow_layers(arguments: Any) -> None:
@@ -247,20 +254,20 @@ def narrow_layers(arguments: Any) -> None:
             for token in range(tokens):
                 row = state + token * width * 4
                 if number > first:
-                    take_in(row, added + token * width * 4, before, width, epsilon)
+                    add_residual(row, added + token * width * 4, before, width, epsilon)
                 at = token * width
-                quantise(NORMED, row, layer[0], width, epsilon, numbers + at, scales + at // PAIR * 16)
+                quantise_at(NORMED, row, layer[0], width, epsilon, numbers + at, scales + at // PAIR * 16)
             next_ticket(counters + DONE)
-        wait(counters, 1)
+        wait_for_stage(counters, 1)
         counters += COUNTERS
 
-        product(counters, layer[1], layer[2], wide, width, tokens, numbers, scales, qkv)
+        run_product(counters, layer[1], layer[2], wide, width, tokens, numbers, scales, qkv)
         counters += COUNTERS
 
         if next_ticket(counters) == 0:
             place_heads(tokens, heads, key_heads, size, qkv, cosine, sine, store[0], store[1], length, capacity)
             next_ticket(counters + DONE)
-        wait(counters, 1)
+        wait_for_stage(counters, 1)
         counters += COUNTERS
 
         attend_heads(
@@ -281,28 +288,28 @@ def narrow_layers(arguments: Any) -> None:
         )
         counters += COUNTERS
 
-        product(counters, layer[3], layer[4], width, own, tokens, numbers, scales, added)
+        run_product(counters, layer[3], layer[4], width, own, tokens, numbers, scales, added)
         counters += COUNTERS
 
         if next_ticket(counters) == 0:
             for token in range(tokens):
                 row, at = state + token * width * 4, token * width
-                take_in(row, added + at * 4, layer[5], width, epsilon)
-                quantise(NORMED, row, layer[6], width, epsilon, numbers + at, scales + at // PAIR * 16)
+                add_residual(row, added + at * 4, layer[5], width, epsilon)
+                quantise_at(NORMED, row, layer[6], width, epsilon, numbers + at, scales + at // PAIR * 16)
             next_ticket(counters + DONE)
-        wait(counters, 1)
+        wait_for_stage(counters, 1)
         counters += COUNTERS
 
-        product(counters, layer[7], layer[8], 2 * inner, width, tokens, numbers, scales, gate_up)
+        run_product(counters, layer[7], layer[8], 2 * inner, width, tokens, numbers, scales, gate_up)
         counters += COUNTERS
 
         gate_pieces(counters, tokens, inner, gate_up, numbers, scales)
         counters += COUNTERS
 
-        product(counters, layer[9], layer[10], width, inner, tokens, numbers, scales, added)
+        run_product(counters, layer[9], layer[10], width, inner, tokens, numbers, scales, added)
         counters += COUNTERS
         before = layer[11]
 
     if next_ticket(a[0]) == 0:
         for token in range(tokens):
-            take_in(state + token * width * 4, added + token * width * 4, before, width, epsilon)
+            add_residual(state + token * width * 4, added + token * width * 4, before, width, epsilon)

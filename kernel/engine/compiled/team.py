@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Team:
+class ThreadTeam:
     """``call`` hands integers to a function by its name (``kernel.engine.compiled.functions``), and to every thread."""
 
     def __init__(self, functions: Mapping[str, Any], parallel: Callable[..., None] | None) -> None:
@@ -34,7 +34,7 @@ class Team:
             self._alone(self._address[name])(arguments)
 
 
-def keep_compiled(folder: Path) -> None:
+def set_code_cache(folder: Path) -> None:
     """Where compiled code is kept for the next start. Has to be said before ``team`` is asked for the first time."""
     import numba
 
@@ -45,7 +45,7 @@ def keep_compiled(folder: Path) -> None:
 
 
 @cache
-def team() -> Team:
+def thread_team() -> ThreadTeam:
     """One for the process. The first call takes some seconds where nothing has been kept."""
     import numba
 
@@ -58,12 +58,12 @@ def team() -> Team:
         return {function.__name__: numba.cfunc(Signature, cache=kept)(function) for function in wanted}
 
     try:
-        return Team(compiled(kept=bool(numba.config.CACHE_DIR)), _torch_parallel())
+        return ThreadTeam(compiled(kept=bool(numba.config.CACHE_DIR)), find_openmp_parallel())
     except OSError:  # the disk is full: nothing can be kept
-        return Team(compiled(kept=False), _torch_parallel())
+        return ThreadTeam(compiled(kept=False), find_openmp_parallel())
 
 
-def _torch_parallel() -> Callable[..., None] | None:
+def find_openmp_parallel() -> Callable[..., None] | None:
     """``GOMP_parallel(function, argument, threads, flags)`` of the OpenMP library that torch has loaded, if any."""
     import torch
 

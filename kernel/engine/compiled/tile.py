@@ -25,14 +25,14 @@ AHEAD = 10 * BLOCK  # measured: nearer comes too late, farther is gone again
 Dot = Callable[[Vectors, Any, Any], Any]  # 64 codes and 64 numbers to 16 sums of 4 products each, int32
 
 
-def vnni(v: Vectors, codes: Any, numbers: Any) -> Any:
+def dot_vnni(v: Vectors, codes: Any, numbers: Any) -> Any:
     """One instruction of processors with AVX-512 VNNI."""
     lanes = ir.VectorType(I32, 16)
     dot = v.known("llvm.x86.avx512.vpdpbusd.512", lanes, lanes, codes.type, numbers.type)
     return v.b.call(dot, [v.same(I32, 16, 0), codes, numbers])
 
 
-def avx2(v: Vectors, codes: Any, numbers: Any) -> Any:
+def dot_avx2(v: Vectors, codes: Any, numbers: Any) -> Any:
     """Pairs as 16-bit sums, which codes of four bits cannot overflow, then pairs of those."""
     half, words, sums = ir.VectorType(I8, 32), ir.VectorType(I16, 16), ir.VectorType(I32, 8)
     pairs = v.known("llvm.x86.avx2.pmadd.ub.sw", words, half, half)
@@ -45,7 +45,7 @@ def avx2(v: Vectors, codes: Any, numbers: Any) -> Any:
     return v.lanes(found[0], range(16), found[1])
 
 
-def anywhere(v: Vectors, codes: Any, numbers: Any) -> Any:
+def dot_portable(v: Vectors, codes: Any, numbers: Any) -> Any:
     """The same in words that every processor has."""
     wide = ir.VectorType(I16, 64)
     products = v.b.mul(v.b.zext(codes, wide), v.b.sext(numbers, wide))
@@ -58,11 +58,11 @@ def best_dot() -> Dot:
     """What this processor is quickest with."""
     has = binding.get_host_cpu_features()
     if has.get("avx512vnni"):
-        return vnni
-    return avx2 if has.get("avx2") else anywhere
+        return dot_vnni
+    return dot_avx2 if has.get("avx2") else dot_portable
 
 
-def tile(tokens: int, dot: Dot) -> Any:
+def make_tile(tokens: int, dot: Dot) -> Any:
     """A function for compiled code: ``(weights, pairs, numbers, scales, out, wide, bias)``.
 
     All but ``pairs`` (columns / 64) and ``wide`` (rows of the whole matrix) are addresses: ``weights`` of four rows of
@@ -73,7 +73,7 @@ def tile(tokens: int, dot: Dot) -> Any:
     @intrinsic
     def computed(_: Any, weights: Any, pairs: Any, numbers: Any, scales: Any, out: Any, wide: Any, bias: Any) -> Any:
         def make(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-            _write(Vectors(b), dot, tokens, *arguments)
+            _emit_tile(Vectors(b), dot, tokens, *arguments)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 7), make
@@ -81,7 +81,7 @@ def tile(tokens: int, dot: Dot) -> Any:
     return computed
 
 
-def _write(
+def _emit_tile(
     v: Vectors,
     dot: Dot,
     tokens: int,
@@ -105,7 +105,7 @@ def _write(
     block = b.add(weights, b.mul(at, I64(BLOCK)))
     for line in range(0, BLOCK, 64):
         v.prefetch(block, AHEAD + line)
-    codes = [_codes(v, block, row) for row in range(ROWS)]
+    codes = [_load_codes(v, block, row) for row in range(ROWS)]
     scale = v.bf16(block, CODES, 2 * ROWS)
     # the codes run from 0: what stands for nothing is 8 steps up
     zero = v.multiply_add(scale, v.same(F32, 2 * ROWS, -float(MIDDLE)), v.bf16(block, CODES + 4 * ROWS, 2 * ROWS))
@@ -139,7 +139,7 @@ def _write(
     b.cbranch(b.icmp_signed("<", following, pairs), loop, end)
 
     b.position_at_end(end)
-    added = _bias(v, bias)
+    added = _load_bias(v, bias)
     for token in range(tokens):
         result = added
         for row in range(ROWS):
@@ -149,7 +149,7 @@ def _write(
         v.store(result, b.add(out, b.mul(wide, I64(4 * token))), 0)
 
 
-def _codes(v: Vectors, block: Any, row: int) -> Any:
+def _load_codes(v: Vectors, block: Any, row: int) -> Any:
     """64 codes of a row: the first group's are the lower halves of 32 bytes, the second group's the upper ones."""
     bytes_ = v.load(block, row * PAIR // 2, I8, PAIR // 2)
     lower = v.b.and_(bytes_, v.same(I8, PAIR // 2, 15))
@@ -157,7 +157,7 @@ def _codes(v: Vectors, block: Any, row: int) -> Any:
     return v.lanes(lower, range(PAIR), upper)
 
 
-def _bias(v: Vectors, bias: Any) -> Any:
+def _load_bias(v: Vectors, bias: Any) -> Any:
     """Four numbers, or zeros when there is no bias."""
     b = v.b
     there = b.icmp_signed("!=", bias, I64(0))

@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING, Literal
 
-from kernel.canary import Canary, CollapseDetected, Knobs, Step, knobs
-from kernel.canary.reading import QUIET, Reading
+from kernel.canary import Canary, CollapseDetected, DecodingAdjustment, TokenStep, adjust_decoding
+from kernel.canary.reading import QUIET, CanaryReading
 from kernel.engine.decoding.tokenizer import REPLACEMENT, Vocabulary
-from kernel.engine.model.exits import REASON, Walk
+from kernel.engine.model.exits import REASON, ExitTracker
 from kernel.provider import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def cut(text: str, stops: Sequence[str]) -> str | None:
+def cut_at_stop(text: str, stops: Sequence[str]) -> str | None:
     """``text`` up to the first stop string, or ``None`` when it holds none."""
     found = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
     return text[: min(found)] if found else None
 
 
-def settled(text: str, stops: Sequence[str]) -> str:
+def stable_prefix(text: str, stops: Sequence[str]) -> str:
     """The part of an unfinished answer that no later token can change: safe to show already."""
     text = text.rstrip(REPLACEMENT)
     held = 0
@@ -37,7 +37,7 @@ def settled(text: str, stops: Sequence[str]) -> str:
 
 
 @dataclass(slots=True)
-class Answer:
+class AnswerText:
     """One answer as it grows."""
 
     stops: tuple[str, ...]
@@ -57,7 +57,7 @@ class Answer:
             return
         self.numbers.append(number)
         self.text = vocabulary.decode(self.numbers)
-        ended = cut(self.text, self.stops)
+        ended = cut_at_stop(self.text, self.stops)
         if ended is not None:
             self.text, self.finish = ended, "stop"
         elif self.tokens >= self.max_tokens:
@@ -75,7 +75,7 @@ COLLAPSED = "collapsed"
 
 
 @dataclass(slots=True)
-class Depths:
+class DepthStats:
     """How deep tokens went. A prompt always goes to full depth, so the first token of an answer does: it stands there
     from the beginning."""
 
@@ -91,13 +91,13 @@ class Depths:
             self.contraction += contraction
             self.contracted += 1
 
-    def add_walk(self, walk: Walk, row: int) -> None:
+    def add_walk(self, walk: ExitTracker, row: int) -> None:
         reason = REASON[walk.rule.kind] if bool(walk.left[row]) else "depth"
         self.add(int(walk.depth[row]), reason, float(walk.contraction[row]))
 
 
 @dataclass(slots=True)
-class Trail:
+class GeneratedAnswer:
     """``on_alarm``: what a collapse does. ``worst`` is the reading that came closest to one.
 
     ``given``: tokens that the answer begins with, whatever the model would have written.
@@ -105,17 +105,17 @@ class Trail:
 
     span: int
     sample: int
-    answer: Answer
+    answer: AnswerText
     chance: Sequence[float]
-    depths: Depths
+    depths: DepthStats
     canary: Canary | None = None
     on_alarm: OnAlarm = "observe"
     given: tuple[int, ...] = ()
-    last: Reading = QUIET
-    worst: Reading = QUIET
+    last: CanaryReading = QUIET
+    worst: CanaryReading = QUIET
     collapsed: bool = False
 
-    def add(self, step: Step, vocabulary: Vocabulary) -> None:
+    def add(self, step: TokenStep, vocabulary: Vocabulary) -> None:
         """Take one more token. Raises ``CollapseDetected`` where a collapse does that."""
         self.answer.add(step.token, step.logprob or 0.0, vocabulary)
         if self.canary is None:
@@ -131,9 +131,9 @@ class Trail:
         if self.on_alarm == "stop":
             self.answer.finish = COLLAPSED
 
-    def turned(self, q: float, penalty: float) -> Knobs:
+    def turned(self, q: float, penalty: float) -> DecodingAdjustment:
         """What the last reading makes of the settings."""
-        return knobs(self.last.proximity, q=q, repetition_penalty=penalty)
+        return adjust_decoding(self.last.proximity, q=q, repetition_penalty=penalty)
 
     def report(self) -> Report:
         depths = self.depths

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from kernel.engine.decoding.tokenizer import Vocabulary
-from kernel.policy import Family
+from kernel.policy import InfillFamily
 from kernel.provider import InfillSpan, Message
 from ledger.errors import ProviderBadOutput
 
@@ -23,7 +23,7 @@ _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters: no template has them
 _HOLE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
 
-def infill_prompt(vocabulary: Vocabulary, family: Family, span: InfillSpan) -> tuple[list[int], int]:
+def infill_prompt(vocabulary: Vocabulary, family: InfillFamily, span: InfillSpan) -> tuple[list[int], int]:
     """The prompt, and how many of its first tokens belong to the prefix (what other spans may share)."""
     prefix = [vocabulary.control(family.fim_prefix), *vocabulary.encode(span.prefix)]
     suffix = [vocabulary.control(family.fim_suffix), *vocabulary.encode(span.suffix)]
@@ -42,7 +42,7 @@ def chat_prompt(vocabulary: Vocabulary, conversation: Sequence[Message]) -> list
     ]
     numbers: list[int] = []
     plain = ""
-    for control, text in _pieces(_rendered(vocabulary, turns), vocabulary):
+    for control, text in _split_controls(_render(vocabulary, turns), vocabulary):
         if control is None:
             plain += _HOLE.sub(lambda hole: texts[int(hole[1])], text)
             continue
@@ -51,7 +51,7 @@ def chat_prompt(vocabulary: Vocabulary, conversation: Sequence[Message]) -> list
     return [*numbers, *(vocabulary.encode(plain) if plain else ())]
 
 
-def _pieces(rendered: str, vocabulary: Vocabulary) -> Iterator[tuple[int | None, str]]:
+def _split_controls(rendered: str, vocabulary: Vocabulary) -> Iterator[tuple[int | None, str]]:
     """Control tokens by number, and the text between them."""
     if not vocabulary.controls:
         yield None, rendered
@@ -62,7 +62,7 @@ def _pieces(rendered: str, vocabulary: Vocabulary) -> Iterator[tuple[int | None,
             yield vocabulary.controls.get(piece), piece
 
 
-def _rendered(vocabulary: Vocabulary, turns: Sequence[dict[str, str]]) -> str:
+def _render(vocabulary: Vocabulary, turns: Sequence[dict[str, str]]) -> str:
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel.canary import Step
+from kernel.canary import TokenStep
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,7 @@ TOP_K = 64  # tokens looked at; passes over the whole vocabulary for every row c
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class SamplingOptions:
     """``temperature`` 0 is greedy. ``penalty`` 1 and ``ngram`` 0 leave repetition alone."""
 
     temperature: float = 0.0
@@ -26,14 +26,14 @@ class Sampling:
     ngram: int = 0
 
 
-def uniforms(seed: int, span: int, sample: int, count: int) -> list[float]:
+def draw_uniforms(seed: int, span: int, sample: int, count: int) -> list[float]:
     """The random numbers of one answer, one a token."""
     source = random.Random(f"{seed}/{span}/{sample}")
     return [source.random() for _ in range(count)]
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class TopTokens:
     """The most probable tokens of each row, best first: ``scores`` and ``tokens`` (rows, k); ``total`` (rows, 1) is the
     logarithm of the sum over the whole vocabulary."""
 
@@ -42,13 +42,13 @@ class Ranked:
     total: Tensor
 
 
-def ranked(logits: Tensor, top_k: int = TOP_K) -> Ranked:
+def rank(logits: Tensor, top_k: int = TOP_K) -> TopTokens:
     """Of scores (rows, vocabulary), float32."""
     scores, tokens = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
-    return Ranked(scores, tokens, logits.logsumexp(dim=-1, keepdim=True))
+    return TopTokens(scores, tokens, logits.logsumexp(dim=-1, keepdim=True))
 
 
-def assess(logits: Tensor, own: Ranked, picked: Tensor) -> list[Step]:
+def assess(logits: Tensor, own: TopTokens, picked: Tensor) -> list[TokenStep]:
     """What the model itself thinks of the picked tokens: ``logits`` (rows, vocabulary) before any rule, ``own`` of it.
 
     The entropy is that of the ranked tokens with all others as one outcome.
@@ -62,10 +62,10 @@ def assess(logits: Tensor, own: Ranked, picked: Tensor) -> list[Step]:
     margin = share[:, 0] - share[:, 1]
     chosen = logits.gather(-1, picked[:, None]) - own.total
     rows = zip(picked.tolist(), margin.tolist(), entropy.tolist(), chosen[:, 0].tolist(), strict=True)
-    return [Step(*row) for row in rows]
+    return [TokenStep(*row) for row in rows]
 
 
-def pick(best: Ranked, temperature: Sequence[float], top_p: float, chance: Sequence[float]) -> Tensor:
+def pick(best: TopTokens, temperature: Sequence[float], top_p: float, chance: Sequence[float]) -> Tensor:
     """Token numbers (rows,): the best where the temperature is 0, else drawn from the ranked ones.
 
     ``chance`` has a number in [0, 1) a row to draw by.
@@ -86,7 +86,7 @@ def pick(best: Ranked, temperature: Sequence[float], top_p: float, chance: Seque
     return torch.where(heat[:, 0] <= 0, best.tokens[:, 0], best.tokens.gather(-1, place).squeeze(-1))
 
 
-def penalised(logits: Tensor, written: Sequence[Sequence[int]], penalty: float, ngram: int) -> Tensor:
+def penalise(logits: Tensor, written: Sequence[Sequence[int]], penalty: float, ngram: int) -> Tensor:
     """Scores after the rules against repetition, which look at what each row has written so far.
 
     ``penalty`` divides positive scores of tokens already written and multiplies negative ones; ``ngram`` forbids a
@@ -102,12 +102,12 @@ def penalised(logits: Tensor, written: Sequence[Sequence[int]], penalty: float, 
             seen = torch.tensor(sorted(set(tokens)), device=logits.device)
             scores = changed[row, seen]
             changed[row, seen] = torch.where(scores > 0, scores / penalty, scores * penalty)
-        for banned in completing(tokens, ngram):
+        for banned in ngram_completions(tokens, ngram):
             changed[row, banned] = float("-inf")
     return changed
 
 
-def completing(tokens: Sequence[int], ngram: int) -> set[int]:
+def ngram_completions(tokens: Sequence[int], ngram: int) -> set[int]:
     """Tokens that followed the last ``ngram - 1`` tokens before."""
     if not 0 < ngram <= len(tokens):
         return set()

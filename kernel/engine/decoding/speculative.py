@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel.engine.cache.batch import Batch
-from kernel.engine.decoding.answer import Trail
-from kernel.engine.decoding.decode import Writing, scores_behind
-from kernel.engine.decoding.sampling import Sampling
+from kernel.engine.decoding.answer import GeneratedAnswer
+from kernel.engine.decoding.decode import DecodingRun, next_scores
+from kernel.engine.decoding.sampling import SamplingOptions
 from kernel.engine.model.exits import ExitRule
-from kernel.engine.model.passes import deepen, full
+from kernel.engine.model.passes import finish_pass, full_pass
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ LONGEST_PAUSE = 64
 
 
 @dataclass(slots=True)
-class Pace:
+class DraftPacer:
     """How many tokens to guess, by how often guesses were right: guessing in vain costs more than not guessing."""
 
     length: int = 2
@@ -83,14 +83,14 @@ class Pace:
             self.wait = min(PAUSE << (self.wrong - 2), LONGEST_PAUSE)
 
 
-class Solo:
+class SpeculativeDecoder:
     """One row of a batch of its own. ``speculate``: drafts are made; ``adapt``: the canary turns the knobs."""
 
     def __init__(
         self,
-        writing: Writing,
+        writing: DecodingRun,
         batch: Batch,
-        trail: Trail,
+        trail: GeneratedAnswer,
         prompt: list[int],
         *,
         speculate: bool,
@@ -103,7 +103,7 @@ class Solo:
         self._speculate = speculate and whole and not writing.rule.adaptive and not adapt
         self._looped = writing.rule.steps > 1
         self._lookup = PromptLookup(prompt if self._speculate and not self._looped else ())
-        self._pace = Pace()
+        self._pace = DraftPacer()
 
     def write(self, logits: Tensor) -> None:
         """Until the answer is finished. ``logits`` (1, vocabulary) are those behind the prompt."""
@@ -118,7 +118,7 @@ class Solo:
             guesses = self._pace.next(answer.max_tokens - answer.tokens - 1)
             if guesses:
                 return self._shallow_first(token, guesses) if self._looped else self._checked(token, guesses)
-        return self._take(scores_behind([token], self._writing.model, self._batch, [self._trail], self._rule()))
+        return self._take(next_scores([token], self._writing.model, self._batch, [self._trail], self._rule()))
 
     def _take(self, logits: Tensor) -> int:
         """Choose the next token from scores (1, vocabulary)."""
@@ -127,7 +127,7 @@ class Solo:
         self._lookup.push(step.token)
         return step.token
 
-    def _sampling(self) -> Sampling:
+    def _sampling(self) -> SamplingOptions:
         sampling = self._writing.sampling
         if not self._adapt:
             return sampling
@@ -147,7 +147,7 @@ class Solo:
         tokens = [token, *self._lookup.guess(guesses)]
         model, own = self._writing.model, self._batch.own
         before = own.length
-        states = full(model, torch.tensor([tokens]), self._batch.view(len(tokens)), self._writing.rule.steps)
+        states = full_pass(model, torch.tensor([tokens]), self._batch.view(len(tokens)), self._writing.rule.steps)
         return self._accept(tokens, states, before)
 
     def _shallow_first(self, token: int, guesses: int) -> int:
@@ -164,7 +164,7 @@ class Solo:
             own.advance(1)
         own.length = before
         tokens.pop()  # nothing has been computed behind it
-        deep = deepen(model, torch.cat(states, dim=1), self._batch.view(len(tokens)), 1, steps)
+        deep = finish_pass(model, torch.cat(states, dim=1), self._batch.view(len(tokens)), 1, steps)
         return self._accept(tokens, deep, before)
 
     def _accept(self, tokens: list[int], states: Tensor, before: int) -> int:

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel.engine.model.config import LoopConfig
-from kernel.engine.model.decoder import Gate, Layer, LoopModel
-from kernel.engine.model.fused_layers import Narrow
-from kernel.engine.model.products import Int4, Int8, Nf4, Norm, Paired, Plain, Product
-from kernel.engine.runtime import forget_pages
+from kernel.engine.model.decoder import ExitGate, Layer, LoopModel
+from kernel.engine.model.fused_layers import FusedLayers
+from kernel.engine.model.products import (
+    FloatProduct,
+    Int4Product,
+    Int8Product,
+    Nf4Product,
+    PairedProduct,
+    Product,
+    RmsNorm,
+)
+from kernel.engine.runtime import release_pages
 from ledger.errors import OuroError
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ def read_tensors(folder: Path) -> Tensors:
     return found
 
 
-def maker(
+def product_maker(
     tensors: Tensors, device: str = "cpu", *, whole: bool = False, nf4: bool = False, mapped: bool = False
 ) -> Make:
     """Products by name, in the form that the tensors have.
@@ -46,23 +54,23 @@ def maker(
         bias = tensors.get(f"{name}.bias")
         bias = bias.to(device) if bias is not None else None
         if f"{name}.int8" in tensors:
-            product = Int8(tensors[f"{name}.int8"], tensors[f"{name}.scale"], bias)
+            product = Int8Product(tensors[f"{name}.int8"], tensors[f"{name}.scale"], bias)
             if mapped:
-                forget_pages(tensors[f"{name}.int8"])
+                release_pages(tensors[f"{name}.int8"])
             return product
         if f"{name}.int4" in tensors:
-            return Int4(tensors[f"{name}.int4"], bias)
+            return Int4Product(tensors[f"{name}.int4"], bias)
         weight = tensors[name if name != "head" or name in tensors else "embed"].to(device)
         if nf4 and name != "head":  # the head decides between neighbours: it keeps its bits
-            return Nf4(weight, bias)
-        return Plain(weight.float() if whole else weight, bias)
+            return Nf4Product(weight, bias)
+        return FloatProduct(weight.float() if whole else weight, bias)
 
     return make
 
 
-def paired(narrow: Make, wide: Make, few: int) -> Make:
+def pair_makers(narrow: Make, wide: Make, few: int) -> Make:
     """Both forms, the first for up to ``few`` tokens at once."""
-    return lambda name: Paired(narrow(name), wide(name), few)
+    return lambda name: PairedProduct(narrow(name), wide(name), few)
 
 
 def assemble(config: LoopConfig, tensors: Tensors, make: Make, device: str = "cpu") -> LoopModel:
@@ -71,8 +79,8 @@ def assemble(config: LoopConfig, tensors: Tensors, make: Make, device: str = "cp
     def small(name: str) -> Tensor:
         return tensors[name].float().to(device)
 
-    def norm(name: str) -> Norm:
-        return Norm(small(name), config.epsilon)
+    def norm(name: str) -> RmsNorm:
+        return RmsNorm(small(name), config.epsilon)
 
     def layer(number: int) -> Layer:
         at = f"layers.{number}."
@@ -102,10 +110,10 @@ def assemble(config: LoopConfig, tensors: Tensors, make: Make, device: str = "cp
             layers=layers,
             norm=norm("norm"),
             head=make("head"),
-            gate=Gate(small("gate.weight"), small("gate.bias")) if config.gate else None,
+            gate=ExitGate(small("gate.weight"), small("gate.bias")) if config.gate else None,
             device=device,
         )
     except KeyError as error:
         raise OuroError(f"The converted weights lack the tensor {error.args[0]!r}.") from error
-    model.quick = Narrow.of(config, layers)
+    model.quick = FusedLayers.of(config, layers)
     return model

@@ -32,7 +32,7 @@ def frequencies(rope: Rope, head_size: int) -> Tensor:
     return torch.lerp(plain / rope.factor, plain, smooth.clamp(0, 1))
 
 
-def turns(speed: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+def rotation(speed: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
     """Cosine and sine for ``positions`` (rows, new): each (rows, 1, new, head_size), float32."""
     import torch
 
@@ -41,7 +41,7 @@ def turns(speed: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
     return both.cos(), both.sin()
 
 
-def turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     """``x`` (rows, heads, new, head_size) turned; the halves of a head are the two numbers of its pairs."""
     import torch
 
@@ -102,7 +102,7 @@ class Sharing:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CachePart:
     """Places of one store as a pass sees them.
 
     ``sharing`` ``None``: row ``i`` reads row ``i``. ``mask`` is added to the scores, (rows, 1, new or 1, places), or
@@ -114,15 +114,15 @@ class Part:
     mask: Tensor | None = None
     written: bool = False
 
-    def folded(self, groups: int) -> Part:
+    def folded(self, groups: int) -> CachePart:
         """For the query heads of a key head standing behind one another, as if they were further new places."""
         if self.mask is None or self.mask.shape[2] == 1:
             return self
         return replace(self, mask=self.mask.repeat(1, 1, groups, 1))
 
-    def only(self, rows: Tensor) -> Part:
+    def only(self, rows: Tensor) -> CachePart:
         """The same for a part of the rows."""
-        return Part(
+        return CachePart(
             self.store,
             self.sharing.only(rows) if self.sharing is not None else None,
             self.mask[rows] if self.mask is not None and self.mask.shape[0] > 1 else self.mask,
@@ -134,7 +134,7 @@ class Part:
         return self.store.read(layer, step, end, None if self.sharing is not None else rows)
 
 
-def attend(query: Tensor, parts: Sequence[Part], layer: int, step: int, rows: Tensor | None) -> Tensor:
+def attend(query: Tensor, parts: Sequence[CachePart], layer: int, step: int, rows: Tensor | None) -> Tensor:
     """``query`` (rows, heads, new, size); ``rows`` are the sequences of unshared stores that the queries belong to.
 
     Returns (rows, new, heads * size).
@@ -151,11 +151,11 @@ def attend(query: Tensor, parts: Sequence[Part], layer: int, step: int, rows: Te
         mask = parts[0].mask.to(keys.dtype) if parts[0].mask is not None else None
         out = torch.nn.functional.scaled_dot_product_attention(folded.to(keys.dtype), keys, values, attn_mask=mask)
     else:
-        out = _merged(folded, parts, found)
+        out = _attend_parts(folded, parts, found)
     return out.reshape(count, heads, new, size).transpose(1, 2).reshape(count, new, heads * size)
 
 
-def _merged(folded: Tensor, parts: Sequence[Part], found: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def _attend_parts(folded: Tensor, parts: Sequence[CachePart], found: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """One softmax over the places of all parts. ``folded`` (rows, key heads, groups * new, size)."""
     import torch
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from kernel.engine.model.attention import Part, attend, frequencies, turned, turns
+from kernel.engine.model.attention import CachePart, attend, frequencies, rotate, rotation
 from kernel.engine.model.config import LoopConfig
-from kernel.engine.model.products import AS_IS, GATED, Front, Norm, Product
+from kernel.engine.model.products import IDENTITY, SILU_GATE, InputTransform, Product, RmsNorm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 class Layer:
     """``qkv`` gives queries, keys and values side by side; ``gate_up`` gate and value."""
 
-    attention_norm: Norm
+    attention_norm: RmsNorm
     qkv: Product
     out: Product
-    feed_norm: Norm
+    feed_norm: RmsNorm
     gate_up: Product
     down: Product
-    after_attention: Norm | None = None
-    after_feed: Norm | None = None
+    after_attention: RmsNorm | None = None
+    after_feed: RmsNorm | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class ExitGate:
     """The exit gate: weight (width,), bias (1,), float32."""
 
     weight: Tensor
@@ -44,29 +44,29 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class AttentionView:
     """Where a pass stands: positions of its new places, and what they may look at.
 
     ``rows``: which sequences of unshared stores the rows of the pass are (``None``: all of them, in order).
     """
 
     turn: tuple[Tensor, Tensor]
-    parts: tuple[Part, ...]
+    parts: tuple[CachePart, ...]
     rows: Tensor | None = None
 
-    def only(self, rows: Tensor) -> View:
+    def only(self, rows: Tensor) -> AttentionView:
         """The same for a part of the rows of a pass over all rows."""
         cosine, sine = self.turn
         turn = self.turn if cosine.shape[0] == 1 else (cosine[rows], sine[rows])
-        return View(turn, tuple(part.only(rows) for part in self.parts), rows)
+        return AttentionView(turn, tuple(part.only(rows) for part in self.parts), rows)
 
 
-class Quick(Protocol):
+class FusedPath(Protocol):
     """A quicker way through many layers for some passes, with the same result."""
 
-    def takes(self, state: Tensor, view: View) -> bool: ...
+    def takes(self, state: Tensor, view: AttentionView) -> bool: ...
 
-    def run(self, state: Tensor, first: int, last: int, step: int, view: View) -> Tensor: ...
+    def run(self, state: Tensor, first: int, last: int, step: int, view: AttentionView) -> Tensor: ...
 
 
 class LoopModel:
@@ -78,35 +78,37 @@ class LoopModel:
         config: LoopConfig,
         embed: Callable[[Tensor], Tensor],
         layers: Sequence[Layer],
-        norm: Norm,
+        norm: RmsNorm,
         head: Product,
-        gate: Gate | None,
+        gate: ExitGate | None,
         device: str = "cpu",
     ) -> None:
         self.config = config
         self.device = device
         self.gate = gate
         self.passes = 0  # layers computed so far
-        self.quick: Quick | None = None
+        self.quick: FusedPath | None = None
         self.check: Callable[[], None] = lambda: None  # asked between products; raises to leave a pass
         self._embed, self._layers, self._norm, self._head = embed, tuple(layers), norm, head
         self._speed = frequencies(config.rope, config.head_size).to(device)
 
-    def view(self, positions: Tensor, parts: Sequence[Part]) -> View:
+    def view(self, positions: Tensor, parts: Sequence[CachePart]) -> AttentionView:
         """``positions`` (rows, new), or (1, new) when they are the same for all rows."""
         groups = self.config.heads // self.config.key_heads
-        return View(turns(self._speed, positions.to(self.device)), tuple(part.folded(groups) for part in parts))
+        return AttentionView(
+            rotation(self._speed, positions.to(self.device)), tuple(part.folded(groups) for part in parts)
+        )
 
-    def begin(self, tokens: Tensor, view: View) -> Tensor:
+    def begin(self, tokens: Tensor, view: AttentionView) -> Tensor:
         """Embedding and prelude: tokens (rows, new) to states (rows, new, width)."""
         return self._through(self._embed(tokens.to(self.device)), 0, self.config.core[0], 0, view)
 
-    def step(self, state: Tensor, step: int, view: View) -> Tensor:
+    def step(self, state: Tensor, step: int, view: AttentionView) -> Tensor:
         """One step of the loop (from 0) through the core, with the norm that closes it where there is one."""
         state = self._through(state, *self.config.core, step, view)
         return self._norm(state) if self.config.norm_each_step else state
 
-    def end(self, state: Tensor, view: View) -> Tensor:
+    def end(self, state: Tensor, view: AttentionView) -> Tensor:
         """Coda and the final norm, which a model that norms each step has had already."""
         state = self._through(state, self.config.core[1], self.config.layers, 0, view)
         return state if self.config.norm_each_step else self._norm(state)
@@ -116,7 +118,7 @@ class LoopModel:
         self.check()
         return self._head(state)
 
-    def _through(self, state: Tensor, first: int, last: int, step: int, view: View) -> Tensor:
+    def _through(self, state: Tensor, first: int, last: int, step: int, view: AttentionView) -> Tensor:
         """Layers ``first`` to ``last``, in one go where that can be done."""
         self.check()
         if first < last and self.quick is not None and self.quick.takes(state, view):
@@ -126,30 +128,30 @@ class LoopModel:
             state = self._layer(state, layer, step, view)
         return state
 
-    def _layer(self, state: Tensor, number: int, step: int, view: View) -> Tensor:
+    def _layer(self, state: Tensor, number: int, step: int, view: AttentionView) -> Tensor:
         layer = self._layers[number]
         mixed = self._attention(state, layer, number, step, view)
         self.check()
-        state = _joined(state, layer.out, mixed, AS_IS, layer.after_attention)
+        state = _add_residual(state, layer.out, mixed, IDENTITY, layer.after_attention)
         self.check()
         gate_up = layer.gate_up(state, layer.feed_norm)
         self.check()
         self.passes += 1
-        return _joined(state, layer.down, gate_up, GATED, layer.after_feed)
+        return _add_residual(state, layer.down, gate_up, SILU_GATE, layer.after_feed)
 
-    def _attention(self, state: Tensor, layer: Layer, number: int, step: int, view: View) -> Tensor:
+    def _attention(self, state: Tensor, layer: Layer, number: int, step: int, view: AttentionView) -> Tensor:
         config = self.config
         rows, new, _ = state.shape
         self.check()
         heads = layer.qkv(state, layer.attention_norm).view(rows, new, -1, config.head_size).transpose(1, 2)
         looking, value = heads.split([config.heads + config.key_heads, config.key_heads], dim=1)
-        query, key = turned(looking, view.turn).split([config.heads, config.key_heads], dim=1)
+        query, key = rotate(looking, view.turn).split([config.heads, config.key_heads], dim=1)
         for part in view.parts:
             if part.written:
                 part.store.write(number, step, key, value, view.rows)
         return attend(query, view.parts, number, step, view.rows).float()
 
 
-def _joined(state: Tensor, product: Product, x: Tensor, front: Front, norm: Norm | None) -> Tensor:
+def _add_residual(state: Tensor, product: Product, x: Tensor, front: InputTransform, norm: RmsNorm | None) -> Tensor:
     """``state`` and what the product makes of ``x``, behind the norm that a layer may have there."""
     return product(x, front, state) if norm is None else state + norm(product(x, front))

@@ -56,7 +56,7 @@ class ExitRule:
             )
 
 
-class Walk:
+class ExitTracker:
     """The steps of one pass, one token a row: who leaves after which step, and how the states moved."""
 
     def __init__(self, rule: ExitRule, rows: int, device: str = "cpu") -> None:

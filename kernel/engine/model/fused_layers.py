@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kernel.engine.compiled.team import team
+from kernel.engine.compiled.team import thread_team
 from kernel.engine.model.config import LoopConfig
-from kernel.engine.model.decoder import Layer, View
-from kernel.engine.model.products import Int4, Norm, Paired, Product, float_bits
+from kernel.engine.model.decoder import AttentionView, Layer
+from kernel.engine.model.products import Int4Product, PairedProduct, Product, RmsNorm, float_bits
 from kernel.weights.four_bits import BLOCK_COLUMNS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FEW = 4  # tokens; with more it is computing that counts, not what stands between the products
 
 
-class Narrow:
+class FusedLayers:
     """Works on layers whose products are all in four bits, or have four bits for few tokens.
 
     The same numbers as layer by layer, but for the order of additions.
@@ -32,17 +32,19 @@ class Narrow:
         self._config, self._few = config, few
         self._layers = tuple(layers)  # they own the memory that the table points to
         self._table = torch.tensor([_addresses(layer) for layer in layers])
-        self._inner = _four_bits(layers[0].down).columns
-        self._team = team()
+        self._inner = _four_bit_product(layers[0].down).columns
+        self._team = thread_team()
 
     @classmethod
-    def of(cls, config: LoopConfig, layers: Sequence[Layer]) -> Narrow | None:
+    def of(cls, config: LoopConfig, layers: Sequence[Layer]) -> FusedLayers | None:
         """``None`` where a product has another form, or heads do not fill whole blocks."""
-        few = [_few(product) for layer in layers for product in (layer.qkv, layer.out, layer.gate_up, layer.down)]
+        few = [
+            _max_tokens(product) for layer in layers for product in (layer.qkv, layer.out, layer.gate_up, layer.down)
+        ]
         fits = config.head_size % BLOCK_COLUMNS == 0
         return cls(config, layers, min(few)) if fits and all(few) else None
 
-    def takes(self, state: Tensor, view: View) -> bool:
+    def takes(self, state: Tensor, view: AttentionView) -> bool:
         """One answer, all of whose places lie in one store of plain float32."""
         import torch
 
@@ -59,7 +61,7 @@ class Narrow:
             and store.keys.dtype == torch.float32
         )
 
-    def run(self, state: Tensor, first: int, last: int, step: int, view: View) -> Tensor:
+    def run(self, state: Tensor, first: int, last: int, step: int, view: AttentionView) -> Tensor:
         """Layers ``first`` to ``last``: states (1, new, width)."""
         import torch
 
@@ -102,19 +104,19 @@ class Narrow:
         return used["state"]
 
 
-def _four_bits(product: Product) -> Int4:
-    if isinstance(product, Paired):
+def _four_bit_product(product: Product) -> Int4Product:
+    if isinstance(product, PairedProduct):
         product = product.narrow
-    if not isinstance(product, Int4):
+    if not isinstance(product, Int4Product):
         raise TypeError(f"{product} is not in four bits")
     return product
 
 
-def _few(product: Product) -> int:
+def _max_tokens(product: Product) -> int:
     """Up to how many tokens the product is computed in four bits."""
-    if isinstance(product, Paired):
-        return min(product.few, FEW) if isinstance(product.narrow, Int4) else 0
-    return FEW if isinstance(product, Int4) else 0
+    if isinstance(product, PairedProduct):
+        return min(product.few, FEW) if isinstance(product.narrow, Int4Product) else 0
+    return FEW if isinstance(product, Int4Product) else 0
 
 
 def _addresses(layer: Layer) -> list[int]:
@@ -123,10 +125,10 @@ def _addresses(layer: Layer) -> list[int]:
 
     found = {}
     for name in ("attention_norm", "after_attention", "feed_norm", "after_feed"):
-        norm: Norm | None = getattr(layer, name)
+        norm: RmsNorm | None = getattr(layer, name)
         found[name] = norm.weight.data_ptr() if norm is not None else 0
     for name in ("qkv", "out", "gate_up", "down"):
-        found[name], found[f"{name}_bias"] = _four_bits(getattr(layer, name)).addresses
+        found[name], found[f"{name}_bias"] = _four_bit_product(getattr(layer, name)).addresses
     return [found[name] for name in LAYER]
 
 

@@ -10,29 +10,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel.engine.model.decoder import LoopModel, View
-from kernel.engine.model.exits import ExitRule, Walk
+from kernel.engine.model.decoder import AttentionView, LoopModel
+from kernel.engine.model.exits import ExitRule, ExitTracker
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class AdaptiveResult:
     """What a pass over one token a row came to."""
 
     state: Tensor  # (rows, 1, width)
-    walk: Walk
+    walk: ExitTracker
 
 
-def advance(view: View, count: int) -> None:
+def advance(view: AttentionView, count: int) -> None:
     """The places that the pass has written are in use from now on."""
     for part in view.parts:
         if part.written:
             part.store.advance(count)
 
 
-def full(model: LoopModel, tokens: Tensor, view: View, steps: int) -> Tensor:
+def full_pass(model: LoopModel, tokens: Tensor, view: AttentionView, steps: int) -> Tensor:
     """All tokens through all steps: states (rows, new, width)."""
     state = model.begin(tokens, view)
     for step in range(steps):
@@ -42,7 +42,7 @@ def full(model: LoopModel, tokens: Tensor, view: View, steps: int) -> Tensor:
     return state
 
 
-def deepen(model: LoopModel, state: Tensor, view: View, first: int, steps: int) -> Tensor:
+def finish_pass(model: LoopModel, state: Tensor, view: AttentionView, first: int, steps: int) -> Tensor:
     """The steps from ``first`` (from 0) on, for states that did those before: states (rows, new, width)."""
     for step in range(first, steps):
         state = model.step(state, step, view)
@@ -51,13 +51,13 @@ def deepen(model: LoopModel, state: Tensor, view: View, first: int, steps: int) 
     return state
 
 
-def adaptive(model: LoopModel, tokens: Tensor, view: View, rule: ExitRule) -> Passed:
+def adaptive_pass(model: LoopModel, tokens: Tensor, view: AttentionView, rule: ExitRule) -> AdaptiveResult:
     """One new token a row; a row that leaves is not computed in later steps. tokens (rows, 1)."""
     import torch
 
     state = model.begin(tokens, view)
     rows = tokens.shape[0]
-    walk = Walk(rule, rows, model.device)
+    walk = ExitTracker(rule, rows, model.device)
     active = torch.arange(rows, device=model.device)
     now, seen = state, view
     for step in range(rule.steps):
@@ -66,19 +66,19 @@ def adaptive(model: LoopModel, tokens: Tensor, view: View, rule: ExitRule) -> Pa
         flat = now[:, 0].float()
         leaves = walk.after(step + 1, flat, active, model.gate(flat) if model.gate is not None else None)
         if step + 1 == rule.steps:
-            _fill(view, active, step)
+            _fill_skipped_steps(view, active, step)
         elif leaves.any():
-            _fill(view, active[leaves], step)
+            _fill_skipped_steps(view, active[leaves], step)
             active, now = active[~leaves], now[~leaves]
             if not len(active):
                 break
             seen = view.only(active)
     state = model.end(state, view)
     advance(view, 1)
-    return Passed(state, walk)
+    return AdaptiveResult(state, walk)
 
 
-def _fill(view: View, rows: Tensor, step: int) -> None:
+def _fill_skipped_steps(view: AttentionView, rows: Tensor, step: int) -> None:
     """These rows do no step after ``step``: nothing may be missing where later tokens go deeper."""
     for part in view.parts:
         if part.written:

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from kernel.engine import compiled as kinds
-from kernel.engine.compiled.team import Team, team
+from kernel.engine.compiled.team import ThreadTeam, thread_team
 from kernel.weights.four_bits import BLOCK_COLUMNS, BLOCK_ROWS
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AsIs:
+class Identity:
     def __call__(self, x: Tensor) -> Tensor:
         return x
 
 
 @dataclass(frozen=True, slots=True)
-class Norm:
+class RmsNorm:
     """Brings the root mean square to 1, then multiplies with ``weight`` (width,), float32."""
 
     weight: Tensor
@@ -38,7 +38,7 @@ class Norm:
 
 
 @dataclass(frozen=True, slots=True)
-class Gated:
+class SiluGate:
     """``silu`` of the first half of the last dimension times the second half."""
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -48,8 +48,8 @@ class Gated:
         return silu(gate).mul_(up)
 
 
-Front = AsIs | Norm | Gated
-AS_IS, GATED = AsIs(), Gated()
+InputTransform = Identity | RmsNorm | SiluGate
+IDENTITY, SILU_GATE = Identity(), SiluGate()
 
 
 class Product(Protocol):
@@ -58,17 +58,17 @@ class Product(Protocol):
     ``onto`` (..., out) is added. States that are gated may be overwritten.
     """
 
-    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor: ...
+    def __call__(self, x: Tensor, front: InputTransform = IDENTITY, onto: Tensor | None = None) -> Tensor: ...
 
 
-class Plain:
+class FloatProduct:
     """Weights (out, in) as floats: float32, or bf16 where the processor has instructions for it."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self._weight = weight
         self._bias = bias
 
-    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, front: InputTransform = IDENTITY, onto: Tensor | None = None) -> Tensor:
         from torch.nn.functional import linear
 
         out = linear(front(x).to(self._weight.dtype), self._weight).float()
@@ -101,7 +101,7 @@ def state_levels() -> int:
     return 127 if bool((found == 64 * 255 * 127).all()) else 63
 
 
-class Int8:
+class Int8Product:
     """Integers on both sides: weights have one scale a row, states one scale a token, found at run time.
 
     A token with outliers (the first one always has some) costs only itself precision. The states are unsigned with a
@@ -121,15 +121,15 @@ class Int8:
         self._scale = scale.clone()
         self._zero = torch.zeros(len(scale), dtype=torch.int32)
         self._bias = bias
-        self._team = team()
+        self._team = thread_team()
 
-    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, front: InputTransform = IDENTITY, onto: Tensor | None = None) -> Tensor:
         import torch
 
-        flat, rows = _rows(x)
+        flat, rows = _flatten_rows(x)
         numbers = torch.empty(rows, self._columns, dtype=torch.uint8)
         step = torch.empty(rows, 1)
-        _quantised("rows_by_token", self._team, flat, front, numbers, step, self._levels)
+        _quantise_states("rows_by_token", self._team, flat, front, numbers, step, self._levels)
         middle = self._levels + 1
         out: Tensor = torch.ops.onednn.qlinear_pointwise(
             numbers, 1.0, middle, self._packed, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
@@ -141,14 +141,14 @@ class Int8:
         return out.mul_(step) if self._bias is None else torch.addcmul(self._bias, out, step, out=out)
 
 
-class Int4:
+class Int4Product:
     """Four-bit weights, read as they are stored: the fewest bytes for one token, slower for many."""
 
     def __init__(self, blocks: Tensor, bias: Tensor | None = None) -> None:
         """``blocks`` (out / 4, in / 64, 160) uint8: ``kernel.weights.four_bits``."""
         self._blocks = blocks
         self._bias = bias
-        self._team = team()
+        self._team = thread_team()
 
     @property
     def columns(self) -> int:
@@ -159,15 +159,15 @@ class Int4:
         """Of the weights, and of the bias or 0; as long as this product lives."""
         return self._blocks.data_ptr(), self._bias.data_ptr() if self._bias is not None else 0
 
-    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, front: InputTransform = IDENTITY, onto: Tensor | None = None) -> Tensor:
         import torch
 
-        flat, rows = _rows(x)
+        flat, rows = _flatten_rows(x)
         blocks, pairs, _ = self._blocks.shape
         weights, bias = self.addresses
         numbers = torch.empty(rows, pairs * BLOCK_COLUMNS, dtype=torch.int8)
         scales = torch.empty(rows, pairs, 4)
-        _quantised("rows_by_group", self._team, flat, front, numbers, scales)
+        _quantise_states("rows_by_group", self._team, flat, front, numbers, scales)
         out = torch.empty(rows, blocks * BLOCK_ROWS)
         self._team.call(
             "four_bit_product",
@@ -185,28 +185,28 @@ class Int4:
         return out if onto is None else out.add_(onto)
 
 
-ALONE = 8192  # numbers that one thread quantises in about the time that it takes to ask a second one
+ONE_THREAD = 8192  # numbers that one thread quantises in about the time that it takes to ask a second one
 
 
-def _rows(x: Tensor) -> tuple[Tensor, int]:
+def _flatten_rows(x: Tensor) -> tuple[Tensor, int]:
     """States as rows, one behind the other in memory."""
     flat = x.reshape(-1, x.shape[-1]).contiguous()
     return flat, flat.shape[0]
 
 
-def _quantised(
-    function: str, team: Team, states: Tensor, front: Front, numbers: Tensor, scales: Tensor, *more: int
+def _quantise_states(
+    function: str, team: ThreadTeam, states: Tensor, front: InputTransform, numbers: Tensor, scales: Tensor, *more: int
 ) -> None:
     """What stands behind ``front``, into ``numbers`` (rows, columns) and their ``scales``."""
     import torch
 
     kind, weight, epsilon = kinds.AS_IS, 0, 0
-    if isinstance(front, Norm):
+    if isinstance(front, RmsNorm):
         kind, weight, epsilon = kinds.NORMED, front.weight.data_ptr(), float_bits(front.epsilon)
-    elif isinstance(front, Gated):
+    elif isinstance(front, SiluGate):
         kind = kinds.GATED
     rows, columns = numbers.shape
-    threads = torch.get_num_threads() if rows * columns > ALONE else 1
+    threads = torch.get_num_threads() if rows * columns > ONE_THREAD else 1
     team.call(
         function,
         threads,
@@ -229,19 +229,19 @@ def float_bits(number: float) -> int:
     return found
 
 
-class Paired:
+class PairedProduct:
     """The same weights in two forms: one for up to ``few`` tokens at once, the other for more."""
 
     def __init__(self, narrow: Product, wide: Product, few: int) -> None:
         self.narrow, self.few = narrow, few
         self._wide = wide
 
-    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, front: InputTransform = IDENTITY, onto: Tensor | None = None) -> Tensor:
         rows = x.numel() // x.shape[-1]
         return self.narrow(x, front, onto) if rows <= self.few else self._wide(x, front, onto)
 
 
-class Nf4:
+class Nf4Product:
     """Four bits on a GPU, by bitsandbytes: normal-float codes with a scale for each 64 weights."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
@@ -251,7 +251,7 @@ class Nf4:
         self._packed, self._state = quantize_4bit(weight, quant_type="nf4", compress_statistics=False)
         self._bias = bias
 
-    def __call__(self, x: Tensor, front: Front = AS_IS, onto: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, front: InputTransform = IDENTITY, onto: Tensor | None = None) -> Tensor:
         from bitsandbytes import matmul_4bit
 
         out = matmul_4bit(front(x).bfloat16(), self._packed.t(), quant_state=self._state).float()

@@ -13,7 +13,7 @@ from ledger.errors import ProviderBadOutput, ProviderUnavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PassAnswer:
     """A whole pass."""
 
     text: str
@@ -21,7 +21,9 @@ class Said:
     done: Done
 
 
-async def ask(inner: Provider, question: Sequence[Message], limits: Limits) -> AsyncGenerator[Usage | Said, None]:
+async def run_pass(
+    inner: Provider, question: Sequence[Message], limits: Limits
+) -> AsyncGenerator[Usage | PassAnswer, None]:
     """Yields what the pass has taken so far, by its characters where nobody counted; last of all what was said.
 
     Ends in time, whether or not ``inner`` keeps to the limit itself. Raises ``ProviderError``.
@@ -30,10 +32,10 @@ async def ask(inner: Provider, question: Sequence[Message], limits: Limits) -> A
     texts, calls = list[str](), list[CallDelta]()
     yield Usage(tokens_in=read, estimated=True)
     ends = asyncio.get_running_loop().time() + limits.timeout_s
-    async with closing(inner.respond(question, (), limits)) as events:
+    async with close_after(inner.respond(question, (), limits)) as events:
         while (event := await _next(events, ends, inner.name)) is not None:
             if isinstance(event, Done):
-                yield Said("".join(texts), tuple(calls), event)
+                yield PassAnswer("".join(texts), tuple(calls), event)
                 return
             if isinstance(event, CallDelta):
                 calls.append(event)
@@ -55,7 +57,7 @@ async def _next(events: AsyncIterator[Event], ends: float, name: str) -> Event |
         raise ProviderUnavailable("The pass took too long.", provider=name, kind="total") from None
 
 
-def plus(a: Usage, b: Usage) -> Usage:
+def add_usage(a: Usage, b: Usage) -> Usage:
     """Both together; an estimate when one of them is."""
     return Usage(
         tokens_in=a.tokens_in + b.tokens_in,
@@ -65,7 +67,7 @@ def plus(a: Usage, b: Usage) -> Usage:
 
 
 @asynccontextmanager
-async def closing(events: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
+async def close_after(events: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
     """Stop the model when the block is left."""
     try:
         yield events

@@ -30,7 +30,7 @@ BROKEN = 0.4
 CUT = 0.3  # at most, for an answer that was cut off
 
 
-def split(raw: str) -> tuple[str, float | None]:
+def split_confidence(raw: str) -> tuple[str, float | None]:
     """The answer without its closing line, and the confidence in [0, 1] that stands there (None: there is no such)."""
     found = _STATED.search(raw, max(len(raw) - _TAIL, 0))
     if found is None:
@@ -41,16 +41,16 @@ def split(raw: str) -> tuple[str, float | None]:
     return (raw[: found.start()].rstrip(), number) if number <= 1 else (raw, None)
 
 
-def estimate(text: str, *, cut: bool) -> float:
+def estimate_confidence(text: str, *, cut: bool) -> float:
     """In [0, 1], from structure: is it there, whole, without doubts, and does its code parse? ``cut``: cut off."""
     body = text.strip()
     if not body:
         return 0.0
     score = PLAIN - HEDGE * min(len(_HEDGE.findall(body)), 3)
-    blocks, closed = _blocks(body)
+    blocks, closed = _code_blocks(body)
     if not closed or body.count("<<<<<<<") != body.count(">>>>>>>"):
         score -= BROKEN
-    verdicts = [sound for kind, block in blocks if (sound := _sound(kind, block)) is not None]
+    verdicts = [sound for kind, block in blocks if (sound := _parses(kind, block)) is not None]
     if verdicts:
         score += PARSED if all(verdicts) else -BROKEN
     elif not body.endswith(_ENDINGS) and not body.rpartition("\n")[2].startswith(">>>>>>>"):
@@ -58,7 +58,7 @@ def estimate(text: str, *, cut: bool) -> float:
     return round(max(min(score, CUT) if cut else score, 0.0), 6)
 
 
-def _blocks(text: str) -> tuple[list[tuple[str, str]], bool]:
+def _code_blocks(text: str) -> tuple[list[tuple[str, str]], bool]:
     """Fenced blocks as (language, content), and whether every fence is closed. An answer may be bare JSON, too."""
     if text[0] + text[-1] in ("{}", "[]"):
         return [("json", text)], True
@@ -67,7 +67,7 @@ def _blocks(text: str) -> tuple[list[tuple[str, str]], bool]:
     return [(a[1].lower(), text[a.end() : b.start()]) for a, b in pairs], len(fences) % 2 == 0
 
 
-def _sound(kind: str, block: str) -> bool | None:
+def _parses(kind: str, block: str) -> bool | None:
     """Whether a block parses; None for a language that is not known here."""
     try:
         if kind == "json":

@@ -19,7 +19,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]|\n[ \t]*")  # an indent is part of the answer
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CheckedAnswer:
     """One usable answer, its closing line removed. ``whole``: not cut off by the token limit."""
 
     text: str
@@ -27,42 +27,42 @@ class Answer:
     whole: bool = True
 
 
-def answer_of(raw: str, *, cut: bool) -> Answer:
+def parse_answer(raw: str, *, cut: bool) -> CheckedAnswer:
     """What a model wrote, as an answer with the confidence that it states, else with one by its form."""
-    text, stated = confidence.split(raw)
-    sure = confidence.estimate(text, cut=cut) if stated is None else stated
-    return Answer(text.strip("\n"), min(sure, confidence.CUT) if cut else sure, whole=not cut)
+    text, stated = confidence.split_confidence(raw)
+    sure = confidence.estimate_confidence(text, cut=cut) if stated is None else stated
+    return CheckedAnswer(text.strip("\n"), min(sure, confidence.CUT) if cut else sure, whole=not cut)
 
 
-def change(before: str, after: str) -> float:
+def text_difference(before: str, after: str) -> float:
     """How much of two texts differs, in [0, 1]: one minus the overlap of their pairs of neighbouring tokens."""
-    a, b = _pairs(before), _pairs(after)
+    a, b = _token_pairs(before), _token_pairs(after)
     total = a.total() + b.total()
     return 1.0 - 2.0 * (a & b).total() / total if total else 0.0
 
 
-def _pairs(text: str) -> Counter[tuple[str, str]]:
+def _token_pairs(text: str) -> Counter[tuple[str, str]]:
     tokens = ["", *_TOKEN.findall(text.strip()), ""]
     return Counter(pairwise(tokens))
 
 
-def verdict(answers: Sequence[Answer], passes: int) -> Exit | None:
+def stop_reason(answers: Sequence[CheckedAnswer], passes: int) -> Exit | None:
     """Why the last of ``answers`` (at least one) is the last of all; None: ask again."""
     if answers[-1].confidence >= THRESHOLD:
         return "threshold_met"
-    if len(answers) > 1 and change(answers[-2].text, answers[-1].text) < STEADY:
+    if len(answers) > 1 and text_difference(answers[-2].text, answers[-1].text) < STEADY:
         return "converged"
     return "max_loops" if len(answers) >= passes else None
 
 
-def contraction_milli(answers: Sequence[Answer]) -> int | None:
+def contraction_milli(answers: Sequence[CheckedAnswer]) -> int | None:
     """How much the last change was of the one before, in thousandths; None without two changes."""
     if len(answers) < 3:
         return None
-    earlier, later = (change(a.text, b.text) for a, b in zip(answers[-3:-1], answers[-2:], strict=True))
+    earlier, later = (text_difference(a.text, b.text) for a, b in zip(answers[-3:-1], answers[-2:], strict=True))
     return round(1000 * later / earlier) if earlier else None
 
 
-def no_step_forward(answer: Answer, before: Answer) -> bool:
+def is_no_improvement(answer: CheckedAnswer, before: CheckedAnswer) -> bool:
     """Whatever it says: nothing at all, or a piece where there was a whole."""
     return not answer.text.strip() or (before.whole and not answer.whole)

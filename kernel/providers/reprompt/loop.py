@@ -6,13 +6,19 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
-from kernel.canary import CollapseDetected, Reading
+from kernel.canary import CanaryReading, CollapseDetected
 from kernel.canary.reading import QUIET
 from kernel.canary.text import SINGLE_PASS, read_answer
 from kernel.provider import CallDelta, Done, Event, Limits, Message, Provider, Report, TextDelta, Usage
 from kernel.providers.reprompt import questions
-from kernel.providers.reprompt.asking import Said, ask, plus
-from kernel.providers.reprompt.course import Answer, answer_of, contraction_milli, no_step_forward, verdict
+from kernel.providers.reprompt.asking import PassAnswer, add_usage, run_pass
+from kernel.providers.reprompt.course import (
+    CheckedAnswer,
+    contraction_milli,
+    is_no_improvement,
+    parse_answer,
+    stop_reason,
+)
 from ledger.clock import Clock
 from ledger.errors import ProviderError
 
@@ -21,7 +27,7 @@ HAND_OVER = 0.1  # share of the deadline, at most a second, in which the last go
 log = logging.getLogger(__name__)
 
 
-class Loop:
+class RepromptLoop:
     """One turn: :meth:`run` it to its end, then :meth:`events` has the answer."""
 
     def __init__(
@@ -44,7 +50,7 @@ class Loop:
         self._ends = clock.monotonic() + limits.timeout_s
         self._longest = 0.0
         self._spent = Usage()
-        self._answers: list[Answer] = []
+        self._answers: list[CheckedAnswer] = []
         self._calls: tuple[CallDelta, ...] = ()
         self._worst = QUIET
         self._exit = ""
@@ -92,51 +98,53 @@ class Loop:
         return self._ends - now - hand_over
 
     async def _pass(self, timeout_s: float) -> AsyncGenerator[Usage, None]:
-        asked = questions.first(self._conversation)
+        asked = questions.first_question(self._conversation)
         if self._answers:
-            asked = questions.again(self._conversation, self._answers[-1].text)
+            asked = questions.check_question(self._conversation, self._answers[-1].text)
         before, said = self._spent, None
-        async with aclosing(ask(self._inner, asked, self._limits.model_copy(update={"timeout_s": timeout_s}))) as steps:
+        async with aclosing(
+            run_pass(self._inner, asked, self._limits.model_copy(update={"timeout_s": timeout_s}))
+        ) as steps:
             async for step in steps:
-                said = step if isinstance(step, Said) else None
-                self._spent = plus(before, step.done.usage if isinstance(step, Said) else step)
+                said = step if isinstance(step, PassAnswer) else None
+                self._spent = add_usage(before, step.done.usage if isinstance(step, PassAnswer) else step)
                 yield self._spent
         if said is not None:
             await self._watch_over(said)
             self._take(said)
 
-    async def _watch_over(self, said: Said) -> None:
+    async def _watch_over(self, said: PassAnswer) -> None:
         """Raises ``CollapseDetected`` for an answer that is none."""
         if not self._watch:
             return
         reading = await read_answer(said.text)
         report = said.done.report or Report()  # it knows more where the server told log-probabilities
         self._note(reading)
-        self._note(Reading(report.proximity_milli / 1000, report.signal, False))
+        self._note(CanaryReading(report.proximity_milli / 1000, report.signal, False))
         if reading.alarm or report.alarm:
             written = said.done.usage.tokens_out
             worst = self._worst
             raise CollapseDetected(worst.proximity, worst.signal, written, provider=self._inner.name)
 
-    def _take(self, said: Said) -> None:
+    def _take(self, said: PassAnswer) -> None:
         """Keep the answer if it counts, and decide whether it is the last."""
-        answer = answer_of(said.text, cut=said.done.finish == "length")
-        if self._answers and (said.calls or no_step_forward(answer, self._answers[-1])):
+        answer = parse_answer(said.text, cut=said.done.finish == "length")
+        if self._answers and (said.calls or is_no_improvement(answer, self._answers[-1])):
             self._exit = CUT_SHORT
             return
         self._answers.append(answer)
         if said.calls or not answer.text.strip():  # the first: there is nothing to check
             self._calls, self._exit = said.calls, SINGLE_PASS
             return
-        self._exit = verdict(self._answers, self._passes) or ""
+        self._exit = stop_reason(self._answers, self._passes) or ""
 
     def _fall_through(self, error: ProviderError) -> None:
         """The last good answer stands."""
         log.info("The answer of pass %s stands: %s", len(self._answers), error)
         if isinstance(error, CollapseDetected):
-            self._note(Reading(error.proximity, error.signal, True))
+            self._note(CanaryReading(error.proximity, error.signal, True))
         self._exit = CUT_SHORT
 
-    def _note(self, reading: Reading) -> None:
+    def _note(self, reading: CanaryReading) -> None:
         if reading.proximity > self._worst.proximity:
             self._worst = reading

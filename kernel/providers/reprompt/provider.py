@@ -21,8 +21,8 @@ from kernel.provider import (
     Usage,
 )
 from kernel.providers.reprompt import questions
-from kernel.providers.reprompt.asking import closing
-from kernel.providers.reprompt.loop import Loop
+from kernel.providers.reprompt.asking import close_after
+from kernel.providers.reprompt.loop import RepromptLoop
 from kernel.providers.reprompt.questions import worth_asking_again
 from ledger.clock import Clock, SystemClock
 
@@ -64,7 +64,7 @@ class Reprompted:
 
     def at_most(self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> Usage:
         """Tokens that a turn may take with all its passes."""
-        return questions.at_most(conversation, tools, limits, self._most(conversation, tools, limits))
+        return questions.usage_bound(conversation, tools, limits, self._most(conversation, tools, limits))
 
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
@@ -72,11 +72,11 @@ class Reprompted:
         """Raises what the first pass raises; a later one that fails leaves the answer before it."""
         passes = self._most(conversation, tools, limits)
         if passes == 1:
-            async with closing(self._inner.respond(conversation, tools, limits)) as events:
+            async with close_after(self._inner.respond(conversation, tools, limits)) as events:
                 async for event in events:
-                    yield once(event) if isinstance(event, Done) else event
+                    yield mark_single_pass(event) if isinstance(event, Done) else event
             return
-        loop = Loop(self._inner, conversation, limits, passes=passes, clock=self._clock, watch=self._watch)
+        loop = RepromptLoop(self._inner, conversation, limits, passes=passes, clock=self._clock, watch=self._watch)
         async with aclosing(loop.run()) as steps:
             async for usage in steps:
                 yield Spent(usage=usage)
@@ -87,7 +87,7 @@ class Reprompted:
         return self._passes if worth_asking_again(conversation, tools, limits) else 1
 
 
-def once(done: Done) -> Done:
+def mark_single_pass(done: Done) -> Done:
     """The end of a turn that was asked once."""
     report = done.report or Report()
     return done.model_copy(update={"report": report.model_copy(update={"exit": SINGLE_PASS})})

@@ -34,11 +34,11 @@ def worth_asking_again(conversation: Sequence[Message], tools: Sequence[ToolSche
     """False for a turn that offers tools, asks for JSON, or leaves little room: these are answered in one pass."""
     if tools or limits.max_tokens <= SMALL or not conversation or conversation[-1].role not in ("user", "tool"):
         return False
-    orders = "\n".join(_orders(conversation))
+    orders = "\n".join(_instructions(conversation))
     return not _JSON.search(orders) and bool(_CODING.search(orders) or _REASONING.search(orders))
 
 
-def _orders(conversation: Sequence[Message]) -> list[str]:
+def _instructions(conversation: Sequence[Message]) -> list[str]:
     """Both ends of what system and user say: cheap to search, whatever stands between them."""
     asked = [m.text for m in conversation if m.role == "system"]
     asked += [m.text for m in conversation if m.role == "user"][-NEWEST:]
@@ -56,7 +56,7 @@ CHECK = (
 )
 
 
-def first(conversation: Sequence[Message]) -> tuple[Message, ...]:
+def first_question(conversation: Sequence[Message]) -> tuple[Message, ...]:
     """The question, with the wish for a closing line."""
     *before, last = conversation
     if last.role != "user":
@@ -64,16 +64,16 @@ def first(conversation: Sequence[Message]) -> tuple[Message, ...]:
     return (*before, last.model_copy(update={"text": f"{last.text}\n\n{FORM}"}))
 
 
-def again(conversation: Sequence[Message], answer: str) -> tuple[Message, ...]:
+def check_question(conversation: Sequence[Message], answer: str) -> tuple[Message, ...]:
     """The same question once more, with the last answer to it. Begins like :func:`first`: servers keep that part."""
-    return (*first(conversation), Message(role="assistant", text=answer), Message(role="user", text=CHECK))
+    return (*first_question(conversation), Message(role="assistant", text=answer), Message(role="user", text=CHECK))
 
 
-def at_most(conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits, passes: int) -> Usage:
+def usage_bound(conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits, passes: int) -> Usage:
     """Tokens of ``passes`` passes, each with an answer as long as it may be."""
     if passes == 1:
         read = estimate_tokens(prompt_characters(conversation, tools))
     else:
-        read = passes * estimate_tokens(prompt_characters(first(conversation), ()))
+        read = passes * estimate_tokens(prompt_characters(first_question(conversation), ()))
         read += (passes - 1) * (limits.max_tokens + estimate_tokens(len(CHECK)))
     return Usage(tokens_in=read, tokens_out=passes * limits.max_tokens, estimated=True)

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from kernel.engine.cache.batch import Batch, Memory
-from kernel.engine.cache.packing import Row, share
+from kernel.engine.cache.batch import Batch, CacheFormat
+from kernel.engine.cache.packing import Row, share_prefix
 from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
-from kernel.engine.model.assemble import assemble, maker
+from kernel.engine.model.assemble import assemble, product_maker
 from kernel.engine.model.config import LoopConfig, config_from_published
 from kernel.engine.model.decoder import LoopModel
 from kernel.engine.model.exits import ExitRule
-from kernel.engine.model.passes import adaptive
+from kernel.engine.model.passes import adaptive_pass
 from tests.kernel.engine.naive import Shape
 
 WIDTH, HEADS, INNER, VOCABULARY = 32, 4, 48, 61
@@ -123,7 +123,7 @@ def model_of(raw: dict[str, Any], published: dict[str, Any], **core: Any) -> Loo
     if core:
         config = config.with_core(**core)
     tensors = engine_names(config, published)
-    return assemble(config, tensors, maker(tensors))
+    return assemble(config, tensors, product_maker(tensors))
 
 
 def shape_of(config: LoopConfig) -> Shape:
@@ -140,13 +140,13 @@ def shape_of(config: LoopConfig) -> Shape:
     )
 
 
-def memory(steps: int, *, held: int = 0, int8: bool = False) -> Memory:
-    return Memory(torch.float32, steps, held or steps, int8)
+def memory(steps: int, *, held: int = 0, int8: bool = False) -> CacheFormat:
+    return CacheFormat(torch.float32, steps, held or steps, int8)
 
 
 def decoded(
     model: LoopModel,
-    kept: Memory,
+    kept: CacheFormat,
     rule: ExitRule,
     prompts: Sequence[Sequence[int]],
     answers: Sequence[Sequence[int]],
@@ -161,7 +161,7 @@ def decoded(
     longest = len(answers[0])
     with torch.inference_mode():
         if shared:
-            trunk, rows = share(prompts, [shared, *[0] * (len(prompts) - 1)], [longest + 1] * len(prompts))
+            trunk, rows = share_prefix(prompts, [shared, *[0] * (len(prompts) - 1)], [longest + 1] * len(prompts))
         else:
             trunk, rows = [], [Row(i, tuple(p), 0, longest + 1) for i, p in enumerate(prompts)]
         front = prefill_trunk(model, kept, trunk, at_once)
@@ -171,7 +171,7 @@ def decoded(
         depths: list[list[int]] = [[] for _ in prompts]
         for at in range(longest):
             tokens = torch.tensor([[answer[at]] for answer in answers])
-            passed = adaptive(model, tokens, batch.view(), rule)
+            passed = adaptive_pass(model, tokens, batch.view(), rule)
             for row, score in enumerate(model.scores(passed.state[:, 0])):
                 logits[row].append(score)
                 depths[row].append(int(passed.walk.depth[row]))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.engine.decoding.answer import Answer, cut, settled
+from kernel.engine.decoding.answer import AnswerText, cut_at_stop, stable_prefix
 from kernel.engine.decoding.tokenizer import REPLACEMENT, Vocabulary
 
 END = 256
@@ -27,12 +27,12 @@ class Bytes(Vocabulary):
         return bytes(numbers).decode("utf-8", errors="replace")  # type: ignore[call-overload,no-any-return]  # numbers
 
 
-def grow(data: bytes, stops: tuple[str, ...], *, limit: int = 1000, end: bool = True) -> tuple[Answer, list[str]]:
+def grow(data: bytes, stops: tuple[str, ...], *, limit: int = 1000, end: bool = True) -> tuple[AnswerText, list[str]]:
     """The finished answer, and what was safe to show after each token."""
-    answer, shown = Answer(stops=stops, max_tokens=limit), []
+    answer, shown = AnswerText(stops=stops, max_tokens=limit), []
     for number in [*data, END] if end else data:
         answer.add(number, -0.5, Bytes())
-        shown.append(answer.text if answer.finish else settled(answer.text, stops))
+        shown.append(answer.text if answer.finish else stable_prefix(answer.text, stops))
         if answer.finish:
             break
     return answer, shown
@@ -50,7 +50,7 @@ def grow(data: bytes, stops: tuple[str, ...], *, limit: int = 1000, end: bool = 
     ],
 )
 def test_text_is_cut_before_the_first_stop(text: str, stops: tuple[str, ...], expected: str | None) -> None:
-    assert cut(text, stops) == expected
+    assert cut_at_stop(text, stops) == expected
 
 
 def test_a_stop_string_over_several_tokens() -> None:
@@ -73,7 +73,7 @@ def test_half_a_character_is_never_shown() -> None:
 
 def test_the_log_probability_is_the_mean() -> None:
     assert grow(b"ab", ())[0].logprob_milli == -500
-    assert Answer(stops=(), max_tokens=1).logprob_milli == 0
+    assert AnswerText(stops=(), max_tokens=1).logprob_milli == 0
 
 
 @settings(deadline=None, max_examples=200)
@@ -87,4 +87,4 @@ def test_what_is_shown_only_ever_grows_up_to_the_answer(data: bytes, stops: tupl
     for earlier, later in pairwise(shown):
         assert later.startswith(earlier)
     assert answer.finish and shown[-1] == answer.text
-    assert cut(answer.text, stops) is None
+    assert cut_at_stop(answer.text, stops) is None

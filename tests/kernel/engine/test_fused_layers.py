@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from kernel.engine.cache.batch import Batch, Memory
+from kernel.engine.cache.batch import Batch, CacheFormat
 from kernel.engine.cache.packing import Row
 from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
-from kernel.engine.model.assemble import assemble, maker
+from kernel.engine.model.assemble import assemble, product_maker
 from kernel.engine.model.config import LoopConfig, Rope
-from kernel.engine.model.decoder import LoopModel, View
-from kernel.engine.model.passes import adaptive, full
-from kernel.weights.four_bits import packed, quantise
+from kernel.engine.model.decoder import AttentionView, LoopModel
+from kernel.engine.model.passes import adaptive_pass, full_pass
+from kernel.weights.four_bits import pack_blocks, quantise_rows
 from tests.kernel.weights.converting import unpacked
 
 WIDTH, HEADS, SIZE, INNER, LAYERS, VOCABULARY = 128, 4, 64, 832, 4, 50  # inner: more than one ticket, and a part of one
@@ -63,7 +63,7 @@ def tensors(of: LoopConfig) -> dict[str, Any]:
         for norm in ("attention_norm", "after_attention", "feed_norm", "after_feed"):
             found[at + norm] = 1 + draw(WIDTH)
         for name, shape in shapes.items():
-            found[f"{at}{name}.int4"] = torch.from_numpy(packed(quantise(draw(*shape).numpy())))
+            found[f"{at}{name}.int4"] = torch.from_numpy(pack_blocks(quantise_rows(draw(*shape).numpy())))
         if of.bias:
             found[f"{at}qkv.bias"] = draw(shapes["qkv"][0])
     return found
@@ -80,14 +80,14 @@ def models(request: pytest.FixtureRequest) -> tuple[LoopModel, LoopModel, LoopMo
     """All at once, layer by layer, and in float32."""
     of = config(request.param)
     found = tensors(of)
-    quick, plain = (assemble(of, found, maker(found)) for _ in range(2))
+    quick, plain = (assemble(of, found, product_maker(found)) for _ in range(2))
     plain.quick = None
     whole = exact(found)
-    return quick, plain, assemble(of, whole, maker(whole))
+    return quick, plain, assemble(of, whole, product_maker(whole))
 
 
 def batch(model: LoopModel) -> Batch:
-    memory = Memory(torch.float32, model.config.steps, model.config.steps)
+    memory = CacheFormat(torch.float32, model.config.steps, model.config.steps)
     trunk = prefill_trunk(model, memory, [], 256)
     rows = [Row(0, tuple(PROMPT), 0, 40)]
     store, _ = prefill_rows(model, memory, trunk, rows, 256, room=40)
@@ -99,7 +99,7 @@ def written(model: LoopModel, sizes: tuple[int, ...]) -> Any:
     own, found, token = batch(model), [], 5
     for size in sizes:
         tokens = [(token + i) % VOCABULARY for i in range(size)]
-        found.append(full(model, torch.tensor([tokens]), own.view(size), model.config.steps)[0])
+        found.append(full_pass(model, torch.tensor([tokens]), own.view(size), model.config.steps)[0])
         token += 3 * size
     return torch.cat(found)
 
@@ -139,7 +139,7 @@ class Spy:
     def __init__(self, quick: Any) -> None:
         self._quick, self.taken = quick, list[bool]()
 
-    def takes(self, state: Any, view: View) -> bool:
+    def takes(self, state: Any, view: AttentionView) -> bool:
         self.taken.append(self._quick.takes(state, view))
         return self.taken[-1]
 
@@ -150,7 +150,7 @@ class Spy:
 @pytest.fixture
 def spied() -> Iterator[tuple[LoopModel, Spy]]:
     found = tensors(config("qwen"))
-    model = assemble(config("qwen"), found, maker(found))
+    model = assemble(config("qwen"), found, product_maker(found))
     spy = Spy(model.quick)
     model.quick = spy
     yield model, spy
@@ -162,7 +162,7 @@ def test_one_answer_and_few_tokens_are_taken(spied: tuple[LoopModel, Spy]) -> No
     own = batch(model)
     spy.taken.clear()
     for size in (1, 4, 5):
-        full(model, torch.ones(1, size, dtype=torch.int64), own.view(size), 1)
+        full_pass(model, torch.ones(1, size, dtype=torch.int64), own.view(size), 1)
     assert spy.taken == [True, True, False]
 
 
@@ -170,12 +170,15 @@ def test_one_answer_and_few_tokens_are_taken(spied: tuple[LoopModel, Spy]) -> No
 def test_eight_bit_keys_and_several_answers_are_not_taken(spied: tuple[LoopModel, Spy]) -> None:
     model, spy = spied
     rows = [Row(at, (*PROMPT, at), 0, 8) for at in range(2)]
-    for memory, some in ((Memory(torch.float32, 1, 1, int8=True), rows[:1]), (Memory(torch.float32, 1, 1), rows)):
+    for memory, some in (
+        (CacheFormat(torch.float32, 1, 1, int8=True), rows[:1]),
+        (CacheFormat(torch.float32, 1, 1), rows),
+    ):
         trunk = prefill_trunk(model, memory, [], 256)
         store, _ = prefill_rows(model, memory, trunk, some, 256, room=8 if len(some) == 1 else 0)
         own = Batch(model, memory, trunk, store, some, 1)
         spy.taken.clear()
-        full(model, torch.ones(len(some), 1, dtype=torch.int64), own.view(), 1)
+        full_pass(model, torch.ones(len(some), 1, dtype=torch.int64), own.view(), 1)
         assert spy.taken == [False]
 
 
@@ -189,12 +192,12 @@ def test_an_exit_in_between_leaves_the_same_keys() -> None:
     rule = ExitRule("qexit", 3, q=0.6)
     states = []
     for quick in (True, False):
-        model = assemble(of, found, maker(found))
+        model = assemble(of, found, product_maker(found))
         if not quick:
             model.quick = None
         own, seen = batch(model), []
         for token in (5, 9, 14, 2):
-            passed = adaptive(model, torch.tensor([[token]]), own.view(), rule)
+            passed = adaptive_pass(model, torch.tensor([[token]]), own.view(), rule)
             seen.append((passed.state.clone(), passed.walk.depth.clone()))
         states.append(seen)
     for (one, depth), (other, wanted) in zip(*states, strict=True):
@@ -207,14 +210,14 @@ def test_an_exit_in_between_leaves_the_same_keys() -> None:
 def test_other_forms_go_layer_by_layer(change: dict[str, Any]) -> None:
     of, found = config("qwen"), tensors(config("qwen"))
     if "head_size" in change:
-        from kernel.engine.model.fused_layers import Narrow
+        from kernel.engine.model.fused_layers import FusedLayers
 
-        layers = assemble(of, found, maker(found))._layers
-        assert Narrow.of(of.model_copy(update=change), layers) is None
+        layers = assemble(of, found, product_maker(found))._layers
+        assert FusedLayers.of(of.model_copy(update=change), layers) is None
         return
     name = change["int8"]
     weight = unpacked(found, name)
     scale = weight.abs().amax(dim=1) / 127
     del found[f"{name}.int4"]
     found |= {f"{name}.int8": (weight / scale[:, None]).round().char(), f"{name}.scale": scale}
-    assert assemble(of, found, maker(found)).quick is None
+    assert assemble(of, found, product_maker(found)).quick is None

@@ -13,14 +13,14 @@ from kernel.engine.cache.batch import Batch
 from kernel.engine.cache.key_values import KeyValues
 from kernel.engine.cache.packing import Row
 from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
-from kernel.engine.decoding.speculative import LONGEST_PAUSE, MOST, Pace, PromptLookup
+from kernel.engine.decoding.speculative import LONGEST_PAUSE, MOST, DraftPacer, PromptLookup
 from kernel.engine.forms import run_trials
-from kernel.engine.model.assemble import assemble, maker
-from kernel.engine.model.attention import Part, Sharing, frequencies
+from kernel.engine.model.assemble import assemble, product_maker
+from kernel.engine.model.attention import CachePart, Sharing, frequencies
 from kernel.engine.model.config import LoopConfig, Rope, config_from_published
-from kernel.engine.model.exits import ExitRule, Walk
-from kernel.engine.model.passes import full
-from kernel.engine.model.products import Int8, Nf4, Paired, Plain, state_levels
+from kernel.engine.model.exits import ExitRule, ExitTracker
+from kernel.engine.model.passes import full_pass
+from kernel.engine.model.products import FloatProduct, Int8Product, Nf4Product, PairedProduct, state_levels
 from kernel.weights.checkpoint import published_shapes
 from ledger.errors import ConfigError, OuroError
 from tests.kernel.engine.scene import OURO, QWEN, engine_names, memory, model_of, weights
@@ -122,10 +122,10 @@ def test_integers_are_close_and_an_outlier_costs_only_itself() -> None:
     weight, bias = torch.randn(48, 64, generator=random), torch.ones(48)
     weight[3] = 0
     scale = weight.abs().amax(dim=1).clamp(min=1e-12) / 127
-    product = Int8((weight / scale[:, None]).round().to(torch.int8), scale, bias)
+    product = Int8Product((weight / scale[:, None]).round().to(torch.int8), scale, bias)
     x = torch.randn(2, 5, 64, generator=random)
     x[0, 0] *= 1000
-    exact = Plain(weight, bias)(x)
+    exact = FloatProduct(weight, bias)(x)
     found = product(x)
     assert found.shape == exact.shape
     allowed = 38 / state_levels()
@@ -140,7 +140,7 @@ def test_few_and_many_tokens_take_their_own_form() -> None:
     def form(name: str) -> Any:
         return lambda x, front, onto: asked.append(name)
 
-    product = Paired(form("narrow"), form("wide"), 2)
+    product = PairedProduct(form("narrow"), form("wide"), 2)
     for shape in ((1, 1, 8), (2, 1, 8), (1, 3, 8), (3, 8)):
         product(torch.zeros(shape))
     assert asked == ["narrow", "narrow", "wide", "wide"]
@@ -176,7 +176,7 @@ def test_a_token_leaves_where_the_distribution_reaches_the_share(gates: list[flo
     steps = len(gates)
     reached = exit_distribution(torch.sigmoid(torch.tensor(gates, dtype=torch.float64))).cumsum(0)
     assume(bool((reached[:-1] - q).abs().min() > 1e-5))  # a tie is decided by rounding
-    walk, row = Walk(ExitRule("qexit", steps, q=q), 1), torch.tensor([0])
+    walk, row = ExitTracker(ExitRule("qexit", steps, q=q), 1), torch.tensor([0])
     for step, gate in enumerate(gates, 1):
         if walk.after(step, torch.randn(1, 4), row, torch.tensor([gate])).any():
             break
@@ -217,7 +217,7 @@ def test_what_stood_behind_the_last_tokens_is_guessed() -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.integers(0, MOST), max_size=60))
 def test_guesses_follow_their_luck(luck: list[int]) -> None:
-    pace, waited = Pace(), 0
+    pace, waited = DraftPacer(), 0
     for right in luck:
         guesses = pace.next(MOST)
         assert 0 <= guesses <= MOST and pace.wait <= LONGEST_PAUSE
@@ -281,22 +281,22 @@ def test_every_tensor_of_a_pass_is_where_the_model_is() -> None:
     """On a device without numbers an operand from elsewhere is an error, as it is on a GPU."""
     config = config_from_published(OURO)
     tensors = {name: tensor.to("meta") for name, tensor in engine_names(config, weights(OURO)).items()}
-    model, kept = assemble(config, tensors, maker(tensors, "meta"), "meta"), memory(4)
+    model, kept = assemble(config, tensors, product_maker(tensors, "meta"), "meta"), memory(4)
     with torch.inference_mode():
         trunk = prefill_trunk(model, kept, list(range(20)), 7)
         rows = [Row(0, tuple(range(30)), 18, 5), Row(1, tuple(range(25)), 18, 5)]
         store, scores = prefill_rows(model, kept, trunk, rows, 64)
         batch = Batch(model, kept, trunk, store, rows, 2)
-        full(model, torch.zeros(4, 1, dtype=torch.long), batch.view(), 4)
+        full_pass(model, torch.zeros(4, 1, dtype=torch.long), batch.view(), 4)
         batch.drop(0)
         batch.rearrange()
-        states = full(model, torch.zeros(3, 2, dtype=torch.long), batch.view(2), 4)
+        states = full_pass(model, torch.zeros(3, 2, dtype=torch.long), batch.view(2), 4)
         assert scores.device.type == model.scores(states).device.type == "meta"
         with pytest.raises(RuntimeError):
-            full(
+            full_pass(
                 model,
                 torch.zeros(3, 1, dtype=torch.long),
-                model.view(torch.zeros(3, 1), [Part(store_of(config, rows=3))]),
+                model.view(torch.zeros(3, 1), [CachePart(store_of(config, rows=3))]),
                 4,
             )
 
@@ -305,5 +305,5 @@ def test_four_bits_of_a_gpu_are_close() -> None:
     pytest.importorskip("bitsandbytes")
     weight, x = torch.randn(128, 256), torch.randn(3, 256)
     exact = x @ weight.t()
-    found = Nf4(weight.bfloat16(), torch.zeros(128))(x)
+    found = Nf4Product(weight.bfloat16(), torch.zeros(128))(x)
     assert (found - exact).abs().mean() < 0.15 * exact.abs().mean()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.engine.cache.key_values import Trunks
-from kernel.engine.cache.packing import common
+from kernel.engine.cache.key_values import PrefixCache
+from kernel.engine.cache.packing import common_prefix_length
 from kernel.provider import InfillSpan
 from kernel.providers.local import LocalProvider
 from tests.kernel.local_scene import HEAD, provider, request
@@ -21,7 +21,7 @@ TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=12)
 
 @given(st.lists(TOKENS, max_size=8), TOKENS, st.integers(0, 30))
 def test_the_longest_known_beginning_is_found_within_bounds(told: list[list[int]], asked: list[int], most: int) -> None:
-    trunks, names = Trunks(most), list[tuple[int, ...]]()
+    trunks, names = PrefixCache(most), list[tuple[int, ...]]()
     for tokens in told:
         store: Any = tuple(tokens)
         trunks.keep(tokens, store)
@@ -29,7 +29,7 @@ def test_the_longest_known_beginning_is_found_within_bounds(told: list[list[int]
         while sum(map(len, names)) > most:
             names.pop(0)
     found = trunks.beginning(asked)
-    best = max((common(name, asked) for name in names), default=0)
+    best = max((common_prefix_length(name, asked) for name in names), default=0)
     assert (found[1] if found else 0) == best
     if found is not None:
         held: Any = found[0]

@@ -16,7 +16,7 @@ import pytest
 
 from kernel.cancel import Cancelled, CancelToken
 from kernel.weights import store
-from kernel.weights.convert_child import Job
+from kernel.weights.convert_child import ConversionJob
 from kernel.weights.gguf_file import read_head
 from ledger.errors import OuroError, ProviderUnavailable
 from tests.kernel.tiny import LAYERS, WIDTH, Tiny, entry, write_tiny
@@ -242,9 +242,9 @@ _PARENT = """
 import sys
 from pathlib import Path
 from kernel.cancel import CancelToken
-from kernel.weights.convert import convert
+from kernel.weights.convert import convert_weights
 from kernel.weights.registry import Weights
-convert("tiny", Weights.model_validate_json(sys.argv[2]), form="bf16", models_dir=Path(sys.argv[1]),
+convert_weights("tiny", Weights.model_validate_json(sys.argv[2]), form="bf16", models_dir=Path(sys.argv[1]),
         progress=lambda *step: print(step, flush=True), cancel=CancelToken())
 """
 
@@ -253,7 +253,7 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     """It hangs in a pipe that nobody writes to; what wakes it is the end of its standard input."""
     os.mkfifo(tmp_path / "weights.gguf")
     pipe = tmp_path / "weights.gguf"
-    job = Job(source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", tied_head=False, workers=1)
+    job = ConversionJob(source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", tied_head=False, workers=1)
     argv = [sys.executable, "-c", "import sys; from kernel.weights.convert_child import main; main(sys.argv[1])"]
     with subprocess.Popen(
         [*argv, job.model_dump_json()], cwd=Path(__file__).parents[3], stdin=subprocess.PIPE

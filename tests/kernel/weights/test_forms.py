@@ -124,12 +124,12 @@ def test_int4_of_other_numbers_is_about_as_near_as_four_bits_can_be(mixed: Tiny)
 def test_int4_computes_what_the_numbers_compute(mixed: Tiny) -> None:
     import torch
 
-    from kernel.engine.model.products import Int4
+    from kernel.engine.model.products import Int4Product
 
     found = tensors(run(mixed, "int4"))
     x = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(3))
     name = "layers.1.gate_up"
-    out = Int4(found[f"{name}.int4"])(x)
+    out = Int4Product(found[f"{name}.int4"])(x)
     wanted = x @ matrices(mixed)[name].t()
     assert (out - wanted).abs().max() / wanted.std() < 0.03
 

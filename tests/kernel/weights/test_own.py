@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kernel.weights import store
-from kernel.weights.own import is_path, weights_at
+from kernel.weights.own import describe_weights, is_path
 from ledger.errors import ConfigError
 from tests.kernel.tiny import write_tiny
 from tests.kernel.tiny_ouro import write_tiny_ouro
@@ -26,11 +26,11 @@ def test_a_file_is_used_where_it_lies(kernel_extra: None, tmp_path: Path) -> Non
     write_tiny(tmp_path / "mine")
     place = tmp_path / "mine" / "My model, Q4 (2).gguf"
     (tmp_path / "mine" / "tiny.gguf").rename(place)
-    name, weights = weights_at(place)
+    name, weights = describe_weights(place)
     models = tmp_path / "models"
     assert name == "My-model-Q4-2"
     assert weights.bytes == place.stat().st_size and not weights.is_folder
-    assert store.published(models, weights) == store.file_path(models, weights, weights.files[0]) == place
+    assert store.published_path(models, weights) == store.file_path(models, weights, weights.files[0]) == place
     assert store.is_published(models, weights) and not models.exists()
     assert store.converted_folders(models, name, weights) == ()
     folder = run_own(place, models)
@@ -59,15 +59,15 @@ def test_a_changed_file_has_another_folder(kernel_extra: None, tmp_path: Path) -
 
 def test_a_folder_changes_with_each_of_its_files(kernel_extra: None, tmp_path: Path) -> None:
     model = write_tiny_ouro(tmp_path / "ouro", shards=2)
-    name, weights = weights_at(model.folder)
+    name, weights = describe_weights(model.folder)
     assert name == "ouro" and weights.is_folder
     assert {file.name for file in weights.files} == {path.name for path in model.folder.iterdir()}
     keys = {weights.own_key}
     for file in weights.files:
         (model.folder / file.name).touch()
-        keys.add(weights_at(model.folder)[1].own_key)
+        keys.add(describe_weights(model.folder)[1].own_key)
     (model.folder / "README.md").write_text("not read by anybody")
-    keys.add(weights_at(model.folder)[1].own_key)
+    keys.add(describe_weights(model.folder)[1].own_key)
     assert len(keys) == 1 + len(weights.files)
 
 
@@ -75,12 +75,12 @@ def test_a_home_folder_and_a_link(kernel_extra: None, tmp_path: Path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path))
     model = write_tiny_ouro(tmp_path / "ouro")
     (tmp_path / "link").symlink_to(model.folder)
-    assert weights_at("~/ouro") == weights_at(model.folder) == weights_at(tmp_path / "link")
+    assert describe_weights("~/ouro") == describe_weights(model.folder) == describe_weights(tmp_path / "link")
 
 
 def refused(place: Path | str, said: str) -> str:
     with pytest.raises(ConfigError, match=said) as caught:
-        weights_at(place)
+        describe_weights(place)
     assert caught.value.remedy
     return caught.value.remedy
 

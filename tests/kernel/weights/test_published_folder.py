@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from kernel.weights import store
-from kernel.weights.own import weights_at
+from kernel.weights.own import describe_weights
 from ledger.errors import OuroError
 from tests.kernel.tiny import TEMPLATE
 from tests.kernel.tiny_ouro import LAYERS, STEPS, TinyOuro, random_numbers, write_published, write_tiny_ouro
@@ -275,12 +275,12 @@ def test_too_little_space_is_said_before_anything_is_read(kernel_extra: None, tm
 
 def test_own_weights_that_change_before_they_are_converted(kernel_extra: None, tmp_path: Path) -> None:
     from kernel.cancel import CancelToken
-    from kernel.weights.convert import convert
+    from kernel.weights.convert import convert_weights
     from tests.kernel.weights.converting import quiet
 
     model = write_tiny_ouro(tmp_path / "ouro")
-    name, weights = weights_at(model.folder)
+    name, weights = describe_weights(model.folder)
     cut(model.folder)
     with pytest.raises(OuroError, match="have changed or are gone") as caught:
-        convert(name, weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
+        convert_weights(name, weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
     assert "Start again" in caught.value.remedy

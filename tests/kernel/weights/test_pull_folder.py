@@ -10,8 +10,8 @@ import pytest
 
 from kernel.cancel import CancelToken
 from kernel.weights import store
-from kernel.weights.convert import convert
-from kernel.weights.pull import Pulled, pull_weights
+from kernel.weights.convert import convert_weights
+from kernel.weights.pull import PullResult, pull_weights
 from kernel.weights.registry import HuggingFaceSource, PublishedFile, Source, Weights, load_registry
 from kernel.weights.settings import PullSettings
 from kernel.weights.store import read_sums
@@ -46,7 +46,7 @@ def described(files: dict[str, bytes], *sources: Source) -> Weights:
     )
 
 
-def fetch(models: Path, weights: Weights) -> Pulled:
+def fetch(models: Path, weights: Weights) -> PullResult:
     return pull_weights("ouro", weights, models_dir=models, progress=quiet, settings=SETTINGS)
 
 
@@ -73,7 +73,7 @@ def test_the_registry_knows_all_four() -> None:
 def test_all_files_come_and_their_sums_are_kept(published: dict[str, bytes], tmp_path: Path) -> None:
     with serving(Host(b"", files=published)) as host:
         weights = described(published, host.source)
-        assert store.sum8(tmp_path, weights) == "unpinned" and not store.is_published(tmp_path, weights)
+        assert store.short_sum(tmp_path, weights) == "unpinned" and not store.is_published(tmp_path, weights)
         pulled = fetch(tmp_path, weights)
         assert host.names == [*NEEDED[:2], *OPTIONAL, NEEDED[2]]
         asked = len(host.names)
@@ -87,8 +87,8 @@ def test_all_files_come_and_their_sums_are_kept(published: dict[str, bytes], tmp
     }
     assert store.is_published(tmp_path, weights)
 
-    folder = convert("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
-    assert folder.name == f"ouro-{store.sum8(tmp_path, weights)}-v3-bf16"
+    folder = convert_weights("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
+    assert folder.name == f"ouro-{store.short_sum(tmp_path, weights)}-v3-bf16"
     assert config_in(folder).gate
     assert json.loads((folder / store.STAMP).read_text())["sums"] == {n: f.sha256 for n, f in sums.items()}
 
@@ -100,7 +100,7 @@ def test_what_rotted_later_is_noticed_and_fetched_again(published: dict[str, byt
         path = tmp_path / "ouro" / "model.safetensors"
         path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
         with pytest.raises(OuroError, match=r"model\.safetensors is not the file that its publisher released"):
-            convert("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
+            convert_weights("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
         assert made(tmp_path) == []
         del host.names[:]
         fetch(tmp_path, weights)
@@ -133,7 +133,7 @@ def test_an_interrupted_pull_counts_for_nothing_and_goes_on(published: dict[str,
         host.files = {name: content for name, content in published.items() if name != "model.safetensors"}
         with pytest.raises(ProviderUnavailable, match="status 404"):
             fetch(tmp_path, weights)
-        partial = store.partial_file(tmp_path / "ouro" / "model.safetensors")
+        partial = store.partial_path(tmp_path / "ouro" / "model.safetensors")
         assert there(tmp_path) == {"config.json", "tokenizer.json", "tokenizer_config.json", partial.name}
         assert not store.is_published(tmp_path, weights)
         partial.write_bytes(data[:1000])

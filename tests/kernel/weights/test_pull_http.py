@@ -47,7 +47,7 @@ def refused(folder: Path, *sources: Source, data: bytes = DATA) -> ProviderUnava
 
 
 def partial_of(folder: Path, weights: Weights) -> Path:
-    return store.partial_file(store.published(folder, weights))
+    return store.partial_path(store.published_path(folder, weights))
 
 
 def partial(folder: Path, content: bytes, weights: Weights) -> Path:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kernel.engine.model.products import AS_IS, GATED, Front, Norm
-from kernel.weights.four_bits import packed, quantise
+from kernel.engine.model.products import IDENTITY, SILU_GATE, InputTransform, RmsNorm
+from kernel.weights.four_bits import pack_blocks, quantise_rows
 from tests.kernel.weights.converting import unpacked
 
 ROWS, COLUMNS = 72, 192  # 18 blocks of rows: more than one thread takes at once
@@ -21,12 +21,12 @@ def _kernel(kernel_extra: None) -> None:
     """All of it needs torch."""
 
 
-def front(name: str) -> Front:
+def front(name: str) -> InputTransform:
     import torch
 
     if name == "norm":
-        return Norm(torch.rand(COLUMNS, generator=torch.Generator().manual_seed(5)) + 0.5, 1e-6)
-    return GATED if name == "gated" else AS_IS
+        return RmsNorm(torch.rand(COLUMNS, generator=torch.Generator().manual_seed(5)) + 0.5, 1e-6)
+    return SILU_GATE if name == "gated" else IDENTITY
 
 
 def states(tokens: int, name: str) -> Any:
@@ -53,12 +53,12 @@ def weight() -> Any:
 def test_four_bits_compute_what_the_blocks_stand_for(tokens: int, name: str, biased: bool) -> None:
     import torch
 
-    from kernel.engine.model.products import Int4
+    from kernel.engine.model.products import Int4Product
 
-    blocks = torch.from_numpy(packed(quantise(weight().numpy())))
+    blocks = torch.from_numpy(pack_blocks(quantise_rows(weight().numpy())))
     x = states(tokens, name)
     exact = front(name)(x.clone()) @ unpacked({"w.int4": blocks}, "w").t() + (bias() if biased else 0)
-    found = Int4(blocks, bias() if biased else None)(x.clone(), front(name))
+    found = Int4Product(blocks, bias() if biased else None)(x.clone(), front(name))
     assert found.shape == exact.shape
     assert torch.linalg.norm(found - exact) < 0.01 * torch.linalg.norm(exact)
 
@@ -69,48 +69,48 @@ def test_four_bits_compute_what_the_blocks_stand_for(tokens: int, name: str, bia
 def test_eight_bits_compute_the_product(tokens: int, name: str, levels: int | None) -> None:
     import torch
 
-    from kernel.engine.model.products import Int8, state_levels
+    from kernel.engine.model.products import Int8Product, state_levels
 
     scale = weight().abs().amax(dim=1) / 127
     whole = (weight() / scale[:, None]).round()
     x = states(tokens, name)
     exact = front(name)(x.clone()) @ (whole * scale[:, None]).t() + bias()
-    found = Int8(whole.char(), scale, bias(), levels)(x.clone(), front(name))
+    found = Int8Product(whole.char(), scale, bias(), levels)(x.clone(), front(name))
     assert torch.linalg.norm(found - exact) < 2.54 / (levels or state_levels()) * torch.linalg.norm(exact)
 
 
 def test_an_outlier_costs_only_its_own_group_precision() -> None:
     import torch
 
-    from kernel.engine.model.products import Int4
+    from kernel.engine.model.products import Int4Product
 
-    blocks = torch.from_numpy(packed(quantise(weight().numpy())))
+    blocks = torch.from_numpy(pack_blocks(quantise_rows(weight().numpy())))
     whole = unpacked({"w.int4": blocks}, "w")
     x = states(1, "as is")
     x[0, 0] = 5000
     left = x.clone()
     left[0, :32] = 0  # the group of the outlier
-    rest = Int4(blocks)(x) - x[:, :32] @ whole[:, :32].t()
+    rest = Int4Product(blocks)(x) - x[:, :32] @ whole[:, :32].t()
     assert float((rest - left @ whole.t()).abs().max()) < 0.005 * 5000 * float(whole[:, :32].abs().max())
     whole[:, :32] = 0
-    blocks = torch.from_numpy(packed(quantise(whole.numpy())))
-    assert float((Int4(blocks)(x) - left @ unpacked({"w.int4": blocks}, "w").t()).abs().max()) < 0.5
+    blocks = torch.from_numpy(pack_blocks(quantise_rows(whole.numpy())))
+    assert float((Int4Product(blocks)(x) - left @ unpacked({"w.int4": blocks}, "w").t()).abs().max()) < 0.5
 
 
 def test_a_row_of_zeros_gives_the_bias() -> None:
     import torch
 
-    from kernel.engine.model.products import Int4, Int8
+    from kernel.engine.model.products import Int4Product, Int8Product
 
-    blocks = torch.from_numpy(packed(quantise(weight().numpy())))
+    blocks = torch.from_numpy(pack_blocks(quantise_rows(weight().numpy())))
     nothing = torch.zeros(2, COLUMNS)
     whole = torch.ones(ROWS, COLUMNS, dtype=torch.int8)
-    for product in (Int4(blocks, bias()), Int8(whole, torch.ones(ROWS), bias())):
-        for kind in (AS_IS, Norm(torch.ones(COLUMNS), 1e-6)):
+    for product in (Int4Product(blocks, bias()), Int8Product(whole, torch.ones(ROWS), bias())):
+        for kind in (IDENTITY, RmsNorm(torch.ones(COLUMNS), 1e-6)):
             assert torch.allclose(product(nothing, kind), bias().expand(2, -1), atol=1e-6)
 
 
-@pytest.mark.parametrize("way", ["vnni", "avx2", "anywhere"])
+@pytest.mark.parametrize("way", ["dot_vnni", "dot_avx2", "dot_portable"])
 def test_every_way_to_multiply_gives_the_same_integers(way: str) -> None:
     """Ways that this processor has no instruction for are left out; integers are exact, so all agree to the bit."""
     import numpy as np
@@ -121,16 +121,16 @@ def test_every_way_to_multiply_gives_the_same_integers(way: str) -> None:
     from kernel.engine.compiled.functions import Signature
 
     has = binding.get_host_cpu_features()
-    if (way == "vnni" and not has.get("avx512vnni")) or (way == "avx2" and not has.get("avx2")):
+    if (way == "dot_vnni" and not has.get("avx512vnni")) or (way == "dot_avx2" and not has.get("avx2")):
         pytest.skip(f"this processor has no {way}")
-    two = tiles.tile(2, getattr(tiles, way))
+    two = tiles.make_tile(2, getattr(tiles, way))
 
     @cfunc(Signature)
     def run(arguments: Any) -> None:
         a = carray(arguments, 7)
         two(a[0], a[1], a[2], a[3], a[4], a[5], a[6])
 
-    blocks = packed(quantise(weight().numpy()[:4]))
+    blocks = pack_blocks(quantise_rows(weight().numpy()[:4]))
     random = np.random.default_rng(2)
     numbers = random.integers(-127, 128, (2, COLUMNS), dtype=np.int8)
     scales = np.ones((2, COLUMNS // 64, 4), np.float32)
@@ -151,22 +151,22 @@ def test_the_gate_is_silu_from_end_to_end() -> None:
     """Numbers of any size: eight bits of each row's largest are what may be lost."""
     import torch
 
-    from kernel.engine.model.products import Int8
+    from kernel.engine.model.products import Int8Product
 
     size = 64
-    identity = Int8(torch.eye(size, dtype=torch.int8), torch.ones(size))
+    identity = Int8Product(torch.eye(size, dtype=torch.int8), torch.ones(size))
     gate = torch.linspace(-120, 120, 512)[:, None].expand(-1, size)
     x = torch.cat((gate, torch.ones(512, size)), dim=1).contiguous()
-    exact = GATED(x.clone())
-    found = identity(x.clone(), GATED)
+    exact = SILU_GATE(x.clone())
+    found = identity(x.clone(), SILU_GATE)
     assert ((found - exact).abs() <= exact.abs() / 200 + 1e-6).all()
 
 
 def test_compiled_code_is_kept(tmp_path: Path) -> None:
     """A second process finds it and compiles nothing."""
     script = (
-        "import sys; from pathlib import Path; from kernel.engine.compiled.team import keep_compiled, team\n"
-        "keep_compiled(Path(sys.argv[1])); functions = team()._functions\n"
+        "import sys; from pathlib import Path; from kernel.engine.compiled.team import set_code_cache, thread_team\n"
+        "set_code_cache(Path(sys.argv[1])); functions = thread_team()._functions\n"
         "print(sum(f.cache_hits for f in functions.values()))"
     )
 
@@ -181,10 +181,10 @@ def test_compiled_code_is_kept(tmp_path: Path) -> None:
 def test_without_torch_threads_it_runs_alone() -> None:
     import torch
 
-    from kernel.engine.compiled.team import Team, team
+    from kernel.engine.compiled.team import ThreadTeam, thread_team
 
-    whole = team()
-    alone = Team(whole._functions, None)
+    whole = thread_team()
+    alone = ThreadTeam(whole._functions, None)
     x, numbers, step = torch.randn(3, 64), torch.empty(3, 64, dtype=torch.uint8), torch.empty(3, 1)
     alone.call("rows_by_token", 2, 0, 3, 64, x.data_ptr(), 0, 0, numbers.data_ptr(), step.data_ptr(), 127)
     assert ((numbers.float() - 128) * step - x).abs().max() < 0.02
