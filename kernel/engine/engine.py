@@ -64,9 +64,9 @@ class AnswerRequest:
     trunk: Sequence[int]
     rows: Sequence[Row]
     stops: Sequence[tuple[str, ...]]
-    manner: AnswerOptions
+    options: AnswerOptions
     samples: int = 1
-    grown: OnToken | None = None
+    on_token: OnToken | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
 
 
@@ -167,32 +167,32 @@ class Engine:
         return rows[0].max_tokens if alone else 0
 
     def _write(self, ask: AnswerRequest, batch: Batch, logits: Tensor, trails: list[GeneratedAnswer]) -> None:
-        manner, writing = ask.manner, self._writing(ask)
+        options, writing = ask.options, self._writing(ask)
         if len(trails) > 1:
             decode_batch(writing, batch, logits, trails)
             return
         prompt = next(list(row.numbers) for row in ask.rows if row.span == trails[0].span)
-        SpeculativeDecoder(writing, batch, trails[0], prompt, speculate=manner.speculate, adapt=manner.adapt).write(
+        SpeculativeDecoder(writing, batch, trails[0], prompt, speculate=options.speculate, adapt=options.adapt).write(
             logits
         )
 
     def _writing(self, ask: AnswerRequest) -> DecodingRun:
-        sampling, rule = ask.manner.sampling, self.rule
-        if ask.manner.caution:
-            turned = adjust_decoding(ask.manner.caution, q=rule.q, repetition_penalty=sampling.penalty)
+        sampling, rule = ask.options.sampling, self.rule
+        if ask.options.caution:
+            turned = adjust_decoding(ask.options.caution, q=rule.q, repetition_penalty=sampling.penalty)
             ngram = sampling.ngram or CAUTIOUS_NGRAM
             sampling = replace(sampling, penalty=turned.repetition_penalty, ngram=ngram)
             rule = rule.deeper(turned.extra_steps, turned.q, most=self.memory.steps)
-        return DecodingRun(self.model, self.vocabulary, sampling, rule, ask.grown)
+        return DecodingRun(self.model, self.vocabulary, sampling, rule, ask.on_token)
 
     def _trail(self, ask: AnswerRequest, row: Row, sample: int) -> GeneratedAnswer:
-        manner = ask.manner
+        options = ask.options
         return GeneratedAnswer(
             span=row.span,
             sample=sample,
             answer=AnswerText(stops=ask.stops[row.span], max_tokens=row.max_tokens),
-            chance=draw_uniforms(manner.sampling.seed, row.span, sample, row.max_tokens),
+            chance=draw_uniforms(options.sampling.seed, row.span, sample, row.max_tokens),
             depths=DepthStats([self.rule.steps]),
-            canary=Canary(manner.levels, row.numbers) if manner.levels is not None else None,
-            on_alarm=manner.on_alarm,
+            canary=Canary(options.levels, row.numbers) if options.levels is not None else None,
+            on_alarm=options.on_alarm,
         )

@@ -1,4 +1,4 @@
-"""What a caller asks, as work for the engine; and the engine's answers, as what a caller is given."""
+"""Answers requests of the provider protocol (infill, diverge, weigh, chat) with a loaded engine. Blocking."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ from kernel.provider import (
 from ledger.errors import ProviderBadOutput
 
 EXTRA_TOKENS = 8
-"""Tokens more than what stands in a hole: an answer may be a little longer."""
+"""Tokens that an answer of ``diverge`` may be longer than the text it replaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class InfillPrompts:
-    """Prompts as tokens, how many tokens of each may be common to all, and what stands in the holes."""
+    """Tokenised holes: the prompts, the length of each prefix that other prompts may share, and the texts of the holes
+    (empty where a request has none)."""
 
     prompts: list[list[int]]
     prefixes: list[int]
@@ -44,163 +45,147 @@ class InfillPrompts:
 
     @property
     def tokens(self) -> int:
+        """Number of prompt tokens."""
         return sum(map(len, self.prompts))
 
-    def rows(self, limits: Sequence[int], room: int) -> tuple[list[int], list[Row]]:
-        """One batch of them, ``limits[i]`` tokens behind each. Raises ``ProviderBadOutput`` where one is too long."""
-        for prompt, limit in zip(self.prompts, limits, strict=True):
-            check_room(len(prompt) + limit, room)
-        return share_prefix(self.prompts, self.prefixes, limits, again=True)
 
+@dataclass(frozen=True, slots=True)
+class RequestHandler:
+    """An engine with the owner's settings and the model's canary levels.
 
-def tokenise_spans(
-    vocabulary: Vocabulary, family: InfillFamily, spans: Sequence[InfillSpan], texts: Sequence[str] = ()
-) -> InfillPrompts:
-    asked = [infill_prompt(vocabulary, family, span) for span in spans]
-    written = [vocabulary.encode(text) if text else [] for text in texts]
-    return InfillPrompts([numbers for numbers, _ in asked], [prefix for _, prefix in asked], written)
+    ``room`` is the maximum number of tokens of a prompt and its answer together; a request that needs more raises
+    ``ProviderBadOutput``.
+    """
+
+    engine: Engine
+    settings: LocalSettings
+    levels: Levels
+    room: int
+
+    def fill(self, family: InfillFamily, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
+        """Fills all spans as one batch; the common prefix of their prompts is computed once.
+
+        Raises ``CollapseDetected`` when every answer has collapsed.
+        """
+        holes = self._tokenise(family, request.spans)
+        trunk, rows = self._rows(holes, [span.max_tokens for span in request.spans])
+        options = AnswerOptions(
+            sampling=SamplingOptions(request.temperature, request.top_p, request.seed),
+            levels=self._watched_levels,
+            on_alarm=self._on_alarm_of_many,
+            speculate=self.settings.speculate == "auto",
+            caution=request.caution_milli / 1000,
+        )
+        stops = [span.stop for span in request.spans]
+        answers = self.engine.answer(AnswerRequest(trunk, rows, stops, options, samples=request.samples, cancel=cancel))
+        return _infill_answer(answers, holes.tokens)
+
+    def diverge(self, family: InfillFamily, request: DivergeRequest, cancel: CancelToken) -> InfillAnswer:
+        """Answers that differ from the current text of each hole: one batch, greedy after the branch point.
+
+        Raises ``CollapseDetected`` when every answer has collapsed.
+        """
+        holes = self._tokenise(family, request.spans, request.texts)
+        limits = [max(s.max_tokens, len(t) + EXTRA_TOKENS) for s, t in zip(request.spans, holes.texts, strict=True)]
+        trunk, rows = self._rows(holes, limits)
+        options = AnswerOptions(
+            sampling=SamplingOptions(),
+            levels=self._watched_levels,
+            on_alarm=self._on_alarm_of_many,
+            caution=request.caution_milli / 1000,
+        )
+        stops = [span.stop for span in request.spans]
+        wanted = AnswerRequest(trunk, rows, stops, options, samples=request.answers, cancel=cancel)
+        answers = self.engine.diverge(wanted, holes.texts, line_end_tokens(self.engine.vocabulary))
+        return _infill_answer(answers, holes.tokens + sum(map(len, holes.texts)))
+
+    def weigh(self, family: InfillFamily, request: WeighRequest, cancel: CancelToken) -> WeighAnswer:
+        """Log-probability of each text in its hole, followed by the end of the answer or of the line; one batch."""
+        plain = self._tokenise(family, request.spans, request.texts)
+        holes = replace(plain, prompts=[[*p, *text] for p, text in zip(plain.prompts, plain.texts, strict=True)])
+        trunk, rows = self._rows(holes, [1] * len(holes.prompts))
+        ends = sorted(line_end_tokens(self.engine.vocabulary))
+        logprobs = self.engine.weigh(trunk, rows, list(map(len, holes.texts)), ends, cancel)
+        usage = Usage(tokens_in=holes.tokens, tokens_out=0)
+        return WeighAnswer(logprobs_milli=tuple(round(1000 * logprob) for logprob in logprobs), usage=usage)
+
+    def reply(
+        self, conversation: Sequence[Message], limits: Limits, on_token: OnToken, cancel: CancelToken
+    ) -> tuple[GeneratedAnswer, int]:
+        """The assistant's next turn, and the number of prompt tokens.
+
+        Raises ``CollapseDetected`` when the settings say that a collapse stops the call.
+        """
+        settings, prompt = self.settings, chat_prompt(self.engine.vocabulary, conversation)
+        self._check_room(len(prompt) + limits.max_tokens)
+        trunk, rows = share_prefix([prompt], [0], [limits.max_tokens])
+        sampling = SamplingOptions(limits.temperature, limits.top_p, limits.seed or 0)
+        if limits.prose:
+            sampling = replace(sampling, penalty=settings.repetition_penalty, ngram=settings.no_repeat_ngram)
+        options = AnswerOptions(
+            sampling=sampling,
+            levels=self._watched_levels,
+            on_alarm="raise" if settings.canary == "stop" else "observe",
+            speculate=settings.speculate == "auto",
+            adapt=settings.adapt,
+            caution=limits.caution_milli / 1000,
+        )
+        (answer,) = self.engine.answer(
+            AnswerRequest(trunk, rows, [limits.stop], options, on_token=on_token, cancel=cancel)
+        )
+        return answer, len(prompt)
+
+    @property
+    def _watched_levels(self) -> Levels | None:
+        return self.levels if self.settings.canary != "off" else None
+
+    @property
+    def _on_alarm_of_many(self) -> OnAlarm:
+        """Of several answers only the collapsed one ends."""
+        return "stop" if self.settings.canary == "stop" else "observe"
+
+    def _tokenise(self, family: InfillFamily, spans: Sequence[InfillSpan], texts: Sequence[str] = ()) -> InfillPrompts:
+        vocabulary = self.engine.vocabulary
+        prompts = [infill_prompt(vocabulary, family, span) for span in spans]
+        numbers = [vocabulary.encode(text) if text else [] for text in texts]
+        return InfillPrompts([tokens for tokens, _ in prompts], [prefix for _, prefix in prompts], numbers)
+
+    def _rows(self, holes: InfillPrompts, limits: Sequence[int]) -> tuple[list[int], list[Row]]:
+        """The shared trunk and one row a prompt, with ``limits[i]`` answer tokens."""
+        for prompt, limit in zip(holes.prompts, limits, strict=True):
+            self._check_room(len(prompt) + limit)
+        return share_prefix(holes.prompts, holes.prefixes, limits, again=True)
+
+    def _check_room(self, tokens: int) -> None:
+        if tokens > self.room:
+            raise ProviderBadOutput(
+                f"The prompt and its answer need {tokens} tokens; {self.room} is what the model takes.",
+                provider="local",
+                remedy="Ask with less context, or raise kernel.local.context where it is set.",
+            )
 
 
 def line_end_tokens(vocabulary: Vocabulary) -> frozenset[int]:
-    """Tokens behind which a model is done with a line: with the answer, or with the next line."""
+    """Tokens that end an answer or a line."""
     return vocabulary.ending | {vocabulary.encode(line)[0] for line in ("\n", "\n\n")}
 
 
-def fill(
-    engine: Engine,
-    family: InfillFamily,
-    request: InfillRequest,
-    *,
-    settings: LocalSettings,
-    levels: Levels,
-    room: int,
-    cancel: CancelToken,
-) -> InfillAnswer:
-    """All spans as one batch; the common beginning of their prompts is computed once.
-
-    ``room``: most tokens of a prompt and its answer. Raises ``CollapseDetected`` where every answer has collapsed.
-    """
-    limits = [span.max_tokens for span in request.spans]
-    holes = tokenise_spans(engine.vocabulary, family, request.spans)
-    trunk, rows = holes.rows(limits, room)
-    manner = AnswerOptions(
-        sampling=SamplingOptions(request.temperature, request.top_p, request.seed),
-        levels=levels if settings.canary != "off" else None,
-        on_alarm=ending_one(settings),
-        speculate=settings.speculate == "auto",
-        caution=request.caution_milli / 1000,
-    )
-    trails = engine.answer(
-        AnswerRequest(
-            trunk, rows, [span.stop for span in request.spans], manner, samples=request.samples, cancel=cancel
-        )
-    )
-    return _answer(trails, holes.tokens)
-
-
-def diverge(
-    engine: Engine,
-    family: InfillFamily,
-    request: DivergeRequest,
-    *,
-    settings: LocalSettings,
-    levels: Levels,
-    room: int,
-    cancel: CancelToken,
-) -> InfillAnswer:
-    """All spans as one batch, each read once with what stands there; greedy behind the turn. See ``fill``."""
-    holes = tokenise_spans(engine.vocabulary, family, request.spans, request.texts)
-    limits = [max(s.max_tokens, len(t) + EXTRA_TOKENS) for s, t in zip(request.spans, holes.texts, strict=True)]
-    trunk, rows = holes.rows(limits, room)
-    manner = AnswerOptions(
-        sampling=SamplingOptions(),
-        levels=levels if settings.canary != "off" else None,
-        on_alarm=ending_one(settings),
-        caution=request.caution_milli / 1000,
-    )
-    stops = [span.stop for span in request.spans]
-    ask = AnswerRequest(trunk, rows, stops, manner, samples=request.answers, cancel=cancel)
-    trails = engine.diverge(ask, holes.texts, line_end_tokens(engine.vocabulary))
-    return _answer(trails, holes.tokens + sum(map(len, holes.texts)))
-
-
-def ending_one(settings: LocalSettings) -> OnAlarm:
-    """Of several answers one that collapses is ended alone."""
-    return "stop" if settings.canary == "stop" else "observe"
-
-
-def weigh(
-    engine: Engine, family: InfillFamily, request: WeighRequest, *, room: int, cancel: CancelToken
-) -> WeighAnswer:
-    """All texts in their holes as one batch. A text ends where the model would end it, or go on to the next line."""
-    read = tokenise_spans(engine.vocabulary, family, request.spans, request.texts)
-    holes = replace(read, prompts=[[*p, *text] for p, text in zip(read.prompts, read.texts, strict=True)])
-    trunk, rows = holes.rows([1] * len(holes.prompts), room)
-    ends = sorted(line_end_tokens(engine.vocabulary))
-    found = engine.weigh(trunk, rows, list(map(len, holes.texts)), ends, cancel)
-    usage = Usage(tokens_in=holes.tokens, tokens_out=0)
-    return WeighAnswer(logprobs_milli=tuple(round(1000 * one) for one in found), usage=usage)
-
-
-def _answer(trails: Sequence[GeneratedAnswer], read: int) -> InfillAnswer:
-    """Raises ``CollapseDetected`` where nothing is left."""
-    written = sum(t.answer.tokens for t in trails)
-    if trails and all(trail.answer.finish == COLLAPSED for trail in trails):
-        last = trails[0].last
+def _infill_answer(answers: Sequence[GeneratedAnswer], tokens_in: int) -> InfillAnswer:
+    """Raises ``CollapseDetected`` when every answer has collapsed."""
+    written = sum(one.answer.tokens for one in answers)
+    if answers and all(one.answer.finish == COLLAPSED for one in answers):
+        last = answers[0].last
         raise CollapseDetected(last.proximity, last.signal, written)
-    usage = Usage(tokens_in=read, tokens_out=written)
-    return InfillAnswer(infills=tuple(_infill(trail) for trail in trails), usage=usage)
+    usage = Usage(tokens_in=tokens_in, tokens_out=written)
+    return InfillAnswer(infills=tuple(map(_infill, answers)), usage=usage)
 
 
-def _infill(trail: GeneratedAnswer) -> Infill:
-    answer = trail.answer
+def _infill(answer: GeneratedAnswer) -> Infill:
+    text = answer.answer
     return Infill(
-        span=trail.span,
-        text=answer.text,
-        logprob_milli=answer.logprob_milli,
-        finish="stop" if answer.finish == "stop" else "collapsed" if answer.finish == COLLAPSED else "length",
-        report=trail.report(),
+        span=answer.span,
+        text=text.text,
+        logprob_milli=text.logprob_milli,
+        finish="stop" if text.finish == "stop" else "collapsed" if text.finish == COLLAPSED else "length",
+        report=answer.report(),
     )
-
-
-def reply(
-    engine: Engine,
-    conversation: Sequence[Message],
-    limits: Limits,
-    *,
-    settings: LocalSettings,
-    levels: Levels,
-    room: int,
-    grown: OnToken,
-    cancel: CancelToken,
-) -> tuple[GeneratedAnswer, int]:
-    """One answer to a conversation, and how many tokens that was. Raises ``CollapseDetected`` where that is set."""
-    prompt = chat_prompt(engine.vocabulary, conversation)
-    check_room(len(prompt) + limits.max_tokens, room)
-    trunk, rows = share_prefix([prompt], [0], [limits.max_tokens])
-    prose = limits.prose
-    manner = AnswerOptions(
-        sampling=SamplingOptions(
-            limits.temperature,
-            limits.top_p,
-            limits.seed or 0,
-            penalty=settings.repetition_penalty if prose else 1.0,
-            ngram=settings.no_repeat_ngram if prose else 0,
-        ),
-        levels=levels if settings.canary != "off" else None,
-        on_alarm="raise" if settings.canary == "stop" else "observe",
-        speculate=settings.speculate == "auto",
-        adapt=settings.adapt,
-        caution=limits.caution_milli / 1000,
-    )
-    (trail,) = engine.answer(AnswerRequest(trunk, rows, [limits.stop], manner, grown=grown, cancel=cancel))
-    return trail, len(prompt)
-
-
-def check_room(tokens: int, room: int) -> None:
-    if tokens > room:
-        raise ProviderBadOutput(
-            f"The prompt and its answer need {tokens} tokens; {room} is what the model takes.",
-            provider="local",
-            remedy="Ask with less context, or raise kernel.local.context where it is set.",
-        )

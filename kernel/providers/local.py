@@ -42,10 +42,12 @@ from ledger.errors import ProviderBadOutput, ProviderUnavailable
 if TYPE_CHECKING:
     from kernel.engine.decoding.answer import GeneratedAnswer
     from kernel.engine.engine import Engine
+    from kernel.engine.requests import RequestHandler
 
 PREPARE_S = 600.0
 NAME = "local"
 T = TypeVar("T")
+Work = Callable[["RequestHandler", CancelToken], T]
 
 
 class LocalProvider:
@@ -125,11 +127,11 @@ class LocalProvider:
         family = self._family_of_holes()
         if not request.spans:
             return InfillAnswer(infills=(), usage=Usage())
-        return await self._run(lambda engine, cancel: self._fill(engine, family, request, cancel), request.timeout_s)
+        return await self._run(lambda requests, cancel: requests.fill(family, request, cancel), request.timeout_s)
 
     async def prepare(self) -> None:
         """Load the model, where it is not in memory."""
-        await self._run(lambda engine, cancel: None, PREPARE_S)
+        await self._run(lambda requests, cancel: None, PREPARE_S)
 
     async def diverge(self, request: DivergeRequest) -> InfillAnswer:
         """Answers that differ from what stands in the holes, as one batch."""
@@ -137,20 +139,7 @@ class LocalProvider:
         if not request.spans:
             return InfillAnswer(infills=(), usage=Usage())
 
-        def work(engine: Engine, cancel: CancelToken) -> InfillAnswer:
-            from kernel.engine.requests import diverge
-
-            return diverge(
-                engine,
-                family,
-                request,
-                settings=self._settings,
-                levels=self._levels,
-                room=self._room_of(engine),
-                cancel=cancel,
-            )
-
-        return await self._run(work, request.timeout_s)
+        return await self._run(lambda requests, cancel: requests.diverge(family, request, cancel), request.timeout_s)
 
     async def weigh(self, request: WeighRequest) -> WeighAnswer:
         """What the model thinks of texts in holes, as one batch."""
@@ -158,12 +147,7 @@ class LocalProvider:
         if not request.spans:
             return WeighAnswer(logprobs_milli=(), usage=Usage())
 
-        def work(engine: Engine, cancel: CancelToken) -> WeighAnswer:
-            from kernel.engine.requests import weigh
-
-            return weigh(engine, family, request, room=self._room_of(engine), cancel=cancel)
-
-        return await self._run(work, request.timeout_s)
+        return await self._run(lambda requests, cancel: requests.weigh(family, request, cancel), request.timeout_s)
 
     def _family_of_holes(self) -> InfillFamily:
         if self._family is None:
@@ -174,19 +158,6 @@ class LocalProvider:
             )
         return self._family
 
-    def _fill(self, engine: Engine, family: InfillFamily, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
-        from kernel.engine.requests import fill
-
-        return fill(
-            engine,
-            family,
-            request,
-            settings=self._settings,
-            levels=self._levels,
-            room=self._room_of(engine),
-            cancel=cancel,
-        )
-
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
     ) -> AsyncIterator[Event]:
@@ -195,7 +166,7 @@ class LocalProvider:
         queue: asyncio.Queue[str | None] = asyncio.Queue()  # None: nothing more comes
         shown = 0
 
-        def grown(trail: GeneratedAnswer) -> None:
+        def on_token(trail: GeneratedAnswer) -> None:
             nonlocal shown
             answer = trail.answer
             text = answer.text if answer.finish else stable_prefix(answer.text, limits.stop)
@@ -203,19 +174,8 @@ class LocalProvider:
                 loop.call_soon_threadsafe(queue.put_nowait, text[shown:])
                 shown = len(text)
 
-        def work(engine: Engine, cancel: CancelToken) -> tuple[GeneratedAnswer, int]:
-            from kernel.engine.requests import reply
-
-            return reply(
-                engine,
-                conversation,
-                limits,
-                settings=self._settings,
-                levels=self._levels,
-                room=self._room_of(engine),
-                grown=grown,
-                cancel=cancel,
-            )
+        def work(requests: RequestHandler, cancel: CancelToken) -> tuple[GeneratedAnswer, int]:
+            return requests.reply(conversation, limits, on_token, cancel)
 
         task = asyncio.create_task(self._run(work, limits.timeout_s), name="local model")
         task.add_done_callback(lambda _: queue.put_nowait(None))
@@ -243,9 +203,6 @@ class LocalProvider:
 
     # --- inside ---
 
-    def _room_of(self, engine: Engine) -> int:
-        return min(self._room, engine.model.config.context)
-
     def _need_weights(self) -> None:
         """Before anything is imported or tried: without weights there is nothing to try."""
         there = store.is_published(self._models_dir, self._weights)
@@ -257,7 +214,7 @@ class LocalProvider:
                 remedy=f"Run `ouro model pull {self._name}`.",
             )
 
-    async def _run(self, work: Callable[[Engine, CancelToken], T], timeout_s: float) -> T:
+    async def _run(self, work: Work[T], timeout_s: float) -> T:
         """``work`` in the worker thread, one at a time; loads the model first."""
         check_libraries()
         if self._engine is None:
@@ -298,15 +255,17 @@ class LocalProvider:
                 await asyncio.wait({future})
                 future.exception()  # Cancelled: expected, and taken note of here
 
-    def _work(self, work: Callable[[Engine, CancelToken], T], cancel: CancelToken) -> T:
+    def _work(self, work: Work[T], cancel: CancelToken) -> T:
         """In the worker thread."""
         from kernel.engine.loading import WeightsLocation, load_engine
+        from kernel.engine.requests import RequestHandler
 
         try:
             if self._engine is None:
                 source = WeightsLocation(self._name, self._weights, self._models_dir)
                 self._engine = load_engine(source, self._settings, self._tell, cancel)
-            return work(self._engine, cancel)
+            room = min(self._room, self._engine.model.config.context)
+            return work(RequestHandler(self._engine, self._settings, self._levels, room), cancel)
         except MemoryError as error:
             raise self._out_of_memory() from error
         except RuntimeError as error:  # torch has no class of its own for this on the CPU

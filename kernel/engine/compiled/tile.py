@@ -117,16 +117,12 @@ def _emit_tile(
         own = v.load(place, 0, F32, 4)
         both = b.fmul(scale, v.lanes(own, [0, 1] * ROWS))
         new_zeros.append(v.multiply_add(zero, v.lanes(own, [2, 3] * ROWS), zeros[token]))
-        new_sums.append(
-            [
-                v.multiply_add(
-                    b.sitofp(dot(v, codes[row], taken), ir.VectorType(F32, 16)),
-                    v.lanes(both, [2 * row] * 8 + [2 * row + 1] * 8),
-                    sums[token][row],
-                )
-                for row in range(ROWS)
-            ]
-        )
+        row_sums = []
+        for row in range(ROWS):
+            product = b.sitofp(dot(v, codes[row], taken), ir.VectorType(F32, 16))
+            step = v.lanes(both, [2 * row] * 8 + [2 * row + 1] * 8)
+            row_sums.append(v.multiply_add(product, step, sums[token][row]))
+        new_sums.append(row_sums)
     following = b.add(at, I64(1))
     at.add_incoming(I64(0), before)
     at.add_incoming(following, loop)

@@ -29,7 +29,7 @@ class DecodingRun:
     vocabulary: Vocabulary
     sampling: SamplingOptions
     rule: ExitRule
-    grown: OnToken | None = None
+    on_token: OnToken | None = None
 
     def chosen(self, logits: Tensor, trails: list[GeneratedAnswer], sampling: SamplingOptions) -> list[TokenStep]:
         """The next token of every row; ``logits`` (rows, vocabulary)."""
@@ -45,8 +45,8 @@ class DecodingRun:
 
     def take(self, trail: GeneratedAnswer, step: TokenStep) -> None:
         trail.add(step, self.vocabulary)
-        if self.grown is not None:
-            self.grown(trail)
+        if self.on_token is not None:
+            self.on_token(trail)
 
 
 def decode_batch(writing: DecodingRun, batch: Batch, logits: Tensor, trails: list[GeneratedAnswer]) -> None:

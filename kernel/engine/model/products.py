@@ -83,22 +83,22 @@ def state_levels() -> int:
     import torch
 
     states, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((4, 64), 127, dtype=torch.int8)
-    found = torch.ops.onednn.qlinear_pointwise(
-        states,
-        1.0,
-        0,
-        torch.ops.onednn.qlinear_prepack(weight, None),
-        torch.ones(4),
-        torch.zeros(4, dtype=torch.int32),
-        None,
-        1.0,
-        0,
-        torch.float32,
-        "none",
-        [],
-        "",
-    )
+    packed = torch.ops.onednn.qlinear_prepack(weight, None)
+    found = _onednn_product(states, 0, packed, torch.ones(4), torch.zeros(4, dtype=torch.int32))
     return 127 if bool((found == 64 * 255 * 127).all()) else 63
+
+
+def _onednn_product(states: Tensor, zero_point: int, packed: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    """oneDNN's product of uint8 states (rows, in) with packed int8 weights: float32 (rows, out).
+
+    ``scale`` (out) and ``zero`` (out) are those of the weights; the states have the scale 1 and ``zero_point``.
+    """
+    import torch
+
+    # No bias, float32 output, no operation after the product.
+    options: tuple[object, ...] = (None, 1.0, 0, torch.float32, "none", [], "")
+    out: Tensor = torch.ops.onednn.qlinear_pointwise(states, 1.0, zero_point, packed, scale, zero, *options)
+    return out
 
 
 class Int8Product:
@@ -130,10 +130,7 @@ class Int8Product:
         numbers = torch.empty(rows, self._columns, dtype=torch.uint8)
         step = torch.empty(rows, 1)
         _quantise_states("rows_by_token", self._team, flat, front, numbers, step, self._levels)
-        middle = self._levels + 1
-        out: Tensor = torch.ops.onednn.qlinear_pointwise(
-            numbers, 1.0, middle, self._packed, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
-        ).view(*x.shape[:-1], -1)
+        out = _onednn_product(numbers, self._levels + 1, self._packed, self._scale, self._zero).view(*x.shape[:-1], -1)
         step = step.view(*x.shape[:-1], 1)
         if onto is not None:
             out = torch.addcmul(onto, out, step)
@@ -169,18 +166,8 @@ class Int4Product:
         scales = torch.empty(rows, pairs, 4)
         _quantise_states("rows_by_group", self._team, flat, front, numbers, scales)
         out = torch.empty(rows, blocks * BLOCK_ROWS)
-        self._team.call(
-            "four_bit_product",
-            torch.get_num_threads(),
-            weights,
-            blocks,
-            pairs,
-            rows,
-            numbers.data_ptr(),
-            scales.data_ptr(),
-            out.data_ptr(),
-            bias,
-        )
+        memory = (numbers.data_ptr(), scales.data_ptr(), out.data_ptr())
+        self._team.call("four_bit_product", torch.get_num_threads(), weights, blocks, pairs, rows, *memory, bias)
         out = out.view(*x.shape[:-1], -1)
         return out if onto is None else out.add_(onto)
 
@@ -207,19 +194,8 @@ def _quantise_states(
         kind = kinds.GATED
     rows, columns = numbers.shape
     threads = torch.get_num_threads() if rows * columns > ONE_THREAD else 1
-    team.call(
-        function,
-        threads,
-        kind,
-        rows,
-        columns,
-        states.data_ptr(),
-        weight,
-        epsilon,
-        numbers.data_ptr(),
-        scales.data_ptr(),
-        *more,
-    )
+    memory = (states.data_ptr(), weight, epsilon, numbers.data_ptr(), scales.data_ptr())
+    team.call(function, threads, kind, rows, columns, *memory, *more)
 
 
 @lru_cache

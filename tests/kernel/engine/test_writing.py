@@ -44,8 +44,8 @@ def engine(
     return Engine(model=model, vocabulary=Words(), memory=kept, rule=rule, bounds=BatchLimits(64, 4096, 8))
 
 
-def write(made: Engine, manner: AnswerOptions, length: int = LENGTH) -> GeneratedAnswer:
-    (trail,) = made.answer(AnswerRequest([], [Row(0, PROMPT, 0, length)], [()], manner))
+def write(made: Engine, options: AnswerOptions, length: int = LENGTH) -> GeneratedAnswer:
+    (trail,) = made.answer(AnswerRequest([], [Row(0, PROMPT, 0, length)], [()], options))
     return trail
 
 
@@ -190,19 +190,19 @@ def test_cancelling_stops_within_a_step() -> None:
     made, token = engine(OURO, ExitRule("fixed", 4), memory(4)), CancelToken()
     seen: list[int] = []
 
-    def grown(trail: GeneratedAnswer) -> None:
+    def on_token(trail: GeneratedAnswer) -> None:
         seen.append(trail.answer.tokens)
         if trail.answer.tokens == 5:
             token.cancel()
 
     ask = AnswerRequest(
-        [], [Row(0, PROMPT, 0, LENGTH)], [()], AnswerOptions(SamplingOptions()), grown=grown, cancel=token
+        [], [Row(0, PROMPT, 0, LENGTH)], [()], AnswerOptions(SamplingOptions()), on_token=on_token, cancel=token
     )
     with pytest.raises(Cancelled):
         made.answer(ask)
     assert seen == [1, 2, 3, 4, 5]
     with pytest.raises(Cancelled):
-        made.answer(replace(ask, grown=None))
+        made.answer(replace(ask, on_token=None))
 
 
 def test_behind_a_collapse_the_loop_is_deeper() -> None:
