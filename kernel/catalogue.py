@@ -1,4 +1,4 @@
-"""From a setting to a provider."""
+"""Builds the provider that the settings name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def build_provider(
     api_key: Callable[[str], str | None],
     allow_network: bool = True,
 ) -> Provider:
-    """The provider called ``name``. Loads no model and opens no connection."""
+    """The provider called ``name``. Loads no model and opens no connection. Raises ``ConfigError`` for an unknown
+    name.
+    """
     if name == "local":
         from kernel.providers.local import LocalProvider
 
@@ -28,7 +30,7 @@ def build_provider(
         from kernel.providers.openai import OpenAIProvider
 
         server = OpenAIProvider(settings=settings.openai, api_key=api_key, allow_network=allow_network)
-        return _repeated(server, settings.openai)
+        return _with_reprompt(server, settings.openai)
     if name == "scripted":
         from kernel.providers.scripted import ProviderScript, ScriptedProvider
 
@@ -37,11 +39,11 @@ def build_provider(
                 "kernel.provider is scripted, but there is no script.", remedy="Set kernel.scripted.script."
             )
         return ScriptedProvider(script=ProviderScript.load(Path(settings.scripted.script)))
-    raise ConfigError(f"There is no provider {name!r}.", remedy="They are local, openai and scripted.")
+    raise ConfigError(f"There is no provider {name!r}.", remedy="Known providers: local, openai, scripted.")
 
 
-def _repeated(server: Provider, settings: OpenAISettings) -> Provider:
-    """As it is, or asked several times where that is worth it."""
+def _with_reprompt(server: Provider, settings: OpenAISettings) -> Provider:
+    """``server``, wrapped in the re-prompt loop when the settings switch it on."""
     if settings.reprompt == "off":
         return server
     from kernel.providers.reprompt import Reprompted

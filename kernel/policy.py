@@ -1,4 +1,4 @@
-"""What ``policy.toml`` says about models, prices and endpoints, as typed values."""
+"""Models, prices and infill formats from ``policy.toml``, as typed values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ledger.vocabulary import Frozen
 
 
 class InfillFamily(Frozen):
-    """Control tokens that a family of models was trained with to fill holes."""
+    """Control tokens of a model family's fill-in-the-middle format."""
 
     fim_prefix: str
     fim_suffix: str
@@ -19,9 +19,9 @@ class InfillFamily(Frozen):
 
 
 class LocalModel(Frozen):
-    """A model that can run in this process. ``context`` is the most tokens it takes, prompt and answer together.
+    """A model that can run in this process. ``context`` is its maximum of tokens, prompt and answer together.
 
-    Without a ``family`` it does not fill holes.
+    A model without a ``family`` cannot fill holes.
     """
 
     weights: str
@@ -39,7 +39,7 @@ class PriceEntry(Frozen):
 
 
 class ModelPolicy(Frozen):
-    """The whole file."""
+    """The content of ``policy.toml``."""
 
     default_model: str
     families: dict[str, InfillFamily]
@@ -47,16 +47,17 @@ class ModelPolicy(Frozen):
     prices: tuple[PriceEntry, ...] = ()
 
     def model(self, name: str) -> LocalModel:
-        """Raises ``ConfigError`` for a model that is not known."""
+        """Raises ``ConfigError`` for an unknown model."""
         if name not in self.models:
             known = ", ".join(sorted(self.models))
             raise ConfigError(f"The model {name!r} is not known.", remedy=f"Known models: {known}.")
         return self.models[name]
 
     def family_of_path(self, path: str, named: str) -> InfillFamily | None:
-        """Of own weights: the ``named`` one, or the one whose name stands in their path.
+        """Infill format of the owner's own weights: the family ``named`` in the settings, else one whose name occurs in
+        the path, else None.
 
-        Raises ``ConfigError`` for a name that is not known.
+        Raises ``ConfigError`` for an unknown name.
         """
         if named:
             if named not in self.families:
@@ -66,7 +67,7 @@ class ModelPolicy(Frozen):
         return next((family for name, family in self.families.items() if name in path.lower()), None)
 
     def price(self, provider: str, model: str) -> Price | None:
-        """The exact pair first, then the provider's ``*``; ``None`` when neither stands here."""
+        """The price of the exact model, else of the provider's ``*``; None when the policy has neither."""
         for wanted in (model, "*"):
             for entry in self.prices:
                 if (entry.provider, entry.model) == (provider, wanted):
@@ -75,6 +76,6 @@ class ModelPolicy(Frozen):
 
 
 def load_policy() -> ModelPolicy:
-    """The policy that is shipped beside this module."""
+    """The policy shipped with this package."""
     text = resources.files(__package__).joinpath("policy.toml").read_text(encoding="utf-8")
     return ModelPolicy.model_validate(read_toml(text))

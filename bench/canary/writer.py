@@ -67,7 +67,7 @@ class EngineWriter:
                         picked[place] = given[row][at]
                 steps = assess(logits, rank(logits), picked)
                 for place in reversed(range(len(live))):
-                    if engine.vocabulary.ends(steps[place].token):
+                    if engine.vocabulary.is_end(steps[place].token):
                         batch.drop(place)
                         live[place], steps[place] = live[-1], steps[-1]
                         live.pop()

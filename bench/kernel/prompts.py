@@ -65,7 +65,7 @@ def cut_at_control(numbers: Sequence[int], vocabulary: Vocabulary) -> list[int]:
     """An answer without the control token that ended it, and without what came behind one."""
     found = []
     for number in numbers:
-        if vocabulary.ends(number):
+        if vocabulary.is_end(number):
             break
         found.append(number)
     return found

@@ -1,4 +1,4 @@
-"""The canary itself: features, z-scores, one number."""
+"""The canary: features, z-scores and one proximity; and how a proximity adjusts decoding."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from kernel.canary.features import FEATURES, STUCK, FeatureTracker
 from kernel.canary.levels import Levels
 from kernel.canary.reading import CanaryReading, TokenStep
 
-FAR = 40.0  # deviations; a long loop must be able to raise the alarm by itself, whatever else is normal
+FAR = 40.0  # cap in deviations; high enough that a long loop alone raises the alarm
+CALM = 0.2  # clean runs exceed this occasionally; below it decoding is unchanged and stays on the fast path
+MOST_STEPS = 2  # a looped model trained with T steps gains little beyond T + 2, and may lose
+MOST_PENALTY = 1.3  # factor on the base; the value of CTRL (arXiv:1909.05858)
 
 
 class Canary:
-    """Watches one generation. ``context`` holds the token ids of its prompt.
+    """Monitors one generation. ``context`` holds the token ids of its prompt.
 
-    A generation can be stuck or lost, seldom both: each has its features, their weighted sum, and the worse of the two
-    counts. Only what is above normal adds to a sum, so a feature below its mean never makes up for another. ``push``
-    takes the same time for every token, and the same steps always give the same readings.
+    The features fall into two groups (stuck and lost) and the worse of the two weighted sums counts, since a generation
+    is seldom both. Only values above normal add to a sum, so a feature below its mean never compensates another.
+    ``push`` takes constant time, and equal steps give equal readings.
     """
 
     def __init__(self, levels: Levels, context: Sequence[int] = ()) -> None:
@@ -27,22 +30,14 @@ class Canary:
         self._scales = [(name, base.mean, 1.0 / base.deviation, base.weight) for name, base in bases]
         self._features = FeatureTracker(context)
         self._over = 0
-        self.tokens = 0
-
-    def reset(self) -> None:
-        """Begin again behind the same prompt."""
-        self._features.reset()
-        self._over = 0
-        self.tokens = 0
 
     @property
     def entries(self) -> int:
-        """Table entries held: never more than tokens in the prompt, plus tokens pushed, plus the window."""
+        """Table entries held: at most the tokens of the prompt, plus the tokens pushed, plus the window."""
         return self._features.copies.entries + len(self._features.window)
 
     def push(self, step: TokenStep) -> CanaryReading:
-        """Take the next token of the answer."""
-        self.tokens += 1
+        """Adds the next token of the answer and returns the reading after it."""
         values = self._features.push(step)
         stuck, why_stuck = self._sum(values, 0, len(STUCK))
         lost, why_lost = self._sum(values, len(STUCK), len(FEATURES))
@@ -51,10 +46,10 @@ class Canary:
         signal = why_stuck if stuck >= lost else why_lost
         return CanaryReading(proximity, signal, self._over >= self._levels.patience)
 
-    def _sum(self, values: Sequence[float], first: int, behind: int) -> tuple[float, str]:
-        """What the features from ``first`` on add to the log-odds, and the one that adds most."""
+    def _sum(self, values: Sequence[float], first: int, end: int) -> tuple[float, str]:
+        """Log-odds added by the features ``first`` to ``end`` - 1, and the one that adds most."""
         total, most, signal = 0.0, 0.0, "none"
-        for at in range(first, behind):
+        for at in range(first, end):
             name, mean, scale, weight = self._scales[at]
             part = weight * min(max((values[at] - mean) * scale, 0.0), FAR)
             total += part
@@ -71,15 +66,11 @@ def logistic(odds: float) -> float:
     return small / (1.0 + small)
 
 
-CALM = 0.2  # clean runs pass this now and then: below it nothing changes, and the fast path stays the fast path
-MOST_STEPS = 2  # a looped model that was trained with T steps gains little beyond T + 2, and may lose
-MOST_PENALTY = 1.3  # factor on the base; CTRL's value
-
-
 @dataclass(frozen=True, slots=True)
 class DecodingAdjustment:
-    """``extra_steps`` loops more than the exit policy asks for, the exit quantile ``q`` (0 to 1; 1 means full depth),
-    and ``repetition_penalty`` (1 means none)."""
+    """``extra_steps``: loop steps beyond what the exit policy asks for. ``q``: the exit quantile (0 to 1; 1 is full
+    depth). ``repetition_penalty``: 1 is none.
+    """
 
     extra_steps: int
     q: float
@@ -87,9 +78,9 @@ class DecodingAdjustment:
 
 
 def adjust_decoding(proximity: float, *, q: float = 0.5, repetition_penalty: float = 1.0) -> DecodingAdjustment:
-    """How to compute the next token at this ``proximity``; ``q`` and ``repetition_penalty`` are what is set.
+    """Settings for the next token at this ``proximity``; ``q`` and ``repetition_penalty`` are the configured values.
 
-    Every knob only grows with ``proximity``. Raises ``ValueError`` outside [0, 1].
+    Every value grows monotonically with ``proximity``. Raises ``ValueError`` outside [0, 1].
     """
     if not 0.0 <= proximity <= 1.0:
         raise ValueError(f"proximity {proximity} is not in [0, 1]")

@@ -1,4 +1,4 @@
-"""What the canary is told about a token, and what it answers."""
+"""Input and output of the canary for one token, and the error of a collapsed generation."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ledger.errors import ProviderBadOutput
 
 
 class TokenStep(NamedTuple):
-    """One generated token, with the model's own distribution at that place: before temperature, before any penalty.
+    """One generated token with the model's own distribution at that place, before temperature and penalties.
 
-    ``margin`` is the probability of the best token minus that of the second (0 to 1), ``entropy`` is in nats, and
-    ``logprob`` is the log-probability in nats of the token that was chosen. ``None`` where a source does not tell.
+    ``margin`` is the probability of the best token minus that of the second (0 to 1), ``entropy`` is in nats,
+    ``logprob`` is the log-probability of the chosen token in nats. ``None`` where the source does not report it.
     """
 
     token: int
@@ -21,10 +21,10 @@ class TokenStep(NamedTuple):
 
 
 class CanaryReading(NamedTuple):
-    """How close to a collapse the generation is.
+    """How close the generation is to a collapse.
 
-    ``proximity`` is in [0, 1], ``signal`` names the feature that drove it (``none`` when no feature is above normal),
-    and ``alarm`` says that decoding should stop.
+    ``proximity`` is in [0, 1], ``signal`` names the feature that drives it (``none`` when no feature is above normal),
+    ``alarm`` means that decoding should stop.
     """
 
     proximity: float
@@ -36,9 +36,10 @@ QUIET = CanaryReading(0.0, "none", False)
 
 
 class CollapseDetected(ProviderBadOutput):
-    """Decoding was stopped: what came was no longer an answer.
+    """Decoding was stopped because the generation collapsed.
 
-    ``proximity`` is that of the last token, ``signal`` the feature that drove it, ``tokens`` how many were generated.
+    ``proximity`` is that of the last token, ``signal`` the feature that drives it, ``tokens`` the number of generated
+    tokens.
     """
 
     def __init__(self, proximity: float, signal: str, tokens: int, *, provider: str = "local") -> None:

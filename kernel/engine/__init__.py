@@ -1,1 +1,1 @@
-"""Looped decoders in plain PyTorch: one model class for the Ouro family and for plain Llama and Qwen2 decoders."""
+"""The inference engine in plain PyTorch: looped decoders of the Ouro family, and Llama and Qwen2 decoders."""

@@ -1,4 +1,4 @@
-"""One loaded model and what can be done with it: answers for many prompts at once, or for one.
+"""A loaded model and its operations: answers to one prompt or to many, alternatives to a text, scores of texts.
 
 Runs in the worker thread. Everything here is blocking.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 CAUTIOUS_NGRAM = 16
-"""Behind a collapse so many tokens never come twice: shorter runs do in any code, a loop has no end of them."""
+"""After a collapse no n-gram of this length may occur twice: shorter ones repeat in any code, a loop repeats all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True)
 class AnswerOptions:
-    """How answers are written. ``on_alarm``: what a collapse does; without ``levels`` nothing is watched.
+    """How answers are generated. ``on_alarm``: effect of a collapse; without ``levels`` the canary is off.
 
-    ``caution``: how close an attempt before came to a collapse (0 to 1). This one is written deeper and repeats less.
+    ``caution``: worst proximity of an earlier attempt (0 to 1). A cautious attempt goes deeper and penalises
+    repetition.
     """
 
     sampling: SamplingOptions
@@ -59,7 +60,7 @@ class AnswerOptions:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """Prompts with a common beginning (``trunk``), and where each of their answers ends."""
+    """Prompts with a common prefix (``trunk``), and the stop strings of each answer."""
 
     trunk: Sequence[int]
     rows: Sequence[Row]
@@ -71,7 +72,7 @@ class AnswerRequest:
 
 
 class Engine:
-    """A model in memory with the rule by which its tokens leave the loop. Not thread-safe: one thread uses it."""
+    """A model in memory with its exit rule. Not thread-safe: one thread uses it."""
 
     def __init__(
         self,
@@ -88,13 +89,14 @@ class Engine:
         self.memory = memory
         self.rule = rule
         self.bounds = bounds
-        self.why = why  # these forms of the weights were chosen
-        self._trunks = PrefixCache(bounds.kept_tokens)
+        self.why = why  # reason for the chosen forms of the weights
+        self._prefixes = PrefixCache(bounds.kept_tokens)
 
     def answer(self, ask: AnswerRequest) -> list[GeneratedAnswer]:
-        """``samples`` answers for every row, finished, in the order of rows and samples.
+        """``samples`` finished answers for every row, in the order of rows and samples.
 
-        Raises ``Cancelled`` within one matrix product after the token is set, ``CollapseDetected`` where asked for.
+        Raises ``Cancelled`` within one matrix product after the token is set, ``CollapseDetected`` when ``on_alarm`` is
+        ``raise``.
         """
 
         def write(trunk: KeyValues, rows: list[Row]) -> list[GeneratedAnswer]:
@@ -103,35 +105,37 @@ class Engine:
             if room:
                 rows = [replace(rows[0], shared=0)]
             batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
-            trails = [self._trail(ask, row, sample) for row in rows for sample in range(ask.samples)]
-            self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), trails)
-            return trails
+            answers = [self._new_answer(ask, row, sample) for row in rows for sample in range(ask.samples)]
+            self._write(ask, batch, scores.repeat_interleave(ask.samples, dim=0), answers)
+            return answers
 
         return self._in_batches(ask, write)
 
     def diverge(
         self, ask: AnswerRequest, texts: Sequence[Sequence[int]], ends: frozenset[int]
     ) -> list[GeneratedAnswer]:
-        """As :meth:`answer`, but each turns away from what stands in its hole, ``texts[span]``; see ``turns``."""
+        """Like :meth:`answer`, but each answer branches off from the current text of its hole, ``texts[span]``; see
+        ``branching``.
+        """
 
         def write(trunk: KeyValues, rows: list[Row]) -> list[GeneratedAnswer]:
             most = self.bounds.prefill_tokens
             prompts, scores, turns = read_texts(self.model, self.memory, trunk, rows, texts, ends, most)
             batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
-            trails = [
-                replace(self._trail(ask, row, sample), given=(*texts[row.span][: turn.at], turn.token))
+            answers = [
+                replace(self._new_answer(ask, row, sample), given=(*texts[row.span][: turn.at], turn.token))
                 for row, found in zip(rows, turns, strict=True)
                 for sample, turn in enumerate(choose_branches(found, ask.samples))
             ]
-            decode_batch(self._writing(ask), batch, scores.repeat_interleave(ask.samples, dim=0), trails)
-            return trails
+            decode_batch(self._run_of(ask), batch, scores.repeat_interleave(ask.samples, dim=0), answers)
+            return answers
 
         return self._in_batches(ask, write)
 
     def weigh(
         self, trunk: Sequence[int], rows: Sequence[Row], texts: Sequence[int], ends: Sequence[int], cancel: CancelToken
     ) -> list[float]:
-        """How likely the last ``texts[span]`` tokens of each row are; see ``prefill.likelihoods``."""
+        """Log-probability of the last ``texts[span]`` tokens of each row; see ``prefill.score_texts``."""
         import torch
 
         self.model.check = cancel.check
@@ -142,7 +146,9 @@ class Engine:
     def _in_batches(
         self, ask: AnswerRequest, write: Callable[[KeyValues, list[Row]], list[GeneratedAnswer]]
     ) -> list[GeneratedAnswer]:
-        """As many rows at once as the bounds allow; what was written, in the order of rows and samples."""
+        """Calls ``write`` with as many rows at a time as the limits allow; the answers in the order of rows and
+        samples.
+        """
         import torch
 
         self.model.check = ask.cancel.check
@@ -150,42 +156,43 @@ class Engine:
         with torch.inference_mode():
             trunk = self._trunk(ask.trunk)
             parts = split_batches(ask.rows, copies=ask.samples, cache_tokens=most.cache_tokens, max_rows=most.rows)
-            done = [trail for rows in parts for trail in write(trunk, rows)]
+            done = [generated for rows in parts for generated in write(trunk, rows)]
         return sorted(done, key=lambda t: (t.span, t.sample))
 
     def _trunk(self, tokens: Sequence[int]) -> KeyValues:
-        """Keys and values of a common beginning; what is known of it from earlier requests is not computed again."""
-        known = self._trunks.beginning(tokens)
+        """Keys and values of a common prefix; the part known from earlier requests is not computed again."""
+        known = self._prefixes.longest_match(tokens)
         store = prefill_trunk(self.model, self.memory, tokens, self.bounds.prefill_tokens, known)
         if tokens:
-            self._trunks.keep(tokens, store)
+            self._prefixes.keep(tokens, store)
         return store
 
     def _room(self, ask: AnswerRequest, rows: Sequence[Row]) -> int:
-        """A single answer stands behind its prompt, where answers are kept in the same form as prompts."""
+        """Places to reserve after the prompt: a single answer follows its prompt in one store when both have the same
+        format.
+        """
         alone = len(rows) * ask.samples == 1 and self.memory.held == self.memory.steps
         return rows[0].max_tokens if alone else 0
 
-    def _write(self, ask: AnswerRequest, batch: Batch, logits: Tensor, trails: list[GeneratedAnswer]) -> None:
-        options, writing = ask.options, self._writing(ask)
-        if len(trails) > 1:
-            decode_batch(writing, batch, logits, trails)
+    def _write(self, ask: AnswerRequest, batch: Batch, logits: Tensor, answers: list[GeneratedAnswer]) -> None:
+        options, run = ask.options, self._run_of(ask)
+        if len(answers) > 1:
+            decode_batch(run, batch, logits, answers)
             return
-        prompt = next(list(row.numbers) for row in ask.rows if row.span == trails[0].span)
-        SpeculativeDecoder(writing, batch, trails[0], prompt, speculate=options.speculate, adapt=options.adapt).write(
-            logits
-        )
+        prompt = next(list(row.numbers) for row in ask.rows if row.span == answers[0].span)
+        decoder = SpeculativeDecoder(run, batch, answers[0], prompt, speculate=options.speculate, adapt=options.adapt)
+        decoder.decode(logits)
 
-    def _writing(self, ask: AnswerRequest) -> DecodingRun:
+    def _run_of(self, ask: AnswerRequest) -> DecodingRun:
         sampling, rule = ask.options.sampling, self.rule
         if ask.options.caution:
-            turned = adjust_decoding(ask.options.caution, q=rule.q, repetition_penalty=sampling.penalty)
+            adjusted = adjust_decoding(ask.options.caution, q=rule.q, repetition_penalty=sampling.penalty)
             ngram = sampling.ngram or CAUTIOUS_NGRAM
-            sampling = replace(sampling, penalty=turned.repetition_penalty, ngram=ngram)
-            rule = rule.deeper(turned.extra_steps, turned.q, most=self.memory.steps)
+            sampling = replace(sampling, penalty=adjusted.repetition_penalty, ngram=ngram)
+            rule = rule.deeper(adjusted.extra_steps, adjusted.q, most=self.memory.steps)
         return DecodingRun(self.model, self.vocabulary, sampling, rule, ask.on_token)
 
-    def _trail(self, ask: AnswerRequest, row: Row, sample: int) -> GeneratedAnswer:
+    def _new_answer(self, ask: AnswerRequest, row: Row, sample: int) -> GeneratedAnswer:
         options = ask.options
         return GeneratedAnswer(
             span=row.span,

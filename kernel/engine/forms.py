@@ -1,9 +1,9 @@
-"""Which forms of the weights are quickest on this processor: a short trial with matrices of the model's own size.
+"""Chooses the form of the weights that is fastest on this processor, by a short trial with matrices of the model's own
+size. The result is kept in ``trials.json`` next to the weights, so that a busy hour does not change the choice.
 
-Processors differ by a factor of ten here. Those with bf16 matrix units are best in bf16; others compute bf16 slower
-than float32, and eight-bit integers several times faster than either. One token at a time is bound by the bytes that
-are read, so fewer bits win there, if the processor unpacks them quickly enough. A form that computes wrongly is not
-taken at all.
+Processors differ by a factor of ten here. Those with bf16 matrix units are fastest in bf16; others compute bf16 slower
+than float32, and eight-bit integers several times faster than either. A single token is bound by the bytes that are
+read, so fewer bits win there if the processor unpacks them fast enough. A form with wrong results is rejected.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ if TYPE_CHECKING:
 Arithmetic = Literal["fp32", "bf16", "int8", "int4"]
 Quantise = Literal["auto", "none", "fp32", "int8", "int4"]
 
-ROWS = (1, 2, 4, 16, 256)  # tokens at once: one answer, guesses, a batch of answers, a prompt
+ROWS = (1, 2, 4, 16, 256)  # tokens at once: one answer, drafts, a batch of answers, a prompt
 FEW = 4
-WORTH_FEWER_BITS = 1.5  # int8 costs precision: it is taken when it is this much faster than the better float
+WORTH_FEWER_BITS = 1.5  # int8 costs precision: it must be this much faster than the better float form
 WORTH_A_SECOND_FORM = 1.15  # a second form costs memory
-HOPELESS = 10  # times slower with few rows: not tried with many
-WRONG = 0.15  # of the result's size, at the worst place: roundings come to 0.09 (seven bits), sums that overflow to 0.3
+HOPELESS = 10  # this many times slower with few rows: not tried with many
+WRONG = 0.15  # maximum error relative to the result; rounding gives 0.09 (seven bits), overflowing sums 0.3
 
-COPIES = 5  # of each matrix, in turn: a model's weights never come from the cache
+COPIES = 5  # copies of each matrix, used in turn: a model's weights never come from the cache
 
 Trial = Mapping[int, float]  # milliseconds of one product by rows
+FILE = "trials.json"
 
 
 @dataclass(frozen=True, slots=True)
 class FormPlan:
-    """``narrow`` computes up to ``few`` tokens at once, where it is another form than ``wide``."""
+    """``narrow``: form for up to ``few`` tokens at once, when it differs from ``wide``."""
 
     wide: Arithmetic
     narrow: Arithmetic | None
@@ -58,7 +59,9 @@ class FormPlan:
 def plan_forms(
     quantise: Quantise, trials: Mapping[Arithmetic, Trial], *, fits: Callable[[tuple[Arithmetic, ...]], bool]
 ) -> FormPlan:
-    """The choice, with a sentence that says why. ``fits``: whether the weights in these forms fit into memory."""
+    """The chosen forms, with a sentence that explains the choice. ``fits``: whether the weights in these forms fit into
+    memory.
+    """
     if quantise in ("fp32", "int8", "int4"):
         return FormPlan(quantise, None, 0, f"{quantise}: the owner's setting")
     both: tuple[Arithmetic, Arithmetic] = ("fp32", "bf16")
@@ -78,19 +81,19 @@ def plan_forms(
 
 
 def _cost(trial: Trial | None) -> float:
-    """An infill request is about as many prompt products of this size as decode steps."""
+    """Time of a typical infill request: its prompt products cost about as much as its decode steps."""
     return trial[256] + 4 * trial[16] if trial is not None and 256 in trial else float("inf")
 
 
 def _describe(trials: Mapping[Arithmetic, Trial]) -> str:
     if not trials:
         return ""
-    told = (f"{name} {'/'.join(f'{trial[n]:.1f}' for n in ROWS if n in trial)}" for name, trial in trials.items())
-    return f": a trial of {'/'.join(map(str, ROWS))} rows took {', '.join(told)} ms"
+    times = (f"{name} {'/'.join(f'{trial[n]:.1f}' for n in ROWS if n in trial)}" for name, trial in trials.items())
+    return f": a trial of {'/'.join(map(str, ROWS))} rows took {', '.join(times)} ms"
 
 
 def run_trials(columns: int, rows: int) -> dict[Arithmetic, Trial]:
-    """Some seconds. ``rows`` by ``columns`` is the shape of a large weight of the model."""
+    """Takes some seconds. ``rows`` by ``columns`` is the shape of a large weight of the model."""
     import torch
 
     weight = torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)) / columns**0.5
@@ -106,7 +109,9 @@ def run_trials(columns: int, rows: int) -> dict[Arithmetic, Trial]:
 
 
 def _time_rows(products: Sequence[Product], x: Tensor, others: Mapping[Arithmetic, Trial]) -> Trial:
-    """More and more rows, as long as there is hope. With many rows it is computing that counts, not reading."""
+    """Times increasing numbers of rows while the form is competitive. With many rows computing dominates, not
+    reading.
+    """
     trial: dict[int, float] = {}
     for count in ROWS:
         trial[count] = _best_ms(products if count <= FEW else products[:1], x[:count])
@@ -117,7 +122,7 @@ def _time_rows(products: Sequence[Product], x: Tensor, others: Mapping[Arithmeti
 
 
 def _candidates(weight: Tensor) -> Iterator[tuple[Arithmetic, Callable[[], Product], Tensor]]:
-    """How a product in each form is made, and the numbers that its weights stand for."""
+    """For each form: a function that makes a product, and the numbers that its weights represent."""
     import torch
 
     yield "fp32", lambda: FloatProduct(weight.clone()), weight
@@ -137,7 +142,7 @@ def _candidates(weight: Tensor) -> Iterator[tuple[Arithmetic, Callable[[], Produ
 
 
 def _best_ms(products: Sequence[Product], x: Tensor) -> float:
-    """The quicker of two rounds: a neighbour on the machine only ever makes one slower."""
+    """The faster of two rounds: other processes on the machine only ever make one slower."""
     took = []
     for _ in range(2):
         start = time.perf_counter()
@@ -147,17 +152,15 @@ def _best_ms(products: Sequence[Product], x: Tensor) -> float:
     return min(took) * 1000
 
 
-FILE = "trials.json"
-
-
 def machine_trials(
     folder: Path, columns: int, rows: int, threads: int, log: Callable[[str], None]
 ) -> dict[Arithmetic, Trial]:
-    """Known ones are read; others are made and written. A file that cannot be read is made afresh."""
+    """Trial results for this processor, from the file or measured now. An unreadable file is replaced."""
     import torch
 
     made_by = f"torch {torch.__version__}, numba {version('numba')}"
-    able = f"{torch.backends.cpu.get_cpu_capability()}, {state_levels()} levels"  # names say little
+    # The processor's name alone is ambiguous.
+    able = f"{torch.backends.cpu.get_cpu_capability()}, {state_levels()} levels"
     key = f"{_processor()}, {able} / {made_by} / {threads} threads / {rows}x{columns}"
     path = folder / FILE
     known: dict[str, dict[Arithmetic, dict[str, float]]] = {}

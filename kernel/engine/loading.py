@@ -1,4 +1,4 @@
-"""From weights on the disk to an engine in memory: choose the forms, convert once, look at memory, assemble."""
+"""Loads an engine from weights on disk: choose the forms, convert once, check memory, assemble."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 NAME = "local"
 MEGABYTE = 1 << 20
-RUNTIME_MB = 512  # libraries, activations of a pass, and some keys and values
-# Memory of the weights by the size of a four-bit file, to choose before anything is converted.
+RUNTIME_MB = 512  # libraries, activations of a pass, some keys and values
+# Memory of the weights relative to the size of a four-bit file, to choose before anything is converted.
 MEMORY_BY_FOUR_BITS: dict[Arithmetic, float] = {"fp32": 6.4, "bf16": 3.2, "int8": 1.8, "int4": 1.2}
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsLocation:
-    """Named weights, and where they lie."""
+    """Weights by name, and the models folder that holds them."""
 
     name: str
     weights: Weights
@@ -45,14 +45,14 @@ class WeightsLocation:
 
 
 def form_of(arithmetic: Arithmetic, quantise: str) -> store.Form:
-    """The stored form that is computed with: float32 comes from bf16, unless exact numbers were asked for."""
+    """The stored form for an arithmetic: float32 is computed from bf16, unless the owner chose fp32."""
     return "bf16" if arithmetic == "fp32" and quantise != "fp32" else arithmetic
 
 
 def load_engine(
     source: WeightsLocation, settings: LocalSettings, log: Callable[[str], None], cancel: CancelToken
 ) -> Engine:
-    """Blocking, in the worker thread. Raises ``ProviderUnavailable`` with what is missing and what to do."""
+    """Blocking; for the worker thread. Raises ``ProviderUnavailable`` with the cause and a remedy."""
     load_torch_libraries()
     import torch
     from safetensors import SafetensorError
@@ -79,12 +79,12 @@ def load_engine(
             f"The converted weights of {source.name} cannot be loaded: {error}",
             provider=NAME,
             kind="weights",
-            remedy=f"Delete {folders[chosen.wide]}: it is made again.",
+            remedy=f"Delete {folders[chosen.wide]}: the folder is rebuilt at the next load.",
         ) from error
 
 
 def choose_device(settings: LocalSettings) -> str:
-    """Raises ``ConfigError`` when a GPU is asked for and there is none."""
+    """``cuda`` or ``cpu``. Raises ``ConfigError`` when the settings demand a GPU and torch finds none."""
     import torch
 
     there = torch.cuda.is_available()
@@ -94,7 +94,7 @@ def choose_device(settings: LocalSettings) -> str:
 
 
 def choose_gpu_forms(settings: LocalSettings) -> FormPlan:
-    """bf16, or four bits by bitsandbytes. Raises ``ConfigError`` for a form that only processors have."""
+    """bf16, or four bits by bitsandbytes. Raises ``ConfigError`` for a form that exists on processors only."""
     if settings.quantise == "int4":
         if find_spec("bitsandbytes") is None:
             raise ConfigError("Four bits on a GPU need bitsandbytes.", remedy="Install it, or set quantise to none.")
@@ -105,7 +105,7 @@ def choose_gpu_forms(settings: LocalSettings) -> FormPlan:
 
 
 def choose_forms(source: WeightsLocation, settings: LocalSettings, log: Callable[[str], None]) -> FormPlan:
-    """By the owner's setting, or by the trial of this machine."""
+    """Forms by the owner's setting, or by this machine's trial."""
     if settings.quantise in ("fp32", "int8", "int4"):
         return plan_forms(settings.quantise, {}, fits=lambda _: True)
     columns, rows = _large_matrix(source)
@@ -120,7 +120,7 @@ def choose_forms(source: WeightsLocation, settings: LocalSettings, log: Callable
 
 
 def _large_matrix(source: WeightsLocation) -> tuple[int, int]:
-    """Columns and rows, from a converted folder or from the published weights."""
+    """Columns and rows of the model's largest matrix, from a converted folder or from the published weights."""
     folders = store.converted_folders(source.models_dir, source.name, source.weights)
     if folders:
         config = read_config(folders[0])
@@ -136,13 +136,14 @@ def _large_matrix(source: WeightsLocation) -> tuple[int, int]:
 def convert_with_log(
     source: WeightsLocation, form: store.Form, log: Callable[[str], None], cancel: CancelToken
 ) -> Path:
-    told = -1
+    """The converted folder; conversion progress goes to ``log`` in steps of 10 %."""
+    logged = -1
 
     def progress(done: int, total: int, what: str) -> None:
-        nonlocal told
+        nonlocal logged
         tenth = 10 * done // max(total, 1)
-        if tenth > told:
-            told = tenth
+        if tenth > logged:
+            logged = tenth
             log(f"{what} to {form}: {10 * tenth} %")
 
     try:
@@ -161,6 +162,7 @@ def _weights_error(error: OuroError | OSError) -> ProviderUnavailable:
 
 
 def check_memory(chosen: FormPlan, folders: dict[Arithmetic, Path], settings: LocalSettings) -> None:
+    """Raises ``ProviderUnavailable`` (kind ``memory``) when the weights do not fit."""
     needed = RUNTIME_MB
     for arithmetic, folder in folders.items():
         size = (folder / "model.safetensors").stat().st_size // MEGABYTE
@@ -202,25 +204,25 @@ def _build_engine(chosen: FormPlan, folders: dict[Arithmetic, Path], settings: L
 
 
 def with_core(config: LoopConfig, settings: LocalSettings) -> LoopConfig:
-    """The shape with the core that the owner wants. Raises ``ConfigError`` where there is no such core."""
+    """``config`` with the looped layers of the settings. Raises ``ConfigError`` when the model has no such layers."""
     if not settings.core:
         return config
     if config.norm_each_step:
         raise ConfigError(
             "This model loops by itself, so kernel.local.core cannot choose its layers.",
-            remedy="Leave core empty; steps says how often it loops.",
+            remedy="Leave core empty; steps sets the number of loops.",
         )
-    first, behind = settings.looped_layers
-    if behind > config.layers:
+    first, end = settings.looped_layers
+    if end > config.layers:
         raise ConfigError(
             f"kernel.local.core names the layers {settings.core}; the model has {config.layers}.",
             remedy="Name the first and the last one, counted from 1.",
         )
-    return config.with_core(first, behind, config.steps)
+    return config.with_core(first, end, config.steps)
 
 
 def exit_rule(config: LoopConfig, settings: LocalSettings) -> ExitRule:
-    """Raises ``ConfigError`` for a rule that the model cannot follow."""
+    """Raises ``ConfigError`` for a rule that the model does not support."""
     steps = settings.steps or config.steps
     rule = ExitRule(
         settings.exit, steps, q=settings.q, eps=settings.eps, patience=settings.patience, floor=settings.floor
@@ -230,6 +232,6 @@ def exit_rule(config: LoopConfig, settings: LocalSettings) -> ExitRule:
 
 
 def cache_format(config: LoopConfig, settings: LocalSettings, rule: ExitRule, dtype: torch.dtype) -> CacheFormat:
-    """With ``adapt`` a token may go deeper than the rule says, up to what the model was trained with."""
+    """With ``adapt`` a token may exceed the rule's steps, up to those the model was trained with."""
     steps = max(rule.steps, config.steps) if settings.adapt else rule.steps
     return CacheFormat(dtype, steps, 1 if settings.holes == "last_step_reuse" else steps, settings.kv_int8)

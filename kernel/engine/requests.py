@@ -114,7 +114,7 @@ class RequestHandler:
     ) -> tuple[GeneratedAnswer, int]:
         """The assistant's next turn, and the number of prompt tokens.
 
-        Raises ``CollapseDetected`` when the settings say that a collapse stops the call.
+        Raises ``CollapseDetected`` when the answer has collapsed and ``canary`` is ``stop``.
         """
         settings, prompt = self.settings, chat_prompt(self.engine.vocabulary, conversation)
         self._check_room(len(prompt) + limits.max_tokens)

@@ -1,4 +1,10 @@
-"""How much memory this machine can still give, and how the process comes by it."""
+"""What the process needs before a model computes: torch's libraries, threads and memory.
+
+How threads wait for one another is read from the environment when torch is first imported, so the process owner sets
+it. Two threads that spin at a barrier drop to a fraction of their speed when another process takes one of the cores,
+which is normal here, since tests run while the kernel computes: with five other processes on two cores an answer took
+nine times as long with spinning threads as with passive ones.
+"""
 
 from __future__ import annotations
 
@@ -14,34 +20,36 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# In the order in which they need one another; the first one's names are for all (so torch loads it, too).
+# In dependency order. The symbols of the first are global, as when torch loads it.
 LIBRARIES = ("libtorch_global_deps.so", "libc10.so", "libtorch_cpu.so", "libtorch.so", "libtorch_python.so")
+_MEMINFO = Path("/proc/meminfo")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_LARGEST = 32 << 20  # bytes; glibc's maximum
+_KEPT = 64 << 20
 
 
 def load_torch_libraries() -> None:
-    """Those that are there; a build of another shape is loaded by its own import as ever."""
+    """Maps torch's shared libraries without holding the interpreter lock.
+
+    An import statement holds it while the system maps and links a library, some tenths of a second for torch;
+    ``ctypes`` releases it. The later import finds the libraries loaded. Libraries that a build lacks are skipped.
+    """
     found = find_spec("torch")
     if found is None or found.origin is None:
         return
     for name in LIBRARIES:
         with suppress(OSError):
-            everywhere = ctypes.RTLD_GLOBAL if name == LIBRARIES[0] else ctypes.RTLD_LOCAL
-            ctypes.CDLL(str(Path(found.origin).parent / "lib" / name), mode=everywhere)
+            mode = ctypes.RTLD_GLOBAL if name == LIBRARIES[0] else ctypes.RTLD_LOCAL
+            ctypes.CDLL(str(Path(found.origin).parent / "lib" / name), mode=mode)
 
 
 def thread_count(configured: int) -> int:
-    """``configured``, or with 0 the cores that this process may use."""
+    """``configured``, or with 0 the number of cores that this process may use."""
     return configured or len(os.sched_getaffinity(0))
 
 
-_MEMINFO = Path("/proc/meminfo")
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
-_LARGEST = 32 << 20  # bytes; the GNU library takes no more
-_KEPT = 64 << 20
-
-
 def parse_available_mb(meminfo: str) -> int | None:
-    """``MemAvailable`` in megabytes (1 MB = 1024 * 1024 bytes), or ``None`` when it is not stated."""
+    """``MemAvailable`` in megabytes (1 MB = 1024 * 1024 bytes), or None when it is missing."""
     for line in meminfo.splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) // 1024
@@ -49,7 +57,7 @@ def parse_available_mb(meminfo: str) -> int | None:
 
 
 def available_mb() -> int | None:
-    """Memory that can be had without swapping; ``None`` on a system that does not tell."""
+    """Memory available without swapping, in megabytes; None on systems that do not report it."""
     try:
         return parse_available_mb(_MEMINFO.read_text(encoding="ascii"))
     except OSError:
@@ -57,7 +65,7 @@ def available_mb() -> int | None:
 
 
 def memory_shortage(needed_mb: int, *, ceiling_mb: int, available: int | None) -> str | None:
-    """Why ``needed_mb`` cannot be had, as a sentence, or ``None`` when it can. A ceiling of 0 is no ceiling."""
+    """Why ``needed_mb`` are not available, as a sentence; None when they are. A ceiling of 0 means no ceiling."""
     if ceiling_mb and needed_mb > ceiling_mb:
         return f"The model needs {needed_mb} MB of memory and the ceiling is {ceiling_mb} MB."
     if available is not None and needed_mb > available:
@@ -66,10 +74,10 @@ def memory_shortage(needed_mb: int, *, ceiling_mb: int, available: int | None) -
 
 
 def reuse_freed_memory() -> None:
-    """Large blocks come from what was freed before, not as fresh pages that the system has to clear one by one.
+    """Makes malloc serve large blocks from freed memory instead of fresh pages, which the system clears one by one.
 
-    The states of a prompt are some ten megabytes for every product; clearing them took a quarter of the time. Up to
-    ``_KEPT`` bytes stay with the process. Only the GNU library has this switch.
+    The states of a prompt take some ten megabytes per product; clearing them took a quarter of the time. Up to
+    ``_KEPT`` bytes stay with the process. Only glibc has this switch.
     """
     try:
         switch = ctypes.CDLL(None).mallopt
@@ -80,9 +88,9 @@ def reuse_freed_memory() -> None:
 
 
 def release_pages(mapped: Tensor) -> None:
-    """Numbers that were copied out of a mapped file: their pages go, and come again if somebody reads them.
+    """Drops the pages of a tensor mapped from a file whose numbers have been copied; they are read again on access.
 
-    Must not be called with memory that is not a file's: it would be zeros afterwards.
+    Only for memory mapped from a file: any other would be zeroed.
     """
     first = -(-mapped.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
     last = (mapped.data_ptr() + mapped.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE

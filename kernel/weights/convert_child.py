@@ -1,7 +1,7 @@
-"""The work of the converter's child process: published weights become a folder that is mapped into memory at load.
+"""Child process of the converter: writes a converted folder, which the engine maps into memory.
 
-Runs in a process of its own because dequantising holds the interpreter for long stretches and leaves memory behind.
-Speaks to its parent in lines of JSON: ``{"done": slices, "total": slices}``.
+A process of its own, because dequantising holds the interpreter lock for long stretches and leaves memory allocated.
+Reports to its parent in lines of JSON: ``{"done": slices, "total": slices}``.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from kernel.weights.store import check_space, sum_of
 from kernel.weights.tokenizer_file import check_tokenizer
 from ledger.errors import OuroError
 
-_AT_THE_DISK = "Make room on the disk if it is full; else see who may read and write there."
+_AT_THE_DISK = "Free disk space if the disk is full; else check the permissions there."
 
 
 class ConversionJob(BaseModel):
-    """What the parent asks for. ``sums``: of each file of the source; ``None`` where nobody knows it yet."""
+    """The parent's request. ``sums``: sha256 of each source file; None where it is not known yet."""
 
-    source: Path  # a GGUF file, or a folder as it was published
+    source: Path  # a GGUF file, or a published folder
     sums: dict[Path, str | None]
     folder: Path  # exists and is empty
     form: store.Form
@@ -39,27 +39,27 @@ class ConversionJob(BaseModel):
 
 
 def main(argument: str) -> int:
-    """Entry of the child; ``argument`` is a ``Job`` as JSON."""
+    """Entry point of the child; ``argument`` is a ``ConversionJob`` as JSON. Returns the exit status."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     job = ConversionJob.model_validate_json(argument)
     try:
         run_job(job)
     except (OuroError, OSError) as error:
-        told = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", _AT_THE_DISK)
-        print(json.dumps(told), file=sys.stderr)  # the parent reads the last line
+        failure = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", _AT_THE_DISK)
+        print(json.dumps(failure), file=sys.stderr)  # the parent reads the last line
         return 1
     return 0
 
 
 def end_with_parent() -> None:
-    """The parent holds the other end of stdin: when it is gone, nobody waits for the result."""
+    """Exits when the parent does: it holds the other end of stdin."""
     while os.read(0, 1):
         pass
     os._exit(1)
 
 
 def open_checkpoint(source: Path, *, tied_head: bool) -> Checkpoint:
-    """A published folder or a GGUF file; reads the heads only. Raises ``OuroError`` for anything else."""
+    """A published folder or a GGUF file; reads the headers only. Raises ``OuroError`` for anything else."""
     return PublishedFolder(source) if source.is_dir() else GgufCheckpoint(source, tied_head=tied_head)
 
 
@@ -73,7 +73,7 @@ def run_job(job: ConversionJob) -> None:
     (job.folder / "config.json").write_text(checkpoint.config.model_dump_json(indent=1), encoding="utf-8")
     checkpoint.write_tokenizer(job.folder)
     check_tokenizer(job.folder, checkpoint.config.vocabulary)
-    writing.write_tensors(checkpoint, plan, job.folder, workers=job.workers, told=_report_progress)
+    writing.write_tensors(checkpoint, plan, job.folder, workers=job.workers, on_progress=_report_progress)
     sums |= {path.name: sum_of(path) for path, expected in job.sums.items() if not expected}
     stamp = {"sums": sums, "converter": store.CONVERTER_VERSION, "form": job.form}
     (job.folder / store.STAMP).write_text(json.dumps(stamp), encoding="utf-8")

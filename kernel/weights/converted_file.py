@@ -1,4 +1,4 @@
-"""Writes ``model.safetensors`` of a converted folder: slices of rows go to several threads, and each to its place.
+"""Writes ``model.safetensors`` of a converted folder: threads convert slices of rows and write each to its place.
 
 Memory stays small whatever the model's size: a thread holds one slice of a few million numbers.
 """
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from kernel.weights.rounding import Floats
 
-OnProgress = Callable[[int, int], None]  # slices done, slices in all
+OnProgress = Callable[[int, int], None]  # slices done, slices in total
 FilePlan = list[tuple[LayoutParameter, tuple[TensorPlacement, ...]]]
 FILE = "model.safetensors"
-_SLICE_NUMBERS = 4_000_000  # converted at once; bounds the memory of one thread to some 150 MB
-_SLICE_ROWS = 64  # slices begin at multiples of it, so that they hold whole blocks of four-bit rows
+_SLICE_NUMBERS = 4_000_000  # per slice; limits the memory of one thread to some 150 MB
+_SLICE_ROWS = 64  # slices begin at multiples of it, so that they hold whole blocks of four-bit weights
 _ALIGNMENT = 64
 
 
@@ -42,20 +42,22 @@ def plan_file(wanted: Iterator[LayoutParameter]) -> FilePlan:
 
 
 def count_bytes(plan: FilePlan) -> int:
-    """Of all tensors, without the table in front of them."""
+    """Size of all tensors, without the header."""
     last = plan[-1][1][-1]
     return last.start + last.size
 
 
-def write_tensors(checkpoint: Checkpoint, plan: FilePlan, folder: Path, *, workers: int, told: OnProgress) -> None:
-    """Raises ``OSError`` when the disk is full."""
+def write_tensors(
+    checkpoint: Checkpoint, plan: FilePlan, folder: Path, *, workers: int, on_progress: OnProgress
+) -> None:
+    """Writes the file. Raises ``OSError`` when the disk is full."""
     table = {
         t.name: {"dtype": t.kind, "shape": t.shape, "data_offsets": [t.start, t.start + t.size]}
         for _, targets in plan
         for t in targets
     }
     text = json.dumps(table).encode()
-    text += b" " * (-(len(text) + 8) % _ALIGNMENT)  # so that the first tensor starts on a round address
+    text += b" " * (-(len(text) + 8) % _ALIGNMENT)  # aligns the first tensor
     with (folder / FILE).open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.flush()
@@ -70,9 +72,9 @@ def write_tensors(checkpoint: Checkpoint, plan: FilePlan, folder: Path, *, worke
             try:
                 for done, finished in enumerate(as_completed(slices), 1):
                     finished.result()
-                    told(done, len(slices))
+                    on_progress(done, len(slices))
             finally:
-                pool.shutdown(cancel_futures=True)  # after the first error the rest is of no use
+                pool.shutdown(cancel_futures=True)  # after the first error the rest is useless
         os.fsync(out)
 
 
@@ -88,7 +90,7 @@ def _write_slice(
     targets: tuple[TensorPlacement, ...],
     first: int,
 ) -> None:
-    """Rows ``first`` and on, in the parameter's form, to their places."""
+    """Converts and writes the rows from ``first`` on."""
     count = min(_rows_of_slice(parameter), parameter.rows - first)
     if parameter.coding == "int4":
         found = join_codes(_four_bit_codes(checkpoint, parameter, first, count))
@@ -105,7 +107,7 @@ def _write_slice(
 
 
 def _values(checkpoint: Checkpoint, parameter: LayoutParameter, first: int, count: int) -> Floats:
-    """Rows (count, columns); the parts of a vector stand side by side."""
+    """Rows (count, columns); the parts of a vector are concatenated."""
     import numpy as np
 
     if parameter.vector:
@@ -115,7 +117,7 @@ def _values(checkpoint: Checkpoint, parameter: LayoutParameter, first: int, coun
 
 
 def _four_bit_codes(checkpoint: Checkpoint, parameter: LayoutParameter, first: int, count: int) -> list[FourBitCodes]:
-    """Each part by its own kind: codes that are stored stay as they are, other numbers are quantised."""
+    """Codes of each part: stored codes are kept, other numbers are quantised."""
     return [
         checkpoint.codes(*piece) or quantise_rows(checkpoint.rows(*piece))
         for piece in _part_rows(checkpoint, parameter, first, count)
@@ -125,7 +127,7 @@ def _four_bit_codes(checkpoint: Checkpoint, parameter: LayoutParameter, first: i
 def _part_rows(
     checkpoint: Checkpoint, parameter: LayoutParameter, first: int, count: int
 ) -> Iterator[tuple[str, int, int]]:
-    """Part, first row in it and number of rows, for rows of all parts together."""
+    """Part, first row in it and number of rows, for rows counted over all parts."""
     for part in parameter.parts:
         rows = checkpoint.shapes[part][0]
         begin, end = max(first, 0), min(first + count, rows)
@@ -138,6 +140,6 @@ def _write_at(out: int, array: NDArray[Any], at: int) -> None:
     import numpy as np
 
     rest = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-    while rest:  # a write may stop early, at two gigabytes or where the disk ends
+    while rest:  # a write may be partial, at two gigabytes or when the disk is full
         written = os.pwrite(out, rest, at)
         rest, at = rest[written:], at + written

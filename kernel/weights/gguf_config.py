@@ -1,4 +1,4 @@
-"""The shape of the decoder that a GGUF file describes, as the published configuration would have told it."""
+"""The configuration of the decoder in a GGUF file, in the terms of a published ``config.json``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kernel.weights.gguf_file import GgufHead
 from ledger.errors import OuroError
 
 ARCHITECTURES = ("qwen2", "llama")
-_FIRST_THETA = 10_000.0  # what a file means that does not say
+_FIRST_THETA = 10_000.0  # default of files that do not give one
 _CLOSE = 1e-3
 
 
 def architecture_of(head: GgufHead) -> str:
-    """Raises ``OuroError`` for one that is not ours, and for a part of a file that was cut."""
+    """Raises ``OuroError`` for an unsupported architecture, and for one part of a split file."""
     found = head.text("general.architecture")
     if found not in ARCHITECTURES:
         raise OuroError(
@@ -23,14 +23,12 @@ def architecture_of(head: GgufHead) -> str:
             remedy=f"The architectures {' and '.join(ARCHITECTURES)} can be.",
         )
     if head.number("split.count", 1) > 1:
-        raise OuroError(
-            "The file is one part of weights that were cut in several.", remedy="Join them: llama-gguf-split --merge."
-        )
+        raise OuroError("The file is one part of split weights.", remedy="Join them: llama-gguf-split --merge.")
     return found
 
 
 def config_of(head: GgufHead, rope_factors: list[float], *, tied: bool) -> LoopConfig:
-    """``rope_factors``: by how much each pair of numbers is turned slower; empty when the file does not say."""
+    """``rope_factors``: divisors of the frequency of each pair; empty when the file has none."""
     architecture = architecture_of(head)
 
     def number(key: str, default: float | None = None) -> Any:
@@ -42,7 +40,7 @@ def config_of(head: GgufHead, rope_factors: list[float], *, tied: bool) -> LoopC
     width, heads = number("embedding_length"), number("attention.head_count")
     head_size = number("attention.key_length", width // heads)
     if {number(key, head_size) for key in ("attention.value_length", "rope.dimension_count")} != {head_size}:
-        raise OuroError("Weights whose heads are turned in part, or are of two sizes, cannot be loaded.")
+        raise OuroError("Weights with partial rotary positions, or heads of two sizes, cannot be loaded.")
     return config_from_published(
         {
             "model_type": architecture,
@@ -64,7 +62,7 @@ def config_of(head: GgufHead, rope_factors: list[float], *, tied: bool) -> LoopC
 
 
 def _stops(head: GgufHead) -> list[int]:
-    """The end of a text, and the end of a turn where the file tells it apart."""
+    """End of text, and end of turn where the file has a separate one."""
     keys = [f"tokenizer.ggml.{kind}_token_id" for kind in ("eos", "eot")]
     return list(dict.fromkeys(int(head.number(key)) for key in keys if key in head.metadata))
 
@@ -73,7 +71,7 @@ def _rope(head: GgufHead, architecture: str, factors: list[float]) -> dict[str, 
     at = f"{architecture}.rope."
     theta = head.number(f"{at}freq_base", _FIRST_THETA)
     kind = str(head.metadata.get(f"{at}scaling.type", "linear"))
-    factor = head.number(f"{at}scaling.factor", head.number(f"{at}scale_linear", 0))  # 0: it does not say
+    factor = head.number(f"{at}scaling.factor", head.number(f"{at}scale_linear", 0))  # 0: not given
     plain = kind == "none" or (kind == "linear" and factor in (0, 1))
     if factors and plain:
         return {"rope_theta": theta, **_rope_rule(theta, factors)}
@@ -83,14 +81,14 @@ def _rope(head: GgufHead, architecture: str, factors: list[float]) -> dict[str, 
 
 
 def _rope_rule(theta: float, factors: list[float]) -> dict[str, Any]:
-    """The rule that the factors were made by; the file holds only what came out of it.
+    """Recovers the scaling rule from the factors; the file holds only its result.
 
-    Quick waves keep their speed, slow ones are slowed by the whole factor, and between the two the share of the plain
-    speed is a straight line over the waves' number in the first context: ``(original / wave - low) / (high - low)``.
-    Only ratios of the three count, so ``low`` is 1. Raises ``OuroError`` when it is another rule.
+    High frequencies are unchanged, low ones are divided by the whole factor, and between the two the share of the plain
+    frequency is linear in the number of wavelengths in the original context: ``(original / wavelength - low) / (high -
+    low)``. Only ratios of the three matter, so ``low`` is 1. Raises ``OuroError`` for another rule.
     """
     whole, count = max(factors), len(factors)
-    inverse = [theta ** (-place / count) / (2 * math.pi) for place in range(count)]  # 1 / wave, in 1 / tokens
+    inverse = [theta ** (-place / count) / (2 * math.pi) for place in range(count)]  # 1 / wavelength, in 1 / tokens
     found: dict[str, Any] = {"rope_type": "default"}
     if whole > 1:
         shares = [(1 / factor - 1 / whole) / (1 - 1 / whole) for factor in factors]
@@ -114,7 +112,7 @@ def _rope_rule(theta: float, factors: list[float]) -> dict[str, Any]:
 
 
 def _relative_frequency(rule: dict[str, Any], inverse: float) -> float:
-    """Share of the plain speed at which a wave of ``1 / inverse`` tokens is turned."""
+    """Share of the plain frequency under ``rule``, for a wavelength of ``1 / inverse`` tokens."""
     low, high = rule["low_freq_factor"], rule["high_freq_factor"]
     share = min(1.0, max(0.0, (rule["original_max_position_embeddings"] * inverse - low) / (high - low)))
     return float((1 - share) / rule["factor"] + share)
@@ -122,6 +120,6 @@ def _relative_frequency(rule: dict[str, Any], inverse: float) -> float:
 
 def _unknown_rope_rule() -> OuroError:
     return OuroError(
-        "The weights turn positions by a rule that cannot be told from the file.",
+        "The weights scale positions by a rule that cannot be recovered from the file.",
         remedy="Name the published folder (safetensors) of the same model instead.",
     )

@@ -1,7 +1,7 @@
-"""Reads the head of a GGUF file: metadata and the table of tensors. Format: version 2 and 3, little-endian.
+"""Reads the header of a GGUF file: metadata and tensor table. Versions 2 and 3, little-endian.
 
-The published reader of the format parses every string through numpy and takes ten seconds on a vocabulary; this one
-takes a fraction of one.
+The ``gguf`` package parses every string through numpy and takes ten seconds for a vocabulary; this reader takes a
+fraction of one.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _FIXED = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?"
 _STRING, _ARRAY = 8, 9
 _MAGIC = b"GGUF"
 _DEFAULT_ALIGNMENT = 32
-# Of counts that the file claims: a sparse file is as long as it says.
+# Limits of counts in the file: a sparse file can be as long as it claims.
 _MOST_ENTRIES = 100_000
-_MOST_ITEMS = 4_000_000  # of a list: vocabularies have a quarter million words and merges
+_MOST_ITEMS = 4_000_000  # per list: vocabularies have a quarter million words and merges
 _MOST_DIMENSIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """``shape`` is outermost first (the file has it the other way round); ``offset`` counts from the file's start."""
+    """``shape`` is outermost first (reversed in the file); ``offset`` counts from the file's start."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,18 +42,18 @@ class GgufHead:
     tensors: dict[str, TensorInfo]
 
     def text(self, key: str) -> str:
-        """Raises ``OuroError`` when the file does not say."""
+        """Raises ``OuroError`` when the key is missing."""
         return str(self._value(key))
 
     def number(self, key: str, default: float | None = None) -> float:
-        """The stored number, or ``default`` where there is none. Raises ``OuroError`` without either."""
+        """The stored number, or ``default`` when the key is missing. Raises ``OuroError`` without either."""
         value = self._value(key) if default is None else self.metadata.get(key, default)
         if not isinstance(value, int | float):
             raise OuroError(f"The weights file has no number under {key!r}.")
         return value
 
     def items(self, key: str) -> list[Scalar]:
-        """Raises ``OuroError`` when the file has no such list."""
+        """Raises ``OuroError`` when there is no list under the key."""
         value = self._value(key)
         if not isinstance(value, list):
             raise OuroError(f"The weights file has no list under {key!r}.")
@@ -61,12 +61,12 @@ class GgufHead:
 
     def _value(self, key: str) -> Value:
         if key not in self.metadata:
-            raise OuroError(f"The weights file does not say {key!r}.", remedy="Fetch the weights again.")
+            raise OuroError(f"The weights file has no value for {key!r}.", remedy="Fetch the weights again.")
         return self.metadata[key]
 
 
 class _HeadReader:
-    """Walks over the bytes of the head."""
+    """Cursor over the bytes of the header."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
@@ -83,7 +83,7 @@ class _HeadReader:
         return int(self.fixed(10))
 
     def bounded(self, most: int, *, kind: int = 10) -> int:
-        """A count that the file claims. Raises ``struct.error`` for one that no real file has."""
+        """A count in the file. Raises ``struct.error`` for an implausible one."""
         found = int(self.fixed(kind))
         if found > most:
             raise struct.error(f"{found} is too many")
@@ -111,13 +111,13 @@ class _HeadReader:
 
 
 def is_gguf(path: Path) -> bool:
-    """By the first bytes, whatever the name says."""
+    """Checks the magic bytes, whatever the file's name."""
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
 def read_head(path: Path) -> GgufHead:
-    """Raises ``OuroError`` when the file is not GGUF, or is cut off inside its head."""
+    """Raises ``OuroError`` when the file is not GGUF, or truncated inside its header."""
     if not is_gguf(path):
         raise OuroError(f"{path.name} is not a GGUF file.", remedy="Fetch the weights again.")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -143,7 +143,7 @@ def _read_tables(cursor: _HeadReader) -> GgufHead:
         dimensions = cursor.bounded(_MOST_DIMENSIONS, kind=4)
         shape = tuple(cursor.count() for _ in range(dimensions))[::-1]
         found.append((name, shape, int(cursor.fixed(4)), cursor.count()))
-    told = metadata.get("general.alignment")
-    alignment = told if isinstance(told, int) and told > 0 else _DEFAULT_ALIGNMENT
+    stored = metadata.get("general.alignment")
+    alignment = stored if isinstance(stored, int) and stored > 0 else _DEFAULT_ALIGNMENT
     start = -(-cursor.at // alignment) * alignment
     return GgufHead(metadata, {n: TensorInfo(n, s, k, start + o) for n, s, k, o in found})

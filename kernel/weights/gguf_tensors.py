@@ -1,4 +1,4 @@
-"""Tensors of a GGUF file: their published names, and their stored bytes as numbers or as the four-bit codes they hold.
+"""Tensors of a GGUF file: published names, and stored bytes as numbers or as their four-bit codes.
 
 numpy only; everything works on slices of rows.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Bytes = NDArray[np.uint8]
 
 ROPE_FACTORS = "rope_freqs.weight"
-Q4_0, Q4_1, Q4_K = 2, 3, 12  # numbers of the kinds whose codes are those of our own form
+Q4_0, Q4_1, Q4_K = 2, 3, 12  # ids of the kinds whose codes equal those of ``four_bits``
 _GLOBAL = {"token_embd.weight": EMBEDDING, "output_norm.weight": FINAL_NORM, "output.weight": HEAD}
 _IN_BLOCK = {
     "attn_norm": "input_layernorm",
@@ -39,7 +39,7 @@ _BLOCK = re.compile(r"blk\.(\d+)\.(\w+)\.(weight|bias)")
 
 
 def published_name(gguf_name: str) -> str:
-    """Name of the tensor in a published checkpoint; one that no decoder of ours has keeps its own."""
+    """Name of the tensor in a published checkpoint; an unknown name is returned unchanged."""
     if gguf_name in _GLOBAL:
         return _GLOBAL[gguf_name]
     match = _BLOCK.fullmatch(gguf_name)
@@ -49,7 +49,7 @@ def published_name(gguf_name: str) -> str:
 
 
 def row_bytes(columns: int, kind: int) -> int:
-    """Stored bytes of one row of ``columns`` numbers. Raises ``OuroError`` for a kind that cannot be read."""
+    """Stored bytes of a row of ``columns`` numbers. Raises ``OuroError`` for an unknown kind."""
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
     if kind not in list(GGMLQuantizationType):
@@ -61,7 +61,7 @@ def row_bytes(columns: int, kind: int) -> int:
 
 
 def check_kind(kind: int) -> None:
-    """Raises ``OuroError`` for a kind of numbers that nobody here can dequantise."""
+    """Raises ``OuroError`` for a kind that cannot be dequantised."""
     import numpy as np
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
@@ -76,7 +76,7 @@ def check_kind(kind: int) -> None:
 
 
 def dequantise(raw: Bytes, kind: int, columns: int) -> Floats:
-    """Rows of stored bytes to float32, shape (rows, columns)."""
+    """Rows of stored bytes as float32 (rows, columns)."""
     from gguf import GGMLQuantizationType, dequantize
 
     values: Any = dequantize(raw, GGMLQuantizationType(kind))
@@ -85,9 +85,9 @@ def dequantise(raw: Bytes, kind: int, columns: int) -> Floats:
 
 
 def unpack_codes(raw: Bytes, kind: int, columns: int) -> FourBitCodes | None:
-    """The codes that rows of stored bytes (rows, bytes) hold; ``None`` for a kind that has other ones.
+    """The four-bit codes in rows of stored bytes (rows, bytes); None for other kinds.
 
-    Of the numbers only scale and zero are rounded, to bf16. Layouts: ``ggml-common.h`` of llama.cpp.
+    Only scale and zero are rounded, to bf16. Layouts: ``ggml-common.h`` of llama.cpp.
     """
     import numpy as np
 
@@ -107,7 +107,7 @@ def unpack_codes(raw: Bytes, kind: int, columns: int) -> FourBitCodes | None:
 
 
 def _unpack_q4_k(blocks: Bytes) -> tuple[Bytes, Floats, Floats]:
-    """Blocks (n, 144) of 256 numbers to codes (n, 8, 32), scales (n, 8) and least values (n, 8)."""
+    """Blocks (n, 144) of 256 numbers as codes (n, 8, 32), scales (n, 8) and minima (n, 8)."""
     import numpy as np
     from gguf import quants
 
@@ -121,7 +121,7 @@ def _unpack_q4_k(blocks: Bytes) -> tuple[Bytes, Floats, Floats]:
 
 
 def _from_float16(raw: Bytes) -> Floats:
-    """Two stored bytes (n, 2) to a float32 (n)."""
+    """Stored float16 (n, 2 bytes) as float32 (n)."""
     import numpy as np
 
     return np.ascontiguousarray(raw).view(np.float16).astype(np.float32)[:, 0]

@@ -1,12 +1,12 @@
-"""Which tensors a converted folder holds: the parameters of our decoder, in one of four forms.
+"""Tensors of a converted folder: the decoder's parameters in one of four forms.
 
 | form | matrices | head that is shared with the embedding |
 |---|---|---|
-| bf16, fp32 | under their own name | left out: the embedding is it |
-| int8 | ``name.int8`` (rows, columns) with ``name.scale`` (rows) | written on its own |
-| int4 | ``name.int4`` (rows / 4, columns / 64, 160): blocks of ``kernel.weights.four_bits`` | written on its own |
+| bf16, fp32 | under their own name | omitted: the embedding is used |
+| int8 | ``name.int8`` (rows, columns) with ``name.scale`` (rows) | written separately |
+| int4 | ``name.int4`` (rows / 4, columns / 64, 160): blocks of ``kernel.weights.four_bits`` | written separately |
 
-Norms, biases and the exit gate are float32 in all forms; the embedding, which is looked up, is bf16 but in fp32.
+Norms, biases and the exit gate are float32 in all forms; the embedding table is bf16, or float32 in fp32.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WIDTHS = {"F32": 4, "BF16": 2, "I8": 1, "U8": 1}
 
 @dataclass(frozen=True, slots=True)
 class LayoutParameter:
-    """``parts``: the published tensors whose rows stand one behind the other; a vector is one row of all its parts."""
+    """``parts``: the published tensors whose rows are concatenated; a vector is one row of all its parts."""
 
     name: str
     parts: tuple[str, ...]
@@ -38,7 +38,7 @@ class LayoutParameter:
 
 @dataclass(frozen=True, slots=True)
 class TensorPlacement:
-    """One tensor of the written file; ``start`` counts from the first byte behind the table."""
+    """One tensor of the written file; ``start`` counts from the end of the header."""
 
     name: str
     kind: str
@@ -47,11 +47,12 @@ class TensorPlacement:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of everything below the outermost dimension."""
+        """Bytes per index of the outermost dimension."""
         return self.size // self.shape[0]
 
     @property
     def size(self) -> int:
+        """Bytes of the tensor."""
         size = _WIDTHS[self.kind]
         for count in self.shape:
             size *= count
@@ -59,7 +60,7 @@ class TensorPlacement:
 
 
 def list_parameters(config: LoopConfig, form: Form) -> Iterator[LayoutParameter]:
-    """In the order of the written file."""
+    """Parameters in the order of the written file."""
     shapes = published_shapes(config)
     plain: Coding = "F32" if form == "fp32" else "BF16"
 
@@ -70,7 +71,7 @@ def list_parameters(config: LoopConfig, form: Form) -> Iterator[LayoutParameter]
         rows, columns = sum(shapes[part][0] for part in parts), shapes[parts[0]][1]
         coding: Coding = plain if form in ("bf16", "fp32") else "int8" if form == "int8" else "int4"
         if coding == "int4" and not fits_blocks(rows, columns):
-            coding = "int8"  # the four-bit product takes whole blocks only
+            coding = "int8"  # the four-bit product needs whole blocks
         return LayoutParameter(name, parts, rows, columns, coding)
 
     yield LayoutParameter("embed", (EMBEDDING,), config.vocabulary, config.width, plain)

@@ -1,6 +1,6 @@
-"""Fetch published weights, whole and right, or say why not.
+"""Downloads published weights, complete and verified.
 
-Where no sum is published, what the first complete pull finds is written down beside the files and holds from then on.
+Where no sums are published, those of the first complete pull are recorded next to the files and checked from then on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ledger.errors import OuroError
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """Where the weights are, and a sentence for the owner where there is one to say."""
+    """Where the weights are, and an optional note for the owner."""
 
     path: Path
     note: str = ""
@@ -37,11 +37,11 @@ def pull(
     sources: Sequence[Source] | None = None,
     settings: PullSettings | None = None,
 ) -> PullResult:
-    """The published file or folder of ``name`` below ``models_dir``, fetched where it is not there or is damaged.
+    """The published file or folder of ``name`` below ``models_dir``, downloaded when it is missing or damaged.
 
-    Blocking. ``name`` is a key of ``registry.toml``; ``sources`` replaces the ones that stand there. Raises
+    Blocking. ``name`` is a key of ``registry.toml``; ``sources`` replaces the sources there. Raises
     ``ProviderUnavailable`` (kind ``weights``) when no source has the right file, ``OuroError`` when the disk is full.
-    An interrupted pull goes on where it stopped.
+    An interrupted pull resumes where it stopped.
     """
     weights = load_registry().find(name)
     if sources is not None:
@@ -52,7 +52,7 @@ def pull(
 def pull_weights(
     name: str, weights: Weights, *, models_dir: Path, progress: Progress, settings: PullSettings
 ) -> PullResult:
-    """Like :func:`pull`, for weights that need not stand in the registry."""
+    """Like :func:`pull`, for weights that need not be in the registry."""
     try:
         if not _is_complete(models_dir, weights):
             models_dir.mkdir(parents=True, exist_ok=True)
@@ -61,21 +61,23 @@ def pull_weights(
     except OSError as error:
         if error.errno in DISK_ERRORS:
             raise OuroError(
-                f"The disk was full while {weights.file} was fetched.", remedy="Free some space and pull again."
+                f"The disk was full during the download of {weights.file}.", remedy="Free some space and pull again."
             ) from error
         raise OuroError(f"{weights.file} could not be stored: {error}.") from error
-    note = f"Its publisher names no sums: those of the first pull stand in {SUMS} there and hold from now on."
+    note = (
+        f"Its publisher gives no checksums: those of the first pull are kept in {SUMS} there and checked from now on."
+    )
     return PullResult(store.published_path(models_dir, weights), "" if weights.pinned else note)
 
 
 def _is_complete(models_dir: Path, weights: Weights) -> bool:
-    """Whether every file is there and has the sum that is known of it."""
+    """Whether every file exists and has its known sum."""
     files = store.known_files(models_dir, weights)
     return all(file.sha256 and is_verified(store.file_path(models_dir, weights, file), file) for file in files)
 
 
 def _fetch_missing(name: str, weights: Weights, models_dir: Path, progress: Progress, settings: PullSettings) -> None:
-    """Another process may have been first: looks again at what is there."""
+    """Downloads what is still missing: another process may have finished first."""
     wanted = {store.file_path(models_dir, weights, file): file for file in store.known_files(models_dir, weights)}
     missing = {path: file for path, file in wanted.items() if not is_verified(path, file)}
     check_space(

@@ -188,7 +188,7 @@ def test_a_collapse_is_shown_and_exit_4(box: Box) -> None:
 @pytest.mark.parametrize(
     ("turn", "more", "told"),
     [
-        ({"error": "rate_limited"}, {}, "The script says rate_limited."),
+        ({"error": "rate_limited"}, {}, "The script raises rate_limited."),
         ({"text": "x"}, {"price": None}, "The price of this model is not known"),
     ],
 )

@@ -45,7 +45,7 @@ async def test_a_script_is_built_from_its_setting(tmp_path: Path) -> None:
 def test_sentences_for_what_cannot_be_built(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no script\. Set kernel\.scripted\.script"):
         made("scripted", tmp_path)
-    with pytest.raises(ConfigError, match=r"no provider 'oracle'\. They are local, openai and scripted"):
+    with pytest.raises(ConfigError, match=r"no provider 'oracle'\. Known providers: local, openai, scripted"):
         made("oracle", tmp_path)
     with pytest.raises(ConfigError, match=r"'gpt' is not known\. Known models: ouro"):
         made("local", tmp_path, model="gpt")

@@ -48,9 +48,9 @@ def expected(tiny: Tiny, local: LocalProvider, span: InfillSpan, text: str, answ
     texts = []
     for _, at, token in sorted(turns, key=lambda turn: -turn[0])[:answers]:
         written = [*stands[:at], token]
-        while len(written) < max(span.max_tokens, len(stands) + 8) and not words.ends(written[-1]):
+        while len(written) < max(span.max_tokens, len(stands) + 8) and not words.is_end(written[-1]):
             written.append(int(scores([*prompt, *written]).argmax()))
-        texts.append(words.decode([n for n in written if not words.ends(n)]))
+        texts.append(words.decode([n for n in written if not words.is_end(n)]))
     return texts
 
 

@@ -49,7 +49,7 @@ async def test_the_prompt_has_the_form_that_the_family_was_trained_with(local: L
     def shown(*conversation: Message) -> str:
         text, plain = "", list[int]()
         for number in [*chat_prompt(words, conversation), tokens.index("<|endoftext|>")]:
-            if not words.ends(number):
+            if not words.is_end(number):
                 plain.append(number)
                 continue
             text += words.decode(plain) + tokens[number]

@@ -195,7 +195,7 @@ async def test_a_broken_chunk_is_bad_output(data: str) -> None:
 
     error = await failing(broken)
     assert isinstance(error, ProviderBadOutput)
-    assert "not the JSON" in error.message
+    assert "not the expected JSON" in error.message
 
 
 async def test_bytes_that_are_not_utf8_are_bad_output() -> None:

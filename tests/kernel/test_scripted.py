@@ -105,7 +105,7 @@ async def test_a_script_file_is_played_in_order(tmp_path: Path, name: str, text:
 async def test_one_turn_too_many_is_said(tmp_path: Path) -> None:
     provider = plays({"text": "once"})
     await turn(provider)
-    with pytest.raises(ProviderBadOutput, match="The script has 1 turns; one more was asked"):
+    with pytest.raises(ProviderBadOutput, match="The script has 1 turns, and another was requested"):
         await turn(provider)
 
 

@@ -1,7 +1,7 @@
-"""The answers of several prompts while they are written: what each row looks at, and where it stands.
+"""The rows of a batch during decoding: which keys each row attends to, and its positions.
 
-A row looks at up to three parts: the trunk that all prompts share, its own prompt behind that (shared by its samples),
-and what it has written itself. All rows of a batch have written equally much. A single row has one part for all.
+A row attends to up to three parts: the trunk shared by all prompts, the rest of its own prompt (shared by its samples),
+and its own answer. All rows of a batch have the same answer length. A single row has one part for all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CacheFormat:
-    """In which form keys and values are kept. ``held``: steps of answers that have places of their own."""
+    """Storage format of keys and values. ``held``: loop steps of answers that have slots of their own."""
 
     dtype: torch.dtype
     steps: int
@@ -30,6 +30,7 @@ class CacheFormat:
     int8: bool = False
 
     def store(self, model: LoopModel, *, rows: int, capacity: int, answer: bool = False) -> KeyValues:
+        """An empty store for ``rows`` sequences of at most ``capacity`` places."""
         return KeyValues(
             model.config,
             steps=self.steps,
@@ -43,9 +44,9 @@ class CacheFormat:
 
 
 class Batch:
-    """Rows in order; ``prompts`` has a group for each prompt, its places at the right end of the common width.
+    """Rows in order; ``prompts`` has one row a prompt, right-aligned in the common width.
 
-    Where ``prompts`` has room, the answers are written behind them: that is for a single row.
+    When ``prompts`` has free capacity, the answer is written after the prompt; only for a single row.
     """
 
     def __init__(
@@ -61,11 +62,11 @@ class Batch:
 
         self._model, self._trunk, self._prompts = model, trunk, prompts
         self._group = [at for at in range(len(rows)) for _ in range(samples)]
-        self._behind = prompts.length if prompts.capacity > prompts.length else 0
+        self._prompt_places = prompts.length if prompts.capacity > prompts.length else 0
         longest = max(row.max_tokens for row in rows)
-        self.own = (
-            prompts if self._behind else memory.store(model, rows=len(self._group), capacity=longest, answer=True)
-        )
+        self.own = prompts
+        if not self._prompt_places:
+            self.own = memory.store(model, rows=len(self._group), capacity=longest, answer=True)
         width = prompts.length
         self._device = model.device
         shared, rest = torch.tensor([[row.shared, row.rest] for row in rows], device=model.device).t()
@@ -75,11 +76,11 @@ class Batch:
         self._arrange()
 
     def view(self, new: int = 1) -> AttentionView:
-        """For a pass of ``new`` tokens more in every row."""
+        """View for a pass of ``new`` more tokens in every row."""
         import torch
 
         places = torch.arange(new, device=self._device)
-        positions = self._start + self.own.length - self._behind + places
+        positions = self._start + self.own.length - self._prompt_places + places
         causal = None
         if new > 1:
             total = torch.arange(self.own.length + new, device=self._device)
@@ -87,12 +88,13 @@ class Batch:
         return self._model.view(positions, (*self._shared, CachePart(self.own, mask=causal, written=True)))
 
     def drop(self, at: int) -> None:
-        """Forget a row: the last one takes its place. Call ``rearrange`` when all are dropped."""
+        """Removes a row; the last one takes its place. Call ``rearrange`` after the last removal."""
         self.own.drop(at)
         self._group[at] = self._group[-1]
         self._group.pop()
 
     def rearrange(self) -> None:
+        """Updates positions and shared parts after rows were dropped."""
         if self._group:
             self._arrange()
 
@@ -102,7 +104,7 @@ class Batch:
         group = torch.tensor(self._group, device=self._device)
         self._start = self._starts[group][:, None]
         self._shared: tuple[CachePart, ...] = ()
-        if self._behind:
+        if self._prompt_places:
             return
         parts = []
         if self._trunk.length:
@@ -117,7 +119,7 @@ class Batch:
 
 
 def additive_mask(seen: Tensor) -> Tensor:
-    """Additive mask of a boolean one: 0 where seen, minus infinity elsewhere."""
+    """Additive attention mask of a boolean one: 0 where True, minus infinity elsewhere."""
     import torch
 
     return torch.zeros(seen.shape, device=seen.device).masked_fill_(~seen, float("-inf"))

@@ -1,7 +1,7 @@
-"""Keys and values of past places, written into memory that was taken once.
+"""Storage of keys and values in preallocated memory, and the cache of prompt prefixes.
 
-There is one slot for every layer and step: a step of the loop only ever looks at keys of the same step. A store may
-also hold fewer steps than the loop has; then the last step that wrote a place is what every step sees there.
+There is one slot for every layer and loop step: a step only attends to keys of the same step. A store may also hold
+fewer steps than the loop has; then every step sees what the last step wrote.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class SlotArray:
-    """One kind of numbers (keys, or values) of all slots: each (rows, key heads, capacity, head size).
+    """Keys, or values, of all slots: each (rows, key heads, capacity, head size).
 
-    With ``int8`` a number takes a byte, and each head of each place has a scale of its own.
+    With ``int8`` each number takes a byte, with one scale per head and place.
     """
 
     def __init__(self, slots: int, shape: tuple[int, int, int, int], dtype: torch.dtype, device: str, int8: bool):
@@ -32,17 +32,18 @@ class SlotArray:
         self.scales = [torch.zeros((*shape[:3], 1), dtype=dtype, device=device) for _ in range(slots if int8 else 0)]
 
     def tensors(self) -> Iterator[Tensor]:
+        """The arrays of numbers, then those of scales."""
         yield from self.numbers
         yield from self.scales
 
     def read(self, slot: int, end: int, rows: Tensor | None, count: int) -> Tensor:
-        """Places up to ``end``, of the given rows or of the first ``count``."""
+        """Places before ``end``, of the given rows or of the first ``count``."""
         pick = slice(count) if rows is None else rows
         found = self.numbers[slot][pick, :, :end]
         return found.to(self.dtype) * self.scales[slot][pick, :, :end] if self.scales else found
 
     def write(self, slot: int, start: int, new: Tensor, rows: Tensor | None) -> None:
-        """``new`` (rows, key heads, new, head size)."""
+        """Stores ``new`` (rows, key heads, new, head size) from place ``start`` on."""
         import torch
 
         places = slice(start, start + new.shape[2])
@@ -55,7 +56,7 @@ class SlotArray:
 
 
 class KeyValues:
-    """The places of ``rows`` sequences; all rows have the same number of places in use (``length``)."""
+    """Keys and values of ``rows`` sequences, all with the same number of places in use (``length``)."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class KeyValues:
 
     @property
     def bytes(self) -> int:
+        """Allocated memory."""
         return sum(t.numel() * t.element_size() for t in self.tensors())
 
     def tensors(self) -> Iterator[Tensor]:
@@ -87,25 +89,26 @@ class KeyValues:
         yield from self.values.tensors()
 
     def slot(self, layer: int, step: int) -> int:
+        """Slot of ``layer`` in loop step ``step``."""
         return self.config.slot(layer, min(step, self.held - 1), self.held)
 
     def write(self, layer: int, step: int, key: Tensor, value: Tensor, rows: Tensor | None) -> None:
-        """Store new places behind those in use; ``rows`` says which sequences they belong to (``None``: all)."""
+        """Stores new places after those in use; ``rows`` are the sequences they belong to (None: all)."""
         slot = self.slot(layer, step)
         self.keys.write(slot, self.length, key, rows)
         self.values.write(slot, self.length, value, rows)
 
     def read(self, layer: int, step: int, end: int, rows: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Places up to ``end``: keys and values, each (rows, key heads, end, head size)."""
+        """Places before ``end``: keys and values, each (rows, key heads, end, head size)."""
         slot = self.slot(layer, step)
         return self.keys.read(slot, end, rows, self.rows), self.values.read(slot, end, rows, self.rows)
 
     def advance(self, count: int) -> None:
-        """After a pass through all layers: ``count`` places more are in use."""
+        """Marks ``count`` more places as used, after a pass through all layers."""
         self.length += count
 
     def copy_last(self, rows: Tensor, step: int) -> None:
-        """These rows left the loop after ``step``: what it wrote for the newest place stands for the later steps."""
+        """For rows that left the loop after ``step``: copies what it wrote for the newest place to all later steps."""
         if self.held == 1:
             return
         at = self.length
@@ -119,13 +122,13 @@ class KeyValues:
                         kind[self.slot(layer, later)][rows, :, at] = newest
 
     def copy_in(self, row: int, start: int, source: KeyValues, source_row: int, begin: int, end: int) -> None:
-        """Copy places ``begin`` to ``end`` of a row of ``source`` (of the same form) to ``start`` of our ``row``."""
+        """Copies places ``begin`` to ``end`` of a row of ``source`` (same format) to ``start`` of ``row``."""
         stop = start + end - begin
         for mine, theirs in zip(self.tensors(), source.tensors(), strict=True):
             mine[row, :, start:stop] = theirs[source_row, :, begin:end]
 
     def drop(self, row: int) -> None:
-        """Forget ``row``: the last row takes its place."""
+        """Removes ``row``; the last row takes its place."""
         last = self.rows - 1
         if row != last:
             for tensor in self.tensors():
@@ -134,20 +137,23 @@ class KeyValues:
 
 
 class PrefixCache:
-    """Keeps keys and values of at most ``places`` tokens; what was not asked for the longest goes first."""
+    """Keys and values of recent prompt prefixes, at most ``places`` tokens in all; the least recently used goes first.
+
+    A search sends many requests about the same code, which begin alike.
+    """
 
     def __init__(self, places: int) -> None:
         self._places = places
         self._kept: list[tuple[tuple[int, ...], KeyValues]] = []
 
-    def beginning(self, tokens: Sequence[int]) -> tuple[KeyValues, int] | None:
-        """A store whose first places hold the first of ``tokens``, and how many; None when nothing begins alike."""
+    def longest_match(self, tokens: Sequence[int]) -> tuple[KeyValues, int] | None:
+        """A store whose first places hold the first of ``tokens``, and their number; None without a common prefix."""
         best = max(self._kept, key=lambda kept: common_prefix_length(kept[0], tokens), default=None)
         length = common_prefix_length(best[0], tokens) if best is not None else 0
         return (best[1], length) if best is not None and length else None
 
     def keep(self, tokens: Sequence[int], store: KeyValues) -> None:
-        """Remember ``store``, which holds ``tokens``, and forget what it holds as well, or what is too much."""
+        """Adds ``store``, which holds ``tokens``; drops stores that it contains, then the oldest above the limit."""
         own = tuple(tokens)
         kept = [row for row in self._kept if common_prefix_length(row[0], own) < len(row[0])]
         kept.append((own, store))

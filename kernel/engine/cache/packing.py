@@ -1,7 +1,7 @@
-"""Which rows are computed together. Pure: works on token numbers only.
+"""Groups rows for computation. Pure: works on token numbers only.
 
-Spans of one function share the code in front of them. The longest prefix is computed once, as the *trunk*; every row
-takes the part of the trunk that it agrees with and computes only the rest of its own prompt.
+Spans of one function share the code before them. The longest prefix is computed once as the *trunk*; every row uses the
+part of the trunk that it agrees with and computes only the rest of its own prompt.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-MIN_SHARED = 16  # a shorter common beginning is not worth a pass of its own
+MIN_SHARED = 16  # a shorter common prefix is not worth a pass of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One prompt. ``shared`` tokens come from the trunk, the others are its own (never none)."""
+    """One prompt. Its first ``shared`` tokens come from the trunk; the others are its own (at least one)."""
 
     span: int
     numbers: tuple[int, ...]
@@ -23,11 +23,12 @@ class Row:
 
     @property
     def rest(self) -> int:
+        """Number of tokens that are not in the trunk."""
         return len(self.numbers) - self.shared
 
 
 def common_prefix_length(left: Sequence[int], right: Sequence[int]) -> int:
-    """Length of the common beginning."""
+    """Length of the common prefix of two sequences."""
     for i, (a, b) in enumerate(zip(left, right, strict=False)):
         if a != b:
             return i
@@ -39,7 +40,7 @@ def share_prefix(
 ) -> tuple[list[int], list[Row]]:
     """The trunk (empty when nothing is saved) and the rows in the order of the prompts.
 
-    ``again``: others will begin alike, so there is a trunk also where it saves nothing now.
+    ``again``: later requests will have the same prefix, so a trunk is made even where it saves nothing now.
     """
     longest = max(range(len(prompts)), key=lambda i: prefixes[i])
     trunk = list(prompts[longest][: prefixes[longest]])
@@ -52,10 +53,10 @@ def share_prefix(
 
 
 def split_batches(rows: Sequence[Row], *, copies: int, cache_tokens: int, max_rows: int) -> Iterator[list[Row]]:
-    """Rows that decode together: at most ``max_rows`` answers and ``cache_tokens`` places, at least one row.
+    """Rows to decode together: at most ``max_rows`` answers and ``cache_tokens`` places, at least one row.
 
-    A row's own prompt is kept once, what it answers ``copies`` times. Rows of like length stand together, so that
-    little is padded.
+    A row's own prompt is stored once, its answers ``copies`` times. Rows of similar length are grouped to reduce
+    padding.
     """
     batch: list[Row] = []
     for row in sorted(rows, key=lambda r: (r.rest, r.max_tokens)):
@@ -70,7 +71,7 @@ def split_batches(rows: Sequence[Row], *, copies: int, cache_tokens: int, max_ro
 
 
 def split_prefill(batch: Sequence[Row], *, tokens: int) -> Iterator[list[Row]]:
-    """Rows whose rests are computed in one pass of at most ``tokens`` tokens, at least one row."""
+    """Groups of rows whose own tokens are computed in one pass of at most ``tokens`` tokens, at least one row."""
     group: list[Row] = []
     for row in sorted(batch, key=lambda r: r.rest):
         if group and (len(group) + 1) * row.rest > tokens:

@@ -1,4 +1,4 @@
-"""Prompts into keys and values. A prompt always goes through all steps, whatever leaves early later."""
+"""Prefill: computes keys, values and next-token scores of prompts, always through all loop steps."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def prefill_trunk(
     at_once: int,
     known: tuple[KeyValues, int] | None = None,
 ) -> KeyValues:
-    """The beginning that several prompts share, in pieces of ``at_once`` tokens.
+    """Keys and values of the prefix shared by several prompts, computed ``at_once`` tokens at a time.
 
-    ``known``: a store whose first places, so many, hold the first tokens of ``trunk``.
+    ``known``: a store and the number of its first places that hold the first tokens of ``trunk``.
     """
     import torch
 
@@ -49,10 +49,10 @@ def prefill_trunk(
 def prefill_rows(
     model: LoopModel, memory: CacheFormat, trunk: KeyValues, rows: Sequence[Row], at_once: int, room: int = 0
 ) -> tuple[KeyValues, Tensor]:
-    """What each row has behind its part of the trunk, and its next-token scores (rows, vocabulary).
+    """Keys and values of each row's tokens after the trunk, and its next-token scores (rows, vocabulary).
 
-    Every row stands against the right end of the places in use, padded on its left. With ``room`` there is one row,
-    which has its part of the trunk in front of it, and so many free places behind it.
+    Every row is right-aligned in the places in use, with padding on its left. With ``room`` there is one row: its store
+    begins with its part of the trunk and has that many free places at the end.
     """
     import torch
 
@@ -81,9 +81,10 @@ def score_texts(
     ends: Sequence[int],
     at_once: int,
 ) -> list[float]:
-    """Log-probability (nats) of the last ``texts[span]`` tokens of each row and of an end behind them.
+    """Log-probability (nats) of the last ``texts[span]`` tokens of each row followed by an end, in the order of the
+    spans.
 
-    ``ends``: tokens that end an answer, any of them. The rows come back in the order of their spans.
+    ``ends``: tokens that end an answer; the probability is that of any of them.
     """
     import torch
 
@@ -97,7 +98,7 @@ def score_texts(
                 if first >= last:
                     continue
                 chances = model.scores(state[at, first - start :]).float().log_softmax(dim=-1)
-                shift = len(row.numbers) - width + 1  # from a place to the token that comes next
+                shift = len(row.numbers) - width + 1  # from a place to the next token
                 follow = row.numbers[first + shift : last + shift]
                 wanted = torch.tensor(follow, device=model.device)[:, None]
                 found[row.span] += float(chances[: len(follow)].gather(1, wanted).sum())
@@ -117,10 +118,10 @@ def _prefill_group(
 def prefill_pieces(
     model: LoopModel, memory: CacheFormat, trunk: KeyValues, group: Sequence[Row], at_once: int
 ) -> Iterator[tuple[KeyValues, int, Tensor]]:
-    """The rows' own tokens, each behind its part of the trunk: [trunk | padding | own tokens].
+    """Computes the rows' own tokens, each after its part of the trunk: [trunk | padding | own tokens].
 
-    Gives the store, the first place of the piece, and the piece's last states (rows, places, width). There is one
-    piece but for a single row that is longer than ``at_once``.
+    Yields the store, the first place of the piece, and its last states (rows, places, width). There is one piece,
+    except for a single row longer than ``at_once``.
     """
     import torch
 
@@ -140,7 +141,8 @@ def prefill_pieces(
         end = min(start + step, width)
         causal = place[None, :end] <= place[start:end, None]  # (new, end)
         real = place[None, :end] >= padding[:, None]  # (rows, end)
-        itself = place[None, :end] == place[start:end, None]  # padding sees itself: an empty row has no softmax
+        # Padding attends to itself: the softmax of an empty row is undefined.
+        itself = place[None, :end] == place[start:end, None]
         seen_own = (causal[None] & real[:, None]) | itself[None]
         seen = torch.cat([of_trunk[:, None].expand(-1, end - start, -1), seen_own], dim=-1)
         part = CachePart(store, mask=additive_mask(seen)[:, None], written=True)

@@ -1,7 +1,8 @@
-"""The functions themselves, as numba compiles them. Each is called once by every thread of the team with the same
-arguments and takes pieces of the work by ticket, so that a thread that was held up holds nobody else up.
+"""Functions compiled by numba for quantising states and for four-bit products.
 
-Arguments are 64-bit integers, most of them addresses; the first is that of the counter of tickets.
+Each public one is called once by every thread with the same arguments and takes work by ticket, so that a delayed
+thread does not delay the others. Arguments are 64-bit integers, most of them addresses; the first is the address of the
+ticket counter.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from kernel.weights.four_bits import BLOCK, GROUP
 from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
 from kernel.weights.four_bits import BLOCK_ROWS as ROWS
 
-SMALLEST = 1e-10  # a row of zeros has a scale too
+SMALLEST = 1e-10  # minimum: avoids a scale of 0 for a row of zeros
 CHUNK = 16  # blocks of four rows that a thread takes at once
 
-# Without these a division asks for zero first, and a sum keeps its order: neither runs in vectors.
+# Without these, divisions check for zero and sums keep their order, which prevents vectorisation.
 JIT_OPTIONS = {"fastmath": True, "error_model": "numpy"}
 Signature = types.void(types.CPointer(types.int64))
 
 
 @njit(**JIT_OPTIONS)
 def exponential(x: Any) -> Any:
-    """e to the ``x``, float32, within some units of the last place; without a branch, so that it runs in vectors."""
+    """e to the ``x``, float32, within some units in the last place; branch-free, so that it vectorises."""
     x = min(max(x, float32(-87.0)), float32(88.0))
     whole = int32(x * float32(1.44269504) + float32(127.5)) - int32(127)
     rest = x - float32(whole) * float32(0.693359375) + float32(whole) * float32(2.12194440e-4)
@@ -47,7 +48,7 @@ def apply_gate(x: Any, other: Any, columns: Any) -> None:
 
 @njit(**JIT_OPTIONS)
 def norm_factor(x: Any, columns: Any, epsilon: Any) -> Any:
-    """What the root mean square of a row is brought to 1 with."""
+    """Factor that brings the root mean square of a row to 1."""
     squares = float32(0)
     for i in range(columns):
         squares += x[i] * x[i]
@@ -56,6 +57,7 @@ def norm_factor(x: Any, columns: Any, epsilon: Any) -> Any:
 
 @njit(**JIT_OPTIONS)
 def largest(x: Any, columns: Any) -> Any:
+    """Largest absolute value of a row."""
     most = float32(SMALLEST)
     for i in range(columns):
         most = max(most, abs(x[i]))
@@ -64,6 +66,7 @@ def largest(x: Any, columns: Any) -> Any:
 
 @njit(**JIT_OPTIONS)
 def largest_weighted(x: Any, weight: Any, columns: Any) -> Any:
+    """Largest absolute value of the row times ``weight``."""
     most = float32(SMALLEST)
     for i in range(columns):
         most = max(most, abs(x[i] * weight[i]))
@@ -74,7 +77,7 @@ def largest_weighted(x: Any, weight: Any, columns: Any) -> Any:
 def quantise_by_token(
     kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, levels: Any, numbers: Any, step: Any
 ) -> None:
-    """A row as unsigned bytes, ``levels`` on each side of ``levels + 1``, with one step for all of it."""
+    """Quantises a row to unsigned bytes, ``levels`` on each side of ``levels + 1``, with one step for the row."""
     most_level, half = float32(levels), float32(levels) + float32(1.5)
     if kind == NORMED:
         most = largest_weighted(x, other, columns)
@@ -94,7 +97,7 @@ def quantise_by_token(
 
 @njit(**JIT_OPTIONS)
 def quantise_by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
-    """A row as signed bytes, with a step for each 32 columns; ``scales`` (columns / 64, 4)."""
+    """Quantises a row to signed bytes, with one step per 32 columns; ``scales`` (columns / 64, 4)."""
     factor = float32(1)
     if kind == NORMED:
         factor = norm_factor(x, columns, epsilon)
@@ -127,14 +130,16 @@ def quantise_by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any,
 
 @njit(**JIT_OPTIONS)
 def row_and_operand(kind: Any, row: Any, columns: Any, states: Any, norm: Any) -> Any:
-    """One row, and what it is multiplied with: the other half of a gated row, or the norm's weight."""
+    """One row and its operand: the other half of a gated row, or the norm's weight."""
     at = states + row * columns * (8 if kind == GATED else 4)
     other = at + columns * 4 if kind == GATED else norm
     return carray(pointer(at), (columns,), np.float32), carray(pointer(other), (columns,), np.float32)
 
 
 def rows_by_token(arguments: Any) -> None:
-    """0 tickets, 1 kind, 2 rows, 3 columns, 4 states, 5 norm, 6 epsilon's bits, 7 numbers, 8 steps, 9 levels."""
+    """Arguments: 0 tickets, 1 kind, 2 rows, 3 columns, 4 states, 5 norm, 6 epsilon's bits, 7 numbers, 8 steps, 9
+    levels.
+    """
     a = carray(arguments, 10)
     kind, columns = a[1], a[3]
     while True:
@@ -148,7 +153,7 @@ def rows_by_token(arguments: Any) -> None:
 
 
 def rows_by_group(arguments: Any) -> None:
-    """As ``rows_by_token``; 8 are scales of groups."""
+    """Arguments as in ``rows_by_token``, but 8 are the scales of groups."""
     a = carray(arguments, 9)
     kind, columns = a[1], a[3]
     while True:
@@ -177,7 +182,7 @@ def multiply_blocks(
     out: Any,
     bias: Any,
 ) -> None:
-    """Blocks ``first`` to ``last`` of four rows, of all ``blocks``, for all tokens."""
+    """Computes blocks ``first`` to ``last`` - 1 of four rows (of ``blocks`` in all) for all tokens."""
     wide = blocks * ROWS
     for block in range(first, last):
         row = weights + block * pairs * BLOCK
@@ -198,7 +203,9 @@ def multiply_blocks(
 
 
 def four_bit_product(arguments: Any) -> None:
-    """0 tickets, 1 weights, 2 blocks of four rows, 3 pairs, 4 tokens, 5 numbers, 6 scales, 7 out, 8 bias or 0."""
+    """Arguments: 0 tickets, 1 weights, 2 blocks of four rows, 3 pairs, 4 tokens, 5 numbers, 6 scales, 7 out, 8 bias or
+    0.
+    """
     a = carray(arguments, 9)
     while True:
         first = next_ticket(a[0]) * CHUNK

@@ -1,11 +1,11 @@
-"""Some tokens of one sequence through many layers, without going back to Python in between.
+"""Runs some tokens of one sequence through many layers without returning to Python in between.
 
-One token needs a dozen small things done in every layer, and each takes less time than it takes to ask for it. Here the
-threads stay together for all layers. A layer is a row of stages; a stage is cut into tickets, and nobody begins the
-next stage before all tickets of this one are done. A thread that comes late, or that the system has set aside, finds
-what is left to do; only if it holds a ticket meanwhile do the others wait for it.
+One token needs a dozen small operations per layer, each shorter than the overhead of a call. Here the threads stay
+together for all layers. A layer is a sequence of stages; a stage is divided into tickets, and the next stage begins
+when all tickets of this one are done. A thread that is late or descheduled takes the remaining work; the others wait
+for it only while it holds a ticket.
 
-Float32 keys and values, four-bit weights; tokens stand one behind the other at the end of the places in use.
+Keys and values are float32, weights four-bit; the new tokens are adjacent at the end of the places in use.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from kernel.engine.compiled.intrinsics import float_of_bits, next_ticket, pointe
 from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
 from kernel.weights.four_bits import BLOCK_ROWS as ROWS
 
-STAGES = 9  # of a layer
-COUNTERS = 128  # bytes of a stage: tickets and what is done, each in a cache line of its own
+STAGES = 9  # per layer
+COUNTERS = 128  # bytes per stage: tickets taken and tickets done, each in its own cache line
 DONE = 64
-PATIENCE = 5000  # looks at a counter before the core is offered to others: some tens of microseconds
-GATED_AT_ONCE = 512  # columns of a ticket
+PATIENCE = 5000  # reads of a counter before the core is yielded: some tens of microseconds
+GATED_AT_ONCE = 512  # columns per ticket
 
 # Columns of the table of layers: addresses, 0 where a layer has no such tensor.
 _LAYER = """attention_norm qkv qkv_bias out out_bias after_attention feed_norm gate_up gate_up_bias down down_bias
@@ -46,12 +46,13 @@ OF_A_LAYER, GIVEN = len(LAYER), len(ARGUMENTS)
 
 @njit(**JIT_OPTIONS)
 def floats(address: Any, count: Any) -> Any:
+    """An array of float32 at an address."""
     return carray(pointer(address), (count,), np.float32)
 
 
 @njit(**JIT_OPTIONS)
 def wait_for_stage(counters: Any, tickets: Any) -> None:
-    """Until all tickets of a stage are done."""
+    """Waits until all tickets of a stage are done."""
     looks = 0
     while read_counter(counters + DONE) < tickets:
         looks += 1
@@ -81,7 +82,7 @@ def run_product(
 
 @njit(**JIT_OPTIONS)
 def quantise_at(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
-    """All of one token, or a part that begins with a group; ``other`` is an address, 0 for none."""
+    """Quantises one token, or a part of it that begins with a group; ``other`` is an address, 0 for none."""
     quantise_by_group(
         kind,
         floats(x, columns),
@@ -95,7 +96,7 @@ def quantise_at(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbe
 
 @njit(**JIT_OPTIONS)
 def add_residual(state: Any, added: Any, norm: Any, width: Any, epsilon: Any) -> None:
-    """``state += added``, behind the norm that a layer may have there."""
+    """``state += added``, after the norm that a layer may have there."""
     x, more = floats(state, width), floats(added, width)
     if norm != 0:
         weight = floats(norm, width)
@@ -109,7 +110,7 @@ def add_residual(state: Any, added: Any, norm: Any, width: Any, epsilon: Any) ->
 
 @njit(**JIT_OPTIONS)
 def rotate(x: Any, cosine: Any, sine: Any, size: Any) -> None:
-    """Rotary positions of one head, in its own memory."""
+    """Rotary position of one head, in place."""
     half = size // 2
     left, right = x[:half], x[half:]
     for i in range(half):
@@ -120,7 +121,7 @@ def rotate(x: Any, cosine: Any, sine: Any, size: Any) -> None:
 
 @njit(**JIT_OPTIONS)
 def attend(query: Any, keys: Any, values: Any, scores: Any, places: Any, size: Any, out: Any) -> None:
-    """One head of one token over ``places``; ``keys`` and ``values`` (places, size)."""
+    """Attention of one head of one token over ``places``; ``keys`` and ``values`` (places, size)."""
     scale = float32(1) / np.sqrt(float32(size))
     most = float32(-np.inf)
     for place in range(places):
@@ -157,7 +158,7 @@ def place_heads(
     length: Any,
     capacity: Any,
 ) -> None:
-    """Queries and keys get their positions; keys and values go to their places."""
+    """Rotates queries and keys, and stores keys and values at their places."""
     wide = heads + 2 * key_heads
     for token in range(tokens):
         at = qkv + token * wide * size * 4
@@ -191,7 +192,7 @@ def attend_heads(
     numbers: Any,
     scales: Any,
 ) -> None:
-    """One stage: every head of every token looks at the places up to its own, and what it finds is quantised."""
+    """One stage: attention of every head of every token up to its own place; the results are quantised."""
     own, wide = heads * size, (heads + 2 * key_heads) * size
     while True:
         ticket = next_ticket(counters)
@@ -217,7 +218,7 @@ def attend_heads(
 
 @njit(**JIT_OPTIONS)
 def gate_pieces(counters: Any, tokens: Any, inner: Any, gate_up: Any, numbers: Any, scales: Any) -> None:
-    """One stage: the gated rows, quantised."""
+    """One stage: quantises the gated rows."""
     pieces = (inner + GATED_AT_ONCE - 1) // GATED_AT_ONCE
     while True:
         ticket = next_ticket(counters)
@@ -232,10 +233,10 @@ def gate_pieces(counters: Any, tokens: Any, inner: Any, gate_up: Any, numbers: A
 
 
 def narrow_layers(arguments: Any) -> None:
-    """The names of the arguments stand in ``ARGUMENTS``, what a layer has in ``LAYER``.
+    """Argument names are in ``ARGUMENTS``, the columns of the layer table in ``LAYER``.
 
     ``state`` (tokens, width) is changed in place. ``stores`` has the addresses of keys and values of each layer, each
-    (key heads, capacity, head size). All others from ``numbers`` on are scratch memory.
+    (key heads, capacity, head size). All arguments from ``numbers`` on are scratch memory.
     """
     a = carray(arguments, GIVEN)
     counters, first, last, tokens, layers, stores, length, capacity = a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]
@@ -245,7 +246,7 @@ def narrow_layers(arguments: Any) -> None:
     qkv, mixed, added, gate_up, scores = a[20], a[21], a[22], a[23], a[24]
     own = heads * size
     wide = own + 2 * key_heads * size
-    before = int64(0)  # the norm behind what the layer before has computed
+    before = int64(0)  # the norm after the previous layer's output
     for number in range(first, last):
         layer = carray(pointer(layers + number * OF_A_LAYER * 8), (OF_A_LAYER,), np.int64)
         store = carray(pointer(stores + number * 2 * 8), (2,), np.int64)

@@ -1,7 +1,7 @@
-"""Runs the compiled functions on torch's own threads.
+"""Runs compiled functions on torch's own threads.
 
-A second set of threads would wait for work on the same cores: OpenMP's threads spin for a while before they sleep, and
-whoever has the work would stand behind them. So the functions are handed to the runtime that torch has loaded.
+A second thread pool would compete for the same cores: OpenMP's threads spin for a while before they sleep, and would
+delay the others. So the functions are passed to the OpenMP runtime that torch has loaded.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from typing import Any
 
 
 class ThreadTeam:
-    """``call`` hands integers to a function by its name (``kernel.engine.compiled.functions``), and to every thread."""
+    """``call`` runs a function by name (``kernel.engine.compiled.functions``) with integer arguments on every
+    thread.
+    """
 
     def __init__(self, functions: Mapping[str, Any], parallel: Callable[..., None] | None) -> None:
-        self._functions = functions  # they own the code behind the addresses
+        self._functions = functions  # keeps alive the code at the addresses
         self._address = {name: function.address for name, function in functions.items()}
         self._alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
         self._parallel = parallel
 
     def call(self, name: str, threads: int, *numbers: int) -> None:
-        """Blocks until the work is done; other Python threads go on meanwhile."""
+        """Blocks until the work is done; other Python threads run meanwhile."""
         ticket = ctypes.c_int64(0)
         arguments = (ctypes.c_int64 * (len(numbers) + 1))(ctypes.addressof(ticket), *numbers)
         if self._parallel is not None and threads > 1:
@@ -35,7 +37,7 @@ class ThreadTeam:
 
 
 def set_code_cache(folder: Path) -> None:
-    """Where compiled code is kept for the next start. Has to be said before ``team`` is asked for the first time."""
+    """Sets the folder that keeps compiled code for later starts. Call before the first ``thread_team``."""
     import numba
 
     with suppress(OSError):  # a read-only folder costs some seconds at every load, nothing else
@@ -46,7 +48,7 @@ def set_code_cache(folder: Path) -> None:
 
 @cache
 def thread_team() -> ThreadTeam:
-    """One for the process. The first call takes some seconds where nothing has been kept."""
+    """The process-wide team. The first call takes some seconds when no compiled code is cached."""
     import numba
 
     from kernel.engine.compiled.functions import Signature, four_bit_product, rows_by_group, rows_by_token
@@ -59,7 +61,7 @@ def thread_team() -> ThreadTeam:
 
     try:
         return ThreadTeam(compiled(kept=bool(numba.config.CACHE_DIR)), find_openmp_parallel())
-    except OSError:  # the disk is full: nothing can be kept
+    except OSError:  # the disk is full: compile without a cache
         return ThreadTeam(compiled(kept=False), find_openmp_parallel())
 
 
@@ -67,7 +69,7 @@ def find_openmp_parallel() -> Callable[..., None] | None:
     """``GOMP_parallel(function, argument, threads, flags)`` of the OpenMP library that torch has loaded, if any."""
     import torch
 
-    torch.get_num_threads()  # starts it
+    torch.get_num_threads()  # starts the thread pool
     try:
         found = ctypes.CDLL(None).GOMP_parallel
     except AttributeError:

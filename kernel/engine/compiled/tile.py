@@ -1,8 +1,8 @@
-"""The inner piece of a product with four-bit weights: four rows of weights by one, two or four tokens.
+"""Inner loop of the product with four-bit weights: four rows of weights by one, two or four tokens.
 
-Weights lie in blocks of 4 rows by 64 columns (``kernel.weights.four_bits``). Codes are multiplied with the tokens'
-numbers as integers, 64 columns at once; what comes out becomes a float when it takes the scale of its 32 columns. A
-token's numbers are int8 with a scale for each 32 columns of their own.
+Weights are stored in blocks of 4 rows by 64 columns (``kernel.weights.four_bits``). Codes are multiplied with the
+tokens' numbers as integers, 64 columns at once; the sums become floats when they are scaled per 32 columns. A token's
+numbers are int8 with a scale per 32 columns of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kernel.weights.four_bits import BLOCK_CODES as CODES
 from kernel.weights.four_bits import BLOCK_COLUMNS as PAIR
 from kernel.weights.four_bits import BLOCK_ROWS as ROWS
 
-AHEAD = 10 * BLOCK  # measured: nearer comes too late, farther is gone again
+AHEAD = 10 * BLOCK  # bytes to prefetch ahead; measured: less arrives too late, more is evicted before use
 
 Dot = Callable[[Vectors, Any, Any], Any]  # 64 codes and 64 numbers to 16 sums of 4 products each, int32
 
@@ -28,15 +28,15 @@ Dot = Callable[[Vectors, Any, Any], Any]  # 64 codes and 64 numbers to 16 sums o
 def dot_vnni(v: Vectors, codes: Any, numbers: Any) -> Any:
     """One instruction of processors with AVX-512 VNNI."""
     lanes = ir.VectorType(I32, 16)
-    dot = v.known("llvm.x86.avx512.vpdpbusd.512", lanes, lanes, codes.type, numbers.type)
+    dot = v.llvm_function("llvm.x86.avx512.vpdpbusd.512", lanes, lanes, codes.type, numbers.type)
     return v.b.call(dot, [v.same(I32, 16, 0), codes, numbers])
 
 
 def dot_avx2(v: Vectors, codes: Any, numbers: Any) -> Any:
-    """Pairs as 16-bit sums, which codes of four bits cannot overflow, then pairs of those."""
+    """Pairs as 16-bit sums, which four-bit codes cannot overflow, then pairs of those."""
     half, words, sums = ir.VectorType(I8, 32), ir.VectorType(I16, 16), ir.VectorType(I32, 8)
-    pairs = v.known("llvm.x86.avx2.pmadd.ub.sw", words, half, half)
-    fours = v.known("llvm.x86.avx2.pmadd.wd", sums, words, words)
+    pairs = v.llvm_function("llvm.x86.avx2.pmadd.ub.sw", words, half, half)
+    fours = v.llvm_function("llvm.x86.avx2.pmadd.wd", sums, words, words)
     found = []
     for first in (0, 32):
         picked = range(first, first + 32)
@@ -46,7 +46,7 @@ def dot_avx2(v: Vectors, codes: Any, numbers: Any) -> Any:
 
 
 def dot_portable(v: Vectors, codes: Any, numbers: Any) -> Any:
-    """The same in words that every processor has."""
+    """The same in instructions that every processor has."""
     wide = ir.VectorType(I16, 64)
     products = v.b.mul(v.b.zext(codes, wide), v.b.sext(numbers, wide))
     for count in (32, 16):
@@ -55,7 +55,7 @@ def dot_portable(v: Vectors, codes: Any, numbers: Any) -> Any:
 
 
 def best_dot() -> Dot:
-    """What this processor is quickest with."""
+    """The fastest variant for this processor."""
     has = binding.get_host_cpu_features()
     if has.get("avx512vnni"):
         return dot_vnni
@@ -65,9 +65,9 @@ def best_dot() -> Dot:
 def make_tile(tokens: int, dot: Dot) -> Any:
     """A function for compiled code: ``(weights, pairs, numbers, scales, out, wide, bias)``.
 
-    All but ``pairs`` (columns / 64) and ``wide`` (rows of the whole matrix) are addresses: ``weights`` of four rows of
-    blocks; ``numbers`` (tokens, columns) int8; ``scales`` (tokens, pairs, 4) float32, both groups' scales and both
-    groups' sums; ``out`` (tokens, wide) float32 at the first of the four rows; ``bias`` of that row, or 0.
+    All arguments except ``pairs`` (columns / 64) and ``wide`` (rows of the whole matrix) are addresses: ``weights`` of
+    four rows of blocks; ``numbers`` (tokens, columns) int8; ``scales`` (tokens, pairs, 4) float32, the scales and the
+    sums of both groups; ``out`` (tokens, wide) float32 at the first of the four rows; ``bias`` of that row, or 0.
     """
 
     @intrinsic
@@ -93,6 +93,7 @@ def _emit_tile(
     wide: Any,
     bias: Any,
 ) -> None:
+    """Emits the loop over blocks and the final sums."""
     b = v.b
     before, loop, end = b.block, b.append_basic_block("pair"), b.append_basic_block("end")
     columns = b.mul(pairs, I64(PAIR))
@@ -107,7 +108,7 @@ def _emit_tile(
         v.prefetch(block, AHEAD + line)
     codes = [_load_codes(v, block, row) for row in range(ROWS)]
     scale = v.bf16(block, CODES, 2 * ROWS)
-    # the codes run from 0: what stands for nothing is 8 steps up
+    # codes start at 0, and code 8 represents the zero
     zero = v.multiply_add(scale, v.same(F32, 2 * ROWS, -float(MIDDLE)), v.bf16(block, CODES + 4 * ROWS, 2 * ROWS))
     new_sums, new_zeros = [], []
     for token in range(tokens):
@@ -146,7 +147,7 @@ def _emit_tile(
 
 
 def _load_codes(v: Vectors, block: Any, row: int) -> Any:
-    """64 codes of a row: the first group's are the lower halves of 32 bytes, the second group's the upper ones."""
+    """64 codes of a row: the first group is in the lower halves of 32 bytes, the second group in the upper ones."""
     bytes_ = v.load(block, row * PAIR // 2, I8, PAIR // 2)
     lower = v.b.and_(bytes_, v.same(I8, PAIR // 2, 15))
     upper = v.b.lshr(bytes_, v.same(I8, PAIR // 2, 4))
@@ -154,7 +155,7 @@ def _load_codes(v: Vectors, block: Any, row: int) -> Any:
 
 
 def _load_bias(v: Vectors, bias: Any) -> Any:
-    """Four numbers, or zeros when there is no bias."""
+    """Four numbers, or zeros without a bias."""
     b = v.b
     there = b.icmp_signed("!=", bias, I64(0))
     nothing = v.same(F32, ROWS, 0.0)

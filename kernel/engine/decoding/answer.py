@@ -1,4 +1,4 @@
-"""One answer while it is written: its text, what the canary says of it, and how deep its tokens went."""
+"""One answer during decoding: text and stop conditions, canary state, and depth statistics."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from kernel.provider import Report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+OnAlarm = Literal["observe", "stop", "raise"]
+"""Effect of a collapse: it is reported; it ends this answer, but not others of the batch; it ends the call."""
+COLLAPSED = "collapsed"
+
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str | None:
-    """``text`` up to the first stop string, or ``None`` when it holds none."""
+    """``text`` up to the first stop string, or None without one."""
     found = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
     return text[: min(found)] if found else None
 
 
 def stable_prefix(text: str, stops: Sequence[str]) -> str:
-    """The part of an unfinished answer that no later token can change: safe to show already."""
+    """The part of an unfinished answer that no later token can change: safe to stream."""
     text = text.rstrip(REPLACEMENT)
     held = 0
     for stop in stops:
@@ -38,21 +42,21 @@ def stable_prefix(text: str, stops: Sequence[str]) -> str:
 
 @dataclass(slots=True)
 class AnswerText:
-    """One answer as it grows."""
+    """The text of an answer: decoded tokens, ended by a stop string, a special token or the token limit."""
 
     stops: tuple[str, ...]
     max_tokens: int
     numbers: list[int] = field(default_factory=list)
     logprob: float = 0.0
-    tokens: int = 0  # generated, with the one that ended it
+    tokens: int = 0  # generated, including the token that ended the answer
     text: str = ""
     finish: str = ""  # "", "stop", "length", or "collapsed" by the canary
 
     def add(self, number: int, logprob: float, vocabulary: Vocabulary) -> None:
-        """Take one more token and see whether the answer is finished."""
+        """Adds a token and checks whether the answer is finished."""
         self.tokens += 1
         self.logprob += logprob
-        if vocabulary.ends(number):
+        if vocabulary.is_end(number):
             self.text, self.finish = self.text.rstrip(REPLACEMENT), "stop"
             return
         self.numbers.append(number)
@@ -69,15 +73,11 @@ class AnswerText:
         return round(1000 * self.logprob / self.tokens) if self.tokens else 0
 
 
-OnAlarm = Literal["observe", "stop", "raise"]
-"""What a collapse does: it is reported; it ends the answer, and those beside it go on; it ends the call."""
-COLLAPSED = "collapsed"
-
-
 @dataclass(slots=True)
 class DepthStats:
-    """How deep tokens went. A prompt always goes to full depth, so the first token of an answer does: it stands there
-    from the beginning."""
+    """Loop depths of an answer's tokens. A prompt always runs at full depth, and so does the first token: it is in the
+    list from the beginning.
+    """
 
     per_token: list[int]
     reasons: Counter[str] = field(default_factory=lambda: Counter({"depth": 1}))
@@ -85,22 +85,25 @@ class DepthStats:
     contracted: int = 0
 
     def add(self, depth: int, reason: str = "depth", contraction: float = float("nan")) -> None:
+        """Adds the depth of one token, why it left the loop, and its contraction (NaN when unknown)."""
         self.per_token.append(depth)
         self.reasons[reason] += 1
         if not isnan(contraction):
             self.contraction += contraction
             self.contracted += 1
 
-    def add_walk(self, walk: ExitTracker, row: int) -> None:
+    def add_pass(self, walk: ExitTracker, row: int) -> None:
+        """Adds the token of ``row`` from a pass with early exit."""
         reason = REASON[walk.rule.kind] if bool(walk.left[row]) else "depth"
         self.add(int(walk.depth[row]), reason, float(walk.contraction[row]))
 
 
 @dataclass(slots=True)
 class GeneratedAnswer:
-    """``on_alarm``: what a collapse does. ``worst`` is the reading that came closest to one.
+    """An answer and its statistics. ``on_alarm``: effect of a collapse. ``worst``: the reading with the highest
+    proximity.
 
-    ``given``: tokens that the answer begins with, whatever the model would have written.
+    ``given``: tokens that the answer begins with, whatever the model would choose.
     """
 
     span: int
@@ -116,7 +119,7 @@ class GeneratedAnswer:
     collapsed: bool = False
 
     def add(self, step: TokenStep, vocabulary: Vocabulary) -> None:
-        """Take one more token. Raises ``CollapseDetected`` where a collapse does that."""
+        """Adds one token. Raises ``CollapseDetected`` when ``on_alarm`` is ``raise`` and the answer has collapsed."""
         self.answer.add(step.token, step.logprob or 0.0, vocabulary)
         if self.canary is None:
             return
@@ -131,11 +134,12 @@ class GeneratedAnswer:
         if self.on_alarm == "stop":
             self.answer.finish = COLLAPSED
 
-    def turned(self, q: float, penalty: float) -> DecodingAdjustment:
-        """What the last reading makes of the settings."""
+    def adjustment(self, q: float, penalty: float) -> DecodingAdjustment:
+        """Decoding settings adjusted to the last reading."""
         return adjust_decoding(self.last.proximity, q=q, repetition_penalty=penalty)
 
     def report(self) -> Report:
+        """The statistics as a report of the provider protocol."""
         depths = self.depths
         return Report(
             depth_milli=round(1000 * sum(depths.per_token) / len(depths.per_token)),

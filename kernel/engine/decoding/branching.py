@@ -1,8 +1,8 @@
-"""Where an answer may turn away from what stands in a hole already.
+"""Alternatives to the current text of a hole: the places where an answer may branch off.
 
-A model that is asked to fill a hole in nearly correct code mostly writes what stands there. So what stands there is
-read once, and at each of its tokens it is seen what else the model would have written: the likeliest of these turns are
-the beginnings of answers, each of which differs.
+A model asked to fill a hole in nearly correct code mostly reproduces the current text. So that text is scored once, and
+at each of its tokens the model's other candidates are collected. The most probable of these branch points begin the
+answers, so that every answer differs.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from kernel.engine.model.decoder import LoopModel
 if TYPE_CHECKING:
     from torch import Tensor
 
-ALTERNATIVES = 8  # tokens besides the one that stands there
+ALTERNATIVES = 8  # candidates per place besides the current token
 
 
 @dataclass(frozen=True, slots=True)
 class BranchPoint:
-    """So many tokens as they stand, then another ``token``. ``logprob``: of the whole beginning (nats)."""
+    """The first ``at`` tokens of the text, then another ``token``. ``logprob``: of this whole prefix (nats)."""
 
     at: int
     token: int
@@ -33,7 +33,7 @@ class BranchPoint:
 
 
 def choose_branches(turns: Sequence[BranchPoint], count: int) -> list[BranchPoint]:
-    """The likeliest, as many as ``count``; the same one again where there are fewer. Pure."""
+    """The ``count`` most probable branch points; the last one is repeated where there are fewer. Pure."""
     ordered = sorted(turns, key=lambda turn: (-turn.logprob, turn.at, turn.token))
     chosen = ordered[:count]
     return chosen + chosen[-1:] * (count - len(chosen))
@@ -48,11 +48,11 @@ def read_texts(
     ends: frozenset[int],
     at_once: int,
 ) -> tuple[KeyValues, Tensor, list[list[BranchPoint]]]:
-    """Each row's prompt and the text behind it in one pass.
+    """Computes each row's prompt and the text after it in one pass.
 
-    Gives the prompts' keys and values as ``prefill_rows`` does, the scores behind them (rows, vocabulary), and for each
-    row every turn that was looked at. ``ends``: tokens that end an answer; none of them is a turn of an empty text or
-    at the end of one.
+    Returns the prompts' keys and values as ``prefill_rows`` does, the scores after them (rows, vocabulary), and the
+    branch points of each row. ``ends``: tokens that end an answer; they are no branch points of an empty text or at the
+    end of a text.
     """
     import torch
 
@@ -75,9 +75,9 @@ def read_texts(
                     states[at].append(state[at, first:])
         for at, row in enumerate(group):
             text, target = texts[row.span], place[row.span]
-            behind = model.scores(torch.cat(states[at])).float()
-            scores[target] = behind[0]
-            turns[target] = list(branch_points(behind.log_softmax(dim=-1), text, ends))
+            scores_after = model.scores(torch.cat(states[at])).float()
+            scores[target] = scores_after[0]
+            turns[target] = list(branch_points(scores_after.log_softmax(dim=-1), text, ends))
             count = row.rest - len(text)
             end = own.length - len(text)
             store.copy_in(target, width - count, own, at, end - count, end)
@@ -89,10 +89,10 @@ def branch_points(chances: Tensor, text: Sequence[int], ends: frozenset[int]) ->
     before = 0.0
     tops = chances.topk(min(ALTERNATIVES + 1, chances.shape[-1]), dim=-1)
     for at in range(len(text) + 1):
-        stands = text[at] if at < len(text) else None
+        current = text[at] if at < len(text) else None
         for chance, token in zip(tops.values[at].tolist(), tops.indices[at].tolist(), strict=True):
-            if token == stands or (token in ends and (stands is None or not at)):
+            if token == current or (token in ends and (current is None or not at)):
                 continue
             yield BranchPoint(at, token, before + chance)
-        if stands is not None:
-            before += float(chances[at, stands])
+        if current is not None:
+            before += float(chances[at, current])

@@ -1,4 +1,4 @@
-"""Writing answers: many at once, one token a step for every row that is not finished."""
+"""Batched decoding: one token a step for every unfinished row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kernel.engine.model.passes import adaptive_pass, full_pass
 if TYPE_CHECKING:
     from torch import Tensor
 
-OnToken = Callable[[GeneratedAnswer], None]  # called after each token of an answer
+OnToken = Callable[[GeneratedAnswer], None]  # called after each token
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +31,34 @@ class DecodingRun:
     rule: ExitRule
     on_token: OnToken | None = None
 
-    def chosen(self, logits: Tensor, trails: list[GeneratedAnswer], sampling: SamplingOptions) -> list[TokenStep]:
+    def choose(self, logits: Tensor, answers: list[GeneratedAnswer], sampling: SamplingOptions) -> list[TokenStep]:
         """The next token of every row; ``logits`` (rows, vocabulary)."""
         own = rank(logits)
-        ruled = penalise(logits, [t.answer.numbers for t in trails], sampling.penalty, sampling.ngram)
-        chance = [t.chance[t.answer.tokens] for t in trails]
+        ruled = penalise(logits, [t.answer.numbers for t in answers], sampling.penalty, sampling.ngram)
+        chance = [t.chance[t.answer.tokens] for t in answers]
         best = own if ruled is logits else rank(ruled)
-        picked = pick(best, [sampling.temperature] * len(trails), sampling.top_p, chance)
-        for at, trail in enumerate(trails):
-            if trail.answer.tokens < len(trail.given):
-                picked[at] = trail.given[trail.answer.tokens]
+        picked = pick(best, [sampling.temperature] * len(answers), sampling.top_p, chance)
+        for at, generated in enumerate(answers):
+            if generated.answer.tokens < len(generated.given):
+                picked[at] = generated.given[generated.answer.tokens]
         return assess(logits, own, picked)
 
-    def take(self, trail: GeneratedAnswer, step: TokenStep) -> None:
-        trail.add(step, self.vocabulary)
+    def add_token(self, generated: GeneratedAnswer, step: TokenStep) -> None:
+        """Adds a token to an answer and notifies the caller."""
+        generated.add(step, self.vocabulary)
         if self.on_token is not None:
-            self.on_token(trail)
+            self.on_token(generated)
 
 
-def decode_batch(writing: DecodingRun, batch: Batch, logits: Tensor, trails: list[GeneratedAnswer]) -> None:
-    """Until every answer is finished. ``logits`` (rows, vocabulary) are those behind the prompts."""
-    live = list(trails)
+def decode_batch(run: DecodingRun, batch: Batch, logits: Tensor, answers: list[GeneratedAnswer]) -> None:
+    """Decodes until every answer is finished. ``logits`` (rows, vocabulary): the scores after the prompts."""
+    live = list(answers)
     while True:
-        steps = writing.chosen(logits, live, writing.sampling)
+        steps = run.choose(logits, live, run.sampling)
         tokens = [step.token for step in steps]
-        for trail, step in zip(live, steps, strict=True):
-            writing.take(trail, step)
-        finished = [at for at, trail in enumerate(live) if trail.answer.finish]
+        for generated, step in zip(live, steps, strict=True):
+            run.add_token(generated, step)
+        finished = [at for at, generated in enumerate(live) if generated.answer.finish]
         for at in reversed(finished):
             batch.drop(at)
             live[at], tokens[at] = live[-1], tokens[-1]
@@ -67,23 +68,23 @@ def decode_batch(writing: DecodingRun, batch: Batch, logits: Tensor, trails: lis
             return
         if finished:
             batch.rearrange()
-        logits = next_scores(tokens, writing.model, batch, live, writing.rule)
+        logits = next_scores(tokens, run.model, batch, live, run.rule)
 
 
 def next_scores(
-    tokens: list[int], model: LoopModel, batch: Batch, trails: list[GeneratedAnswer], rule: ExitRule
+    tokens: list[int], model: LoopModel, batch: Batch, answers: list[GeneratedAnswer], rule: ExitRule
 ) -> Tensor:
-    """One token more in every row: the scores of the next one (rows, vocabulary)."""
+    """Appends one token to every row and returns the scores of the next one (rows, vocabulary)."""
     import torch
 
     column = torch.tensor(tokens)[:, None]
     if batch.own.steps == 1:
         state = full_pass(model, column, batch.view(), 1)
-        for trail in trails:
-            trail.depths.add(1)
+        for generated in answers:
+            generated.depths.add(1)
     else:
         passed = adaptive_pass(model, column, batch.view(), rule)
         state = passed.state
-        for row, trail in enumerate(trails):
-            trail.depths.add_walk(passed.walk, row)
+        for row, generated in enumerate(answers):
+            generated.depths.add_pass(passed.walk, row)
     return model.scores(state[:, -1])

@@ -1,7 +1,7 @@
-"""Prompts as token numbers: fill-in-the-middle, and conversations in the form that the model was trained with.
+"""Prompts as token numbers: fill-in-the-middle, and chats in the model's own template.
 
-A conversation goes through the model's own template with a placeholder for every text. Control tokens of the template
-are found and put in by number; the texts take the placeholders' places afterwards, as plain text.
+The template is rendered with a marker in place of every text. Special tokens of the rendered template are inserted by
+number; then the texts replace the markers, as plain text.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from kernel.policy import InfillFamily
 from kernel.provider import InfillSpan, Message
 from ledger.errors import ProviderBadOutput
 
-# Where a model brings no template of its own.
+# For models without a template.
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-_OPEN, _CLOSE = "\ue000", "\ue001"  # private characters: no template has them
+_OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters: no template contains them
 _HOLE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
 
 def infill_prompt(vocabulary: Vocabulary, family: InfillFamily, span: InfillSpan) -> tuple[list[int], int]:
-    """The prompt, and how many of its first tokens belong to the prefix (what other spans may share)."""
+    """The prompt, and the number of its first tokens that form the prefix (which other spans may share)."""
     prefix = [vocabulary.control(family.fim_prefix), *vocabulary.encode(span.prefix)]
     suffix = [vocabulary.control(family.fim_suffix), *vocabulary.encode(span.suffix)]
     return [*prefix, *suffix, vocabulary.control(family.fim_middle)], len(prefix)
@@ -33,7 +33,7 @@ def infill_prompt(vocabulary: Vocabulary, family: InfillFamily, span: InfillSpan
 def chat_prompt(vocabulary: Vocabulary, conversation: Sequence[Message]) -> list[int]:
     """The conversation so far and the opening of the assistant's turn.
 
-    Raises ``ProviderBadOutput`` when the model's template refuses the conversation.
+    Raises ``ProviderBadOutput`` when the model's template rejects the conversation.
     """
     texts = [message.text for message in conversation]
     turns = [
@@ -52,7 +52,7 @@ def chat_prompt(vocabulary: Vocabulary, conversation: Sequence[Message]) -> list
 
 
 def _split_controls(rendered: str, vocabulary: Vocabulary) -> Iterator[tuple[int | None, str]]:
-    """Control tokens by number, and the text between them."""
+    """Special tokens by number, and the text between them."""
     if not vocabulary.controls:
         yield None, rendered
         return
@@ -63,6 +63,7 @@ def _split_controls(rendered: str, vocabulary: Vocabulary) -> Iterator[tuple[int
 
 
 def _render(vocabulary: Vocabulary, turns: Sequence[dict[str, str]]) -> str:
+    """The conversation in the model's template. Raises ``ProviderBadOutput`` when the template rejects it."""
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -77,7 +78,7 @@ def _render(vocabulary: Vocabulary, turns: Sequence[dict[str, str]]) -> str:
         )
     except TemplateError as error:
         raise ProviderBadOutput(
-            f"The model's template refuses the conversation: {error}.",
+            f"The model's template rejects the conversation: {error}.",
             provider="local",
-            remedy="Use another model, or leave out the turn that it names.",
+            remedy="Use another model, or drop the turn that the message names.",
         ) from error

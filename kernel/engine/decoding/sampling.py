@@ -1,4 +1,4 @@
-"""Choosing the next token of every row, the same way for the same seed whatever else is in the batch."""
+"""Chooses the next token of every row; the same seed gives the same token whatever else is in the batch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kernel.canary import TokenStep
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOP_K = 64  # tokens looked at; passes over the whole vocabulary for every row cost as much as a layer
+TOP_K = 64  # candidate tokens; passes over the whole vocabulary for every row cost as much as a layer
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """``temperature`` 0 is greedy. ``penalty`` 1 and ``ngram`` 0 leave repetition alone."""
+    """``temperature`` 0 is greedy. ``penalty`` 1 and ``ngram`` 0 switch the repetition rules off."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -35,7 +35,8 @@ def draw_uniforms(seed: int, span: int, sample: int, count: int) -> list[float]:
 @dataclass(frozen=True, slots=True)
 class TopTokens:
     """The most probable tokens of each row, best first: ``scores`` and ``tokens`` (rows, k); ``total`` (rows, 1) is the
-    logarithm of the sum over the whole vocabulary."""
+    logsumexp over the whole vocabulary.
+    """
 
     scores: Tensor
     tokens: Tensor
@@ -43,13 +44,14 @@ class TopTokens:
 
 
 def rank(logits: Tensor, top_k: int = TOP_K) -> TopTokens:
-    """Of scores (rows, vocabulary), float32."""
+    """The top tokens of logits (rows, vocabulary), float32."""
     scores, tokens = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
     return TopTokens(scores, tokens, logits.logsumexp(dim=-1, keepdim=True))
 
 
 def assess(logits: Tensor, own: TopTokens, picked: Tensor) -> list[TokenStep]:
-    """What the model itself thinks of the picked tokens: ``logits`` (rows, vocabulary) before any rule, ``own`` of it.
+    """Margin, entropy and log-probability of the picked tokens under the model's own distribution: ``logits`` (rows,
+    vocabulary) before any rule, ``own`` their ranking.
 
     The entropy is that of the ranked tokens with all others as one outcome.
     """
@@ -68,7 +70,7 @@ def assess(logits: Tensor, own: TopTokens, picked: Tensor) -> list[TokenStep]:
 def pick(best: TopTokens, temperature: Sequence[float], top_p: float, chance: Sequence[float]) -> Tensor:
     """Token numbers (rows,): the best where the temperature is 0, else drawn from the ranked ones.
 
-    ``chance`` has a number in [0, 1) a row to draw by.
+    ``chance``: a uniform number in [0, 1) per row.
     """
     import torch
 
@@ -78,7 +80,7 @@ def pick(best: TopTokens, temperature: Sequence[float], top_p: float, chance: Se
     weight = torch.softmax(best.scores / heat.clamp(min=1e-6), dim=-1)
     before = weight.cumsum(dim=-1) - weight
     kept = before < top_p
-    kept[:, 0] = True  # the best candidate always stays
+    kept[:, 0] = True  # always keep the best candidate
     weight = weight * kept
     reach = weight.cumsum(dim=-1)
     point = torch.tensor(list(chance), dtype=reach.dtype, device=reach.device)[:, None] * reach[:, -1:]
@@ -87,10 +89,10 @@ def pick(best: TopTokens, temperature: Sequence[float], top_p: float, chance: Se
 
 
 def penalise(logits: Tensor, written: Sequence[Sequence[int]], penalty: float, ngram: int) -> Tensor:
-    """Scores after the rules against repetition, which look at what each row has written so far.
+    """Logits after the repetition rules, given the tokens written so far per row.
 
-    ``penalty`` divides positive scores of tokens already written and multiplies negative ones; ``ngram`` forbids a
-    token that would complete an n-gram of that length for the second time.
+    ``penalty`` divides positive scores of tokens already written and multiplies negative ones; ``ngram`` forbids tokens
+    that would complete an n-gram of that length a second time.
     """
     import torch
 
@@ -108,7 +110,7 @@ def penalise(logits: Tensor, written: Sequence[Sequence[int]], penalty: float, n
 
 
 def ngram_completions(tokens: Sequence[int], ngram: int) -> set[int]:
-    """Tokens that followed the last ``ngram - 1`` tokens before."""
+    """Tokens that followed the last ``ngram - 1`` tokens at an earlier place."""
     if not 0 < ngram <= len(tokens):
         return set()
     tail = tuple(tokens[len(tokens) - ngram + 1 :])

@@ -1,7 +1,7 @@
 """Text to token numbers and back, for one loaded model.
 
-Text from outside can never become a control token: pieces of text are encoded with control tokens switched off, and the
-control tokens of a prompt are put between the pieces by number.
+Untrusted text can never become a special token: texts are encoded with special tokens switched off, and the special
+tokens of a prompt are inserted between them by number.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ledger.errors import OuroError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-REPLACEMENT = "�"  # what an unfinished UTF-8 sequence decodes to
+REPLACEMENT = "�"  # decoding of an incomplete UTF-8 sequence
 
 
 class Vocabulary:
-    """Wraps the tokenizer of a converted folder. ``template`` is that of a conversation, in Jinja; may be empty."""
+    """The tokenizer of a converted folder. ``template``: chat template in Jinja; may be empty."""
 
     def __init__(
         self, tokenizer: Tokenizer, *, stops: Sequence[int] = (), start: int | None = None, template: str = ""
@@ -35,6 +35,9 @@ class Vocabulary:
 
     @classmethod
     def load(cls, folder: Path, stops: Sequence[int] = (), start: int | None = None) -> Vocabulary:
+        """Reads ``tokenizer.json`` and ``chat_template.jinja``. ``stops``: tokens that end an answer; ``start``: the
+        beginning-of-text token.
+        """
         from tokenizers import Tokenizer
 
         template = folder / "chat_template.jinja"
@@ -42,25 +45,26 @@ class Vocabulary:
         return cls(Tokenizer.from_file(str(folder / "tokenizer.json")), stops=stops, start=start, template=text)
 
     def encode(self, text: str) -> list[int]:
-        """Numbers of ``text``; what looks like a control token in it is encoded as plain characters."""
+        """Token numbers of ``text``; the spelling of a special token is encoded as plain characters."""
         numbers: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return numbers
 
     def control(self, token: str) -> int:
-        """Number of a control token. Raises ``OuroError`` when the model has none of that name."""
+        """Number of a special token. Raises ``OuroError`` for an unknown one."""
         if token not in self.controls:
             raise OuroError(f"The model has no control token {token!r}.", remedy="Choose another family in the policy.")
         return self.controls[token]
 
     @property
     def ending(self) -> frozenset[int]:
-        """Tokens behind which an answer never goes on."""
+        """Tokens that end an answer."""
         return self._ends
 
-    def ends(self, number: int) -> bool:
-        """A control token, or a padding row of the vocabulary: an answer never goes on behind one."""
+    def is_end(self, number: int) -> bool:
+        """True for special and padding tokens; generation stops at one."""
         return number in self._ends or number >= self.size
 
     def decode(self, numbers: Sequence[int]) -> str:
+        """Text of token numbers, special tokens included."""
         text: str = self._tokenizer.decode(list(numbers), skip_special_tokens=False)
         return text

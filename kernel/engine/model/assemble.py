@@ -1,4 +1,4 @@
-"""A converted folder becomes a model: weights are mapped from the file and put in the forms they are computed with."""
+"""Builds a model from a converted folder: weights are mapped from the file and wrapped in products."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ Make = Callable[[str], Product]
 
 
 def read_config(folder: Path) -> LoopConfig:
+    """The configuration stored in a converted folder."""
     return LoopConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8"))
 
 
 def read_tensors(folder: Path) -> Tensors:
-    """Mapped from the file: nothing is read before it is used."""
+    """Tensors mapped from the file; pages are read on first use."""
     from safetensors.torch import load_file
 
     found: Tensors = load_file(folder / "model.safetensors")
@@ -44,10 +45,10 @@ def read_tensors(folder: Path) -> Tensors:
 def product_maker(
     tensors: Tensors, device: str = "cpu", *, whole: bool = False, nf4: bool = False, mapped: bool = False
 ) -> Make:
-    """Products by name, in the form that the tensors have.
+    """A function that makes products by name, in the form of their tensors.
 
-    ``whole`` computes bf16 weights in float32, ``nf4`` puts them into four bits by bitsandbytes. ``mapped``: they lie
-    in a file, and what is copied out of it need not stay in memory twice.
+    ``whole`` computes bf16 weights in float32, ``nf4`` quantises them to four bits by bitsandbytes. ``mapped``: the
+    tensors are mapped from a file, so pages that a product has copied are released.
     """
 
     def make(name: str) -> Product:
@@ -61,7 +62,7 @@ def product_maker(
         if f"{name}.int4" in tensors:
             return Int4Product(tensors[f"{name}.int4"], bias)
         weight = tensors[name if name != "head" or name in tensors else "embed"].to(device)
-        if nf4 and name != "head":  # the head decides between neighbours: it keeps its bits
+        if nf4 and name != "head":  # the head's scores lie close together: it keeps its precision
             return Nf4Product(weight, bias)
         return FloatProduct(weight.float() if whole else weight, bias)
 
@@ -69,12 +70,14 @@ def product_maker(
 
 
 def pair_makers(narrow: Make, wide: Make, few: int) -> Make:
-    """Both forms, the first for up to ``few`` tokens at once."""
+    """Makes products in both forms, the first for up to ``few`` tokens at once."""
     return lambda name: PairedProduct(narrow(name), wide(name), few)
 
 
 def assemble(config: LoopConfig, tensors: Tensors, make: Make, device: str = "cpu") -> LoopModel:
-    """The model from small tensors (norms, embedding, gate) and products by name."""
+    """The model from small tensors (norms, embedding, gate) and products by name. Raises ``OuroError`` for a missing
+    tensor.
+    """
 
     def small(name: str) -> Tensor:
         return tensors[name].float().to(device)
@@ -115,5 +118,5 @@ def assemble(config: LoopConfig, tensors: Tensors, make: Make, device: str = "cp
         )
     except KeyError as error:
         raise OuroError(f"The converted weights lack the tensor {error.args[0]!r}.") from error
-    model.quick = FusedLayers.of(config, layers)
+    model.fused = FusedLayers.of(config, layers)
     return model

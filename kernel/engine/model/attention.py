@@ -1,7 +1,7 @@
-"""Attention over keys that lie in several stores, some of them shared by many rows.
+"""Rotary positions, and attention over keys in several stores, some of them shared by many rows.
 
-Answers to holes of one function look at the same beginning. It is kept once and every row's queries meet it in one
-matrix product, instead of a copy for every row; only what a row wrote itself is its own.
+Prompts for holes of one function begin alike. The prefix is stored once and the queries of all rows meet it in one
+matrix product, instead of one copy a row; only what a row wrote itself is its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def frequencies(rope: Rope, head_size: int) -> Tensor:
-    """Radians a position, (head_size / 2), float32."""
+    """Rotary frequencies in radians per position, (head_size / 2), float32."""
     import torch
 
     plain = rope.theta ** -(torch.arange(0, head_size, 2, dtype=torch.float32) / head_size)
@@ -42,7 +42,9 @@ def rotation(speed: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """``x`` (rows, heads, new, head_size) turned; the halves of a head are the two numbers of its pairs."""
+    """Applies the rotation to ``x`` (rows, heads, new, head_size); a pair consists of one number of each half of a
+    head.
+    """
     import torch
 
     cosine, sine = turn
@@ -52,9 +54,9 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """Which group of a store each row reads. A group has ``widest`` seats; a seat that is not taken repeats row 0.
+    """Maps rows to groups of a shared store. A group has ``widest`` seats; an empty seat repeats row 0.
 
-    ``seat`` (rows,): where a row sits among all seats, int64. ``reader`` (groups * widest,): which row sits there.
+    ``seat`` (rows,): index of a row among all seats, int64. ``reader`` (groups * widest,): row of a seat.
     """
 
     seat: Tensor
@@ -64,7 +66,7 @@ class Sharing:
 
     @classmethod
     def of(cls, group: Sequence[int], groups: int, device: str = "cpu") -> Sharing:
-        """``group``: what each row reads."""
+        """``group``: the group that each row reads."""
         import torch
 
         seen = [0] * groups
@@ -85,7 +87,7 @@ class Sharing:
         return cls(seat, reader, groups, widest)
 
     def only(self, rows: Tensor) -> Sharing:
-        """The same for a part of the rows."""
+        """The same mapping for a subset of the rows."""
         return self._seated(self.seat[rows], self.groups, self.widest)
 
     def gather(self, x: Tensor) -> Tensor:
@@ -95,7 +97,7 @@ class Sharing:
         return seated.transpose(1, 2).reshape(self.groups, heads, self.widest * m, n)
 
     def scatter(self, x: Tensor, m: int) -> Tensor:
-        """The way back."""
+        """Inverse of ``gather``."""
         groups, heads, _, n = x.shape
         seated = x.view(groups, heads, self.widest, m, n).transpose(1, 2).reshape(-1, heads, m, n)
         return seated.index_select(0, self.seat)
@@ -103,10 +105,10 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class CachePart:
-    """Places of one store as a pass sees them.
+    """The places of one store that a pass attends to.
 
-    ``sharing`` ``None``: row ``i`` reads row ``i``. ``mask`` is added to the scores, (rows, 1, new or 1, places), or
-    ``None`` when all places are seen; a pass wants it ``folded``. ``written``: this pass writes its new places here.
+    ``sharing`` None: row ``i`` reads row ``i``. ``mask`` is added to the scores, (rows, 1, new or 1, places), or None
+    when all places are visible; ``attend`` needs it ``folded``. ``written``: this pass writes its new places here.
     """
 
     store: KeyValues
@@ -114,14 +116,14 @@ class CachePart:
     mask: Tensor | None = None
     written: bool = False
 
-    def folded(self, groups: int) -> CachePart:
-        """For the query heads of a key head standing behind one another, as if they were further new places."""
+    def fold(self, groups: int) -> CachePart:
+        """Repeats the mask for query heads that share a key head, which attention treats as further new places."""
         if self.mask is None or self.mask.shape[2] == 1:
             return self
         return replace(self, mask=self.mask.repeat(1, 1, groups, 1))
 
     def only(self, rows: Tensor) -> CachePart:
-        """The same for a part of the rows."""
+        """The same part for a subset of the rows."""
         return CachePart(
             self.store,
             self.sharing.only(rows) if self.sharing is not None else None,
@@ -130,12 +132,14 @@ class CachePart:
         )
 
     def read(self, layer: int, step: int, new: int, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Keys and values for a pass of ``new`` tokens."""
         end = self.store.length + (new if self.written else 0)
         return self.store.read(layer, step, end, None if self.sharing is not None else rows)
 
 
 def attend(query: Tensor, parts: Sequence[CachePart], layer: int, step: int, rows: Tensor | None) -> Tensor:
-    """``query`` (rows, heads, new, size); ``rows`` are the sequences of unshared stores that the queries belong to.
+    """Attention of ``query`` (rows, heads, new, size); ``rows`` are the sequences of unshared stores that it belongs
+    to.
 
     Returns (rows, new, heads * size).
     """

@@ -1,7 +1,7 @@
-"""The shape of a decoder whose middle layers may be run several times with the same weights.
+"""Configuration of a decoder whose middle layers may run several times with the same weights.
 
-Layers fall into a *prelude* (run once), a *core* (run ``steps`` times) and a *coda* (run once). Ouro loops its whole
-stack; a plain decoder is the same thing at one step.
+The layers form a *prelude* (run once), a *core* (run ``steps`` times) and a *coda* (run once). Ouro loops its whole
+stack; a plain decoder is the same with one step.
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ from ledger.vocabulary import Frozen
 
 Family = Literal["ouro", "qwen2", "llama"]
 
-# Of the published Ouro checkpoints, by layers: a file with other weights than these is not one of them.
+# Parameters of the published Ouro checkpoints, by number of layers.
 OURO_PARAMETERS = {24: 1_434_652_673, 48: 2_667_974_657}
 OURO_VOCABULARY, OURO_WIDTH = 49_152, 2048
 
 
 class Rope(Frozen):
-    """Rotary positions. ``linear`` divides all positions; ``llama3`` stretches the slow waves only."""
+    """Rotary position embedding. ``linear`` divides all positions by ``factor``; ``llama3`` scales low frequencies
+    only.
+    """
 
     theta: float = Field(gt=0)
     kind: Literal["default", "linear", "llama3"] = "default"
     factor: float = Field(1.0, gt=0)
-    low: float = 1.0  # llama3: waves longer than ``original / low`` are stretched by the whole factor
-    high: float = 4.0  # llama3: waves shorter than ``original / high`` are left alone
-    original: int = 8192  # llama3: the context that the model was first trained with
+    low: float = 1.0  # llama3: wavelengths above ``original / low`` are scaled by the whole factor
+    high: float = 4.0  # llama3: wavelengths below ``original / high`` are not scaled
+    original: int = 8192  # llama3: context length of the original training
 
 
 class LoopConfig(Frozen):
-    """Everything that decides which weights there are and in which order they are applied."""
+    """Everything that determines the weights of a decoder and the order in which they are applied."""
 
     family: Family
     vocabulary: int = Field(gt=0)
@@ -47,19 +49,19 @@ class LoopConfig(Frozen):
     epsilon: float
     rope: Rope
     tied: bool
-    bias: bool = False  # of the query, key and value products
+    bias: bool = False  # in the query, key and value products
     steps: int = Field(1, ge=1, le=1_000)
-    core: tuple[int, int]  # first looped layer and the one behind the last
-    sandwich: bool = False  # a norm behind attention and behind the feed-forward part, too
-    norm_each_step: bool = False  # the final norm closes every step; there is no other one at the end
-    gate: bool = False  # a learned exit gate reads the state of every step
+    core: tuple[int, int]  # looped layers, half-open
+    sandwich: bool = False  # also a norm after attention and after the feed-forward part
+    norm_each_step: bool = False  # the final norm is applied after every step, and not again at the end
+    gate: bool = False  # a learned exit gate scores the state of every step
     stops: tuple[int, ...] = ()  # tokens that end an answer
-    start: int | None = None  # the token that stands before everything, where a template asks for it
+    start: int | None = None  # beginning-of-text token, where a template uses one
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        first, behind = self.core
-        if not 0 <= first < behind <= self.layers:
+        first, end = self.core
+        if not 0 <= first < end <= self.layers:
             raise ValueError(f"the core {self.core} does not lie in {self.layers} layers")
         if self.heads % self.key_heads:
             raise ValueError(f"{self.heads} query heads cannot share {self.key_heads} key heads")
@@ -69,29 +71,29 @@ class LoopConfig(Frozen):
 
     @property
     def looped(self) -> int:
-        """Layers in the core."""
+        """Number of layers in the core."""
         return self.core[1] - self.core[0]
 
     def slots(self, steps: int) -> int:
-        """Places for keys and values: one for each layer and step of the core, one for each other layer."""
+        """Number of key-value slots: one for each layer and step of the core, one for each other layer."""
         return self.layers + (steps - 1) * self.looped
 
     def slot(self, layer: int, step: int, steps: int) -> int:
         """Slot of ``layer`` in ``step`` (from 0). Without prelude and coda this is ``step * layers + layer``."""
-        first, behind = self.core
+        first, end = self.core
         if layer < first:
             return layer
-        if layer < behind:
+        if layer < end:
             return first + step * self.looped + (layer - first)
         return layer + (steps - 1) * self.looped
 
-    def with_core(self, first: int, behind: int, steps: int) -> LoopConfig:
-        """The same weights with another part looped (experiments, retrofits). Raises ``ValidationError``."""
-        return LoopConfig.model_validate({**self.model_dump(), "core": (first, behind), "steps": steps})
+    def with_core(self, first: int, end: int, steps: int) -> LoopConfig:
+        """The same weights with other layers looped (experiments, retrofits). Raises ``ValidationError``."""
+        return LoopConfig.model_validate({**self.model_dump(), "core": (first, end), "steps": steps})
 
 
 def config_from_published(raw: Mapping[str, Any]) -> LoopConfig:
-    """From a checkpoint's ``config.json``. Raises ``OuroError`` for an architecture that is not known.
+    """The configuration in a checkpoint's ``config.json``. Raises ``OuroError`` for an unknown architecture.
 
     The defaults of the published Ouro class differ from its checkpoints, so a missing number is an error.
     """
@@ -130,34 +132,36 @@ def config_from_published(raw: Mapping[str, Any]) -> LoopConfig:
             start=_start(kind, raw),
         )
     except KeyError as error:
-        raise OuroError(f"The model's config.json does not say {error.args[0]!r}.") from error
+        raise OuroError(f"The model's config.json has no {error.args[0]!r}.") from error
     except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
         raise OuroError(f"The model's config.json does not fit together: {error}.") from error
 
 
 def _rope(raw: Mapping[str, Any]) -> Rope:
-    """Both spellings: ``rope_theta`` with ``rope_scaling``, and the newer ``rope_parameters``."""
-    told = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
-    kind = told.get("rope_type", told.get("type", "default"))
+    """Reads both spellings: ``rope_theta`` with ``rope_scaling``, and the newer ``rope_parameters``."""
+    values = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
+    kind = values.get("rope_type", values.get("type", "default"))
     if kind not in ("default", "linear", "llama3"):
         raise OuroError(f"Weights with positions of the kind {kind!r} cannot be loaded.")
-    theta = told.get("rope_theta", raw.get("rope_theta"))
+    theta = values.get("rope_theta", raw.get("rope_theta"))
     if theta is None:
         raise KeyError("rope_theta")
     return Rope(
         theta=theta,
         kind=kind,
-        factor=told.get("factor", 1.0),
-        low=told.get("low_freq_factor", 1.0),
-        high=told.get("high_freq_factor", 4.0),
-        original=told.get("original_max_position_embeddings", 8192),
+        factor=values.get("factor", 1.0),
+        low=values.get("low_freq_factor", 1.0),
+        high=values.get("high_freq_factor", 4.0),
+        original=values.get("original_max_position_embeddings", 8192),
     )
 
 
 def _stops(kind: str, raw: Mapping[str, Any]) -> tuple[int, ...]:
-    """The published Ouro checkpoints say 0 for every special token; their turns really end with 2."""
-    told = raw.get("eos_token_id")
-    stops = tuple(told) if isinstance(told, list) else () if told is None else (told,)
+    """Tokens that end an answer. The published Ouro checkpoints give 0 for every special token; their turns end
+    with 2.
+    """
+    values = raw.get("eos_token_id")
+    stops = tuple(values) if isinstance(values, list) else () if values is None else (values,)
     if kind == "ouro" and set(stops) <= {0}:
         return (2, 0)
     return stops

@@ -1,6 +1,6 @@
-"""A decoder: token numbers in, the state of each place out, and from a state the scores of the next token.
+"""A decoder: token numbers to states, and states to scores of the next token.
 
-The residual stream is float32; the products compute in whatever form their weights have.
+The residual stream is float32; the products compute in the form of their weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """``qkv`` gives queries, keys and values side by side; ``gate_up`` gate and value."""
+    """``qkv`` computes queries, keys and values side by side; ``gate_up`` gate and value."""
 
     attention_norm: RmsNorm
     qkv: Product
@@ -45,9 +45,9 @@ class ExitGate:
 
 @dataclass(frozen=True, slots=True)
 class AttentionView:
-    """Where a pass stands: positions of its new places, and what they may look at.
+    """Rotation of the new places of a pass, and the cache parts that they attend to.
 
-    ``rows``: which sequences of unshared stores the rows of the pass are (``None``: all of them, in order).
+    ``rows``: the sequences of unshared stores that the rows of the pass are (None: all of them, in order).
     """
 
     turn: tuple[Tensor, Tensor]
@@ -55,14 +55,14 @@ class AttentionView:
     rows: Tensor | None = None
 
     def only(self, rows: Tensor) -> AttentionView:
-        """The same for a part of the rows of a pass over all rows."""
+        """The same view for a subset of the rows of a pass over all rows."""
         cosine, sine = self.turn
         turn = self.turn if cosine.shape[0] == 1 else (cosine[rows], sine[rows])
         return AttentionView(turn, tuple(part.only(rows) for part in self.parts), rows)
 
 
 class FusedPath(Protocol):
-    """A quicker way through many layers for some passes, with the same result."""
+    """A faster way through several layers for some passes, with the same result."""
 
     def takes(self, state: Tensor, view: AttentionView) -> bool: ...
 
@@ -87,8 +87,8 @@ class LoopModel:
         self.device = device
         self.gate = gate
         self.passes = 0  # layers computed so far
-        self.quick: FusedPath | None = None
-        self.check: Callable[[], None] = lambda: None  # asked between products; raises to leave a pass
+        self.fused: FusedPath | None = None
+        self.check: Callable[[], None] = lambda: None  # called between products; raises to cancel a pass
         self._embed, self._layers, self._norm, self._head = embed, tuple(layers), norm, head
         self._speed = frequencies(config.rope, config.head_size).to(device)
 
@@ -96,21 +96,21 @@ class LoopModel:
         """``positions`` (rows, new), or (1, new) when they are the same for all rows."""
         groups = self.config.heads // self.config.key_heads
         return AttentionView(
-            rotation(self._speed, positions.to(self.device)), tuple(part.folded(groups) for part in parts)
+            rotation(self._speed, positions.to(self.device)), tuple(part.fold(groups) for part in parts)
         )
 
     def begin(self, tokens: Tensor, view: AttentionView) -> Tensor:
         """Embedding and prelude: tokens (rows, new) to states (rows, new, width)."""
-        return self._through(self._embed(tokens.to(self.device)), 0, self.config.core[0], 0, view)
+        return self._run_layers(self._embed(tokens.to(self.device)), 0, self.config.core[0], 0, view)
 
     def step(self, state: Tensor, step: int, view: AttentionView) -> Tensor:
-        """One step of the loop (from 0) through the core, with the norm that closes it where there is one."""
-        state = self._through(state, *self.config.core, step, view)
+        """One loop step (from 0) through the core, with the norm after it where the model has one."""
+        state = self._run_layers(state, *self.config.core, step, view)
         return self._norm(state) if self.config.norm_each_step else state
 
     def end(self, state: Tensor, view: AttentionView) -> Tensor:
-        """Coda and the final norm, which a model that norms each step has had already."""
-        state = self._through(state, self.config.core[1], self.config.layers, 0, view)
+        """Coda and final norm; a model that norms each step has applied the norm already."""
+        state = self._run_layers(state, self.config.core[1], self.config.layers, 0, view)
         return state if self.config.norm_each_step else self._norm(state)
 
     def scores(self, state: Tensor) -> Tensor:
@@ -118,12 +118,12 @@ class LoopModel:
         self.check()
         return self._head(state)
 
-    def _through(self, state: Tensor, first: int, last: int, step: int, view: AttentionView) -> Tensor:
-        """Layers ``first`` to ``last``, in one go where that can be done."""
+    def _run_layers(self, state: Tensor, first: int, last: int, step: int, view: AttentionView) -> Tensor:
+        """Layers ``first`` to ``last`` - 1, in one fused call where possible."""
         self.check()
-        if first < last and self.quick is not None and self.quick.takes(state, view):
+        if first < last and self.fused is not None and self.fused.takes(state, view):
             self.passes += last - first
-            return self.quick.run(state, first, last, step, view)
+            return self.fused.run(state, first, last, step, view)
         for layer in range(first, last):
             state = self._layer(state, layer, step, view)
         return state
@@ -153,5 +153,5 @@ class LoopModel:
 
 
 def _add_residual(state: Tensor, product: Product, x: Tensor, front: InputTransform, norm: RmsNorm | None) -> Tensor:
-    """``state`` and what the product makes of ``x``, behind the norm that a layer may have there."""
+    """``state`` plus the product of ``x``, after the norm that a layer may have there."""
     return product(x, front, state) if norm is None else state + norm(product(x, front))

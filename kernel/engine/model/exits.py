@@ -1,7 +1,7 @@
-"""When a token has been thought about enough: one rule for all, decided per token in float32.
+"""Early exit from the loop: one rule for all tokens, decided per token in float32.
 
-The gate's probabilities form a distribution over steps: at each step the token leaves with the probability that the
-gate says, of what had not left before; the last step takes the rest.
+The gate's probabilities form a distribution over steps: at each step a token leaves with the gate's probability, given
+that it has not left before; the last step takes the rest.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ REASON: dict[Kind, Reason] = {"fixed": "depth", "qexit": "gate", "converge": "co
 
 @dataclass(frozen=True, slots=True)
 class ExitRule:
-    """``steps`` is the most that is done, ``floor`` the least.
+    """``steps`` is the maximum, ``floor`` the minimum number of steps.
 
-    ``q``: qexit leaves at the first step whose share of the distribution so far reaches it; 1 and more is full depth.
-    ``eps``: converge leaves when a step changed the state by less than this share of it; accel when the change of the
-    change stayed below it for ``patience`` steps in a row.
+    ``q``: qexit leaves at the first step whose cumulative probability reaches it; 1 and more is full depth. ``eps``:
+    converge leaves when a step changed the state by less than this share of it; accel when the change of the change
+    stayed below it for ``patience`` steps in a row.
     """
 
     kind: Kind
@@ -37,18 +37,18 @@ class ExitRule:
 
     @property
     def adaptive(self) -> bool:
-        """False when it can only end at full depth."""
+        """False when tokens can only leave at full depth."""
         if self.kind == "fixed" or self.floor >= self.steps:
             return False
         return self.kind != "qexit" or self.q < 1
 
     def deeper(self, steps: int, q: float, *, most: int) -> ExitRule:
-        """So many steps more, at the least and at the most, as far as there are ``most``; qexit with ``q``."""
+        """The rule with ``steps`` more at both ends, as far as ``most`` allows; qexit with ``q``."""
         deepest = max(self.steps, min(self.steps + steps, most))
         return replace(self, steps=deepest, floor=min(self.floor + steps, deepest), q=q)
 
     def check(self, *, gate: bool, steps: int) -> None:
-        """Raises ``ConfigError`` when the model cannot follow it."""
+        """Raises ``ConfigError`` when the model does not support the rule."""
         if self.kind == "qexit" and steps > 1 and not gate:
             raise ConfigError(
                 "The model has no exit gate, so kernel.local.exit cannot be qexit.",
@@ -57,15 +57,17 @@ class ExitRule:
 
 
 class ExitTracker:
-    """The steps of one pass, one token a row: who leaves after which step, and how the states moved."""
+    """Exit decisions of one pass with one token a row, and how the states changed."""
 
     def __init__(self, rule: ExitRule, rows: int, device: str = "cpu") -> None:
         import torch
 
         self.rule = rule
         self.depth = torch.full((rows,), rule.steps, device=device)
-        self.left = torch.zeros(rows, dtype=torch.bool, device=device)  # before full depth, by the rule
-        self.contraction = torch.full((rows,), float("nan"), device=device)  # last change by the one before
+        self.left = torch.zeros(rows, dtype=torch.bool, device=device)  # left before full depth, by the rule
+        self.contraction = torch.full(
+            (rows,), float("nan"), device=device
+        )  # size of the last change relative to the one before
         self._staying = torch.ones(rows, device=device)
         self._hits = torch.zeros(rows, dtype=torch.int64, device=device)
         self._state: Tensor | None = None
@@ -88,7 +90,9 @@ class ExitTracker:
         import torch
 
         rule, fires = self.rule, torch.zeros(len(active), dtype=torch.bool, device=state.device)
-        if rule.kind == "qexit" and rule.q < 1 and gate is not None:  # a chance may round to 1: not asked at full depth
+        if (
+            rule.kind == "qexit" and rule.q < 1 and gate is not None
+        ):  # a probability may round to 1: skipped at full depth
             self._staying[active] *= 1 - torch.sigmoid(gate)
             fires = 1 - self._staying[active] >= rule.q
         full = state.new_zeros(len(self.depth), state.shape[-1])

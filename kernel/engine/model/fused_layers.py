@@ -1,4 +1,4 @@
-"""A few tokens of one answer through many layers at once: the compiled way, where the model's form allows it."""
+"""Runs a few tokens of one answer through several layers in one compiled call."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
     from kernel.engine.cache.key_values import KeyValues
 
-FEW = 4  # tokens; with more it is computing that counts, not what stands between the products
+FEW = 4  # tokens; with more the products dominate, not the overhead between them
 
 
 class FusedLayers:
-    """Works on layers whose products are all in four bits, or have four bits for few tokens.
+    """For layers whose products are all in four bits, or have a four-bit form for few tokens.
 
-    The same numbers as layer by layer, but for the order of additions.
+    The results are those of the layers one by one, except for the order of additions.
     """
 
     def __init__(self, config: LoopConfig, layers: Sequence[Layer], few: int) -> None:
         import torch
 
         self._config, self._few = config, few
-        self._layers = tuple(layers)  # they own the memory that the table points to
+        self._layers = tuple(layers)  # keeps alive the memory that the table points to
         self._table = torch.tensor([_addresses(layer) for layer in layers])
         self._inner = _four_bit_product(layers[0].down).columns
         self._team = thread_team()
 
     @classmethod
     def of(cls, config: LoopConfig, layers: Sequence[Layer]) -> FusedLayers | None:
-        """``None`` where a product has another form, or heads do not fill whole blocks."""
+        """None when a product has another form, or heads do not fill whole blocks."""
         few = [
             _max_tokens(product) for layer in layers for product in (layer.qkv, layer.out, layer.gate_up, layer.down)
         ]
@@ -45,7 +45,7 @@ class FusedLayers:
         return cls(config, layers, min(few)) if fits and all(few) else None
 
     def takes(self, state: Tensor, view: AttentionView) -> bool:
-        """One answer, all of whose places lie in one store of plain float32."""
+        """True for one answer whose places are all in one unshared float32 store."""
         import torch
 
         rows, new, _ = state.shape
@@ -62,7 +62,7 @@ class FusedLayers:
         )
 
     def run(self, state: Tensor, first: int, last: int, step: int, view: AttentionView) -> Tensor:
-        """Layers ``first`` to ``last``: states (1, new, width)."""
+        """Layers ``first`` to ``last`` - 1: states (1, new, width)."""
         import torch
 
         from kernel.engine.compiled.layers import ARGUMENTS, COUNTERS, STAGES
@@ -105,6 +105,7 @@ class FusedLayers:
 
 
 def _four_bit_product(product: Product) -> Int4Product:
+    """The four-bit form of a product."""
     if isinstance(product, PairedProduct):
         product = product.narrow
     if not isinstance(product, Int4Product):
@@ -113,14 +114,14 @@ def _four_bit_product(product: Product) -> Int4Product:
 
 
 def _max_tokens(product: Product) -> int:
-    """Up to how many tokens the product is computed in four bits."""
+    """Maximum number of tokens that the product computes in four bits; 0 without that form."""
     if isinstance(product, PairedProduct):
         return min(product.few, FEW) if isinstance(product.narrow, Int4Product) else 0
     return FEW if isinstance(product, Int4Product) else 0
 
 
 def _addresses(layer: Layer) -> list[int]:
-    """A row of the table of layers."""
+    """One row of the table of layers."""
     from kernel.engine.compiled.layers import LAYER
 
     found = {}
@@ -133,7 +134,7 @@ def _addresses(layer: Layer) -> list[int]:
 
 
 def _stores(store: KeyValues, step: int) -> torch.Tensor:
-    """Where keys and values of each layer lie, (layers, 2)."""
+    """Addresses of keys and values of each layer, (layers, 2)."""
     import torch
 
     slots = [store.slot(layer, step) for layer in range(store.config.layers)]

@@ -1,8 +1,8 @@
-"""A pass of new tokens through the loop: at full depth, or as deep as each token needs.
+"""A forward pass of new tokens through the loop: at full depth, or with early exit per token.
 
-A token that leaves the loop early has no keys for the steps it did not do, and a later token that goes deeper would
-look into a hole. A named policy fills it: ``copy_last`` writes what the last step done has written into the places of
-the steps not done; with ``last_step_reuse`` answers keep a single slot a layer, so there is no hole.
+A token that leaves early has no keys for its skipped steps, which a later token that goes deeper would attend to. Two
+policies: ``copy_last`` copies the keys of the last step done to the skipped ones; with ``last_step_reuse`` answers keep
+a single slot a layer, so none is missing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveResult:
-    """What a pass over one token a row came to."""
+    """Result of a pass over one token a row."""
 
     state: Tensor  # (rows, 1, width)
     walk: ExitTracker
 
 
 def advance(view: AttentionView, count: int) -> None:
-    """The places that the pass has written are in use from now on."""
+    """Marks the places written by the pass as used."""
     for part in view.parts:
         if part.written:
             part.store.advance(count)
@@ -43,7 +43,9 @@ def full_pass(model: LoopModel, tokens: Tensor, view: AttentionView, steps: int)
 
 
 def finish_pass(model: LoopModel, state: Tensor, view: AttentionView, first: int, steps: int) -> Tensor:
-    """The steps from ``first`` (from 0) on, for states that did those before: states (rows, new, width)."""
+    """Steps ``first`` (from 0) to ``steps`` - 1 and the end, for states that did the earlier steps: states (rows, new,
+    width).
+    """
     for step in range(first, steps):
         state = model.step(state, step, view)
     state = model.end(state, view)
@@ -79,7 +81,7 @@ def adaptive_pass(model: LoopModel, tokens: Tensor, view: AttentionView, rule: E
 
 
 def _fill_skipped_steps(view: AttentionView, rows: Tensor, step: int) -> None:
-    """These rows do no step after ``step``: nothing may be missing where later tokens go deeper."""
+    """Copies the keys of ``step`` to all later steps for rows that leave after it."""
     for part in view.parts:
         if part.written:
             part.store.copy_last(rows, step)

@@ -1,6 +1,7 @@
-"""Matrix products with weights in the forms that processors are quick with.
+"""Matrix products with weights in several forms, and the transforms applied to their input.
 
-Every one takes float32 states (..., in) and gives float32 (..., out); what happens in between is its own business.
+Every product takes float32 states (..., in) and returns float32 (..., out). Quantised products apply the input
+transform while they quantise, in one pass over the states.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from kernel.weights.four_bits import BLOCK_COLUMNS, BLOCK_ROWS
 if TYPE_CHECKING:
     from torch import Tensor
 
+ONE_THREAD = 8192  # numbers that one thread quantises in about the time it takes to start a second one
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
+    """No transform."""
+
     def __call__(self, x: Tensor) -> Tensor:
         return x
 
 
 @dataclass(frozen=True, slots=True)
 class RmsNorm:
-    """Brings the root mean square to 1, then multiplies with ``weight`` (width,), float32."""
+    """Scales the root mean square to 1, then multiplies by ``weight`` (width,), float32."""
 
     weight: Tensor
     epsilon: float
@@ -53,9 +58,9 @@ IDENTITY, SILU_GATE = Identity(), SiluGate()
 
 
 class Product(Protocol):
-    """A matrix product: states (..., in) float32 to (..., out) float32, with ``front`` in between.
+    """A matrix product: states (..., in) float32 to (..., out) float32, with ``front`` applied to the states first.
 
-    ``onto`` (..., out) is added. States that are gated may be overwritten.
+    ``onto`` (..., out) is added to the result. The input of ``SiluGate`` may be overwritten.
     """
 
     def __call__(self, x: Tensor, front: InputTransform = IDENTITY, onto: Tensor | None = None) -> Tensor: ...
@@ -78,8 +83,11 @@ class FloatProduct:
 
 @cache
 def state_levels() -> int:
-    """127, or 63 on processors that add two products of bytes in sixteen bits, where a sum would overflow: those
-    without VNNI. States of seven bits cost precision there, and are exact."""
+    """Quantisation levels of a state on each side of zero: 127, or 63 on processors without VNNI.
+
+    Those add two byte products in sixteen bits, which would overflow with eight-bit states; seven-bit states cost
+    precision there, and their sums are exact.
+    """
     import torch
 
     states, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((4, 64), 127, dtype=torch.int8)
@@ -102,16 +110,16 @@ def _onednn_product(states: Tensor, zero_point: int, packed: Tensor, scale: Tens
 
 
 class Int8Product:
-    """Integers on both sides: weights have one scale a row, states one scale a token, found at run time.
+    """Integers on both sides: weights have one scale a row, states one scale a token, computed at run time.
 
-    A token with outliers (the first one always has some) costs only itself precision. The states are unsigned with a
-    zero point in the middle, since that is the kind of product that processors have an instruction for.
+    A token with outliers (the first one always has some) loses precision alone. States are unsigned with a zero point
+    in the middle, since processors have an instruction for that product.
     """
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None = None, levels: int | None = None) -> None:
-        """``weight`` (out, in) int8 with rows ``scale`` (out) float32; it is copied into the processor's own order.
+        """``weight`` (out, in) int8 with ``scale`` (out) float32 per row; it is copied into the processor's own order.
 
-        ``levels``: of a state on each side of zero, at most 127; by default as many as this processor computes with.
+        ``levels``: of a state on each side of zero, at most 127; by default those of this processor.
         """
         import torch
 
@@ -139,7 +147,7 @@ class Int8Product:
 
 
 class Int4Product:
-    """Four-bit weights, read as they are stored: the fewest bytes for one token, slower for many."""
+    """Four-bit weights, computed from their stored form: the fewest bytes for one token, slower for many."""
 
     def __init__(self, blocks: Tensor, bias: Tensor | None = None) -> None:
         """``blocks`` (out / 4, in / 64, 160) uint8: ``kernel.weights.four_bits``."""
@@ -149,11 +157,12 @@ class Int4Product:
 
     @property
     def columns(self) -> int:
+        """Number of input columns."""
         return int(self._blocks.shape[1]) * BLOCK_COLUMNS
 
     @property
     def addresses(self) -> tuple[int, int]:
-        """Of the weights, and of the bias or 0; as long as this product lives."""
+        """Addresses of the weights and of the bias (0 without one); valid as long as this product lives."""
         return self._blocks.data_ptr(), self._bias.data_ptr() if self._bias is not None else 0
 
     def __call__(self, x: Tensor, front: InputTransform = IDENTITY, onto: Tensor | None = None) -> Tensor:
@@ -172,11 +181,8 @@ class Int4Product:
         return out if onto is None else out.add_(onto)
 
 
-ONE_THREAD = 8192  # numbers that one thread quantises in about the time that it takes to ask a second one
-
-
 def _flatten_rows(x: Tensor) -> tuple[Tensor, int]:
-    """States as rows, one behind the other in memory."""
+    """States as contiguous rows, and their number."""
     flat = x.reshape(-1, x.shape[-1]).contiguous()
     return flat, flat.shape[0]
 
@@ -184,7 +190,7 @@ def _flatten_rows(x: Tensor) -> tuple[Tensor, int]:
 def _quantise_states(
     function: str, team: ThreadTeam, states: Tensor, front: InputTransform, numbers: Tensor, scales: Tensor, *more: int
 ) -> None:
-    """What stands behind ``front``, into ``numbers`` (rows, columns) and their ``scales``."""
+    """Writes the transformed states into ``numbers`` (rows, columns) and their ``scales``."""
     import torch
 
     kind, weight, epsilon = kinds.AS_IS, 0, 0
@@ -200,7 +206,7 @@ def _quantise_states(
 
 @lru_cache
 def float_bits(number: float) -> int:
-    """The bits of a float32."""
+    """The bits of a float32 as a signed integer."""
     found: int = struct.unpack("<i", struct.pack("<f", number))[0]
     return found
 
@@ -218,7 +224,7 @@ class PairedProduct:
 
 
 class Nf4Product:
-    """Four bits on a GPU, by bitsandbytes: normal-float codes with a scale for each 64 weights."""
+    """Four bits on a GPU, by bitsandbytes: normal-float codes with one scale per 64 weights."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """``weight`` (out, in) bf16, on its device."""

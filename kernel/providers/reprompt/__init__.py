@@ -1,7 +1,7 @@
-"""The re-prompt loop: a model that does not loop by itself is asked again, with its last answer to check.
+"""The re-prompt loop: a model that does not loop internally gets its last answer back to check.
 
-``goals`` says which questions are worth it, ``words`` is what is said, ``confidence`` and ``course`` judge the answers,
-``provider`` is the loop itself. Everything but the last is pure.
+``questions``: which turns are worth it, and the prompts; ``confidence`` and ``course``: evaluation of the answers;
+``loop``: the passes over one turn; ``provider``: the wrapper around another provider.
 """
 
 from kernel.providers.reprompt.provider import Reprompted

@@ -1,4 +1,4 @@
-"""One pass: the question goes to the model, what comes back is counted as it comes."""
+"""One pass: sends the question and counts the usage while the answer arrives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ledger.errors import ProviderBadOutput, ProviderUnavailable
 
 @dataclass(frozen=True, slots=True)
 class PassAnswer:
-    """A whole pass."""
+    """The complete answer of a pass."""
 
     text: str
     calls: tuple[CallDelta, ...]
@@ -24,9 +24,10 @@ class PassAnswer:
 async def run_pass(
     inner: Provider, question: Sequence[Message], limits: Limits
 ) -> AsyncGenerator[Usage | PassAnswer, None]:
-    """Yields what the pass has taken so far, by its characters where nobody counted; last of all what was said.
+    """Yields the usage of the pass so far, estimated from characters where the provider gives no count; last the
+    answer.
 
-    Ends in time, whether or not ``inner`` keeps to the limit itself. Raises ``ProviderError``.
+    Ends at the deadline even if ``inner`` does not. Raises ``ProviderError``.
     """
     read, written = estimate_tokens(prompt_characters(question, ())), 0
     texts, calls = list[str](), list[CallDelta]()
@@ -49,7 +50,7 @@ async def run_pass(
 
 
 async def _next(events: AsyncIterator[Event], ends: float, name: str) -> Event | None:
-    """The next event; None behind the last. ``ends`` is in the event loop's time."""
+    """The next event; None after the last. ``ends`` is in the event loop's time."""
     try:
         async with asyncio.timeout_at(ends):
             return await anext(events, None)
@@ -58,7 +59,7 @@ async def _next(events: AsyncIterator[Event], ends: float, name: str) -> Event |
 
 
 def add_usage(a: Usage, b: Usage) -> Usage:
-    """Both together; an estimate when one of them is."""
+    """The sum; an estimate when one of them is."""
     return Usage(
         tokens_in=a.tokens_in + b.tokens_in,
         tokens_out=a.tokens_out + b.tokens_out,
@@ -68,7 +69,7 @@ def add_usage(a: Usage, b: Usage) -> Usage:
 
 @asynccontextmanager
 async def close_after(events: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
-    """Stop the model when the block is left."""
+    """Closes ``events`` after the block, which stops the model."""
     try:
         yield events
     finally:

@@ -1,4 +1,4 @@
-"""How sure an answer is: as it says in its closing line, else as far as its form tells. Pure."""
+"""Confidence of an answer: as stated in its last line, else estimated from its form. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from ledger.parsers.json import read_json
 from ledger.python_source import parse
 
-# A line of its own at the very end, with or without emphasis: "confidence: 0.9", "**Confidence: 90%**".
+# A separate last line, with or without emphasis: "confidence: 0.9", "**Confidence: 90%**".
 _STATED = re.compile(
     r"(?:^|\n)[ \t>*_`#-]*confidence[ \t*_`]*[:=][ \t*_`]*"
     r"(?P<number>\d{1,3}(?:\.\d{1,6})?|\.\d{1,6})(?P<percent>[ \t]*%)?[ \t.*_`]*\s*\Z",
     re.IGNORECASE,
 )
-_TAIL = 400  # characters that a closing line can stand in
+_TAIL = 400  # characters searched for the last line
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*$", re.MULTILINE)
 _HEDGE = re.compile(
     r"\b(?:not (?:entirely |quite )?sure|might|maybe|perhaps|probably|I (?:think|guess|assume)|unclear"
@@ -22,27 +22,29 @@ _HEDGE = re.compile(
 )
 _ENDINGS = tuple(".!?:)]}>\"'`|*;")
 
-PLAIN = 0.8  # words alone never show that they are right: below the threshold
+PLAIN = 0.8  # prose alone is no evidence of correctness: below the threshold
 PARSED = 0.1
-HEDGE = 0.1  # each of the first three
+HEDGE = 0.1  # for each of the first three
 OPEN_END = 0.2
 BROKEN = 0.4
-CUT = 0.3  # at most, for an answer that was cut off
+CUT = 0.3  # maximum for an answer that was cut off
 
 
 def split_confidence(raw: str) -> tuple[str, float | None]:
-    """The answer without its closing line, and the confidence in [0, 1] that stands there (None: there is no such)."""
+    """The answer without its confidence line, and the stated confidence in [0, 1] (None without one)."""
     found = _STATED.search(raw, max(len(raw) - _TAIL, 0))
     if found is None:
         return raw, None
     number = float(found["number"])
-    if found["percent"] or number > 10:  # 85 can only be percent; nobody knows what 7 is of
+    if found["percent"] or number > 10:  # 85 can only be percent; 7 is ambiguous
         number /= 100
     return (raw[: found.start()].rstrip(), number) if number <= 1 else (raw, None)
 
 
 def estimate_confidence(text: str, *, cut: bool) -> float:
-    """In [0, 1], from structure: is it there, whole, without doubts, and does its code parse? ``cut``: cut off."""
+    """Confidence in [0, 1] from structure: not empty, complete, few hedges, code that parses. ``cut``: cut off by the
+    limit.
+    """
     body = text.strip()
     if not body:
         return 0.0
@@ -59,7 +61,7 @@ def estimate_confidence(text: str, *, cut: bool) -> float:
 
 
 def _code_blocks(text: str) -> tuple[list[tuple[str, str]], bool]:
-    """Fenced blocks as (language, content), and whether every fence is closed. An answer may be bare JSON, too."""
+    """Fenced blocks as (language, content), and whether every fence is closed. Bare JSON counts as one block."""
     if text[0] + text[-1] in ("{}", "[]"):
         return [("json", text)], True
     fences = list(_FENCE.finditer(text))
@@ -68,7 +70,7 @@ def _code_blocks(text: str) -> tuple[list[tuple[str, str]], bool]:
 
 
 def _parses(kind: str, block: str) -> bool | None:
-    """Whether a block parses; None for a language that is not known here."""
+    """Whether a block parses; None for a language without a parser here."""
     try:
         if kind == "json":
             read_json(block, constant=float)

@@ -1,4 +1,4 @@
-"""When to stop asking: the answers so far decide. Pure."""
+"""Stop criterion of the re-prompt loop, from the answers so far. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Exit = Literal["threshold_met", "converged", "max_loops"]
 
 THRESHOLD: Final = 0.85
 STEADY: Final = 0.04
-_TOKEN = re.compile(r"\w+|[^\w\s]|\n[ \t]*")  # an indent is part of the answer
+_TOKEN = re.compile(r"\w+|[^\w\s]|\n[ \t]*")  # indentation is part of the answer
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedAnswer:
-    """One usable answer, its closing line removed. ``whole``: not cut off by the token limit."""
+    """One usable answer without its confidence line. ``whole``: not cut off by the token limit."""
 
     text: str
     confidence: float
@@ -28,14 +28,14 @@ class CheckedAnswer:
 
 
 def parse_answer(raw: str, *, cut: bool) -> CheckedAnswer:
-    """What a model wrote, as an answer with the confidence that it states, else with one by its form."""
+    """The answer with its stated confidence, else with one estimated from its form."""
     text, stated = confidence.split_confidence(raw)
     sure = confidence.estimate_confidence(text, cut=cut) if stated is None else stated
     return CheckedAnswer(text.strip("\n"), min(sure, confidence.CUT) if cut else sure, whole=not cut)
 
 
 def text_difference(before: str, after: str) -> float:
-    """How much of two texts differs, in [0, 1]: one minus the overlap of their pairs of neighbouring tokens."""
+    """Difference of two texts in [0, 1]: one minus the overlap (Dice) of their bigrams of tokens."""
     a, b = _token_pairs(before), _token_pairs(after)
     total = a.total() + b.total()
     return 1.0 - 2.0 * (a & b).total() / total if total else 0.0
@@ -47,7 +47,7 @@ def _token_pairs(text: str) -> Counter[tuple[str, str]]:
 
 
 def stop_reason(answers: Sequence[CheckedAnswer], passes: int) -> Exit | None:
-    """Why the last of ``answers`` (at least one) is the last of all; None: ask again."""
+    """Why the last of ``answers`` (at least one) ends the loop; None to continue."""
     if answers[-1].confidence >= THRESHOLD:
         return "threshold_met"
     if len(answers) > 1 and text_difference(answers[-2].text, answers[-1].text) < STEADY:
@@ -56,7 +56,7 @@ def stop_reason(answers: Sequence[CheckedAnswer], passes: int) -> Exit | None:
 
 
 def contraction_milli(answers: Sequence[CheckedAnswer]) -> int | None:
-    """How much the last change was of the one before, in thousandths; None without two changes."""
+    """The last change relative to the one before, in thousandths; None without two changes."""
     if len(answers) < 3:
         return None
     earlier, later = (text_difference(a.text, b.text) for a, b in zip(answers[-3:-1], answers[-2:], strict=True))
@@ -64,5 +64,5 @@ def contraction_milli(answers: Sequence[CheckedAnswer]) -> int | None:
 
 
 def is_no_improvement(answer: CheckedAnswer, before: CheckedAnswer) -> bool:
-    """Whatever it says: nothing at all, or a piece where there was a whole."""
+    """True for an empty answer, or a cut-off one after a complete one, whatever confidence it states."""
     return not answer.text.strip() or (before.whole and not answer.whole)

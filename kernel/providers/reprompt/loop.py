@@ -1,4 +1,4 @@
-"""The passes over one question: ask, look at the answer, ask again or stop."""
+"""The passes over one question: ask, evaluate the answer, ask again or stop."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ledger.clock import Clock
 from ledger.errors import ProviderError
 
 CUT_SHORT = "cut_short"
-HAND_OVER = 0.1  # share of the deadline, at most a second, in which the last good answer still reaches the caller
+HAND_OVER = 0.1  # share of the deadline, at most a second, reserved to deliver the last good answer
 log = logging.getLogger(__name__)
 
 
 class RepromptLoop:
-    """One turn: :meth:`run` it to its end, then :meth:`events` has the answer."""
+    """One turn: :meth:`run` it to its end, then :meth:`events` yields the answer."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class RepromptLoop:
         clock: Clock,
         watch: bool,
     ) -> None:
-        """``watch``: the canary looks at every answer, and one that has collapsed does not count."""
+        """``watch``: the canary reads every answer, and a collapsed one does not count."""
         self._inner = inner
         self._conversation = conversation
         self._limits = limits
@@ -56,7 +56,7 @@ class RepromptLoop:
         self._exit = ""
 
     async def run(self) -> AsyncGenerator[Usage, None]:
-        """Yields what the turn has taken so far, all passes together. Raises what the first pass raises.
+        """Yields the usage of the turn so far, over all passes. Raises what the first pass raises.
 
         ``CollapseDetected`` when the first answer has collapsed.
         """
@@ -77,7 +77,7 @@ class RepromptLoop:
             self._longest = max(self._longest, self._clock.monotonic() - began)
 
     def events(self) -> Iterator[Event]:
-        """The answer that stands at the end."""
+        """The final answer as events."""
         answer = self._answers[-1]
         if answer.text:
             yield TextDelta(text=answer.text)
@@ -98,49 +98,49 @@ class RepromptLoop:
         return self._ends - now - hand_over
 
     async def _pass(self, timeout_s: float) -> AsyncGenerator[Usage, None]:
-        asked = questions.first_question(self._conversation)
+        question = questions.first_question(self._conversation)
         if self._answers:
-            asked = questions.check_question(self._conversation, self._answers[-1].text)
-        before, said = self._spent, None
+            question = questions.check_question(self._conversation, self._answers[-1].text)
+        before, answer = self._spent, None
         async with aclosing(
-            run_pass(self._inner, asked, self._limits.model_copy(update={"timeout_s": timeout_s}))
+            run_pass(self._inner, question, self._limits.model_copy(update={"timeout_s": timeout_s}))
         ) as steps:
             async for step in steps:
-                said = step if isinstance(step, PassAnswer) else None
+                answer = step if isinstance(step, PassAnswer) else None
                 self._spent = add_usage(before, step.done.usage if isinstance(step, PassAnswer) else step)
                 yield self._spent
-        if said is not None:
-            await self._watch_over(said)
-            self._take(said)
+        if answer is not None:
+            await self._check_collapse(answer)
+            self._take(answer)
 
-    async def _watch_over(self, said: PassAnswer) -> None:
-        """Raises ``CollapseDetected`` for an answer that is none."""
+    async def _check_collapse(self, answer: PassAnswer) -> None:
+        """Raises ``CollapseDetected`` for a collapsed answer."""
         if not self._watch:
             return
-        reading = await read_answer(said.text)
-        report = said.done.report or Report()  # it knows more where the server told log-probabilities
+        reading = await read_answer(answer.text)
+        report = answer.done.report or Report()  # more precise where the server sends log-probabilities
         self._note(reading)
         self._note(CanaryReading(report.proximity_milli / 1000, report.signal, False))
         if reading.alarm or report.alarm:
-            written = said.done.usage.tokens_out
+            written = answer.done.usage.tokens_out
             worst = self._worst
             raise CollapseDetected(worst.proximity, worst.signal, written, provider=self._inner.name)
 
-    def _take(self, said: PassAnswer) -> None:
-        """Keep the answer if it counts, and decide whether it is the last."""
-        answer = parse_answer(said.text, cut=said.done.finish == "length")
-        if self._answers and (said.calls or is_no_improvement(answer, self._answers[-1])):
+    def _take(self, passed: PassAnswer) -> None:
+        """Keeps the answer if it counts, and decides whether it is the last."""
+        answer = parse_answer(passed.text, cut=passed.done.finish == "length")
+        if self._answers and (passed.calls or is_no_improvement(answer, self._answers[-1])):
             self._exit = CUT_SHORT
             return
         self._answers.append(answer)
-        if said.calls or not answer.text.strip():  # the first: there is nothing to check
-            self._calls, self._exit = said.calls, SINGLE_PASS
+        if passed.calls or not answer.text.strip():  # the first answer, with nothing to check
+            self._calls, self._exit = passed.calls, SINGLE_PASS
             return
         self._exit = stop_reason(self._answers, self._passes) or ""
 
     def _fall_through(self, error: ProviderError) -> None:
-        """The last good answer stands."""
-        log.info("The answer of pass %s stands: %s", len(self._answers), error)
+        """Keeps the last good answer after a failed pass."""
+        log.info("Keeping the answer of pass %s: %s", len(self._answers), error)
         if isinstance(error, CollapseDetected):
             self._note(CanaryReading(error.proximity, error.signal, True))
         self._exit = CUT_SHORT

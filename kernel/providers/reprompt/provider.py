@@ -1,4 +1,4 @@
-"""A provider that asks another one several times, and answers with the last good answer."""
+"""A provider that calls another one several times and returns the last good answer."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from ledger.clock import Clock, SystemClock
 
 
 class Reprompted:
-    """``inner``, asked up to ``passes`` times where that is worth it, else once. Fills no holes.
+    """``inner``, called up to ``passes`` times where that is worth it, else once. Fills no holes.
 
-    Nothing of an answer is told before it is known to be the last; ``Spent`` says meanwhile what the passes have taken.
+    The answer is streamed only when it is final; ``Spent`` events report the usage meanwhile.
     """
 
     def __init__(self, inner: Provider, *, passes: int, watch: bool = True, clock: Clock | None = None) -> None:
-        """``watch``: an answer that has collapsed does not count."""
+        """``watch``: a collapsed answer does not count."""
         self._inner = inner
         self._passes = passes
         self._watch = watch
@@ -63,14 +63,14 @@ class Reprompted:
         await self._inner.aclose()
 
     def at_most(self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> Usage:
-        """Tokens that a turn may take with all its passes."""
-        return questions.usage_bound(conversation, tools, limits, self._most(conversation, tools, limits))
+        """Maximum usage of a turn with all its passes."""
+        return questions.usage_bound(conversation, tools, limits, self._passes_for(conversation, tools, limits))
 
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
     ) -> AsyncGenerator[Event, None]:
-        """Raises what the first pass raises; a later one that fails leaves the answer before it."""
-        passes = self._most(conversation, tools, limits)
+        """Raises what the first pass raises; when a later pass fails, the answer before it is returned."""
+        passes = self._passes_for(conversation, tools, limits)
         if passes == 1:
             async with close_after(self._inner.respond(conversation, tools, limits)) as events:
                 async for event in events:
@@ -83,11 +83,11 @@ class Reprompted:
         for event in loop.events():
             yield event
 
-    def _most(self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> int:
+    def _passes_for(self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> int:
         return self._passes if worth_asking_again(conversation, tools, limits) else 1
 
 
 def mark_single_pass(done: Done) -> Done:
-    """The end of a turn that was asked once."""
+    """The end of a turn with one pass."""
     report = done.report or Report()
     return done.model_copy(update={"report": report.model_copy(update={"exit": SINGLE_PASS})})

@@ -1,4 +1,6 @@
-"""What the model is told: how to say how sure it is, and to check its last answer. Pure."""
+"""Which questions are re-prompted (reasoning and coding with one answer in words), and the prompts of the passes.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from collections.abc import Sequence
 from kernel.provider import Limits, Message, ToolSchema, Usage
 from kernel.tokens import estimate_tokens, prompt_characters
 
-SMALL = 512  # tokens; what fits into so few is a helper's answer, and its caller waits for it
-END = 1_500  # characters; orders stand at the ends of a prompt, what is quoted stands between
+SMALL = 512  # tokens; a shorter answer serves an internal step that waits for it
+END = 1_500  # characters; instructions are at the ends of a prompt, quoted material is between
 NEWEST = 4  # user turns
 
 _JSON = re.compile(
@@ -28,23 +30,6 @@ _REASONING = re.compile(
     r"|trade-?offs?|design|diagnose|root cause|solve|puzzle)\b",
     re.IGNORECASE,
 )
-
-
-def worth_asking_again(conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> bool:
-    """False for a turn that offers tools, asks for JSON, or leaves little room: these are answered in one pass."""
-    if tools or limits.max_tokens <= SMALL or not conversation or conversation[-1].role not in ("user", "tool"):
-        return False
-    orders = "\n".join(_instructions(conversation))
-    return not _JSON.search(orders) and bool(_CODING.search(orders) or _REASONING.search(orders))
-
-
-def _instructions(conversation: Sequence[Message]) -> list[str]:
-    """Both ends of what system and user say: cheap to search, whatever stands between them."""
-    asked = [m.text for m in conversation if m.role == "system"]
-    asked += [m.text for m in conversation if m.role == "user"][-NEWEST:]
-    return [part for text in asked for part in ((text[:END], text[-END:]) if len(text) > 2 * END else (text,))]
-
-
 FORM = (
     "End with one line of its own, `confidence: N`, where N from 0.00 to 1.00 says how sure you are that the answer "
     "is right and complete."
@@ -56,8 +41,23 @@ CHECK = (
 )
 
 
+def worth_asking_again(conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> bool:
+    """False for a turn that offers tools, asks for JSON, or has few answer tokens: these get one pass."""
+    if tools or limits.max_tokens <= SMALL or not conversation or conversation[-1].role not in ("user", "tool"):
+        return False
+    orders = "\n".join(_instructions(conversation))
+    return not _JSON.search(orders) and bool(_CODING.search(orders) or _REASONING.search(orders))
+
+
+def _instructions(conversation: Sequence[Message]) -> list[str]:
+    """Both ends of system and user texts: cheap to search, whatever is quoted between."""
+    texts = [m.text for m in conversation if m.role == "system"]
+    texts += [m.text for m in conversation if m.role == "user"][-NEWEST:]
+    return [part for text in texts for part in ((text[:END], text[-END:]) if len(text) > 2 * END else (text,))]
+
+
 def first_question(conversation: Sequence[Message]) -> tuple[Message, ...]:
-    """The question, with the wish for a closing line."""
+    """The question, with a request for a confidence line."""
     *before, last = conversation
     if last.role != "user":
         return (*conversation, Message(role="user", text=FORM))
@@ -65,12 +65,14 @@ def first_question(conversation: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def check_question(conversation: Sequence[Message], answer: str) -> tuple[Message, ...]:
-    """The same question once more, with the last answer to it. Begins like :func:`first`: servers keep that part."""
+    """The question, the last answer and a request to check it. Starts like :func:`first_question`, for the server's
+    prefix cache.
+    """
     return (*first_question(conversation), Message(role="assistant", text=answer), Message(role="user", text=CHECK))
 
 
 def usage_bound(conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits, passes: int) -> Usage:
-    """Tokens of ``passes`` passes, each with an answer as long as it may be."""
+    """Maximum usage of ``passes`` passes, each with an answer of the maximum length."""
     if passes == 1:
         read = estimate_tokens(prompt_characters(conversation, tools))
     else:

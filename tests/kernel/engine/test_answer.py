@@ -20,7 +20,7 @@ class Bytes(Vocabulary):
     def __init__(self) -> None:
         self.size = END + 1
 
-    def ends(self, number: int) -> bool:
+    def is_end(self, number: int) -> bool:
         return number == END
 
     def decode(self, numbers: object) -> str:

@@ -81,7 +81,7 @@ def models(request: pytest.FixtureRequest) -> tuple[LoopModel, LoopModel, LoopMo
     of = config(request.param)
     found = tensors(of)
     quick, plain = (assemble(of, found, product_maker(found)) for _ in range(2))
-    plain.quick = None
+    plain.fused = None
     whole = exact(found)
     return quick, plain, assemble(of, whole, product_maker(whole))
 
@@ -151,8 +151,8 @@ class Spy:
 def spied() -> Iterator[tuple[LoopModel, Spy]]:
     found = tensors(config("qwen"))
     model = assemble(config("qwen"), found, product_maker(found))
-    spy = Spy(model.quick)
-    model.quick = spy
+    spy = Spy(model.fused)
+    model.fused = spy
     yield model, spy
 
 
@@ -194,7 +194,7 @@ def test_an_exit_in_between_leaves_the_same_keys() -> None:
     for quick in (True, False):
         model = assemble(of, found, product_maker(found))
         if not quick:
-            model.quick = None
+            model.fused = None
         own, seen = batch(model), []
         for token in (5, 9, 14, 2):
             passed = adaptive_pass(model, torch.tensor([[token]]), own.view(), rule)
@@ -220,4 +220,4 @@ def test_other_forms_go_layer_by_layer(change: dict[str, Any]) -> None:
     scale = weight.abs().amax(dim=1) / 127
     del found[f"{name}.int4"]
     found |= {f"{name}.int8": (weight / scale[:, None]).round().char(), f"{name}.scale": scale}
-    assert assemble(of, found, product_maker(found)).quick is None
+    assert assemble(of, found, product_maker(found)).fused is None

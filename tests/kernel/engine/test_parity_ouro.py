@@ -76,7 +76,7 @@ def test_every_exit_rule_and_hole_policy_is_the_naive_decoder(
 
 def test_a_core_with_prelude_and_coda_is_the_naive_decoder() -> None:
     published = weights(QWEN)
-    model = model_of(QWEN, published, first=1, behind=3, steps=3)
+    model = model_of(QWEN, published, first=1, end=3, steps=3)
     found, _ = decoded(model, memory(3), ExitRule("fixed", 3), PROMPTS, ANSWERS)
     wanted, _ = expected(published, model, 3, lambda _: stay, "copy_last")
     assert farthest(found, wanted) < 1e-4

@@ -73,7 +73,7 @@ def test_special_numbers_of_ouro_are_not_believed() -> None:
 def test_a_shape_that_cannot_be_had_is_said_so(change: dict[str, Any], says: str) -> None:
     with pytest.raises(OuroError, match=says):
         config_from_published({**QWEN, **change})
-    with pytest.raises(OuroError, match="does not say 'hidden_size'"):
+    with pytest.raises(OuroError, match="has no 'hidden_size'"):
         config_from_published({key: value for key, value in QWEN.items() if key != "hidden_size"})
 
 
@@ -222,7 +222,7 @@ def test_guesses_follow_their_luck(luck: list[int]) -> None:
         guesses = pace.next(MOST)
         assert 0 <= guesses <= MOST and pace.wait <= LONGEST_PAUSE
         if guesses:
-            pace.told(guesses, min(right, guesses))
+            pace.record(guesses, min(right, guesses))
         waited += guesses == 0
     if luck and min(luck) >= MOST:
         assert waited == 0 and pace.length == min(2 + 2 * len(luck), MOST)

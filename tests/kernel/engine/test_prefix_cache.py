@@ -28,7 +28,7 @@ def test_the_longest_known_beginning_is_found_within_bounds(told: list[list[int]
         names = [name for name in names if store[: len(name)] != name] + [store]
         while sum(map(len, names)) > most:
             names.pop(0)
-    found = trunks.beginning(asked)
+    found = trunks.longest_match(asked)
     best = max((common_prefix_length(name, asked) for name in names), default=0)
     assert (found[1] if found else 0) == best
     if found is not None:
@@ -75,7 +75,7 @@ async def test_a_beginning_that_is_known_is_not_computed_again(tiny: Tiny) -> No
     engine.model._embed = counting
     await used.infill(request(SPANS[0]))
     again = sum(computed)
-    engine._trunks = type(engine._trunks)(0)
+    engine._prefixes = type(engine._prefixes)(0)
     computed.clear()
     await used.infill(request(SPANS[0]))
     assert again < sum(computed) / 2

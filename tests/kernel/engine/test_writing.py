@@ -33,7 +33,7 @@ class Counting(LoopModel):
         return super().step(state, step, view)
 
 
-CORE = {"first": 1, "behind": 3, "steps": 3}  # of a plain model, with a prelude and a coda
+CORE = {"first": 1, "end": 3, "steps": 3}  # of a plain model, with a prelude and a coda
 
 
 def engine(
@@ -80,7 +80,7 @@ def test_right_guesses_save_passes(raw: dict[str, Any], spread: float) -> None:
 def test_guesses_go_through_the_coda_as_the_answer_does() -> None:
     """The core adds nothing here, so every guess is right as long as the coda sees the same keys."""
     numbers = weights(QWEN, spread=1.0)
-    for layer in range(CORE["first"], CORE["behind"]):
+    for layer in range(CORE["first"], CORE["end"]):
         for name in ("self_attn.o_proj", "mlp.down_proj"):
             numbers[f"model.layers.{layer}.{name}.weight"].zero_()
     model = model_of(QWEN, numbers, **CORE)

@@ -110,7 +110,7 @@ SIZES = {
     ("fields", "said"),
     [
         ({"architecture": "gemma2"}, "Weights of the architecture 'gemma2' cannot be converted"),
-        ({}, r"does not say 'qwen2\.embedding_length'"),
+        ({}, r"has no value for 'qwen2\.embedding_length'"),
         (SIZES, r"lack model\.layers\.0\.input_layernorm\.weight, .* and 10 more"),
         (SIZES | {"head_count_kv": 3}, "4 query heads cannot share 3 key heads"),
     ],
@@ -194,7 +194,7 @@ def test_a_killed_child_leaves_nothing(big: Tiny) -> None:
             killed.extend(children() - before)
             os.kill(killed[0], signal.SIGKILL)
 
-    with pytest.raises(OuroError, match="could not be converted: its process was ended by SIGKILL") as caught:
+    with pytest.raises(OuroError, match="could not be converted: its process was killed by SIGKILL") as caught:
         run(big, progress=kill)
     assert len(killed) == 1
     assert "memory" in caught.value.remedy

@@ -151,7 +151,7 @@ def test_other_rules_for_positions() -> None:
     del (found := head()).metadata["llama.rope.freq_base"]
     assert config_of(found, [], tied=False).rope.theta == 10_000
     for told in ([1.0] * 60 + [2.0] * 4, [1.0 + at / 10 for at in range(64)], [0.5] * 64):
-        with pytest.raises(OuroError, match="a rule that cannot be told from the file"):
+        with pytest.raises(OuroError, match="a rule that cannot be recovered from the file"):
             rope(told)
     for values in ({"rope__scaling__type": "yarn"}, {"rope__scaling__type": "longrope", "rope__scaling__factor": 2.0}):
         with pytest.raises(OuroError, match=r"positions of the kind '(yarn|longrope)' cannot be loaded"):
@@ -164,11 +164,11 @@ def test_ends_and_heads() -> None:
     assert (config.head_size, config.heads, config.key_heads, config.tied, config.bias) == (128, 16, 8, True, False)
     assert config_of(head(attention__key_length=64, attention__value_length=64), [], tied=True).head_size == 64
     for values in ({"rope__dimension_count": 64}, {"attention__value_length": 64}):
-        with pytest.raises(OuroError, match="turned in part, or are of two sizes"):
+        with pytest.raises(OuroError, match="partial rotary positions, or heads of two sizes"):
             config_of(head(**values), [], tied=True)
     with pytest.raises(OuroError, match=r"has no number under 'llama\.attention\.head_count'"):
         config_of(head(attention__head_count=[16, 8]), [], tied=True)
-    with pytest.raises(OuroError, match=r"one part of weights that were cut in several") as caught:
+    with pytest.raises(OuroError, match=r"one part of split weights") as caught:
         found = head()
         found.metadata["split.count"] = 3
         config_of(found, [], tied=True)
@@ -185,7 +185,7 @@ def test_factors_are_read_from_the_file(kernel_extra: None, tmp_path: Path) -> N
 
 def test_a_rule_that_cannot_be_told_leaves_nothing(kernel_extra: None, tmp_path: Path) -> None:
     model = write_tiny(tmp_path, architecture="llama", pre="smollm", rope_factors=[1.0, 2.0, 1.0, 2.0] * 2)
-    with pytest.raises(OuroError, match="a rule that cannot be told") as caught:
+    with pytest.raises(OuroError, match="a rule that cannot be recovered") as caught:
         run(model)
     assert "published folder" in caught.value.remedy
     assert made(tmp_path) == []

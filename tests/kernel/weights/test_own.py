@@ -86,8 +86,8 @@ def refused(place: Path | str, said: str) -> str:
 
 
 def test_what_is_not_there_or_something_else(tmp_path: Path) -> None:
-    refused("models/x.gguf", r"^models/x\.gguf is not a whole path\.")
-    refused("~nobody-of-that-name/x.gguf", "is in the home of nobody")
+    refused("models/x.gguf", r"^models/x\.gguf is not an absolute path\.")
+    refused("~nobody-of-that-name/x.gguf", "is in the home of an unknown user")
     os.mkfifo(tmp_path / "pipe.gguf")
     refused(tmp_path / "pipe.gguf", "is not a GGUF file")
     refused(tmp_path / "none.gguf", r"none\.gguf cannot be read: No such file or directory")
@@ -98,7 +98,7 @@ def test_what_is_not_there_or_something_else(tmp_path: Path) -> None:
     refused(other, "is not a GGUF file")
     pickle = tmp_path / "model.bin"
     pickle.write_bytes(b"\x80\x04")
-    assert "safetensors" in refused(pickle, "is a pickle file, which can run code of others")
+    assert "safetensors" in refused(pickle, "is a pickle file, which can run arbitrary code")
     alone = tmp_path / "model.safetensors"
     alone.write_bytes(bytes(16))
     assert str(tmp_path) in refused(alone, "holds tensors only")
@@ -113,16 +113,16 @@ def test_folders_that_lack_something(kernel_extra: None, tmp_path: Path) -> None
     refused(model.folder, f"lacks {shard.name}, which model.safetensors.index.json names")
     for names in ({}, {"lm_head.weight": "../elsewhere.safetensors"}):
         (model.folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
-        refused(model.folder, "does not name files beside it")
+        refused(model.folder, "does not name files of its folder")
     for path in model.folder.glob("model*"):
         path.unlink()
     assert ".gguf" in refused(model.folder, r"There is no model\.safetensors in ")
     (model.folder / "pytorch_model.bin").write_bytes(kept)
-    assert "safetensors" in refused(model.folder, "as pickle files, which can run code of others")
+    assert "safetensors" in refused(model.folder, "as pickle files, which can run arbitrary code")
     (model.folder / "tokenizer.json").unlink()
-    refused(model.folder, r"There is no tokenizer\.json in .*, which cuts text into tokens")
+    refused(model.folder, r"There is no tokenizer\.json in .*, its tokenizer")
     (model.folder / "config.json").unlink()
-    refused(model.folder, r"There is no config\.json in .*, which says how the model is built")
+    refused(model.folder, r"There is no config\.json in .*, the model's configuration")
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:

@@ -193,13 +193,13 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
         r"model\.norm\.weight has the shape \[2, 32\]; the configuration says \[64\]",
     ),
     "dtype": (set_in_table(dtype="F8_E4M3"), r"holds 'model\.norm\.weight' as F8_E4M3, which cannot be read"),
-    "offsets": (set_in_table(data_offsets=[5, 3]), "is not a safetensors file, or its head is damaged"),
+    "offsets": (set_in_table(data_offsets=[5, 3]), "is not a safetensors file, or its header is damaged"),
     "cut off": (cut, r"model\.safetensors is cut off: 100 bytes are missing"),
     "pickle": (write("model.safetensors", b"\x80\x04\x95" + bytes(500)), "is not a safetensors file"),
     "empty": (write("model.safetensors", b""), "is not a safetensors file"),
     "kind": (set_config(model_type="gpt_neox"), "Models of the type 'gpt_neox' cannot be loaded"),
     "activation": (set_config(hidden_act="gelu"), "with the activation 'gelu' cannot be loaded"),
-    "number": (set_config(rope_theta="leave out"), r"config\.json does not say 'rope_theta'"),
+    "number": (set_config(rope_theta="leave out"), r"config\.json has no 'rope_theta'"),
     "heads": (set_config(num_key_value_heads=3), "does not fit together"),
     "layers": (set_config(num_hidden_layers=4), r"lack model\.layers\.3\.input_layernorm\.weight, .* and 8 more"),
     "vocabulary": (set_config(vocab_size=300), r"has the shape \[304, 64\]; the configuration says \[300, 64\]"),
@@ -245,7 +245,7 @@ def test_plain_text_that_would_become_a_control_token(kernel_extra: None, tmp_pa
         {**found["added_tokens"][0], "id": found["model"]["vocab"]["return"], "content": "return"}
     )
     path.write_text(json.dumps(found))
-    with pytest.raises(OuroError, match="Plain text could become the control token 'return'"):
+    with pytest.raises(OuroError, match="Plain text could become the special token 'return'"):
         run_own(model.folder, tmp_path)
 
 

@@ -120,7 +120,7 @@ def test_a_pull_that_was_killed_before_the_end_finishes(tmp_path: Path, length: 
 def test_a_wrong_sum_leaves_nothing(tmp_path: Path) -> None:
     with serving(Host(b"x" + DATA[1:])) as host:
         error = refused(tmp_path, host.source)
-    assert "not the released file" in error.message
+    assert "not the released one" in error.message
     assert files(tmp_path) == set()
 
 
@@ -219,7 +219,7 @@ def test_a_full_disk_is_said_and_the_beginning_is_kept(tmp_path: Path) -> None:
     with serving(Host(DATA)) as host:
         weights = weights_of(DATA, host.source)
         said = pull_with_little_disk(tmp_path, weights, 1_500_000)
-        assert said.startswith("OuroError The disk was full while weights.gguf was fetched. Free some space")
+        assert said.startswith("OuroError The disk was full during the download of weights.gguf. Free some space")
         assert not (tmp_path / "weights.gguf").exists()
         kept = partial_of(tmp_path, weights).read_bytes()
         assert 0 < len(kept) <= 1_500_000 and DATA.startswith(kept)

