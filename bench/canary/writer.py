@@ -83,11 +83,8 @@ class EngineWriter:
 
 
 def _prefill(engine: Engine, rows: list[Row]) -> tuple[Any, Any, Any]:
-    from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
-
-    at_once = engine.bounds.prefill_tokens
-    trunk = prefill_trunk(engine.model, engine.memory, [], at_once)
-    return (trunk, *prefill_rows(engine.model, engine.memory, trunk, rows, at_once))
+    trunk = engine.prefill.trunk([])
+    return (trunk, *engine.prefill.rows(trunk, rows))
 
 
 def _drawn(logits: Any, heat: Sequence[float], chance: Sequence[float]) -> Any:

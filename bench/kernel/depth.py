@@ -67,15 +67,16 @@ def timed(model: Any, rule: Any, tokens: int, held: int) -> tuple[float, float, 
 
     from kernel.engine.cache.batch import Batch, CacheFormat
     from kernel.engine.cache.packing import Row
-    from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
+    from kernel.engine.cache.prefill import Prefill
     from kernel.engine.model.passes import adaptive_pass
 
     memory = CacheFormat(torch.float32, STEPS, held)
     took, depth = [], 0
     with torch.inference_mode():
         rows = [Row(0, tuple(range(PROMPT)), 0, tokens + 1)]
-        trunk = prefill_trunk(model, memory, [], 512)
-        store, _ = prefill_rows(model, memory, trunk, rows, 512)
+        prefill = Prefill(model, memory, 512)
+        trunk = prefill.trunk([])
+        store, _ = prefill.rows(trunk, rows)
         batch, before = Batch(model, memory, trunk, store, rows, 1), model.passes
         for token in range(tokens):
             began = time.perf_counter()

@@ -14,7 +14,7 @@ from kernel.cancel import CancelToken
 from kernel.engine.cache.batch import Batch, CacheFormat
 from kernel.engine.cache.key_values import KeyValues, PrefixCache
 from kernel.engine.cache.packing import Row, split_batches
-from kernel.engine.cache.prefill import prefill_rows, prefill_trunk, score_texts
+from kernel.engine.cache.prefill import Prefill
 from kernel.engine.decoding.answer import AnswerText, DepthStats, GeneratedAnswer, OnAlarm
 from kernel.engine.decoding.branching import choose_branches, read_texts
 from kernel.engine.decoding.decode import DecodingRun, OnToken, decode_batch
@@ -89,6 +89,7 @@ class Engine:
         self.memory = memory
         self.rule = rule
         self.bounds = bounds
+        self.prefill = Prefill(model, memory, bounds.prefill_tokens)
         self.why = why  # reason for the chosen forms of the weights
         self._prefixes = PrefixCache(bounds.kept_tokens)
 
@@ -101,7 +102,7 @@ class Engine:
 
         def write(trunk: KeyValues, rows: list[Row]) -> list[GeneratedAnswer]:
             room = self._room(ask, rows)
-            prompts, scores = prefill_rows(self.model, self.memory, trunk, rows, self.bounds.prefill_tokens, room)
+            prompts, scores = self.prefill.rows(trunk, rows, room)
             if room:
                 rows = [replace(rows[0], shared=0)]
             batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
@@ -119,13 +120,12 @@ class Engine:
         """
 
         def write(trunk: KeyValues, rows: list[Row]) -> list[GeneratedAnswer]:
-            most = self.bounds.prefill_tokens
-            prompts, scores, turns = read_texts(self.model, self.memory, trunk, rows, texts, ends, most)
+            prompts, scores, branches = read_texts(self.prefill, trunk, rows, texts, ends)
             batch = Batch(self.model, self.memory, trunk, prompts, rows, ask.samples)
             answers = [
-                replace(self._new_answer(ask, row, sample), given=(*texts[row.span][: turn.at], turn.token))
-                for row, found in zip(rows, turns, strict=True)
-                for sample, turn in enumerate(choose_branches(found, ask.samples))
+                replace(self._new_answer(ask, row, sample), given=(*texts[row.span][: branch.at], branch.token))
+                for row, found in zip(rows, branches, strict=True)
+                for sample, branch in enumerate(choose_branches(found, ask.samples))
             ]
             decode_batch(self._run_of(ask), batch, scores.repeat_interleave(ask.samples, dim=0), answers)
             return answers
@@ -135,13 +135,13 @@ class Engine:
     def weigh(
         self, trunk: Sequence[int], rows: Sequence[Row], texts: Sequence[int], ends: Sequence[int], cancel: CancelToken
     ) -> list[float]:
-        """Log-probability of the last ``texts[span]`` tokens of each row; see ``prefill.score_texts``."""
+        """Log-probability of the last ``texts[span]`` tokens of each row; see ``Prefill.score_texts``."""
         import torch
 
         self.model.check = cancel.check
         with torch.inference_mode():
             shared = self._trunk(trunk)
-            return score_texts(self.model, self.memory, shared, rows, texts, ends, self.bounds.prefill_tokens)
+            return self.prefill.score_texts(shared, rows, texts, ends)
 
     def _in_batches(
         self, ask: AnswerRequest, write: Callable[[KeyValues, list[Row]], list[GeneratedAnswer]]
@@ -162,7 +162,7 @@ class Engine:
     def _trunk(self, tokens: Sequence[int]) -> KeyValues:
         """Keys and values of a common prefix; the part known from earlier requests is not computed again."""
         known = self._prefixes.longest_match(tokens)
-        store = prefill_trunk(self.model, self.memory, tokens, self.bounds.prefill_tokens, known)
+        store = self.prefill.trunk(tokens, known)
         if tokens:
             self._prefixes.keep(tokens, store)
         return store

@@ -11,11 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel.engine.cache.batch import CacheFormat
 from kernel.engine.cache.key_values import KeyValues
 from kernel.engine.cache.packing import Row, split_prefill
-from kernel.engine.cache.prefill import prefill_pieces
-from kernel.engine.model.decoder import LoopModel
+from kernel.engine.cache.prefill import Prefill
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,42 +30,36 @@ class BranchPoint:
     logprob: float
 
 
-def choose_branches(turns: Sequence[BranchPoint], count: int) -> list[BranchPoint]:
+def choose_branches(branches: Sequence[BranchPoint], count: int) -> list[BranchPoint]:
     """The ``count`` most probable branch points; the last one is repeated where there are fewer. Pure."""
-    ordered = sorted(turns, key=lambda turn: (-turn.logprob, turn.at, turn.token))
+    ordered = sorted(branches, key=lambda branch: (-branch.logprob, branch.at, branch.token))
     chosen = ordered[:count]
     return chosen + chosen[-1:] * (count - len(chosen))
 
 
 def read_texts(
-    model: LoopModel,
-    memory: CacheFormat,
-    trunk: KeyValues,
-    rows: Sequence[Row],
-    texts: Sequence[Sequence[int]],
-    ends: frozenset[int],
-    at_once: int,
+    prefill: Prefill, trunk: KeyValues, rows: Sequence[Row], texts: Sequence[Sequence[int]], ends: frozenset[int]
 ) -> tuple[KeyValues, Tensor, list[list[BranchPoint]]]:
     """Computes each row's prompt and the text after it in one pass.
 
-    Returns the prompts' keys and values as ``prefill_rows`` does, the scores after them (rows, vocabulary), and the
+    Returns the prompts' keys and values as ``Prefill.rows`` does, the scores after them (rows, vocabulary), and the
     branch points of each row. ``ends``: tokens that end an answer; they are no branch points of an empty text or at the
     end of a text.
     """
     import torch
 
     width = max(row.rest for row in rows)
-    store = memory.store(model, rows=len(rows), capacity=width)
+    store = prefill.memory.store(prefill.model, rows=len(rows), capacity=width)
     store.length = width
     place = {row.span: at for at, row in enumerate(rows)}
     scores: dict[int, Tensor] = {}
-    turns: dict[int, list[BranchPoint]] = {}
+    branches: dict[int, list[BranchPoint]] = {}
     longer = [Row(r.span, (*r.numbers, *texts[r.span]), r.shared, r.max_tokens) for r in rows]
-    for group in split_prefill(longer, tokens=at_once):
+    for group in split_prefill(longer, tokens=prefill.at_once):
         most = max(row.rest for row in group)
         states: list[list[Tensor]] = [[] for _ in group]
         own = store
-        for found, start, state in prefill_pieces(model, memory, trunk, group, at_once):
+        for found, start, state in prefill.pieces(trunk, group):
             own = found
             for at, row in enumerate(group):
                 first = max(most - len(texts[row.span]) - 1, start) - start
@@ -75,13 +67,13 @@ def read_texts(
                     states[at].append(state[at, first:])
         for at, row in enumerate(group):
             text, target = texts[row.span], place[row.span]
-            scores_after = model.scores(torch.cat(states[at])).float()
+            scores_after = prefill.model.scores(torch.cat(states[at])).float()
             scores[target] = scores_after[0]
-            turns[target] = list(branch_points(scores_after.log_softmax(dim=-1), text, ends))
+            branches[target] = list(branch_points(scores_after.log_softmax(dim=-1), text, ends))
             count = row.rest - len(text)
             end = own.length - len(text)
             store.copy_in(target, width - count, own, at, end - count, end)
-    return store, torch.stack([scores[at] for at in range(len(rows))]), [turns[at] for at in range(len(rows))]
+    return store, torch.stack([scores[at] for at in range(len(rows))]), [branches[at] for at in range(len(rows))]
 
 
 def branch_points(chances: Tensor, text: Sequence[int], ends: frozenset[int]) -> Iterator[BranchPoint]:

@@ -9,7 +9,7 @@ import torch
 
 from kernel.engine.cache.batch import Batch, CacheFormat
 from kernel.engine.cache.packing import Row, share_prefix
-from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
+from kernel.engine.cache.prefill import Prefill
 from kernel.engine.model.assemble import assemble, product_maker
 from kernel.engine.model.config import LoopConfig, config_from_published
 from kernel.engine.model.decoder import LoopModel
@@ -164,8 +164,9 @@ def decoded(
             trunk, rows = share_prefix(prompts, [shared, *[0] * (len(prompts) - 1)], [longest + 1] * len(prompts))
         else:
             trunk, rows = [], [Row(i, tuple(p), 0, longest + 1) for i, p in enumerate(prompts)]
-        front = prefill_trunk(model, kept, trunk, at_once)
-        store, scores = prefill_rows(model, kept, front, rows, at_once)
+        prefill = Prefill(model, kept, at_once)
+        front = prefill.trunk(trunk)
+        store, scores = prefill.rows(front, rows)
         batch = Batch(model, kept, front, store, rows, 1)
         logits = [[score] for score in scores]
         depths: list[list[int]] = [[] for _ in prompts]

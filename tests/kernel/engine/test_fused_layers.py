@@ -10,7 +10,7 @@ import torch
 
 from kernel.engine.cache.batch import Batch, CacheFormat
 from kernel.engine.cache.packing import Row
-from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
+from kernel.engine.cache.prefill import Prefill
 from kernel.engine.model.assemble import assemble, product_maker
 from kernel.engine.model.config import LoopConfig, Rope
 from kernel.engine.model.decoder import AttentionView, LoopModel
@@ -88,9 +88,10 @@ def models(request: pytest.FixtureRequest) -> tuple[LoopModel, LoopModel, LoopMo
 
 def batch(model: LoopModel) -> Batch:
     memory = CacheFormat(torch.float32, model.config.steps, model.config.steps)
-    trunk = prefill_trunk(model, memory, [], 256)
+    prefill = Prefill(model, memory, 256)
+    trunk = prefill.trunk([])
     rows = [Row(0, tuple(PROMPT), 0, 40)]
-    store, _ = prefill_rows(model, memory, trunk, rows, 256, room=40)
+    store, _ = prefill.rows(trunk, rows, room=40)
     return Batch(model, memory, trunk, store, rows, 1)
 
 
@@ -174,8 +175,9 @@ def test_eight_bit_keys_and_several_answers_are_not_taken(spied: tuple[LoopModel
         (CacheFormat(torch.float32, 1, 1, int8=True), rows[:1]),
         (CacheFormat(torch.float32, 1, 1), rows),
     ):
-        trunk = prefill_trunk(model, memory, [], 256)
-        store, _ = prefill_rows(model, memory, trunk, some, 256, room=8 if len(some) == 1 else 0)
+        prefill = Prefill(model, memory, 256)
+        trunk = prefill.trunk([])
+        store, _ = prefill.rows(trunk, some, room=8 if len(some) == 1 else 0)
         own = Batch(model, memory, trunk, store, some, 1)
         spy.taken.clear()
         full_pass(model, torch.ones(len(some), 1, dtype=torch.int64), own.view(), 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernel.engine.cache.batch import Batch
 from kernel.engine.cache.key_values import KeyValues
 from kernel.engine.cache.packing import Row
-from kernel.engine.cache.prefill import prefill_rows, prefill_trunk
+from kernel.engine.cache.prefill import Prefill
 from kernel.engine.decoding.speculative import LONGEST_PAUSE, MOST, DraftPacer, PromptLookup
 from kernel.engine.forms import run_trials
 from kernel.engine.model.assemble import assemble, product_maker
@@ -283,9 +283,9 @@ def test_every_tensor_of_a_pass_is_where_the_model_is() -> None:
     tensors = {name: tensor.to("meta") for name, tensor in engine_names(config, weights(OURO)).items()}
     model, kept = assemble(config, tensors, product_maker(tensors, "meta"), "meta"), memory(4)
     with torch.inference_mode():
-        trunk = prefill_trunk(model, kept, list(range(20)), 7)
+        trunk = Prefill(model, kept, 7).trunk(list(range(20)))
         rows = [Row(0, tuple(range(30)), 18, 5), Row(1, tuple(range(25)), 18, 5)]
-        store, scores = prefill_rows(model, kept, trunk, rows, 64)
+        store, scores = Prefill(model, kept, 64).rows(trunk, rows)
         batch = Batch(model, kept, trunk, store, rows, 2)
         full_pass(model, torch.zeros(4, 1, dtype=torch.long), batch.view(), 4)
         batch.drop(0)
