@@ -16,7 +16,7 @@ from kernel.engine import loading as load
 from kernel.engine.cache.batch import additive_mask
 from kernel.engine.cache.packing import share_prefix
 from kernel.engine.decoding.sampling import SamplingOptions
-from kernel.engine.engine import AnswerOptions, AnswerRequest
+from kernel.engine.engine import DecodeOptions, DecodeRequest
 from kernel.engine.forms import Arithmetic, FormPlan
 from kernel.engine.model.attention import CachePart
 from kernel.engine.model.passes import full_pass
@@ -50,7 +50,7 @@ class Ours:
 
     def write(self, prompt: Sequence[int], tokens: int) -> list[int]:
         trunk, rows = share_prefix([list(prompt)], [0], [tokens])
-        (trail,) = self.engine.answer(AnswerRequest(trunk, rows, [()], AnswerOptions(sampling=SamplingOptions())))
+        (trail,) = self.engine.answer(DecodeRequest(trunk, rows, [()], DecodeOptions(sampling=SamplingOptions())))
         return trail.answer.numbers
 
     def scores(self, numbers: Sequence[int]) -> Tensor:

@@ -43,7 +43,7 @@ class BatchLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerOptions:
+class DecodeOptions:
     """How answers are generated. ``on_alarm``: effect of a collapse; without ``levels`` the canary is off.
 
     ``caution``: worst proximity of an earlier attempt (0 to 1). A cautious attempt goes deeper and penalises
@@ -59,13 +59,13 @@ class AnswerOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerRequest:
+class DecodeRequest:
     """Prompts with a common prefix (``trunk``), and the stop strings of each answer."""
 
     trunk: Sequence[int]
     rows: Sequence[Row]
     stops: Sequence[tuple[str, ...]]
-    options: AnswerOptions
+    options: DecodeOptions
     samples: int = 1
     on_token: OnToken | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
@@ -93,7 +93,7 @@ class Engine:
         self.why = why  # reason for the chosen forms of the weights
         self._prefixes = PrefixCache(bounds.kept_tokens)
 
-    def answer(self, ask: AnswerRequest) -> list[GeneratedAnswer]:
+    def answer(self, ask: DecodeRequest) -> list[GeneratedAnswer]:
         """``samples`` finished answers for every row, in the order of rows and samples.
 
         Raises ``Cancelled`` within one matrix product after the token is set, ``CollapseDetected`` when ``on_alarm`` is
@@ -113,7 +113,7 @@ class Engine:
         return self._in_batches(ask, write)
 
     def diverge(
-        self, ask: AnswerRequest, texts: Sequence[Sequence[int]], ends: frozenset[int]
+        self, ask: DecodeRequest, texts: Sequence[Sequence[int]], ends: frozenset[int]
     ) -> list[GeneratedAnswer]:
         """Like :meth:`answer`, but each answer branches off from the current text of its hole, ``texts[span]``; see
         ``branching``.
@@ -144,7 +144,7 @@ class Engine:
             return self.prefill.score_texts(shared, rows, texts, ends)
 
     def _in_batches(
-        self, ask: AnswerRequest, write: Callable[[KeyValues, list[Row]], list[GeneratedAnswer]]
+        self, ask: DecodeRequest, write: Callable[[KeyValues, list[Row]], list[GeneratedAnswer]]
     ) -> list[GeneratedAnswer]:
         """Calls ``write`` with as many rows at a time as the limits allow; the answers in the order of rows and
         samples.
@@ -167,14 +167,14 @@ class Engine:
             self._prefixes.keep(tokens, store)
         return store
 
-    def _room(self, ask: AnswerRequest, rows: Sequence[Row]) -> int:
+    def _room(self, ask: DecodeRequest, rows: Sequence[Row]) -> int:
         """Places to reserve after the prompt: a single answer follows its prompt in one store when both have the same
         format.
         """
         alone = len(rows) * ask.samples == 1 and self.memory.held == self.memory.steps
         return rows[0].max_tokens if alone else 0
 
-    def _write(self, ask: AnswerRequest, batch: Batch, logits: Tensor, answers: list[GeneratedAnswer]) -> None:
+    def _write(self, ask: DecodeRequest, batch: Batch, logits: Tensor, answers: list[GeneratedAnswer]) -> None:
         options, run = ask.options, self._run_of(ask)
         if len(answers) > 1:
             decode_batch(run, batch, logits, answers)
@@ -183,7 +183,7 @@ class Engine:
         decoder = SpeculativeDecoder(run, batch, answers[0], prompt, speculate=options.speculate, adapt=options.adapt)
         decoder.decode(logits)
 
-    def _run_of(self, ask: AnswerRequest) -> DecodingRun:
+    def _run_of(self, ask: DecodeRequest) -> DecodingRun:
         sampling, rule = ask.options.sampling, self.rule
         if ask.options.caution:
             adjusted = adjust_decoding(ask.options.caution, q=rule.q, repetition_penalty=sampling.penalty)
@@ -192,7 +192,7 @@ class Engine:
             rule = rule.deeper(adjusted.extra_steps, adjusted.q, most=self.memory.steps)
         return DecodingRun(self.model, self.vocabulary, sampling, rule, ask.on_token)
 
-    def _new_answer(self, ask: AnswerRequest, row: Row, sample: int) -> GeneratedAnswer:
+    def _new_answer(self, ask: DecodeRequest, row: Row, sample: int) -> GeneratedAnswer:
         options = ask.options
         return GeneratedAnswer(
             span=row.span,

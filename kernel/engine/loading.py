@@ -65,7 +65,7 @@ def load_engine(
         device = choose_device(settings)
         chosen = choose_gpu_forms(settings) if device == "cuda" else choose_forms(source, settings, log)
     except ConfigError as error:
-        raise _weights_error(error) from error
+        raise _unavailable_weights(error) from error
     cancel.check()
     folders = {a: convert_with_log(source, form_of(a, settings.quantise), log, cancel) for a in chosen.arithmetics}
     if device == "cpu":
@@ -73,7 +73,7 @@ def load_engine(
     try:
         return _build_engine(chosen, folders, settings, device)
     except ConfigError as error:
-        raise _weights_error(error) from error
+        raise _unavailable_weights(error) from error
     except (OSError, ValueError, SafetensorError, OuroError) as error:
         raise ProviderUnavailable(
             f"The converted weights of {source.name} cannot be loaded: {error}",
@@ -129,7 +129,7 @@ def _large_matrix(source: WeightsLocation) -> tuple[int, int]:
         try:
             config = open_checkpoint(place, tied_head=source.weights.tied_head).config
         except (OuroError, OSError) as error:
-            raise _weights_error(error) from error
+            raise _unavailable_weights(error) from error
     return config.width, config.inner
 
 
@@ -153,10 +153,10 @@ def convert_with_log(
     except ProviderError:
         raise
     except (OuroError, OSError) as error:
-        raise _weights_error(error) from error
+        raise _unavailable_weights(error) from error
 
 
-def _weights_error(error: OuroError | OSError) -> ProviderUnavailable:
+def _unavailable_weights(error: OuroError | OSError) -> ProviderUnavailable:
     problem, remedy = (error.message, error.remedy) if isinstance(error, OuroError) else (f"{error}.", "")
     return ProviderUnavailable(problem, provider=NAME, kind="weights", remedy=remedy)
 

@@ -13,7 +13,7 @@ from kernel.engine.decoding.decode import OnToken
 from kernel.engine.decoding.prompt import chat_prompt, infill_prompt
 from kernel.engine.decoding.sampling import SamplingOptions
 from kernel.engine.decoding.tokenizer import Vocabulary
-from kernel.engine.engine import AnswerOptions, AnswerRequest, Engine
+from kernel.engine.engine import DecodeOptions, DecodeRequest, Engine
 from kernel.engine.settings import LocalSettings
 from kernel.policy import InfillFamily
 from kernel.provider import (
@@ -69,7 +69,7 @@ class RequestHandler:
         """
         holes = self._tokenise(family, request.spans)
         trunk, rows = self._rows(holes, [span.max_tokens for span in request.spans])
-        options = AnswerOptions(
+        options = DecodeOptions(
             sampling=SamplingOptions(request.temperature, request.top_p, request.seed),
             levels=self._watched_levels,
             on_alarm=self._on_alarm_of_many,
@@ -77,7 +77,7 @@ class RequestHandler:
             caution=request.caution_milli / 1000,
         )
         stops = [span.stop for span in request.spans]
-        answers = self.engine.answer(AnswerRequest(trunk, rows, stops, options, samples=request.samples, cancel=cancel))
+        answers = self.engine.answer(DecodeRequest(trunk, rows, stops, options, samples=request.samples, cancel=cancel))
         return _infill_answer(answers, holes.tokens)
 
     def diverge(self, family: InfillFamily, request: DivergeRequest, cancel: CancelToken) -> InfillAnswer:
@@ -88,14 +88,14 @@ class RequestHandler:
         holes = self._tokenise(family, request.spans, request.texts)
         limits = [max(s.max_tokens, len(t) + EXTRA_TOKENS) for s, t in zip(request.spans, holes.texts, strict=True)]
         trunk, rows = self._rows(holes, limits)
-        options = AnswerOptions(
+        options = DecodeOptions(
             sampling=SamplingOptions(),
             levels=self._watched_levels,
             on_alarm=self._on_alarm_of_many,
             caution=request.caution_milli / 1000,
         )
         stops = [span.stop for span in request.spans]
-        wanted = AnswerRequest(trunk, rows, stops, options, samples=request.answers, cancel=cancel)
+        wanted = DecodeRequest(trunk, rows, stops, options, samples=request.answers, cancel=cancel)
         answers = self.engine.diverge(wanted, holes.texts, line_end_tokens(self.engine.vocabulary))
         return _infill_answer(answers, holes.tokens + sum(map(len, holes.texts)))
 
@@ -122,7 +122,7 @@ class RequestHandler:
         sampling = SamplingOptions(limits.temperature, limits.top_p, limits.seed or 0)
         if limits.prose:
             sampling = replace(sampling, penalty=settings.repetition_penalty, ngram=settings.no_repeat_ngram)
-        options = AnswerOptions(
+        options = DecodeOptions(
             sampling=sampling,
             levels=self._watched_levels,
             on_alarm="raise" if settings.canary == "stop" else "observe",
@@ -131,7 +131,7 @@ class RequestHandler:
             caution=limits.caution_milli / 1000,
         )
         (answer,) = self.engine.answer(
-            AnswerRequest(trunk, rows, [limits.stop], options, on_token=on_token, cancel=cancel)
+            DecodeRequest(trunk, rows, [limits.stop], options, on_token=on_token, cancel=cancel)
         )
         return answer, len(prompt)
 

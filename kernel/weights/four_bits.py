@@ -135,21 +135,21 @@ def _refit(x: Floats, numbers: Floats) -> tuple[Floats, Floats]:
 
 def _nearest_codes(x: Floats, scale: Floats, zero: Floats) -> Floats:
     """Codes less 8, as floats."""
-    return _round_and_clip(_scaled(x, scale, zero))
+    return _round_and_clip(_to_steps(x, scale, zero))
 
 
 def _squared_error(x: Floats, scale: Floats, zero: Floats) -> Floats:
     """Squared error of each group, (n, 1)."""
     import numpy as np
 
-    steps = _scaled(x, scale, zero)
+    steps = _to_steps(x, scale, zero)
     off = _round_and_clip(steps)
     off -= steps
     total: Floats = np.einsum("ij,ij->i", off, off)
     return total[:, None] * scale * scale
 
 
-def _scaled(x: Floats, scale: Floats, zero: Floats) -> Floats:
+def _to_steps(x: Floats, scale: Floats, zero: Floats) -> Floats:
     """Distance of each number from the zero, in steps of the scale.
 
     A group of equal numbers has the scale 0 and is represented by its zero alone; so is a group whose scale is so small

@@ -52,16 +52,16 @@ class GgufCheckpoint:
 
     def rows(self, name: str, first: int, count: int) -> Floats:
         info = self._tensors[name]
-        return dequantise(self._stored(name, first, count), info.kind, info.shape[-1])
+        return dequantise(self._stored_rows(name, first, count), info.kind, info.shape[-1])
 
     def codes(self, name: str, first: int, count: int) -> FourBitCodes | None:
         info = self._tensors[name]
-        return unpack_codes(self._stored(name, first, count), info.kind, info.shape[-1])
+        return unpack_codes(self._stored_rows(name, first, count), info.kind, info.shape[-1])
 
     def write_tokenizer(self, folder: Path) -> None:
         write_tokenizer(self._head, folder)
 
-    def _stored(self, name: str, first: int, count: int) -> NDArray[np.uint8]:
+    def _stored_rows(self, name: str, first: int, count: int) -> NDArray[np.uint8]:
         """Stored bytes of the rows, (count, bytes)."""
         info = self._tensors[name]
         rows, width = 1 if len(info.shape) == 1 else info.shape[0], row_bytes(info.shape[-1], info.kind)

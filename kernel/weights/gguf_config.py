@@ -94,7 +94,7 @@ def _rope_rule(theta: float, factors: list[float]) -> dict[str, Any]:
         shares = [(1 / factor - 1 / whole) / (1 - 1 / whole) for factor in factors]
         between = [(x, share) for x, share in zip(inverse, shares, strict=True) if _CLOSE < share < 1 - _CLOSE]
         if len(between) < 2:
-            raise _unknown_rope_rule()
+            raise _rope_rule_error()
         (x0, share0), (x1, share1) = between[0], between[-1]
         slope = (share0 - share1) / (x0 - x1)
         high = 1 + 1 / (slope * x0 - share0)
@@ -107,7 +107,7 @@ def _rope_rule(theta: float, factors: list[float]) -> dict[str, Any]:
         }
     again = [1.0] * count if whole <= 1 else [1 / _relative_frequency(found, x) for x in inverse]
     if any(abs(a / b - 1) > _CLOSE for a, b in zip(again, factors, strict=True)):
-        raise _unknown_rope_rule()
+        raise _rope_rule_error()
     return found
 
 
@@ -118,7 +118,7 @@ def _relative_frequency(rule: dict[str, Any], inverse: float) -> float:
     return float((1 - share) / rule["factor"] + share)
 
 
-def _unknown_rope_rule() -> OuroError:
+def _rope_rule_error() -> OuroError:
     return OuroError(
         "The weights scale positions by a rule that cannot be recovered from the file.",
         remedy="Name the published folder (safetensors) of the same model instead.",

@@ -72,38 +72,38 @@ class _HeadReader:
         self.data = data
         self.at = 0
 
-    def fixed(self, kind: int) -> Scalar:
+    def read_fixed(self, kind: int) -> Scalar:
         form = _FIXED[kind]
         (value,) = struct.unpack_from(form, self.data, self.at)
         self.at += struct.calcsize(form)
         result: Scalar = value
         return result
 
-    def count(self) -> int:
-        return int(self.fixed(10))
+    def read_count(self) -> int:
+        return int(self.read_fixed(10))
 
-    def bounded(self, most: int, *, kind: int = 10) -> int:
+    def read_bounded(self, most: int, *, kind: int = 10) -> int:
         """A count in the file. Raises ``struct.error`` for an implausible one."""
-        found = int(self.fixed(kind))
+        found = int(self.read_fixed(kind))
         if found > most:
             raise struct.error(f"{found} is too many")
         return found
 
-    def string(self) -> str:
-        length = self.bounded(len(self.data))
+    def read_string(self) -> str:
+        length = self.read_bounded(len(self.data))
         raw = self.data[self.at : self.at + length]
         self.at += length
         return raw.decode("utf-8", errors="surrogateescape")
 
-    def value(self) -> Value:
-        kind = int(self.fixed(4))
+    def read_value(self) -> Value:
+        kind = int(self.read_fixed(4))
         if kind == _STRING:
-            return self.string()
+            return self.read_string()
         if kind != _ARRAY:
-            return self.fixed(kind)
-        item, length = int(self.fixed(4)), self.bounded(_MOST_ITEMS)
+            return self.read_fixed(kind)
+        item, length = int(self.read_fixed(4)), self.read_bounded(_MOST_ITEMS)
         if item == _STRING:
-            return [self.string() for _ in range(length)]
+            return [self.read_string() for _ in range(length)]
         form = f"<{length}{_FIXED[item][1]}"
         values = list(struct.unpack_from(form, self.data, self.at))
         self.at += struct.calcsize(form)
@@ -129,20 +129,20 @@ def read_head(path: Path) -> GgufHead:
 
 def _read_tables(cursor: _HeadReader) -> GgufHead:
     cursor.at = 4
-    version = int(cursor.fixed(4))
+    version = int(cursor.read_fixed(4))
     if version not in (2, 3):
         raise OuroError(f"GGUF version {version} is not known; versions 2 and 3 are.")
-    tensor_count, value_count = cursor.bounded(_MOST_ENTRIES), cursor.bounded(_MOST_ENTRIES)
+    tensor_count, value_count = cursor.read_bounded(_MOST_ENTRIES), cursor.read_bounded(_MOST_ENTRIES)
     metadata = {}
     for _ in range(value_count):
-        key = cursor.string()
-        metadata[key] = cursor.value()
+        key = cursor.read_string()
+        metadata[key] = cursor.read_value()
     found = []
     for _ in range(tensor_count):
-        name = cursor.string()
-        dimensions = cursor.bounded(_MOST_DIMENSIONS, kind=4)
-        shape = tuple(cursor.count() for _ in range(dimensions))[::-1]
-        found.append((name, shape, int(cursor.fixed(4)), cursor.count()))
+        name = cursor.read_string()
+        dimensions = cursor.read_bounded(_MOST_DIMENSIONS, kind=4)
+        shape = tuple(cursor.read_count() for _ in range(dimensions))[::-1]
+        found.append((name, shape, int(cursor.read_fixed(4)), cursor.read_count()))
     stored = metadata.get("general.alignment")
     alignment = stored if isinstance(stored, int) and stored > 0 else _DEFAULT_ALIGNMENT
     start = -(-cursor.at // alignment) * alignment

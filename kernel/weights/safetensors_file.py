@@ -37,14 +37,14 @@ def read_table(path: Path) -> dict[str, StoredTensor]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH), "little")
         if not 2 <= length <= min(_MOST_TABLE, size - _LENGTH):
-            raise _damaged(path)
+            raise _damaged_error(path)
         text = file.read(length)
     try:
         table = read_json(text)
         table.pop("__metadata__", None)
         return {name: _check_entry(path, name, entry, _LENGTH + length, size) for name, entry in table.items()}
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-        raise _damaged(path) from error
+        raise _damaged_error(path) from error
 
 
 def _check_entry(path: Path, name: str, entry: Mapping[str, Any], start: int, size: int) -> StoredTensor:
@@ -62,5 +62,5 @@ def _check_entry(path: Path, name: str, entry: Mapping[str, Any], start: int, si
     return StoredTensor(path, kind, shape, start + first)
 
 
-def _damaged(path: Path) -> OuroError:
+def _damaged_error(path: Path) -> OuroError:
     return OuroError(f"{path.name} is not a safetensors file, or its header is damaged.", remedy="Fetch it again.")

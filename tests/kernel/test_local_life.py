@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from kernel.cancel import Cancelled, CancelToken
 from kernel.engine.cache.packing import Row
 from kernel.engine.decoding.sampling import SamplingOptions
-from kernel.engine.engine import AnswerOptions, AnswerRequest, Engine
+from kernel.engine.engine import DecodeOptions, DecodeRequest, Engine
 from kernel.engine.loading import WeightsLocation, load_engine
 from kernel.engine.settings import LocalSettings
 from kernel.provider import Infiller, InfillSpan, Limits, Price
@@ -93,7 +93,7 @@ def test_a_pass_is_left_at_the_next_product(tiny: Tiny) -> None:
     cancel.check = check  # type: ignore[method-assign]  # counts the places where a pass can be left
     with pytest.raises(Cancelled):
         engine.answer(
-            AnswerRequest([], [Row(0, (1, 2, 3), 0, 4)], [()], AnswerOptions(SamplingOptions()), cancel=cancel)
+            DecodeRequest([], [Row(0, (1, 2, 3), 0, 4)], [()], DecodeOptions(SamplingOptions()), cancel=cancel)
         )
     assert checks == 3 and engine.model.passes == 0
 

@@ -76,10 +76,10 @@ class Sharing:
             seen[wanted] += 1
         widest = max(seen)
         seats = [wanted * widest + at for wanted, at in zip(group, place, strict=True)]
-        return cls._seated(torch.tensor(seats, device=device), groups, widest)
+        return cls._from_seats(torch.tensor(seats, device=device), groups, widest)
 
     @classmethod
-    def _seated(cls, seat: Tensor, groups: int, widest: int) -> Sharing:
+    def _from_seats(cls, seat: Tensor, groups: int, widest: int) -> Sharing:
         import torch
 
         reader = torch.zeros(groups * widest, dtype=torch.int64, device=seat.device)
@@ -88,7 +88,7 @@ class Sharing:
 
     def only(self, rows: Tensor) -> Sharing:
         """The same mapping for a subset of the rows."""
-        return self._seated(self.seat[rows], self.groups, self.widest)
+        return self._from_seats(self.seat[rows], self.groups, self.widest)
 
     def gather(self, x: Tensor) -> Tensor:
         """(rows, heads, m, n) to (groups, heads, widest * m, n)."""

@@ -70,13 +70,13 @@ class LoopConfig(Frozen):
         return self
 
     @property
-    def looped(self) -> int:
+    def core_layers(self) -> int:
         """Number of layers in the core."""
         return self.core[1] - self.core[0]
 
     def slots(self, steps: int) -> int:
         """Number of key-value slots: one for each layer and step of the core, one for each other layer."""
-        return self.layers + (steps - 1) * self.looped
+        return self.layers + (steps - 1) * self.core_layers
 
     def slot(self, layer: int, step: int, steps: int) -> int:
         """Slot of ``layer`` in ``step`` (from 0). Without prelude and coda this is ``step * layers + layer``."""
@@ -84,8 +84,8 @@ class LoopConfig(Frozen):
         if layer < first:
             return layer
         if layer < end:
-            return first + step * self.looped + (layer - first)
-        return layer + (steps - 1) * self.looped
+            return first + step * self.core_layers + (layer - first)
+        return layer + (steps - 1) * self.core_layers
 
     def with_core(self, first: int, end: int, steps: int) -> LoopConfig:
         """The same weights with other layers looped (experiments, retrofits). Raises ``ValidationError``."""

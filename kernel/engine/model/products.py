@@ -22,7 +22,7 @@ ONE_THREAD = 8192  # numbers that one thread quantises in about the time it take
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class IdentityTransform:
     """No transform."""
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -53,8 +53,8 @@ class SiluGate:
         return silu(gate).mul_(up)
 
 
-InputTransform = Identity | RmsNorm | SiluGate
-IDENTITY, SILU_GATE = Identity(), SiluGate()
+InputTransform = IdentityTransform | RmsNorm | SiluGate
+IDENTITY, SILU_GATE = IdentityTransform(), SiluGate()
 
 
 class Product(Protocol):
