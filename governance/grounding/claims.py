@@ -8,7 +8,7 @@ from datetime import datetime
 
 from governance.grounding.records import About, Band, Record, TrustKey, band_of
 from kernel.provider import Infill
-from kernel.reprompt.confidence import split
+from kernel.providers.reprompt.confidence import split_confidence
 from ledger.clock import unstamp
 from ledger.vocabulary import Candidate, Operation, Source
 
@@ -78,7 +78,7 @@ def reply(*, provider: str, model: str, purpose: str, answer: str, confidence_bp
 
 def stated_bp(text: str) -> int | None:
     """The confidence stated in an answer's closing line; None without one."""
-    _, stated = split(text)
+    _, stated = split_confidence(text)
     return None if stated is None else round(ALL_BP * min(max(stated, 0.0), 1.0))
 
 
