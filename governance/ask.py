@@ -17,7 +17,6 @@ from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
 from governance.recordable import messages_without_secrets, spans_without_secrets
 from governance.reported import Fields, calmest, careful, of_collapse, of_infills, of_report, problem_of, sound
-from governance.uninterrupted import uninterrupted
 from kernel.canary import CollapseDetected
 from kernel.provider import (
     CallDelta,
@@ -45,6 +44,7 @@ from kernel.provider import (
 from kernel.tokens import CHARS_PER_TOKEN
 from ledger.clock import Clock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Draft, EntryKind, State
 
 
@@ -339,7 +339,7 @@ class Asker:
             )
             self._budget.release(ticket)
 
-        await uninterrupted(settled(), lambda _: None)
+        await run_to_completion(settled())
 
     def _claimed(self, phase: State, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
         """The convergence record of a reply, up to the op's maximum number of them."""

@@ -29,11 +29,11 @@ from governance.record import Recorder
 from governance.result import PhaseResult
 from governance.retries import may_return
 from governance.routes import op_seconds
-from governance.uninterrupted import uninterrupted
 from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError, LedgerError, OuroError, PhaseContract, TransitionRefused
 from ledger.faults import machine_fault
 from ledger.store import Ledger, Statement
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
 
 Phase = Callable[[Operation, Dossier, Crew], Awaitable[PhaseResult]]
@@ -124,7 +124,7 @@ class Orchestrator:
         progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=None)
         record = Recorder(self._ledger, op_id=request.op.id, spend=request.spend)
         result = PhaseResult(next=State.CANCELLED, cause=cause, failure=FailureClass.USER, reason=reason)
-        return await uninterrupted(self._end(progress, record, result, project), lambda _: None)
+        return await run_to_completion(self._end(progress, record, result, project))
 
     async def _live(
         self, progress: Progress, spend: Spend, approval: Approval | None = None, left_s: float | None = None
@@ -195,7 +195,7 @@ class Orchestrator:
         progress.ending = True
         ends: list[Ending] = []
         try:
-            return await uninterrupted(self._end(progress, record, result), ends.append)
+            return await run_to_completion(self._end(progress, record, result), ends.append)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not ends or task is None or progress.stopped_by is None:

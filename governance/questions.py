@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
-from governance.uninterrupted import uninterrupted
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, ToolError
 from ledger.ids import uuid7_hex
 from ledger.store import Ledger, Statement
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import EntryKind, Frozen, State
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Questions:
         question = waiting.question
         opened = ("INSERT INTO questions VALUES (?, ?)", (question.id, question.op_id))
         try:
-            await uninterrupted(self._note(waiting, "asked", (opened,)), lambda _: None)
+            await run_to_completion(self._note(waiting, "asked", (opened,)))
             done, _ = await asyncio.wait({waiting.answer}, timeout=self._settings.timeout_s)
             if done or waiting.closed:
                 return await waiting.answer
@@ -108,7 +108,7 @@ class Questions:
             return None
         except asyncio.CancelledError:
             if not waiting.closed:
-                await uninterrupted(self._close(waiting, "withdrawn", by="ouroboros"), lambda _: None)
+                await run_to_completion(self._close(waiting, "withdrawn", by="ouroboros"))
             raise
 
     async def answer(self, reference: str, text: str, *, by: str) -> Question:

@@ -20,8 +20,8 @@ from ledger.children import ask, own_python
 from ledger.errors import ConfigError
 from ledger.parsers.json import read_json
 from ledger.programs import find_program
+from ledger.tasks import wait_until_done
 from ledger.vocabulary import Frozen
-from tools.ended import all_ended
 from tools.git import Git
 from tools.process import Command, Finished, run
 from tools.sandbox.limits import MIB
@@ -76,7 +76,7 @@ async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str,
         except BaseException:
             # A call in a thread is not ended by a cancellation: git would go on to write where the folder is removed.
             # The command ends with this error, so the loop needs its threads no more.
-            await all_ended(asyncio.ensure_future(asyncio.get_running_loop().shutdown_default_executor()))
+            await wait_until_done(asyncio.ensure_future(asyncio.get_running_loop().shutdown_default_executor()))
             raise
 
 

@@ -22,11 +22,11 @@ from governance.loop.judged import SAYS_NOTHING, Judge, Judged
 from governance.loop.manner import Manner, deadline_s
 from governance.loop.prompts import data
 from governance.loop.stuck import Step, stuck_within
-from governance.uninterrupted import uninterrupted
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from ledger.errors import BudgetExhausted, OuroError, ProviderError
 from ledger.ids import sha256_hex
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, EntryKind, State, Verdict
 from tools.manifest import ToolContext, ToolOutcome
 
@@ -102,7 +102,7 @@ class Conversation:
         except BudgetExhausted as error:
             return await self._ended(End.BUDGET, error)
         except asyncio.CancelledError:
-            await uninterrupted(self._ended(End.CANCELLED), lambda _: None)
+            await run_to_completion(self._ended(End.CANCELLED))
             raise
 
     async def _ended(self, end: End, error: OuroError | None = None) -> Talk:

@@ -10,8 +10,8 @@ from governance.dossier import Application, Dossier, Feedback
 from governance.irongate import g11_staleness
 from governance.named_paths import refused_among
 from governance.result import PhaseResult, failed
-from governance.uninterrupted import uninterrupted
 from ledger.errors import ApplyConflict, StaleBase
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, EntryKind, FailureClass, Operation, RootCause, State
 
 
@@ -64,7 +64,7 @@ async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         EntryKind.CHANGE, "change.applying", phase=State.APPLY, paths=list(candidate.paths), mode=landing.mode
     )
     try:
-        receipt = await uninterrupted(
+        receipt = await run_to_completion(
             asyncio.to_thread(shop.changes.apply, op.id, candidate, landing), crew.holdings.keep
         )
     except StaleBase as error:

@@ -17,10 +17,10 @@ from governance.phases.validate import record_runs
 from governance.recordable import without_secrets
 from governance.refused import Refused, Waiting
 from governance.result import PhaseResult, failed
-from governance.uninterrupted import uninterrupted
 from ledger.errors import HookRefused
 from ledger.ids import sha256_hex
 from ledger.store import Statement
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import (
     Candidate,
     Edit,
@@ -147,7 +147,7 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
     await crew.record.note(
         EntryKind.CHANGE, "change.rolling_back", phase=State.VERIFY, journal=receipt.journal, rule=rule
     )
-    rollback = await uninterrupted(asyncio.to_thread(crew.shop.changes.rollback, receipt), lambda _: None)
+    rollback = await run_to_completion(asyncio.to_thread(crew.shop.changes.rollback, receipt))
     crew.holdings.receipt = None
     if rollback.commit is not None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, f"{text}; but {rollback.commit} stands already")
@@ -230,7 +230,7 @@ async def commit(
         return committed, intent.seq
 
     try:
-        committed, seq = await uninterrupted(effect(), done.append)
+        committed, seq = await run_to_completion(effect(), done.append)
     except asyncio.CancelledError:
         if not done:
             raise

@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.ended import all_ended
+from ledger.tasks import wait_until_done
 from tools.process import Finished
 from tools.sandbox.launcher import FOLDER, LOOK_S, free_bytes, held
 from tools.sandbox.limits import MIB
@@ -37,7 +37,7 @@ async def within_room(work: Coroutine[Any, Any, Finished], job: Job, settings: S
             full = await asyncio.to_thread(_is_full, folders, room, most, since)
     finally:
         run.cancel()
-        if await all_ended(run):
+        if await wait_until_done(run):
             raise asyncio.CancelledError
     if not run.cancelled():
         return run.result()

@@ -16,6 +16,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from ledger.frozen import Frozen
+from ledger.tasks import wait_until_done
 from ledger.vocabulary import Frame
 from tools.process import Finished
 from tools.sandbox.types import Job, Sandbox
@@ -213,12 +214,7 @@ class WarmProcess:
         if process is None:
             return
         process.cancel()
-        cancelled = False
-        while not process.done():
-            try:
-                await asyncio.wait({process})
-            except asyncio.CancelledError:
-                cancelled = True
+        cancelled = await wait_until_done(process)
         if not process.cancelled() and process.exception() is not None:
             log.info("a test process ended badly: %s", process.exception())
         if cancelled:
