@@ -17,27 +17,14 @@ from tools.git import Git, GitResult
 
 GITLINK = "160000"
 
-SETTINGS = {
-    "core.fsmonitor": "false",
-    "core.hooksPath": "/dev/null",
-    "core.sparseCheckout": "false",
-    "core.splitIndex": "false",
-    "core.untrackedCache": "false",
-    "diff.external": "",
-    "diff.ignoreSubmodules": "all",
-    "diff.submodule": "short",
-    "index.sparse": "false",
-    "status.submoduleSummary": "false",
-    "submodule.recurse": "false",
-}
-ENV = {
-    "GIT_LITERAL_PATHSPECS": "1",
-    # A filter of the owner's that is `python -m NAME` takes NAME from the folder that git is in.
-    "PYTHONSAFEPATH": "1",
-    "GIT_CONFIG_COUNT": str(len(SETTINGS)),
-    **{f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(SETTINGS)},
-    **{f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(SETTINGS.values())},
-}
+OPTIONS = tuple(
+    word
+    for name in ("core.sparseCheckout", "core.splitIndex", "core.untrackedCache", "index.sparse")
+    for word in ("-c", f"{name}=false")
+)
+"""Options of git beside those that every call has (`tools.git.QUIET`)."""
+ENV = {"PYTHONSAFEPATH": "1"}
+"""A filter of the owner's that is `python -m NAME` would take NAME from the folder that git is in."""
 
 _DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=all", "--submodule=short")
 VERBS: Mapping[str, tuple[str, ...]] = {
@@ -110,7 +97,7 @@ class UntrustedTree:
         """``git VERB``, one of :data:`VERBS`. Blocks; raises ``GitFailed``."""
         try:
             return self.git.run(
-                *self.options, *self.programs.argv, verb, *VERBS[verb], *args,
+                *OPTIONS, *self.options, *self.programs.argv, verb, *VERBS[verb], *args,
                 stdin=stdin, index=self.index, work_tree=self.root, ok=ok,
                 extra_env={**ENV, _EMPTY: "", _FALSE: "false", **(env or {})},
             )  # fmt: skip

@@ -21,8 +21,8 @@ from pathlib import Path
 from ledger import children
 from ledger.errors import ChildFailed
 from ledger.places import HostEnv, Places
+from ledger.regular import read_text
 from ledger.vocabulary import Frozen
-from tools.bounded import read_text
 from tools.testing.layout import project_file, table
 from tools.testing.origin import Origin
 from tools.whereabouts import is_file, is_folder

@@ -10,8 +10,8 @@ from typing import Any
 
 from ledger.parsers import UnreadableText
 from ledger.parsers.toml import read_toml
+from ledger.regular import read_text
 from tools import contained
-from tools.bounded import read_text
 from tools.git import Git
 from tools.whereabouts import is_folder
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.places import Places
-from tools.bounded import read_text
+from ledger.regular import read_text
 from tools.git import Git
 from tools.whereabouts import Relation, Spot, Survey, is_folder, way
 
