@@ -19,7 +19,7 @@ from ledger.errors import OuroError
 
 if TYPE_CHECKING:
     from daemon.service import Service
-    from governance.orchestrator import Ending
+    from governance.pipeline.orchestrator import Ending
 
 
 @asynccontextmanager

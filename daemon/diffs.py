@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.api import OpView
-from governance.difftext import unified
+from governance.pipeline.diff_text import unified
 from ledger.store import Ledger
 from ledger.vocabulary import Candidate, EntryKind
 from tools.git import Git

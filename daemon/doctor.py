@@ -166,7 +166,7 @@ def _keys(places: Places) -> Check:
 
 async def _tests(places: Places, settings: Settings, env: HostEnv) -> list[Check]:
     """The environment that is taken, and a note for each that is not because the repository wrote it."""
-    from tools.testing.environment import detect
+    from tools.testing.environment.detection import detect
 
     found = await detect(places, settings.tests, env)
     notes = [Check(name="environment", ok=False, detail=why) for why in found.passed_over if why != found.problem]

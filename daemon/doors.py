@@ -12,7 +12,7 @@ from governance.budget import Budget
 from governance.grounding.claims import source_key
 from governance.grounding.trust import Trust
 from governance.irongate import g12_lock, g19_recursion
-from governance.left_alone import reaches
+from governance.verification.suppressed_tests import reaches
 from ledger.errors import SandboxMissing
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, RunStatus, Signal, Source, TestRun, TestsPass, Verdict

@@ -13,21 +13,21 @@ from daemon.elsewhere import OtherRepositories
 from daemon.house import House
 from daemon.means import find_means
 from daemon.settings import Config
-from governance.baseline import Baselines
 from governance.changes.changes import Changes
 from governance.changes.effects import Effects
 from governance.changes.hooks import make_hooks
-from governance.codebase import Codebases
-from governance.crew import Shop
 from governance.irongate import g18_injection
 from governance.irongate.g02_protected import OWN_CODE, OWN_MARK
 from governance.irongate.policy import ToolPolicy
 from governance.irongate.secrets import redact
 from governance.memory.memory import Memory
-from governance.orchestrator import Orchestrator
 from governance.phases.table import PHASES
-from governance.pool import Pool
+from governance.pipeline.context import Shop
+from governance.pipeline.orchestrator import Orchestrator
+from governance.pipeline.pool import Pool
 from governance.record import Recorder
+from governance.risk.codebase import Codebases
+from governance.verification.baseline import Baselines
 from ledger.vocabulary import EntryKind
 from sensors.agreement import Agreement
 from sensors.closure import ClosureEvaluator
@@ -39,7 +39,7 @@ from tools.index.index import CodeIndex
 from tools.manifest import Toolbox
 from tools.mcp.servers import McpServers
 from tools.sandbox.types import Choice, told
-from tools.testing.guard import Guarded
+from tools.testing.environment.guard import Guarded
 from tools.testing.runner import TestRunner
 
 

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from daemon.house import House
     from daemon.people import People
     from daemon.service import Service
-    from governance.pool import Pool
+    from governance.pipeline.pool import Pool
     from sensors.intent_discovery import IntentDiscovery
 
 NOT_YET = "The daemon is still starting."

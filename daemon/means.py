@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from daemon.settings import Config
 from tools.sandbox.choice import choose
 from tools.sandbox.types import Choice
-from tools.testing.environment import TestEnvironment, detect
+from tools.testing.environment.detection import TestEnvironment, detect
 from tools.testing.runner import TestRunner
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from governance import approval, budget, questions, refused
+from governance import budget
+from governance.approval import inbox, questions, refusals
 from governance.grounding import trust
 from sensors import (
     conversation,
@@ -21,7 +22,7 @@ from sensors.intake import queue
 SCRIPTS: tuple[str, ...] = tuple(
     room.SCHEMA
     for room in (
-        approval, budget, questions, refused, trust, conversation, cross_repo_drift, deliveries, gap_memory,
+        inbox, budget, questions, refusals, trust, conversation, cross_repo_drift, deliveries, gap_memory,
         github_issue, memory, outcomes, samples, scheduled, wish_book, queue,
     )
 )  # fmt: skip

@@ -10,16 +10,16 @@ from daemon.diffs import newest_candidate
 from daemon.history import open_ops
 from daemon.standing import commit_with
 from daemon.undo import finish_undos
-from governance.approval import Inbox
+from governance.approval.inbox import Inbox
+from governance.approval.refusals import Refused, Waiting
 from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
 from governance.grounding.grading import End as GradedEnd
 from governance.grounding.settling import settle
 from governance.irongate.battery import diff_hash
+from governance.pipeline.retries import wanted_again
 from governance.record import Recorder
-from governance.refused import Refused, Waiting
-from governance.retries import wanted_again
 from kernel.provider import Provider
 from ledger.places import Places
 from ledger.store import Ledger, Statement

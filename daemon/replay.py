@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from governance import fsm
 from governance.grounding import standing
 from governance.grounding.consulted import Confidence, Standing, doubts
 from governance.grounding.policy import PolicySettings, grounding
@@ -18,9 +17,10 @@ from governance.irongate.registry import GATES
 from governance.memory.prophecy import floors as floors_of
 from governance.memory.prophecy import foretell
 from governance.memory.reputation import Reputation
+from governance.pipeline import fsm
+from governance.pipeline.routes import choose_route
 from governance.repair.ranking import Merits, order_of
-from governance.risk import ChangeFacts, ComplexityFacts, assess, complexity
-from governance.routes import choose_route
+from governance.risk.ladder import ChangeFacts, ComplexityFacts, assess, complexity
 from ledger.confidence import CERTAIN_BP
 from ledger.errors import TransitionRefused
 from ledger.store import Ledger

@@ -15,7 +15,7 @@ from daemon.text import count
 from daemon.told import cannot_talk
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.irongate.secrets import redact
-from governance.left_alone import LeftAlone
+from governance.verification.suppressed_tests import LeftAlone
 from ledger.clock import stamp
 from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun

@@ -22,12 +22,12 @@ from daemon.tighten import tighten
 from daemon.webhook.settings import WebhookSettings
 from governance.budget import BudgetSettings
 from governance.changes.settings import ChangeSettings
+from governance.conversation.settings import LoopSettings
 from governance.grounding.policy import PolicySettings
 from governance.irongate.rules import ToolPolicySettings
-from governance.loop.settings import LoopSettings
 from governance.memory.settings import MemorySettings
+from governance.pipeline.routes import ClockSettings
 from governance.repair.settings import RepairSettings
-from governance.routes import ClockSettings
 from governance.settings import ApprovalSettings, GovernanceSettings, PipelineSettings
 from kernel.settings import KernelSettings
 from ledger.database import LedgerSettings

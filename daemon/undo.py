@@ -5,13 +5,13 @@ from __future__ import annotations
 from daemon.api import OpView
 from daemon.diffs import newest_candidate
 from daemon.standing import commit_with
+from governance.approval.refusals import Refused, TakenBack, refusals_of
 from governance.changes.changes import Changes
 from governance.changes.trailers import UNDOES
 from governance.changes.types import Committed
 from governance.grounding.settling import take_back
 from governance.irongate.battery import diff_hash
 from governance.record import Recorder
-from governance.refused import Refused, TakenBack, refusals_of
 from ledger.errors import ControlError, OuroError
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind

@@ -178,7 +178,7 @@ async def _audited(
     ledger: Path, repo_id: str, anchors: Sequence[Anchor], ring: Keyring, wanted: set[int]
 ) -> tuple[ChainReport, dict[int, tuple[object, object]]]:
     from daemon.projections import SCRIPTS
-    from governance.requests import InboxCheck
+    from governance.approval.requests import InboxCheck
 
     stop = threading.Event()
     rows = Rows(wanted)

@@ -122,7 +122,7 @@ def _hooks(call: Call) -> Path:
 
 def _site_packages(call: Call) -> Path | None:
     """Where the repository's own virtual environment keeps modules; None when its tests use another Python."""
-    from tools.testing.environment import detect
+    from tools.testing.environment.detection import detect
 
     config = call.config()
     found = event_loop.run(detect(config.places, config.settings.tests, config.env))

@@ -7,8 +7,8 @@ import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-from governance.evidence import function_of
 from governance.repair.spans import Function, first_line
+from governance.verification.evidence import function_of
 from ledger.python_source import parse_or_why
 
 

@@ -17,8 +17,8 @@ from governance.repair.reproduce import VERDICTS
 from ledger.errors import SandboxMissing, TestsUnavailable
 from ledger.vocabulary import TestRun
 from tools.git import Git
-from tools.testing.names import stands_for
 from tools.testing.runner import TestRunner
+from tools.testing.selection.names import stands_for
 from tools.workspace import Workspaces
 
 

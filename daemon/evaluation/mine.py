@@ -11,9 +11,9 @@ from pathlib import Path
 from daemon.evaluation.hidden import by_file, half_of, without
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import TaskFile
-from governance.evidence import function_of
 from governance.irongate.paths import is_python, is_test_path
 from governance.repair.reproduce import VERDICTS
+from governance.verification.evidence import function_of
 from ledger.vocabulary import TestRun
 from tools import contained
 from tools.repository import Repository

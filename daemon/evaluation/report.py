@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from daemon.evaluation.trial import Outcome, Result
-from governance.evidence import VERIFIED
+from governance.verification.evidence import VERIFIED
 from ledger.errors import ConfigError
 from ledger.regular import read_regular
 

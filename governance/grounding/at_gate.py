@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from governance.crew import Crew, Regrounding
-from governance.dossier import Dossier, Feedback, Generation
 from governance.grounding.ground import ground_of
 from governance.grounding.sources import behind, dated, sources_of, stale_of
 from governance.grounding.standing import THIN, Facts, Standing, judge
+from governance.pipeline.context import Crew, Regrounding
+from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult
+from governance.pipeline.retries import may_return
 from governance.recordable import words_without_secrets
-from governance.result import PhaseResult
-from governance.retries import may_return
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State, Tier
 
 

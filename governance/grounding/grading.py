@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from governance.grounding.records import About, Graded, Outcome, Record, grades_in, is_record
-from governance.retries import WAITED
+from governance.pipeline.retries import WAITED
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
 
 HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID

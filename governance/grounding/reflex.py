@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from governance.crew import Crew, Regrounding
-from governance.dossier import Dossier
-from governance.explore import context_of
+from governance.conversation.exploration import context_of
+from governance.conversation.exploration_cache import Looked
+from governance.conversation.injection_screen import look_at, warning
+from governance.conversation.tool_call import call_tool
 from governance.grounding.sources import behind, sources_of
 from governance.grounding.standing import THIN
 from governance.irongate.g15_secrets import redact
-from governance.looked import Looked
-from governance.outside import look_at, warning
+from governance.pipeline.context import Crew, Regrounding
+from governance.pipeline.dossier import Dossier
+from governance.pipeline.retries import COLLAPSE, regroundings
 from governance.repair.proposal import Proposal
-from governance.retries import COLLAPSE, regroundings
-from governance.toolcall import call_tool
 from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestRun
 from tools.manifest import ToolContext, ToolOutcome, ToolUse
 from tools.workspace import Workspace

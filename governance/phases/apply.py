@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from governance import closing
-from governance.crew import Crew
-from governance.dossier import Application, Dossier, Feedback
 from governance.irongate import g11_staleness
-from governance.named_paths import refused_among
-from governance.result import PhaseResult, failed
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Application, Dossier, Feedback, PhaseResult, failed
+from governance.risk.named_paths import refused_among
+from governance.verification import closure_checks
 from ledger.errors import ApplyConflict, StaleBase
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, EntryKind, FailureClass, Operation, RootCause, State
@@ -38,10 +37,10 @@ async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         await crew.record.note(EntryKind.VERDICT, "gate", phase=State.APPLY, **refusal.model_dump(mode="json"))
         why = f"Nothing was written: {refusal.reason} ({refusal.rule})"
         return failed(RootCause.BLOCKED_PATH, FailureClass.POLICY, why)
-    made, problem = await closing.marks(op, crew)
+    made, problem = await closure_checks.marks(op, crew)
     if problem:
         return failed(RootCause.CLOSURE_OPEN, FailureClass.CODE, f"The work cannot be marked as done: {problem}")
-    candidate = closing.with_marks(generation.candidate, made)
+    candidate = closure_checks.with_marks(generation.candidate, made)
     landing = await asyncio.to_thread(shop.changes.landing, op, candidate)
     await crew.record.note(
         EntryKind.CHANGE, "landing.chosen", phase=State.APPLY, mode=landing.mode, ref=landing.ref, reason=landing.reason

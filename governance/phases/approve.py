@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from governance.crew import Crew
-from governance.dossier import Approval, Dossier
-from governance.result import PhaseResult
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Approval, Dossier, PhaseResult
 from ledger.clock import stamp
 from ledger.vocabulary import EntryKind, Operation, State, Tier
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from governance.dossier import Dossier
 from governance.memory.lessons import Lessons
+from governance.pipeline.dossier import Dossier, PhaseResult
 from governance.record import Recorder
-from governance.result import PhaseResult
 from ledger.vocabulary import EntryKind, Operation, State
 
 REASON_KEPT = 500

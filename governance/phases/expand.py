@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from governance.crew import Crew
-from governance.dossier import ContextFile, Dossier, Expansion
-from governance.loop import prompts
-from governance.loop.answers import parse_answer
-from governance.outside import look_at
-from governance.result import PhaseResult
+from governance.conversation import prompts
+from governance.conversation.answers import parse_answer
+from governance.conversation.injection_screen import look_at
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import ContextFile, Dossier, Expansion, PhaseResult
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message
 from ledger.vocabulary import EntryKind, Operation, State

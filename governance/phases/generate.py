@@ -8,30 +8,29 @@ import difflib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from governance import closing
-from governance.crew import Crew
-from governance.difftext import unified
-from governance.dossier import Dossier, Feedback, Generation
-from governance.evidence import evidence
-from governance.explore import context_of, explore, nearest_first
+from governance.conversation.conversation import collapsed, converse
+from governance.conversation.exploration import context_of, explore, nearest_first
+from governance.conversation.injection_screen import look_at_all, said_by
+from governance.conversation.prompts import FEEDBACK_SHOWN
+from governance.conversation.tree import tree
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
 from governance.grounding.records import CLAIMED
 from governance.grounding.reflex import leave, reground
 from governance.irongate.battery import change_hash, diff_hash
 from governance.irongate.secrets import redact
-from governance.loop.conversation import collapsed, converse
-from governance.loop.prompts import FEEDBACK_SHOWN
-from governance.loop.tree import tree
-from governance.outside import look_at_all, said_by
+from governance.pipeline.context import Crew
+from governance.pipeline.diff_text import unified
+from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, failed
+from governance.pipeline.retries import COLLAPSE, WAITED, wants_repair
 from governance.recordable import without_secrets
 from governance.repair.asking import prepared
 from governance.repair.cloze import cloze
 from governance.repair.proposal import Proposal
 from governance.repair.reproduce import reproduce, set_scene, unknown_of
 from governance.repair.scene import Scene
-from governance.result import PhaseResult, failed
-from governance.retries import COLLAPSE, WAITED, wants_repair
+from governance.verification import closure_checks
+from governance.verification.evidence import evidence
 from kernel.canary import CollapseDetected
 from kernel.provider import Preparer, Provider
 from ledger.errors import ApplyConflict
@@ -83,7 +82,7 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 
 async def met_already(op: Operation, crew: Crew) -> PhaseResult | None:
     """NOOP when the condition is already gone at the op's tree, before any cost; else None."""
-    answer = await closing.at_base(op, crew)
+    answer = await closure_checks.at_base(op, crew)
     if answer.closed or answer.gone:
         return PhaseResult(next=State.NOOP, reason=f"nothing is to be done at this commit: {answer.reason}")
     return None
@@ -222,7 +221,7 @@ async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[Tes
     """A model's claim that nothing is to be done, accepted only if the closure check confirms it."""
     if failing or not op.test_ids:
         text = "The goal is not met: "
-        text += f"{failing[0].id} fails" if failing else (await closing.at_base(op, crew)).reason
+        text += f"{failing[0].id} fails" if failing else (await closure_checks.at_base(op, crew)).reason
         return PhaseResult(
             next=State.GENERATE,
             reason=text,

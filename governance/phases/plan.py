@@ -6,11 +6,10 @@ from collections.abc import Collection
 
 from pydantic import BaseModel
 
-from governance.crew import Crew
-from governance.dossier import Dossier, Plan, PlannedChange
-from governance.loop import prompts
-from governance.loop.answers import parse_answer
-from governance.result import PhaseResult
+from governance.conversation import prompts
+from governance.conversation.answers import parse_answer
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Dossier, PhaseResult, Plan, PlannedChange
 from kernel.provider import Limits, Message
 from ledger.errors import ProviderBadOutput
 from ledger.vocabulary import Complexity, EntryKind, Operation, State, Urgency

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from governance.crew import Crew
-from governance.dossier import Dossier, Routing
 from governance.grounding.consulted import confidence_of
-from governance.result import PhaseResult
-from governance.routes import choose_route, op_seconds, turn_seconds
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Dossier, PhaseResult, Routing
+from governance.pipeline.routes import choose_route, op_seconds, turn_seconds
 from ledger.sources import SOURCES
 from ledger.vocabulary import Complexity, EntryKind, Operation, State
 

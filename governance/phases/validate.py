@@ -6,21 +6,20 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from governance import closing
-from governance.codebase import read_python
-from governance.crew import Crew
-from governance.dossier import Dossier, Feedback, Generation, Validation
 from governance.irongate import g01_containment
 from governance.irongate.battery import Inspection, asks, diff_hash, inspect, objections
 from governance.irongate.g02_protected import OWN_CODE
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
-from governance.measure import Measured, measure_runs
-from governance.reach import reach_of
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Validation, failed
 from governance.recordable import inspection_without_secrets
 from governance.repair.scene import original, sources_of
-from governance.result import PhaseResult, failed
+from governance.risk.codebase import read_python
+from governance.verification import closure_checks
+from governance.verification.reach import reach_of
+from governance.verification.test_runs import Measured, measure_runs
 from ledger.errors import StaleBase
 from ledger.python_source import parse_or_why
 from ledger.vocabulary import (
@@ -163,15 +162,15 @@ async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> fr
     return await type_errors(runner, workspace, candidate.paths, limit_s=settings.type_check_s)
 
 
-async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> closing.Answer:
+async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> closure_checks.Answer:
     """Closure check with the candidate applied and without files left by its tests.
 
     VERIFY repeats it on the applied tree; failing here avoids asking the owner to approve what VERIFY would reject.
     """
-    if closing.asks_the_tree(op):
+    if closure_checks.asks_the_tree(op):
         await workspace.reset()
         await workspace.apply(candidate.edits)
-    return await closing.of_candidate(op, crew, workspace)
+    return await closure_checks.of_candidate(op, crew, workspace)
 
 
 async def pass_anyway(generation: Generation, crew: Crew, workspace: Workspace) -> tuple[str, ...]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from governance import closing
+from governance.approval.refusals import Refused, Waiting
 from governance.changes.types import Committed, Receipt
-from governance.crew import Crew
-from governance.dossier import Dossier, Feedback, Generation, Verification
-from governance.evidence import claims
 from governance.irongate.battery import diff_hash
-from governance.measure import Measured, measure_runs
-from governance.message import compose
 from governance.phases.validate import record_runs
+from governance.pipeline.commit_message import compose
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Verification, failed
 from governance.recordable import without_secrets
-from governance.refused import Refused, Waiting
-from governance.result import PhaseResult, failed
+from governance.verification import closure_checks
+from governance.verification.evidence import claims
+from governance.verification.test_runs import Measured, measure_runs
 from ledger.errors import HookRefused
 from ledger.ids import sha256_hex
 from ledger.store import Statement
@@ -80,7 +79,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     generation, application = dossier.generation, dossier.application
     if generation is None or application is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "VERIFY without an applied candidate")
-    receipt, candidate = application.receipt, closing.applied(generation, application)
+    receipt, candidate = application.receipt, closure_checks.applied(generation, application)
     if receipt.landing.mode == "dry-run":
         return await dry_run(crew, generation)
     head = (await crew.shop.repository.head()).commit or op.tree
@@ -107,7 +106,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         if unexpected:
             diff = diff_hash(generation.candidate)
             return await roll_back(crew, receipt, "verify.claim", unexpected, RootCause.TESTS_FAILED, diff)
-        answer = await closing.as_applied(op, dossier.approval, crew, workspace)
+        answer = await closure_checks.as_applied(op, dossier.approval, crew, workspace)
     reason = answer.reason
     await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)
     if not answer.closed:

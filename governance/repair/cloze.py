@@ -11,14 +11,14 @@ import contextlib
 import math
 from collections.abc import Collection, Sequence
 
-from governance.crew import Crew
 from governance.grounding.claims import preferred_bp
 from governance.grounding.trust import TrustKey, trust_bp
 from governance.irongate.battery import change_hash, diff_hash
-from governance.repair.asking import asked, prepared
+from governance.pipeline.context import Crew
+from governance.repair.asking import asked, prepared, weighed
 from governance.repair.bases import Bases
 from governance.repair.bench import Bench, at_once
-from governance.repair.compared import disagreement
+from governance.repair.disagreement import disagreement
 from governance.repair.moves import Complaint
 from governance.repair.proposal import Proposal
 from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, merits, order, removes, shortcut
@@ -26,7 +26,6 @@ from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
 from governance.repair.waves import LINES, MOVES, Step, line_at, moves_at, places_of, plan
-from governance.repair.weighing import weighed
 from kernel.canary import CollapseDetected
 from ledger.errors import BudgetExhausted, ProviderError
 from ledger.vocabulary import SEARCH, Candidate, EntryKind, Operation, RootCause, Spend, State

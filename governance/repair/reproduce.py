@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from governance.crew import Crew
 from governance.irongate.paths import is_test_path
+from governance.pipeline.context import Crew
 from governance.repair.scene import Scene, changed_lines, look
 from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestResult, TestRun
-from tools.testing.names import stands_for
 from tools.testing.runner import TestRunner
+from tools.testing.selection.names import stands_for
 from tools.workspace import Workspace
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})

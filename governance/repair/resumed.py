@@ -1,8 +1,8 @@
 """What a search that a crash ended had tried in vain: the op that takes its place goes on behind that.
 
-A layer of L2 is noted with all that the next one needs (``governance.loop.course``). The plan of a cloze search follows
-from the tree, the suspicious lines, the model and the settings, so the same steps come again. Only those behind which
-nothing had survived, nor mended a part, are left out: that was in memory, and has to be found anew.
+A layer of L2 is noted with all that the next one needs (``governance.conversation.course``). The plan of a cloze search
+follows from the tree, the suspicious lines, the model and the settings, so the same steps come again. Only those
+behind which nothing had survived, nor mended a part, are left out: that was in memory, and has to be found anew.
 """
 
 from __future__ import annotations

@@ -7,20 +7,19 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from governance.evidence import function_of, to_show
 from governance.irongate.doctests import as_python, object_of
 from governance.irongate.paths import is_test_path
-from governance.repair.edits import decode, edit_of
 from governance.repair.moves import module_names
 from governance.repair.prompt import Example
 from governance.repair.spans import Function, Source, first_line
+from governance.verification.evidence import function_of, to_show
 from ledger.errors import PolicyRefused
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Edit, TestResult, TestRun
+from ledger.vocabulary import Edit, EditKind, TestResult, TestRun
 from tools.edits.diffs import HUNK
-from tools.testing.localise import Suspicion, rank
-from tools.testing.missing import classes_of, files_of, members, modules_of
-from tools.testing.report import IMPORT_TIME
+from tools.testing.localisation.missing import classes_of, files_of, members, modules_of
+from tools.testing.localisation.ranking import Suspicion, rank
+from tools.testing.report.verdict import IMPORT_TIME
 from tools.workspace import Workspace
 
 MAX_PLACES, MAX_FILES = 400, 2_000
@@ -258,4 +257,38 @@ def look(
         unreadable=tuple(unreadable),
         offered=offered_by(workspace, failing, sources),
         done=done,
+    )
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+def decode(data: bytes) -> str | None:
+    """Text with ``\\n`` newlines; None when it is not UTF-8 or mixes newlines (then infilling could change others)."""
+    try:
+        text = data.removeprefix(BOM).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    unix = text.replace("\r\n", "\n")
+    if "\r" in unix or (unix.count("\n") != text.count("\r\n") and "\r\n" in text):
+        return None
+    return unix
+
+
+def encode(text: str, like: bytes) -> bytes:
+    """``text`` as bytes in the manner of ``like``."""
+    if b"\r\n" in like:
+        text = text.replace("\n", "\r\n")
+    return (BOM if like.startswith(BOM) else b"") + text.encode("utf-8")
+
+
+def edit_of(original: bytes, path: str, text: str, rationale: str, *, mode: int) -> Edit:
+    """The modification that makes ``path``, which holds ``original``, read ``text``."""
+    return Edit(
+        path=path,
+        kind=EditKind.MODIFY,
+        before=sha256_hex(original),
+        after=encode(text, original),
+        mode=mode,
+        rationale=rationale,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from governance.repair.moves import Complaint, Proposed, proposals
-from governance.repair.renamed import renamed
+from governance.repair.moves import Complaint, Proposed, proposals, renamed
 from governance.repair.spans import (
     Move,
     Source,
@@ -19,8 +20,7 @@ from governance.repair.spans import (
     replace_block,
     replace_line,
 )
-from governance.repair.unbound import assignments, unbound_names
-from tools.testing.localise import Suspicion
+from tools.testing.localisation.ranking import Suspicion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,3 +201,36 @@ def by_function(wave: Wave, sources: Mapping[str, Source]) -> list[list[tuple[st
         function = sources[path].function_at(span.line)
         groups.setdefault((path, function.lineno if function else 0), []).append((path, span))
     return list(groups.values())
+
+
+_UNBOUND = re.compile(r"(?:name|local variable) '(\w+)' (?:is not defined|referenced before|where it is not)")
+MOST = 6
+
+
+def unbound_names(complaints: Collection[Complaint]) -> frozenset[str]:
+    """Names that tests say have no value. What is only not imported is among them."""
+    broken = [c.message for c in complaints if c.exception in ("NameError", "UnboundLocalError")]
+    return frozenset(name for message in broken for name in _UNBOUND.findall(message))
+
+
+def assignments(
+    places: Sequence[Suspicion], sources: Mapping[str, Source], names: frozenset[str]
+) -> list[tuple[str, Span]]:
+    """Holes before the first use of such a name, and behind lines that ran before it in its function, nearest first."""
+    for use in places if names else ():
+        source = sources[use.path]
+        if names & _read(source, use.line):
+            function = source.function_at(use.line)
+            before = [
+                p for p in places if p.path == use.path and p.line < use.line and source.function_at(p.line) is function
+            ]
+            near = sorted(before, key=lambda p: -p.line)
+            spans = [insert_before(source, use.line), *(insert_after(source, p.line) for p in near)]
+            return [(use.path, span) for span in dict.fromkeys(spans)][:MOST]
+    return []
+
+
+def _read(source: Source, line: int) -> set[str]:
+    """Names that are read on a line."""
+    nodes = ast.walk(source.tree) if source.tree is not None else ()
+    return {n.id for n in nodes if isinstance(n, ast.Name) and n.lineno == line and isinstance(n.ctx, ast.Load)}

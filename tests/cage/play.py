@@ -30,7 +30,7 @@ from typing import Any
 from daemon.api import AnswerRequest, RejectRequest
 from daemon.facade import Facade
 from daemon.narrate import narrate
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from kernel.provider import ToolCall
 from ledger.vocabulary import Tier
 from sensors.manual import manual_signal

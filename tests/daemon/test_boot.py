@@ -21,8 +21,8 @@ from ledger.ids import new_op_id, short_id
 from ledger.vocabulary import Draft, EntryKind, Spend, State
 from tests.e2e.serving import Serving, record_of
 from tests.e2e.world import Infilling, config_for
+from tests.governance.approval.test_approval import DOSSIER
 from tests.governance.ops import operation
-from tests.governance.test_approval import DOSSIER
 from tests.repos import make_repo
 
 OPS, ENTRIES_OF_ONE = 1_250, 40

@@ -93,7 +93,7 @@ async def daemon(box: Box, api: ScriptedApi | None = None) -> AsyncIterator[Scri
 
 # structlog imports rich by itself: it comes with the first line that is logged
 HEAVY = ("torch", "transformers", "rich", "prompt_toolkit", "git", "cryptography", "structlog", "pydantic", "asyncio")
-LATER = ("daemon.equip", "governance.phases.table", "governance.orchestrator", "tools.testing.runner")
+LATER = ("daemon.equip", "governance.phases.table", "governance.pipeline.orchestrator", "tools.testing.runner")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from daemon.api import OpRef, OpsRequest, RejectRequest, SubmitRequest
 from daemon.facade import Facade
 from daemon.settings import Config
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from kernel.provider import Provider
 from ledger.clock import SystemClock
 from ledger.errors import ControlError

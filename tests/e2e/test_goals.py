@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.api import PostureRequest
 from daemon.replay import replay
-from governance.loop import prompts
+from governance.conversation import prompts
 from ledger.vocabulary import EntryKind, State
 from sensors.intake.posture import Posture
 from tests.e2e.serving import served

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.api import SubmitRequest
 from daemon.facade import Facade
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import State
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_repair import minus

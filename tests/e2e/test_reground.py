@@ -9,7 +9,7 @@ from daemon.api import OpRef
 from daemon.replay import replay
 from governance.grounding.records import About, Graded, Outcome, TrustKey
 from governance.grounding.standing import THIN
-from governance.retries import COLLAPSE
+from governance.pipeline.retries import COLLAPSE
 from kernel.canary import CollapseDetected
 from kernel.provider import Done, Event, InfillAnswer, InfillRequest, Limits, Message, Report, ToolSchema
 from ledger.vocabulary import Entry, FailureClass, RootCause, State

@@ -11,12 +11,11 @@ import pytest
 from daemon.api import OpRef, RejectRequest
 from daemon.replay import replay, replay_entries
 from daemon.settings import Config
-from governance.dossier import Dossier
 from governance.memory.lessons import Lessons
-from governance.orchestrator import Ending
 from governance.phases.complete import record_outcome
+from governance.pipeline.dossier import Dossier, PhaseResult
+from governance.pipeline.orchestrator import Ending
 from governance.record import Recorder
-from governance.result import PhaseResult
 from ledger.clock import ManualClock, SystemClock
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, FailureClass, RootCause, State, Tier

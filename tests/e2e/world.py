@@ -14,7 +14,7 @@ from daemon.equip import equip
 from daemon.house import House, furnish
 from daemon.senses import Senses
 from daemon.settings import Config, Settings
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from kernel.provider import (
     Capabilities,
     Done,

@@ -16,26 +16,26 @@ import pytest
 
 from daemon.narrate import tell
 from governance import irongate
-from governance.approval import Inbox
-from governance.crew import Crew
-from governance.dossier import Feedback
+from governance.approval.inbox import Inbox
+from governance.conversation import prompts
+from governance.conversation.tool_call import call_tool
 from governance.irongate.battery import objections
 from governance.irongate.policy import ToolPolicy
 from governance.irongate.registry import GATES
 from governance.irongate.rules import ToolPolicySettings
-from governance.loop import prompts
 from governance.phases.apply import stale
 from governance.phases.validate import said
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Feedback
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
-from governance.toolcall import call_tool
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Entry, EntryKind, State, Verdict
+from tests.governance.approval.test_approval import DOSSIER
 from tests.governance.crewed import crew_in
 from tests.governance.ops import operation
 from tests.governance.shopfloor import Priced
-from tests.governance.test_approval import DOSSIER
 from tests.repos import host_env, make_repo
 from tools.builtin.standard import standard_tools
 from tools.manifest import Toolbox, ToolContext

@@ -1,7 +1,7 @@
 """bash: a shell command on the op's files, in the sandbox in which tests run.
 
 The policy checks the command before it runs. Its changes are checked afterwards like every edit: see
-:mod:`tools.settle`.
+:mod:`tools.write_back`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tools.builtin.settings import BuiltinSettings
 from tools.manifest import Arguments, Call, Tool
 from tools.output import cap
 from tools.process import Finished
-from tools.settle import Aftermath, Bounds, Settled
 from tools.testing.runner import TestRunner
+from tools.write_back import Aftermath, Bounds, Settled
 
 SHOWN_PATHS = 20
 SAID = "said"

@@ -23,17 +23,19 @@ from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME
 from tools.sandbox.types import Job, Mount, Sandbox
 from tools.streams import Talk
-from tools.testing import layout, no_sockets
-from tools.testing.environment import TestEnvironment
-from tools.testing.events import BASIC, BESIDES
-from tools.testing.names import place_of
-from tools.testing.report import TIME_LIMIT, joined, judge
+from tools.testing import no_sockets
+from tools.testing.environment import layout
+from tools.testing.environment.detection import TestEnvironment
+from tools.testing.report.events import BASIC, BESIDES
+from tools.testing.report.verdict import TIME_LIMIT, joined, judge
+from tools.testing.report.watch import UNWATCHED, Watch, watch
+from tools.testing.selection.names import place_of
 from tools.testing.settings import TestSettings
 from tools.testing.warm import Ended, WarmProcess
-from tools.testing.watch import UNWATCHED, Watch, watch
 from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
+_PLUGINS = "tools.testing.pytest_plugins"
 _PLUGIN, _WORKER, _TRACE = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_trace"
 _PROBE, _SCREEN, _ENTERED = "_ouro_probe", "_ouro_screen", "_ouro_entered"
 # Our modules come through standard input: nothing of ours lies on the import path, and no text is too long for a
@@ -491,7 +493,7 @@ def _module(name: str) -> dict[str, str]:
 
 @functools.cache
 def _text(name: str) -> str:
-    return resources.files(__package__).joinpath(f"{name}.py").read_text(encoding="utf-8")
+    return resources.files(_PLUGINS).joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
 def _placed(ids: Sequence[str]) -> tuple[str, ...] | None:

@@ -21,8 +21,7 @@ from ledger.vocabulary import Frame
 from tools.process import Finished
 from tools.sandbox.types import Job, Sandbox
 from tools.streams import CHUNK, Collected, Talk
-from tools.testing.claims import is_modest
-from tools.testing.events import LAST_LINE, Count, Place, Places
+from tools.testing.report.events import LAST_LINE, Count, Place, Places, is_modest
 
 log = logging.getLogger(__name__)
 _HEADER = re.compile(rb"[RX][0-9a-f]{8}")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from governance import record as recording
-from governance.ask import Asker
 from governance.budget import Budget, BudgetSettings
+from governance.conversation.model_client import Asker
 from governance.grounding.claims import likeliest_bp, stated_bp
 from governance.grounding.grading import READ, End, at_end
 from governance.grounding.records import About, Outcome, Record, is_record

@@ -8,7 +8,7 @@ import pytest
 
 from governance.grounding.grading import End, at_end, taken_back
 from governance.grounding.records import CLAIMED, About, Graded, Outcome, grades_in
-from governance.retries import WAITED
+from governance.pipeline.retries import WAITED
 from ledger.vocabulary import Entry, EntryKind, FailureClass, RootCause, State
 from tests.governance.grounding.histories import grades_of, record
 

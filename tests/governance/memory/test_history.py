@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from governance.dossier import Dossier
 from governance.memory.memory import Memory
 from governance.memory.settings import MemorySettings
 from governance.phases.complete import record_outcome
+from governance.pipeline.dossier import Dossier, PhaseResult
 from governance.record import Recorder
-from governance.result import PhaseResult
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State

@@ -12,8 +12,6 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from governance.codebase import Codebases
-from governance.dossier import Classification, Dossier, Gating, Generation, RunReport, Validation
 from governance.grounding.claims import goal_key
 from governance.grounding.consulted import standings
 from governance.grounding.records import About, Graded, Outcome, TrustKey
@@ -22,9 +20,10 @@ from governance.memory.memory import Memory
 from governance.memory.settings import MemorySettings
 from governance.phases.complete import record_outcome
 from governance.phases.gate import gate, raised_by
+from governance.pipeline.dossier import Classification, Dossier, Gating, Generation, PhaseResult, RunReport, Validation
 from governance.record import Recorder
-from governance.result import PhaseResult
-from governance.risk import ChangeFacts
+from governance.risk.codebase import Codebases
+from governance.risk.ladder import ChangeFacts
 from ledger.clock import SystemClock
 from ledger.store import Ledger
 from ledger.vocabulary import (

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from governance.dossier import Dossier, Generation, Validation
 from governance.irongate.battery import decide
 from governance.irongate.verdicts import passed
-from governance.measure import Measured
 from governance.phases import validate as phase
 from governance.phases.validate import syntax_problem, unread, validate
+from governance.pipeline.dossier import Dossier, Generation, Validation
 from governance.settings import GovernanceSettings
+from governance.verification.test_runs import Measured
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Edit, EditKind, State, Tier, Verdict

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from governance.ask import Asker
 from governance.budget import Budget, BudgetSettings
-from governance.crew import Crew, Holdings, OpClock
+from governance.conversation.model_client import Asker
 from governance.irongate.battery import diff_hash
+from governance.pipeline.context import Crew, Holdings, OpClock
 from governance.record import Recorder
 from governance.repair.bases import around
 from governance.repair.bench import Bench
@@ -27,7 +27,7 @@ from ledger.vocabulary import EntryKind, Operation, Outcome, RootCause, RunStatu
 from tests.e2e.world import Infilling
 from tests.governance.ops import operation
 from tests.governance.shopfloor import bare_shop
-from tools.testing.localise import Suspicion
+from tools.testing.localisation.ranking import Suspicion
 
 PATH, TEXT = "shop/cart.py", "def total(a, b):\n    subtotal = a\n    return subtotal + b\n"
 RED = TestResult(id="tests/test_cart.py::test_total", outcome=Outcome.FAILED)

@@ -17,8 +17,8 @@ from ledger.places import HostEnv, Places
 from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tests.tools.testing.projects import make_environment
 from tools.git import Git
-from tools.testing.environment import TestEnvironment, detect
-from tools.testing.layout import ignored_needs, import_roots, needed, project_names
+from tools.testing.environment.detection import TestEnvironment, detect
+from tools.testing.environment.layout import ignored_needs, import_roots, needed, project_names
 from tools.testing.settings import TestSettings
 
 

@@ -10,7 +10,7 @@ import pytest
 from ledger.errors import GitFailed, SandboxError
 from tests.tools.testing.plain import PlainSandbox
 from tools.sandbox.types import Job
-from tools.testing.guard import Guard, Guarded
+from tools.testing.environment.guard import Guard, Guarded
 
 
 def test_all_is_asked_once_and_again_after_each_change(tmp_path: Path) -> None:
