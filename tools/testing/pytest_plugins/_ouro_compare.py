@@ -1,14 +1,14 @@
-"""Tells what the assertions of the tests compared. PYTEST_DONT_REWRITE
+"""Reports the operands of the comparisons in the tests' assertions. PYTEST_DONT_REWRITE
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
-text by the runner and executed inside the sandbox. When pytest has rewritten a test file, a call is laid behind every
-comparison of an ``assert``, and around ``self.assertEqual`` and its kin and ``pytest.raises``. It is told what was
-compared, in plain data, so that another process can compare it again (``judge.py``). No method of a value is called for
-that: exact builtin types are written down, subclasses of them by what the builtin type sees in them, everything else
-is named only.
+text by the runner and executed inside the sandbox. When pytest has rewritten a test file, a call is inserted after
+every comparison of an ``assert``, and around ``self.assertEqual`` and its like and ``pytest.raises``. It records both
+operands as plain data, so that another process can repeat the comparison (``report/comparisons.py``). No method of a
+value is called: exact builtin types are written out, their subclasses by their builtin content, other values by type
+name only.
 
 Events: ``instrumented`` (a file and its lines, when it is rewritten: before a line of it has run) and ``compared`` (a
-test, its rows, and which lines were reached). A row is JSON: file, line, operation, left, right, and what came of it.
+test, its rows, and which lines were reached). A row is JSON: file, line, operation, left, right, result.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class Instrument(ast.NodeTransformer):
         return node
 
     def _behind(self, statement: Any) -> Any:
-        """Of a comparison that pytest has given a name: a call that is told both sides."""
+        """A call with both operands, for a comparison that pytest has assigned to a name; else None."""
         if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Compare)):
             return None
         target, compare = statement.targets[0], statement.value
@@ -231,7 +231,7 @@ def _is_raising(call: Any) -> bool:
 
 
 def located(made: Any, node: Any) -> Any:
-    """What was made, and whatever in it has no place yet, where ``node`` stands."""
+    """``made``, with the position of ``node`` for every part that has none."""
     for each in ast.walk(made):
         if isinstance(each, (ast.expr, ast.stmt)) and getattr(each, "lineno", None) is None:
             ast.copy_location(each, node)
@@ -243,7 +243,7 @@ def again(side: Any) -> Any:
 
 
 class Raising:
-    """A ``pytest.raises`` that tells what was raised in it."""
+    """A ``pytest.raises`` that reports the exception."""
 
     def __init__(self, compared: Compared, place: tuple[str, int], inner: Any) -> None:
         self._compared, self._place, self._inner = compared, place, inner
@@ -334,7 +334,7 @@ class Compared:
         return Raising(self, (path, line), inner)
 
     def _always(self, path: str, line: int, operation: str, *sides: Any) -> None:
-        """A value of the program's own class that says the same of everything."""
+        """Report a value of a class of the program that compares equal, or unequal, to everything."""
         name = "__eq__" if operation == "==" else "__ne__"
         for side in sides:
             kind = _type(side)
@@ -343,7 +343,7 @@ class Compared:
                 try:
                     answer = side == object() if operation == "==" else side != side
                 except Exception:  # noqa: BLE001  (code of the repository)
-                    continue
+                    answer = False
                 if answer is True:
                     self.row(path, line, "always", _name(kind), None, True)
 
