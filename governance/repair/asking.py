@@ -1,4 +1,4 @@
-"""From a step of the plan to variants: what a model writes into the holes, or what is given; known ones left out."""
+"""From a step of the plan to variants: texts from the model or given ones, without those already seen."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from ledger.errors import ProviderError
 from ledger.vocabulary import EntryKind, State
 
 CAUTIOUS = 0.5
-"""Of the temperature, behind a collapse."""
+"""Factor of the temperature after a collapse."""
 
 
 async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Variant], int]:
-    """Variants of the node's scene that were not seen there before, likely ones first; and how many answers came."""
+    """Variants that the node has not seen yet, likely ones first; and the number of the model's answers."""
     if isinstance(step, Given):
         return await asyncio.to_thread(_distinct_given, node, step), 0
     infills: list[tuple[str, Span, Infill]] = []
-    await prepared(crew.asker.provider)  # a load is no work of this op: nobody waits for its slot meanwhile
+    await prepared(crew.asker.provider)  # before the slot is taken: loading is no work of this op
     async with crew.shop.heavy:
         began = crew.shop.clock.monotonic()
         for places in await asyncio.to_thread(by_function, step, node.scene.sources):
@@ -53,7 +53,7 @@ async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Var
 
 
 async def prepared(provider: Provider) -> None:
-    """Until a model is loaded. What is wrong with it is told when it is asked."""
+    """Wait until a model is loaded. Its errors are raised by the next request."""
     if isinstance(provider, Preparer):
         with contextlib.suppress(ProviderError):
             await provider.prepare()
@@ -62,7 +62,7 @@ async def prepared(provider: Provider) -> None:
 async def _ask(
     scene: Scene, wave: Wave, places: Sequence[tuple[str, Span]], crew: Crew, seed: int
 ) -> list[tuple[str, Span, Infill]]:
-    """Holes of one function: what stands above them is computed once."""
+    """Fill the holes of one function in one request, so that their common prefix is computed once."""
     settings, left = crew.shop.settings.repair, crew.holdings.regrounding
 
     def request() -> InfillRequest:
@@ -93,7 +93,7 @@ async def _ask(
 
 
 def room_for(head: str, source: Source, line: int, crew: Crew) -> int:
-    """Characters around a hole at ``line``: a model's tokens are counted on what stands there. For a thread."""
+    """Characters of context around a hole at ``line``, by the model's tokens per character there. For a thread."""
     first, last, _ = surroundings(source, line)
     provider, tokens = crew.asker.provider, crew.shop.settings.repair.context_tokens
     count = provider.count_tokens if isinstance(provider, Infiller) else estimated
@@ -105,7 +105,7 @@ def estimated(text: str) -> int:
 
 
 def standing(text: str, span: Span) -> str:
-    """What stands in a hole, as far as an answer of one line would go."""
+    """The first line of the text in a hole."""
     return text[span.start : span.end].partition("\n")[0]
 
 
@@ -138,15 +138,15 @@ def _distinct_given(node: Node, step: Given) -> list[Variant]:
 
 
 def _fresh(node: Node, variant: Variant) -> tuple[str, str] | None:
-    """What the variant is known by; None when it does not parse, changes nothing, or was seen."""
+    """Identity of a variant; None when it does not parse, changes nothing, or was seen."""
     key = (variant.path, node.scene.sources[variant.path].shape_with(variant.span, variant.text))
     return key if key[1] and key not in node.seen else None
 
 
 def changed_lines(source: Source, after: str) -> tuple[Span, str, str]:
-    """The hole that holds all lines in which ``after`` differs, what stands in it, and what ``after`` has there. Pure.
+    """The hole with all lines in which ``after`` differs, its text, and the text of ``after``. Pure.
 
-    The indentation of the first line belongs to neither.
+    Neither text has the indentation of the first line.
     """
     old, new = source.lines, lines_of(after)
     top = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
@@ -166,7 +166,7 @@ def indentation(text: str) -> str:
 
 
 async def weighed(survivors: Sequence[Survivor], crew: Crew) -> list[Survivor]:
-    """The survivors, in their order, with what the model thinks of them, where it can say."""
+    """The variants in their order, with their likelihood where the model supports that."""
     request = await asyncio.to_thread(_request, survivors, crew)
     async with crew.shop.heavy:
         said = await crew.asker.weigh(State.GENERATE, "weigh: repairs", request)

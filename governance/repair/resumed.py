@@ -1,8 +1,8 @@
-"""What a search that a crash ended had tried in vain: the op that takes its place goes on behind that.
+"""Resuming a search that a crash ended: the op that replaces it skips the steps that were taken in vain.
 
-A layer of L2 is noted with all that the next one needs (``governance.conversation.course``). The plan of a cloze search
-follows from the tree, the suspicious lines, the model and the settings, so the same steps come again. Only those
-behind which nothing had survived, nor mended a part, are left out: that was in memory, and has to be found anew.
+A layer of L2 is recorded with all that the next one needs (``governance.conversation.course``). The plan of a cloze
+search follows from tree, suspicious lines, model and settings, so the same steps come again. Steps after the first
+passing or partial repair are repeated, because those were only in memory.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ledger.ids import sha256_hex
 from ledger.vocabulary import Entry, EntryKind, RootCause, State
 
 LOOKED_AT = 64
-"""Entries of earlier searches that are looked through, newest first."""
+"""Number of earlier entries that are read, newest first."""
 
 
 def key_of(tree: str, scene: Scene, model: str, settings: RepairSettings) -> str:
-    """What a search is known by."""
+    """Identity of a search."""
     lines = "\n".join(f"{place.path}:{place.line}" for place in scene.places)
     failing = "\n".join(result.id for result in scene.failing)
     asked = f"{model}\n{settings.model_dump_json()}"
@@ -26,20 +26,20 @@ def key_of(tree: str, scene: Scene, model: str, settings: RepairSettings) -> str
 
 
 async def note_step(record: Recorder, key: str, steps: int, found: int) -> None:
-    """So many steps are taken at the op's tree, and so many variants mend it or a part of it by now."""
+    """Record the number of steps taken at the op's tree, and of full or partial repairs found so far."""
     await record.note(
         EntryKind.TOOL, "searched", phase=State.GENERATE, search=key, steps=steps, found=found
     )  # fmt: skip
 
 
 async def steps_before(record: Recorder, key: str) -> int:
-    """Steps of the same search that were taken in vain by an op that a crash has ended; 0 when there is none."""
+    """Number of steps of the same search that an op ended by a crash took in vain."""
     earlier = await entries_before(record, EntryKind.TOOL, "searched", key)
     return max((int(e.payload["steps"]) for e in earlier if not e.payload.get("found")), default=0)
 
 
 async def entries_before(record: Recorder, kind: EntryKind, event: str, key: str) -> list[Entry]:
-    """What the last other op with the same search said of it, oldest first; nothing where no crash has ended it."""
+    """Entries of the last other op with the same search, oldest first; empty unless a crash ended that op."""
     entries = await record.ledger.entries(kinds=(kind,), events=(event,), newest_first=True, limit=LOOKED_AT)
     earlier = [e for e in entries if e.payload.get("search") == key and e.op_id not in (None, record.op_id)]
     if not earlier:

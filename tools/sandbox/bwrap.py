@@ -28,8 +28,8 @@ ROOT = Path("/")
 TMP = Path("/tmp")
 FIRST = f"/proc/{FIRST_PROCESS}"
 GO_FIRST = ("/bin/sh", "-c", '{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"', "sh")
-"""Where the memory of the machine is all taken the kernel ends the run before any other process. From inside nothing in
-/proc can be written, so that this is said before the walls stand."""
+"""When memory runs out the kernel ends the run before any other process. Set before the walls are up, because nothing
+in /proc can be written from inside."""
 SCRATCH = (TMP, Path("/run"), HOME, Path("/dev/shm"))
 
 
@@ -166,7 +166,7 @@ class Bwrap:
 
 
 class _Watch:
-    """Reads what bwrap tells: the number of the namespace's first process, and that the command was started."""
+    """Reads bwrap's status: the id of the namespace's first process, and that the command was started."""
 
     def __init__(self, status: Status) -> None:
         self._status = status

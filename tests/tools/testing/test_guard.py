@@ -64,4 +64,4 @@ def test_what_cannot_be_told_is_a_no(tmp_path: Path) -> None:
         raise GitFailed("git cannot be started.", argv=("git",), code=-1, stderr="")
 
     said = Guard(look=look, files=(), steps=()).trouble()
-    assert said is not None and said.endswith("cannot be told: git cannot be started.")
+    assert said is not None and said.endswith("cannot be determined: git cannot be started.")

@@ -1,6 +1,6 @@
-"""The repository's own test environment: which interpreter, what it must be able to read, where imports begin.
+"""Detection of the repository's test environment: interpreter, readable folders, import roots.
 
-An environment is taken only when the repository did not write it. That is asked again before each run.
+An environment is used only when the repository did not write it, which is checked again before each run.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ _SYSTEM = Path("/usr")  # every sandbox shows it
 class TestEnvironment:
     """How this repository's tests are started. When ``problem`` is set (a sentence and a remedy) nothing can run.
 
-    ``mounts`` are read-only, with their targets below the checkout's own path where they belong to it; ``needs`` are
-    those of them that a sandbox without mounts has to find inside the copy (relative paths). ``passed_over`` says of
-    environments that were not taken why.
+    ``mounts`` are read-only, with targets below the checkout's path where they belong to it; ``needs`` are relative
+    paths of those that a sandbox without mounts needs inside the copy. ``passed_over``: why environments were not used.
     """
 
     __test__ = False
@@ -57,7 +56,7 @@ class TestEnvironment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """An interpreter, and the place that led to it."""
+    """The chosen interpreter, and the path by which it was found."""
 
     found: Interpreter
     named: Path
@@ -85,7 +84,7 @@ def _detect(places: Places, settings: TestSettings, env: HostEnv) -> TestEnviron
 
 
 def _named(setting: str, places: Places, settings: TestSettings, env: HostEnv, origin: Origin) -> _Taken | str:
-    """What the owner's setting leads to, or why that is not used."""
+    """The interpreter of the owner's setting, or why it is not used."""
     place = interpreter.place_of(setting, places)
     if not os.path.lexists(place):
         return f"The interpreter {setting!r} (setting tests.python) does not work. Correct the setting."
@@ -114,7 +113,7 @@ def _looked_for(
             own.append(_Taken(found=found, named=folder))
             if found.pytest:
                 return own[-1]
-    if own or refused:  # where there is one, no other Python is what the owner would run his tests with
+    if own or refused:  # if the repository has one, no other Python is right
         return own[0] if own else refused[0]
     for found in interpreter.on_path(places, env, settings.probe_s, origin):
         why = _carried(origin, found.prefix, found)
@@ -132,7 +131,7 @@ def _looked_for(
 def _not_taken(folder: Path, why: str) -> str:
     return (
         f"The environment {str(folder)!r} is not used for tests, because the repository decides what is in it: {why}. "
-        "Take that out of git and make the environment anew, or name another one in the setting tests.python."
+        "Take that out of git and create the environment again, or name another one in the setting tests.python."
     )
 
 
@@ -175,7 +174,7 @@ def _describe(
 def _guard(
     git: Git, places: Places, settings: TestSettings, taken: _Taken, mounts: tuple[Mount, ...], needs: tuple[str, ...]
 ) -> Guard:
-    """Asks again, of this very environment, all that was asked when it was found."""
+    """A guard that repeats for this environment all checks of the detection."""
     found = taken.found
     named = os.path.realpath(taken.named)
     is_read = found.python == found.prefix / "bin/python"
@@ -216,7 +215,7 @@ def _steps(taken: _Taken, readable: Iterable[Path]) -> Iterator[str]:
 
 
 def _files(git: Git, taken: _Taken) -> Iterator[Path]:
-    """What decides, by its content, who wrote an environment and what is shown because of it."""
+    """Files whose content determines who wrote an environment and which folders are mounted for it."""
     found = taken.found
     yield from (checkout.index for checkout in checkouts(git.places))
     yield git.places.common_dir / "worktrees"
@@ -252,6 +251,12 @@ def _without_pytest(found: Interpreter) -> str | None:
 
 def _missing(problem: str, refused: Iterable[str]) -> TestEnvironment:
     return TestEnvironment(
-        python=Path("python3"), argv=(), mounts=(), roots=(".",), version=(0, 0), pytest=None, problem=problem,
+        python=Path("python3"),
+        argv=(),
+        mounts=(),
+        roots=(".",),
+        version=(0, 0),
+        pytest=None,
+        problem=problem,
         passed_over=tuple(refused),
-    )  # fmt: skip
+    )

@@ -1,7 +1,7 @@
-"""Before each run: is the tests' environment still the one that was taken?
+"""Check before each run that the tests' environment is unchanged.
 
-What a run may see follows from a few files and links. While none of them has changed there is nothing to ask; after a
-change all is asked again that was asked when the environment was found.
+The mounts of a run follow from a few files and links. Only after one of them changed are the checks of the detection
+repeated.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Stamp = tuple[int | str | None, ...]
 
 
 class Guard:
-    """``look`` asks everything and says why not to run, a sentence.
+    """``look`` makes all checks and returns a sentence with the reason not to run.
 
-    ``files`` are looked at as to content, ``steps`` (the folders and links that lead to them) as to what stands there.
-    Threads may share one.
+    ``files`` are compared with modification times, ``steps`` (folders and links that lead to them) by identity.
+    Thread-safe.
     """
 
     def __init__(self, *, look: Callable[[], str | None], files: Iterable[Path], steps: Iterable[Path | str]) -> None:
@@ -33,14 +33,14 @@ class Guard:
         self._good: tuple[Stamp, ...] | None = None
 
     def trouble(self) -> str | None:
-        """Why nothing may be run now, one sentence; None when all is as it was. Blocking."""
-        seen = self._stamps()  # first: what changes while we look is looked at next time
+        """Why nothing may be run now, one sentence; None when nothing has changed. Blocking."""
+        seen = self._stamps()  # first, so that a change during the check is seen next time
         if seen == self._good:
             return None
         try:
             why = self._look()
         except OuroError as error:
-            why = f"Whether the tests' environment is the owner's own cannot be told: {error.message}"
+            why = f"Whether the tests' environment is the owner's own cannot be determined: {error.message}"
         if why is None:
             self._good = seen
         return why
@@ -50,7 +50,7 @@ class Guard:
 
 
 class Guarded:
-    """A sandbox for jobs that see the tests' environment: it runs none while that is not what it was."""
+    """A sandbox for jobs with the tests' environment; it runs none after that has changed."""
 
     def __init__(self, sandbox: Sandbox, guard: Guard) -> None:
         self._sandbox, self._guard = sandbox, guard
@@ -80,9 +80,9 @@ class Guarded:
 
 
 def _stamp(path: str, content: bool) -> Stamp:
-    """What changes when something else stands there; with ``content`` also when it is written.
+    """Identity of the file at ``path``; with ``content`` it changes also when the file is written.
 
-    A link is told by its times and its target: its number may be given to the next one at once.
+    For links it includes times and target: an inode number may be reused at once.
     """
     try:
         seen = os.lstat(path)

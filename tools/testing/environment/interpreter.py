@@ -1,9 +1,9 @@
-"""Which Python environments are there, and what is in them.
+"""Python interpreters and environments on this machine.
 
-An environment is only *read* (``pyvenv.cfg``, names of folders), never executed: it runs in the sandbox or not at all.
-An interpreter that belongs to no environment (on the search path, or named by the owner) is asked, but never one that
-lies in the repository or is reached through it, and without loading anything that is installed for it: what a ``.pth``
-puts on the import path may be the repository.
+An environment is only *read* (``pyvenv.cfg``, names of folders), never executed outside the sandbox. An interpreter
+that belongs to no environment (on the search path, or named by the owner) is run to describe itself, but never one that
+is in the repository or reached through it, and without loading installed packages: a ``.pth`` may put the repository on
+the import path.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Interpreter:
 
 
 class _Said(Frozen):
-    """What an interpreter says of itself."""
+    """Self-description of an interpreter."""
 
     executable: str
     base: str
@@ -72,7 +72,7 @@ class _Said(Frozen):
 
 
 def read_environment(folder: Path) -> Interpreter | None:
-    """What stands in an environment's folder, without running it; None when it is no working environment."""
+    """The environment in a folder, without running it; None when it is not a working one."""
     folder = Path(os.path.realpath(folder))
     python = folder / "bin" / "python"
     if not os.path.exists(python):  # noqa: PTH110 - no error for bad names
@@ -109,9 +109,7 @@ def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpret
     Nothing that is installed for it is loaded.
     """
     try:
-        done = children.ask(
-            (str(python), *_ALONE, "-c", _ASK), cwd=cwd, env=env.variables, timeout_s=timeout_s
-        )  # fmt: skip
+        done = children.ask((str(python), *_ALONE, "-c", _ASK), cwd=cwd, env=env.variables, timeout_s=timeout_s)
         said = _Said.model_validate_json(done.out)
     except (OSError, ChildFailed, ValueError):
         return None
@@ -122,7 +120,7 @@ def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpret
         return read_environment(executable.parent.parent)
     sites = tuple(Path(site) for site in said.sites if is_folder(site))
     return Interpreter(
-        python=Path(os.path.realpath(executable)),  # a link to it may lie where nothing is shown
+        python=Path(os.path.realpath(executable)),  # a link to it may be where nothing is mounted
         prefix=base,
         bases=_bases(executable, base),
         version=said.version,
@@ -140,12 +138,12 @@ def named(setting: str, places: Places, env: HostEnv, timeout_s: float, origin: 
 
 
 def place_of(setting: str, places: Places) -> Path:
-    """Where the path of a setting leads: relative to the repository, ``~`` is the owner's home."""
+    """Absolute path of a setting: relative to the repository, ``~`` is the owner's home."""
     return places.repo / Path(re.sub(r"^~(?=/|$)", lambda _: str(places.home), setting))
 
 
 def of_project(places: Places) -> Iterator[Path]:
-    """Where the repository's own environments would lie, best first: ``.venv``, ``venv``, poetry's, tox's, nox's."""
+    """Folders of the repository's own environments, best first: ``.venv``, ``venv``, poetry's, tox's, nox's."""
     folders = [places.repo / ".venv", places.repo / "venv", *_poetry(places)]
     folders += sorted(_listed(places.repo / ".tox", "py*")) + sorted(_listed(places.repo / ".nox", "*"))
     return (folder for folder in folders if os.path.lexists(folder / "bin/python"))
@@ -164,7 +162,7 @@ def on_path(places: Places, env: HostEnv, timeout_s: float, origin: Origin) -> I
 
 
 def _one(python: Path, env: HostEnv, timeout_s: float, origin: Origin) -> Interpreter | None:
-    """Read where there is an environment, asked elsewhere; what lies in the repository is never asked."""
+    """Read an environment, else run the interpreter; one in the repository is never run."""
     environment = python.parent.parent
     if os.path.lexists(environment / "pyvenv.cfg") or origin.holds(python):
         return read_environment(environment)
@@ -176,14 +174,14 @@ def _is_daemons(found: Interpreter) -> bool:
 
 
 def _bases(python: Path, home: Path | None) -> tuple[Path, ...]:
-    """The folder above the one that the program really lies in, and its other spellings in links and ``home``."""
+    """The installation folder of a program by its real path, and other paths to it in links and ``home``."""
     real = Path(os.path.realpath(python)).parent.parent
     spelt = [*(one.parent.parent for one in _spellings(python)), *([home] if home is not None else [])]
     return tuple(one for one in dict.fromkeys((real, *spelt)) if os.path.realpath(one) == str(real))
 
 
 def _spellings(python: Path) -> Iterator[Path]:
-    """The links that lead to a program, as each names the next."""
+    """The chain of links that leads to a program."""
     here = python
     for _ in range(_MOST_LINKS):
         yield here
@@ -210,7 +208,7 @@ def _minor(folder: Path) -> int:
 
 
 def _listed(folder: Path, pattern: str) -> list[Path]:
-    """What is in a folder by that name; nothing where it cannot be read."""
+    """Entries of a folder that match ``pattern``; none where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return [folder / entry.name for entry in entries if fnmatch.fnmatchcase(entry.name, pattern)]
@@ -238,7 +236,7 @@ def _linked(sites: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _poetry(places: Places) -> tuple[Path, ...]:
-    """Where poetry keeps this project's environments: cache folder, name, and a hash of the project's path."""
+    """Poetry's environments of this project: cache folder, name, and a hash of the project's path."""
     project = project_file(places.repo)
     tool = table(table(project, "tool"), "poetry")
     name = tool.get("name") or table(project, "project").get("name")

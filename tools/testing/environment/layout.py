@@ -1,4 +1,4 @@
-"""How a project is laid out: where importable code begins, and which ignored files its tests cannot do without."""
+"""Layout of a project: import roots, and ignored files that its tests need."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _NOT_MODULES = frozenset({"setup", "conftest", "noxfile", "tasks", "fabfile"})
 
 
 def import_roots(repo: Path, linked: Collection[Path]) -> tuple[str, ...]:
-    """Folders of the repository from which its modules are imported, the most particular first, ``.`` always last.
+    """Folders of the repository from which modules are imported, the most specific first, ``.`` always last.
 
-    ``linked`` are the folders that the environment puts on the import path (an editable install names its root there).
+    ``linked``: folders that the environment puts on the import path, as editable installs do.
     """
     found = [_inside(repo, folder) for folder in linked]
     found += _declared(repo)
@@ -94,7 +94,7 @@ def _declared(repo: Path) -> list[str]:
 
 
 def project_file(repo: Path) -> dict[str, Any]:
-    """What ``pyproject.toml`` says; nothing where it is none."""
+    """Content of ``pyproject.toml``; empty when missing or invalid."""
     try:
         return read_toml(read_text(repo / "pyproject.toml") or "")
     except UnreadableText:
@@ -102,6 +102,6 @@ def project_file(repo: Path) -> dict[str, Any]:
 
 
 def table(of: dict[str, Any], name: str) -> dict[str, Any]:
-    """A table of that name; an empty one where something else stands there."""
+    """The table of that name; an empty one if missing or no table."""
     found = of.get(name)
     return found if isinstance(found, dict) else {}

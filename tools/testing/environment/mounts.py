@@ -1,7 +1,7 @@
-"""What tests may read outside the repository: their environment, the Python below it, and what the owner names.
+"""Mounts of tests outside the repository: their environment, its Python installation, and folders that the owner names.
 
-Nothing is shown because a file in an environment names it. A Python installation is shown in the parts that a program
-needs, where it is proven to be one and lies in nobody's private place; any other folder has to be named by the owner.
+Nothing is mounted because a file in an environment names it. Of a Python installation the parts that a program needs
+are mounted, if it is proven to be one and in no private place; any other folder has to be named by the owner.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _SAID = {Relation.SAME: "it is", Relation.ABOVE: "it holds", Relation.BELOW: "it
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What is shown, each read-only, and a sentence where something that is needed is not."""
+    """The read-only mounts, and a sentence if something that is needed cannot be mounted."""
 
     mounts: tuple[Mount, ...]
     problem: str | None = None
 
 
 def outside(found: Interpreter, places: Places, readable: Sequence[str], origin: Origin) -> Outside:
-    """Decide for one interpreter. Blocking; raises ``GitFailed``."""
+    """The mounts for one interpreter. Blocking; raises ``GitFailed``."""
     rules = _Rules(places, readable, origin)
     chosen, problem = rules.named()
     mounts = chosen
@@ -120,21 +120,21 @@ class _Rules:
         return tuple(Mount(source=source, target=target, closed=True) for source, target in places), None
 
     def _private(self, at: Spot) -> str | None:
-        """Why a place is nothing that a Python may be taken from unasked."""
+        """Why a Python at this place may not be mounted without the owner's setting."""
         if self._held[0].relation(at) is Relation.ABOVE:  # the owner's own home, wherever that is
             return None
         home = _foreign_home(at.real)
         if home is not None:
-            return f"it lies in {home}, the home of somebody else"
+            return f"it lies in {home}, the home of another user"
         return _first(at, self._not_by_itself, _ANY, "where others may write, or secrets are")
 
     def is_covered(self, folder: Path, shown: Iterable[Spot]) -> bool:
-        """Whether a folder is seen anyway."""
+        """Whether a folder is mounted anyway."""
         at = self._survey.spot(folder)
         return _is_system(at.real) or any(at.relation(one) in (Relation.SAME, Relation.BELOW) for one in shown)
 
     def asks_for_linked(self, found: Interpreter, folders: Sequence[Path]) -> str:
-        """The sentence about folders that the environment puts on the import path."""
+        """The message about folders that the environment puts on the import path."""
         never = [(folder, why) for folder in folders if (why := self.refusal(folder))]
         if never:
             folder, why = never[0]
@@ -159,7 +159,7 @@ def _first(at: Spot, places: Iterable[Spot], relations: frozenset[Relation], wha
 
 
 def _foreign_home(path: str) -> str | None:
-    """The home of another user that a path lies in. What root or this user owns is nobody else's."""
+    """The home of another user that contains a path; homes of root and of this user do not count."""
     if _lies(path, "/root"):
         return "/root" if os.geteuid() != 0 else None
     for top in _HOMES:
@@ -182,7 +182,7 @@ def _base_of(found: Interpreter) -> Path:
 
 
 def _library_of(found: Interpreter) -> Path:
-    """Where an interpreter's own library has to be: that of a copied program is elsewhere."""
+    """Where an interpreter's standard library is; for a copied program that is elsewhere."""
     base = _base_of(found)
     return base if _is_installation(base, found.version) or found.home is None else found.home
 
@@ -201,7 +201,7 @@ def _real(path: Path) -> Path:
 
 
 def _outermost(mounts: Iterable[Mount]) -> Iterable[Mount]:
-    """Each place once, without those that another one shows."""
+    """Each place once, without those that another mount contains."""
     kept: list[Mount] = []
     for mount in dict.fromkeys(mounts):
         shown = any(mount.target.is_relative_to(other.target) for other in kept)

@@ -1,8 +1,8 @@
-"""Who wrote what lies at a path: the repository (whoever may commit to it), or the owner of this machine.
+"""Whether the repository (anybody who may commit to it) or the owner of this machine wrote the file at a path.
 
-What the repository carries decides nothing about what untrusted code may read or what is run: a tracked file, a tracked
-link on the way, a submodule, another repository inside. The index of every work tree of the repository is asked, and no
-pathspec is used: no odd name means something else to git.
+Files of the repository must not decide what untrusted code may read or what is run: tracked files, tracked links on the
+way, submodules, other repositories inside. The index of every work tree is read without pathspecs, so that no odd name
+has a special meaning to git.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
 
 
 class Origin:
-    """Answers for one repository as it stands at this moment. Blocking; raises ``GitFailed``."""
+    """Ownership of paths in the current state of one repository. Blocking; raises ``GitFailed``."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
@@ -55,7 +55,7 @@ class Origin:
             return True
 
     def carries(self, folder: Path) -> str | None:
-        """Why what stands at ``folder`` is the repository's own, a clause; None when it is not."""
+        """Why ``folder`` is the repository's own, a clause; None when it is not."""
         try:
             steps = tuple(way(folder))
         except (OSError, ValueError):
@@ -105,7 +105,7 @@ class Origin:
         return None
 
     def _nested(self, path: str) -> str | None:
-        """A repository between the work tree's top and ``path``: what a submodule leaves behind, or a clone."""
+        """A repository between the work tree's top and ``path``: the rest of a submodule, or a clone."""
         place = self._place(path)
         if place is None:
             return None
@@ -147,5 +147,5 @@ def _folded(path: str) -> str:
 
 
 def _told(path: str) -> str:
-    """A name as a sentence can hold it: in quotes, escaped, and not endless."""
+    """A name for use in a message: quoted, escaped and limited in length."""
     return repr(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")[:200])

@@ -1,9 +1,9 @@
-"""Where the values come from that a failing test looks at: backwards from the statement that broke (pure).
+"""Backward data flow from the statement at which a test failed. Pure.
 
-From the line at which a test failed, in its own text and in each frame of the traceback below, what it reads is
-followed to the statements that give it a value, to the conditions around these, and into the functions that they call,
-as far as the failing test ran them. A function that is called is followed from what it returns; one that gives nothing
-back, from what it stores. What a method reads of its object is followed to the methods that write it.
+In each frame of the traceback, the values that the line reads are followed to the statements that assign them, to the
+conditions around these, and into the functions that they call, as far as the failing test ran them. A called function
+is followed from its return values, or from its stores if it returns none. Attributes that a method reads are followed
+to the methods that write them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ledger.vocabulary import TestResult
 from tools.testing.localisation.slices import Body, Function, Slice
 
 STEPS = 6
-"""Calls that are followed, one below the other."""
+"""Maximum depth of calls that are followed."""
 MAKERS = frozenset({"__init__", "__new__", "__post_init__"})
 
 Place = tuple[str, int]
@@ -25,7 +25,7 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A function of a file; ``owner`` is the class that it stands in."""
+    """A function of a file; ``owner`` is its class."""
 
     path: str
     node: Function
@@ -46,9 +46,9 @@ class _File:
 def flows(
     red: Iterable[TestResult], coverage: Mapping[str, Mapping[str, Collection[int]]], files: Mapping[str, ast.Module]
 ) -> dict[Place, int]:
-    """The lines that what the failing tests look at comes from, and over how many calls (at most :data:`STEPS`).
+    """The lines from which values of the failing tests come, with the number of calls between (at most :data:`STEPS`).
 
-    ``files`` are tests and program as they parse, ``coverage`` is lines by test and file.
+    ``files``: parsed tests and program; ``coverage``: lines by test and file.
     """
     known = {path: _file(path, tree) for path, tree in files.items()}
     found: dict[Place, int] = {}
@@ -59,9 +59,7 @@ def flows(
     return found
 
 
-def _of_test(
-    result: TestResult, ran: Mapping[str, frozenset[int]], known: Mapping[str, _File]
-) -> dict[Place, int]:  # fmt: skip
+def _of_test(result: TestResult, ran: Mapping[str, frozenset[int]], known: Mapping[str, _File]) -> dict[Place, int]:
     reached = [scope for path in ran.keys() & known.keys() for scope in known[path].scopes if _was_run(scope, ran)]
     classes = frozenset(name for file in known.values() for name in file.classes)
     waiting: deque[tuple[Scope, frozenset[str], frozenset[int], int]] = deque()
@@ -88,8 +86,8 @@ def _of_test(
 
 
 def _asked_of(other: Scope, scope: Scope, cut: Slice, classes: Set[str]) -> set[str] | None:
-    """What a slice of ``scope`` asks of another function: names that it writes, an empty set for what it gives; None
-    where they have nothing to do with each other."""
+    """The part of another function that a slice of ``scope`` depends on: names that it writes, an empty set for its
+    return values; None without a dependency."""
     name = other.node.name
     inner = scope.path == other.path and scope.node is not other.node and _holds(scope, other)
     makes = name in MAKERS and (other.owner in cut.called or bool({"cls", "type"} & cut.called))

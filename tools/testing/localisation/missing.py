@@ -1,4 +1,4 @@
-"""A name that a module or an object does not have (any more), as a failing test says. Pure."""
+"""Names that a module or an object lacks, by the messages of failing tests. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a failure comes from: lines ranked by suspicion (pure).
+"""Fault localisation: lines ranked by suspicion. Pure.
 
 Signs, added up with fixed weights and given in basis points:
 
@@ -9,14 +9,14 @@ Signs, added up with fixed weights and given in basis points:
 * **recent** (1500): the line was changed since the tests last passed.
 * **import** (at most 1800): a module-level assignment has no per-test coverage, because it runs once at import, nor has
   a function that is called then: they count as run by every test, at three tenths of the spectrum's weight.
-* **flow** (400, and 100 more for each call in between, at most 1000): what the failing statement looks at is computed
+* **flow** (400, and 100 more for each call in between, at most 1000): values of the failing statement are computed
   there (``tools.testing.localisation.flow``). It mostly decides among lines that are equally suspicious by coverage;
   those further down come first, since what a test calls itself is mostly glue.
-* **missing** (1000): where a name cannot be imported, or a module lacks an attribute, what that module defines: one of
-  these may have been called so.
+* **missing** (1000): when a name cannot be imported, or a module lacks an attribute, the definitions of that module:
+  one of them may have had that name.
 
-Without coverage the first sign is absent and the others stand alone; when they say nothing either, the functions that
-the failing tests' output names are offered, with a tenth. Test files are left out unless there is nothing else.
+Without coverage the first sign is absent; when there is no other either, the functions that the failing tests' output
+names get a tenth. Test files are left out unless there is nothing else.
 """
 
 from __future__ import annotations
@@ -173,9 +173,7 @@ def _by_missing(scores: dict[_Place, _Score], red: Collection[TestResult], trees
                 scores.setdefault((path, line), _Score()).add(NAMED_BP, f"{module} lacks a name, and defines this")
 
 
-def _by_name(
-    scores: dict[_Place, _Score], red: Collection[TestResult], trees: Mapping[str, ast.Module]
-) -> None:  # fmt: skip
+def _by_name(scores: dict[_Place, _Score], red: Collection[TestResult], trees: Mapping[str, ast.Module]) -> None:
     words = {word for result in red for word in re.findall(r"[A-Za-z_]\w+", f"{result.detail}\n{result.message}")}
     for path, tree in trees.items():
         if not is_test_side(path):

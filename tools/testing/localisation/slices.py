@@ -1,7 +1,7 @@
-"""Which statements of one function hang together: the slice that some names or lines depend on (pure).
+"""Program slices of one function: the statements that some names or lines depend on. Pure.
 
-The order of statements is not looked at, and names stand for what they are bound to: lines are left out only where
-nothing connects them. That is enough to tell what was computed from what merely ran.
+The order of statements is ignored, and names are identified with their values, so that a slice errs on the side of too
+many lines. That suffices to separate computed values from code that merely ran.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-CHANGING = frozenset({
-    "add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove",
-    "reverse", "setdefault", "sort", "update", "write",
-})  # fmt: skip
-"""Methods of the library that change what they are called on."""
+_CHANGING = """
+    add append appendleft clear discard extend insert pop popitem popleft remove reverse setdefault sort update
+    write
+    """
+CHANGING = frozenset(_CHANGING.split())
+"""Methods of the standard library that change their object."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _NAMES = ast.Attribute | ast.Name
@@ -23,7 +24,7 @@ _NAMES = ast.Attribute | ast.Name
 
 @dataclass(frozen=True)
 class Slice:
-    """What of a function is connected with what was asked for: its lines, what they call or read of other objects."""
+    """A slice: its lines, and names that they call or read of other objects."""
 
     lines: frozenset[int]
     called: frozenset[str]
@@ -36,17 +37,17 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What one statement says by itself."""
+    """Reads, writes and calls of one statement."""
 
     reads: frozenset[str]
     writes: frozenset[str]
     called: frozenset[str]
-    named: frozenset[str]  # other objects' attributes, and names: a function may be handed on
+    named: frozenset[str]  # names, and attributes of other objects: a function may be passed as a value
     gives: bool
 
 
 class Body:
-    """A function's statements, read once: many tests run the same function."""
+    """A function's statements, analysed once: many tests run the same function."""
 
     def __init__(self, function: Function) -> None:
         self._function = function
@@ -62,14 +63,14 @@ class Body:
 
     @cached_property
     def given(self) -> frozenset[int]:
-        """Lines of what it gives back; where it gives nothing back, of what it stores in something else."""
+        """Lines of returned values; without any, of values that are stored in other objects."""
         back = [s for s, facts in self._facts.items() if facts.gives]
         stored = [s for s, facts in self._facts.items() if any("." in name for name in facts.writes)]
         return frozenset(s.lineno for s in (back or stored or self._facts))
 
     @cached_property
     def written(self) -> frozenset[str]:
-        """What it writes of its object: ``self.x``."""
+        """Attributes of its object that it writes: ``self.x``."""
         return frozenset(n for facts in self._facts.values() for n in facts.writes if n.startswith("self."))
 
     def sliced(self, *, names: Collection[str], lines: Collection[int]) -> Slice:
@@ -100,14 +101,16 @@ def _facts_of(statement: ast.stmt) -> _Facts:
     called = {_name(node.func) for node in parts if isinstance(node, ast.Call)}
     gives = isinstance(statement, ast.Return) and statement.value is not None
     return _Facts(
-        reads=frozenset(_reads(statement, parts)), writes=frozenset(_writes(statement, parts)),
-        called=frozenset(called - {""}), named=frozenset(named),
+        reads=frozenset(_reads(statement, parts)),
+        writes=frozenset(_writes(statement, parts)),
+        called=frozenset(called - {""}),
+        named=frozenset(named),
         gives=gives or any(isinstance(node, ast.Yield | ast.YieldFrom) for node in parts),
-    )  # fmt: skip
+    )
 
 
 def _holds_line(statement: ast.stmt, line: int) -> bool:
-    """Whether a line is of the statement itself; a block that is a single thought (``with``) is meant as a whole."""
+    """Whether a line belongs to the statement itself; of a ``with`` the header."""
     if isinstance(statement, ast.With | ast.AsyncWith):
         return statement.lineno <= line <= (statement.items[-1].context_expr.end_lineno or line)
     return line in _own_lines(statement)
@@ -140,7 +143,7 @@ def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
 
 
 def _conditions(function: Function) -> dict[ast.stmt, list[ast.stmt]]:
-    """For each statement the compound ones around it; and conditions that may leave before it."""
+    """For each statement the enclosing compound ones, and earlier conditions that may leave the block."""
     found: dict[ast.stmt, list[ast.stmt]] = {}
     waiting: list[tuple[list[ast.stmt], list[ast.stmt]]] = [(function.body, [])]
     while waiting:
@@ -195,7 +198,7 @@ def _writes(statement: ast.stmt, parts: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _targets(node: ast.expr) -> Iterator[str]:
-    """What is bound or changed when something is stored in ``node``: a name, or ``self.x``."""
+    """The name, or ``self.x``, that a store in ``node`` binds or changes."""
     while isinstance(node, ast.Subscript | ast.Starred | ast.Attribute):
         if isinstance(node, ast.Attribute) and _is_self(node.value):
             yield f"self.{node.attr}"

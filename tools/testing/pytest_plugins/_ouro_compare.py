@@ -26,16 +26,32 @@ import pytest
 ROWS, ROW_CHARS, ALL_CHARS = 200, 20_000, 200_000
 NODES, DEPTH = 2_000, 12
 OPERATIONS = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Is: "is",
-    ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
-}  # fmt: skip
-METHODS = {
-    "assertEqual": "==", "assertEquals": "==", "assertListEqual": "==", "assertTupleEqual": "==",
-    "assertDictEqual": "==", "assertSetEqual": "==", "assertMultiLineEqual": "==", "assertSequenceEqual": "same",
-    "assertCountEqual": "count", "assertNotEqual": "!=", "assertIs": "is", "assertIsNot": "is not", "assertIn": "in",
-    "assertNotIn": "not in", "assertLess": "<", "assertLessEqual": "<=", "assertGreater": ">",
-    "assertGreaterEqual": ">=",
-}  # fmt: skip
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
+_METHODS = {
+    "==": "Equal Equals ListEqual TupleEqual DictEqual SetEqual MultiLineEqual",
+    "same": "SequenceEqual",
+    "count": "CountEqual",
+    "!=": "NotEqual",
+    "is": "Is",
+    "is not": "IsNot",
+    "in": "In",
+    "not in": "NotIn",
+    "<": "Less",
+    "<=": "LessEqual",
+    ">": "Greater",
+    ">=": "GreaterEqual",
+}
+METHODS = {f"assert{name}": operation for operation, names in _METHODS.items() for name in names.split()}
 ONE = {"assertTrue": "true", "assertFalse": "false", "assertIsNone": "none", "assertIsNotNone": "not none"}
 SAW, CALLED, RAISES = "_ouro_saw", "_ouro_called", "_ouro_raises"
 WELL_KNOWN = ("fractions", "decimal", "_pydecimal", "datetime", "_pytest.", "enum", "pathlib")
@@ -149,10 +165,16 @@ class Writer:
 _NOT = object()
 _SEQUENCES: dict[Any, str] = {list: "l", tuple: "t", set: "S", frozenset: "F"}
 _BASES: dict[Any, Any] = {
-    int: int.__int__, str: str.__str__, float: float.__float__, bytes: lambda v: bytes.__getitem__(v, slice(None)),
-    list: lambda v: list.__getitem__(v, slice(None)), tuple: lambda v: tuple(tuple.__iter__(v)),
-    dict: dict.copy, set: set.copy, frozenset: lambda v: frozenset(frozenset.__iter__(v)),
-}  # fmt: skip
+    int: int.__int__,
+    str: str.__str__,
+    float: float.__float__,
+    bytes: lambda v: bytes.__getitem__(v, slice(None)),
+    list: lambda v: list.__getitem__(v, slice(None)),
+    tuple: lambda v: tuple(tuple.__iter__(v)),
+    dict: dict.copy,
+    set: set.copy,
+    frozenset: lambda v: frozenset(frozenset.__iter__(v)),
+}
 
 
 class Instrument(ast.NodeTransformer):

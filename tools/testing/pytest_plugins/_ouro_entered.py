@@ -1,9 +1,9 @@
 """Which of the changed functions the tests run, and which of the changed files they load. PYTEST_DONT_REWRITE
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
-text by the runner and executed in the sandbox. It tells, as ``entered``, what was seen by the end of the run. From
-Python 3.12 on each function of the program costs once; before that each call does until all are seen, or until so many
-were looked at that the run would become slow: then the rest counts as not seen, and ``cut`` says so.
+text by the runner and executed in the sandbox. It reports the observations at the end of the run, as ``entered``. From
+Python 3.12 on each function of the program costs once; before that each call does until all are seen, or until a limit
+that keeps the run fast: then the rest counts as not seen, and ``cut`` is true.
 """
 
 from __future__ import annotations

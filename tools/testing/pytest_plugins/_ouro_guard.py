@@ -1,9 +1,9 @@
-"""Watches over the machinery that gives the verdict. PYTEST_DONT_REWRITE
+"""Detects changes of the machinery that gives the verdict. PYTEST_DONT_REWRITE
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
-text by the runner and executed in the sandbox, by the process that runs the tests. It tells, as ``guarded``, what has
-been changed in pytest, pluggy, unittest, json, builtins, the import system and ourselves since before the first line
-of the repository ran. Plugins that are installed may change pytest until the tests are collected; nobody may later.
+text by the runner and executed in the sandbox, by the process that runs the tests. It reports, as ``guarded``, changes
+of pytest, pluggy, unittest, json, builtins, the import system and our modules since before the first line of the
+repository ran. Installed plugins may change pytest until the tests are collected; no later change is allowed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ HOT = {
     "_pytest.python": ("Function", "pytest_pyfunc_call"),
     "_pytest.reports": ("TestReport", "BaseReport"),
 }
-"""Those that are asked between all tests; None: the whole module."""
+"""The parts that are checked between all tests; None: the whole module."""
 MAY_CHANGE = frozenset(
     [
         "print",
@@ -96,7 +96,7 @@ OWN_OF_ITEMS = ("runtest", "setup", "ihook", "repr_failure", "listchain")
 """What an item has from its class, and never of its own."""
 OURS = {"_pytest.runner._update_current_test_var", "_pytest.assertion.rewrite.rewrite_asserts"}
 """What the reporter and ``_ouro_compare.py`` have put there by the time that a guard is made."""
-MOST = 8  # differences that are told
+MOST = 8  # differences that are reported
 EVERY_S = 1.0  # between looks at everything
 _ABSENT = object()
 _clock = time.monotonic
@@ -118,7 +118,7 @@ def code_of(value: Any) -> Any:
 
 
 def is_run(value: Any) -> bool:
-    """Whether something in a class is run when the class is used: a function, or what stands for an attribute."""
+    """Whether a member of a class is code that runs when the class is used: a function or a descriptor."""
     return callable(value) or hasattr(type(value), "__get__")
 
 
@@ -168,7 +168,7 @@ class Fingerprint:
         self._prints.append(row(label, space, name, value))
 
     def accept(self, labels: Container[str], names: Container[str]) -> None:
-        """Go on from what stands at these places now (``names``: their last parts), and from the names of classes."""
+        """Make the current values at these places (``names``: their last parts), and class names, the new baseline."""
         for number, (label, space, name, *_) in enumerate(self._prints):
             if name in names and f"{label}.{name}" in labels:
                 self._prints[number] = row(label, space, name, space.get(name))
@@ -177,7 +177,7 @@ class Fingerprint:
                 self._sizes[number] = (label, owner, frozenset(vars(owner)), owner.__mro__)
 
     def differences(self) -> list[tuple[str, Any]]:
-        """What is not as it was: where, and what stands there now."""
+        """Differences: place and current value."""
         found = []
         for label, space, name, value, function, code, defaults in self._prints:
             if space.get(name) is not value or (
@@ -210,11 +210,11 @@ class Guard:
         self._config: Any = None
         self._trace = sys.gettrace()
         self._finders: list[Any] = []
-        # What was done since then is ours: nobody else has run.
+        # Changes since then are ours: no other code has run.
         self._whole, self._hot = BEFORE
         self._accept(OURS)
 
-    # What stands there.
+    # Current values.
 
     def _accept(self, labels: set[str]) -> None:
         names = {label.rpartition(".")[2] for label in labels}
@@ -388,7 +388,7 @@ class Guard:
 
 
 def taken() -> tuple[Fingerprint, Fingerprint]:
-    """Of everything, and of what is asked between all tests."""
+    """Snapshots of everything, and of the parts that are checked between all tests."""
     names = [*RUNNER, *(name for name in sys.modules if name.startswith("pluggy."))]
     whole = Fingerprint({name: sys.modules[name] for name in names if name in sys.modules})
     whole.add("builtins", vars(builtins), [name for name in vars(builtins) if name not in MAY_CHANGE])

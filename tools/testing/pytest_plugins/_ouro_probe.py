@@ -1,10 +1,10 @@
-"""Calls functions with inputs that no test gives them. PYTEST_DONT_REWRITE
+"""Calls functions with inputs that no test uses. PYTEST_DONT_REWRITE
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
 text by the runner and executed inside the sandbox. Where a test calls a wanted function the process forks; the child
-calls it with changed copies of the arguments, so that nothing of that reaches the test's memory. Files are shared: this
-belongs into a copy that is thrown away. What comes of each call is told as text, the same text in every process: two
-versions of a function can be compared by it.
+calls it with changed copies of the arguments, so that the test's memory is not affected. Files are shared: this
+must run in a disposable copy. The result of each call is reported as text, the same in every process, so that two
+versions of a function can be compared.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Prober:
         return name, next(found, None)
 
     def _asked(self, function: types.FunctionType, where: str, given: dict[str, Any]) -> list[list[str]]:
-        """What a child process says, as far as it gets in its time."""
+        """Output of a child process within its time limit."""
         ready, say = os.pipe()
         pid = _fork()
         if not pid:
@@ -183,7 +183,7 @@ def called(function: types.FunctionType, given: dict[str, Any]) -> Any:
 
 
 def outcome(function: types.FunctionType, given: dict[str, Any], names: list[str]) -> str:
-    """What a call gives, and how it leaves its arguments; or what it raises; or that this cannot be told."""
+    """Result of a call and its arguments afterwards; or its exception; or that neither is readable."""
     signal.setitimer(signal.ITIMER_REAL, CALL_S)
     try:
         before = {name: text(given[name]) for name in names}

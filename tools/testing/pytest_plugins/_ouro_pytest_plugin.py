@@ -34,7 +34,7 @@ _WORSE = {"": 0, "passed": 1, "skipped": 2, "xfailed": 2, "xpassed": 2, "error":
 
 
 LONE = re.compile(r"(?<!\\)((?:\\\\)*)(?:(\\ud[89ab]..\\ud[c-f]..)|\\(ud[89a-f]..))")
-"""A pair of halves, which is a character, or one alone, which is none; in JSON, behind whole pairs of backslashes."""
+"""A pair of surrogates (a character) or a lone one (no character) in JSON, after an even number of backslashes."""
 
 
 def spelt(found: re.Match[str]) -> str:
@@ -111,7 +111,7 @@ class Project:
 
 
 class NoTracer:
-    """Stands in when no coverage was asked for."""
+    """The tracer of a run without coverage: records nothing."""
 
     cut = False
 
@@ -140,7 +140,7 @@ def ranges(lines: set[int]) -> list[int]:
 
 
 def prefixes(nodeid: str) -> Iterator[str]:
-    """Every id that stands for this test: itself, without its parameters, its class, file and folders."""
+    """Every id that includes this test: itself, without its parameters, its class, file and folders."""
     yield nodeid
     base = nodeid.partition("[")[0]
     parts = base.split("::")
@@ -306,7 +306,7 @@ def safe_text(error: BaseException) -> str:
 
 
 def phase_outcome(report: Any) -> str:
-    """What one report of one phase says about the test; empty when it says nothing."""
+    """The outcome of a test by the report of one phase; empty when the report does not decide it."""
     if report.outcome == "failed":
         return "failed" if report.when == "call" else "error"
     subtest = "ubtest" in type(report).__name__ or "SubTest" in type(report).__name__
@@ -358,7 +358,7 @@ def project_environment(file: str) -> bool:
 
 
 def prefer(roots: list[str]) -> None:
-    """Put the import roots behind the standard library and before everything installed."""
+    """Put the import roots after the standard library and before installed packages."""
     place = next((n for n, p in enumerate(sys.path) if "-packages" in p), len(sys.path))
     sys.path[place:place] = [root for root in roots if root not in sys.path[:place]]
 
@@ -373,7 +373,7 @@ def maker(name: str, text: str) -> Any:
 
 
 def tell_nobody() -> None:
-    """Have pytest not say in the environment which test runs: programs are to do what they do anywhere."""
+    """Keep pytest from naming the running test in the environment, so that programs behave as usual."""
     runner: Any = sys.modules["_pytest.runner"]
     runner._update_current_test_var = lambda item, when: None
 

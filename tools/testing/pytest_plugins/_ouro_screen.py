@@ -2,9 +2,9 @@
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
 text by the runner and executed inside the sandbox. Once the tests are collected the process forks for every change; the
-child gives the function that is changed its new code and runs the tests. Nothing is imported again, so a change costs
-a fork and its tests. What passes so is a hint: code that ran while it was imported has not run anew, and files are
-shared by all children. Who asked runs in a process of its own whatever passes here.
+child replaces the code of the changed function and runs the tests. Nothing is imported again, so a change costs a fork
+and its tests. A pass is a hint only: code that runs at import has not run again, and files are shared by all children.
+The search runs every variant that passes here in a process of its own.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Text:
         return self.start(line) + len(text.encode("utf-8")[:column].decode("utf-8", "ignore"))
 
     def around(self, start: int, end: int) -> tuple[list[ast.ClassDef], Any] | None:
-        """The outermost function whose body holds ``start..end``, and the classes that it stands in."""
+        """The outermost function whose body contains ``start..end``, and its classes."""
         classes: list[ast.ClassDef] = []
         body: list[Any] = self._body
         while True:
@@ -167,7 +167,7 @@ class Screener:
         gc.freeze()  # a collection in a child would copy all that is in memory
         began = _clock()
         passed = self._forked(items, None, FOREVER_S, self._until - began)
-        if passed is None or passed:  # they fail as it stands, and do not hang: else nothing can be told
+        if passed is None or passed:  # unchanged, they fail and do not hang: else nothing can be decided
             return True
         limit, wait = FLOOR_S + SLOWER * self._computed, WAIT_S * FLOOR_S + SLOWER * (_clock() - began)
         for number, (path, start, end, new) in enumerate(self._edits):
@@ -193,7 +193,7 @@ class Screener:
     def _swaps(
         self, path: str, edit: tuple[int, int, str], functions: dict[Key, list[types.FunctionType]]
     ) -> list[tuple[types.FunctionType, types.CodeType]] | None:
-        """Functions and the code they would have; none for what is no program; None where it cannot be told."""
+        """Functions and their new code; empty when it does not compile; None when undecided."""
         text = self._texts[path]
         if text is None:
             return None
@@ -278,7 +278,7 @@ def pairs(
 
 
 def read(ready: int, end: float) -> bytes:
-    """What a child says before it ends, or until the clock says ``end``."""
+    """Output of a child until it ends, or until time ``end``."""
     data = b""
     poll = select.poll()
     poll.register(ready, select.POLLIN)

@@ -2,9 +2,9 @@
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
 text by the runner and executed in the sandbox, by the process that runs the tests. The sentinels are run by the same
-machinery as the tests: one before the first, one in the middle, and the others behind the last. They are in no
-list of tests, in no output and in no count, no conftest sees them, and their names are random. What came of each is
-told as ``sentinel``: where one passes, something makes tests pass.
+machinery as the tests: one before the first, one in the middle, and the others after the last. They are in no
+list of tests, in no output and in no count, no conftest sees them, and their names are random. Their outcomes are
+reported as ``sentinel``: if one passes, something makes tests pass.
 """
 
 from __future__ import annotations

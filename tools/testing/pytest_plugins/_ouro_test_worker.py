@@ -6,9 +6,9 @@ no line of the repository; each order (one JSON line on standard input) is run b
 in memory passes from one run to the next. After a run every process that it left is killed and every file outside the
 copy removed; what cannot be cleaned up makes this process end itself, and the next order gets a new one.
 
-The first run says which modules that are not the repository's it has imported. Before the second one an heir of this
-process imports them, so that no later run has to; where that starts a thread or brings in a line of the repository, the
-heir is dropped and nothing is imported beforehand.
+The first run reports which modules outside the repository it has imported. Before the second one a forked heir of this
+process imports them, so that no later run has to; if that starts a thread or imports code of the repository, the heir
+is dropped and nothing is imported beforehand.
 
 It answers through the report pipe in frames: a letter, the length of the payload as eight hexadecimal digits, the
 payload. ``R`` is a piece of the child's report; ``X``, JSON, is how the run ended and comes last.
@@ -39,7 +39,7 @@ from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 CHUNK = 64 * 1024
-DUMP_S = 0.3  # for a hanging test to say where it is
+DUMP_S = 0.3  # for the stack of a hanging test
 IMPORT_S = 8  # for an heir to import what the first run did; an answer that comes ten seconds late is given up
 MODULES, NAMES_BYTES = 5_000, 1 << 20
 WHOLE: tuple[list[str], list[Any]] = (sys.path[:], sys.meta_path[:])  # the runner puts the whole ones there
@@ -158,9 +158,9 @@ class Worker:
         return found
 
     def hand_over(self) -> int | None:
-        """Let an heir import what was learned. Its exit status when it has served in our place.
+        """Fork an heir that imports the learned modules and serves in our place; returns its exit status.
 
-        None in the heir itself, and where none could be had: whoever is told so serves on.
+        None in the heir itself, and when there is no heir: the process with None continues to serve.
         """
         names, self.learned = self.learned, []
         parent, (ready, say) = os.getpid(), os.pipe()
@@ -211,7 +211,7 @@ class Worker:
         return isinstance(origin, str) and os.path.isabs(origin) and self._project.relative(origin) is not None
 
     def end_all(self) -> None:
-        """Kill whatever a run has left. Each death hands its children to us, so that it ends when nobody is left."""
+        """Kill all processes that a run has left. Children of dead ones become ours, so that the loop ends."""
         while True:
             try:
                 pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -226,7 +226,7 @@ class Worker:
                 os.waitpid(-1, 0)
 
     def _leftovers(self) -> str:
-        """Clean up; what could not be is said."""
+        """Clean up; returns what could not be removed."""
         for folder in self._private:
             left = wiped(folder)
             if left:
@@ -439,12 +439,12 @@ def customised() -> None:
 
 
 def settled_environment() -> dict[str, str]:
-    """The environment without what pytest and we say in it."""
+    """The environment without variables of pytest and of ours."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "OURO_"))}
 
 
 def told_names(data: bytes) -> list[tuple[str, bool]]:
-    """What a run says of its modules. It is the word of whatever ran there: names, and not too many, are believed."""
+    """Module names reported by the untrusted run: valid identifiers only, at most ``MODULES``."""
     try:
         rows = json.loads(data or b"[]")
         names = [(str(name), bool(rewritten)) for name, rewritten in rows]

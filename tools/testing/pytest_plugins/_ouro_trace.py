@@ -14,11 +14,11 @@ from typing import Any
 
 
 class Lines:
-    """The lines of one piece of code that ran in the test under way. Told of no more when all of them have."""
+    """The lines of one code object that ran in the current test; tracing stops when all of them have."""
 
     def __init__(self, path: str, code: types.CodeType, tracer: SettraceTracer) -> None:
         every = {line for _, line in dis.findlinestarts(code) if line}
-        self._all = every - {code.co_firstlineno} or every  # a function's own line is told of in no call
+        self._all = every - {code.co_firstlineno} or every  # a function's own line gets no event
         self._tracer = tracer
         self.path, self.seen, self.rest = path, set[int](), set(self._all)
 

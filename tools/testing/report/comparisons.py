@@ -1,8 +1,8 @@
-"""Compares once more, outside of the process that ran the tests, what its assertions have compared. Pure.
+"""Repeats the comparisons of the tests' assertions outside of the process that ran the tests. Pure.
 
-The program and its tests share a process, so that an assertion that passed is a claim. What both sides were is told in
-plain data (``_ouro_compare.py``); here it is read into builtin values of our own, and compared by our own interpreter.
-The test's source says which of its assertions nothing leads around: each has to have been reached.
+Program and tests share a process, so that a passed assertion is untrusted. Both operands are reported as plain data
+(``_ouro_compare.py``), read into builtin values here and compared by our own interpreter. Assertions that a passing
+test cannot skip, by its source, must have been reached.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from ledger.parsers.json import read_json
 from ledger.python_source import parse
 
 HARMLESS = frozenset({"pytest", "mock", "patch", "given", "settings", "example", "staticmethod", "unittest"})
-"""Decorators of tests that do not call the test as they please."""
+"""Decorators that run the test as it is."""
 ROW_CHARS, ALL_CHARS = 25_000, 250_000
-"""More than is ever told of one comparison, and of all those of one test."""
+"""Maximum characters of one comparison, and of all of one test; the plugin reports fewer."""
 DEPTH = 64
-"""More lists in lists than the deepest value that is ever told is written with."""
+"""Maximum nesting of a reported value; the plugin reports less."""
 STEPS = 20_000_000
-"""Comparisons of single values that one run's report is worth: some seconds."""
+"""Limit of comparisons of single values for one run's report: some seconds."""
 _MARKS = {"...": Ellipsis, "NotImplemented": NotImplemented}
-_UNLIKE_ANY = "what it compared is not written as it is ever written"
+_UNLIKE_ANY = "its comparison is not in the reporter's format"
 
 
 class _Opaque(Exception):
-    """A value that cannot be read here; says which."""
+    """A value that cannot be read here; its text names the type."""
 
 
 class _Spent(Exception):
-    """There are no steps left."""
+    """The limit of steps is used up."""
 
 
 class Meter:
-    """Counts down the steps that comparing may take. What is left when they are used up is not compared here."""
+    """Counts down the steps of comparing. Comparisons beyond the limit are not made."""
 
     def __init__(self, steps: int = STEPS) -> None:
         self._left = steps
@@ -53,14 +53,14 @@ class Meter:
             raise _Spent
 
     def hashed(self, values: Iterable[Any]) -> None:
-        """For a set or the keys of a dictionary: those with one hash are each compared with each."""
+        """Steps of hashing a set or the keys of a dictionary: values of one hash are compared with each other."""
         counts = Counter(map(hash, values)).values()
         self.spend(sum(count * count for count in counts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One comparison as it was told."""
+    """One reported comparison."""
 
     path: str
     line: int
@@ -72,7 +72,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What a run said of one test: the ``rows`` it compared, whether there were ``more``, the ``lines`` it reached."""
+    """Report of one test: compared ``rows``, whether there were ``more``, and reached ``lines`` of assertions."""
 
     rows: tuple[str, ...]
     more: bool
@@ -81,8 +81,8 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Of a test that passed. ``wrong``: it cannot have. ``doubt``: the program's own code said so. ``unsure``: it could
-    not be compared here. All empty: confirmed."""
+    """Result for a passed test. ``wrong``: it cannot have passed. ``doubt``: the program's own code decided equality.
+    ``unsure``: it could not be compared here. All empty: confirmed."""
 
     wrong: str = ""
     doubt: str = ""
@@ -90,9 +90,9 @@ class Standing:
 
 
 class _Reader:
-    """Reads one value into builtin ones of our own. Raises ``_Opaque`` for what is none of the builtin types.
+    """Reads one reported value. Raises ``_Opaque`` for types that are not builtin.
 
-    Raises ``ValueError``, ``TypeError``, ``KeyError`` or ``IndexError`` for what is not written as values are.
+    Raises ``ValueError``, ``TypeError``, ``KeyError`` or ``IndexError`` for a malformed one.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -134,7 +134,7 @@ class _Reader:
 
 
 def _level(written: Any) -> int:
-    """Who compares what is in it: 0 builtin types or C code, 1 Python code of others, 2 that of the program."""
+    """Whose code compares a value: 0 builtin types or C code, 1 other Python code, 2 the program's."""
     if not isinstance(written, list):
         return 0
     own = int(written[2]) if written[:1] in (["?"], ["<"]) else 0
@@ -142,9 +142,9 @@ def _level(written: Any) -> int:
 
 
 def _shape(written: Any, depth: int = DEPTH) -> Any:
-    """What is in it, without regard to what it says of itself: of a class that is made of a builtin one, the latter.
+    """The contents of a value without its class, where that is derived from a builtin one.
 
-    Raises ``ValueError`` for what is deeper than any value that is told.
+    Raises ``ValueError`` for too deep a value.
     """
     if not isinstance(written, list):
         return written
@@ -157,13 +157,13 @@ def _shape(written: Any, depth: int = DEPTH) -> Any:
 
 
 def _raised(name: Any, wanted: Any) -> bool:
-    """Whether one builtin exception is one of others."""
+    """Whether one builtin exception is a subclass of others."""
     kinds = [getattr(builtins, str(each)) for each in (name, *wanted)]
     return issubclass(kinds[0], tuple(kinds[1:]))
 
 
 def _alike(left: list[Any], right: list[Any], meter: Meter) -> bool:
-    """Whether both hold the same, in any order."""
+    """Whether both have the same elements, in any order."""
     with contextlib.suppress(TypeError):  # a list, for one, has no hash
         meter.hashed([*left, *right])
         return Counter(left) == Counter(right)
@@ -176,7 +176,7 @@ def _alike(left: list[Any], right: list[Any], meter: Meter) -> bool:
 
 
 def _weight(value: Any) -> int:
-    """How many steps it takes to compare a value once."""
+    """Number of steps of comparing a value once."""
     if isinstance(value, dict):
         return 1 + sum(_weight(key) + _weight(each) for key, each in value.items())
     if isinstance(value, list | tuple | set | frozenset):
@@ -185,11 +185,20 @@ def _weight(value: Any) -> int:
 
 
 _OPERATIONS: Mapping[str, Callable[[Any, Any], object]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    "in": lambda a, b: a in b, "not in": lambda a, b: a not in b, "same": lambda a, b: list(a) == list(b),
-    "true": lambda a, b: bool(a), "false": lambda a, b: not a, "none": lambda a, b: a is None,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda a, b: a in b,
+    "not in": lambda a, b: a not in b,
+    "same": lambda a, b: list(a) == list(b),
+    "true": lambda a, b: bool(a),
+    "false": lambda a, b: not a,
+    "none": lambda a, b: a is None,
     "not none": lambda a, b: a is not None,
-}  # fmt: skip
+}
 
 
 def _again(operation: str, left: Any, right: Any, meter: Meter) -> bool:
@@ -210,7 +219,7 @@ def _again(operation: str, left: Any, right: Any, meter: Meter) -> bool:
 
 
 def _row(text: str) -> _Row | None:
-    """What a row says; None for one that is not written as rows are."""
+    """The comparison of a row; None for a malformed one."""
     if len(text) > ROW_CHARS:
         return None
     try:
@@ -225,7 +234,7 @@ def _row(text: str) -> _Row | None:
 def _of_row(row: _Row, meter: Meter) -> Standing:
     where, operation, left, right = f"{row.path}:{row.line}", row.operation, row.left, row.right
     if operation == "always":
-        return Standing(wrong=f"at {where} a value of {str(left)[:80]} says that it equals everything")
+        return Standing(wrong=f"at {where} a value of {str(left)[:80]} equals everything by its own code")
     reader = _Reader(meter)
     try:
         claimed = reader.value(row.came)
@@ -236,7 +245,7 @@ def _of_row(row: _Row, meter: Meter) -> Standing:
     except _Opaque as opaque:
         by_itself = max(_level(left), _level(right)) > 0 and operation in ("==", "!=", "same")
         if by_itself and _shape(left) != _shape(right):
-            return Standing(doubt=f"at {where} a value of {opaque} says by itself that it equals something else")
+            return Standing(doubt=f"at {where} a value of {opaque} equals something else by its own code")
         return Standing(unsure=f"at {where} the values cannot be compared by another process ({opaque})")
     except (TypeError, AttributeError, ValueError):
         return Standing(unsure=f"at {where} the values cannot be compared by another process")
@@ -251,7 +260,7 @@ def _short(written: Any) -> str:
 
 
 def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]], meter: Meter | None = None) -> Standing:
-    """Of one test that passed. ``needed``: file, first and last line of assertions that had to be reached, and hold.
+    """Check one passed test. ``needed``: file, first and last line of assertions that must have been reached and hold.
 
     ``meter`` is that of the whole run.
     """
@@ -287,7 +296,7 @@ def _by_file(places: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
 
 
 def _any_between(lines: Sequence[int], first: int, last: int) -> bool:
-    """Whether one of ``lines``, which are in order, is among those."""
+    """Whether one of the sorted ``lines`` is between ``first`` and ``last``."""
     at = bisect_left(lines, first)
     return at < len(lines) and lines[at] <= last
 
@@ -299,7 +308,7 @@ def _rated(row: _Row | None, meter: Meter) -> Standing:
         meter.spend(1)
         return _of_row(row, meter)
     except _Spent:
-        return Standing(unsure=f"at {row.path}:{row.line} stands more than is compared by another process")
+        return Standing(unsure=f"at {row.path}:{row.line} is more than is compared by another process")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError):
         return Standing(wrong=_UNLIKE_ANY)
 
@@ -307,7 +316,7 @@ def _rated(row: _Row | None, meter: Meter) -> Standing:
 def needed(
     sources: Mapping[str, ast.Module | None], test: str, instrumented: Mapping[str, Sequence[int]]
 ) -> frozenset[tuple[str, int, int]]:
-    """Assertions that a test which passes cannot have gone around: file, first and last line."""
+    """Assertions that a passing test cannot have skipped: file, first and last line."""
     path, *names = test.partition("[")[0].split("::")
     lines, tree = instrumented.get(path), sources.get(path)
     if lines is None or tree is None or not names:
@@ -326,7 +335,7 @@ def needed(
 
 
 def _last(body: Sequence[ast.stmt], name: str) -> ast.stmt | None:
-    """The definition that counts, where a name is given several times; None where something else gives it as well."""
+    """The only definition of a name; None when there are several."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     found = [s for s in body if isinstance(s, kinds) and s.name == name]
     return found[0] if len(found) == 1 else None
@@ -343,7 +352,7 @@ def _root(node: ast.expr) -> str:
 
 
 def _in_a_row(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Assertions of a function's own level, up to the first statement that may leave it."""
+    """Assertions at a function's own level, up to the first statement that may return."""
     for statement in body:
         if _asserts(statement):
             yield statement
@@ -366,10 +375,12 @@ def _asserts(statement: ast.stmt) -> bool:
 
 
 def standings(
-    passed: Collection[str], heard: Mapping[str, Heard], instrumented: Mapping[str, Collection[int]],
+    passed: Collection[str],
+    heard: Mapping[str, Heard],
+    instrumented: Mapping[str, Collection[int]],
     sources: Mapping[str, str],
-) -> dict[str, Standing]:  # fmt: skip
-    """Of every test that passed. No report makes it take longer than :data:`STEPS` and a look at its every byte."""
+) -> dict[str, Standing]:
+    """Check every passed test, in time linear in the report's size plus :data:`STEPS`."""
     meter, lines = Meter(), {path: sorted(each) for path, each in instrumented.items()}
     trees = {path: parse(source) for path, source in sources.items()}
     return {test: weigh(heard.get(test), needed(trees, test, lines), meter) for test in passed}

@@ -1,7 +1,7 @@
-"""The lines of a test report, as ``_ouro_pytest_plugin.py`` and the plugins beside it write them.
+"""The lines of a test report, as ``_ouro_pytest_plugin.py`` and the other plugins write them.
 
-Whoever writes them runs inside the sandbox, so a line is a claim: its form is strict and its numbers have bounds, and
-what a parser would make too many objects of is refused before one reads it (:func:`read`).
+The report comes from inside the sandbox, so it is untrusted: lines have a strict form and bounded numbers, and JSON
+that would expand to too many objects is refused before parsing (:func:`read`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ledger.frozen import Frozen
 from ledger.vocabulary import Outcome
 
 ANSWERS = 1_000
-"""More than a probe ever gives."""
+"""Maximum number of answers; a probe gives fewer."""
 ROWS = 250
-"""More comparisons than are ever told of one test."""
+"""Maximum number of comparisons of one test; the plugin reports fewer."""
 CHANGES, TESTS = 10_000, 10_000
-"""More than are ever screened at once."""
+"""Maximum number of variants and tests of a screening run."""
 ENTERED = 10_000
-"""More functions than are ever looked for."""
+"""Maximum number of functions that a run observes."""
 LINE_BYTES = 32 * 1024 * 1024
-"""Of one event. The longest names all tests of a repository."""
+"""Size limit of one event. The longest one lists all tests of a repository."""
 LAST_LINE = 10_000_000
-"""More lines than a source file has."""
+"""Greatest line number of a source file."""
 Of = TypeVar("Of")
 Many = Annotated[tuple[Of, ...], FailFast()]
-"""What is wrong with it is said once, not for each of a million entries."""
+"""Validation stops at the first error: there may be a million entries."""
 Said = Annotated[str, Field(max_length=600)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Place = tuple[str, int, str]
@@ -151,24 +151,42 @@ class End(Line):
 
 
 Event = (
-    Start | CollectError | Collected | Running | Result | Cover | Probe | Screened | Instrumented | Compared
-    | Sentinel | Guarded | Entered | Internal | Modules | End
-)  # fmt: skip
+    Start
+    | CollectError
+    | Collected
+    | Running
+    | Result
+    | Cover
+    | Probe
+    | Screened
+    | Instrumented
+    | Compared
+    | Sentinel
+    | Guarded
+    | Entered
+    | Internal
+    | Modules
+    | End
+)
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="e")])
 
 BASIC = frozenset({"start", "collect_error", "collected", "running", "result", "internal", "modules", "end"})
-"""What every run tells."""
+"""Events of every run."""
 BESIDES: Mapping[str, frozenset[str]] = {
-    "_ouro_trace": frozenset({"cover"}), "_ouro_probe": frozenset({"probe"}), "_ouro_screen": frozenset({"screened"}),
-    "_ouro_compare": frozenset({"instrumented", "compared"}), "_ouro_sentinel": frozenset({"sentinel"}),
-    "_ouro_guard": frozenset({"guarded"}), "_ouro_entered": frozenset({"entered"}),
-}  # fmt: skip
-"""What a run tells that was given one of these modules."""
+    "_ouro_trace": frozenset({"cover"}),
+    "_ouro_probe": frozenset({"probe"}),
+    "_ouro_screen": frozenset({"screened"}),
+    "_ouro_compare": frozenset({"instrumented", "compared"}),
+    "_ouro_sentinel": frozenset({"sentinel"}),
+    "_ouro_guard": frozenset({"guarded"}),
+    "_ouro_entered": frozenset({"entered"}),
+}
+"""Events of a run with one of these modules."""
 EVERYTHING = BASIC.union(*BESIDES.values())
 
 
 def read(raw: bytes) -> Event | None:
-    """The event of one line; None for what no reporter writes."""
+    """The event of one line; None for an invalid one."""
     if len(raw) > LINE_BYTES or not is_modest(raw):
         return None
     try:
@@ -178,15 +196,15 @@ def read(raw: bytes) -> Event | None:
 
 
 NESTED = 100_000
-"""Lists, objects and fields with a name. A test that reached ten thousand files and lines tells of fewer."""
+"""Maximum number of lists, objects and named fields; coverage of ten thousand files has fewer."""
 ENTRIES = 2_000_000
-"""Entries of lists and objects together."""
+"""Maximum number of entries of lists and objects together."""
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""Possessive, and true of every text from its first quotation mark on: no byte is looked at twice."""
+"""Possessive, and it matches any text from its first quotation mark on, so that no byte is read twice."""
 
 
 def is_modest(text: bytes) -> bool:
-    """Whether a parser of JSON makes no more of ``text`` than is taken. Strings hold nothing, whatever is in them."""
+    """Whether parsing ``text`` as JSON creates a bounded number of objects; the contents of strings do not count."""
     if _fits(text):
         return True
     return _fits(_STRING.sub(b"", text))

@@ -1,8 +1,8 @@
-"""From a finished test process to a ``TestRun``: pure, and suspicious.
+"""From a finished test process to a ``TestRun``. Pure.
 
-The code under test runs in the process that writes the report, so a report is a claim. It is believed when every line
-carries the run's key and its own number, the end record is the last line and says the exit status that the process
-really had, every collected id has a result, and the ids that had to be there are there. Anything else is INCONCLUSIVE.
+The code under test runs in the process that writes the report, so the report is untrusted. It is accepted when every
+line has the run's key and its own number, the end record is the last line and has the process's exit status, every
+collected id has a result, and all expected ids are there. Anything else is INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from tools.testing.warm import Hung, frames_of
 
 IMPORT_TIME = ""  # the coverage key of lines that ran while test modules were imported
 TIME_LIMIT = "TimeLimit"
-"""Stands for the exception of a test that was stopped."""
+"""The exception name of a test that was stopped."""
 ROOM = 10_000_000
-"""What is kept of one report: numbers, and what else there is by how many numbers would take its place."""
+"""Limit of what is kept of one report, in numbers; other values count as several."""
 RESULT, FRAME, COVERED, COMPARED, ID = 16, 12, 10, 4, 3
 _SHOWN = 3
 _USAGE, _INTERNAL = 4, 3  # pytest's exit statuses
@@ -55,7 +55,7 @@ _USAGE, _INTERNAL = 4, 3  # pytest's exit statuses
 
 @dataclass(slots=True)
 class _Report:
-    """What the lines say, and the first thing that is wrong with them. ``room``: how much more of it is kept."""
+    """The parsed report, and its first ``flaw``. ``room``: how much more of it can be kept."""
 
     flaw: str = ""
     room: int = ROOM
@@ -79,7 +79,7 @@ class _Report:
     entered: Entered | None = None
 
     def take(self, event: Event) -> str:
-        """Keep what one line says; what is wrong with it, in a clause."""
+        """Keep one event; returns a clause if it is invalid."""
         if isinstance(event, Cover):
             return self._cover(event)
         self.room -= _room(event)
@@ -121,7 +121,7 @@ class _Report:
         return ""
 
     def _cover(self, event: Cover) -> str:
-        """The lines of one test. A large suite has more than are kept: that test counts as one that was cut."""
+        """Keep the coverage of one test. When there is no room left, the test counts as cut."""
         if not all(_are_ranges(flat) for flat in event.files.values()):
             return "names no lines of a file"
         room = _room(event)
@@ -136,7 +136,7 @@ class _Report:
 
 
 def _room(event: Event) -> int:
-    """How much of :data:`ROOM` it takes to keep one line, at most."""
+    """How much of :data:`ROOM` an event takes, at most."""
     match event:
         case Result() | CollectError():
             return RESULT + FRAME * len(event.frames)
@@ -175,7 +175,7 @@ def _pairs(flat: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _are_ranges(flat: Sequence[int]) -> bool:
-    """First and last lines, each range behind the one before it: the sum of them is the number of lines.
+    """Whether these are first and last lines of ascending ranges, so that their sum is the number of lines.
 
     An empty module begins in line 0, from Python 3.12 on.
     """
@@ -230,11 +230,9 @@ def judge(
 ) -> TestRun:
     """The verdict on one finished test process.
 
-    ``told``: the kinds of events that the run was asked for.
-
-    ``expected`` ids must have been collected. RED and GREEN are given only to a report that is believed. ``hung`` is
-    the test at which the process was stopped: that test is red, and those after it have no result (see :func:`joined`).
-    What had to be collected is known by then.
+    ``told``: the kinds of events that the run may report. ``expected`` ids must have been collected. RED and GREEN are
+    given only for an accepted report. ``hung`` is the test at which the process was stopped: that test is red, and
+    those after it have no result (see :func:`joined`).
     """
     report = _read(finished.report, key, told)
     output = _clip(finished.output.decode("utf-8", errors="replace"), output_chars)
@@ -265,7 +263,7 @@ def judge(
 
 
 def _seen(report: _Report) -> Seen | None:
-    """What the tests are said to have loaded and entered of what was looked for; None where nothing was, or no more."""
+    """Observed files and functions that the tests loaded or entered; None without observation."""
     event = report.entered
     if event is None or report.flaw:
         return None
@@ -273,7 +271,7 @@ def _seen(report: _Report) -> Seen | None:
 
 
 def _weighed(report: _Report, watched: Watch) -> dict[str, Standing]:
-    """What the tests that passed have compared, compared again; of none where that was not asked."""
+    """The repeated comparisons of passed tests, by test; empty where they were not requested."""
     if not watched.sources or report.flaw:
         return {}
     passed = [result.id for result in _merged(report) if result.outcome is Outcome.PASSED]
@@ -286,7 +284,7 @@ def _contradicted(weighed: Mapping[str, Standing]) -> str:
 
 
 def _spoilt(report: _Report, watched: Watch, *, over: bool) -> str:
-    """Why what gives the verdict cannot be trusted; empty where it can. ``over``: the run was not stopped."""
+    """Why the test machinery cannot be trusted; empty where it can. ``over``: the run was not stopped."""
     if not watched.sentinels:
         return ""
     passed = next((s for s in report.sentinels if s.out == "passed" or (s.out == "failed" and not s.fits)), None)
@@ -302,7 +300,7 @@ def _spoilt(report: _Report, watched: Watch, *, over: bool) -> str:
         return ""
     failed = {s.name for s in report.sentinels if s.out == "failed"}
     if failed != watched.sentinels or not any(s.last for s in report.sentinels) or report.guarded is None:
-        return "The tests that were laid among the others to see whether failures are told have not run."
+        return "The sentinel tests, which show whether failures are reported, have not run."
     return ""
 
 
@@ -396,7 +394,7 @@ def _verdict_on_whole(report: _Report, end: End, output: str, expected: Collecti
 
 
 def _lost(report: _Report, expected: Collection[str]) -> tuple[RunStatus, str] | None:
-    """The verdict where tests that had to be there are not; None: all of them are."""
+    """The verdict when expected tests are missing; None when all are there."""
     absent = (*report.missing, *(set(expected) - set(report.collected)))
     broken = frozenset(result.id.removesuffix("conftest.py").rstrip("/") for result in report.broken)
     lost = sorted(test for test in absent if not _explained(test, broken))
@@ -406,17 +404,17 @@ def _lost(report: _Report, expected: Collection[str]) -> tuple[RunStatus, str] |
 
 
 def _explained(test: str, broken: Collection[str]) -> bool:
-    """Whether a test is absent because its file, folder or conftest could not be imported (which is red already)."""
+    """Whether a test is missing because its file, folder or conftest could not be imported (which is red already)."""
     parts = test.partition("::")[0].split("/")
     places = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
     return "" in broken or "." in broken or any(place in broken for place in places)
 
 
 def _merged(report: _Report) -> tuple[TestResult, ...]:
-    """One result an id.
+    """One result for each id.
 
-    Where the owner has failed tests run again there are more results than collected tests, and the last count. A test
-    that was collected twice is as good as its worse run.
+    If failed tests are rerun by the owner's settings there are more results than collected tests, and the last count.
+    Of a test that was collected twice the worse result counts.
     """
     by_id: dict[str, list[TestResult]] = {}
     for result in report.results:
@@ -443,7 +441,7 @@ def _last_line(text: str) -> str:
 
 
 def _complaint(text: str) -> str:
-    """The last line that says error: pytest writes where its files lie below that."""
+    """The last line with "error": below it pytest writes only the places of its files."""
     return _last_line("\n".join(line for line in text.splitlines() if "error" in line.lower()) or text)
 
 

@@ -1,4 +1,4 @@
-"""How a run that gives a verdict is watched: tests of our own among its tests, and what its assertions compare."""
+"""Supervision of runs that give a verdict: sentinel tests, and the comparisons of assertions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ KINDS = ("unequal", "raising", "own")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """``sentinels``: the names of the tests that have to fail, none where the run is not watched. ``sources``: the test
-    files whose comparisons are told, as they stood before the run (empty: none that could be read). ``plugins``: what
-    the run is given for it."""
+    """``sentinels``: names of tests that have to fail; none for an unsupervised run. ``sources``: test files whose
+    comparisons are reported, as of before the run. ``plugins``: the plugins for it, with their arguments."""
 
     sentinels: frozenset[str] = frozenset()
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -30,13 +29,13 @@ UNWATCHED = Watch()
 
 
 def watch(ws: Workspace, ids: Sequence[str], *, compared: bool) -> Watch:
-    """For one run of ``ids`` (none: all). What chosen tests compare is told where ``compared`` says so (blocking)."""
+    """Supervision of one run of ``ids`` (none: all). ``compared``: comparisons are reported (blocking)."""
     names = {kind: f"test_{secrets.token_hex(8)}" for kind in KINDS}
     guarded = Watch(sentinels=frozenset(names.values()), plugins={SENTINEL: {"names": names}, GUARD: {}})
     sources = _sources(ws, ids) if compared else {}
     if not sources:
         return guarded
-    # The guard comes last: what the other one lays into pytest is ours.
+    # The guard comes last: the other plugin's changes to pytest are ours.
     return replace(guarded, sources=sources, plugins={COMPARE: {}, **guarded.plugins})
 
 

@@ -15,7 +15,7 @@ _IMPORT_LINE = re.compile(r"^\s*(?:from\s+(\.*[\w.]*)\s+import\b[ (]*([\w, ]*)|i
 
 @dataclass(frozen=True, slots=True)
 class Mentions:
-    """What one file imports (dotted, absolute) and which texts it holds."""
+    """Imports (dotted, absolute) and string constants of one file."""
 
     imports: frozenset[str]
     texts: frozenset[str]

@@ -21,16 +21,16 @@ def is_test_side(path: str) -> bool:
 
 
 def stands_for(named: str, test: str) -> bool:
-    """Whether ``named`` (a test, a class, a file, a folder, a conftest) is ``test`` or holds it.
+    """Whether ``named`` (a test, a class, a file, a folder, a conftest) is ``test`` or contains it.
 
-    What cannot be collected has the id of its file; once it can be, its tests have ids of their own below that.
+    Tests that cannot be collected have the id of their file, later ids of their own below that.
     """
     place = place_of(named)
     return test == named or not place or test.startswith((f"{place}::", f"{place}[", f"{place}/"))
 
 
 def place_of(named: str) -> str:
-    """What to hand to pytest for an id: a conftest has no tests itself, those of its folder need it. Empty: all."""
+    """pytest's argument for an id: the folder for a conftest, whose tests need it. Empty: all tests."""
     if named.partition("::")[0].rpartition("/")[2] == "conftest.py":
         return named.rpartition("/")[0]
     return "" if named == "." else named
