@@ -587,13 +587,12 @@ def _start_of(pid: int) -> str | None:
     return found.decode(errors="replace").rpartition(")")[2].split()[19] if found else None
 
 
-_NAMES = """
-    network socket_families unix_sockets abstract_sockets write_outside file_marks read_outside daemon_state
-    private_tmp private_home private_devices terminal environment process_namespace tracing scheduling monitor
-    signals new_privileges nested_namespaces key_rings system_calls cpu_limit memory_limit file_size_limit
-    open_files_limit scratch_limit process_limit killed_as_one
-    """
-ATTACKS: tuple[Callable[[Target], Answer], ...] = tuple(globals()[name] for name in _NAMES.split())
+_SOCKETS = (network, socket_families, unix_sockets, abstract_sockets)
+_FILES = (write_outside, file_marks, read_outside, daemon_state, private_tmp, private_home, private_devices)
+_PROCESSES = (terminal, environment, process_namespace, tracing, scheduling, monitor, signals)
+_KERNEL = (new_privileges, nested_namespaces, key_rings, system_calls)
+_LIMITS = (cpu_limit, memory_limit, file_size_limit, open_files_limit, scratch_limit, process_limit, killed_as_one)
+ATTACKS: tuple[Callable[[Target], Answer], ...] = (*_SOCKETS, *_FILES, *_PROCESSES, *_KERNEL, *_LIMITS)
 
 
 def main(text: str, report_fd: int, *only: str) -> None:
