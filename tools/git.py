@@ -1,16 +1,19 @@
 """The one way git is called: explicit folders, hooks and hostile configuration off, no network, bounded time.
 
 Every call names the git folder and the work tree, so a ``.git`` file that candidate code rewrote is never followed.
-``Git`` blocks: on the event loop use :meth:`Git.call` (or ``asyncio.to_thread``).
+``Git`` blocks: on the event loop use :meth:`Git.call` (or ``asyncio.to_thread``). Who walks through history with
+GitPython has it from :meth:`Git.opened`: the same program, options and environment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ledger.children import MOST_BYTES, TooMuch, ask
 from ledger.errors import GitFailed, ProgramMissing
@@ -120,6 +123,19 @@ class Git:
                     f"git cannot be started: {error.message}", argv=("git",), code=-1, stderr="", remedy=error.remedy
                 ) from error
         return self._program
+
+    @contextmanager
+    def opened(self) -> Iterator[Repo]:
+        """The repository as GitPython sees it; blocks. Its children end with the block, or when the time is up."""
+        from tools.git_python import Caller, repo_of
+
+        own = self._overrides()
+        prefix, tree = self._prefix(own, self.places.repo), self.places.repo
+        with (
+            Caller(prefix=prefix, env={**self._env, **own.env}, cwd=tree, timeout_s=self._timeout_s) as caller,
+            repo_of(self.places.git_dir, caller) as repo,
+        ):
+            yield repo
 
     def run(
         self,

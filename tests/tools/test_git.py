@@ -1,18 +1,22 @@
-"""Whatever the settings of a repository say, our calls of git start git and nothing else."""
+"""Whatever the settings of a repository say, our calls of git start git and nothing else; GitPython's are ours."""
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ledger import children
 from ledger.errors import GitFailed
 from ledger.places import HostEnv
 from ledger.programs import identities
 from tests.repos import IDENTITY, commit, git, host_env, make_places, make_repo
+from tools import git_python
 from tools.git import Git
 
 
@@ -62,11 +66,18 @@ def partial(tmp_path: Path) -> Partial:
     return Partial(tmp_path)
 
 
+def stats(ours: Git) -> None:
+    with ours.opened() as repo:
+        for found in repo.iter_commits("HEAD"):
+            found.stats.files  # noqa: B018 - asks git for blobs
+
+
 CALLS: dict[str, Callable[[Git], object]] = {
     "cat-file": lambda ours: ours.run("cat-file", "-p", "HEAD:b.txt", ok=(0, 1, 128)),
     "log": lambda ours: ours.run("log", "-p", "HEAD", ok=(0, 1, 128)),
     "status": lambda ours: ours.run("status", "--porcelain", ok=(0, 1, 128)),
     "fetch": lambda ours: ours.run("fetch", "origin", ok=(0, 1, 128)),
+    "GitPython": stats,
 }
 
 
@@ -81,9 +92,61 @@ def test_nothing_is_fetched_and_no_program_is_run(partial: Partial, call: str, u
 
 
 def test_the_traps_of_a_partial_clone_work(partial: Partial) -> None:
+    """Plain git, and GitPython as it comes, which is how `git_log` once was."""
     for args in (("cat-file", "-p", "HEAD:b.txt"), ("status",)):
         subprocess.run(["git", *args], cwd=partial.repo, env={**os.environ, **IDENTITY}, check=False)
     assert {"ssh", "fsmonitor"} <= partial.ran
+    partial.canary.unlink()
+    from git import GitCommandError, Repo
+
+    with Repo(partial.repo) as repo, pytest.raises(GitCommandError):
+        for found in repo.iter_commits("HEAD"):
+            found.stats.files  # noqa: B018
+    assert "ssh" in partial.ran
+
+
+def test_the_history_is_read_by_gitpython(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {"a.py": "1\n"})
+    commit(repo, "second", {"a.py": "2\n", "b.py": "3\n"})
+    with Git(make_places(tmp_path, repo), host_env()).opened() as opened:
+        newest, oldest = opened.iter_commits("HEAD")
+        assert (newest.summary, sorted(newest.stats.files)) == ("second", ["a.py", "b.py"])
+        assert (oldest.message, sorted(oldest.stats.files)) == ("first\n", ["a.py"])
+
+
+def test_gitpython_in_a_linked_work_tree(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {"a.py": "1\n"})
+    git(repo, "worktree", "add", "-q", str(tmp_path / "second"))
+    commit(tmp_path / "second", "there", {"b.py": "2\n"})
+    places = make_places(tmp_path, repo)
+    there = type(places)(
+        **{name: getattr(places, name) for name in places.__slots__}
+        | {"repo": tmp_path / "second", "git_dir": repo / ".git/worktrees/second"}
+    )
+    with Git(there, host_env()).opened() as opened:
+        assert [found.summary for found in opened.iter_commits("HEAD")] == ["there", "first"]
+
+
+def test_gitpython_waits_for_nothing(tmp_path: Path) -> None:
+    """An object that is a pipe: git hangs in it, and is ended with the time."""
+    repo = make_repo(tmp_path / "repo")
+    head = git(repo, "rev-parse", "HEAD")
+    file = repo / ".git/objects" / head[:2] / head[2:]
+    file.unlink()
+    os.mkfifo(file)
+    ours = Git(make_places(tmp_path, repo), host_env(), timeout_s=1)
+    from git import GitCommandError
+
+    with pytest.raises(GitCommandError), ours.opened() as opened:
+        next(iter(opened.iter_commits(head)))
+    assert threading.active_count() == 1
+
+
+def test_a_git_folder_in_a_git_folder_is_not_followed(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    os.mkfifo(repo / ".git/.git")
+    with pytest.raises(GitFailed, match="where none belongs"), Git(make_places(tmp_path, repo), host_env()).opened():
+        pass
 
 
 def test_nothing_stands_in_for_another_object(tmp_path: Path) -> None:
@@ -162,6 +225,33 @@ def test_what_git_says_of_a_tree_that_holds_itself_many_times_is_bounded(tmp_pat
     with pytest.raises(GitFailed, match="was ended: it said more than 1000000 bytes"):
         ours.run("ls-tree", "-r", "-z", tree, most_bytes=1_000_000)
     assert len(ours.run("ls-tree", "-r", "-z", tree).fields) == 10_000, "the trap itself works"
+
+
+def test_a_commit_that_is_packed_small_is_not_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = make_repo(tmp_path / "repo", {"a.py": "x = 1\n"})
+    head = git(repo, "rev-parse", "HEAD")
+    data = subprocess.run(["git", "cat-file", "commit", head], cwd=repo, capture_output=True, check=True).stdout
+    ours = Git(make_places(tmp_path / "ours", repo), host_env())
+    big = ours.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=data + b"a line\n" * 500_000).text
+
+    def subjects() -> list[str]:
+        with ours.opened() as opened:
+            return [str(found.summary) for found in opened.iter_commits(big, max_count=1)]
+
+    assert len(subjects()) == 1, "the trap itself works"
+    monkeypatch.setattr(git_python, "BOUNDED", {"GIT_ALLOC_LIMIT": "1m"})
+    with pytest.raises(Exception, match="over limit"):
+        subjects()
+
+
+def test_what_gitpython_asks_for_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = make_repo(tmp_path / "repo", {f"{n}.py": "x = 1\n" for n in range(200)})
+    ours = Git(make_places(tmp_path / "ours", repo), host_env())
+    with ours.opened() as opened:
+        assert len(opened.head.commit.stats.files) == 200
+    monkeypatch.setattr(git_python, "hear", functools.partial(children.hear, most_bytes=1_000))
+    with ours.opened() as opened, pytest.raises(GitFailed, match="said more than 1000 bytes"):
+        assert opened.head.commit.stats.files
 
 
 def test_settings_that_lie_in_the_tree_are_bounded(tmp_path: Path) -> None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from ledger.clock import stamp
-from ledger.errors import GitFailed, ToolError
+from ledger.errors import ToolError
 from tools.builtin.paths import RepoPath
+from tools.git import Git
 from tools.manifest import Arguments, Call, Category, Nothing, Tool
 
+if TYPE_CHECKING:
+    from git import Commit
+
 SHOWN_FILES = 8
-FORM = "%x00%H%n%ct%n%an%n%s"
-"""After an empty field: hash, time of commit (git stores any number), author, subject. The names of files follow."""
-BOUNDED = {"GIT_ALLOC_LIMIT": "256m"}
-"""Limit of git's memory: git reads a commit object whole, and a packed megabyte can expand to gigabytes."""
 
 
 class GitLogArguments(Arguments):
@@ -40,48 +40,31 @@ class GitLog(Tool[GitLogArguments]):
         return (arguments.path,) if arguments.path else ()
 
     async def run(self, arguments: GitLogArguments, call: Call) -> str:
-        git, path = call.context.git, arguments.path
-        shown = (
-            "-z",
-            f"--format={FORM}",
-            "--name-only",
-            "--no-renames",
-            "--diff-merges=first-parent",
-            "--encoding=UTF-8",
-        )
-        chosen = (f"--max-count={arguments.limit}", call.context.workspace.commit, "--", *([path] if path else []))
+        git, commit = call.context.git, call.context.workspace.commit
+        rows = await asyncio.to_thread(_walk, git, commit, arguments, call.visible)
+        return "\n".join(rows) or Nothing(f"No commit touched {arguments.path or 'anything'}.")
+
+
+def _walk(git: Git, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:
+    """Rows of the log; blocks. Opens and closes the repository: GitPython keeps child processes while it is open."""
+    rows = []
+    with git.opened() as opened:
+        from git.exc import GitError  # only now: `opened` imports GitPython safely
+
         try:
-            ids = (await git.call("rev-list", *chosen, extra_env=BOUNDED)).text.split()
-            if not ids:
-                return Nothing(f"No commit touched {path or 'anything'}.")
-            done = await git.call(
-                *("log", *shown, "--diff-merges=first-parent", "--no-walk=unsorted", *ids, "--"), extra_env=BOUNDED
-            )
-        except GitFailed as error:
-            raise ToolError(f"The history cannot be read: {error.message}") from error
-        return "\n".join(await asyncio.to_thread(lambda: list(read_log(done.out, call.visible))))
+            for found in opened.iter_commits(commit, paths=arguments.path, max_count=arguments.limit):
+                rows.append(f"{found.hexsha[:12]} {_date_of(found)} {found.author.name}: {found.summary!s}")
+                files = sorted(name for name in map(str, found.stats.files) if visible(name))
+                more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
+                rows.append(f"    {', '.join(files[:SHOWN_FILES])}{more}")
+        except (GitError, ValueError) as error:
+            raise ToolError(f"The history cannot be read: {str(error).splitlines()[0]}.") from error
+    return rows
 
 
-def read_log(out: bytes, visible: Callable[[str], bool]) -> Iterator[str]:
-    """Two rows for each commit of ``git log -z`` in :data:`FORM`: the second names its visible files."""
-    commits: list[tuple[bytes, list[str]]] = []
-    begins = False
-    for field in out.split(b"\0"):
-        if begins and field:
-            commits.append((field, []))
-        elif field:
-            commits[-1][1].append(os.fsdecode(field if commits[-1][1] else field.removeprefix(b"\n")))
-        begins = not field
-    for head, names in commits:
-        commit, seconds, author, subject = head.decode("utf-8", errors="replace").split("\n", 3)
-        files = sorted(filter(visible, names))
-        more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
-        yield f"{commit[:12]} {_date(seconds)} {author}: {subject}"
-        yield f"    {', '.join(files[:SHOWN_FILES])}{more}"
-
-
-def _date(seconds: str) -> str:
+def _date_of(commit: Commit) -> str:
+    """The commit's time in UTC; git stores any number, even one beyond the calendar."""
     try:
-        return stamp(datetime.fromtimestamp(int(seconds), UTC))
+        return stamp(commit.committed_datetime.astimezone(UTC))
     except (ValueError, OverflowError, OSError):
         return "(no valid date)"

@@ -1,4 +1,4 @@
-"""git_diff, git_blame and git_log on the op's base and its workspace."""
+"""git_diff and git_blame on the op's base and its workspace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tests.repos import commit, git
 from tests.tools.builtin.conftest import Bench
 from tools.builtin.git_blame import blamed
 from tools.builtin.git_diff import fitted
-from tools.builtin.git_log import read_log
 from tools.workspace import Workspaces
 
 
@@ -129,34 +128,3 @@ def test_blame_of_a_hostile_commit() -> None:
     )
     (line,) = blamed(porcelain)
     assert (line.line, len(line.author), line.day, line.text) == (1, 80, "99999999999999999", "\ufffd\ufffd line")
-
-
-def test_the_log_is_read_whatever_the_names_hold() -> None:
-    out = b"\0a1\n0\nA\nmerge\0\nb\nc\0\nd\0\0b2\n0\nB \xff\nnothing changed\0\0c3\n0\nC\n\0\na\0" + b"x\0hidden\0"
-    rows = list(read_log(out, lambda path: path != "hidden"))
-    assert [row.partition("Z ")[2] for row in rows[::2]] == ["A: merge", "B \ufffd: nothing changed", "C: "]
-    assert rows[1::2] == ["    \nd, b\nc", "    ", "    a, x"]
-
-
-async def test_the_log_of_a_merge_and_of_one_path(bench: Bench) -> None:
-    git(bench.repo, "checkout", "-q", "-b", "side", "HEAD~1")
-    commit(bench.repo, "on the side", {"side.txt": "side\n", "docs/side.md": "side\n"})
-    git(bench.repo, "checkout", "-q", "main")
-    git(bench.repo, "merge", "-q", "--no-ff", "-m", "merge", "side")
-    await moved_on(bench)
-    rows = (await bench("git_log")).text.splitlines()
-    assert rows[0].endswith(": merge") and rows[1] == "    docs/side.md, side.txt"
-    one = (await bench("git_log", '{"path": "side.txt"}')).text.splitlines()
-    assert one[0].endswith(": on the side") and one[1] == "    docs/side.md, side.txt"
-
-
-async def test_a_commit_that_is_packed_small_is_not_read_as_a_whole(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = git(bench.repo, "cat-file", "commit", "HEAD") + "\n" + "a line\n" * 500_000
-    written = await bench.context.git.call("hash-object", "-t", "commit", "-w", "--stdin", stdin=data.encode())
-    bench.context.workspace.commit = written.text
-    assert (await bench("git_log")).use.ok, "the trap itself works"
-    monkeypatch.setattr("tools.builtin.git_log.BOUNDED", {"GIT_ALLOC_LIMIT": "1m"})
-    refused = await bench("git_log")
-    assert not refused.use.ok and "over limit" in refused.text

@@ -1,20 +1,31 @@
-"""A partial clone that lacks objects, with a program to fetch them by: the history that ``git_log`` reads is git's."""
+"""A partial clone that lacks objects, with a program to fetch them by: ``git_log`` asked GitPython, which asked git."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from ledger.errors import GitFailed
+from ledger.errors import ToolError
 from tests.repos import IDENTITY, commit, git, host_env, make_places, make_repo
+from tools.builtin.git_log import GitLogArguments, _walk
 from tools.git import Git
 
 BACKENDS = ("landlock",)  # nothing comes to a sandbox
 SETTINGS = ("core.sshCommand", "core.fsmonitor", "core.gitProxy", "credential.helper", "core.askPass", "diff.external")
 URLS = ("ssh://somewhere/x", "git://localhost:9/x")
-LOG = ("log", "--numstat", "HEAD")
+
+
+@contextmanager
+def _as_it_comes(self: Git) -> Iterator[Any]:
+    from git import Repo
+
+    with Repo(self.places.repo) as opened:
+        yield opened
 
 
 def _cloned(base: Path, canary: Path) -> Path:
@@ -33,21 +44,14 @@ def _cloned(base: Path, canary: Path) -> Path:
     return repo
 
 
-def _read(repo: Path, base: Path, *, wall: bool) -> None:
-    """The history with the numbers of changed lines, for which git needs the missing objects."""
-    if not wall:
-        subprocess.run(["git", *LOG], cwd=repo, env={**os.environ, **IDENTITY}, check=False, capture_output=True)
-        return
-    try:
-        Git(make_places(base, repo), host_env(HOME=str(base))).run(*LOG)
-    except GitFailed as error:
-        assert "missing" in error.stderr or "could not fetch" in error.stderr, error.stderr
-
-
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     canary = base / "canary"
     repo = await asyncio.to_thread(_cloned, base, canary)
+    if not wall:
+        Git.opened = _as_it_comes
     for url in URLS:
         git(repo, "config", "remote.origin.url", url)
-        await asyncio.to_thread(_read, repo, base, wall=wall)
+        asked = GitLogArguments(path="", limit=10)
+        with suppress(ToolError):
+            _walk(Git(make_places(base, repo), host_env(HOME=str(base))), "HEAD", asked, lambda path: True)
     return sorted({*canary.read_text().split()}) if canary.exists() else []
