@@ -21,6 +21,9 @@ from ledger.places import HostEnv, Places
 from ledger.programs import find_program
 from tools.drivers import LIST, Drivers, Overrides
 
+if TYPE_CHECKING:
+    from git import Repo
+
 _SETTINGS = """
     core.hooksPath=/dev/null
     core.fsmonitor=false
