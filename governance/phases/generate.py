@@ -259,6 +259,7 @@ async def accept(
         "candidate",
         phase=State.GENERATE,
         candidate=blob,
+        tree=op.tree,
         paths=list(candidate.paths),
         strategy=candidate.strategy,
         rationale=candidate.rationale,
