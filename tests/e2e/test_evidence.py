@@ -64,5 +64,7 @@ async def test_what_its_author_knows_or_nobody_can_check_is_not_called_verified(
         await service.home.router.submit(signal)
         op_id = (await ended(service.home)).op.id
         told = await service.told(op_id)
+        (made,) = await service.entries(op_id, "candidate")
+    assert made.payload["tree"] == base  # what `ouro diff` compares it with
     said = git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Evidence,valueonly)")
     assert said.startswith("plausible; ") and f"evidence: {said}" in told and "verified;" not in told
