@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from daemon.elsewhere import OtherRepositories
+from daemon.adapters.other_repositories import OtherRepositories
+from daemon.adapters.test_setup import find_means
 from daemon.house import House
-from daemon.means import find_means
-from daemon.settings import Config
+from daemon.settings.config import Config
 from governance.baseline import Baselines
 from governance.changes.changes import Changes
 from governance.changes.effects import Effects

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from daemon.codes import Exit, epilog, exit_for_error
-from daemon.text import Line, Role, Span, json_text, line, show
+from daemon.exit_codes import Exit, epilog, exit_for_error
+from daemon.views.text import Line, Role, Span, json_text, line, show
 from ledger.errors import OuroError, RepositoryError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from daemon.settings import Config
+    from daemon.settings.config import Config
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Call:
 
     def config(self) -> Config:
         """Settings and places of the repository that this call is about."""
-        from daemon.settings import load
+        from daemon.settings.config import load
 
         return load(self.repo)
 

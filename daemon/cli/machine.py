@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.base import Call, answer, call_of, leave, put, sentence
-from daemon.codes import Exit
-from daemon.text import Line, Role, Span, line
+from daemon.exit_codes import Exit
+from daemon.views.text import Line, Role, Span, line
 from ledger import event_loop
 from ledger.errors import ConfigError
 
 if TYPE_CHECKING:
-    from daemon.hook import Hooked
-    from daemon.initialise import Step
+    from daemon.lifecycle.hook import Hooked
+    from daemon.lifecycle.initialise import Step
 
 
 class Shell(StrEnum):
@@ -53,7 +53,7 @@ def init(
 
     Example: ouro init --no-plugin
     """
-    from daemon.initialise import Wishes, initialise
+    from daemon.lifecycle.initialise import Wishes, initialise
     from governance.changes.signing import ensure_identity
 
     call = call_of(context)
@@ -95,7 +95,7 @@ def hook_uninstall(context: typer.Context) -> None:
 
     Example: ouro hook uninstall
     """
-    from daemon.hook import uninstall
+    from daemon.lifecycle.hook import uninstall
 
     call = call_of(context)
     done = uninstall(_hooks(call))
@@ -104,8 +104,8 @@ def hook_uninstall(context: typer.Context) -> None:
 
 
 def _install_hook(call: Call) -> Hooked:
-    from daemon.hook import install
-    from daemon.places import make_folders
+    from daemon.lifecycle.hook import install
+    from daemon.settings.places import make_folders
 
     places = call.config().places
     make_folders(places)
@@ -113,7 +113,7 @@ def _install_hook(call: Call) -> Hooked:
 
 
 def _hooks(call: Call) -> Path:
-    from daemon.hook import folder_of
+    from daemon.lifecycle.hook import folder_of
     from tools.git import Git
 
     config = call.config()
@@ -137,8 +137,8 @@ def doctor(context: typer.Context) -> None:
 
     Example: ouro doctor
     """
-    from daemon.doctor import examine
-    from daemon.settings import user_environment
+    from daemon.lifecycle.doctor import examine
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     found = event_loop.run(examine(call.repo, user_environment()))
@@ -162,8 +162,8 @@ def service_install(
 
     Example: ouro service install --dry-run
     """
-    from daemon.settings import user_environment
-    from daemon.unit import install, render
+    from daemon.lifecycle.unit import install, render
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     places = call.config().places
@@ -179,8 +179,8 @@ def service_uninstall(context: typer.Context) -> None:
 
     Example: ouro service uninstall
     """
-    from daemon.settings import user_environment
-    from daemon.unit import uninstall
+    from daemon.lifecycle.unit import uninstall
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     said = uninstall(call.config().places, user_environment())
@@ -193,8 +193,8 @@ def service_status(context: typer.Context) -> None:
 
     Example: ouro service status
     """
-    from daemon.settings import user_environment
-    from daemon.unit import state, unit_name
+    from daemon.lifecycle.unit import state, unit_name
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     places = call.config().places

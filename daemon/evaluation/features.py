@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from daemon.layers import env_name, leaves
-from daemon.settings import Settings
+from daemon.settings.config import Settings
+from daemon.settings.layers import env_name, leaves
 
 FEATURES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {

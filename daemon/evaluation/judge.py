@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from daemon.adapters.test_setup import find_means
 from daemon.evaluation.tasks import Task
-from daemon.means import find_means
-from daemon.settings import Config
+from daemon.settings.config import Config
 from governance.repair.reproduce import VERDICTS
 from ledger.errors import SandboxMissing, TestsUnavailable
 from ledger.vocabulary import TestRun

@@ -11,11 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from daemon.codes import Exit
 from daemon.evaluation.judge import Judged, Verdict, judge
 from daemon.evaluation.tasks import Task
-from daemon.places import environment_for, places_for
-from daemon.settings import load
+from daemon.exit_codes import Exit
+from daemon.settings.config import load
+from daemon.settings.places import environment_for, places_for
 from ledger.children import ask, own_python
 from ledger.errors import ConfigError
 from ledger.parsers.json import read_json

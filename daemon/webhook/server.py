@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from daemon.logs import logger
+from daemon.lifecycle.logs import logger
 from daemon.webhook.http import Admit, Refusal, Request, bare, linger, read_request
 from daemon.webhook.settings import WebhookSettings
 from ledger.errors import ConfigError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.initialise import Step, Wishes, initialise
+from daemon.lifecycle.initialise import Step, Wishes, initialise
 from governance.changes.settings import ChangeSettings
 from governance.changes.signing import ensure_identity
 from ledger.errors import ConfigError

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.api import CostLine, CostView, DayView, Event, LogView, QueueView, SandboxView, Step, SuiteView
-from daemon.narrate import STOPPED, describe, narrate
-from daemon.optable import folded
-from daemon.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
-from daemon.teller import Teller
-from daemon.text import Role, Span, clean, duration, json_text, line, money, show
+from daemon.control.messages import CostLine, CostView, DayView, Event, LogView, QueueView, SandboxView, Step, SuiteView
+from daemon.record.optable import folded
+from daemon.views.narrate import STOPPED, describe, narrate
+from daemon.views.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
+from daemon.views.teller import Teller
+from daemon.views.text import Role, Span, clean, duration, json_text, line, money, show
 from ledger.vocabulary import EntryKind, Spend, State
 from tests.daemon.scripted_api import DIFF, OP, entry, op_view, status_view
 
