@@ -72,12 +72,12 @@ def exit_for_error(error: OuroError) -> Exit:
 
 
 def epilog() -> str:
-    """The table that stands below ``ouro --help``."""
+    """The table below ``ouro --help``."""
     return "Exit codes: " + " · ".join(f"{int(code)} {text}" for code, text in MEANING.items()) + "."
 
 
 def slip_of(error: ValueError) -> OuroError | None:
-    """What to say when something was typed that no request can hold; None for any other error."""
+    """The error to report for input that fails validation of a request; None for any other error."""
     from pydantic import ValidationError
 
     if not (isinstance(error, ValidationError) and error.title.endswith(("Request", "Ref", "Utterance"))):

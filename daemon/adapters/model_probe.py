@@ -1,4 +1,4 @@
-"""One question to the configured model, with a watch in hand: what it says, how fast, how deep."""
+"""One timed question to the configured model: its answer, speed and depth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOK_S = 0.01  # between two looks whether the model is in memory
 
 
 class ProbeView(Frozen):
-    """``load_ms`` is None for a model that is not loaded here, ``tokens_per_s`` for an answer too short to tell."""
+    """``load_ms`` is None for a model that is not loaded here, ``tokens_per_s`` for an answer too short to measure."""
 
     provider: str
     model: str

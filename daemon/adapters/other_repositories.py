@@ -18,7 +18,7 @@ from tools.repository import Repository
 
 
 class OtherRepositories:
-    """Each is asked for its folders anew: it may have been moved, or made, meanwhile."""
+    """Folders are looked up for each call: a repository may have been moved or made meanwhile."""
 
     def __init__(self, *, places: Places, env: HostEnv) -> None:
         self._places = places

@@ -32,7 +32,7 @@ MADE_READY = 2  # what is red is run again, in a process of its own
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ready:
-    """A copy of a commit and a test process on it that were made before they are asked for; ``held`` ends them."""
+    """A copy of a commit and a test process on it made in advance; ``held`` ends them."""
 
     commit: str
     runner: TestRunner
@@ -51,7 +51,7 @@ class CommittedTests:
         self.problem = "the sandbox is still being probed"
 
     async def run(self, commit: str, ids: Sequence[str] | None = None) -> TestRun:
-        """Never raises for a repository that cannot be tested: the run says why."""
+        """Never raises for a repository that cannot be tested: the run has the reason."""
         runner = self.runner
         if runner is None:
             return TestRun(status=RunStatus.INFRA, reason=self.problem)
@@ -82,7 +82,7 @@ class CommittedTests:
             await self._ready.pop().held.aclose()
 
     def _take(self, commit: str, runner: TestRunner) -> Ready | None:
-        """What was made ready for a run like this; nobody else gets it."""
+        """Take what was made ready for a run like this."""
         fitting = next((ready for ready in self._ready if (ready.commit, ready.runner) == (commit, runner)), None)
         if fitting is not None:
             self._ready.remove(fitting)
@@ -185,7 +185,7 @@ async def is_taken_over(git: Git, repository: Repository, commit: str) -> bool:
 
 
 async def depth_of(ledger: Ledger, op_id: str) -> int:
-    """How many of our own commits stood in the cause chain of an op; 0 for an unknown one."""
+    """Number of our own commits in the cause chain of an op; 0 for an unknown one."""
     entries = await ledger.entries(op_id=op_id, kinds=(EntryKind.DECISION,))
     started = (e for e in entries if e.payload.get("event") == "op.started")
     return next((int(e.payload.get("depth", 0)) for e in started), 0)

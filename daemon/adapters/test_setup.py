@@ -14,7 +14,7 @@ from tools.testing.runner import TestRunner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """Without a ``runner`` the ``problem`` says why there is none."""
+    """Without a ``runner``, ``problem`` is the reason."""
 
     choice: Choice
     environment: TestEnvironment | None = None
@@ -32,7 +32,11 @@ async def find_means(config: Config, *, heavy: asyncio.Semaphore, runner_type: t
     if environment.problem:
         return Means(choice=choice, environment=environment, problem=environment.problem)
     runner = runner_type(
-        sandbox=choice.sandbox, environment=environment, places=config.places, settings=settings.tests,
-        bounds=settings.sandbox, heavy=heavy,
-    )  # fmt: skip
+        sandbox=choice.sandbox,
+        environment=environment,
+        places=config.places,
+        settings=settings.tests,
+        bounds=settings.sandbox,
+        heavy=heavy,
+    )
     return Means(choice=choice, environment=environment, runner=runner)

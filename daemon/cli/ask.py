@@ -126,7 +126,7 @@ def reject(
 
 
 def _decide(context: typer.Context, request: OpRef | RejectRequest, work: Callable[[Client], Awaitable[Ack]]) -> None:
-    """A daemon goes on with the op by itself; where none runs, what is left of it is done here."""
+    """A daemon continues the op by itself; where none runs, the rest of it is done here."""
     call = call_of(context)
     config = prepared(call)
 
@@ -179,7 +179,7 @@ def undo(context: typer.Context, op: Op) -> None:
 
 
 def pause(context: typer.Context) -> None:
-    """Take no new ops; what is under way goes on.
+    """Take no new ops; ops under way continue.
 
     Example: ouro pause
     """

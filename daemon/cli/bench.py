@@ -38,7 +38,7 @@ def repair(
 ) -> None:
     """Let `ouro fix` work on each task, and judge what it commits by tests that it did not see.
 
-    Settings come from your own settings files and the environment (OURO_...). An interrupted call goes on where it was.
+    Settings come from your own settings files and the environment (OURO_...). An interrupted call resumes.
 
     Example: ouro bench repair tasks --cap 180 --label 1.5b
     """

@@ -81,6 +81,6 @@ async def _work(left: list[Trial], *, out: Path, cap_s: float, tell: Callable[[T
         trial.base.mkdir(parents=True, exist_ok=True)
         result = await attempt_in(
             trial.base.resolve(), trial.task, label=trial.label, cap_s=cap_s, environ=trial.variables
-        )  # fmt: skip
+        )
         append(out, result)
         tell(trial, result)

@@ -52,7 +52,7 @@ def sensors(context: typer.Context) -> None:
 
 
 def retry(context: typer.Context, signal: SIGNAL) -> None:
-    """Queue a parked, quarantined, dead or held back signal, with fresh attempts and whatever the caps say.
+    """Queue a parked, quarantined, dead or held back signal, with fresh attempts and regardless of the caps.
 
     Example: ouro retry 7f3a21
     """
@@ -112,16 +112,7 @@ def posture_clear(context: typer.Context) -> None:
 
 
 def _posture(context: typer.Context, **asked_for: object) -> None:
-    from pydantic import ValidationError
-
     from daemon.control.intake_messages import PostureRequest
-    from ledger.errors import ControlError
 
-    try:
-        request = PostureRequest.model_validate(asked_for)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ControlError(
-            f"{first['loc'][0]}: {first['msg']}.", remedy="`ouro posture set --help` says more."
-        ) from error
+    request = PostureRequest.model_validate(asked_for)
     show(context, lambda api: api.posture(request))

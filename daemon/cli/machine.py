@@ -17,8 +17,7 @@ from ledger import event_loop
 from ledger.errors import ConfigError
 
 if TYPE_CHECKING:
-    from daemon.lifecycle.hook import Hooked
-    from daemon.lifecycle.initialise import Step
+    from daemon.lifecycle.initialise import InitStep
 
 
 class Shell(StrEnum):
@@ -71,7 +70,7 @@ def init(
     _steps(call, (*steps, *hooked))
 
 
-def _steps(call: Call, steps: Sequence[Step | Hooked]) -> None:
+def _steps(call: Call, steps: Sequence[InitStep]) -> None:
     """What was done, a line each."""
     if call.json:
         sentence(call, "done", steps=[{"path": str(s.path), "done": s.done, "text": s.text} for s in steps])
@@ -103,7 +102,7 @@ def hook_uninstall(context: typer.Context) -> None:
     leave(Exit.DONE if done.done else Exit.NOTHING)
 
 
-def _install_hook(call: Call) -> Hooked:
+def _install_hook(call: Call) -> InitStep:
     from daemon.lifecycle.hook import install
     from daemon.settings.places import make_folders
 
@@ -133,7 +132,7 @@ def _site_packages(call: Call) -> Path | None:
 
 
 def doctor(context: typer.Context) -> None:
-    """Look at everything that a repair needs here; say what to do where it is missing.
+    """Check everything that a repair needs here; print remedies for what is missing.
 
     Example: ouro doctor
     """
@@ -189,7 +188,7 @@ def service_uninstall(context: typer.Context) -> None:
 
 
 def service_status(context: typer.Context) -> None:
-    """What the service manager says of the service: 0 active, 3 not active, 4 not installed, as `systemctl`.
+    """State of the service in the service manager: 0 active, 3 not active, 4 not installed, as `systemctl`.
 
     Example: ouro service status
     """

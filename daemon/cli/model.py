@@ -68,7 +68,7 @@ def status(context: typer.Context) -> None:
 
 
 def pull(context: typer.Context, name: Annotated[str, typer.Argument(help="A name of `ouro model list`.")]) -> None:
-    """Fetch weights. Goes on where an interrupted pull stopped, and checks the sum.
+    """Fetch weights. Resumes an interrupted pull, and checks the sum.
 
     Example: ouro model pull qwen2.5-coder-1.5b
     """

@@ -1,4 +1,4 @@
-"""The command for speech programs: what was heard goes in as text, what is said back comes out."""
+"""The command for speech programs: recognised speech goes in as text, answers come out as text."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def hear(
 
 
 async def _all(client: Client, call: Call, confidence: float | None) -> None:
-    """Answer line by line until the input ends; a refusal of one line is told and ends nothing."""
+    """Answer line by line until the input ends; a refused line is reported and ends nothing."""
     async for line in _lines():
         try:
             _tell(call, await client.hear(read_line(line, confidence)))

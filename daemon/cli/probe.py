@@ -1,4 +1,4 @@
-"""``ouro model probe``: load the configured model, ask it something short, say how that went."""
+"""``ouro model probe``: load the configured model, ask it something short, print answer and timings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def _probed(config: Config, text: str, tokens: int) -> ProbeView:
 
 
 def probe_block(view: ProbeView) -> Block:
-    """The answer, then what the watch says."""
+    """The answer, then the timings."""
     from daemon.views.narrate import Told
     from daemon.views.render import labelled
 

@@ -40,7 +40,7 @@ class Client(ControlApi):
 
     @classmethod
     async def connect(cls, path: Path, settings: ControlSettings, *, token: Path) -> Client:
-        """Connect and show the token that lies at ``token``; without one the daemon tells only how it is.
+        """Connect and show the token that lies at ``token``; without one only methods that need none are answered.
 
         Raises ``NoDaemon`` when nothing answers there, ``RemoteError`` when the daemon does not want this client,
         ``ConfigError`` when the token cannot be trusted.
@@ -82,7 +82,7 @@ class Client(ControlApi):
             yield event
 
     async def subscribe(self, request: EventsRequest) -> AsyncIterator[Event]:
-        """Like :meth:`events`, but the subscription stands when this returns: nothing after it is missed."""
+        """Like :meth:`events`, but subscribed when this returns: no later event is missed."""
         result = await self._call(SUBSCRIBE, request, self._settings.answer_timeout_s)
         return self._drain(self._queue(int(result["subscription"])))
 

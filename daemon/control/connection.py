@@ -10,7 +10,7 @@ from typing import Any
 from daemon.control.messages import Event, EventsRequest
 from daemon.control.rpc import (
     BadRequest,
-    Request,
+    RpcRequest,
     answer,
     failure_line,
     greeting,
@@ -181,7 +181,7 @@ class Connection:
             self._requests.add(task)
             task.add_done_callback(self._requests.discard)
 
-    async def _greet(self, request: Request) -> None:
+    async def _greet(self, request: RpcRequest) -> None:
         """Who shows a wrong token is not heard any further."""
         line, self._trusted = greeting(request, self._token)
         await self._put(line)
@@ -189,12 +189,12 @@ class Connection:
             self._note("a client showed a wrong token")
             self._turned_away = True
 
-    async def _carry_out(self, request: Request) -> None:
+    async def _carry_out(self, request: RpcRequest) -> None:
         line = await answer(self._api, request)
         if not request.silent:
             await self._put(line)
 
-    def _subscription(self, request: Request) -> bytes:
+    def _subscription(self, request: RpcRequest) -> bytes:
         try:
             wanted = subscription_request(request)
         except ValueError as error:

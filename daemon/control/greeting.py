@@ -1,4 +1,4 @@
-"""How a client begins: it finds its daemon, looks who listens, says hello and hears whether it is wanted."""
+"""The start of a connection: find the socket, check who listens, send hello, read the answer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def reach(path: Path) -> socket.socket:
 
 
 async def greet(channel: socket.socket, token: str, timeout_s: float) -> None:
-    """Say hello on a fresh connection. A refusal is read even where the daemon has hung up already."""
+    """Send hello on a fresh connection. A refusal is read even from a daemon that has closed it already."""
     loop = asyncio.get_running_loop()
     line = request_line(0, HELLO, {"protocol": PROTOCOL, "token": token})
     said = b""
@@ -71,7 +71,7 @@ async def greet(channel: socket.socket, token: str, timeout_s: float) -> None:
 
 
 def _weigh(said: bytes) -> None:
-    """Pure: returns where the daemon has answered the greeting; raises what it said instead."""
+    """Pure: return for a valid answer to hello; raise the refusal otherwise."""
     try:
         answer = read_json(said)
         refusal, result = answer.get("error"), answer.get("result")

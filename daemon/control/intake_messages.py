@@ -65,7 +65,7 @@ class SignalsView(Frozen):
 
 
 class SensorView(Frozen):
-    """One source. ``states``: how many of its signals stand where; ``turned_away``: since this boot."""
+    """One source. ``states``: number of its signals by state; ``turned_away``: since this boot."""
 
     source: str
     routed_as: str

@@ -89,7 +89,7 @@ async def sensors_view(
 ) -> SensorsView:
     """Every source: what it has sent, what became of that, and why it is held back.
 
-    ``says``: what each sensor that is on says of itself.
+    ``says``: the status line of each sensor that is on.
     """
     await router.governor.look()
     known, ruling = await router.by_source(), router.governor.rulings()
@@ -105,9 +105,12 @@ def _without_sensor(source: Source) -> str:
 
 
 def _sensor(
-    source: Source, router: IntakeRouter, known: Mapping[str, tuple[int, str]], ruling: Callable[[Lane], Ruling],
+    source: Source,
+    router: IntakeRouter,
+    known: Mapping[str, tuple[int, str]],
+    ruling: Callable[[Lane], Ruling],
     says: str,
-) -> SensorView:  # fmt: skip
+) -> SensorView:
     governor, facts = router.governor, SOURCES[source]
     situation = governor.situation()
     states = {state: number for state, (number, _) in known.items()}

@@ -68,7 +68,7 @@ class SayRequest(Frozen):
 
 
 class FixRequest(Frozen):
-    """Scan now; with ``node_id`` only that test. Not ``asked``: nobody stands there, what failed is left to rest."""
+    """Scan now; with ``node_id`` only that test. Not ``asked``: no person waits, recently failed work is left alone."""
 
     node_id: str | None = Field(default=None, max_length=2_000)
     asked: bool = True
@@ -118,7 +118,7 @@ class Submitted(Frozen):
 
 
 class Fixing(Frozen):
-    """What a scan found. Without signals there is nothing to do; ``message`` says what was seen.
+    """What a scan found. Without signals there is nothing to do; ``message`` describes the result.
 
     ``waits``: what is red has its repair on a review branch, which waits for the owner.
     """
@@ -128,7 +128,7 @@ class Fixing(Frozen):
     message: str = ""
 
 
-class Step(Frozen):
+class OpStep(Frozen):
     """One line in the life of an op."""
 
     at: str  # UTC stamp
@@ -179,7 +179,7 @@ class OpView(Frozen):
     reason: str = ""
     ledger_seq: int | None = None
     learned: str = ""  # what became of its claims
-    steps: tuple[Step, ...] = ()
+    steps: tuple[OpStep, ...] = ()
     diff: str = ""
 
     def has_expired(self, now: str) -> bool:
@@ -222,7 +222,7 @@ class SandboxView(Frozen):
 class McpView(Frozen):
     """One MCP server. ``state`` is "connected", or another word with ``reason``; ``left_out``: tool and why.
 
-    ``withheld``: a tool that is offered without what its server says of it, and the rule.
+    ``withheld``: a tool that is offered without its server's description, and the rule.
     """
 
     name: str

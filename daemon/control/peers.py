@@ -1,7 +1,7 @@
-"""Who is at the other end of a unix socket, as the kernel says: the user, and the namespaces of the process.
+"""Credentials of the peer of a unix socket, from the kernel: its user, and the namespaces of its process.
 
 The process is named by a descriptor that the kernel made when the connection was opened (Linux 6.5), so that no other
-process that got the same number later can stand in for it. Older kernels give the number alone.
+process that got the same number later can take its place. Older kernels give the number alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Namespaces:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class PeerRefusal:
     """Why a peer gets no answer, in two sentences."""
 
     why: str
@@ -51,7 +51,7 @@ def user_of(channel: socket.socket) -> int:
 
 
 def own_namespaces() -> Namespaces:
-    """Those of this process. Raises ``ConfigError`` where the machine does not tell."""
+    """Those of this process. Raises ``ConfigError`` where they cannot be read."""
     try:
         return _namespaces_below("/proc/self")
     except OSError as error:
@@ -62,7 +62,7 @@ def own_namespaces() -> Namespaces:
 
 
 def namespaces_of(channel: socket.socket) -> Namespaces | None:
-    """Those of the peer; None where they cannot be told: it has ended, is out of sight or may not be looked at."""
+    """Those of the peer; None where they cannot be read: it has ended, is out of sight or may not be looked at."""
     pid = _credentials(channel)[0]
     if pid <= 0:
         return None
@@ -84,10 +84,10 @@ def namespaces_of(channel: socket.socket) -> Namespaces | None:
         os.close(process)
 
 
-def judge(peer: Namespaces | None, home: Namespaces) -> Refused | None:
+def judge(peer: Namespaces | None, home: Namespaces) -> PeerRefusal | None:
     """Pure: a peer has to live in the daemon's own process, user and mount namespaces."""
     if peer is None:
-        return Refused(
+        return PeerRefusal(
             "The kernel does not tell from which namespaces you ask (your process has ended, lies in another "
             "container, or has more rights than the daemon), so the daemon does not answer.",
             "Ask from where the daemon runs; docs/operations.md, 'Who may ask', says more.",
@@ -97,7 +97,7 @@ def judge(peer: Namespaces | None, home: Namespaces) -> Refused | None:
         return None
     plural = "s" if len(differing) > 1 else ""
     named = " and ".join((", ".join(differing[:-1]), differing[-1]) if plural else differing)
-    return Refused(
+    return PeerRefusal(
         f"You ask from another {named} namespace{plural} than the daemon's (a container, a sandbox "
         "or a service with folders of its own), so the daemon does not answer.",
         "Ask from where the daemon runs; docs/operations.md, 'Who may ask', says more.",

@@ -48,7 +48,7 @@ class Hello(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RpcRequest:
     """One valid request. ``silent`` is a notification: it is carried out and not answered."""
 
     id: RequestId
@@ -65,7 +65,7 @@ class BadRequest(Exception):
         self.line = line
 
 
-def parse(line: bytes) -> Request:
+def parse(line: bytes) -> RpcRequest:
     """One line as a request. Raises ``BadRequest`` that carries the answer."""
     try:
         value = read_json(line)
@@ -83,10 +83,10 @@ def parse(line: bytes) -> Request:
         raise BadRequest(error_line(identity, INVALID_REQUEST, 'A request needs "jsonrpc": "2.0" and a method name.'))
     if not isinstance(params, dict):
         raise BadRequest(error_line(identity, INVALID_PARAMS, "Parameters are given by name, as an object."))
-    return Request(identity, method, params, silent="id" not in value)
+    return RpcRequest(identity, method, params, silent="id" not in value)
 
 
-async def answer(api: ControlApi, request: Request) -> bytes:
+async def answer(api: ControlApi, request: RpcRequest) -> bytes:
     """Carry a request out. Every error becomes an answer: this is the boundary of a control request."""
     method = METHODS.get(request.method)
     if method is None:
@@ -102,7 +102,7 @@ async def answer(api: ControlApi, request: Request) -> bytes:
         return failure_line(request, error)
 
 
-def failure_line(request: Request, error: Exception) -> bytes:
+def failure_line(request: RpcRequest, error: Exception) -> bytes:
     """The answer that reports ``error``; details that stay inside the daemon are logged."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
@@ -126,13 +126,13 @@ def failure_line(request: Request, error: Exception) -> bytes:
     return error_line(request.id, INTERNAL_ERROR, text, remedy="The daemon's log holds the trace.")
 
 
-def subscription_request(request: Request) -> EventsRequest | Unsubscribe:
+def subscription_request(request: RpcRequest) -> EventsRequest | Unsubscribe:
     """Checked parameters of ``subscribe`` or ``unsubscribe``. Raises ``ValidationError``."""
     model = EventsRequest if request.method == SUBSCRIBE else Unsubscribe
     return model.model_validate_json(json.dumps(request.params))
 
 
-def greeting(request: Request, token: Token) -> tuple[bytes, bool]:
+def greeting(request: RpcRequest, token: Token) -> tuple[bytes, bool]:
     """The answer to ``hello``, and whether its client has shown the token."""
     try:
         hello = Hello.model_validate_json(json.dumps(request.params))
@@ -150,7 +150,7 @@ def greeting(request: Request, token: Token) -> tuple[bytes, bool]:
     return result_line(request.id, {"protocol": PROTOCOL, "trusted": trusted}), trusted
 
 
-def without_token(request: Request) -> bytes:
+def without_token(request: RpcRequest) -> bytes:
     """The answer to a request that needs the token from a client that has not shown it."""
     return error_line(
         request.id,

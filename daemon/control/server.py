@@ -1,7 +1,7 @@
 """The control socket: JSON-RPC 2.0, one object a line, for the owner alone.
 
-Each connection has a reader and a writer task, each request a task of its own; the server owns them all. Whatever a
-client sends or fails to read, it hurts nobody but itself: lines, queues, requests and connections are bounded.
+Each connection has a reader and a writer task, each request a task of its own; the server owns them all. A client
+can only harm itself: lines, queues, requests and connections are bounded.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ class ControlServer:
         return bool(self._connections)
 
     def peer_uid(self, channel: socket.socket) -> int:
-        """Who is at the other end, as the kernel says."""
+        """The peer's user id, from the kernel."""
         return user_of(channel)
 
     def peer_namespaces(self, channel: socket.socket) -> Namespaces | None:
-        """Where the process at the other end lives; None where the kernel does not tell."""
+        """The namespaces of the peer's process; None where the kernel does not report them."""
         return namespaces_of(channel)
 
     def own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -137,7 +137,7 @@ class ControlServer:
         return None
 
     def _make_room(self) -> bool:
-        """Who has shown no token and says nothing loses its place to who comes; the longest there goes first."""
+        """Drop the oldest connection that has shown no token and is silent, for a new one."""
         leaving = next((each for each in self._connections if each.may_give_way), None)
         if leaving is not None:
             leaving.finish()

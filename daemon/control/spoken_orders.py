@@ -38,7 +38,7 @@ class SpokenOrders:
         self._note = note
 
     async def hear(self, heard: Utterance) -> Answered:
-        """Do what was said. Raises ``OuroError`` where an order is refused by the daemon itself."""
+        """Carry out an utterance. Raises ``OuroError`` where an order is refused by the daemon itself."""
         meant = self._voice.judge(heard)
         if isinstance(meant, Answered):
             if meant.rule and meant.outcome == "refused":
@@ -103,9 +103,10 @@ async def _retry(api: ControlApi, order: Order) -> Answered:
     signal = the_signal(signals, order.target)
     if signal.state not in MAY_BE_RETRIED:
         return Answered(
-            outcome="refused", rule="voice.approval",
+            outcome="refused",
+            rule="voice.approval",
             message=f"{signal.short} is {signal.state}, which a voice does not decide: type ouro retry {signal.short}.",
-        )  # fmt: skip
+        )
     return _done((await api.retry(SignalRef(signal=signal.id))).message)
 
 
@@ -139,6 +140,11 @@ def the_signal(signals: Sequence[SignalView], target: str) -> SignalView:
 
 
 _ORDERS: Mapping[OrderName, Callable[[ControlApi, Order], Awaitable[Answered]]] = {
-    "status": _status, "ops": _ops, "show": _show, "cancel": _cancel, "pause": _pause, "resume": _resume,
+    "status": _status,
+    "ops": _ops,
+    "show": _show,
+    "cancel": _cancel,
+    "pause": _pause,
+    "resume": _resume,
     "retry": _retry,
-}  # fmt: skip
+}

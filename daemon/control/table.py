@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 class ControlApi(ABC):
     """Every method of the control socket. Each raises ``OuroError`` when it refuses.
 
-    A subclass says where methods are carried out; it may override single ones.
+    A subclass decides where methods are carried out; it may override single ones.
     """
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """The control token: a secret in the state folder. Who shows it to the control socket can read that folder.
 
-Every boot of a daemon makes a new one, so that an old one, in a backup say, is worth nothing. What lies in its place
-and is not a private file of this user is never read or replaced, but named.
+Every boot of a daemon makes a new one: an old one, for example in a backup, is worthless. What lies in its place and is
+not a private file of this user is never read or replaced, but named.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def read(path: Path) -> Token | None:
 
 
 def own_state(places: Places) -> None:
-    """Who answers without a daemon shows that the state folder is his own and nobody else's.
+    """Check, before an answer without a daemon, that the state folder belongs to this user alone.
 
     Raises ``ConfigError`` where the folder, or the token in it, is a link, another user's or open to others.
     """

@@ -38,7 +38,7 @@ def error_line(identity: RequestId, code: int, message: str, **data: object) -> 
 
 
 def notification_line(method: str, params: Mapping[str, object]) -> bytes:
-    """A message that nobody answers."""
+    """A message without an answer."""
     return _line({"jsonrpc": "2.0", "method": method, "params": params})
 
 

@@ -28,13 +28,13 @@ def without(name: str) -> dict[str, str]:
 
 
 def with_all(names: Iterable[str]) -> dict[str, str]:
-    """Variables that switch features on, those that stand off as delivered too. Figures stay as the owner set them."""
+    """Variables that switch features on, those that are off by default too. Figures stay as the owner set them."""
     flags = [setting for name in names for setting, off in FEATURES[name].items() if off == "false"]
     return {env_name(setting): "true" for setting in flags}
 
 
 def by_default() -> dict[str, bool]:
-    """Which features stand off as delivered: where every setting that switches it off is as it is anyway."""
+    """Features that are off by default: where every setting that switches it off is as it is anyway."""
     defaults = dict(leaves(Settings().model_dump(), Settings))
     return {
         name: all(str(defaults[setting]).lower() == value for setting, value in off.items())

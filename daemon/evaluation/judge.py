@@ -77,7 +77,7 @@ async def judge(task: Task, config: Config, *, start: str) -> Judged:
 def lay_over(oracle: Path, root: Path) -> None:
     """The plain files of ``oracle`` in their places below ``root``.
 
-    A link of the tree that stands there, or on the way, makes room: through it the file would be written elsewhere.
+    A link of the tree in that place, or on the way, is removed: through it the file would be written elsewhere.
     """
     for folder, names, files in os.walk(oracle):
         place = root / Path(folder).relative_to(oracle)

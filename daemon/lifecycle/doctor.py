@@ -1,4 +1,4 @@
-"""``ouro doctor``: looks at everything that a repair needs on this machine, and says what to do where it is missing."""
+"""``ouro doctor``: checks everything that a repair needs on this machine, with remedies for what is missing."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _git(env: HostEnv) -> Check:
 
 
 def _search_path(env: HostEnv) -> list[Check]:
-    """Says where programs are not looked for, and why."""
+    """Folders of the PATH that are not searched, and why."""
     if not env.left_out:
         return []
     detail = "; ".join(f"{folder or 'an empty entry'} {problem}" for folder, problem in env.left_out)
@@ -240,9 +240,12 @@ def _kernel(places: Places, settings: Settings) -> list[Check]:
         return [Check(name="kernel", ok=True, detail=f"{chosen}; nothing is needed on this machine")]
     there = importlib.util.find_spec("torch") is not None
     torch = Check(
-        name="torch", ok=there, detail="installed" if there else "not installed", essential=True,
+        name="torch",
+        ok=there,
+        detail="installed" if there else "not installed",
+        essential=True,
         remedy="" if there else INSTALL,
-    )  # fmt: skip
+    )
     return [torch, _weights(places, settings.kernel.model)]
 
 
@@ -264,13 +267,16 @@ def _weights(places: Places, name: str) -> Check:
         return Check(name="weights", ok=False, detail=detail, essential=True, remedy=remedy)
     here = known[name].fetched or known[name].converted
     return Check(
-        name="weights", ok=here, detail=f"{name} {'is here' if here else 'is not on this machine'}",
-        essential=True, remedy="" if here else f"ouro model pull {name}",
-    )  # fmt: skip
+        name="weights",
+        ok=here,
+        detail=f"{name} {'is here' if here else 'is not on this machine'}",
+        essential=True,
+        remedy="" if here else f"ouro model pull {name}",
+    )
 
 
 def _server(settings: Settings) -> Check:
-    """The server that is asked. It is not called here."""
+    """The configured server. It is not called here."""
     server = settings.kernel.openai
     priced = None not in (server.price_input_usd_micro, server.price_output_usd_micro)
     missing = [] if server.model else ["Set kernel.openai.model; without a name only a server with one model answers."]

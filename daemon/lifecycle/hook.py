@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.lifecycle.initialise import InitStep
 from ledger.errors import ConfigError
 from ledger.places import Places
 from tools.git import Git
@@ -25,15 +25,6 @@ owner="$(dirname "$0")/{chained}"
 if [ -x "$owner" ]; then exec "$owner" "$@"; fi
 exit 0
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Hooked:
-    """What was done to the hook at ``path``, or why nothing was."""
-
-    path: Path
-    done: bool
-    text: str
 
 
 async def folder_of(git: Git, places: Places) -> Path:
@@ -57,16 +48,16 @@ def line_for(places: Places) -> str:
     return f'{{ echo \'{{"kind": "commit"}}\' > {_quoted(_file(places))}; }} 2>/dev/null || true'
 
 
-def install(folder: Path, places: Places) -> Hooked:
+def install(folder: Path, places: Places) -> InitStep:
     """Write the hook. One of the owner's is kept beside it and called by it, with its arguments and its exit code."""
     path, chained = folder / NAME, folder / CHAINED
     text = SCRIPT.format(mark=MARK, file=_quoted(_file(places)), chained=CHAINED)
     if _is_ours(path):
         if path.read_text(encoding="utf-8", errors="replace") == text:
-            return Hooked(path, False, "the post-commit hook is there already")
+            return InitStep(path, False, "the post-commit hook is there already")
     elif os.path.lexists(path):
         if os.path.lexists(chained):
-            return Hooked(path, False, f"{chained.name} is in the way: move it, then ask again")
+            return InitStep(path, False, f"{chained.name} is in the way: move it, then ask again")
         folder.joinpath(NAME).rename(chained)
     try:
         folder.mkdir(exist_ok=True)
@@ -77,19 +68,19 @@ def install(folder: Path, places: Places) -> Hooked:
         raise ConfigError(
             f"The hook cannot be written to {path}: {error.strerror}.", remedy="Look at the rights of that folder."
         ) from error
-    return Hooked(path, True, "the post-commit hook" + (", before your own" if os.path.lexists(chained) else ""))
+    return InitStep(path, True, "the post-commit hook" + (", before your own" if os.path.lexists(chained) else ""))
 
 
-def uninstall(folder: Path) -> Hooked:
+def uninstall(folder: Path) -> InitStep:
     """Take the hook away and put the owner's back."""
     path, chained = folder / NAME, folder / CHAINED
     if not _is_ours(path):
-        return Hooked(path, False, "there is no post-commit hook of ours")
+        return InitStep(path, False, "there is no post-commit hook of ours")
     if os.path.lexists(chained):
         chained.replace(path)
-        return Hooked(path, True, "your own post-commit hook is back")
+        return InitStep(path, True, "your own post-commit hook is back")
     path.unlink()
-    return Hooked(path, True, "the post-commit hook is gone")
+    return InitStep(path, True, "the post-commit hook is gone")
 
 
 def _is_ours(path: Path) -> bool:

@@ -28,7 +28,7 @@ IGNORE = "*\n!.gitignore\n!config.toml\n!backlog.toml\n!backlog.md\n!goals.toml\
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class InitStep:
     """One thing that was done, or was not needed or wanted."""
 
     path: Path
@@ -50,7 +50,7 @@ def initialise(
     site_packages: Path | None,
     wishes: Wishes,
     ask: Callable[[str], bool] | None,
-) -> tuple[Step, ...]:
+) -> tuple[InitStep, ...]:
     """Write configuration and keys; the wake-up only when it is wanted.
 
     ``site_packages`` is that of the repository's test environment (None: there is none). ``ask`` puts a yes-or-no
@@ -70,38 +70,38 @@ def initialise(
     )
 
 
-def _write_new(path: Path, text: str, what: str) -> Step:
+def _write_new(path: Path, text: str, what: str) -> InitStep:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except FileExistsError:
-        return Step(path, False, "is there already, left as it is")
+        return InitStep(path, False, "is there already, left as it is")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    return Step(path, True, what)
+    return InitStep(path, True, what)
 
 
-def _keys(places: Places, make_keys: Callable[[], Path]) -> Step:
+def _keys(places: Places, make_keys: Callable[[], Path]) -> InitStep:
     before = set(places.keys.iterdir())
     path = make_keys()
     made = bool(set(places.keys.iterdir()) - before)
-    return Step(path, made, "the daemon's signing key" if made else "the signing key is there already")
+    return InitStep(path, made, "the daemon's signing key" if made else "the signing key is there already")
 
 
-def _token(places: Places) -> Step:
+def _token(places: Places) -> InitStep:
     made = token.keep(places)
-    return Step(places.token, made, "the control token" if made else "the control token is there already")
+    return InitStep(places.token, made, "the control token" if made else "the control token is there already")
 
 
-def _wakeup(places: Places, site_packages: Path | None, wishes: Wishes, ask: Callable[[str], bool] | None) -> Step:
+def _wakeup(places: Places, site_packages: Path | None, wishes: Wishes, ask: Callable[[str], bool] | None) -> InitStep:
     if site_packages is None:
-        return Step(places.repo, False, "no test environment was found, so no pytest wake-up")
+        return InitStep(places.repo, False, "no test environment was found, so no pytest wake-up")
     path = wakeup.target_file(site_packages, places)
     wanted = wishes.plugin
     if wanted is None and not wakeup.is_installed(site_packages, places):
         if ask is None:
-            return Step(path, False, "no pytest wake-up: there was nobody to ask; `ouro init --yes` adds it")
+            return InitStep(path, False, "no pytest wake-up: there was nobody to ask; `ouro init --yes` adds it")
         wanted = ask(f"Add the pytest wake-up to {site_packages} (a plugin of one module; it only tells the daemon)?")
     if wanted is False:
-        return Step(path, False, "no pytest wake-up, as you wish: commits are seen all the same")
+        return InitStep(path, False, "no pytest wake-up, as you wish: commits are seen all the same")
     added = wakeup.install(site_packages, places)
-    return Step(path, added, "the pytest wake-up" if added else "the pytest wake-up is there already")
+    return InitStep(path, added, "the pytest wake-up" if added else "the pytest wake-up is there already")

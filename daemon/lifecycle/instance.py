@@ -89,7 +89,7 @@ class Instance:
 
 
 def last_holder(places: Places) -> Holder | None:
-    """What the note says; None when there is none or it is torn."""
+    """The content of the note; None when there is none or it is torn."""
     try:
         return Holder.model_validate(read_json(read_regular(places.state / INFO_NAME, LARGEST_INFO)))
     except (OSError, ValueError):

@@ -35,7 +35,7 @@ class LagProbe:
         return round(1000 * ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]) if ordered else 0
 
     def now_ms(self) -> int:
-        """Like :meth:`p99_ms`, while it measures; 0 at rest: what is long over says nothing of now."""
+        """Like :meth:`p99_ms`, while it measures; 0 at rest: old samples do not describe the present."""
         return self.p99_ms() if self._handle is not None else 0
 
     def _schedule(self) -> None:
@@ -49,7 +49,7 @@ class LagProbe:
 
 
 class Watchdog:
-    """Tells the service manager from the loop itself, at half its interval, that the loop turns."""
+    """Pings the service manager from the event loop itself, at half its interval."""
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier

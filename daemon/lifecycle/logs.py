@@ -28,7 +28,7 @@ class LogSettings(Frozen):
 
 
 class Lines(logging.Formatter):
-    """Lines in one of our formats, whoever logs them, without secrets."""
+    """Lines in one of our formats, from any logger, without secrets."""
 
     def __init__(self, settings: LogSettings) -> None:
         super().__init__()

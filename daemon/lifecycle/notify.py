@@ -41,7 +41,7 @@ class Notifier:
 
 
 def _resolve(address: str | None) -> str | None:
-    """A path, or an abstract name whose leading ``@`` stands for NUL; anything else is not ours to use."""
+    """A path, or an abstract name whose leading ``@`` means NUL; anything else is not ours to use."""
     if not address or address[0] not in "/@":
         return None
     return "\0" + address[1:] if address[0] == "@" else address

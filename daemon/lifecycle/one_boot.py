@@ -122,7 +122,7 @@ async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: On
     """One boot for one answer to an op that waits: a ``RejectRequest`` refuses it, any other reference lets it through.
 
     What is approved is carried to its end here; what else is queued stays so. Raises ``ControlError`` where it does
-    not wait. The code is the op's, and that of done where the owner said no.
+    not wait. The code is the op's, and that of done for a rejection.
     """
     own_state(config.places)
     configure(config.settings.log)

@@ -39,7 +39,7 @@ STARTED, ENDED = "call.started", "call.ended"
 
 
 class OpenOp(Frozen):
-    """What the ledger says of an op: where it stood, and whether it ended."""
+    """State of an op in the ledger: its last phase, and whether it ended."""
 
     op_id: str
     state: State
@@ -89,7 +89,7 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
     return found
 
 
-class End(Frozen):
+class RecoveredEnd(Frozen):
     """How an op that a crash cut off is ended."""
 
     state: State
@@ -98,21 +98,25 @@ class End(Frozen):
     reason: str
 
 
-def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> End:
-    """Pure: a commit in its ref makes it complete, an answer at APPROVE stands, everything else begins anew."""
+def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> RecoveredEnd:
+    """Pure: a commit in its ref makes it complete, an answer at APPROVE remains, everything else is queued again."""
     left = f"; left as the owner has them: {', '.join(kept)}" if kept else ""
     if commit is not None:
-        return End(
-            state=State.COMPLETE, cause=RootCause.NONE, failure=FailureClass.NONE,
+        return RecoveredEnd(
+            state=State.COMPLETE,
+            cause=RootCause.NONE,
+            failure=FailureClass.NONE,
             reason="finished after a crash" + left,
-        )  # fmt: skip
+        )
     if op.turned_down is not RootCause.NONE:
         reason = op.answer or op.turned_down.value
-        return End(state=State.CANCELLED, cause=op.turned_down, failure=FailureClass.USER, reason=reason)
-    return End(
-        state=State.POSTMORTEM, cause=RootCause.CRASH_RECOVERED, failure=FailureClass.INFRA,
+        return RecoveredEnd(state=State.CANCELLED, cause=op.turned_down, failure=FailureClass.USER, reason=reason)
+    return RecoveredEnd(
+        state=State.POSTMORTEM,
+        cause=RootCause.CRASH_RECOVERED,
+        failure=FailureClass.INFRA,
         reason=f"the daemon ended in {op.state}" + left,
-    )  # fmt: skip
+    )
 
 
 class Recovery:
@@ -222,20 +226,24 @@ class Recovery:
             also=settled.drafts(record, end.state),
         )
         await record.note(
-            EntryKind.OUTCOME, "outcome", phase=end.state, success=end.state is State.COMPLETE, files=list(op.files),
+            EntryKind.OUTCOME,
+            "outcome",
+            phase=end.state,
+            success=end.state is State.COMPLETE,
+            files=list(op.files),
             causes=(terminal.seq,),
-        )  # fmt: skip
+        )
         return op.model_copy(update={"ended": end.state, "cause": end.cause, "branch": branch, "killed": True})
 
     async def _waits(self, op_id: str, branch: str | None, commit: str | None) -> tuple[Statement, ...]:
-        """Work that stands on a review branch waits for the owner; where that is remembered already, it stays so."""
+        """Record that work on a review branch waits for the owner, unless that is recorded."""
         candidate = await newest_candidate(self._ledger, op_id) if branch else None
         if branch is None or commit is None or candidate is None:
             return ()
         return (Refused.waits(Waiting(branch=branch, op_id=op_id, commit=commit, hash=diff_hash(candidate))),)
 
     async def _give_back(self, op_id: str, op: OpenOp) -> None:
-        """Tell the router how an op that it still holds ended. What a kill cut off counts as an attempt."""
+        """Report the end of an op to the router that still holds it. What a kill cut off counts as an attempt."""
         if op.ended is None or (op.killed and op.cause is RootCause.CRASH_RECOVERED):
             await self._router.requeue(op_id)
             return
@@ -271,11 +279,20 @@ async def charge_cut_off(ledger: Ledger, record: Recorder, *, provider: str, pri
         usd = estimate(known, said["tokens_in"], said["max_tokens"]) or 0
         record.add(Spend(usd_micro=usd, tokens_in=said["tokens_in"], tokens_out=said["max_tokens"], calls=1))
         await record.note(
-            EntryKind.CALL, ENDED, phase=entry.phase, purpose=said["purpose"], provider=said["provider"],
-            usd_micro=usd, tokens_in=said["tokens_in"], tokens_out=said["max_tokens"], ms=0,
-            answer=await ledger.put_blob(b""), problem="the daemon was killed: charged at what was held for the call",
-            causes=(entry.seq,), project=(_row(entry, usd, chosen[-1] if chosen else Route.STANDARD.value),),
-        )  # fmt: skip
+            EntryKind.CALL,
+            ENDED,
+            phase=entry.phase,
+            purpose=said["purpose"],
+            provider=said["provider"],
+            usd_micro=usd,
+            tokens_in=said["tokens_in"],
+            tokens_out=said["max_tokens"],
+            ms=0,
+            answer=await ledger.put_blob(b""),
+            problem="the daemon was killed: charged at what was held for the call",
+            causes=(entry.seq,),
+            project=(_row(entry, usd, chosen[-1] if chosen else Route.STANDARD.value),),
+        )
     return len(calls)
 
 

@@ -1,4 +1,4 @@
-"""The service: life cycle of one boot. Starts fast, says what is missing, stops in stages."""
+"""The service: life cycle of one boot. Starts fast, reports what is missing, stops in stages."""
 
 from __future__ import annotations
 
@@ -160,10 +160,15 @@ class Service:
         if house.changes is None or house.pool is None:
             raise RepositoryError("The service could not be equipped.")
         recovery = Recovery(
-            ledger=house.ledger, changes=house.changes, router=house.router, inbox=house.inbox,
-            workspaces=house.workspaces, git=house.git, places=self.config.places,
+            ledger=house.ledger,
+            changes=house.changes,
+            router=house.router,
+            inbox=house.inbox,
+            workspaces=house.workspaces,
+            git=house.git,
+            places=self.config.places,
             provider=house.provider,
-        )  # fmt: skip
+        )
         notes = await recovery.run()
         for note in notes:
             logger(__name__).info("recovered", what=note)
@@ -175,9 +180,13 @@ class Service:
         self._own(asyncio.create_task(self._keep_looking(), name="second looks"))
         self._own(asyncio.create_task(house.health.run(), name="health"))
         await Recorder(house.ledger).note(
-            EntryKind.SESSION, "session.ready", boot=self.boot, state=self.life.value, reasons=list(self.reasons),
+            EntryKind.SESSION,
+            "session.ready",
+            boot=self.boot,
+            state=self.life.value,
+            reasons=list(self.reasons),
             recovered=list(notes),
-        )  # fmt: skip
+        )
         self._notifier.ready(self.life.value)
         self._watchdog.start()
 
@@ -188,7 +197,7 @@ class Service:
         return (*(reason for reason in found if reason), *self._faults)
 
     async def look_again(self, *, probe: bool) -> None:
-        """What was missing may have come, what was there may have gone. The ledger knows it before status says it.
+        """Check again what a repair needs. A change is recorded before status shows it.
 
         ``probe``: also look for sandbox and tests' environment where there were none, which takes a second.
         """
@@ -228,7 +237,7 @@ class Service:
                 self.stopping.set()
 
     async def _better_afresh(self) -> bool:
-        """A dropped model's memory comes back with a fresh process only, and nobody needs this one now."""
+        """True when a restart would free a dropped model's memory and nothing is in progress."""
         house = self._furnished()
         if not (isinstance(house.provider, Heavy) and house.provider.left_behind):
             return False
@@ -256,7 +265,7 @@ class Service:
         task.add_done_callback(self.lost)
 
     def lost(self, task: asyncio.Task[None]) -> None:
-        """A task of ours that ends by a fault is told in status: nothing dies silently."""
+        """Show a task that ended by a fault in status and log it."""
         if task.cancelled() or task.exception() is None or self.life is Life.STOPPING:
             return
         why = f"{task.get_name()} has ended: {task.exception()}"

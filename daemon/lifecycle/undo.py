@@ -48,9 +48,15 @@ async def _undone(ledger: Ledger, intent: Entry, *, commit: str, ref: str) -> No
     settled = await take_back(ledger, op_id, "undone by the owner")
     record = Recorder(ledger, op_id=op_id, spend=await ledger.spent(op_id))
     await record.note(
-        EntryKind.OUTCOME, "undone", commit=commit, ref=ref, of=intent.payload["commit"], causes=(intent.seq,),
-        project=(*project, *settled.project), also=settled.drafts(record),
-    )  # fmt: skip
+        EntryKind.OUTCOME,
+        "undone",
+        commit=commit,
+        ref=ref,
+        of=intent.payload["commit"],
+        causes=(intent.seq,),
+        project=(*project, *settled.project),
+        also=settled.drafts(record),
+    )
 
 
 async def tests_of(ledger: Ledger, op_id: str) -> tuple[str, ...]:
@@ -60,7 +66,7 @@ async def tests_of(ledger: Ledger, op_id: str) -> tuple[str, ...]:
 
 
 async def finish_undos(ledger: Ledger, git: Git) -> tuple[str, ...]:
-    """At boot: an undo that a crash cut off is remembered when its commit stands, else given up."""
+    """At boot: an undo that a crash cut off is recorded when its commit exists, else given up."""
     begun: dict[str, Entry] = {}
     said = ("undo.intent", "undone", "undo.given_up")
     for entry in await ledger.entries(kinds=(EntryKind.CHANGE, EntryKind.OUTCOME), events=said):

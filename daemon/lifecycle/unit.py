@@ -19,7 +19,7 @@ _MANAGER_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Whether the user's service manager answers, and what it said when not."""
+    """Whether the user's service manager answers, and its output when not."""
 
     works: bool
     said: str = ""
@@ -43,7 +43,7 @@ def template() -> str:
 
 
 def render(places: Places, executable: Path) -> str:
-    """The unit for one repository. Raises ``ConfigError`` when a path cannot stand in a unit file."""
+    """The unit for one repository. Raises ``ConfigError`` for a path that a unit file cannot hold."""
     if "$" in str(executable):
         raise ConfigError(
             f"The command's path {executable} holds a dollar sign, which systemd cannot start.",
@@ -112,7 +112,7 @@ def uninstall(places: Places, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def state(places: Places, environ: Mapping[str, str]) -> str:
-    """What the manager says of the unit: active, inactive, failed ...; or why it cannot be asked."""
+    """State of the unit: active, inactive, failed ...; or why the manager cannot be reached."""
     if not unit_path(places).exists():
         return "not installed"
     env = environment_for(places.repo, environ)

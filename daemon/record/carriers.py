@@ -1,6 +1,6 @@
 """Commits that carry the daemon's trailers: found among all that the repository has, and read without trust.
 
-Whose they are is what their signature says; a branch, a name or a trailer proves nothing. Names are compared without
+Their author is decided by the signature; a branch, a name or a trailer proves nothing. Names are compared without
 regard to case.
 """
 
@@ -32,7 +32,7 @@ _REST = frozenset("~^@{:")
 
 
 class Carrier(Frozen):
-    """One commit with trailers of ours. ``problems`` is empty when it proves what it says; ``head``: what it names."""
+    """One commit with trailers of ours. ``problems`` is empty when its claims hold; ``head``: the one it names."""
 
     commit: str
     standing: Standing
@@ -79,7 +79,7 @@ def _objects(out: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def read(commit: str, data: bytes, ring: Keyring) -> Carrier:
-    """What a commit object says, and whose signature stands under it. Never raises."""
+    """Trailers and signer of a commit object. Never raises."""
     signed, armoured, message = commit_object.take_apart(data[:LARGEST])
     found = ring.judge(armoured, signed, namespace=GIT_NAMESPACE)
     why = (found.why if armoured else "there is none") if found.standing is Standing.NONE else ""
@@ -94,11 +94,14 @@ def read(commit: str, data: bytes, ring: Keyring) -> Carrier:
         problems.append(f"its {LEDGER} trailer names no entry")
     ops = said_of(message, OP) or said_of(message, UNDOES)
     return Carrier(
-        commit=commit, standing=found.standing, signer=found.signer, why=why,
+        commit=commit,
+        standing=found.standing,
+        signer=found.signer,
+        why=why,
         head=next(iter(heads)) if len(heads) == 1 else None,
         op=ops[0][1].partition(" ")[0] if ops else "",
         problems=tuple(problems),
-    )  # fmt: skip
+    )
 
 
 async def revisions_of(git: Git, asked: str) -> tuple[tuple[str, ...], str]:

@@ -1,7 +1,7 @@
 """Where signed heads of the ledger are kept outside of it: a file in the state folder, and a git ref.
 
-Whoever can write the state folder alone cannot take the ref back; whoever can write the repository alone cannot take
-the file back. Both hold the same lines (`ledger.heads`), the newest ones.
+A writer of the state folder alone cannot take the ref back; a writer of the repository alone cannot take the file
+back. Both hold the same lines (`ledger.heads`), the newest ones.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from daemon.control.messages import OpView, QuestionView, Step
+from daemon.control.messages import OpStep, OpView, QuestionView
 from daemon.views import calls
 from daemon.views.narrate import careful, tell, touches_own_work
 from governance.grounding.records import GRADED, About, grades_in
@@ -86,9 +86,11 @@ def fold(view: OpView, entry: Entry) -> OpView:
         }
     elif event == "question.asked":
         changes["question"] = QuestionView(
-            id=payload.get("id", ""), text=payload.get("question", ""), choices=tuple(payload.get("choices", ())),
+            id=payload.get("id", ""),
+            text=payload.get("question", ""),
+            choices=tuple(payload.get("choices", ())),
             until=payload.get("expires_at", ""),
-        )  # fmt: skip
+        )
     elif str(event).startswith("question."):
         changes["question"] = None
     elif entry.kind is EntryKind.APPROVAL:
@@ -120,7 +122,7 @@ def fold(view: OpView, entry: Entry) -> OpView:
         told = careful(told)
     if told is not None:
         changes["doing"] = f"{told.label}: {told.text}"
-        step = Step(at=entry.at, phase=entry.phase, label=told.label, text=told.text)
+        step = OpStep(at=entry.at, phase=entry.phase, label=told.label, text=told.text)
         changes["steps"] = (*view.steps, step)[-KEPT_STEPS:]
     return view.model_copy(update=changes)
 
@@ -175,7 +177,7 @@ class OpTable:
             self._shorten()
 
     def adopt(self, history: Sequence[Entry], *, newest: bool) -> None:
-        """Take an op over with all its entries so far. Not ``newest``: it goes behind all that are known.
+        """Take an op over with all its entries so far. Not ``newest``: it is older than all that are known.
 
         Nothing happens when the table has seen as much of it.
         """

@@ -21,7 +21,21 @@ from sensors.intake import queue
 SCRIPTS: tuple[str, ...] = tuple(
     room.SCHEMA
     for room in (
-        approval, budget, questions, refused, trust, conversation, cross_repo_drift, deliveries, gap_memory,
-        github_issue, memory, outcomes, samples, scheduled, wish_book, queue,
+        approval,
+        budget,
+        questions,
+        refused,
+        trust,
+        conversation,
+        cross_repo_drift,
+        deliveries,
+        gap_memory,
+        github_issue,
+        memory,
+        outcomes,
+        samples,
+        scheduled,
+        wish_book,
+        queue,
     )
-)  # fmt: skip
+)

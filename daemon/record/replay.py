@@ -59,7 +59,7 @@ def _tier(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _prophecy(
     payload: Mapping[str, Any], tier: Tier, floors: tuple[tuple[Tier, str], ...]
 ) -> list[tuple[str, str, str]]:
-    """From what memory held of the files to what it said, and that this was among the floors."""
+    """The risk from memory, and the floors that it raised: recorded and derived again."""
     known = tuple(Reputation.model_validate(each) for each in payload["reputations"])
     derived = foretell(known, payload["dependents"])
     said = floors_of(derived, tier)
@@ -158,7 +158,7 @@ def _webhook(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
-    """All that each gate said, in order: decision, rule and floor."""
+    """Verdicts of all gates, in order: decision, rule and floor."""
     said: dict[int, list[str]] = {}
     for verdict in verdicts:
         if verdict.gate != 15:

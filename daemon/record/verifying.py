@@ -1,6 +1,6 @@
 """``ouro ledger verify`` and ``ouro verify``: the record against everything that vouches for it from outside.
 
-Heads come from all signed commits of the repository and from the signed ends of sessions, which stand in the chain, in
+Heads come from all signed commits of the repository and from the signed ends of sessions, kept in the chain, in
 a file beside it and in a git ref. What is found is a sentence with its row, never an exception, whatever lies there.
 """
 
@@ -81,7 +81,7 @@ class VerifyReport(Frozen):
 
 
 async def verify_record(config: Config) -> RecordReport:
-    """The whole record. Raises ``LedgerError`` where there is none and nothing says that there was one."""
+    """The whole record. Raises ``LedgerError`` where there is none and no sign of an earlier one."""
     return (await _looked(config))[0]
 
 
@@ -139,10 +139,12 @@ async def _looked(
     try:
         found = await carriers(git, ring, EVERYTHING)
     except GitFailed as error:
-        findings.append(Finding(
-            said=f"the commits of the repository cannot be looked through ({error.message.rstrip('.')})",
-            remedy="`git fsck` says what is broken; until then no commit vouches for the record.",
-        ))  # fmt: skip
+        findings.append(
+            Finding(
+                said=f"the commits of the repository cannot be looked through ({error.message.rstrip('.')})",
+                remedy="`git fsck` says what is broken; until then no commit vouches for the record.",
+            )
+        )
     anchors = [*_of_commits(found, notes), *_of_heads(kept, ring, genesis(places.repo_id), findings)]
     if not places.ledger.exists():
         return _gone(places.ledger, anchors, findings, notes), {}
@@ -157,9 +159,7 @@ async def _looked(
         notes.append("nothing outside of the ledger vouches for it yet: no signed commit, no signed end of a session")
     elif chain.ok:
         notes += _behind(chain, anchors)
-    report = RecordReport(
-        chain=chain, findings=tuple(findings), notes=(*notes, *chain.notes), anchors=len(anchors)
-    )  # fmt: skip
+    report = RecordReport(chain=chain, findings=tuple(findings), notes=(*notes, *chain.notes), anchors=len(anchors))
     return report, rows
 
 
@@ -190,13 +190,17 @@ async def _audited(
             address = reading_uri(ledger)
         except LedgerError as error:
             finding = Finding(said=error.message.rstrip("."), remedy=error.remedy, row=1)
-            return ChainReport(
-                ok=False, entries=0, head=origin, first_bad=1, reason=finding.said, findings=(finding,)
-            )  # fmt: skip
+            return ChainReport(ok=False, entries=0, head=origin, first_bad=1, reason=finding.said, findings=(finding,))
         report = audit(
-            address, origin=origin, anchors=anchors, judge=ring, projections=(InboxCheck(), rows), scripts=SCRIPTS,
-            whole=True, stop=stop,
-        )  # fmt: skip
+            address,
+            origin=origin,
+            anchors=anchors,
+            judge=ring,
+            projections=(InboxCheck(), rows),
+            scripts=SCRIPTS,
+            whole=True,
+            stop=stop,
+        )
         return report.model_copy(update={"duration_ms": int((time.monotonic() - started) * 1000)})
 
     try:
@@ -247,7 +251,7 @@ def _of_commits(found: Sequence[Carrier], notes: list[str]) -> list[Anchor]:
 
 
 def _of_heads(kept: Sequence[Kept], ring: Keyring, origin: str, findings: list[Finding]) -> list[Anchor]:
-    """Heads that lie outside of the ledger; lines that vouch for nothing are told."""
+    """Heads outside of the ledger; invalid lines become findings."""
     anchors = []
     for place in kept:
         if place.problem:
@@ -292,7 +296,7 @@ def _places_agree(kept: Sequence[Kept], chain: ChainReport) -> list[Finding]:
 
 
 def _behind(chain: ChainReport, anchors: Sequence[Anchor]) -> list[str]:
-    """Entries behind the newest head: a live session, or one that was cut off."""
+    """Entries after the newest head: a live session, or one that was cut off."""
     last = max(anchor.seq for anchor in anchors if not anchor.unknown)
     if chain.head.seq <= last:
         return []

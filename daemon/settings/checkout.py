@@ -58,7 +58,7 @@ def checkout_of(path: Path, *, home: Path) -> Checkout:
 
 
 def _is_git_folder(folder: Path) -> bool:
-    """As git itself tells: a path within one is in no work tree, but belongs to the repository."""
+    """By git's own rule: a path within one is in no work tree, but belongs to the repository."""
     return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
 
 
@@ -94,7 +94,7 @@ def _belonging(git_dir: Path) -> Iterator[Path]:
 
 
 def _refuse_odd(git_dir: Path, common: Path) -> None:
-    """A pipe or a device where git reads a file holds every call of git; settings are read anew by each."""
+    """A pipe or a device where git reads a file holds every call of git; each reads the settings again."""
     places = [folder / name for name in _OWN for folder in {git_dir, common}]
     with suppress(OSError):
         ref = read_regular(git_dir / "HEAD", POINTER_BYTES).removeprefix(b"ref: ").rstrip()

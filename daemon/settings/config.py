@@ -101,7 +101,7 @@ class Settings(Frozen):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that a service is started with: settings, places, and what the environment said."""
+    """Everything that a service is started with: settings, places, and values from the environment."""
 
     settings: Settings
     places: Places

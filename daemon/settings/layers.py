@@ -143,7 +143,7 @@ def _nearest(dotted: str, model: type[BaseModel]) -> str:
 
 
 def _line_of(text: str, dotted: str) -> str:
-    """`` line N`` of where ``dotted`` is probably written; empty when it cannot be told."""
+    """`` line N`` of where ``dotted`` is probably written; empty when it is unknown."""
     last, whole = re.escape(dotted.rsplit(".", 1)[-1]), re.escape(dotted)
     pattern = re.compile(rf"^\s*(?:\[?{whole}\s*[].=]|(?:[\w.]+\.)?[\"']?{last}[\"']?\s*=)")
     for number, line in enumerate(text.splitlines(), start=1):

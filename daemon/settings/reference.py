@@ -45,7 +45,7 @@ def undescribed() -> tuple[str, ...]:
 
 
 def type_name(annotation: object) -> str:
-    """A type as a reader of TOML would say it."""
+    """A type in the terms of TOML."""
     if typing.get_origin(annotation) is typing.Annotated:
         return type_name(typing.get_args(annotation)[0])
     if annotation is type(None):
@@ -94,7 +94,7 @@ def _sections(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _documented(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting, and behind a section those of the tables in it that the owner names."""
+    """Every setting, and after a section those of the tables in it that the owner names."""
     named: list[tuple[str, type[BaseModel]]] = []
     for dotted, info in fields(model, prefix):
         if named and dotted.rpartition(".")[0] != named[0][0].rsplit(".", 2)[0]:

@@ -1,7 +1,7 @@
-"""What the watched repository may say about settings: stricter, never looser.
+"""Settings of the watched repository: stricter than the owner's, never looser.
 
-``.ouro/config.toml`` lies in the tree, so it is hostile until proven otherwise. Only the fields of :data:`RULES` may
-stand there, and each only in its stricter direction. Commands, interpreters, hooks, keys and sandbox switches are not
+``.ouro/config.toml`` lies in the tree, so it is hostile until proven otherwise. Only the fields of :data:`RULES` are
+allowed there, and each only in its stricter direction. Commands, interpreters, hooks, keys and sandbox switches are not
 among them: they count only from the owner's own files.
 """
 
@@ -104,7 +104,7 @@ RULES: Mapping[str, Rule] = {
 def tighten(effective: S, table: Table, merged: S, source: Path, rules: Mapping[str, Rule] = RULES) -> Table:
     """The values of ``table`` that count. ``merged`` is ``effective`` with ``table`` on top, already validated.
 
-    Raises ``ConfigError`` for a field that may not stand there and for a value that is looser than ``effective``.
+    Raises ``ConfigError`` for a field that is not allowed there and for a value that is looser than ``effective``.
     """
     kept: Table = {}
     for dotted, _ in leaves(table, type(effective)):

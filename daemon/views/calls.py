@@ -55,7 +55,7 @@ def worth_telling(payload: Mapping[str, Any]) -> bool:
 
 
 def told(payload: Mapping[str, Any]) -> str:
-    """``generate in 1.2 s · 700 tokens in, 20 out · depth 2.4, canary 0.93 loop``; what went wrong behind it."""
+    """``generate in 1.2 s · 700 tokens in, 20 out · depth 2.4, canary 0.93 loop``; followed by the problem, if any."""
     took, read, written = (whole(payload, name) for name in ("ms", "tokens_in", "tokens_out"))
     what = str(payload.get("purpose") or payload.get("provider") or "a call")
     parts = [what + (f" in {duration(took)}" if took is not None else "")]

@@ -20,11 +20,17 @@ WAITED_S = 5.0
 
 
 def mcp_view(view: ServerView) -> McpView:
-    """How a server stands."""
+    """State of a server."""
     return McpView(
-        name=view.name, place=view.place, state=view.standing.value, about=view.about, tools=view.tools,
-        left_out=view.left_out, withheld=view.withheld, reason=view.reason,
-    )  # fmt: skip
+        name=view.name,
+        place=view.place,
+        state=view.standing.value,
+        about=view.about,
+        tools=view.tools,
+        left_out=view.left_out,
+        withheld=view.withheld,
+        reason=view.reason,
+    )
 
 
 def told(view: McpView) -> str:
@@ -55,9 +61,14 @@ async def look(
     once = {name: one.model_copy(update={"restarts": 0}) for name, one in settings.servers.items()}
     wait_s = max(one.connect_timeout_s for one in once.values()) + WAITED_S
     servers = McpServers(
-        settings=settings.model_copy(update={"servers": once, "start_wait_s": wait_s}), places=places, env=env,
-        lookup=lookup, note=unrecorded, screen=g18_injection.rule_of, clock=SystemClock(),
-    )  # fmt: skip
+        settings=settings.model_copy(update={"servers": once, "start_wait_s": wait_s}),
+        places=places,
+        env=env,
+        lookup=lookup,
+        note=unrecorded,
+        screen=g18_injection.rule_of,
+        clock=SystemClock(),
+    )
     try:
         await servers.start(choice.sandbox)
         return [_check(mcp_view(view)) for view in servers.views()]

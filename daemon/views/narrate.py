@@ -26,7 +26,7 @@ _SCOPES = {"failing": "the failing tests", "affected": "affected tests", "suite"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one entry says. ``label`` is a word such as "why" or "done"."""
+    """The line of one entry. ``label`` is a word such as "why" or "done"."""
 
     label: str
     text: str
@@ -37,7 +37,7 @@ class Told:
 
 
 def narrate(entry: Entry) -> str | None:
-    """The line of ``entry`` in the block of its op; None when it says nothing new to a person."""
+    """The line of ``entry`` in the block of its op; None when it has nothing new for a person."""
     told = tell(entry)
     return None if told is None else str(told)
 
@@ -63,13 +63,13 @@ def describe(entry: Entry) -> str:
 
 
 def touches_own_work(entry: Entry) -> bool:
-    """True for the entry that says: the change goes to a review branch because the owner's files are not committed."""
+    """True for the entry of a change that lands on a review branch because the owner's files are uncommitted."""
     said = _text(entry.payload, "reason")
     return event_of(entry) == "landing.chosen" and said.startswith(("The owner has work of his own", SNAPSHOT))
 
 
 def careful(told: Told) -> Told:
-    """The same end, said where git would refuse to merge over the owner's uncommitted files."""
+    """The same end, worded for when git would refuse to merge over the owner's uncommitted files."""
     return Told(told.label, told.text.replace(TAKE_IT, f"commit or stash your own changes, then {TAKE_IT}"), told.role)
 
 
@@ -241,7 +241,7 @@ def _closure(payload: Payload, entry: Entry) -> Told:
 
 
 def _gates(payload: Payload, entry: Entry) -> Told:
-    """All gates of one candidate; every rule that says no is named, the first ones with what they say."""
+    """All gates of one candidate; every refusing rule is named, the first ones with their reasons."""
     found = payload.get("verdicts")
     verdicts = [v for v in found if isinstance(v, dict)] if isinstance(found, list) else []
     against = [v for v in verdicts if _text(v, "decision") in ("deny", "repair")]
@@ -324,7 +324,7 @@ def _rolled_back(payload: Payload, entry: Entry) -> Told:
 
 
 def _committed(payload: Payload, entry: Entry) -> Told | None:
-    """The terminal entry tells of an ordinary commit; here only what the owner has to know besides."""
+    """Only what the terminal entry of an ordinary commit leaves out."""
     note = _text(payload, "note")
     return Told("note", note, Role.WARN) if note else None
 

@@ -36,8 +36,12 @@ def status_block(view: StatusView) -> Block:
     lines += [labelled(Told("degraded" if view.state is Life.DEGRADED else "note", r, Role.WARN)) for r in view.reasons]
     lines.append(labelled(_suite(view.suite)))
     queue = view.queue
-    more = (("held back", queue.held_back), ("parked", queue.parked), ("dead", queue.dead),
-            ("in quarantine", queue.quarantined))  # fmt: skip
+    more = (
+        ("held back", queue.held_back),
+        ("parked", queue.parked),
+        ("dead", queue.dead),
+        ("in quarantine", queue.quarantined),
+    )
     parked = "".join(f", {number} {what}" for what, number in more if number)
     paused = ", paused: `ouro resume` goes on" if queue.paused else ""
     lines.append(labelled(Told("queue", f"{queue.queued} queued, {queue.claimed} in work{parked}{paused}")))
@@ -59,7 +63,7 @@ def _posture(view: PostureView) -> Told:
 
 
 def headline(view: StatusView) -> Line:
-    """The first line: what runs where, with what kernel, behind which walls, and what today has cost."""
+    """The first line: repository, kernel, sandbox, and the cost of today."""
     branch = f" ({view.branch})" if view.branch else " (detached)"
     kernel = f"kernel {view.kernel.model}" + ("" if view.kernel.ready else " not ready")
     box = view.sandbox
@@ -295,10 +299,13 @@ def _machine(view: MachineView) -> Block:
     role = Role.GOOD if view.score == 100 else Role.WARN
     lowest = f" · lowest {view.lowest} of {count(view.samples, 'look')}"
     parts = (
-        Told(part.name, part.said + ("" if part.level == "NORMAL" else f" · {part.level}"),
-             Role.PLAIN if part.level == "NORMAL" else Role.WARN)
+        Told(
+            part.name,
+            part.said + ("" if part.level == "NORMAL" else f" · {part.level}"),
+            Role.PLAIN if part.level == "NORMAL" else Role.WARN,
+        )
         for part in view.parts
-    )  # fmt: skip
+    )
     return (labelled(Told("machine", f"{view.state}, score {view.score}{lowest}", role)), *map(labelled, parts))
 
 

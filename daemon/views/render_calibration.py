@@ -51,7 +51,7 @@ def _share(share: Share) -> str:
 
 
 def reliability(bins: tuple[Bin, ...]) -> list[Line]:
-    """One row a bin: how much came true (``#``) against what was said (``|``)."""
+    """One row a bin: share that came true (``#``) against stated confidence (``|``)."""
     if not bins:
         return []
     rows = [line(Span(f"{'said':>7}   {'came true':<{WIDTH + 1}}", Role.DIM))]
@@ -70,7 +70,7 @@ def _trust(view: Calibration) -> list[Line]:
 
 
 def picture(view: Calibration) -> str:
-    """The reliability diagram as SVG: a dot a bin, as large as the bin; on the dashed line what is said comes true."""
+    """The reliability diagram as SVG: a dot a bin, as large as the bin; the dashed line is perfect calibration."""
     size = SIDE + 2 * MARGIN
 
     def at(x_bp: int, y_bp: int) -> tuple[int, int]:

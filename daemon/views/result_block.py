@@ -7,54 +7,32 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from daemon.control.intake_messages import PostureView, SensorsView, SignalsView
-from daemon.control.messages import (
-    Ack,
-    ConversationView,
-    CostView,
-    DiffView,
-    HealthView,
-    LogView,
-    OpsView,
-    OpView,
-    StatusView,
-)
+from daemon.control import intake_messages, messages
+from daemon.views import render, render_calibration, render_intake
 from daemon.views.narrate import Told
-from daemon.views.render import (
-    cost_block,
-    diff_block,
-    health_block,
-    labelled,
-    log_block,
-    op_block,
-    ops_block,
-    status_block,
-)
-from daemon.views.render_calibration import calibration_block
-from daemon.views.render_intake import posture_block, sensors_block, signals_block
 from daemon.views.text import Block, line
 from governance.grounding.calibration import Calibration
 
 _BLOCKS: Mapping[type[BaseModel], Callable[[Any], Block]] = {
-    StatusView: status_block,
-    OpsView: lambda view: ops_block(view.ops),
-    OpView: op_block,
-    DiffView: lambda view: diff_block(view.diff) or (line("There is no diff yet."),),
-    LogView: log_block,
-    SignalsView: signals_block,
-    SensorsView: sensors_block,
-    PostureView: posture_block,
-    CostView: cost_block,
-    Calibration: calibration_block,
-    HealthView: health_block,
-    ConversationView: lambda view: (
+    messages.Ack: lambda done: (line(done.message),),
+    messages.StatusView: render.status_block,
+    messages.HealthView: render.health_block,
+    messages.OpsView: lambda view: render.ops_block(view.ops),
+    messages.OpView: render.op_block,
+    messages.DiffView: lambda view: render.diff_block(view.diff) or (line("There is no diff yet."),),
+    messages.LogView: render.log_block,
+    messages.CostView: render.cost_block,
+    messages.ConversationView: lambda view: (
         tuple(line(f"{turn.who:<9}  {turn.text}") for turn in view.said) or (line("Nothing was said yet."),)
     ),
-    Ack: lambda done: (line(done.message),),
+    intake_messages.SignalsView: render_intake.signals_block,
+    intake_messages.SensorsView: render_intake.sensors_block,
+    intake_messages.PostureView: render_intake.posture_block,
+    Calibration: render_calibration.calibration_block,
 }
 
 
 def block_of(result: BaseModel) -> Block:
     """A result as text; a type without a view of its own as a line a field."""
     known = _BLOCKS.get(type(result))
-    return known(result) if known else tuple(labelled(Told(name, str(value))) for name, value in result)
+    return known(result) if known else tuple(render.labelled(Told(name, str(value))) for name, value in result)

@@ -93,7 +93,7 @@ def money(usd_micro: int) -> str:
 
 
 def duration(millis: int) -> str:
-    """A length of time as a person says it."""
+    """A length of time in readable units."""
     if millis < 1_000:
         return f"{millis} ms"
     if millis < 60_000:

@@ -28,7 +28,7 @@ def not_looked_at(dirty: Collection[str], *, eager: bool) -> str:
 
 
 def at_it_already(message: str, ops: Sequence[str]) -> str:
-    """``message`` of a scan with the intake's word for a duplicate said for a person; ``ops`` are short ids."""
+    """``message`` of a scan with the intake's word for a duplicate replaced; ``ops`` are short ids."""
     if not _DUPLICATE.search(message):
         return message
     where = f"The daemon is at it already: {', '.join(f'op-{op}' for op in ops)}."
@@ -40,5 +40,5 @@ ONLY_FILLS = "the kernel fills in code where a test fails; it takes no goal in w
 
 
 def cannot_talk(capabilities: Capabilities) -> bool:
-    """A kernel that only fills holes in what tests show: a goal in words says nothing to it."""
+    """True for a kernel that only fills code where tests fail: it takes no goal in words."""
     return capabilities.infill and not capabilities.tools
