@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.control.messages import PostureRequest
+from daemon.control.intake_messages import PostureRequest
 from daemon.record.replay import replay
 from governance.loop import prompts
 from ledger.vocabulary import EntryKind, State

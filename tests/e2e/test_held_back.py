@@ -7,8 +7,7 @@ from pathlib import Path
 
 from daemon.control.messages import Event, FixRequest
 from daemon.lifecycle.exits import Exit
-from daemon.lifecycle.one_boot import work_off
-from daemon.lifecycle.service import HELD_BACK
+from daemon.lifecycle.one_boot import HELD_BACK, work_off
 from ledger.vocabulary import State
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from daemon.control.messages import Event
 from daemon.lifecycle.exits import Exit
-from daemon.lifecycle.one_boot import work_off
-from daemon.lifecycle.service import NO_MONEY
+from daemon.lifecycle.one_boot import NO_MONEY, work_off
 from kernel.provider import InfillAnswer, InfillRequest, Price, Usage
 from ledger.vocabulary import RootCause, State
 from tests.e2e.serving import served
