@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from daemon.narrate import narrate
+from daemon.views.narrate import narrate
 from governance.loop.ends import End
 from governance.loop.manner import Manner
 from governance.loop.rounds import Conversation

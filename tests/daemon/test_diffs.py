@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.diffs import diff_of
-from daemon.render import diff_lines
-from daemon.text import show
+from daemon.record.diffs import diff_of
+from daemon.views.render import diff_lines
+from daemon.views.text import show
 from governance.difftext import unified
 from governance.record import Recorder
 from ledger.ids import sha256_hex

@@ -7,12 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.api import CostLine, CostView, DayView, Event, LogView, QueueView, SandboxView, Step, SuiteView
-from daemon.narrate import STOPPED, describe, narrate
-from daemon.optable import folded
-from daemon.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
-from daemon.teller import Teller
-from daemon.text import Role, Span, clean, duration, json_text, line, money, show
+from daemon.control.messages import (
+    CostLine,
+    CostView,
+    DayView,
+    Event,
+    LogView,
+    OpStep,
+    QueueView,
+    SandboxView,
+    SuiteView,
+)
+from daemon.record.optable import folded
+from daemon.views.narrate import STOPPED, describe, narrate
+from daemon.views.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
+from daemon.views.teller import Teller
+from daemon.views.text import Role, Span, clean, duration, json_text, line, money, show
 from ledger.vocabulary import EntryKind, Spend, State
 from tests.daemon.scripted_api import DIFF, OP, entry, op_view, status_view
 
@@ -307,10 +317,10 @@ def test_the_status_page_says_since_when_and_what_an_op_does() -> None:
 def test_an_op_that_is_over_points_neither_at_itself_nor_at_what_was_undone() -> None:
     ended = {"started_at": "2026-01-01T00:00:00.000Z", "ended_at": "2026-01-01T00:00:30.000Z"}
     spent = Spend(usd_micro=0, calls=1, working_ms=72)
-    failed = Step(at="T", label="failed", text="nothing found · 30.0 s · ouro show 1c7f3a")
+    failed = OpStep(at="T", label="failed", text="nothing found · 30.0 s · ouro show 1c7f3a")
     text = plain(op_block(op_view(state=State.POSTMORTEM, steps=(failed,), spend=spent, **ended)))
     assert "ouro show" not in text and "cost      30.0 s · $0.00 · 1 model call" in text
-    done = Step(at="T", label="done", text="committed 3f9c21a · ledger 9 · undo: ouro undo 1c7f3a")
+    done = OpStep(at="T", label="done", text="committed 3f9c21a · ledger 9 · undo: ouro undo 1c7f3a")
     undone = op_view(state=State.COMPLETE, steps=(done,), undone_by="d" * 40, spend=spent, **ended)
     assert "ouro undo" not in plain(op_block(undone))
     assert "undo: ouro undo 1c7f3a" in plain(op_block(undone.model_copy(update={"undone_by": None})))
@@ -335,7 +345,7 @@ def test_no_sandbox_is_said_in_red() -> None:
 
 
 def test_the_page_of_an_op() -> None:
-    steps = (Step(at="T", label="why", text="it fails"), Step(at="T", phase=State.VALIDATE, text="38/38"))
+    steps = (OpStep(at="T", label="why", text="it fails"), OpStep(at="T", phase=State.VALIDATE, text="38/38"))
     text = plain(op_block(op_view(steps=steps, diff=DIFF)))
     assert text.split("\n")[0].startswith("op-1c7f3a  test_failure  tests/test_cart.py::test_total")
     assert "SAFE_AUTO · IMMEDIATE" in text

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from daemon.learned import learned
-from daemon.render_calibration import calibration_block, picture, reliability
-from daemon.text import show
+from daemon.record.optable import learned
+from daemon.views.render_calibration import calibration_block, picture, reliability
+from daemon.views.text import show
 from governance.grounding.calibration import Bin, Calibration, Share, Trusted
 from governance.grounding.records import GRADED, About, Graded, Outcome, graded_payload
 from ledger.vocabulary import EntryKind

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import AnswerRequest, Event, Fixing, FixRequest, RejectRequest, SubmitRequest
-from daemon.client import Client
-from daemon.control import ControlServer
-from daemon.exits import Exit
-from daemon.follow import fix_and_wait, submit_and_wait
-from daemon.repl import completions, run_repl
-from daemon.slash import answer
+from daemon.cli.follow import fix_and_wait, submit_and_wait
+from daemon.control.client import Client
+from daemon.control.messages import AnswerRequest, Event, Fixing, FixRequest, RejectRequest, SubmitRequest
+from daemon.control.server import ControlServer
+from daemon.lifecycle.exits import Exit
+from daemon.repl import run_repl
+from daemon.repl.commands import answer, completions
 from ledger.vocabulary import RootCause, State
 from tests.daemon.scripted_api import OP, ScriptedApi, entry, op_view
 from tests.daemon.test_control import SETTINGS, beside, connected, laid
@@ -189,10 +189,13 @@ def repl_at_a_terminal(path: Path) -> Iterator[tuple[int, bytearray, subprocess.
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom daemon.bounds import ControlSettings\n"
-        "from daemon.client import ask\nfrom daemon.repl import run_repl\n"
-        f"ask(Path({str(path)!r}), ControlSettings(), Path({str(beside(path))!r}),\n"
-        "    lambda c: run_repl(c, stdin=sys.stdin, stdout=sys.stdout))\n"
+        "import sys\nfrom pathlib import Path\nfrom daemon.settings.bounds import ControlSettings\n"
+        "from daemon.control.client import Client\nfrom daemon.repl import run_repl\nfrom ledger import event_loop\n"
+        "async def whole():\n"
+        f"    path, token = Path({str(path)!r}), Path({str(beside(path))!r})\n"
+        "    async with await Client.connect(path, ControlSettings(), token=token) as client:\n"
+        "        await run_repl(client, stdin=sys.stdin, stdout=sys.stdout)\n"
+        "event_loop.run(whole())\n"
     )
     env = {**os.environ, "TERM": "xterm"}
     seen = bytearray()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.api import OpRef, RejectRequest
-from daemon.facade import Facade
-from daemon.render import op_block
-from daemon.render_calibration import calibration_block
-from daemon.replay import replay
-from daemon.text import show
+from daemon.control.messages import OpRef, RejectRequest
+from daemon.control.service_api import ServiceApi
+from daemon.record.replay import replay
+from daemon.views.render import op_block
+from daemon.views.render_calibration import calibration_block
+from daemon.views.text import show
 from governance.grounding.records import About, Outcome, TrustKey, grades_in, is_record
 from governance.grounding.trust import Tally, from_log, in_table
 from ledger.vocabulary import State
@@ -43,7 +43,7 @@ async def agreed(service: Serving) -> None:
     assert (await replay(ledger, op_id=None)).differences == ()
 
 
-async def shown(api: Facade, op_id: str) -> str:
+async def shown(api: ServiceApi, op_id: str) -> str:
     return show(op_block(await api.show(OpRef(op=op_id))), colour=False)
 
 

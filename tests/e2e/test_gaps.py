@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from daemon.api import Api, OpRef, RejectRequest, SubmitRequest
+from daemon.control.messages import OpRef, RejectRequest, SubmitRequest
+from daemon.control.table import ControlApi
 from kernel.provider import Message
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
@@ -43,7 +44,7 @@ class Stumped:
         return CHECKED if self.learnt else ""
 
 
-async def submitted(service: Serving, api: Api, goal: str) -> RootCause:
+async def submitted(service: Serving, api: ControlApi, goal: str) -> RootCause:
     await api.submit(SubmitRequest(goal=goal, files=(CART,)))
     return (await ended(service.home)).cause
 

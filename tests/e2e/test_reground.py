@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from daemon.api import OpRef
-from daemon.replay import replay
+from daemon.control.messages import OpRef
+from daemon.record.replay import replay
 from governance.grounding.records import About, Graded, Outcome, TrustKey
 from governance.grounding.standing import THIN
 from governance.retries import COLLAPSE

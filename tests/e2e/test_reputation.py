@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef, RejectRequest
-from daemon.replay import replay, replay_entries
-from daemon.settings import Config
+from daemon.control.messages import OpRef, RejectRequest
+from daemon.record.replay import replay, replay_entries
+from daemon.settings.config import Config
 from governance.dossier import Dossier
 from governance.memory.lessons import Lessons
 from governance.orchestrator import Ending

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef, RejectRequest
-from daemon.api_people import Answered, Utterance
-from daemon.client import Client, RemoteError
+from daemon.control.client import Client, RemoteError
+from daemon.control.messages import Answered, OpRef, RejectRequest, Utterance
 from ledger.vocabulary import RootCause, Source, State, Tier
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.recovery import end_of, ops_in
+from daemon.lifecycle.recovery import end_of, ops_in
 from governance.approval import Answer, Inbox
 from governance.dossier import Classification, Dossier, Generation
 from governance.irongate.g19_recursion import diff_hash

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from daemon.narrate import narrate
+from daemon.views.narrate import narrate
 from governance.approval import Request
 from governance.crew import Crew
 from governance.dossier import Dossier

@@ -14,7 +14,7 @@ from pkgutil import iter_modules
 
 import pytest
 
-from daemon.narrate import tell
+from daemon.views.narrate import tell
 from governance import irongate
 from governance.approval import Inbox
 from governance.crew import Crew

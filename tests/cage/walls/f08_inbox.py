@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.verifying import verify_record
+from daemon.record.verifying import verify_record
 from governance.approval import Inbox
 from governance.requests import COLUMNS, Asked
 from ledger.clock import ManualClock

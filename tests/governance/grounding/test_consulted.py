@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.replay import replay_entries
+from daemon.record.replay import replay_entries
 from governance.crew import Crew, Holdings
 from governance.dossier import Classification, Dossier, Routing
 from governance.grounding.claims import change, condition, goal_key, preferred_bp, source_key
