@@ -1,4 +1,4 @@
-"""Model calls that a kill cut off: nobody knows what they cost, so they are charged at the most that they could."""
+"""Model calls that a kill cut off: their cost is unknown, so they are charged at the most that they could cost."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from collections.abc import Iterable
 from governance.budget import estimate
 from governance.record import Recorder
 from kernel.provider import Price
+from ledger.events.event import read_event
+from ledger.events.model import CallEnded, CallStarted
+from ledger.events.op import RouteChosen
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Entry, EntryKind, Route, Spend
+from ledger.vocabulary import Entry, Route, Spend, State
 
-STARTED, ENDED = "call.started", "call.ended"
+Call = tuple[Entry, CallStarted]
 
 
-def cut_off(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Pure: the starts among the entries of one op that no end belongs to. Calls of one purpose end in their order."""
-    begun: dict[tuple[object, ...], deque[Entry]] = defaultdict(deque)
+def cut_off(entries: Iterable[Entry]) -> tuple[Call, ...]:
+    """The calls among the entries of one op that have a start and no end. Calls of one purpose end in order. Pure."""
+    begun: dict[tuple[State | None, str, str], deque[Call]] = defaultdict(deque)
     for entry in entries:
-        payload = entry.payload
-        call = (entry.phase, payload.get("purpose"), payload.get("provider"))
-        if payload.get("event") == STARTED:
-            begun[call].append(entry)
-        elif payload.get("event") == ENDED and begun[call]:
-            begun[call].popleft()
-    return tuple(sorted((entry for left in begun.values() for entry in left), key=lambda entry: entry.seq))
+        event = read_event(entry)
+        if isinstance(event, CallStarted):
+            begun[entry.phase, event.purpose, event.provider].append((entry, event))
+        elif isinstance(event, CallEnded) and (calls := begun[entry.phase, event.purpose, event.provider]):
+            calls.popleft()
+    return tuple(sorted((call for left in begun.values() for call in left), key=lambda call: call[0].seq))
 
 
 async def charge_cut_off(ledger: Ledger, record: Recorder, *, provider: str, price: Price | None) -> int:
@@ -33,24 +35,28 @@ async def charge_cut_off(ledger: Ledger, record: Recorder, *, provider: str, pri
     ``price`` is that of ``provider``. A call to another one, which the settings no longer name, counts with its tokens
     only: its price is not known any more.
     """
-    entries = await ledger.entries(op_id=record.op_id, kinds=(EntryKind.CALL, EntryKind.DECISION))
-    chosen = [entry.payload["route"] for entry in entries if entry.payload.get("event") == "route.chosen"]
-    calls = cut_off(entries)
-    for entry in calls:
-        said = entry.payload
-        known = price if said["provider"] == provider else None
-        usd = estimate(known, said["tokens_in"], said["max_tokens"]) or 0
-        record.add(Spend(usd_micro=usd, tokens_in=said["tokens_in"], tokens_out=said["max_tokens"], calls=1))
-        await record.note(
-            EntryKind.CALL, ENDED, phase=entry.phase, purpose=said["purpose"], provider=said["provider"],
-            usd_micro=usd, tokens_in=said["tokens_in"], tokens_out=said["max_tokens"], ms=0,
-            answer=await ledger.put_blob(b""), problem="the daemon was killed: charged at what was held for the call",
-            causes=(entry.seq,), project=(_row(entry, usd, chosen[-1] if chosen else Route.STANDARD.value),),
-        )  # fmt: skip
+    chosen = await ledger.events(RouteChosen, op_id=record.op_id, newest_first=True, limit=1)
+    route = chosen[0][1].route if chosen else Route.STANDARD
+    calls = cut_off(await ledger.entries(op_id=record.op_id, events=(CallStarted, CallEnded)))
+    for entry, call in calls:
+        usd = estimate(price if call.provider == provider else None, call.tokens_in, call.max_tokens) or 0
+        record.add(Spend(usd_micro=usd, tokens_in=call.tokens_in, tokens_out=call.max_tokens, calls=1))
+        ended = CallEnded(
+            purpose=call.purpose,
+            provider=call.provider,
+            usd_micro=usd,
+            tokens_in=call.tokens_in,
+            tokens_out=call.max_tokens,
+            ms=0,
+            answer=await ledger.put_blob(b""),
+            problem="the daemon was killed: charged at what was held for the call",
+        )
+        project = (_row(entry, call, usd, route),)
+        await record.note(ended, phase=entry.phase, causes=(entry.seq,), project=project)
     return len(calls)
 
 
-def _row(entry: Entry, usd: int, route: str) -> Statement:
-    said, phase = entry.payload, entry.phase.value if entry.phase else ""
-    row = (entry.at[:10], said["provider"], entry.op_id, route, phase, usd, said["tokens_in"], said["max_tokens"])
+def _row(entry: Entry, call: CallStarted, usd: int, route: Route) -> Statement:
+    phase = entry.phase.value if entry.phase else ""
+    row = (entry.at[:10], call.provider, entry.op_id, route.value, phase, usd, call.tokens_in, call.max_tokens)
     return ("INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)

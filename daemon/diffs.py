@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from daemon.api import OpView
 from governance.difftext import unified
+from ledger.events.op import CandidateProposed
 from ledger.store import Ledger
-from ledger.vocabulary import Candidate, EntryKind
+from ledger.vocabulary import Candidate
 from tools.git import Git
 
 
 async def newest_candidate(ledger: Ledger, op_id: str) -> Candidate | None:
     """The last candidate that was recorded for an op."""
-    entries = await ledger.entries(op_id=op_id, kinds=(EntryKind.CANDIDATE,), newest_first=True, limit=1)
-    if not entries:
-        return None
-    return Candidate.model_validate_json(await ledger.get_blob(str(entries[0].payload["candidate"])))
+    found = await ledger.events(CandidateProposed, op_id=op_id, newest_first=True, limit=1)
+    return Candidate.model_validate_json(await ledger.get_blob(found[0][1].candidate)) if found else None
 
 
 async def diff_of(ledger: Ledger, git: Git, view: OpView) -> str:

@@ -58,7 +58,7 @@ from governance.grounding.calibration import Calibration
 from governance.record import Recorder
 from ledger.clock import stamp
 from ledger.errors import ControlError, TestsUnavailable
-from ledger.vocabulary import EntryKind
+from ledger.events.session import ControlRequested
 from sensors.manual import OWNER, manual_signal
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Facade:
     async def _heard(self, what: str, *, op: str | None = None, **facts: str | None) -> None:
         """What a person asked for stands in the ledger before it is done."""
         record = Recorder(self._house.ledger, op_id=op)
-        await record.note(EntryKind.CONTROL, f"control.{what}", asked=facts)
+        await record.note(ControlRequested(verb=what, asked=facts))
 
     # --- questions ---
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from daemon.charges import charge_cut_off
 from daemon.diffs import newest_candidate
@@ -21,9 +22,13 @@ from governance.record import Recorder
 from governance.refused import Refused, Waiting
 from governance.retries import wanted_again
 from kernel.provider import Provider
+from ledger.events.approval import ApprovalExpired, ApprovalRejected
+from ledger.events.change import ChangeRecovered, CommitIntended, CommitMade
+from ledger.events.event import LedgerEvent, read_event
+from ledger.events.op import CandidateProposed, OpEnded, OpStarted, OutcomeRecorded, PhaseEntered
 from ledger.places import Places
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
+from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, State
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.sandbox.choice import left_behind
@@ -31,10 +36,19 @@ from tools.sandbox.launcher import remove_unless_in_use
 from tools.workspace import Workspaces
 
 TURNED_DOWN = {
-    "approval.rejected": RootCause.APPROVAL_REJECTED,
-    "approval.expired": RootCause.APPROVAL_EXPIRED,
+    ApprovalRejected: RootCause.APPROVAL_REJECTED,
+    ApprovalExpired: RootCause.APPROVAL_EXPIRED,
 }
-READ = (EntryKind.TRANSITION, EntryKind.DECISION, EntryKind.CHANGE, EntryKind.APPROVAL, EntryKind.CANDIDATE)
+READ = (
+    OpStarted,
+    CandidateProposed,
+    PhaseEntered,
+    CommitIntended,
+    CommitMade,
+    ApprovalRejected,
+    ApprovalExpired,
+    OpEnded,
+)
 
 
 class OpenOp(Frozen):
@@ -63,29 +77,29 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
         if entry.op_id is None:
             continue
         op = found.get(entry.op_id) or OpenOp(op_id=entry.op_id, state=State.CLASSIFY)
-        event = entry.payload.get("event")
-        if event == "op.started":
-            targets = tuple(entry.payload.get("targets", ()))
-            op = op.model_copy(update={"goal": entry.payload.get("goal", ""), "targets": targets, "files": targets})
-        elif event == "candidate":
-            op = op.model_copy(update={"files": tuple(entry.payload.get("paths", ()))})
-        elif event == "phase.entered":
-            op = op.model_copy(update={"state": State(str(entry.payload["to"]))})
-        elif event == "commit.intent":
-            op = op.model_copy(update={"intent": str(entry.payload["ref"]), "parent": str(entry.payload["parent"])})
-        elif event == "committed":
-            op = op.model_copy(update={"commit": entry.payload["commit"], "intent": str(entry.payload["ref"])})
-            if entry.payload.get("mode") == "review":
-                op = op.model_copy(update={"branch": op.intent.removeprefix("refs/heads/")})
-        elif event in TURNED_DOWN:
-            answer = str(entry.payload.get("reason", ""))
-            op = op.model_copy(update={"turned_down": TURNED_DOWN[event], "answer": answer})
-        elif event == "terminal":
-            ended, cause = State(str(entry.payload["to"])), RootCause(entry.payload.get("root_cause", "none"))
-            killed = bool(entry.payload.get("recovered"))
-            op = op.model_copy(update={"ended": ended, "cause": cause, "killed": killed})
-        found[entry.op_id] = op
+        found[entry.op_id] = op.model_copy(update=_learned(read_event(entry)))
     return found
+
+
+def _learned(event: LedgerEvent) -> dict[str, Any]:
+    """Fields of an :class:`OpenOp` that an event changes."""
+    match event:
+        case OpStarted():
+            return {"goal": event.goal, "targets": event.targets, "files": event.targets}
+        case CandidateProposed():
+            return {"files": event.paths}
+        case PhaseEntered():
+            return {"state": event.to}
+        case CommitIntended():
+            return {"intent": event.ref, "parent": event.parent}
+        case CommitMade():
+            branch = {"branch": event.ref.removeprefix("refs/heads/")} if event.mode == "review" else {}
+            return {"commit": event.commit, "intent": event.ref, **branch}
+        case ApprovalRejected() | ApprovalExpired():
+            return {"turned_down": TURNED_DOWN[type(event)], "answer": event.reason}
+        case OpEnded():
+            return {"ended": event.to, "cause": event.root_cause, "killed": event.recovered}
+    return {}
 
 
 class End(Frozen):
@@ -159,7 +173,7 @@ class Recovery:
         return tuple(notes)
 
     async def _known(self, op_id: str) -> OpenOp:
-        entries = await self._ledger.entries(op_id=op_id, kinds=READ)
+        entries = await self._ledger.entries(op_id=op_id, events=READ)
         return ops_in(entries).get(op_id) or OpenOp(op_id=op_id, state=State.CLASSIFY)
 
     async def _clear_away(self) -> tuple[str, ...]:
@@ -187,7 +201,7 @@ class Recovery:
     async def _note_journal(self, journal: Recovered) -> None:
         op_id = journal.op_id.removeprefix("undo-")
         await Recorder(self._ledger, op_id=op_id, spend=await self._ledger.spent(op_id)).note(
-            EntryKind.CHANGE, "change.recovered", **journal.model_dump(mode="json")
+            ChangeRecovered(**journal.model_dump())
         )
 
     async def _end(self, op: OpenOp, journal: Recovered | None) -> OpenOp:
@@ -203,27 +217,28 @@ class Recovery:
         told = GradedEnd(state=end.state, origin=op.state, cause=end.cause, failure=end.failure)
         settled = await settle(self._ledger, op.op_id, told, end.reason)
         terminal = await record.note(
-            EntryKind.TRANSITION,
-            "terminal",
+            OpEnded(
+                origin=op.state,
+                to=end.state,
+                root_cause=end.cause,
+                failure_class=end.failure,
+                failed_phase=op.state,
+                reason=end.reason,
+                commit=commit,
+                ref=ref if commit else None,
+                goal=op.goal,
+                targets=op.targets,
+                recovered=True,
+            ),
             phase=end.state,
-            origin=op.state.value,
-            to=end.state.value,
-            root_cause=end.cause.value,
-            failure_class=end.failure.value,
-            failed_phase=op.state.value,
-            reason=end.reason,
-            commit=commit,
-            ref=ref if commit else None,
-            goal=op.goal,
-            targets=list(op.targets),
-            recovered=True,
             project=(*await self._waits(op.op_id, branch, commit), *settled.project),
             also=settled.drafts(record, end.state),
         )
         await record.note(
-            EntryKind.OUTCOME, "outcome", phase=end.state, success=end.state is State.COMPLETE, files=list(op.files),
+            OutcomeRecorded(success=end.state is State.COMPLETE, files=op.files),
+            phase=end.state,
             causes=(terminal.seq,),
-        )  # fmt: skip
+        )
         return op.model_copy(update={"ended": end.state, "cause": end.cause, "branch": branch, "killed": True})
 
     async def _waits(self, op_id: str, branch: str | None, commit: str | None) -> tuple[Statement, ...]:

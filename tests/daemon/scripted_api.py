@@ -45,6 +45,7 @@ from daemon.api_intake import (
 from daemon.api_people import Answered, ConversationView, Reply, Said, SayRequest, Utterance
 from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, PolicyRefused
+from ledger.events.event import CLASSES
 from ledger.ids import short_id
 from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier
 from sensors.intake.posture import Posture
@@ -78,9 +79,9 @@ def op_view(**changes: object) -> OpView:
     return OpView.model_validate(values)
 
 
-def entry(
-    seq: int, event: str, *, op: str | None = OP, kind: EntryKind = EntryKind.DECISION, **payload: object
-) -> Entry:
+def entry(seq: int, event: str, *, op: str | None = OP, kind: EntryKind | None = None, **payload: object) -> Entry:
+    """An entry. ``kind`` None: that of the event's class, if there is one."""
+    kind = kind or next((known for known, name in CLASSES if name == event), EntryKind.DECISION)
     return Entry(
         seq=seq,
         at="2026-01-02T03:04:05.678Z",
