@@ -5,9 +5,7 @@ Loaded when the socket answers already: all phases and gates come with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from daemon.adapters.other_repositories import OtherRepositories
 from daemon.adapters.test_setup import find_means
@@ -28,7 +26,7 @@ from governance.orchestrator import Orchestrator
 from governance.phases.table import PHASES
 from governance.pool import Pool
 from governance.record import Recorder
-from ledger.vocabulary import EntryKind
+from ledger.events.event import LedgerEvent
 from sensors.agreement import Agreement
 from sensors.closure import ClosureEvaluator
 from sensors.measuring import Benchmark
@@ -169,8 +167,8 @@ def make_servers(house: House) -> McpServers:
     """The owner's MCP servers, not started. What becomes of each is recorded before it counts."""
     config, record = house.config, Recorder(house.ledger)
 
-    async def note(event: str, facts: Mapping[str, Any]) -> None:
-        await record.note(EntryKind.SESSION, event, **facts)
+    async def note(event: LedgerEvent) -> None:
+        await record.note(event)
 
     return McpServers(
         settings=config.settings.tools.mcp,

@@ -13,7 +13,6 @@ from governance.budget import Budget
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
 from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
 from governance.grounding.pulse import Pulse
-from governance.grounding.records import CLAIMED
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
 from governance.recordable import messages_without_secrets, spans_without_secrets
@@ -46,7 +45,8 @@ from kernel.provider import (
 from kernel.tokens import CHARS_PER_TOKEN
 from ledger.clock import Clock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
-from ledger.vocabulary import Draft, EntryKind, State
+from ledger.events.model import CallEnded, CallStarted, ProximityJudged
+from ledger.vocabulary import Draft, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,18 +243,18 @@ class Asker:
     async def _decided(self, phase: State, purpose: str, near: int, signal: str) -> None:
         ground = self._ground
         await self._record.note(
-            EntryKind.DECISION,
-            "grounding.decided",
+            ProximityJudged(
+                purpose=purpose,
+                signal=signal,
+                discarded=not ground.is_answer(near),
+                risk=ground.risk,
+                complexity=ground.complexity,
+                trust_bp=ground.trust_bp,
+                proximity_milli=near,
+                settings=ground.settings.model_dump(mode="json"),
+                asked=ground.at(near).model_dump(mode="json"),
+            ),
             phase=phase,
-            purpose=purpose,
-            signal=signal,
-            discarded=not ground.is_answer(near),
-            risk=ground.risk.name,
-            complexity=ground.complexity.name,
-            trust_bp=ground.trust_bp,
-            proximity_milli=near,
-            settings=ground.settings.model_dump(mode="json"),
-            asked=ground.at(near).model_dump(mode="json"),
         )
 
     async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
@@ -310,16 +310,16 @@ class Asker:
         )
         try:
             await self._record.note(
-                EntryKind.CALL,
-                "call.started",
+                CallStarted(
+                    purpose=purpose,
+                    provider=self.provider.name,
+                    model=self.provider.model,
+                    tokens_in=most.tokens_in,
+                    max_tokens=most.tokens_out,
+                    rule=verdict.rule,
+                    **told,
+                ),
                 phase=phase,
-                purpose=purpose,
-                provider=self.provider.name,
-                model=self.provider.model,
-                tokens_in=most.tokens_in,
-                max_tokens=most.tokens_out,
-                rule=verdict.rule,
-                **told,
             )
         except BaseException:
             self._budget.release(ticket)  # the call is not made
@@ -337,20 +337,20 @@ class Asker:
             text = await asyncio.to_thread(redact, heard.text)  # about half a second for megabytes of text
             answer = await self._record.ledger.put_blob(text.encode("utf-8", errors="replace"))
             await self._record.note(
-                EntryKind.CALL,
-                "call.ended",
+                CallEnded(
+                    purpose=purpose,
+                    provider=self.provider.name,
+                    usd_micro=spend.usd_micro,
+                    tokens_in=usage.tokens_in,
+                    tokens_out=usage.tokens_out,
+                    answer=answer,
+                    ms=ms,
+                    problem=problem,
+                    **heard.fields,
+                ),
                 phase=phase,
                 project=(row,),
-                purpose=purpose,
-                provider=self.provider.name,
                 also=self._claimed(phase, purpose, answer, heard.confidence_bp),
-                usd_micro=spend.usd_micro,
-                tokens_in=usage.tokens_in,
-                tokens_out=usage.tokens_out,
-                answer=answer,
-                ms=ms,
-                problem=problem,
-                **heard.fields,
             )
             self._budget.release(ticket)
 
@@ -367,4 +367,4 @@ class Asker:
             answer=answer,
             confidence_bp=confidence_bp,
         )
-        return (self._record.draft(EntryKind.GROUNDING, CLAIMED, phase=phase, **claim.payload()),)
+        return (self._record.draft(claim, phase=phase),)

@@ -19,8 +19,9 @@ from governance.refused import Refused, refusals_of
 from governance.retries import wanted_again
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, LeaseLost
+from ledger.events.session import DayBudgetSpent
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, Operation, RootCause, State
+from ledger.vocabulary import Operation, RootCause, State
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class Pool:
                 await asyncio.wait_for(over.wait(), self._beat_s)
 
     async def _wait_for_money(self) -> None:
-        await Recorder(self._ledger).note(EntryKind.SESSION, "budget.day_spent")
+        await Recorder(self._ledger).note(DayBudgetSpent())
         log.warning("budget.day_spent: no op begins until midnight UTC")
         self._poor += 1
         try:

@@ -14,8 +14,9 @@ from governance.grounding.trust import Trust
 from governance.irongate import g12_lock, g19_recursion
 from governance.left_alone import reaches
 from ledger.errors import SandboxMissing
+from ledger.events.op import OpStarted
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, RunStatus, Signal, Source, TestRun, TestsPass, Verdict
+from ledger.vocabulary import RunStatus, Signal, Source, TestRun, TestsPass, Verdict
 from sensors.doors import TrackRecord
 from sensors.health.health import Health
 from sensors.intake.surroundings import Surroundings
@@ -185,7 +186,6 @@ async def is_taken_over(git: Git, repository: Repository, commit: str) -> bool:
 
 
 async def depth_of(ledger: Ledger, op_id: str) -> int:
-    """Number of our own commits in the cause chain of an op; 0 for an unknown one."""
-    entries = await ledger.entries(op_id=op_id, kinds=(EntryKind.DECISION,))
-    started = (e for e in entries if e.payload.get("event") == "op.started")
-    return next((int(e.payload.get("depth", 0)) for e in started), 0)
+    """How many of our own commits stood in the cause chain of an op; 0 for an unknown one."""
+    started = await ledger.events(OpStarted, op_id=op_id, limit=1)
+    return started[0][1].depth if started else 0

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Collection
 from daemon.control.client import Client
 from daemon.control.messages import Event, EventsRequest, FixRequest, OpRef, OpsRequest, OpView, SubmitRequest
 from daemon.lifecycle.exits import Exit, exit_for_op, worst
-from daemon.views.narrate import event_of
+from ledger.events.approval import ApprovalRequested
+from ledger.events.event import read_event
+from ledger.events.op import OpEnded
 from ledger.vocabulary import State
 
 Show = Callable[[Event], None]
-_ENDS = frozenset({"terminal", "approval.requested"})
 
 
 async def fix_and_wait(client: Client, request: FixRequest, show: Show) -> Exit:
@@ -49,7 +50,7 @@ async def _until_ended(client: Client, events: AsyncIterator[Event], signals: Co
                 ours[op_id] = bool(pending & set(signals))  # it has entries before it begins and its signals are known
             if ours.get(op_id):
                 show(event)
-        ended = event.entry is not None and event_of(event.entry) in _ENDS
+        ended = event.entry is not None and isinstance(read_event(event.entry), OpEnded | ApprovalRequested)
         if event.missed or (ended and op_id is not None and ours.get(op_id)):
             for view in (await client.ops(OpsRequest(all=True))).ops:
                 if pending & set(view.signals) and (view.state.terminal or view.waiting):

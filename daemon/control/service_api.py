@@ -41,7 +41,7 @@ from governance.changes.landing import refuse_foreign_state
 from governance.record import Recorder
 from ledger.clock import stamp
 from ledger.errors import ControlError, TestsUnavailable
-from ledger.vocabulary import EntryKind
+from ledger.events.session import ControlRequested
 from sensors.manual import OWNER, manual_signal
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class ServiceApi(ControlApi):
     async def note(self, what: str, *, op: str | None = None, **facts: str | None) -> None:
         """Put an order into the ledger, before it is carried out."""
         record = Recorder(self.house.ledger, op_id=op)
-        await record.note(EntryKind.CONTROL, f"control.{what}", asked=facts)
+        await record.note(ControlRequested(verb=what, asked=facts))
 
     def find_signal(self, reference: str) -> str:
         """The id of a signal that the router knows. Raises ``ControlError``."""

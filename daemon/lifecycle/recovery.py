@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from daemon.lifecycle.undo import commit_with, finish_undos
 from daemon.record.diffs import newest_candidate
@@ -21,9 +22,21 @@ from governance.record import Recorder
 from governance.refused import Refused, Waiting
 from governance.retries import wanted_again
 from kernel.provider import Price, Provider
+from ledger.events.approval import ApprovalExpired, ApprovalRejected
+from ledger.events.change import ChangeRecovered, CommitIntended, CommitMade
+from ledger.events.event import LedgerEvent, read_event
+from ledger.events.model import CallEnded, CallStarted
+from ledger.events.op import (
+    CandidateProposed,
+    OpEnded,
+    OpStarted,
+    OutcomeRecorded,
+    PhaseEntered,
+    RouteChosen,
+)
 from ledger.places import Places
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, Route, Spend, State
+from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, Route, Spend, State
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.sandbox.choice import left_behind
@@ -31,11 +44,19 @@ from tools.sandbox.launcher import remove_unless_in_use
 from tools.workspace import Workspaces
 
 TURNED_DOWN = {
-    "approval.rejected": RootCause.APPROVAL_REJECTED,
-    "approval.expired": RootCause.APPROVAL_EXPIRED,
+    ApprovalRejected: RootCause.APPROVAL_REJECTED,
+    ApprovalExpired: RootCause.APPROVAL_EXPIRED,
 }
-READ = (EntryKind.TRANSITION, EntryKind.DECISION, EntryKind.CHANGE, EntryKind.APPROVAL, EntryKind.CANDIDATE)
-STARTED, ENDED = "call.started", "call.ended"
+READ = (
+    OpStarted,
+    CandidateProposed,
+    PhaseEntered,
+    CommitIntended,
+    CommitMade,
+    ApprovalRejected,
+    ApprovalExpired,
+    OpEnded,
+)
 
 
 class OpenOp(Frozen):
@@ -64,29 +85,29 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
         if entry.op_id is None:
             continue
         op = found.get(entry.op_id) or OpenOp(op_id=entry.op_id, state=State.CLASSIFY)
-        event = entry.payload.get("event")
-        if event == "op.started":
-            targets = tuple(entry.payload.get("targets", ()))
-            op = op.model_copy(update={"goal": entry.payload.get("goal", ""), "targets": targets, "files": targets})
-        elif event == "candidate":
-            op = op.model_copy(update={"files": tuple(entry.payload.get("paths", ()))})
-        elif event == "phase.entered":
-            op = op.model_copy(update={"state": State(str(entry.payload["to"]))})
-        elif event == "commit.intent":
-            op = op.model_copy(update={"intent": str(entry.payload["ref"]), "parent": str(entry.payload["parent"])})
-        elif event == "committed":
-            op = op.model_copy(update={"commit": entry.payload["commit"], "intent": str(entry.payload["ref"])})
-            if entry.payload.get("mode") == "review":
-                op = op.model_copy(update={"branch": op.intent.removeprefix("refs/heads/")})
-        elif event in TURNED_DOWN:
-            answer = str(entry.payload.get("reason", ""))
-            op = op.model_copy(update={"turned_down": TURNED_DOWN[event], "answer": answer})
-        elif event == "terminal":
-            ended, cause = State(str(entry.payload["to"])), RootCause(entry.payload.get("root_cause", "none"))
-            killed = bool(entry.payload.get("recovered"))
-            op = op.model_copy(update={"ended": ended, "cause": cause, "killed": killed})
-        found[entry.op_id] = op
+        found[entry.op_id] = op.model_copy(update=_learned(read_event(entry)))
     return found
+
+
+def _learned(event: LedgerEvent) -> dict[str, Any]:
+    """Fields of an :class:`OpenOp` that an event changes."""
+    match event:
+        case OpStarted():
+            return {"goal": event.goal, "targets": event.targets, "files": event.targets}
+        case CandidateProposed():
+            return {"files": event.paths}
+        case PhaseEntered():
+            return {"state": event.to}
+        case CommitIntended():
+            return {"intent": event.ref, "parent": event.parent}
+        case CommitMade():
+            branch = {"branch": event.ref.removeprefix("refs/heads/")} if event.mode == "review" else {}
+            return {"commit": event.commit, "intent": event.ref, **branch}
+        case ApprovalRejected() | ApprovalExpired():
+            return {"turned_down": TURNED_DOWN[type(event)], "answer": event.reason}
+        case OpEnded():
+            return {"ended": event.to, "cause": event.root_cause, "killed": event.recovered}
+    return {}
 
 
 class RecoveredEnd(Frozen):
@@ -164,7 +185,7 @@ class Recovery:
         return tuple(notes)
 
     async def _known(self, op_id: str) -> OpenOp:
-        entries = await self._ledger.entries(op_id=op_id, kinds=READ)
+        entries = await self._ledger.entries(op_id=op_id, events=READ)
         return ops_in(entries).get(op_id) or OpenOp(op_id=op_id, state=State.CLASSIFY)
 
     async def _clear_away(self) -> tuple[str, ...]:
@@ -192,7 +213,7 @@ class Recovery:
     async def _note_journal(self, journal: Recovered) -> None:
         op_id = journal.op_id.removeprefix("undo-")
         await Recorder(self._ledger, op_id=op_id, spend=await self._ledger.spent(op_id)).note(
-            EntryKind.CHANGE, "change.recovered", **journal.model_dump(mode="json")
+            ChangeRecovered(**journal.model_dump())
         )
 
     async def _end(self, op: OpenOp, journal: Recovered | None) -> OpenOp:
@@ -208,29 +229,26 @@ class Recovery:
         told = GradedEnd(state=end.state, origin=op.state, cause=end.cause, failure=end.failure)
         settled = await settle(self._ledger, op.op_id, told, end.reason)
         terminal = await record.note(
-            EntryKind.TRANSITION,
-            "terminal",
+            OpEnded(
+                origin=op.state,
+                to=end.state,
+                root_cause=end.cause,
+                failure_class=end.failure,
+                failed_phase=op.state,
+                reason=end.reason,
+                commit=commit,
+                ref=ref if commit else None,
+                goal=op.goal,
+                targets=op.targets,
+                recovered=True,
+            ),
             phase=end.state,
-            origin=op.state.value,
-            to=end.state.value,
-            root_cause=end.cause.value,
-            failure_class=end.failure.value,
-            failed_phase=op.state.value,
-            reason=end.reason,
-            commit=commit,
-            ref=ref if commit else None,
-            goal=op.goal,
-            targets=list(op.targets),
-            recovered=True,
             project=(*await self._waits(op.op_id, branch, commit), *settled.project),
             also=settled.drafts(record, end.state),
         )
         await record.note(
-            EntryKind.OUTCOME,
-            "outcome",
+            OutcomeRecorded(success=end.state is State.COMPLETE, files=op.files),
             phase=end.state,
-            success=end.state is State.COMPLETE,
-            files=list(op.files),
             causes=(terminal.seq,),
         )
         return op.model_copy(update={"ended": end.state, "cause": end.cause, "branch": branch, "killed": True})
@@ -251,17 +269,19 @@ class Recovery:
         await self._router.finish(op_id, op.ended, cause=op.cause, branch=op.branch, retry=again)
 
 
-def cut_off(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Pure: the starts among the entries of one op that no end belongs to. Calls of one purpose end in their order."""
-    begun: dict[tuple[object, ...], deque[Entry]] = defaultdict(deque)
+Call = tuple[Entry, CallStarted]
+
+
+def cut_off(entries: Iterable[Entry]) -> tuple[Call, ...]:
+    """The calls among the entries of one op that have a start and no end. Calls of one purpose end in order. Pure."""
+    begun: dict[tuple[State | None, str, str], deque[Call]] = defaultdict(deque)
     for entry in entries:
-        payload = entry.payload
-        call = (entry.phase, payload.get("purpose"), payload.get("provider"))
-        if payload.get("event") == STARTED:
-            begun[call].append(entry)
-        elif payload.get("event") == ENDED and begun[call]:
-            begun[call].popleft()
-    return tuple(sorted((entry for left in begun.values() for entry in left), key=lambda entry: entry.seq))
+        event = read_event(entry)
+        if isinstance(event, CallStarted):
+            begun[entry.phase, event.purpose, event.provider].append((entry, event))
+        elif isinstance(event, CallEnded) and (calls := begun[entry.phase, event.purpose, event.provider]):
+            calls.popleft()
+    return tuple(sorted((call for left in begun.values() for call in left), key=lambda call: call[0].seq))
 
 
 async def charge_cut_off(ledger: Ledger, record: Recorder, *, provider: str, price: Price | None) -> int:
@@ -270,33 +290,28 @@ async def charge_cut_off(ledger: Ledger, record: Recorder, *, provider: str, pri
     ``price`` is that of ``provider``. A call to another one, which the settings no longer name, counts with its tokens
     only: its price is not known any more.
     """
-    entries = await ledger.entries(op_id=record.op_id, kinds=(EntryKind.CALL, EntryKind.DECISION))
-    chosen = [entry.payload["route"] for entry in entries if entry.payload.get("event") == "route.chosen"]
-    calls = cut_off(entries)
-    for entry in calls:
-        said = entry.payload
-        known = price if said["provider"] == provider else None
-        usd = estimate(known, said["tokens_in"], said["max_tokens"]) or 0
-        record.add(Spend(usd_micro=usd, tokens_in=said["tokens_in"], tokens_out=said["max_tokens"], calls=1))
-        await record.note(
-            EntryKind.CALL,
-            ENDED,
-            phase=entry.phase,
-            purpose=said["purpose"],
-            provider=said["provider"],
+    chosen = await ledger.events(RouteChosen, op_id=record.op_id, newest_first=True, limit=1)
+    route = chosen[0][1].route if chosen else Route.STANDARD
+    calls = cut_off(await ledger.entries(op_id=record.op_id, events=(CallStarted, CallEnded)))
+    for entry, call in calls:
+        usd = estimate(price if call.provider == provider else None, call.tokens_in, call.max_tokens) or 0
+        record.add(Spend(usd_micro=usd, tokens_in=call.tokens_in, tokens_out=call.max_tokens, calls=1))
+        ended = CallEnded(
+            purpose=call.purpose,
+            provider=call.provider,
             usd_micro=usd,
-            tokens_in=said["tokens_in"],
-            tokens_out=said["max_tokens"],
+            tokens_in=call.tokens_in,
+            tokens_out=call.max_tokens,
             ms=0,
             answer=await ledger.put_blob(b""),
             problem="the daemon was killed: charged at what was held for the call",
-            causes=(entry.seq,),
-            project=(_row(entry, usd, chosen[-1] if chosen else Route.STANDARD.value),),
         )
+        project = (_row(entry, call, usd, route),)
+        await record.note(ended, phase=entry.phase, causes=(entry.seq,), project=project)
     return len(calls)
 
 
-def _row(entry: Entry, usd: int, route: str) -> Statement:
-    said, phase = entry.payload, entry.phase.value if entry.phase else ""
-    row = (entry.at[:10], said["provider"], entry.op_id, route, phase, usd, said["tokens_in"], said["max_tokens"])
+def _row(entry: Entry, call: CallStarted, usd: int, route: Route) -> Statement:
+    phase = entry.phase.value if entry.phase else ""
+    row = (entry.at[:10], call.provider, entry.op_id, route.value, phase, usd, call.tokens_in, call.max_tokens)
     return ("INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)

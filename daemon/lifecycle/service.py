@@ -30,9 +30,9 @@ from governance.record import Recorder
 from kernel.provider import Heavy, Provider
 from ledger.clock import Clock
 from ledger.errors import LedgerError, OuroError, RepositoryError
+from ledger.events.session import SessionReady, SessionStarted, SessionStateChanged
 from ledger.ids import uuid7_hex
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind
 from tools.git import Git
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Service:
         self._instance = Instance.acquire(places, self.clock)
         self._ledger = await self._whole_ledger()
         self.history = History(ledger=self._ledger, table=self.table)
-        await Recorder(self._ledger).note(EntryKind.SESSION, "session.started", boot=self.boot, pid=os.getpid())
+        await Recorder(self._ledger).note(SessionStarted(boot=self.boot, pid=os.getpid()))
         self.house = await furnish(
             self.config, ledger=self._ledger, clock=self.clock, boot=self.boot, provider=self.provider()
         )
@@ -180,12 +180,7 @@ class Service:
         self._own(asyncio.create_task(self._keep_looking(), name="second looks"))
         self._own(asyncio.create_task(house.health.run(), name="health"))
         await Recorder(house.ledger).note(
-            EntryKind.SESSION,
-            "session.ready",
-            boot=self.boot,
-            state=self.life.value,
-            reasons=list(self.reasons),
-            recovered=list(notes),
+            SessionReady(boot=self.boot, state=self.life.value, reasons=self.reasons, recovered=notes)
         )
         self._notifier.ready(self.life.value)
         self._watchdog.start()
@@ -215,9 +210,7 @@ class Service:
             life = Life.DEGRADED if reasons else Life.ACTIVE
             record = Recorder(house.ledger)
             try:
-                await record.note(
-                    EntryKind.SESSION, "session.state", boot=self.boot, state=life.value, reasons=list(reasons)
-                )
+                await record.note(SessionStateChanged(boot=self.boot, state=life.value, reasons=reasons))
             except LedgerError:
                 return  # nothing changes unrecorded; status says why the ledger takes no entry
             self.life, self.reasons = life, reasons

@@ -14,10 +14,11 @@ from governance.changes.signing import ensure_identity, keyring
 from ledger.chain import genesis
 from ledger.clock import Clock, stamp
 from ledger.errors import ChainBroken, ConfigError, GitFailed
-from ledger.heads import ENDED, FIELD, SignedHead, Standing, message_of, read_file, read_lines, with_heads, write_file
+from ledger.events.session import SessionEnded
+from ledger.heads import SignedHead, Standing, message_of, read_file, read_lines, with_heads, write_file
 from ledger.places import Places
 from ledger.store import Ledger, SqlValue
-from ledger.vocabulary import Draft, EntryKind, Frozen, Head
+from ledger.vocabulary import Frozen, Head
 from tools.git import Git
 
 AT_ONCE = 500  # values of one query
@@ -74,8 +75,8 @@ class Heads:
         Returns what could not be done, for the log. Raises ``LedgerError`` where the entry cannot be written.
         """
         before, why = await self._signed(ledger.head)
-        signed = {FIELD: before.model_dump(exclude={"genesis"})} if before else {"unsigned": why}
-        (entry,) = await ledger.append(Draft(kind=EntryKind.SESSION, payload={"event": ENDED, "boot": boot, **signed}))
+        signed = {"signed": before.model_dump(exclude={"genesis"})} if before else {"unsigned": why}
+        (entry,) = await ledger.append(SessionEnded(boot=boot, **signed).draft())
         head, why = await self._signed(Head(seq=entry.seq, hash=entry.hash))
         if head is None:
             return why

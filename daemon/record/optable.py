@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from daemon.control.messages import OpStep, OpView, QuestionView
 from daemon.views import calls
-from daemon.views.narrate import careful, tell, touches_own_work
-from governance.grounding.records import GRADED, About, grades_in
-from ledger.ids import core_of, resolve_op, short_id
-from ledger.vocabulary import (
-    Complexity,
-    Entry,
-    EntryKind,
-    FailureClass,
-    RootCause,
-    Route,
-    Source,
-    Spend,
-    State,
-    Tier,
+from daemon.views.narrate import careful, tell_event, touches_own_work
+from ledger.events.approval import (
+    ApprovalAnswered,
+    ApprovalNotified,
+    ApprovalRequested,
+    QuestionAsked,
+    QuestionClosed,
 )
+from ledger.events.change import CommitMade, UndoMade
+from ledger.events.event import LedgerEvent, read_event
+from ledger.events.grounding import About, ClaimsGraded
+from ledger.events.model import CallEnded, Regrounded
+from ledger.events.op import OpEnded, OpStarted, PhaseEntered, RouteChosen, TierAssigned
+from ledger.ids import core_of, resolve_op, short_id
+from ledger.vocabulary import Entry, Source, Spend, State
 
 KEPT_OPS = 500
 KEPT_STEPS = 200
 COLLAPSES, REGROUNDINGS = "collapses", "regroundings"
-COUNTED: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    COLLAPSES: calls.collapsed,
-    REGROUNDINGS: lambda payload: payload.get("event") == "regrounded",
-}
 """What a live daemon counts."""
-
-
-def _member(enum: Any, value: object) -> Any:
-    return enum[value] if isinstance(value, str) and value in enum.__members__ else None
 
 
 def begin(entry: Entry) -> OpView:
@@ -59,65 +51,10 @@ def larger(known: Spend, said: Spend) -> Spend:
 
 def fold(view: OpView, entry: Entry) -> OpView:
     """``view`` after ``entry``."""
-    payload, changes = entry.payload, dict[str, Any](updated_at=entry.at, spend=larger(view.spend, entry.spend))
-    event = payload.get("event")
-    if event == "op.started":
-        changes |= {
-            "goal": payload.get("goal", ""),
-            "targets": tuple(payload.get("targets", ())),
-            "tests": tuple(payload.get("tests", ())),
-            "signals": tuple(payload.get("signals", ())),
-            "attempt": payload.get("attempt", 1),
-            "base": payload.get("base", ""),
-        }
-    elif event == "tier.assigned":
-        changes["tier"] = _member(Tier, payload.get("tier"))
-        if payload.get("complexity"):
-            changes["complexity"] = _member(Complexity, payload["complexity"])
-    elif event == "route.chosen":
-        changes["route"] = _member(Route, payload.get("route"))
-    elif event == "phase.entered":
-        changes |= {"state": State(str(payload["to"])), "waiting": False}
-    elif event == "approval.requested":
-        changes |= {
-            "waiting": True,
-            "waiting_until": payload.get("expires_at", ""),
-            "reason": payload.get("reason", ""),
-        }
-    elif event == "question.asked":
-        changes["question"] = QuestionView(
-            id=payload.get("id", ""),
-            text=payload.get("question", ""),
-            choices=tuple(payload.get("choices", ())),
-            until=payload.get("expires_at", ""),
-        )
-    elif str(event).startswith("question."):
-        changes["question"] = None
-    elif entry.kind is EntryKind.APPROVAL:
-        changes["waiting"] = False
-    elif event == "committed":
-        ref = str(payload.get("ref", ""))
-        changes |= {"commit": payload.get("commit"), "branch": ref.removeprefix("refs/heads/")}
-    elif event == "undone":
-        changes["undone_by"] = payload.get("commit")
-    elif event == "terminal":
-        changes |= {
-            "state": State(str(payload["to"])),
-            "waiting": False,
-            "question": None,
-            "root_cause": RootCause(payload.get("root_cause", "none")),
-            "failure_class": FailureClass(payload.get("failure_class", "none")),
-            "reason": payload.get("reason", ""),
-            "ledger_seq": entry.seq,
-            "ended_at": entry.at,
-        }
-        if payload.get("commit"):  # found by recovery: then there is no entry "committed"
-            changes["commit"] = payload["commit"]
-            changes["branch"] = str(payload.get("ref") or view.branch or "").removeprefix("refs/heads/") or None
-    elif event == GRADED:
-        changes["learned"] = learned(entry)
-    told = tell(entry)
-    changes["own_work"] = view.own_work or touches_own_work(entry)
+    event = read_event(entry)
+    changes = dict[str, Any](updated_at=entry.at, spend=larger(view.spend, entry.spend)) | _changes(event, view, entry)
+    told = tell_event(event, entry)
+    changes["own_work"] = view.own_work or touches_own_work(event)
     if told is not None and changes["own_work"]:
         told = careful(told)
     if told is not None:
@@ -127,17 +64,60 @@ def fold(view: OpView, entry: Entry) -> OpView:
     return view.model_copy(update=changes)
 
 
-def learned(entry: Entry) -> str:
-    """Of an entry of grades: each kind of claim with what it came to, and why."""
-    grades = grades_in(entry)
+def learned(event: ClaimsGraded) -> str:
+    """Outcomes by kind of claim, and the reason."""
     parts = []
     for about in About:
-        ends = Counter(grade.outcome for grade in grades if grade.about is about)
+        ends = Counter(grade.outcome for grade in event.grades if grade.about is about)
         single = sum(ends.values()) == 1
         told = [outcome.value if single else f"{number} {outcome.value}" for outcome, number in ends.items()]
         parts += [f"{about.value} {', '.join(told)}"] if told else []
-    again = "now " if any(grade.was is not None for grade in grades) else ""
-    return f"{again}{' · '.join(parts)} ({entry.payload.get('why', '')})" if parts else ""
+    again = "now " if any(grade.was is not None for grade in event.grades) else ""
+    return f"{again}{' · '.join(parts)} ({event.why})" if parts else ""
+
+
+def _changes(event: LedgerEvent, view: OpView, entry: Entry) -> dict[str, Any]:
+    """Fields of the view that an event changes."""
+    match event:
+        case OpStarted():
+            return event.model_dump(include={"goal", "targets", "tests", "signals", "attempt", "base"})
+        case TierAssigned():
+            return {"tier": event.tier} | ({} if event.complexity is None else {"complexity": event.complexity})
+        case RouteChosen():
+            return {"route": event.route}
+        case PhaseEntered():
+            return {"state": event.to, "waiting": False}
+        case ApprovalRequested():
+            return {"waiting": True, "waiting_until": event.expires_at, "reason": event.reason}
+        case ApprovalNotified() | ApprovalAnswered():
+            return {"waiting": False}
+        case QuestionAsked():
+            question = QuestionView(id=event.id, text=event.question, choices=event.choices, until=event.expires_at)
+            return {"question": question}
+        case QuestionClosed():
+            return {"question": None}
+        case CommitMade():
+            return {"commit": event.commit, "branch": event.ref.removeprefix("refs/heads/")}
+        case UndoMade():
+            return {"undone_by": event.commit}
+        case ClaimsGraded():
+            return {"learned": learned(event)}
+        case OpEnded():
+            ended = {
+                "state": event.to,
+                "waiting": False,
+                "question": None,
+                "root_cause": event.root_cause,
+                "failure_class": event.failure_class,
+                "reason": event.reason,
+                "ledger_seq": entry.seq,
+                "ended_at": entry.at,
+            }
+            if event.commit:  # found by recovery: then there is no CommitMade
+                branch = (event.ref or view.branch or "").removeprefix("refs/heads/") or None
+                ended |= {"commit": event.commit, "branch": branch}
+            return ended
+    return {}
 
 
 def folded(history: Sequence[Entry]) -> OpView:
@@ -152,7 +132,7 @@ class OpTable:
     """The newest ops, kept current by feeding every entry once, in order.
 
     ``seq`` is the last entry that was fed. An op whose earlier entries were not fed is adopted whole first. ``counted``
-    are the events of :data:`COUNTED` among those that were fed.
+    has how many collapses and regroundings were among them.
     """
 
     def __init__(self, *, seq: int = 0) -> None:
@@ -167,7 +147,7 @@ class OpTable:
             if entry.seq <= self.seq:
                 continue
             self.seq = entry.seq
-            self.counted.update(name for name, is_one in COUNTED.items() if is_one(entry.payload))
+            self._count(read_event(entry))
             if entry.op_id is None or entry.seq <= self._upto.get(entry.op_id, 0):
                 continue
             known = self._ops.get(entry.op_id)
@@ -175,6 +155,12 @@ class OpTable:
             self._upto[entry.op_id] = entry.seq
             self._ops.move_to_end(entry.op_id)
             self._shorten()
+
+    def _count(self, event: LedgerEvent) -> None:
+        if isinstance(event, Regrounded):
+            self.counted[REGROUNDINGS] += 1
+        elif isinstance(event, CallEnded) and calls.is_collapse(event):
+            self.counted[COLLAPSES] += 1
 
     def adopt(self, history: Sequence[Entry], *, newest: bool) -> None:
         """Take an op over with all its entries so far. Not ``newest``: it is older than all that are known.

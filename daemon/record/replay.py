@@ -23,14 +23,22 @@ from governance.risk import ChangeFacts, ComplexityFacts, assess, complexity
 from governance.routes import choose_route
 from ledger.confidence import CERTAIN_BP
 from ledger.errors import TransitionRefused
+from ledger.events.check import GatesJudged, InjectionMarked
+from ledger.events.event import LedgerEvent, read_event
+from ledger.events.intake import LaneGoverned, PostureInferred, PriorityDecided
+from ledger.events.model import GroundJudged, ProximityJudged
+from ledger.events.op import OpEnded, PhaseEntered, RouteChosen, TierAssigned
+from ledger.events.repair import RepairsRanked
+from ledger.events.sensing import WebhookRefused, WebhookTaken
 from ledger.store import Ledger
-from ledger.vocabulary import Complexity, Entry, EntryKind, Frozen, SourceClass, State, Tier, Urgency, Verdict
+from ledger.vocabulary import Entry, EntryKind, Frozen, State, Tier, Verdict
 from sensors.intake.goals import Facts, Goals, alignment
 from sensors.intake.governing import ruled_again
 from sensors.intake.posture import Signs, infer
 from sensors.intake.priority import PriorityInputs, priority
 
 GetBlob = Callable[[str], Awaitable[bytes]]
+Compared = list[tuple[str, str, str]]
 
 
 class ReplayReport(Frozen):
@@ -40,19 +48,17 @@ class ReplayReport(Frozen):
     differences: tuple[str, ...] = ()
 
 
-def _tier(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    facts = ChangeFacts.model_validate(payload["facts"])
-    floors = tuple((Tier[name], why) for name, why in payload["floors"])
-    derived = assess(facts, floors=floors)
-    found = [("tier", str(payload["tier"]), derived.tier.name), ("rule", str(payload["rule"]), str(derived.rule))]
-    if "size" in payload:
-        size = ComplexityFacts.model_validate(payload["size"])
-        found.append(("complexity", str(payload["complexity"]), complexity(size).name))
-    if "prophecy" in payload:
-        found += _prophecy(payload["prophecy"], assess(facts).tier, floors)
-    if "trust" in payload:
-        known = [Standing.model_validate(row) for row in payload["trust"]]
-        found.append(("doubts", "; ".join(payload["doubts"]), "; ".join(doubts(known))))
+def _tier(event: TierAssigned) -> Compared:
+    derived = assess(ChangeFacts.model_validate(event.facts), floors=event.floors)
+    found = [("tier", event.tier.name, derived.tier.name), ("rule", str(event.rule), str(derived.rule))]
+    if event.size is not None and event.complexity is not None:
+        size = ComplexityFacts.model_validate(event.size)
+        found.append(("complexity", event.complexity.name, complexity(size).name))
+    if event.prophecy is not None:
+        found += _prophecy(event.prophecy, assess(ChangeFacts.model_validate(event.facts)).tier, event.floors)
+    if event.trust is not None:
+        known = [Standing.model_validate(row) for row in event.trust]
+        found.append(("doubts", "; ".join(event.doubts), "; ".join(doubts(known))))
     return found
 
 
@@ -70,91 +76,74 @@ def _prophecy(
     ]
 
 
-def _ranked(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    rows = [Merits.model_validate(row) for row in payload.get("merits", ())]
+def _ranked(event: RepairsRanked) -> Compared:
+    rows = [Merits.model_validate(row) for row in event.merits]
     derived = sorted(range(len(rows)), key=lambda number: order_of(rows[number]))
     return [("rank", str(list(range(len(rows)))), str(derived))] if rows else []
 
 
-def _route(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    told = Confidence.model_validate(payload["confidence"]) if "confidence" in payload else None  # new in the record
+def _route(event: RouteChosen) -> Compared:
+    if event.complexity is None or event.source is None or event.urgency is None:
+        return []
+    told = Confidence.model_validate(event.confidence) if event.confidence is not None else None  # new in the record
     derived, _ = choose_route(
-        complexity=Complexity[payload["complexity"]],
-        source=SourceClass(payload["source"]),
-        urgency=Urgency[payload["urgency"]],
+        complexity=event.complexity,
+        source=event.source,
+        urgency=event.urgency,
         confidence_bp=told.calibrated_bp if told else CERTAIN_BP,
     )
-    return [("route", str(payload["route"]), derived.value)]
+    return [("route", event.route.value, derived.value)]
 
 
-async def _priority(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
-    inputs = PriorityInputs.model_validate(payload["inputs"])
-    found = [("priority", str(payload["result"]), str(priority(inputs)))]
-    if "alignment" in payload:
-        told = payload["alignment"]
+async def _priority(event: PriorityDecided, blob: GetBlob) -> Compared:
+    inputs = PriorityInputs.model_validate(event.inputs)
+    found = [("priority", str(event.result), str(priority(inputs)))]
+    if event.alignment is not None:
+        told = event.alignment
         goals, facts = Goals.model_validate_json(await blob(str(told["goals"]))), Facts.model_validate(told["facts"])
         derived = alignment(goals, facts)
         found.append(("alignment", f"{inputs.alignment} {told['why']}", f"{derived.points} {derived.why}"))
     return found
 
 
-def _governed(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [(f"governor of {payload['lane']}", str(payload["result"]), ruled_again(payload["inputs"]))]
-
-
-def _posture(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    derived = infer(Signs.model_validate(payload["inputs"]))
-    return [("posture", str(payload["result"]), derived.posture.value)]
-
-
-DECIDED: Mapping[object, Callable[[Mapping[str, Any]], list[tuple[str, str, str]]]] = {
-    "governor": _governed,
-    "posture": _posture,
-}
-"""Decisions of the intake: they have this field in place of an event."""
-
-
-async def _gates(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
+async def _gates(event: GatesJudged, blob: GetBlob) -> Compared:
     """Gate 15 keeps findings only, never the secret, and is not made again."""
-    inspection = Inspection.model_validate_json(await blob(str(payload["inspection"])))
-    recorded = by_gate(Verdict.model_validate(row) for row in payload.get("without_secrets") or payload["verdicts"])
+    inspection = Inspection.model_validate_json(await blob(event.inspection))
+    recorded = by_gate(event.without_secrets or event.verdicts)
     derived = by_gate(await asyncio.to_thread(inspect, inspection))
     gates = sorted(recorded.keys() | derived.keys())
     return [(f"gate {gate}", recorded.get(gate, "silent"), derived.get(gate, "silent")) for gate in gates]
 
 
-async def _outside(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
-    recorded = Verdict.model_validate({name: payload[name] for name in Verdict.model_fields})
-    derived = await asyncio.to_thread(GATES[18].judge, await blob(str(payload["facts"])))
-    return [("gate 18", by_gate([recorded])[18], by_gate([derived])[18])]
+async def _injection(event: InjectionMarked, blob: GetBlob) -> Compared:
+    derived = await asyncio.to_thread(GATES[18].judge, await blob(event.facts))
+    return [("gate 18", by_gate([event])[18], by_gate([derived])[18])]
 
 
-def _grounding(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    derived = grounding(
-        Tier[payload["risk"]],
-        Complexity[payload["complexity"]],
-        int(payload["trust_bp"]),
-        int(payload["proximity_milli"]),
-        PolicySettings.model_validate(payload["settings"]),
-    )
-    recorded, found = payload["asked"], derived.model_dump(mode="json")
-    return [(f"grounding {name}", str(recorded.get(name)), str(found[name])) for name in found]
+def _grounding(event: ProximityJudged) -> Compared:
+    if event.risk is None or event.complexity is None:
+        return []
+    settings = PolicySettings.model_validate(event.settings)
+    derived = grounding(event.risk, event.complexity, event.trust_bp, event.proximity_milli, settings)
+    found = derived.model_dump(mode="json")
+    return [(f"grounding {name}", str(event.asked.get(name)), str(found[name])) for name in found]
 
 
-async def _ground(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str, str, str]]:
-    facts = standing.Facts.model_validate(payload["facts"])
-    evidence = Behind.model_validate_json(await blob(str(payload["behind"])))
+async def _ground(event: GroundJudged, blob: GetBlob) -> Compared:
+    facts = standing.Facts.model_validate(event.facts)
+    evidence = Behind.model_validate_json(await blob(event.behind))
     return [
         ("sources", ", ".join(facts.sources), ", ".join(sources_of(evidence))),
         ("time of sources", str(facts.stale), str(stale_of(evidence))),
-        ("ground", str(payload["stand"]), standing.judge(facts).stand.value),
+        ("ground", event.stand, standing.judge(facts).stand.value),
     ]
 
 
-def _webhook(payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    recorded = Verdict.model_validate({name: payload[name] for name in Verdict.model_fields})
-    derived = g10_signatures.check(g10_signatures.Facts.model_validate(payload["facts"]))
-    return [("gate 10", by_gate([recorded])[10], by_gate([derived])[10])]
+def _webhook(event: WebhookTaken | WebhookRefused) -> Compared:
+    if event.facts is None:
+        return []
+    derived = g10_signatures.check(g10_signatures.Facts.model_validate(event.facts))
+    return [("gate 10", by_gate([event])[10], by_gate([derived])[10])]
 
 
 def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
@@ -167,9 +156,9 @@ def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
     return {gate: "; ".join(each) for gate, each in said.items()}
 
 
-def _edge(current: State | None, payload: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    origin, wanted = State(str(payload["origin"])), State(str(payload["to"]))
-    if origin is not (current or fsm.START):
+def _edge(current: State | None, event: PhaseEntered | OpEnded) -> Compared:
+    origin, wanted = event.origin, event.to
+    if origin is None or origin is not (current or fsm.START):
         return [("transition", f"from {origin}", f"from {current or fsm.START}")]
     if origin is wanted and origin is fsm.START and current is None:
         return []
@@ -180,36 +169,45 @@ def _edge(current: State | None, payload: Mapping[str, Any]) -> list[tuple[str, 
     return [("transition", wanted.value, wanted.value)]
 
 
+async def _again(event: LedgerEvent, blob: GetBlob) -> Compared:
+    """A decision that was recorded, and as it is made again: name, recorded and derived. Empty for other events."""
+    match event:
+        case TierAssigned():
+            return _tier(event)
+        case RouteChosen():
+            return _route(event)
+        case RepairsRanked():
+            return _ranked(event)
+        case GatesJudged():
+            return await _gates(event, blob)
+        case ProximityJudged():
+            return _grounding(event)
+        case GroundJudged():
+            return await _ground(event, blob)
+        case InjectionMarked():
+            return await _injection(event, blob)
+        case WebhookTaken() | WebhookRefused():
+            return _webhook(event)
+        case PriorityDecided():
+            return await _priority(event, blob)
+        case LaneGoverned():
+            return [(f"governor of {event.lane}", event.result, ruled_again(event.inputs))]
+        case PostureInferred():
+            return [("posture", event.result, infer(Signs.model_validate(event.inputs)).posture.value)]
+    return []
+
+
 async def replay_entries(entries: list[Entry], blob: GetBlob) -> ReplayReport:
     """All decisions among ``entries`` (any ops, in the order of the ledger)."""
     count, differences = 0, []
     current: dict[str, State] = {}
     for entry in entries:
-        payload, event, op = entry.payload, entry.payload.get("event"), entry.op_id or ""
-        found: list[tuple[str, str, str]] = []
-        if event == "tier.assigned":
-            found = _tier(payload)
-        elif event == "route.chosen":
-            found = _route(payload)
-        elif event == "ranked":
-            found = _ranked(payload)
-        elif event == "gates":
-            found = await _gates(payload, blob)
-        elif event == "grounding.decided":
-            found = _grounding(payload)
-        elif event == "grounding.judged":
-            found = await _ground(payload, blob)
-        elif event == "outside.marked":
-            found = await _outside(payload, blob)
-        elif event in ("webhook.taken", "webhook.refused") and "facts" in payload:
-            found = _webhook(payload)
-        elif payload.get("decision") == "priority":
-            found = await _priority(payload, blob)
-        elif payload.get("decision") in DECIDED:
-            found = DECIDED[payload["decision"]](payload)
-        elif event in ("phase.entered", "terminal"):
-            found = _edge(current.get(op), payload)
-            current[op] = State(str(payload["to"]))
+        event, op = read_event(entry), entry.op_id or ""
+        if isinstance(event, PhaseEntered | OpEnded):
+            found = _edge(current.get(op), event)
+            current[op] = event.to
+        else:
+            found = await _again(event, blob)
         count += len(found)
         differences += [
             f"{entry.seq} ({op}): {name} was {recorded}, comes out as {derived}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from daemon.control.messages import McpView
 from daemon.lifecycle.checks import Check
 from ledger.clock import SystemClock
+from ledger.events.event import LedgerEvent
 
 if TYPE_CHECKING:
     from ledger.places import HostEnv, Places
@@ -55,7 +56,7 @@ async def look(
     from governance.irongate import g18_injection
     from tools.mcp.servers import McpServers
 
-    async def unrecorded(event: str, facts: Mapping[str, Any]) -> None:
+    async def unrecorded(event: LedgerEvent) -> None:
         return None
 
     once = {name: one.model_copy(update={"restarts": 0}) for name, one in settings.servers.items()}

@@ -1,21 +1,63 @@
-"""One ledger entry as one line for a person: a short label and a sentence. Pure, and tolerant of missing fields.
+"""One ledger entry as one line for a person: a short label and a sentence. Pure.
 
-Entries are read by their payload's ``event`` name. What has no line of its own here is bookkeeping: silent in a live
-block, shown generically by ``ouro log``.
+Events without a line of their own here are bookkeeping: silent in a live block, shown generically by ``ouro log``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import singledispatch
 
 from daemon.views import calls
 from daemon.views.text import Role, clean, count, duration, money
+from ledger.events.approval import (
+    ApprovalAnswered,
+    ApprovalExpired,
+    ApprovalGiven,
+    ApprovalNotified,
+    ApprovalRequested,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionClosed,
+    QuestionDropped,
+    QuestionExpired,
+)
+from ledger.events.change import (
+    ChangeRecovered,
+    ChangeRollingBack,
+    CommitMade,
+    LandingChosen,
+    ReviewMerged,
+    ReviewRejected,
+    UndoMade,
+)
+from ledger.events.check import CandidateTested, ClosureChecked, GateJudged, GatesJudged, InjectionMarked
+from ledger.events.event import TAGS, LedgerEvent, read_event
+from ledger.events.model import (
+    CallEnded,
+    GroundJudged,
+    LoopAnswerSentBack,
+    LoopAnswerUnreadable,
+    LoopCallsIgnored,
+    LoopCompacted,
+    LoopEnded,
+    LoopNudged,
+    ProximityJudged,
+    Regrounded,
+)
+from ledger.events.op import CandidateProposed, OpEnded, PlanMade, TierAssigned
+from ledger.events.repair import (
+    FailureReproduced,
+    FaultLocalised,
+    HolesInfilled,
+    PartialRepairKept,
+    RepairsCompared,
+    VariantsTested,
+)
 from ledger.ids import core_of, short_id
-from ledger.vocabulary import Entry, RootCause, State
+from ledger.vocabulary import Decision, Entry, RootCause, RunStatus, State
 
-Payload = Mapping[str, Any]
 LABEL_WIDTH = 9
 REVIEW = "ouro/review/"
 TAKE_IT = "take it: git merge"
@@ -44,38 +86,36 @@ def narrate(entry: Entry) -> str | None:
 
 def tell(entry: Entry) -> Told | None:
     """Like :func:`narrate`, as label, text and role."""
-    teller = _TELLERS.get(event_of(entry))
-    if teller is None:
-        return None
-    told = teller(entry.payload, entry)
+    return tell_event(read_event(entry), entry)
+
+
+def tell_event(event: LedgerEvent, entry: Entry) -> Told | None:
+    """Like :func:`tell`, for an entry whose event was read."""
+    told = _line(event, entry)
     return None if told is None else Told(told.label, clean(told.text), told.role)
 
 
 def describe(entry: Entry) -> str:
     """One line for any entry, for the log: never silent."""
-    told = tell(entry)
+    event = read_event(entry)
+    told = tell_event(event, entry)
     if told is not None:
         return f"{told.label}: {told.text}"
-    if event_of(entry) == "call.ended":
-        return clean(f"model: {calls.told(entry.payload)}")
-    plain = [f"{key} {value}" for key, value in entry.payload.items() if key != "event" and _short(value)]
-    return clean(" · ".join([event_of(entry) or entry.kind.value, *plain[:4]]))
+    if isinstance(event, CallEnded):
+        return clean(f"model: {calls.format_call(event)}")
+    plain = [f"{key} {value}" for key, value in entry.payload.items() if key != TAGS[0] and _is_short(value)]
+    return clean(" · ".join([str(entry.payload.get(TAGS[0]) or entry.kind.value), *plain[:4]]))
 
 
-def touches_own_work(entry: Entry) -> bool:
-    """True for the entry of a change that lands on a review branch because the owner's files are uncommitted."""
-    said = _text(entry.payload, "reason")
-    return event_of(entry) == "landing.chosen" and said.startswith(("The owner has work of his own", SNAPSHOT))
+def touches_own_work(event: LedgerEvent) -> bool:
+    """True when a change goes to a review branch because the owner's files are not committed."""
+    reasons = ("The owner has work of his own", SNAPSHOT)
+    return isinstance(event, LandingChosen) and event.reason.startswith(reasons)
 
 
 def careful(told: Told) -> Told:
     """The same end, worded for when git would refuse to merge over the owner's uncommitted files."""
     return Told(told.label, told.text.replace(TAKE_IT, f"commit or stash your own changes, then {TAKE_IT}"), told.role)
-
-
-def event_of(entry: Entry) -> str:
-    """The name of what happened."""
-    return str(entry.payload.get("event", ""))
 
 
 def short_of(op_id: str) -> str:
@@ -86,200 +126,163 @@ def short_of(op_id: str) -> str:
         return op_id
 
 
-def _short(value: object) -> bool:
+def _reference(entry: Entry) -> str:
+    """The op of an entry as it is typed after a command."""
+    return short_of(entry.op_id or "").removeprefix("op-")
+
+
+def _is_short(value: object) -> bool:
     return isinstance(value, str | int) and 0 < len(str(value)) <= 60
 
 
-def _text(payload: Payload, *names: str) -> str:
-    """The first of ``names`` that holds something, as text."""
-    return next((str(payload[n]) for n in names if payload.get(n) not in (None, "", [], {})), "")
-
-
-def _number(payload: Payload, *names: str) -> int | None:
-    return next((number for name in names if (number := calls.whole(payload, name)) is not None), None)
-
-
-def _names(payload: Payload, *names: str) -> list[str]:
-    for name in names:
-        value = payload.get(name)
-        if isinstance(value, list | tuple) and value:
-            return [str(item) for item in value]
-    return []
-
-
-def _few(items: list[str], limit: int = 3) -> str:
+def _few(items: Sequence[str], limit: int = 3) -> str:
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more
 
 
-def _took(payload: Payload) -> str:
-    millis = _number(payload, "ms", "duration_ms")
-    return "" if millis is None else f" in {duration(millis)}"
+def _took(ms: int | None) -> str:
+    return "" if ms is None else f" in {duration(ms)}"
 
 
 def _join(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _place(payload: Payload) -> str:
-    path, line, function = _text(payload, "path"), _number(payload, "line"), _text(payload, "function")
-    where = f"{path}:{line}" if path and line is not None else path
-    return where + (f" in {function}()" if where and function else "")
-
-
-def _red(payload: Payload, entry: Entry) -> Told:
-    if _text(payload, "status") == "green":
-        return Told("why", "the test is green at this commit: " + (_text(payload, "reason") or "nothing to repair"))
-    failing = _names(payload, "failing", "ids", "tests", "red")
-    kind, said = _text(payload, "exception"), _first_line(payload)
-    what = said if kind and said.startswith(kind) else ": ".join(part for part in (kind, said) if part)
-    others = f"{len(failing)} tests fail" if len(failing) > 1 else ""
-    return Told("why", _join(what or _text(payload, "reason") or _few(failing), _deepest(payload), others))
-
-
-def _first_line(payload: Payload) -> str:
-    return next((line.strip() for line in _text(payload, "message").splitlines() if line.strip()), "")
-
-
-def _deepest(payload: Payload) -> str:
-    """Where it fails: the innermost of ``frames`` ([path, line, function] each), or the fields of ``frame``."""
-    frames = payload.get("frames")
-    if isinstance(frames, list | tuple) and frames and isinstance(frames[-1], list | tuple) and len(frames[-1]) == 3:
-        path, line, function = frames[-1]
-        return f"{path}:{line} in {function}()"
-    frame = payload.get("frame")
-    return _place(frame if isinstance(frame, dict) else payload)
-
-
-def _localised(payload: Payload, entry: Entry) -> Told:
-    lines = _number(payload, "executed", "lines")
-    found: list[object] = next(
-        (list(payload[n]) for n in ("places", "suspicious") if isinstance(payload.get(n), list | tuple)), []
-    )
-    spots = [_spot(item) for item in found]
-    head = count(lines, "executed line") if lines is not None else ""
-    counts = ", ".join(part for part in (head, f"{len(spots)} suspicious") if part)
-    return Told("localise", counts + _colon(_few(spots)))
-
-
-def _spot(item: object) -> str:
-    """``path:line (0.92)`` of [path, line, basis points, ...] or of an object with these fields."""
-    if isinstance(item, dict):
-        score, where = _number(item, "score_bp", "score"), _place(item)
-    elif isinstance(item, list | tuple) and len(item) >= 2:
-        score, where = item[2] if len(item) > 2 and isinstance(item[2], int) else None, f"{item[0]}:{item[1]}"
-    else:
-        score, where = None, str(item)
-    return where + (f" ({score / 10_000:.2f})" if score is not None else "")
-
-
 def _colon(text: str) -> str:
     return f": {text}" if text else ""
 
 
-def _infilled(payload: Payload, entry: Entry) -> Told:
-    made = _number(payload, "infills", "candidates") or 0
-    distinct = _number(payload, "distinct")
-    extra = f", {distinct} distinct" if distinct is not None else ""
-    wave = _text(payload, "wave")
-    return Told("infill", f"{count(made, 'candidate')}{_took(payload)}{extra}" + (f" ({wave})" if wave else ""))
+@singledispatch
+def _line(event: LedgerEvent, entry: Entry) -> Told | None:
+    """The line of an event; None for bookkeeping."""
+    return None
 
 
-def _tested(payload: Payload, entry: Entry) -> Told:
-    tested, green = _number(payload, "tested") or 0, _number(payload, "green") or 0
+@_line.register
+def _reproduced(event: FailureReproduced, entry: Entry) -> Told:
+    if event.status is RunStatus.GREEN:
+        return Told("why", "the test is green at this commit: " + (event.reason or "nothing to repair"))
+    message = next((line.strip() for line in event.message.splitlines() if line.strip()), "")
+    repeated = event.exception and message.startswith(event.exception)
+    what = message if repeated else ": ".join(part for part in (event.exception, message) if part)
+    path, line, function = event.frames[-1] if event.frames else ("", 0, "")
+    where = f"{path}:{line} in {function}()" if path else ""
+    others = f"{len(event.failing)} tests fail" if len(event.failing) > 1 else ""
+    return Told("why", _join(what or event.reason or _few(event.failing), where, others))
+
+
+@_line.register
+def _localised(event: FaultLocalised, entry: Entry) -> Told:
+    spots = [f"{path}:{line} ({score / 10_000:.2f})" for path, line, score, _ in event.places]
+    return Told("localise", f"{count(event.lines, 'executed line')}, {len(spots)} suspicious" + _colon(_few(spots)))
+
+
+@_line.register
+def _infilled(event: HolesInfilled, entry: Entry) -> Told:
+    extra = f", {event.distinct} distinct" if event.distinct is not None else ""
+    wave = f" ({event.wave})" if event.wave else ""
+    return Told("infill", f"{count(event.infills, 'candidate')}{_took(event.ms)}{extra}{wave}")
+
+
+@_line.register
+def _tested(event: VariantsTested, entry: Entry) -> Told:
+    green, partial = event.green, event.partial
     turned = "none turns the test green" if not green else f"{green} {'turns' if green == 1 else 'turn'} the test green"
-    partial = _number(payload, "partial") or 0
     some = f", {partial} {'mends' if partial == 1 else 'mend'} a part" if partial and not green else ""
-    what = {"moves": "small edits tested", "together": "combinations tested"}.get(_text(payload, "wave"), "tested")
-    return Told("try", f"{tested} {what}{_took(payload)}, {turned}{some}", Role.GOOD if green else Role.PLAIN)
+    what = {"moves": "small edits tested", "together": "combinations tested"}.get(event.wave, "tested")
+    return Told("try", f"{event.tested} {what}{_took(event.ms)}, {turned}{some}", Role.GOOD if green else Role.PLAIN)
 
 
-def _branched(payload: Payload, entry: Entry) -> Told:
-    where, mended = f"{_text(payload, 'path')}:{_number(payload, 'line') or 0}", _number(payload, "mended") or 0
-    left = count(_number(payload, "left") or 0, "test")
-    return Told("keep", f"a change at {where} mends {count(mended, 'test')}; {left} left, searched from there")
+@_line.register
+def _branched(event: PartialRepairKept, entry: Entry) -> Told:
+    mended, left = count(event.mended, "test"), count(event.left, "test")
+    return Told("keep", f"a change at {event.path}:{event.line} mends {mended}; {left} left, searched from there")
 
 
-def _compared(payload: Payload, entry: Entry) -> Told:
-    repairs, inputs = _number(payload, "repairs") or 0, count(_number(payload, "inputs") or 0, "input")
-    examples, problem = payload.get("examples"), _text(payload, "problem")
-    if problem:
-        return Told("compare", f"{repairs} repairs pass, and could not be compared: {problem}")
-    if not (isinstance(examples, list | tuple) and examples):
-        return Told("compare", f"{repairs} repairs pass, and do the same with {inputs} that no test gives")
-    asked, said, other = examples[0]
-    differ = f"{repairs} repairs pass, and differ where no test looks: {asked} {said}, or {other}"
+@_line.register
+def _compared(event: RepairsCompared, entry: Entry) -> Told:
+    if event.problem:
+        return Told("compare", f"{event.repairs} repairs pass, and could not be compared: {event.problem}")
+    if not event.examples:
+        inputs = count(event.inputs, "input")
+        return Told("compare", f"{event.repairs} repairs pass, and do the same with {inputs} that no test gives")
+    call, result, other = event.examples[0]
+    differ = f"{event.repairs} repairs pass, and differ where no test looks: {call} {result}, or {other}"
     return Told("compare", differ, Role.WARN)
 
 
-def _generated(payload: Payload, entry: Entry) -> Told:
-    what = _few(_names(payload, "paths", "files")) or _text(payload, "reason")
-    return Told("propose", _join(what, _text(payload, "rationale"), _text(payload, "strategy")))
+@_line.register
+def _proposed(event: CandidateProposed, entry: Entry) -> Told:
+    return Told("propose", _join(_few(event.paths), event.rationale, event.strategy))
 
 
-def _proven(payload: Payload, entry: Entry) -> Told | None:
+@_line.register
+def _proven(event: TierAssigned, entry: Entry) -> Told | None:
     """How well tests prove a change, once they have run on it."""
-    proof = _text(payload, "evidence")
-    return Told("evidence", proof) if proof else None
+    return Told("evidence", event.evidence) if event.evidence else None
 
 
-def _validated(payload: Payload, entry: Entry) -> Told:
-    passed, total = _number(payload, "passed"), _number(payload, "total", "collected")
-    counts = f"{passed}/{total} passed{_took(payload)}" if passed is not None and total is not None else ""
-    status, newly_red, flaky = _text(payload, "status"), _names(payload, "newly_red"), _names(payload, "flaky")
-    good = status in ("", "green", "red") and not newly_red  # red before and after is not this change's doing
+@_line.register
+def _planned(event: PlanMade, entry: Entry) -> Told:
+    return Told("plan", _join(event.approach, event.failed))
+
+
+@_line.register
+def _validated(event: CandidateTested, entry: Entry) -> Told:
+    good = (
+        event.status in (RunStatus.GREEN, RunStatus.RED) and not event.newly_red
+    )  # red before and after: not its fault
     told = _join(
-        counts or status,
-        _SCOPES.get(_text(payload, "scope"), ""),
-        f"newly red: {_few(newly_red)}" if newly_red else "",
-        f"flaky: {_few(flaky)}" if flaky else "",
-        "" if good else _text(payload, "reason"),
+        f"{event.passed}/{event.total} passed{_took(event.duration_ms)}",
+        _SCOPES[event.scope],
+        f"newly red: {_few(event.newly_red)}" if event.newly_red else "",
+        f"flaky: {_few(event.flaky)}" if event.flaky else "",
+        "" if good else event.reason,
     )
     label = "verify" if entry.phase is State.VERIFY else "validate"
     return Told(label, told, Role.PLAIN if good else Role.WARN)
 
 
-def _closure(payload: Payload, entry: Entry) -> Told:
-    if payload.get("closed") is True:
+@_line.register
+def _closure(event: ClosureChecked, entry: Entry) -> Told:
+    if event.closed:
         return Told("closure", "the signal is gone", Role.GOOD)
-    return Told("closure", _join("the signal is still there", _text(payload, "reason")), Role.WARN)
+    return Told("closure", _join("the signal is still there", event.reason), Role.WARN)
 
 
-def _gates(payload: Payload, entry: Entry) -> Told:
-    """All gates of one candidate; every refusing rule is named, the first ones with their reasons."""
-    found = payload.get("verdicts")
-    verdicts = [v for v in found if isinstance(v, dict)] if isinstance(found, list) else []
-    against = [v for v in verdicts if _text(v, "decision") in ("deny", "repair")]
+@_line.register
+def _gates(event: GatesJudged, entry: Entry) -> Told:
+    """All gates of one candidate; every rule that refuses is named, the first ones with their reason."""
+    against = [verdict for verdict in event.verdicts if verdict.decision is not Decision.ALLOW]
     reasons: dict[str, str] = {}
     for verdict in against:
-        reasons.setdefault(_text(verdict, "rule"), _text(verdict, "reason"))
+        reasons.setdefault(verdict.rule, verdict.reason)
     rules = list(reasons)
     named = "; ".join([*(f"{rule}{_colon(reasons[rule])}" for rule in rules[:3]), *rules[3:]])
-    passed = f"{len(verdicts) - len(against)}/{len(verdicts)}"
+    passed = f"{len(event.verdicts) - len(against)}/{len(event.verdicts)}"
     return Told("gates", _join(passed, named), Role.BAD if against else Role.PLAIN)
 
 
-def _gate(payload: Payload, entry: Entry) -> Told | None:
-    decision = _text(payload, "decision")
-    if decision in ("", "allow"):
+@_line.register
+def _gate(event: GateJudged, entry: Entry) -> Told | None:
+    if event.decision is Decision.ALLOW:
         return None
-    rule = _text(payload, "rule") or "a rule"
-    word = "says no" if decision == "deny" else "asks for a repair"
-    return Told(
-        "gate", f"{rule} {word}" + _colon(_text(payload, "reason")), Role.BAD if decision == "deny" else Role.WARN
-    )
+    denied = event.decision is Decision.DENY
+    word = "says no" if denied else "asks for a repair"
+    return Told("gate", f"{event.rule} {word}" + _colon(event.reason), Role.BAD if denied else Role.WARN)
 
 
-def _marked(payload: Payload, entry: Entry) -> Told:
-    where = _few(_names(payload, "evidence"))
-    return Told("outside", f"{_text(payload, 'rule')}: text that reads like orders{_colon(where)}", Role.WARN)
+@_line.register
+def _marked(event: InjectionMarked, entry: Entry) -> Told:
+    where = _few(event.evidence)
+    return Told("outside", f"{event.rule}: text that reads like orders{_colon(where)}", Role.WARN)
 
 
-def _asked(payload: Payload, entry: Entry) -> Told:
-    short = short_of(entry.op_id or "").removeprefix("op-")
-    until = _text(payload, "expires_at", "until")
-    what = _text(payload, "reason") or "this change needs a person"
-    return Told("waits", _join(what, f"until {until}" if until else "", f"ouro approve {short}"), Role.WARN)
+@_line.register
+def _requested(event: ApprovalRequested, entry: Entry) -> Told:
+    what = event.reason or "this change needs a person"
+    until = f"until {event.expires_at}" if event.expires_at else ""
+    return Told("waits", _join(what, until, f"ouro approve {_reference(entry)}"), Role.WARN)
 
 
 def asked_line(text: str, choices: Iterable[str]) -> Told:
@@ -287,195 +290,169 @@ def asked_line(text: str, choices: Iterable[str]) -> Told:
     return Told("asks", _join(text, *(f"{number}) {choice}" for number, choice in enumerate(choices, 1))), Role.WARN)
 
 
-def _question(payload: Payload, entry: Entry) -> Told:
-    told = asked_line(_text(payload, "question"), _names(payload, "choices"))
-    short = short_of(entry.op_id or "").removeprefix("op-")
-    return Told(told.label, _join(told.text, f'ouro answer {short} "TEXT"'), told.role)
+@_line.register
+def _question(event: QuestionAsked, entry: Entry) -> Told:
+    told = asked_line(event.question, event.choices)
+    return Told(told.label, _join(told.text, f'ouro answer {_reference(entry)} "TEXT"'), told.role)
 
 
-def _replied(payload: Payload, entry: Entry) -> Told:
-    said = {
-        "answered": _text(payload, "answer"),
-        "expired": "nobody answered in time",
-        "ended": _text(payload, "reason"),
-    }
-    return Told("answer", said.get(event_of(entry).partition(".")[2], "the question is withdrawn"))
+@_line.register
+def _question_closed(event: QuestionClosed, entry: Entry) -> Told:
+    if isinstance(event, QuestionAnswered):
+        return Told("answer", event.answer)
+    if isinstance(event, QuestionDropped):
+        return Told("answer", event.reason)
+    return Told(
+        "answer", "nobody answered in time" if isinstance(event, QuestionExpired) else "the question is withdrawn"
+    )
 
 
-def _decided(payload: Payload, entry: Entry) -> Told:
-    word = event_of(entry).partition(".")[2]
-    role = Role.GOOD if word == "approved" else Role.BAD
-    rule = _text(payload, "rule") if word == "expired" else ""  # a person's own answer needs no rule
-    return Told("answer", _join(word, _text(payload, "by"), _text(payload, "reason"), rule), role)
+@_line.register
+def _answered(event: ApprovalAnswered, entry: Entry) -> Told:
+    role = Role.GOOD if isinstance(event, ApprovalGiven) else Role.BAD
+    rule = event.rule if isinstance(event, ApprovalExpired) else ""  # a person's own answer needs no rule
+    return Told("answer", _join(event.word, event.by, event.reason, rule), role)
 
 
-def _notified(payload: Payload, entry: Entry) -> Told:
-    short = short_of(entry.op_id or "").removeprefix("op-")
-    delay = f"applied in {_number(payload, 'delay_s') or 0} s unless cancelled: ouro cancel {short}"
-    return Told("notice", _join(delay, _text(payload, "reason")), Role.WARN)
+@_line.register
+def _notified(event: ApprovalNotified, entry: Entry) -> Told:
+    delay = f"applied in {event.delay_s} s unless cancelled: ouro cancel {_reference(entry)}"
+    return Told("notice", _join(delay, event.reason), Role.WARN)
 
 
-def _landing(payload: Payload, entry: Entry) -> Told | None:
-    if _text(payload, "mode") in ("", "branch"):
+@_line.register
+def _landing(event: LandingChosen, entry: Entry) -> Told | None:
+    if event.mode == "branch":
         return None
-    ref = _text(payload, "ref").removeprefix("refs/heads/")
-    return Told("lands", _join(f"{_text(payload, 'mode')} {ref}".strip(), _text(payload, "reason")), Role.WARN)
+    return Told(
+        "lands", _join(f"{event.mode} {event.ref.removeprefix('refs/heads/')}".strip(), event.reason), Role.WARN
+    )
 
 
-def _rolled_back(payload: Payload, entry: Entry) -> Told:
-    kept = _names(payload, "kept")
-    left = f"left as you have them: {_few(kept)}" if kept else ""
-    return Told("back", _join("the change is taken back", _text(payload, "rule", "reason"), left), Role.WARN)
+@_line.register
+def _rolling_back(event: ChangeRollingBack, entry: Entry) -> Told:
+    return Told("back", _join("the change is taken back", event.rule), Role.WARN)
 
 
-def _committed(payload: Payload, entry: Entry) -> Told | None:
-    """Only what the terminal entry of an ordinary commit leaves out."""
-    note = _text(payload, "note")
-    return Told("note", note, Role.WARN) if note else None
+@_line.register
+def _committed(event: CommitMade, entry: Entry) -> Told | None:
+    """The terminal entry tells of an ordinary commit; here only what the owner has to know besides."""
+    return Told("note", event.note, Role.WARN) if event.note else None
 
 
-def _terminal(payload: Payload, entry: Entry) -> Told:
-    state = _text(payload, "to", "state") or (entry.phase.value if entry.phase else "")
-    reason = _text(payload, "reason")
-    short = short_of(entry.op_id or "").removeprefix("op-")
-    took = _number(payload, "ms")
-    tail = [duration(took) if took is not None else duration(entry.spend.working_ms) if entry.spend.working_ms else ""]
+@_line.register
+def _recovered(event: ChangeRecovered, entry: Entry) -> Told:
+    return Told("recover", _join(event.outcome, event.detail))
+
+
+@_line.register
+def _undone(event: UndoMade, entry: Entry) -> Told:
+    return Told("undone", event.commit)
+
+
+@_line.register
+def _merged(event: ReviewMerged, entry: Entry) -> Told:
+    return Told("merged", event.branch)
+
+
+@_line.register
+def _refused(event: ReviewRejected, entry: Entry) -> Told:
+    return Told("refused", event.branch)
+
+
+@_line.register
+def _ended(event: OpEnded, entry: Entry) -> Told:
+    short = _reference(entry)
+    took = event.ms if event.ms is not None else entry.spend.working_ms or None
+    tail = ["" if took is None else duration(took)]
     tail += [money(entry.spend.usd_micro) if entry.spend.usd_micro else "", f"ledger {entry.seq}"]
-    if state == State.COMPLETE.value:
-        commit, ref = _text(payload, "commit")[:7], _text(payload, "branch", "ref").removeprefix("refs/heads/")
-        done = f"committed {commit}" if commit else reason or "complete"
+    if event.to is State.COMPLETE:
+        commit, ref = (event.commit or "")[:7], (event.ref or "").removeprefix("refs/heads/")
+        done = f"committed {commit}" if commit else event.reason or "complete"
         where = f" on {ref}" if commit and ref else ""
-        signed = ", signed" if commit and payload.get("signed", True) else ""
+        signed = ", signed" if commit else ""
         then = f"{TAKE_IT} {ref}" if ref.startswith(REVIEW) else f"undo: ouro undo {short}"
         return Told("done", _join(f"{done}{where}{signed}", *tail, then), Role.GOOD)
-    if state == State.NOOP.value:
-        return Told("nothing", _join(reason or "the goal is met already", *tail))
-    if reason.startswith(STOPPED) and _text(payload, "root_cause") == RootCause.CRASH_RECOVERED.value:
-        where = _text(payload, "failed_phase", "origin")
-        told = f"the daemon was stopped during {where or 'this op'}: it goes on at the next start"
+    if event.to is State.NOOP:
+        return Told("nothing", _join(event.reason or "the goal is met already", *tail))
+    if event.reason.startswith(STOPPED) and event.root_cause is RootCause.CRASH_RECOVERED:
+        where = event.failed_phase or event.origin or "this op"
+        told = f"the daemon was stopped during {where}: it goes on at the next start"
         return Told("stopped", _join(told, *tail), Role.WARN)
-    cause = _text(payload, "root_cause").replace("_", " ")
-    label = {"CANCELLED": "cancelled", "BLOCKED": "refused"}.get(state, "failed")
-    told = _join(reason or state, f"cause: {cause}" if cause and cause != "none" else "", *tail, f"ouro show {short}")
-    return Told(label, told, Role.BAD)
+    cause = "" if event.root_cause is RootCause.NONE else f"cause: {event.root_cause.value.replace('_', ' ')}"
+    label = {State.CANCELLED: "cancelled", State.BLOCKED: "refused"}.get(event.to, "failed")
+    return Told(label, _join(event.reason or event.to.value, cause, *tail, f"ouro show {short}"), Role.BAD)
 
 
-def _called(payload: Payload, entry: Entry) -> Told | None:
-    """A call that went as calls do is silent here."""
-    role = Role.WARN if calls.collapsed(payload) else Role.PLAIN
-    return Told("model", calls.told(payload), role) if calls.worth_telling(payload) else None
+@_line.register
+def _called(event: CallEnded, entry: Entry) -> Told | None:
+    """An ordinary call is silent here."""
+    role = Role.WARN if calls.is_collapse(event) else Role.PLAIN
+    return Told("model", calls.format_call(event), role) if calls.is_notable(event) else None
 
 
-def _near(payload: Payload, entry: Entry) -> Told:
-    """What the grounding policy makes of an answer that is not calm."""
-    asked = payload.get("asked")
-    asked = asked if isinstance(asked, dict) else {}
-    said = _join(
-        _text(payload, "purpose"), calls.canary(_number(payload, "proximity_milli") or 0, payload.get("signal"))
-    )
-    if payload.get("discarded") is True:
+@_line.register
+def _near(event: ProximityJudged, entry: Entry) -> Told:
+    """The grounding policy's decision on an answer of raised proximity."""
+    said = _join(event.purpose, calls.canary(event.proximity_milli, event.signal))
+    if event.discarded:
         return Told("canary", f"{said} · collapsed: it is discarded", Role.WARN)
-    left, sources = (_number(asked, "budget_scale_milli") or 0) // 10, _number(asked, "min_sources") or 0
+    left, sources = event.asked.get("budget_scale_milli", 0) // 10, event.asked.get("min_sources", 0)
     return Told("canary", f"{said} · {left} % of its time is left, {count(sources, 'source')} needed", Role.WARN)
 
 
-def _regrounded(payload: Payload, entry: Entry) -> Told:
-    before, after = _names(payload, "before"), _names(payload, "after")
-    number, most = _number(payload, "number") or 0, _number(payload, "most") or 0
-    near, why = _number(payload, "proximity_milli") or 0, "too few sources"
-    if number:
-        why = f"{number} of {most} behind a collapse ({calls.canary(near, payload.get('signal'))})"
-    tests = _text(payload, "tests")
-    again = f"the failing tests again: {tests}" if tests else ""
-    fresh = f"{count(len(before), 'source')} before, {len(after)} now: {_few(after, 6)}"
+@_line.register
+def _regrounded(event: Regrounded, entry: Entry) -> Told:
+    why = "too few sources"
+    if event.number:
+        near = calls.canary(event.proximity_milli, event.signal)
+        why = f"{event.number} of {event.most} behind a collapse ({near})"
+    again = f"the failing tests again: {event.tests}" if event.tests else ""
+    fresh = f"{count(len(event.before), 'source')} before, {len(event.after)} now: {_few(event.after, 6)}"
     return Told("reground", _join(why, fresh, again, "asked afresh"), Role.WARN)
 
 
-def _stands(payload: Payload, entry: Entry) -> Told | None:
+@_line.register
+def _ground(event: GroundJudged, entry: Entry) -> Told | None:
     """Enough ground is no news."""
-    stand = _text(payload, "stand")
-    if stand in ("", "act"):
+    if event.stand in ("", "act"):
         return None
-    then = "looks again" if stand == "reground" else "a person is asked"
-    return Told("ground", _join(_text(payload, "why"), then), Role.WARN)
+    then = "looks again" if event.stand == "reground" else "a person is asked"
+    return Told("ground", _join(event.why, then), Role.WARN)
 
 
-def _talked(payload: Payload, entry: Entry) -> Told | None:
+@_line.register
+def _loop_ended(event: LoopEnded, entry: Entry) -> Told | None:
     """A conversation that ended with its answer is silent here."""
-    end = _text(payload, "end")
-    if end in ("", "answer"):
+    if event.end == "answer":
         return None
-    turns, made = count(_number(payload, "rounds") or 0, "round"), count(_number(payload, "calls") or 0, "call")
-    return Told(
-        "talk", _join(f"ended without an answer: {end}", f"{turns}, {made}", _text(payload, "problem")), Role.WARN
-    )
+    size = f"{count(event.rounds, 'round')}, {count(event.calls, 'call')}"
+    return Told("talk", _join(f"ended without an answer: {event.end}", size, event.problem), Role.WARN)
 
 
-def _ignored(payload: Payload, entry: Entry) -> Told:
-    number = count(_number(payload, "calls") or 0, "call")
-    return Told("talk", f"{number} not run in round {_number(payload, 'round') or 0}", Role.WARN)
+@_line.register
+def _ignored(event: LoopCallsIgnored, entry: Entry) -> Told:
+    return Told("talk", f"{count(event.calls, 'call')} not run in round {event.round}", Role.WARN)
 
 
-def _circling(payload: Payload, entry: Entry) -> Told | None:
+@_line.register
+def _nudged(event: LoopNudged, entry: Entry) -> Told | None:
     """The nudge of every last round is no news."""
-    why = _text(payload, "why")
-    return Told("talk", f"told to do something else: {why}", Role.WARN) if why.startswith("stuck") else None
+    stuck = event.why.startswith("stuck")
+    return Told("talk", f"told to do something else: {event.why}", Role.WARN) if stuck else None
 
 
-def _compacted(payload: Payload, entry: Entry) -> Told:
-    gone = count(_number(payload, "results") or 0, "earlier result")
-    sizes = f"{_number(payload, 'before') or 0} characters become {_number(payload, 'after') or 0}"
-    return Told("talk", f"{gone} left out of the prompt, {sizes}")
+@_line.register
+def _sent_back(event: LoopAnswerSentBack, entry: Entry) -> Told:
+    return Told("talk", event.why)
 
 
-def _plain(label: str, *names: str) -> Callable[[Payload, Entry], Told]:
-    def teller(payload: Payload, entry: Entry) -> Told:
-        return Told(label, _join(*(_text(payload, name) for name in names)))
-
-    return teller
+@_line.register
+def _unreadable(event: LoopAnswerUnreadable, entry: Entry) -> Told:
+    return Told("talk", event.fault)
 
 
-_TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
-    "reproduced": _red,
-    "localised": _localised,
-    "infilled": _infilled,
-    "candidates.tested": _tested,
-    "branched": _branched,
-    "compared": _compared,
-    "candidate": _generated,
-    "tier.assigned": _proven,
-    "planned": _plain("plan", "approach", "failed"),
-    "validated": _validated,
-    "closure": _closure,
-    "gates": _gates,
-    "gate": _gate,
-    "outside.marked": _marked,
-    "approval.requested": _asked,
-    "approval.notified": _notified,
-    "question.asked": _question,
-    "question.answered": _replied,
-    "question.expired": _replied,
-    "question.withdrawn": _replied,
-    "question.ended": _replied,
-    "approval.approved": _decided,
-    "approval.rejected": _decided,
-    "approval.expired": _decided,
-    "landing.chosen": _landing,
-    "change.rolling_back": _rolled_back,
-    "committed": _committed,
-    "change.recovered": _plain("recover", "outcome", "detail", "reason"),
-    "undone": _plain("undone", "commit"),
-    "review.merged": _plain("merged", "branch"),
-    "review.rejected": _plain("refused", "branch"),
-    "call.ended": _called,
-    "grounding.decided": _near,
-    "grounding.judged": _stands,
-    "regrounded": _regrounded,
-    "loop.ended": _talked,
-    "loop.nudged": _circling,
-    "loop.ignored": _ignored,
-    "loop.compacted": _compacted,
-    "loop.sent_back": _plain("talk", "why"),
-    "loop.unreadable": _plain("talk", "fault"),
-    "terminal": _terminal,
-}
+@_line.register
+def _compacted(event: LoopCompacted, entry: Entry) -> Told:
+    gone = count(event.results, "earlier result")
+    return Told("talk", f"{gone} left out of the prompt, {event.before} characters become {event.after}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from daemon.control.messages import Event
-from daemon.views.narrate import careful, event_of, tell, touches_own_work
+from daemon.views.narrate import careful, tell_event, touches_own_work
 from daemon.views.render import diff_lines, header, labelled
 from daemon.views.text import Line, Role, Span, line, show
+from ledger.events.event import LedgerEvent, read_event
+from ledger.events.op import CandidateProposed, OpEnded, OpStarted, RouteChosen, TierAssigned
 from ledger.ids import core_of
 from ledger.vocabulary import Entry
 
@@ -49,34 +51,32 @@ class Teller:
         return show(self._entry(entry), colour=self._colour)
 
     def _entry(self, entry: Entry) -> list[Line]:
-        told = tell(entry)
+        event = read_event(entry)
+        told = tell_event(event, entry)
         if entry.op_id is None:
             return [] if told is None else [labelled(told)]
         op = self._open.setdefault(entry.op_id, _Open(entry.op_id))
-        self._learn(op, entry)
+        self._learn(op, event)
         if told is not None and op.own_work:
             told = careful(told)
-        diff = entry.payload.get("diff")
         body = [] if told is None else [labelled(told)]
-        if isinstance(diff, str):
-            body += diff_lines(diff)
+        if isinstance(event, CandidateProposed):
+            body += diff_lines(event.diff)
         lines = self._under(op, body) if body else []
-        if event_of(entry) == "terminal":
+        if isinstance(event, OpEnded):
             lines.append(())
             del self._open[entry.op_id]
             self._last = None
         return lines
 
-    def _learn(self, op: _Open, entry: Entry) -> None:
-        payload = entry.payload
-        op.own_work = op.own_work or touches_own_work(entry)
-        tests, ids = payload.get("tests"), payload.get("ids")
-        named = next((str(names[0]) for names in (tests, ids) if isinstance(names, list | tuple) and names), "")
-        op.subject = op.subject or named or str(payload.get("goal") or "")
-        if event_of(entry) == "tier.assigned":
-            op.tier = str(payload.get("tier") or "")
-        if event_of(entry) == "route.chosen":
-            op.route = str(payload.get("route") or "")
+    def _learn(self, op: _Open, event: LedgerEvent) -> None:
+        op.own_work = op.own_work or touches_own_work(event)
+        if isinstance(event, OpStarted):
+            op.subject = event.tests[0] if event.tests else event.goal
+        elif isinstance(event, TierAssigned):
+            op.tier = event.tier.name
+        elif isinstance(event, RouteChosen):
+            op.route = event.route.value
 
     def _under(self, op: _Open, body: list[Line]) -> list[Line]:
         """``body`` below the op's header, which is printed when it was not the last one."""

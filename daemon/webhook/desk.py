@@ -18,8 +18,9 @@ from governance.irongate.secrets import redact
 from governance.record import Recorder
 from ledger.clock import Clock
 from ledger.errors import LedgerError
+from ledger.events.sensing import WebhookRefusalsCounted, WebhookRefused, WebhookTaken
 from ledger.store import Ledger
-from ledger.vocabulary import Decision, Draft, EntryKind, Verdict
+from ledger.vocabulary import Decision, Verdict
 from sensors.bus import Bus, Event, Topic
 from sensors.deliveries import Deliveries
 from sensors.news import BuildNews, IssueNews, News, of_github, of_standard
@@ -108,19 +109,9 @@ class Desk:
 
     async def _keep(self, facts: Facts, verdict: Verdict, news: News) -> None:
         until = facts.now_s + 2 * facts.window_s if facts.scheme is Scheme.STANDARD else None
-        payload = {
-            "event": "webhook.taken",
-            "facts": facts.model_dump(mode="json"),
-            "news": told_of(news),
-            **verdict.model_dump(mode="json"),
-        }
-        await self._deliveries.take(
-            Draft(kind=EntryKind.VERDICT, payload=payload),
-            keys=facts.keys,
-            now_s=facts.now_s,
-            until_s=until,
-            news=news if isinstance(news, IssueNews) else None,
-        )
+        taken = WebhookTaken(**verdict.model_dump(), facts=facts.model_dump(mode="json"), news=told_of(news))
+        kept = news if isinstance(news, IssueNews) else None
+        await self._deliveries.take(taken, keys=facts.keys, now_s=facts.now_s, until_s=until, news=kept)
         self.taken += 1
 
     def _tell(self, facts: Facts, news: News) -> None:
@@ -149,15 +140,15 @@ class Desk:
         if not self._ration.allows(rule, now):
             return
         if verdict is None or facts is None:
-            await self._record.note(EntryKind.VERDICT, "webhook.refused", rule=rule, reason=reason)
+            await self._record.note(WebhookRefused(rule=rule, reason=reason))
             return
         said = verdict.model_dump(mode="json")
-        await self._record.note(EntryKind.VERDICT, "webhook.refused", facts=facts.model_dump(mode="json"), **said)
+        await self._record.note(WebhookRefused(facts=facts.model_dump(mode="json"), **said))
 
     async def settle(self) -> None:
         """Record what was only counted so far."""
         for rule, count in self._ration.take_counts():
-            await self._record.note(EntryKind.VERDICT, "webhook.refused_more", rule=rule, count=count)
+            await self._record.note(WebhookRefusalsCounted(rule=rule, count=count))
 
 
 def _read(scheme: Scheme, request: Request) -> News:

@@ -22,12 +22,12 @@ from governance.irongate.paths import is_code, is_test_path
 from governance.named_paths import matching, protected_among, touches_governance
 from governance.result import PhaseResult, failed
 from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
+from ledger.events.op import TierAssigned
 from ledger.python_source import parse
 from ledger.vocabulary import (
     SEARCH,
     Candidate,
     EditKind,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -214,21 +214,21 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         foretold=bool(foreseen.floors),
     )
     await crew.record.note(
-        EntryKind.DECISION,
-        "tier.assigned",
+        TierAssigned(
+            facts=facts.model_dump(mode="json"),
+            floors=[[t.name, why] for t, why in floors],
+            tier=output.tier,
+            rule=output.rule,
+            reasons=output.reasons,
+            blast_bp=blast.score_bp,
+            trust=[each.model_dump(mode="json") for each in known],
+            doubts=doubts(known),
+            left_open=generation.doubt,
+            evidence=evidence(generation.repaired, generation.shown, claimed(validation.runs)) if op.test_ids else "",
+            **foreseen.record,
+            gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
+        ),
         phase=State.GATE,
-        facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors],
-        tier=output.tier.name,
-        rule=output.rule,
-        reasons=list(output.reasons),
-        blast_bp=blast.score_bp,
-        trust=[each.model_dump(mode="json") for each in known],
-        doubts=list(doubts(known)),
-        left_open=generation.doubt,
-        evidence=evidence(generation.repaired, generation.shown, claimed(validation.runs)) if op.test_ids else "",
-        **foreseen.record,
-        gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
     )
     return decided(output)
 

@@ -16,7 +16,6 @@ from governance.evidence import evidence
 from governance.explore import context_of, explore, nearest_first
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
-from governance.grounding.records import CLAIMED
 from governance.grounding.reflex import leave, reground
 from governance.irongate.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets import redact
@@ -35,9 +34,9 @@ from governance.retries import COLLAPSE, WAITED, wants_repair
 from kernel.canary import CollapseDetected
 from kernel.provider import Preparer, Provider
 from ledger.errors import ApplyConflict
+from ledger.events.op import CandidateProposed, ClaimWaiting
 from ledger.vocabulary import (
     Edit,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -198,7 +197,7 @@ async def own(op: Operation, crew: Crew, scene: Scene) -> bool:
     wanted = (scene.places[0].path,)
     if await crew.shop.claims.widen(op.id, wanted):
         return True
-    await crew.record.note(EntryKind.LEASE, "claim.waiting", phase=State.GENERATE, paths=list(wanted))
+    await crew.record.note(ClaimWaiting(paths=wanted))
     limit = crew.shop.settings.pipeline.claim_wait_s
     if not await crew.shop.claims.wait_free(op.id, wanted, limit_s=limit):
         raise ApplyConflict(f"Another op works on {wanted[0]} for longer than {limit} s.", paths=wanted)
@@ -256,20 +255,19 @@ async def accept(
         way=proposal.way,
     )
     await crew.record.note(
-        EntryKind.CANDIDATE,
-        "candidate",
-        phase=State.GENERATE,
-        candidate=blob,
-        tree=op.tree,
-        paths=list(candidate.paths),
-        strategy=candidate.strategy,
-        rationale=candidate.rationale,
-        tried=proposal.tried,
-        hash=diff_hash(candidate),
-        also=(crew.record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.GENERATE, **claim.payload()),),
-        change=await asyncio.to_thread(change_hash, candidate, originals),
-        notes=list(proposal.notes),
-        diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
+        CandidateProposed(
+            candidate=blob,
+            tree=op.tree,
+            paths=candidate.paths,
+            strategy=candidate.strategy,
+            rationale=candidate.rationale,
+            tried=proposal.tried,
+            hash=diff_hash(candidate),
+            change=await asyncio.to_thread(change_hash, candidate, originals),
+            notes=proposal.notes,
+            diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
+        ),
+        also=(crew.record.draft(claim, phase=State.GENERATE),),
     )
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")

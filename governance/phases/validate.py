@@ -23,10 +23,10 @@ from governance.recordable import inspection_without_secrets
 from governance.repair.scene import original, sources_of
 from governance.result import PhaseResult, failed
 from ledger.errors import StaleBase
+from ledger.events.check import CandidateTested, GatesJudged
 from ledger.python_source import parse_or_why
 from ledger.vocabulary import (
     Candidate,
-    EntryKind,
     FailureClass,
     Operation,
     Outcome,
@@ -135,12 +135,11 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     # Redaction may remove what a verdict was about, so a replay is compared with verdicts on the redacted input.
     told = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
     await crew.record.note(
-        EntryKind.VERDICT,
-        "gates",
-        phase=State.VALIDATE,
-        inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
-        verdicts=[v.model_dump(mode="json") for v in verdicts],
-        without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
+        GatesJudged(
+            inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
+            verdicts=[v.model_dump(mode="json") for v in verdicts],
+            without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
+        )
     )
     return verdicts
 
@@ -240,4 +239,4 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 async def record_runs(crew: Crew, phase: State, measured: Measured) -> None:
     """Record each test run as one entry."""
     for report in measured.reports:
-        await crew.record.note(EntryKind.RUN, "validated", phase=phase, **report.model_dump(mode="json"))
+        await crew.record.note(CandidateTested(**report.model_dump()), phase=phase)

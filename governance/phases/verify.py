@@ -19,13 +19,15 @@ from governance.refused import Refused, Waiting
 from governance.result import PhaseResult, failed
 from governance.uninterrupted import uninterrupted
 from ledger.errors import HookRefused
+from ledger.events.change import ChangeRollingBack, CommitIntended, CommitMade
+from ledger.events.check import ClosureChecked
+from ledger.events.op import DryRunKept
 from ledger.ids import sha256_hex
 from ledger.store import Statement
 from ledger.vocabulary import (
     Candidate,
     Edit,
     EditKind,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -132,7 +134,7 @@ async def verified(
             return await roll_back(crew, receipt, "verify.claim", unexpected, RootCause.TESTS_FAILED, diff)
         answer = await closing.as_applied(op, dossier.approval, crew, workspace)
     reason = answer.reason
-    await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)
+    await crew.record.note(ClosureChecked(closed=answer.closed, reason=reason))
     if not answer.closed:
         return await roll_back(
             crew,
@@ -167,9 +169,7 @@ async def forgive(
 
 async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str) -> PhaseResult:
     """Undo the apply through the journal, then GENERATE again."""
-    await crew.record.note(
-        EntryKind.CHANGE, "change.rolling_back", phase=State.VERIFY, journal=receipt.journal, rule=rule
-    )
+    await crew.record.note(ChangeRollingBack(journal=receipt.journal, rule=rule), phase=State.VERIFY)
     rollback = await uninterrupted(asyncio.to_thread(crew.shop.changes.rollback, receipt), lambda _: None)
     crew.holdings.receipt = None
     if rollback.commit is not None:
@@ -189,7 +189,7 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
 async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
     blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
-    await crew.record.note(EntryKind.CANDIDATE, "dry_run", phase=State.VERIFY, candidate=blob)
+    await crew.record.note(DryRunKept(candidate=blob))
     return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
 
 
@@ -229,26 +229,20 @@ async def commit(
 
     async def effect() -> tuple[Committed, int]:
         intent = await crew.record.note(
-            EntryKind.CHANGE,
-            "commit.intent",
-            phase=State.VERIFY,
-            tree=prepared.tree,
-            parent=prepared.parent,
-            ref=prepared.ref,
-            journal=receipt.journal,
-            paths=list(prepared.paths),
+            CommitIntended(
+                tree=prepared.tree,
+                parent=prepared.parent,
+                ref=prepared.ref,
+                journal=receipt.journal,
+                paths=prepared.paths,
+            )
         )
         committed = await asyncio.to_thread(
             shop.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
         )
         crew.holdings.receipt = None
         await crew.record.note(
-            EntryKind.CHANGE,
-            "committed",
-            phase=State.VERIFY,
-            **committed.model_dump(mode="json"),
-            intent=intent.seq,
-            project=waits_for_owner(op, generation, committed),
+            CommitMade(**committed.model_dump(), intent=intent.seq), project=waits_for_owner(op, generation, committed)
         )
         return committed, intent.seq
 

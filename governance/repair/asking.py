@@ -17,7 +17,8 @@ from governance.repair.waves import Given, Step, Wave, by_function
 from kernel.provider import DivergeRequest, Infill, Infiller, InfillRequest, Preparer, Provider
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderError
-from ledger.vocabulary import EntryKind, State
+from ledger.events.repair import HolesInfilled
+from ledger.vocabulary import State
 
 CAUTIOUS = 0.5
 """Of the temperature, behind a collapse."""
@@ -36,9 +37,15 @@ async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Var
         took = crew.shop.clock.monotonic() - began
     variants = await asyncio.to_thread(_distinct, node, infills)
     await crew.record.note(
-        EntryKind.TOOL, "infilled", phase=State.GENERATE, wave=step.name, base=node.number, holes=len(step.spans),
-        infills=len(infills), distinct=len(variants), ms=round(1000 * took),
-    )  # fmt: skip
+        HolesInfilled(
+            wave=step.name,
+            base=node.number,
+            holes=len(step.spans),
+            infills=len(infills),
+            distinct=len(variants),
+            ms=round(1000 * took),
+        )
+    )
     return variants, len(infills)
 
 

@@ -46,6 +46,7 @@ from daemon.control.method import Method
 from daemon.control.table import ControlApi
 from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, PolicyRefused
+from ledger.events.event import CLASSES
 from ledger.ids import short_id
 from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier
 from sensors.intake.posture import Posture
@@ -79,9 +80,9 @@ def op_view(**changes: object) -> OpView:
     return OpView.model_validate(values)
 
 
-def entry(
-    seq: int, event: str, *, op: str | None = OP, kind: EntryKind = EntryKind.DECISION, **payload: object
-) -> Entry:
+def entry(seq: int, event: str, *, op: str | None = OP, kind: EntryKind | None = None, **payload: object) -> Entry:
+    """An entry. ``kind`` None: that of the event's class, if there is one."""
+    kind = kind or next((known for known, name in CLASSES if name == event), EntryKind.DECISION)
     return Entry(
         seq=seq,
         at="2026-01-02T03:04:05.678Z",

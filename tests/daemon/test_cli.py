@@ -123,7 +123,7 @@ def test_what_is_not_imported(module: str, light: tuple[str, ...]) -> None:
 def test_help_imports_little_and_explains_the_exit_codes(box: Box) -> None:
     code = (
         "import sys; sys.argv = ['ouro', '--help']\nfrom daemon.cli import main\n"
-        f"try: main()\nfinally: print([m for m in {(*HEAVY[:8], 'daemon.service')!r} if m in sys.modules])"
+        f"try: main()\nfinally: print([m for m in {(*HEAVY[:8], 'daemon.lifecycle.service')!r} if m in sys.modules])"
     )
     light = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert light.returncode == 0 and light.stdout.endswith("\n[]\n")

@@ -36,7 +36,7 @@ def plain(block: object) -> str:
     [
         (
             "reproduced",
-            {"message": "expected 90, got 110", "frame": {"path": "shop/cart.py", "line": 41, "function": "total"}},
+            {"message": "expected 90, got 110", "frames": [["shop/cart.py", 41, "total"]]},
             "why       expected 90, got 110 · shop/cart.py:41 in total()",
         ),
         ("reproduced", {"status": "red", "reason": "2 tests fail"}, "why       2 tests fail"),
@@ -73,28 +73,41 @@ def plain(block: object) -> str:
             {"path": "a.py", "line": 4, "mended": 1, "left": 3},
             "keep      a change at a.py:4 mends 1 test; 3 tests left, searched from there",
         ),
-        ("validated", {"passed": 38, "total": 38, "duration_ms": 2200}, "validate  38/38 passed in 2.2 s"),
-        ("validated", {"status": "timeout", "reason": "too slow"}, "validate  timeout · too slow"),
         (
             "validated",
-            {"status": "red", "passed": 36, "total": 38, "newly_red": ["t::b"], "scope": "suite"},
-            "validate  36/38 passed · whole suite · newly red: t::b",
+            {"status": "green", "passed": 38, "total": 38, "duration_ms": 2200, "scope": "suite"},
+            "validate  38/38 passed in 2.2 s · whole suite",
+        ),
+        (
+            "validated",
+            {"status": "timeout", "passed": 0, "total": 0, "duration_ms": 5, "scope": "suite", "reason": "too slow"},
+            "validate  0/0 passed in 5 ms · whole suite · too slow",
+        ),
+        (
+            "validated",
+            {"status": "red", "passed": 36, "total": 38, "duration_ms": 9, "newly_red": ["t::b"], "scope": "suite"},
+            "validate  36/38 passed in 9 ms · whole suite · newly red: t::b",
         ),
         ("closure", {"closed": True}, "closure   the signal is gone"),
         ("closure", {"closed": False, "reason": "t::a fails"}, "closure   the signal is still there · t::a fails"),
         (
             "gates",
-            {"verdicts": [{"decision": "allow"}, {"decision": "deny", "rule": "gate15.key", "reason": "a key"}]},
+            {
+                "verdicts": [
+                    {"gate": 1, "rule": "gate01.ok"},
+                    {"gate": 15, "decision": "deny", "rule": "gate15.key", "reason": "a key"},
+                ]
+            },
             "gates     1/2 · gate15.key: a key",
         ),
         ("committed", {"commit": "abc", "note": ""}, None),
         ("change.rolling_back", {"rule": "verify.tests"}, "back      the change is taken back · verify.tests"),
         (
             "gate",
-            {"decision": "deny", "rule": "gate13.shrink", "reason": "half of the file is gone"},
+            {"gate": 13, "decision": "deny", "rule": "gate13.shrink", "reason": "half of the file is gone"},
             "gate      gate13.shrink says no: half of the file is gone",
         ),
-        ("gate", {"decision": "allow", "rule": "gate1"}, None),
+        ("gate", {"gate": 1, "decision": "allow", "rule": "gate1"}, None),
         (
             "approval.requested",
             {"reason": "2 files", "expires_at": "T"},
@@ -385,7 +398,7 @@ def test_live_blocks_of_two_ops_are_kept_apart() -> None:
         teller.feed(entry(4, "reproduced", message="boom")),
         teller.feed(entry(5, "infilled", infills=2)),
         teller.feed(entry(6, "reproduced", op=other, message="other")),
-        teller.feed(entry(7, "validated", passed=1, total=1, diff=DIFF)),
+        teller.feed(entry(7, "candidate", paths=["shop/cart.py"], diff=DIFF)),
         teller.feed(entry(8, "terminal", to="COMPLETE", commit="3f9c21a0", ref="refs/heads/main")),
     ]
     assert told[:3] == ["", "", ""]

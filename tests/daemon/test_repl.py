@@ -140,13 +140,13 @@ async def test_fix_waits_for_its_own_op(tmp_path: Path, changes: dict[str, objec
         done = asyncio.ensure_future(fix_and_wait(client, FixRequest(), door.shown.append))
         await door.api.subscribed.wait()
         door.api.ops_now = (op_view(), op_view(id=other, short="1cbeef", signals=("sig-2",)))
-        door.api.published.put_nowait(Event(cursor=1, entry=entry(1, "terminal", op=other)))
+        door.api.published.put_nowait(Event(cursor=1, entry=entry(1, "terminal", op=other, to="COMPLETE")))
         door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "infilled")))
         while len(door.shown) < 2:  # noqa: ASYNC110 - a list has no event to wait for
             await asyncio.sleep(0.005)
         assert not done.done()
         door.api.ops_now = (op_view(**changes),)
-        door.api.published.put_nowait(Event(cursor=3, entry=entry(3, event)))
+        door.api.published.put_nowait(Event(cursor=3, entry=entry(3, event, to="COMPLETE")))
         assert await asyncio.wait_for(done, 5) is code
     assert [shown.cursor for shown in door.shown] == [0, 2, 3]
 
@@ -179,7 +179,7 @@ async def test_an_op_is_known_by_its_signals_once_it_has_begun(tmp_path: Path) -
         while not any(name == "show" for name, _ in door.api.asked):  # noqa: ASYNC110 - a list has no event to wait for
             await asyncio.sleep(0.005)
         door.api.ops_now = (op_view(state=State.COMPLETE),)
-        door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "terminal")))
+        door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "terminal", to="COMPLETE")))
         assert await asyncio.wait_for(done, 5) is Exit.DONE
 
 

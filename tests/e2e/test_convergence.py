@@ -10,8 +10,9 @@ from daemon.record.replay import replay
 from daemon.views.render import op_block
 from daemon.views.render_calibration import calibration_block
 from daemon.views.text import show
-from governance.grounding.records import About, Outcome, TrustKey, grades_in, is_record
 from governance.grounding.trust import Tally, from_log, in_table
+from ledger.events.event import event_in
+from ledger.events.grounding import About, ClaimMade, Outcome, TrustKey, grades_in
 from ledger.vocabulary import State
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import documenting, parked
@@ -28,7 +29,7 @@ TALK = TrustKey(kind="strategy", name="conversation")
 async def outcomes(service: Serving, op_id: str) -> dict[About, set[Outcome]]:
     """What stands last of each kind of claim of an op; each grade names a record before it."""
     entries = await service.home.ledger.entries(op_id=op_id)
-    records = {entry.seq for entry in entries if is_record(entry)}
+    records = {entry.seq for entry in entries if event_in(entry, ClaimMade)}
     grades = [(entry.seq, grade) for entry in entries for grade in grades_in(entry)]
     assert all(grade.record in records and grade.record < seq for seq, grade in grades)
     last = {grade.record: grade for _, grade in grades}

@@ -32,6 +32,7 @@ from kernel.provider import (
 )
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput, ProviderUnavailable
+from ledger.events.event import LedgerEvent
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, Entry, EntryKind, State
 
@@ -228,8 +229,8 @@ async def test_settlements_survive_a_restart(ledger: Ledger, clock: ManualClock,
 class Deaf(Recorder):
     """Its ledger takes nothing."""
 
-    async def note(self, kind: EntryKind, event: str, **more: object) -> Entry:
-        await self.ledger.append(Draft(kind=kind, payload={"number": 1.5}))
+    async def note(self, event: LedgerEvent, **more: object) -> Entry:
+        await self.ledger.append(Draft(kind=event.KIND, payload={"number": 1.5}))
         raise AssertionError("a float was stored")
 
 

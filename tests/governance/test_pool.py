@@ -18,6 +18,7 @@ from governance.routes import ClockSettings
 from governance.settings import ApprovalSettings, GovernanceSettings
 from kernel.provider import Limits, Message, Usage
 from ledger.clock import ManualClock, unstamp
+from ledger.events.model import CallEnded
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Operation, RootCause, Spend, State
 from tests.governance.ops import operation
@@ -116,7 +117,7 @@ async def spend(floor: Floor, usd_micro: int, op_id: str = "op-x") -> None:
         provider="p", price=PRICE, op_id=op_id, route="STANDARD", phase="GENERATE", tokens_in=1, tokens_out=0
     )
     _, row = floor.budget.settle(ticket, Usage(tokens_in=usd_micro), PRICE)
-    await Recorder(floor.ledger).note(EntryKind.CALL, "call.ended", project=(row,))
+    await Recorder(floor.ledger).note(CallEnded(), project=(row,))
     floor.budget.release(ticket)
 
 

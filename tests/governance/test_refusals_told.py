@@ -30,6 +30,7 @@ from governance.record import Recorder
 from governance.settings import ApprovalSettings
 from governance.toolcall import call_tool
 from ledger.clock import ManualClock
+from ledger.events.check import GatesJudged
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Entry, EntryKind, State, Verdict
 from tests.governance.crewed import crew_in
@@ -138,8 +139,8 @@ def test_a_refused_candidate(together: bool) -> None:
         assert {verdict.rule for verdict in against} == {verdict.rule for verdict in verdicts}
         assert together is (against[0].decision is not against[-1].decision), "what is denied stands first"
         told = prompts.feedback(Feedback(phase=State.VALIDATE, rule=against[0].rule, text=said(against)))
-        payload = {"event": "gates", "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts]}
-        shown = tell(Entry(seq=1, at="", prev="", hash="", kind=EntryKind.VERDICT, payload=payload))
+        draft = GatesJudged(verdicts=verdicts).draft()
+        shown = tell(Entry(**draft.model_dump(), seq=1, at="", prev="", hash=""))
         assert shown is not None
         for verdict in verdicts:
             assert verdict.rule in told and verdict.rule in shown.text

@@ -12,7 +12,6 @@ from governance.crew import Crew, Holdings
 from governance.dossier import Classification, Dossier, Routing
 from governance.grounding.claims import change, condition, goal_key, preferred_bp, source_key
 from governance.grounding.consulted import confidence_of, doubts, standings
-from governance.grounding.records import About, Band, Graded, Outcome, TrustKey, band_of, weight_bp
 from governance.grounding.trust import Tally, Trust, trust_bp
 from governance.phases.route import route
 from governance.record import Recorder
@@ -21,6 +20,7 @@ from governance.risk import ChangeFacts, assess
 from governance.routes import choose_route
 from ledger.clock import ManualClock
 from ledger.confidence import CERTAIN_BP
+from ledger.events.grounding import About, Band, Graded, Outcome, TrustKey, band_of, weight_bp
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Route, Source, SourceClass, Tier, Urgency
 from tests.governance.ops import candidate, modify, operation, signal
