@@ -5,14 +5,12 @@ Loaded when the socket answers already: all phases and gates come with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from daemon.elsewhere import OtherRepositories
+from daemon.adapters.other_repositories import OtherRepositories
+from daemon.adapters.test_setup import find_means
 from daemon.house import House
-from daemon.means import find_means
-from daemon.settings import Config
+from daemon.settings.config import Config
 from governance.changes.changes import Changes
 from governance.changes.effects import Effects
 from governance.changes.hooks import make_hooks
@@ -28,7 +26,7 @@ from governance.pipeline.pool import Pool
 from governance.record import Recorder
 from governance.risk.codebase import Codebases
 from governance.verification.baseline import Baselines
-from ledger.vocabulary import EntryKind
+from ledger.events.event import LedgerEvent
 from sensors.agreement import Agreement
 from sensors.closure import ClosureEvaluator
 from sensors.measuring import Benchmark
@@ -144,7 +142,7 @@ def _make_changes(house: House, effects: Effects | None) -> Changes:
 
 
 def _sandbox_name(choice: Choice | None) -> str:
-    """What commits say of it: the back end, and every wall that it lacks."""
+    """The sandbox as commits name it: the back end, and every wall that it lacks."""
     if choice is None or choice.sandbox is None:
         return "none"
     return told(choice.sandbox.name, choice.sandbox.missing)
@@ -169,17 +167,22 @@ def make_servers(house: House) -> McpServers:
     """The owner's MCP servers, not started. What becomes of each is recorded before it counts."""
     config, record = house.config, Recorder(house.ledger)
 
-    async def note(event: str, facts: Mapping[str, Any]) -> None:
-        await record.note(EntryKind.SESSION, event, **facts)
+    async def note(event: LedgerEvent) -> None:
+        await record.note(event)
 
     return McpServers(
-        settings=config.settings.tools.mcp, places=config.places, env=config.env, lookup=config.secret, note=note,
-        screen=g18_injection.rule_of, clock=house.clock,
-    )  # fmt: skip
+        settings=config.settings.tools.mcp,
+        places=config.places,
+        env=config.env,
+        lookup=config.secret,
+        note=note,
+        screen=g18_injection.rule_of,
+        clock=house.clock,
+    )
 
 
 def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolbox:
-    """The built-in tools and those of the servers behind the policy ladder; web tools where a machine is listed."""
+    """The built-in tools and those of the servers, checked by the tool policy; web tools where a machine is listed."""
     settings = config.settings
     tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools, index=index)
     tools += (AskHuman(limit_s=settings.approval.timeout_s),)
@@ -189,5 +192,5 @@ def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolb
     ourselves = (config.places.repo / OWN_MARK).is_file() and not settings.pipeline.open_own_governance
     policy = ToolPolicy(
         tools=[tool.name for tool in tools], settings=rules, servers=servers, own=OWN_CODE if ourselves else ()
-    )  # fmt: skip
+    )
     return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers, at_once=rules.concurrency)

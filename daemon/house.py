@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit, may_release, record_of
-from daemon.machine import gauges_for
-from daemon.settings import Config
+from daemon.adapters.machine import gauges_for
+from daemon.adapters.ports import BranchQuestions, CommittedTests, Outlook, admit, may_release, record_of
+from daemon.settings.config import Config
 from governance.approval.inbox import Inbox
 from governance.approval.questions import Questions
 from governance.approval.refusals import Refused

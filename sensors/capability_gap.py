@@ -14,6 +14,8 @@ from pathlib import PurePosixPath
 
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, OuroError
+from ledger.events.event import event_in
+from ledger.events.op import OpEnded
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
 from ledger.store import Ledger
@@ -63,7 +65,7 @@ class CapabilityGap:
         async with self._ledger.subscribe() as entries:
             await self._look()
             async for entry in entries:
-                if entry.payload.get("event") == "terminal":  # whatever was missed before it is read now
+                if event_in(entry, OpEnded):  # whatever was missed before it is read now
                     await self._look()
 
     async def scan_once(self) -> tuple[Signal, ...]:
@@ -90,7 +92,7 @@ class CapabilityGap:
         if not self._read:
             remembered = await self._memory.read_up_to()
             self._read = max(remembered or 0, self._ledger.head.seq - LOOKED_BACK, 0)
-        return await self._ledger.entries(kinds=(EntryKind.TRANSITION,), events=("terminal",), after=self._read)
+        return await self._ledger.entries(events=(OpEnded,), after=self._read)
 
     async def _take_in(self, ended: Entry) -> None:
         if ended.op_id is None:

@@ -6,8 +6,8 @@ The words stand in a table and not in the entries, which nobody can shorten: wha
 from __future__ import annotations
 
 from ledger.clock import Clock, stamp
+from ledger.events.sensing import ConversationTurnKept
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, EntryKind
 from sensors.doors import Redact
 from sensors.said import Said
 
@@ -40,8 +40,7 @@ class Conversation:
             "DELETE FROM conversation WHERE number <= (SELECT max(number) FROM conversation) - ?",
             (self._kept,),
         )
-        payload = {"event": "conversation.turn", "chars": len(owner)}
-        await self._ledger.append(Draft(kind=EntryKind.CONTROL, payload=payload), project=(*rows, forget))
+        await self._ledger.append(ConversationTurnKept(chars=len(owner)).draft(), project=(*rows, forget))
 
     async def last(self) -> tuple[Said, ...]:
         """What is kept, oldest first."""

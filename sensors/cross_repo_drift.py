@@ -12,9 +12,10 @@ from pathlib import PurePath
 
 from ledger.clock import stamp
 from ledger.errors import OuroError
+from ledger.events.sensing import ContractsAgreed
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
-from ledger.vocabulary import Draft, EntryKind, Evidence, Frozen, SidesAgree, Signal, Source
+from ledger.vocabulary import Evidence, Frozen, SidesAgree, Signal, Source
 from sensors.agreement import Elsewhere, ElsewhereDoor, part_of
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
@@ -168,9 +169,9 @@ class CrossRepoDrift(Looker):
     async def _remember(self, name: str, digest: str) -> None:
         if await self._agreed(name) == digest:
             return
-        payload = {"event": "sides_agree", "sensor": self.source.value, "pair": name, "digest": digest}
+        agreed = ContractsAgreed(sensor=self.source.value, pair=name, digest=digest)
         keep = ("INSERT OR REPLACE INTO contracts_agreed VALUES (?, ?)", (name, digest))
-        await self._doors.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=[keep])
+        await self._doors.ledger.append(agreed.draft(), project=[keep])
 
 
 def _said(claim: str, text: str) -> Evidence:

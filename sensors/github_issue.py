@@ -13,11 +13,10 @@ from datetime import timedelta
 
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, OuroError, RepositoryError
+from ledger.events.sensing import IssueJudged
 from ledger.ids import new_signal_id
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import (
-    Draft,
-    EntryKind,
     Evidence,
     Frozen,
     OwnerConfirms,
@@ -207,11 +206,10 @@ class GitHubIssue:
         self, waiting: Waiting, judged: Judged, *project: Statement, signal: str = "", became: str = ""
     ) -> None:
         name = name_of(waiting.news)
-        payload = {
-            "event": "issue.judged", "issue": name, "action": waiting.news.action, "rule": judged.rule,
-            "reason": judged.reason, "signal": signal, "became": became,
-        }  # fmt: skip
-        await self._deliveries.dealt_with(waiting, Draft(kind=EntryKind.VERDICT, payload=payload), *project)
+        event = IssueJudged(
+            issue=name, action=waiting.news.action, rule=judged.rule, reason=judged.reason, signal=signal, became=became
+        )
+        await self._deliveries.dealt_with(waiting, event, *project)
         self._say(f"{name} ({waiting.news.action}): {judged.reason}")
 
     # --- from news to a signal ---

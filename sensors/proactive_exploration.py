@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ledger.clock import stamp
+from ledger.events.op import OutcomeRecorded
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
-from ledger.vocabulary import EntryKind, Evidence, Signal, Source, SymbolPinned
+from ledger.vocabulary import Evidence, Signal, Source, SymbolPinned
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
 from sensors.exploring import OWN, Place, failures_in, file_for_tests, places
@@ -77,10 +78,8 @@ class ProactiveExploration(Looker):
         """The first place that was not visited; at most one a look, so that each can be answered for itself."""
         paths = [p for p in await self._repository.files(head) if p.isprintable() and is_own_python(p)]
         tests, own = [p for p in paths if is_test(p)], [p for p in paths if not is_test(p)]
-        entries = await self._doors.ledger.entries(
-            kinds=(EntryKind.OUTCOME,), events=("outcome",), limit=PAST, newest_first=True
-        )
-        failed = failures_in(entries)
+        ends = await self._doors.ledger.events(OutcomeRecorded, limit=PAST, newest_first=True)
+        failed = failures_in(event for _, event in ends)
         if not failed or not tests:
             self._barren = head
             return self._say("Nothing has failed yet near which to look." if tests else "There are no tests yet.")

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ledger.clock import stamp
+from ledger.events.sensing import SuiteRun, SuiteRunCompared
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
-from ledger.vocabulary import Draft, EntryKind, Evidence, RunStatus, Signal, Source, SuiteAnswers, TestRun
+from ledger.vocabulary import Evidence, RunStatus, Signal, Source, SuiteAnswers, TestRun
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.changed_files import Doors
 from sensors.doors import TestDoor
@@ -130,11 +131,15 @@ class RuntimeHealth(Looker):
 
     async def _run(self, commit: str) -> TestRun:
         run = await self._tests.run(commit)
-        payload = {
-            "event": "compared", "sensor": self.source.value, "commit": commit, "status": run.status.value,
-            "reason": run.reason, "collected": len(run.collected), "duration_ms": run.duration_ms,
-        }  # fmt: skip
-        await self._doors.ledger.append(Draft(kind=EntryKind.RUN, payload=payload))
+        event = SuiteRunCompared(
+            sensor=self.source.value,
+            commit=commit,
+            status=run.status,
+            reason=run.reason,
+            collected=len(run.collected),
+            duration_ms=run.duration_ms,
+        )
+        await self._doors.ledger.append(event.draft())
         return run
 
     async def _ancestor(self, head: str, among: frozenset[str]) -> str | None:
@@ -147,10 +152,7 @@ class RuntimeHealth(Looker):
         return None
 
     async def _runs(self, limit: int) -> tuple[Past, ...]:
-        entries = await self._doors.ledger.entries(
-            kinds=(EntryKind.RUN,), events=("run",), limit=limit, newest_first=True
-        )  # fmt: skip
-        return past_of(entries)
+        return past_of(await self._doors.ledger.events(SuiteRun, limit=limit, newest_first=True))
 
     async def _signal(self, key: str, fault: _Fault) -> Signal:
         redact, head, good = self._doors.redact, fault.head[:12], fault.good[:12]

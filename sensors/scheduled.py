@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ledger.clock import stamp, unstamp
+from ledger.events.sensing import ScheduleSettled
 from ledger.ids import new_signal_id
-from ledger.vocabulary import Draft, EntryKind, Evidence, Signal, Source
+from ledger.vocabulary import Evidence, Signal, Source
 from sensors.alarm import Alarm, wall_alarm
 from sensors.bus import Bus, Subscription, Topic, fingerprint
 from sensors.changed_files import Doors
@@ -183,13 +184,18 @@ class ScheduledTrigger(Looker):
     async def _settle(
         self, name: str, entry: ScheduleEntry, until: datetime, what: str, *, due: Due | None = None, signal: str = ""
     ) -> None:
-        payload = {
-            "event": "schedule_settled", "name": name, "cron": entry.cron, "tz": entry.tz, "until": stamp(until),
-            "due": stamp(due.at) if due else "", "what": what, "signal": signal,
-        }  # fmt: skip
+        event = ScheduleSettled(
+            name=name,
+            cron=entry.cron,
+            tz=entry.tz,
+            until=stamp(until),
+            due=stamp(due.at) if due else "",
+            what=what,
+            signal=signal,
+        )
         row = (name, entry.form, stamp(until), signal)
         keep = ("INSERT OR REPLACE INTO schedule_seen (name, form, until, signal) VALUES (?, ?, ?, ?)", row)
-        await self._doors.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=(keep,))
+        await self._doors.ledger.append(event.draft(), project=(keep,))
 
 
 def _local(entry: ScheduleEntry, moment: datetime) -> str:

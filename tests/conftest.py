@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tools.sandbox.devices import over_kept_devices
+
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of what is tested
 settings.load_profile("untimed")
 GRACE_S = 2.0
@@ -42,8 +44,14 @@ def _threads() -> set[threading.Thread]:
     return {t for t in threading.enumerate() if not t.name.startswith("asyncio_")}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kept_devices() -> None:
+    """A namespace that a process makes once and keeps: no test's own."""
+    over_kept_devices()
+
+
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind(kept_devices: None) -> Iterator[None]:
     """Threads, child processes and descriptors must be those from before the test."""
     threads, children, descriptors = _threads(), _children(), _descriptors()
     yield

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from tools.testing.names import stands_for
-
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import Task
 from governance.repair.compared import first_line, functions
 from governance.repair.scene import Scene, look
 from ledger.vocabulary import RunStatus
+from tools.testing.selection.names import stands_for
 
 OUTPUT_CHARS = 3_000
 

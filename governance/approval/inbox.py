@@ -8,6 +8,7 @@ only lists the waiting ops; if it differs from the entry, nothing is approved.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from governance.approval.requests import CLOSED, COLUMNS, REMEDY, REQUESTED, Asked, fold
+from governance.approval.requests import CLOSED, COLUMNS, REMEDY, Asked, fold
 from governance.irongate import g08_approval
 from governance.pipeline.dossier import Dossier
 from governance.record import Recorder, clean
@@ -23,8 +24,10 @@ from governance.recordable import words_without_secrets
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp, unstamp
 from ledger.errors import ControlError, LedgerError
+from ledger.events.approval import ApprovalAnswered, ApprovalExpired, ApprovalGiven, ApprovalRejected, ApprovalRequested
+from ledger.events.session import InboxRowRestored
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Decision, EntryKind, Operation, Spend, State
+from ledger.vocabulary import Decision, Operation, Spend
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS inbox (
@@ -34,9 +37,13 @@ CREATE TABLE IF NOT EXISTS inbox (
 """
 
 CHANGED = "inbox.changed"
-_EVENTS = tuple(sorted((REQUESTED, *CLOSED)))
 
 Answer = Literal["approved", "rejected", "expired"]
+ANSWERED: Mapping[Answer, type[ApprovalAnswered]] = {
+    "approved": ApprovalGiven,
+    "rejected": ApprovalRejected,
+    "expired": ApprovalExpired,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,18 +87,15 @@ class Inbox:
         at = asked.requested_at or stamp(self._clock.now())
         row = (asked.op_id, asked.operation, asked.dossier, at, asked.expires_at, asked.reason)
         await Recorder(self._ledger, op_id=asked.op_id, spend=await self._ledger.spent(asked.op_id)).note(
-            EntryKind.SESSION,
-            "inbox.restored",
-            phase=State.APPROVE,
+            InboxRowRestored(reason="The inbox had lost it."),
             causes=(asked.seq,),
-            reason="The inbox had lost it.",
             project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
         )
 
     async def _waiting(self) -> dict[str, Asked]:
         """All pending requests by op id, from the entries alone."""
         waiting: dict[str, Asked] = {}
-        told = await self._ledger.entries(kinds=(EntryKind.APPROVAL,), events=_EVENTS)
+        told = await self._ledger.entries(events=(ApprovalRequested, *ANSWERED.values()))
         fold(((entry.seq, entry) for entry in told), waiting)
         found = [await self._standing(op_id) for op_id in waiting]  # few, so one query each
         return {asked.op_id: asked for asked in found if asked is not None}
@@ -110,16 +114,15 @@ class Inbox:
         stored = await self._ledger.put_blob(told.model_dump_json().encode())
         row = (op.id, operation, stored, stamp(now), stamp(expires), clean(reason))
         await record.note(
-            EntryKind.APPROVAL,
-            REQUESTED,
-            phase=State.APPROVE,
-            reason=reason,
-            expires_at=stamp(expires),
-            requested_at=stamp(now),
-            operation=operation,
-            dossier=stored,
-            tier=dossier.tier.name,
-            left_ms=left_ms,
+            ApprovalRequested(
+                reason=reason,
+                expires_at=stamp(expires),
+                requested_at=stamp(now),
+                operation=operation,
+                dossier=stored,
+                tier=dossier.tier,
+                left_ms=left_ms,
+            ),
             project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
         )
         return Request(
@@ -147,7 +150,9 @@ class Inbox:
 
         Raises ``ValidationError`` for a format of another version, ``LedgerError`` for a missing or altered blob.
         """
-        (entry,) = await self._ledger.entries(op_id=asked.op_id, after=asked.seq - 1, limit=1)
+        ((entry, request),) = await self._ledger.events(
+            ApprovalRequested, op_id=asked.op_id, after=asked.seq - 1, limit=1
+        )
         return Request(
             op=Operation.model_validate_json(await self._ledger.get_blob(asked.operation)),
             dossier=Dossier.model_validate_json(await self._ledger.get_blob(asked.dossier)),
@@ -155,14 +160,13 @@ class Inbox:
             expires_at=unstamp(asked.expires_at),
             reason=asked.reason,
             spend=entry.spend,
-            left_ms=entry.payload.get("left_ms"),
+            left_ms=request.left_ms,
         )
 
     async def _standing(self, op_id: str) -> Asked | None:
         """An op's pending request, from the entries alone."""
         waiting: dict[str, Asked] = {}
-        kinds = (EntryKind.APPROVAL, EntryKind.TRANSITION)
-        told = await self._ledger.entries(op_id=op_id, kinds=kinds, events=_EVENTS)
+        told = await self._ledger.entries(op_id=op_id, events=(ApprovalRequested, *CLOSED))
         fold(((entry.seq, entry) for entry in told), waiting)
         return waiting.get(op_id)
 
@@ -200,13 +204,7 @@ class Inbox:
         else:
             reason = f"What was asked for cannot be read any more: {error.message}"
         await Recorder(self._ledger, op_id=op_id, spend=await self._ledger.spent(op_id)).note(
-            EntryKind.APPROVAL,
-            "approval.expired",
-            phase=State.APPROVE,
-            by="nobody",
-            reason=reason,
-            rule="inbox.unreadable",
-            project=(self.closing(op_id),),
+            ApprovalExpired(by="nobody", reason=reason, rule="inbox.unreadable"), project=(self.closing(op_id),)
         )
 
     @staticmethod
@@ -243,12 +241,7 @@ class Inbox:
         final: Answer = "expired" if late else answer
         closed = (self.closing(op_id),)
         await Recorder(self._ledger, op_id=op_id, spend=request.spend).note(
-            EntryKind.APPROVAL,
-            f"approval.{final}",
-            phase=State.APPROVE,
-            by=by,
-            reason=reason or why,
-            rule=rule,
+            ANSWERED[final](by=by, reason=reason or why, rule=rule),
             project=closed + (when_rejected if final == "rejected" else ()),
         )
         return final

@@ -9,17 +9,25 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, ToolError
+from ledger.events.approval import (
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionClosed,
+    QuestionDropped,
+    QuestionExpired,
+    QuestionWithdrawn,
+)
 from ledger.ids import uuid7_hex
 from ledger.store import Ledger, Statement
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import EntryKind, Frozen, State
+from ledger.vocabulary import Frozen
 
 if TYPE_CHECKING:
     from governance.pipeline.context import Crew
@@ -59,12 +67,7 @@ class Questions:
         await self._ledger.ensure(SCHEMA)
         for number, op_id in await self._ledger.query("SELECT id, op_id FROM questions"):
             await Recorder(self._ledger, op_id=str(op_id), spend=await self._ledger.spent(str(op_id))).note(
-                EntryKind.TOOL,
-                "question.ended",
-                phase=State.GENERATE,
-                id=str(number),
-                by="nobody",
-                reason="the daemon ended before there was an answer",
+                QuestionDropped(id=str(number), by="nobody", reason="the daemon ended before there was an answer"),
                 project=(_gone(str(number)),),
             )
 
@@ -100,15 +103,18 @@ class Questions:
         question = waiting.question
         opened = ("INSERT INTO questions VALUES (?, ?)", (question.id, question.op_id))
         try:
-            await run_to_completion(self._note(waiting, "asked", (opened,)))
+            asked = QuestionAsked(
+                id=question.id, question=question.text, choices=question.choices, expires_at=question.expires_at
+            )
+            await run_to_completion(waiting.record.note(asked, project=(opened,)))
             done, _ = await asyncio.wait({waiting.answer}, timeout=self._settings.timeout_s)
             if done or waiting.closed:
                 return await waiting.answer
-            await self._close(waiting, "expired", by="nobody")
+            await self._close(waiting, QuestionExpired(id=question.id, by="nobody"))
             return None
         except asyncio.CancelledError:
             if not waiting.closed:
-                await run_to_completion(self._close(waiting, "withdrawn", by="ouroboros"))
+                await run_to_completion(self._close(waiting, QuestionWithdrawn(id=question.id, by="ouroboros")))
             raise
 
     async def answer(self, reference: str, text: str, *, by: str) -> Question:
@@ -119,23 +125,16 @@ class Questions:
         waiting = self._waiting[question.op_id]
         chosen = _chosen(text, question.choices)
         try:
-            await self._close(waiting, "answered", by=by, answer=chosen)
+            await self._close(waiting, QuestionAnswered(id=question.id, by=by, answer=chosen))
         except BaseException as error:
             waiting.answer.set_exception(ControlError(f"The answer could not be recorded: {error}"))
             raise
         waiting.answer.set_result(chosen)
         return question
 
-    async def _close(self, waiting: _Waiting, how: str, **said: str) -> None:
+    async def _close(self, waiting: _Waiting, how: QuestionClosed) -> None:
         waiting.closed = True
-        await self._note(waiting, how, (_gone(waiting.question.id),), **said)
-
-    async def _note(self, waiting: _Waiting, event: str, project: tuple[Statement, ...], **said: str) -> None:
-        question = waiting.question
-        told: dict[str, Any] = {"id": question.id, **said}
-        if event == "asked":
-            told |= {"question": question.text, "choices": list(question.choices), "expires_at": question.expires_at}
-        await waiting.record.note(EntryKind.TOOL, f"question.{event}", phase=State.GENERATE, project=project, **told)
+        await waiting.record.note(how, project=(_gone(waiting.question.id),))
 
 
 def _gone(number: str) -> Statement:

@@ -9,8 +9,10 @@ import json
 
 from governance.grounding.settling import Settled, take_back
 from governance.record import Recorder
+from ledger.events.change import ReviewMerged, ReviewRejected
+from ledger.events.op import CandidateProposed
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import EntryKind, Frozen
+from ledger.vocabulary import Frozen
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS refused_diffs (hash TEXT PRIMARY KEY, op_id TEXT NOT NULL, why TEXT NOT NULL);
@@ -23,10 +25,8 @@ CREATE TABLE IF NOT EXISTS taken_back (op_id TEXT PRIMARY KEY, commit_id TEXT NO
 
 async def refusals_of(ledger: Ledger, op_id: str, why: str) -> tuple[Statement, ...]:
     """Statements that refuse an op's newest candidate, to commit together with the entry of the refusal."""
-    found = await ledger.entries(
-        op_id=op_id, kinds=(EntryKind.CANDIDATE,), events=("candidate",), newest_first=True, limit=1
-    )
-    hashes = (str(entry.payload.get(name) or "") for entry in found for name in ("hash", "change"))
+    found = await ledger.events(CandidateProposed, op_id=op_id, newest_first=True, limit=1)
+    hashes = (digest for _, candidate in found for digest in (candidate.hash, candidate.change))
     return tuple(Refused.statement(digest, op_id, why) for digest in hashes if digest)
 
 
@@ -81,16 +81,13 @@ class Refused:
             why = "its review branch was deleted"
             project.append(self.statement(waiting.hash, waiting.op_id, why))
             project += await refusals_of(self._ledger, waiting.op_id, why)
-        event = "review.merged" if taken_over else "review.rejected"
+        event = ReviewMerged if taken_over else ReviewRejected
         record = Recorder(self._ledger, op_id=waiting.op_id, spend=await self._ledger.spent(waiting.op_id))
         settled = Settled()
         if not taken_over:
             settled = await take_back(self._ledger, waiting.op_id, "its review branch was deleted")
         await record.note(
-            EntryKind.OUTCOME,
-            event,
-            branch=waiting.branch,
-            commit=waiting.commit,
+            event(branch=waiting.branch, commit=waiting.commit),
             project=(*project, *settled.project),
             also=settled.drafts(record),
         )

@@ -11,12 +11,14 @@ from typing import Any
 
 from governance.record import clean
 from ledger.audit import Query, Row
+from ledger.events.approval import ApprovalExpired, ApprovalGiven, ApprovalRejected, ApprovalRequested
+from ledger.events.event import event_in, read_event
+from ledger.events.op import OpEnded
 from ledger.findings import Finding
 from ledger.parsers.json import read_json
 from ledger.vocabulary import Draft, EntryKind, Frozen
 
-REQUESTED = "approval.requested"
-CLOSED = frozenset({"approval.approved", "approval.rejected", "approval.expired", "terminal"})
+CLOSED = (ApprovalGiven, ApprovalRejected, ApprovalExpired, OpEnded)
 COLUMNS = ("op_id", "operation", "dossier", "requested_at", "expires_at", "reason")
 _APPROVAL, _TRANSITION = EntryKind.APPROVAL.value, EntryKind.TRANSITION.value  # plain text compares faster
 REMEDY = (
@@ -50,20 +52,20 @@ class Asked(Frozen):
         return f"its row in the inbox has another {', '.join(names)} than entry {self.seq}" if names else ""
 
 
-def asked_in(seq: int, op_id: str | None, payload: Mapping[str, Any]) -> Asked | None:
+def asked_in(seq: int, entry: Draft) -> Asked | None:
     """The request in an entry; None for other events, and for requests without stored operation and dossier."""
-    if op_id is None or payload.get("event") != REQUESTED or not (payload.get("operation") and payload.get("dossier")):
+    event = event_in(entry, ApprovalRequested)
+    if entry.op_id is None or event is None or not (event.operation and event.dossier):
         return None
-    names = ("operation", "dossier", "expires_at", "reason", "requested_at")
-    return Asked(seq=seq, op_id=op_id, **{name: str(payload.get(name, "")) for name in names})
+    return Asked(seq=seq, op_id=entry.op_id, **event.model_dump(include=set(COLUMNS) - {"op_id"}))
 
 
 def fold(entries: Iterable[tuple[int, Draft]], waiting: dict[str, Asked]) -> None:
     """Update ``waiting`` (by op id) with numbered entries, in ledger order."""
     for seq, entry in entries:
-        if asked := asked_in(seq, entry.op_id, entry.payload):
+        if asked := asked_in(seq, entry):
             waiting[asked.op_id] = asked
-        elif entry.payload.get("event") in CLOSED:
+        elif isinstance(read_event(entry), CLOSED):
             waiting.pop(str(entry.op_id), None)
 
 
@@ -77,7 +79,7 @@ class InboxCheck:
         """Feed the next rows of the chain. Malformed entries are skipped here: the chain walk reports them."""
         for row in rows:
             kind, body = row[3], row[5]
-            ends = kind == _TRANSITION and type(body) is bytes and b'"event":"terminal"' in body
+            ends = kind == _TRANSITION and type(body) is bytes and OpEnded.marker() in body
             if kind != _APPROVAL and not ends:
                 continue
             try:

@@ -30,6 +30,7 @@ from governance.repair.proposal import Proposal
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits
 from ledger.errors import OuroError
+from ledger.events.check import GateJudged
 from ledger.vocabulary import (
     CONVERSATION,
     Candidate,
@@ -37,7 +38,6 @@ from ledger.vocabulary import (
     Decision,
     Edit,
     EditKind,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -129,7 +129,7 @@ async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -
     protected = crew.shop.settings.pipeline.protected_paths
     denied = await asyncio.to_thread(out_of_bounds, context.workspace.root, parsed, protected)
     if denied is not None:
-        await crew.record.note(EntryKind.VERDICT, "gate", phase=State.GENERATE, **denied.model_dump(mode="json"))
+        await crew.record.note(GateJudged(**denied.model_dump()), phase=State.GENERATE)
         return Stated(problem=denied.reason, rule=denied.rule)
     paths = [p.path for p in parsed.parts]
     rationale = text.partition("<<<<<<<")[0].partition("```")[0].strip()[:300]
@@ -178,7 +178,7 @@ class Answers:
         )
         if verdict.decision is Decision.ALLOW:
             return Judged(useful=True)
-        await crew.record.note(EntryKind.VERDICT, "gate", phase=State.GENERATE, **verdict.model_dump(mode="json"))
+        await crew.record.note(GateJudged(**verdict.model_dump()), phase=State.GENERATE)
         return Judged(useful=True, problem=verdict.reason, rule=verdict.rule)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.pipeline.dossier import Dossier, Feedback
 from governance.repair.proposal import Proposal
+from ledger.events.repair import RepairRoundEnded
 from ledger.ids import sha256_hex
 from ledger.vocabulary import State
 
@@ -93,23 +93,24 @@ class Course:
         return Stop.NO_PROGRESS if same else None
 
 
-def noted(course: Course, layer: Sequence[Branch]) -> dict[str, Any]:
-    """Entry payload for a layer, with everything needed to resume after it."""
+def noted(key: str, course: Course, layer: Sequence[Branch]) -> RepairRoundEnded:
+    """Event of a layer, with everything needed to resume after it."""
     best = ranked(layer)
-    return {
-        "round": course.rounds,
-        "trouble": best[0].trouble.value,
-        "branches": [[branch.trouble.value, len(branch.measure)] for branch in layer],
-        "seen": sorted(course.seen),
-        "measures": course.measures,
-        "hints": [b.hint.text for b in best[:HINTS]],
-    }
+    return RepairRoundEnded(
+        search=key,
+        round=course.rounds,
+        trouble=best[0].trouble.value,
+        branches=tuple((branch.trouble.value, len(branch.measure)) for branch in layer),
+        seen=tuple(sorted(course.seen)),
+        measures=tuple(course.measures),
+        hints=tuple(b.hint.text for b in best[:HINTS]),
+    )
 
 
-def resumed(note: Mapping[str, Any], dossier: Dossier) -> tuple[Course, Dossier]:
+def resumed(event: RepairRoundEnded, dossier: Dossier) -> tuple[Course, Dossier]:
     """Inverse of :func:`noted`: the course, and the dossier with the recorded hints."""
-    course = Course(seen=set(note["seen"]), measures=list(note["measures"]), rounds=note["round"])
-    for text in note["hints"]:
+    course = Course(seen=set(event.seen), measures=list(event.measures), rounds=event.round)
+    for text in event.hints:
         dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=SIBLING, text=text))
     return course, dossier
 

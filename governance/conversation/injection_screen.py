@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from governance.irongate import g18_injection
 from governance.irongate.g15_secrets import redact
 from governance.pipeline.context import Crew
-from ledger.vocabulary import EntryKind, State, TestResult, Verdict
+from ledger.events.check import InjectionMarked
+from ledger.vocabulary import State, TestResult, Verdict
 
 LONGEST = 200_000  # characters; of a longer text only head and tail can reach a prompt
 
@@ -31,9 +32,7 @@ async def look_at(crew: Crew, phase: State, where: str, text: str) -> Verdict | 
     if verdict not in known:
         known.append(verdict)
         blob = await crew.record.ledger.put_blob(facts.model_dump_json().encode())
-        await crew.record.note(
-            EntryKind.VERDICT, "outside.marked", phase=phase, facts=blob, **verdict.model_dump(mode="json")
-        )
+        await crew.record.note(InjectionMarked(facts=blob, **verdict.model_dump()), phase=phase)
     return verdict
 
 

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from governance.budget import Budget
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
 from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
 from governance.grounding.pulse import Pulse
-from governance.grounding.records import CLAIMED
 from governance.irongate.g15_secrets import redact
 from governance.record import Recorder
 from governance.recordable import messages_without_secrets, spans_without_secrets
@@ -45,8 +44,9 @@ from kernel.provider import (
 from kernel.tokens import CHARS_PER_TOKEN
 from ledger.clock import Clock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
+from ledger.events.model import CallEnded, CallStarted, ProximityJudged
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Draft, EntryKind, State
+from ledger.vocabulary import Draft, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,20 @@ def at_most(spans: Sequence[InfillSpan], texts: Sequence[str], answers: int) -> 
     """Upper estimate of the tokens that infill spans, with the texts in them, may take."""
     chars = sum(len(s.prefix) + len(s.suffix) for s in spans) + sum(map(len, texts))
     return Usage(tokens_in=round(chars / CHARS_PER_TOKEN), tokens_out=answers * sum(s.max_tokens for s in spans))
+
+
+R = TypeVar("R", DivergeRequest, WeighRequest)
+
+
+async def _without_secrets(request: R, timeout_s: float) -> R:
+    """The request with its surroundings and texts redacted, and this time limit."""
+
+    def redacted() -> R:
+        texts = tuple(redact(text) for text in request.texts)
+        spans = spans_without_secrets(request.spans)
+        return request.model_copy(update={"spans": spans, "texts": texts, "timeout_s": timeout_s})
+
+    return await asyncio.to_thread(redacted)
 
 
 class Asker:
@@ -185,7 +199,7 @@ class Asker:
         """Alternatives to the spans' current texts; None if the provider has none to give. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Diverger):
             return None
-        request = request.model_copy(update={"timeout_s": self._left_s})
+        request = await _without_secrets(request, self._left_s)
         most, told = at_most(request.spans, request.texts, request.answers), careful(request.caution_milli, 0.0)
         return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), told)
 
@@ -229,25 +243,25 @@ class Asker:
     async def _decided(self, phase: State, purpose: str, near: int, signal: str) -> None:
         ground = self._ground
         await self._record.note(
-            EntryKind.DECISION,
-            "grounding.decided",
+            ProximityJudged(
+                purpose=purpose,
+                signal=signal,
+                discarded=not ground.is_answer(near),
+                risk=ground.risk,
+                complexity=ground.complexity,
+                trust_bp=ground.trust_bp,
+                proximity_milli=near,
+                settings=ground.settings.model_dump(mode="json"),
+                asked=ground.at(near).model_dump(mode="json"),
+            ),
             phase=phase,
-            purpose=purpose,
-            signal=signal,
-            discarded=not ground.is_answer(near),
-            risk=ground.risk.name,
-            complexity=ground.complexity.name,
-            trust_bp=ground.trust_bp,
-            proximity_milli=near,
-            settings=ground.settings.model_dump(mode="json"),
-            asked=ground.at(near).model_dump(mode="json"),
         )
 
     async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
         """Log probabilities of texts in spans (see ``WeighAnswer``); None if unsupported. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Weigher):
             return None
-        request = request.model_copy(update={"timeout_s": self._turn_s})
+        request = await _without_secrets(request, self._turn_s)
         most = at_most(request.spans, request.texts, 0)
         heard = Heard(most.tokens_in)
         async with self._recorded(phase, purpose, most, heard, self._turn_s, {}):
@@ -296,16 +310,16 @@ class Asker:
         )
         try:
             await self._record.note(
-                EntryKind.CALL,
-                "call.started",
+                CallStarted(
+                    purpose=purpose,
+                    provider=self.provider.name,
+                    model=self.provider.model,
+                    tokens_in=most.tokens_in,
+                    max_tokens=most.tokens_out,
+                    rule=verdict.rule,
+                    **told,
+                ),
                 phase=phase,
-                purpose=purpose,
-                provider=self.provider.name,
-                model=self.provider.model,
-                tokens_in=most.tokens_in,
-                max_tokens=most.tokens_out,
-                rule=verdict.rule,
-                **told,
             )
         except BaseException:
             self._budget.release(ticket)  # the call is not made
@@ -323,20 +337,20 @@ class Asker:
             text = await asyncio.to_thread(redact, heard.text)  # about half a second for megabytes of text
             answer = await self._record.ledger.put_blob(text.encode("utf-8", errors="replace"))
             await self._record.note(
-                EntryKind.CALL,
-                "call.ended",
+                CallEnded(
+                    purpose=purpose,
+                    provider=self.provider.name,
+                    usd_micro=spend.usd_micro,
+                    tokens_in=usage.tokens_in,
+                    tokens_out=usage.tokens_out,
+                    answer=answer,
+                    ms=ms,
+                    problem=problem,
+                    **heard.fields,
+                ),
                 phase=phase,
                 project=(row,),
-                purpose=purpose,
-                provider=self.provider.name,
                 also=self._claimed(phase, purpose, answer, heard.confidence_bp),
-                usd_micro=spend.usd_micro,
-                tokens_in=usage.tokens_in,
-                tokens_out=usage.tokens_out,
-                answer=answer,
-                ms=ms,
-                problem=problem,
-                **heard.fields,
             )
             self._budget.release(ticket)
 
@@ -353,7 +367,7 @@ class Asker:
             answer=answer,
             confidence_bp=confidence_bp,
         )
-        return (self._record.draft(EntryKind.GROUNDING, CLAIMED, phase=phase, **claim.payload()),)
+        return (self._record.draft(claim, phase=phase),)
 
 
 COLLAPSED = "collapsed"

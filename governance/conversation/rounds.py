@@ -25,9 +25,18 @@ from governance.pipeline.context import Crew
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from ledger.errors import BudgetExhausted, OuroError, ProviderError
+from ledger.events.model import (
+    LoopAnswerSentBack,
+    LoopAnswerUnreadable,
+    LoopCallsIgnored,
+    LoopCompacted,
+    LoopEnded,
+    LoopEvent,
+    LoopNudged,
+)
 from ledger.ids import sha256_hex
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Decision, EntryKind, State, Verdict
+from ledger.vocabulary import Decision, State, Verdict
 from tools.manifest import ToolContext, ToolOutcome
 
 NUDGE = "This is the last round: no more tools. Give your answer now, in the form that was asked for."
@@ -108,7 +117,7 @@ class Conversation:
     async def _ended(self, end: End, error: OuroError | None = None) -> Talk:
         problem = str(error) if error else self._problem or self._failed
         await self._note(
-            "loop.ended",
+            LoopEnded,
             end=end.value,
             rounds=self._number,
             calls=self._made,
@@ -126,8 +135,8 @@ class Conversation:
             error=error,
         )
 
-    async def _note(self, event: str, **payload: Any) -> None:
-        await self._crew.record.note(EntryKind.DECISION, event, phase=self._phase, purpose=self._purpose, **payload)
+    async def _note(self, event: type[LoopEvent], **fields: Any) -> None:
+        await self._crew.record.note(event(purpose=self._purpose, **fields), phase=self._phase)
 
     async def _go(self) -> End:
         last = False
@@ -146,7 +155,7 @@ class Conversation:
         """One turn; the last one has no tools and a nudge to answer."""
         final = NUDGE if last and self._number > 1 else ""
         if final:
-            await self._note("loop.nudged", why="last round", round=self._number)
+            await self._note(LoopNudged, why="last round", round=self._number)
         tools = self._tools if self._manner is Manner.NATIVE and not last else ()
         return await self._crew.asker.turn(self._phase, self._purpose, self._prompt(final), tools, limits=self._limits)
 
@@ -164,7 +173,7 @@ class Conversation:
             read = protocol.read_turn(text, prefix=f"call-{self._number}-")
             text, calls = read.prose, read.calls
             if read.fault:
-                await self._note("loop.unreadable", round=self._number, fault=read.fault)
+                await self._note(LoopAnswerUnreadable, round=self._number, fault=read.fault)
                 if not last:
                     return await self._went_on(Exchange(text=self._shown(text), remark=read.fault), [Step("", "")])
             if calls and last:
@@ -177,7 +186,7 @@ class Conversation:
 
     async def _ignored(self, calls: Sequence[ToolCall]) -> None:
         """Record calls that are not run: in the last round, too many, or from a provider that was offered no tools."""
-        await self._note("loop.ignored", round=self._number, calls=len(calls), tools=names_of(calls))
+        await self._note(LoopCallsIgnored, round=self._number, calls=len(calls), tools=names_of(calls))
 
     async def _said(self, text: str, last: bool) -> End | None:
         """A turn without calls: an answer, an answer to send back, or neither."""
@@ -195,7 +204,7 @@ class Conversation:
             return None
         self._corrected += is_answer
         remark = shortened(judged.remark, RECALLED_CHARS)
-        await self._note("loop.sent_back", round=self._number, why=remark)
+        await self._note(LoopAnswerSentBack, round=self._number, why=remark)
         step = Step("answer", sha256_hex(text)) if is_answer else Step("", "")
         return await self._went_on(Exchange(text=self._shown(text), remark=remark), [step])
 
@@ -248,7 +257,7 @@ class Conversation:
             exchange = replace(
                 exchange, nudge=f"You go round in circles: {TOLD[circle]}. Do something else, or answer."
             )
-            await self._note("loop.nudged", why=circle.value, round=self._number)
+            await self._note(LoopNudged, why=circle.value, round=self._number)
         self.history = self.history.plus(exchange)
         return None
 
@@ -266,7 +275,7 @@ class Conversation:
         self._idle = 0 if self._fresh else self._idle + 1
         self._fresh = False
         await self._note(
-            "loop.compacted",
+            LoopCompacted,
             round=self._number,
             results=gone,
             before=before,

@@ -11,7 +11,8 @@ from dataclasses import replace
 from governance.conversation.injection_screen import look_at, warning
 from governance.irongate.g15_secrets import redact
 from governance.pipeline.context import Crew
-from ledger.vocabulary import Decision, EntryKind, State
+from ledger.events.check import GateJudged, ToolCalled
+from ledger.vocabulary import Decision, State
 from tools.builtin.search_code import SearchCode
 from tools.manifest import ToolContext, ToolOutcome
 
@@ -44,20 +45,20 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
         text = crew.shop.toolbox.capped(whole + end, f"blob {blob[:12]} of the ledger")
         outcome = replace(outcome, text=text)
     await crew.record.note(
-        EntryKind.TOOL,
-        "tool.called",
+        ToolCalled(
+            tool=name,
+            arguments=arguments[:SHOWN_ARGUMENTS],
+            ok=outcome.use.ok,
+            score=outcome.use.score,
+            rule=outcome.verdict.rule,
+            found=has_found(outcome),
+            result=blob,
+        ),
         phase=phase,
-        tool=name,
-        arguments=arguments[:SHOWN_ARGUMENTS],
-        ok=outcome.use.ok,
-        score=outcome.use.score,
-        rule=outcome.verdict.rule,
-        found=has_found(outcome),
-        result=blob,
     )
     for verdict in (outcome.verdict, *outcome.refused):
         if verdict.decision is not Decision.ALLOW:
-            await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=name, **verdict.model_dump(mode="json"))
+            await crew.record.note(GateJudged(tool=name, **verdict.model_dump()), phase=phase)
     where = " ".join((name, *(outcome.use.paths or (arguments,))))  # web pages are identified by their URL
     marked = await look_at(crew, phase, where, outcome.text)
     return outcome if marked is None else replace(outcome, text=f"{warning(marked)}\n{outcome.text}")

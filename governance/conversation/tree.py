@@ -31,14 +31,14 @@ from governance.pipeline.dossier import Dossier, Feedback
 from governance.pipeline.retries import COLLAPSE
 from governance.repair.bench import at_once
 from governance.repair.proposal import Proposal
-from governance.repair.resumed import entries_before
+from governance.repair.resumed import events_before
 from governance.repair.settings import RepairSettings
 from governance.verification.test_runs import explain
 from ledger.errors import StaleBase
+from ledger.events.repair import RepairClockSet, RepairRoundEnded, RepairStopped
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
     Candidate,
-    EntryKind,
     Operation,
     RootCause,
     RunStatus,
@@ -91,12 +91,11 @@ async def set_clock(crew: Crew, box_s: float) -> None:
     left_s = crew.clock.remaining_s()
     crew.clock.extend_to(box_s + crew.shop.settings.repair.reserve_s)  # later phases need time as well
     await crew.record.note(
-        EntryKind.DECISION,
-        "repair.clock",
-        phase=State.GENERATE,
-        repair_s=round(box_s),
-        op_left_s=None if math.isinf(left_s) else round(left_s),
-        winner="repair" if left_s < box_s else "op",
+        RepairClockSet(
+            repair_s=round(box_s),
+            op_left_s=None if math.isinf(left_s) else round(left_s),
+            winner="repair" if left_s < box_s else "op",
+        )
     )
 
 
@@ -115,9 +114,7 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
                     return layer[0].proposal
                 tried += sum(branch.proposal.candidate is not None for branch in layer)
                 met = course.after(layer)
-                await crew.record.note(
-                    EntryKind.RUN, "repair.round", phase=State.GENERATE, search=key, **noted(course, layer)
-                )
+                await crew.record.note(noted(key, course, layer))
                 good = [branch for branch in layer if branch.trouble is Trouble.NONE]
                 if good:
                     return min(good, key=lambda branch: len(branch.diff)).proposal
@@ -128,7 +125,7 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
                 authors = next_layer(layer, settings.l2_branches)
     except TimeoutError:
         stop = Stop.DEADLINE
-    await crew.record.note(EntryKind.RUN, "repair.stopped", phase=State.GENERATE, why=stop.value, tried=tried)
+    await crew.record.note(RepairStopped(why=stop.value, tried=tried))
     reason = f"L2 repair ended ({stop.value}) without a patch that turns the tests green; {tried} tried"
     return Proposal(
         candidate=None,
@@ -147,10 +144,10 @@ async def begin(
     """
     tests = "\n".join(result.id for result in failing)
     key = sha256_hex(f"{op.tree}\n{tests}\n{crew.shop.settings.repair.model_dump_json()}".encode())[:16]
-    earlier = await entries_before(crew.record, EntryKind.RUN, "repair.round", key)
+    earlier = await events_before(crew.record, RepairRoundEnded, key)
     if not earlier:
         return Course(), dossier, key
-    return *resumed(earlier[-1].payload, dossier), key
+    return *resumed(earlier[-1], dossier), key
 
 
 async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: tuple[TestResult, ...]) -> list[Branch]:

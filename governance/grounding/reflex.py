@@ -20,7 +20,8 @@ from governance.pipeline.context import Crew, Regrounding
 from governance.pipeline.dossier import Dossier
 from governance.pipeline.retries import COLLAPSE, regroundings
 from governance.repair.proposal import Proposal
-from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestRun
+from ledger.events.model import Regrounded
+from ledger.vocabulary import Operation, RunStatus, State, TestRun
 from tools.manifest import ToolContext, ToolOutcome, ToolUse
 from tools.workspace import Workspace
 
@@ -64,19 +65,18 @@ async def reground(op: Operation, dossier: Dossier, crew: Crew) -> str:
         after = sources_of(behind(op, context.uses, context.reads, red))
     left.told = tuple(lines)
     await crew.record.note(
-        EntryKind.DECISION,
-        "regrounded",
-        phase=State.GENERATE,
-        why=last.rule,
-        number=regroundings(dossier),
-        most=crew.shop.settings.grounding.regroundings,
-        proximity_milli=left.caution_milli,
-        signal=left.signal,
-        before=list(left.sources),
-        after=list(after),
-        files=list(paths),
-        tests=run.status.value if run else "",
-        remembered=sum(title.startswith(MEMORY) for title, _ in results),
+        Regrounded(
+            why=last.rule,
+            number=regroundings(dossier),
+            most=crew.shop.settings.grounding.regroundings,
+            proximity_milli=left.caution_milli,
+            signal=left.signal,
+            before=left.sources,
+            after=after,
+            files=paths,
+            tests=run.status.value if run else "",
+            remembered=sum(title.startswith(MEMORY) for title, _ in results),
+        )
     )
     return UNSTEADY if run is not None and run.status is RunStatus.GREEN else ""
 

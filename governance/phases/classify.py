@@ -18,10 +18,10 @@ from governance.risk.ladder import (
 )
 from governance.risk.named_paths import matching, protected_among, touches_governance
 from governance.verification import closure_checks
+from ledger.events.op import TierAssigned
 from ledger.sources import SOURCES
 from ledger.vocabulary import (
     Decision,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -103,18 +103,18 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         foretold=bool(foreseen.floors),
     )
     await crew.record.note(
-        EntryKind.DECISION,
-        "tier.assigned",
+        TierAssigned(
+            facts=facts.model_dump(mode="json"),
+            floors=[[t.name, why] for t, why in floors],
+            tier=output.tier,
+            rule=output.rule,
+            reasons=output.reasons,
+            size=size.model_dump(mode="json"),
+            complexity=output.complexity,
+            blast_bp=output.blast_bp,
+            **foreseen.record,
+        ),
         phase=State.CLASSIFY,
-        facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors],
-        tier=output.tier.name,
-        rule=output.rule,
-        reasons=list(output.reasons),
-        size=size.model_dump(mode="json"),
-        complexity=output.complexity.name,
-        blast_bp=output.blast_bp,
-        **foreseen.record,
     )
     if output.tier is Tier.BLOCKED:
         return PhaseResult(

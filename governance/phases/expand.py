@@ -11,7 +11,8 @@ from governance.pipeline.context import Crew
 from governance.pipeline.dossier import ContextFile, Dossier, Expansion, PhaseResult
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message
-from ledger.vocabulary import EntryKind, Operation, State
+from ledger.events.op import ContextExpanded
+from ledger.vocabulary import Operation, State
 
 ROUNDS = 2
 PER_ROUND = 5
@@ -79,11 +80,6 @@ async def expand(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     else:
         output = await by_script(op, crew)
     await crew.record.note(
-        EntryKind.DECISION,
-        "context.expanded",
-        phase=State.CONTEXT_EXPANSION,
-        files=[[f.path, f.reason] for f in output.files],
-        refused=list(output.refused),
-        rounds=output.rounds,
+        ContextExpanded(files=[[f.path, f.reason] for f in output.files], refused=output.refused, rounds=output.rounds)
     )
     return PhaseResult(next=State.PLAN, output=output, reason=f"{len(output.files)} files")

@@ -20,13 +20,13 @@ from governance.risk.foresight import foresee
 from governance.risk.ladder import BLAST_LIMIT_BP, ChangeFacts, assess
 from governance.risk.named_paths import matching, protected_among, touches_governance
 from governance.verification import closure_checks
-from governance.verification.evidence import claims
+from governance.verification.evidence import claimed, claims, evidence
+from ledger.events.op import TierAssigned
 from ledger.python_source import parse
 from ledger.vocabulary import (
     SEARCH,
     Candidate,
     EditKind,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -213,20 +213,21 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         foretold=bool(foreseen.floors),
     )
     await crew.record.note(
-        EntryKind.DECISION,
-        "tier.assigned",
+        TierAssigned(
+            facts=facts.model_dump(mode="json"),
+            floors=[[t.name, why] for t, why in floors],
+            tier=output.tier,
+            rule=output.rule,
+            reasons=output.reasons,
+            blast_bp=blast.score_bp,
+            trust=[each.model_dump(mode="json") for each in known],
+            doubts=doubts(known),
+            left_open=generation.doubt,
+            evidence=evidence(generation.repaired, generation.shown, claimed(validation.runs)) if op.test_ids else "",
+            **foreseen.record,
+            gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
+        ),
         phase=State.GATE,
-        facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors],
-        tier=output.tier.name,
-        rule=output.rule,
-        reasons=list(output.reasons),
-        blast_bp=blast.score_bp,
-        trust=[each.model_dump(mode="json") for each in known],
-        doubts=list(doubts(known)),
-        left_open=generation.doubt,
-        **foreseen.record,
-        gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
     )
     return decided(output)
 

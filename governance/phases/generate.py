@@ -15,9 +15,8 @@ from governance.conversation.prompts import FEEDBACK_SHOWN
 from governance.conversation.tree import tree
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
-from governance.grounding.records import CLAIMED
 from governance.grounding.reflex import leave, reground
-from governance.irongate.battery import change_hash, diff_hash
+from governance.irongate.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets import redact
 from governance.pipeline.context import Crew
 from governance.pipeline.diff_text import unified
@@ -34,9 +33,9 @@ from governance.verification.evidence import evidence
 from kernel.canary import CollapseDetected
 from kernel.provider import Preparer, Provider
 from ledger.errors import ApplyConflict
+from ledger.events.op import CandidateProposed, ClaimWaiting
 from ledger.vocabulary import (
     Edit,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -197,7 +196,7 @@ async def own(op: Operation, crew: Crew, scene: Scene) -> bool:
     wanted = (scene.places[0].path,)
     if await crew.shop.claims.widen(op.id, wanted):
         return True
-    await crew.record.note(EntryKind.LEASE, "claim.waiting", phase=State.GENERATE, paths=list(wanted))
+    await crew.record.note(ClaimWaiting(paths=wanted))
     limit = crew.shop.settings.pipeline.claim_wait_s
     if not await crew.shop.claims.wait_free(op.id, wanted, limit_s=limit):
         raise ApplyConflict(f"Another op works on {wanted[0]} for longer than {limit} s.", paths=wanted)
@@ -244,7 +243,8 @@ async def accept(
         return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
     blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
     originals = await crew.originals(op, candidate)
-    rests_on = evidence(proposal.repaired, proposal.shown) if op.test_ids else ""
+    # Its first word stands for what tests have proven, and none has run yet: GATE says it.
+    rests_on = evidence(proposal.repaired, proposal.shown).partition("; ")[2] if op.test_ids else ""
     claim = change(
         op,
         candidate,
@@ -254,20 +254,19 @@ async def accept(
         way=proposal.way,
     )
     await crew.record.note(
-        EntryKind.CANDIDATE,
-        "candidate",
-        phase=State.GENERATE,
-        candidate=blob,
-        paths=list(candidate.paths),
-        strategy=candidate.strategy,
-        rationale=candidate.rationale,
-        tried=proposal.tried,
-        hash=diff_hash(candidate),
-        evidence=rests_on,
-        also=(crew.record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.GENERATE, **claim.payload()),),
-        change=await asyncio.to_thread(change_hash, candidate, originals),
-        notes=list(proposal.notes),
-        diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
+        CandidateProposed(
+            candidate=blob,
+            tree=op.tree,
+            paths=candidate.paths,
+            strategy=candidate.strategy,
+            rationale=candidate.rationale,
+            tried=proposal.tried,
+            hash=diff_hash(candidate),
+            change=await asyncio.to_thread(change_hash, candidate, originals),
+            notes=proposal.notes,
+            diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
+        ),
+        also=(crew.record.draft(claim, phase=State.GENERATE),),
     )
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")

@@ -12,7 +12,8 @@ from governance.pipeline.context import Crew
 from governance.pipeline.dossier import Dossier, PhaseResult, Plan, PlannedChange
 from kernel.provider import Limits, Message
 from ledger.errors import ProviderBadOutput
-from ledger.vocabulary import Complexity, EntryKind, Operation, State, Urgency
+from ledger.events.op import PlanMade
+from ledger.vocabulary import Complexity, Operation, State, Urgency
 
 
 class PlanAnswer(BaseModel):
@@ -90,11 +91,8 @@ async def plan(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             risk_factors=("critical",) if op.urgency is Urgency.CRITICAL else (),
         )
     await crew.record.note(
-        EntryKind.DECISION,
-        "planned",
-        phase=State.PLAN,
-        approach=output.approach,
-        failed=output.failed,
-        changes=[[c.path, c.what] for c in output.ordered_changes],
+        PlanMade(
+            approach=output.approach, failed=output.failed, changes=[[c.path, c.what] for c in output.ordered_changes]
+        )
     )
     return PhaseResult(next=State.GENERATE, output=output, reason=output.failed or "planned")

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from governance.irongate import g01_containment
-from governance.irongate.battery import Inspection, asks, diff_hash, inspect, objections
+from governance.irongate.battery import Inspection, asks, inspect, objections
 from governance.irongate.g02_protected import OWN_CODE
+from governance.irongate.g19_recursion import diff_hash
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
@@ -21,10 +22,10 @@ from governance.verification import closure_checks
 from governance.verification.reach import reach_of
 from governance.verification.test_runs import Measured, measure_runs
 from ledger.errors import StaleBase
+from ledger.events.check import CandidateTested, GatesJudged
 from ledger.python_source import parse_or_why
 from ledger.vocabulary import (
     Candidate,
-    EntryKind,
     FailureClass,
     Operation,
     Outcome,
@@ -133,12 +134,11 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     # Redaction may remove what a verdict was about, so a replay is compared with verdicts on the redacted input.
     told = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
     await crew.record.note(
-        EntryKind.VERDICT,
-        "gates",
-        phase=State.VALIDATE,
-        inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
-        verdicts=[v.model_dump(mode="json") for v in verdicts],
-        without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
+        GatesJudged(
+            inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
+            verdicts=[v.model_dump(mode="json") for v in verdicts],
+            without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
+        )
     )
     return verdicts
 
@@ -238,4 +238,4 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 async def record_runs(crew: Crew, phase: State, measured: Measured) -> None:
     """Record each test run as one entry."""
     for report in measured.reports:
-        await crew.record.note(EntryKind.RUN, "validated", phase=phase, **report.model_dump(mode="json"))
+        await crew.record.note(CandidateTested(**report.model_dump()), phase=phase)

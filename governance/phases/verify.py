@@ -7,7 +7,7 @@ from functools import partial
 
 from governance.approval.refusals import Refused, Waiting
 from governance.changes.types import Committed, Receipt
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.phases.validate import record_runs
 from governance.pipeline.commit_message import compose
 from governance.pipeline.context import Crew
@@ -17,6 +17,9 @@ from governance.verification import closure_checks
 from governance.verification.evidence import claims
 from governance.verification.test_runs import Measured, measure_runs
 from ledger.errors import HookRefused
+from ledger.events.change import ChangeRollingBack, CommitIntended, CommitMade
+from ledger.events.check import ClosureChecked
+from ledger.events.op import DryRunKept
 from ledger.ids import sha256_hex
 from ledger.store import Statement
 from ledger.tasks import run_to_completion
@@ -24,7 +27,6 @@ from ledger.vocabulary import (
     Candidate,
     Edit,
     EditKind,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -32,6 +34,9 @@ from ledger.vocabulary import (
     State,
 )
 from tools.workspace import Workspace
+
+MEASURED_AGAIN = 2
+"""How often the tests are run again because the branch moved on meanwhile: what lands is what was tested."""
 
 
 async def stand(crew: Crew, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
@@ -82,7 +87,27 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     receipt, candidate = application.receipt, closure_checks.applied(generation, application)
     if receipt.landing.mode == "dry-run":
         return await dry_run(crew, generation)
-    head = (await crew.shop.repository.head()).commit or op.tree
+    for _ in range(1 + MEASURED_AGAIN):
+        head = (await crew.shop.repository.head()).commit or op.tree
+        found = await verified(op, dossier, crew, generation, receipt, candidate, head)
+        if isinstance(found, PhaseResult):
+            return found
+        measured, reason = found
+        if receipt.landing.mode != "branch" or (await crew.shop.repository.head()).commit == head:
+            break
+    return await commit(op, dossier, crew, candidate, measured, reason)
+
+
+async def verified(
+    op: Operation,
+    dossier: Dossier,
+    crew: Crew,
+    generation: Generation,
+    receipt: Receipt,
+    candidate: Candidate,
+    head: str,
+) -> PhaseResult | tuple[Measured, str]:
+    """What the tests on ``head`` with the change say, and why the signal is gone; or what ends this attempt."""
     tree = head if receipt.landing.mode == "branch" else op.tree
     async with crew.workspace(op, tree=tree) as workspace:
         dirty = await crew.shop.repository.dirty() if receipt.landing.mode == "branch" else ()
@@ -108,7 +133,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             return await roll_back(crew, receipt, "verify.claim", unexpected, RootCause.TESTS_FAILED, diff)
         answer = await closure_checks.as_applied(op, dossier.approval, crew, workspace)
     reason = answer.reason
-    await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)
+    await crew.record.note(ClosureChecked(closed=answer.closed, reason=reason))
     if not answer.closed:
         return await roll_back(
             crew,
@@ -118,7 +143,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             RootCause.CLOSURE_OPEN,
             diff_hash(generation.candidate),
         )
-    return await commit(op, dossier, crew, candidate, measured, reason)
+    return measured, reason
 
 
 def unforeseen(dossier: Dossier, measured: Measured) -> str:
@@ -143,9 +168,7 @@ async def forgive(
 
 async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str) -> PhaseResult:
     """Undo the apply through the journal, then GENERATE again."""
-    await crew.record.note(
-        EntryKind.CHANGE, "change.rolling_back", phase=State.VERIFY, journal=receipt.journal, rule=rule
-    )
+    await crew.record.note(ChangeRollingBack(journal=receipt.journal, rule=rule), phase=State.VERIFY)
     rollback = await run_to_completion(asyncio.to_thread(crew.shop.changes.rollback, receipt))
     crew.holdings.receipt = None
     if rollback.commit is not None:
@@ -165,7 +188,7 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
 async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
     blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
-    await crew.record.note(EntryKind.CANDIDATE, "dry_run", phase=State.VERIFY, candidate=blob)
+    await crew.record.note(DryRunKept(candidate=blob))
     return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
 
 
@@ -205,26 +228,20 @@ async def commit(
 
     async def effect() -> tuple[Committed, int]:
         intent = await crew.record.note(
-            EntryKind.CHANGE,
-            "commit.intent",
-            phase=State.VERIFY,
-            tree=prepared.tree,
-            parent=prepared.parent,
-            ref=prepared.ref,
-            journal=receipt.journal,
-            paths=list(prepared.paths),
+            CommitIntended(
+                tree=prepared.tree,
+                parent=prepared.parent,
+                ref=prepared.ref,
+                journal=receipt.journal,
+                paths=prepared.paths,
+            )
         )
         committed = await asyncio.to_thread(
             shop.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
         )
         crew.holdings.receipt = None
         await crew.record.note(
-            EntryKind.CHANGE,
-            "committed",
-            phase=State.VERIFY,
-            **committed.model_dump(mode="json"),
-            intent=intent.seq,
-            project=waits_for_owner(op, generation, committed),
+            CommitMade(**committed.model_dump(), intent=intent.seq), project=waits_for_owner(op, generation, committed)
         )
         return committed, intent.seq
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from governance.changes.types import Committed, Receipt
 from ledger.errors import PhaseContract
+from ledger.events.check import RunReport as RunReport
 from ledger.vocabulary import (
     Candidate,
     Complexity,
@@ -22,7 +23,6 @@ from ledger.vocabulary import (
     Operation,
     RootCause,
     Route,
-    RunStatus,
     State,
     Tier,
     Verdict,
@@ -105,22 +105,6 @@ class Generation(Output):
     remembered: bool = False  # memory added advice to the prompt
     doubt: str = ""  # an input on which another passing repair differs
     proximity_milli: int = 0  # the answer's proximity to a collapse
-
-
-class RunReport(Frozen):
-    """Summary of a test run, for the record."""
-
-    scope: Literal["failing", "affected", "suite", "closure"]
-    status: RunStatus
-    passed: int
-    total: int
-    newly_red: tuple[str, ...] = ()
-    flaky: tuple[str, ...] = ()
-    duration_ms: int = 0
-    reason: str = ""
-    unsure: dict[str, str] = Field({})
-    """Repaired tests whose pass only their own process reports, and the reason; see ``TestRun``."""
-    doubted: dict[str, str] = Field({})
 
 
 class Validation(Output):

@@ -17,7 +17,6 @@ from governance.conversation.model_client import Asker
 from governance.grounding.claims import condition
 from governance.grounding.grading import End
 from governance.grounding.ground import ground_of
-from governance.grounding.records import CLAIMED
 from governance.grounding.settling import settle
 from governance.irongate import g09_ceiling
 from governance.phases.complete import record_outcome
@@ -30,10 +29,12 @@ from governance.pipeline.routes import op_seconds
 from governance.record import Recorder
 from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError, LedgerError, OuroError, PhaseContract, TransitionRefused
+from ledger.events.change import ChangeRollingBack
+from ledger.events.op import OpEnded, OpStarted, PhaseEntered
 from ledger.faults import machine_fault
 from ledger.store import Ledger, Statement
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
+from ledger.vocabulary import FailureClass, Operation, RootCause, Route, Spend, State
 
 Phase = Callable[[Operation, Dossier, Crew], Awaitable[PhaseResult]]
 
@@ -250,22 +251,21 @@ class Orchestrator:
     async def _begin(self, op: Operation, record: Recorder) -> None:
         """Record the complete op before any work is done for it."""
         blob = await self._ledger.put_blob(op.model_dump_json().encode())
-        claim = condition(op, self.shop.clock.now()).payload()
+        claim = condition(op, self.shop.clock.now())
         await record.note(
-            EntryKind.DECISION,
-            "op.started",
-            also=(record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.CLASSIFY, **claim),),
-            phase=State.CLASSIFY,
-            operation=blob,
-            goal=op.goal,
-            origin=op.origin.value,
-            targets=list(op.targets),
-            tests=list(op.test_ids),
-            signals=[s.id for s in op.signals],
-            urgency=op.urgency.name,
-            base=op.base,
-            attempt=op.attempt,
-            depth=op.depth,
+            OpStarted(
+                operation=blob,
+                goal=op.goal,
+                origin=op.origin,
+                targets=op.targets,
+                tests=op.test_ids,
+                signals=[s.id for s in op.signals],
+                urgency=op.urgency,
+                base=op.base,
+                attempt=op.attempt,
+                depth=op.depth,
+            ),
+            also=(record.draft(claim, phase=State.CLASSIFY),),
         )
 
     async def _phase(self, progress: Progress, record: Recorder, clock: OpClock) -> PhaseResult:
@@ -302,13 +302,7 @@ class Orchestrator:
     async def _enter(self, progress: Progress, record: Recorder, wanted: State, reason: str) -> None:
         origin = progress.state
         await record.note(
-            EntryKind.TRANSITION,
-            "phase.entered",
-            phase=wanted,
-            origin=origin.value,
-            to=wanted.value,
-            reason=reason,
-            at=stamp(self.shop.clock.now()),
+            PhaseEntered(origin=origin, to=wanted, reason=reason, at=stamp(self.shop.clock.now())), phase=wanted
         )
         progress.state = wanted
         await self._on_phase(progress.op.id)
@@ -319,9 +313,7 @@ class Orchestrator:
         receipt = progress.holdings.receipt
         if receipt is not None:
             if record is not None:
-                await record.note(
-                    EntryKind.CHANGE, "change.rolling_back", phase=progress.state, journal=receipt.journal
-                )
+                await record.note(ChangeRollingBack(journal=receipt.journal), phase=progress.state)
             try:
                 rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
             except (OuroError, OSError) as error:
@@ -352,22 +344,20 @@ class Orchestrator:
         end = End(state=state, origin=failed_phase, cause=result.cause, failure=result.failure)
         settled = await settle(self._ledger, op.id, end, reason or state.value)
         entry = await record.note(
-            EntryKind.TRANSITION,
-            "terminal",
+            OpEnded(
+                origin=failed_phase,
+                to=state,
+                root_cause=result.cause,
+                failure_class=result.failure,
+                failed_phase=failed_phase,
+                reason=reason,
+                ms=max(0, round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds())),
+                commit=committed.commit if committed else rollback.commit,
+                ref=committed.ref if committed else None,
+                goal=op.goal,
+                targets=op.targets,
+            ),
             phase=state,
-            origin=failed_phase.value,
-            to=state.value,
-            root_cause=result.cause.value,
-            failure_class=result.failure.value,
-            failed_phase=failed_phase.value,
-            reason=reason,
-            ms=max(
-                0, round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds())
-            ),  # a clock may be set
-            commit=committed.commit if committed else rollback.commit,
-            ref=committed.ref if committed else None,
-            goal=op.goal,
-            targets=list(op.targets),
             project=(*project, *settled.project),
             also=settled.drafts(record, state),
         )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from governance.approval.inbox import Answer, Inbox, Request
 from governance.approval.refusals import Refused, refusals_of
 from governance.budget import Budget
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.pipeline.dossier import Approval
 from governance.pipeline.orchestrator import Ending, Orchestrator
 from governance.pipeline.retries import wanted_again
@@ -19,8 +19,9 @@ from governance.ports import WorkSource
 from governance.record import Recorder
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, LeaseLost
+from ledger.events.session import DayBudgetSpent
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, Operation, RootCause, State
+from ledger.vocabulary import Operation, RootCause, State
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class Pool:
                 await asyncio.wait_for(over.wait(), self._beat_s)
 
     async def _wait_for_money(self) -> None:
-        await Recorder(self._ledger).note(EntryKind.SESSION, "budget.day_spent")
+        await Recorder(self._ledger).note(DayBudgetSpent())
         log.warning("budget.day_spent: no op begins until midnight UTC")
         self._poor += 1
         try:

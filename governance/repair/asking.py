@@ -27,7 +27,8 @@ from kernel.provider import (
 )
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderError
-from ledger.vocabulary import EntryKind, State
+from ledger.events.repair import HolesInfilled
+from ledger.vocabulary import State
 
 CAUTIOUS = 0.5
 """Factor of the temperature after a collapse."""
@@ -46,9 +47,15 @@ async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Var
         took = crew.shop.clock.monotonic() - began
     variants = await asyncio.to_thread(_distinct, node, infills)
     await crew.record.note(
-        EntryKind.TOOL, "infilled", phase=State.GENERATE, wave=step.name, base=node.number, holes=len(step.spans),
-        infills=len(infills), distinct=len(variants), ms=round(1000 * took),
-    )  # fmt: skip
+        HolesInfilled(
+            wave=step.name,
+            base=node.number,
+            holes=len(step.spans),
+            infills=len(infills),
+            distinct=len(variants),
+            ms=round(1000 * took),
+        )
+    )
     return variants, len(infills)
 
 

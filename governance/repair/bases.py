@@ -14,7 +14,8 @@ from governance.repair.scene import Scene, look
 from governance.repair.searched import Node
 from governance.repair.spans import Source
 from governance.repair.waves import Given
-from ledger.vocabulary import EntryKind, RunStatus, State, TestRun
+from ledger.events.repair import PartialRepairKept
+from ledger.vocabulary import RunStatus, TestRun
 from tools.workspace import Workspace
 
 MakeNode = Callable[[Scene, Node, Partial], Node]
@@ -66,9 +67,15 @@ class Bases:
         give(base, [p for p in node.partials if p is not partial])
         self._nodes.append(base)
         await self._crew.record.note(
-            EntryKind.TOOL, "branched", phase=State.GENERATE, base=base.number, of=node.number, path=variant.path,
-            line=variant.span.line, mended=base.mended, left=len(found.failing),
-        )  # fmt: skip
+            PartialRepairKept(
+                base=base.number,
+                of=node.number,
+                path=variant.path,
+                line=variant.span.line,
+                mended=base.mended,
+                left=len(found.failing),
+            )
+        )
         return True
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 
 from governance.grounding.claims import preferred_bp
 from governance.grounding.trust import TrustKey, trust_bp
-from governance.irongate.battery import change_hash, diff_hash
+from governance.irongate.g19_recursion import change_hash, diff_hash
 from governance.pipeline.context import Crew
 from governance.repair.asking import asked, prepared, weighed
 from governance.repair.bases import Bases
@@ -28,7 +28,8 @@ from governance.repair.searched import Node
 from governance.repair.waves import LINES, MOVES, Step, line_at, moves_at, places_of, plan
 from kernel.canary import CollapseDetected
 from ledger.errors import BudgetExhausted, ProviderError
-from ledger.vocabulary import SEARCH, Candidate, EntryKind, Operation, RootCause, Spend, State
+from ledger.events.repair import RepairsRanked, VariantsTested
+from ledger.vocabulary import SEARCH, Candidate, Operation, RootCause, Spend
 
 PATIENCE, SHORTCUT_PATIENCE, DOUBT_PATIENCE = 3, 9, 9
 """Further steps after the first passing variant, when it leaves other tests red, may circumvent the test, removes code,
@@ -176,13 +177,14 @@ class ClozeSearch:
 
     async def _note_rank(self, ranked: Sequence[Survivor]) -> None:
         await self._crew.record.note(
-            EntryKind.DECISION, "ranked", phase=State.GENERATE,
-            merits=[merits(s).model_dump(mode="json") for s in ranked[:SHOWN]],
-            survivors=[
-                [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli]
-                for s in ranked[:SHOWN]
-            ],
-        )  # fmt: skip
+            RepairsRanked(
+                merits=[merits(s).model_dump(mode="json") for s in ranked[:SHOWN]],
+                survivors=[
+                    [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli]
+                    for s in ranked[:SHOWN]
+                ],
+            )
+        )
 
     def _node(self, scene: Scene, parent: Node | None = None, change: Partial | None = None) -> Node:
         settings = self._settings
@@ -217,11 +219,16 @@ class ClozeSearch:
                 if not (survivors and self._is_late()):
                     survivors.append(await self._survivor(node.scene, variant, bench))
             await self._crew.record.note(
-                EntryKind.RUN, "candidates.tested", phase=State.GENERATE, wave=step.name, base=node.number,
-                tested=len(fresh), green=len(green), clean=sum(s.newly_red == 0 for s in survivors),
-                partial=sum(0 < len(fixed) < len(goal) for fixed in turned),
-                ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
-            )  # fmt: skip
+                VariantsTested(
+                    wave=step.name,
+                    base=node.number,
+                    tested=len(fresh),
+                    green=len(green),
+                    clean=sum(s.newly_red == 0 for s in survivors),
+                    partial=sum(0 < len(fixed) < len(goal) for fixed in turned),
+                    ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
+                )
+            )
             if self._settings.branches and not any(s.newly_red == 0 for s in survivors):
                 partials = [
                     await self._partial(node.scene, v, fixed)

@@ -17,7 +17,8 @@ from governance.repair.ranking import Survivor
 from governance.repair.scene import Scene, decode
 from governance.repair.spans import Function, first_line
 from ledger.errors import OuroError
-from ledger.vocabulary import Answer, EntryKind, State
+from ledger.events.repair import RepairsCompared
+from ledger.vocabulary import Answer
 from tools.testing.runner import Functions
 
 Named = tuple[str, str]
@@ -160,10 +161,15 @@ async def disagreement(chosen: Survivor, rivals: Sequence[Survivor], bench: Benc
     began = crew.shop.clock.monotonic()
     found = await _in_time(chosen, others, bench, crew)
     await crew.record.note(
-        EntryKind.TOOL, "compared", phase=State.GENERATE, repairs=1 + len(others), inputs=found.inputs,
-        differing=len(found.pairs), problem=found.problem, ms=round(1000 * (crew.shop.clock.monotonic() - began)),
-        examples=[[a.asked, a.said, b.said] for _, a, b in found.pairs[:SHOWN]],
-    )  # fmt: skip
+        RepairsCompared(
+            repairs=1 + len(others),
+            inputs=found.inputs,
+            differing=len(found.pairs),
+            problem=found.problem,
+            ms=round(1000 * (crew.shop.clock.monotonic() - began)),
+            examples=[[a.asked, a.said, b.said] for _, a, b in found.pairs[:SHOWN]],
+        )
+    )
     if not found.pairs:
         return ""
     other, one, two = found.pairs[0]

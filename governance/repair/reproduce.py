@@ -7,7 +7,8 @@ import asyncio
 from governance.irongate.paths import is_test_path
 from governance.pipeline.context import Crew
 from governance.repair.scene import Scene, changed_lines, look
-from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestResult, TestRun
+from ledger.events.repair import FailureReproduced, FaultLocalised
+from ledger.vocabulary import Operation, RunStatus, TestResult, TestRun
 from tools.testing.runner import TestRunner
 from tools.testing.selection.names import stands_for
 from tools.workspace import Workspace
@@ -43,17 +44,16 @@ async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestR
     first = failing[0] if failing else None
     gone = run.status in VERDICTS and not failing and not unknown_of(op, run)  # other red tests do not matter
     await crew.record.note(
-        EntryKind.RUN,
-        "reproduced",
-        phase=State.GENERATE,
-        status=(RunStatus.GREEN if gone else run.status).value,
-        reason="" if gone else run.reason,
-        failing=[r.id for r in failing],
-        total=len(run.results),
-        ms=run.duration_ms,
-        exception=first.exception if first else "",
-        message=first.message if first else "",
-        frames=[[f.path, f.line, f.function] for f in first.frames[-3:]] if first else [],
+        FailureReproduced(
+            status=(RunStatus.GREEN if gone else run.status),
+            reason="" if gone else run.reason,
+            failing=[r.id for r in failing],
+            total=len(run.results),
+            ms=run.duration_ms,
+            exception=first.exception if first else "",
+            message=first.message if first else "",
+            frames=[[f.path, f.line, f.function] for f in first.frames[-3:]] if first else [],
+        )
     )
     return run, failing
 
@@ -88,11 +88,10 @@ async def set_scene(
         look, workspace, base, failing, recent, ranked=ranked, scope=ran if narrow else None
     )
     await crew.record.note(
-        EntryKind.TOOL,
-        "localised",
-        phase=State.GENERATE,
-        lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
-        places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
+        FaultLocalised(
+            lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
+            places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
+        )
     )
     return scene
 

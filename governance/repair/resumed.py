@@ -7,11 +7,15 @@ passing or partial repair are repeated, because those were only in memory.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from governance.record import Recorder
 from governance.repair.scene import Scene
 from governance.repair.settings import RepairSettings
+from ledger.events.op import OpEnded
+from ledger.events.repair import RepairRoundEnded, SearchStepTaken
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Entry, EntryKind, RootCause, State
+from ledger.vocabulary import RootCause
 
 LOOKED_AT = 64
 """Number of earlier entries that are read, newest first."""
@@ -25,26 +29,27 @@ def key_of(tree: str, scene: Scene, model: str, settings: RepairSettings) -> str
     return sha256_hex(f"{tree}\n{failing}\n{lines}\n{asked}".encode())[:16]
 
 
+S = TypeVar("S", SearchStepTaken, RepairRoundEnded)
+
+
 async def note_step(record: Recorder, key: str, steps: int, found: int) -> None:
-    """Record the number of steps taken at the op's tree, and of full or partial repairs found so far."""
-    await record.note(
-        EntryKind.TOOL, "searched", phase=State.GENERATE, search=key, steps=steps, found=found
-    )  # fmt: skip
+    """So many steps are taken at the op's tree, and so many variants mend it or a part of it by now."""
+    await record.note(SearchStepTaken(search=key, steps=steps, found=found))
 
 
 async def steps_before(record: Recorder, key: str) -> int:
-    """Number of steps of the same search that an op ended by a crash took in vain."""
-    earlier = await entries_before(record, EntryKind.TOOL, "searched", key)
-    return max((int(e.payload["steps"]) for e in earlier if not e.payload.get("found")), default=0)
+    """Steps of the same search that were taken in vain by an op that a crash has ended; 0 when there is none."""
+    return max((step.steps for step in await events_before(record, SearchStepTaken, key) if not step.found), default=0)
 
 
-async def entries_before(record: Recorder, kind: EntryKind, event: str, key: str) -> list[Entry]:
-    """Entries of the last other op with the same search, oldest first; empty unless a crash ended that op."""
-    entries = await record.ledger.entries(kinds=(kind,), events=(event,), newest_first=True, limit=LOOKED_AT)
-    earlier = [e for e in entries if e.payload.get("search") == key and e.op_id not in (None, record.op_id)]
+async def events_before(record: Recorder, wanted: type[S], key: str) -> list[S]:
+    """Events of the last other op with the same search, oldest first; none unless a crash has ended that op."""
+    found = await record.ledger.events(wanted, newest_first=True, limit=LOOKED_AT)
+    earlier = [(e.op_id, event) for e, event in found if event.search == key and e.op_id not in (None, record.op_id)]
     if not earlier:
         return []
-    ends = await record.ledger.entries(op_id=earlier[0].op_id, events=("terminal",), newest_first=True, limit=1)
-    if not ends or ends[0].payload.get("root_cause") != RootCause.CRASH_RECOVERED.value:
+    last = earlier[0][0]
+    ends = await record.ledger.events(OpEnded, op_id=last, newest_first=True, limit=1)
+    if not ends or ends[0][1].root_cause is not RootCause.CRASH_RECOVERED:
         return []
-    return [e for e in reversed(earlier) if e.op_id == earlier[0].op_id]
+    return [event for op_id, event in reversed(earlier) if op_id == last]

@@ -13,15 +13,16 @@ from datetime import timedelta
 
 from ledger.clock import Clock, stamp
 from ledger.errors import LeaseLost
+from ledger.events.intake import LeaseStep, PriorityDecided
 from ledger.ids import new_op_id
-from ledger.vocabulary import Decision, Draft, EntryKind, Operation, RootCause, Spend, State
+from ledger.vocabulary import Decision, Operation, RootCause, Spend, State
 from sensors.doors import MayRelease
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import companions, merge
 from sensors.intake.declared import DeclaredGoals, Told
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
-from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, payload
+from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, step
 from sensors.intake.records import Item, ItemState, Lease
 from sensors.intake.settings import RouterSettings
 from sensors.whole import whole
@@ -63,10 +64,12 @@ class Custody:
         self._board.history.began(lease.operation)
         for item in new:
             self._board.put(item)
-        decided = {
-            "decision": "priority", "inputs": inputs.model_dump(mode="json"), "result": priority(inputs),
-            "evicted": list(evicted), **({"alignment": told.fields} if told else {}),
-        }  # fmt: skip
+        decided = PriorityDecided(
+            inputs=inputs.model_dump(mode="json"),
+            result=priority(inputs),
+            evicted=evicted,
+            **({"alignment": told.fields} if told else {}),
+        )
         task = asyncio.ensure_future(self._write_claim(old, new, lease, decided, told))
         try:
             await whole(task)
@@ -97,13 +100,13 @@ class Custody:
         return old, new, lease
 
     async def _write_claim(
-        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: dict[str, object], told: Told | None
+        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: PriorityDecided, told: Told | None
     ) -> None:
-        decision = Draft(kind=EntryKind.DECISION, op_id=lease.op_id, payload=decided)
+        decision = decided.draft(op_id=lease.op_id)
         try:
             if told is not None:
                 await self._store.keep(told.blob)
-            await self._store.write(payload(CLAIMED, items=new, lease=lease), decision, op_id=lease.op_id)
+            await self._store.write(step(CLAIMED, items=new, lease=lease), decision, op_id=lease.op_id)
         except BaseException:
             self._board.history.forget(lease.op_id)
             self._board.drop(lease.op_id)
@@ -118,7 +121,7 @@ class Custody:
         new = [item.model_copy(update={"state": state}) for item in self._board.of_op(op_id)]
         lease = held.lease.model_copy(update={"state": state})
         try:
-            await self._store.write(payload(event, items=new, lease=lease), op_id=op_id, spend=spend)
+            await self._store.write(step(event, items=new, lease=lease), op_id=op_id, spend=spend)
         except BaseException:
             held.deadline = deadline
             raise
@@ -133,8 +136,8 @@ class Custody:
             raise self._lost(held.lease.op_id)
         lease = held.lease.model_copy(update={"claims": self._board.claims.of(held.lease.op_id)})
         try:
-            body = payload("widened", lease=lease)
-            await self._store.write(body, kind=EntryKind.LEASE, op_id=lease.op_id, spend=spend)
+            widened = step("widened", lease=lease, event=LeaseStep)
+            await self._store.write(widened, op_id=lease.op_id, spend=spend)
         except BaseException:
             self._board.claims.give_back(lease.op_id, new)
             self._board.order.freed(new)
@@ -186,8 +189,8 @@ class Custody:
         moved = [i for i in items if i.state is ItemState.QUEUED]  # stored whole: their signals may name a newer commit
         others = [i for i in items if i.state is not ItemState.QUEUED]
         try:
-            body = payload(event, new=moved, items=others, ended=op_id, facts=facts)
-            await self._store.write(body, op_id=op_id, spend=spend)
+            closed = step(event, new=moved, items=others, facts={"ended": op_id, **(facts or {})})
+            await self._store.write(closed, op_id=op_id, spend=spend)
         except BaseException:
             if held is not None:
                 held.ending = None
@@ -252,7 +255,7 @@ class Custody:
 
     async def put(self, item: Item, event: str) -> None:
         """One item without an op changes its state. Stored whole: its signal may name a newer commit."""
-        await self._store.write(payload(event, new=[item]))
+        await self._store.write(step(event, new=[item]))
         self._board.put(item)
         self._changed.set()
 

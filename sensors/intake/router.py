@@ -26,7 +26,7 @@ from sensors.intake.ending import queued_again
 from sensors.intake.governing import Governor, Look, nobody_looks
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.order import no_record
-from sensors.intake.queue import DurableQueue, payload
+from sensors.intake.queue import DurableQueue, step
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
 from sensors.telling import signal_without_secrets
@@ -165,7 +165,7 @@ class IntakeRouter:
             asked=asked,
         )
         rejected = [self._rejected(last)] if last is not None and last.state is ItemState.AWAITING_MERGE else []
-        await self._store.write(payload(f"received_{item.state.value}", new=[item], items=rejected))
+        await self._store.write(step(f"received_{item.state.value}", new=[item], items=rejected))
         for each in (*rejected, item):
             self._board.put(each)
         return Receipt(signal_id=signal.id, status="parked" if parked else "queued", reason=item.reason)
@@ -180,7 +180,7 @@ class IntakeRouter:
             self._board.put(last.model_copy(update={"seen_again_at": signal.base}))
             facts["again"] = last.id
         wanted = last.model_copy(update={"asked": True}) if asked and last and last.state is ItemState.QUEUED else None
-        await self._store.write(payload(status, items=[wanted] if wanted else (), facts=facts))
+        await self._store.write(step(status, items=[wanted] if wanted else (), facts=facts))
         if wanted is not None and self._board.get(wanted.id) is last:  # no op has taken it meanwhile
             self._board.put(wanted)
         return Receipt(signal_id=signal.id, status=status, reason=answer.reason, of=answer.of)
@@ -323,7 +323,7 @@ class IntakeRouter:
         await self.check_branches()
         before = stamp(self._clock.now() - timedelta(days=self._settings.keep_closed_days))
         if await self._store.prunable(before):
-            await self._store.write(payload("pruned", facts={"before": before}))
+            await self._store.write(step("pruned", facts={"before": before}))
         states = {op_id: held.lease.state for op_id, held in self._board.held.items() if op_id in inherited}
         return RecoveryReport(
             requeued=tuple(requeued),

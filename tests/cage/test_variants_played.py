@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from daemon.narrate import narrate
+from daemon.views.narrate import narrate
 from governance.conversation.ends import End
 from governance.conversation.manner import Manner
 from governance.conversation.rounds import Conversation

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from daemon.heads import Heads
-from daemon.settings import Config, Settings
+from daemon.record.heads import Heads
+from daemon.settings.config import Config, Settings
 from governance.approval.inbox import Inbox
 from governance.changes import commit_object
 from governance.changes.settings import ChangeSettings

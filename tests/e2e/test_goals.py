@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.api import PostureRequest
-from daemon.replay import replay
+from daemon.control.intake_messages import PostureRequest
+from daemon.record.replay import replay
 from governance.conversation import prompts
 from ledger.vocabulary import EntryKind, State
 from sensors.intake.posture import Posture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
-from daemon.replay import replay
+from daemon.control.messages import OpRef
+from daemon.record.replay import replay
 from governance.pipeline.dossier import Dossier
 from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import EntryKind, State, Tier

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
+from daemon.control.messages import OpRef
 from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served

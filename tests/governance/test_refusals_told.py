@@ -14,7 +14,7 @@ from pkgutil import iter_modules
 
 import pytest
 
-from daemon.narrate import tell
+from daemon.views.narrate import tell
 from governance import irongate
 from governance.approval.inbox import Inbox
 from governance.conversation import prompts
@@ -30,6 +30,7 @@ from governance.pipeline.dossier import Feedback
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
 from ledger.clock import ManualClock
+from ledger.events.check import GatesJudged
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Entry, EntryKind, State, Verdict
 from tests.governance.approval.test_approval import DOSSIER
@@ -138,8 +139,8 @@ def test_a_refused_candidate(together: bool) -> None:
         assert {verdict.rule for verdict in against} == {verdict.rule for verdict in verdicts}
         assert together is (against[0].decision is not against[-1].decision), "what is denied stands first"
         told = prompts.feedback(Feedback(phase=State.VALIDATE, rule=against[0].rule, text=said(against)))
-        payload = {"event": "gates", "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts]}
-        shown = tell(Entry(seq=1, at="", prev="", hash="", kind=EntryKind.VERDICT, payload=payload))
+        draft = GatesJudged(verdicts=verdicts).draft()
+        shown = tell(Entry(**draft.model_dump(), seq=1, at="", prev="", hash=""))
         assert shown is not None
         for verdict in verdicts:
             assert verdict.rule in told and verdict.rule in shown.text

@@ -35,9 +35,9 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "tools/testing/pytest_plugins/_ouro_probe.py": ("os.fork", INSIDE),
     "tools/testing/pytest_plugins/_ouro_screen.py": ("os.fork", INSIDE),
     "tools/sandbox/probe.py": ("sys.executable", "the interpreter's real path, which code inside may start"),
-    "daemon/doctor.py": ("sys.executable", "shows it"),
+    "daemon/lifecycle/doctor.py": ("sys.executable", "shows it"),
     "daemon/cli/machine.py": ("sys.executable", "the command beside it goes into the unit"),
-    "daemon/serve.py": ("sys.executable", "becomes itself again, isolated"),
+    "daemon/lifecycle/serve.py": ("sys.executable", "becomes itself again, isolated"),
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from daemon.elsewhere import OtherRepositories
+from daemon.adapters.other_repositories import OtherRepositories
 from ledger.clock import SystemClock
 from ledger.vocabulary import SidesAgree, Signal
 from sensors.agreement import Agreement

@@ -16,6 +16,7 @@ from ledger.errors import SandboxError
 from ledger.parsers.json import read_json
 from tools.process import REPORT_FD, Command, Finished, run, wait_gone
 from tools.sandbox.channel import Status, memory_file, status_pipe
+from tools.sandbox.devices import over_kept_devices
 from tools.sandbox.limits import MIB, limits
 from tools.sandbox.room import within_room
 from tools.sandbox.seccomp import FIRST_PROCESS, NAMESPACED, NETWORKED, program, without_unix_sockets
@@ -65,6 +66,7 @@ class Bwrap:
         with contextlib.ExitStack() as stack:
             status = stack.enter_context(status_pipe())
             filter_code = await asyncio.to_thread(self.filter_for, job)
+            await asyncio.to_thread(over_kept_devices)  # the first time it starts a child
             filter_fd = stack.enter_context(memory_file(filter_code)) if filter_code else None
             command = self.command(job, status_fd=status.write_fd, filter_fd=filter_fd)
             if job.secrets:
@@ -83,7 +85,7 @@ class Bwrap:
         settings = self.settings
         fds = (status_fd,) if filter_fd is None else (status_fd, filter_fd)
         flags = (flag for flag in self.flags() if not (job.network and flag == "--unshare-net"))
-        argv = [*GO_FIRST, str(self.program), *flags, "--json-status-fd", str(status_fd)]
+        argv = [*over_kept_devices(), *GO_FIRST, str(self.program), *flags, "--json-status-fd", str(status_fd)]
         if filter_fd is not None:
             argv += ["--seccomp", str(filter_fd)]
         argv += [*self.tree(job), "--chdir", str(job.cwd), *self.environment(job)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.verifying import verify_record
+from daemon.record.verifying import verify_record
 from governance.approval.inbox import Inbox
 from governance.approval.requests import COLUMNS, Asked
 from ledger.clock import ManualClock

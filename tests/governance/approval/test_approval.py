@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from daemon.recovery import end_of, ops_in
+from daemon.lifecycle.recovery import end_of, ops_in
 from governance.approval.inbox import Answer, Inbox
 from governance.approval.refusals import Refused
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.pipeline.dossier import Classification, Dossier, Generation
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
 from ledger.clock import ManualClock
 from ledger.errors import ControlError
+from ledger.events.event import read_event
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import Complexity, Entry, EntryKind, Operation, RootCause, Spend, State, Tier
 from tests.governance.ops import candidate, modify, operation
@@ -167,10 +168,10 @@ async def test_what_another_version_stored_expires_at_boot_with_its_reason(ledge
         await ask(inbox, ledger, op)
     blob = await ledger.put_blob(DOSSIER.model_dump_json().replace('"feedback"', '"remarks"').encode())
     (asked, _) = await told(ledger)
-    stored = {name: value for name, value in asked.payload.items() if name != "event"} | {"dossier": blob}
+    stored = read_event(asked).model_copy(update={"dossier": blob})
     swap: Statement = ("UPDATE inbox SET dossier = ? WHERE op_id = ?", (blob, old.id))
     record = Recorder(ledger, op_id=old.id, spend=asked.spend)
-    await record.note(EntryKind.APPROVAL, "approval.requested", project=(swap,), **stored)
+    await record.note(stored, project=(swap,))
     again = await made(ledger, clock)
     assert [r.op.id for r in await again.pending()] == [new.id]
     last = (await told(ledger))[-1]

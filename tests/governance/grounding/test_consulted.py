@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.replay import replay_entries
+from daemon.record.replay import replay_entries
 from governance.grounding.claims import change, condition, goal_key, preferred_bp, source_key
 from governance.grounding.consulted import confidence_of, doubts, standings
-from governance.grounding.records import About, Band, Graded, Outcome, TrustKey, band_of, weight_bp
 from governance.grounding.trust import Tally, Trust, trust_bp
 from governance.phases.route import route
 from governance.pipeline.context import Crew, Holdings
@@ -21,6 +20,7 @@ from governance.repair.ranking import Merits, order_of
 from governance.risk.ladder import ChangeFacts, assess
 from ledger.clock import ManualClock
 from ledger.confidence import CERTAIN_BP
+from ledger.events.grounding import About, Band, Graded, Outcome, TrustKey, band_of, weight_bp
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Route, Source, SourceClass, Tier, Urgency
 from tests.governance.ops import candidate, modify, operation, signal

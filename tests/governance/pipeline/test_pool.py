@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from daemon.narrate import narrate
+from daemon.views.narrate import narrate
 from governance.approval.inbox import Request
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.pipeline.context import Crew
 from governance.pipeline.dossier import Dossier, PhaseResult
 from governance.pipeline.orchestrator import Phase
@@ -17,6 +17,7 @@ from governance.record import Recorder
 from governance.settings import ApprovalSettings, GovernanceSettings
 from kernel.provider import Limits, Message, Usage
 from ledger.clock import ManualClock, unstamp
+from ledger.events.model import CallEnded
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind, FailureClass, Operation, RootCause, Spend, State
 from tests.governance.ops import operation
@@ -115,7 +116,7 @@ async def spend(floor: Floor, usd_micro: int, op_id: str = "op-x") -> None:
         provider="p", price=PRICE, op_id=op_id, route="STANDARD", phase="GENERATE", tokens_in=1, tokens_out=0
     )
     _, row = floor.budget.settle(ticket, Usage(tokens_in=usd_micro), PRICE)
-    await Recorder(floor.ledger).note(EntryKind.CALL, "call.ended", project=(row,))
+    await Recorder(floor.ledger).note(CallEnded(), project=(row,))
     floor.budget.release(ticket)
 
 
