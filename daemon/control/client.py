@@ -1,4 +1,4 @@
-"""The other end of the control socket: an :class:`~daemon.control.messages.Api` that asks the running daemon."""
+"""Client of the control socket: calls the methods of :mod:`daemon.control.table` on the running daemon."""
 
 from __future__ import annotations
 
