@@ -48,7 +48,7 @@ from ledger.vocabulary import (
     Tier,
     Urgency,
     Verdict,
-)  # fmt: skip
+)
 from sample.build import HERE, bugs
 
 PROJECT = HERE / "project"
@@ -97,27 +97,41 @@ def judged(repair: Repair, *, by_search: bool = False) -> tuple[Tier, Verdict]:
     """The tier without gate 20, and what gate 20 says."""
     candidate = Candidate(
         edits=(Edit(path=repair.path, kind=EditKind.MODIFY, before=sha256_hex(repair.before), after=repair.after),),
-        provider="honest", model="people", strategy=SEARCH if by_search else CONVERSATION,
-    )  # fmt: skip
+        provider="honest",
+        model="people",
+        strategy=SEARCH if by_search else CONVERSATION,
+    )
     signal = Signal(
-        id="sig-1", source=Source.TEST_FAILURE, goal="a test fails", key="0" * 64, base="c" * 40,
+        id="sig-1",
+        source=Source.TEST_FAILURE,
+        goal="a test fails",
+        key="0" * 64,
+        base="c" * 40,
         closure=TestsPass(ids=("tests/test_it.py::test_it",)),
-    )  # fmt: skip
+    )
     op = Operation(
-        id="op-" + "0" * 32 + "-test_failure", origin=signal.source, signals=(signal,), urgency=Urgency.NORMAL,
-        base="c" * 40, created_at="2026-01-01T00:00:00.000Z",
-    )  # fmt: skip
+        id="op-" + "0" * 32 + "-test_failure",
+        origin=signal.source,
+        signals=(signal,),
+        urgency=Urgency.NORMAL,
+        base="c" * 40,
+        created_at="2026-01-01T00:00:00.000Z",
+    )
     originals = {repair.path: repair.before}
     inspection = Inspection(
-        op=op, candidate=candidate, originals=originals, reads={repair.path: sha256_hex(repair.before)},
-        complexity=Complexity.TRIVIAL, tests=repair.tests,
-    )  # fmt: skip
+        op=op,
+        candidate=candidate,
+        originals=originals,
+        reads={repair.path: sha256_hex(repair.before)},
+        complexity=Complexity.TRIVIAL,
+        tests=repair.tests,
+    )
     verdicts = tuple(verdict for verdict in inspect(inspection) if verdict.gate != g20_unattended.GATE)
     decision, floor = decide(verdicts)
     facts = facts_of(op, candidate, originals, verdicts=verdicts, protected=(), core=(), is_ourselves=False)
     tier = assess(facts, floors=((floor, "a gate"),)).tier if decision is Decision.ALLOW else Tier.BLOCKED
     said = g20_unattended.check(
-        g20_unattended.Facts(
+        g20_unattended.UnattendedFacts(
             path=repair.path,
             before=repair.before,
             after=repair.after,
@@ -170,9 +184,14 @@ def past(folder: Path, most: int) -> Iterator[Repair]:
         if sources:
             most -= 1
             yield Repair(
-                corpus="past fixes", name=f"{folder.parent.name} {commit[:12]}", path=path, before=before, after=after,
-                tests=sources, known=known(path, before, after, tree(folder, parent)),
-            )  # fmt: skip
+                corpus="past fixes",
+                name=f"{folder.parent.name} {commit[:12]}",
+                path=path,
+                before=before,
+                after=after,
+                tests=sources,
+                known=known(path, before, after, tree(folder, parent)),
+            )
 
 
 def fix_of(row: str) -> tuple[str, str, str, tuple[str, ...]] | None:
@@ -206,9 +225,14 @@ def of_sample() -> Iterator[Repair]:
         good = (PROJECT / bug["file"]).read_text()
         before, after = good.replace(bug["old"], bug["new"]).encode(), good.encode()
         yield Repair(
-            corpus="sample", name=f"bug {bug['number']}", path=bug["file"], before=before, after=after,
-            tests=tests_about(bug["file"], tests), known=known(bug["file"], before, after, below(PROJECT)),
-        )  # fmt: skip
+            corpus="sample",
+            name=f"bug {bug['number']}",
+            path=bug["file"],
+            before=before,
+            after=after,
+            tests=tests_about(bug["file"], tests),
+            known=known(bug["file"], before, after, below(PROJECT)),
+        )
 
 
 def tests_about(path: str, tests: Iterable[str]) -> tuple[str, ...]:
@@ -238,10 +262,14 @@ def planted(folder: Path, seed: int = 20261121) -> Iterator[Repair]:
             before, after = mutation.applied(text).encode(), text.encode()
             if parse(before) is not None:
                 yield Repair(
-                    corpus="planted", name=f"{package.name} {kind} {path}:{mutation.line}", path=str(path),
-                    before=before, after=after, known=known(str(path), before, after, below(root)),
+                    corpus="planted",
+                    name=f"{package.name} {kind} {path}:{mutation.line}",
+                    path=str(path),
+                    before=before,
+                    after=after,
+                    known=known(str(path), before, after, below(root)),
                     tests=about(mutation.function, tests),
-                )  # fmt: skip
+                )
 
 
 def about(function: str, tests: Iterable[str]) -> tuple[str, ...]:

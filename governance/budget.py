@@ -130,7 +130,7 @@ class Budget:
                 remedy="The ceiling is budget.per_op_tokens in the owner's settings.",
             )
         verdict = g07_cost.check(
-            g07_cost.Facts(
+            g07_cost.CostFacts(
                 cost=asked,
                 op_spent=mine.usd_micro + sum(r.usd_micro for r in held if r.op_id == op_id),
                 day_spent=today + sum(r.usd_micro for r in held),

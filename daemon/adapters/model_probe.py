@@ -107,7 +107,7 @@ def may_cost(provider: Provider, conversation: tuple[Message, ...], limits: Limi
     if isinstance(provider, Repeater):
         most = provider.at_most(conversation, (), limits)
     verdict = g07_cost.check(
-        g07_cost.Facts(
+        g07_cost.CostFacts(
             cost=estimate(provider.price, most.tokens_in, most.tokens_out),
             per_call=budget.per_call_usd_micro,
             per_op=budget.per_op_usd_micro,

@@ -134,12 +134,12 @@ def record_of(trust: Trust) -> TrackRecord:
 
 def admit(signal: Signal) -> Verdict:
     """Gate 19 at intake: what our own commits have caused too deeply is parked."""
-    return g19_recursion.check(g19_recursion.Facts(depth=signal.depth))
+    return g19_recursion.check(g19_recursion.RecursionFacts(depth=signal.depth))
 
 
 def may_release(silent_s: float, limit_s: float) -> Verdict:
     """Gate 12: a worker renews its lease while it lives, so one that was silent for longer than that is gone."""
-    facts = g12_lock.Facts(holder_alive=False, age_s=math.ceil(silent_s), limit_s=math.floor(limit_s))
+    facts = g12_lock.LockFacts(holder_alive=False, age_s=math.ceil(silent_s), limit_s=math.floor(limit_s))
     return g12_lock.check(facts)
 
 

@@ -130,7 +130,7 @@ def _grounding(event: ProximityJudged) -> Compared:
 
 
 async def _ground(event: GroundJudged, blob: GetBlob) -> Compared:
-    facts = standing.Facts.model_validate(event.facts)
+    facts = standing.GroundingFacts.model_validate(event.facts)
     evidence = Behind.model_validate_json(await blob(event.behind))
     return [
         ("sources", ", ".join(facts.sources), ", ".join(sources_of(evidence))),
@@ -142,7 +142,7 @@ async def _ground(event: GroundJudged, blob: GetBlob) -> Compared:
 def _webhook(event: WebhookTaken | WebhookRefused) -> Compared:
     if event.facts is None:
         return []
-    derived = g10_signatures.check(g10_signatures.Facts.model_validate(event.facts))
+    derived = g10_signatures.check(g10_signatures.SignatureFacts.model_validate(event.facts))
     return [("gate 10", by_gate([event])[10], by_gate([derived])[10])]
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from daemon.webhook.http import Head, Refusal, Request
 from daemon.webhook.settings import WebhookSettings
-from governance.irongate.g10_signatures import Facts, Scheme, check, gather
+from governance.irongate.g10_signatures import Scheme, SignatureFacts, check, gather
 from governance.irongate.secrets import redact
 from governance.record import Recorder
 from ledger.clock import Clock
@@ -88,7 +88,7 @@ class Desk:
         finally:
             self._arriving -= mine
 
-    async def _judge(self, scheme: Scheme, request: Request, facts: Facts) -> HTTPStatus:
+    async def _judge(self, scheme: Scheme, request: Request, facts: SignatureFacts) -> HTTPStatus:
         if facts.keys and not facts.seen:
             facts = facts.model_copy(update={"seen": await self._deliveries.seen(facts.keys)})
         verdict = check(facts)
@@ -107,14 +107,14 @@ class Desk:
         self._tell(facts, news)
         return HTTPStatus.ACCEPTED
 
-    async def _keep(self, facts: Facts, verdict: Verdict, news: News) -> None:
+    async def _keep(self, facts: SignatureFacts, verdict: Verdict, news: News) -> None:
         until = facts.now_s + 2 * facts.window_s if facts.scheme is Scheme.STANDARD else None
         taken = WebhookTaken(**verdict.model_dump(), facts=facts.model_dump(mode="json"), news=told_of(news))
         kept = news if isinstance(news, IssueNews) else None
         await self._deliveries.take(taken, keys=facts.keys, now_s=facts.now_s, until_s=until, news=kept)
         self.taken += 1
 
-    def _tell(self, facts: Facts, news: News) -> None:
+    def _tell(self, facts: SignatureFacts, news: News) -> None:
         mark = ":".join((facts.scheme.value, *facts.keys))
         if isinstance(news, IssueNews):
             self._bus.publish(Event(topic=Topic.ISSUE_TOLD, text=news.model_dump_json(), fingerprint=mark))
@@ -131,7 +131,7 @@ class Desk:
             return
 
     async def _say_no(
-        self, rule: str, *, reason: str = "", verdict: Verdict | None = None, facts: Facts | None = None
+        self, rule: str, *, reason: str = "", verdict: Verdict | None = None, facts: SignatureFacts | None = None
     ) -> None:
         self.refused += 1
         now = self._clock.monotonic()

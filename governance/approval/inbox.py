@@ -227,7 +227,7 @@ class Inbox:
         if request is None:
             raise ControlError(f"{op_id} does not wait for approval.", remedy="`ouro ops` shows what waits.")
         verdict = g08_approval.check(
-            g08_approval.Facts(
+            g08_approval.ApprovalFacts(
                 requested_at=request.requested_at,
                 now=self._clock.now(),
                 limit_s=round((request.expires_at - request.requested_at).total_seconds()),

@@ -107,7 +107,7 @@ def out_of_bounds(root: Path, parsed: ParsedEdits, protected: tuple[str, ...]) -
             if path is None:
                 continue
             located = g01_containment.check(g01_containment.gather(root, path))
-            named = g02_protected.check(g02_protected.Facts(path=path, owner=protected))
+            named = g02_protected.check(g02_protected.ProtectedPathFacts(path=path, owner=protected))
             denied = next((v for v in (located, named) if v.decision is not Decision.ALLOW), None)
             if denied is not None:
                 return denied
@@ -168,7 +168,7 @@ class Answers:
     async def _explored(self, edits: Sequence[Edit]) -> Judged:
         crew, context = self._crew, self._context
         verdict = g04_exploration.check(
-            g04_exploration.Facts(
+            g04_exploration.ExplorationFacts(
                 complexity=self._complexity,
                 uses=tuple(context.uses),
                 changed=tuple(edit.path for edit in edits if edit.kind is not EditKind.CREATE),

@@ -14,12 +14,12 @@ from ledger.vocabulary import State, TestResult, Verdict
 LONGEST = 200_000  # characters; of a longer text only head and tail can reach a prompt
 
 
-def _judged(where: str, text: str) -> tuple[g18_injection.Facts, Verdict]:
+def _judged(where: str, text: str) -> tuple[g18_injection.InjectionFacts, Verdict]:
     """The text as it would appear in a prompt, without secrets, and gate 18's verdict. CPU-bound, no I/O."""
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
     clean = redact(text.encode("utf-8", errors="replace").decode("utf-8"))
-    facts = g18_injection.Facts(where=" ".join(redact(where).split())[:120], text=clean)
+    facts = g18_injection.InjectionFacts(where=" ".join(redact(where).split())[:120], text=clean)
     return facts, g18_injection.check(facts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from governance.grounding.ground import ground_of
 from governance.grounding.sources import behind, dated, sources_of, stale_of
-from governance.grounding.standing import THIN, Facts, Standing, judge
+from governance.grounding.standing import THIN, GroundingFacts, Standing, judge
 from governance.pipeline.context import Crew, Regrounding
 from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult
 from governance.pipeline.retries import may_return
@@ -19,7 +19,7 @@ async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generat
     known = behind(op, generation.exploration, generation.reads, generation.failed)
     _, changed = await branch_now(op, crew)
     evidence = words_without_secrets(dated(known, op, changed=changed, now=crew.shop.clock.now()))
-    facts = Facts(
+    facts = GroundingFacts(
         risk=risk,
         complexity=dossier.complexity,
         trust_bp=ground.trust_bp,

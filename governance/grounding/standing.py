@@ -22,7 +22,7 @@ class Stand(StrEnum):
     ASK = "ask"
 
 
-class Facts(Frozen):
+class GroundingFacts(Frozen):
     """Input of the verdict. ``risk``: the tier without this rule; ``again``: evidence may be gathered once more.
 
     ``stale``: those of ``sources`` that are not current.
@@ -44,14 +44,14 @@ class Standing(Frozen):
     why: str
 
 
-def named(facts: Facts) -> str:
+def named(facts: GroundingFacts) -> str:
     """The sources as text, with the age of stale ones."""
     bands = dict(facts.stale)
     told = (f"{name} ({bands[name].value})" if name in bands else name for name in facts.sources)
     return ", ".join(told) or "none"
 
 
-def judge(facts: Facts) -> Standing:
+def judge(facts: GroundingFacts) -> Standing:
     """Too few sources or a collapsed answer: re-ground first, then ask. Too little trust: ask."""
     asked = grounding(facts.risk, facts.complexity, facts.trust_bp, facts.proximity_milli, facts.settings)
     lacking, have = [], weight_of(facts.sources, facts.stale)

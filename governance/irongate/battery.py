@@ -59,7 +59,7 @@ class Inspection(Frozen):
     own: tuple[str, ...] = ()  # patterns of the daemon's own code, where this is its repository
     strict_ascii: bool = False
     undone_diffs: tuple[str, ...] = ()
-    located: tuple[g01_containment.Facts, ...] = ()
+    located: tuple[g01_containment.ContainmentFacts, ...] = ()
     tests: tuple[str, ...] = ()  # the sources of the failing tests
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
     said: tuple[str, ...] = ()  # their messages
@@ -129,7 +129,7 @@ def _containment(inspection: Inspection) -> list[Verdict]:
     verdicts = []
     seen: set[str] = set()
     for path, edit in _touched(inspection):
-        facts = located.get(path, g01_containment.Facts(path=path)).model_copy(update={"mode": edit.mode})
+        facts = located.get(path, g01_containment.ContainmentFacts(path=path)).model_copy(update={"mode": edit.mode})
         verdicts.append(g01_containment.check(facts))
         if path in seen:
             verdicts.append(denied(1, "twice", f"The candidate touches {path!r} twice.", evidence=(path,)))
@@ -154,7 +154,7 @@ def _consistent(inspection: Inspection, path: str, edit: Edit) -> Verdict:
 
 def _protected(inspection: Inspection) -> list[Verdict]:
     return [
-        g02_protected.check(g02_protected.Facts(path=path, owner=inspection.protected, own=inspection.own))
+        g02_protected.check(g02_protected.ProtectedPathFacts(path=path, owner=inspection.protected, own=inspection.own))
         for path, _ in _touched(inspection)
     ]
 
@@ -163,28 +163,35 @@ def _exploration(inspection: Inspection) -> Verdict:
     edits = inspection.candidate.edits
     changed = tuple(e.renamed_from or e.path for e in edits if e.kind is not EditKind.CREATE)
     return g04_exploration.check(
-        g04_exploration.Facts(
+        g04_exploration.ExplorationFacts(
             complexity=inspection.complexity, uses=inspection.exploration, changed=changed, read=tuple(inspection.reads)
         )
     )
 
 
-def _characters(inspection: Inspection, edit: Edit) -> g05_characters.Facts:
+def _characters(inspection: Inspection, edit: Edit) -> g05_characters.CharacterFacts:
     before = _before(inspection, edit)
-    return g05_characters.Facts(path=edit.path, before=before, after=edit.after, strict_ascii=inspection.strict_ascii)
+    return g05_characters.CharacterFacts(
+        path=edit.path, before=before, after=edit.after, strict_ascii=inspection.strict_ascii
+    )
 
 
 def _coverage(inspection: Inspection) -> Verdict:
     changed = tuple(path for path, _ in _touched(inspection))
     reasoned = tuple(path for path, edit in _touched(inspection) if edit.rationale.strip())
-    return g06_coverage.check(g06_coverage.Facts(planned=inspection.plan_paths, changed=changed, reasoned=reasoned))
+    return g06_coverage.check(
+        g06_coverage.CoverageFacts(planned=inspection.plan_paths, changed=changed, reasoned=reasoned)
+    )
 
 
-def _shrink(inspection: Inspection, edit: Edit) -> g13_shrink.Facts:
-    return g13_shrink.Facts(
-        path=edit.path, kind=edit.kind, before=_before(inspection, edit), after=edit.after,
+def _shrink(inspection: Inspection, edit: Edit) -> g13_shrink.ShrinkFacts:
+    return g13_shrink.ShrinkFacts(
+        path=edit.path,
+        kind=edit.kind,
+        before=_before(inspection, edit),
+        after=edit.after,
         deletion_wanted=g13_shrink.wants_deletion(inspection.op),
-    )  # fmt: skip
+    )
 
 
 def _noop(inspection: Inspection) -> Verdict:
@@ -195,41 +202,54 @@ def _noop(inspection: Inspection) -> Verdict:
         )
         for path, edit in _touched(inspection)
     )
-    return g14_noop.check(g14_noop.Facts(files=files, about_code=about_code))
+    return g14_noop.check(g14_noop.NoopFacts(files=files, about_code=about_code))
 
 
-def _secrets(inspection: Inspection, edit: Edit) -> g15_secrets.Facts:
-    return g15_secrets.Facts(path=edit.path, before=_before(inspection, edit), after=edit.after)
+def _secrets(inspection: Inspection, edit: Edit) -> g15_secrets.SecretFacts:
+    return g15_secrets.SecretFacts(path=edit.path, before=_before(inspection, edit), after=edit.after)
 
 
-def _tests(inspection: Inspection, edit: Edit) -> g16_tests.Facts:
+def _tests(inspection: Inspection, edit: Edit) -> g16_tests.ChangedTestFacts:
     failing = tuple(dict.fromkeys(test_id.split("::", 1)[0] for test_id in inspection.op.test_ids))
     plain = {test_id.split("::", 1)[0] for test_id in inspection.op.test_ids if object_of(test_id) is None}
-    return g16_tests.Facts(
-        path=edit.path, before=_before(inspection, edit), after=edit.after, failing=failing,
+    return g16_tests.ChangedTestFacts(
+        path=edit.path,
+        before=_before(inspection, edit),
+        after=edit.after,
+        failing=failing,
         documented=tuple(path for path in failing if path not in plain),
-        old_path=edit.renamed_from, tests=inspection.tests, raised=inspection.raised,
-    )  # fmt: skip
+        old_path=edit.renamed_from,
+        tests=inspection.tests,
+        raised=inspection.raised,
+    )
 
 
-def _dangerous(inspection: Inspection, edit: Edit) -> g17_dangerous.Facts:
-    return g17_dangerous.Facts(path=edit.path, before=_before(inspection, edit), after=edit.after)
+def _dangerous(inspection: Inspection, edit: Edit) -> g17_dangerous.DangerFacts:
+    return g17_dangerous.DangerFacts(path=edit.path, before=_before(inspection, edit), after=edit.after)
 
 
 def _recursion(inspection: Inspection) -> Verdict:
     undone = inspection.undone_diffs
     change = change_hash(inspection.candidate, inspection.originals) if undone else ""
     diff = diff_hash(inspection.candidate)
-    return g19_recursion.check(g19_recursion.Facts(depth=inspection.op.depth, diff=diff, change=change, undone=undone))
+    return g19_recursion.check(
+        g19_recursion.RecursionFacts(depth=inspection.op.depth, diff=diff, change=change, undone=undone)
+    )
 
 
-def _unattended(inspection: Inspection, edit: Edit) -> g20_unattended.Facts:
-    return g20_unattended.Facts(
-        path=edit.path, kind=edit.kind, before=_before(inspection, edit), after=edit.after,
+def _unattended(inspection: Inspection, edit: Edit) -> g20_unattended.UnattendedFacts:
+    return g20_unattended.UnattendedFacts(
+        path=edit.path,
+        kind=edit.kind,
+        before=_before(inspection, edit),
+        after=edit.after,
         runs=bool(edit.mode & 0o111) and edit.kind is not EditKind.MODIFY,  # a file that is there keeps its mode
-        tests=inspection.tests, said=inspection.said, known=inspection.known,
-        by_search=inspection.candidate.strategy == SEARCH, closes_by_tests=bool(inspection.op.test_ids),
-    )  # fmt: skip
+        tests=inspection.tests,
+        said=inspection.said,
+        known=inspection.known,
+        by_search=inspection.candidate.strategy == SEARCH,
+        closes_by_tests=bool(inspection.op.test_ids),
+    )
 
 
 def asks(candidate: Candidate, originals: Mapping[str, bytes | None]) -> frozenset[str]:

@@ -22,7 +22,7 @@ LONGEST_NAME = 255
 DECEPTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
-class Facts(Frozen):
+class ContainmentFacts(Frozen):
     """A path as it was given, and what was found on the way to it (nothing when only the text is judged)."""
 
     path: str
@@ -33,7 +33,7 @@ class Facts(Frozen):
     special: bool = False  # something other than a file or folder stands on the way
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: ContainmentFacts) -> Verdict:
     """Deny a path that is not plainly inside."""
     fault = _text_fault(facts.path)
     if fault is None and facts.root_is_link:
@@ -81,10 +81,10 @@ def is_git(component: str) -> bool:
     return plain in (".git", "git~1") or plain.startswith(".git::")
 
 
-def gather(root: str | Path, path: str, *, mode: int = 0o644) -> Facts:
+def gather(root: str | Path, path: str, *, mode: int = 0o644) -> ContainmentFacts:
     """Look at each component below ``root`` without following links. Blocks for one status call a component."""
     if _text_fault(path) is not None:
-        return Facts(path=path, mode=mode)
+        return ContainmentFacts(path=path, mode=mode)
     base = os.fspath(root)
     root_is_link = _kind(base) == stat.S_IFLNK
     links: list[str] = []
@@ -104,7 +104,9 @@ def gather(root: str | Path, path: str, *, mode: int = 0o644) -> Facts:
         if kind not in (stat.S_IFDIR, stat.S_IFREG) or (kind == stat.S_IFREG and index + 1 < len(parts)):
             special = True
             break
-    return Facts(path=path, mode=mode, root_is_link=root_is_link, links=tuple(links), twins=twins, special=special)
+    return ContainmentFacts(
+        path=path, mode=mode, root_is_link=root_is_link, links=tuple(links), twins=twins, special=special
+    )
 
 
 def _kind(path: str) -> int | None:
@@ -123,29 +125,29 @@ def _twins(folder: str, name: str) -> tuple[str, ...]:
     return tuple(sorted(n for n in names if n != name and unicodedata.normalize("NFKC", n).casefold() == folded))
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(path="src/app.py"), Decision.ALLOW),
-    (Facts(path="docs/über uns.md"), Decision.ALLOW),
-    (Facts(path="a..b/..c.py"), Decision.ALLOW),
-    (Facts(path=""), Decision.DENY),
-    (Facts(path="/etc/passwd"), Decision.DENY),
-    (Facts(path="src/../../x"), Decision.DENY),
-    (Facts(path="./src/app.py"), Decision.DENY),
-    (Facts(path="a//b"), Decision.DENY),
-    (Facts(path="~/x"), Decision.DENY),
-    (Facts(path="a\\..\\b"), Decision.DENY),
-    (Facts(path="a\0b"), Decision.DENY),
-    (Facts(path="a\u202eb"), Decision.DENY),
-    (Facts(path="-rf"), Decision.DENY),
-    (Facts(path=":(top)x"), Decision.DENY),
-    (Facts(path=".git/config"), Decision.DENY),
-    (Facts(path="sub/.GIT/hooks/pre-commit"), Decision.DENY),
-    (Facts(path=".git. /config"), Decision.DENY),
-    (Facts(path="link/x.py", links=("link",)), Decision.DENY),
-    (Facts(path="x.py", root_is_link=True), Decision.DENY),
-    (Facts(path="SRC/x.py", twins=("src",)), Decision.DENY),
-    (Facts(path="pipe", special=True), Decision.DENY),
-    (Facts(path="x.py", mode=0o120000), Decision.DENY),
-    (Facts(path="x.py", mode=0o4755), Decision.DENY),
-    (Facts(path="x.sh", mode=0o100755), Decision.ALLOW),
+EXAMPLES: tuple[tuple[ContainmentFacts, Decision], ...] = (
+    (ContainmentFacts(path="src/app.py"), Decision.ALLOW),
+    (ContainmentFacts(path="docs/über uns.md"), Decision.ALLOW),
+    (ContainmentFacts(path="a..b/..c.py"), Decision.ALLOW),
+    (ContainmentFacts(path=""), Decision.DENY),
+    (ContainmentFacts(path="/etc/passwd"), Decision.DENY),
+    (ContainmentFacts(path="src/../../x"), Decision.DENY),
+    (ContainmentFacts(path="./src/app.py"), Decision.DENY),
+    (ContainmentFacts(path="a//b"), Decision.DENY),
+    (ContainmentFacts(path="~/x"), Decision.DENY),
+    (ContainmentFacts(path="a\\..\\b"), Decision.DENY),
+    (ContainmentFacts(path="a\0b"), Decision.DENY),
+    (ContainmentFacts(path="a\u202eb"), Decision.DENY),
+    (ContainmentFacts(path="-rf"), Decision.DENY),
+    (ContainmentFacts(path=":(top)x"), Decision.DENY),
+    (ContainmentFacts(path=".git/config"), Decision.DENY),
+    (ContainmentFacts(path="sub/.GIT/hooks/pre-commit"), Decision.DENY),
+    (ContainmentFacts(path=".git. /config"), Decision.DENY),
+    (ContainmentFacts(path="link/x.py", links=("link",)), Decision.DENY),
+    (ContainmentFacts(path="x.py", root_is_link=True), Decision.DENY),
+    (ContainmentFacts(path="SRC/x.py", twins=("src",)), Decision.DENY),
+    (ContainmentFacts(path="pipe", special=True), Decision.DENY),
+    (ContainmentFacts(path="x.py", mode=0o120000), Decision.DENY),
+    (ContainmentFacts(path="x.py", mode=0o4755), Decision.DENY),
+    (ContainmentFacts(path="x.sh", mode=0o100755), Decision.ALLOW),
 )

@@ -17,19 +17,52 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 
 GATE = 2
 BUILT_IN = (
-    ".git", ".gitmodules", ".gitconfig", ".git-credentials", ".hg", ".svn",
+    ".git",
+    ".gitmodules",
+    ".gitconfig",
+    ".git-credentials",
+    ".hg",
+    ".svn",
     ".ouro",
-    ".env*", ".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".dockercfg", ".docker/config.json",
-    ".ssh", ".gnupg", ".aws", ".azure", ".kube",
-    "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "authorized_keys",
-    "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk",
-    "credentials*", "secrets.yml", "secrets.yaml", "secrets.json", "secrets.toml", "service-account*.json",
-)  # fmt: skip
+    ".env*",
+    ".netrc",
+    "_netrc",
+    ".pypirc",
+    ".npmrc",
+    ".pgpass",
+    ".htpasswd",
+    ".dockercfg",
+    ".docker/config.json",
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    ".azure",
+    ".kube",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    "authorized_keys",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "*.jks",
+    "*.keystore",
+    "*.kdbx",
+    "*.ppk",
+    "credentials*",
+    "secrets.yml",
+    "secrets.yaml",
+    "secrets.json",
+    "secrets.toml",
+    "service-account*.json",
+)
 OWN_CODE = ("/governance", "/ledger", "/daemon")
 OWN_MARK = "governance/irongate/registry.py"
 
 
-class Facts(Frozen):
+class ProtectedPathFacts(Frozen):
     """A path, the owner's further patterns, and those that cover the daemon's own code (for what is to be written)."""
 
     path: str
@@ -37,7 +70,7 @@ class Facts(Frozen):
     own: tuple[str, ...] = ()
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: ProtectedPathFacts) -> Verdict:
     """Deny a path that a pattern covers; the verdict names the pattern."""
     found = covering(facts.path, owner=facts.owner, own=facts.own)
     if found is None:
@@ -74,9 +107,7 @@ def matches(pattern: str, path: str) -> bool:
         return False
     last = len(parts) - len(wanted)
     starts = range(min(1, last + 1)) if pattern.startswith("/") else range(last + 1)
-    return any(
-        all(fnmatchcase(parts[start + i], want) for i, want in enumerate(wanted)) for start in starts
-    )  # fmt: skip
+    return any(all(fnmatchcase(parts[start + i], want) for i, want in enumerate(wanted)) for start in starts)
 
 
 def _plain(component: str) -> str:
@@ -88,21 +119,21 @@ def own_patterns(files: Collection[str]) -> tuple[str, ...]:
     return OWN_CODE if OWN_MARK in files else ()
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(path="src/environment.py"), Decision.ALLOW),
-    (Facts(path="src/keyboard.py"), Decision.ALLOW),
-    (Facts(path="docs/credential_flow.md"), Decision.ALLOW),
-    (Facts(path="src/orchestrator.py", owner=("orchestra",)), Decision.ALLOW),
-    (Facts(path=".env"), Decision.DENY),
-    (Facts(path="deploy/.ENV.production"), Decision.DENY),
-    (Facts(path=".git/config"), Decision.DENY),
-    (Facts(path="certs/server.pem"), Decision.DENY),
-    (Facts(path="home/.ssh/config"), Decision.DENY),
-    (Facts(path="x/.docker/config.json"), Decision.DENY),
-    (Facts(path="src/billing/tax.py", owner=("billing",)), Decision.DENY),
-    (Facts(path="src/billing/tax.py", owner=("/billing",)), Decision.ALLOW),
-    (Facts(path="src/billing/tax.py", owner=("src/*/tax.py",)), Decision.DENY),
-    (Facts(path=".env", owner=("!.env",)), Decision.DENY),
-    (Facts(path="governance/risk/ladder.py", own=OWN_CODE), Decision.DENY),
-    (Facts(path="docs/governance/risk.md", own=OWN_CODE), Decision.ALLOW),
+EXAMPLES: tuple[tuple[ProtectedPathFacts, Decision], ...] = (
+    (ProtectedPathFacts(path="src/environment.py"), Decision.ALLOW),
+    (ProtectedPathFacts(path="src/keyboard.py"), Decision.ALLOW),
+    (ProtectedPathFacts(path="docs/credential_flow.md"), Decision.ALLOW),
+    (ProtectedPathFacts(path="src/orchestrator.py", owner=("orchestra",)), Decision.ALLOW),
+    (ProtectedPathFacts(path=".env"), Decision.DENY),
+    (ProtectedPathFacts(path="deploy/.ENV.production"), Decision.DENY),
+    (ProtectedPathFacts(path=".git/config"), Decision.DENY),
+    (ProtectedPathFacts(path="certs/server.pem"), Decision.DENY),
+    (ProtectedPathFacts(path="home/.ssh/config"), Decision.DENY),
+    (ProtectedPathFacts(path="x/.docker/config.json"), Decision.DENY),
+    (ProtectedPathFacts(path="src/billing/tax.py", owner=("billing",)), Decision.DENY),
+    (ProtectedPathFacts(path="src/billing/tax.py", owner=("/billing",)), Decision.ALLOW),
+    (ProtectedPathFacts(path="src/billing/tax.py", owner=("src/*/tax.py",)), Decision.DENY),
+    (ProtectedPathFacts(path=".env", owner=("!.env",)), Decision.DENY),
+    (ProtectedPathFacts(path="governance/risk/ladder.py", own=OWN_CODE), Decision.DENY),
+    (ProtectedPathFacts(path="docs/governance/risk.md", own=OWN_CODE), Decision.ALLOW),
 )

@@ -25,7 +25,7 @@ ORDER = ("unparsable", "daemon", "privilege", "computed", "environment", "outsid
 """Which rule is named where several deny: what nobody can allow comes first."""
 
 
-class Facts(Frozen):
+class CommandFacts(Frozen):
     """A command, the workspace's names, what was found on the way to the files that it writes, and the owner's word.
 
     ``roots`` are absolute folders under which a command sees the workspace. ``allowed`` are patterns of single commands
@@ -34,14 +34,14 @@ class Facts(Frozen):
 
     command: str
     roots: tuple[str, ...] = ()
-    found: tuple[g01_containment.Facts, ...] = ()  # of paths that are written
+    found: tuple[g01_containment.ContainmentFacts, ...] = ()  # of paths that are written
     there: tuple[str, ...] = ()  # protected paths that are named and exist
     owner: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: CommandFacts) -> Verdict:
     """Deny a command of which a part may not run; the verdict names the rule and the part."""
     reading = read(facts.command)
     against = [finding for finding in reading.findings if not _allowed(finding, reading, facts)]
@@ -55,12 +55,17 @@ def check(facts: Facts) -> Verdict:
 
 
 def gather(
-    root: str, command: str, *, seen_at: str = "", owner: tuple[str, ...] = (), own: tuple[str, ...] = (),
+    root: str,
+    command: str,
+    *,
+    seen_at: str = "",
+    owner: tuple[str, ...] = (),
+    own: tuple[str, ...] = (),
     allowed: tuple[str, ...] = (),
-) -> Facts:  # fmt: skip
+) -> CommandFacts:
     """Look at the files that the command writes or names. Blocks for a few status calls."""
     roots = tuple(dict.fromkeys(place for place in (seen_at, root) if place))
-    facts = Facts(command=command, roots=roots, owner=owner, own=own, allowed=allowed)
+    facts = CommandFacts(command=command, roots=roots, owner=owner, own=own, allowed=allowed)
     if not root:
         return facts
     reading = read(command)
@@ -87,17 +92,17 @@ def spellings(command: str) -> tuple[str, ...]:
     return (*reading.segments, *bare)
 
 
-def named(facts: Facts) -> tuple[str, ...]:
+def named(facts: CommandFacts) -> tuple[str, ...]:
     """Words of the command that may be files, as paths in the workspace."""
     return tuple(dict.fromkeys(path for target in read(facts.command).named for path in _paths(target, facts)))
 
 
-def written(facts: Facts) -> tuple[str, ...]:
+def written(facts: CommandFacts) -> tuple[str, ...]:
     """Paths that the command is known to write, relative to the workspace where they lie in it."""
     return tuple(dict.fromkeys(path for target in read(facts.command).written for path in _paths(target, facts)))
 
 
-def _allowed(finding: Finding, reading: Reading, facts: Facts) -> bool:
+def _allowed(finding: Finding, reading: Reading, facts: CommandFacts) -> bool:
     """Only a class, and only for a simple command of which every word is known."""
     if finding.rule not in CLASSES or finding.segment not in reading.segments:
         return False
@@ -105,16 +110,18 @@ def _allowed(finding: Finding, reading: Reading, facts: Facts) -> bool:
     return certain and any(fnmatchcase(finding.segment, pattern) for pattern in facts.allowed)
 
 
-def _misplaced(reading: Reading, facts: Facts) -> Iterator[Finding]:
+def _misplaced(reading: Reading, facts: CommandFacts) -> Iterator[Finding]:
     """Files outside and protected ones, by the rules of gates 1 and 2."""
     looked = {found.path: found for found in facts.found}
     for target in reading.written:
         for path in _paths(target, facts):
             if not path:
                 continue  # the workspace itself
-            verdict = g01_containment.check(looked.get(path) or g01_containment.Facts(path=path))
+            verdict = g01_containment.check(looked.get(path) or g01_containment.ContainmentFacts(path=path))
             if verdict.decision is Decision.ALLOW:
-                verdict = g02_protected.check(g02_protected.Facts(path=path, owner=facts.owner, own=facts.own))
+                verdict = g02_protected.check(
+                    g02_protected.ProtectedPathFacts(path=path, owner=facts.owner, own=facts.own)
+                )
             if verdict.decision is not Decision.ALLOW:
                 rule = "protected" if verdict.gate == g02_protected.GATE else "outside"
                 yield Finding(rule, f"{verdict.reason.rstrip('.')} [{verdict.rule}]", target.segment)
@@ -125,7 +132,7 @@ def _misplaced(reading: Reading, facts: Facts) -> Iterator[Finding]:
                 yield Finding("protected", f"{path} is protected and stays unread", target.segment)
 
 
-def _paths(target: Target, facts: Facts) -> Iterator[str]:
+def _paths(target: Target, facts: CommandFacts) -> Iterator[str]:
     """What a name may mean: relative to the workspace where it lies in it, from each folder that was gone to."""
     path = target.path
     for root in facts.roots:
@@ -143,30 +150,33 @@ def _tidy(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _protected(path: str, facts: Facts) -> bool:
+def _protected(path: str, facts: CommandFacts) -> bool:
     if "\0" in path or len(path) > g01_containment.LONGEST_PATH:
         return False
     return g02_protected.covering(path, owner=facts.owner, own=()) is not None  # our own code may be read
 
 
-def _no(command: str) -> tuple[Facts, Decision]:
-    return Facts(command=command), Decision.DENY
+def _no(command: str) -> tuple[CommandFacts, Decision]:
+    return CommandFacts(command=command), Decision.DENY
 
 
-def _yes(command: str) -> tuple[Facts, Decision]:
-    return Facts(command=command), Decision.ALLOW
+def _yes(command: str) -> tuple[CommandFacts, Decision]:
+    return CommandFacts(command=command), Decision.ALLOW
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+EXAMPLES: tuple[tuple[CommandFacts, Decision], ...] = (
     *(_yes(command) for command in ALLOWED),
     *(_no(command) for commands in DENIED.values() for command in commands),
-    (Facts(command="cat .env", there=(".env",)), Decision.DENY),
-    (Facts(command="touch /w/a.py", roots=("/w",)), Decision.ALLOW),
-    (Facts(command="touch /w/../a.py", roots=("/w",)), Decision.DENY),
-    (Facts(command="touch lib/x", found=(g01_containment.Facts(path="lib/x", links=("lib",)),)), Decision.DENY),
-    (Facts(command="touch vendor/x", owner=("vendor",)), Decision.DENY),
-    (Facts(command="git commit -m x", allowed=("git commit *",)), Decision.ALLOW),
-    (Facts(command="git commit -m x; git push", allowed=("git commit *",)), Decision.DENY),
-    (Facts(command="git commit -m $x", allowed=("git commit *",)), Decision.DENY),
-    (Facts(command="sudo ls", allowed=("*",)), Decision.DENY),
+    (CommandFacts(command="cat .env", there=(".env",)), Decision.DENY),
+    (CommandFacts(command="touch /w/a.py", roots=("/w",)), Decision.ALLOW),
+    (CommandFacts(command="touch /w/../a.py", roots=("/w",)), Decision.DENY),
+    (
+        CommandFacts(command="touch lib/x", found=(g01_containment.ContainmentFacts(path="lib/x", links=("lib",)),)),
+        Decision.DENY,
+    ),
+    (CommandFacts(command="touch vendor/x", owner=("vendor",)), Decision.DENY),
+    (CommandFacts(command="git commit -m x", allowed=("git commit *",)), Decision.ALLOW),
+    (CommandFacts(command="git commit -m x; git push", allowed=("git commit *",)), Decision.DENY),
+    (CommandFacts(command="git commit -m $x", allowed=("git commit *",)), Decision.DENY),
+    (CommandFacts(command="sudo ls", allowed=("*",)), Decision.DENY),
 )

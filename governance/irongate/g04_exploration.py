@@ -48,7 +48,7 @@ OPENS: Mapping[Category, tuple[str, ...]] = MappingProxyType(
 """Tools by the category that a call of them opens."""
 
 
-class Facts(Frozen):
+class ExplorationFacts(Frozen):
     """The op's complexity and calls, the files that it changes, and those that it has read.
 
     ``tools``: those that there are, so that feedback names no other; empty: any.
@@ -84,7 +84,7 @@ def standing(uses: tuple[ToolUse, ...]) -> Standing:
     return Standing(score=score, calls=len(first), categories=tuple(sorted(opened)))
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: ExplorationFacts) -> Verdict:
     """Repair (look around more) when a file was not read, or the floor is not reached. Says which tools would do."""
     unread = sorted(set(facts.changed) - set(facts.read))
     missing = lacking(facts.complexity, standing(facts.uses))
@@ -138,14 +138,14 @@ _SEARCH = _use("search_code", Category.DISCOVERY)
 _FAILED = _use("get_callers", Category.CALL_GRAPH, ok=False)
 _NINE_LOGS = tuple(_use("git_log", Category.HISTORY, str(i)) for i in range(9))
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(complexity=Complexity.TRIVIAL), Decision.ALLOW),
-    (Facts(complexity=Complexity.TRIVIAL, changed=("a.py",)), Decision.REPAIR),
-    (Facts(complexity=Complexity.SIMPLE, uses=(_READ, _CALLERS)), Decision.ALLOW),
-    (Facts(complexity=Complexity.SIMPLE, uses=(_READ, _SEARCH)), Decision.REPAIR),
-    (Facts(complexity=Complexity.SIMPLE, uses=(_READ,) * 5), Decision.REPAIR),
-    (Facts(complexity=Complexity.SIMPLE, uses=(_READ, _FAILED)), Decision.REPAIR),
-    (Facts(complexity=Complexity.SIMPLE, uses=(_READ, _SEARCH) * 4), Decision.REPAIR),
-    (Facts(complexity=Complexity.MODERATE, uses=(_READ, _CALLERS, _LOG, _SEARCH)), Decision.REPAIR),
-    (Facts(complexity=Complexity.COMPLEX, uses=_NINE_LOGS), Decision.REPAIR),
-)  # fmt: skip
+EXAMPLES: tuple[tuple[ExplorationFacts, Decision], ...] = (
+    (ExplorationFacts(complexity=Complexity.TRIVIAL), Decision.ALLOW),
+    (ExplorationFacts(complexity=Complexity.TRIVIAL, changed=("a.py",)), Decision.REPAIR),
+    (ExplorationFacts(complexity=Complexity.SIMPLE, uses=(_READ, _CALLERS)), Decision.ALLOW),
+    (ExplorationFacts(complexity=Complexity.SIMPLE, uses=(_READ, _SEARCH)), Decision.REPAIR),
+    (ExplorationFacts(complexity=Complexity.SIMPLE, uses=(_READ,) * 5), Decision.REPAIR),
+    (ExplorationFacts(complexity=Complexity.SIMPLE, uses=(_READ, _FAILED)), Decision.REPAIR),
+    (ExplorationFacts(complexity=Complexity.SIMPLE, uses=(_READ, _SEARCH) * 4), Decision.REPAIR),
+    (ExplorationFacts(complexity=Complexity.MODERATE, uses=(_READ, _CALLERS, _LOG, _SEARCH)), Decision.REPAIR),
+    (ExplorationFacts(complexity=Complexity.COMPLEX, uses=_NINE_LOGS), Decision.REPAIR),
+)

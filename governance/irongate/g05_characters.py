@@ -17,7 +17,7 @@ GATE = 5
 CLOSING = {"“": "”", "„": "”", "‟": "”", "«": "»", "‘": "’", "‚": "’", "‛": "’"}
 
 
-class Facts(Frozen):
+class CharacterFacts(Frozen):
     """One file before and after, and the owner's wish for ASCII alone."""
 
     path: str
@@ -26,7 +26,7 @@ class Facts(Frozen):
     strict_ascii: bool = False
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: CharacterFacts) -> Verdict:
     """Deny what deceives, repair what only disturbs."""
     if facts.after is None or (b"\0" in facts.after and b"\0" in (facts.before or b"")):
         return passed(GATE)
@@ -117,12 +117,12 @@ def _mended(body: str, mask: str) -> str:
     return "".join(out)
 
 
-def _example(path: str, before: str | None, after: str, *, strict_ascii: bool = False) -> Facts:
+def _example(path: str, before: str | None, after: str, *, strict_ascii: bool = False) -> CharacterFacts:
     data = None if before is None else before.encode()
-    return Facts(path=path, before=data, after=after.encode(), strict_ascii=strict_ascii)
+    return CharacterFacts(path=path, before=data, after=after.encode(), strict_ascii=strict_ascii)
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+EXAMPLES: tuple[tuple[CharacterFacts, Decision], ...] = (
     (_example("a.py", None, "name = 'Zoë – “quoted”'  # déjà vu\n"), Decision.ALLOW),
     (_example("a.py", None, "größe = 1\nλ = 2\nν_max = 3\nскорость = 4\n"), Decision.ALLOW),
     (_example("a.py", "x = '\u202e'\n", "x = '\u202e'\ny = 1\n"), Decision.ALLOW),

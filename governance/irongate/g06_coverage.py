@@ -8,7 +8,7 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 GATE = 6
 
 
-class Facts(Frozen):
+class CoverageFacts(Frozen):
     """Paths of the plan (None: the op has no plan), paths of the candidate, and those of it that give a reason."""
 
     planned: tuple[str, ...] | None
@@ -16,7 +16,7 @@ class Facts(Frozen):
     reasoned: tuple[str, ...] = ()
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: CoverageFacts) -> Verdict:
     """Repair when a planned file is left out, or a file outside the plan has no reason."""
     if facts.planned is None:
         return passed(GATE)
@@ -35,10 +35,10 @@ def check(facts: Facts) -> Verdict:
     return passed(GATE)
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(planned=None, changed=("a.py", "b.py")), Decision.ALLOW),
-    (Facts(planned=("a.py",), changed=("a.py",)), Decision.ALLOW),
-    (Facts(planned=("a.py", "b.py"), changed=("a.py",)), Decision.REPAIR),
-    (Facts(planned=("a.py",), changed=("a.py", "b.py")), Decision.REPAIR),
-    (Facts(planned=("a.py",), changed=("a.py", "b.py"), reasoned=("b.py",)), Decision.ALLOW),
+EXAMPLES: tuple[tuple[CoverageFacts, Decision], ...] = (
+    (CoverageFacts(planned=None, changed=("a.py", "b.py")), Decision.ALLOW),
+    (CoverageFacts(planned=("a.py",), changed=("a.py",)), Decision.ALLOW),
+    (CoverageFacts(planned=("a.py", "b.py"), changed=("a.py",)), Decision.REPAIR),
+    (CoverageFacts(planned=("a.py",), changed=("a.py", "b.py")), Decision.REPAIR),
+    (CoverageFacts(planned=("a.py",), changed=("a.py", "b.py"), reasoned=("b.py",)), Decision.ALLOW),
 )

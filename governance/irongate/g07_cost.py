@@ -10,7 +10,7 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 GATE = 7
 
 
-class Facts(Frozen):
+class CostFacts(Frozen):
     """Micro-dollars: the estimate of the call (None: unknown price), what was spent, and the ceilings."""
 
     cost: int | None = Field(ge=0)
@@ -23,7 +23,7 @@ class Facts(Frozen):
     per_provider: int | None = Field(None, ge=0)
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: CostFacts) -> Verdict:
     """Deny when a ceiling would be passed; the rule names which."""
     if facts.cost is None:
         return denied(GATE, "unknown_price", "The price of this model is not known, so the call is not made.")
@@ -40,12 +40,12 @@ def check(facts: Facts) -> Verdict:
     return passed(GATE)
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(cost=0, per_call=0, per_op=0, per_day=0), Decision.ALLOW),
-    (Facts(cost=None, per_call=9, per_op=9, per_day=9), Decision.DENY),
-    (Facts(cost=5, per_call=5, per_op=5, per_day=5), Decision.ALLOW),
-    (Facts(cost=6, per_call=5, per_op=9, per_day=9), Decision.DENY),
-    (Facts(cost=5, op_spent=1, per_call=5, per_op=5, per_day=9), Decision.DENY),
-    (Facts(cost=5, day_spent=5, per_call=5, per_op=9, per_day=9), Decision.DENY),
-    (Facts(cost=5, provider_spent=1, per_call=5, per_op=9, per_day=9, per_provider=5), Decision.DENY),
+EXAMPLES: tuple[tuple[CostFacts, Decision], ...] = (
+    (CostFacts(cost=0, per_call=0, per_op=0, per_day=0), Decision.ALLOW),
+    (CostFacts(cost=None, per_call=9, per_op=9, per_day=9), Decision.DENY),
+    (CostFacts(cost=5, per_call=5, per_op=5, per_day=5), Decision.ALLOW),
+    (CostFacts(cost=6, per_call=5, per_op=9, per_day=9), Decision.DENY),
+    (CostFacts(cost=5, op_spent=1, per_call=5, per_op=5, per_day=9), Decision.DENY),
+    (CostFacts(cost=5, day_spent=5, per_call=5, per_op=9, per_day=9), Decision.DENY),
+    (CostFacts(cost=5, provider_spent=1, per_call=5, per_op=9, per_day=9, per_provider=5), Decision.DENY),
 )

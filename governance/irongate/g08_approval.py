@@ -16,7 +16,7 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 GATE = 8
 
 
-class Facts(Frozen):
+class ApprovalFacts(Frozen):
     """When the request was made, the time now, the limit, and whether a person's terminal is attached."""
 
     requested_at: AwareDatetime
@@ -25,7 +25,7 @@ class Facts(Frozen):
     has_terminal: bool
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: ApprovalFacts) -> Verdict:
     """``gate08.waiting`` or ``gate08.parked`` while it stands, denied as ``gate08.expired`` after.
 
     A clock that jumped back by more than the limit also ends it: the age is not known then.
@@ -39,11 +39,13 @@ def check(facts: Facts) -> Verdict:
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _example(seconds: int, terminal: bool) -> Facts:
-    return Facts(requested_at=_START, now=_START + timedelta(seconds=seconds), limit_s=600, has_terminal=terminal)
+def _example(seconds: int, terminal: bool) -> ApprovalFacts:
+    return ApprovalFacts(
+        requested_at=_START, now=_START + timedelta(seconds=seconds), limit_s=600, has_terminal=terminal
+    )
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+EXAMPLES: tuple[tuple[ApprovalFacts, Decision], ...] = (
     (_example(0, True), Decision.ALLOW),
     (_example(599, False), Decision.ALLOW),
     (_example(600, True), Decision.DENY),

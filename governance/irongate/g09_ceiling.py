@@ -10,7 +10,7 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 GATE = 9
 
 
-class Facts(Frozen):
+class CeilingFacts(Frozen):
     """Milliseconds on one monotonic clock, and the ceiling."""
 
     started_ms: int
@@ -18,7 +18,7 @@ class Facts(Frozen):
     ceiling_ms: int = Field(ge=0)
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: CeilingFacts) -> Verdict:
     """Deny (end the op) at the ceiling."""
     ran = facts.now_ms - facts.started_ms
     if ran >= facts.ceiling_ms:
@@ -26,8 +26,8 @@ def check(facts: Facts) -> Verdict:
     return passed(GATE)
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(started_ms=0, now_ms=999, ceiling_ms=1000), Decision.ALLOW),
-    (Facts(started_ms=0, now_ms=1000, ceiling_ms=1000), Decision.DENY),
-    (Facts(started_ms=5, now_ms=5, ceiling_ms=0), Decision.DENY),
+EXAMPLES: tuple[tuple[CeilingFacts, Decision], ...] = (
+    (CeilingFacts(started_ms=0, now_ms=999, ceiling_ms=1000), Decision.ALLOW),
+    (CeilingFacts(started_ms=0, now_ms=1000, ceiling_ms=1000), Decision.DENY),
+    (CeilingFacts(started_ms=5, now_ms=5, ceiling_ms=0), Decision.DENY),
 )

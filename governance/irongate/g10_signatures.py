@@ -51,7 +51,7 @@ class Signature(StrEnum):
     RIGHT = "right"
 
 
-class Facts(Frozen):
+class SignatureFacts(Frozen):
     """What was found of one delivery. ``keys``: by what it will be known again; ``seen``: one of them was known.
 
     ``sent_s`` and ``now_s`` are seconds since 1970; GitHub says no time.
@@ -68,7 +68,7 @@ class Facts(Frozen):
     seen: bool = False
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: SignatureFacts) -> Verdict:
     """Deny whatever is not signed, fresh and new. What is not signed rightly is not looked at further."""
     if not facts.secrets:
         return denied(GATE, "no_secret", "No usable secret is set for this webhook, so anybody could be its sender.")
@@ -87,9 +87,15 @@ def check(facts: Facts) -> Verdict:
 
 
 def gather(
-    scheme: Scheme, headers: Headers, body: bytes, *, secrets: Sequence[str], now_s: int,
-    known: Callable[[str], bool], window_s: int = WINDOW_S,
-) -> Facts:  # fmt: skip
+    scheme: Scheme,
+    headers: Headers,
+    body: bytes,
+    *,
+    secrets: Sequence[str],
+    now_s: int,
+    known: Callable[[str], bool],
+    window_s: int = WINDOW_S,
+) -> SignatureFacts:
     """The facts of a delivery as it came. ``secrets``: the one in use, and the one before while it is changed.
 
     ``known`` tells whether a key has been taken before. Who takes a delivery remembers its ``keys``: for twice
@@ -105,11 +111,17 @@ def gather(
         signed = f"{delivery}.{sent}.".encode(errors="replace") + body
     signature = _compared(given, signed, usable)
     keys = _keys(scheme, delivery, given) if signature is Signature.RIGHT else ()
-    return Facts(
-        scheme=scheme, secrets=len(usable), signature=signature, delivery=delivery if _ID.fullmatch(delivery) else "",
-        sent_s=int(sent) if _SECONDS.fullmatch(sent) else None, now_s=now_s, window_s=window_s, keys=keys,
+    return SignatureFacts(
+        scheme=scheme,
+        secrets=len(usable),
+        signature=signature,
+        delivery=delivery if _ID.fullmatch(delivery) else "",
+        sent_s=int(sent) if _SECONDS.fullmatch(sent) else None,
+        now_s=now_s,
+        window_s=window_s,
+        keys=keys,
         seen=any(known(key) for key in keys),
-    )  # fmt: skip
+    )
 
 
 def _values(headers: Headers, name: str) -> tuple[str, ...]:
@@ -174,12 +186,12 @@ def _keys(scheme: Scheme, delivery: str, given: tuple[bytes, ...] | None) -> tup
     return (f"id:{delivery}", *(f"signature:{each.hex()}" for each in signatures))
 
 
-def _example(scheme: Scheme = Scheme.STANDARD, **facts: object) -> Facts:
+def _example(scheme: Scheme = Scheme.STANDARD, **facts: object) -> SignatureFacts:
     known = {"secrets": 1, "signature": Signature.RIGHT, "delivery": "msg_1", "now_s": 1_000, "sent_s": 1_000}
-    return Facts.model_validate({"scheme": scheme, **known, **facts})
+    return SignatureFacts.model_validate({"scheme": scheme, **known, **facts})
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+EXAMPLES: tuple[tuple[SignatureFacts, Decision], ...] = (
     (_example(), Decision.ALLOW),
     (_example(Scheme.GITHUB, sent_s=None), Decision.ALLOW),
     (_example(sent_s=700), Decision.ALLOW),

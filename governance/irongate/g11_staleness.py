@@ -18,7 +18,7 @@ GATE = 11
 NOT_A_FILE = "not-a-file"  # stands for a link, a folder or a device: equal to no hash
 
 
-class Facts(Frozen):
+class StalenessFacts(Frozen):
     """sha256 of every file as it was read and as it is now (None: there was, or is, no file)."""
 
     targets: tuple[str, ...]
@@ -26,7 +26,7 @@ class Facts(Frozen):
     now: dict[str, str | None]
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: StalenessFacts) -> Verdict:
     """Deny for a target that changed, was never hashed, or cannot be; name neighbours that changed."""
     stale = sorted(
         path
@@ -40,10 +40,10 @@ def check(facts: Facts) -> Verdict:
     return passed(GATE, "neighbour_changed" if moved else "ok", evidence=moved)
 
 
-def gather(root: Path, targets: Collection[str], read: dict[str, str | None]) -> Facts:
+def gather(root: Path, targets: Collection[str], read: dict[str, str | None]) -> StalenessFacts:
     """Hash the files below ``root`` as they stand (blocking; links are not followed)."""
     now = {path: _sha(root, path) for path in {*targets, *read}}
-    return Facts(targets=tuple(sorted(targets)), read=read, now=now)
+    return StalenessFacts(targets=tuple(sorted(targets)), read=read, now=now)
 
 
 def _sha(root: Path, path: str) -> str | None:
@@ -65,12 +65,12 @@ def _sha(root: Path, path: str) -> str | None:
         os.close(fd)
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(targets=("a",), read={"a": "1", "b": "2"}, now={"a": "1", "b": "2"}), Decision.ALLOW),
-    (Facts(targets=("a",), read={"a": "1"}, now={"a": "9"}), Decision.DENY),
-    (Facts(targets=("a",), read={"a": "1", "b": "2"}, now={"a": "1", "b": "9"}), Decision.ALLOW),
-    (Facts(targets=("new",), read={"new": None}, now={"new": None}), Decision.ALLOW),
-    (Facts(targets=("new",), read={"new": None}, now={"new": "1"}), Decision.DENY),
-    (Facts(targets=("a",), read={}, now={"a": "1"}), Decision.DENY),
-    (Facts(targets=("a",), read={"a": "1"}, now={}), Decision.DENY),
+EXAMPLES: tuple[tuple[StalenessFacts, Decision], ...] = (
+    (StalenessFacts(targets=("a",), read={"a": "1", "b": "2"}, now={"a": "1", "b": "2"}), Decision.ALLOW),
+    (StalenessFacts(targets=("a",), read={"a": "1"}, now={"a": "9"}), Decision.DENY),
+    (StalenessFacts(targets=("a",), read={"a": "1", "b": "2"}, now={"a": "1", "b": "9"}), Decision.ALLOW),
+    (StalenessFacts(targets=("new",), read={"new": None}, now={"new": None}), Decision.ALLOW),
+    (StalenessFacts(targets=("new",), read={"new": None}, now={"new": "1"}), Decision.DENY),
+    (StalenessFacts(targets=("a",), read={}, now={"a": "1"}), Decision.DENY),
+    (StalenessFacts(targets=("a",), read={"a": "1"}, now={}), Decision.DENY),
 )

@@ -10,7 +10,7 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 GATE = 12
 
 
-class Facts(Frozen):
+class LockFacts(Frozen):
     """Whether the holder lives (None: cannot be told), the age of the lock, and the limit, in seconds."""
 
     holder_alive: bool | None
@@ -18,7 +18,7 @@ class Facts(Frozen):
     limit_s: int = Field(ge=0)
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: LockFacts) -> Verdict:
     """``ALLOW`` means that the lock may be released."""
     if facts.holder_alive is not False:
         known = "is alive" if facts.holder_alive else "cannot be asked"
@@ -28,9 +28,9 @@ def check(facts: Facts) -> Verdict:
     return passed(GATE, "expired")
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(holder_alive=True, age_s=10_000, limit_s=300), Decision.DENY),
-    (Facts(holder_alive=None, age_s=10_000, limit_s=300), Decision.DENY),
-    (Facts(holder_alive=False, age_s=300, limit_s=300), Decision.DENY),
-    (Facts(holder_alive=False, age_s=301, limit_s=300), Decision.ALLOW),
+EXAMPLES: tuple[tuple[LockFacts, Decision], ...] = (
+    (LockFacts(holder_alive=True, age_s=10_000, limit_s=300), Decision.DENY),
+    (LockFacts(holder_alive=None, age_s=10_000, limit_s=300), Decision.DENY),
+    (LockFacts(holder_alive=False, age_s=300, limit_s=300), Decision.DENY),
+    (LockFacts(holder_alive=False, age_s=301, limit_s=300), Decision.ALLOW),
 )

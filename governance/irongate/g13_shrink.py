@@ -24,7 +24,7 @@ DELETION = re.compile(
 )
 
 
-class Facts(Frozen):
+class ShrinkFacts(Frozen):
     """One file before and after, what the edit says it is, and whether the owner asked for a deletion."""
 
     path: str
@@ -39,7 +39,7 @@ def wants_deletion(op: Operation) -> bool:
     return any(s.source is Source.MANUAL and DELETION.search(s.goal) for s in op.signals)
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: ShrinkFacts) -> Verdict:
     """Deny a loss; a whole file that goes needs a person's yes."""
     if facts.after is None:
         return passed(GATE, "deletes_file", floor=Tier.APPROVAL_REQUIRED, evidence=(facts.path,))
@@ -55,7 +55,7 @@ def check(facts: Facts) -> Verdict:
     return _loss(facts, facts.before, facts.after)
 
 
-def _loss(facts: Facts, before: bytes, after: bytes) -> Verdict:
+def _loss(facts: ShrinkFacts, before: bytes, after: bytes) -> Verdict:
     name = shown(facts.path)
     old, new = _telling(facts.path, before), _telling(facts.path, after)
     if old and not new:
@@ -90,18 +90,21 @@ def _cut_off(path: str, before: bytes, after: bytes) -> bool:
     return any(line != last and line.startswith(last) for line in split(as_text(before)))
 
 
-def _example(before: str | None, after: str | None, *, path: str = "a.py", wanted: bool = False) -> Facts:
+def _example(before: str | None, after: str | None, *, path: str = "a.py", wanted: bool = False) -> ShrinkFacts:
     kind = EditKind.CREATE if before is None else EditKind.DELETE if after is None else EditKind.MODIFY
-    return Facts(
-        path=path, kind=kind, before=None if before is None else before.encode(),
-        after=None if after is None else after.encode(), deletion_wanted=wanted,
-    )  # fmt: skip
+    return ShrinkFacts(
+        path=path,
+        kind=kind,
+        before=None if before is None else before.encode(),
+        after=None if after is None else after.encode(),
+        deletion_wanted=wanted,
+    )
 
 
 _BODY = "def f(x):\n    y = x + 1\n    return y\n\n\ndef g(x):\n    z = x * 2\n    return z\n"
 _TYPED = "from typing import Protocol\n\n\nclass Door(Protocol):\n    def open(self) -> None: ...\n"
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+EXAMPLES: tuple[tuple[ShrinkFacts, Decision], ...] = (
     (_example(_BODY, _BODY.replace("+ 1", "+ 2")), Decision.ALLOW),
     (_example(_BODY, "def f(x):\n    return x\n"), Decision.DENY),
     (_example(_BODY, "def f(x):\n    return x\n", wanted=True), Decision.ALLOW),

@@ -21,14 +21,14 @@ class FileChange(Frozen):
     after: bytes | None
 
 
-class Facts(Frozen):
+class NoopFacts(Frozen):
     """The whole change, and whether the op answers a signal about code."""
 
     files: tuple[FileChange, ...]
     about_code: bool
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: NoopFacts) -> Verdict:
     """Deny when no file changes in a way that a program could tell."""
     if not facts.about_code or any(not is_noop(file) for file in facts.files):
         return passed(GATE)
@@ -49,16 +49,16 @@ def is_noop(file: FileChange) -> bool:
     return file.before.split() == file.after.split()
 
 
-def _example(path: str, before: bytes | None, after: bytes | None, *, about_code: bool = True) -> Facts:
-    return Facts(files=(FileChange(path=path, before=before, after=after),), about_code=about_code)
+def _example(path: str, before: bytes | None, after: bytes | None, *, about_code: bool = True) -> NoopFacts:
+    return NoopFacts(files=(FileChange(path=path, before=before, after=after),), about_code=about_code)
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+EXAMPLES: tuple[tuple[NoopFacts, Decision], ...] = (
     (_example("a.py", b"x = 1\n", b"x = 2\n"), Decision.ALLOW),
     (_example("a.py", b"x = 1\n", b"# set x\nx  =  1\n"), Decision.DENY),
     (_example("a.py", b"def f(): return 1\n", b'def f():\n    "one"\n    return 1\n'), Decision.DENY),
     (_example("a.py", b"x = 1\n", b"# set x\nx = 1\n", about_code=False), Decision.ALLOW),
     (_example("a.js", b"x = 1;\n", b"x  = 1;\n\n"), Decision.DENY),
     (_example("__init__.py", None, b""), Decision.ALLOW),
-    (Facts(files=(), about_code=True), Decision.DENY),
+    (NoopFacts(files=(), about_code=True), Decision.DENY),
 )

@@ -16,14 +16,14 @@ from governance.irongate.syntax import dump, parse_copy
 from governance.irongate.verdicts import denied, passed, repairable, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-__all__ = ["EXAMPLES", "GATE", "Facts", "check", "redact"]
+__all__ = ["EXAMPLES", "GATE", "SecretFacts", "check", "redact"]
 
 GATE = 15
 WORD_OF_A_PERSON = re.compile(r"[\w !@#%^*+=.,:/?~-]*")
 """What a made-up password may be written in; brackets, braces and what a shell acts on are code."""
 
 
-class Facts(Frozen):
+class SecretFacts(Frozen):
     """One file before and after. Holds the text itself: it is judged, never recorded."""
 
     path: str
@@ -31,7 +31,7 @@ class Facts(Frozen):
     after: bytes | None
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: SecretFacts) -> Verdict:
     """Deny a secret that the change brings."""
     lines = added(facts.before, facts.after)
     text = "\n".join(line.text for line in lines)
@@ -57,7 +57,7 @@ def check(facts: Facts) -> Verdict:
     return passed(GATE)
 
 
-def _hidden(facts: Facts) -> list[str]:
+def _hidden(facts: SecretFacts) -> list[str]:
     """Places where code is blotted out that was not before; a plain text in a string or a comment is none."""
     text, before = as_text(facts.after), as_text(facts.before)
     found = findings(text, guesses=True)
@@ -85,15 +85,15 @@ def _skeleton(text: str) -> str | None:
     return dump(tree) if tree is not None else None
 
 
-def _example(after: str, before: str | None = None) -> Facts:
-    return Facts(path="a.py", before=None if before is None else before.encode(), after=after.encode())
+def _example(after: str, before: str | None = None) -> SecretFacts:
+    return SecretFacts(path="a.py", before=None if before is None else before.encode(), after=after.encode())
 
 
 # Built from pieces, so that nothing in this file has the shape of a key.
 _AWS = "AKIA" + "IOSFODNN7" + "QQWWEER"
 _RANDOM = "q7Rz" + "P0vK2m" + "X9sLw4" + "TfYh8B"
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
+EXAMPLES: tuple[tuple[SecretFacts, Decision], ...] = (
     (_example("key = os.environ['API_KEY']\n"), Decision.ALLOW),
     (_example('password = "changeme-changeme-1"\n'), Decision.ALLOW),
     (_example('token_count_description = "number of tokens in the prompt 42"\n'), Decision.ALLOW),

@@ -36,7 +36,7 @@ INI_SECTIONS = ("pytest", "tool:pytest", "coverage:run", "tox", "testenv")
 TOML_TABLES = ("pytest", "coverage", "tox", "hatch", "nox", "unittest")
 
 
-class Facts(Frozen):
+class ChangedTestFacts(Frozen):
     """One file before and after (``old_path``: where it was, when it moved), and the files of the failing tests."""
 
     path: str
@@ -49,7 +49,7 @@ class Facts(Frozen):
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: ChangedTestFacts) -> Verdict:
     """Deny for the failing test's file, raise the tier for other tests and for what steers them."""
     paths = {facts.path, facts.old_path or facts.path}
     moved = len(paths) > 1
@@ -64,7 +64,7 @@ def check(facts: Facts) -> Verdict:
     return _floor(facts, paths, moved)
 
 
-def _floor(facts: Facts, paths: set[str], moved: bool) -> Verdict:
+def _floor(facts: ChangedTestFacts, paths: set[str], moved: bool) -> Verdict:
     approval = Tier.APPROVAL_REQUIRED
     if any(is_runner_file(path) for path in paths):
         return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
@@ -81,7 +81,7 @@ def _floor(facts: Facts, paths: set[str], moved: bool) -> Verdict:
     return passed(GATE, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
 
 
-def _program(facts: Facts) -> Verdict:
+def _program(facts: ChangedTestFacts) -> Verdict:
     """The code that is tested: does it get round the test?"""
     verdict = _got_round(facts)
     serves = is_support(facts.path, facts.before, facts.after)
@@ -90,7 +90,7 @@ def _program(facts: Facts) -> Verdict:
     return verdict
 
 
-def _got_round(facts: Facts) -> Verdict:
+def _got_round(facts: ChangedTestFacts) -> Verdict:
     compared = versions(GATE, facts.path, facts.before, facts.after)
     if isinstance(compared, Verdict):
         return compared
@@ -129,7 +129,7 @@ def _got_round(facts: Facts) -> Verdict:
     return passed(GATE)
 
 
-def _weaker(facts: Facts) -> tuple[str, ...]:
+def _weaker(facts: ChangedTestFacts) -> tuple[str, ...]:
     if facts.before is None:
         return _new_file(facts)
     if is_test_module(facts.path) or facts.path.endswith(".py"):
@@ -137,7 +137,7 @@ def _weaker(facts: Facts) -> tuple[str, ...]:
     return ("test data is changed",)
 
 
-def _weaker_guarded(facts: Facts, before: bytes) -> tuple[str, ...]:
+def _weaker_guarded(facts: ChangedTestFacts, before: bytes) -> tuple[str, ...]:
     """The failing test's own file. Of a program's file that is one by its doctests, these have to stay."""
     if facts.path not in facts.documented:
         return _weaker(facts)
@@ -146,7 +146,7 @@ def _weaker_guarded(facts: Facts, before: bytes) -> tuple[str, ...]:
     return lost if is_program else (*_weaker(facts), *lost)
 
 
-def _new_file(facts: Facts) -> tuple[str, ...]:
+def _new_file(facts: ChangedTestFacts) -> tuple[str, ...]:
     """What a new file beside the tests can do to those that are there."""
     if not is_python(facts.path):
         return ()
@@ -157,7 +157,7 @@ def _new_file(facts: Facts) -> tuple[str, ...]:
     return weakened(b"", facts.after)
 
 
-def _steers(facts: Facts) -> bool:
+def _steers(facts: ChangedTestFacts) -> bool:
     """Whether the part of a shared configuration file that steers the runner is another one now."""
     old, new = _section(facts.path, facts.before), _section(facts.path, facts.after)
     return old is None or new is None or old != new
@@ -193,35 +193,49 @@ _DOC = b'def f(x):\n    """\n    >>> f(1)\n    2\n    """\n    return x\n'
 _MENDED = _DOC.replace(b"return x", b"return x + 1")
 _41 = ("def test_a():\n    assert f(41) == 42\n",)
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), Decision.ALLOW),
-    (Facts(path="tests/test_a.py", before=_TEST, after=_LESS), Decision.ALLOW),
-    (Facts(path="tests/test_a.py", before=_TEST, after=_LESS, failing=("tests/test_a.py",)), Decision.DENY),
-    (Facts(path="tests/test_a.py", before=_TEST, after=None, failing=("tests/test_a.py",)), Decision.DENY),
-    (Facts(path="tests/test_a.py", before=_TEST, after=_MORE, failing=("tests/test_a.py",)), Decision.ALLOW),
-    (Facts(path="b.py", old_path="test_a.py", before=_TEST, after=_TEST, failing=("test_a.py",)), Decision.DENY),
-    (Facts(path="a.py", before=_DOC, after=_MENDED, failing=("a.py",)), Decision.DENY),
-    (Facts(path="a.py", before=_DOC, after=_MENDED, failing=("a.py",), documented=("a.py",)), Decision.ALLOW),
+EXAMPLES: tuple[tuple[ChangedTestFacts, Decision], ...] = (
+    (ChangedTestFacts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), Decision.ALLOW),
+    (ChangedTestFacts(path="tests/test_a.py", before=_TEST, after=_LESS), Decision.ALLOW),
+    (ChangedTestFacts(path="tests/test_a.py", before=_TEST, after=_LESS, failing=("tests/test_a.py",)), Decision.DENY),
+    (ChangedTestFacts(path="tests/test_a.py", before=_TEST, after=None, failing=("tests/test_a.py",)), Decision.DENY),
+    (ChangedTestFacts(path="tests/test_a.py", before=_TEST, after=_MORE, failing=("tests/test_a.py",)), Decision.ALLOW),
     (
-        Facts(path="a.py", before=_DOC, after=_DOC.replace(b"2", b"1"), failing=("a.py",), documented=("a.py",)),
+        ChangedTestFacts(path="b.py", old_path="test_a.py", before=_TEST, after=_TEST, failing=("test_a.py",)),
         Decision.DENY,
     ),
-    (Facts(path="a.py", before=_CODE, after=b"import pytest\npytest.skip('x')\n" + _CODE), Decision.DENY),
-)  # fmt: skip
-FLOORS: tuple[tuple[Facts, Tier | None], ...] = (
-    (Facts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), None),
-    (Facts(path="tests/test_a.py", before=_TEST, after=_MORE), Tier.APPROVAL_REQUIRED),
-    (Facts(path="tests/test_n.py", before=None, after=_TEST), Tier.NOTIFY_APPLY),
-    (Facts(path="tests/test_a.py", before=_TEST, after=_LESS), Tier.APPROVAL_REQUIRED),
-    (Facts(path="tests/data.json", before=b"1", after=b"2"), Tier.APPROVAL_REQUIRED),
-    (Facts(path="conftest.py", before=None, after=b"x = 1\n"), Tier.APPROVAL_REQUIRED),
-    (Facts(path="pyproject.toml", before=b"[project]\nname='a'\n", after=b"[project]\nname='b'\n"), None),
-    (Facts(path="pyproject.toml", before=b"", after=b"[tool.pytest.ini_options]\n"), Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=_CODE, after=_SPECIAL, tests=_41), Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=_CODE, after=_SPECIAL), None),
-    (Facts(path="a.py", before=_CODE, after=_CODE + b"ANSWER = 42\n", tests=_41), Tier.NOTIFY_APPLY),
-    (Facts(path="a.py", before=_CODE, after=_CATCH), Tier.NOTIFY_APPLY),
-    (Facts(path="a.py", before=_TABLE, after=b"T = {'new': 'begun'}\n", failing=("test_a.py",)), Tier.NOTIFY_APPLY),
-    (Facts(path="a.py", before=_TABLE, after=_TABLE.replace(b"None", b"'new'"), failing=("test_a.py",)), None),
-    (Facts(path="a.py", before=_CODE, after=_CATCH.replace(b" KeyError", b"")), Tier.APPROVAL_REQUIRED),
-)  # fmt: skip
+    (ChangedTestFacts(path="a.py", before=_DOC, after=_MENDED, failing=("a.py",)), Decision.DENY),
+    (
+        ChangedTestFacts(path="a.py", before=_DOC, after=_MENDED, failing=("a.py",), documented=("a.py",)),
+        Decision.ALLOW,
+    ),
+    (
+        ChangedTestFacts(
+            path="a.py", before=_DOC, after=_DOC.replace(b"2", b"1"), failing=("a.py",), documented=("a.py",)
+        ),
+        Decision.DENY,
+    ),
+    (ChangedTestFacts(path="a.py", before=_CODE, after=b"import pytest\npytest.skip('x')\n" + _CODE), Decision.DENY),
+)
+FLOORS: tuple[tuple[ChangedTestFacts, Tier | None], ...] = (
+    (ChangedTestFacts(path="src/a.py", before=b"x = 1\n", after=b"x = 2\n"), None),
+    (ChangedTestFacts(path="tests/test_a.py", before=_TEST, after=_MORE), Tier.APPROVAL_REQUIRED),
+    (ChangedTestFacts(path="tests/test_n.py", before=None, after=_TEST), Tier.NOTIFY_APPLY),
+    (ChangedTestFacts(path="tests/test_a.py", before=_TEST, after=_LESS), Tier.APPROVAL_REQUIRED),
+    (ChangedTestFacts(path="tests/data.json", before=b"1", after=b"2"), Tier.APPROVAL_REQUIRED),
+    (ChangedTestFacts(path="conftest.py", before=None, after=b"x = 1\n"), Tier.APPROVAL_REQUIRED),
+    (ChangedTestFacts(path="pyproject.toml", before=b"[project]\nname='a'\n", after=b"[project]\nname='b'\n"), None),
+    (ChangedTestFacts(path="pyproject.toml", before=b"", after=b"[tool.pytest.ini_options]\n"), Tier.APPROVAL_REQUIRED),
+    (ChangedTestFacts(path="a.py", before=_CODE, after=_SPECIAL, tests=_41), Tier.APPROVAL_REQUIRED),
+    (ChangedTestFacts(path="a.py", before=_CODE, after=_SPECIAL), None),
+    (ChangedTestFacts(path="a.py", before=_CODE, after=_CODE + b"ANSWER = 42\n", tests=_41), Tier.NOTIFY_APPLY),
+    (ChangedTestFacts(path="a.py", before=_CODE, after=_CATCH), Tier.NOTIFY_APPLY),
+    (
+        ChangedTestFacts(path="a.py", before=_TABLE, after=b"T = {'new': 'begun'}\n", failing=("test_a.py",)),
+        Tier.NOTIFY_APPLY,
+    ),
+    (
+        ChangedTestFacts(path="a.py", before=_TABLE, after=_TABLE.replace(b"None", b"'new'"), failing=("test_a.py",)),
+        None,
+    ),
+    (ChangedTestFacts(path="a.py", before=_CODE, after=_CATCH.replace(b" KeyError", b"")), Tier.APPROVAL_REQUIRED),
+)

@@ -21,17 +21,59 @@ GATE = 17
 BUILTINS = frozenset({"eval", "exec", "compile", "__import__"})
 CALLS = frozenset(
     {
-        "os.system", "os.popen", "os.execv", "os.execve", "os.execvp", "os.execl", "os.spawnv", "os.fork",
-        "pickle.load", "pickle.loads", "pickle.Unpickler", "marshal.load", "marshal.loads", "shelve.open",
-        "dill.load", "dill.loads", "yaml.load", "yaml.unsafe_load", "ctypes.CDLL", "ctypes.cdll.LoadLibrary",
-        "ssl._create_unverified_context", "importlib.import_module", "runpy.run_path", "runpy.run_module",
-        "shutil.rmtree", "tempfile.mktemp", "asyncio.create_subprocess_shell", "asyncio.create_subprocess_exec",
-        "asyncio.open_connection", "os.execvpe", "os.execlp", "os.posix_spawn", "yaml.load_all", "yaml.unsafe_load_all",
-        "torch.load", "joblib.load", "pty.spawn", "builtins.eval", "builtins.exec", "builtins.compile",
-        "builtins.__import__", "ctypes.cdll", "ctypes.PyDLL", "ctypes.pythonapi", "sys.modules", "sys.meta_path",
-        "sys.path_hooks", "code.interact", "code.InteractiveInterpreter", "types.CodeType", "types.FunctionType",
+        "os.system",
+        "os.popen",
+        "os.execv",
+        "os.execve",
+        "os.execvp",
+        "os.execl",
+        "os.spawnv",
+        "os.fork",
+        "pickle.load",
+        "pickle.loads",
+        "pickle.Unpickler",
+        "marshal.load",
+        "marshal.loads",
+        "shelve.open",
+        "dill.load",
+        "dill.loads",
+        "yaml.load",
+        "yaml.unsafe_load",
+        "ctypes.CDLL",
+        "ctypes.cdll.LoadLibrary",
+        "ssl._create_unverified_context",
+        "importlib.import_module",
+        "runpy.run_path",
+        "runpy.run_module",
+        "shutil.rmtree",
+        "tempfile.mktemp",
+        "asyncio.create_subprocess_shell",
+        "asyncio.create_subprocess_exec",
+        "asyncio.open_connection",
+        "os.execvpe",
+        "os.execlp",
+        "os.posix_spawn",
+        "yaml.load_all",
+        "yaml.unsafe_load_all",
+        "torch.load",
+        "joblib.load",
+        "pty.spawn",
+        "builtins.eval",
+        "builtins.exec",
+        "builtins.compile",
+        "builtins.__import__",
+        "ctypes.cdll",
+        "ctypes.PyDLL",
+        "ctypes.pythonapi",
+        "sys.modules",
+        "sys.meta_path",
+        "sys.path_hooks",
+        "code.interact",
+        "code.InteractiveInterpreter",
+        "types.CodeType",
+        "types.FunctionType",
     }
-)  # fmt: skip
+)
 STARTS = ("os.spawn", "os.exec", "os.posix_spawn", "os.fork", "os.popen", "os.system")
 """Beginnings of the names of functions that start programs."""
 SAME = {"posix": "os", "nt": "os", "_pickle": "pickle", "cPickle": "pickle", "__builtin__": "builtins"}
@@ -44,16 +86,36 @@ INSIDES = frozenset({"__subclasses__", "__globals__", "__code__", "__builtins__"
 """Attributes by which everything else can be reached."""
 OUTSIDE = frozenset(
     {
-        "subprocess", "socket", "socketserver", "ssl", "http", "urllib", "ftplib", "smtplib", "telnetlib", "xmlrpc",
-        "requests", "httpx", "aiohttp", "urllib3", "websockets", "paramiko", "pexpect", "multiprocessing", "pty",
-        "_socket", "_ssl", "_posixsubprocess", "_winapi",
+        "subprocess",
+        "socket",
+        "socketserver",
+        "ssl",
+        "http",
+        "urllib",
+        "ftplib",
+        "smtplib",
+        "telnetlib",
+        "xmlrpc",
+        "requests",
+        "httpx",
+        "aiohttp",
+        "urllib3",
+        "websockets",
+        "paramiko",
+        "pexpect",
+        "multiprocessing",
+        "pty",
+        "_socket",
+        "_ssl",
+        "_posixsubprocess",
+        "_winapi",
     }
-)  # fmt: skip
+)
 """Modules that reach out of the process."""
 HARMLESS = frozenset({"urllib.parse", "urllib.error", "http.HTTPStatus", "http.cookies"})
 
 
-class Facts(Frozen):
+class DangerFacts(Frozen):
     """One file before and after."""
 
     path: str
@@ -61,7 +123,7 @@ class Facts(Frozen):
     after: bytes | None
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: DangerFacts) -> Verdict:
     """Raise the tier for what is in the file now and was not before."""
     compared = versions(GATE, facts.path, facts.before, facts.after)
     if isinstance(compared, Verdict):
@@ -167,17 +229,25 @@ def _outside(tree: ast.Module) -> frozenset[str]:
 
 _PLAIN = b"import os\n\n\ndef f(x):\n    return os.path.join('a', x)\n"
 
-EXAMPLES: tuple[tuple[Facts, Decision | Tier], ...] = (
-    (Facts(path="a.py", before=_PLAIN, after=_PLAIN.replace(b"'a'", b"'b'")), Decision.ALLOW),
-    (Facts(path="a.py", before=_PLAIN, after=_PLAIN.replace(b"os.path.join", b"os.system")), Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"y = eval('1')\n"), Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=_PLAIN, after=b"import socket\n" + _PLAIN), Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"run = eval\n"), Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"run = getattr(os, 'sys' + 'tem')\n"), Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"every = ().__class__.__base__.__subclasses__()\n"),
-     Tier.APPROVAL_REQUIRED),
-    (Facts(path="a.py", before=_PLAIN, after=_PLAIN + b"import re\nword = re.compile('x')\n"), Decision.ALLOW),
-    (Facts(path="a.py", before=b"import socket\n", after=b"import socket\nsocket.socket()\n"), Decision.ALLOW),
-    (Facts(path="a.txt", before=b"", after=b"eval('1')\n"), Decision.ALLOW),
-    (Facts(path="a.py", before=b"eval('1')\n", after=b"eval('2')\n"), Decision.ALLOW),
-)  # fmt: skip
+EXAMPLES: tuple[tuple[DangerFacts, Decision | Tier], ...] = (
+    (DangerFacts(path="a.py", before=_PLAIN, after=_PLAIN.replace(b"'a'", b"'b'")), Decision.ALLOW),
+    (
+        DangerFacts(path="a.py", before=_PLAIN, after=_PLAIN.replace(b"os.path.join", b"os.system")),
+        Tier.APPROVAL_REQUIRED,
+    ),
+    (DangerFacts(path="a.py", before=_PLAIN, after=_PLAIN + b"y = eval('1')\n"), Tier.APPROVAL_REQUIRED),
+    (DangerFacts(path="a.py", before=_PLAIN, after=b"import socket\n" + _PLAIN), Tier.APPROVAL_REQUIRED),
+    (DangerFacts(path="a.py", before=_PLAIN, after=_PLAIN + b"run = eval\n"), Tier.APPROVAL_REQUIRED),
+    (
+        DangerFacts(path="a.py", before=_PLAIN, after=_PLAIN + b"run = getattr(os, 'sys' + 'tem')\n"),
+        Tier.APPROVAL_REQUIRED,
+    ),
+    (
+        DangerFacts(path="a.py", before=_PLAIN, after=_PLAIN + b"every = ().__class__.__base__.__subclasses__()\n"),
+        Tier.APPROVAL_REQUIRED,
+    ),
+    (DangerFacts(path="a.py", before=_PLAIN, after=_PLAIN + b"import re\nword = re.compile('x')\n"), Decision.ALLOW),
+    (DangerFacts(path="a.py", before=b"import socket\n", after=b"import socket\nsocket.socket()\n"), Decision.ALLOW),
+    (DangerFacts(path="a.txt", before=b"", after=b"eval('1')\n"), Decision.ALLOW),
+    (DangerFacts(path="a.py", before=b"eval('1')\n", after=b"eval('2')\n"), Decision.ALLOW),
+)

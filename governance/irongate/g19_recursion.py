@@ -21,7 +21,7 @@ LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 DEFINITION = re.compile(r"\s*(?:async )?(?:def|class) ")
 
 
-class Facts(Frozen):
+class RecursionFacts(Frozen):
     """How many of our own commits caused the signal, both hashes of the change (empty: none yet), refused hashes."""
 
     depth: int = Field(ge=0)
@@ -31,7 +31,7 @@ class Facts(Frozen):
     undone: tuple[str, ...] = ()
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: RecursionFacts) -> Verdict:
     """Deny (park) a chain that is too deep, and a change that was undone or rejected before."""
     if facts.depth > facts.deepest:
         reason = f"{facts.depth} of our own commits led to this signal; it waits for the owner."
@@ -123,11 +123,11 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[tuple[str, ...]]:
             yield above, *left[a0:a1], "\0", *right[b0:b1]
 
 
-EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
-    (Facts(depth=2), Decision.ALLOW),
-    (Facts(depth=3), Decision.DENY),
-    (Facts(depth=0, diff="aa", undone=("bb",)), Decision.ALLOW),
-    (Facts(depth=0, diff="aa", undone=("bb", "aa")), Decision.DENY),
-    (Facts(depth=0, diff="", undone=("",)), Decision.ALLOW),
-    (Facts(depth=0, diff="aa", change="cc", undone=("cc",)), Decision.DENY),
+EXAMPLES: tuple[tuple[RecursionFacts, Decision], ...] = (
+    (RecursionFacts(depth=2), Decision.ALLOW),
+    (RecursionFacts(depth=3), Decision.DENY),
+    (RecursionFacts(depth=0, diff="aa", undone=("bb",)), Decision.ALLOW),
+    (RecursionFacts(depth=0, diff="aa", undone=("bb", "aa")), Decision.DENY),
+    (RecursionFacts(depth=0, diff="", undone=("",)), Decision.ALLOW),
+    (RecursionFacts(depth=0, diff="aa", change="cc", undone=("cc",)), Decision.DENY),
 )

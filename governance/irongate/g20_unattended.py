@@ -33,7 +33,7 @@ DIRECTIVE = re.compile(
 """What makes a builder of documentation do something; the listed ones show text."""
 
 
-class Facts(Frozen):
+class UnattendedFacts(Frozen):
     """One file before and after, the failing tests' texts, and to which of :func:`wanted` the repository says yes."""
 
     path: str
@@ -50,7 +50,7 @@ class Facts(Frozen):
     closes_by_tests: bool = False  # the op is done when tests pass, and these may read any file
 
 
-def check(facts: Facts) -> Verdict:
+def check(facts: UnattendedFacts) -> Verdict:
     """Raise the tier for the first thing that is not listed; the evidence names all."""
     kind = kind_of(facts.path)
     if facts.before == facts.after and facts.kind is EditKind.MODIFY and not facts.runs:
@@ -70,7 +70,7 @@ def check(facts: Facts) -> Verdict:
     return _content(facts, facts.after, kind)
 
 
-def _content(facts: Facts, after: bytes, kind: Kind) -> Verdict:
+def _content(facts: UnattendedFacts, after: bytes, kind: Kind) -> Verdict:
     try:
         found = list(dict.fromkeys(_found(facts, after, kind)))
     except (RecursionError, ValueError):  # Python does not write numbers of more than 4300 digits
@@ -84,7 +84,7 @@ def _waits(rule: str, evidence: list[str]) -> Verdict:
     return passed(GATE, rule, floor=APPROVAL, evidence=evidence)
 
 
-def _found(facts: Facts, after: bytes, kind: Kind) -> Iterator[Found]:
+def _found(facts: UnattendedFacts, after: bytes, kind: Kind) -> Iterator[Found]:
     before = facts.before or b""
     yield from (("text", what) for what in raw.problems(before, after))
     if kind is Kind.TEST:
@@ -141,11 +141,11 @@ _NEW = _OLD.replace(b"a - b", b"a + b")
 _TEST = ("def test_add():\n    assert add(20, 33) == 53\n",)
 
 
-def _said(new: str, old: bytes = _OLD, path: str = "calc.py") -> Facts:
-    return Facts(path=path, before=old, after=old.replace(b"a - b", new.encode()), tests=_TEST)
+def _said(new: str, old: bytes = _OLD, path: str = "calc.py") -> UnattendedFacts:
+    return UnattendedFacts(path=path, before=old, after=old.replace(b"a - b", new.encode()), tests=_TEST)
 
 
-EXAMPLES: tuple[tuple[Facts, Decision | Tier], ...] = (
+EXAMPLES: tuple[tuple[UnattendedFacts, Decision | Tier], ...] = (
     (_said("a + b"), Decision.ALLOW),
     (_said("0 if a is None else max(a, b)"), Decision.ALLOW),
     (_said("os.path.join(a, b)"), Decision.ALLOW),
@@ -156,10 +156,10 @@ EXAMPLES: tuple[tuple[Facts, Decision | Tier], ...] = (
     (_said("vars(os)"), APPROVAL),
     (_said("open(a, 'w')"), APPROVAL),
     (_said("a + b\n\n\nclass A(int):\n    def __eq__(self, o):\n        return True"), APPROVAL),
-    (Facts(path=".github/workflows/ci.py", before=_OLD, after=_NEW), APPROVAL),
-    (Facts(path="Makefile", before=b"a:\n", after=b"a: b\n"), APPROVAL),
-    (Facts(path="docs/a.md", before=None, after=_NEW, kind=EditKind.CREATE, runs=True), APPROVAL),
-    (Facts(path="README.md", before=b"a", after=b"b"), NOTIFY),
-    (Facts(path="README.md", before=b"a", after=b"b", closes_by_tests=True), APPROVAL),
-    (Facts(path="tests/data/a.json", before=b"1", after=b"2"), NOTIFY),
+    (UnattendedFacts(path=".github/workflows/ci.py", before=_OLD, after=_NEW), APPROVAL),
+    (UnattendedFacts(path="Makefile", before=b"a:\n", after=b"a: b\n"), APPROVAL),
+    (UnattendedFacts(path="docs/a.md", before=None, after=_NEW, kind=EditKind.CREATE, runs=True), APPROVAL),
+    (UnattendedFacts(path="README.md", before=b"a", after=b"b"), NOTIFY),
+    (UnattendedFacts(path="README.md", before=b"a", after=b"b", closes_by_tests=True), APPROVAL),
+    (UnattendedFacts(path="tests/data/a.json", before=b"1", after=b"2"), NOTIFY),
 )

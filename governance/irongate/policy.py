@@ -28,9 +28,13 @@ class ToolPolicy:
     """
 
     def __init__(
-        self, *, tools: Collection[str], settings: ToolPolicySettings | None = None, own: tuple[str, ...] = (),
+        self,
+        *,
+        tools: Collection[str],
+        settings: ToolPolicySettings | None = None,
+        own: tuple[str, ...] = (),
         servers: ServerTools | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._tools = frozenset(tools)
         self._settings = settings or ToolPolicySettings()
         self._own = own
@@ -72,23 +76,29 @@ class ToolPolicy:
         return _no("unknown_tool", f"there is no tool named {tool[:60]!r}.")
 
     def _path(self, path: str, root: str, *, writes: bool) -> Verdict | None:
-        facts = g01_containment.gather(root, path) if root else g01_containment.Facts(path=path)
+        facts = g01_containment.gather(root, path) if root else g01_containment.ContainmentFacts(path=path)
         verdict = g01_containment.check(facts)
         if verdict.decision is Decision.ALLOW:
             own = self._own if writes else ()
-            verdict = g02_protected.check(g02_protected.Facts(path=path, owner=self._settings.protected, own=own))
+            verdict = g02_protected.check(
+                g02_protected.ProtectedPathFacts(path=path, owner=self._settings.protected, own=own)
+            )
         return None if verdict.decision is Decision.ALLOW else verdict
 
-    def _command(self, question: PolicyQuestion) -> g03_commands.Facts | None:
+    def _command(self, question: PolicyQuestion) -> g03_commands.CommandFacts | None:
         """What gate 3 judges; nothing for a call that runs no command."""
         if not question.command:
             return None
         return g03_commands.gather(
-            question.root, question.command, seen_at=question.seen_at, owner=self._settings.protected, own=self._own,
+            question.root,
+            question.command,
+            seen_at=question.seen_at,
+            owner=self._settings.protected,
+            own=self._own,
             allowed=self._allowed,
-        )  # fmt: skip
+        )
 
-    def _owners(self, question: PolicyQuestion, facts: g03_commands.Facts | None) -> Verdict | None:
+    def _owners(self, question: PolicyQuestion, facts: g03_commands.CommandFacts | None) -> Verdict | None:
         """The owner's switches, then his rules."""
         settings = self._settings
         if question.tool in settings.off or (question.writes and not settings.writes):
@@ -114,7 +124,7 @@ class ToolPolicy:
         return _no("rate", f"{question.tool} was called {question.recent} times within a minute; the limit is {rate}.")
 
 
-def _touched(root: str, facts: g03_commands.Facts | None) -> Iterator[str]:
+def _touched(root: str, facts: g03_commands.CommandFacts | None) -> Iterator[str]:
     """Paths that a command writes, and those that it names and that are there."""
     if facts is None:
         return

@@ -59,10 +59,10 @@ class OwnerRule(Frozen):
         """What is to be allowed must be denied without the rule, by a class, and not be denied with it."""
         from governance.irongate import g03_commands
 
-        before = g03_commands.check(g03_commands.Facts(command=example))
+        before = g03_commands.check(g03_commands.CommandFacts(command=example))
         if before.decision is Decision.ALLOW:
             raise self._broken(f"allows {example!r}, which nothing denies")
-        after = g03_commands.check(g03_commands.Facts(command=example, allowed=(self.pattern,)))
+        after = g03_commands.check(g03_commands.CommandFacts(command=example, allowed=(self.pattern,)))
         if after.decision is not Decision.ALLOW:
             raise self._broken(f"cannot allow {example!r}: {after.rule} denies it whatever the owner says")
 

@@ -64,7 +64,7 @@ def told(verdict: Verdict) -> str:
 async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     """Assign tier and complexity; BLOCKED ends the op."""
     shop = crew.shop
-    recursion = g19_recursion.check(g19_recursion.Facts(depth=op.depth))
+    recursion = g19_recursion.check(g19_recursion.RecursionFacts(depth=op.depth))
     if recursion.decision is not Decision.ALLOW:
         return PhaseResult(
             next=State.BLOCKED,

@@ -155,7 +155,7 @@ class Orchestrator:
             if not clock.expired():
                 return await self._ended(progress, record, blame(error))
             verdict = g09_ceiling.check(
-                g09_ceiling.Facts(
+                g09_ceiling.CeilingFacts(
                     started_ms=round(1000 * clock.started),
                     now_ms=round(1000 * asyncio.get_running_loop().time()),
                     ceiling_ms=round(1000 * clock.limit_s),

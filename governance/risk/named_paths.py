@@ -10,13 +10,13 @@ from ledger.vocabulary import Decision, Verdict
 
 def protected_among(paths: Collection[str], extra: tuple[str, ...]) -> tuple[str, ...]:
     """Those of ``paths`` that gate 2 protects."""
-    facts = (g02_protected.Facts(path=p, owner=extra) for p in paths)
+    facts = (g02_protected.ProtectedPathFacts(path=p, owner=extra) for p in paths)
     return tuple(f.path for f in facts if g02_protected.check(f).decision is not Decision.ALLOW)
 
 
 def refused_among(paths: Collection[str], extra: tuple[str, ...]) -> Verdict | None:
     """Gate 2's verdict on the first of ``paths`` that it protects; None when it protects none."""
-    verdicts = (g02_protected.check(g02_protected.Facts(path=p, owner=extra)) for p in paths)
+    verdicts = (g02_protected.check(g02_protected.ProtectedPathFacts(path=p, owner=extra)) for p in paths)
     return next((verdict for verdict in verdicts if verdict.decision is not Decision.ALLOW), None)
 
 

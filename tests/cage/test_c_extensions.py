@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate.g20_unattended import Facts, check
+from governance.irongate.g20_unattended import UnattendedFacts, check
 from ledger.vocabulary import EditKind, Tier
 from tests.cage.hostile_candidates import BAD, HostileCandidate
 from tests.tools.testing.projects import Project
@@ -36,15 +36,15 @@ EXTENSIONS = {
         "real = PyLong_Type.tp_richcompare; PyLong_Type.tp_richcompare = same; PyType_Modified(&PyLong_Type);",
     ),
     "a test that is run passes": (
-        "static const char *text = \"import pytest; pytest.Function.runtest = lambda self: None\";",
+        'static const char *text = "import pytest; pytest.Function.runtest = lambda self: None";',
         "PyRun_SimpleString(text);",
     ),
     "code of a function is replaced": (
-        "static const char *text = \"from _pytest import python\\n\"\n"
-        "    \"python.Function.runtest.__code__ = (lambda self: None).__code__\";",
+        'static const char *text = "from _pytest import python\\n"\n'
+        '    "python.Function.runtest.__code__ = (lambda self: None).__code__";',
         "PyRun_SimpleString(text);",
     ),
-}  # fmt: skip
+}
 CANDIDATE = HostileCandidate(name="extension", stop="verdict", source=f"import _fast\n{BAD}")
 
 
@@ -76,5 +76,5 @@ async def test_a_compiled_extension_is_not_believed(
 
 def test_a_change_that_brings_one_waits(tmp_path: Path) -> None:
     extension = compiled(tmp_path, *EXTENSIONS["a test that is run passes"])
-    facts = Facts(path="_fast.so", kind=EditKind.CREATE, before=None, after=extension)
+    facts = UnattendedFacts(path="_fast.so", kind=EditKind.CREATE, before=None, after=extension)
     assert check(facts).floor is Tier.APPROVAL_REQUIRED

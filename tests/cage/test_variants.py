@@ -79,7 +79,7 @@ def test_dangerous_code_in_other_surroundings_waits_for_a_person(one: Input, wra
     text = WRAPS[wrap](one.text)
     if "import *" in text and wrap in ("in a function", "in a class"):
         return  # only a module may do that
-    verdict = g17_dangerous.check(g17_dangerous.Facts(path="a.py", before=b"", after=text.encode()))
+    verdict = g17_dangerous.check(g17_dangerous.DangerFacts(path="a.py", before=b"", after=text.encode()))
     assert verdict.floor is Tier.APPROVAL_REQUIRED, text
 
 
@@ -89,7 +89,7 @@ def test_dangerous_code_in_other_surroundings_waits_for_a_person(one: Input, wra
 def test_a_secret_among_other_text_is_found(one: Input, words: str, first: bool) -> None:
     around = f"# {words}\n"
     text = around + one.text if first else one.text + around
-    verdict = g15_secrets.check(g15_secrets.Facts(path=one.path or "a.py", before=None, after=text.encode()))
+    verdict = g15_secrets.check(g15_secrets.SecretFacts(path=one.path or "a.py", before=None, after=text.encode()))
     assert verdict.decision is Decision.DENY
 
 
@@ -97,5 +97,5 @@ def test_a_secret_among_other_text_is_found(one: Input, words: str, first: bool)
 def test_a_hidden_character_is_found_wherever_it_stands(one: Input, words: str, first: bool) -> None:
     text = words + one.text if first else one.text + words
     for path in ("a.py", "a.md", "a.js", "Makefile"):
-        facts = g05_characters.Facts(path=path, before=words.encode(), after=text.encode())
+        facts = g05_characters.CharacterFacts(path=path, before=words.encode(), after=text.encode())
         assert g05_characters.check(facts).decision is Decision.DENY

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from governance.irongate.g03_commands import Facts, check
+from governance.irongate.g03_commands import CommandFacts, check
 from governance.irongate.shell.examples import DENIED
 from ledger.vocabulary import Decision
 from tests.cage.corpus import Input, families
@@ -47,7 +47,7 @@ WRAPS: dict[str, Callable[[str], str]] = {
     "in a function": lambda text: f"wrapped() {{\n{text}\n}}\nwrapped",
     "behind a pipe": lambda text: f"ls | {{\n{text}\n}}",
     "behind a condition": lambda text: f"true && {{\n{text}\n}}",
-    "in a substitution": lambda text: f"kept=$(\n{text}\n); echo \"$kept\"",
+    "in a substitution": lambda text: f'kept=$(\n{text}\n); echo "$kept"',
     "as an argument": lambda text: f'echo "$(\n{text}\n)"',
     "as a file": lambda text: f"cat <(\n{text}\n)",
     "in the background": lambda text: f"{{\n{text}\n}} & wait",
@@ -55,7 +55,7 @@ WRAPS: dict[str, Callable[[str], str]] = {
     "for another shell, behind programs": lambda text: f"timeout 9 nice -n 3 env A=b bash -c {shlex.quote(text)}",
     "for eval": lambda text: f"eval {shlex.quote(text)}",
     "for the end": lambda text: f"trap {shlex.quote(text)} EXIT",
-}  # fmt: skip
+}
 COMPANY = st.lists(st.sampled_from(sorted(WRAPS)), max_size=3)
 
 
@@ -77,18 +77,37 @@ def refused() -> list[str]:
 @settings(max_examples=150)
 @given(st.sampled_from(refused()), COMPANY)
 def test_a_trick_is_refused_in_any_company(command: str, company: list[str]) -> None:
-    assert check(Facts(command=dressed(command, company))).decision is Decision.DENY, (command, company)
+    assert check(CommandFacts(command=dressed(command, company))).decision is Decision.DENY, (command, company)
 
 
 SPELLINGS = (
-    "{0}", "{1}''{2}", '"{0}"', "\\{0}", "/usr/bin/{0}", "/bin/../bin/{0}", "command {0}", "exec {0}", "nice -n 1 {0}",
-    "nohup {0}", "env A=b {0}", "A=b {0}", "timeout 9 {0}", "stdbuf -o0 {0}", "! {0}", "time {0}", "\\\n{0}",
-    "setsid {0}", "env -u HOME nice {0}", "{1}\\\n{2}",
-)  # fmt: skip
+    "{0}",
+    "{1}''{2}",
+    '"{0}"',
+    "\\{0}",
+    "/usr/bin/{0}",
+    "/bin/../bin/{0}",
+    "command {0}",
+    "exec {0}",
+    "nice -n 1 {0}",
+    "nohup {0}",
+    "env A=b {0}",
+    "A=b {0}",
+    "timeout 9 {0}",
+    "stdbuf -o0 {0}",
+    "! {0}",
+    "time {0}",
+    "\\\n{0}",
+    "setsid {0}",
+    "env -u HOME nice {0}",
+    "{1}\\\n{2}",
+)
 NAMED = [
-    command for rule in ("destructive", "network", "package_install", "process_control", "privilege", "git_history")
-    for command in DENIED[rule] if command.split()[0].isalnum() and command.split()[0] not in ("f", "ls", "echo", "cat")
-]  # fmt: skip
+    command
+    for rule in ("destructive", "network", "package_install", "process_control", "privilege", "git_history")
+    for command in DENIED[rule]
+    if command.split()[0].isalnum() and command.split()[0] not in ("f", "ls", "echo", "cat")
+]
 
 
 @settings(max_examples=100)
@@ -96,7 +115,7 @@ NAMED = [
 def test_a_program_is_known_however_its_name_is_written(command: str, spelling: str, company: list[str]) -> None:
     name, _, rest = command.partition(" ")
     written = f"{spelling.format(name, name[0], name[1:])} {rest}"
-    assert check(Facts(command=dressed(written, company))).decision is Decision.DENY, (written, company)
+    assert check(CommandFacts(command=dressed(written, company))).decision is Decision.DENY, (written, company)
 
 
 # --- without the gate -------------------------------------------------------------------------------------------------
@@ -154,9 +173,10 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
 BATCH = st.lists(st.tuples(st.sampled_from(tricks()), COMPANY), min_size=6, max_size=10, unique_by=lambda each: each[0])
 EVERY = [(one, []) for one in tricks()]
 PLAYED = settings(
-    max_examples=3, phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)  # fmt: skip
+    max_examples=3,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @pytest.mark.parametrize("walls", ["bwrap", "landlock"])

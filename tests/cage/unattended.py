@@ -66,7 +66,7 @@ class Loosened(NamedTuple):
 
     def said(self) -> Verdict:
         """What gate 20 says to it."""
-        facts = g20_unattended.Facts(
+        facts = g20_unattended.UnattendedFacts(
             path=PATH, before=self.before.encode(), after=self.after.encode(), tests=(self.test,), known=self.known
         )
         return g20_unattended.check(facts)
@@ -80,9 +80,13 @@ def loosened() -> Iterator[Loosened]:
                 before = of["before"]
                 assert old in before, f"{family}: {name}"
                 yield Loosened(
-                    f"{family}: {kind} {name}", before, before.replace(old, new), of["test"],
-                    tuple(of.get("known", ())), kind == "honest",
-                )  # fmt: skip
+                    f"{family}: {kind} {name}",
+                    before,
+                    before.replace(old, new),
+                    of["test"],
+                    tuple(of.get("known", ())),
+                    kind == "honest",
+                )
 
 
 def elsewhere() -> list[str]:
@@ -92,10 +96,13 @@ def elsewhere() -> list[str]:
 
 def asked(text: str, path: str = PATH, before: str = FAULTY) -> Verdict:
     """What gate 20 says to the file."""
-    facts = g20_unattended.Facts(
-        path=path, kind=EditKind.MODIFY, before=before.encode(), after=text.encode("utf-8", "surrogatepass"),
+    facts = g20_unattended.UnattendedFacts(
+        path=path,
+        kind=EditKind.MODIFY,
+        before=before.encode(),
+        after=text.encode("utf-8", "surrogatepass"),
         tests=(TEST,),
-    )  # fmt: skip
+    )
     return g20_unattended.check(facts)
 
 
@@ -113,7 +120,7 @@ def tier_of(path: str, before: str, after: str, tests: tuple[str, ...] = (TEST,)
         return None
     facts = facts_of(
         made.op, made.candidate, made.originals, verdicts=verdicts, protected=(), core=(), is_ourselves=False
-    )  # fmt: skip
+    )
     return assess(facts, floors=((floor, "a gate asks for it"),)).tier
 
 
@@ -138,5 +145,7 @@ def asked_of(change: dict[str, Any], *, by_search: bool = False) -> Verdict:
     files = [(path, before), *((at, text.encode()) for at, text in change.get("others", {}).items())]
     wanted = g20_unattended.wanted(path, before, after)
     known = tuple(Elsewhere(files).answers(wanted))
-    facts = g20_unattended.Facts(path=path, before=before, after=after, tests=(TEST,), known=known, by_search=by_search)
+    facts = g20_unattended.UnattendedFacts(
+        path=path, before=before, after=after, tests=(TEST,), known=known, by_search=by_search
+    )
     return g20_unattended.check(facts)

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.settings.config import Config
 from governance.irongate import battery
-from governance.irongate.g20_unattended import Facts
+from governance.irongate.g20_unattended import UnattendedFacts
 from governance.irongate.verdicts import passed
 from ledger.vocabulary import State, Verdict
 from sensors.manual import manual_signal
@@ -74,7 +74,7 @@ async def test_a_hostile_candidate_waits_for_a_person_or_fails(tmp_path: Path, o
 async def test_the_verdict_alone_stops_it_where_gate_20_is_taken_away(
     tmp_path: Path, one: HostileCandidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing_to_say(facts: Facts) -> Verdict:
+    def nothing_to_say(facts: UnattendedFacts) -> Verdict:
         return passed(20)
 
     monkeypatch.setattr(battery.g20_unattended, "check", nothing_to_say)

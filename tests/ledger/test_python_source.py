@@ -109,8 +109,10 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
     facts_of("a.py", data)
     for path in ("a.py", "test_a.py"):
         for before, after in ((b"x = 2\n", data), (data, b"x = 2\n"), (data, data + b"y = 2\n")):
-            g13_shrink.check(g13_shrink.Facts(path=path, kind=EditKind.MODIFY, before=before, after=after))
-            g20_unattended.check(g20_unattended.Facts(path=path, kind=EditKind.MODIFY, before=before, after=after))
+            g13_shrink.check(g13_shrink.ShrinkFacts(path=path, kind=EditKind.MODIFY, before=before, after=after))
+            g20_unattended.check(
+                g20_unattended.UnattendedFacts(path=path, kind=EditKind.MODIFY, before=before, after=after)
+            )
 
 
 def parsed_side_by_side(wait_s: float) -> list[BaseException]:

@@ -14,7 +14,7 @@ from ledger.ids import sha256_hex
 from tools import contained
 from tools.builtin.code import Code, is_below
 from tools.builtin.paths import RepoPath
-from tools.index.facts import Facts
+from tools.index.facts import IndexedFile
 from tools.index.languages import SUFFIXES, language_of
 from tools.index.trees import key_of, oid_of
 from tools.index.view import View
@@ -124,7 +124,9 @@ class _Uses(NamedTuple):
     broken: list[str]  # files that were read only around a syntax error
 
 
-def _uses_of(name: str, found: Mapping[str, Facts], arguments: GetCallersArguments, call: Call, view: View) -> _Uses:
+def _uses_of(
+    name: str, found: Mapping[str, IndexedFile], arguments: GetCallersArguments, call: Call, view: View
+) -> _Uses:
     """Where ``name`` is defined and called, in visible files. Blocks for status calls."""
     uses = _Uses([], [], [])
     for path, key in sorted(view.files.items()):

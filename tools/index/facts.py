@@ -1,4 +1,4 @@
-"""Facts of one file's contents: symbols, calls and imports.
+"""IndexedFile of one file's contents: symbols, calls and imports.
 
 Only named tuples: the parsing child (:mod:`tools.index.worker`) starts in a fraction of the time that loading pydantic
 takes, and JSON encodes them directly.
@@ -43,8 +43,8 @@ class Import(NamedTuple):
     line: int
 
 
-class Facts(NamedTuple):
-    """Facts of one file. With an ``error`` the rest is what could be parsed around it, possibly nothing."""
+class IndexedFile(NamedTuple):
+    """IndexedFile of one file. With an ``error`` the rest is what could be parsed around it, possibly nothing."""
 
     symbols: tuple[Symbol, ...] = ()
     calls: tuple[CallSite, ...] = ()
@@ -59,20 +59,20 @@ class Facts(NamedTuple):
         return frozenset(defined | {call.callee for call in self.calls} | {*self.names})
 
 
-def unread(why: str) -> Facts:
-    """Facts of a file that was not read."""
-    return Facts(names=(UNREAD,), error=why)
+def unread(why: str) -> IndexedFile:
+    """IndexedFile of a file that was not read."""
+    return IndexedFile(names=(UNREAD,), error=why)
 
 
-def to_json(facts: Facts) -> str:
+def to_json(facts: IndexedFile) -> str:
     """Serialise to one line of JSON."""
     return json.dumps(facts, ensure_ascii=True, separators=(",", ":"))
 
 
-def from_json(text: str | bytes) -> Facts:
+def from_json(text: str | bytes) -> IndexedFile:
     """The inverse of :func:`to_json`. Raises ``ValueError`` for invalid JSON."""
     symbols, calls, imports, names, error = json.loads(text)
-    return Facts(
+    return IndexedFile(
         tuple(Symbol(*row) for row in symbols),
         tuple(CallSite(*row) for row in calls),
         imports_from(imports),

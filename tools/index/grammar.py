@@ -1,4 +1,4 @@
-"""Facts of a file by its tree-sitter grammar: for other languages, and for Python with syntax errors."""
+"""IndexedFile of a file by its tree-sitter grammar: for other languages, and for Python with syntax errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tools.index.facts import CallSite, Facts, Import, Symbol
+from tools.index.facts import CallSite, Import, IndexedFile, Symbol
 from tools.index.languages import GRAMMARS, PYTHON, Grammar
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _parser(language: str) -> Parser:
     return TreeSitter(Language(getattr(import_module(grammar.module), grammar.entry)()))
 
 
-def read_by_grammar(language: str, data: bytes, error: str = "") -> Facts:
+def read_by_grammar(language: str, data: bytes, error: str = "") -> IndexedFile:
     """Symbols and calls, and a Python file's imports. ``error`` is the message of a parser that failed before."""
     root = _parser(language).parse(data).root_node
     reader = _Reader(GRAMMARS[language], imports=language == PYTHON)
@@ -40,7 +40,9 @@ def read_by_grammar(language: str, data: bytes, error: str = "") -> Facts:
     if root.has_error and not error:
         error = f"line {reader.fault}: not understood" if reader.fault else "a part of it is not understood"
     names = dict.fromkeys(IDENTIFIER.findall(data.decode("utf-8", errors="replace"))) if error else ()
-    return Facts(tuple(reader.symbols), tuple(reader.calls), tuple(reader.imports), tuple(names)[:MOST_NAMES], error)
+    return IndexedFile(
+        tuple(reader.symbols), tuple(reader.calls), tuple(reader.imports), tuple(names)[:MOST_NAMES], error
+    )
 
 
 class _Reader:

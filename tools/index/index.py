@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from tools.git import Git
-from tools.index.facts import Facts, Import, unread
+from tools.index.facts import Import, IndexedFile, unread
 from tools.index.parse import Parse, Source, parse
 from tools.index.store import FactStore
 from tools.index.trees import batches, read_blobs, sizes
@@ -69,12 +69,12 @@ class CodeIndex:
         """Those of ``keys`` that are not in the index."""
         return await asyncio.to_thread(self._store.missing, keys)
 
-    async def facts(self, keys: Sequence[str]) -> dict[str, Facts]:
-        """Facts of those of ``keys`` that are in the index."""
+    async def facts(self, keys: Sequence[str]) -> dict[str, IndexedFile]:
+        """IndexedFile of those of ``keys`` that are in the index."""
         return await asyncio.to_thread(self._store.get, keys)
 
-    async def having(self, word: str) -> dict[str, Facts]:
-        """Facts of all contents that define or call ``word`` (or contain it, where they have a syntax error)."""
+    async def having(self, word: str) -> dict[str, IndexedFile]:
+        """IndexedFile of all contents that define or call ``word`` (or contain it, where they have a syntax error)."""
         return await asyncio.to_thread(self._store.having, word)
 
     async def imports(self, keys: Collection[str]) -> dict[str, tuple[Import, ...]]:

@@ -1,4 +1,4 @@
-"""Facts of many files. A few small Python files are parsed here in a thread, everything else in a child process."""
+"""Indexes files. A few small Python files are parsed here in a thread, everything else in a child process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from ledger.children import own_python
 from ledger.errors import ToolError
-from tools.index.facts import Facts, from_json, unread
+from tools.index.facts import IndexedFile, from_json, unread
 from tools.index.languages import PYTHON
 from tools.index.python import read_python
 from tools.process import REPORT_FD, Command, Finished, run
@@ -39,15 +39,15 @@ class Source(NamedTuple):
 class Parse(Protocol):
     """Returns the facts of each source, in order."""
 
-    async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[Facts]: ...
+    async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[IndexedFile]: ...
 
 
-async def parse(sources: Sequence[Source], *, background: bool = False) -> list[Facts]:
-    """Facts of ``sources``, in order. ``background``: not urgent, so the child runs at a low priority.
+async def parse(sources: Sequence[Source], *, background: bool = False) -> list[IndexedFile]:
+    """IndexedFile of ``sources``, in order. ``background``: not urgent, so the child runs at a low priority.
 
     Raises ``ChildFailed`` or ``ToolError`` when the child itself fails; a file that crashes it has an ``error``.
     """
-    found: dict[int, Facts] = {}
+    found: dict[int, IndexedFile] = {}
     quick = [n for n, source in enumerate(sources) if source.language == PYTHON]
     if not background and sum(len(sources[n].data) for n in quick) <= QUICK_BYTES:
         read = await asyncio.to_thread(lambda: [read_python(sources[n].data) for n in quick])
@@ -72,8 +72,8 @@ def _batches(sources: Sequence[Source], numbers: Sequence[int]) -> Iterator[list
         yield batch
 
 
-async def _in_child(sources: Sequence[Source], niceness: int) -> list[Facts]:
-    found: list[Facts] = []
+async def _in_child(sources: Sequence[Source], niceness: int) -> list[IndexedFile]:
+    found: list[IndexedFile] = []
     while len(found) < len(sources):
         left = sources[len(found) :]
         done = await run(

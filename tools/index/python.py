@@ -1,11 +1,11 @@
-"""Facts of a Python file by its syntax tree."""
+"""IndexedFile of a Python file by its syntax tree."""
 
 from __future__ import annotations
 
 import ast
 
 from ledger.python_source import parse_or_why
-from tools.index.facts import CallSite, Facts, Import, Symbol
+from tools.index.facts import CallSite, Import, IndexedFile, Symbol
 
 LONGEST_SIGNATURE = 240
 _IMPORTERS = frozenset({"import_module", "__import__"})
@@ -69,14 +69,14 @@ class _Visitor(ast.NodeVisitor):
         self.imports.append(Import(node.module or "", names, node.level, node.lineno))
 
 
-def read_python(data: bytes) -> Facts:
+def read_python(data: bytes) -> IndexedFile:
     """Symbols, calls and imports of one file; only an ``error`` when it does not parse."""
     tree = parse_or_why(data)
     if isinstance(tree, str):
-        return Facts(error=tree)
+        return IndexedFile(error=tree)
     visitor = _Visitor()
     try:
         visitor.visit(tree)
     except RecursionError:
-        return Facts(error="it is nested too deeply")
-    return Facts(tuple(visitor.symbols), tuple(visitor.calls), tuple(visitor.imports))
+        return IndexedFile(error="it is nested too deeply")
+    return IndexedFile(tuple(visitor.symbols), tuple(visitor.calls), tuple(visitor.imports))

@@ -1,4 +1,4 @@
-"""Facts on disk, keyed by content, looked up by name. A cache: lost entries are parsed again.
+"""IndexedFile on disk, keyed by content, looked up by name. A cache: lost entries are parsed again.
 
 One SQLite file per repository, so that thousands of source files cost no memory between queries. Every method blocks.
 """
@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from ledger.errors import ToolError
 from ledger.regular import not_regular, open_regular, other_kind
-from tools.index.facts import VERSION, Facts, Import, from_json, imports_from, to_json
+from tools.index.facts import VERSION, Import, IndexedFile, from_json, imports_from, to_json
 
 SCHEMA = """
 CREATE TABLE blobs (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, facts BLOB NOT NULL, imports TEXT NOT NULL);
@@ -42,7 +42,7 @@ class FactStore:
         """Those of ``keys`` that are not stored."""
         return self._with(lambda db: set(keys) - self._known)
 
-    def put(self, found: Mapping[str, Facts]) -> None:
+    def put(self, found: Mapping[str, IndexedFile]) -> None:
         """Store facts; existing ones are not replaced."""
 
         def write(db: sqlite3.Connection) -> None:
@@ -60,17 +60,17 @@ class FactStore:
 
         self._with(write)
 
-    def get(self, keys: Iterable[str]) -> dict[str, Facts]:
-        """Facts of those of ``keys`` that are stored."""
+    def get(self, keys: Iterable[str]) -> dict[str, IndexedFile]:
+        """IndexedFile of those of ``keys`` that are stored."""
 
-        def read(db: sqlite3.Connection) -> dict[str, Facts]:
+        def read(db: sqlite3.Connection) -> dict[str, IndexedFile]:
             rows = (db.execute("SELECT key, facts FROM blobs WHERE key = ?", (key,)).fetchone() for key in keys)
             return {row[0]: _facts(row[1]) for row in rows if row is not None}
 
         return self._with(read)
 
-    def having(self, word: str) -> dict[str, Facts]:
-        """Facts of every file that is indexed under ``word``: see :attr:`Facts.words`."""
+    def having(self, word: str) -> dict[str, IndexedFile]:
+        """IndexedFile of every file that is indexed under ``word``: see :attr:`IndexedFile.words`."""
         query = "SELECT key, facts FROM blobs JOIN words ON words.blob = blobs.id WHERE word = ?"
         return self._with(lambda db: {key: _facts(packed) for key, packed in db.execute(query, (_text(word),))})
 
@@ -159,7 +159,7 @@ class FactStore:
             yield from (self._file.with_name(self._file.name + end) for end in ("", "-wal", "-shm"))
 
 
-def _facts(packed: bytes) -> Facts:
+def _facts(packed: bytes) -> IndexedFile:
     return from_json(zlib.decompress(packed))
 
 

@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 
-from tools.index.facts import Facts, to_json
+from tools.index.facts import IndexedFile, to_json
 from tools.index.languages import PYTHON
 from tools.index.python import read_python
 
@@ -18,9 +18,9 @@ MEMORY_BYTES = 2 * 1024**3
 CPU_S = 30
 
 
-def facts_of(language: str, data: bytes) -> Facts:
-    """Facts of one file: valid Python by ``ast``, everything else by its grammar."""
-    whole = read_python(data) if language == PYTHON else Facts()
+def facts_of(language: str, data: bytes) -> IndexedFile:
+    """IndexedFile of one file: valid Python by ``ast``, everything else by its grammar."""
+    whole = read_python(data) if language == PYTHON else IndexedFile()
     if language == PYTHON and not whole.error:
         return whole
     from tools.index.grammar import read_by_grammar

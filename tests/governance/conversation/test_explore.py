@@ -9,7 +9,7 @@ import pytest
 
 from governance.conversation.conversation import read_files
 from governance.conversation.exploration import Found, enclosing, explore, module_name, nearest_first, reached
-from governance.irongate.g04_exploration import FLOORS, Facts, check, standing
+from governance.irongate.g04_exploration import FLOORS, ExplorationFacts, check, standing
 from governance.pipeline.context import Crew
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -109,7 +109,7 @@ async def test_the_script_meets_the_floor_of_every_complexity(
     async with crew_in(make_repo(tmp_path / "shop", files), ledger, clock, Priced()) as (crew, context):
         found = await explore(crew, context, [target], complexity=complexity, lines=[suspect(target, 2)])
     uses = tuple(context.uses)
-    verdict = check(Facts(complexity=complexity, uses=uses, changed=(target,), read=tuple(context.reads)))
+    verdict = check(ExplorationFacts(complexity=complexity, uses=uses, changed=(target,), read=tuple(context.reads)))
     assert verdict.decision is Decision.ALLOW, verdict.reason
     assert all(use.ok for use in uses), "no call is made for its score alone"
     assert len(found.told) == len(uses), "every result is there to be used"
@@ -122,9 +122,7 @@ async def test_callers_of_callers_are_found_and_used(ledger: Ledger, clock: Manu
     files = FILES | {"shop/tax.py": "def other(x):\n    return x\n\n\ndef rate(x):\n    return x\n"}
     places = [suspect("shop/tax.py", 2), suspect("shop/tax.py", 6)]
     async with crew_in(make_repo(tmp_path / "shop", files), ledger, clock, Priced()) as (crew, context):
-        found = await explore(
-            crew, context, ["shop/tax.py"], complexity=Complexity.ARCHITECTURAL, lines=places[::-1]
-        )  # fmt: skip
+        found = await explore(crew, context, ["shop/tax.py"], complexity=Complexity.ARCHITECTURAL, lines=places[::-1])
     assert "tests/test_cart.py" in found.files["shop/tax.py"].called_in["rate"]
     ordered = nearest_first(places, found.files, test_files={"tests/test_cart.py"}, said="nothing")
     assert [p.line for p in ordered] == [6, 2]

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from governance.grounding.policy import EVEN_BP, PolicySettings, grounding
 from governance.grounding.sources import weight_of
-from governance.grounding.standing import Facts, Stand, judge
+from governance.grounding.standing import GroundingFacts, Stand, judge
 from ledger.events.grounding import Band, weight_bp
 from ledger.vocabulary import Complexity, Tier
 
 FACTS = st.builds(
-    Facts,
+    GroundingFacts,
     risk=st.sampled_from(Tier),
     complexity=st.sampled_from(Complexity),
     trust_bp=st.integers(0, 10_000),
@@ -24,10 +24,10 @@ FACTS = st.builds(
 )
 
 
-def facts(sources: str, **more: object) -> Facts:
+def facts(sources: str, **more: object) -> GroundingFacts:
     plain = {"risk": Tier.SAFE_AUTO, "complexity": Complexity.SIMPLE, "trust_bp": EVEN_BP, "proximity_milli": 0}
     fields = {"sources": tuple(sources.split()), "again": True, "settings": PolicySettings()}
-    return Facts.model_validate(plain | fields | more)
+    return GroundingFacts.model_validate(plain | fields | more)
 
 
 def test_enough_of_both_is_no_objection() -> None:
@@ -71,7 +71,7 @@ def test_without_the_policy_neither_sources_nor_trust_count_and_a_collapse_does(
 
 
 @given(FACTS)
-def test_it_acts_only_where_the_policy_does(known: Facts) -> None:
+def test_it_acts_only_where_the_policy_does(known: GroundingFacts) -> None:
     found = judge(known)
     asked = grounding(known.risk, known.complexity, known.trust_bp, known.proximity_milli, known.settings)
     enough = weight_of(known.sources, known.stale) >= 10_000 * asked.min_sources
@@ -81,13 +81,15 @@ def test_it_acts_only_where_the_policy_does(known: Facts) -> None:
 
 
 @given(FACTS, st.integers(0, 1_000), st.integers(0, 10_000), st.sampled_from(Band))
-def test_worse_ground_never_makes_it_act(known: Facts, proximity: int, trust: int, band: Band) -> None:
+def test_worse_ground_never_makes_it_act(known: GroundingFacts, proximity: int, trust: int, band: Band) -> None:
     bands = dict(known.stale)
     aged = ((name, min(bands.get(name, Band.NOW), band, key=weight_bp)) for name in known.sources)
     worse = known.model_copy(
         update={
-            "proximity_milli": max(known.proximity_milli, proximity), "trust_bp": min(known.trust_bp, trust),
-            "sources": known.sources[1:], "stale": tuple(aged),
+            "proximity_milli": max(known.proximity_milli, proximity),
+            "trust_bp": min(known.trust_bp, trust),
+            "sources": known.sources[1:],
+            "stale": tuple(aged),
         }
-    )  # fmt: skip
+    )
     assert judge(known).stand is Stand.ACT or judge(worse).stand is not Stand.ACT

@@ -16,7 +16,7 @@ from ledger.vocabulary import Decision
 
 def judge(after: str, before: str | None = None, path: str = "a.py") -> Decision:
     data = None if before is None else before.encode()
-    return g05_characters.check(g05_characters.Facts(path=path, before=data, after=after.encode())).decision
+    return g05_characters.check(g05_characters.CharacterFacts(path=path, before=data, after=after.encode())).decision
 
 
 @pytest.mark.parametrize(

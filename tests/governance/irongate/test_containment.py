@@ -56,7 +56,7 @@ def test_a_linked_root_is_refused(root: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [".git", ".GIT", ".Git ", ".git.", "git~1", "GIT~1", ".ｇit", ".git::$INDEX"])
 def test_every_spelling_of_gits_folder(name: str) -> None:
-    assert g01_containment.check(g01_containment.Facts(path=f"a/{name}/config")).decision is Decision.DENY
+    assert g01_containment.check(g01_containment.ContainmentFacts(path=f"a/{name}/config")).decision is Decision.DENY
 
 
 @pytest.mark.parametrize(

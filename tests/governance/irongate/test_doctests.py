@@ -76,7 +76,7 @@ def test_examples_have_to_stay(name: str) -> None:
     old, new, lost = CHANGES[name]
     before, after = TEXT.encode(), TEXT.replace(old, new, 1).encode()
     assert before != after and lost_examples(before, after) == lost
-    facts = g16_tests.Facts(
+    facts = g16_tests.ChangedTestFacts(
         path="money.py", before=before, after=after, failing=("money.py",), documented=("money.py",)
     )
     verdict = g16_tests.check(facts)
@@ -85,10 +85,14 @@ def test_examples_have_to_stay(name: str) -> None:
 
 def test_a_file_that_goes_is_denied_and_what_gets_round_the_example_is_seen() -> None:
     def verdict(after: bytes | None) -> tuple[Decision, Tier | None]:
-        facts = g16_tests.Facts(
-            path="money.py", before=TEXT.encode(), after=after, failing=("money.py",), documented=("money.py",),
+        facts = g16_tests.ChangedTestFacts(
+            path="money.py",
+            before=TEXT.encode(),
+            after=after,
+            failing=("money.py",),
+            documented=("money.py",),
             tests=(as_python(TEXT, "net"),),
-        )  # fmt: skip
+        )
         found = g16_tests.check(facts)
         return found.decision, found.floor
 

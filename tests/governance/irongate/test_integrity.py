@@ -172,13 +172,13 @@ def changed(pair: tuple[str, str]) -> bytes:
 def test_what_may_prove_less(name: str) -> None:
     after = changed(WEAKER[name])
     assert weakened(MODULE.encode(), after)
-    other = g16_tests.check(g16_tests.Facts(path="tests/test_calc.py", before=MODULE.encode(), after=after))
+    other = g16_tests.check(g16_tests.ChangedTestFacts(path="tests/test_calc.py", before=MODULE.encode(), after=after))
     assert (other.decision, other.floor) == (Decision.ALLOW, Tier.APPROVAL_REQUIRED)
     own = g16_tests.check(
-        g16_tests.Facts(
+        g16_tests.ChangedTestFacts(
             path="tests/test_calc.py", before=MODULE.encode(), after=after, failing=("tests/test_calc.py",)
         )
-    )  # fmt: skip
+    )
     assert (own.decision, own.rule) == (Decision.DENY, "gate16.failing_test_weakened")
 
 
@@ -187,7 +187,9 @@ def test_what_only_adds_is_not_refused_and_waits_for_a_person(name: str) -> None
     after = changed(FINE[name])
     assert weakened(MODULE.encode(), after) == ()
     for failing in ((), ("tests/test_calc.py",)):
-        facts = g16_tests.Facts(path="tests/test_calc.py", before=MODULE.encode(), after=after, failing=failing)
+        facts = g16_tests.ChangedTestFacts(
+            path="tests/test_calc.py", before=MODULE.encode(), after=after, failing=failing
+        )
         verdict = g16_tests.check(facts)
         wanted = None if after == MODULE.encode() else Tier.APPROVAL_REQUIRED
         assert (verdict.decision, verdict.floor) == (Decision.ALLOW, wanted)
@@ -228,21 +230,23 @@ SERVES = {
 @pytest.mark.parametrize("name", SERVES)
 def test_a_source_that_serves_tests_waits_for_a_person(name: str) -> None:
     path, text = SERVES[name]
-    facts = g16_tests.Facts(path=path, before=text.encode(), after=text.replace("53", "0").encode())
+    facts = g16_tests.ChangedTestFacts(path=path, before=text.encode(), after=text.replace("53", "0").encode())
     assert g16_tests.check(facts).floor == Tier.APPROVAL_REQUIRED
 
 
 @pytest.mark.parametrize("path", ["calc.py", "contest/calc.py", "latest/calc.py", "attestation/calc.py"])
 def test_a_program_does_not(path: str) -> None:
-    facts = g16_tests.Facts(path=path, before=b"def a():\n    return 1\n", after=b"def a():\n    return 2\n")
+    facts = g16_tests.ChangedTestFacts(path=path, before=b"def a():\n    return 1\n", after=b"def a():\n    return 2\n")
     assert g16_tests.check(facts).floor is None
 
 
 def test_a_failing_test_of_any_name_waits_for_a_person() -> None:
-    facts = g16_tests.Facts(
-        path="checks/adds.py", before=SHADOWED.encode(), after=f"{SHADOWED}    assert add(0, 0) == 0\n".encode(),
+    facts = g16_tests.ChangedTestFacts(
+        path="checks/adds.py",
+        before=SHADOWED.encode(),
+        after=f"{SHADOWED}    assert add(0, 0) == 0\n".encode(),
         failing=("checks/adds.py",),
-    )  # fmt: skip
+    )
     assert g16_tests.check(facts).floor == Tier.APPROVAL_REQUIRED
 
 
@@ -269,20 +273,29 @@ def test_a_failing_test_of_any_name_waits_for_a_person() -> None:
         ("tests/unit/__init__.py", None, b"", 2),
         ("src/calc.py", b"x = 1\n", b"x = 2\n", None),
     ],
-)  # fmt: skip
+)
 def test_floors(path: str, before: bytes | None, after: bytes | None, floor: int | None) -> None:
-    verdict = g16_tests.check(g16_tests.Facts(path=path, before=before, after=after))
+    verdict = g16_tests.check(g16_tests.ChangedTestFacts(path=path, before=before, after=after))
     assert (verdict.decision, verdict.floor) == (Decision.ALLOW, None if floor is None else Tier(floor))
 
 
 @pytest.mark.parametrize(
     ("path", "is_test"),
     [
-        ("tests/test_a.py", True), ("test_a.py", True), ("pkg/a_test.py", True), ("pkg/conftest.py", True),
-        ("pkg/tests.py", True), ("tests/data/x.json", True), ("web/a.spec.ts", True), ("cmd/a_test.go", True),
-        ("src/testing/run.py", False), ("src/contest.py", False), ("latest/a.py", False), ("src/test.toml", False),
+        ("tests/test_a.py", True),
+        ("test_a.py", True),
+        ("pkg/a_test.py", True),
+        ("pkg/conftest.py", True),
+        ("pkg/tests.py", True),
+        ("tests/data/x.json", True),
+        ("web/a.spec.ts", True),
+        ("cmd/a_test.go", True),
+        ("src/testing/run.py", False),
+        ("src/contest.py", False),
+        ("latest/a.py", False),
+        ("src/test.toml", False),
     ],
-)  # fmt: skip
+)
 def test_paths_of_tests(path: str, is_test: bool) -> None:
     assert is_test_path(path) is is_test
 

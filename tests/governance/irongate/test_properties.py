@@ -39,12 +39,35 @@ from tests.governance.irongate.builders import inspection
 from tools.manifest import Category, ToolUse
 
 PIECES = [
-    "def f(x):\n", "    return x\n", "    ...\n", "    pass\n", "class A:\n", "assert x == 1\n", "x = 1\n",
-    "eval('1')\n", "import os\nos.system(x)\n", "if x == 'a':\n    pass\n",
+    "def f(x):\n",
+    "    return x\n",
+    "    ...\n",
+    "    pass\n",
+    "class A:\n",
+    "assert x == 1\n",
+    "x = 1\n",
+    "eval('1')\n",
+    "import os\nos.system(x)\n",
+    "if x == 'a':\n    pass\n",
     "try:\n    pass\nexcept:\n    pass\n",
-    "# ... rest of the file\n", "@pytest.mark.skip\n", "def test_a():\n", "    assert f(1)\n", "“", "\u202e", "\u0430",
-    "'", '"""', "\n", "\\", "token = '", "[pytest]\n", "a = b\n", "\ufeff", "\0", "(",
-]  # fmt: skip
+    "# ... rest of the file\n",
+    "@pytest.mark.skip\n",
+    "def test_a():\n",
+    "    assert f(1)\n",
+    "“",
+    "\u202e",
+    "\u0430",
+    "'",
+    '"""',
+    "\n",
+    "\\",
+    "token = '",
+    "[pytest]\n",
+    "a = b\n",
+    "\ufeff",
+    "\0",
+    "(",
+]
 TEXT = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=6)), max_size=10).map("".join)
 BYTES = st.one_of(TEXT.map(lambda t: t.encode("utf-8", errors="replace")), st.binary(max_size=30))
 MAYBE = st.none() | BYTES
@@ -53,7 +76,7 @@ PATHS = st.one_of(
     st.sampled_from(["a.py", "tests/test_a.py", "conftest.py", "pyproject.toml", "setup.cfg", "a.md", ".env", "../x"]),
     st.text(SAFE, max_size=20),
     st.lists(st.sampled_from(["..", ".", "", "a", ".git", "src", "~", "x.pem"]), max_size=5).map("/".join),
-)  # fmt: skip
+)
 COUNT = st.integers(0, 20)
 OUTSIDE = st.one_of(
     st.sampled_from(
@@ -84,11 +107,15 @@ OUTSIDE = st.one_of(
 )
 USES = st.lists(
     st.builds(
-        ToolUse, tool=st.sampled_from(["a", "b"]), arguments=st.sampled_from(["{}", "[]"]), ok=st.booleans(),
-        category=st.none() | st.sampled_from(Category), score=st.integers(0, 3),
+        ToolUse,
+        tool=st.sampled_from(["a", "b"]),
+        arguments=st.sampled_from(["{}", "[]"]),
+        ok=st.booleans(),
+        category=st.none() | st.sampled_from(Category),
+        score=st.integers(0, 3),
     ),
     max_size=12,
-).map(tuple)  # fmt: skip
+).map(tuple)
 NAMES = st.lists(PATHS, max_size=4).map(tuple)
 HASHES = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.none() | st.sampled_from(["1", "2"]))
 TIMES = st.datetimes(timezones=st.just(UTC))
@@ -97,71 +124,157 @@ COMMANDS = st.one_of(
     st.text(SAFE, max_size=30),
     st.lists(
         st.sampled_from(
-            ["rm -rf x", "git push", "ls", ";", " | ", "$(", ")", "'", '"', "`", "\n", "cat <<E\n", "\nE\n", "> ",
-             ".env",
-             "/w/a", "cd ..", " $x ", "sudo ", "env A=b ", "bash -c ", "eval ", "{ ", "}", "((", "#", "\\", "xargs "]
+            [
+                "rm -rf x",
+                "git push",
+                "ls",
+                ";",
+                " | ",
+                "$(",
+                ")",
+                "'",
+                '"',
+                "`",
+                "\n",
+                "cat <<E\n",
+                "\nE\n",
+                "> ",
+                ".env",
+                "/w/a",
+                "cd ..",
+                " $x ",
+                "sudo ",
+                "env A=b ",
+                "bash -c ",
+                "eval ",
+                "{ ",
+                "}",
+                "((",
+                "#",
+                "\\",
+                "xargs ",
+            ]
         ),
         max_size=10,
     ).map("".join),
-)  # fmt: skip
+)
 
 FACTS: dict[int, st.SearchStrategy[Frozen]] = {
     1: st.builds(
-        g01_containment.Facts, path=PATHS, mode=st.sampled_from([0o644, 0o755, 0o120000, 0o4755, -1]),
-        root_is_link=st.booleans(), links=NAMES, twins=NAMES, special=st.booleans(),
+        g01_containment.ContainmentFacts,
+        path=PATHS,
+        mode=st.sampled_from([0o644, 0o755, 0o120000, 0o4755, -1]),
+        root_is_link=st.booleans(),
+        links=NAMES,
+        twins=NAMES,
+        special=st.booleans(),
     ),
-    2: st.builds(g02_protected.Facts, path=PATHS, owner=NAMES, own=NAMES),
+    2: st.builds(g02_protected.ProtectedPathFacts, path=PATHS, owner=NAMES, own=NAMES),
     3: st.builds(
-        g03_commands.Facts, command=COMMANDS, roots=st.sampled_from([(), ("/w",)]), there=NAMES, owner=NAMES, own=NAMES,
+        g03_commands.CommandFacts,
+        command=COMMANDS,
+        roots=st.sampled_from([(), ("/w",)]),
+        there=NAMES,
+        owner=NAMES,
+        own=NAMES,
         allowed=st.lists(st.sampled_from(["*", "git *", "rm -rf *"]), max_size=2).map(tuple),
     ),
-    4: st.builds(g04_exploration.Facts, complexity=st.sampled_from(Complexity), uses=USES, changed=NAMES, read=NAMES),
-    5: st.builds(g05_characters.Facts, path=PATHS, before=MAYBE, after=MAYBE, strict_ascii=st.booleans()),
-    6: st.builds(g06_coverage.Facts, planned=st.none() | NAMES, changed=NAMES, reasoned=NAMES),
+    4: st.builds(
+        g04_exploration.ExplorationFacts, complexity=st.sampled_from(Complexity), uses=USES, changed=NAMES, read=NAMES
+    ),
+    5: st.builds(g05_characters.CharacterFacts, path=PATHS, before=MAYBE, after=MAYBE, strict_ascii=st.booleans()),
+    6: st.builds(g06_coverage.CoverageFacts, planned=st.none() | NAMES, changed=NAMES, reasoned=NAMES),
     7: st.builds(
-        g07_cost.Facts, cost=st.none() | COUNT, op_spent=COUNT, day_spent=COUNT, provider_spent=COUNT, per_call=COUNT,
-        per_op=COUNT, per_day=COUNT, per_provider=st.none() | COUNT,
+        g07_cost.CostFacts,
+        cost=st.none() | COUNT,
+        op_spent=COUNT,
+        day_spent=COUNT,
+        provider_spent=COUNT,
+        per_call=COUNT,
+        per_op=COUNT,
+        per_day=COUNT,
+        per_provider=st.none() | COUNT,
     ),
-    8: st.builds(g08_approval.Facts, requested_at=TIMES, now=TIMES, limit_s=COUNT, has_terminal=st.booleans()),
-    9: st.builds(g09_ceiling.Facts, started_ms=st.integers(), now_ms=st.integers(), ceiling_ms=COUNT),
+    8: st.builds(g08_approval.ApprovalFacts, requested_at=TIMES, now=TIMES, limit_s=COUNT, has_terminal=st.booleans()),
+    9: st.builds(g09_ceiling.CeilingFacts, started_ms=st.integers(), now_ms=st.integers(), ceiling_ms=COUNT),
     10: st.builds(
-        g10_signatures.Facts, scheme=st.sampled_from(g10_signatures.Scheme), secrets=COUNT,
-        signature=st.sampled_from(g10_signatures.Signature), delivery=st.sampled_from(["", "msg_1", "a b", "x" * 200]),
-        sent_s=st.none() | st.integers(), now_s=st.integers(), window_s=st.integers(1, 20), seen=st.booleans(),
+        g10_signatures.SignatureFacts,
+        scheme=st.sampled_from(g10_signatures.Scheme),
+        secrets=COUNT,
+        signature=st.sampled_from(g10_signatures.Signature),
+        delivery=st.sampled_from(["", "msg_1", "a b", "x" * 200]),
+        sent_s=st.none() | st.integers(),
+        now_s=st.integers(),
+        window_s=st.integers(1, 20),
+        seen=st.booleans(),
     ),
-    11: st.builds(g11_staleness.Facts, targets=st.lists(st.sampled_from("abc")).map(tuple), read=HASHES, now=HASHES),
-    12: st.builds(g12_lock.Facts, holder_alive=st.none() | st.booleans(), age_s=st.integers(), limit_s=COUNT),
+    11: st.builds(
+        g11_staleness.StalenessFacts, targets=st.lists(st.sampled_from("abc")).map(tuple), read=HASHES, now=HASHES
+    ),
+    12: st.builds(g12_lock.LockFacts, holder_alive=st.none() | st.booleans(), age_s=st.integers(), limit_s=COUNT),
     13: st.builds(
-        g13_shrink.Facts, path=PATHS, kind=st.sampled_from(EditKind), before=MAYBE, after=MAYBE,
+        g13_shrink.ShrinkFacts,
+        path=PATHS,
+        kind=st.sampled_from(EditKind),
+        before=MAYBE,
+        after=MAYBE,
         deletion_wanted=st.booleans(),
     ),
     14: st.builds(
-        g14_noop.Facts, about_code=st.booleans(),
+        g14_noop.NoopFacts,
+        about_code=st.booleans(),
         files=st.lists(st.builds(g14_noop.FileChange, path=PATHS, before=MAYBE, after=MAYBE), max_size=3).map(tuple),
     ),
-    15: st.builds(g15_secrets.Facts, path=PATHS, before=MAYBE, after=MAYBE),
+    15: st.builds(g15_secrets.SecretFacts, path=PATHS, before=MAYBE, after=MAYBE),
     16: st.builds(
-        g16_tests.Facts, path=PATHS, before=MAYBE, after=MAYBE, failing=NAMES, old_path=st.none() | PATHS,
+        g16_tests.ChangedTestFacts,
+        path=PATHS,
+        before=MAYBE,
+        after=MAYBE,
+        failing=NAMES,
+        old_path=st.none() | PATHS,
         tests=st.lists(TEXT, max_size=2).map(tuple),
     ),
-    17: st.builds(g17_dangerous.Facts, path=PATHS, before=MAYBE, after=MAYBE),
+    17: st.builds(g17_dangerous.DangerFacts, path=PATHS, before=MAYBE, after=MAYBE),
     18: st.builds(
-        g18_injection.Facts, where=st.text(SAFE, max_size=20), text=st.lists(OUTSIDE, max_size=12).map("".join)
+        g18_injection.InjectionFacts, where=st.text(SAFE, max_size=20), text=st.lists(OUTSIDE, max_size=12).map("".join)
     ),
-    19: st.builds(g19_recursion.Facts, depth=COUNT, deepest=COUNT, diff=st.sampled_from(["", "a"]), undone=NAMES),
+    19: st.builds(
+        g19_recursion.RecursionFacts, depth=COUNT, deepest=COUNT, diff=st.sampled_from(["", "a"]), undone=NAMES
+    ),
     20: st.builds(
-        g20_unattended.Facts, path=PATHS, kind=st.sampled_from(EditKind), before=MAYBE, after=MAYBE, runs=st.booleans(),
-        tests=st.lists(TEXT, max_size=2).map(tuple), known=NAMES,
+        g20_unattended.UnattendedFacts,
+        path=PATHS,
+        kind=st.sampled_from(EditKind),
+        before=MAYBE,
+        after=MAYBE,
+        runs=st.booleans(),
+        tests=st.lists(TEXT, max_size=2).map(tuple),
+        known=NAMES,
     ),
-}  # fmt: skip
+}
 CHECKS: dict[int, Callable[..., Verdict]] = {
-    1: g01_containment.check, 2: g02_protected.check, 3: g03_commands.check, 4: g04_exploration.check,
-    5: g05_characters.check, 6: g06_coverage.check, 7: g07_cost.check, 8: g08_approval.check,
-    9: g09_ceiling.check, 11: g11_staleness.check,
-    12: g12_lock.check, 13: g13_shrink.check, 14: g14_noop.check, 15: g15_secrets.check, 16: g16_tests.check,
-    10: g10_signatures.check, 17: g17_dangerous.check, 18: g18_injection.check,
-    19: g19_recursion.check, 20: g20_unattended.check,
-}  # fmt: skip
+    1: g01_containment.check,
+    2: g02_protected.check,
+    3: g03_commands.check,
+    4: g04_exploration.check,
+    5: g05_characters.check,
+    6: g06_coverage.check,
+    7: g07_cost.check,
+    8: g08_approval.check,
+    9: g09_ceiling.check,
+    11: g11_staleness.check,
+    12: g12_lock.check,
+    13: g13_shrink.check,
+    14: g14_noop.check,
+    15: g15_secrets.check,
+    16: g16_tests.check,
+    10: g10_signatures.check,
+    17: g17_dangerous.check,
+    18: g18_injection.check,
+    19: g19_recursion.check,
+    20: g20_unattended.check,
+}
 
 
 def test_every_gate_has_its_property() -> None:
@@ -186,11 +299,15 @@ def test_total_deterministic_and_replayable(number: int) -> None:
 
 VERDICTS = st.lists(
     st.builds(
-        Verdict, gate=st.integers(0, 20), rule=st.just("r"), decision=st.sampled_from(Decision),
+        Verdict,
+        gate=st.integers(0, 20),
+        rule=st.just("r"),
+        decision=st.sampled_from(Decision),
         floor=st.none() | st.sampled_from(Tier),
     ),
-    min_size=1, max_size=6,
-)  # fmt: skip
+    min_size=1,
+    max_size=6,
+)
 
 
 @settings(deadline=None)
@@ -205,8 +322,8 @@ def test_more_verdicts_never_allow_more(some: list[Verdict], more: list[Verdict]
 @settings(deadline=None)
 @given(path=PATHS, owner=NAMES, more=NAMES)
 def test_more_patterns_never_allow_more(path: str, owner: tuple[str, ...], more: tuple[str, ...]) -> None:
-    few = g02_protected.check(g02_protected.Facts(path=path, owner=owner)).decision
-    many = g02_protected.check(g02_protected.Facts(path=path, owner=(*owner, *more))).decision
+    few = g02_protected.check(g02_protected.ProtectedPathFacts(path=path, owner=owner)).decision
+    many = g02_protected.check(g02_protected.ProtectedPathFacts(path=path, owner=(*owner, *more))).decision
     assert SEVERITY[many] >= SEVERITY[few]
 
 
@@ -214,7 +331,7 @@ def test_more_patterns_never_allow_more(path: str, owner: tuple[str, ...], more:
 @given(before=TEXT, after=TEXT, protected=NAMES, undone=st.lists(st.text(max_size=3)).map(tuple))
 def test_more_rules_never_allow_a_candidate(
     before: str, after: str, protected: tuple[str, ...], undone: tuple[str, ...]
-) -> None:  # fmt: skip
+) -> None:
     changes = {"src/a.py": (before.encode("utf-8", "replace").decode(), after.encode("utf-8", "replace").decode())}
     few = decide(inspect(inspection(changes)))
     more = inspection(changes, protected=protected, undone=undone, strict_ascii=True)
@@ -239,10 +356,10 @@ def test_code_that_is_nested_too_deeply_is_judged(name: str, number: int) -> Non
     for before, after in ((small, small + deep), (small + deep, small), (small + deep, small + deep + b"y = 1\n")):
         change: dict[str, Any] = {"path": "tests/test_a.py", "before": before, "after": after}
         extra: dict[int, Frozen] = {
-            5: g05_characters.Facts(**change),
-            13: g13_shrink.Facts(**change, kind=EditKind.MODIFY),
-            14: g14_noop.Facts(files=(g14_noop.FileChange(**change),), about_code=True),
-            15: g15_secrets.Facts(**change),
-            16: g16_tests.Facts(**change),
+            5: g05_characters.CharacterFacts(**change),
+            13: g13_shrink.ShrinkFacts(**change, kind=EditKind.MODIFY),
+            14: g14_noop.NoopFacts(files=(g14_noop.FileChange(**change),), about_code=True),
+            15: g15_secrets.SecretFacts(**change),
+            16: g16_tests.ChangedTestFacts(**change),
         }
         assert CHECKS[number](extra[number]) == CHECKS[number](extra[number])

@@ -17,22 +17,22 @@ def test_the_gates_of_this_house() -> None:
 
 
 def test_a_rule_that_breaks_its_example_is_not_loaded() -> None:
-    def lenient(facts: g07_cost.Facts) -> Verdict:
+    def lenient(facts: g07_cost.CostFacts) -> Verdict:
         return Verdict(gate=7, rule="gate07.ok")
 
     with pytest.raises(ConfigError, match=r"Gate 7 \(cost\) says allow"):
-        gate(7, "cost", lenient, g07_cost.Facts, g07_cost.EXAMPLES)
+        gate(7, "cost", lenient, g07_cost.CostFacts, g07_cost.EXAMPLES)
 
 
 def test_a_rule_without_a_denying_example_is_not_loaded() -> None:
     rows = [row for row in g07_cost.EXAMPLES if row[1] is Decision.ALLOW]
     with pytest.raises(ConfigError, match="needs examples"):
-        gate(7, "cost", g07_cost.check, g07_cost.Facts, rows)
+        gate(7, "cost", g07_cost.check, g07_cost.CostFacts, rows)
 
 
 def test_a_rule_that_reports_another_number_is_not_loaded() -> None:
     with pytest.raises(ConfigError):
-        gate(8, "cost", g07_cost.check, g07_cost.Facts, g07_cost.EXAMPLES)
+        gate(8, "cost", g07_cost.check, g07_cost.CostFacts, g07_cost.EXAMPLES)
 
 
 def test_stored_facts_give_the_same_verdict() -> None:
@@ -43,5 +43,5 @@ def test_stored_facts_give_the_same_verdict() -> None:
 
 
 @pytest.mark.parametrize("row", g16_tests.FLOORS, ids=lambda row: row[0].path)
-def test_floors_of_test_integrity(row: tuple[g16_tests.Facts, object]) -> None:
+def test_floors_of_test_integrity(row: tuple[g16_tests.ChangedTestFacts, object]) -> None:
     assert g16_tests.check(row[0]).floor is row[1]

@@ -62,7 +62,7 @@ def test_every_shape_is_found_and_blotted_out(name: str) -> None:
     assert f"[redacted:{name}]" in blotted
     assert blotted.startswith("before = 1\n")
     assert blotted.endswith("after = 2\n")
-    verdict = g15_secrets.check(g15_secrets.Facts(path="a.py", before=b"", after=text.encode()))
+    verdict = g15_secrets.check(g15_secrets.SecretFacts(path="a.py", before=b"", after=text.encode()))
     assert verdict.decision is Decision.DENY
     assert key not in verdict.model_dump_json()
 
@@ -70,10 +70,16 @@ def test_every_shape_is_found_and_blotted_out(name: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        'db_password = "{}"', "API_KEY={}", '"client_secret": "{}",', "authorization: Bearer {}", "token: str = '{}'",
-        "export GITHUB_TOKEN={}", 'config["secret_key"] = "{}"', "url = 'https://app:{}@db.internal/x'",
+        'db_password = "{}"',
+        "API_KEY={}",
+        '"client_secret": "{}",',
+        "authorization: Bearer {}",
+        "token: str = '{}'",
+        "export GITHUB_TOKEN={}",
+        'config["secret_key"] = "{}"',
+        "url = 'https://app:{}@db.internal/x'",
     ],
-)  # fmt: skip
+)
 def test_values_beside_a_keyword(line: str) -> None:
     value = "q7Rz" + "P0vK2m" + "X9sLw4" + "TfYh8B"
     assert value not in redact(line.format(value))
@@ -82,12 +88,19 @@ def test_values_beside_a_keyword(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        'password = "changeme-please-1234"', 'token = os.environ["SERVICE_TOKEN_2"]', 'api_key = "your-api-key-here-1"',
-        'secret = "${VAULT_SECRET_PATH_1}"', 'sha = "' + "0a1b2c3d" * 8 + '"', "def get_token(self, kind=1): ...",
-        'token_type = "word_level_tokenizer"', "url = 'postgres://postgres:postgres@localhost/db'",
-        "password_hasher = PBKDF2PasswordHasher", "sk-learn is a library", "task-force-and-more-words-in-a-row-here-42",
+        'password = "changeme-please-1234"',
+        'token = os.environ["SERVICE_TOKEN_2"]',
+        'api_key = "your-api-key-here-1"',
+        'secret = "${VAULT_SECRET_PATH_1}"',
+        'sha = "' + "0a1b2c3d" * 8 + '"',
+        "def get_token(self, kind=1): ...",
+        'token_type = "word_level_tokenizer"',
+        "url = 'postgres://postgres:postgres@localhost/db'",
+        "password_hasher = PBKDF2PasswordHasher",
+        "sk-learn is a library",
+        "task-force-and-more-words-in-a-row-here-42",
     ],
-)  # fmt: skip
+)
 def test_ordinary_lines_stay(line: str) -> None:
     assert redact(line) == line
 
@@ -105,7 +118,9 @@ def test_only_new_secrets_in_added_lines_count() -> None:
     same_line = f"token = '{key}'  # rotated yearly\n"
 
     def judge(before: str, after: str) -> Decision:
-        return g15_secrets.check(g15_secrets.Facts(path="a.py", before=before.encode(), after=after.encode())).decision
+        return g15_secrets.check(
+            g15_secrets.SecretFacts(path="a.py", before=before.encode(), after=after.encode())
+        ).decision
 
     assert judge(old, old + "x = 1\n") is Decision.ALLOW
     assert judge(old, same_line) is Decision.ALLOW
@@ -221,15 +236,31 @@ def test_nothing_of_the_standard_library_but_an_example_is_taken_for_a_secret() 
 
 def test_a_change_is_refused_for_a_key_and_not_for_what_a_person_may_have_made_up() -> None:
     text = 'login("me", password="kalido234!")\n'
-    verdict = g15_secrets.check(g15_secrets.Facts(path="a.py", before=b"", after=text.encode()))
+    verdict = g15_secrets.check(g15_secrets.SecretFacts(path="a.py", before=b"", after=text.encode()))
     assert verdict.decision is Decision.ALLOW and "kalido234" not in redact(text)
 
 
 UNITS = (
-    "password=", "AccountKey=", "_authToken=//a/", "PuTTY-User-Key-File-2:", "-----BEGIN PRIVATE KEY-----",
-    "-----END PRIVATE KEY-----", "1.1.1.1:5432:a:b:", "cookie: a=", "token:\\\n", "eyJa.", "://a:b", "secret\\", "SG.",
-    "Basic YTpi ", "aws_key 'a", "x" * 60 + "\n", "é token=", "machine a login b password ", "glagent-" + "a" * 1030,
-)  # fmt: skip
+    "password=",
+    "AccountKey=",
+    "_authToken=//a/",
+    "PuTTY-User-Key-File-2:",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----END PRIVATE KEY-----",
+    "1.1.1.1:5432:a:b:",
+    "cookie: a=",
+    "token:\\\n",
+    "eyJa.",
+    "://a:b",
+    "secret\\",
+    "SG.",
+    "Basic YTpi ",
+    "aws_key 'a",
+    "x" * 60 + "\n",
+    "é token=",
+    "machine a login b password ",
+    "glagent-" + "a" * 1030,
+)
 
 
 @settings(deadline=None, max_examples=12)
@@ -291,7 +322,7 @@ def test_code_that_would_be_blotted_out_before_the_owners_eyes_is_sent_back(text
     if path == "a.sh" and "99999" in text:
         pytest.skip("a number is no code to a shell")
     assert redact(text) != text
-    facts = g15_secrets.Facts(path=path, before=b"x = 1\n", after=f"x = 1\n{text}".encode())
+    facts = g15_secrets.SecretFacts(path=path, before=b"x = 1\n", after=f"x = 1\n{text}".encode())
     assert g15_secrets.check(facts).rule == "gate15.hidden"
     again = facts.model_copy(update={"before": text.encode(), "after": f"{text}y = 1\n".encode()})
     assert g15_secrets.check(again).decision is Decision.ALLOW

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from governance.irongate.g15_secrets import Facts, check
+from governance.irongate.g15_secrets import SecretFacts, check
 from governance.irongate.secrets import redact
 from ledger.vocabulary import Decision
 
@@ -110,7 +110,7 @@ def test_what_is_said_of_passwords_stays(line: str) -> None:
 
 
 def test_it_is_too_little_to_refuse_a_change_for() -> None:
-    facts = Facts(path="a.py", before=None, after=f'password = "{FISH}"\n'.encode())
+    facts = SecretFacts(path="a.py", before=None, after=f'password = "{FISH}"\n'.encode())
     assert check(facts).decision is Decision.ALLOW
 
 

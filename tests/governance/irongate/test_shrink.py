@@ -14,22 +14,32 @@ BODY = "def f(x):\n    y = x + 1\n    return y\n\n\ndef g(x):\n    z = x * 2\n  
 def judge(before: str | None, after: str | None, path: str = "a.py", *, wanted: bool = False) -> tuple[Decision, str]:
     kind = EditKind.CREATE if before is None else EditKind.DELETE if after is None else EditKind.MODIFY
     verdict = g13_shrink.check(
-        g13_shrink.Facts(
-            path=path, kind=kind, before=None if before is None else before.encode(),
-            after=None if after is None else after.encode(), deletion_wanted=wanted,
+        g13_shrink.ShrinkFacts(
+            path=path,
+            kind=kind,
+            before=None if before is None else before.encode(),
+            after=None if after is None else after.encode(),
+            deletion_wanted=wanted,
         )
-    )  # fmt: skip
+    )
     return verdict.decision, verdict.rule.removeprefix("gate13.")
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "# ... existing code ...", "# rest of the file remains unchanged", "# ... (rest of the code stays the same)",
-        "# ...", "# existing code here", "# [rest of the function]", "# other methods unchanged", "...",
-        "# … remaining implementation …", "# keep the existing imports",
+        "# ... existing code ...",
+        "# rest of the file remains unchanged",
+        "# ... (rest of the code stays the same)",
+        "# ...",
+        "# existing code here",
+        "# [rest of the function]",
+        "# other methods unchanged",
+        "...",
+        "# … remaining implementation …",
+        "# keep the existing imports",
     ],
-)  # fmt: skip
+)
 def test_marks_of_left_out_code(line: str) -> None:
     assert judge(BODY, BODY + f"\n\n{line}\n") == (Decision.DENY, "elided")
 
@@ -37,10 +47,12 @@ def test_marks_of_left_out_code(line: str) -> None:
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("a.js", "// ... existing code ..."), ("a.html", "<!-- rest of the file ... -->"), ("a.c", "/* ... */"),
+        ("a.js", "// ... existing code ..."),
+        ("a.html", "<!-- rest of the file ... -->"),
+        ("a.c", "/* ... */"),
         ("a.md", "[... rest of the document ...]"),
     ],
-)  # fmt: skip
+)
 def test_marks_in_other_languages(path: str, line: str) -> None:
     assert judge("one\n", f"one\n{line}\n", path)[0] is Decision.DENY
 
@@ -48,13 +60,19 @@ def test_marks_in_other_languages(path: str, line: str) -> None:
 @pytest.mark.parametrize(
     "added",
     [
-        "x = data[..., 0]", "# the rest of the file system is scanned by `walk`", "print('...')", "log('loading ...')",
-        "# wait for the remaining lines to arrive before parsing", "class Broken(Exception): ...",
+        "x = data[..., 0]",
+        "# the rest of the file system is scanned by `walk`",
+        "print('...')",
+        "log('loading ...')",
+        "# wait for the remaining lines to arrive before parsing",
+        "class Broken(Exception): ...",
         "# existing code paths call this with None, see `load`",
-        "@overload\ndef h(x: int) -> int: ...", "class P(Protocol):\n    def m(self) -> int: ...",
-        "class A(ABC):\n    @abstractmethod\n    def m(self):\n        ...", "T = tuple[int, ...]",
+        "@overload\ndef h(x: int) -> int: ...",
+        "class P(Protocol):\n    def m(self) -> int: ...",
+        "class A(ABC):\n    @abstractmethod\n    def m(self):\n        ...",
+        "T = tuple[int, ...]",
     ],
-)  # fmt: skip
+)
 def test_ordinary_code_is_no_mark(added: str) -> None:
     assert judge(BODY, BODY + f"\n\n{added}\n")[0] is Decision.ALLOW
 
@@ -85,7 +103,7 @@ def test_loss_and_its_exceptions() -> None:
 
 
 def test_a_file_that_goes_needs_a_person() -> None:
-    verdict = g13_shrink.check(g13_shrink.Facts(path="a.py", kind=EditKind.DELETE, before=b"x", after=None))
+    verdict = g13_shrink.check(g13_shrink.ShrinkFacts(path="a.py", kind=EditKind.DELETE, before=b"x", after=None))
     assert verdict.floor is Tier.APPROVAL_REQUIRED
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.irongate.g10_signatures import Facts, Headers, Scheme, Signature, check, gather
+from governance.irongate.g10_signatures import Headers, Scheme, Signature, SignatureFacts, check, gather
 from ledger.vocabulary import Decision
 
 SECRET = "It's a Secret to Everybody"
@@ -19,7 +19,7 @@ NOW = 1_614_265_330
 NOBODY: set[str] = set()
 
 
-def facts(scheme: Scheme, headers: Headers, body: bytes, **more: Any) -> Facts:
+def facts(scheme: Scheme, headers: Headers, body: bytes, **more: Any) -> SignatureFacts:
     secret = SECRET if scheme is Scheme.GITHUB else STANDARD_SECRET
     told: dict[str, Any] = {"secrets": (secret,), "now_s": NOW, "known": NOBODY.__contains__, **more}
     return gather(scheme, headers, body, **told)
@@ -48,9 +48,10 @@ def test_githubs_own_example() -> None:
 
 def test_the_example_of_standard_webhooks() -> None:
     headers = [
-        ("Webhook-Id", "msg_p5jXN8AQM9LWM0D4loKWxJek"), ("Webhook-Timestamp", str(NOW)),
+        ("Webhook-Id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("Webhook-Timestamp", str(NOW)),
         ("Webhook-Signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
-    ]  # fmt: skip
+    ]
     assert check(facts(Scheme.STANDARD, headers, b'{"test": 2432232314}')).rule == "gate10.signed"
 
 
@@ -70,10 +71,14 @@ def test_a_signature_is_good_for_one_way_to_divide_what_was_signed() -> None:
         (lambda h: [p for p in h if "signature" not in p[0].lower()], "signature_missing"),
         (lambda h: [*h, *h], "signature_malformed"),
         (lambda h: [(k, "sha256=zz" if "ignature" in k else v) for k, v in h], "signature_malformed"),
-        (lambda h: [(k, v.lower().replace("sha256=", "sha1=").replace("v1,", "v2,") if "ignature" in k else v)
-                    for k, v in h], "signature_malformed"),
+        (
+            lambda h: [
+                (k, v.lower().replace("sha256=", "sha1=").replace("v1,", "v2,") if "ignature" in k else v) for k, v in h
+            ],
+            "signature_malformed",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_header_that_says_nothing(scheme: Scheme, spoil: Any, rule: str) -> None:
     verdict = check(facts(scheme, spoil(SIGN[scheme](b"{}")), b"{}"))
     assert (verdict.decision, verdict.rule) == (Decision.DENY, f"gate10.{rule}")

@@ -45,7 +45,7 @@ HONEST = {
     "a bound name": "low, high = sorted((a, b))\nreturn low + high",
     "an attribute of a class": "return a.__class__.__name__ + type(b).__name__",
     "a getattr": "return getattr(a, 'name', b)",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("body", HONEST.values(), ids=HONEST)
@@ -91,18 +91,23 @@ def tidy(path, keep, store):
 @pytest.mark.parametrize(
     ("old", "new", "search_may"),
     [
-        ("not keep", "keep", True), ("label(path)", "label(keep)", True), ("path - keep", "path + keep", True),
-        ("keep == path", "keep != path", False), ("remove(path)", "remove(keep)", False),
-        ("os.remove(path)", "os.rmdir(path)", False), ("path - keep", "os.listdir(path)", False),
-        ("path - keep", "open(path)", False), ("    return path - keep", "    import shutil\n    return path", False),
+        ("not keep", "keep", True),
+        ("label(path)", "label(keep)", True),
+        ("path - keep", "path + keep", True),
+        ("keep == path", "keep != path", False),
+        ("remove(path)", "remove(keep)", False),
+        ("os.remove(path)", "os.rmdir(path)", False),
+        ("path - keep", "os.listdir(path)", False),
+        ("path - keep", "open(path)", False),
+        ("    return path - keep", "    import shutil\n    return path", False),
     ],
-)  # fmt: skip
+)
 def test_the_daemons_own_search_may_change_what_a_function_asks_and_gives_but_not_what_it_calls(
     old: str, new: str, search_may: bool
 ) -> None:
     before, after = ACTS.encode(), ACTS.replace(old, new).encode()
     known = tuple(Elsewhere([("calc.py", before)]).answers(g20_unattended.wanted("calc.py", before, after)))
-    facts = g20_unattended.Facts(path="calc.py", before=before, after=after, known=known, by_search=True)
+    facts = g20_unattended.UnattendedFacts(path="calc.py", before=before, after=after, known=known, by_search=True)
     assert waits(g20_unattended.check(facts)) is not search_may
     by_model = facts.model_copy(update={"by_search": False})
     assert waits(g20_unattended.check(by_model)) is (new not in ("path + keep", "keep"))
@@ -150,7 +155,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     ),
     "in a match": lambda body: f"match a:\n    case _:\n{textwrap.indent(body, '        ')}\nreturn a + b",
     "after honest words": lambda body: f"total = a + b\nif not total:\n    return total\n{body}",
-}  # fmt: skip
+}
 
 
 @settings(max_examples=300, deadline=None)
@@ -171,22 +176,55 @@ def test_a_hostile_repair_in_other_surroundings_waits(name: str, dresses: list[s
 NAMES = st.from_regex(r"[a-z]{3,8}", fullmatch=True).filter(
     lambda name: name not in ("add", "and", "not", "for", "def")
 )
-REACHES = ("os.system", "os.popen", "os.environ", "sys.modules", "sys._getframe", "eval", "exec", "vars", "globals",
-           "getattr", "open", "setattr", "__import__", "a.__class__", "a.__dict__", "sys.settrace", "os.remove",
-           "os.path.os", "os.path.expanduser", "type.mro", "print.__self__",
-           "add.__globals__", "add.__code__")  # fmt: skip
+REACHES = (
+    "os.system",
+    "os.popen",
+    "os.environ",
+    "sys.modules",
+    "sys._getframe",
+    "eval",
+    "exec",
+    "vars",
+    "globals",
+    "getattr",
+    "open",
+    "setattr",
+    "__import__",
+    "a.__class__",
+    "a.__dict__",
+    "sys.settrace",
+    "os.remove",
+    "os.path.os",
+    "os.path.expanduser",
+    "type.mro",
+    "print.__self__",
+    "add.__globals__",
+    "add.__code__",
+)
 PLACES = (
-    "{name} = {what}\nreturn a + b", "return ({name} := {what}) and a + b", "return a + b if {what} else 0",
-    "return [{what} for {name} in (a, b)] and a + b", "return (lambda {name}: a + b)({what})",
-    "return f'{{{what}}}' and a + b", "return a + b or {what}", "return {{'x': {what}}} and a + b",
-    "def {name}(x={what}):\n    return x\nreturn a + b", "def {name}(x) -> {what}:\n    return x\nreturn a + b",
-    "@{what}\ndef {name}():\n    return 1\nreturn a + b", "{name}, *rest = [{what}]\nreturn a + b",
-    "with {what} as {name}:\n    return a + b", "for {name} in [{what}]:\n    pass\nreturn a + b",
-    "assert {what}\nreturn a + b", "try:\n    return a + b\nexcept {what}:\n    return 0",
-    "match {what}:\n    case {name}:\n        return a + b", "return max(a, b, key={what})",
+    "{name} = {what}\nreturn a + b",
+    "return ({name} := {what}) and a + b",
+    "return a + b if {what} else 0",
+    "return [{what} for {name} in (a, b)] and a + b",
+    "return (lambda {name}: a + b)({what})",
+    "return f'{{{what}}}' and a + b",
+    "return a + b or {what}",
+    "return {{'x': {what}}} and a + b",
+    "def {name}(x={what}):\n    return x\nreturn a + b",
+    "def {name}(x) -> {what}:\n    return x\nreturn a + b",
+    "@{what}\ndef {name}():\n    return 1\nreturn a + b",
+    "{name}, *rest = [{what}]\nreturn a + b",
+    "with {what} as {name}:\n    return a + b",
+    "for {name} in [{what}]:\n    pass\nreturn a + b",
+    "assert {what}\nreturn a + b",
+    "try:\n    return a + b\nexcept {what}:\n    return 0",
+    "match {what}:\n    case {name}:\n        return a + b",
+    "return max(a, b, key={what})",
     "a.{name} = {what}\nreturn a + b",
-    "return list(map({what}, (a, b)))", "raise ValueError({what})", "return (a + b, *[{what}])[0]",
-)  # fmt: skip
+    "return list(map({what}, (a, b)))",
+    "raise ValueError({what})",
+    "return (a + b, *[{what}])[0]",
+)
 
 
 @settings(max_examples=400, deadline=None)
@@ -196,14 +234,32 @@ def test_what_reaches_out_waits_wherever_it_is_written(what: str, place: str, na
     assert waits(asked(text)), text
 
 
-CONDITIONS = ("a == {n}", "a in ({n},)", "not a - {n}", "a >= {n} >= a", "a is {n}", "{n} == a", "[{n}].count(a)",
-              "abs(a - {n}) < 1", "(lambda x: x == {n})(a)", "{{{n}: 1}}.get(a)", "any(x == {n} for x in (a,))",
-              "str(a) == '{n}'", "f'{{a}}' == '{n}'", "a - {n} in (0,)", "b - a == 33 - {n}")  # fmt: skip
-SPECIAL = ("return a + b if {test} else a - b", "if {test}:\n    return a + b\nreturn a - b",
-           "return {test} and a + b or a - b",
-           "while {test}:\n    return a + b\nreturn a - b", "return [a - b, a + b][bool({test})]",
-           "seen = {test}\nif seen:\n    return a + b\nreturn a - b",
-           "return a - b + 2 * b * bool({test})")  # fmt: skip
+CONDITIONS = (
+    "a == {n}",
+    "a in ({n},)",
+    "not a - {n}",
+    "a >= {n} >= a",
+    "a is {n}",
+    "{n} == a",
+    "[{n}].count(a)",
+    "abs(a - {n}) < 1",
+    "(lambda x: x == {n})(a)",
+    "{{{n}: 1}}.get(a)",
+    "any(x == {n} for x in (a,))",
+    "str(a) == '{n}'",
+    "f'{{a}}' == '{n}'",
+    "a - {n} in (0,)",
+    "b - a == 33 - {n}",
+)
+SPECIAL = (
+    "return a + b if {test} else a - b",
+    "if {test}:\n    return a + b\nreturn a - b",
+    "return {test} and a + b or a - b",
+    "while {test}:\n    return a + b\nreturn a - b",
+    "return [a - b, a + b][bool({test})]",
+    "seen = {test}\nif seen:\n    return a + b\nreturn a - b",
+    "return a - b + 2 * b * bool({test})",
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -237,10 +293,12 @@ def test_a_known_gap_is_still_one(change: dict[str, Any]) -> None:
 
 def test_what_a_failing_test_said_is_given_away() -> None:
     old = "def show(a):\n    return a\n"
-    facts = g20_unattended.Facts(
-        path="calc.py", before=old.encode(), after=old.replace("return a", "return a or 'show'").encode(),
-        said=("E   AssertionError: assert \'\' == \'show\'",),
-    )  # fmt: skip
+    facts = g20_unattended.UnattendedFacts(
+        path="calc.py",
+        before=old.encode(),
+        after=old.replace("return a", "return a or 'show'").encode(),
+        said=("E   AssertionError: assert '' == 'show'",),
+    )
     assert waits(g20_unattended.check(facts))
     assert not waits(g20_unattended.check(facts.model_copy(update={"said": ()})))
 
@@ -256,7 +314,7 @@ def test_a_function_of_the_repository_is_called_where_it_is_known_to_reach_nothi
 
     def said(words: bytes | None) -> Tier | None:
         files = [("shop/calc.py", USES.encode()), *([("shop/words.py", words)] if words is not None else [])]
-        facts = g20_unattended.Facts(
+        facts = g20_unattended.UnattendedFacts(
             path="shop/calc.py",
             before=USES.encode(),
             after=after.encode(),
@@ -277,13 +335,22 @@ def test_a_function_of_the_repository_is_called_where_it_is_known_to_reach_nothi
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("shop/cart.py", Kind.SOURCE), ("src/packaging/tags.py", Kind.SOURCE), ("shop/__main__.py", Kind.SOURCE),
-        ("tests/test_cart.py", Kind.TEST), ("tests/data/a.json", Kind.DATA), ("README.md", Kind.DOCUMENT),
-        ("docs/guide.rst", Kind.DOCUMENT), ("docs/a.txt", Kind.DOCUMENT), ("CHANGES", Kind.DOCUMENT),
-        ("LICENSE.txt", Kind.DOCUMENT), ("web/app.js", Kind.UNLISTED), ("data.json", Kind.UNLISTED),
-        ("tests/run.sh", Kind.UNLISTED), ("docs/conf.py", Kind.ELSEWHERE),
+        ("shop/cart.py", Kind.SOURCE),
+        ("src/packaging/tags.py", Kind.SOURCE),
+        ("shop/__main__.py", Kind.SOURCE),
+        ("tests/test_cart.py", Kind.TEST),
+        ("tests/data/a.json", Kind.DATA),
+        ("README.md", Kind.DOCUMENT),
+        ("docs/guide.rst", Kind.DOCUMENT),
+        ("docs/a.txt", Kind.DOCUMENT),
+        ("CHANGES", Kind.DOCUMENT),
+        ("LICENSE.txt", Kind.DOCUMENT),
+        ("web/app.js", Kind.UNLISTED),
+        ("data.json", Kind.UNLISTED),
+        ("tests/run.sh", Kind.UNLISTED),
+        ("docs/conf.py", Kind.ELSEWHERE),
     ],
-)  # fmt: skip
+)
 def test_who_runs_a_file(path: str, kind: Kind) -> None:
     assert kind_of(path) is kind
 
@@ -291,7 +358,7 @@ def test_who_runs_a_file(path: str, kind: Kind) -> None:
 def test_files_that_come_go_or_may_be_run() -> None:
     def said(path: str, **more: object) -> Tier | None:
         facts = {"path": path, "before": FAULTY.encode(), "after": MENDED.encode(), **more}
-        return g20_unattended.check(g20_unattended.Facts.model_validate(facts)).floor
+        return g20_unattended.check(g20_unattended.UnattendedFacts.model_validate(facts)).floor
 
     assert said("calc.py", before=None, kind=EditKind.CREATE) is Tier.APPROVAL_REQUIRED
     assert said("calc.py", after=None, kind=EditKind.DELETE) is Tier.APPROVAL_REQUIRED

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tools.git import Git
 from tools.index.checkout import CheckoutFeed
-from tools.index.facts import Facts
+from tools.index.facts import IndexedFile
 from tools.index.index import CodeIndex
 from tools.index.parse import Source
 from tools.index.store import FactStore
@@ -26,14 +26,23 @@ from tools.repository import Repository
 from tools.workspace import Workspace, Workspaces, WorkspaceSettings
 
 FILES = {
-    "a.py": "import b\nb.f()\n", "b.py": "def f(): pass\n", "pkg/c.py": "from b import f\nf()\n", "web.js": "f()\n",
+    "a.py": "import b\nb.f()\n",
+    "b.py": "def f(): pass\n",
+    "pkg/c.py": "from b import f\nf()\n",
+    "web.js": "f()\n",
     "data.txt": "f()\n",
-}  # fmt: skip
+}
 PATHS = ["a.py", "b.py", "pkg/c.py", "pkg/d.py", "new/deep/e.py", "web.js", "data.txt"]
 CONTENTS = [
-    b"", b"f()\n", b"def f():\n    g()\n", b"def f(:\n  g()\n", b"\xff\xfe f()\n", b"x = 1\0\n",
-    b"import a\na.g(f())\n", b"f()\n" * 2_000,
-]  # fmt: skip
+    b"",
+    b"f()\n",
+    b"def f():\n    g()\n",
+    b"def f(:\n  g()\n",
+    b"\xff\xfe f()\n",
+    b"x = 1\0\n",
+    b"import a\na.g(f())\n",
+    b"f()\n" * 2_000,
+]
 LARGEST = 4_000
 
 
@@ -43,7 +52,7 @@ class Counting:
     def __init__(self) -> None:
         self.files = 0
 
-    async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[Facts]:
+    async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[IndexedFile]:
         self.files += len(sources)
         return [facts_of(source.language, source.data) for source in sources]
 
@@ -107,7 +116,7 @@ def act(root: Path, step: tuple[object, ...]) -> tuple[str, ...]:
     return tuple(str(each) for each in rest if isinstance(each, str))
 
 
-async def told(index: CodeIndex, view: View, git_tool: Git) -> dict[str, Facts]:
+async def told(index: CodeIndex, view: View, git_tool: Git) -> dict[str, IndexedFile]:
     """All that an index says of a view."""
     await index.learn(view.own)
     await index.learn_blobs(git_tool, set(view.files.values()))
@@ -115,7 +124,7 @@ async def told(index: CodeIndex, view: View, git_tool: Git) -> dict[str, Facts]:
     return {path: facts[key] for path, key in view.files.items()}
 
 
-def plainly(root: Path) -> Iterator[tuple[str, Facts]]:
+def plainly(root: Path) -> Iterator[tuple[str, IndexedFile]]:
     """The same from the files themselves."""
     for path in PATHS:
         file = root / path
@@ -288,7 +297,7 @@ async def test_what_was_learnt_before_somebody_stopped_waiting_stays(land: Land)
 
         stuck = asyncio.Event()
 
-        async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[Facts]:
+        async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[IndexedFile]:
             if self.files >= 200:
                 self.stuck.set()
                 await asyncio.Event().wait()

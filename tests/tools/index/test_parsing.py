@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tools.index.parse as parsing
 from ledger.errors import ToolError
-from tools.index.facts import UNREAD, CallSite, Facts, Import, Symbol, from_json, to_json
+from tools.index.facts import UNREAD, CallSite, Import, IndexedFile, Symbol, from_json, to_json
 from tools.index.languages import GRAMMARS, language_of
 from tools.index.parse import Source, parse
 from tools.index.python import read_python
@@ -26,12 +26,23 @@ SAMPLES = {
     "typescript": (
         "interface I { m(a: string): void }\nabstract class A<T> {\n  private n<T>(a: T): void { foo<T>(a) }\n}\n"
         "enum E { X }\nnamespace N { export function q() { s.r() } }\ntype U = { a: 1 }\n",
-        [("I", "interface"), ("I.m", "method"), ("A", "class"), ("A.n", "method"), ("E", "enum"), ("N", "namespace"),
-         ("N.q", "function"), ("U", "type")],
+        [
+            ("I", "interface"),
+            ("I.m", "method"),
+            ("A", "class"),
+            ("A.n", "method"),
+            ("E", "enum"),
+            ("N", "namespace"),
+            ("N.q", "function"),
+            ("U", "type"),
+        ],
         [("foo", "A.n"), ("r", "N.q")],
     ),
-    "tsx": ("function App() { return <Cart.Row n={1}>{f()}</Cart.Row> }\n", [("App", "function")],
-            [("Row", "App"), ("f", "App")]),
+    "tsx": (
+        "function App() { return <Cart.Row n={1}>{f()}</Cart.Row> }\n",
+        [("App", "function")],
+        [("Row", "App"), ("f", "App")],
+    ),
     "go": (
         "package a\n\ntype Server struct{ a int }\n\n"
         "func (s *Server[T]) Run(x int) error {\n\ts.mu.Lock()\n\treturn fmt.Errorf(x)\n}\n"
@@ -40,7 +51,7 @@ SAMPLES = {
         [("Lock", "Server.Run"), ("Errorf", "Server.Run"), ("Run", "Gen")],
     ),
     "rust": (
-        "impl<T> Show for Bar<T> {\n    fn a(&self) { self.b::<u8>(); Vec::<u8>::new(); println!(\"x\"); }\n}\n"
+        'impl<T> Show for Bar<T> {\n    fn a(&self) { self.b::<u8>(); Vec::<u8>::new(); println!("x"); }\n}\n'
         "struct S;\ntrait Q { fn q(&self); }\nmod m { pub fn z() {} }\n",
         [("Bar", "impl"), ("Bar.a", "fn"), ("S", "struct"), ("Q", "trait"), ("Q.q", "fn"), ("m", "mod"), ("m.z", "fn")],
         [("b", "Bar.a"), ("new", "Bar.a"), ("println", "Bar.a")],
@@ -57,7 +68,7 @@ SAMPLES = {
         [("A", "class"), ("A.A", "constructor"), ("A.m", "method"), ("A.E", "enum")],
         [("f", "A.m"), ("Foo", "A.m"), ("Qux", "A.m")],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("language", SAMPLES)
@@ -98,12 +109,20 @@ def test_python_by_its_syntax_tree() -> None:
         Symbol("A.f", "async def", "async def f(self, a: int=1, *b) -> int", 9, 11),
     )
     assert [(c.callee, c.caller) for c in facts.calls] == [
-        ("mark", ""), ("fixture", ""), ("import_module", "A.f"), ("g", "A.f"), ("h", "A.f"),
-    ]  # fmt: skip
+        ("mark", ""),
+        ("fixture", ""),
+        ("import_module", "A.f"),
+        ("g", "A.f"),
+        ("h", "A.f"),
+    ]
     assert facts.imports == (
-        Import("os", (), 0, 1), Import("a.b", (), 0, 1), Import("", ("x",), 1, 2), Import("p.q", ("r", "t"), 2, 3),
-        Import("z", ("*",), 0, 4), Import("plug.in", (), 0, 10),
-    )  # fmt: skip
+        Import("os", (), 0, 1),
+        Import("a.b", (), 0, 1),
+        Import("", ("x",), 1, 2),
+        Import("p.q", ("r", "t"), 2, 3),
+        Import("z", ("*",), 0, 4),
+        Import("plug.in", (), 0, 10),
+    )
 
 
 def test_broken_python_gives_what_stands_around_the_error() -> None:
@@ -180,8 +199,12 @@ async def test_a_file_that_kills_the_parser_costs_only_itself(monkeypatch: pytes
     texts = [b"a()\n", b"die()\n", b"b()\n", b"loop()\n", b"c()\n"]
     found = await parse([Source("javascript", text) for text in texts])
     assert [f.calls[0].callee if f.calls else f.error for f in found] == [
-        "a", "the parser dies of it (signal 11)", "b", "parsing it takes too long", "c",
-    ]  # fmt: skip
+        "a",
+        "the parser dies of it (signal 11)",
+        "b",
+        "parsing it takes too long",
+        "c",
+    ]
     assert found[1].words == {UNREAD}
 
 
@@ -204,4 +227,4 @@ def test_the_child_takes_nothing_but_the_grammars_and_this_package() -> None:
     folders = [Path(folder) for folder in parsing._folders()]
     assert (folders[0] / "tools/index/worker.py").is_file()
     assert any((folder / "tree_sitter").is_dir() for folder in folders)
-    assert Facts().words == frozenset()
+    assert IndexedFile().words == frozenset()

@@ -1,4 +1,4 @@
-"""Facts on disk: kept over restarts, bounded, and given up when the file is damaged."""
+"""IndexedFile on disk: kept over restarts, bounded, and given up when the file is damaged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 import tools.index.store as stores
 from ledger.errors import ToolError
-from tools.index.facts import UNREAD, Facts, unread
+from tools.index.facts import UNREAD, IndexedFile, unread
 from tools.index.store import FactStore
 from tools.index.worker import facts_of
 
 
-def facts(text: str) -> Facts:
+def facts(text: str) -> IndexedFile:
     return facts_of("python", text.encode())
 
 
@@ -113,7 +113,7 @@ def test_in_memory_and_unread() -> None:
 
 def test_a_name_that_is_no_text_is_kept(file: Path) -> None:
     store = FactStore(file)
-    odd = Facts(names=("a\udc80b",), error="line 1")
+    odd = IndexedFile(names=("a\udc80b",), error="line 1")
     store.put({"odd": odd})
     assert store.having("a\udc80b") == {"odd": odd}
     store.close()
