@@ -327,8 +327,12 @@ def overhead() -> list[Row]:
 
 
 FIGURES: dict[str, Callable[[], list[Row]]] = {
-    "start": start, "rest": rest, "commit": commit, "overhead": overhead, "status": status,
-}  # fmt: skip
+    "start": start,
+    "rest": rest,
+    "commit": commit,
+    "overhead": overhead,
+    "status": status,
+}
 
 
 def main() -> None:

@@ -73,8 +73,14 @@ def admit(signal: Signal) -> Verdict:
 def router_of(ledger: Ledger) -> IntakeRouter:
     caps = GovernorSettings(ops_per_hour=MANY, reflex_per_hour=MANY, changes_per_hour=MANY, changes_per_source=MANY)
     return IntakeRouter(
-        ledger=ledger, clock=SystemClock(), boot="bench", settings=RouterSettings(), admit=admit, may_release=may_release, caps=caps
-    )  # fmt: skip
+        ledger=ledger,
+        clock=SystemClock(),
+        boot="bench",
+        settings=RouterSettings(),
+        admit=admit,
+        may_release=may_release,
+        caps=caps,
+    )
 
 
 async def queue_figures(base: Path) -> list[tuple[str, str]]:
@@ -160,9 +166,16 @@ def _git(repo: Path, *args: str) -> None:
 def _places(base: Path, repo: Path) -> Places:
     git_dir = repo / ".git"
     places = Places(
-        repo=repo, git_dir=git_dir, common_dir=git_dir, repo_id="0123456789ab", state=base / "state",
-        cache=base / "cache", config=base / "config", runtime=base / "run", home=base / "home",
-    )  # fmt: skip
+        repo=repo,
+        git_dir=git_dir,
+        common_dir=git_dir,
+        repo_id="0123456789ab",
+        state=base / "state",
+        cache=base / "cache",
+        config=base / "config",
+        runtime=base / "run",
+        home=base / "home",
+    )
     for folder in (places.spool, places.runtime):
         folder.mkdir(parents=True)
     return places
@@ -189,9 +202,15 @@ async def commit_figures(base: Path) -> list[tuple[str, str]]:
     sensing, watching = TestFailureSettings(), WatchSettings()
     bus = Bus(clock=SystemClock())
     sensor = TestFailure(
-        repository=Repository(git), tests=tests, emit=router.submit, ledger=ledger, clock=SystemClock(),
-        depth_of=depth_of, spool=places.spool, settings=sensing,
-    )  # fmt: skip
+        repository=Repository(git),
+        tests=tests,
+        emit=router.submit,
+        ledger=ledger,
+        clock=SystemClock(),
+        depth_of=depth_of,
+        spool=places.spool,
+        settings=sensing,
+    )
     watcher = Watcher(places=places, ignore=Ignores(git), settings=watching)
     tasks = [asyncio.create_task(watcher.run(bus)), asyncio.create_task(sensor.start(bus))]
     await watcher.ready.wait()

@@ -30,9 +30,13 @@ LONG = (
     " && ".join(f"sed -i 's/a/b/' src/p{n}/m{n}.py" for n in range(8)),
 )
 RULE = {
-    "name": "no-deploy", "action": "deny", "about": "command", "pattern": "make deploy*",
-    "match": ["make deploy"], "not_match": ["make test"],
-}  # fmt: skip
+    "name": "no-deploy",
+    "action": "deny",
+    "about": "command",
+    "pattern": "make deploy*",
+    "match": ["make deploy"],
+    "not_match": ["make test"],
+}
 
 
 def questions(root: Path) -> Iterator[tuple[str, PolicyQuestion]]:

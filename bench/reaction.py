@@ -154,9 +154,12 @@ async def measured(at: World, rounds: int, only: str) -> None:
 
 def main(rounds: int, only: str) -> None:
     settings = {
-        "github_issue__authors": '["octocat"]', "webhook__port": free_port(), "webhook__github_secrets": '["HOOK"]',
-        "sensors__backlog__per_day": 100_000, "test_failure__confirm_limit": 1_000,
-    }  # fmt: skip
+        "github_issue__authors": '["octocat"]',
+        "webhook__port": free_port(),
+        "webhook__github_secrets": '["HOOK"]',
+        "sensors__backlog__per_day": 100_000,
+        "test_failure__confirm_limit": 1_000,
+    }
     with world(**settings) as at:
         at.environ["HOOK"] = GITHUB_SECRET
         (at.base / "script.toml").write_text("tools = true\n")  # a model that converses: some sensors want one

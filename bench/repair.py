@@ -45,9 +45,7 @@ def green(at: World) -> bool:
 def repair(number: int, model: str, quantise: str) -> Repair:
     """Plant the bug in a fresh repository, and let `ouro fix` work on it."""
     cache = models_folder().parent.parent
-    with world(
-        cache=cache, kernel__provider="local", kernel__model=model, kernel__local__quantise=quantise
-    ) as at:  # fmt: skip
+    with world(cache=cache, kernel__provider="local", kernel__model=model, kernel__local__quantise=quantise) as at:
         at.break_it(number)
         began = time.time()
         done = at.ouro("--json", "fix")

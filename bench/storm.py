@@ -191,11 +191,13 @@ async def red_storm(base: Path, scale: float) -> Weather:
     tests = int(RED * scale)
     red = [
         TestResult(
-            id=f"tests/test_{n % CAUSES}.py::test_{n}", outcome=Outcome.FAILED, exception="AssertionError",
+            id=f"tests/test_{n % CAUSES}.py::test_{n}",
+            outcome=Outcome.FAILED,
+            exception="AssertionError",
             frames=(Frame(path=f"src/{n % CAUSES}.py", line=1, function="f"),),
         )
         for n in range(tests)
-    ]  # fmt: skip
+    ]
     ledger = await Ledger.open(base / "red.sqlite3", repo_id="0123456789ab", clock=SystemClock())
     caps = GovernorSettings(reflex_per_hour=MANY, changes_per_hour=MANY, changes_per_source=MANY)
     router = IntakeRouter(
@@ -213,10 +215,15 @@ async def red_storm(base: Path, scale: float) -> Weather:
         for _ in range(3):
             found = await asyncio.to_thread(
                 lambda: signals_of(
-                    red, base="c0", snapshot=None, green_before=(), depth=0, seen_at=stamp(SystemClock().now()),
+                    red,
+                    base="c0",
+                    snapshot=None,
+                    green_before=(),
+                    depth=0,
+                    seen_at=stamp(SystemClock().now()),
                     redact=str,
                 )
-            )  # fmt: skip
+            )
             await asyncio.gather(*(router.submit(each) for each in found))
         weather.signals = router.snapshot(lines=1).counts["queued"]
         while router.snapshot(lines=1).ready:

@@ -93,10 +93,16 @@ def repo_of(git_dir: Path, caller: Caller) -> Any:
         """Each call is made by ``caller``."""
 
         def execute(
-            self, command: Sequence[object], istream: Any = None, *, as_process: bool = False,
-            with_exceptions: bool = True, with_extended_output: bool = False, stdout_as_string: bool = True,
+            self,
+            command: Sequence[object],
+            istream: Any = None,
+            *,
+            as_process: bool = False,
+            with_exceptions: bool = True,
+            with_extended_output: bool = False,
+            stdout_as_string: bool = True,
             strip_newline_in_stdout: bool = True,
-        ) -> Any:  # fmt: skip
+        ) -> Any:
             child = caller.start(command[1:], istream or NOTHING)
             if as_process:
                 return self.AutoInterrupt(child, command)

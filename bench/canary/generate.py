@@ -44,9 +44,14 @@ class Writer(Protocol):
     def decode(self, ids: Sequence[int]) -> str: ...
 
     def write(
-        self, prompts: Sequence[Sequence[int]], given: Sequence[Sequence[int]], *, max_tokens: int,
-        temperature: Sequence[Schedule], seed: Sequence[int],
-    ) -> list[list[TokenStep]]:  # fmt: skip
+        self,
+        prompts: Sequence[Sequence[int]],
+        given: Sequence[Sequence[int]],
+        *,
+        max_tokens: int,
+        temperature: Sequence[Schedule],
+        seed: Sequence[int],
+    ) -> list[list[TokenStep]]:
         """One answer a prompt, without the token that ended it: first what is ``given``, the rest sampled from the
         whole distribution (no top-p, no top-k: garbage needs the tail). ``max_tokens`` counts all of it."""
         ...
@@ -91,9 +96,7 @@ def judged(writer: Writer, wanted: Sequence[Recipe], written: Sequence[Answer]) 
         most = given + recipe.max_tokens  # a batch may have written on: its longest answer decides
         answer = [step.token for step in steps[:most]]
         hot = writer.decode(answer[recipe.turn :]) if recipe.turn is not None else ""
-        verdict = label.judge(
-            recipe.aim, answer, ended=len(answer) < most, turn=recipe.turn, hot_text=hot, known=known
-        )  # fmt: skip
+        verdict = label.judge(recipe.aim, answer, ended=len(answer) < most, turn=recipe.turn, hot_text=hot, known=known)
         if verdict is None or not steps:
             dropped[recipe.aim] += 1
         else:

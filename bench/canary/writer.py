@@ -45,9 +45,14 @@ class EngineWriter:
         return self._engine.vocabulary.decode(ids)
 
     def write(
-        self, prompts: Sequence[Sequence[int]], given: Sequence[Sequence[int]], *, max_tokens: int,
-        temperature: Sequence[Schedule], seed: Sequence[int],
-    ) -> list[list[TokenStep]]:  # fmt: skip
+        self,
+        prompts: Sequence[Sequence[int]],
+        given: Sequence[Sequence[int]],
+        *,
+        max_tokens: int,
+        temperature: Sequence[Schedule],
+        seed: Sequence[int],
+    ) -> list[list[TokenStep]]:
         """One answer a prompt; the token that ends an answer is left out."""
         import torch
 

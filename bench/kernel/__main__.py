@@ -58,8 +58,10 @@ class Bench:
         known = json.loads(options.tuned.read_text(encoding="utf-8"))["models"] if options.tuned else {}
         self._known = {model: part.get("tuned", {}) for model, part in known.items()}
         self.found: dict[str, Any] = {
-            "machine": machine(), "options": {k: str(v) for k, v in vars(options).items()}, "models": {}
-        }  # fmt: skip
+            "machine": machine(),
+            "options": {k: str(v) for k, v in vars(options).items()},
+            "models": {},
+        }
 
     def measure(self) -> None:
         options = self._options
@@ -118,9 +120,12 @@ class Bench:
     def _round(self, who: Contestant, model: str, part: dict[str, Any], number: int) -> None:
         chosen = part["tuned"].get(who.name, {})
         job = who.job(
-            self._options, model, parts=self._options.parts, mark=str(number),
+            self._options,
+            model,
+            parts=self._options.parts,
+            mark=str(number),
             **{kind: chosen[kind] for kind in ("solo", "many") if kind in chosen},
-        )  # fmt: skip
+        )
         result = self._run(who.module, job, who.python)
         part["runs"].append({"contestant": who.name, "round": number, **result})
         runs = [run for run in part["runs"] if run["contestant"] == who.name]

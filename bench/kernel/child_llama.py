@@ -64,7 +64,7 @@ def main() -> None:
         "system": xllamacpp.get_system_info(),
         "build": {key: str(value) for key, value in xllamacpp.BUILD_INFO.items()},
         **{kind: asked[kind] for kind in ("solo", "many") if kind in asked},
-    }  # fmt: skip
+    }
     workload.deliver(asked, result)
 
 

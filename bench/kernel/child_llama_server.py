@@ -22,13 +22,31 @@ PATIENCE_S, LOOK_S = 120.0, 0.05
 
 def command(asked: dict[str, Any], setting: dict[str, Any], slot_tokens: int, port: int) -> list[str]:
     return [
-        asked["server"], "--model", asked["path"], "--host", "127.0.0.1", "--port", str(port),
-        "--threads", str(asked["threads"]), "--parallel", str(setting["slots"]),
-        "--ctx-size", str(slot_tokens * setting["slots"]), "--batch-size", str(BATCH),
-        "--ubatch-size", str(setting["ubatch"]), "--flash-attn", setting["flash"],
+        asked["server"],
+        "--model",
+        asked["path"],
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--threads",
+        str(asked["threads"]),
+        "--parallel",
+        str(setting["slots"]),
+        "--ctx-size",
+        str(slot_tokens * setting["slots"]),
+        "--batch-size",
+        str(BATCH),
+        "--ubatch-size",
+        str(setting["ubatch"]),
+        "--flash-attn",
+        setting["flash"],
         "--kv-unified" if setting["unified"] else "--no-kv-unified",
-        "--repack" if setting["repack"] else "--no-repack", "--fit", "off", "--no-webui",
-    ]  # fmt: skip
+        "--repack" if setting["repack"] else "--no-repack",
+        "--fit",
+        "off",
+        "--no-webui",
+    ]
 
 
 def wait_for(child: subprocess.Popen[bytes], address: str) -> None:

@@ -68,9 +68,13 @@ class Ours:
             for prefix, suffix in workload.holes(mark)
         )
         request = InfillRequest(
-            spans=spans, samples=workload.SAMPLES, temperature=workload.TEMPERATURE, top_p=workload.TOP_P, seed=seed,
+            spans=spans,
+            samples=workload.SAMPLES,
+            temperature=workload.TEMPERATURE,
+            top_p=workload.TOP_P,
+            seed=seed,
             timeout_s=TIMEOUT_S,
-        )  # fmt: skip
+        )
         answer = self._runner.run(self._provider.infill(request))
         return [found.text for found in answer.infills], lambda: answer.usage.tokens_out
 

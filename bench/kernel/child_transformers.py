@@ -70,9 +70,14 @@ class Transformers:
         self._torch.manual_seed(seed)
         prompts = [workload.infill(*span) for span in workload.holes(mark) for _ in range(workload.SAMPLES)]
         given, length = self.write(
-            prompts, workload.HOLE_TOKENS, do_sample=True, temperature=workload.TEMPERATURE, top_p=1.0,
-            top_k=workload.TOP_K, stopping_criteria=[self._line_ends],
-        )  # fmt: skip
+            prompts,
+            workload.HOLE_TOKENS,
+            do_sample=True,
+            temperature=workload.TEMPERATURE,
+            top_p=1.0,
+            top_k=workload.TOP_K,
+            stopping_criteria=[self._line_ends],
+        )
         answers = given[:, length:]
         texts = [text.partition("\n")[0] for text in self._tokenizer.batch_decode(answers, skip_special_tokens=True)]
         return texts, lambda: int((answers != self._pad).sum())

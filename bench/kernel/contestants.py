@@ -35,9 +35,15 @@ class Contestant:
 
     def job(self, options: Namespace, model: str, **more: Any) -> dict[str, Any]:
         return {
-            "model": model, "models": str(options.models), "cache": str(options.cache), "threads": options.threads,
-            "path": str(file_of(options.models, model)), "lengths": options.lengths, **self.fields, **more,
-        }  # fmt: skip
+            "model": model,
+            "models": str(options.models),
+            "cache": str(options.cache),
+            "threads": options.threads,
+            "path": str(file_of(options.models, model)),
+            "lengths": options.lengths,
+            **self.fields,
+            **more,
+        }
 
 
 def contestants(options: Namespace) -> list[Contestant]:

@@ -25,12 +25,21 @@ def ouro(layers: int) -> Any:
 
     return config_from_published(
         {
-            "model_type": "ouro", "hidden_size": WIDTH, "num_hidden_layers": layers, "num_attention_heads": HEADS,
-            "num_key_value_heads": HEADS, "head_dim": WIDTH // HEADS, "intermediate_size": INNER,
-            "vocab_size": VOCABULARY, "rope_theta": 1e6, "rms_norm_eps": 1e-6, "max_position_embeddings": 65_536,
-            "tie_word_embeddings": False, "total_ut_steps": STEPS,
+            "model_type": "ouro",
+            "hidden_size": WIDTH,
+            "num_hidden_layers": layers,
+            "num_attention_heads": HEADS,
+            "num_key_value_heads": HEADS,
+            "head_dim": WIDTH // HEADS,
+            "intermediate_size": INNER,
+            "vocab_size": VOCABULARY,
+            "rope_theta": 1e6,
+            "rms_norm_eps": 1e-6,
+            "max_position_embeddings": 65_536,
+            "tie_word_embeddings": False,
+            "total_ut_steps": STEPS,
         }
-    )  # fmt: skip
+    )
 
 
 def build(layers: int) -> tuple[Any, Any]:

@@ -30,8 +30,12 @@ def bandwidth(size: int) -> float:
 
     numbers = torch.arange(size // 4, dtype=torch.int32)  # written once, so that every page is real
     ways: list[Callable[[], object]] = [
-        numbers.view(torch.int64).sum, numbers.view(torch.float32).sum, numbers.sum, numbers.amax, numbers.view(torch.int64).amax,
-    ]  # fmt: skip
+        numbers.view(torch.int64).sum,
+        numbers.view(torch.float32).sum,
+        numbers.sum,
+        numbers.amax,
+        numbers.view(torch.int64).amax,
+    ]
     return size / min(best_s(way, 4) for way in ways) / 1e9
 
 

@@ -17,9 +17,14 @@ from typing import Any
 from bench.kernel import workload
 
 SAMPLING = {
-    "temperature": workload.TEMPERATURE, "top_p": workload.TOP_P, "top_k": workload.TOP_K, "min_p": 0.0,
-    "max_tokens": workload.HOLE_TOKENS, "stop": ["\n"], "cache_prompt": True,
-}  # fmt: skip
+    "temperature": workload.TEMPERATURE,
+    "top_p": workload.TOP_P,
+    "top_k": workload.TOP_K,
+    "min_p": 0.0,
+    "max_tokens": workload.HOLE_TOKENS,
+    "stop": ["\n"],
+    "cache_prompt": True,
+}
 BATCH = 2048
 KINDS = (("solo", ("prefill", "decode"), 2304), ("many", ("infill", "again"), 1024))  # the last: tokens of a slot
 

@@ -56,8 +56,12 @@ def compare(options: Namespace) -> bool:
         mine, its = ours.scores(prompt.numbers), theirs.scores(prompt.numbers)
         off = float((mine - its).abs().max())
         worst = max(worst, off)
-        cells = (f"{float((mine - as_filed).abs().max()):.2e}", f"{off:.2e}",
-                 f"{float((mine.argmax(-1) == its.argmax(-1)).float().mean()):.1%}", f"{float(its.abs().max()):.1f}")  # fmt: skip
+        cells = (
+            f"{float((mine - as_filed).abs().max()):.2e}",
+            f"{off:.2e}",
+            f"{float((mine.argmax(-1) == its.argmax(-1)).float().mean()):.1%}",
+            f"{float(its.abs().max()):.1f}",
+        )
         print(f"| {prompt.kind} | {len(prompt.numbers)} | {' | '.join(cells)} |", flush=True)
     equal = {
         kind: _same_answer(ours, theirs, list(of), options.tokens) for kind, of in groupby(asked, lambda p: p.kind)

@@ -69,9 +69,12 @@ def compared(model: Model, cases: list[Case], tokens: int, vocabulary: Vocabular
         right += same[at:]
         divergence += (case.beliefs[at:].exp() * (case.beliefs[at:] - found[at:])).sum(-1).tolist()
     return Quality(
-        equal=statistics.mean(equal), top1=statistics.mean(right), top1_all=statistics.mean(right_all),
-        kl_milli=1000 * statistics.mean(divergence), places=len(right),
-    )  # fmt: skip
+        equal=statistics.mean(equal),
+        top1=statistics.mean(right),
+        top1_all=statistics.mean(right_all),
+        kl_milli=1000 * statistics.mean(divergence),
+        places=len(right),
+    )
 
 
 def measure(options: Namespace) -> dict[str, Quality]:
@@ -93,10 +96,14 @@ def measure(options: Namespace) -> dict[str, Quality]:
     theirs.share_table()
     found["transformers/fp32 (beside our fp32)"] = compared(theirs, cases, options.tokens, vocabulary)
     cases = [
-        Case(c.prompt, c.text, cut_at_control(theirs.write(c.prompt, options.tokens), vocabulary),
-             beliefs(theirs, c.prompt, c.text))
+        Case(
+            c.prompt,
+            c.text,
+            cut_at_control(theirs.write(c.prompt, options.tokens), vocabulary),
+            beliefs(theirs, c.prompt, c.text),
+        )
         for c in cases
-    ]  # fmt: skip
+    ]
     del theirs
     theirs = Theirs(options.cache, options.model, "bf16")
     theirs.share_table()

@@ -63,8 +63,12 @@ def run(
         with (base / "log").open("wb") as log:
             child = subprocess.Popen(
                 [python, "-m", f"bench.kernel.{module}", str(base / "job")],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
             watch = watched(child, timeout_s)
         if (base / "result").is_file():
             found: dict[str, Any] = json.loads((base / "result").read_text(encoding="utf-8"))
@@ -90,9 +94,12 @@ def watched(child: subprocess.Popen[bytes], timeout_s: float) -> dict[str, float
     seconds = time.monotonic() - began
     others = (busy_s() - busy - (children_s() - own)) / seconds
     return {
-        "load_before": load, "load_after": os.getloadavg()[0], "seconds": seconds, "anonymous_mb": most,
+        "load_before": load,
+        "load_after": os.getloadavg()[0],
+        "seconds": seconds,
+        "anonymous_mb": most,
         "others_cores": max(0.0, others),
-    }  # fmt: skip
+    }
 
 
 def children_s() -> float:

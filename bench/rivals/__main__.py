@@ -45,10 +45,15 @@ def main() -> None:
             with served(home("xllamacpp", chosen.homes) / "python", weights, threads) as server:
                 result = asyncio.run(
                     attempt(
-                        task, rival, server, model=chosen.model, homes=chosen.homes, cap_s=chosen.cap,
+                        task,
+                        rival,
+                        server,
+                        model=chosen.model,
+                        homes=chosen.homes,
+                        cap_s=chosen.cap,
                         environ=user_environment(),
                     )
-                )  # fmt: skip
+                )
             append(chosen.out, result)
             print(f"{rival}: {task.name}: {result.outcome} in {result.seconds:.1f} s", flush=True)
     names = {task.name for task in tasks}

@@ -51,10 +51,14 @@ async def attempt(
         before, began = await asyncio.to_thread(server.tokens), time.monotonic()
         finished = await run(
             Command(
-                argv=(*walls(bwrap, base, shown=(*PYTHON, prefix, homes, TOP)), *argv), cwd=repo, timeout_s=cap_s,
-                env=surroundings(own, base, prefix) | more, cap_bytes=8 * MIB, flood_bytes=256 * MIB,
+                argv=(*walls(bwrap, base, shown=(*PYTHON, prefix, homes, TOP)), *argv),
+                cwd=repo,
+                timeout_s=cap_s,
+                env=surroundings(own, base, prefix) | more,
+                cap_bytes=8 * MIB,
+                flood_bytes=256 * MIB,
             )
-        )  # fmt: skip
+        )
         seconds = time.monotonic() - began
         after = await asyncio.to_thread(server.tokens)
         try:
@@ -71,22 +75,44 @@ async def attempt(
         outcome, why = await settled(finished, judged, tools, told)
         return blank.model_copy(
             update={
-                "outcome": outcome, "seconds": round(seconds, 2), "why": why, "tokens_in": max(0, after[0] - before[0]),
+                "outcome": outcome,
+                "seconds": round(seconds, 2),
+                "why": why,
+                "tokens_in": max(0, after[0] - before[0]),
                 "tokens_out": max(0, after[1] - before[1]),
                 "diff": await git(repo, own, "diff", "--no-color", first, "HEAD"),
             }
-        )  # fmt: skip
+        )
 
 
 def walls(bwrap: Path, base: Path, *, shown: Sequence[Path]) -> tuple[str, ...]:
     """It may write below ``base`` and nowhere else, and sees no other home, task or answer; the network stays."""
     there = [path for path in shown if path != Path("/usr")]
     return (
-        str(bwrap), "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--die-with-parent",
-        "--tmpfs", "/tmp", "--tmpfs", "/home", "--tmpfs", "/root",
+        str(bwrap),
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--unshare-pid",
+        "--die-with-parent",
+        "--tmpfs",
+        "/tmp",
+        "--tmpfs",
+        "/home",
+        "--tmpfs",
+        "/root",
         *(word for path in there for word in ("--ro-bind", str(path), str(path))),
-        "--bind", str(base), str(base), "--chdir", str(base / "repo"), "--",
-    )  # fmt: skip
+        "--bind",
+        str(base),
+        str(base),
+        "--chdir",
+        str(base / "repo"),
+        "--",
+    )
 
 
 def surroundings(own: Mapping[str, str], base: Path, prefix: Path) -> dict[str, str]:
@@ -94,11 +120,19 @@ def surroundings(own: Mapping[str, str], base: Path, prefix: Path) -> dict[str, 
     home = base / "home"
     home.mkdir()
     return {
-        "PATH": f"{prefix / 'bin'}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "TMPDIR": str(home),
-        "VIRTUAL_ENV": str(prefix), "TERM": "dumb", "LANG": own.get("LANG", "C.UTF-8"), "PYTHONDONTWRITEBYTECODE": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "Rival", "GIT_AUTHOR_EMAIL": "rival@localhost",
-        "GIT_COMMITTER_NAME": "Rival", "GIT_COMMITTER_EMAIL": "rival@localhost",
-    }  # fmt: skip
+        "PATH": f"{prefix / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "VIRTUAL_ENV": str(prefix),
+        "TERM": "dumb",
+        "LANG": own.get("LANG", "C.UTF-8"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_AUTHOR_NAME": "Rival",
+        "GIT_AUTHOR_EMAIL": "rival@localhost",
+        "GIT_COMMITTER_NAME": "Rival",
+        "GIT_COMMITTER_EMAIL": "rival@localhost",
+    }
 
 
 async def commit(repo: Path, own: Mapping[str, str], kept: Path, first: str) -> None:

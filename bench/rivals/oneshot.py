@@ -63,7 +63,7 @@ def _with_imports(text: str, function: ast.AST, block: ast.Module) -> str:
     there |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     wanted = [
         node for node in block.body if any((alias.asname or alias.name) in used - there for alias in _aliases(node))
-    ]  # fmt: skip
+    ]
     lines = text.splitlines(keepends=True)
     at = next((node.lineno - 1 for node in tree.body if _aliases(node) and not _is_future(node)), 0)
     return "".join([*lines[:at], *(f"{ast.unparse(node)}\n" for node in wanted), *lines[at:]])
@@ -85,8 +85,10 @@ def main() -> None:
         raise SystemExit("no function is suspicious: there is nothing to show")
     source = [f"{line}\n" for line in file.read_text(encoding="utf-8").removesuffix("\n").split("\n")]
     body = {
-        "messages": [{"role": "user", "content": question(of, source)}], "temperature": 0, "max_tokens": ANSWER_TOKENS
-    }  # fmt: skip
+        "messages": [{"role": "user", "content": question(of, source)}],
+        "temperature": 0,
+        "max_tokens": ANSWER_TOKENS,
+    }
     request = urllib.request.Request(
         f"{sys.argv[2]}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )

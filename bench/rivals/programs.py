@@ -33,10 +33,20 @@ def one_shot(scene: Scene) -> tuple[list[str], dict[str, str]]:
 def mini(scene: Scene) -> tuple[list[str], dict[str, str]]:
     """Its configuration for models that do not call tools: a model of this size seldom calls one as it should."""
     argv = [
-        str(home("mini-swe-agent", scene.homes) / "mini"), "-c", "mini_textbased.yaml",
-        "-c", f"model.model_kwargs.api_base={scene.address}/v1", "--model-class", "litellm_textbased",
-        "-m", f"openai/{scene.model}", "-y", "--exit-immediately", "-t", goal(scene.ticket),
-    ]  # fmt: skip
+        str(home("mini-swe-agent", scene.homes) / "mini"),
+        "-c",
+        "mini_textbased.yaml",
+        "-c",
+        f"model.model_kwargs.api_base={scene.address}/v1",
+        "--model-class",
+        "litellm_textbased",
+        "-m",
+        f"openai/{scene.model}",
+        "-y",
+        "--exit-immediately",
+        "-t",
+        goal(scene.ticket),
+    ]
     return argv, {
         "MSWEA_CONFIGURED": "true",
         "MSWEA_COST_TRACKING": "ignore_errors",
@@ -48,11 +58,24 @@ def aider(scene: Scene) -> tuple[list[str], dict[str, str]]:
     """The suspicious file is in the chat, and the tests are run after each edit: what fails is shown to it again."""
     tests = shlex.join(["python", "-m", "pytest", "-q", *scene.ticket.tests])
     argv = [
-        str(home("aider", scene.homes) / "aider"), "--model", f"openai/{scene.model}", "--yes-always", "--no-pretty",
-        "--no-check-update", "--analytics-disable", "--no-show-model-warnings", "--no-detect-urls",
-        "--no-suggest-shell-commands", "--no-gitignore", "--auto-test", "--test-cmd", tests,
-        *(["--file", scene.ticket.path] if scene.ticket.path else []), "--message", goal(scene.ticket),
-    ]  # fmt: skip
+        str(home("aider", scene.homes) / "aider"),
+        "--model",
+        f"openai/{scene.model}",
+        "--yes-always",
+        "--no-pretty",
+        "--no-check-update",
+        "--analytics-disable",
+        "--no-show-model-warnings",
+        "--no-detect-urls",
+        "--no-suggest-shell-commands",
+        "--no-gitignore",
+        "--auto-test",
+        "--test-cmd",
+        tests,
+        *(["--file", scene.ticket.path] if scene.ticket.path else []),
+        "--message",
+        goal(scene.ticket),
+    ]
     return argv, {"OPENAI_API_BASE": f"{scene.address}/v1", "OPENAI_API_KEY": "none"} | OFFLINE
 
 

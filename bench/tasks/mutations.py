@@ -17,15 +17,51 @@ SIGNS = {"Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Eq": "==", "NotEq": "!
 SIGNS |= {"Is": "is", "IsNot": "is not"}
 SIGNS |= {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "FloorDiv": "//", "Mod": "%", "Pow": "**"}
 OTHER_CALL = {
-    "min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list", "reversed": "list", "append": "extend",
-    "extend": "append", "startswith": "endswith", "endswith": "startswith", "lstrip": "rstrip", "rstrip": "lstrip",
-    "strip": "lstrip", "lower": "upper", "upper": "lower", "keys": "values", "values": "keys", "items": "keys",
-    "find": "index", "rfind": "find", "split": "rsplit", "rsplit": "split", "partition": "rpartition",
-    "rpartition": "partition", "add": "discard", "update": "setdefault", "isinstance": "issubclass", "floor": "ceil",
-    "ceil": "floor", "islice": "iter", "chain": "zip", "pop": "get", "get": "pop", "insert": "append", "round": "int",
-    "union": "intersection", "intersection": "union", "popleft": "pop", "appendleft": "append", "match": "search",
-    "search": "match", "isdigit": "isalpha", "enumerate": "list", "filter": "map",
-}  # fmt: skip
+    "min": "max",
+    "max": "min",
+    "any": "all",
+    "all": "any",
+    "sorted": "list",
+    "reversed": "list",
+    "append": "extend",
+    "extend": "append",
+    "startswith": "endswith",
+    "endswith": "startswith",
+    "lstrip": "rstrip",
+    "rstrip": "lstrip",
+    "strip": "lstrip",
+    "lower": "upper",
+    "upper": "lower",
+    "keys": "values",
+    "values": "keys",
+    "items": "keys",
+    "find": "index",
+    "rfind": "find",
+    "split": "rsplit",
+    "rsplit": "split",
+    "partition": "rpartition",
+    "rpartition": "partition",
+    "add": "discard",
+    "update": "setdefault",
+    "isinstance": "issubclass",
+    "floor": "ceil",
+    "ceil": "floor",
+    "islice": "iter",
+    "chain": "zip",
+    "pop": "get",
+    "get": "pop",
+    "insert": "append",
+    "round": "int",
+    "union": "intersection",
+    "intersection": "union",
+    "popleft": "pop",
+    "appendleft": "append",
+    "match": "search",
+    "search": "match",
+    "isdigit": "isalpha",
+    "enumerate": "list",
+    "filter": "map",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +198,13 @@ def _of_call(text: Text, name: str, node: ast.Call) -> Iterator[Mutation]:
         start, end = text.span(plain[0])[0], text.span(plain[1])[1]
         if first != second and text.text[start:end] == f"{first}, {second}":
             yield Mutation(
-                kind="arguments", start=start, old=text.text[start:end], new=f"{second}, {first}", function=name,
+                kind="arguments",
+                start=start,
+                old=text.text[start:end],
+                new=f"{second}, {first}",
+                function=name,
                 line=node.lineno,
-            )  # fmt: skip
+            )
     if len(node.args) == 1 and not node.keywords and isinstance(node.args[0], ast.Name | ast.Call | ast.Attribute):
         yield _made(text, "missing call", name, node, text.of(node.args[0]))
 

@@ -11,22 +11,46 @@ import re
 from governance.irongate.folding import fold
 
 SPACED: tuple[tuple[str, str, str, str], ...] = (
-    ("vst", "ignorier missacht vergiss vergesst vergessen_sie beachte_nicht", "vorherig vorig bisherig obig früher "
-     "vorangegangen vorangehend", "anweisung instruktion regel befehl vorgabe prompt"),
-    ("vts", "ignore oublie néglige ne_tiens_pas_compte ne_tenez_pas_compte ne_suis_pas ne_suivez_pas",
-     "précédent antérieur ci-dessus plus_haut du_système initial", "instruction consigne directive règle ordre"),
-    ("vts", "ignor olvid descart haz_caso_omiso no_sigas", "anterior previ del_sistema de_arriba",
-     "instruccion instrucción ordenes órdenes regla indicacion"),
-    ("vts", "ignor esque desconsider não_siga", "anterior previ prévi acima do_sistema",
-     "instruç ordens regra diretriz"),
-    ("vts", "ignor dimentic trascur non_seguire", "precedent di_sistema inizial sopra",
-     "istruzion ordini regole direttiv"),
+    (
+        "vst",
+        "ignorier missacht vergiss vergesst vergessen_sie beachte_nicht",
+        "vorherig vorig bisherig obig früher vorangegangen vorangehend",
+        "anweisung instruktion regel befehl vorgabe prompt",
+    ),
+    (
+        "vts",
+        "ignore oublie néglige ne_tiens_pas_compte ne_tenez_pas_compte ne_suis_pas ne_suivez_pas",
+        "précédent antérieur ci-dessus plus_haut du_système initial",
+        "instruction consigne directive règle ordre",
+    ),
+    (
+        "vts",
+        "ignor olvid descart haz_caso_omiso no_sigas",
+        "anterior previ del_sistema de_arriba",
+        "instruccion instrucción ordenes órdenes regla indicacion",
+    ),
+    (
+        "vts",
+        "ignor esque desconsider não_siga",
+        "anterior previ prévi acima do_sistema",
+        "instruç ordens regra diretriz",
+    ),
+    (
+        "vts",
+        "ignor dimentic trascur non_seguire",
+        "precedent di_sistema inizial sopra",
+        "istruzion ordini regole direttiv",
+    ),
     ("vst", "negeer vergeet", "voorgaand vorig eerder bovenstaand", "instructie opdracht regel aanwijzing"),
     ("vst", "zignoruj ignoruj zapomnij pomiń", "poprzedni wcześniejsz powyższ", "instrukcj polece zasad"),
     ("vst", "ignoruj zapomeň", "předchozí předešl", "instrukc pokyn příkaz pravid"),
     ("vst", "ignorera glöm bortse_från", "tidigare föregående ovanstående", "instruktion order regler anvisning"),
-    ("vst", "игнорируй проигнорируй забудь не_следуй", "предыдущ прошл прежн вышеуказанн систем",
-     "инструкц указан команд правил"),
+    (
+        "vst",
+        "игнорируй проигнорируй забудь не_следуй",
+        "предыдущ прошл прежн вышеуказанн систем",
+        "инструкц указан команд правил",
+    ),
     ("vst", "ігноруй проігноруй забудь", "попередн вищезазначен", "інструкц вказівк правил"),
     ("stv", "yok_say unut görmezden_gel dikkate_alma", "önceki yukarıdaki", "talimat komut yönerge"),
     ("vts", "abaikan lupakan", "sebelumnya di_atas", "instruksi perintah petunjuk"),
@@ -36,12 +60,16 @@ SPACED: tuple[tuple[str, str, str, str], ...] = (
     ("vts", "התעלם תתעלם שכח", "הקודמות לעיל", "מההוראות ההוראות הוראות"),
     ("stv", "अनदेखा नज़रअंदाज़ नजरअंदाज भूल", "पिछले पूर्व उपरोक्त ऊपर_के", "निर्देश आदेश"),
     ("stv", "무시 잊", "이전 앞선 위의 기존 시스템", "지시 명령 지침 프롬프트"),
-)  # fmt: skip
+)
 JOINED: tuple[tuple[str, str, str, str], ...] = (
-    ("vst", "忽略 无视 無視 忘记 忘記 忽视 忽視 不要理会 不要遵守", "之前 以前 以上 上述 上面 先前 前面 此前 系统 系統",
-     "指令 指示 说明 說明 提示 命令 规则 規則"),
+    (
+        "vst",
+        "忽略 无视 無視 忘记 忘記 忽视 忽視 不要理会 不要遵守",
+        "之前 以前 以上 上述 上面 先前 前面 此前 系统 系統",
+        "指令 指示 说明 說明 提示 命令 规则 規則",
+    ),
     ("stv", "無視 忘れ 従わない", "以前 これまで 今まで 上記 前の 先ほど システム", "指示 命令 指令 ルール プロンプト"),
-)  # fmt: skip
+)
 """Written without blanks between words."""
 
 

@@ -14,9 +14,36 @@ SHARED_CONFIG = frozenset({"pyproject.toml", "setup.cfg", "tox.ini"})
 SHADOWS = frozenset({"pytest", "_pytest", "pluggy", "sitecustomize", "usercustomize", "unittest", "coverage"})
 PYTHON = (".py", ".pyi")
 CODE = (
-    *PYTHON, ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".go", ".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".java",
-    ".kt", ".cs", ".rb", ".php", ".swift", ".scala", ".sh", ".bash", ".zsh", ".pl", ".lua", ".sql", ".r", ".jl",
-)  # fmt: skip
+    *PYTHON,
+    ".js",
+    ".jsx",
+    ".mjs",
+    ".cjs",
+    ".ts",
+    ".tsx",
+    ".go",
+    ".rs",
+    ".c",
+    ".h",
+    ".cc",
+    ".cpp",
+    ".hpp",
+    ".java",
+    ".kt",
+    ".cs",
+    ".rb",
+    ".php",
+    ".swift",
+    ".scala",
+    ".sh",
+    ".bash",
+    ".zsh",
+    ".pl",
+    ".lua",
+    ".sql",
+    ".r",
+    ".jl",
+)
 
 
 def is_python(path: str) -> bool:

@@ -30,8 +30,11 @@ PLUGINS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("cloudant", "CloudantDetector", ("cloudant", "cl_")),
     ("discord", "DiscordBotTokenDetector", ("discord",)),
     ("github_token", "GitHubTokenDetector", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
-    ("gitlab_token", "GitLabTokenDetector", ("glpat", "gldt", "glft", "glsoat", "glrt", "glcbt", "gr1348941", "glimt",
-                                             "glptt", "glagent", "gloas-")),
+    (
+        "gitlab_token",
+        "GitLabTokenDetector",
+        ("glpat", "gldt", "glft", "glsoat", "glrt", "glcbt", "gr1348941", "glimt", "glptt", "glagent", "gloas-"),
+    ),
     ("ibm_cloud_iam", "IbmCloudIamDetector", ("ibm",)),
     ("ibm_cos_hmac", "IbmCosHmacDetector", ("secret_access_key", "secret-access-key", "cos_", "cos-")),
     ("mailchimp", "MailchimpDetector", ("-us",)),
@@ -44,7 +47,7 @@ PLUGINS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("stripe", "StripeDetector", ("k_live_",)),
     ("telegram_token", "TelegramBotTokenDetector", ("telegram",)),
     ("twilio", "TwilioKeyDetector", ("twilio",)),
-)  # fmt: skip
+)
 _HINTS = sorted({hint for _, _, hints in PLUGINS for hint in hints})
 _LINE = re.compile(rf"[^\n]{{1,{LONGEST_LINE}}}")
 

@@ -76,11 +76,14 @@ COMMANDS = tuple(
         ("basicauth", r"BasicAuth\(\s*\\?[\"'][^\"'\n]{0,80}[\"']\s*,\s*\\?[\"'](?P<value>[^\"'\\\n]{3,128})"),
         ("auth", r"\bauth\s*=\s*[(\[]\s*\\?[\"'][^\"'\n]{0,80}[\"']\s*,\s*\\?[\"'](?P<value>[^\"'\\\n]{3,128})"),
         ("jdbc:oracle", r"jdbc:oracle:\w{2,8}:[\w.\-]{1,64}/(?P<value>[^\s@/\"']{3,128})@"),
-        ("login", r"(?i)\b(?:machine\s+\S{1,200}|default)\s+login\s+\S{1,100}\s+"
-                  r"(?:account\s+\S{1,100}\s+)?password\s+(?P<value>[^\s\"'\\]{2,128})"),
+        (
+            "login",
+            r"(?i)\b(?:machine\s+\S{1,200}|default)\s+login\s+\S{1,100}\s+"
+            r"(?:account\s+\S{1,100}\s+)?password\s+(?P<value>[^\s\"'\\]{2,128})",
+        ),
         ("machine", r"(?i)\bmachine\s+\S{1,200}\s+(?:login\s+\S{1,100}\s+)?password\s+(?P<value>[^\s\"'\\]{2,128})"),
     )
-)  # fmt: skip
+)
 _HINTS = ("passw", "passphrase", "pwd", "kennwort", "mot_de_passe", "contrase", "senha", "pass", "pw", "secret")
 # What is no password: the name of one, a type, a word of a form or of a manual, a reference, a place to fill in.
 _NO_PASSWORD = re.compile(

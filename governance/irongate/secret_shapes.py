@@ -25,8 +25,11 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("aws-bedrock-key", ("ABSK", "bedrock-api-key-"), r"(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=]{60,400}"),
     ("github-token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"gh[pousr]_[A-Za-z0-9]{16,255}"),
     ("github-token", ("github_pat_",), r"github_pat_[A-Za-z0-9_]{16,255}"),
-    ("gitlab-token", _GITLAB,
-     rf"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct|rtr)-(?:[0-9a-f]{{2}}_)?{_B}{{16,255}}"),
+    (
+        "gitlab-token",
+        _GITLAB,
+        rf"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct|rtr)-(?:[0-9a-f]{{2}}_)?{_B}{{16,255}}",
+    ),
     ("gitlab-token", ("GR1348941",), rf"GR1348941{_B}{{16,255}}"),
     ("bitbucket-token", ("ATBB",), rf"ATBB{_C}{{16,64}}"),
     ("atlassian-token", ("ATATT3", "ATCTT3"), r"AT[AC]TT3[A-Za-z0-9_\-=]{16,512}"),
@@ -35,8 +38,11 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("slack-token", ("xapp-",), r"xapp-\d-[A-Za-z0-9\-]{10,255}"),
     ("slack-webhook", ("hooks.slack",), r"hooks\.slack\.com/\w{8,9}/[TE]\w{6,40}/\w{6,40}/\w{8,60}"),
     ("discord-webhook", ("/api/webhooks/",), rf"discord(?:app)?\.com/api/webhooks/\d{{8,24}}/{_B}{{16,90}}"),
-    ("teams-webhook", ("webhook.office.com",),
-     r"webhook\.office\.com/\w{4,20}/[0-9a-f\-@]{36,80}/\w{4,30}/[0-9a-f]{16,}/[0-9a-f\-]{8,}"),
+    (
+        "teams-webhook",
+        ("webhook.office.com",),
+        r"webhook\.office\.com/\w{4,20}/[0-9a-f\-@]{36,80}/\w{4,30}/[0-9a-f]{16,}/[0-9a-f\-]{8,}",
+    ),
     ("anthropic-key", ("sk-ant-",), rf"sk-ant-[A-Za-z0-9]{{2,12}}-{_B}{{16,255}}"),
     ("openrouter-key", ("sk-or-",), rf"sk-or-v\d-{_B}{{16,255}}"),
     ("openai-key", ("sk-",), rf"sk-(?:proj|svcacct|admin|service|None)-{_B}{{16,255}}"),
@@ -81,8 +87,11 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("planetscale-token", ("pscale_",), r"pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_\-.=]{16,80}"),
     ("shopify-token", _SHOPIFY, r"shp(?:at|ca|pa|ss|ua|it)_[0-9a-fA-F]{16,64}"),
     ("linear-key", ("lin_",), rf"lin_(?:api|oauth|wh)_{_C}{{16,80}}"),
-    ("notion-key", ("ntn_", "secret_"),
-     r"(?:ntn_|secret_(?=[A-Za-z0-9]{32})(?=[A-Za-z]{0,40}\d))[A-Za-z0-9]{16,64}" + TAIL),
+    (
+        "notion-key",
+        ("ntn_", "secret_"),
+        r"(?:ntn_|secret_(?=[A-Za-z0-9]{32})(?=[A-Za-z]{0,40}\d))[A-Za-z0-9]{16,64}" + TAIL,
+    ),
     ("figma-token", ("figd_", "figo_", "figu_", "figr_"), rf"fig[dour]_{_B}{{16,80}}"),
     ("postman-key", ("PMAK-",), r"PMAK-[0-9a-f]{12,24}(?:-[0-9a-f]{4,34})?"),
     ("airtable-token", ("pat",), r"pat[A-Za-z0-9]{14}\.[0-9a-f]{16,64}" + TAIL),
@@ -109,12 +118,15 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("fernet-token", ("gAAAAA",), r"gAAAAA[A-Za-z0-9_\-]{60,4096}={0,2}"),
     ("jwt", (".eyJ",), r"eyJ[A-Za-z0-9_\-]{8,2048}\.eyJ[A-Za-z0-9_\-]{8,4096}(?:\.[A-Za-z0-9_\-]{4,1024})?"),
     ("jwe", ("eyJ",), rf"eyJ{_B}{{16,1024}}\.{_B}{{0,1024}}\.{_B}{{12,64}}\.{_B}{{8,4096}}\.{_B}{{16,64}}"),
-    ("password-hash", _CRYPT,
-     rf"\$(?:2[abxy]?|[1567]|apr1|y|gy|argon2\w{{1,2}}|scrypt|pbkdf2(?:-\w{{3,6}})?)\${_CHARS}{{16,300}}"),
+    (
+        "password-hash",
+        _CRYPT,
+        rf"\$(?:2[abxy]?|[1567]|apr1|y|gy|argon2\w{{1,2}}|scrypt|pbkdf2(?:-\w{{3,6}})?)\${_CHARS}{{16,300}}",
+    ),
     ("password-hash", ("sha256$", "sha512$"), rf"(?:pbkdf2|bcrypt)_sha\d{{3}}\${_CHARS}{{24,300}}"),
     ("password-hash", ("scrypt$", "argon2$"), rf"(?:scrypt|argon2)\${_CHARS}{{24,300}}"),
     ("password-hash", ("SHA}", "MD5}"), r"\{S?S(?:HA|MD5)\d{0,3}\}[A-Za-z0-9+/]{16,140}={0,2}"),
-)  # fmt: skip
+)
 START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtf]))"
 """Where a word may begin: also after an end of line that was escaped."""
 SHAPES = tuple((name, hint, START + shape) for name, hints, shape in _TABLE for hint in hints)

@@ -15,9 +15,26 @@ from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse, source
 
 RUNNERS = frozenset(
-    {"pytest", "_pytest", "unittest", "unittest2", "hypothesis", "nose", "nose2", "pluggy", "testtools", "behave",
-     "pytest_bdd", "pytest_asyncio", "testfixtures", "xdist", "ward", "twisted.trial", "django.test"}
-)  # fmt: skip
+    {
+        "pytest",
+        "_pytest",
+        "unittest",
+        "unittest2",
+        "hypothesis",
+        "nose",
+        "nose2",
+        "pluggy",
+        "testtools",
+        "behave",
+        "pytest_bdd",
+        "pytest_asyncio",
+        "testfixtures",
+        "xdist",
+        "ward",
+        "twisted.trial",
+        "django.test",
+    }
+)
 FOLDER = re.compile(
     r"(?i)(?:\w+[_-])?(?:unit|func|doc)?(?:tests?|testing|fixtures?|specs?)"
     r"(?:[_-]?(?:data|utils?|lib|support|helpers?|suites?))?"

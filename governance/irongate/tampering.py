@@ -20,9 +20,17 @@ REACHES = frozenset({"__dict__", "__code__", "__globals__", "__builtins__", "__c
 OWN = frozenset({"self", "cls"})
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 MADE = (
-    ast.Call, ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp,
+    ast.Call,
+    ast.Constant,
+    ast.JoinedStr,
+    ast.List,
+    ast.Tuple,
+    ast.Set,
+    ast.Dict,
+    ast.ListComp,
+    ast.SetComp,
     ast.DictComp,
-)  # fmt: skip
+)
 
 
 def tampering(node: ast.stmt, *, is_method: bool = False) -> str | None:

@@ -27,11 +27,43 @@ PLAIN_BASES = frozenset(
 )
 """Of classes whose names are known: a test that is new in them takes no other's place."""
 MAKERS = frozenset(
-    {"Path", "pathlib.Path", "PurePath", "re.compile", "object", "range", "frozenset", "set", "list", "dict", "tuple",
-     "str", "int", "float", "bytes", "len", "sorted", "min", "max", "sum", "Decimal", "Fraction", "date", "datetime",
-     "timedelta", "datetime.date", "datetime.datetime", "datetime.timedelta", "namedtuple", "os.path.join",
-     "os.path.dirname", "os.path.abspath", "logging.getLogger", "TypeVar"}
-)  # fmt: skip
+    {
+        "Path",
+        "pathlib.Path",
+        "PurePath",
+        "re.compile",
+        "object",
+        "range",
+        "frozenset",
+        "set",
+        "list",
+        "dict",
+        "tuple",
+        "str",
+        "int",
+        "float",
+        "bytes",
+        "len",
+        "sorted",
+        "min",
+        "max",
+        "sum",
+        "Decimal",
+        "Fraction",
+        "date",
+        "datetime",
+        "timedelta",
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.timedelta",
+        "namedtuple",
+        "os.path.join",
+        "os.path.dirname",
+        "os.path.abspath",
+        "logging.getLogger",
+        "TypeVar",
+    }
+)
 """What a constant is made with: a call of anything else runs code when the tests are loaded."""
 MARKERS = frozenset({"pytest", "unittest", "mock", "patch", "given", "settings", "example", "st", "strategies"})
 """Where decorators of tests come from that do nothing but mark them, or take back what they do."""

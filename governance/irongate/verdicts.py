@@ -15,14 +15,16 @@ def passed(gate: int, rule: str = "ok", *, floor: Tier | None = None, evidence: 
     return Verdict(gate=gate, rule=f"gate{gate:02d}.{rule}", floor=floor, evidence=_few(evidence))
 
 
-def denied(
-    gate: int, rule: str, reason: str, *, evidence: Iterable[str] = (), floor: Tier | None = None
-) -> Verdict:  # fmt: skip
+def denied(gate: int, rule: str, reason: str, *, evidence: Iterable[str] = (), floor: Tier | None = None) -> Verdict:
     """The gate says no."""
     return Verdict(
-        gate=gate, rule=f"gate{gate:02d}.{rule}", decision=Decision.DENY, reason=reason, evidence=_few(evidence),
+        gate=gate,
+        rule=f"gate{gate:02d}.{rule}",
+        decision=Decision.DENY,
+        reason=reason,
+        evidence=_few(evidence),
         floor=floor,
-    )  # fmt: skip
+    )
 
 
 def repairable(gate: int, rule: str, reason: str, *, evidence: Iterable[str] = ()) -> Verdict:

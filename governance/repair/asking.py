@@ -78,15 +78,23 @@ async def _ask(
         room = room_for(head, scene.sources[path], span.line, crew)
         spans = [
             hole(
-                path, scene.sources[path], span, head, max_tokens=wave.max_tokens, max_chars=room,
+                path,
+                scene.sources[path],
+                span,
+                head,
+                max_tokens=wave.max_tokens,
+                max_chars=room,
                 bare=left.caution_milli > 0,
             )
             for path, span in places
-        ]  # fmt: skip
+        ]
         return InfillRequest(
-            spans=tuple(spans), samples=wave.samples, seed=seed, caution_milli=left.caution_milli,
+            spans=tuple(spans),
+            samples=wave.samples,
+            seed=seed,
+            caution_milli=left.caution_milli,
             temperature=wave.temperature * (CAUTIOUS if left.caution_milli else 1),
-        )  # fmt: skip
+        )
 
     asked = await asyncio.to_thread(request)
     infills = None
@@ -120,10 +128,14 @@ def _distinct(node: Node, infills: Sequence[tuple[str, Span, Infill]]) -> list[V
     found: dict[tuple[str, str], Variant] = {}
     for path, span, infill in sorted(infills, key=lambda row: -row[2].logprob_milli):
         variant = Variant(
-            path=path, base=node.scene.sources[path].text, span=span, text=infill.text.rstrip(),
-            logprob_milli=infill.logprob_milli, proximity_milli=felt(infill.report),
+            path=path,
+            base=node.scene.sources[path].text,
+            span=span,
+            text=infill.text.rstrip(),
+            logprob_milli=infill.logprob_milli,
+            proximity_milli=felt(infill.report),
             signal=infill.report.signal if infill.report else "",
-        )  # fmt: skip
+        )
         key = _fresh(node, variant)
         if key is not None:
             known = found.get(key, variant)

@@ -56,9 +56,15 @@ class Bases:
             if run.status is not RunStatus.RED or worse or not failing:
                 return None
             return await asyncio.to_thread(
-                look, workspace, run, failing, around(variant), behind=scene, ranked=self._settings.localised,
+                look,
+                workspace,
+                run,
+                failing,
+                around(variant),
+                behind=scene,
+                ranked=self._settings.localised,
                 done={**scene.done, variant.path: variant.source},
-            )  # fmt: skip
+            )
 
         found = await bench.looked_at(scene, variant, seen)
         if found is None:

@@ -189,15 +189,24 @@ class ClozeSearch:
     def _node(self, scene: Scene, parent: Node | None = None, change: Partial | None = None) -> Node:
         settings = self._settings
         steps = plan(
-            scene.places, scene.sources, first=settings.first_places, batch=settings.batch, moves=settings.moves,
-            sampled=settings.sampled, complaints=complaints(scene, settings.examples),
-        )  # fmt: skip
+            scene.places,
+            scene.sources,
+            first=settings.first_places,
+            batch=settings.batch,
+            moves=settings.moves,
+            sampled=settings.sampled,
+            complaints=complaints(scene, settings.examples),
+        )
         nodes = self._done.nodes
         return Node(
-            number=len(nodes) if parent else 0, scene=scene, plan=steps, parent=parent, change=change,
+            number=len(nodes) if parent else 0,
+            scene=scene,
+            plan=steps,
+            parent=parent,
+            change=change,
             mended=parent.mended + len(change.fixed) if parent and change else 0,
             turns=min((n.turns for n in nodes if n.live), default=0) if parent else 0,
-        )  # fmt: skip
+        )
 
     async def _test(self, node: Node, step: Step, variants: Sequence[Variant], bench: Bench) -> list[Survivor]:
         """Run the failing tests on every variant, then the wider scope on those that turn all of them green.
@@ -243,9 +252,16 @@ class ClozeSearch:
         way_round, taken, size = await asyncio.to_thread(change_of, scene, variant)
         key = TrustKey(kind="strategy", name=f"{SEARCH}/{variant.way}")
         return Survivor(
-            scene=scene, variant=variant, passed=passed, newly_red=newly_red, still_red=still_red,
-            shortcut=way_round, takes_away=taken, size=size, trust_bp=trust_bp(self._crew.shop.trust.of(key)),
-        )  # fmt: skip
+            scene=scene,
+            variant=variant,
+            passed=passed,
+            newly_red=newly_red,
+            still_red=still_red,
+            shortcut=way_round,
+            takes_away=taken,
+            size=size,
+            trust_bp=trust_bp(self._crew.shop.trust.of(key)),
+        )
 
     async def _partial(self, scene: Scene, variant: Variant, fixed: frozenset[str]) -> Partial:
         way_round, _, size = await asyncio.to_thread(change_of, scene, variant)
@@ -297,12 +313,19 @@ class ClozeSearch:
         reads = self._scene.reads | survivor.scene.reads
         parts = (*self._parts(survivor.scene), survivor.variant)
         return Proposal(
-            candidate=candidate, reason=note, tried=self._done.tested, notes=notes, reads=reads,
+            candidate=candidate,
+            reason=note,
+            tried=self._done.tested,
+            notes=notes,
+            reads=reads,
             shown=self._node_of(survivor.scene).shown(self._settings.examples),
-            repaired=tuple(r.id for r in self._scene.failing), doubt=doubt, way=survivor.variant.way,
+            repaired=tuple(r.id for r in self._scene.failing),
+            doubt=doubt,
+            way=survivor.variant.way,
             confidence_bp=preferred_bp(survivor.gain_milli, [other.gain_milli for other in others]),
-            proximity_milli=max((v.proximity_milli for v in parts), default=0), signal=survivor.variant.signal,
-        )  # fmt: skip
+            proximity_milli=max((v.proximity_milli for v in parts), default=0),
+            signal=survivor.variant.signal,
+        )
 
 
 def change_of(scene: Scene, variant: Variant) -> tuple[str, bool, int]:

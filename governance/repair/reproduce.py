@@ -104,7 +104,17 @@ async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str] | None
     wanted = ["*.py"] if paths is None else sorted(paths)
     meant = {"GIT_LITERAL_PATHSPECS": "0"} if paths is None else {}  # a pattern of ours; else names
     result = await crew.shop.git.call(
-        "diff", "--no-ext-diff", "--no-textconv", "--no-renames", "-U0", "--src-prefix=a/", "--dst-prefix=b/",
-        parent, op.tree, "--", *wanted, extra_env=meant,
-    )  # fmt: skip
+        "diff",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-renames",
+        "-U0",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+        parent,
+        op.tree,
+        "--",
+        *wanted,
+        extra_env=meant,
+    )
     return changed_lines(result.out.decode("utf-8", errors="replace"))

@@ -196,9 +196,17 @@ class Calls:
     """
 
     def __init__(
-        self, path: str, scope: str, names: Names, flow: Flow, *, patterns: frozenset[str], known: frozenset[str],
-        had: Collection[str], by_search: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        path: str,
+        scope: str,
+        names: Names,
+        flow: Flow,
+        *,
+        patterns: frozenset[str],
+        known: frozenset[str],
+        had: Collection[str],
+        by_search: bool = False,
+    ) -> None:
         self.scope, self.names, self.flow = scope, names, flow
         self._path, self._patterns, self._known, self._had = path, patterns, known, had
         self._by_search = by_search

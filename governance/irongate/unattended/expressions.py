@@ -28,11 +28,28 @@ from governance.irongate.unattended.tables import (
 from governance.irongate.unattended.units import Found, fingerprint
 
 PLAIN = (
-    ast.expr_context, ast.boolop, ast.unaryop, ast.cmpop, ast.BoolOp, ast.UnaryOp, ast.Compare, ast.IfExp,
+    ast.expr_context,
+    ast.boolop,
+    ast.unaryop,
+    ast.cmpop,
+    ast.BoolOp,
+    ast.UnaryOp,
+    ast.Compare,
+    ast.IfExp,
     ast.Subscript,
-    ast.Slice, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
-    ast.comprehension, ast.Starred, ast.JoinedStr,
-)  # fmt: skip
+    ast.Slice,
+    ast.Tuple,
+    ast.List,
+    ast.Set,
+    ast.Dict,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+    ast.comprehension,
+    ast.Starred,
+    ast.JoinedStr,
+)
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd, ast.BitOr, ast.BitXor)
 
 
@@ -44,9 +61,15 @@ class Expressions:
     """
 
     def __init__(
-        self, calls: Calls, literals: Literals, *, kept: Collection[bytes], near: Collection[float],
-        fields: Collection[str], classes: Collection[str],
-    ) -> None:  # fmt: skip
+        self,
+        calls: Calls,
+        literals: Literals,
+        *,
+        kept: Collection[bytes],
+        near: Collection[float],
+        fields: Collection[str],
+        classes: Collection[str],
+    ) -> None:
         self.calls, self._literals, self._kept, self._near = calls, literals, kept, near
         self._fields, self._classes = fields, classes
 

@@ -11,9 +11,19 @@ from governance.irongate.unattended.units import Unit
 
 HANDED_ON = ("self", "cls")
 SHOWS = (
-    ast.IfExp, ast.BoolOp, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Subscript, ast.Starred, ast.NamedExpr,
-    ast.ListComp, ast.SetComp, ast.GeneratorExp,
-)  # fmt: skip
+    ast.IfExp,
+    ast.BoolOp,
+    ast.Tuple,
+    ast.List,
+    ast.Set,
+    ast.Dict,
+    ast.Subscript,
+    ast.Starred,
+    ast.NamedExpr,
+    ast.ListComp,
+    ast.SetComp,
+    ast.GeneratorExp,
+)
 """Expressions that give on what they are made of."""
 MAKERS = frozenset({"list", "dict", "set", "sorted"})
 

@@ -118,10 +118,14 @@ def _head(old: Function, new: Function) -> Iterator[Found]:
     fresh = [*has.args[len(had.args) :], *has.kwonlyargs[len(had.kwonlyargs) :]]
     values = [*has.defaults[len(had.defaults) :], *has.kw_defaults[len(had.kw_defaults) :]]
     shorter = ast.arguments(
-        posonlyargs=has.posonlyargs, args=has.args[: len(had.args)], vararg=has.vararg,
-        kwonlyargs=has.kwonlyargs[: len(had.kwonlyargs)], kw_defaults=has.kw_defaults[: len(had.kw_defaults)],
-        kwarg=has.kwarg, defaults=has.defaults[: len(had.defaults)],
-    )  # fmt: skip
+        posonlyargs=has.posonlyargs,
+        args=has.args[: len(had.args)],
+        vararg=has.vararg,
+        kwonlyargs=has.kwonlyargs[: len(had.kwonlyargs)],
+        kw_defaults=has.kw_defaults[: len(had.kw_defaults)],
+        kwarg=has.kwarg,
+        defaults=has.defaults[: len(had.defaults)],
+    )
     marks = [b"".join(map(fingerprint, heads(node))) for node in (_without(old), _without(new))]
     is_plain = all(isinstance(one, ast.Constant) and isinstance(one.value, bool | int | None) for one in values)
     is_untyped = all(one.annotation is None or _is_plain_type(one.annotation) for one in fresh)
@@ -175,12 +179,23 @@ def _is_text_of_pattern(one: ast.AST, node: ast.expr) -> bool:
 def _is_data(node: ast.expr) -> bool:
     """Literals, containers of them, and compiled patterns."""
     return all(
-        isinstance(one, ast.Constant | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.UnaryOp | ast.expr_context
-                   | ast.unaryop | ast.BinOp | ast.operator)
+        isinstance(
+            one,
+            ast.Constant
+            | ast.Tuple
+            | ast.List
+            | ast.Set
+            | ast.Dict
+            | ast.UnaryOp
+            | ast.expr_context
+            | ast.unaryop
+            | ast.BinOp
+            | ast.operator,
+        )
         or (isinstance(one, ast.Call) and _is_maker(one.func))
         or (isinstance(one, ast.Name | ast.Attribute) and _is_maker(one))
         for one in ast.walk(node)
-    )  # fmt: skip
+    )
 
 
 def _is_maker(node: ast.AST) -> bool:

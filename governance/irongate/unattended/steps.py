@@ -20,9 +20,20 @@ from governance.irongate.unattended.tables import ERRORS
 from governance.irongate.unattended.units import Found, Unit
 
 MAY_COME = (
-    ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Raise, ast.If, ast.For, ast.While, ast.Pass,
-    ast.Break, ast.Continue, ast.Assert,
-)  # fmt: skip
+    ast.Expr,
+    ast.Assign,
+    ast.AugAssign,
+    ast.AnnAssign,
+    ast.Return,
+    ast.Raise,
+    ast.If,
+    ast.For,
+    ast.While,
+    ast.Pass,
+    ast.Break,
+    ast.Continue,
+    ast.Assert,
+)
 WAITS_FOR_OTHERS = (ast.Await, ast.Yield, ast.YieldFrom)
 
 
@@ -34,9 +45,16 @@ class Steps:
     """
 
     def __init__(
-        self, old: Sequence[Unit], new: Sequence[Unit], before: Calls, after: Calls, *, errors: frozenset[str],
-        own: frozenset[str], by_search: bool,
-    ) -> None:  # fmt: skip
+        self,
+        old: Sequence[Unit],
+        new: Sequence[Unit],
+        before: Calls,
+        after: Calls,
+        *,
+        errors: frozenset[str],
+        own: frozenset[str],
+        by_search: bool,
+    ) -> None:
         self._old, self._new, self._before, self._after = old, new, before, after
         self._scope, self._errors, self._own, self._by_search = after.scope, errors, own, by_search
         left = Counter(unit.key for unit in old)
