@@ -15,6 +15,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import sensors.registry  # noqa: F401  declares the sources of signals
 from ledger.clock import SystemClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.places import HostEnv, Places
@@ -37,8 +38,8 @@ from sensors.bus import Bus, Topic
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.test_failure import TestFailure, TestFailureSettings
-from sensors.watch import Watcher, WatchSettings
+from sensors.test_failure.sensor import TestFailure, TestFailureSettings
+from sensors.watch.watcher import Watcher, WatchSettings
 from tools.git import Git
 from tools.repository import Repository
 

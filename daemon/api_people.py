@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from ledger.vocabulary import Frozen
-from sensors.said import Answered as Answered
-from sensors.said import Reply as Reply
-from sensors.said import Said as Said
-from sensors.said import Utterance as Utterance
+from sensors.requests.replies import Answered as Answered
+from sensors.requests.replies import ConversationTurn as ConversationTurn
+from sensors.requests.replies import Reply as Reply
+from sensors.requests.replies import Utterance as Utterance
 
 
 class SayRequest(Frozen):
@@ -20,4 +20,4 @@ class SayRequest(Frozen):
 class ConversationView(Frozen):
     """The last turns, oldest first."""
 
-    said: tuple[Said, ...] = ()
+    said: tuple[ConversationTurn, ...] = ()

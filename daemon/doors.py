@@ -16,9 +16,9 @@ from governance.left_alone import reaches
 from ledger.errors import SandboxMissing
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, RunStatus, Signal, Source, TestRun, TestsPass, Verdict
-from sensors.doors import TrackRecord
 from sensors.health.health import Health
 from sensors.intake.surroundings import Surroundings
+from sensors.ports import TrackRecord
 from tools.git import Git
 from tools.repository import Repository
 from tools.workspace import Workspaces

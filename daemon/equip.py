@@ -29,9 +29,8 @@ from governance.phases.table import PHASES
 from governance.pool import Pool
 from governance.record import Recorder
 from ledger.vocabulary import EntryKind
-from sensors.agreement import Agreement
-from sensors.closure import ClosureEvaluator
-from sensors.measuring import Benchmark
+from sensors.closure_checks import ClosurePorts
+from sensors.registry import closure_evaluator
 from tools.builtin.ask_human import AskHuman
 from tools.builtin.standard import standard_tools
 from tools.builtin.web import web_tools
@@ -68,7 +67,10 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         toolbox=make_toolbox(config, house.code, house.servers),
         changes=house.changes,
         provider=house.provider,
-        closures=make_closures(config),
+        closures=closure_evaluator(
+            config.settings,
+            ClosurePorts(redact=redact, elsewhere=OtherRepositories(places=config.places, env=config.env)),
+        ),
         claims=house.router,
         posture=lambda: house.router.governor.standing.posture.value,
         baselines=Baselines(workspaces=house.workspaces),
@@ -150,21 +152,6 @@ def _sandbox_name(choice: Choice | None) -> str:
     return told(choice.sandbox.name, choice.sandbox.missing)
 
 
-def make_closures(config: Config) -> ClosureEvaluator:
-    """What answers closure checks, with the owner's own settings: no signal names a program or a folder."""
-    sensors = config.settings.sensors
-    drift = sensors.cross_repo_drift
-    return ClosureEvaluator(
-        benchmark=Benchmark(sensors.performance_regression, redact=redact),
-        agreement=Agreement(
-            elsewhere=OtherRepositories(places=config.places, env=config.env),
-            pairs=drift.pairs,
-            largest=drift.largest_bytes,
-            redact=redact,
-        ),
-    )
-
-
 def make_servers(house: House) -> McpServers:
     """The owner's MCP servers, not started. What becomes of each is recorded before it counts."""
     config, record = house.config, Recorder(house.ledger)
@@ -173,9 +160,14 @@ def make_servers(house: House) -> McpServers:
         await record.note(EntryKind.SESSION, event, **facts)
 
     return McpServers(
-        settings=config.settings.tools.mcp, places=config.places, env=config.env, lookup=config.secret, note=note,
-        screen=g18_injection.rule_of, clock=house.clock,
-    )  # fmt: skip
+        settings=config.settings.tools.mcp,
+        places=config.places,
+        env=config.env,
+        lookup=config.secret,
+        note=note,
+        screen=g18_injection.rule_of,
+        clock=house.clock,
+    )
 
 
 def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolbox:
@@ -189,5 +181,5 @@ def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolb
     ourselves = (config.places.repo / OWN_MARK).is_file() and not settings.pipeline.open_own_governance
     policy = ToolPolicy(
         tools=[tool.name for tool in tools], settings=rules, servers=servers, own=OWN_CODE if ourselves else ()
-    )  # fmt: skip
+    )
     return Toolbox(tools=tools, policy=policy, settings=settings.tools, more=servers, at_once=rules.concurrency)

@@ -52,22 +52,20 @@ from daemon.hearing import Hearing
 from daemon.machine import machine_view
 from daemon.mcp import mcp_view
 from daemon.optable import COLLAPSES, REGROUNDINGS
-from daemon.people import HEARS_NOTHING, SAYS_NOTHING
 from daemon.told import at_it_already, cannot_talk, not_looked_at
 from governance.grounding.calibration import Calibration
 from governance.record import Recorder
 from ledger.clock import stamp
 from ledger.errors import ControlError, TestsUnavailable
 from ledger.vocabulary import EntryKind
-from sensors.manual import OWNER, manual_signal
+from sensors.requests.manual import OWNER, manual_signal
 
 if TYPE_CHECKING:
     from daemon.history import History
     from daemon.house import House
-    from daemon.people import People
+    from daemon.senses import Senses
     from daemon.service import Service
     from governance.pool import Pool
-    from sensors.intent_discovery import IntentDiscovery
 
 NOT_YET = "The daemon is still starting."
 
@@ -97,17 +95,10 @@ class Facade:
         return self._service.history
 
     @property
-    def _people(self) -> People:
+    def _senses(self) -> Senses:
         if self._service.senses is None:
             raise ControlError(NOT_YET, remedy="Ask again in a second.")
-        return self._service.senses.background.people
-
-    @property
-    def _intent(self) -> IntentDiscovery:
-        intent = self._people.intent
-        if intent is None:
-            raise ControlError(SAYS_NOTHING, remedy="/help lists the commands; /submit GOAL hands in work.")
-        return intent
+        return self._service.senses
 
     @property
     def _answers(self) -> Answers:
@@ -348,19 +339,16 @@ class Facade:
             )
 
     async def hear(self, request: Utterance) -> Answered:
-        voice = self._people.voice
-        if voice is None:
-            raise ControlError(HEARS_NOTHING, remedy="Switch it on in your own settings file.")
-        return await Hearing(api=self, voice=voice, note=self._heard).hear(request)
+        return await Hearing(api=self, voice=self._senses.voice, note=self._heard).hear(request)
 
     async def say(self, request: SayRequest) -> Reply:
-        return await self._intent.hear(request.text)
+        return await self._senses.intent.hear(request.text)
 
     async def conversation(self) -> ConversationView:
-        return ConversationView(said=await self._intent.conversation())
+        return ConversationView(said=await self._senses.intent.conversation())
 
     async def answer(self, request: AnswerRequest) -> Ack:
-        wish = await self._people.answer(request.op, request.text)
+        wish = await self._senses.answer_wish(request.op, request.text)
         if wish is not None:
             return Ack(message=wish.message)
         questions = self._house.questions

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.house import House
-from daemon.webhook.desk import find_secrets
-from governance.irongate.g10_signatures import Scheme
-from governance.irongate.secrets import redact
 from ledger.errors import ChildFailed, ProgramMissing
 from ledger.places import HostEnv
 from ledger.programs import find_program
-from sensors.deliveries import Deliveries
-from sensors.doors import GhAnswer
-from sensors.issue_poll import IssuePoll
+from sensors.ports import GhAnswer
 from tools.process import Command, run
 
 QUIET = {"GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "GH_PAGER": "cat", "NO_COLOR": "1"}
@@ -49,15 +43,3 @@ class Gh:
         )  # fmt: skip
         ended = not (done.timed_out or done.flooded or done.code is None)
         return GhAnswer(code=done.code if ended else None, out=done.report, err=done.output.decode(errors="replace"))
-
-
-def issue_poll(house: House, deliveries: Deliveries) -> IssuePoll | None:
-    """None where the owner wants none, or where GitHub tells of issues by webhook."""
-    config, settings = house.config, house.config.settings
-    told = settings.webhook.port and Scheme.GITHUB in find_secrets(settings.webhook, config.secret)
-    if not settings.github_issue.poll_s or told:
-        return None
-    gh = Gh(
-        env=config.env, folder=config.places.state, lookup=config.secret, timeout_s=settings.github_issue.gh_timeout_s
-    )
-    return IssuePoll(gh=gh, deliveries=deliveries, clock=house.clock, redact=redact, settings=settings.github_issue)

@@ -14,8 +14,8 @@ from daemon.api_people import Answered, Utterance
 from daemon.narrate import short_of
 from daemon.text import count
 from ledger.errors import ControlError
-from sensors.voice_command import VoiceCommand
-from sensors.voice_grammar import IT, Goal, Order, OrderName
+from sensors.voice.grammar import IT, Goal, Order, OrderName
+from sensors.voice.sensor import VoiceCommand
 
 SHOWN = 5
 MAY_BE_RETRIED = frozenset({"dead", "queued"})

@@ -12,6 +12,7 @@ from daemon.learned import learned
 from daemon.narrate import careful, tell, touches_own_work
 from governance.grounding.records import GRADED
 from ledger.ids import core_of, resolve_op, short_id
+from ledger.sources import SOURCES
 from ledger.vocabulary import (
     Complexity,
     Entry,
@@ -46,7 +47,7 @@ def begin(entry: Entry) -> OpView:
     return OpView(
         id=op_id,
         short=short_id(op_id) if len(core_of(op_id)) == 32 else op_id,
-        origin=Source(origin) if origin in set(Source) else Source.MANUAL,
+        origin=Source(origin) if origin in SOURCES else Source.MANUAL,
         goal="",
         state=State.CLASSIFY,
         started_at=entry.at,

@@ -25,7 +25,7 @@ from ledger.confidence import CERTAIN_BP
 from ledger.errors import TransitionRefused
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Entry, EntryKind, Frozen, SourceClass, State, Tier, Urgency, Verdict
-from sensors.intake.goals import Facts, Goals, alignment
+from sensors.intake.goals import GoalFacts, Goals, alignment
 from sensors.intake.governing import ruled_again
 from sensors.intake.posture import Signs, infer
 from sensors.intake.priority import PriorityInputs, priority
@@ -92,7 +92,10 @@ async def _priority(payload: Mapping[str, Any], blob: GetBlob) -> list[tuple[str
     found = [("priority", str(payload["result"]), str(priority(inputs)))]
     if "alignment" in payload:
         told = payload["alignment"]
-        goals, facts = Goals.model_validate_json(await blob(str(told["goals"]))), Facts.model_validate(told["facts"])
+        goals, facts = (
+            Goals.model_validate_json(await blob(str(told["goals"]))),
+            GoalFacts.model_validate(told["facts"]),
+        )
         derived = alignment(goals, facts)
         found.append(("alignment", f"{inputs.alignment} {told['why']}", f"{derived.points} {derived.why}"))
     return found

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
 
 from daemon.api import Fixing, SuiteView
-from daemon.background import Background
-from daemon.doors import RepositoryIgnores, depth_of, is_taken_over, is_unchanged
-from daemon.gh import issue_poll
+from daemon.doors import RepositoryIgnores, is_taken_over, is_unchanged
 from daemon.house import House
-from daemon.named import named_places
+from daemon.sensor_ports import sensor_ports
 from daemon.text import count
-from daemon.told import cannot_talk
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.irongate.secrets import redact
 from governance.left_alone import LeftAlone
@@ -20,24 +18,36 @@ from ledger.clock import stamp
 from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
 from sensors.bus import Bus, Event, Topic
-from sensors.causes import signals_of
-from sensors.code import CodeFollower
-from sensors.deliveries import Deliveries
-from sensors.github_issue import GitHubIssue
+from sensors.failing_tests import signals_of
+from sensors.github_issue.deliveries import Deliveries
 from sensors.intake.records import Receipt
-from sensors.runner import SensorRunner
+from sensors.intent.sensor import IntentDiscovery
+from sensors.registry import build_sensors, named_places
+from sensors.requests.replies import Reply
+from sensors.runner import CodeFollower, SensorRunner
 from sensors.sensor import SensorState
-from sensors.test_failure import TestFailure
-from sensors.watch import Watcher
+from sensors.test_failure.sensor import TestFailure
+from sensors.voice.sensor import VoiceCommand
+from sensors.watch.watcher import Watcher
 from tools.index.checkout import CheckoutFeed
 
 NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
 SET_UP = "`ouro doctor` checks the set-up."
+NO_VOICE = "Spoken commands are switched off (sensors.voice_command.enabled)."
+NO_FREE_TEXT = "Free text is switched off (sensors.intent_discovery.enabled)."
+T = TypeVar("T")
 
 
 def _silent(state: SensorState) -> str:
     """Of a sensor that has no line in status."""
     return f"unavailable: {state.problem}" if state.problem else "on"
+
+
+def _is_noteworthy(state: SensorState) -> bool:
+    """Whether a sensor's line belongs into status. That of the tests has a place of its own there."""
+    if state.source is Source.TEST_FAILURE:
+        return False
+    return bool(state.problem if state.source is Source.GITHUB_ISSUE else state.line)
 
 
 class Senses:
@@ -49,54 +59,63 @@ class Senses:
         self._bus = Bus(clock=clock, settings=settings.bus)
         house.health.tell(lambda: self._bus.publish(Event(topic=Topic.HEALTH_SAMPLED)))
         self._watcher = Watcher(
-            places=house.config.places, ignore=RepositoryIgnores(git=house.git), settings=settings.watch,
-            named=named_places(settings.sensors, house.config.places.repo),
-        )  # fmt: skip
+            places=house.config.places,
+            ignore=RepositoryIgnores(git=house.git),
+            settings=settings.watch,
+            named=named_places(settings, str(house.config.places.repo)),
+        )
         self._code = CodeFollower(index=CheckoutFeed(index=house.code, git=house.git, repository=house.repository))
         self._scans: list[list[Receipt]] = []  # what became of the signals of each scan in progress
         self._asked = 0  # scans in progress that a person asked for
         self._taken_back = LeftAlone(refused=house.refused, repository=house.repository, git=house.git)
-        self._test_failure = TestFailure(
-            repository=house.repository,
-            tests=house.tests,
-            emit=self._emit,
-            ledger=house.ledger,
-            clock=clock,
-            depth_of=lambda op_id: depth_of(house.ledger, op_id),
-            spool=house.config.places.spool,
-            redact=redact,
-            left_alone=self._left_alone,
-            settings=settings.test_failure,
-        )
+        ports = sensor_ports(house, emit=self._emit, left_alone=self._left_alone, follow=self._watcher.follow)
+        built = build_sensors(ports, settings)
+        self.by_source = built.sensors
+        """The sensors that are on."""
+        self._resting = built.resting
+        self._test_failure = self._sensor(Source.TEST_FAILURE, TestFailure)
         house.router.compare_by(self._is_unchanged)
         house.router.tell_hindered(self._test_failure.forget)  # whoever was in the way makes an event when he is done
-        self._runner = SensorRunner(sensor=self._test_failure, ledger=house.ledger)
-        deliveries = Deliveries(ledger=house.ledger)
+        self._runners = {
+            source: SensorRunner(sensor=sensor, ledger=house.ledger) for source, sensor in self.by_source.items()
+        }
         self._webhooks = WebhookEndpoint(
-            ledger=house.ledger, clock=clock, bus=self._bus, deliveries=deliveries, lookup=house.config.secret,
+            ledger=house.ledger,
+            clock=clock,
+            bus=self._bus,
+            deliveries=Deliveries(ledger=house.ledger),
+            lookup=house.config.secret,
             settings=settings.webhook,
-        )  # fmt: skip
-        self.issues = self._github_issue(deliveries)
-        self._issues = SensorRunner(sensor=self.issues, ledger=house.ledger)
-        self.background = Background(house, self._emit, self._watcher.follow)
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _github_issue(self, deliveries: Deliveries) -> GitHubIssue:
-        house = self._house
-        return GitHubIssue(
-            repository=house.repository,
-            files=house.repository,
-            tests=house.tests,
-            deliveries=deliveries,
-            emit=self._emit,
-            withdraw=house.router.drop,
-            takes_words=lambda: not cannot_talk(house.provider.capabilities),
-            ledger=house.ledger,
-            clock=house.clock,
-            redact=redact,
-            settings=house.config.settings.github_issue,
-            poll=issue_poll(house, deliveries),
-        )
+    def _sensor(self, source: Source, kind: type[T]) -> T:
+        """The sensor of a source. Raises ``LookupError`` where it is switched off."""
+        found = self.by_source.get(source)
+        if not isinstance(found, kind):
+            raise LookupError(f"The sensor {source.value} is switched off.")
+        return found
+
+    @property
+    def voice(self) -> VoiceCommand:
+        """Raises ``ControlError`` where spoken commands are switched off."""
+        try:
+            return self._sensor(Source.VOICE_HUMAN, VoiceCommand)
+        except LookupError as error:
+            raise ControlError(NO_VOICE, remedy="Switch it on in your own settings file.") from error
+
+    @property
+    def intent(self) -> IntentDiscovery:
+        """Raises ``ControlError`` where free text is switched off."""
+        try:
+            return self._sensor(Source.INTENT_DISCOVERY, IntentDiscovery)
+        except LookupError as error:
+            remedy = "/help lists the commands; /submit GOAL hands in work."
+            raise ControlError(NO_FREE_TEXT, remedy=remedy) from error
+
+    async def answer_wish(self, reference: str, text: str) -> Reply | None:
+        """The owner's answer to a wish; None where ``reference`` is none. Raises ``ControlError`` for other words."""
+        return await self.intent.answer(reference, text) if Source.INTENT_DISCOVERY in self.by_source else None
 
     async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:
         """Watch, and let the sensors look at start-up. ``lost`` is told of a task that ends by a fault."""
@@ -104,11 +123,12 @@ class Senses:
         await self._house.router.read_goals()
         self._tasks = [
             asyncio.create_task(self._watcher.run(self._bus), name="watcher"),
-            asyncio.create_task(self._runner.run(self._bus), name="test_failure"),
             asyncio.create_task(self._branches(), name="review branches"),
             asyncio.create_task(self._code.run(self._bus), name="code index"),
-            asyncio.create_task(self._issues.run(self._bus), name="github_issue"),
-            *(asyncio.create_task(each.run(self._bus), name=each.source.value) for each in self.background.runners),
+            *(
+                asyncio.create_task(runner.run(self._bus), name=source.value)
+                for source, runner in self._runners.items()
+            ),
         ]
         for task in self._tasks:
             task.add_done_callback(lost)
@@ -181,9 +201,14 @@ class Senses:
                 remedy=NAMED if run.status is RunStatus.INCONCLUSIVE else SET_UP,
             )
         for signal in signals_of(
-            run.red, base=head.commit, snapshot=None, green_before=frozenset(), depth=0,
-            seen_at=stamp(house.clock.now()), redact=redact,
-        ):  # fmt: skip
+            run.red,
+            base=head.commit,
+            snapshot=None,
+            green_before=frozenset(),
+            depth=0,
+            seen_at=stamp(house.clock.now()),
+            redact=redact,
+        ):
             await self._emit(signal)
         return f"{node_id} fails at {head.commit[:12]}."
 
@@ -220,7 +245,7 @@ class Senses:
 
     async def suite(self, commit: str | None) -> SuiteView:
         """What is known of the tests at ``commit``."""
-        state = self._runner.state()
+        state = self._runners[Source.TEST_FAILURE].state()
         known = await self._test_failure.known(commit) if commit else None
         if known is None:
             status = "running" if state.running else "unknown"
@@ -240,8 +265,12 @@ class Senses:
         seen, bus = self._watcher.counts, self._bus
         how = f"polls: {seen.reason}" if seen.polling else f"inotify on {count(seen.folders, 'folder')}"
         told = f"{count(seen.events, 'change')} in {count(seen.looks, 'look')}, {count(bus.published, 'event')} told"
-        dropped = ((seen.unchanged, "unchanged"), (bus.repeated, "repeated"), (seen.overflows, "overflows"),
-                   (bus.missed, "missed by slow consumers"))  # fmt: skip
+        dropped = (
+            (seen.unchanged, "unchanged"),
+            (bus.repeated, "repeated"),
+            (seen.overflows, "overflows"),
+            (bus.missed, "missed by slow consumers"),
+        )
         return "; ".join((how, told, *(f"{number} {what}" for number, what in dropped if number)))
 
     @property
@@ -250,16 +279,17 @@ class Senses:
         return self._webhooks.line
 
     def says(self) -> dict[Source, str]:
-        """What each sensor that is on says of itself."""
-        states = [runner.state() for runner in (self._runner, self._issues, *self.background.runners)]
-        return {**{state.source: state.line or _silent(state) for state in states}, **self.background.resting}
+        """The line of each sensor that is on, for `ouro sensors`."""
+        states = [runner.state() for runner in self._runners.values()]
+        return {**{state.source: state.line or _silent(state) for state in states}, **self._resting}
 
     def notes(self) -> tuple[str, ...]:
-        state = self._runner.state()
+        """What the owner may want to know, for `ouro status`."""
+        states = [runner.state() for runner in self._runners.values()]
+        tests = self._runners[Source.TEST_FAILURE].state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
-        issues = self._issues.state()
-        unasked = f"{issues.source.value}: {issues.line}" if issues.problem else ""
+        lines = (f"{state.source.value}: {state.line}" for state in states if _is_noteworthy(state))
         goals = self._house.router.goals.problem
-        notes = (state.note, polling, self._code.note, self._webhooks.note, unasked, goals, *self.background.notes())
+        notes = (tests.note, polling, self._code.note, self._webhooks.note, goals, *lines)
         return tuple(note for note in notes if note)

@@ -35,11 +35,13 @@ from ledger.errors import ConfigError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
 from sensors.bus import BusSettings
+from sensors.github_issue.settings import GitHubIssueSettings
 from sensors.health.health import HealthSettings
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.settings import RouterSettings
-from sensors.settings import GitHubIssueSettings, SensorsSettings, TestFailureSettings
-from sensors.watch import WatchSettings
+from sensors.registry import SensorsSettings
+from sensors.test_failure.settings import TestFailureSettings
+from sensors.watch.watcher import WatchSettings
 from tools.builtin.settings import BuiltinSettings
 from tools.manifest import ToolSettings
 from tools.sandbox.settings import SandboxSettings

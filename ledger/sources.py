@@ -1,4 +1,8 @@
-"""What is known of each source of signals: one table for routing, priority and urgency."""
+"""Facts about each source of signals, for routing, priority and urgency.
+
+The sensors' registry declares its sources here when it is imported, so rooms that may not import sensors can look facts
+up. A source that no sensor declares (one of an old record) counts as outside words with the lowest priority.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +22,21 @@ class SourceFacts(Frozen):
     from_outside: bool = False
 
 
-SOURCES: Mapping[Source, SourceFacts] = MappingProxyType(
-    {
-        Source.MANUAL: SourceFacts(routed_as=SourceClass.REFLEX, rank=1, urgency=Urgency.CRITICAL),
-        Source.TEST_FAILURE: SourceFacts(routed_as=SourceClass.REFLEX, rank=2, urgency=Urgency.HIGH),
-        Source.GITHUB_ISSUE: SourceFacts(
-            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
-        ),
-        Source.BACKLOG: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=5, urgency=Urgency.NORMAL),
-        Source.TODO_SCANNER: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
-        Source.DOC_STALENESS: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
-        Source.OPPORTUNITY_MINER: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
-        Source.RUNTIME_HEALTH: SourceFacts(routed_as=SourceClass.REFLEX, rank=2, urgency=Urgency.HIGH),
-        Source.VOICE_HUMAN: SourceFacts(routed_as=SourceClass.REFLEX, rank=1, urgency=Urgency.CRITICAL),
-        Source.CROSS_REPO_DRIFT: SourceFacts(
-            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
-        ),
-        Source.PERFORMANCE_REGRESSION: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
-        Source.VISION_SENSOR: SourceFacts(
-            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
-        ),
-        Source.CAPABILITY_GAP: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
-        Source.SCHEDULED: SourceFacts(routed_as=SourceClass.STANDARD, rank=5, urgency=Urgency.NORMAL),
-        Source.EXPLORATION: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=7, urgency=Urgency.LOW),
-        Source.WEB_INTELLIGENCE: SourceFacts(
-            routed_as=SourceClass.BACKGROUND, rank=7, urgency=Urgency.LOW, from_outside=True
-        ),
-        Source.INTENT_DISCOVERY: SourceFacts(routed_as=SourceClass.SPECULATIVE, rank=8, urgency=Urgency.LOW),
-    }
-)
+UNDECLARED = SourceFacts(routed_as=SourceClass.BACKGROUND, rank=9, urgency=Urgency.LOW, from_outside=True)
+
+
+class _SourceTable(dict[Source, SourceFacts]):
+    def __missing__(self, source: Source) -> SourceFacts:
+        return UNDECLARED
+
+
+_declared = _SourceTable()
+_declared[Source.MANUAL] = SourceFacts(routed_as=SourceClass.REFLEX, rank=1, urgency=Urgency.CRITICAL)
+
+SOURCES: Mapping[Source, SourceFacts] = MappingProxyType(_declared)
+
+
+def declare_source(source: Source, facts: SourceFacts) -> None:
+    """Add a source to :data:`SOURCES`. Raises ``ValueError`` for a name that is taken."""
+    if _declared.setdefault(source, facts) != facts:
+        raise ValueError(f"Two sensors have the source {source.value!r}. Give one of them another name.")

@@ -7,6 +7,7 @@ Paths are relative to the top of the repository, with ``/`` between components.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum, StrEnum
 from typing import Any, Literal
 
@@ -117,8 +118,11 @@ class Route(StrEnum):
     SPECULATIVE = "SPECULATIVE"
 
 
+SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
 class Source(StrEnum):
-    """Who stamped a signal."""
+    """Which sensor (or person) a signal comes from. A sensor may bring a name that is no member here."""
 
     TEST_FAILURE = "test_failure"
     MANUAL = "manual"
@@ -137,6 +141,16 @@ class Source(StrEnum):
     EXPLORATION = "exploration"
     WEB_INTELLIGENCE = "web_intelligence"
     INTENT_DISCOVERY = "intent_discovery"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Source | None:
+        """The one member for a well-formed name that is not listed above."""
+        if not isinstance(value, str) or not SOURCE_NAME.fullmatch(value):
+            return None
+        member = str.__new__(cls, value)
+        member._name_, member._value_ = value.upper(), value
+        known = cls._value2member_map_.setdefault(value, member)
+        return known if isinstance(known, Source) else None
 
 
 class SourceClass(StrEnum):

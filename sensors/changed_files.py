@@ -1,36 +1,49 @@
-"""The base of sensors that look at committed files: one look at start-up, then one whenever HEAD has moved.
+"""Base class of sensors of committed files: one look at start-up, then one whenever HEAD has moved.
 
-Only what is committed is looked at: an op works on a commit, and what is not committed is the owner's work in progress.
-A look reads the files that changed since the last one, and those that were put off. It says a few things at most, each
-once and for all; what is left over waits for the next look. So an old repository does not flood the queue.
+Uncommitted files are the owner's work in progress. A look reads the files that changed since the last one, and those
+that were deferred. It emits a few findings at most, each once; the rest waits for the next look, so an old repository
+does not flood the queue.
 """
 
 from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from ledger.clock import Clock, stamp
+from ledger.clock import stamp
 from ledger.errors import RepositoryError
 from ledger.ids import new_signal_id
 from ledger.sources import SOURCES
-from ledger.store import Ledger
 from ledger.vocabulary import Closure, Evidence, Frozen, Signal
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.doors import DepthOf, Emit, HistoryDoor, Redact
-from sensors.looker import NOT_YET, Looker
-from sensors.memory import Again, Memory
-from sensors.origin import depth_at
-from sensors.settings import FileSensorSettings
+from sensors.looker import NOT_YET, Looker, depth_at
+from sensors.memory import Again, SensorMemory
+from sensors.ports import HistoryPort, SensorPorts
+from sensors.sensor import FileSensorSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommittedFiles:
+    """A ``TreeFilesPort`` on one commit."""
+
+    repository: HistoryPort
+    commit: str
+
+    async def sizes(self) -> Mapping[str, int]:
+        return await self.repository.sizes(self.commit)
+
+    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        return await self.repository.read_many(self.commit, paths)
+
 
 GOAL_SHOWN = 1_500
 
 
-class Finding(Frozen):
+class FileFinding(Frozen):
     """A condition that was seen in a file. ``what`` tells it from others in the same file, at this commit and later.
 
     ``via``: the changed file that has brought it about, where that is another one.
@@ -61,53 +74,35 @@ class Look:
 
 
 @dataclass(slots=True, kw_only=True)
-class Found:
+class LookResult:
     """What a look came to. ``later``: files to look at again, and when; ``problem``: what the owner should mend."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[FileFinding] = field(default_factory=list)
     later: dict[str, datetime] = field(default_factory=dict)
     problem: str = ""
 
 
-def always() -> str:
-    """For a sensor that nothing is missing for."""
-    return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
-    """What such a sensor is given. ``unavailable`` says why it cannot do anything here; empty when it can."""
-
-    repository: HistoryDoor
-    emit: Emit
-    ledger: Ledger
-    clock: Clock
-    depth_of: DepthOf
-    redact: Redact = str
-    unavailable: Callable[[], str] = always
-
-
 class ChangedFiles(Looker):
-    """See the module. A subclass names its ``source``, and says what it ``wants`` and what it can ``find``."""
+    """A subclass names its ``source``, which paths it ``wants``, and what it can ``find``."""
 
     looks_back: bool = True  # is what stood there before the first look of any interest?
     quiet: ClassVar[bool] = False  # on by default: where none of its files is there, it says nothing in status
 
-    def __init__(self, *, doors: Doors, settings: FileSensorSettings) -> None:
+    def __init__(self, *, ports: SensorPorts, settings: FileSensorSettings) -> None:
         super().__init__(line="" if self.quiet else NOT_YET)
-        self._doors = doors
-        self._repository = doors.repository
-        self._clock = doors.clock
+        self._ports = ports
+        self._repository = ports.repository
+        self._clock = ports.clock
         self._limits = settings
-        self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
+        self._memory = SensorMemory(ledger=ports.ledger, clock=ports.clock, sensor=self.source)
 
     @abstractmethod
     def wants(self, path: str) -> bool:
         """Is this a file that the sensor looks at?"""
 
     @abstractmethod
-    async def find(self, look: Look) -> Found:
-        """The conditions that are there, whether they were said before or not, the most telling first."""
+    async def find(self, look: Look) -> LookResult:
+        """The conditions that exist, emitted before or not, the most important first."""
 
     # --- the protocol of sensors ---
 
@@ -121,7 +116,7 @@ class ChangedFiles(Looker):
     async def _scan(self) -> tuple[Signal, ...]:
         """At HEAD. Raises ``RepositoryError`` where nothing can be looked at."""
         head = await self._repository.check()
-        why = self._doors.unavailable()
+        why = self._ports.unavailable()
         if why:
             return self._say(f"unavailable: {why}" if await self._concerned(head) else "", problem=why)
         asked = await self._asked(head)
@@ -130,7 +125,7 @@ class ChangedFiles(Looker):
             found = await self.find(look)
             signals, left = await self._tell(head, found)
         else:
-            found, signals, left = Found(), (), ()
+            found, signals, left = LookResult(), (), ()
         await self._put_off(head, asked, found, left)
         line = _sentence(head, signals, left, found.problem) if await self._concerned(head) else ""
         self._say(line, problem=found.problem)
@@ -178,8 +173,8 @@ class ChangedFiles(Looker):
             compared=frozenset(path for path, since in asked.items() if since),
         )
 
-    async def _tell(self, head: str, found: Found) -> tuple[tuple[Signal, ...], tuple[str, ...]]:
-        """Emit what was not said before, as far as the bounds allow; also the files of what is left over."""
+    async def _tell(self, head: str, found: LookResult) -> tuple[tuple[Signal, ...], tuple[str, ...]]:
+        """Emit what was not emitted before, within the bounds; also the files of the rest."""
         keys = await asyncio.to_thread(lambda: {self._key(finding): finding for finding in found.findings})
         said = await self._memory.said(keys)
         fresh = [key for key in keys if key not in said]
@@ -187,14 +182,14 @@ class ChangedFiles(Looker):
         signals = []
         for key in fresh[: max(0, room)]:
             signal = await self._signal(key, keys[key], head)
-            receipt = await self._doors.emit(signal)
+            receipt = await self._ports.emit(signal)
             await self._memory.say(key, signal.id, receipt.status)
             signals.append(signal)
         return tuple(signals), tuple(keys[key].via or keys[key].path for key in fresh[max(0, room) :])
 
     async def _put_off(
-        self, head: str, asked: Mapping[str, str | None], found: Found, left: Collection[str]
-    ) -> None:  # fmt: skip
+        self, head: str, asked: Mapping[str, str | None], found: LookResult, left: Collection[str]
+    ) -> None:
         """Remember the look, and what it left for another one."""
         now, read = stamp(self._clock.now()), list(asked)[: self._limits.most_files]
         again = {path: Again(path=path, since=head, due=stamp(due)) for path, due in found.later.items()}
@@ -204,12 +199,12 @@ class ChangedFiles(Looker):
         if asked or await self._memory.looked_at() != head:
             await self._memory.keep(head, looked=read, again=again)
 
-    def _key(self, finding: Finding) -> str:
+    def _key(self, finding: FileFinding) -> str:
         return fingerprint(self.source.value, finding.path, finding.what)
 
-    async def _signal(self, key: str, finding: Finding, head: str) -> Signal:
-        depth = await depth_at(self._repository, self._doors.depth_of, head, finding.via or finding.path)
-        redact = self._doors.redact
+    async def _signal(self, key: str, finding: FileFinding, head: str) -> Signal:
+        depth = await depth_at(self._repository, self._ports.depth_of, head, finding.via or finding.path)
+        redact = self._ports.redact
         return Signal(
             id=new_signal_id(),
             source=self.source,

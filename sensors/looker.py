@@ -1,4 +1,4 @@
-"""The base of sensors that look on their own: one look at a time, and what the last one came to, for status."""
+"""Base class of sensors: one look at a time, with the result of the last one for status."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ from typing import ClassVar
 
 from ledger.errors import OuroError
 from ledger.vocabulary import Signal, Source
-from sensors.bus import Bus, Topic
-from sensors.quiet import until_quiet, wake_at
+from sensors.bus import Bus, Topic, until_quiet, wake_at
+from sensors.ports import DepthOf, RepositoryPort
 from sensors.sensor import SensorState
+
+TRAILER = "Ouro-Op"
+
+
+async def depth_at(repository: RepositoryPort, depth_of: DepthOf, commit: str, path: str = "") -> int:
+    """One more than the op that made ``commit``, when it was one of ours; else 0. With ``path``: that of the commit
+    which changed the file last, of those that ``commit`` contains."""
+    trailers = await repository.trailers(commit, path)
+    op_id = trailers.get(TRAILER, "").partition("\n")[0].strip()
+    return await depth_of(op_id) + 1 if op_id else 0
+
 
 NOT_YET = "has not looked yet"
 

@@ -36,7 +36,7 @@ def _batches(keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     return (keys[at : at + ASKED] for at in range(0, len(keys), ASKED))
 
 
-class Memory:
+class SensorMemory:
     """Of one sensor, in the ledger's database."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, sensor: Source) -> None:
@@ -68,8 +68,9 @@ class Memory:
         """The files that are to be looked at again by now."""
         rows = await self._query(
             "SELECT path, since, due FROM sensor_again WHERE sensor = ? AND due <= ? ORDER BY due, path",
-            self._sensor, stamp(self._clock.now()),
-        )  # fmt: skip
+            self._sensor,
+            stamp(self._clock.now()),
+        )
         return tuple(Again(path=str(path), since=str(since) or None, due=str(due)) for path, since, due in rows)
 
     async def say(self, key: str, signal_id: str, status: str) -> None:
@@ -87,9 +88,12 @@ class Memory:
     async def keep(self, commit: str, *, looked: Collection[str], again: Mapping[str, Again]) -> None:
         """A look has ended: at which files, and which of them (and of others) are to be looked at again."""
         payload = {
-            "event": "sensor_looked", "sensor": self._sensor, "commit": commit, "files": len(looked),
+            "event": "sensor_looked",
+            "sensor": self._sensor,
+            "commit": commit,
+            "files": len(looked),
             "again": len(again),
-        }  # fmt: skip
+        }
         forget: list[Statement] = [
             ("DELETE FROM sensor_again WHERE sensor = ? AND path = ?", (self._sensor, path)) for path in looked
         ]

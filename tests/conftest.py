@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import sensors.registry  # noqa: F401  declares the sources of signals, as in every process of the daemon
+
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of what is tested
 settings.load_profile("untimed")
 GRACE_S = 2.0

@@ -28,7 +28,7 @@ class HealthSettings(BaseModel):
     kept: int = Field(720, ge=1, description="Looks that are kept: six hours at 30 s.")
 
 
-class Seen(NamedTuple):
+class MachineReading(NamedTuple):
     """A sample, and what it comes to after those before it."""
 
     sample: Sample
@@ -56,7 +56,7 @@ class Health:
         self._settings = settings or HealthSettings()
         self.lag_ms = lag_ms
         self.provider_problem = ""  # of whoever asked the model last
-        self._seen: deque[Seen] = deque(maxlen=self._settings.kept)
+        self._seen: deque[MachineReading] = deque(maxlen=self._settings.kept)
         self._at: float | None = None  # monotonic, of the newest
         self._late_ms = 0  # how much later than it was due our own timer was called
         self._looking = asyncio.Lock()
@@ -66,7 +66,7 @@ class Health:
     # --- what it knows ---
 
     @property
-    def seen(self) -> tuple[Seen, ...]:
+    def seen(self) -> tuple[MachineReading, ...]:
         """What is kept, oldest first."""
         return tuple(self._seen)
 
@@ -129,5 +129,5 @@ class Health:
         sample = await asyncio.to_thread(
             self._gauges.read, at=stamp(self._clock.now()), lag_ms=lag, provider=self.provider_problem
         )
-        self._seen.append(Seen(sample, judged(sample, self.vitals.levels)))
+        self._seen.append(MachineReading(sample, judged(sample, self.vitals.levels)))
         self._at = now

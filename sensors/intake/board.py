@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledger.clock import stamp
-from sensors.doors import TrackRecord
 from sensors.intake.claims import FileClaims
 from sensors.intake.governor import Lane, Ruling
-from sensors.intake.history import History
+from sensors.intake.history import IntakeHistory
 from sensors.intake.order import WaitingOrder
 from sensors.intake.priority import priority
 from sensors.intake.records import Item, ItemState, Lease, QueueLine, QueueSnapshot
 from sensors.intake.settings import RouterSettings
+from sensors.ports import TrackRecord
 
 
 @dataclass(slots=True)
@@ -33,11 +33,9 @@ class Board:
 
     def __init__(self, settings: RouterSettings, alignment: Callable[[Item], int], record: TrackRecord) -> None:
         self.claims = FileClaims()
-        self.order = WaitingOrder(
-            ageing_s=settings.ageing_s, claims=self.claims, alignment=alignment, record=record
-        )  # fmt: skip
+        self.order = WaitingOrder(ageing_s=settings.ageing_s, claims=self.claims, alignment=alignment, record=record)
         self.held: dict[str, Held] = {}
-        self.history = History()
+        self.history = IntakeHistory()
         self._slots: tuple[str, ...] = ()
         self._settings = settings
         self._items: dict[str, Item] = {}

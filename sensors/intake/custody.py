@@ -15,16 +15,16 @@ from ledger.clock import Clock, stamp
 from ledger.errors import LeaseLost
 from ledger.ids import new_op_id
 from ledger.vocabulary import Decision, Draft, EntryKind, Operation, RootCause, Spend, State
-from sensors.doors import MayRelease
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import companions, merge
-from sensors.intake.declared import DeclaredGoals, Told
+from sensors.intake.declared import DeclaredGoals, GoalsFile
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
 from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, payload
 from sensors.intake.records import Item, ItemState, Lease
 from sensors.intake.settings import RouterSettings
-from sensors.whole import whole
+from sensors.intake.whole import whole
+from sensors.ports import MayRelease
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,12 @@ class Custody:
         for item in new:
             self._board.put(item)
         decided = {
-            "decision": "priority", "inputs": inputs.model_dump(mode="json"), "result": priority(inputs),
-            "evicted": list(evicted), **({"alignment": told.fields} if told else {}),
-        }  # fmt: skip
+            "decision": "priority",
+            "inputs": inputs.model_dump(mode="json"),
+            "result": priority(inputs),
+            "evicted": list(evicted),
+            **({"alignment": told.fields} if told else {}),
+        }
         task = asyncio.ensure_future(self._write_claim(old, new, lease, decided, told))
         try:
             await whole(task)
@@ -97,7 +100,7 @@ class Custody:
         return old, new, lease
 
     async def _write_claim(
-        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: dict[str, object], told: Told | None
+        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: dict[str, object], told: GoalsFile | None
     ) -> None:
         decision = Draft(kind=EntryKind.DECISION, op_id=lease.op_id, payload=decided)
         try:
@@ -161,11 +164,18 @@ class Custody:
         now = stamp(self._clock.now())
         new = [
             after_end(
-                item, op_id=op_id, state=state, cause=cause, branch=branch, retry=retry, now=now, stopped=stopped,
+                item,
+                op_id=op_id,
+                state=state,
+                cause=cause,
+                branch=branch,
+                retry=retry,
+                now=now,
+                stopped=stopped,
                 max_attempts=self._settings.max_attempts,
             )
             for item in items
-        ]  # fmt: skip
+        ]
         facts = {"outcome": state.value, "cause": cause.value}
         await self._close(held, "finished", new, op_id=op_id, facts=facts, spend=spend)
 

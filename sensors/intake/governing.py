@@ -12,11 +12,11 @@ from ledger.vocabulary import Draft, EntryKind, RootCause, Source, SourceClass, 
 from sensors.intake.board import Board
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
-from sensors.intake.posture import Posture, Signs, Standing, infer, owners_word, settle
+from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import Item, ItemState
 from sensors.intake.surroundings import Surroundings
-from sensors.whole import whole
+from sensors.intake.whole import whole
 
 Look = Callable[[], Awaitable[Surroundings]]
 
@@ -42,7 +42,7 @@ class Governor:
         self._inferred_at: float | None = None
         self._told: dict[Lane, str] = {}  # rule by which a lane was held back when the ledger was last told
         self._stirred = clock.now()
-        self.standing = Standing()
+        self.standing = CurrentPosture()
         self._looking = asyncio.Lock()
 
     async def load(self) -> None:
@@ -118,22 +118,25 @@ class Governor:
         inferred = infer(signs)
         settings = self.settings
         standing = settle(
-            self.standing, inferred, now=self._clock.now(), hysteresis_s=settings.hysteresis_s,
+            self.standing,
+            inferred,
+            now=self._clock.now(),
+            hysteresis_s=settings.hysteresis_s,
             bypass_bp=settings.bypass_bp,
-        )  # fmt: skip
+        )
         if standing.posture is not self.standing.posture or standing.by != self.standing.by:
             decided = {"decision": "posture", "inputs": signs.model_dump(mode="json"), "result": inferred.posture.value}
             await self._stand(standing, decided)
         self.standing = standing
 
-    async def set_posture(self, posture: Posture, *, hours: float, why: str) -> Standing:
+    async def set_posture(self, posture: Posture, *, hours: float, why: str) -> CurrentPosture:
         """The owner sets it, audited. Raises ``ControlError`` for more than a day."""
         standing = owners_word(posture, hours=hours, why=why, now=self._clock.now())
         async with self._looking:
             await whole(self._stand(standing))
         return standing
 
-    async def clear_posture(self) -> Standing:
+    async def clear_posture(self) -> CurrentPosture:
         """The owner takes his word back: it is inferred at once."""
         async with self._looking:
             if self.standing.by == "owner":
@@ -141,7 +144,7 @@ class Governor:
             await whole(self._infer())
         return self.standing
 
-    async def _stand(self, standing: Standing, *decided: dict[str, Any]) -> None:
+    async def _stand(self, standing: CurrentPosture, *decided: dict[str, Any]) -> None:
         drafts = [Draft(kind=EntryKind.DECISION, payload=one) for one in decided]
         await self._store.write(payload("posture", standing=standing), *drafts)
         self.standing = standing
@@ -205,8 +208,6 @@ def ruled_again(inputs: dict[str, Any]) -> str:
     source, urgency, again, owners = inputs["lane"]
     settings = GovernorSettings.model_validate(inputs["settings"])
     tally, around = Tally.model_validate(inputs["tally"]), Surroundings.model_validate(inputs["surroundings"])
-    situation = Situation(
-        tally, Posture(inputs["posture"]), around, brake(tally, around, settings), inputs["active"]
-    )  # fmt: skip
+    situation = Situation(tally, Posture(inputs["posture"]), around, brake(tally, around, settings), inputs["active"])
     lane = Lane(Source(source), Urgency(urgency), again, owners)
     return decide(lane, situation, settings).rule

@@ -71,7 +71,7 @@ def tally(begun: Iterable[Begun], now: datetime) -> Tally:
     )
 
 
-class History:
+class IntakeHistory:
     """Kept in memory for a day; the table ``intake_ops`` has it for the next boot."""
 
     def __init__(self) -> None:

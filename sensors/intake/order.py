@@ -15,11 +15,11 @@ from datetime import datetime
 
 from ledger.clock import unstamp
 from ledger.vocabulary import Source
-from sensors.doors import TrackRecord
 from sensors.intake.claims import FileClaims
 from sensors.intake.governor import Lane
 from sensors.intake.priority import MOST_BEHIND, PriorityInputs, order_key, priority
 from sensors.intake.records import Item
+from sensors.ports import TrackRecord
 
 Entry = tuple[int, str, int]  # order key, signal id, version
 Free = Callable[[Lane], bool]

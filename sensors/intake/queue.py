@@ -13,7 +13,7 @@ from typing import Any
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, Signal, Spend
 from sensors.intake.history import Begun
-from sensors.intake.posture import Standing
+from sensors.intake.posture import CurrentPosture
 from sensors.intake.records import Item, ItemState, Lease
 
 SCHEMA = """
@@ -79,7 +79,7 @@ def payload(
     new: Sequence[Item] = (),
     lease: Lease | None = None,
     ended: str | None = None,
-    standing: Standing | None = None,
+    standing: CurrentPosture | None = None,
     facts: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """Payload of one step: ``new`` items are stored with their signals, ``items`` only change their state.
@@ -223,10 +223,10 @@ class DurableQueue:
         found = await self._ledger.query("SELECT row FROM intake_ops WHERE begun_at > ? ORDER BY begun_at", (since,))
         return [Begun.model_validate_json(str(row)) for (row,) in found]
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> CurrentPosture:
         """The posture as it was last set or inferred."""
         found = await self._ledger.query("SELECT row FROM intake_posture")
-        return Standing.model_validate_json(str(found[0][0])) if found else Standing()
+        return CurrentPosture.model_validate_json(str(found[0][0])) if found else CurrentPosture()
 
     async def knows(self, key: str) -> bool:
         """Was a signal with this key taken in, and not forgotten since?"""

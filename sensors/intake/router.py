@@ -16,7 +16,6 @@ from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
-from sensors.doors import MayRelease, Redact, TrackRecord
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
@@ -29,8 +28,9 @@ from sensors.intake.order import no_record
 from sensors.intake.queue import DurableQueue, payload
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
-from sensors.telling import signal_without_secrets
-from sensors.whole import whole
+from sensors.intake.whole import whole
+from sensors.ports import MayRelease, Redact, TrackRecord
+from sensors.redaction import signal_without_secrets
 
 BranchLives = Callable[[str], Awaitable[bool]]
 Unchanged = Callable[[Signal, Signal], Awaitable[bool]]
@@ -92,9 +92,14 @@ class IntakeRouter:
         self._turned_away: Counter[tuple[Source, str]] = Counter()
         self._why_turned_away: dict[Source, str] = {}
         self._custody = Custody(
-            store=self._store, board=self._board, goals=self.goals, clock=clock, settings=settings,
-            changed=self._changed, may_release=may_release,
-        )  # fmt: skip
+            store=self._store,
+            board=self._board,
+            goals=self.goals,
+            clock=clock,
+            settings=settings,
+            changed=self._changed,
+            may_release=may_release,
+        )
         self._unchanged: Unchanged = _who_knows
         self._hindered: Callable[[], None] | None = None
         self._paused = False
@@ -148,7 +153,7 @@ class IntakeRouter:
         unchanged = not asked and last is not None and in_vain(last) and await self._unchanged(last.signal, signal)
         answer = novelty(
             signal, last, now=now, branch_lives=lives, settings=self._settings, asked=asked, unchanged=unchanged
-        )  # fmt: skip
+        )
         if answer.status != "new":
             return await self._turn_away(signal, last, answer, asked=asked)
         verdict = self._admit(signal)

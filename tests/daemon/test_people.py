@@ -12,10 +12,10 @@ from daemon.api_intake import SignalRef
 from daemon.api_people import Utterance
 from daemon.cli.people import read_line
 from daemon.hearing import Hearing, spoken_status, the_op, the_signal
-from daemon.names import CommittedNames
+from daemon.sensor_ports import CommittedNames
 from ledger.errors import ControlError
-from sensors.voice_command import VoiceCommand
-from sensors.voice_grammar import IT
+from sensors.voice.grammar import IT
+from sensors.voice.sensor import VoiceCommand
 from tests.daemon.scripted_api import ScriptedApi, op_view, signal_view, status_view
 from tests.daemon.test_cli import Box, box, daemon, run
 from tests.repos import host_env, make_places, make_repo
@@ -46,8 +46,8 @@ class Ear:
 
 async def test_orders_are_noted_first_and_then_carried_out(tmp_path: Path) -> None:
     async with scene(tmp_path, {"a.py": ""}) as s:
-        doors = s.doors()
-        ear = Ear(VoiceCommand(repository=s.repository, emit=doors.emit, takes_words=lambda: True, clock=s.clock))
+        ports = s.ports()
+        ear = Ear(VoiceCommand(repository=s.repository, emit=ports.emit, takes_words=lambda: True, clock=s.clock))
         assert await ear.hears("status") == "done: Active: 1 op active, tests unknown."
         assert await ear.hears("what's running") == "done: op-1c7f3a: Make test_total pass.."
         assert (await ear.hears("show it")).startswith("done: op-1c7f3a, generate: Make test_total pass.")

@@ -50,7 +50,7 @@ async def submitted(service: Serving, api: Api, goal: str) -> RootCause:
 
 async def line_of(service: Serving) -> str:
     """What status says of gaps, once all that has ended is read."""
-    gap = service.senses_now.background.by_source[Source.CAPABILITY_GAP]
+    gap = service.senses_now.by_source[Source.CAPABILITY_GAP]
     await gap.scan_once()
     return gap.state().line
 

@@ -15,7 +15,7 @@ from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_refusals import CART, FAILING, GOOD, TEST, shop
 from tests.e2e.world import config_for, ended
 from tests.repos import git
-from tests.sensors.scripted_gh import ScriptedGh, listed
+from tests.sensors.github_issue.scripted_gh import ScriptedGh, listed
 
 STILL = {"debounce_s": 600.0, "debounce_most_s": 1_200.0}  # the failing test is not found by itself meanwhile
 ASKED = {"authors": ("octocat",), "repositories": ("octo/shop",), "poll_s": 3_600.0}

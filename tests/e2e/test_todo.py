@@ -110,7 +110,7 @@ async def test_a_todo_that_is_back_when_the_tree_is_verified_is_not_done(tmp_pat
     try:
         await service.open()
         await service.bring_up()
-        sensor = service.senses_now.background.by_source[Source.TODO_SCANNER]
+        sensor = service.senses_now.by_source[Source.TODO_SCANNER]
         await sensor.scan_once()
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
         await sensor.scan_once()
@@ -132,9 +132,9 @@ async def test_a_kernel_that_takes_no_words_makes_the_sensor_unavailable(tmp_pat
     repo = repo_with(tmp_path / "shop", {**SHOP, CART: WITH_TODO})
     config = config_for(tmp_path, repo, **QUICK)
     async with served(config, Infilling(lambda prefix, suffix: [])) as (service, api):
-        background = service.senses_now.background
-        assert {Source.BACKLOG, Source.TODO_SCANNER} <= set(background.by_source)
-        for sensor in background.by_source.values():
+        by_source = service.senses_now.by_source
+        assert {Source.BACKLOG, Source.TODO_SCANNER} <= set(by_source)
+        for sensor in by_source.values():
             assert await sensor.scan_once() == ()
         (note,) = [note for note in (await api.status()).notes if "unavailable" in note]
         assert note.startswith("todo_scanner: unavailable: the kernel fills in code")

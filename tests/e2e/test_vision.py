@@ -15,7 +15,7 @@ from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
 from tests.repos import git
-from tests.sensors.pictures import PRINTED, png
+from tests.sensors.vision.pictures import PRINTED, png
 
 CART = "shop/cart.py"
 RETURN, CAREFUL = "return subtotal - discount", "return max(0, subtotal - discount)"

@@ -14,7 +14,7 @@ from tests.e2e.serving import served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
 from tests.repos import git
-from tests.sensors.osv_server import OsvServer, osv_server
+from tests.sensors.advisories.osv_server import OsvServer, osv_server
 
 PINS, TEXT = "requirements.txt", "glue==1.0\npaper-clips==1.2\n"
 FOLDER = Path(__file__).parents[1] / "sensors" / "osv"

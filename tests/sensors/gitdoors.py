@@ -1,10 +1,11 @@
-"""The doors of the sensors over real git."""
+"""The ports of the sensors over real git."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from daemon.doors import RepositoryIgnores
+from daemon.ports import RepositoryIgnores
+
 from tools.git import Git
 
 

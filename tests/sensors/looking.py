@@ -10,9 +10,9 @@ from pathlib import Path
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Signal
-from sensors.changed_files import Doors
 from sensors.intake.records import Receipt
 from sensors.intake.router import IntakeRouter
+from sensors.ports import SensorPorts
 from tests.repos import host_env, make_places, make_repo
 from tests.sensors.signals import START, make_router, open_ledger
 from tools.git import Git
@@ -40,9 +40,9 @@ class Scene:
     async def _depth_of(self, op_id: str) -> int:
         return self.depths.get(op_id, 0)
 
-    def doors(self, unavailable: Callable[[], str] = str) -> Doors:
+    def ports(self, unavailable: Callable[[], str] = str) -> SensorPorts:
         """For a new sensor on the same ledger, as after a restart."""
-        return Doors(
+        return SensorPorts(
             repository=self.repository,
             emit=self._emit,
             ledger=self.ledger,

@@ -11,13 +11,13 @@ from ledger.clock import Clock, ManualClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Closure, Decision, Signal, Source, TestsPass, Urgency, Verdict
-from sensors.doors import TrackRecord
 from sensors.intake.governing import Look
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.order import no_record
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.intake.surroundings import Surroundings
+from sensors.ports import TrackRecord
 
 REPO_ID = "0123456789ab"
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)

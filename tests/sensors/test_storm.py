@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledger.clock import ManualClock, stamp
 from ledger.vocabulary import Frame, Outcome, RootCause, Signal, State, TestResult
-from sensors.causes import signals_of
+from sensors.failing_tests import signals_of
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.posture import Posture
 from sensors.intake.router import IntakeRouter

@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+import sensors.registry  # noqa: F401  declares the sources of signals
 from ledger.clock import SystemClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger

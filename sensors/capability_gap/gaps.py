@@ -1,0 +1,153 @@
+"""What could not be served: read out of the entries of an op that has ended. Pure.
+
+A gap is a tool that is not offered, or a file on which ops found nothing to propose, or something that is missing on
+this machine. One sighting is one op: a model that asks ten times in one op has asked once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from ledger.vocabulary import Entry, EntryKind, Frozen, RootCause, Source, State
+from sensors.requests.sentences import VERBS, words_of
+
+MOST_FILES = 4
+NOWHERE = "names no file"
+_TOOL = re.compile(r"[A-Za-z_][\w.-]{0,59}")
+_NOT_OFFERED = {
+    "policy.unknown_tool": "there is no tool of that name; an MCP server may bring it",
+    "tools.unknown": "there is no tool of that name; an MCP server may bring it",
+    "policy.mcp_not_connected": "its MCP server is not connected",
+    "policy.mcp_not_listed": "its MCP server has it and tools.mcp.servers does not list it",
+}
+_NOTHING = frozenset({RootCause.NO_CANDIDATE.value, RootCause.PROVIDER_BAD_OUTPUT.value})
+_MISSING = {
+    RootCause.PROVIDER_UNAVAILABLE.value: "the model could not be reached or has no weights",
+    RootCause.SANDBOX_MISSING.value: "no sandbox or no pytest was there",
+}
+_BY_WORDS = frozenset({Source.MANUAL.value, Source.VOICE_HUMAN.value, Source.INTENT_DISCOVERY.value})
+
+
+class GapKind(StrEnum):
+    TOOL = "tool"  # asked for by models, not offered
+    FILE = "file"  # ops about it end without a candidate
+    GOAL = "goal"  # the same of ops that name no file
+    MISSING = "missing"  # a provider or a sandbox, for whole ops
+
+
+class Gap(NamedTuple):
+    """``name``: of the tool, the path, or the root cause. ``why`` is a sentence's end for the owner."""
+
+    kind: GapKind
+    name: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}:{self.name}"
+
+
+class OpGaps(NamedTuple):
+    """A gap, and the entry in which it was met."""
+
+    gap: Gap
+    seq: int
+
+
+class OpSeen(Frozen):
+    """What an op that has ended tells. ``served``: the names of gaps that it shows to be none (any more)."""
+
+    op: str
+    goal_class: str
+    depth: int = 0
+    gaps: tuple[OpGaps, ...] = ()
+    served: tuple[tuple[str, int], ...] = ()
+
+
+def entropy(classes: Iterable[str]) -> float:
+    """Shannon entropy, in bits, of how sightings spread over goal classes: ``-sum(p * log2(p))``.
+
+    It is 0 when one kind of goal alone meets a gap, and ``log2(k)`` when ``k`` kinds meet it equally often. So it
+    measures how little can be guessed of the goal from the fact that the gap was met. A gap that one kind of goal keeps
+    meeting is most likely a fault of that goal, or one signal that is tried again and again; what goals of every kind
+    meet is missing from what we can do.
+    """
+    counts = Counter(classes)
+    total = counts.total()
+    return sum(n / total * math.log2(total / n) for n in counts.values()) if total else 0.0
+
+
+def goal_class(origin: str, goal: str) -> str:
+    """The kind of a goal: who brought it, and of a goal in a person's words also the word that it begins with."""
+    if origin not in _BY_WORDS:
+        return origin
+    first = next(iter(words_of(goal)), "")
+    return f"{origin}: {first if first in VERBS else 'other'}"
+
+
+def is_real(classes: Sequence[str], *, least: int, least_entropy_milli: int) -> bool:
+    """Was it met often enough, by goals that are scattered enough? Confirmed by more, never by less."""
+    return len(classes) >= least and round(1000 * entropy(classes)) >= least_entropy_milli
+
+
+def read(entries: Sequence[Entry]) -> OpSeen | None:
+    """Everything that the entries of one op tell; None when it has not ended, or was about a gap itself."""
+    started = next((e for e in entries if e.payload.get("event") == "op.started"), None)
+    ended = next((e for e in reversed(entries) if e.payload.get("event") == "terminal"), None)
+    if started is None or ended is None or ended.op_id is None:
+        return None
+    origin, goal = str(started.payload.get("origin", "")), str(started.payload.get("goal", ""))
+    if origin == Source.CAPABILITY_GAP.value:
+        return None
+    depth = started.payload.get("depth")
+    return OpSeen(
+        op=ended.op_id,
+        goal_class=goal_class(origin, goal),
+        depth=depth if isinstance(depth, int) else 0,
+        gaps=tuple({seen.gap: seen for seen in (*_tools(entries), *_ended_by(ended))}.values()),
+        served=(*_used(entries), *_completed(entries, ended)),
+    )
+
+
+def _tools(entries: Sequence[Entry]) -> Iterable[OpGaps]:
+    for entry in entries:
+        name, rule = str(entry.payload.get("tool", "")), str(entry.payload.get("rule", ""))
+        if entry.kind is EntryKind.VERDICT and rule in _NOT_OFFERED and _TOOL.fullmatch(name):
+            yield OpGaps(Gap(GapKind.TOOL, name, _NOT_OFFERED[rule]), entry.seq)
+
+
+def _ended_by(ended: Entry) -> Iterable[OpGaps]:
+    cause = str(ended.payload.get("root_cause", ""))
+    if cause in _MISSING:
+        yield OpGaps(Gap(GapKind.MISSING, cause, _MISSING[cause]), ended.seq)
+    if cause in _NOTHING:
+        for path in _files(ended):
+            yield OpGaps(Gap(GapKind.FILE, path, "ops about it ended without a candidate"), ended.seq)
+        if not _files(ended):
+            yield OpGaps(Gap(GapKind.GOAL, NOWHERE, "ops for such goals ended without a candidate"), ended.seq)
+
+
+def _used(entries: Sequence[Entry]) -> Iterable[tuple[str, int]]:
+    for entry in entries:
+        if entry.kind is EntryKind.TOOL and entry.payload.get("ok") is True and "tool" in entry.payload:
+            yield str(Gap(GapKind.TOOL, str(entry.payload["tool"]))), entry.seq
+
+
+def _completed(entries: Sequence[Entry], ended: Entry) -> Iterable[tuple[str, int]]:
+    """A commit on a file shows that work on it succeeds, and that model and sandbox are there."""
+    if ended.payload.get("to") != State.COMPLETE.value:
+        return
+    changed = (path for e in entries if e.kind is EntryKind.CANDIDATE for path in _files(e, "paths"))
+    yield from ((str(Gap(GapKind.FILE, path)), ended.seq) for path in dict.fromkeys((*_files(ended), *changed)))
+    yield from ((str(Gap(GapKind.MISSING, cause)), ended.seq) for cause in _MISSING)
+    if not _files(ended):
+        yield str(Gap(GapKind.GOAL, NOWHERE)), ended.seq
+
+
+def _files(entry: Entry, field: str = "targets") -> list[str]:
+    named = entry.payload.get(field)
+    return [str(path) for path in named][:MOST_FILES] if isinstance(named, list | tuple) else []

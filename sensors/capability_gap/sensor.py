@@ -1,0 +1,213 @@
+"""Tools and files that ops asked for repeatedly and could not get.
+
+Reads the ledger whenever an op ends. Status shows a gap with the entries that it rests on; it becomes work only if it
+has a place in the repository and the owner has switched that on. A gap counts as served when the ledger shows it: the
+tool was called and answered, or an op about the file completed. The work itself is closed by the owner's yes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+
+from ledger.clock import Clock, stamp
+from ledger.errors import ControlError, OuroError
+from ledger.ids import new_signal_id
+from ledger.sources import SOURCES
+from ledger.store import Ledger
+from ledger.vocabulary import Entry, EntryKind, Evidence, OwnerConfirms, Signal, Source
+from sensors.bus import Bus, fingerprint
+from sensors.capability_gap.gaps import GapKind, entropy, is_real, read
+from sensors.capability_gap.settings import CapabilityGapSettings
+from sensors.capability_gap.sightings import GapMemory, Met
+from sensors.ports import Emit, HistoryPort, Redact, Withdraw
+from sensors.python_source.syntax import is_test
+from sensors.sensor import SensorState
+
+LOOKED_BACK = 5_000
+"""Entries before this boot that are read when nothing is remembered: a long record is not read whole."""
+
+OF_AN_OP = (EntryKind.DECISION, EntryKind.VERDICT, EntryKind.TOOL, EntryKind.CANDIDATE, EntryKind.TRANSITION)
+SHOWN_SEQS = 10
+SHOWN_GAPS = 3
+
+
+class CapabilityGap:
+    """Emits gaps with a place in the repository."""
+
+    source = Source.CAPABILITY_GAP
+
+    def __init__(
+        self,
+        *,
+        repository: HistoryPort,
+        emit: Emit,
+        withdraw: Withdraw,
+        unavailable: Callable[[], str],
+        ledger: Ledger,
+        clock: Clock,
+        redact: Redact = str,
+        settings: CapabilityGapSettings | None = None,
+    ) -> None:
+        self._settings = settings or CapabilityGapSettings()
+        self._repository = repository
+        self._emit = emit
+        self._withdraw = withdraw
+        self._unavailable = unavailable
+        self._ledger = ledger
+        self._clock = clock
+        self._redact = redact
+        self._memory = GapMemory(ledger=ledger, clock=clock, days=self._settings.days)
+        self._turn = asyncio.Lock()
+        self._read = 0  # the last entry that was looked at
+        self._line = ""
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Catch up, then look whenever an op has ended, until cancelled. The ledger tells, not the bus."""
+        async with self._ledger.subscribe() as entries:
+            await self._look()
+            async for entry in entries:
+                if entry.payload.get("event") == "terminal":  # whatever was missed before it is read now
+                    await self._look()
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        """Read what ops have left since the last time."""
+        async with self._turn:
+            up_to = self._ledger.head.seq
+            for ended in await self._ended():
+                await self._take_in(ended)
+            self._read = up_to
+            return await self._judge()
+
+    def state(self) -> SensorState:
+        return SensorState(source=self.source, line=self._line)
+
+    # --- what ops leave ---
+
+    async def _look(self) -> None:
+        try:
+            await self.scan_once()
+        except OuroError as error:  # the next op that ends is another chance
+            self._line = f"cannot look: {error}"
+
+    async def _ended(self) -> Sequence[Entry]:
+        if not self._read:
+            remembered = await self._memory.read_up_to()
+            self._read = max(remembered or 0, self._ledger.head.seq - LOOKED_BACK, 0)
+        return await self._ledger.entries(kinds=(EntryKind.TRANSITION,), events=("terminal",), after=self._read)
+
+    async def _take_in(self, ended: Entry) -> None:
+        if ended.op_id is None:
+            return
+        seen = read(await self._ledger.entries(op_id=ended.op_id, kinds=OF_AN_OP))
+        if seen is None:
+            return
+        rounds = {str(met.gap): await self._memory.round_of(met.gap) for met in await self._memory.met()}
+        for gap in await self._memory.see(seen, ended.seq):
+            await self._take_back(rounds[gap].signal, gap)
+
+    async def _take_back(self, signal: str, gap: str) -> None:
+        if not signal:
+            return
+        try:
+            await self._withdraw(signal, f"{gap} is served by now.")
+        except ControlError:
+            return  # done already, or an op is at it: the owner sees that op
+
+    # --- which gaps are real ---
+
+    async def _judge(self) -> tuple[Signal, ...]:
+        settings = self._settings
+        real = [
+            met
+            for met in await self._memory.met()
+            if is_real(met.classes, least=settings.least_seen, least_entropy_milli=settings.least_entropy_milli)
+        ]
+        self._line = self._told(real)
+        signals: list[Signal] = []
+        if settings.work and not self._unavailable():
+            for met in real:
+                signals += await self._said(met)
+        return tuple(signals)
+
+    async def _said(self, met: Met) -> Sequence[Signal]:
+        """The signal for a gap that has a place and was not said in this round; none for any other."""
+        now = await self._memory.round_of(met.gap)
+        head = (await self._repository.head()).commit
+        if now.signal or head is None or await self._memory.said_lately() >= self._settings.per_day:
+            return ()
+        place = place_of(met, await self._repository.files(head))
+        if not place:
+            return ()
+        signal = self._signal(met, place, head, now.number)
+        receipt = await self._emit(signal)
+        await self._memory.say(met, now.number, receipt.of or signal.id, receipt.status)
+        return (signal,)
+
+    def _signal(self, met: Met, place: str, head: str, number: int) -> Signal:
+        rests = Evidence(
+            claim=f"{len(met.seqs)} ops met it, of {len(set(met.classes))} kinds ({entropy(met.classes):.2f} bits): "
+            f"{met.gap.why}",
+            evidence=f"ledger entries {', '.join(map(str, met.seqs[-SHOWN_SEQS:]))}; "
+            f"goals of {', '.join(dict.fromkeys(met.classes))}",
+            confidence_bp=6_000,
+            source="capability_gap",
+        )
+        return Signal(
+            id=new_signal_id(),
+            source=self.source,
+            goal=self._redact(goal_of(met, place)),
+            targets=(place,),
+            urgency=SOURCES[self.source].urgency,
+            confidence_bp=6_000,
+            evidence=(rests,),
+            key=fingerprint(self.source.value, str(met.gap), str(number)),
+            closure=OwnerConfirms(question=f"Will work of this kind be served now: {met.gap}?"),
+            base=head,
+            depth=met.depth,
+            seen_at=stamp(self._clock.now()),
+        )
+
+    def _told(self, real: Sequence[Met]) -> str:
+        """For status; empty where nothing is missing."""
+        if not real:
+            return ""
+        told = "; ".join(
+            f"{met.gap.kind.value} {met.gap.name} ({len(met.seqs)} ops of {len(set(met.classes))} kinds, entries "
+            f"{', '.join(map(str, met.seqs[-SHOWN_SEQS:]))}): {met.gap.why}"
+            for met in real[:SHOWN_GAPS]
+        )
+        more = f"; and {len(real) - SHOWN_GAPS} more" if len(real) > SHOWN_GAPS else ""
+        missing = self._unavailable() if self._settings.work else ""
+        why = f" · unavailable: {missing}" if missing else ""
+        return self._redact(f"not served: {told}{more}{why}")
+
+
+def place_of(met: Met, files: Sequence[str]) -> str:
+    """Where in the repository the gap could be closed; empty for nowhere. Pure.
+
+    The file that ops found nothing for; for a tool the one program of the repository that has its name. What is missing
+    on the machine, and a tool that nobody has written, has no place here.
+    """
+    if met.gap.kind is GapKind.FILE:
+        return met.gap.name if met.gap.name in files and not is_test(met.gap.name) else ""
+    if met.gap.kind is GapKind.TOOL:
+        named = [path for path in files if PurePosixPath(path).stem == met.gap.name and not is_test(path)]
+        return named[0] if len(named) == 1 else ""
+    return ""
+
+
+def goal_of(met: Met, place: str) -> str:
+    """What is asked of an op. Pure."""
+    if met.gap.kind is GapKind.TOOL:
+        return (
+            f"Models asked {len(met.seqs)} times for a tool {met.gap.name}, which is not offered. {place} has that "
+            "name: make it usable for what they asked for."
+        )
+    return (
+        f"{len(met.seqs)} pieces of work on {place} ended without a change that holds. Find what in the file stands in "
+        "the way of changing it, and mend that in one small step."
+    )

@@ -1,0 +1,199 @@
+"""What the owner said in the REPL as free text: kept as conversation, and asked about where it sounds like a wish.
+
+The rules may be wrong about what somebody meant, so nothing follows from a wish but a question. Only the owner's yes
+makes a signal of it; his no is remembered with its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from ledger.clock import Clock
+from ledger.errors import ControlError, RepositoryError
+from ledger.sources import SOURCES
+from ledger.store import Ledger
+from ledger.vocabulary import Evidence, Signal, Source
+from sensors.bus import Bus
+from sensors.intent.settings import IntentDiscoverySettings
+from sensors.intent.wish_book import ConversationLog, WishBook, WishQuestion
+from sensors.intent.wishes import answer_in, inferred, names_in
+from sensors.ports import Emit, HistoryPort, NamesPort, Redact
+from sensors.requests.manual import manual_signal
+from sensors.requests.named_check import named_check
+from sensors.requests.replies import ConversationTurn, Reply
+from sensors.sensor import SensorState
+
+SHOWN = 120
+NOTED = "Noted. I heard nothing to work on: /submit GOAL hands in work, /help lists the commands."
+CONTEXT_TURNS = 3
+
+
+class IntentDiscovery:
+    """See the module. ``unavailable`` says why a goal in words is of no use here; empty when it is."""
+
+    source = Source.INTENT_DISCOVERY
+
+    def __init__(
+        self,
+        *,
+        repository: HistoryPort,
+        names: NamesPort,
+        emit: Emit,
+        unavailable: Callable[[], str],
+        ledger: Ledger,
+        clock: Clock,
+        redact: Redact = str,
+        settings: IntentDiscoverySettings | None = None,
+    ) -> None:
+        self._settings = settings or IntentDiscoverySettings()
+        self._repository = repository
+        self._names = names
+        self._emit = emit
+        self._unavailable = unavailable
+        self._clock = clock
+        self._redact = redact
+        self._turn = asyncio.Lock()
+        self._book = WishBook(ledger=ledger, clock=clock, days=self._settings.open_days)
+        self._conversation = ConversationLog(
+            ledger=ledger, clock=clock, redact=redact, turns=self._settings.turns, turn_chars=self._settings.turn_chars
+        )
+        self._line = ""
+
+    # --- the protocol of sensors ---
+
+    async def start(self, bus: Bus) -> None:
+        """Nothing is watched: the REPL brings what was said. Only what still waits is shown."""
+        await self._show()
+
+    async def scan_once(self) -> tuple[Signal, ...]:
+        await self._show()
+        return ()
+
+    def state(self) -> SensorState:
+        return SensorState(source=self.source, line=self._line)
+
+    # --- what is said ---
+
+    async def hear(self, text: str) -> Reply:
+        """Free text of the owner: an answer to the question just asked, a wish, or talk. One at a time."""
+        async with self._turn:
+            clean = self._redact(text)
+            reply = await self._answered_just_now(clean) or await self._wished(clean)
+            await self._conversation.add(clean, reply.message)
+            return reply
+
+    async def answer(self, reference: str, text: str) -> Reply | None:
+        """The owner's yes, or no with a reason, to an open question; None when ``reference`` is none.
+
+        Raises ``ControlError`` for words that are neither.
+        """
+        async with self._turn:
+            asked = await self._book.find(reference)
+            if asked is None:
+                return None
+            said = answer_in(self._redact(text))
+            if said is None:
+                raise ControlError(f"{asked.id} takes a yes, or a no with its reason.", remedy=_how(asked.id))
+            return await self._settle(asked, *said)
+
+    async def conversation(self) -> tuple[ConversationTurn, ...]:
+        """The last turns, oldest first."""
+        return await self._conversation.last()
+
+    async def _answered_just_now(self, text: str) -> Reply | None:
+        """A bare yes or no right after a question is meant for it."""
+        said = answer_in(text)
+        last = (await self._conversation.last())[-1:]
+        if said is None or not last or last[0].who != "ouroboros":
+            return None
+        asked = next((each for each in await self._book.open() if each.id in last[0].text), None)
+        return None if asked is None else await self._settle(asked, *said)
+
+    async def _wished(self, text: str) -> Reply:
+        names = names_in(text)
+        wish = inferred(text, await self._names.known(names) if names else ())
+        if wish is None or wish.confidence_bp < self._settings.least_bp:
+            return Reply(message=NOTED)
+        why = self._unavailable()
+        if why:
+            self._line = f"unavailable: {why}"
+            return Reply(message=f"Noted. That sounds like a wish, but {why}.")
+        before = await self._book.about(wish)
+        if before is not None and before.status == "no":
+            because = f": {before.reason}" if before.reason else ""
+            return Reply(message=f"You said no to that on {before.at[:10]}{because}. /submit hands it in all the same.")
+        if before is not None and before.status == "open":
+            return Reply(message=_question(before), wish=before.id)
+        if len(await self._book.open()) >= self._settings.most_open:
+            return Reply(message="Noted. Other questions of mine wait for you: /status shows them.")
+        asked = await self._book.ask(wish, await self._context())
+        await self._show()
+        return Reply(message=_question(asked), wish=asked.id)
+
+    async def _context(self) -> tuple[Evidence, ...]:
+        """What the owner said just before: words like "it" are about that."""
+        said = [each.text for each in await self._conversation.last() if each.who == "owner"][-CONTEXT_TURNS:]
+        text = "\n".join(said)
+        if not text:
+            return ()
+        claim = "What the owner said before that"
+        return (Evidence(claim=claim, evidence=text, confidence_bp=5_000, source="conversation"),)
+
+    async def _settle(self, asked: WishQuestion, yes: bool, reason: str) -> Reply:
+        """Work first, then the mark: what was cut off in between is asked again, and the router knows it by its key."""
+        signal_id = ""
+        message = f"Then not. I shall not ask about that again ({asked.id})."
+        if yes:
+            signal, message = await self._work(asked)
+            signal_id = signal.id
+        await self._book.settle(asked, yes=yes, reason=reason, signal=signal_id)
+        await self._show()
+        return Reply(message=message, signal=signal_id)
+
+    async def _work(self, asked: WishQuestion) -> tuple[Signal, str]:
+        head = (await self._repository.head()).commit
+        if head is None:
+            raise RepositoryError("There is no commit yet.")
+        wish = asked.wish
+        named = await named_check(wish.text, head, self._repository)
+        said = Evidence(
+            claim="The owner said so in the REPL, and that he wants it done",
+            evidence=wish.text,
+            confidence_bp=10_000,
+            source="conversation",
+        )
+        signal = manual_signal(
+            wish.text,
+            source=self.source,
+            files=named.targets,
+            closed_when=named.tests,
+            base=head,
+            clock=self._clock,
+            urgency=SOURCES[self.source].urgency,
+            confidence_bp=wish.confidence_bp,
+            evidence=(said, *asked.before),
+        )
+        receipt = await self._emit(signal)
+        done = receipt.reason or f"{receipt.status} as {signal.id}; what is proposed waits for your approval"
+        return signal, f"{done[:1].upper()}{done[1:]}."
+
+    async def _show(self) -> None:
+        waiting = await self._book.open()
+        self._line = _line(waiting)
+
+
+def _question(asked: WishQuestion) -> str:
+    return f'Shall I work on this: "{asked.wish.text}"? yes, or no and why ({asked.id})'
+
+
+def _how(reference: str) -> str:
+    return f'`ouro answer {reference} yes`, or `ouro answer {reference} "no, because ..."`.'
+
+
+def _line(waiting: Sequence[WishQuestion]) -> str:
+    """For status; empty when nothing waits."""
+    if not waiting:
+        return ""
+    told = "; ".join(f'{asked.id} "{asked.wish.text[:SHOWN]}"' for asked in waiting)
+    return f"shall I work on this? {told} · {_how(waiting[0].id)}"

@@ -1,0 +1,32 @@
+"""Bounds of the sensor of complexity, duplicates and dead code."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sensors.sensor import FileSensorSettings
+
+
+class OpportunityMinerSettings(FileSensorSettings):
+    """What has become hard to read, stands there twice, or is used no more."""
+
+    enabled: bool = Field(
+        False,
+        description="Simplify functions that a commit has made too complex, join those that it has made equal, remove "
+        "what it has left without use. Off: a rewrite that nobody asked for is only as safe as the tests are good, "
+        "and it may land by itself.",
+    )
+    complexity: int = Field(15, ge=3, description="Cyclomatic complexity from which on a function is too complex.")
+    duplicates: bool = Field(True, description="Say which functions are the same up to their local names.")
+    least_statements: int = Field(8, ge=3, description="Functions with fewer statements are no duplicates.")
+    dead_code: bool = Field(
+        True, description="Say which private functions nothing names any more, and what can never be carried out."
+    )
+    most_tree_files: int = Field(
+        2_000,
+        ge=1,
+        description="In a repository with more Python files neither duplicates nor dead functions are said.",
+    )
+    per_look: int = Field(
+        1, ge=0, description="Most functions of one look; what is left over waits for the next commit."
+    )

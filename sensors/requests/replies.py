@@ -1,0 +1,41 @@
+"""Values exchanged with a person: utterances, answers, turns of the conversation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ledger.frozen import Frozen
+
+
+class Utterance(Frozen):
+    """``confidence_bp`` is the speech program's own; None where it states none."""
+
+    text: str = Field(max_length=2_000)
+    confidence_bp: int | None = Field(default=None, ge=0, le=10_000)
+
+
+class Answered(Frozen):
+    """What became of an utterance. ``message`` is a sentence that can be spoken; ``rule`` names a refusal."""
+
+    outcome: Literal["done", "queued", "asked_back", "refused", "repeated", "unclear"]
+    message: str
+    rule: str = ""
+    signal: str = ""
+
+
+class ConversationTurn(Frozen):
+    """One side of a turn of the conversation."""
+
+    who: Literal["owner", "ouroboros"]
+    text: str
+    at: str = ""  # UTC stamp
+
+
+class Reply(Frozen):
+    """The reply to free text. ``wish`` is the id of the question in it, ``signal`` of the work that began."""
+
+    message: str
+    wish: str = ""
+    signal: str = ""
