@@ -4,24 +4,69 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from daemon.doors import depth_of
 from daemon.elsewhere import OtherRepositories
-from daemon.gh import Gh
 from daemon.house import House
 from daemon.told import ONLY_FILLS, cannot_talk
 from daemon.webhook.desk import find_secrets
 from governance.irongate.g10_signatures import Scheme
 from governance.irongate.secrets import redact
+from ledger.errors import ChildFailed, ProgramMissing
+from ledger.places import HostEnv
+from ledger.programs import find_program
 from ledger.vocabulary import Signal
 from sensors.intake.records import Receipt
-from sensors.ports import DaemonPorts, Emit, LeftAlone
+from sensors.ports import DaemonPorts, Emit, GhAnswer, LeftAlone
 from sensors.watch.named import Refs
 from tools.git import Git
 from tools.index.index import CodeIndex
 from tools.index.trees import list_sources
 from tools.ocr import SandboxedOcr
+from tools.process import Command, run
 from tools.repository import Repository
+
+QUIET = {"GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "GH_PAGER": "cat", "NO_COLOR": "1"}
+TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
+ANSWER_BYTES = 64 * 1024 * 1024
+
+
+class Gh:
+    """GitHub's command line as an owned child: in a folder without a repository, bounded in time and output.
+
+    ``lookup`` finds the token of a daemon that has one in its environment; else gh uses its own login.
+    """
+
+    def __init__(self, *, env: HostEnv, folder: Path, lookup: Callable[[str], str | None], timeout_s: float) -> None:
+        self._env = env
+        self._folder = folder
+        self._lookup = lookup
+        self._timeout_s = timeout_s
+
+    async def call(self, *args: str) -> GhAnswer:
+        """Raises ``ChildFailed`` where there is no such program that may be run."""
+        try:
+            program = str(find_program("gh", self._env))
+        except ProgramMissing as error:
+            if error.refused:
+                raise
+            raise ChildFailed("there is no gh on the PATH", remedy="https://cli.github.com/ has it.") from error
+        token = next(((name, value) for name in TOKENS if (value := self._lookup(name))), None)
+        env = {**self._env.variables, **QUIET, **dict([token] if token else [])}
+        done = await run(
+            Command(
+                argv=(program, *args),
+                cwd=self._folder,
+                env=env,
+                timeout_s=self._timeout_s,
+                speaks=True,
+                cap_bytes=16 * 1024,
+                report_cap_bytes=ANSWER_BYTES,
+            )
+        )
+        ended = not (done.timed_out or done.flooded or done.code is None)
+        return GhAnswer(code=done.code if ended else None, out=done.report, err=done.output.decode(errors="replace"))
 
 
 class CommittedNames:

@@ -42,7 +42,7 @@ from daemon.api_intake import (
     SignalsView,
     SignalView,
 )
-from daemon.api_people import Answered, ConversationView, Reply, Said, SayRequest, Utterance
+from daemon.api_people import Answered, ConversationTurn, ConversationView, Reply, SayRequest, Utterance
 from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, PolicyRefused
 from ledger.ids import short_id
@@ -191,7 +191,9 @@ class ScriptedApi:
         return Reply(message=f"Noted: {request.text}")
 
     async def conversation(self) -> ConversationView:
-        return ConversationView(said=(Said(who="owner", text="It is slow"), Said(who="ouroboros", text="Noted.")))
+        return ConversationView(
+            said=(ConversationTurn(who="owner", text="It is slow"), ConversationTurn(who="ouroboros", text="Noted."))
+        )
 
     async def cancel(self, request: OpRef) -> Ack:
         raise RuntimeError("secret detail")

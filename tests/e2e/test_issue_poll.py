@@ -37,7 +37,10 @@ async def test_an_issue_of_a_list_becomes_a_commit_when_its_test_passes(tmp_path
         assert ending.op.origin is Source.GITHUB_ISSUE
         assert [signal.closure for signal in ending.op.signals] == [TestsPass(ids=(FAILING,))]
         gh.lists()
-        assert await service.senses_now.issues.scan_once() == () and await service.home.router.idle()
+        assert (
+            await service.senses_now.by_source[Source.GITHUB_ISSUE].scan_once() == ()
+            and await service.home.router.idle()
+        )
     assert git(repo, "rev-parse", "HEAD^") == asked
     assert {call[0] for call in gh.asked} == {str(tmp_path / "state")}
 
@@ -58,7 +61,7 @@ async def test_where_webhooks_are_heard_nobody_asks_and_a_login_that_lacks_is_to
     repo, gh = shop(tmp_path), ScriptedGh(tmp_path / "bin")
     gh.fails(4, "To get started with GitHub CLI, please run:  gh auth login\n")
     async with served(polled(tmp_path, repo, gh), Talking(lambda _: "nothing")) as (service, api):
-        assert await service.senses_now.issues.scan_once() == ()
+        assert await service.senses_now.by_source[Source.GITHUB_ISSUE].scan_once() == ()
         notes = (await api.status()).notes
         assert [note for note in notes if "gh" in note] == [
             "github_issue: unavailable: gh is not logged in: `gh auth login`"
@@ -67,5 +70,5 @@ async def test_where_webhooks_are_heard_nobody_asks_and_a_login_that_lacks_is_to
     config = polled(tmp_path, repo, gh, webhook={"port": free_port(), **SECTION})
     config = replace(config, secret=VARIABLES.get)
     async with served(config, Talking(lambda _: "nothing")) as (service, _):
-        assert await service.senses_now.issues.scan_once() == ()
+        assert await service.senses_now.by_source[Source.GITHUB_ISSUE].scan_once() == ()
     assert gh.asked == asked

@@ -17,7 +17,7 @@ from tests.repos import git
 from tests.sensors.advisories.osv_server import OsvServer, osv_server
 
 PINS, TEXT = "requirements.txt", "glue==1.0\npaper-clips==1.2\n"
-FOLDER = Path(__file__).parents[1] / "sensors" / "osv"
+FOLDER = Path(__file__).parents[1] / "sensors" / "advisories" / "osv"
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from daemon.ports import RepositoryIgnores
-
+from daemon.doors import RepositoryIgnores
 from tools.git import Git
 
 
