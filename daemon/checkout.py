@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.errors import RepositoryError
+from ledger.regular import kind_of, read_regular
 
 POINTER_BYTES = 64 * 1024
 POINTER = b"gitdir: "
+SETTINGS_BYTES = 1024 * 1024
+_SETTINGS = ("config", "config.worktree")
+_OWN = ("", "info", "objects/info", "refs", "logs")
+_NULL = os.makedev(1, 3)  # /dev/null, which is read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class Checkout:
 def checkout_of(path: Path, *, home: Path) -> Checkout:
     """What lies around ``path``. An owner who keeps ``home`` itself in git means that no repository below it.
 
-    Raises ``RepositoryError`` for a ``.git`` that is neither a git folder nor the path of one.
+    Raises ``RepositoryError`` for a ``.git`` that is neither a git folder nor the path of one, and for a git folder
+    that git would wait at, or read without end.
     """
     real = Path(os.path.realpath(path))
     at_home = Path(os.path.realpath(home))
@@ -44,7 +50,10 @@ def checkout_of(path: Path, *, home: Path) -> Checkout:
             continue
         if not folders and folder != git_dir:
             top = folder
-        folders |= dict.fromkeys((folder, *_belonging(git_dir)))
+        belonging = tuple(_belonging(git_dir))
+        if not folders:
+            _refuse_odd(git_dir, belonging[1])
+        folders |= dict.fromkeys((folder, *belonging))
     return Checkout(top, tuple(folders))
 
 
@@ -82,6 +91,36 @@ def _belonging(git_dir: Path) -> Iterator[Path]:
             tree = _named_in(own / "gitdir").parent
             if _git_folder_of(tree) == own:
                 yield tree
+
+
+def _refuse_odd(git_dir: Path, common: Path) -> None:
+    """A pipe or a device where git reads a file holds every call of git; settings are read anew by each."""
+    places = [folder / name for name in _OWN for folder in {git_dir, common}]
+    with suppress(OSError):
+        ref = read_regular(git_dir / "HEAD", POINTER_BYTES).removeprefix(b"ref: ").rstrip()
+        places += [folder / os.fsdecode(ref) for folder in (git_dir / "logs", common / "logs", common)]
+    for place in places:
+        for file in (place, *_listed(place)):
+            try:
+                found = file.stat()
+            except (OSError, ValueError):
+                continue
+            if stat.S_ISFIFO(found.st_mode) or (kind_of(found.st_mode) == "a device" and found.st_rdev != _NULL):
+                raise RepositoryError(
+                    f"{file} is {kind_of(found.st_mode)}, and git would read it without end.", remedy="Remove it."
+                )
+            if file.name in _SETTINGS and found.st_size > SETTINGS_BYTES:
+                raise RepositoryError(
+                    f"{file} has {found.st_size} bytes, more than the {SETTINGS_BYTES} that are read.",
+                    remedy="Take out what is in it for nothing.",
+                )
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # it is no folder, or not there
+        return []
 
 
 def _named_in(pointer: Path, prefix: bytes = b"") -> Path:

@@ -50,6 +50,7 @@ from daemon.greeting import gone, greet, reach, refusal_of
 from daemon.peers import give_up_capabilities
 from daemon.wire import SUBSCRIBE, request_line
 from governance.grounding.calibration import Calibration
+from ledger import event_loop
 from ledger.errors import NoDaemon
 from ledger.parsers.json import read_json
 
@@ -269,4 +270,4 @@ def ask(path: Path, settings: ControlSettings, token: Path, work: Callable[[Clie
         async with await Client.connect(path, settings, token=token) as client:
             return await work(client)
 
-    return asyncio.run(whole())
+    return event_loop.run(whole())

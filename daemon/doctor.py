@@ -253,7 +253,7 @@ def _weights(places: Places, name: str) -> Check:
 
     if own.is_path(name):
         try:
-            named, _ = own.weights_at(name)
+            named, _ = own.describe_weights(name)
         except OuroError as error:
             return _failed("weights", error)
         return Check(name="weights", ok=True, detail=f"{named}, your own at {name}", essential=True)
@@ -279,7 +279,7 @@ def _server(settings: Settings) -> Check:
             "Set kernel.openai.price_input_usd_micro and price_output_usd_micro (0 where it is free): "
             "without both every call is denied."
         )
-    key = f"with the key in {server.key_variable}, where it is set" if server.key_may_go else "without a key"
+    key = f"with the key in {server.key_variable}, where it is set" if server.may_send_key else "without a key"
     return Check(
         name="kernel",
         ok=not missing,

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.alone import has_expired
 from daemon.answers import Answers, slim
 from daemon.api import (
     Ack,
@@ -320,7 +321,13 @@ class Facade:
         self._turn_away(view)
         await self._house.inbox.refuse_changed(view.id)
         await self._heard("approve", op=view.id)
+        late = has_expired(view, stamp(self._service.clock.now()))  # a machine that slept, or whose clock was set
         await self._pool.decide(view.id, "approved", by="owner")
+        if late:  # gate 8 says so in the record, and makes no approval of it
+            raise ControlError(
+                f"{view.short} waited until its time ran out, and is rejected.",
+                remedy="`ouro fix` takes up what is still red.",
+            )
         return Ack(message=f"{view.short} is approved and goes on.", op=view.id)
 
     async def reject(self, request: RejectRequest) -> Ack:

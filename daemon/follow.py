@@ -45,12 +45,12 @@ async def _until_ended(client: Client, events: AsyncIterator[Event], signals: Co
     async for event in events:
         op_id = event.entry.op_id if event.entry else event.op
         if op_id is not None:
-            if op_id not in ours:
-                ours[op_id] = bool(pending & set((await client.show(OpRef(op=op_id))).signals))
-            if ours[op_id]:
+            if op_id not in ours and (signals := (await client.show(OpRef(op=op_id))).signals):
+                ours[op_id] = bool(pending & set(signals))  # it has entries before it begins and its signals are known
+            if ours.get(op_id):
                 show(event)
         ended = event.entry is not None and event_of(event.entry) in _ENDS
-        if event.missed or (ended and op_id is not None and ours[op_id]):
+        if event.missed or (ended and op_id is not None and ours.get(op_id)):
             for view in (await client.ops(OpsRequest(all=True))).ops:
                 if pending & set(view.signals) and (view.state.terminal or view.waiting):
                     pending -= set(view.signals)

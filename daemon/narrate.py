@@ -423,10 +423,6 @@ def _compacted(payload: Payload, entry: Entry) -> Told:
     return Told("talk", f"{gone} left out of the prompt, {sizes}")
 
 
-def _degraded(payload: Payload, entry: Entry) -> Told:
-    return Told("degraded", _few(_names(payload, "reasons")) or _text(payload, "reason"), Role.WARN)
-
-
 def _plain(label: str, *names: str) -> Callable[[Payload, Entry], Told]:
     def teller(payload: Payload, entry: Entry) -> Told:
         return Told(label, _join(*(_text(payload, name) for name in names)))
@@ -435,7 +431,6 @@ def _plain(label: str, *names: str) -> Callable[[Payload, Entry], Told]:
 
 
 _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
-    "suite.red": _red,
     "reproduced": _red,
     "localised": _localised,
     "infilled": _infilled,
@@ -445,7 +440,6 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "candidate": _generated,
     "planned": _plain("plan", "approach", "failed"),
     "validated": _validated,
-    "verified": _validated,
     "closure": _closure,
     "gates": _gates,
     "gate": _gate,
@@ -478,5 +472,4 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "loop.sent_back": _plain("talk", "why"),
     "loop.unreadable": _plain("talk", "fault"),
     "terminal": _terminal,
-    "degraded": _degraded,
 }

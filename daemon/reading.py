@@ -27,7 +27,7 @@ async def open_ledger(config: Config) -> Ledger:
 async def resolve(ledger: Ledger, reference: str) -> str:
     """The op that a short id names. Raises ``ControlError``."""
     part = reference.strip().lower().removeprefix("op-")
-    rows = await ledger.query(NAMED, (part,))
+    rows = await ledger.query(NAMED, (part,)) if part.isascii() else ()  # what was typed may be no text
     return resolve_op(reference, (str(row[0]) for row in rows))
 
 

@@ -47,10 +47,10 @@ HELD_BACK = "The governor holds back what is left; it stays queued. `ouro signal
 
 def provider_of(config: Config) -> Provider:
     """The model that the settings name; opens nothing. Raises ``ConfigError`` where they do not fit together."""
-    from kernel.catalogue import build
+    from kernel.catalogue import build_provider
 
     kernel = config.settings.kernel
-    return build(kernel.provider, kernel, models_dir=config.places.models, api_key=config.secret)
+    return build_provider(kernel.provider, kernel, models_dir=config.places.models, api_key=config.secret)
 
 
 def vet(config: Config) -> None:

@@ -12,6 +12,7 @@ from daemon.api_people import SayRequest
 from daemon.render import cost_block, diff_block, health_block, op_block, ops_block, status_block
 from daemon.render_calibration import calibration_block
 from daemon.render_intake import posture_block, sensors_block, signals_block
+from daemon.slips import slip_of
 from daemon.text import show
 from ledger.errors import OuroError
 
@@ -41,10 +42,22 @@ async def answer(api: Api, typed: str, *, colour: bool) -> Reply:
     typed = typed.strip()
     if not typed:
         return Reply()
+    try:
+        return await _carried_out(api, typed, colour=colour)
+    except OuroError as error:
+        return Reply(str(error))
+    except ValueError as error:
+        slip = slip_of(error)
+        if slip is None:
+            raise
+        return Reply(str(slip))
+
+
+async def _carried_out(api: Api, typed: str, *, colour: bool) -> Reply:
     if not typed.startswith("/"):
         if f"/{typed.split()[0]}" in (*COMMANDS, "/help", "/q", "/quit", "/exit"):
             return Reply(f"Commands begin with '/': type /{typed}")
-        return await _said(api, typed)
+        return Reply((await api.say(SayRequest(text=typed[:LONGEST]))).message)  # free text is conversation
     name, _, rest = typed.partition(" ")
     if name in ("/q", "/quit", "/exit"):
         return Reply(leave=True)
@@ -59,18 +72,7 @@ async def answer(api: Api, typed: str, *, colour: bool) -> Reply:
         return Reply("A quote is not closed.")
     if command.takes_op and not words:
         return Reply(f"Usage: {command.usage}")
-    try:
-        return Reply(await command.run(api, words, colour))
-    except OuroError as error:
-        return Reply(str(error))
-
-
-async def _said(api: Api, typed: str) -> Reply:
-    """Free text is conversation."""
-    try:
-        return Reply((await api.say(SayRequest(text=typed[:LONGEST]))).message)
-    except OuroError as error:
-        return Reply(str(error))
+    return Reply(await command.run(api, words, colour))
 
 
 def help_text(topic: str = "") -> str:

@@ -1,8 +1,8 @@
-"""The approval inbox: what waits for a person, stored whole, and closed when nobody comes.
+"""The approval inbox: complete requests for the owner's approval, which expire if they are not answered.
 
-A request lives in the ledger: it survives a restart, and it expires to *rejected*. Only the control socket reaches
-:meth:`Inbox.decide`; no signal, webhook or model does. What an approval carries out is what the entry of its request
-names; the table only says which ops wait, and where it says more than that entry, nothing is approved.
+A request is stored in the ledger: it survives a restart and expires to *rejected*. Only the control socket reaches
+:meth:`Inbox.decide`; no signal, webhook or model does. An approval applies what the request's entry names. The table
+only lists the waiting ops; if it differs from the entry, nothing is approved.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ Answer = Literal["approved", "rejected", "expired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One op that waits, with everything that is needed to take it up again.
+    """A waiting op with everything needed to resume it.
 
-    ``spend`` is its cost before it waited, ``left_ms`` what it had left of its own working time (None: not known).
+    ``spend`` is its cost before it waited, ``left_ms`` what it had left of its own working time (None: unknown).
     """
 
     op: Operation
@@ -56,7 +56,7 @@ class Request:
 
 
 class Inbox:
-    """Durable requests. The pool owns the waiting."""
+    """Stores approval requests durably. The pool does the waiting."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, settings: ApprovalSettings) -> None:
         self._ledger = ledger
@@ -64,7 +64,7 @@ class Inbox:
         self._settings = settings
 
     async def prepare(self) -> None:
-        """Make the table and the rows that are missing in it. What cannot be read any more expires here and now."""
+        """Create the table and missing rows. Requests that can no longer be read expire immediately."""
         await self._ledger.ensure(SCHEMA)
         listed = {str(op_id) for (op_id,) in await self._ledger.query("SELECT op_id FROM inbox")}
         for asked in (await self._waiting()).values():
@@ -76,58 +76,76 @@ class Inbox:
                 await self._expire_unread(asked.op_id, error)
 
     async def _written_again(self, asked: Asked) -> None:
-        """The row of a request that the table lacks."""
+        """Restore a request's missing row."""
         at = asked.requested_at or stamp(self._clock.now())
         row = (asked.op_id, asked.operation, asked.dossier, at, asked.expires_at, asked.reason)
         await Recorder(self._ledger, op_id=asked.op_id, spend=await self._ledger.spent(asked.op_id)).note(
-            EntryKind.SESSION, "inbox.restored", phase=State.APPROVE, causes=(asked.seq,),
-            reason="The inbox had lost it.", project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
-        )  # fmt: skip
+            EntryKind.SESSION,
+            "inbox.restored",
+            phase=State.APPROVE,
+            causes=(asked.seq,),
+            reason="The inbox had lost it.",
+            project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
+        )
 
     async def _waiting(self) -> dict[str, Asked]:
-        """Every request that stands, by its op, from the entries alone."""
+        """All pending requests by op id, from the entries alone."""
         waiting: dict[str, Asked] = {}
         told = await self._ledger.entries(kinds=(EntryKind.APPROVAL,), events=_EVENTS)
         fold(((entry.seq, entry) for entry in told), waiting)
-        found = [await self._standing(op_id) for op_id in waiting]  # few: their ends are asked for one by one
+        found = [await self._standing(op_id) for op_id in waiting]  # few, so one query each
         return {asked.op_id: asked for asked in found if asked is not None}
 
     async def request(
         self, record: Recorder, op: Operation, dossier: Dossier, reason: str, *, left_ms: int | None = None
     ) -> Request:
-        """Store the op whole and ask. Asking again (after a restart) keeps the first expiry."""
+        """Store the complete op and record the request. Repeating it (after a restart) keeps the first expiry."""
         for waiting in await self.pending():
             if waiting.op.id == op.id:
                 return waiting
         now = self._clock.now()
         expires = now + timedelta(seconds=self._settings.timeout_s)
         operation = await self._ledger.put_blob(op.model_dump_json().encode())
-        told = await asyncio.to_thread(words_without_secrets, dossier)  # the change itself stays whole: it is applied
+        told = await asyncio.to_thread(words_without_secrets, dossier)  # edits stay complete: they are applied
         stored = await self._ledger.put_blob(told.model_dump_json().encode())
         row = (op.id, operation, stored, stamp(now), stamp(expires), clean(reason))
         await record.note(
-            EntryKind.APPROVAL, REQUESTED, phase=State.APPROVE, reason=reason, expires_at=stamp(expires),
-            requested_at=stamp(now), operation=operation, dossier=stored, tier=dossier.tier.name, left_ms=left_ms,
-            project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
-        )  # fmt: skip
-        return Request(
-            op=op, dossier=dossier, requested_at=now, expires_at=expires, reason=reason, spend=record.spend,
+            EntryKind.APPROVAL,
+            REQUESTED,
+            phase=State.APPROVE,
+            reason=reason,
+            expires_at=stamp(expires),
+            requested_at=stamp(now),
+            operation=operation,
+            dossier=stored,
+            tier=dossier.tier.name,
             left_ms=left_ms,
-        )  # fmt: skip
+            project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
+        )
+        return Request(
+            op=op,
+            dossier=dossier,
+            requested_at=now,
+            expires_at=expires,
+            reason=reason,
+            spend=record.spend,
+            left_ms=left_ms,
+        )
 
     async def pending(self) -> tuple[Request, ...]:
-        """All that waits, oldest first."""
+        """All readable pending requests, oldest first."""
         rows = await self._ledger.query("SELECT op_id FROM inbox ORDER BY requested_at")
         found = [await self._standing(str(op_id)) for (op_id,) in rows]
         requests = []
         for asked in found:
-            with suppress(ValidationError, LedgerError):  # cannot be read any more: the next start ends it
+            with suppress(ValidationError, LedgerError):  # unreadable: the next start expires it
                 requests += [await self._read(asked)] if asked else []
         return tuple(requests)
 
     async def _read(self, asked: Asked) -> Request:
-        """A request whole. Raises ``ValidationError`` for what another version has stored, ``LedgerError`` where a blob
-        is missing or was changed.
+        """A complete request.
+
+        Raises ``ValidationError`` for a format of another version, ``LedgerError`` for a missing or altered blob.
         """
         (entry,) = await self._ledger.entries(op_id=asked.op_id, after=asked.seq - 1, limit=1)
         return Request(
@@ -141,7 +159,7 @@ class Inbox:
         )
 
     async def _standing(self, op_id: str) -> Asked | None:
-        """The request of an op that stands, from the entries alone."""
+        """An op's pending request, from the entries alone."""
         waiting: dict[str, Asked] = {}
         kinds = (EntryKind.APPROVAL, EntryKind.TRANSITION)
         told = await self._ledger.entries(op_id=op_id, kinds=kinds, events=_EVENTS)
@@ -149,14 +167,14 @@ class Inbox:
         return waiting.get(op_id)
 
     async def refuse_changed(self, op_id: str) -> None:
-        """Raises ``ControlError`` where the record of what waits was changed since it was asked for."""
+        """Raise ``ControlError`` if the row, the blobs or the entries of the request were altered since it was made."""
         if why := await self._changed(op_id):
             raise ControlError(
                 f"{op_id} is not approved: {why}. It is not what was shown when it was asked for.", remedy=REMEDY
             )
 
     async def _changed(self, op_id: str) -> str:
-        """What speaks against the row, the blobs or the entries behind the request; empty where nothing does."""
+        """What was altered in the request's row, blobs or entries; empty when everything is intact."""
         asked = await self._standing(op_id)
         rows = await self._ledger.query(f"SELECT {', '.join(COLUMNS)} FROM inbox WHERE op_id = ?", (op_id,))
         if asked is None:
@@ -171,7 +189,7 @@ class Inbox:
         return asked.changed(row) or await self._ledger.broken_behind(asked.seq)
 
     async def _expire_unread(self, op_id: str, error: ValidationError | LedgerError) -> None:
-        """Nobody can be shown what they would approve, so it is rejected, and boot recovery ends the op."""
+        """Reject an unreadable request, since its content cannot be shown for approval; boot recovery ends the op."""
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -182,13 +200,18 @@ class Inbox:
         else:
             reason = f"What was asked for cannot be read any more: {error.message}"
         await Recorder(self._ledger, op_id=op_id, spend=await self._ledger.spent(op_id)).note(
-            EntryKind.APPROVAL, "approval.expired", phase=State.APPROVE, by="nobody", reason=reason,
-            rule="inbox.unreadable", project=(self.closing(op_id),),
-        )  # fmt: skip
+            EntryKind.APPROVAL,
+            "approval.expired",
+            phase=State.APPROVE,
+            by="nobody",
+            reason=reason,
+            rule="inbox.unreadable",
+            project=(self.closing(op_id),),
+        )
 
     @staticmethod
     def closing(op_id: str) -> Statement:
-        """Takes the op's request away; to land together with the entry that says why."""
+        """Deletes the op's request; to commit together with the entry that gives the reason."""
         return ("DELETE FROM inbox WHERE op_id = ?", (op_id,))
 
     def seconds_left(self, request: Request) -> float:
@@ -197,10 +220,10 @@ class Inbox:
     async def decide(
         self, op_id: str, answer: Answer, *, by: str, reason: str = "", when_rejected: tuple[Statement, ...] = ()
     ) -> Answer:
-        """Close a request and say how it was closed: an approval after the expiry is refused by gate 8.
+        """Close a request and return how it was closed. Gate 8 refuses an approval after the expiry.
 
-        ``when_rejected`` lands together with a rejection: a crash right after it must not forget what was refused.
-        Raises ``ControlError`` when nothing waits under ``op_id``.
+        ``when_rejected`` is committed together with a rejection, so that a crash cannot lose what was refused. Raises
+        ``ControlError`` when ``op_id`` has no pending request.
         """
         request = next((r for r in await self.pending() if r.op.id == op_id), None)
         if request is None:
@@ -220,7 +243,12 @@ class Inbox:
         final: Answer = "expired" if late else answer
         closed = (self.closing(op_id),)
         await Recorder(self._ledger, op_id=op_id, spend=request.spend).note(
-            EntryKind.APPROVAL, f"approval.{final}", phase=State.APPROVE, by=by, reason=reason or why,
-            rule=rule, project=closed + (when_rejected if final == "rejected" else ()),
-        )  # fmt: skip
+            EntryKind.APPROVAL,
+            f"approval.{final}",
+            phase=State.APPROVE,
+            by=by,
+            reason=reason or why,
+            rule=rule,
+            project=closed + (when_rejected if final == "rejected" else ()),
+        )
         return final

@@ -1,4 +1,4 @@
-"""The one way a model is called: budget first, an entry before and after, the turn's clock around it."""
+"""The single path for model calls: budget check before, entries before and after, and the turn's time limit."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from ledger.vocabulary import Draft, EntryKind, State
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A whole answer."""
+    """A complete answer."""
 
     text: str
     calls: tuple[ToolCall, ...]
@@ -60,18 +60,18 @@ class Turn:
 
 @dataclass(slots=True)
 class Heard:
-    """What one call has brought so far. ``fields`` is what it reports of itself, for its entry."""
+    """Buffer for what one call has returned so far. ``fields``: report values for the call's entry."""
 
-    tokens_in: int  # an estimate, from the question's length
+    tokens_in: int  # estimated from the prompt's length
     texts: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     done: Done | None = None
     spent: Usage | None = None  # as the provider counted it
     fields: Fields = field(default_factory=dict)
-    confidence_bp: int | None = None  # as it says itself
+    confidence_bp: int | None = None  # as stated in the answer
 
     def take(self, event: Event) -> None:
-        """Keep what an event tells."""
+        """Add one event."""
         if isinstance(event, TextDelta):
             self.texts.append(event.text)
         elif isinstance(event, CallDelta):
@@ -87,23 +87,22 @@ class Heard:
 
     @property
     def usage(self) -> Usage:
-        """Counted, or estimated when nobody counted."""
+        """Tokens as counted by the provider, else an estimate."""
         written = round(len(self.text) / CHARS_PER_TOKEN)
         return self.spent or Usage(tokens_in=self.tokens_in, tokens_out=written, estimated=True)
 
 
 def at_most(spans: Sequence[InfillSpan], texts: Sequence[str], answers: int) -> Usage:
-    """What holes with the texts that stand in them may take, by their length."""
+    """Upper estimate of the tokens that infill spans, with the texts in them, may take."""
     chars = sum(len(s.prefix) + len(s.suffix) for s in spans) + sum(map(len, texts))
     return Usage(tokens_in=round(chars / CHARS_PER_TOKEN), tokens_out=answers * sum(s.max_tokens for s in spans))
 
 
 class Asker:
-    """Model calls of one op. ``turn_s`` is the route's ceiling for one call.
+    """Model client of one op. ``turn_s`` is the route's time limit for one call.
 
-    What the canary says of every answer is felt by ``pulse`` and judged on ``ground``: what is no answer any more is
-    never returned, whatever its provider makes of it.
-    ``posture`` is what prompts say of how the daemon leans in: the same in all turns of a phase, recorded with each.
+    Every answer's canary report updates ``pulse`` and is judged by the policy on ``ground``: a collapsed answer is
+    never returned, even if its provider accepts it. ``posture``: the name used in prompts, recorded with each turn.
     """
 
     def __init__(
@@ -133,12 +132,12 @@ class Asker:
 
     @property
     def scale_milli(self) -> int:
-        """Of the time that an attempt has: what is left of it when its answers come close to a collapse."""
+        """Share of the time limit (thousandths) that is left, given the worst proximity of this attempt."""
         return self._ground.at(self._pulse.proximity_milli).budget_scale_milli
 
     @property
     def _left_s(self) -> float:
-        """Seconds that the next call may take."""
+        """Time limit of the next call in seconds."""
         return self._turn_s * self.scale_milli / WHOLE_MILLI
 
     async def turn(
@@ -150,8 +149,8 @@ class Asker:
         *,
         limits: Limits,
     ) -> Turn:
-        """One turn of a conversation. Raises ``BudgetExhausted`` before, ``ProviderError`` during; of these
-        ``CollapseDetected`` for what is no answer.
+        """One turn of a conversation. Raises ``BudgetExhausted`` before the call, ``ProviderError`` during it, and its
+        subclass ``CollapseDetected`` for a collapsed answer.
         """
         clean = await asyncio.to_thread(messages_without_secrets, conversation)
         timeout_s = limits.timeout_s * self.scale_milli / WHOLE_MILLI
@@ -182,7 +181,7 @@ class Asker:
         return await self._infills(phase, purpose, most, partial(self.provider.infill, request), told)
 
     async def diverge(self, phase: State, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
-        """Answers that differ from what stands in the holes; None where the model cannot do that. Raises as above."""
+        """Alternatives to the spans' current texts; None if the provider has none to give. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Diverger):
             return None
         request = request.model_copy(update={"timeout_s": self._left_s})
@@ -206,7 +205,7 @@ class Asker:
         return sound(answer.infills)
 
     def _feel(self, report: Report | None, tokens: int) -> None:
-        """Raises ``CollapseDetected`` where the policy does not act on an answer."""
+        """Update the pulse. Raises ``CollapseDetected`` when the policy discards the answer."""
         near, signal = felt(report), report.signal if report else "none"
         if not self._ground.is_answer(near):
             raise CollapseDetected(near / 1000, signal, tokens, provider=self.provider.name)
@@ -214,7 +213,7 @@ class Asker:
 
     @asynccontextmanager
     async def _judged(self, phase: State, purpose: str) -> AsyncIterator[None]:
-        """Around one call: what the policy makes of an answer that is not calm is an entry."""
+        """Around one call: records the policy's decision on an answer of raised proximity."""
         before = self._pulse.proximity_milli
         try:
             yield
@@ -229,14 +228,22 @@ class Asker:
     async def _decided(self, phase: State, purpose: str, near: int, signal: str) -> None:
         ground = self._ground
         await self._record.note(
-            EntryKind.DECISION, "grounding.decided", phase=phase, purpose=purpose, signal=signal,
+            EntryKind.DECISION,
+            "grounding.decided",
+            phase=phase,
+            purpose=purpose,
+            signal=signal,
             discarded=not ground.is_answer(near),
-            risk=ground.risk.name, complexity=ground.complexity.name, trust_bp=ground.trust_bp, proximity_milli=near,
-            settings=ground.settings.model_dump(mode="json"), asked=ground.at(near).model_dump(mode="json"),
-        )  # fmt: skip
+            risk=ground.risk.name,
+            complexity=ground.complexity.name,
+            trust_bp=ground.trust_bp,
+            proximity_milli=near,
+            settings=ground.settings.model_dump(mode="json"),
+            asked=ground.at(near).model_dump(mode="json"),
+        )
 
     async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
-        """What the model thinks of texts in holes (see ``WeighAnswer``); None where it cannot say. Raises as above."""
+        """Log probabilities of texts in spans (see ``WeighAnswer``); None if unsupported. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Weigher):
             return None
         request = request.model_copy(update={"timeout_s": self._turn_s})
@@ -252,9 +259,9 @@ class Asker:
     async def _recorded(
         self, phase: State, purpose: str, most: Usage, heard: Heard, limit_s: float, told: Fields
     ) -> AsyncIterator[None]:
-        """Around one call: held before, settled and written after, whatever happens. ``most``: what it may take.
+        """Around one call: budget reserved before, settled and recorded after, however the call ends.
 
-        ``told``: how it is asked, for the record.
+        ``most``: upper estimate of its tokens; ``told``: fields for the entry of the call's start.
         """
         ticket = await self._open(phase, purpose, most, told)
         started = self._clock.monotonic()
@@ -288,41 +295,61 @@ class Asker:
         )
         try:
             await self._record.note(
-                EntryKind.CALL, "call.started", phase=phase, purpose=purpose, provider=self.provider.name,
-                model=self.provider.model, tokens_in=most.tokens_in, max_tokens=most.tokens_out, rule=verdict.rule,
+                EntryKind.CALL,
+                "call.started",
+                phase=phase,
+                purpose=purpose,
+                provider=self.provider.name,
+                model=self.provider.model,
+                tokens_in=most.tokens_in,
+                max_tokens=most.tokens_out,
+                rule=verdict.rule,
                 **told,
-            )  # fmt: skip
+            )
         except BaseException:
             self._budget.release(ticket)  # the call is not made
             raise
         return ticket
 
     async def _close(self, ticket: int, phase: State, purpose: str, heard: Heard, started: float, problem: str) -> None:
-        """A cancelled call is still settled, to the end: else a restart would forget what it cost."""
+        """Settle and record a call. Cancellation does not interrupt this, so that the cost survives a restart."""
         ms = round((self._clock.monotonic() - started) * 1000)
         usage = heard.usage
         spend, row = self._budget.settle(ticket, usage, self.provider.price)
         self._record.add(spend)
 
         async def settled() -> None:
-            text = await asyncio.to_thread(redact, heard.text)  # half a second for a model that writes megabytes
+            text = await asyncio.to_thread(redact, heard.text)  # about half a second for megabytes of text
             answer = await self._record.ledger.put_blob(text.encode("utf-8", errors="replace"))
             await self._record.note(
-                EntryKind.CALL, "call.ended", phase=phase, project=(row,), purpose=purpose, provider=self.provider.name,
+                EntryKind.CALL,
+                "call.ended",
+                phase=phase,
+                project=(row,),
+                purpose=purpose,
+                provider=self.provider.name,
                 also=self._claimed(phase, purpose, answer, heard.confidence_bp),
-                usd_micro=spend.usd_micro, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, answer=answer,
-                ms=ms, problem=problem, **heard.fields,
-            )  # fmt: skip
+                usd_micro=spend.usd_micro,
+                tokens_in=usage.tokens_in,
+                tokens_out=usage.tokens_out,
+                answer=answer,
+                ms=ms,
+                problem=problem,
+                **heard.fields,
+            )
             self._budget.release(ticket)
 
         await uninterrupted(settled(), lambda _: None)
 
     def _claimed(self, phase: State, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
-        """The record of a reply, while the op has not too many of them."""
+        """The convergence record of a reply, up to the op's maximum number of them."""
         if not self._record.may_claim():
             return ()
         claim = reply(
-            provider=self.provider.name, model=self.provider.model, purpose=purpose, answer=answer,
+            provider=self.provider.name,
+            model=self.provider.model,
+            purpose=purpose,
+            answer=answer,
             confidence_bp=confidence_bp,
-        )  # fmt: skip
+        )
         return (self._record.draft(EntryKind.GROUNDING, CLAIMED, phase=phase, **claim.payload()),)

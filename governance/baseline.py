@@ -1,4 +1,4 @@
-"""What the suite says about a tree before anything is changed: the measure for *newly red*."""
+"""Cached test runs of unmodified commits: the baseline for what counts as newly red."""
 
 from __future__ import annotations
 
@@ -18,30 +18,35 @@ VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A base run that is remembered, and how it was made."""
+    """A cached baseline run and the options it ran with."""
 
     run: TestRun
     coverage: bool
     limit_s: float
 
     def answers(self, *, coverage: bool, limit_s: float) -> bool:
-        """Whether another run would say no more: what did not end takes no less under coverage, or with less time."""
+        """Whether this run can be reused.
+
+        A verdict can if it has the coverage that is wanted; a time-out unless a new run gets more time or less work.
+        """
         if self.run.status in VERDICTS:
             return self.coverage or not coverage
         return limit_s <= self.limit_s and (coverage or not self.coverage)
 
 
 class Baselines:
-    """Remembers the last few base runs by commit, also that one did not end: each try costs the whole limit. Other runs
-    without a verdict say nothing of the tree and are not kept."""
+    """Cache of the last few baseline runs by commit and coverage.
+
+    Time-outs are cached too, because each retry costs the whole limit. Other runs without a verdict are not.
+    """
 
     def __init__(self, *, workspaces: Workspaces) -> None:
         self._workspaces = workspaces
         self._runs: OrderedDict[tuple[str, bool], Kept] = OrderedDict()
-        self._under_way = asyncio.Lock()  # ops of one commit ask at the same time: one run is enough
+        self._under_way = asyncio.Lock()  # concurrent ops at one commit share a single run
 
     async def get(self, runner: TestRunner, commit: str, *, owner: str, coverage: bool, limit_s: float) -> TestRun:
-        """The run of the whole suite at ``commit`` (with per-test coverage when asked)."""
+        """The whole suite's run at ``commit``, with per-test coverage if wanted."""
         async with self._under_way:
             return await self._get(runner, commit, owner=owner, coverage=coverage, limit_s=limit_s)
 

@@ -1,4 +1,4 @@
-"""From an exception to the cause that stands in the record."""
+"""Maps exceptions to the recorded root cause and failure class."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ledger.errors import (
     SandboxError,
     StaleBase,
 )
+from ledger.faults import machine_fault
 from ledger.vocabulary import FailureClass, RootCause, State
 
 CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
@@ -33,10 +34,10 @@ CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
 
 
 def blame(error: Exception) -> PhaseResult:
-    """A POSTMORTEM with the cause that ``error`` names; an error that is not ours is a fault of ours.
+    """A POSTMORTEM result with the cause for ``error``; INTERNAL for exceptions that are not ``OuroError``.
 
-    An op for which the day's money ran out has not failed: it is CANCELLED, and taken up again when there is money.
-    Of errors that ended a task group the first of our own tree speaks for all.
+    An op for which the day's budget ran out has not failed: it is CANCELLED and queued again once there is budget. Of
+    an exception group the first ``OuroError`` counts.
     """
     if isinstance(error, ExceptionGroup):
         ours = error.subgroup(OuroError)
@@ -50,10 +51,12 @@ def blame(error: Exception) -> PhaseResult:
     for kind, cause, failure in CAUSES:
         if isinstance(error, kind):
             return failed(cause, failure, _told(error))
+    if isinstance(error, OSError):
+        error = machine_fault(error)
     reason = _told(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
     return failed(RootCause.INTERNAL, FailureClass.INTERNAL, reason)
 
 
 def _told(error: OuroError) -> str:
-    """The error, and what those whom it passed through have added to it."""
+    """The error's message with the notes added on its way up."""
     return " ".join([str(error), *(f"({note})" for note in getattr(error, "__notes__", ()))])

@@ -1,4 +1,4 @@
-"""How far a change reaches: transitive dependents from the module graph, weighted by missing test coverage."""
+"""Blast radius of a change: its transitive dependents in the import graph, weighted by missing test coverage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ BUILD_FILES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blast:
-    """``dependents``: non-test files that import a target, directly or not; ``uncovered``: those no test reaches."""
+    """Blast radius in basis points (``score_bp``) and its inputs. ``dependents``: non-test files that import a target,
+    directly or transitively; ``uncovered``: those of them that no test imports.
+    """
 
     dependents: int
     uncovered: int
@@ -26,12 +28,12 @@ class Blast:
 
 
 def build_files(paths: Collection[str]) -> tuple[str, ...]:
-    """Those of ``paths`` that configure the build."""
+    """Those of ``paths`` that are build configuration files."""
     return tuple(p for p in paths if PurePosixPath(p).name in BUILD_FILES)
 
 
 def reach(graph: Mapping[str, Collection[str]], starts: Collection[str]) -> frozenset[str]:
-    """Files that import one of ``starts``, directly or through others. ``graph``: file -> files that it imports."""
+    """Files that import one of ``starts``, directly or transitively. ``graph`` maps a file to the files it imports."""
     importers: dict[str, set[str]] = {}
     for file, imported in graph.items():
         for target in imported:
@@ -47,7 +49,7 @@ def reach(graph: Mapping[str, Collection[str]], starts: Collection[str]) -> froz
 
 
 def measure(graph: Mapping[str, Collection[str]], targets: Collection[str], *, is_ourselves: bool) -> Blast:
-    """Pure: the blast radius of changing ``targets``."""
+    """The blast radius of changing ``targets``. Pure."""
     dependents = {f for f in reach(graph, targets) if not is_test_path(f)}
     tested: set[str] = set()
     frontier = [f for f in graph if is_test_path(f)]
@@ -62,5 +64,5 @@ def measure(graph: Mapping[str, Collection[str]], targets: Collection[str], *, i
 
 
 def blast_of(codebase: Codebase, targets: Collection[str]) -> Blast:
-    """Measure in one commit."""
+    """The blast radius of changing ``targets`` in one commit."""
     return measure(codebase.imports, targets, is_ourselves=codebase.is_ourselves)

@@ -1,4 +1,4 @@
-"""Ceilings that are checked before the spend: per call, per op, per day and provider. Persisted in the ledger."""
+"""Spending ceilings per call, op, day and provider, checked before each model call. Persisted in the ledger."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class BudgetSettings(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a call may cost at most; settled when it has ended."""
+    """The highest possible cost of a call in progress; settled when the call ends."""
 
     provider: str
     op_id: str
@@ -52,12 +52,12 @@ class Reservation:
 
 
 class DaySpent(BudgetExhausted):
-    """What is left of the day does not pay for this call; a fresh day does."""
+    """The call does not fit into what is left of today's ceiling, but would on a fresh day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """A call that this day's money did not suffice for. ``provider``: whose day it was; None: everybody's."""
+    """A call refused for lack of today's budget. ``provider``: whose daily ceiling; None: that of all together."""
 
     day: str
     provider: str | None
@@ -66,14 +66,14 @@ class Unmet:
 
 
 def estimate(price: Price | None, tokens_in: int, max_tokens_out: int) -> int | None:
-    """Micro-dollars that a call may cost at most; None when the price is unknown."""
+    """Highest possible cost of a call in micro-dollars; None when the price is unknown."""
     if price is None:
         return None
     return -(-(tokens_in * price.input + max_tokens_out * price.output) // 1_000_000)
 
 
 class Budget:
-    """Answers *may this call be made?* before it is made, and remembers what it cost."""
+    """Decides before each model call whether it fits the ceilings, and keeps what calls have cost."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, settings: BudgetSettings) -> None:
         self._ledger = ledger
@@ -91,7 +91,7 @@ class Budget:
         return self._clock.now().date().isoformat()
 
     async def spent_today(self, provider: str | None = None) -> int:
-        """Micro-dollars of this day (UTC), of one provider or all."""
+        """Micro-dollars spent on this UTC day, with one provider or with all."""
         sql = "SELECT COALESCE(SUM(usd_micro), 0) FROM spend WHERE day = ?"
         if provider is None:
             rows = await self._ledger.query(sql, (self._day(),))
@@ -111,16 +111,16 @@ class Budget:
     async def reserve(
         self, *, provider: str, price: Price | None, op_id: str, route: str, phase: str, tokens_in: int, tokens_out: int
     ) -> tuple[int, Verdict]:
-        """Hold the estimate of a call. Raises ``BudgetExhausted`` naming the ceiling that it would pass.
+        """Reserve the estimated cost of a call; returns a ticket and gate 7's verdict.
 
-        ``DaySpent`` of these when the same call could be made on a fresh day.
+        Raises ``BudgetExhausted`` naming the ceiling it would exceed; ``DaySpent`` when a fresh day has room for it.
         """
         asked = estimate(price, tokens_in, tokens_out)
         before = dict(self._open)
         mine = await self.spent_by(op_id)
         today, with_provider = await self.spent_today(), await self.spent_today(provider)
-        # No await from here to the reservation: another op's call must see this one, and this one that. What was held
-        # before the questions counts too: it may have landed after them.
+        # No await from here to the reservation, so that concurrent calls see each other's. Reservations from before
+        # the queries count as well: they may have been settled after them.
         held = tuple({**before, **self._open}.values())
         tokens = mine.tokens_in + mine.tokens_out + tokens_in + tokens_out
         if tokens > self.settings.per_op_tokens:
@@ -148,7 +148,7 @@ class Budget:
         return self._next, verdict
 
     def _refusal(self, verdict: Verdict, provider: str, asked: int | None) -> BudgetExhausted:
-        """The error for a call that is not made. One that a fresh day pays for is remembered for this day."""
+        """The error for a refused call. A call that a fresh day has room for is remembered as unmet."""
         days: dict[str, tuple[str | None, int | None]] = {
             "gate07.per_day": (None, self.settings.per_day_usd_micro),
             "gate07.per_provider": (provider, self.settings.per_provider_day_usd_micro.get(provider)),
@@ -164,7 +164,7 @@ class Budget:
         )
 
     def settle(self, ticket: int, usage: Usage, price: Price | None) -> tuple[Spend, Statement]:
-        """What the call really took; the statement goes with the call's entry. Held until :meth:`release`."""
+        """The actual spend, and the statement to commit with the call's entry. Still reserved until :meth:`release`."""
         held = self._open[ticket]
         usd = estimate(price, usage.tokens_in, usage.tokens_out) or 0
         spend = Spend(usd_micro=usd, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, calls=1)
@@ -172,16 +172,15 @@ class Budget:
         return spend, ("INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def release(self, ticket: int) -> None:
-        """Give a reservation back: its settlement is durable, or the call was never made."""
+        """Drop a reservation: its settlement is durable, or the call was never made."""
         self._open.pop(ticket, None)
         freed, self._freed = self._freed, asyncio.Event()
         freed.set()
 
     async def exhausted(self) -> bool:
-        """True when the day's money is gone: then the next op stays queued. Never with free providers only.
+        """True when the day's budget is spent, so that no op is started. Never True if all providers are free.
 
-        It is gone as well when it did not suffice for the last call that was refused: else the op that asked would be
-        taken up and given back without end.
+        Also True while the last refused call does not fit: its op would otherwise be taken and returned forever.
         """
         if 0 < self.settings.per_day_usd_micro <= await self.spent_today():
             return True
@@ -193,16 +192,16 @@ class Budget:
         return spent + held + unmet.usd_micro > unmet.ceiling
 
     async def refilled(self) -> None:
-        """Return when there is money: at midnight UTC, or when a call that was under way has cost less than held."""
+        """Return when there is budget: at midnight UTC, or when a running call costs less than its reservation."""
         while True:
-            freed = self._freed  # before the question: what is released meanwhile must not be missed
+            freed = self._freed  # taken before the check, so that no release is missed
             if not await self.exhausted():
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(freed.wait(), self.seconds_to_midnight())
 
     def seconds_to_midnight(self) -> float:
-        """Until the next UTC day begins."""
+        """Seconds until the next UTC day."""
         now = self._clock.now()
         tomorrow = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), tzinfo=UTC)
         return (tomorrow - now).total_seconds()

@@ -1,4 +1,4 @@
-"""The closure checks of an op, asked on a tree: at its base, of its candidate, and of the tree as it was applied."""
+"""Runs an op's closure checks on a tree: at its base, on its candidate, and on the tree as applied."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tools.workspace import Workspace
 
 
 class Answer(Frozen):
-    """Of all checks of an op: closed when each is; ``gone`` when nobody can do anything about those that are not."""
+    """Combined result of an op's closure checks. ``gone``: the subject of one that is open no longer exists."""
 
     closed: bool
     reason: str
@@ -40,7 +40,7 @@ class Answer(Frozen):
 
 
 class CommittedTree:
-    """A commit. Its tests are run elsewhere."""
+    """Tree port for a commit: files only, nothing can be run."""
 
     def __init__(self, crew: Crew, commit: str) -> None:
         self._crew = crew
@@ -63,7 +63,7 @@ class CommittedTree:
 
 
 class CopiedTree:
-    """A workspace as it stands."""
+    """Tree port for a workspace in its current state."""
 
     def __init__(self, crew: Crew, workspace: Workspace) -> None:
         self._crew = crew
@@ -111,7 +111,7 @@ def _rewritten(path: str, before: bytes, after: bytes) -> Edit:
 
 
 def asks_the_tree(op: Operation) -> bool:
-    """Whether a check of the op asks the tree itself: what the tests have left there must be gone then."""
+    """Whether a check reads the tree itself, so that files left by test runs must be removed first."""
     return any(_asks_the_tree(signal.closure) for signal in op.signals)
 
 
@@ -120,12 +120,12 @@ def _asks_the_tree(closure: Closure) -> bool:
 
 
 def floors(op: Operation) -> tuple[tuple[Tier, str], ...]:
-    """A check that the op can satisfy by its own writing is none without a person's yes."""
+    """Floor APPROVAL_REQUIRED where a closure check alone cannot prove that the goal is met."""
     return ((Tier.APPROVAL_REQUIRED, op.needs_yes),) if op.needs_yes else ()
 
 
 def beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, bytes | None]) -> tuple[str, ...]:
-    """Pure: files whose programs an op changes that was asked for documentation only. Its pages are no programs."""
+    """Files whose code changes although only documentation was requested; pages under repair are exempt. Pure."""
     if not all(signal.closure.about_docs for signal in op.signals):
         return ()
     pages = {signal.closure.path for signal in op.signals if isinstance(signal.closure, PageWithout)}
@@ -154,7 +154,7 @@ async def _ask(closures: Sequence[Closure], crew: Crew, tree: Tree, approval: Ap
 
 
 async def at_base(op: Operation, crew: Crew) -> Answer:
-    """Is there anything to do? Asked before anything is spent; only of checks that the tree answers."""
+    """Whether the condition is already gone at the op's base, to detect a no-op. Only tree and run checks."""
     closures = [s.closure for s in op.signals]
     if not all(isinstance(closure, TreeCheck | RunCheck) for closure in closures):
         return Answer(closed=False, reason="nothing but the owner can say so")
@@ -165,18 +165,18 @@ async def at_base(op: Operation, crew: Crew) -> Answer:
 
 
 async def of_candidate(op: Operation, crew: Crew, workspace: Workspace) -> Answer:
-    """Of a workspace that holds the candidate: what asks the tree, but for what the daemon marks at APPLY."""
+    """Result of the tree checks on a workspace with the candidate; not of those that the daemon's marks satisfy."""
     closures = [s.closure for s in op.signals if _asks_the_tree(s.closure) and not s.closure.marked]
     return await _ask(closures, crew, CopiedTree(crew, workspace), None)
 
 
 async def as_applied(op: Operation, approval: Approval | None, crew: Crew, workspace: Workspace) -> Answer:
-    """All checks, on the tree that is verified. An owner's yes was given at APPROVE."""
+    """All closure checks on the tree being verified. The owner's confirmation comes from APPROVE."""
     return await _ask([s.closure for s in op.signals], crew, CopiedTree(crew, workspace), approval)
 
 
 async def marks(op: Operation, crew: Crew) -> tuple[tuple[Edit, ...], str]:
-    """The daemon's own part of the change: what it marks as done by this op; or none, and why it cannot."""
+    """The daemon's own edits that mark work as done; or none, and the reason why they cannot be made."""
     made: dict[str, Edit] = {}
     for closure in (s.closure for s in op.signals if s.closure.marked):
         tree = _Marked(CommittedTree(crew, op.tree), made)
@@ -189,7 +189,7 @@ async def marks(op: Operation, crew: Crew) -> tuple[tuple[Edit, ...], str]:
 
 
 class _Marked:
-    """A tree with the marks that were made so far."""
+    """A tree with the marks made so far on top."""
 
     def __init__(self, tree: Tree, made: dict[str, Edit]) -> None:
         self._tree = tree
@@ -215,10 +215,10 @@ class _Marked:
 
 
 def applied(generation: Generation, application: Application) -> Candidate:
-    """What was written: the candidate, and the daemon's own marks."""
+    """What was written: the candidate and the daemon's marks."""
     return with_marks(generation.candidate, application.marks)
 
 
 def with_marks(candidate: Candidate, made: Sequence[Edit]) -> Candidate:
-    """A candidate with edits of the daemon's own, which no gate judges: they are no model's."""
+    """The candidate with the daemon's own edits added. No gate checks these: no model wrote them."""
     return candidate.model_copy(update={"edits": (*candidate.edits, *made)}) if made else candidate

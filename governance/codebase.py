@@ -1,4 +1,4 @@
-"""What the Python files of a commit import from each other, read once for all phases that ask."""
+"""Import graph of the Python files of a commit, computed once and cached for all phases."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tools.repository import Repository
 from tools.testing.imports import graph as import_graph
 
 MAX_FILES = 2_000
-KEPT = 4  # commits; an op asks three times about one, ops of a busy day about the same
+KEPT = 4  # commits; an op needs its commit three times, and concurrent ops mostly share one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codebase:
-    """``imports``: file -> files that it needs. ``is_ourselves``: the watched repository is the daemon's own."""
+    """``imports``: file -> files that it imports. ``is_ourselves``: the watched repository is Ouroboros itself."""
 
     imports: Mapping[str, frozenset[str]]
     is_ourselves: bool
 
 
 class Codebases:
-    """Codebases by commit; those that were asked for last are kept."""
+    """FIFO cache of the codebases of the last commits."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -34,7 +34,7 @@ class Codebases:
         """The codebase of ``commit`` (a full object name)."""
         if commit not in self._kept:
             files = await read_python(self._repository, commit)
-            imports = await asyncio.to_thread(import_graph, files)  # a second with thousands of files
+            imports = await asyncio.to_thread(import_graph, files)  # about a second for thousands of files
             self._kept[commit] = Codebase(imports=imports, is_ourselves=bool(own_patterns(files)))
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
@@ -42,6 +42,6 @@ class Codebases:
 
 
 async def read_python(repository: Repository, commit: str) -> dict[str, bytes]:
-    """Python files of a commit, bounded."""
+    """The Python files of a commit, at most ``MAX_FILES``."""
     names = [p for p in await repository.files(commit) if p.endswith(".py")][:MAX_FILES]
     return await repository.read_many(commit, names)

@@ -1,4 +1,4 @@
-"""Everything a phase may use, handed to it in one frozen value. Built once an op by the orchestrator."""
+"""Everything a phase may use, in one frozen value that the orchestrator builds for each phase of an op."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shop:
-    """What all ops share: the tools, the one provider, the owner's settings."""
+    """What all ops share: tools, provider, stores and the owner's settings."""
 
     places: Places
     git: Git
     repository: Repository
     codebases: Codebases
     workspaces: Workspaces
-    runner: TestRunner | None  # None: nothing may be run here; ``runner_problem`` says why
+    runner: TestRunner | None  # None: tests cannot be run; ``runner_problem`` is the reason
     runner_problem: str
     sandbox_name: str
     toolbox: Toolbox
@@ -66,33 +66,32 @@ class Shop:
 
 @dataclass(slots=True)
 class Regrounding:
-    """What one attempt leaves to the next where that begins afresh.
+    """State carried to an attempt that starts from a clean context.
 
-    ``sources`` stood behind the last one, and it had read ``paths``. ``caution_milli``: how close to a collapse it
-    came; ``told``: fresh evidence in short lines, for prompts that have no room for more.
+    ``sources`` and ``paths``: evidence and files of the last attempt. ``caution_milli``: its proximity to a collapse.
     """
 
     sources: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     caution_milli: int = 0
     signal: str = ""
-    told: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()  # fresh evidence in short lines, for infill prompts
 
 
 @dataclass(slots=True)
 class Holdings:
-    """What an op holds and must give back whatever happens: open workspaces, and writes that are not yet committed.
+    """An op's mutable state.
 
-    And what it remembers from one visit of GENERATE to the next: of its search, of what it has looked up, which texts
-    from outside it marked.
+    Open workspaces and uncommitted writes must be released however the op ends. The rest is kept between visits of
+    GENERATE: search progress, exploration, the question count, texts marked by gate 18.
     """
 
     workspaces: list[Workspace] = field(default_factory=list)
     receipt: Receipt | None = None
     searched: Searched = field(default_factory=Searched)
     looked: Looked = field(default_factory=Looked)
-    asked: int = 0  # questions to a person
-    remembered: bool = False  # memory had something to say to the model
+    asked: int = 0  # questions put to the owner
+    remembered: bool = False  # memory added advice to the model's prompt
     pulse: Pulse = field(default_factory=Pulse)
     regrounding: Regrounding = field(default_factory=Regrounding)
     marked: list[Verdict] = field(default_factory=list)  # by gate 18; the orchestrator keeps them in the dossier
@@ -103,13 +102,13 @@ class Holdings:
 
 
 class OpClock:
-    """An op's own working time. Extended when L2 repair is dispatched; stands still while a person is asked.
+    """An op's working time limit. L2 repair extends it, and it is paused while the op waits for the owner.
 
-    A deadline inside the op is made by :meth:`within`, so that it stands still as well.
+    Deadlines inside an op must come from :meth:`within`, so that they are paused as well.
     """
 
     def __init__(self, *, loop_time: float, limit_s: float, left_s: float | None = None) -> None:
-        """``left_s``: what an op that waited for a person has left of ``limit_s``."""
+        """``left_s``: what a resumed op has left of ``limit_s``."""
         self._timeout = asyncio.timeout_at(None)
         self.limit_s = limit_s
         self.left_s = limit_s if left_s is None else left_s
@@ -118,12 +117,12 @@ class OpClock:
         self._still = 0
 
     def start(self, timeout: asyncio.Timeout) -> None:
-        """From here on the clock moves the deadline of ``timeout``."""
+        """Attach ``timeout``, whose deadline this clock moves from now on."""
         self._timeout = timeout
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncIterator[asyncio.Timeout]:
-        """``asyncio.timeout`` for a part of the op's work."""
+        """``asyncio.timeout`` for a part of the op's work, paused together with the op."""
         async with asyncio.timeout(seconds) as timeout:
             self._inside.append(timeout)
             try:
@@ -133,7 +132,7 @@ class OpClock:
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """No deadline of the op comes nearer inside the block."""
+        """Pause all deadlines of the op inside the block. Nested pauses count once."""
         loop, held = asyncio.get_running_loop(), list[tuple[asyncio.Timeout, float]]()
         began = loop.time()
         self._still += 1
@@ -151,12 +150,12 @@ class OpClock:
                 timeout.reschedule(when + loop.time() - began)
 
     def remaining_s(self) -> float:
-        """Seconds until the op is ended for taking too long."""
+        """Seconds until the op times out; infinite without a limit."""
         when = self._timeout.when()
         return float("inf") if when is None else when - asyncio.get_running_loop().time()
 
     def expired(self) -> bool:
-        """True when the deadline itself ended the op (and not some other time-out inside it)."""
+        """True when the op's own deadline ended it, not another time-out inside it."""
         return self._timeout.expired()
 
     def limit_to(self, seconds: float) -> None:
@@ -165,7 +164,7 @@ class OpClock:
         self._timeout.reschedule(self.started + seconds)
 
     def extend_to(self, seconds: float) -> None:
-        """Give the op at least ``seconds`` from now; never less than it had."""
+        """Give the op at least ``seconds`` from now; the deadline never moves earlier."""
         when = self._timeout.when()
         wanted = asyncio.get_running_loop().time() + seconds
         if when is not None and wanted > when:
@@ -174,7 +173,7 @@ class OpClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crew:
-    """The shop, and what belongs to one op alone."""
+    """The shared resources, and those of one op."""
 
     shop: Shop
     record: Recorder
@@ -183,13 +182,13 @@ class Crew:
     holdings: Holdings
 
     async def originals(self, op: Operation, candidate: Candidate) -> dict[str, bytes | None]:
-        """What stands at the op's tree where a candidate changes something; None: nothing."""
+        """Contents, at the op's tree, of the files that a candidate changes; None for files that do not exist."""
         paths = [edit.renamed_from or edit.path for edit in candidate.edits]
         return {path: await self.shop.repository.read(op.tree, path) for path in paths}
 
     @asynccontextmanager
     async def workspace(self, op: Operation, *, tree: str | None = None, suffix: str = "") -> AsyncIterator[Workspace]:
-        """A fresh workspace at ``tree`` (default: the op's), given back at the end. ``suffix`` of its owner's name."""
+        """A fresh workspace at ``tree`` (default: the op's), released on exit. ``suffix`` extends its owner's name."""
         workspace = await self.shop.workspaces.acquire(f"{op.id}{suffix}", tree or op.tree)
         self.holdings.workspaces.append(workspace)
         try:

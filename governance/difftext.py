@@ -1,4 +1,4 @@
-"""A candidate's change in lines: as a unified diff for people, and counted. Pure."""
+"""Unified diff and changed lines of a candidate. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ledger.vocabulary import Edit
 
 
 def unified(edits: Sequence[Edit], originals: Mapping[str, bytes | None]) -> str:
-    """``originals`` maps each path (of a rename: the old one) to its bytes before; None or absent: no such file."""
+    """Unified diff. ``originals``: earlier bytes by path (of a rename: the old one); None or absent: no such file."""
     parts: list[str] = []
     for edit in edits:
         source = edit.renamed_from or edit.path
@@ -25,7 +25,7 @@ def unified(edits: Sequence[Edit], originals: Mapping[str, bytes | None]) -> str
 
 
 def line_changes(before: bytes | None, after: bytes | None) -> tuple[int, tuple[str, ...]]:
-    """Changed lines (added plus removed), and the text of those that differ."""
+    """Number of added plus removed lines, and their text. Large files are compared as multisets of lines."""
     old = (before or b"").decode("utf-8", errors="replace").splitlines()
     new = (after or b"").decode("utf-8", errors="replace").splitlines()
     if len(old) + len(new) >= 6_000:

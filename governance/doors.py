@@ -1,4 +1,4 @@
-"""Protocols for the hands that governance needs from rooms it may not import; the wiring gives the real ones."""
+"""Ports: protocols for services of rooms that governance may not import. The composition root supplies them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ledger.vocabulary import Closure, Edit, Operation, RootCause, State, TestRu
 
 
 class Tree(Protocol):
-    """The tree that a closure check is asked on."""
+    """The tree on which a closure check runs."""
 
     async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
-        """Those tests, on this tree; None: all that there are. ``instead``: files as they are to be for this run."""
+        """Run these tests on this tree; None: all. ``instead``: file contents to replace for this run."""
         ...
 
     async def read(self, path: str) -> bytes | None:
-        """Bytes of a regular file of this tree; None when there is none."""
+        """Bytes of a regular file; None when there is none."""
         ...
 
     async def sizes(self) -> Mapping[str, int]:
-        """The bytes of each regular file."""
+        """Size in bytes of each regular file."""
         ...
 
     async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
@@ -30,12 +30,12 @@ class Tree(Protocol):
     async def produce(
         self, argv: Sequence[str], *, path: str, limit_s: float, largest: int
     ) -> tuple[bytes | None, str]:
-        """What a command of the owner's, run in the sandbox on this tree, writes at ``path``; or None, and why."""
+        """Run a command of the owner's in the sandbox; the file it writes at ``path``, or None and the reason."""
         ...
 
 
 class ClosureAnswer(Protocol):
-    """Is the condition gone, and what says so. ``gone``: what the check speaks of is not there any more."""
+    """Result of a closure check, with its reason. ``gone``: the check's subject no longer exists."""
 
     @property
     def closed(self) -> bool: ...
@@ -48,35 +48,35 @@ class ClosureAnswer(Protocol):
 
 
 class ClosureDoor(Protocol):
-    """The sensors' own check, asked on an explicit tree."""
+    """The sensors' closure checks, run on an explicit tree."""
 
     async def is_closed(self, closure: Closure, tree: Tree) -> ClosureAnswer: ...
 
     async def mark(self, closure: Closure, tree: Tree, op_id: str) -> Edit | None:
-        """The daemon's own part of a change that makes a check true; None when there is none to make."""
+        """The daemon's own edit that satisfies the check; None when there is none to make."""
         ...
 
 
 class Claims(Protocol):
-    """File claims of the router: a file belongs to one active op."""
+    """The router's file claims: at most one active op per file."""
 
     async def widen(self, op_id: str, paths: Collection[str]) -> bool:
-        """Claim more files; False when another active op holds one of them (then nothing was claimed)."""
+        """Claim more files; False, and nothing claimed, when another active op holds one of them."""
         ...
 
     async def wait_free(self, op_id: str, paths: Collection[str], *, limit_s: float) -> bool:
-        """Wait until no other op holds one of ``paths``; False when that takes longer than ``limit_s``."""
+        """Wait until no other op holds one of ``paths``; False on time-out."""
         ...
 
 
 class PostureDoor(Protocol):
-    """How hard the daemon leans in, by name; what no prompt has words for is told nobody."""
+    """The daemon's current posture by name. Prompts omit names that they have no text for."""
 
     def __call__(self) -> str: ...
 
 
 class WorkSource(Protocol):
-    """Where ops come from and are given back: the intake router."""
+    """Source of ops, to which they are returned: the intake router."""
 
     async def next(self) -> Operation: ...
 

@@ -1,7 +1,6 @@
-"""What the phases of one op have produced so far: typed outputs, checked where they are merged.
+"""Typed outputs of an op's phases so far, checked when they are merged.
 
-A dossier is frozen and serialisable, so an op that waits for a person can be stored whole and taken up again by
-another process.
+A dossier is frozen and serialisable, so that a waiting op can be stored whole and resumed by another process.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from tools.manifest import ToolUse
 
 
 class Output(Frozen):
-    """Base of what a phase hands on. ``phase`` is who may produce it, ``schema_tag`` its version."""
+    """Base of phase outputs. ``phase``: the phase that produces it; ``schema_tag``: its version."""
 
     phase: ClassVar[State]
     schema_tag: str
@@ -96,16 +95,16 @@ class Generation(Output):
     notes: tuple[str, ...] = ()
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
     repaired: tuple[str, ...] = ()  # tests that failed
-    failed: tuple[str, ...] = ()  # the op's tests that were run and failed, whoever was shown them
+    failed: tuple[str, ...] = ()  # the op's tests that were run and failed
     raised: tuple[str, ...] = ()  # the exceptions that they failed with
-    said: tuple[str, ...] = ()  # their messages, without secrets
-    remembered: bool = False  # memory had something to say to its author
-    doubt: str = ""  # with what input another repair that passes does something else
-    proximity_milli: int = 0  # how close the answer behind it came to a collapse
+    said: tuple[str, ...] = ()  # their messages, redacted
+    remembered: bool = False  # memory added advice to the prompt
+    doubt: str = ""  # an input on which another passing repair differs
+    proximity_milli: int = 0  # the answer's proximity to a collapse
 
 
 class RunReport(Frozen):
-    """A test run in short, for the record."""
+    """Summary of a test run, for the record."""
 
     scope: Literal["failing", "affected", "suite", "closure"]
     status: RunStatus
@@ -116,7 +115,7 @@ class RunReport(Frozen):
     duration_ms: int = 0
     reason: str = ""
     unsure: dict[str, str] = Field({})
-    """Repaired tests that nobody but their own process says to pass, and why; see ``TestRun``."""
+    """Repaired tests whose pass only their own process reports, and the reason; see ``TestRun``."""
     doubted: dict[str, str] = Field({})
 
 
@@ -129,7 +128,9 @@ class Validation(Output):
     passed: int
     total: int
     missed: tuple[str, ...] = ()
-    """What of the change no test has reached, a sentence each."""
+    """Changed code that no test reached, one sentence each."""
+    anyway: tuple[str, ...] = ()
+    """Tests that failed before and pass now without the change as well."""
 
 
 class Gating(Output):
@@ -167,12 +168,12 @@ class Verification(Output):
     closure_reason: str
     passed: int
     total: int
-    committed: Committed | None  # None in a dry run
+    committed: Committed | None  # None for a dry run
     intent_seq: int | None
 
 
 class Feedback(Frozen):
-    """Why an attempt went back, for the next one's prompt."""
+    """Why an attempt was sent back, for the next one's prompt."""
 
     phase: State
     rule: str
@@ -183,9 +184,18 @@ class Feedback(Frozen):
 OUTPUTS: dict[State, type[Output]] = {
     cls.phase: cls
     for cls in (
-        Classification, Routing, Expansion, Plan, Generation, Validation, Gating, Approval, Application, Verification,
+        Classification,
+        Routing,
+        Expansion,
+        Plan,
+        Generation,
+        Validation,
+        Gating,
+        Approval,
+        Application,
+        Verification,
     )
-}  # fmt: skip
+}
 
 _FIELD: dict[State, str] = {
     State.CLASSIFY: "classification",
@@ -201,7 +211,7 @@ _FIELD: dict[State, str] = {
 }
 
 POLICY_RULES = ("gate", "policy.", "workspace.")
-"""How the names of rules begin that no model text can change."""
+"""Prefixes of rules that no wording of the model can satisfy."""
 
 _LATER: dict[State, tuple[str, ...]] = {
     phase: tuple(_FIELD[p] for p in list(_FIELD)[index + 1 :]) for index, phase in enumerate(_FIELD)
@@ -209,7 +219,7 @@ _LATER: dict[State, tuple[str, ...]] = {
 
 
 class Dossier(Frozen):
-    """All outputs so far. Entering an earlier phase again drops what later phases had said."""
+    """All outputs so far. The output of an earlier phase replaces those of later ones."""
 
     classification: Classification | None = None
     routing: Routing | None = None
@@ -222,12 +232,12 @@ class Dossier(Frozen):
     application: Application | None = None
     verification: Verification | None = None
     feedback: tuple[Feedback, ...] = ()
-    marked: tuple[Verdict, ...] = ()  # texts from outside that gate 18 has marked; nothing takes one away
+    marked: tuple[Verdict, ...] = ()  # untrusted texts marked by gate 18; only ever added to
 
     def merge(self, phase: State, output: Output | None) -> Dossier:
-        """The dossier with ``output`` of ``phase`` in its place.
+        """The dossier with ``output`` of ``phase`` added, and the outputs of later phases removed.
 
-        Raises ``PhaseContract`` when the phase does not produce outputs of that type.
+        Raises ``PhaseContract`` when the output's type does not belong to the phase.
         """
         if output is None:
             return self
@@ -240,7 +250,7 @@ class Dossier(Frozen):
 
     @property
     def refusals(self) -> tuple[Feedback, ...]:
-        """What gates and tool policy have refused so far, each rule once, the latest last."""
+        """Feedback from gates and tool policy, the latest for each rule, in order of first refusal."""
         return tuple({f.rule: f for f in self.feedback if f.rule.startswith(POLICY_RULES)}.values())
 
     def with_feedback(self, feedback: Feedback) -> Dossier:
@@ -257,13 +267,13 @@ class Dossier(Frozen):
 
     @property
     def informed(self) -> bool:
-        """Memory raised the op's tier, or had something to say to whoever wrote the candidate."""
+        """True when memory raised the op's tier or added advice to the candidate's prompt."""
         foretold = any(o.foretold for o in (self.classification, self.gating) if o is not None)
         return foretold or (self.generation is not None and self.generation.remembered)
 
     @property
     def complexity(self) -> Complexity:
-        """The classified complexity, raised (never lowered) by the plan."""
+        """The classified complexity, which the plan can only raise."""
         stamped = self.classification.complexity if self.classification else Complexity.SIMPLE
         proposed = self.plan.complexity if self.plan and self.plan.complexity is not None else stamped
         return max(stamped, proposed)

@@ -1,4 +1,4 @@
-"""How much a repair is proven: did it only satisfy the tests that its author was shown, or others as well? Pure."""
+"""How well a repair is proven: by tests that its author saw (plausible) or by held-out tests (verified). Pure."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ PLAUSIBLE, VERIFIED = "plausible", "verified"
 
 
 def function_of(test: str) -> str:
-    """The test function: its parameters stand in one text, so whoever is shown one of them is shown all."""
+    """A test id without its parameters. Parametrised cases share one source, so showing one shows them all."""
     return test.partition("[")[0]
 
 
 def held_out(tests: Collection[str], shown: Collection[str]) -> tuple[str, ...]:
-    """Those of ``tests`` whose function is none of ``shown``."""
+    """Those of ``tests`` whose function is not among the ``shown`` ones."""
     known = {function_of(test) for test in shown}
     return tuple(test for test in tests if function_of(test) not in known)
 
 
 def to_show(tests: Collection[str], most: int) -> tuple[str, ...]:
-    """Test functions to show, in the order given: at most ``most``, and half of them where there are two or more.
+    """Test functions to show to the author, in the given order: at most ``most``, and at most half (rounded up).
 
-    What is not shown stays a check of its own.
+    The others are held out to verify the repair.
     """
     functions = list(dict.fromkeys(function_of(test) for test in tests))
     return tuple(functions[: min(most, max(1, (len(functions) + 1) // 2))])
 
 
 def claimed(runs: Sequence[RunReport]) -> frozenset[str]:
-    """Tests of which nobody but the process that they share with the program says that they pass."""
+    """Passed tests for which only the process shared with the tested code reports the pass."""
     return frozenset(test for run in runs for test in (*run.unsure, *run.doubted))
 
 
 def claims(runs: Sequence[RunReport]) -> list[tuple[Tier, str]]:
-    """What a verdict asks for that rests on the word of the program alone: to be told, or to be asked."""
+    """Tier floors for such passes: APPROVAL_REQUIRED for a ``doubted`` one, NOTIFY_APPLY for an ``unsure`` one."""
     unsure = [f"{test} passes, but {why}" for run in runs for test, why in sorted(run.unsure.items())]
     doubted = [f"{test} passes, but {why}" for run in runs for test, why in sorted(run.doubted.items())]
     floors = [(Tier.APPROVAL_REQUIRED, doubted[0])] if doubted else []
@@ -44,9 +44,9 @@ def claims(runs: Sequence[RunReport]) -> list[tuple[Tier, str]]:
 
 
 def evidence(repaired: Collection[str], shown: Collection[str] | None, claimed: Collection[str] = ()) -> str:
-    """``verified`` or ``plausible``, and why, on one line.
+    """``verified`` or ``plausible`` and the reason, on one line: the value of the ``Ouro-Evidence`` trailer.
 
-    ``shown`` None: the author read the tests themselves. ``claimed``: see the function of that name.
+    ``shown`` None: the author could read the tests themselves. ``claimed``: result of :func:`claimed`.
     """
     if shown is None:
         return f"{PLAUSIBLE}; its author read the failing tests"

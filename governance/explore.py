@@ -1,9 +1,8 @@
-"""Exploration by script, for a provider without tools: the same calls, recorded and scored alike.
+"""Scripted exploration for providers without tools; calls are recorded and scored like a model's own.
 
-A call counts only when its result is used. In a search, what is read is what may be changed, and what the other calls
-say decides between lines that are equally suspicious (:func:`nearest_first`); in a conversation all of it stands in the
-prompt. Each file is looked at first; then callers, and the history of those who name the file, are asked for until the
-op's complexity has what gate 4 wants.
+A search uses the results to decide what may be changed and to order equally suspicious lines (:func:`nearest_first`); a
+conversation gets all of them in its prompt. Each file is read and searched first. Callers, and the history of files
+that mention it, follow until gate 4's requirement for the op's complexity is met.
 """
 
 from __future__ import annotations
@@ -34,10 +33,9 @@ WORD = re.compile(r"[A-Za-z_]\w+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the calls said of one file.
+    """Exploration results for one file.
 
-    ``symbols``: first line, last line, name; ``called_in``: files that call a symbol, by its name; ``changed``: when
-    the file last was.
+    ``symbols``: first line, last line, name; ``called_in``: calling files by symbol; ``changed``: date of last change.
     """
 
     symbols: tuple[tuple[int, int, str], ...] = ()
@@ -48,22 +46,27 @@ class Found:
 
 @dataclass(slots=True)
 class Findings:
-    """``files``: what was found of each; ``told``: every result by its call, in order, as a prompt may show it."""
+    """Exploration results by file."""
 
     files: dict[str, Found] = field(default_factory=dict)
-    told: list[tuple[str, str]] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)  # (call, result) in order, for a prompt
 
 
 def context_of(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> ToolContext:
-    """What the tools of this op work on."""
+    """The tool context of an op in a workspace."""
     return ToolContext(
-        workspace=workspace, op_id=op.id, tier=dossier.tier, git=crew.shop.git, runner=crew.shop.runner,
-        runner_problem=crew.shop.runner_problem, person=Owner(crew),
-    )  # fmt: skip
+        workspace=workspace,
+        op_id=op.id,
+        tier=dossier.tier,
+        git=crew.shop.git,
+        runner=crew.shop.runner,
+        runner_problem=crew.shop.runner_problem,
+        person=Owner(crew),
+    )
 
 
 class Scout:
-    """Makes the calls. ``lines`` are suspicious ones: what stands around them is traced first."""
+    """Makes the exploration calls. ``lines`` are suspicious lines, whose enclosing symbols are traced first."""
 
     def __init__(self, crew: Crew, context: ToolContext, lines: Sequence[Suspicion]) -> None:
         self._crew = crew
@@ -73,7 +76,7 @@ class Scout:
         self.findings = Findings()
 
     async def ask(self, name: str, **arguments: str) -> str:
-        """One call; nothing where it failed."""
+        """Text of one tool call's result; empty when the call failed."""
         outcome = await call_tool(self._crew, State.GENERATE, name, json.dumps(arguments), self._context)
         if not outcome.use.ok:
             return ""
@@ -81,9 +84,9 @@ class Scout:
         return outcome.text
 
     async def look_at(self, path: str) -> None:
-        """Read, list, search and trace one file."""
+        """Read one file, list its symbols, search for mentions, and get its last change."""
         if path not in self._context.reads:
-            await self.ask("read_file", path=path)  # noted in the context: nothing may change that was not read
+            await self.ask("read_file", path=path)  # recorded in the context: only files that were read may be changed
         symbols = SYMBOL.findall(await self.ask("list_symbols", path=path))
         hits = HIT.findall(await self.ask("search_code", pattern=module_name(path)))
         changed = COMMIT.search(await self.ask("git_log", path=path))
@@ -94,34 +97,34 @@ class Scout:
         )
 
     async def callers(self, symbol: str) -> list[str]:
-        """Who calls a symbol; returns the names of those."""
+        """Record the callers of a symbol and return their names."""
         found = CALLER.findall(await self.ask("get_callers", symbol=symbol))
         rows = [(path, name.rsplit(".", 1)[-1]) for path, name in found]
         self._calling[symbol] = frozenset(rows)
         return [name for _, name in dict.fromkeys(rows) if name.isidentifier()]
 
     async def neighbour(self, path: str) -> None:
-        """Read a file that names one of ours, and when it was last changed."""
+        """Read a file that mentions an explored one, and get its last change."""
         await self.ask("read_file", path=path)
         changed = COMMIT.search(await self.ask("git_log", path=path))
         self.findings.files[path] = Found(changed=changed[1] if changed else "")
 
     def symbols(self) -> list[str]:
-        """What to trace: around the suspicious lines first, then all others."""
+        """Symbols to trace: those around the suspicious lines first, then all others."""
         files = self.findings.files
         near = [enclosing(files.get(place.path, Found()), place.line) for place in self._lines]
         every = [name for found in files.values() for _, _, name in found.symbols]
         return [name for name in dict.fromkeys([*near, *every]) if name]
 
     def conclude(self) -> Findings:
-        """What was found, with the callers of callers."""
+        """The findings, with transitive callers filled in."""
         for path, found in self.findings.files.items():
             called = {n: reached(n, self._calling) for _, _, n in found.symbols if n in self._calling}
             self.findings.files[path] = replace(found, called_in=called)
         return self.findings
 
     def neighbours(self) -> list[str]:
-        """Files that name one of ours and were not looked at themselves."""
+        """Files that mention an explored file but were not explored themselves."""
         found = list(self.findings.files.values())
         return sorted({path for one in found for path in one.mentioned_in} - self.findings.files.keys())
 
@@ -134,7 +137,7 @@ async def explore(
     complexity: Complexity = Complexity.TRIVIAL,
     lines: Sequence[Suspicion] = (),
 ) -> Findings:
-    """Look at the first files of ``paths``, then as far around as ``complexity`` asks, where there is as much."""
+    """Explore the first ``MAX_FILES`` of ``paths``, then their surroundings until ``complexity`` is satisfied."""
     scout = Scout(crew, context, lines)
     for path in list(dict.fromkeys(paths))[:MAX_FILES]:
         await scout.look_at(path)
@@ -155,7 +158,7 @@ async def explore(
 
 
 def reached(symbol: str, calling: Mapping[str, frozenset[tuple[str, str]]]) -> frozenset[str]:
-    """Pure: files from which a symbol is called, by whatever way."""
+    """Files that call a symbol, directly or transitively. Pure."""
     paths, seen, waiting = set[str](), {symbol}, [symbol]
     while waiting:
         for path, name in calling.get(waiting.pop(), frozenset()):
@@ -167,24 +170,26 @@ def reached(symbol: str, calling: Mapping[str, frozenset[tuple[str, str]]]) -> f
 
 
 def module_name(path: str) -> str:
-    """The word by which other files name this one."""
+    """The name by which other files import this one: the stem, or the folder's name for ``__init__.py``."""
     folder, _, name = path.rpartition("/")
     stem = name.removesuffix(".py")
     return folder.rpartition("/")[2] or stem if stem == "__init__" else stem
 
 
 def enclosing(found: Found, line: int) -> str:
-    """The innermost symbol of a file around one of its lines; empty outside of any."""
+    """The innermost symbol around a line of a file; empty outside of any."""
     return max(((first, name) for first, last, name in found.symbols if first <= line <= last), default=(0, ""))[1]
 
 
 def nearest_first(
     places: Sequence[Suspicion], found: Mapping[str, Found], *, test_files: Collection[str], said: str
 ) -> tuple[Suspicion, ...]:
-    """Pure: ``places`` by suspicion as before. Among equals what the failing tests name comes first, then what they
-    call or what is called where they are, then what was changed since they were, then what is new.
+    """``places`` ordered by suspicion, then by closeness to the failing tests. Pure.
 
-    ``said`` is what the tests say: their source and their messages.
+    Among equals: symbols that the tests name, then symbols called from test files, then modules that a test file
+    mentions, then files changed later than the tests, then the most recently changed.
+
+    ``test_files``: files of the failing tests; ``said``: their source and messages.
     """
     words, tests = frozenset(WORD.findall(said)), set(test_files)
     settled = max((found[path].changed for path in tests & found.keys()), default="")

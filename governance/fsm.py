@@ -1,4 +1,4 @@
-"""The state machine as data: which phase may follow which. Checked for completeness when it is imported."""
+"""The phase transition table, checked for completeness at import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ledger.errors import TransitionRefused
 from ledger.vocabulary import TERMINAL, State
 
 ABORTS = frozenset({State.POSTMORTEM, State.CANCELLED, State.FAILED_PERMANENT})
-"""Where every non-terminal phase may also go."""
+"""States that every non-terminal phase may enter as well."""
 
 FORWARD: Mapping[State, frozenset[State]] = {
     State.CLASSIFY: frozenset({State.ROUTE, State.BLOCKED}),
@@ -32,10 +32,7 @@ PHASES: tuple[State, ...] = (*FORWARD, State.COMPLETE)
 
 
 def check_table(table: Mapping[State, frozenset[State]]) -> None:
-    """Refuse a table in which a phase is unreachable, a terminal has a way out, or a phase cannot end.
-
-    Raises ``TransitionRefused`` naming the first fault.
-    """
+    """Raise ``TransitionRefused`` for an unreachable phase, a terminal with exits, or a phase that cannot end."""
     reached, frontier = {START}, [START]
     while frontier:
         for after in table[frontier.pop()] - reached:
@@ -56,7 +53,7 @@ def check_table(table: Mapping[State, frozenset[State]]) -> None:
 
 
 def transition(current: State, wanted: State) -> State:
-    """``wanted``, when the table has that edge; raises ``TransitionRefused`` otherwise."""
+    """``wanted`` when the table has that edge; raises ``TransitionRefused`` otherwise."""
     if wanted not in TABLE[current]:
         allowed = ", ".join(sorted(TABLE[current])) or "nothing: it is terminal"
         raise TransitionRefused(f"{current} may not go to {wanted}.", remedy=f"Allowed: {allowed}.")

@@ -1,4 +1,4 @@
-"""What is red because the owner took its repair back: left alone until the code that it runs changes."""
+"""Failing tests that are suppressed because the owner undid their repair, until code that they reach changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.testing.scope import affected
 
 
 class LeftAlone:
-    """Asked by the sensor before it makes signals of what is red at a commit."""
+    """Filter for the test failure sensor: which failing tests to make no signals for."""
 
     def __init__(self, *, refused: Refused, repository: Repository, git: Git) -> None:
         self._refused = refused
@@ -23,7 +23,7 @@ class LeftAlone:
         self._git = git
 
     async def tests(self, commit: str) -> frozenset[str]:
-        """Ids of tests that repairs which were taken back had made green, and that nothing has touched since."""
+        """Ids of tests whose repair was undone and whose reachable code is unchanged since that undo."""
         found: set[str] = set()
         for taken in await self._refused.taken_back():
             changed = await self._since(taken.commit, commit)
@@ -32,25 +32,34 @@ class LeftAlone:
         return frozenset(found)
 
     async def _since(self, undo: str, commit: str) -> frozenset[str] | None:
-        """Paths that others than our undos have changed since one; None when it is not there to compare with."""
+        """Paths changed since an undo commit, not counting other undos; None when the commit no longer exists."""
         if (await self._git.call("cat-file", "-e", f"{undo}^{{commit}}", ok=(0, 1, 128))).code != 0:
             return None
         if (await self._git.call("merge-base", "--is-ancestor", undo, commit, ok=(0, 1, 128))).code != 0:
             return frozenset(await self._repository.changed_between(undo, commit))
         listed = await self._git.call(
-            "log", "-m", "--name-only", "--no-renames", "--no-ext-diff", "-z", "--format=", "--invert-grep",
-            f"--grep=^{UNDOES}: ", f"{undo}..{commit}", "--",
-        )  # fmt: skip
+            "log",
+            "-m",
+            "--name-only",
+            "--no-renames",
+            "--no-ext-diff",
+            "-z",
+            "--format=",
+            "--invert-grep",
+            f"--grep=^{UNDOES}: ",
+            f"{undo}..{commit}",
+            "--",
+        )
         return frozenset(path for path in listed.fields if path)
 
 
 async def reaches(repository: Repository, commit: str, changed: Collection[str], tests: Collection[str]) -> bool:
-    """Whether a change of ``changed`` can make a difference to ``tests`` at ``commit``: when in doubt, yes."""
+    """Whether changing ``changed`` can affect ``tests`` at ``commit``; True when that cannot be decided."""
     if not changed:
         return False
     places = {test.partition("::")[0] for test in tests}
     if not places.isdisjoint(changed) or not all(map(is_test_module, places)):
-        return True  # a conftest or a folder stands for tests that are not named
+        return True  # a conftest or folder id covers tests that are not listed
     files = await read_python(repository, commit)
     if len(files) >= MAX_FILES:
         return True

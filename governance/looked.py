@@ -1,4 +1,4 @@
-"""What an op has looked up so far: kept from one attempt to the next, so that none of it has to be asked for again."""
+"""Exploration results of an op, kept from one attempt to the next so that no call has to be repeated."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from tools.manifest import ToolContext, ToolUse
 
 KEPT = 8
-"""Newest results that the next attempt is shown."""
+"""Number of newest results that the next attempt is shown."""
 
 
 @dataclass(slots=True)
 class Looked:
-    """Calls that looked at ``tree``, the files read there (path to sha256), and the newest results by name."""
+    """Exploration calls made on ``tree``, the files read (path to sha256), and the newest results by title."""
 
     tree: str = ""
     uses: tuple[ToolUse, ...] = ()
@@ -21,7 +21,7 @@ class Looked:
     results: tuple[tuple[str, str], ...] = ()
 
     def begin(self, tree: str, context: ToolContext) -> tuple[tuple[str, str], ...]:
-        """Count what was looked up at ``tree`` before as looked up; returns what is shown of it."""
+        """Add earlier exploration of the same tree to ``context``; returns results to show. Reset for a new tree."""
         if self.tree != tree:
             self.tree, self.uses, self.reads, self.results = tree, (), {}, ()
         context.uses.extend(self.uses)
@@ -29,7 +29,7 @@ class Looked:
         return self.results
 
     def keep(self, context: ToolContext, results: Sequence[tuple[str, str]]) -> None:
-        """Remember the exploration of ``context``; what changed or ran something was of its own workspace."""
+        """Keep the exploration in ``context``; not calls that changed or ran something in its own workspace."""
         self.uses = tuple(use for use in context.uses if use.category is not None)
         self.reads = dict(context.reads)
         self.results = tuple(dict([*self.results, *results]).items())[-KEPT:]

@@ -1,4 +1,4 @@
-"""What the tests say about a changed tree, against what they said before: the failing tests first, then wider."""
+"""Test results of a changed tree compared with a baseline: the failing tests first, then the suite or a part."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Stand = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """``problem``: the candidate's fault, as feedback; ``infra``: nobody's fault that a verdict is missing."""
+    """Result of the test runs. ``problem``: the candidate's fault, as feedback; ``infra``: a fault of the machine."""
 
     reports: tuple[RunReport, ...]
     suite_ran: bool
@@ -37,11 +37,11 @@ class Measured:
     problem: str = ""
     infra: str = ""
     seen: Seen | None = None
-    """What of the change the op's own tests have reached; of an op that has none, the widest run."""
+    """Changed code reached by the op's own tests; if it has none, by the widest run."""
 
 
 def explain(run: TestRun, ids: Collection[str]) -> str:
-    """What failed, in a few lines a model (and a person) can use."""
+    """The failures among ``ids`` in a few lines, for prompts and reasons."""
     lines = [run.reason] if run.reason else []
     for result in run.red:
         if result.id in ids:
@@ -61,10 +61,10 @@ async def run_twice(
     expected: Sequence[str] | None = None,
     looked_for: LookedFor | None = None,
 ) -> tuple[RunReport, TestRun]:
-    """One run; what is newly red, or not run for a fault of the machine, is run once more: flaky or failing.
+    """One run, plus reruns that tell flaky from failing: of newly red tests, and of a run that the machine failed.
 
-    Each run finds the tree as ``stand`` makes it, without what a run before has left. What passes by itself is run with
-    the others again: a change may be wrong only behind them.
+    Before each run the tree is reset and the change applied. Newly red tests that pass alone are rerun with the others,
+    because a change may break them only in that order.
     """
 
     async def once(which: Sequence[str] | None, expected: Sequence[str] | None = None) -> TestRun:
@@ -76,11 +76,11 @@ async def run_twice(
     run = await once(ids, expected)
     if run.status in BLAMELESS:
         run = await once(ids, expected)
-    looked = None  # what is run again is run for its verdict
+    looked = None  # reruns need only a verdict
     newly = tuple(r.id for r in run.red if r.id not in may_be_red)
     flaky: tuple[str, ...] = ()
     if newly and run.status is RunStatus.RED:
-        # A file that could not be collected has no test id of its own: then the same scope is run again.
+        # A file that could not be collected has no test id: rerun the same scope instead.
         has_ids = all("::" in i for i in newly)
         still = red_again(await once(newly if has_ids else ids), newly)
         if has_ids and len(still) < len(newly):
@@ -103,32 +103,37 @@ async def run_twice(
 
 
 def red_again(run: TestRun, newly: Collection[str]) -> set[str]:
-    """Pure: which of the newly red tests another run does not clear. Without a verdict it clears none."""
+    """Those newly red tests that a rerun does not clear; all of them when the rerun has no verdict. Pure."""
     if run.status not in (RunStatus.RED, RunStatus.GREEN):
         return set(newly)
     return {r.id for r in run.red if r.id in newly}
 
 
 def missing_or_skipped(base: TestRun, run: TestRun, changed: Collection[str]) -> tuple[str, ...]:
-    """Pure: tests that passed before and are skipped now, outside of the files that the change itself edits."""
+    """Tests that passed at the base and are skipped now, outside the files that the change edits. Pure."""
     passed = {r.id for r in base.results if r.outcome is Outcome.PASSED and r.id.partition("::")[0] not in changed}
     return tuple(r.id for r in run.results if r.outcome is Outcome.SKIPPED and r.id in passed)
 
 
 def evaded(run: TestRun, ids: Collection[str]) -> tuple[str, ...]:
-    """Pure: tests that failed, and are skipped or expected to fail now: nothing is repaired by that."""
+    """Tests of ``ids`` that are now skipped or expected to fail, which repairs nothing. Pure."""
     return tuple(r.id for r in run.results if r.id in ids and r.outcome in (Outcome.SKIPPED, Outcome.XFAILED))
 
 
 async def measure_runs(
-    op: Operation, crew: Crew, workspace: Workspace, *, stand: Stand, changed: Collection[str], same_tests: bool = True,
+    op: Operation,
+    crew: Crew,
+    workspace: Workspace,
+    *,
+    stand: Stand,
+    changed: Collection[str],
+    same_tests: bool = True,
     reach: Reach | None = None,
-) -> Measured:  # fmt: skip
-    """The op's own tests, then the whole suite when it fits its budget, else the tests that reach the changed files.
+) -> Measured:
+    """Run the op's own tests, then the suite if its baseline fits the budget, else the tests that import changed files.
 
-    ``stand`` brings the change into a workspace that was reset. ``same_tests``: what was collected before must be
-    collected again. Not so on a disk tree with the owner's own edits. ``reach``: what of the change the tests have to
-    reach for it to land by itself.
+    ``stand`` brings the change into a workspace that was reset. ``same_tests``: tests collected at the base must be
+    collected again (not with the owner's uncommitted edits on disk). ``reach``: changed code that tests must reach.
     """
     runner = crew.shop.runner
     if runner is None:
@@ -136,17 +141,24 @@ async def measure_runs(
     as_at_base = partial(_with_tests_of_base, op, crew, workspace, stand, changed)
     async with runner.several(workspace) as tests:
         return await _measured(
-            op, crew, runner, tests, stand=stand, as_at_base=as_at_base, changed=changed, same_tests=same_tests,
+            op,
+            crew,
+            runner,
+            tests,
+            stand=stand,
+            as_at_base=as_at_base,
+            changed=changed,
+            same_tests=same_tests,
             reach=reach,
-        )  # fmt: skip
+        )
 
 
 async def _with_tests_of_base(
     op: Operation, crew: Crew, workspace: Workspace, stand: Stand, changed: Collection[str]
 ) -> None:
-    """The change, but with the files of the failing tests as they were: what is judged does not judge itself.
+    """Apply the change but restore the base version of the failing tests' files, so that it cannot edit its own check.
 
-    A program's file that holds one of them by its doctests is the change's; gate 16 compares its examples.
+    Source files that contain failing doctests are not restored; gate 16 compares their examples.
     """
     await stand()
     paths = {test.partition("::")[0] for test in op.test_ids if object_of(test) is None}
@@ -160,10 +172,18 @@ async def _with_tests_of_base(
 
 
 async def _measured(
-    op: Operation, crew: Crew, runner: TestRunner, tests: SeveralRuns, *, stand: Stand, as_at_base: Stand,
-    changed: Collection[str], same_tests: bool, reach: Reach | None,
-) -> Measured:  # fmt: skip
-    """``as_at_base``: as ``stand``, with the failing tests' own files as they were."""
+    op: Operation,
+    crew: Crew,
+    runner: TestRunner,
+    tests: SeveralRuns,
+    *,
+    stand: Stand,
+    as_at_base: Stand,
+    changed: Collection[str],
+    same_tests: bool,
+    reach: Reach | None,
+) -> Measured:
+    """``as_at_base`` additionally restores the failing tests' files to their base version."""
     shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
@@ -171,9 +191,14 @@ async def _measured(
     looked = reach.looked_for(by_function=bool(op.test_ids)) if reach is not None and reach.files else None
     if op.test_ids:
         report, run = await run_twice(
-            tests, op.test_ids, stand=as_at_base, limit_s=shop.settings.repair.test_limit_s, may_be_red=(),
-            scope="failing", looked_for=looked,
-        )  # fmt: skip
+            tests,
+            op.test_ids,
+            stand=as_at_base,
+            limit_s=shop.settings.repair.test_limit_s,
+            may_be_red=(),
+            scope="failing",
+            looked_for=looked,
+        )
         reports.append(report)
         seen, looked = run.seen, None
         verdict = judge(report, run)
@@ -188,9 +213,15 @@ async def _measured(
     if base.status in (RunStatus.GREEN, RunStatus.RED):
         expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
         report, run = await run_twice(
-            tests, None, stand=stand, limit_s=limit, may_be_red=red_before, scope="suite", expected=expected,
+            tests,
+            None,
+            stand=stand,
+            limit_s=limit,
+            may_be_red=red_before,
+            scope="suite",
+            expected=expected,
             looked_for=looked,
-        )  # fmt: skip
+        )
         suite = True
         hidden = missing_or_skipped(base, run, changed) if same_tests else ()
         if hidden:
@@ -217,14 +248,14 @@ async def _measured(
 async def red_at_base(
     op: Operation, crew: Crew, runner: TestRunner, scope: Sequence[str], *, limit_s: float
 ) -> frozenset[str]:
-    """Tests of ``scope`` that are red at the op's tree, but for its own: a suite that gives no verdict says nothing."""
+    """Tests of ``scope`` that are red at the op's tree, except the op's own. Used when the suite has no baseline."""
     async with crew.workspace(op, suffix="-base") as workspace:
         run = await runner.run(workspace, scope, limit_s=limit_s)
     return frozenset(r.id for r in run.red if not any(stands_for(test, r.id) for test in op.test_ids))
 
 
 def finish(reports: Sequence[RunReport], *, suite: bool, seen: Seen | None = None) -> Measured:
-    """All runs allow the candidate."""
+    """The result when all runs allow the candidate."""
     widest = max(reports, key=lambda r: r.total, default=None)
     return Measured(
         reports=tuple(reports),
@@ -236,7 +267,7 @@ def finish(reports: Sequence[RunReport], *, suite: bool, seen: Seen | None = Non
 
 
 def judge(report: RunReport, run: TestRun) -> Callable[[tuple[RunReport, ...]], Measured] | None:
-    """None when the run allows the candidate, else what makes the verdict. The runner reports, never the model."""
+    """None when a run allows the candidate, else a builder of the negative result."""
     if report.status in BLAMELESS:
         return lambda reports: Measured(reports=reports, suite_ran=False, passed=0, total=0, infra=report.reason)
     if report.status in (RunStatus.INCONCLUSIVE, RunStatus.TIMEOUT):

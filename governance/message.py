@@ -1,4 +1,4 @@
-"""The text of a commit: a subject, a body that a cold reader understands, and trailers. Pure."""
+"""Builds the commit message: subject, explanatory body and trailers. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def trim(text: str, limit: int) -> str:
 
 
 def subject(op: Operation, dossier: Dossier) -> str:
-    """Conventional: ``fix(area): make test_x pass``."""
+    """A conventional-commit subject, such as ``fix(area): make test_x pass``."""
     candidate = dossier.generation.candidate if dossier.generation else None
     paths = candidate.paths if candidate else op.targets
     kinds = {e.kind for e in candidate.edits} if candidate else set()
@@ -33,12 +33,12 @@ def subject(op: Operation, dossier: Dossier) -> str:
     if op.test_ids:
         name = op.test_ids[0].rpartition("::")[2].partition("[")[0]
         more = f" and {len(op.test_ids) - 1} more" if len(op.test_ids) > 1 else ""
-        return trim(redact(f"{prefix}make {name}{more} pass"), SUBJECT)  # before it is cut: half a key has no shape
+        return trim(redact(f"{prefix}make {name}{more} pass"), SUBJECT)  # half a key matches no pattern
     return trim(redact(prefix) + redact(op.goal), SUBJECT)
 
 
 def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: str) -> str:
-    """What failed, why this change, how it was verified."""
+    """What failed, what the change does and how it was verified. Secrets are redacted."""
     parts = [op.goal]
     parts += [f"{e.claim.rstrip('.:')}: {e.evidence}" for s in op.signals for e in s.evidence[:2]]
     generation = dossier.generation
@@ -55,10 +55,18 @@ def body(op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], closure: 
 
 
 def compose(
-    op: Operation, dossier: Dossier, runs: tuple[RunReport, ...], *, closure: str, sandbox: str, identity: str,
-    passed: int, total: int, co_author: str,
-) -> CommitText:  # fmt: skip
-    """The whole message; the commit adds ``Ouro-Ledger``."""
+    op: Operation,
+    dossier: Dossier,
+    runs: tuple[RunReport, ...],
+    *,
+    closure: str,
+    sandbox: str,
+    identity: str,
+    passed: int,
+    total: int,
+    co_author: str,
+) -> CommitText:
+    """The complete message, except for the ``Ouro-Ledger`` trailer, which the commit itself adds."""
     generation = dossier.generation
     provider = generation.candidate if generation else None
     money = (provider.spend.usd_micro if provider else 0) / 1_000_000

@@ -1,4 +1,4 @@
-"""Paths that the owner, or a built-in rule, has named. Pure."""
+"""Matching of protected, core and own paths. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def protected_among(paths: Collection[str], extra: tuple[str, ...]) -> tuple[str
 
 
 def refused_among(paths: Collection[str], extra: tuple[str, ...]) -> Verdict | None:
-    """Why gate 2 refuses the first of ``paths`` that it protects."""
+    """Gate 2's verdict on the first of ``paths`` that it protects; None when it protects none."""
     verdicts = (g02_protected.check(g02_protected.Facts(path=p, owner=extra)) for p in paths)
     return next((verdict for verdict in verdicts if verdict.decision is not Decision.ALLOW), None)
 
 
 def matching(paths: Collection[str], patterns: Collection[str]) -> tuple[str, ...]:
-    """Those of ``paths`` that one of ``patterns`` names, by path component."""
+    """Those of ``paths`` that match one of ``patterns`` by path component."""
     return tuple(p for p in paths if any(g02_protected.matches(pattern, p) for pattern in patterns))
 
 
 def touches_governance(paths: Collection[str]) -> bool:
-    """True when one of ``paths`` stands in the rooms that govern Ouroboros itself."""
+    """True when one of ``paths`` is in Ouroboros's own governance code."""
     return bool(matching(paths, g02_protected.OWN_CODE))

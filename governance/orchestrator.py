@@ -1,7 +1,6 @@
-"""Moves one op through its phases. It alone changes the state, and it writes the ledger entry first.
+"""Moves one op through its phases. Only this module changes an op's state, after writing the ledger entry.
 
-Every op ends in exactly one terminal state, whatever is thrown or cancelled: this is the boundary at which any
-exception of a phase becomes a POSTMORTEM with a cause.
+Every op ends in exactly one terminal state: any exception of a phase becomes a POSTMORTEM with a cause here.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from governance.routes import op_seconds
 from governance.uninterrupted import uninterrupted
 from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError, LedgerError, OuroError, PhaseContract, TransitionRefused
+from ledger.faults import machine_fault
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Route, Spend, State
 
@@ -41,7 +41,7 @@ Phase = Callable[[Operation, Dossier, Crew], Awaitable[PhaseResult]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a run of an op ended: in a terminal state, or parked with the inbox (``request``)."""
+    """How a run of an op ended: in a terminal state, or parked for approval (``request``)."""
 
     op: Operation
     dossier: Dossier
@@ -53,7 +53,7 @@ class Ending:
 
     @property
     def branch(self) -> str | None:
-        """The review branch that holds the work, if it went to one."""
+        """The review branch that holds the commit; None if it went elsewhere or there is none."""
         verification = self.dossier.verification
         if verification and verification.committed and verification.committed.mode == "review":
             return verification.committed.ref.removeprefix("refs/heads/")
@@ -62,7 +62,7 @@ class Ending:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """Where an op in flight stands: what status shows and what unwinding needs."""
+    """State of an op in flight, for status displays and for unwinding."""
 
     op: Operation
     state: State
@@ -70,11 +70,11 @@ class Progress:
     task: asyncio.Task[object] | None
     holdings: Holdings = field(default_factory=Holdings)
     stopped_by: tuple[RootCause, str] | None = None
-    ending: bool = False  # its end, or what it waits for, is being written: nothing stops that
+    ending: bool = False  # its end, or its approval request, is being written: not cancellable
 
 
 class Orchestrator:
-    """Runs ops; several at a time, each in the task that called :meth:`run`."""
+    """Runs ops concurrently, each in the task that called :meth:`run`."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Orchestrator:
         self.live: dict[str, Progress] = {}
 
     def cancel(self, op_id: str, cause: RootCause, reason: str) -> None:
-        """Stop an op in flight: its model call, its children, its writes. Raises ``ControlError`` if it is not one."""
+        """Cancel an op in flight: model call, child processes, writes. Raises ``ControlError`` if it is not running."""
         progress = self.live.get(op_id)
         if progress is None or progress.task is None or progress.ending:
             raise ControlError(f"{op_id} is not being worked on.", remedy="`ouro ops` lists what is.")
@@ -107,22 +107,20 @@ class Orchestrator:
             progress.task.cancel()
 
     async def run(self, op: Operation) -> Ending:
-        """Run ``op`` from its beginning to its end, or until it is parked."""
+        """Run ``op`` from the first phase until it ends or is parked."""
         progress = Progress(op=op, state=fsm.START, dossier=Dossier(), task=asyncio.current_task())
         return await self._live(progress, await self._budget.spent_by(op.id))
 
     async def resume(self, request: Request, approval: Approval) -> Ending:
-        """Run a parked op on, with a person's yes. What it has cost and worked before counts, the waiting does not."""
-        progress = Progress(
-            op=request.op, state=State.APPROVE, dossier=request.dossier, task=asyncio.current_task()
-        )  # fmt: skip
+        """Continue an approved op. Its earlier cost and working time count; the wait for approval does not."""
+        progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=asyncio.current_task())
         left = None if request.left_ms is None else request.left_ms / 1000
         return await self._live(progress, request.spend, approval, left)
 
     async def turn_down(
         self, request: Request, *, cause: RootCause, reason: str, project: tuple[Statement, ...] = ()
     ) -> Ending:
-        """End a parked op without a person's yes. ``project`` lands together with its terminal entry."""
+        """End a parked op without approval. ``project`` is committed together with its terminal entry."""
         progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=None)
         record = Recorder(self._ledger, op_id=request.op.id, spend=request.spend)
         result = PhaseResult(next=State.CANCELLED, cause=cause, failure=FailureClass.USER, reason=reason)
@@ -173,29 +171,27 @@ class Orchestrator:
             unasked = progress.stopped_by is None
             ending = await self._ended(progress, record, self._stopped(progress))
             if unasked:
-                raise  # the pool itself is being ended: the record is whole, the worker must go
+                raise  # the pool itself is being cancelled: the record is complete, so the worker may end
             return ending
         except LedgerError:
-            # Nothing may happen unrecorded: there is no place to write the end to. Boot recovery ends the op.
+            # The ledger cannot be written, so the end cannot be recorded. Boot recovery ends the op.
             await self._unwind(progress, None)
             raise
         except (TransitionRefused, PhaseContract) as error:
             result = PhaseResult(
                 next=State.FAILED_PERMANENT, cause=RootCause.INTERNAL, failure=FailureClass.INTERNAL, reason=str(error)
             )
-        except Exception as error:  # noqa: BLE001 - the phase boundary: whatever a phase throws ends its op, recorded
+        except Exception as error:  # noqa: BLE001 - phase boundary: an exception of a phase ends its op, recorded
             result = blame(error)
         if result.park:
-            progress.ending = True  # a cancellation that came between its entries would end the worker, not the op
+            progress.ending = True  # a cancellation between its entries would end the worker, not the op
             left_ms = max(0, round(1000 * clock.remaining_s()))
-            request = await self._inbox.request(
-                record, progress.op, progress.dossier, result.reason, left_ms=left_ms
-            )  # fmt: skip
+            request = await self._inbox.request(record, progress.op, progress.dossier, result.reason, left_ms=left_ms)
             return Ending(op=progress.op, dossier=progress.dossier, state=State.APPROVE, request=request)
         return await self._ended(progress, record, result)
 
     async def _ended(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
-        """Write the end; a cancellation that arrives meanwhile comes too late."""
+        """Write the end of an op; a cancellation that arrives meanwhile has no effect."""
         progress.ending = True
         ends: list[Ending] = []
         try:
@@ -253,7 +249,7 @@ class Orchestrator:
                 clock.limit_to(progress.dossier.routing.op_ms / 1000)
 
     async def _begin(self, op: Operation, record: Recorder) -> None:
-        """The op itself, whole, before anything is done for it."""
+        """Record the complete op before any work is done for it."""
         blob = await self._ledger.put_blob(op.model_dump_json().encode())
         claim = condition(op, self.shop.clock.now()).payload()
         await record.note(
@@ -274,7 +270,7 @@ class Orchestrator:
         )
 
     async def _phase(self, progress: Progress, record: Recorder, clock: OpClock) -> PhaseResult:
-        """Run the phase that the op is in; count its time."""
+        """Run the op's current phase and count its working time."""
         began = self.shop.clock.monotonic()
         routing = progress.dossier.routing
         crew = Crew(
@@ -319,7 +315,7 @@ class Orchestrator:
         await self._on_phase(progress.op.id)
 
     async def _unwind(self, progress: Progress, record: Recorder | None) -> Rollback:
-        """Take back what is not finished: open writes, workspaces. A commit that is in its ref already is finished."""
+        """Roll back open writes and release workspaces. If the ref already has the commit, the change is finished."""
         rollback = Rollback()
         receipt = progress.holdings.receipt
         if receipt is not None:
@@ -330,11 +326,11 @@ class Orchestrator:
             try:
                 rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
             except (OuroError, OSError) as error:
-                # The journal stays open: boot recovery takes the change back. The op must still get its end.
-                rollback = Rollback(kept=(f"not rolled back: {error}",))
+                # The journal stays open, so boot recovery rolls back. The op's end is still recorded.
+                rollback = Rollback(stuck=str(machine_fault(error) if isinstance(error, OSError) else error))
             progress.holdings.receipt = None
         for workspace in progress.holdings.workspaces:
-            with suppress(OuroError, OSError):  # what is left is reaped at the next boot
+            with suppress(OuroError, OSError):  # leftovers are removed at the next boot
                 await self.shop.workspaces.release(workspace)
         progress.holdings.workspaces.clear()
         return rollback
@@ -342,13 +338,15 @@ class Orchestrator:
     async def _end(
         self, progress: Progress, record: Recorder, result: PhaseResult, project: tuple[Statement, ...] = ()
     ) -> Ending:
-        """Unwind, write the terminal entry, then tell memory."""
+        """Unwind, write the terminal entry with the grades, then record the outcome."""
         failed_phase = progress.state
         rollback = await self._unwind(progress, record)
         if rollback.commit is not None:
             result = PhaseResult(next=State.COMPLETE, reason=f"the commit stood before: {result.reason}")
         kept = rollback.kept
         reason = result.reason + (f"; left as the owner has them: {', '.join(kept)}" if kept else "")
+        if rollback.stuck:
+            reason += f"; your files still hold the change, which the next start takes back: {rollback.stuck}"
         op, state = progress.op, result.next
         verification = progress.dossier.verification
         committed = verification.committed if verification else None
@@ -364,7 +362,9 @@ class Orchestrator:
             failure_class=result.failure.value,
             failed_phase=failed_phase.value,
             reason=reason,
-            ms=round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds()),
+            ms=max(
+                0, round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds())
+            ),  # a clock may be set
             commit=committed.commit if committed else rollback.commit,
             ref=committed.ref if committed else None,
             goal=op.goal,

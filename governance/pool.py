@@ -1,4 +1,4 @@
-"""The worker pool: ops are taken from the router, run, and given back. Parked ops wait outside the workers."""
+"""Worker pool: takes ops from the router, runs them and reports how they ended. Parked ops occupy no worker."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 TAKING_UP_S = 10.0
 KEPT_ENDINGS = 64
 Reply = tuple[Answer | Literal["cancelled"], str, str]
-"""What became of a parked op, who says so, and why."""
+"""The decision on a parked op, who made it, and the reason."""
 
 
 class Pool:
-    """Owns every task that works on an op. ``run`` ends when ``stop`` was called and the work has ended."""
+    """Owns all tasks that work on ops. ``run`` returns once ``stop`` was called and the running ops have ended."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class Pool:
         self._idle_workers: set[asyncio.Task[None]] = set()
         self._working = 0
         self.ended: asyncio.Queue[Ending] = asyncio.Queue(KEPT_ENDINGS)
-        """The newest endings, for who reads them; where nobody does, the oldest go."""
+        """The newest endings for an optional reader; when full, the oldest is dropped."""
         self.penniless = asyncio.Event()
-        """Set while nothing is worked on because the day's money is gone."""
-        self._taken_up = asyncio.Event()  # what was parked before the start waits again
-        self._poor = 0  # workers that wait for money
+        """Set while no op runs because the day's budget is spent."""
+        self._taken_up = asyncio.Event()  # set once the ops parked before the start are parked again
+        self._poor = 0  # workers waiting for budget
 
     async def run(self) -> None:
-        """Serve until stopped. Ops that were parked before a restart are parked again first."""
+        """Serve until stopped. Ops that were waiting for approval before a restart are parked first."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             for request in await self._inbox.pending():
@@ -84,25 +84,25 @@ class Pool:
         self._group = None
 
     def busy(self) -> bool:
-        """True while an op is worked on; what waits for a person does not count."""
+        """True while an op is being worked on; parked ops do not count."""
         return self._working > 0
 
     def stop(self) -> None:
-        """Take no more ops; what runs goes on, what waits for a person stays parked in the ledger."""
+        """Take no more ops. Running ops continue, parked ones stay parked in the ledger."""
         self._stopping.set()
 
     def cancel_all(self, reason: str) -> None:
-        """End what still runs."""
+        """Cancel every running op."""
         for op_id in list(self._orchestrator.live):
             self._orchestrator.cancel(op_id, RootCause.CRASH_RECOVERED, reason)
 
     async def decide(self, op_id: str, answer: Answer, *, by: str, reason: str = "") -> None:
-        """A person's answer to a parked op. Raises ``ControlError`` when it does not wait."""
+        """Apply the owner's decision to a parked op. Raises ``ControlError`` when the op is not waiting."""
         await self._until_taken_up()
         self._reply(op_id, (answer, by, reason))
 
     async def _until_taken_up(self) -> None:
-        """Right behind a start, what was parked before it is being parked again."""
+        """Wait (bounded) until the ops that were parked before the start are parked again."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._taken_up.wait(), TAKING_UP_S)
 
@@ -113,7 +113,7 @@ class Pool:
         future.set_result(reply)
 
     async def cancel(self, op_id: str, reason: str) -> None:
-        """The owner stops an op, in flight or parked."""
+        """Cancel an op for the owner, whether running or parked."""
         await self._until_taken_up()
         if op_id in self._waiting:
             self._reply(op_id, ("cancelled", "owner", reason))
@@ -132,20 +132,20 @@ class Pool:
             self._working += 1
             try:
                 await self._work(op)
-            except LeaseLost as error:  # taken back meanwhile: the router decides about its signals, the others go on
+            except LeaseLost as error:  # the router decides about its signals; the other workers are not affected
                 log.warning("op %s: %s", op.id, error)
             finally:
                 self._rest()
 
     async def _work(self, op: Operation) -> None:
-        if await self._budget.exhausted():  # the next op may have been waited for during hours
+        if await self._budget.exhausted():  # hours may have passed in next()
             await self._source.finish(op.id, State.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, retry=True)
             return
         await self._source.started(op.id)
         await self._settle(await self._alive(op, self._orchestrator.run(op)))
 
     async def _alive(self, op: Operation, work: Coroutine[Any, Any, Ending]) -> Ending:
-        """Run ``work`` in this task and tell the router meanwhile that its holder lives."""
+        """Run ``work`` in this task and renew the op's lease meanwhile."""
         over = asyncio.Event()
         beat = asyncio.create_task(self._beat(op.id, over), name=f"lease {op.id}")
         try:
@@ -190,9 +190,7 @@ class Pool:
             return
         again = wanted_again(ending.state, ending.cause)
         try:
-            await self._source.finish(
-                ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=again
-            )  # fmt: skip
+            await self._source.finish(ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=again)
         finally:
             self._tell(ending)
 
@@ -202,7 +200,7 @@ class Pool:
         self.ended.put_nowait(ending)
 
     async def _wait_for_person(self, request: Request) -> None:
-        """Hold a parked op until it is answered or expires; the answer is recorded before anything moves."""
+        """Wait until a parked op is decided or expires. The decision is recorded before the op moves."""
         op = request.op
         future = self._waiting.setdefault(op.id, asyncio.get_running_loop().create_future())
         try:
@@ -222,7 +220,7 @@ class Pool:
     async def _answered(self, request: Request, reply: Reply) -> Ending:
         op, generation = request.op, request.dossier.generation
         answer, by, reason = reply
-        if answer == "cancelled":  # says nothing about the diff; the request goes with the op's terminal entry
+        if answer == "cancelled":  # no judgement of the diff; the terminal entry also removes the request
             closing = (self._inbox.closing(op.id),)
             return await self._orchestrator.turn_down(
                 request, cause=RootCause.CANCELLED_BY_OWNER, reason=reason, project=closing

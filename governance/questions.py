@@ -1,7 +1,7 @@
-"""Questions of a model to a person: asked by a tool, told by the record, answered over the control socket or not.
+"""A model's questions to the owner: asked through a tool, recorded, and answered over the control socket.
 
-An answer is data for the model that asked. It is no approval, raises no limit and reaches no other op. A question ends
-in one of four ways, each an entry: answered, expired, withdrawn (its op was stopped), or ended with the daemon.
+The answer is data for the model that asked: it approves nothing, raises no limit and reaches no other op. Every
+question ends with one entry: answered, expired, withdrawn (its op was stopped) or ended (with the daemon).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS questions (id TEXT PRIMARY KEY, op_id TEXT 
 
 
 class Question(Frozen):
-    """One question that waits. Secrets in it are blotted out; ``expires_at`` is a UTC stamp."""
+    """A pending question, with secrets redacted. ``expires_at`` is a UTC stamp."""
 
     id: str
     op_id: str
@@ -42,11 +42,11 @@ class _Waiting:
     question: Question
     record: Recorder
     answer: asyncio.Future[str]
-    closed: bool = field(default=False)  # its end is being written: nobody else may end it
+    closed: bool = field(default=False)  # its final entry is being written: no second one may follow
 
 
 class Questions:
-    """What waits for an answer: one question an op at most."""
+    """The pending questions, at most one for each op."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, settings: ApprovalSettings) -> None:
         self._ledger = ledger
@@ -55,32 +55,40 @@ class Questions:
         self._waiting: dict[str, _Waiting] = {}
 
     async def prepare(self) -> None:
-        """Make the table. A question that an ended daemon left open is closed: its op is over, too."""
+        """Create the table, and close questions left open by an earlier daemon process: their ops have ended too."""
         await self._ledger.ensure(SCHEMA)
         for number, op_id in await self._ledger.query("SELECT id, op_id FROM questions"):
             await Recorder(self._ledger, op_id=str(op_id), spend=await self._ledger.spent(str(op_id))).note(
-                EntryKind.TOOL, "question.ended", phase=State.GENERATE, id=str(number), by="nobody",
-                reason="the daemon ended before there was an answer", project=(_gone(str(number)),),
-            )  # fmt: skip
+                EntryKind.TOOL,
+                "question.ended",
+                phase=State.GENERATE,
+                id=str(number),
+                by="nobody",
+                reason="the daemon ended before there was an answer",
+                project=(_gone(str(number)),),
+            )
 
     def find(self, reference: str) -> Question | None:
-        """The open question with this id, or of this op."""
+        """The open question with this id, or the one of this op."""
         found = (w.question for w in self._waiting.values() if not w.closed)
         return next((q for q in found if reference in (q.id, q.op_id)), None)
 
     async def ask(self, record: Recorder, text: str, choices: tuple[str, ...]) -> str | None:
-        """Put the question and wait: the answer, or None when the time of an approval is over.
+        """Record the question and wait for the answer; None when the approval time-out passes first.
 
-        Raises ``ToolError`` while another question of the op waits.
+        Raises ``ToolError`` while the op has another pending question.
         """
         op_id = record.op_id or ""
         if op_id in self._waiting:
             raise ToolError("A question of this op waits already.")
         expires = self._clock.now() + timedelta(seconds=self._settings.timeout_s)
         question = Question(
-            id=f"q-{uuid7_hex()[-6:]}", op_id=op_id, text=redact(text), choices=tuple(map(redact, choices)),
+            id=f"q-{uuid7_hex()[-6:]}",
+            op_id=op_id,
+            text=redact(text),
+            choices=tuple(map(redact, choices)),
             expires_at=stamp(expires),
-        )  # fmt: skip
+        )
         waiting = _Waiting(question, record, asyncio.get_running_loop().create_future())
         self._waiting[op_id] = waiting
         try:
@@ -104,7 +112,7 @@ class Questions:
             raise
 
     async def answer(self, reference: str, text: str, *, by: str) -> Question:
-        """A person's answer, recorded before anybody hears it. Raises ``ControlError`` when nothing waits for it."""
+        """Record the owner's answer, then pass it to the op. Raises ``ControlError`` when no question matches."""
         question = self.find(reference)
         if question is None:
             raise ControlError(f"{reference} asks nothing.", remedy="`ouro status` shows what waits for you.")
@@ -127,9 +135,7 @@ class Questions:
         told: dict[str, Any] = {"id": question.id, **said}
         if event == "asked":
             told |= {"question": question.text, "choices": list(question.choices), "expires_at": question.expires_at}
-        await waiting.record.note(
-            EntryKind.TOOL, f"question.{event}", phase=State.GENERATE, project=project, **told
-        )  # fmt: skip
+        await waiting.record.note(EntryKind.TOOL, f"question.{event}", phase=State.GENERATE, project=project, **told)
 
 
 def _gone(number: str) -> Statement:
@@ -137,14 +143,14 @@ def _gone(number: str) -> Statement:
 
 
 def _chosen(text: str, choices: tuple[str, ...]) -> str:
-    """The choice that a number names; any other answer as it is."""
+    """The choice selected by its number; any other text unchanged."""
     plain = text.strip()
     number = int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 3 else 0
     return choices[number - 1] if 1 <= number <= len(choices) else plain
 
 
 class Owner:
-    """The person behind the tools of one op: asked within bounds, and no working time passes meanwhile."""
+    """The ``person`` port of one op's tools: limits the number of questions and pauses the op's clock meanwhile."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew

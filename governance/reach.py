@@ -1,7 +1,4 @@
-"""What of a change the tests that turn green have run: a changed function that none of them enters is proven by none.
-
-Pure but for the two trees that are parsed.
-"""
+"""Which changed functions the repaired tests execute; a function that none of them enters is unproven. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +14,11 @@ from tools.testing.runner import LookedFor
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 MOST = 400
-"""Functions that are looked for: a change of more is too large to land by itself anyway."""
+"""Maximum number of functions to look for; a larger change needs approval anyway."""
 
 
 class Changed(NamedTuple):
-    """A function as the change leaves it: where its code begins, its name, and the name that a person knows it by."""
+    """A changed function: first line of its code, its code name, and its qualified or descriptive name."""
 
     line: int
     name: str
@@ -32,15 +29,15 @@ class Reach(Frozen):
     """Changed source files, and the changed functions of each."""
 
     files: tuple[str, ...] = ()
-    functions: tuple[tuple[str, int, str, str], ...] = ()  # path, first line, name, name that a person knows
+    functions: tuple[tuple[str, int, str, str], ...] = ()  # path, first line, code name, display name
 
     def looked_for(self, *, by_function: bool) -> LookedFor:
-        """What a run is asked: the functions only of the tests that the change is for."""
+        """What a test run has to observe. Functions only for runs of the failing tests."""
         functions = tuple((path, line, name) for path, line, name, _ in self.functions) if by_function else ()
         return LookedFor(files=self.files, functions=functions)
 
     def missed(self, seen: Seen | None, *, by_function: bool) -> tuple[str, ...]:
-        """What no test has reached, a sentence each."""
+        """Changed code that no test reached, one sentence each."""
         loaded = seen.files if seen is not None else frozenset()
         entered = seen.functions if seen is not None else frozenset()
         who = "failing test" if by_function else "test"
@@ -56,9 +53,9 @@ class Reach(Frozen):
 
 
 def reach_of(edits: Sequence[Edit], before: Mapping[str, bytes | None]) -> Reach:
-    """Of a candidate: its source files but for tests, which wait for a person. ``before`` by the path that is written.
+    """The candidate's changed source files, without tests (these need approval). ``before``: earlier bytes by new path.
 
-    A file in which nothing but comments and docstrings change is none of them.
+    Python files in which only comments or docstrings change are left out.
     """
     files, functions = list[str](), list[tuple[str, int, str, str]]()
     for edit in edits:
@@ -73,7 +70,7 @@ def reach_of(edits: Sequence[Edit], before: Mapping[str, bytes | None]) -> Reach
 
 
 def changed_functions(before: bytes | None, after: bytes) -> tuple[Changed, ...] | None:
-    """Functions whose own code is new or another one; None where the code of the whole file is the same."""
+    """Functions whose own code is new or differs; None when the whole file's code is the same."""
     old, new = parse(before) if before is not None else None, parse(after)
     if new is None:
         return ()
@@ -99,7 +96,7 @@ def changed_functions(before: bytes | None, after: bytes) -> tuple[Changed, ...]
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, Function | ast.Lambda]]:
-    """Every function with its qualified name, and lambdas outside of functions by what they stand in."""
+    """Every function with its qualified name, and the lambdas outside functions with their scope's."""
     left: list[tuple[str, bool, ast.AST]] = [("", False, tree)]
     while left:
         prefix, inside, node = left.pop()
@@ -116,7 +113,7 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, Function | ast.Lambda]]:
 
 
 def _own(node: Function | ast.Lambda) -> str | None:
-    """The code of a function but for the bodies of those inside; None where it is nested too deeply to be written."""
+    """A function's code without the bodies of nested functions; None when it is nested too deeply to dump."""
     inner = [part for part in ast.walk(node) if isinstance(part, Function) and part is not node]
     bodies = [part.body for part in inner]
     for part in inner:

@@ -1,4 +1,4 @@
-"""How governance writes to the ledger: one call, redacted, with the op's cost so far."""
+"""Writes governance's ledger entries: redacted, and with the op's running cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ledger.vocabulary import Draft, Entry, EntryKind, Spend, State
 
 
 def clean(value: Any) -> Any:
-    """Redact secrets in every text of a payload; make text valid Unicode."""
+    """Redact secrets in every text of a payload and replace invalid Unicode."""
     if isinstance(value, str):
         return redact(value.encode("utf-8", errors="replace").decode("utf-8"))
     if isinstance(value, dict):
@@ -23,7 +23,7 @@ def clean(value: Any) -> Any:
 
 
 class Recorder:
-    """Writes the entries of one op (``op_id`` None: of the daemon). Keeps the op's running cost."""
+    """Writes the entries of one op (``op_id`` None: of the daemon) and keeps the op's running cost."""
 
     def __init__(self, ledger: Ledger, *, op_id: str | None = None, spend: Spend | None = None) -> None:
         self.ledger = ledger
@@ -42,9 +42,9 @@ class Recorder:
         also: Sequence[Draft] = (),
         **payload: Any,
     ) -> Entry:
-        """Append one entry and return it when it is durable. ``event`` names what happened; the rest is material.
+        """Append one entry and return it once it is durable. ``event`` names what happened, ``payload`` its data.
 
-        ``also`` lands right behind it, or neither does.
+        ``also`` (the entries directly after it) and ``project`` are committed in the same transaction.
         """
         first = self.draft(kind, event, phase=phase, causes=causes, **payload)
         entries = await self.ledger.append(first, *also, project=project)
@@ -59,7 +59,7 @@ class Recorder:
         causes: tuple[int, ...] = (),
         **payload: Any,
     ) -> Draft:
-        """An entry of this op as it would be written now."""
+        """An unwritten entry of this op, with the cost so far."""
         return Draft(
             kind=kind,
             op_id=self.op_id,
@@ -70,10 +70,10 @@ class Recorder:
         )
 
     def add(self, spend: Spend) -> None:
-        """Count what was just spent: every later entry carries it."""
+        """Add to the running cost that every later entry carries."""
         self.spend = self.spend.plus(spend)
 
     def may_claim(self) -> bool:
-        """Whether one more reply of a model may have a convergence record; counts it."""
+        """Whether one more model reply may have a convergence record. Counts the reply."""
         self._claims += 1
         return self._claims <= MOST_REPLIES

@@ -1,7 +1,6 @@
-"""What may be stored of a candidate, an inspection or a dossier, or sent to a model: never a secret itself.
+"""Redacted copies of candidates, inspections and dossiers, for storage, and of prompts, for sending.
 
-One exception: what a change itself writes stays whole in the dossier of an op that waits, because it is applied from
-there.
+One exception: the edits in the dossier of a waiting op stay complete, because they are applied from there.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ F = TypeVar("F", bound=Frozen)
 
 
 def _told(value: Any) -> Any:
-    """A value with every text in it redacted. Of an edit only its reason: its path and content are applied."""
+    """A value with all its texts redacted; of an edit only the rationale, since its path and content are applied."""
     if isinstance(value, str):
         return value if isinstance(value, Enum) else redact(value)
     if isinstance(value, Edit):
@@ -35,7 +34,7 @@ def _told(value: Any) -> Any:
 
 
 def words_without_secrets(value: F) -> F:
-    """A value as it may be stored; the contents of edits stay whole. The same object where nothing is taken out."""
+    """A redacted copy, except for the contents of edits. The same object when nothing was redacted."""
     changed = {}
     for name in type(value).model_fields:
         now = getattr(value, name)
@@ -52,14 +51,14 @@ def _blotted(data: bytes | None) -> bytes | None:
 
 
 def without_secrets(candidate: Candidate) -> Candidate:
-    """The candidate with every secret in its new contents blotted out; the same object when there is none."""
+    """The candidate with secrets in its new contents redacted as well. The same object when nothing was redacted."""
     told = words_without_secrets(candidate)
     edits = tuple(edit.model_copy(update={"after": _blotted(edit.after)}) for edit in told.edits)
     return candidate if edits == candidate.edits and told is candidate else told.model_copy(update={"edits": edits})
 
 
 def inspection_without_secrets(inspection: Inspection) -> Inspection:
-    """What gates were told, as it may be stored: also the files as they were, and what an edit says of them."""
+    """The gates' input in redacted form: also the original files, and the hashes of them that edits refer to."""
     originals = {path: _blotted(data) for path, data in inspection.originals.items()}
     digests = {
         sha256_hex(data): sha256_hex(originals[path] or b"")
@@ -79,12 +78,12 @@ def inspection_without_secrets(inspection: Inspection) -> Inspection:
 
 
 def messages_without_secrets(conversation: Sequence[Message]) -> list[Message]:
-    """A conversation as it may be sent."""
+    """A conversation with redacted texts."""
     return [message.model_copy(update={"text": redact(message.text)}) for message in conversation]
 
 
 def spans_without_secrets(spans: Sequence[InfillSpan]) -> tuple[InfillSpan, ...]:
-    """Holes with the surroundings that may be sent."""
+    """Infill spans with redacted surroundings."""
     return tuple(
         span.model_copy(update={"prefix": redact(span.prefix), "suffix": redact(span.suffix)}) for span in spans
     )

@@ -1,7 +1,6 @@
-"""Changes that the owner took back or turned down: the same diff is never applied again.
+"""Diffs that the owner undid or rejected, which are never applied again, and review branches awaiting the owner.
 
-Work on a review branch waits here for what the owner does with it: a branch that is deleted is a no, unless its work
-was taken over before.
+Deleting a review branch without having merged its work counts as a rejection.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ CREATE TABLE IF NOT EXISTS taken_back (op_id TEXT PRIMARY KEY, commit_id TEXT NO
 
 
 async def refusals_of(ledger: Ledger, op_id: str, why: str) -> tuple[Statement, ...]:
-    """To land together with the entry that says that an op's newest candidate is refused."""
+    """Statements that refuse an op's newest candidate, to commit together with the entry of the refusal."""
     found = await ledger.entries(
         op_id=op_id, kinds=(EntryKind.CANDIDATE,), events=("candidate",), newest_first=True, limit=1
-    )  # fmt: skip
+    )
     hashes = (str(entry.payload.get(name) or "") for entry in found for name in ("hash", "change"))
     return tuple(Refused.statement(digest, op_id, why) for digest in hashes if digest)
 
 
 class TakenBack(Frozen):
-    """A repair that an undo took back: the commit that did, and the tests that are red again for it."""
+    """An undone repair: the undo commit, and the tests that fail again because of it."""
 
     op_id: str
     commit: str
@@ -40,7 +39,7 @@ class TakenBack(Frozen):
 
 
 class Waiting(Frozen):
-    """Work that an op has put on a review branch. ``hash`` is that of its diff."""
+    """An op's commit on a review branch. ``hash`` is the hash of its diff."""
 
     branch: str
     op_id: str
@@ -49,12 +48,12 @@ class Waiting(Frozen):
 
     @property
     def note(self) -> str:
-        """What the owner is told."""
+        """The notice for the owner."""
         return f"{self.branch} holds a repair that waits for you: `git merge {self.branch}`, or delete it to refuse"
 
 
 class Refused:
-    """Hashes of refused diffs, and branches that may become one, kept in the ledger's database."""
+    """Stores hashes of refused diffs, pending review branches, and undone repairs in the ledger's database."""
 
     def __init__(self, *, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -66,17 +65,17 @@ class Refused:
         return tuple(str(row[0]) for row in await self._ledger.query("SELECT hash FROM refused_diffs ORDER BY hash"))
 
     async def waiting(self) -> tuple[Waiting, ...]:
-        """Review branches of which the owner has said nothing yet, oldest op first."""
+        """Review branches neither merged nor deleted, oldest op first."""
         rows = await self._ledger.query("SELECT branch, op_id, commit_id, hash FROM review_branches ORDER BY op_id")
         return tuple(Waiting(branch=str(b), op_id=str(o), commit=str(c), hash=str(h)) for b, o, c, h in rows)
 
     async def taken_back(self) -> tuple[TakenBack, ...]:
-        """Every undo of an op that had made tests pass."""
+        """All undone repairs of tests."""
         rows = await self._ledger.query("SELECT op_id, commit_id, tests FROM taken_back ORDER BY op_id")
         return tuple(TakenBack(op_id=str(o), commit=str(c), tests=json.loads(str(t))) for o, c, t in rows)
 
     async def close(self, waiting: Waiting, *, taken_over: bool) -> None:
-        """The owner merged the branch, or deleted it without: then its diff is refused."""
+        """Record that the owner merged the branch, or deleted it unmerged; in the latter case its diff is refused."""
         project: list[Statement] = [("DELETE FROM review_branches WHERE branch = ?", (waiting.branch,))]
         if not taken_over:
             why = "its review branch was deleted"
@@ -88,23 +87,27 @@ class Refused:
         if not taken_over:
             settled = await take_back(self._ledger, waiting.op_id, "its review branch was deleted")
         await record.note(
-            EntryKind.OUTCOME, event, branch=waiting.branch, commit=waiting.commit,
-            project=(*project, *settled.project), also=settled.drafts(record),
-        )  # fmt: skip
+            EntryKind.OUTCOME,
+            event,
+            branch=waiting.branch,
+            commit=waiting.commit,
+            project=(*project, *settled.project),
+            also=settled.drafts(record),
+        )
 
     @staticmethod
     def statement(diff_hash: str, op_id: str, why: str) -> Statement:
-        """To land together with the entry that says so."""
+        """Refuses a diff; to commit together with the entry that records the refusal."""
         return ("INSERT OR IGNORE INTO refused_diffs VALUES (?, ?, ?)", (diff_hash, op_id, why))
 
     @staticmethod
     def takes_back(taken: TakenBack) -> Statement:
-        """To land together with the entry of the undo."""
+        """Stores an undone repair; to commit together with the entry of the undo."""
         row = (taken.op_id, taken.commit, json.dumps(taken.tests))
         return ("INSERT OR REPLACE INTO taken_back VALUES (?, ?, ?)", row)
 
     @staticmethod
     def waits(waiting: Waiting) -> Statement:
-        """To land together with the entry of the commit."""
+        """Stores a pending review branch; to commit together with the entry of its commit."""
         row = (waiting.branch, waiting.op_id, waiting.commit, waiting.hash)
         return ("INSERT OR REPLACE INTO review_branches VALUES (?, ?, ?, ?)", row)

@@ -1,4 +1,4 @@
-"""What a model call reports of itself, as fields of its entry. Pure."""
+"""Fields of a model call's ledger entry, from the report that comes with the answer. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Fields = dict[str, Any]  # texts and whole numbers
 
 
 def of_report(report: Report | None) -> Fields:
-    """Depth in thousandths, why it ended, and how close it came to a collapse. Nothing without a report."""
+    """Depth (thousandths), exit reason, proximity and signal of a report; empty without one."""
     if report is None:
         return {}
     fields: Fields = {
@@ -27,14 +27,14 @@ def of_report(report: Report | None) -> Fields:
 
 
 def careful(caution_milli: int, temperature: float) -> Fields:
-    """How a call is asked that a collapse came before; nothing for any other."""
+    """Caution and temperature of a retry after a collapse; empty for any other call."""
     if not caution_milli:
         return {}
     return {"caution_milli": caution_milli, "temperature_milli": round(1000 * temperature)}
 
 
 def of_infills(infills: Sequence[Infill]) -> Fields:
-    """One report for all: the mean depth, what most ended with, and the one that came closest to a collapse."""
+    """One combined report: mean depth, most frequent exit reason, and the highest proximity with its signal."""
     reports = [infill.report for infill in infills if infill.report is not None]
     if not reports:
         return {}
@@ -50,7 +50,7 @@ def of_infills(infills: Sequence[Infill]) -> Fields:
 
 
 def calmest(infills: Sequence[Infill]) -> Report | None:
-    """What a batch counts as: as long as one of its answers is sound, it has not collapsed."""
+    """The healthiest report of a batch, since one sound answer is enough; None if any answer has no report."""
     if not all(infill.report is not None for infill in infills):
         return None
     reports = [infill.report for infill in infills if infill.report is not None]
@@ -58,17 +58,17 @@ def calmest(infills: Sequence[Infill]) -> Report | None:
 
 
 def sound(infills: Sequence[Infill]) -> tuple[Infill, ...]:
-    """Those that have not collapsed: a part of an answer is none, whoever would test it."""
+    """The infills that did not collapse; a truncated answer is not worth a test run."""
     return tuple(i for i in infills if i.finish != COLLAPSED and not (i.report is not None and i.report.alarm))
 
 
 def of_collapse(error: Exception) -> Fields:
-    """The reading that ended a call; nothing when something else did."""
+    """The canary reading of a collapse; empty for other errors."""
     if not isinstance(error, CollapseDetected):
         return {}
     return {"exit": COLLAPSED, "proximity_milli": round(1000 * error.proximity), "signal": error.signal}
 
 
 def problem_of(error: Exception) -> str:
-    """What stands in the entry of a call that a provider's ``error`` ended."""
+    """The ``problem`` field of a call that ended with this provider error."""
     return COLLAPSED if isinstance(error, CollapseDetected) else str(error)

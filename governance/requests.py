@@ -1,7 +1,7 @@
-"""What waits for a person, derived from the entries of the chain; and whether the inbox says the same.
+"""Pending approval requests, derived from the ledger chain, and the check of the inbox table against them.
 
-The inbox is a table that is written with the entries, and that the chain does not cover. What an approval carries out
-is what the entry of its request names by digest; a row that says otherwise is refused and told.
+The inbox table is written together with the entries, but the hash chain does not cover it. An approval therefore
+applies what the request's entry names by blob hash; a table row that differs from its entry is refused and reported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REMEDY = (
 
 
 class Asked(Frozen):
-    """A request as the chain has it. ``requested_at`` is empty where an older version wrote the entry."""
+    """A recorded approval request. ``requested_at`` is empty in entries of older versions."""
 
     seq: int
     op_id: str
@@ -37,7 +37,7 @@ class Asked(Frozen):
     requested_at: str = ""
 
     def differences(self, row: Mapping[str, object]) -> tuple[str, ...]:
-        """The columns of the inbox that say something else."""
+        """Columns in which an inbox row differs from the entry."""
         wanted = self.model_dump(include=set(COLUMNS))
         found = {**row, "reason": clean(row["reason"])}
         if not self.requested_at:
@@ -45,13 +45,13 @@ class Asked(Frozen):
         return tuple(name for name, value in wanted.items() if found[name] != value)
 
     def changed(self, row: Mapping[str, object]) -> str:
-        """In words, where the row says something else; else empty."""
+        """A sentence that names those columns and the entry; empty when the row matches."""
         names = self.differences(row)
         return f"its row in the inbox has another {', '.join(names)} than entry {self.seq}" if names else ""
 
 
 def asked_in(seq: int, op_id: str | None, payload: Mapping[str, Any]) -> Asked | None:
-    """The request in an entry; None where it is none, or names nothing that could be carried out."""
+    """The request in an entry; None for other events, and for requests without stored operation and dossier."""
     if op_id is None or payload.get("event") != REQUESTED or not (payload.get("operation") and payload.get("dossier")):
         return None
     names = ("operation", "dossier", "expires_at", "reason", "requested_at")
@@ -59,7 +59,7 @@ def asked_in(seq: int, op_id: str | None, payload: Mapping[str, Any]) -> Asked |
 
 
 def fold(entries: Iterable[tuple[int, Draft]], waiting: dict[str, Asked]) -> None:
-    """Bring ``waiting`` up to date with entries and their numbers, in order."""
+    """Update ``waiting`` (by op id) with numbered entries, in ledger order."""
     for seq, entry in entries:
         if asked := asked_in(seq, entry.op_id, entry.payload):
             waiting[asked.op_id] = asked
@@ -68,13 +68,13 @@ def fold(entries: Iterable[tuple[int, Draft]], waiting: dict[str, Asked]) -> Non
 
 
 class InboxCheck:
-    """Hears the chain, then compares the table with what must stand in it."""
+    """Replays the chain's approval entries and compares the result with the inbox table."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Asked] = {}
 
     def hear(self, rows: Sequence[Row]) -> None:
-        """The next rows of the chain; what is no entry there is told by whoever walks it."""
+        """Feed the next rows of the chain. Malformed entries are skipped here: the chain walk reports them."""
         for row in rows:
             kind, body = row[3], row[5]
             ends = kind == _TRANSITION and type(body) is bytes and b'"event":"terminal"' in body
@@ -86,7 +86,7 @@ class InboxCheck:
                 continue
 
     def compare(self, query: Query) -> Iterator[Finding]:
-        """Requests without a row, rows without a request, and rows that say something else."""
+        """Findings for requests without a row, rows without a request, and rows that differ from their entry."""
         waiting = dict(self._waiting)
         if not list(query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'inbox'")):
             rows: list[tuple[Any, ...]] = []
@@ -108,7 +108,7 @@ class InboxCheck:
 
 
 def _drafted(body: object) -> dict[str, Any]:
-    """Of the stored bytes what the fold looks at."""
+    """The fields that :func:`fold` needs, from an entry's stored bytes. Raises ``TypeError`` or ``ValueError``."""
     if not isinstance(body, bytes):
         raise TypeError("no stored bytes")
     stored = read_json(body)

@@ -1,4 +1,4 @@
-"""What a phase returns: where to go, what it made, and why."""
+"""The result of a phase: next state, output and reason."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ledger.vocabulary import FailureClass, Operation, RootCause, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseResult:
-    """``next`` must be an edge of the transition table. ``park`` leaves the op with the approval inbox.
+    """``next`` must be an edge of the transition table. ``park`` leaves the op waiting in the approval inbox.
 
-    ``replaced`` is the op as the next phase shall see it (a new base after a stale apply); its id never changes.
+    ``replaced`` is the op as later phases get it (a new base after a stale apply); its id never changes.
     """
 
     next: State
@@ -26,5 +26,5 @@ class PhaseResult:
 
 
 def failed(cause: RootCause, failure: FailureClass, reason: str) -> PhaseResult:
-    """The op ends in POSTMORTEM."""
+    """A result that ends the op in POSTMORTEM."""
     return PhaseResult(next=State.POSTMORTEM, cause=cause, failure=failure, reason=reason)

@@ -1,4 +1,4 @@
-"""How often a phase may send an op back. Pure: every loop of the state machine is bounded here."""
+"""How often each phase may send an op back; bounds every loop of the state machine. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ledger.vocabulary import RootCause, State
 VERIFY_RETRIES = 1
 STALE_RETRIES = 2
 WAITED = "another op changed the file meanwhile; this one looks afresh"
-"""Reason of a step back that is nobody's fault."""
+"""Reason of a step back that is not due to the candidate."""
 COLLAPSE = "generate.collapse"
-"""Rule of the feedback of an attempt that has collapsed."""
+"""Feedback rule of an attempt whose answer collapsed."""
 
 
 def limit(origin: State, wanted: State, settings: PipelineSettings) -> int | None:
-    """How often the edge may be taken in one op; None: as often as the table allows (forward edges)."""
+    """How often an op may take this edge; None for forward edges, which are unlimited."""
     if wanted is State.GENERATE:
         return {
             State.GENERATE: settings.generate_retries,
@@ -29,7 +29,7 @@ def limit(origin: State, wanted: State, settings: PipelineSettings) -> int | Non
 
 
 def may_return(origin: State, wanted: State, dossier: Dossier, settings: GovernanceSettings) -> bool:
-    """False when the edge has been taken as often as it may be. A collapse counts for itself."""
+    """False when the edge has been taken as often as allowed. Collapses have a limit of their own."""
     collapses = regroundings(dossier)
     if collapses and dossier.feedback[-1].rule == COLLAPSE:
         return collapses <= settings.grounding.regroundings
@@ -43,16 +43,16 @@ def regroundings(dossier: Dossier) -> int:
 
 
 def wants_repair(dossier: Dossier, settings: PipelineSettings) -> bool:
-    """True when VALIDATE's retries are spent, or VERIFY failed: GENERATE then runs L2 repair."""
+    """True when VALIDATE's retries are used up, or VERIFY failed: GENERATE then runs L2 repair."""
     validate = sum(f.phase is State.VALIDATE for f in dossier.feedback)
     verify = sum(f.phase is State.VERIFY for f in dossier.feedback)
     return validate > settings.validate_retries or verify > 0
 
 
 def wanted_again(state: State, cause: RootCause) -> bool:
-    """True when the signals of an op that ended so are queued again.
+    """True when the signals of an op that ended this way are queued again.
 
-    The daemon was stopped, or the day's money ran out: CANCELLED is not counted as an attempt.
+    That is after a stop of the daemon or when the day's budget ran out. A CANCELLED op does not count as an attempt.
     """
     out_of_money = state is State.CANCELLED and cause is RootCause.BUDGET_EXHAUSTED
     return cause is RootCause.CRASH_RECOVERED or out_of_money

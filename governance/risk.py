@@ -1,5 +1,6 @@
-"""The rule ladder that assigns a risk tier. Pure: facts in, tier out. Runs at CLASSIFY on the signal and again at GATE
-on the real diff; the higher tier counts.
+"""The risk ladder: ordered rules that assign a tier to the facts of a change. Pure.
+
+Runs at CLASSIFY on the signal and again at GATE on the actual diff; the higher tier counts.
 """
 
 from __future__ import annotations
@@ -19,15 +20,13 @@ _SECURITY_PARTS = re.compile(
     r"|permissions?|security|acl|tls|ssl)([._-]|$)",
     re.I,
 )
-_SECURITY_FILES = frozenset(
-    {
-        "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "poetry.lock", "uv.lock", "pipfile",
-        "pipfile.lock", "package.json", "package-lock.json", "cargo.toml", "cargo.lock", "go.mod", "go.sum",
-        "constraints.txt", "dockerfile", "jenkinsfile", ".gitlab-ci.yml", ".pre-commit-config.yaml", ".bashrc",
-        ".bash_profile", ".profile", ".zshrc", "sitecustomize.py", "usercustomize.py", "yarn.lock", "pnpm-lock.yaml",
-        "environment.yml", "environment.yaml", "makefile", "gnumakefile", "justfile", "taskfile.yml", "taskfile.yaml",
-    }
-)  # fmt: skip
+_SECURITY_FILE_NAMES = """
+    pyproject.toml setup.py setup.cfg requirements.txt poetry.lock uv.lock pipfile pipfile.lock package.json
+    package-lock.json cargo.toml cargo.lock go.mod go.sum constraints.txt dockerfile jenkinsfile .gitlab-ci.yml
+    .pre-commit-config.yaml .bashrc .bash_profile .profile .zshrc sitecustomize.py usercustomize.py yarn.lock
+    pnpm-lock.yaml environment.yml environment.yaml makefile gnumakefile justfile taskfile.yml taskfile.yaml
+    """
+_SECURITY_FILES = frozenset(_SECURITY_FILE_NAMES.split())
 _SECURITY_DIRS = (".github/workflows", ".github/actions", ".circleci", ".buildkite", ".githooks", ".husky")
 _BREAKING = re.compile(
     r"\b(breaking change|backwards?[- ]incompatible|remove the public|drop support|rename the public)\b", re.I
@@ -38,7 +37,7 @@ _REQUIREMENTS = re.compile(r"(^|/)(requirements|constraints)([^/]*|/.*)\.(txt|in
 
 
 class ChangeFacts(Frozen):
-    """What is known about a change: from the signal at CLASSIFY (most fields at rest), from the diff at GATE."""
+    """The ladder's input: from the signal at CLASSIFY (most fields at their defaults), from the diff at GATE."""
 
     paths: tuple[str, ...] = ()
     goal: str = ""
@@ -48,7 +47,7 @@ class ChangeFacts(Frozen):
     removed_api: tuple[str, ...] = ()  # public names that are gone or renamed
     changed_lines: int = 0
     security_lines: tuple[str, ...] = ()  # lines whose content is security-sensitive
-    test_floor: Tier | None = None  # what gate 16 says of the test files in it
+    test_floor: Tier | None = None  # gate 16's tier for the test files in it
     touches_tests: bool = False
     from_outside: bool = False
     core_paths: tuple[str, ...] = ()  # paths of these that the owner named as core
@@ -56,7 +55,7 @@ class ChangeFacts(Frozen):
 
 
 class Assessment(Frozen):
-    """The first matching rule's tier, after floors."""
+    """Tier after floors, number of the first matching rule, and the reasons."""
 
     tier: Tier
     rule: int
@@ -64,8 +63,9 @@ class Assessment(Frozen):
 
 
 def security_path(path: str) -> bool:
-    """Rule 1 by path: auth, crypto, secrets, dependency manifests, and what runs outside of the sandbox some day: CI,
-    hooks, build scripts, shell start-up."""
+    """Rule 1 by path: auth, crypto, secrets, dependency manifests, and what may run outside the sandbox later: CI,
+    hooks, build scripts, shell start-up.
+    """
     pure = PurePosixPath(path)
     if pure.name.lower() in _SECURITY_FILES or _REQUIREMENTS.search(path):
         return True
@@ -125,7 +125,7 @@ LADDER: tuple[Rule, ...] = (
 
 
 def assess(facts: ChangeFacts, *, floors: tuple[tuple[Tier, str], ...] = ()) -> Assessment:
-    """First match assigns; ``floors`` (tier and who says so) can only raise."""
+    """The first matching rule assigns the tier; ``floors`` (tier and reason) can only raise it."""
     for rule, assigned, matches in LADDER:
         reason = matches(facts)
         if reason:
@@ -139,7 +139,7 @@ def assess(facts: ChangeFacts, *, floors: tuple[tuple[Tier, str], ...] = ()) -> 
 
 
 class ComplexityFacts(Frozen):
-    """What complexity is computed from; ``dependents`` are files outside the targets that import them."""
+    """Input of :func:`complexity`. ``dependents``: files outside the targets that import them."""
 
     targets: tuple[str, ...]
     goal: str
@@ -148,7 +148,7 @@ class ComplexityFacts(Frozen):
 
 
 def complexity(facts: ComplexityFacts) -> Complexity:
-    """Without a model: by files, packages, dependents and length of the goal."""
+    """Complexity by number of files and packages, dependents and length of the goal; no model is involved."""
     count = len(facts.targets)
     packages = {str(PurePosixPath(p).parent) for p in facts.targets}
     if count > 8 or facts.touches_build:
@@ -163,7 +163,7 @@ def complexity(facts: ComplexityFacts) -> Complexity:
 
 
 def blast_score(*, dependents: int, uncovered: int) -> int:
-    """0..10000 basis points: transitive dependents, weighted by how many of them no test reaches."""
+    """0 to 10000 basis points: transitive dependents (20 count as many), weighted by the share that no test imports."""
     if dependents <= 0:
         return 0
     reach = min(dependents, 20) / 20

@@ -1,4 +1,4 @@
-"""ROUTE as pure tables: same signal, same route, no I/O."""
+"""Pure lookup tables of ROUTE: complexity, source and urgency to route and time limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ledger.vocabulary import Complexity, Frozen, Route, SourceClass, Urgency
 
 
 class ClockSettings(Frozen):
-    """Clocks of an op, in seconds. A local kernel is free and slow, so it has ceilings of its own."""
+    """Time limits in seconds. A local kernel costs nothing but is slow, so it has limits of its own."""
 
     turn_immediate_s: int = Field(60, ge=1, description="One model turn on the IMMEDIATE route.")
     turn_standard_s: int = Field(120, ge=1, description="One model turn on the STANDARD route.")
@@ -26,7 +26,7 @@ class ClockSettings(Frozen):
 def choose_route(
     *, complexity: Complexity, source: SourceClass, urgency: Urgency, confidence_bp: int = CERTAIN_BP
 ) -> tuple[Route, str]:
-    """The first row that matches, and why. ``confidence_bp``: the calibrated one of the signal."""
+    """The route of the first matching row, and the reason. ``confidence_bp``: the signal's calibrated confidence."""
     if complexity >= Complexity.COMPLEX:
         return Route.COMPLEX, f"complexity {complexity.name.lower()}"
     if source is SourceClass.SPECULATIVE:
@@ -41,7 +41,7 @@ def choose_route(
 
 
 def turn_seconds(route: Route, *, local: bool, clocks: ClockSettings) -> int:
-    """Ceiling of one model turn on ``route``, grace included."""
+    """Time limit of one model turn on ``route``, grace included."""
     if local:
         return clocks.turn_local_s + clocks.grace_s
     by_route = {
@@ -53,6 +53,6 @@ def turn_seconds(route: Route, *, local: bool, clocks: ClockSettings) -> int:
 
 
 def op_seconds(route: Route, *, local: bool, clocks: ClockSettings) -> int:
-    """Ceiling of an op's own working time."""
+    """Limit of an op's own working time."""
     base = clocks.op_complex_s if route is Route.COMPLEX else clocks.op_s
     return max(base, clocks.op_local_s) if local else base

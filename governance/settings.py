@@ -1,4 +1,4 @@
-"""The owner's settings of this room, composed of the small models that stand beside what uses them."""
+"""The owner's settings of this room, composed of the settings models defined beside the code that uses them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ledger.vocabulary import Frozen
 
 
 class ApprovalSettings(Frozen):
-    """How long a person is waited for."""
+    """How long to wait for the owner, and what may land without."""
 
     notify_delay_s: int = Field(
         5, ge=0, description="A NOTIFY_APPLY change is applied after this delay unless cancelled."

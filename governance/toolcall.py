@@ -1,6 +1,6 @@
-"""One tool call of an op, by its model or by a script: judged by the policy, run, recorded as an entry of its own.
+"""One tool call of an op, made by a model or by a script: checked by the policy, run and recorded.
 
-What it brings is text from outside: gate 18 looks at it before anybody reads it.
+Results are untrusted text: gate 18 screens them before they reach a model.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from tools.manifest import ToolContext, ToolOutcome
 
 SHOWN_ARGUMENTS = 2_000
 KEPT_CHARS = 1_000_000
-BEHIND = 20_000  # what stands on the other side of a cut: a key is longer than a piece of it that tells nothing
+BEHIND = 20_000  # characters past a cut that redaction reads as well, so that a key split by the cut is recognised
 END_CHARS = 100_000
-"""Of what is longer than that, the end from which the model is shown something."""
+"""Of a result longer than ``KEPT_CHARS``: the final part, from which the tail shown to the model is taken."""
 
 
 def has_found(outcome: ToolOutcome) -> bool | None:
-    """Pure: whether a search found something; None for what is no search, and for one that was not made."""
+    """Whether a code search found something; None for other tools and for failed searches. Pure."""
     if outcome.use.tool != SearchCode.name or not outcome.use.ok:
         return None
     return outcome.use.found
 
 
 async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
-    """Make the call; a refusal leaves its verdict too. A mistake in it is an outcome, never an exception.
+    """Make the call and record it, with the verdicts that refuse. Invalid calls give an outcome, not an exception.
 
-    The record keeps the whole result; what goes to the model is capped and says under which id the whole is kept.
+    The ledger keeps the redacted result (up to ``KEPT_CHARS``). The model gets a capped text that names that blob.
     """
     outcome = await crew.shop.toolbox.call(name, arguments, context)
     whole = await asyncio.to_thread(lambda: redact(outcome.whole[: KEPT_CHARS + BEHIND])[:KEPT_CHARS])
@@ -44,13 +44,20 @@ async def call_tool(crew: Crew, phase: State, name: str, arguments: str, context
         text = crew.shop.toolbox.capped(whole + end, f"blob {blob[:12]} of the ledger")
         outcome = replace(outcome, text=text)
     await crew.record.note(
-        EntryKind.TOOL, "tool.called", phase=phase, tool=name, arguments=arguments[:SHOWN_ARGUMENTS],
-        ok=outcome.use.ok, score=outcome.use.score, rule=outcome.verdict.rule,
-        found=has_found(outcome), result=blob,
-    )  # fmt: skip
+        EntryKind.TOOL,
+        "tool.called",
+        phase=phase,
+        tool=name,
+        arguments=arguments[:SHOWN_ARGUMENTS],
+        ok=outcome.use.ok,
+        score=outcome.use.score,
+        rule=outcome.verdict.rule,
+        found=has_found(outcome),
+        result=blob,
+    )
     for verdict in (outcome.verdict, *outcome.refused):
         if verdict.decision is not Decision.ALLOW:
             await crew.record.note(EntryKind.VERDICT, "gate", phase=phase, tool=name, **verdict.model_dump(mode="json"))
-    where = " ".join((name, *(outcome.use.paths or (arguments,))))  # a page is told by its address
+    where = " ".join((name, *(outcome.use.paths or (arguments,))))  # web pages are identified by their URL
     marked = await look_at(crew, phase, where, outcome.text)
     return outcome if marked is None else replace(outcome, text=f"{warning(marked)}\n{outcome.text}")

@@ -1,4 +1,4 @@
-"""Waiting for an effect that must not be left half-way, whatever is cancelled meanwhile."""
+"""Awaiting an effect to completion despite cancellation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 async def uninterrupted(effect: Awaitable[T], keep: Callable[[T], None]) -> T:
-    """Await ``effect`` to its end. A cancellation that arrives meanwhile is raised after it, not instead of it.
+    """Await ``effect`` to its end; a cancellation that arrives meanwhile is raised afterwards.
 
-    ``keep`` gets the result in either case, so that what was done can be taken back.
+    ``keep`` gets the result in either case, so that the caller can roll back.
     """
     task = asyncio.ensure_future(effect)
     cancelled: asyncio.CancelledError | None = None

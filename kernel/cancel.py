@@ -1,4 +1,4 @@
-"""How a blocking piece of work in a worker thread learns that nobody waits for it any more."""
+"""Cooperative cancellation of blocking work in a worker thread."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 
 class Cancelled(Exception):
-    """Raised inside the worker thread; never seen by callers of a provider."""
+    """Raised inside the worker thread; callers of a provider never see it."""
 
 
 class CancelToken:
-    """Set from the event loop, asked from the worker thread between two steps."""
+    """Set from the event loop, checked in the worker thread between two steps."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -37,7 +37,9 @@ class CancelToken:
 
     @contextmanager
     def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
-        """While the block waits for something that cannot ask, ``cancel`` also calls ``stop``; at once when set."""
+        """Registers ``stop`` for the block: ``cancel`` calls it, for waits that cannot check the token. Called at once
+        when the token is already set.
+        """
         with self._lock:
             self._stops.append(stop)
             late = self._event.is_set()

@@ -1,4 +1,4 @@
-"""From a setting to a provider."""
+"""Builds the provider that the settings name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kernel.settings import KernelSettings
 from ledger.errors import ConfigError
 
 
-def build(
+def build_provider(
     name: str,
     settings: KernelSettings,
     *,
@@ -19,7 +19,9 @@ def build(
     api_key: Callable[[str], str | None],
     allow_network: bool = True,
 ) -> Provider:
-    """The provider called ``name``. Loads no model and opens no connection."""
+    """The provider called ``name``. Loads no model and opens no connection. Raises ``ConfigError`` for an unknown
+    name.
+    """
     if name == "local":
         from kernel.providers.local import LocalProvider
 
@@ -28,22 +30,22 @@ def build(
         from kernel.providers.openai import OpenAIProvider
 
         server = OpenAIProvider(settings=settings.openai, api_key=api_key, allow_network=allow_network)
-        return _repeated(server, settings.openai)
+        return _with_reprompt(server, settings.openai)
     if name == "scripted":
-        from kernel.providers.scripted import Script, ScriptedProvider
+        from kernel.providers.scripted import ProviderScript, ScriptedProvider
 
         if not settings.scripted.script:
             raise ConfigError(
                 "kernel.provider is scripted, but there is no script.", remedy="Set kernel.scripted.script."
             )
-        return ScriptedProvider(script=Script.load(Path(settings.scripted.script)))
-    raise ConfigError(f"There is no provider {name!r}.", remedy="They are local, openai and scripted.")
+        return ScriptedProvider(script=ProviderScript.load(Path(settings.scripted.script)))
+    raise ConfigError(f"There is no provider {name!r}.", remedy="Known providers: local, openai, scripted.")
 
 
-def _repeated(server: Provider, settings: OpenAISettings) -> Provider:
-    """As it is, or asked several times where that is worth it."""
+def _with_reprompt(server: Provider, settings: OpenAISettings) -> Provider:
+    """``server``, wrapped in the re-prompt loop when the settings switch it on."""
     if settings.reprompt == "off":
         return server
-    from kernel.reprompt import Reprompted
+    from kernel.providers.reprompt import Reprompted
 
     return Reprompted(server, passes=settings.reprompt_passes, watch=settings.canary != "off")

@@ -1,4 +1,4 @@
-"""What ``policy.toml`` says about models, prices and endpoints, as typed values."""
+"""Models, prices and infill formats from ``policy.toml``, as typed values."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
 
 
-class Family(Frozen):
-    """Control tokens that a family of models was trained with to fill holes."""
+class InfillFamily(Frozen):
+    """Control tokens of a model family's fill-in-the-middle format."""
 
     fim_prefix: str
     fim_suffix: str
     fim_middle: str
 
 
-class Model(Frozen):
-    """A model that can run in this process. ``context`` is the most tokens it takes, prompt and answer together.
+class LocalModel(Frozen):
+    """A model that can run in this process. ``context`` is its maximum of tokens, prompt and answer together.
 
-    Without a ``family`` it does not fill holes.
+    A model without a ``family`` cannot fill holes.
     """
 
     weights: str
@@ -38,25 +38,26 @@ class PriceEntry(Frozen):
     output: int
 
 
-class Policy(Frozen):
-    """The whole file."""
+class ModelPolicy(Frozen):
+    """The content of ``policy.toml``."""
 
     default_model: str
-    families: dict[str, Family]
-    models: dict[str, Model]
+    families: dict[str, InfillFamily]
+    models: dict[str, LocalModel]
     prices: tuple[PriceEntry, ...] = ()
 
-    def model(self, name: str) -> Model:
-        """Raises ``ConfigError`` for a model that is not known."""
+    def model(self, name: str) -> LocalModel:
+        """Raises ``ConfigError`` for an unknown model."""
         if name not in self.models:
             known = ", ".join(sorted(self.models))
             raise ConfigError(f"The model {name!r} is not known.", remedy=f"Known models: {known}.")
         return self.models[name]
 
-    def family_of_path(self, path: str, named: str) -> Family | None:
-        """Of own weights: the ``named`` one, or the one whose name stands in their path.
+    def family_of_path(self, path: str, named: str) -> InfillFamily | None:
+        """Infill format of the owner's own weights: the family ``named`` in the settings, else one whose name occurs in
+        the path, else None.
 
-        Raises ``ConfigError`` for a name that is not known.
+        Raises ``ConfigError`` for an unknown name.
         """
         if named:
             if named not in self.families:
@@ -66,7 +67,7 @@ class Policy(Frozen):
         return next((family for name, family in self.families.items() if name in path.lower()), None)
 
     def price(self, provider: str, model: str) -> Price | None:
-        """The exact pair first, then the provider's ``*``; ``None`` when neither stands here."""
+        """The price of the exact model, else of the provider's ``*``; None when the policy has neither."""
         for wanted in (model, "*"):
             for entry in self.prices:
                 if (entry.provider, entry.model) == (provider, wanted):
@@ -74,7 +75,7 @@ class Policy(Frozen):
         return None
 
 
-def load_policy() -> Policy:
-    """The policy that is shipped beside this module."""
+def load_policy() -> ModelPolicy:
+    """The policy shipped with this package."""
     text = resources.files(__package__).joinpath("policy.toml").read_text(encoding="utf-8")
-    return Policy.model_validate(read_toml(text))
+    return ModelPolicy.model_validate(read_toml(text))

@@ -1,7 +1,7 @@
-"""The provider protocol: what the rest of the system knows about any model.
+"""The provider protocol: requests, answers and events of any model.
 
-A provider answers a single turn; the tool loop composes turns. A provider that can fill a hole in code also is an
-``Infiller``. Nothing outside ``kernel/`` knows which provider it has.
+A provider answers one turn; the tool loop composes turns. A provider that can fill a hole in code also implements
+``Infiller``. Nothing outside ``kernel/`` depends on which provider it has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ledger.vocabulary import Frozen
 
 
 class ToolCall(Frozen):
-    """A model asks for a tool. ``arguments`` is the raw JSON text: checking it is the caller's business."""
+    """A tool call of the model. ``arguments`` is the raw JSON text, which the caller validates."""
 
     id: str
     name: str
@@ -32,7 +32,7 @@ class Message(Frozen):
 
 
 class ToolSchema(Frozen):
-    """What a model is told about a tool. ``parameters`` is a JSON schema object."""
+    """Description of a tool for the model. ``parameters`` is a JSON schema object."""
 
     name: str
     description: str
@@ -40,7 +40,9 @@ class ToolSchema(Frozen):
 
 
 class Limits(Frozen):
-    """Bounds of one call. ``timeout_s`` is the total deadline; connect, first-byte and idle are the provider's own."""
+    """Bounds of one call. ``timeout_s`` is the total deadline; the provider has its own for connect, first byte and
+    idle.
+    """
 
     max_tokens: int = Field(1024, ge=1)
     timeout_s: float = 120.0
@@ -48,12 +50,12 @@ class Limits(Frozen):
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    prose: bool = False  # repetition is discouraged; never for code
-    caution_milli: int = Field(0, ge=0, le=1_000)  # how close an attempt before came to a collapse: see ``knobs``
+    prose: bool = False  # penalise repetition; never for code
+    caution_milli: int = Field(0, ge=0, le=1_000)  # worst proximity of an earlier attempt; see ``adjust_decoding``
 
 
 class Usage(Frozen):
-    """Tokens of one call as the provider counted them (``estimated`` when it did not say)."""
+    """Tokens of one call as counted by the provider, or ``estimated`` when it gives no count."""
 
     tokens_in: int = 0
     tokens_out: int = 0
@@ -61,14 +63,14 @@ class Usage(Frozen):
 
 
 class Report(Frozen):
-    """How one generation went, in thousandths where it is a fraction.
+    """Statistics of one generation; fractions are in thousandths.
 
-    ``depth_milli``: mean steps of the loop per token (1000 for a model that does not loop). ``contraction_milli``: how
-    much a step changed the state by how much the one before did, where there were three steps. ``exit``: what most
-    tokens ended with (``depth``, ``gate``, ``converged``, ``settled``; for a model that is asked again and again
-    ``threshold_met``, ``converged``, ``max_loops``, ``single_pass``, and ``cut_short`` when a later pass failed or had
-    no time). ``proximity_milli``: how close to a collapse it came at its worst (1000 is collapsed), with the ``signal``
-    behind it; ``alarm``: it stayed there, and is no answer any more.
+    ``depth_milli``: mean loop steps per token (1000 for a model that does not loop). ``contraction_milli``: size of the
+    last change of the state relative to the change before, for tokens with three steps or more. ``exit``: the most
+    frequent reason why tokens left the loop (``depth``, ``gate``, ``converged``, ``settled``); for the re-prompt loop
+    ``threshold_met``, ``converged``, ``max_loops``, ``single_pass``, or ``cut_short`` when a later pass failed or had
+    no time. ``proximity_milli``: the worst canary proximity (1000 is collapsed), driven by the feature ``signal``.
+    ``alarm``: the answer has collapsed.
     """
 
     depth_milli: int = 1000
@@ -85,21 +87,21 @@ class TextDelta(Frozen):
 
 
 class CallDelta(Frozen):
-    """A complete tool call (providers assemble the pieces)."""
+    """A complete tool call; providers assemble the pieces."""
 
     kind: Literal["call"] = "call"
     call: ToolCall
 
 
 class Spent(Frozen):
-    """What the turn has taken so far, where that is more than the text shows: counted if no ``Done`` follows."""
+    """Usage of the turn so far, when it exceeds what the text shows; it counts if no ``Done`` follows."""
 
     kind: Literal["spent"] = "spent"
     usage: Usage
 
 
 class Done(Frozen):
-    """Always the last event of a turn that did not raise. ``finish``: stop, length, calls."""
+    """The last event of every turn that does not raise."""
 
     kind: Literal["done"] = "done"
     finish: Literal["stop", "length", "calls"]
@@ -120,12 +122,16 @@ class Capabilities(Frozen):
 
     @property
     def plans(self) -> bool:
-        """It is asked to choose files and to plan; a local kernel, or one that fills holes, is served by script."""
+        """True when the model can choose files and write a plan. A local model, or one that fills holes, gets fixed
+        ones.
+        """
         return self.tools or not (self.infill or self.local)
 
 
 class Price(Frozen):
-    """Micro-dollars per million tokens. Zero is a known price; an unknown one is ``None`` on the provider."""
+    """Micro-dollars per million tokens. Zero is a known price; a provider with an unknown price has ``None``
+    instead.
+    """
 
     input: int
     output: int
@@ -133,20 +139,20 @@ class Price(Frozen):
 
 class Health(Frozen):
     ready: bool
-    detail: str  # one sentence; what is missing and what to do when not ready
+    detail: str  # one sentence; when not ready: what is missing and what to do
 
 
 class InfillSpan(Frozen):
-    """One hole: the model writes what stands between ``prefix`` and ``suffix``."""
+    """One hole, between ``prefix`` and ``suffix``."""
 
     prefix: str
     suffix: str
     max_tokens: int = Field(48, ge=1)
-    stop: tuple[str, ...] = ("\n",)  # the returned text ends before the first of these
+    stop: tuple[str, ...] = ("\n",)  # the answer is cut at the first of these
 
 
 class InfillRequest(Frozen):
-    """Holes that are filled as one batch, ``samples`` answers each."""
+    """Holes to fill as one batch, ``samples`` answers each."""
 
     spans: tuple[InfillSpan, ...]
     samples: int = Field(1, ge=1)
@@ -158,9 +164,9 @@ class InfillRequest(Frozen):
 
 
 class Infill(Frozen):
-    """One answer. ``logprob_milli`` is the mean log-probability per token times 1000 (0 when unknown).
+    """One answer. ``logprob_milli`` is the mean log-probability per token in thousandths (0 when unknown).
 
-    ``collapsed``: the canary has ended it; what there is of its text is of no use.
+    ``finish`` ``collapsed``: ended by the canary; the text is useless.
     """
 
     span: int  # index into the request's spans
@@ -176,7 +182,7 @@ class InfillAnswer(Frozen):
 
 
 class DivergeRequest(Frozen):
-    """Holes in which something stands (``texts``, one for each span): what else could, ``answers`` for each?"""
+    """Holes with their current ``texts``, one a span: asks for ``answers`` alternatives to each text."""
 
     spans: tuple[InfillSpan, ...]
     texts: tuple[str, ...]
@@ -186,7 +192,7 @@ class DivergeRequest(Frozen):
 
 
 class WeighRequest(Frozen):
-    """How likely is each of ``texts`` (one for each span) in its hole?"""
+    """Asks for the log-probability of each of ``texts`` (one a span) in its hole."""
 
     spans: tuple[InfillSpan, ...]
     texts: tuple[str, ...]
@@ -194,18 +200,18 @@ class WeighRequest(Frozen):
 
 
 class WeighAnswer(Frozen):
-    """``logprobs_milli``: of each text as a whole, its end included, in thousandths of a nat; at most 0."""
+    """``logprobs_milli``: log-probability of each whole text and its end, in thousandths of a nat; at most 0."""
 
     logprobs_milli: tuple[int, ...]
     usage: Usage
 
 
 class Provider(Protocol):
-    """One model behind one way of reaching it.
+    """One model and the way to reach it.
 
-    ``respond`` and ``infill`` raise ``ProviderUnavailable`` (with ``kind``) or ``ProviderBadOutput``; of these
-    ``CollapseDetected`` when an answer, or every answer to several holes, was broken off by the canary. Cancelling the
-    task that awaits them stops the model within one step.
+    ``respond`` and ``infill`` raise ``ProviderUnavailable`` (with ``kind``) or ``ProviderBadOutput``, of which
+    ``CollapseDetected`` means that the canary ended the answer, or every answer of a batch. Cancelling the awaiting
+    task stops the model within one step.
     """
 
     @property
@@ -213,7 +219,7 @@ class Provider(Protocol):
 
     @property
     def model(self) -> str:
-        """Model name and a short fingerprint, e.g. ``qwen2.5-coder-1.5b@cc324af0``: stands in the commit trailer."""
+        """Model name and a short fingerprint, e.g. ``qwen2.5-coder-1.5b@cc324af0``, as in the commit trailer."""
         ...
 
     @property
@@ -221,7 +227,7 @@ class Provider(Protocol):
 
     @property
     def price(self) -> Price | None:
-        """None means unknown, and an unknown price is denied."""
+        """None when unknown; calls with an unknown price are denied."""
         ...
 
     async def health(self) -> Health:
@@ -233,13 +239,13 @@ class Provider(Protocol):
     ) -> AsyncIterator[Event]: ...
 
     async def aclose(self) -> None:
-        """Free memory, connections, threads. Safe to call twice."""
+        """Frees memory, connections and threads. Idempotent."""
         ...
 
 
 @runtime_checkable
 class Heavy(Protocol):
-    """A provider that computes in this process."""
+    """Implemented by providers that compute in this process."""
 
     @property
     def loaded(self) -> bool:
@@ -248,16 +254,16 @@ class Heavy(Protocol):
 
     @property
     def left_behind(self) -> bool:
-        """A model was dropped, and what it leaves in memory is given back by a fresh process only."""
+        """True when an unloaded model has left memory that only a restart of the process returns."""
         ...
 
 
 @runtime_checkable
 class Infiller(Protocol):
-    """What a provider with ``capabilities.infill`` can also do."""
+    """Implemented by providers with ``capabilities.infill``."""
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of ``text`` for this model (may be an estimate before the model is loaded)."""
+        """Tokens of ``text`` for this model; may be an estimate before the model is loaded."""
         ...
 
     async def infill(self, request: InfillRequest) -> InfillAnswer: ...
@@ -265,31 +271,31 @@ class Infiller(Protocol):
 
 @runtime_checkable
 class Preparer(Protocol):
-    """What a provider can also do whose model takes a while to load."""
+    """Implemented by providers whose model takes time to load."""
 
     async def prepare(self) -> None:
-        """Load the model now. Raises what an answer would raise."""
+        """Loads the model. Raises what an answer would raise."""
         ...
 
 
 @runtime_checkable
 class Diverger(Protocol):
-    """What a provider can also do whose model is at hand: fill a hole otherwise than it is filled."""
+    """Implemented by local models: alternatives to the current text of a hole."""
 
     async def diverge(self, request: DivergeRequest) -> InfillAnswer: ...
 
 
 @runtime_checkable
 class Weigher(Protocol):
-    """What a provider can also do whose model is at hand: say what it thinks of a text that it did not write."""
+    """Implemented by local models: log-probabilities of given texts."""
 
     async def weigh(self, request: WeighRequest) -> WeighAnswer: ...
 
 
 @runtime_checkable
 class Repeater(Protocol):
-    """What a provider can also say that may ask its model several times in one turn."""
+    """Implemented by providers that may call their model several times in one turn."""
 
     def at_most(self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> Usage:
-        """Tokens that a turn may take with all its passes (an estimate of those that are read)."""
+        """Maximum tokens of a turn with all its passes; the input tokens are an estimate."""
         ...

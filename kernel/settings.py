@@ -1,4 +1,4 @@
-"""Which model is used, and the settings of each way to reach one."""
+"""Which provider and model to use, with the settings of each provider."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.providers.settings import OpenAISettings, ScriptedSettings
 from ledger.vocabulary import Frozen
@@ -17,11 +17,11 @@ class KernelSettings(Frozen):
 
     provider: Literal["local", "openai", "scripted"] = Field(
         "local",
-        description="Who is asked: the model in this process, a server that speaks chat completions, or a script.",
+        description="Which provider to use: the model in this process, a chat-completions server, or a script.",
     )
     model: str = Field(
         default_factory=lambda: load_policy().default_model,
-        description="Name of a local model (`ouro model list`), or the whole path of your own GGUF file or folder.",
+        description="Name of a local model (`ouro model list`), or the absolute path of your own GGUF file or folder.",
     )
     local: LocalSettings = LocalSettings()
     openai: OpenAISettings = OpenAISettings()

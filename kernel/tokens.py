@@ -1,4 +1,4 @@
-"""How many tokens a text may be, where only a server could count them."""
+"""Token estimates for texts whose tokens only a server could count."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ CHARS_PER_TOKEN: Final = 3.6
 
 
 def estimate_tokens(characters: int) -> int:
-    """For servers that do not say: rounded up, so that a budget errs on the safe side."""
+    """Estimated tokens of a text, rounded up so that a budget errs on the safe side."""
     return math.ceil(characters / CHARS_PER_TOKEN)
 
 
 def prompt_characters(conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
-    """What the server's tokenizer will see, without the template around it."""
-    spoken = sum(len(m.text) + sum(len(c.name) + len(c.arguments) for c in m.calls) for m in conversation)
-    return spoken + sum(len(json.dumps(tool.model_dump())) for tool in tools)
+    """Characters of a prompt as the server's tokenizer sees it, without the chat template."""
+    messages = sum(len(m.text) + sum(len(c.name) + len(c.arguments) for c in m.calls) for m in conversation)
+    return messages + sum(len(json.dumps(tool.model_dump())) for tool in tools)

@@ -1,6 +1,6 @@
-"""Checking a whole ledger on one snapshot: its shape, the chain and its end, signatures, blobs, projections.
+"""Verification of a whole ledger on one snapshot: schema, chain and its end, signatures, blobs, projections.
 
-Blocks; called in a thread. Damage is a finding, never an exception, whatever lies in the file.
+Blocks; call it in a thread. Any damage of the file is a finding, never an exception.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ Query = Callable[[str], Iterable[tuple[Any, ...]]]
 
 
 class Projection(Protocol):
-    """A table that follows from entries: hears every row of the chain, then compares the table with them."""
+    """Check of a table derived from entries: receives every row of the chain, then compares the table with them."""
 
     def hear(self, rows: Sequence[Row]) -> None:
-        """The next rows, in order. Their columns hold anything."""
+        """Take the next rows, in order. Their columns may hold values of any type."""
         ...
 
     def compare(self, query: Query) -> Iterator[Finding]:
-        """What the table says otherwise. ``query`` answers a SELECT."""
+        """Findings where the table differs from the rows. ``query`` runs a SELECT."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Gathered:
-    """What a walk over the rows hears for the checks behind it."""
+    """Data collected during the walk over the rows, for the checks after it."""
 
-    blobs: set[bytes] = field(default_factory=set)  # names in entries
-    ends: list[tuple[int, bytes]] = field(default_factory=list)  # entry and stored bytes of a session's end
+    blobs: set[bytes] = field(default_factory=set)  # digests that entries refer to
+    ends: list[tuple[int, bytes]] = field(default_factory=list)  # number and stored bytes of session-end entries
     wanted: frozenset[int] = frozenset()
     hashes: dict[int, str] = field(default_factory=dict)
 
@@ -73,10 +73,10 @@ def audit(
     whole: bool = False,
     stop: threading.Event,
 ) -> ChainReport:
-    """Check the ledger at ``address`` (a URI of SQLite); ``stop`` ends it early.
+    """Check the ledger at ``address`` (an SQLite URI); ``stop`` ends it early.
 
-    ``judge``: who says whose a signature is; without one signatures are not looked at. ``scripts``: the definitions of
-    all projections, see :func:`ledger.shape.look`. ``whole`` also lets SQLite check its own pages and indexes.
+    ``judge`` verifies signatures; without one they are not checked. ``scripts``: the definitions of all projections,
+    see :func:`ledger.shape.look`. ``whole`` also runs SQLite's check of its pages and indexes.
     """
     told = Told(head=origin)
     try:
@@ -98,7 +98,7 @@ def audit(
 
 
 def since(address: str, seq: int, *, head: Head, origin: Head, stop: threading.Event) -> str:
-    """Why the chain from entry ``seq`` to ``head`` does not hold; empty where it does, or where it was stopped."""
+    """Why the chain from entry ``seq`` to ``head`` is broken; empty when it is intact or the check was stopped."""
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             start = origin
@@ -123,10 +123,16 @@ def _report(told: Told) -> ChainReport:
     first = next((f for f in told.findings if f.row == told.first_bad and f.row is not None), None)
     reason = (first or told.findings[0]).said if told.findings else ""
     return ChainReport(
-        ok=not told.findings, entries=told.entries, head=told.head, first_bad=told.first_bad, reason=reason,
-        bad_blobs=tuple(told.bad_blobs), findings=tuple(told.findings), notes=tuple(told.notes),
+        ok=not told.findings,
+        entries=told.entries,
+        head=told.head,
+        first_bad=told.first_bad,
+        reason=reason,
+        bad_blobs=tuple(told.bad_blobs),
+        findings=tuple(told.findings),
+        notes=tuple(told.notes),
         signed_ends=told.signed_ends,
-    )  # fmt: skip
+    )
 
 
 def _contents(
@@ -139,7 +145,7 @@ def _contents(
     projections: Sequence[Projection],
     stop: threading.Event,
 ) -> None:
-    """Chain, end, anchors, signatures, blobs, projections, in this order."""
+    """Check chain, end, signatures, anchors, blobs and projections, in this order."""
     if not shape.readable(connection, "entries"):
         told.broken(1)
         told.add(Finding(said="there is no table of entries as this version makes it: entry 1 cannot be read", row=1))
@@ -168,7 +174,7 @@ def _walk(
     hearers: Sequence[Gathered | Projection],
     stop: threading.Event,
 ) -> int:
-    """Judge every row; the number of the last one there is."""
+    """Check every row and pass it to ``hearers``; returns the highest entry number."""
     rows = connection.execute(f"SELECT {COLUMNS} FROM entries ORDER BY seq")
     last, told_flaws = origin.seq, 0
     try:
@@ -192,7 +198,7 @@ def _walk(
 
 
 def _advance(told: Told, batch: Sequence[Row], flaws: dict[int, Flaw]) -> None:
-    """Move the last good head, as long as nothing bad was met."""
+    """Move the last good head, until the first bad row."""
     good = list(takewhile(lambda row: id(row) not in flaws, batch)) if flaws else batch
     if good and not told.stuck:
         told.head = Head(seq=good[-1][0], hash=good[-1][7])
@@ -201,7 +207,7 @@ def _advance(told: Told, batch: Sequence[Row], flaws: dict[int, Flaw]) -> None:
 
 
 def _readable(rows: Iterable[Row], told: Told) -> Iterator[Row]:
-    """Rows until the end, or a page that cannot be read (noted)."""
+    """Rows up to the end or the first unreadable page, which is noted in ``told.trouble``."""
     try:
         yield from rows
     except FAULTS as error:
@@ -209,7 +215,7 @@ def _readable(rows: Iterable[Row], told: Told) -> Iterator[Row]:
 
 
 def _end(connection: sqlite3.Connection, told: Told, *, origin: Head, last: int) -> None:
-    """Compare the one row that says where the chain starts and ends."""
+    """Compare the one row of the table ``chain`` (start and head) with the entries; ``last`` is the last entry."""
     if not shape.readable(connection, "chain"):
         return
     rows = connection.execute("SELECT id, genesis, seq, hash FROM chain").fetchall()
@@ -240,7 +246,7 @@ def _end(connection: sqlite3.Connection, told: Told, *, origin: Head, last: int)
 
 
 def _pages(connection: sqlite3.Connection, told: Told) -> None:
-    """SQLite's own look at its pages and indexes: an index that lacks a row hides that row from whoever asks by it."""
+    """SQLite's check of its pages and indexes: a row missing in an index is invisible to queries by that index."""
     for (said,) in connection.execute(f"PRAGMA integrity_check({MOST})"):
         if said != "ok":
             row = re.search(r"\brow (\d+) missing from index", str(said))

@@ -1,6 +1,6 @@
 """The hash chain: pure functions from drafts to stored rows and back, and the walk that finds the first bad row.
 
-The stored bytes of an entry are the canonical JSON of the whole entry but for its two hashes::
+The stored bytes of an entry are the canonical JSON of the entry without its two hashes::
 
     {"at":...,"causes":[...],"kind":...,"op_id":...,"payload":{...},"phase":...,"seq":...,"spend":{...}}
 
@@ -28,7 +28,7 @@ from ledger.vocabulary import Draft, Entry, Frozen, Head
 
 DOMAIN = b"ouro-ledger-1\n"
 STAMP_LENGTH = len("2026-01-01T00:00:00.000Z")
-BATCH = 256  # rows that a walk holds at a time
+BATCH = 256  # rows in memory during a walk
 COLUMNS = "seq, at, op_id, kind, phase, body, prev, hash"
 
 
@@ -46,7 +46,7 @@ class StoredRow(NamedTuple):
 
 
 class Flaw(NamedTuple):
-    """What is wrong with a row, and the first and the last entry that it is about."""
+    """A defect as a clause, and the first and last entry number that it concerns."""
 
     said: str
     row: int
@@ -55,7 +55,7 @@ class Flaw(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fragment:
-    """A draft as bytes: all of its entry but the time and the place, which only the writer knows."""
+    """A draft as bytes: its entry without timestamp and sequence number, which the writer assigns."""
 
     draft: Draft
     before_seq: bytes
@@ -63,17 +63,17 @@ class Fragment:
 
 
 class ChainReport(Frozen):
-    """What a walk over the chain found. ``entries`` counts the good ones; ``head`` is the last of them."""
+    """Result of a check. ``entries`` counts the good ones before the first bad row; ``head`` is the last of them."""
 
     ok: bool
     entries: int
     head: Head
     first_bad: int | None = None  # the first sequence number at which the chain does not hold
     reason: str = ""
-    bad_blobs: tuple[str, ...] = ()  # blobs whose bytes do not hash to their name, or that an entry names in vain
-    findings: tuple[Finding, ...] = ()  # all that was found, by row; empty exactly when ``ok``
-    signed_ends: int = 0  # the last entry that is a session's end with a signed head; 0: none
-    notes: tuple[str, ...] = ()  # what holds, and rests on less than it could
+    bad_blobs: tuple[str, ...] = ()  # missing blobs, and blobs that do not match their hash or size
+    findings: tuple[Finding, ...] = ()  # every defect; empty exactly when ``ok``
+    signed_ends: int = 0  # number of the last session-end entry with a signed head; 0: none
+    notes: tuple[str, ...] = ()  # weaknesses that are no defects, e.g. sessions that ended without a signed head
     duration_ms: int = 0
 
     @property
@@ -91,17 +91,17 @@ class ChainReport(Frozen):
 
 
 def genesis(repo_id: str) -> str:
-    """The previous hash of the first entry."""
+    """The previous hash of the first entry: sha256 of the repo-id."""
     return sha256_hex(repo_id)
 
 
 def link(prev: str, body: bytes) -> str:
-    """The hash of stored bytes that follow ``prev`` (hex)."""
+    """The hash of an entry, from its stored bytes and the previous hash ``prev`` (hex)."""
     return sha256(b"".join((DOMAIN, prev.encode(), b"\n", body))).hexdigest()
 
 
 def freeze(draft: Draft) -> Fragment:
-    """The bytes of a draft. Raises ``LedgerError`` for anything that canonical JSON cannot hold."""
+    """Serialise a draft. Raises ``LedgerError`` for anything that canonical JSON cannot hold."""
     fields: dict[str, Any] = {
         "causes": draft.causes,
         "kind": draft.kind.value,
@@ -127,7 +127,7 @@ def freeze(draft: Draft) -> Fragment:
 
 
 def place(fragment: Fragment, *, after: Head, at: str) -> tuple[StoredRow, Entry]:
-    """Give a fragment its time and its place behind ``after``."""
+    """Row and entry of a fragment at time ``at``, as the successor of ``after``."""
     seq, draft = after.seq + 1, fragment.draft
     body = b'{"at":"%b",%b%d%b' % (at.encode(), fragment.before_seq, seq, fragment.after_seq)
     own = link(after.hash, body)
@@ -157,7 +157,10 @@ def place(fragment: Fragment, *, after: Head, at: str) -> tuple[StoredRow, Entry
 
 
 def entry_of(seq: object, body: object, prev: object, own: object) -> Entry:
-    """The entry in stored bytes. Raises ``ChainBroken`` when they do not hash to ``own``."""
+    """Check and parse stored bytes.
+
+    Raises ``ChainBroken`` when they do not hash to ``own``, ``LedgerError`` when this version cannot parse them.
+    """
     if not isinstance(body, bytes) or not isinstance(prev, str) or link(prev, body) != own:
         raise ChainBroken(
             f"Entry {seq} of the ledger does not hash to what the chain says.",
@@ -176,10 +179,10 @@ def entry_of(seq: object, body: object, prev: object, own: object) -> Entry:
 def walk(
     rows: Iterable[StoredRow | tuple[Any, ...]], *, start: Head, anchors: Mapping[int, str] | None = None
 ) -> tuple[Head, str]:
-    """Recompute the chain behind ``start`` from stored bytes.
+    """Recompute the chain after ``start`` from stored bytes.
 
-    Returns the last good head and why the next row is bad (empty when all are good). ``anchors`` are hashes that the
-    chain is known to have passed through (from signed commits).
+    Returns the last good head and why the next row is bad (empty when all are good). ``anchors`` maps sequence numbers
+    to the hashes that signed commits name for them.
     """
     known = anchors or {}
     head = start
@@ -199,10 +202,10 @@ def walk(
 def judged(
     rows: Iterable[StoredRow | tuple[Any, ...]], *, start: Head
 ) -> Iterator[tuple[list[StoredRow | tuple[Any, ...]], dict[int, Flaw]]]:
-    """The rows behind ``start``, a batch at a time, and why some of a batch are bad (by ``id`` of the row).
+    """The rows after ``start`` in batches, each with the flaws of its bad rows (by ``id(row)``).
 
-    Rows are first judged a batch at a time, which is what makes it fast; only a batch that fails is looked at row by
-    row. A row behind a bad one is judged by what the bad one says of itself, so that each change is told once.
+    A batch is first checked as a whole, which is fast, and row by row only where that fails. The row after a bad one
+    is compared with the number and hash that the bad row claims, so that each alteration is reported once.
     """
     head = start
     stream = iter(rows)
@@ -219,7 +222,7 @@ def judged(
 
 
 def _said_by(row: StoredRow | tuple[Any, ...], *, after: Head) -> Head:
-    """Where a row says that the chain stands, whatever lies in its columns."""
+    """The head that a row claims to be; ``after`` fills in for columns of a wrong type."""
     seq, own = row[0], row[7]
     return Head(
         seq=seq if type(seq) is int and seq > 0 else after.seq + 1, hash=own if isinstance(own, str) else after.hash
@@ -227,7 +230,7 @@ def _said_by(row: StoredRow | tuple[Any, ...], *, after: Head) -> Head:
 
 
 def _all_good(batch: list[StoredRow | tuple[Any, ...]], *, start: Head) -> bool:
-    """Whether every row of a batch follows the row before it, hashes to its hash and agrees with its columns."""
+    """Whether every row of a batch follows the row before it, and its bytes match its hash and its columns."""
     numbers, ats, ops, kinds, phases, bodies, prevs, hashes = zip(*batch, strict=True)
     try:
         return (
@@ -241,14 +244,14 @@ def _all_good(batch: list[StoredRow | tuple[Any, ...]], *, start: Head) -> bool:
 
 
 def _flaw(row: StoredRow, *, after: Head) -> Flaw | None:
-    """Why ``row`` is not a good successor of ``after``; None when it is."""
+    """Why ``row`` is not a valid successor of ``after``; None when it is."""
     if type(row.seq) is not int or row.seq != after.seq + 1:
         return _misplaced(row.seq, after)
     if row.prev != after.hash:
         return Flaw(f"entry {row.seq} does not follow the entry before it", row.seq, row.seq)
     try:
         hashes = type(row.body) is bytes and link(row.prev, row.body) == row.hash
-    except ValueError:  # text that is none
+    except ValueError:  # text that UTF-8 cannot encode
         hashes = False
     if not hashes:
         return Flaw(f"the stored bytes of entry {row.seq} do not hash to its hash", row.seq, row.seq)
@@ -258,7 +261,7 @@ def _flaw(row: StoredRow, *, after: Head) -> Flaw | None:
 
 
 def _misplaced(seq: object, after: Head) -> Flaw:
-    """What stands where the entry behind ``after`` should."""
+    """The flaw of a row whose number is not the one after ``after``: missing, out of order, or no number."""
     due = after.seq + 1
     if type(seq) is not int:
         return Flaw(f"entry {due} has no sequence number, but a {type(seq).__name__}", due, due)
@@ -283,10 +286,10 @@ def _text(value: str | None) -> str:
 
 
 def _columns_agree(seq: int, at: str, op_id: str | None, kind: str, phase: str | None, body: bytes) -> bool:
-    """Whether the columns say what the bytes say, without parsing them: canonical JSON has one spelling.
+    """Whether the columns equal the values in the bytes, without parsing: canonical JSON has one spelling.
 
-    Sound because ``at`` has a fixed length and no quote, causes are numbers (so the first ``]`` ends them), a JSON
-    string ends itself, and behind the last ``,"phase":`` only numbers follow.
+    Sound because ``at`` has a fixed length and no quote, causes are numbers (so the first ``]`` ends them), JSON
+    strings are self-delimiting, and only numbers follow the last ``,"phase":``.
     """
     try:
         text = body.decode()
@@ -296,12 +299,12 @@ def _columns_agree(seq: int, at: str, op_id: str | None, kind: str, phase: str |
             and (text.startswith(head + middle) or (text.startswith(head) and text.startswith(middle, text.find("]"))))
             and text.startswith(f'{_before_seq(phase)}{seq},"spend":{{', text.rfind(',"phase":'))
         )
-    except (UnicodeDecodeError, TypeError):  # bytes of another kind, a column of another type than the schema's
+    except (UnicodeDecodeError, TypeError):  # bytes that are not UTF-8, a column of another type than the schema's
         return False
 
 
 def _disagreement(row: StoredRow) -> str:
-    """Names the column that differs from the bytes; only asked for a row that is known to be bad."""
+    """A clause that names the first column which differs from the bytes. Only for rows known to be bad."""
     try:
         stored = json.loads(row.body)
     except ValueError:

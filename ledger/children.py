@@ -1,6 +1,6 @@
-"""The only place where another program is started outside the sandbox: by its absolute path, with a whole environment.
+"""The only place that starts programs outside the sandbox: by absolute path, with an explicit environment.
 
-Who starts something finds it with ``ledger.programs.find_program``; the search path of this process decides nothing.
+Callers look programs up with ``ledger.programs.find_program``; the ``PATH`` of this process is not used.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Stream = int | IO[bytes] | IO[str] | None
 Child = subprocess.Popen[bytes]
 PIPE, NOTHING = subprocess.PIPE, subprocess.DEVNULL
 MOST_BYTES = 256 * 1024 * 1024
-"""Of both streams of a child together. A repository can make git say without end: a tree of trees, a huge file."""
+"""Limit of both output streams together. A repository can make git's output endless: nested trees, a huge file."""
 CHUNK = 64 * 1024
 GRACE_S = 2.0
-"""Seconds between the request to end and the kill."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 class TooMuch(OSError):
-    """A child said more than is taken of it, and was ended."""
+    """A child wrote more output than the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a child ended, and both of its streams."""
+    """Exit code (negative: the signal) and both output streams of a child."""
 
     code: int
     out: bytes
@@ -54,7 +54,7 @@ class Answer:
 
 
 def own_python(*words: str) -> tuple[str, ...]:
-    """The command line of a child of our own interpreter: isolated, so no folder and no variable brings code in."""
+    """Command line for our own interpreter, isolated (``-I``): no folder and no variable can inject code."""
     return (sys.executable, "-I", *words)
 
 
@@ -71,7 +71,7 @@ def start(
 ) -> Child:
     """Start a child. Only our own interpreter may inherit this process's environment (``env`` None).
 
-    Raises ``ChildFailed`` for what may not be started so, ``OSError`` as the system does.
+    Raises ``ChildFailed`` for a relative program path or another program without ``env``, ``OSError`` of the system.
     """
     _need_absolute(argv[0])
     if env is None and argv[0] != sys.executable:
@@ -98,12 +98,10 @@ def ask(
     own_group: bool = True,
     most_bytes: int = MOST_BYTES,
 ) -> Answer:
-    """Run a child to its end; blocks. Raises ``TimeoutError`` or ``TooMuch`` when it has to be ended, ``OSError``,
+    """Run a child to its end; blocks. Raises ``TimeoutError`` or ``TooMuch`` after ending it, ``OSError``,
     ``ChildFailed``.
     """
-    with start(
-        argv, cwd=cwd, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE, own_group=own_group
-    ) as child:  # fmt: skip
+    with start(argv, cwd=cwd, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE, own_group=own_group) as child:
         try:
             out, err = hear(child, given, timeout_s=timeout_s, most_bytes=most_bytes)
         finally:
@@ -113,12 +111,12 @@ def ask(
 
 
 def _end(child: Child, send: Callable[[int, int], None]) -> None:
-    """Ask a child to go, and make it go after the grace.
+    """Send SIGTERM to a child, and SIGKILL after ``GRACE_S``.
 
-    Who is asked takes its locks away, and what it has begun to write: git would leave both in the owner's repository.
+    On SIGTERM git removes its lock files and what it has half written; killed, it leaves both in the repository.
     """
     send(child.pid, signal.SIGTERM)
-    ended = os.pidfd_open(child.pid)  # it is not reaped yet: until then the number of its group is nobody else's
+    ended = os.pidfd_open(child.pid)  # it is not reaped yet, so its process group id cannot have been reused
     try:
         select.select([ended], [], [], GRACE_S)
     finally:
@@ -127,15 +125,15 @@ def _end(child: Child, send: Callable[[int, int], None]) -> None:
 
 
 def hear(child: Child, given: bytes = b"", *, timeout_s: float, most_bytes: int = MOST_BYTES) -> tuple[bytes, bytes]:
-    """Both streams of a child, which are pipes, until it has ended. Like ``Popen.communicate``, but not without end.
+    """Write ``given`` to a child and read both of its output pipes until it ends: a bounded ``Popen.communicate``.
 
-    Raises ``TimeoutError`` and ``TooMuch``; the child is then the caller's to end.
+    Raises ``TimeoutError`` and ``TooMuch``; the caller then has to end the child.
     """
     assert child.stdout is not None and child.stderr is not None
     said = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
     out, err = said.values()
     rest, left, until = memoryview(given), most_bytes, time.monotonic() + timeout_s
-    with selectors.DefaultSelector() as ready:
+    with selectors.PollSelector() as ready:  # see ledger.event_loop
         for stream in (child.stdout, child.stderr):
             ready.register(stream, selectors.EVENT_READ, stream)
         if child.stdin is not None:
@@ -171,7 +169,7 @@ def _late(child: Child, timeout_s: float) -> str:
 
 
 def _fed(fd: int, rest: memoryview) -> memoryview:
-    """What is still to be written; nothing where nobody reads it any more."""
+    """Write to the child's standard input; returns what is left, nothing once the child has closed it."""
     try:
         return rest[os.write(fd, rest[:CHUNK]) :] if rest else rest
     except BlockingIOError:
@@ -181,7 +179,7 @@ def _fed(fd: int, rest: memoryview) -> memoryview:
 
 
 def become(argv: Sequence[str]) -> NoReturn:
-    """Run another program in this process, with its environment."""
+    """Replace this process by another program (``execv``), which keeps the environment."""
     _need_absolute(argv[0])
     os.execv(argv[0], list(argv))
 

@@ -1,4 +1,4 @@
-"""Time is injected: wall time is UTC, monotonic time is never stored."""
+"""Injectable clocks, and the format of stored times. Wall time is UTC; monotonic time is never stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What everything that needs the time is given."""
+    """Source of the current time; passed in everywhere, so that tests and replay control it."""
 
     def now(self) -> datetime:
         """Wall time, timezone-aware UTC."""
@@ -20,7 +20,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The system's wall clock and monotonic clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -30,7 +30,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved: for tests and replay."""
+    """A clock that moves only by :meth:`advance`: for tests and replay."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start
@@ -49,10 +49,10 @@ class ManualClock:
 
 
 def stamp(moment: datetime) -> str:
-    """UTC as ISO 8601 with milliseconds and ``Z``: the only form in which time is stored."""
+    """ISO 8601 in UTC with milliseconds and ``Z``: the only format in which times are stored."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def unstamp(text: str) -> datetime:
-    """The inverse of :func:`stamp`."""
+    """Parse a time in the format of :func:`stamp`. Raises ``ValueError``."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))

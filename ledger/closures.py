@@ -1,4 +1,4 @@
-"""Closure checks: how to ask later whether the condition of a signal is gone. Used as part of `ledger.vocabulary`.
+"""Closure checks: how to find out later whether the condition of a signal is gone. Part of `ledger.vocabulary`.
 
 A sensor may bring a kind of its own: a subclass of :class:`Check` (or of :class:`FileCheck` and the like) in its
 folder, with a ``kind`` that no other has.
@@ -17,12 +17,12 @@ _KINDS: dict[str, type[Check]] = {}
 
 
 class Check(Frozen):
-    """Base of all kinds. What is said here of a kind holds for each check of it."""
+    """Base of all kinds. The class variables are properties of a kind."""
 
-    about_code: ClassVar[bool] = False  # a change that leaves every program as it was is no answer to it
-    about_docs: ClassVar[bool] = False  # a change of what a program does is more than was asked for
-    needs_yes: ClassVar[str] = ""  # why a person has to agree, where the op writes itself what the check asks for
-    marked: ClassVar[bool] = False  # the daemon itself makes it true, by a mark of its own at APPLY
+    about_code: ClassVar[bool] = False  # gate 14 refuses a change of comments, blanks and docstrings only
+    about_docs: ClassVar[bool] = False  # a change of what a program does goes beyond the request
+    needs_yes: ClassVar[str] = ""  # why the owner has to approve, where the op could fulfil the check by its own text
+    marked: ClassVar[bool] = False  # APPLY itself fulfils it, by a mark that the daemon writes
 
     kind: str
 
@@ -35,7 +35,7 @@ class Check(Frozen):
 
 
 class TestsPass(Check):
-    """Closed when every one of these test ids passes at the tree that is asked about."""
+    """Closed when every one of these test ids passes in the checked tree."""
 
     __test__ = False
     about_code: ClassVar[bool] = True
@@ -45,7 +45,7 @@ class TestsPass(Check):
 
 
 class OwnerConfirms(Check):
-    """Closed only by the owner's yes; a signal with this check needs APPROVAL_REQUIRED."""
+    """Closed only by the owner's confirmation; a signal with this check needs APPROVAL_REQUIRED."""
 
     needs_yes: ClassVar[str] = "no check can say that the goal is met; only the owner can"
 
@@ -54,20 +54,20 @@ class OwnerConfirms(Check):
 
 
 class TreeCheck(Check):
-    """Base of the kinds that are answered by reading files of the tree that is asked about."""
+    """Base of the kinds that are evaluated by reading files of the checked tree."""
 
 
 class FileCheck(TreeCheck):
-    """Base of those for which one file is enough."""
+    """Base of the kinds that read one file, ``path``."""
 
     path: Annotated[str, AfterValidator(inside)]
 
 
 class MarkerAbsent(FileCheck):
-    """Closed when no comment of the file says any more what the marker (a TODO and the like) said.
+    """Closed when no comment of the file has the text of the marker (a TODO and the like), with or without its word.
 
-    ``digest`` is that of the marker's text. ``others`` are those of the markers that stood beside it: one that is not
-    among them is the old one in other words.
+    ``digest`` is that of the marker's text, ``others`` are those of the file's other markers at that time. A marker
+    that is not among them counts as the old one, reworded.
     """
 
     about_code: ClassVar[bool] = True
@@ -79,7 +79,7 @@ class MarkerAbsent(FileCheck):
 
 
 class SymbolDocumented(FileCheck):
-    """Closed when the symbol (``name`` or ``Class.name``) of a Python file has a docstring that says something."""
+    """Closed when the symbol (``name`` or ``Class.name``) of a Python file has a docstring with more than its name."""
 
     about_docs: ClassVar[bool] = True
 
@@ -99,7 +99,7 @@ class ParametersDocumented(FileCheck):
 
 
 class PageWithout(FileCheck):
-    """Closed when a page does not speak any more of what is gone: a name, or a call of ``name`` with ``parameter``."""
+    """Closed when no line of a documentation page mentions ``name``, or a call of it with ``parameter``."""
 
     about_docs: ClassVar[bool] = True
     needs_yes: ClassVar[str] = (
@@ -112,9 +112,9 @@ class PageWithout(FileCheck):
 
 
 class MetricBelow(FileCheck):
-    """Closed when a function's cyclomatic complexity is below ``value``, and no other of its file has come over it.
+    """Closed when the cyclomatic complexity of a function is below ``value``, and so is that of all others in the file.
 
-    ``others`` are those that were over it before.
+    ``others`` are exempt: functions that had reached ``value`` before.
     """
 
     about_code: ClassVar[bool] = True
@@ -126,17 +126,17 @@ class MetricBelow(FileCheck):
 
 
 class Place(Frozen):
-    """Where a function stands; ``symbol`` is ``name`` or ``Class.name``."""
+    """Location of a function; ``symbol`` is ``name`` or ``Class.name``."""
 
     path: Annotated[str, AfterValidator(inside)]
     symbol: str
 
 
 class DuplicateGone(TreeCheck):
-    """Closed when one of several equal functions is left, and nothing uses what went.
+    """Closed when only one of several equal functions is left, and nothing uses the removed ones.
 
-    ``shape`` is the digest of what they have in common, ``nodes`` how large the smallest was: one of them at most may
-    still be half as large, so a copy that only reads otherwise now is still one.
+    ``shape`` is the digest of their common syntax tree, ``nodes`` the size of the smallest. At most one of ``places``
+    may still have more than half of that size, so that a reworded copy counts as a copy.
     """
 
     about_code: ClassVar[bool] = True
@@ -148,9 +148,9 @@ class DuplicateGone(TreeCheck):
 
 
 class SymbolGone(TreeCheck):
-    """Closed when a function is gone from its file, nothing in the tree names it, and it has not come back elsewhere.
+    """Closed when a function is gone from its file, nothing in the tree names it, and it was not moved elsewhere.
 
-    ``shape`` is its digest (empty: it has none), ``twins`` how many others of that shape there were.
+    ``shape`` is the digest of its syntax tree (empty: none), ``twins`` the number of other functions of that shape.
     """
 
     about_code: ClassVar[bool] = True
@@ -162,9 +162,9 @@ class SymbolGone(TreeCheck):
 
 
 class AllReached(FileCheck):
-    """Closed when no statement of a function stands where it can never be carried out, and what stood there is gone.
+    """Closed when a function has no unreachable statements, and those that it had were removed.
 
-    ``nodes`` is the size of the function without them, ``others`` the functions of the file that had such ones too.
+    ``nodes`` is the size of the function without them, ``others`` the functions of the file that had some as well.
     """
 
     about_code: ClassVar[bool] = True
@@ -176,11 +176,11 @@ class AllReached(FileCheck):
 
 
 class RunCheck(Check):
-    """Base of the kinds that are answered by running tests of the tree that is asked about, whatever the op named."""
+    """Base of the kinds that are evaluated by running tests of the checked tree, whichever tests the op names."""
 
 
 class SuiteAnswers(RunCheck):
-    """Closed when the whole suite comes to a verdict, in which these tests pass, and ``least`` tests in all."""
+    """Closed when the whole suite runs to a verdict in which these tests pass, and at least ``least`` tests in all."""
 
     about_code: ClassVar[bool] = True
 
@@ -190,9 +190,9 @@ class SuiteAnswers(RunCheck):
 
 
 class SymbolPinned(RunCheck):
-    """Closed when the tests of a file pass, and notice each small change that is made to a function to see that.
+    """Closed when the tests of the file ``test`` pass, and fail for each small mutation of a function.
 
-    ``body`` is a digest of the function, which is to stay as it was.
+    ``body`` is a digest of the function, which must not change.
     """
 
     about_code: ClassVar[bool] = True
@@ -206,7 +206,7 @@ class SymbolPinned(RunCheck):
 
 
 class VersionSpan(Frozen):
-    """Versions from ``first`` on, and below ``end`` (or up to it: ``closed``); an empty ``end`` is none."""
+    """Versions from ``first`` up to ``end``, which is included if ``closed``. Empty ``end``: no upper bound."""
 
     first: str
     end: str = ""
@@ -214,9 +214,9 @@ class VersionSpan(Frozen):
 
 
 class VersionAtLeast(FileCheck):
-    """Closed when the file pins ``package`` at ``version`` or a later one, wherever it names it.
+    """Closed when the file pins ``package`` at ``version`` or later, wherever it names the package.
 
-    ``but``: later versions that are known to have a defect, too.
+    ``but``: later versions that are known to be affected as well.
     """
 
     needs_yes: ClassVar[str] = "the tests ran with the version that is installed; only the owner can allow another"
@@ -238,7 +238,7 @@ class ItemDone(FileCheck):
 
 
 class MetricLimit(Frozen):
-    """``limit`` (a decimal number) is the last value of a metric that is still within noise."""
+    """``limit`` (a decimal number) is the worst value of a metric that is still within noise."""
 
     name: str
     limit: str = Field(pattern=r"^-?[0-9]{1,400}(\.[0-9]{1,400})?(e[+-]?[0-9]{1,4})?$")
@@ -249,8 +249,8 @@ class MetricLimit(Frozen):
 class MetricWithin(Check):
     """Closed when the owner's benchmark, run on the tree, measures each metric within its limit.
 
-    ``ruler`` are the files that measure, ``ruler_digest`` is that of their contents when the limits were found: with
-    others nothing is proven.
+    ``ruler`` are the files of the benchmark, ``ruler_digest`` is the digest of their contents when the limits were
+    measured: with other contents a measurement proves nothing.
     """
 
     about_code: ClassVar[bool] = True
@@ -262,8 +262,8 @@ class MetricWithin(Check):
 
 
 class SidesAgree(TreeCheck):
-    """Closed when a file (or the part of it that a JSON pointer names) says what its counterpart in another repository
-    says there, where that stands. ``pair`` is the owner's name for the two: where the other lies is his to say."""
+    """Closed when a contract file (or the part that a JSON pointer selects) agrees with its counterpart in another
+    repository. ``pair`` names the two files in the owner's settings, which configure where the counterpart is."""
 
     kind: Literal["sides_agree"] = "sides_agree"
     pair: str

@@ -1,4 +1,4 @@
-"""How sure a claim is, corrected by what became of earlier ones of its kind. Pure; whole basis points, no floats."""
+"""Calibration: an asserted confidence corrected by past outcomes. Pure; whole basis points, no floats."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 CERTAIN_BP: Final = 10_000
 EVEN_BP: Final = 5_000
 PRIOR: Final = 2
-"""How many outcomes what is asserted counts for."""
+"""Weight of the asserted confidence, as a number of outcomes."""
 
 
 def calibrated_bp(asserted_bp: int, *, hits: int, n: int) -> int:
-    """0..10000: what was asserted, drawn toward ``hits`` of ``n`` the more outcomes there are.
+    """``asserted_bp`` combined with ``hits`` of ``n`` past outcomes, as basis points (0..10000).
 
-    The mean of a Beta posterior. With nothing asserted (``EVEN_BP``) it is ``(1 + hits) / (2 + n)``.
+    The mean of a Beta posterior. With the neutral assertion ``EVEN_BP`` it is ``(1 + hits) / (2 + n)``.
     """
     return (PRIOR * asserted_bp + CERTAIN_BP * hits) // (PRIOR + n)

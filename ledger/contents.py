@@ -1,4 +1,4 @@
-"""The blobs of a ledger, against their names and against the entries that name them."""
+"""Check of a ledger's blobs: against their hashes and sizes, and against the entries that refer to them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ from ledger.ids import sha256_hex
 from ledger.told import FAULTS, MOST, Told, named, shown
 
 BLOB_FIELDS = (
-    "answer", "behind", "blob", "candidate", "dossier", "facts", "goals", "inspection", "operation", "result",
-)  # fmt: skip
-"""Fields of a payload that name a blob, where a digest stands in them. A transition names none."""
-_DIGEST = re.compile(rb'":"([0-9a-f]{64})"')  # what may name one: quick to look for
+    "answer",
+    "behind",
+    "blob",
+    "candidate",
+    "dossier",
+    "facts",
+    "goals",
+    "inspection",
+    "operation",
+    "result",
+)
+"""Payload fields that refer to a blob when their value is a sha256 digest. Not used by transitions."""
+_DIGEST = re.compile(rb'":"([0-9a-f]{64})"')  # a fast pre-filter for _NAMES
 _NAMES = re.compile(rb'"(?:%b)":"([0-9a-f]{64})"' % "|".join(BLOB_FIELDS).encode())
 
 
 def names_in(bodies: bytes) -> list[bytes]:
-    """The blobs that stored bytes of entries name."""
+    """Digests of the blobs that stored bytes of entries refer to."""
     return _NAMES.findall(bodies) if _DIGEST.search(bodies) else []
 
 
 def check_blobs(connection: sqlite3.Connection, told: Told, *, wanted: set[bytes], stop: threading.Event) -> None:
-    """Every blob hashes to its name, and every one that an entry names is there."""
+    """Add findings for blobs that do not match their hash or size, and for missing ones among ``wanted``."""
     there: set[bytes] = set()
     wrong: list[tuple[object, str]] = []
     try:
@@ -63,7 +72,7 @@ def _bytes_of(sha: object) -> bytes:
 
 
 def _naming(connection: sqlite3.Connection, wanted: Collection[bytes]) -> dict[bytes, int]:
-    """The first entry that names each of these blobs."""
+    """The first entry that refers to each of these blobs."""
     found: dict[bytes, int] = {}
     for seq, body in connection.execute("SELECT seq, body FROM entries ORDER BY seq"):
         if type(body) is bytes:

@@ -1,6 +1,6 @@
-"""The ledger's file: made private, recognised before it is touched, locked for one writer, its troubles named.
+"""The ledger's SQLite file: creation, recognition before any write, the writer's lock, and messages for its errors.
 
-Everything here blocks (it is called in a thread) except :func:`claim`, which takes microseconds.
+Everything here blocks (call it in a thread) except :func:`claim`, which takes microseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Statement = tuple[str, tuple[SqlValue, ...]]
 
 
 class LedgerSettings(Frozen):
-    """Limits of the store; the record itself has none."""
+    """Limits of the store. The number of entries is not limited."""
 
     queue_limit: int = Field(
         default=1024, ge=1, description="Requests that may wait for the writer; more callers wait."
@@ -39,7 +39,7 @@ class LedgerSettings(Frozen):
 
 
 class Trouble(Frozen):
-    """What a failure of SQLite means to a person."""
+    """A failure of SQLite for the user: what happened, and what to do."""
 
     what: str
     remedy: str
@@ -77,7 +77,7 @@ SQLITE_FAULTS = (sqlite3.Error, UnicodeDecodeError)
 
 
 def trouble(error: BaseException) -> Trouble | None:
-    """What the surroundings (disk, rights, locks, damage) did to us; None when the statement itself was wrong."""
+    """The external cause of an SQLite error (disk, rights, locks, damage); None when the statement itself was wrong."""
     known = _TROUBLES.get(_code(error))
     return Trouble(what=known[0], remedy=known[1]) if known else None
 
@@ -98,7 +98,7 @@ def unwritable(path: Path, error: SqliteFault) -> LedgerReadOnly:
 
 
 def moved(path: Path) -> LedgerReadOnly:
-    """The error for a file that was removed or replaced while it was open: what is written to it, nobody finds."""
+    """The error for a file that was removed or replaced while it was open: further writes to it would be lost."""
     return LedgerReadOnly(
         f"The ledger's file {path} was removed or replaced while the daemon had it open.",
         remedy="Put it back, or restore a backup, then restart the daemon; `ouro ledger verify` names what is missing.",
@@ -106,16 +106,17 @@ def moved(path: Path) -> LedgerReadOnly:
 
 
 def _code(error: BaseException) -> int:
-    """SQLite's primary result code; that of damage for text that is no text."""
+    """SQLite's primary result code; ``SQLITE_CORRUPT`` for text that cannot be decoded."""
     if isinstance(error, UnicodeDecodeError):
         return sqlite3.SQLITE_CORRUPT
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def claim(path: Path) -> int:
-    """Take the writer's lock beside ``path`` and return its descriptor; closing it gives the lock back.
+    """Take the writer's lock, a file next to ``path``, and return its descriptor; closing it releases the lock.
 
-    Raises ``LedgerReadOnly`` when another process writes this ledger, ``LedgerError`` when its folder is not private.
+    Raises ``LedgerReadOnly`` when another process holds it or the folder cannot be written, ``LedgerError`` when
+    others can write the folder.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
@@ -143,7 +144,7 @@ def claim(path: Path) -> int:
 
 
 def refuse_odd(path: Path) -> None:
-    """Raises ``LedgerError`` where SQLite would open a pipe, which never returns, or follow a link elsewhere."""
+    """Raises ``LedgerError`` when the file, or a side file of SQLite, is a pipe (opening it would block), a link ..."""
     for side in ("", "-wal", "-shm", "-journal"):
         file = path.with_name(path.name + side)
         if kind := other_kind(file):
@@ -158,7 +159,7 @@ Identity = tuple[int, int] | None
 
 
 def identity(path: Path) -> Identity:
-    """Which file lies at ``path``. A system call of microseconds, no reading."""
+    """Device and inode of ``path``. One system call of microseconds, no reading."""
     try:
         found = path.lstat()
     except OSError:
@@ -167,12 +168,15 @@ def identity(path: Path) -> Identity:
 
 
 def uri(path: Path, *, write: bool = False) -> str:
-    """How SQLite is told to open ``path``: never creating it, and only for reading unless ``write``."""
+    """The URI by which SQLite opens ``path``: without creating it, and read-only unless ``write``."""
     return f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}"
 
 
 def reading_uri(path: Path) -> str:
-    """How a reader opens ``path``. In a folder that cannot be written SQLite must be told that nobody else writes."""
+    """The URI for a reader, with ``immutable=1`` in a folder that cannot be written: SQLite opens it no other way.
+
+    Raises ``LedgerError`` when there is no ledger or it cannot be read.
+    """
     wanted = uri(path)
     refuse_odd(path)
     if not path.is_file():
@@ -190,10 +194,10 @@ def reading_uri(path: Path) -> str:
 
 
 def inspect(address: str, path: Path, *, repo_id: str, strict: bool) -> Head:
-    """Recognise a ledger and say where its chain stands, without changing a byte.
+    """Recognise a ledger and return the head of its chain, without changing a byte.
 
-    Raises ``ForeignLedger`` for a file of something else, of a newer schema or of another repository. ``strict`` also
-    raises ``ChainBroken`` when the last row is not the one that the chain should end with.
+    Raises ``ForeignLedger`` for a file that is no ledger, of another schema or of another repository, ``LedgerError``
+    for a damaged one; with ``strict`` also ``ChainBroken`` when the last row is bad or not the recorded head.
     """
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
@@ -225,7 +229,7 @@ def inspect(address: str, path: Path, *, repo_id: str, strict: bool) -> Head:
 
 
 def prepare(path: Path, *, repo_id: str, settings: LedgerSettings) -> Head:
-    """Make the file or recognise it, and see that it can be written. The caller holds the lock of :func:`claim`."""
+    """Create or recognise the file, and check that it can be written. The caller holds the lock of :func:`claim`."""
     refuse_odd(path)
     if _fresh(path):
         _create(path, repo_id=repo_id, settings=settings)
@@ -247,7 +251,7 @@ def prepare(path: Path, *, repo_id: str, settings: LedgerSettings) -> Head:
 
 
 def writer_pragmas(settings: LedgerSettings) -> tuple[str, ...]:
-    """What a connection that appends must be told: an acknowledged entry survives a power cut."""
+    """Settings of a writing connection, with which an acknowledged entry survives a power cut."""
     return ("PRAGMA synchronous=FULL", f"PRAGMA busy_timeout={settings.busy_timeout_ms}", "PRAGMA foreign_keys=ON")
 
 
@@ -278,7 +282,7 @@ def _not_ours(path: Path, why: str) -> ForeignLedger:
 
 
 def _fresh(path: Path) -> bool:
-    """Whether there is no ledger yet: no file, or one whose making was cut short before its one transaction."""
+    """Whether there is no ledger yet: no file, or one whose creation was cut short before its one transaction."""
     if not path.exists():
         return True
     try:
@@ -291,7 +295,7 @@ def _fresh(path: Path) -> bool:
 
 
 def _create(path: Path, *, repo_id: str, settings: LedgerSettings) -> None:
-    """Make an empty ledger, durably and in one transaction. The file is private before anything is in it."""
+    """Create an empty ledger, durably and in one transaction. The file is private before it has content."""
     try:
         path.touch(mode=FILE_MODE)  # SQLite gives its side files the same mode
         with closing(_connect(path, settings)) as connection:

@@ -1,40 +1,40 @@
-"""The error tree.
+"""The error hierarchy.
 
 OuroError
 ├── ConfigError            a setting is unknown, malformed or out of range
-├── MachineFault           a disk is full, no descriptors are left, something odd lies in a file's place
-├── LedgerError            the record cannot be read or written
-│   ├── ChainBroken        a stored row does not hash to what the chain says
-│   ├── ForeignLedger      the file is not ours, or of a newer schema
+├── MachineFault           a disk is full, no descriptors are left, a path is not the file that it should be
+├── LedgerError            the ledger cannot be read or written
+│   ├── ChainBroken        a stored row does not match the hash chain
+│   ├── ForeignLedger      the file is no ledger of this repository, or of a newer schema
 │   └── LedgerReadOnly     writing is off: disk full, file locked, or degraded on purpose
 ├── RepositoryError        the git repository is not in a state that can be worked on
 │   ├── RepositoryBusy     a merge, rebase, bisect or cherry-pick is under way
 │   └── GitFailed          a git command ended with an error
-├── TestsUnavailable       the repository's own tests give no answer
-├── AdvisoriesUnavailable  a source of advisories gives no answer
+├── TestsUnavailable       the repository's tests give no result
+├── AdvisoriesUnavailable  a source of advisories gives no result
 ├── ChildFailed            a child process could not be started
-│   └── ProgramMissing     there is no such program that may be run
-├── SandboxError           a child could not be confined
-│   └── SandboxMissing     no back end holds its walls on this machine
-├── PolicyRefused          a deterministic rule said no (names the rule)
-├── BudgetExhausted        a ceiling would be passed (names which)
+│   └── ProgramMissing     the program does not exist, or may not be run
+├── SandboxError           a child process could not be sandboxed
+│   └── SandboxMissing     no sandbox back end works on this machine
+├── PolicyRefused          a deterministic rule refused (``rule``)
+├── BudgetExhausted        a limit on cost would be exceeded (``ceiling``)
 ├── ProviderError          a model could not answer
 │   ├── ProviderUnavailable  nothing listens, weights are missing, a deadline passed
-│   └── ProviderBadOutput    it answered, but not in the form that was asked
-│       └── CollapseDetected   what came was no longer an answer (kernel/canary)
+│   └── ProviderBadOutput    the answer is not in the requested format
+│       └── CollapseDetected   the output degenerated, e.g. into repetition (kernel/canary)
 ├── ChangeError            a change could not be applied or taken back
-│   ├── StaleBase          the files are not those that were read
+│   ├── StaleBase          the files changed since they were read
 │   ├── ApplyConflict      the owner's files are in the way
-│   └── HookRefused        the repository's own hook said no
-├── ToolError              a tool could not do what a model asked of it
+│   └── HookRefused        a git hook of the repository failed
+├── ToolError              a tool call failed; the message goes to the model
 ├── TransitionRefused      the state machine has no such edge
-├── PhaseContract          a phase returned what it may not return
-├── LeaseLost              an op was taken back from the worker that held it
+├── PhaseContract          a phase returned a value that its contract does not allow
+├── LeaseLost              a worker no longer holds its op
 ├── InstanceHeld           another daemon owns this repository
 └── ControlError           a request over the socket was refused
-    └── NoDaemon           nothing answers on the socket
+    └── NoDaemon           no daemon answers on the socket
 
-Every error says what happened, why, and what to do (``remedy``).
+Every error has a message (what happened and why) and, where there is one, a ``remedy``.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ class ConfigError(OuroError):
 
 
 class MachineFault(OuroError):
-    """The machine did not do what it was asked: see ``ledger/faults.py``."""
+    """An error of the operating system: full disk, no descriptors left ... Made by ``ledger/faults.py``."""
 
 
 class LedgerError(OuroError):
-    """The record cannot be read or written."""
+    """The ledger cannot be read or written."""
 
 
 class ChainBroken(LedgerError):
-    """A stored row does not hash to what the chain says."""
+    """A stored row does not match the hash chain; ``seq`` is its number."""
 
     def __init__(self, message: str, *, seq: int, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
@@ -76,7 +76,7 @@ class ChainBroken(LedgerError):
 
 
 class ForeignLedger(LedgerError):
-    """The file is not ours, or of a newer schema."""
+    """The file is not a ledger of this repository, or of a newer schema."""
 
 
 class LedgerReadOnly(LedgerError):
@@ -102,13 +102,13 @@ class GitFailed(RepositoryError):
 
 
 class TestsUnavailable(OuroError):
-    """The repository's own tests give no answer: no pytest, no tests, a suite that hangs."""
+    """The repository's tests give no result: no pytest, no tests, a suite that hangs."""
 
     __test__ = False  # not a pytest class
 
 
 class AdvisoriesUnavailable(OuroError):
-    """A source of advisories gives no answer: not there, too slow, too much, or not in its form."""
+    """A source of advisories gives no result: absent, too slow, too large or malformed."""
 
 
 class ChildFailed(OuroError):
@@ -116,7 +116,7 @@ class ChildFailed(OuroError):
 
 
 class ProgramMissing(ChildFailed):
-    """There is no such program; or (``refused``) there is one, and it may not be run outside the sandbox."""
+    """The program does not exist; or (``refused``) it does, and may not be run outside the sandbox."""
 
     def __init__(self, message: str, *, refused: bool, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
@@ -124,15 +124,15 @@ class ProgramMissing(ChildFailed):
 
 
 class SandboxError(OuroError):
-    """A child could not be confined."""
+    """A child process could not be sandboxed."""
 
 
 class SandboxMissing(SandboxError):
-    """No back end holds its walls on this machine."""
+    """No sandbox back end works on this machine."""
 
 
 class PolicyRefused(OuroError):
-    """A deterministic rule said no."""
+    """A deterministic rule refused; ``rule`` is its name."""
 
     def __init__(self, message: str, *, rule: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
@@ -140,7 +140,7 @@ class PolicyRefused(OuroError):
 
 
 class BudgetExhausted(OuroError):
-    """A ceiling would be passed; ``ceiling`` names which (``per_call``, ``per_op``, ``per_day`` ...)."""
+    """A limit on cost would be exceeded; ``ceiling`` names it (``per_call``, ``per_op``, ``per_day`` ...)."""
 
     def __init__(self, message: str, *, ceiling: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
@@ -173,7 +173,7 @@ class ProviderUnavailable(ProviderError):
 
 
 class ProviderBadOutput(ProviderError):
-    """It answered, but not in the form that was asked."""
+    """The answer is not in the requested format."""
 
 
 class ChangeError(OuroError):
@@ -181,7 +181,7 @@ class ChangeError(OuroError):
 
 
 class StaleBase(ChangeError):
-    """The files are not those that were read."""
+    """The files (``paths``) changed since they were read."""
 
     def __init__(self, message: str, *, paths: tuple[str, ...], remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
@@ -189,7 +189,7 @@ class StaleBase(ChangeError):
 
 
 class ApplyConflict(ChangeError):
-    """The owner's files are in the way."""
+    """The owner's files or branches are in the way; ``paths`` are the files of the change concerned."""
 
     def __init__(self, message: str, *, paths: tuple[str, ...], remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
@@ -197,7 +197,7 @@ class ApplyConflict(ChangeError):
 
 
 class HookRefused(ChangeError):
-    """The repository's own hook said no."""
+    """A git hook of the repository failed; ``output`` is what it printed."""
 
     def __init__(self, message: str, *, hook: str, output: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
@@ -206,7 +206,7 @@ class HookRefused(ChangeError):
 
 
 class ToolError(OuroError):
-    """A tool could not do what a model asked of it; the text goes back to the model."""
+    """A tool call failed; the message goes back to the model."""
 
 
 class TransitionRefused(OuroError):
@@ -214,11 +214,11 @@ class TransitionRefused(OuroError):
 
 
 class PhaseContract(OuroError):
-    """A phase returned what it may not return."""
+    """A phase returned a value that its contract does not allow."""
 
 
 class LeaseLost(OuroError):
-    """An op was taken back from the worker that held it, or never was active."""
+    """The worker no longer holds the lease of the op, or the op never was active."""
 
     def __init__(self, message: str, *, op_id: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
@@ -238,4 +238,4 @@ class ControlError(OuroError):
 
 
 class NoDaemon(ControlError):
-    """Nothing answers on the socket."""
+    """No daemon answers on the socket."""

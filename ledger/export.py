@@ -1,4 +1,4 @@
-"""The record as JSON Lines, for people and for replay. Each line can be checked by itself.
+"""Export of the ledger as JSON Lines. Each line can be verified by itself.
 
 A line is canonical JSON: ``{"entry":<the stored bytes>,"hash":...,"prev":...}``.
 """
@@ -19,7 +19,7 @@ _PAGE = 500  # rows fetched at a time
 
 
 async def export(ledger: Ledger, *, op_id: str | None = None) -> AsyncIterator[bytes]:
-    """The lines (without newline) of one op, or of everything, oldest first. Raises ``ChainBroken`` on a bad row."""
+    """Lines (without newline) of one op, or of the whole ledger, oldest first. Raises ``ChainBroken`` on a bad row."""
     after = 0
     while True:
         rows = await ledger.query(
@@ -38,7 +38,7 @@ async def export(ledger: Ledger, *, op_id: str | None = None) -> AsyncIterator[b
 
 
 def parse_line(line: bytes) -> Entry:
-    """The entry in one exported line. Raises ``ChainBroken`` when it was changed, ``LedgerError`` when it is none."""
+    """Parse an exported line. Raises ``ChainBroken`` when it was altered, ``LedgerError`` when it is malformed."""
     try:
         outer = read_json(line)
         body, prev, own = canonical(outer["entry"]), outer["prev"], outer["hash"]

@@ -1,4 +1,4 @@
-"""What the machine refuses, as a sentence: a full disk, no descriptors left, something odd in a file's place. Pure."""
+"""Operating system errors as ``MachineFault`` with a remedy: full disk, no descriptors left, unusable file. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ODD: Final = "Find out what lies there, and move it away."
 
 
 def machine_fault(error: OSError) -> MachineFault:
-    """The error for a file, or for the machine as a whole where none is named."""
+    """A ``MachineFault`` with message and remedy; it names the file where ``error`` has one."""
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     why = error.strerror or type(error).__name__
     message = f"{where} cannot be used: {why}." if where else f"The machine refused: {why}."

@@ -1,4 +1,4 @@
-"""What a check of the record found: one sentence each, with the entry that it is about and what to do."""
+"""Findings of a ledger check: a message, the entries concerned and a remedy. Anchors: heads known from elsewhere."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ RECORD_GONE = "Keep what is left as evidence and restore a backup of the ledger.
 
 
 class Finding(Frozen):
-    """``said`` names the entry in words. ``row``: its sequence number, None where it is about the file. ``last``: that
-    of the last one, where there are several."""
+    """One defect. ``said``: the message, a clause that names the entry. ``row``: the entry's number, None for the file
+    as a whole; ``last``: the last number, where it concerns a range."""
 
     said: str
     remedy: str = EVIDENCE
@@ -19,15 +19,15 @@ class Finding(Frozen):
 
     @property
     def sentence(self) -> str:
-        """For a person: what, where, and what to do."""
+        """Message and remedy as text for the user."""
         return f"{self.said[:1].upper()}{self.said[1:]}. {self.remedy}".rstrip()
 
 
 class Anchor(Frozen):
-    """A head that stands outside of the rows that it vouches for. ``where`` names the place for a person.
+    """A head recorded apart from the rows that it vouches for. ``where`` describes the place for the user.
 
-    ``source``: what is written by the same hand; somebody who forges one head can forge all of that source.
-    ``unknown``: fingerprint of the key that signed it, where nobody knows that key.
+    ``source`` groups heads that a forger of one could forge together. ``unknown``: fingerprint of the signing key,
+    where that key is unknown.
     """
 
     seq: int

@@ -1,4 +1,4 @@
-"""The base of every value type of the vocabulary."""
+"""Base class of the value types, and the validator of repository paths."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
-    """Base of every value type: immutable, closed, bytes as base64 in JSON.
+    """Base of every value type: immutable, no unknown fields, bytes as base64 in JSON.
 
-    Its validator is built when a type is first used: a short command uses few of them.
+    Validators are built on first use, because a short command uses few of them.
     """
 
     model_config = ConfigDict(
@@ -17,7 +17,7 @@ class Frozen(BaseModel):
 
 
 def inside(path: str) -> str:
-    """``path`` itself. Raises ``ValueError`` for one that is not a path inside the repository."""
+    """Return ``path``. Raises ``ValueError`` unless it is relative, not empty and without ``..``."""
     if path.startswith("/") or ".." in path.split("/") or not path:
         raise ValueError(f"{path!r} is not a path inside the repository")
     return path

@@ -1,11 +1,11 @@
-"""Signed heads: where the chain stood at the end of a session, vouched for by the daemon's key.
+"""Signed heads: the head of the chain at the end of a session, signed with the daemon's key.
 
-One line of canonical JSON each::
+Each is stored as one line of canonical JSON::
 
     {"at":...,"genesis":...,"hash":...,"seq":...,"signature":"-----BEGIN SSH SIGNATURE-----..."}
 
-What is signed is ``ouro-head-1``, ``genesis``, ``seq`` and ``hash``, a line each. Signing and judging are ports: the
-key belongs to another room.
+The signed message is ``ouro-head-1``, ``genesis``, ``seq`` and ``hash``, one a line. Signing and verifying are ports,
+because the key belongs to another room.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ ENDED = "session.ended"
 
 
 class Standing(StrEnum):
-    """Whose signature it is."""
+    """Result of verifying a signature: by whose key it is."""
 
     OURS = "ours"
-    LISTED = "listed"  # of a key that the owner has listed: another daemon's, or a former one of this
-    UNKNOWN = "unknown"  # it holds, and nobody knows the key
-    NONE = "none"  # it does not hold
+    LISTED = "listed"  # a key that the owner has listed: another daemon's, or a former one of this
+    UNKNOWN = "unknown"  # valid, by an unknown key
+    NONE = "none"  # not valid
 
 
 class Judgement(Frozen):
-    """``signer`` is the fingerprint of the key, where the signature holds; ``why`` says why it does not."""
+    """``signer`` is the fingerprint of the key of a valid signature; ``why`` the reason for an invalid one."""
 
     standing: Standing
     signer: str = ""
@@ -49,7 +49,7 @@ class Judgement(Frozen):
 
 
 class Signer(Protocol):
-    """The daemon's key."""
+    """Signs heads with the daemon's key."""
 
     def sign_head(self, message: bytes) -> str:
         """An armoured signature under ``NAMESPACE``."""
@@ -57,15 +57,15 @@ class Signer(Protocol):
 
 
 class Judge(Protocol):
-    """Who knows keys."""
+    """Verifies signatures of heads."""
 
     def judge(self, signature: str, message: bytes) -> Judgement:
-        """Whose signature under ``NAMESPACE`` it is."""
+        """Whether the signature is valid under ``NAMESPACE``, and by whose key."""
         ...
 
 
 class SignedHead(Frozen):
-    """See the module. ``genesis`` says which repository's chain it is."""
+    """A head with its signature, see the module. ``genesis`` identifies the repository of the chain."""
 
     at: str = Field(max_length=64)
     genesis: str = Field(max_length=64)
@@ -80,17 +80,17 @@ class SignedHead(Frozen):
 
     @property
     def line(self) -> bytes:
-        """Its line, with the newline."""
+        """The line in a file of heads, with the newline."""
         return canonical(self.model_dump()) + b"\n"
 
 
 def message_of(genesis: str, head: Head) -> bytes:
-    """What a signature of ``head`` covers."""
+    """The message that a signature of ``head`` covers."""
     return f"{DOMAIN}\n{genesis}\n{head.seq}\n{head.hash}\n".encode("utf-8", errors="replace")
 
 
 def read_lines(data: bytes) -> tuple[tuple[tuple[int, SignedHead], ...], tuple[int, ...]]:
-    """The heads with their line numbers, and the numbers of the lines that are none."""
+    """The heads with their line numbers, and the numbers of the lines that cannot be parsed."""
     heads: list[tuple[int, SignedHead]] = []
     odd: list[int] = []
     for number, line in enumerate(data.split(b"\n"), start=1):
@@ -104,7 +104,7 @@ def read_lines(data: bytes) -> tuple[tuple[tuple[int, SignedHead], ...], tuple[i
 
 
 def with_heads(*sources: bytes) -> bytes:
-    """The newest lines of several files as one, each once; lines that are no heads go first and are the first to go."""
+    """The newest ``KEPT`` lines of several files, without duplicates. Unparsable lines sort first and go first."""
     lines = dict.fromkeys(line for data in sources for line in data.split(b"\n") if line)
     order: dict[bytes, int] = {}
     for line in lines:
@@ -115,7 +115,7 @@ def with_heads(*sources: bytes) -> bytes:
 
 
 def read_file(path: Path) -> bytes | None:
-    """The lines in ``path``; None where there is no such file. Raises ``OSError``; a link or a device is refused."""
+    """The first ``LARGEST`` bytes of ``path``, None where it does not exist. Raises ``OSError``, for a link too."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -130,8 +130,8 @@ def read_file(path: Path) -> bytes | None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Replace the file as a whole, durably, mode 0600."""
-    part = path.with_name(f"{path.name}.part")  # one name: what a crash leaves, the next end of a session replaces
+    """Replace the file atomically and durably, mode 0600."""
+    part = path.with_name(f"{path.name}.part")  # a fixed name, so that the next write removes what a crash left
     part.unlink(missing_ok=True)
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:

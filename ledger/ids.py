@@ -1,4 +1,4 @@
-"""Identifiers: time-ordered ids, short ids, and how a short id is resolved."""
+"""Identifiers: time-ordered ids (UUIDv7), short ids and their resolution, sha256."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def short_id(op_id: str) -> str:
 
 
 def resolve_op(reference: str, known: Iterable[str]) -> str:
-    """The one known op id that ``reference`` (full id, hex core, or any suffix of it) names.
+    """The one known op id that ``reference`` (full id, hex core, or any suffix of it) matches.
 
-    Raises ``ControlError`` when it names none, or several (which are listed).
+    Raises ``ControlError`` when it matches none, or several (the message lists them).
     """
     wanted = reference.strip().lower()
     ids = list(dict.fromkeys(known))

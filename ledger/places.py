@@ -1,4 +1,4 @@
-"""Where things lie, as a value: computed once in ``daemon.settings`` and handed down."""
+"""Paths of the daemon and its repository, computed once in ``daemon.settings`` and passed down."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Places:
 
     @property
     def states(self) -> Path:
-        """The folder of the states of all repositories of this user: each holds a key and a token."""
+        """The folder with the state folders of all repositories of this user; each holds a key and a token."""
         return self.state.parent if self.state.name == self.repo_id else self.state
 
     @property
     def own_folders(self) -> tuple[Path, Path, Path, Path]:
-        """What is nobody's but the daemons' of this user, whichever repository they are of."""
+        """Folders reserved for the daemons of this user, of whichever repository."""
         return (self.states, self.cache, self.runtime, self.config)
 
     @property
@@ -41,7 +41,7 @@ class Places:
 
     @property
     def token(self) -> Path:
-        """What a client of the socket shows to be believed."""
+        """The file with the token that authenticates a client of the socket."""
         return self.state / "control.token"
 
     @property
@@ -54,7 +54,7 @@ class Places:
 
     @property
     def heads_ref(self) -> str:
-        """The git ref that names a blob with the same lines as :attr:`heads`, outside of the state folder."""
+        """The git ref of a blob with the same lines as :attr:`heads`: a copy outside the state folder."""
         return f"refs/ouroboros/{self.repo_id}"
 
     @property
@@ -81,15 +81,15 @@ class Places:
 Identity = tuple[int, int]
 """Device and inode of a folder."""
 LeftOut = tuple[str, str]
-"""An entry of the owner's search path that is not searched, and a clause that says why."""
+"""An entry of the owner's search path that is not searched, and the reason as a clause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostEnv:
-    """What children outside the sandbox (git, hooks on request) may inherit: a scrubbed copy of the environment.
+    """Environment of children outside the sandbox (git, hooks on request): a scrubbed copy of the daemon's.
 
     ``variables`` holds no ``GIT_*`` name, no secret and nothing that makes an interpreter load code; ``path`` is the
-    search path for programs. ``repository`` are the folders of the repository: no program is taken from there.
+    search path for programs. ``repository`` identifies the repository's folders: no program is taken from there.
     """
 
     variables: Mapping[str, str]

@@ -1,13 +1,13 @@
-"""Where programs that are run outside the sandbox are found: nowhere in the repository, and nowhere that others write.
+"""Lookup of programs that run outside the sandbox: never in the repository, never where other users can write.
 
-A search path is taken folder by folder. Left out are relative and empty entries (they mean the current folder, which is
-the repository's more often than not), folders of the repository by whatever path they are reached, and folders that
-everybody may write to. A folder below one that everybody may write to (``/tmp``) counts only where that one is sticky,
-so that others cannot rename what is in it, and what is in it belongs to root or to us.
+The search path is filtered folder by folder. Left out are relative and empty entries (they mean the current folder,
+usually the repository's), folders of the repository by any path, and world-writable folders. A path through a
+world-writable folder (``/tmp``) is accepted only where that folder is sticky, so that others cannot rename its
+contents, and the next component belongs to root or to us.
 
-The repository is known by device and inode of its folders, and a path is looked at link by link: a link outside that
-leads through the repository is the repository's word, too. A bind mount of a folder of the repository has another path
-and another parent; ``/proc/self/mountinfo`` tells of it.
+Folders of the repository are identified by device and inode, and a path is followed link by link: what is reached by a
+link through the repository is under the repository's control. A bind mount of one of its folders has another path and
+parent; such mounts are read from ``/proc/self/mountinfo``.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from ledger.places import HostEnv, Identity, LeftOut
 
 IN_THE_REPOSITORY = "lies in the repository"
 MOUNTS = Path("/proc/self/mountinfo")
-MOST_LINKS = 40  # as the kernel has it
+MOST_LINKS = 40  # the kernel's own limit
 REMEDY = "Nothing that lies in the repository, or that others can write to, is run outside the sandbox."
 
 
 def identities(folders: Iterable[Path]) -> frozenset[Identity]:
-    """Device and inode of every folder, and of every mount that shows one of them or a part of it."""
+    """Device and inode of every folder, and of every mount point that shows one of them or a folder in it."""
     real = [os.path.realpath(folder) for folder in folders]
     shown = (*real, *_mounts_of(real))
     return frozenset(found for path in shown if (found := _identity(path)) is not None)
 
 
 def trusted_path(path: str, repository: frozenset[Identity]) -> tuple[str, tuple[LeftOut, ...]]:
-    """The search path without what must not be searched; and each entry that was left out, with the reason."""
+    """The search path without untrusted entries, and each entry left out with the reason."""
     kept: dict[str, None] = {}
     left_out: dict[LeftOut, None] = {}
     for entry in path.split(os.pathsep):
@@ -49,9 +49,9 @@ def trusted_path(path: str, repository: frozenset[Identity]) -> tuple[str, tuple
 
 
 def find_program(name: str, env: HostEnv) -> Path:
-    """The absolute path of a program; ``name`` is a bare name, or an absolute path that the owner wrote.
+    """The absolute path of a program. ``name`` is a bare name, or an absolute path from the owner's settings.
 
-    Raises ``ProgramMissing``, which says where one was passed over, and why.
+    Raises ``ProgramMissing``, whose message names a program that was found but refused, with the reason.
     """
     folders, left_out = trusted_path(env.path, env.repository)
     candidates = [name] if "/" in name else [f"{folder}/{name}" for folder in folders.split(os.pathsep) if folder]
@@ -66,12 +66,13 @@ def find_program(name: str, env: HostEnv) -> Path:
         refused += _passed_over(name, (*env.left_out, *left_out))
     raise ProgramMissing(
         f"{refused[0]}, so it is not run." if refused else f"{name} was not found.",
-        refused=bool(refused), remedy=REMEDY if refused else f"Install {name}, and put it on PATH.",
-    )  # fmt: skip
+        refused=bool(refused),
+        remedy=REMEDY if refused else f"Install {name}, and put it on PATH.",
+    )
 
 
 def against(program: str, repository: frozenset[Identity]) -> str | None:
-    """Why a program is not run, as a clause; empty when nothing speaks against it, None when there is none."""
+    """Why a program may not be run, as a clause; empty when it may, None when there is no such executable file."""
     try:
         if not os.access(program, os.X_OK) or not stat.S_ISREG((found := os.stat(program)).st_mode):  # noqa: PTH116
             return None
@@ -85,14 +86,14 @@ def against(program: str, repository: frozenset[Identity]) -> str | None:
 
 
 def _passed_over(name: str, left_out: Iterable[LeftOut]) -> Iterator[str]:
-    """Programs of that name in folders that were left out, with the reason."""
+    """Clauses about programs of that name in folders that were left out, with the reason."""
     for folder, problem in left_out:
         if folder.startswith("/") and against(f"{folder}/{name}", frozenset()) is not None:
             yield f"{folder}/{name} is in a folder that {problem}"
 
 
 def _against_folder(folder: str, repository: frozenset[Identity]) -> str:
-    """Why a folder is not searched, as a clause; empty when it may be."""
+    """Why a folder is not searched, as a clause; empty when it is."""
     if not folder.startswith("/"):
         return "is relative" if folder else "is empty"
     try:
@@ -107,8 +108,8 @@ def _against_folder(folder: str, repository: frozenset[Identity]) -> str:
 
 
 def _on_the_way(path: str, repository: frozenset[Identity]) -> str:
-    """Why what is reached over ``path`` is not to be relied on: a clause, or nothing."""
-    open_folder = False  # the folder just passed can be written to by everybody
+    """Why a file or folder reached by ``path`` is not trusted, as a clause; empty when it is."""
+    open_folder = False  # the component before is a world-writable folder
     try:
         for here, found in _steps(path):
             if (found.st_dev, found.st_ino) in repository:
@@ -125,7 +126,7 @@ def _on_the_way(path: str, repository: frozenset[Identity]) -> str:
 
 
 def _steps(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Every place that the kernel passes on the way to ``path``, links and their targets among them."""
+    """Every component that the kernel visits to resolve ``path``, links and their targets included."""
     here, links = "/", 0
     left = path.split("/")[::-1]
     yield here, os.lstat(here)

@@ -1,4 +1,4 @@
-"""The one way in which the product parses Python that it has not written itself."""
+"""Bounded parsing of untrusted Python source: the only module that calls ``ast.parse`` outside the sandbox."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import threading
 import warnings
 
 MOST_BYTES = 1024 * 1024
-"""What is larger is data. A tree takes up to nine hundred times its text, and no other thread runs meanwhile."""
+"""Larger source is not parsed: a tree takes up to 900 times the memory of its text, and parsing holds the GIL."""
 _TURN = threading.Lock()
-"""One text at a time: threads share the interpreter's count of how deep it is (CPython 3.11), and its warnings."""
+"""Serialises parsing: threads share the parser's recursion counter (CPython 3.11) and the warning filters."""
 
 _LONG = re.compile(r"[0-9a-fA-F_]{3500}")
-"""Digits of a number that Python reads and may not show: fewer are shown, to whatever base they are written."""
+"""A number that may be too long for ``str()``. With fewer digits it never is, in any base."""
 _LONG_BYTES = re.compile(_LONG.pattern.encode())
 _OTHER = re.compile(rb"coding[:=][ \t]*(?!utf-?8|latin-?1|iso-8859|ascii|us-ascii)", re.IGNORECASE)
-"""An encoding in which digits may be other bytes."""
+"""A declared encoding in which digits may be other bytes than in ASCII."""
 
 
 def parse(data: bytes | str) -> ast.Module | None:
-    """The syntax tree, or None when there is none. Never raises, never warns."""
+    """The syntax tree, or None when the source cannot be parsed. Never raises, never warns."""
     found = parse_or_why(data)
     return found if isinstance(found, ast.Module) else None
 
 
 def parse_or_why(data: bytes | str) -> ast.Module | str:
-    """The syntax tree, or a clause that says why there is none.
+    """The syntax tree, or the reason why there is none, as a clause.
 
-    A text can be no Python, hold a byte that no source may hold, or be nested more deeply than the parser goes, which
-    it says as a full memory or a full stack. One that is too large is not parsed, and one with a number that Python
-    refuses to write in decimal digits counts as none: every tree can be written (``ast.unparse``, ``ast.dump``).
+    Refused are syntax errors, bytes that no source may hold, more nesting than the parser supports (which it reports
+    as ``MemoryError`` or ``RecursionError``), more than ``MOST_BYTES``, and integers too long for ``str()``: so
+    ``ast.unparse`` and ``ast.dump`` work on every tree that is returned.
     """
     if len(data) > MOST_BYTES:
         return f"it has more than {MOST_BYTES} bytes"
@@ -57,7 +57,7 @@ def _may_be_long(data: bytes | str) -> bool:
 
 
 def _is_long(node: ast.AST) -> bool:
-    """Whether a node is a number that is not shown; Python says so before it begins to work it out."""
+    """True for an integer too long for ``str()``, which raises before it converts anything."""
     if not isinstance(node, ast.Constant) or not isinstance(node.value, int):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Opening of files that lie in folders where others may have put something else: a pipe, a link, a folder, a device."""
+"""Safe opening of regular files where others may have put a pipe, link, folder or device in their place."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _KINDS = (
 
 
 class NotRegular(OSError):
-    """Something else than a regular file lies there; ``strerror`` is a clause that says what."""
+    """The path is not a regular file; ``strerror`` is a clause: ``it is a named pipe, not a regular file``."""
 
 
 def open_regular(path: Path, flags: int, mode: int = 0o600, *, follow: bool = False) -> int:
-    """A descriptor of a regular file, close-on-exec. Raises ``OSError``, which is ``NotRegular`` for anything else.
+    """A close-on-exec descriptor of a regular file. Raises ``NotRegular`` for other file types, else ``OSError``.
 
-    It never waits, as opening a pipe does, and follows no link in the file's place unless ``follow``. Truncate what is
-    opened, if at all, by the descriptor: ``O_TRUNC`` acts before it is known what was opened.
+    Never blocks, as opening a pipe would, and does not follow a symbolic link at ``path`` unless ``follow``. To
+    truncate, use the descriptor: ``O_TRUNC`` would act before the file type is known.
     """
     flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     try:
@@ -44,7 +44,7 @@ def open_regular(path: Path, flags: int, mode: int = 0o600, *, follow: bool = Fa
 
 
 def other_kind(path: Path) -> str:
-    """What lies there instead of a regular file; empty where one does, or nothing."""
+    """What is at ``path`` instead of a regular file, e.g. ``a folder``; empty for a regular file or nothing."""
     try:
         return kind_of(path.lstat().st_mode)
     except OSError:
@@ -52,7 +52,7 @@ def other_kind(path: Path) -> str:
 
 
 def kind_of(mode: int) -> str:
-    """What a mode stands for, other than a regular file."""
+    """The file type of a mode in words; empty for a regular file."""
     return next((kind for is_kind, kind in _KINDS if is_kind(mode)), "")
 
 
@@ -61,7 +61,7 @@ def not_regular(path: Path, kind: str = "a folder") -> NotRegular:
 
 
 def read_regular(path: Path, most: int = -1) -> bytes:
-    """The bytes of a regular file, the first ``most`` of them. Raises ``OSError``."""
+    """The first ``most`` bytes of a regular file (-1: all). Raises ``OSError``."""
     descriptor = open_regular(path, os.O_RDONLY)
     with naming(path), os.fdopen(descriptor, "rb") as file:
         return file.read(most)
@@ -69,7 +69,7 @@ def read_regular(path: Path, most: int = -1) -> bytes:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """An ``OSError`` of reading or writing an open file names it: by itself it knows a descriptor only."""
+    """Add ``path`` to an ``OSError`` of the block: errors of reading or writing a descriptor name no file."""
     try:
         yield
     except OSError as error:

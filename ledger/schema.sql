@@ -1,8 +1,8 @@
--- The record itself. Everything else in this file of SQLite is a projection that can be rebuilt from these tables.
+-- The ledger itself. Every other table of the database is a projection that can be rebuilt from these.
 
 CREATE TABLE entries (
     seq   INTEGER PRIMARY KEY,  -- 1, 2, 3 ... without a gap
-    at    TEXT NOT NULL,        -- UTC, milliseconds; this and the next three columns repeat what stands in body
+    at    TEXT NOT NULL,        -- UTC, milliseconds; this and the next three columns repeat values of body
     op_id TEXT,
     kind  TEXT NOT NULL,
     phase TEXT,
@@ -19,8 +19,8 @@ CREATE TABLE blobs (
     data   BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- One row: where the chain starts and where it stands. It moves in the transaction that appends, so that rows cut off at
--- the end are missed.
+-- One row: genesis and head of the chain. Updated in the transaction that appends, so that rows cut off at the end are
+-- noticed.
 CREATE TABLE chain (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     genesis TEXT NOT NULL,
@@ -34,7 +34,7 @@ BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 
--- INSERT OR REPLACE would delete without asking the trigger above; a row that is not the next one is refused instead.
+-- INSERT OR REPLACE would delete without firing the trigger above, so only the next entry may be inserted.
 CREATE TRIGGER entries_next_only BEFORE INSERT ON entries
 WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM entries)
 BEGIN SELECT RAISE(ABORT, 'the ledger only takes the next entry'); END;

@@ -1,7 +1,7 @@
-"""What the file of a ledger must be made of: its marks, its tables, indexes and triggers, and no others of these.
+"""Schema check of a ledger file: application id, version, and exactly the expected tables, indexes and triggers.
 
-Looked at before anything is read from the tables: a view in the place of a table, or a trigger that was added, would
-decide what a reader gets.
+Runs before anything is read from the tables: a view in place of a table, or an added trigger, would control what a
+reader gets.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ FOREIGN = "No version of this program makes it: look at who could write the file
 
 
 def in_words(sql: str) -> str:
-    """A definition without comments, ``IF NOT EXISTS`` and differences in blanks."""
+    """A definition normalised for comparison: no comments, no ``IF NOT EXISTS``, uniform whitespace."""
     bare = re.sub(r"\s+IF\s+NOT\s+EXISTS", "", _COMMENT.sub("", sql), flags=re.IGNORECASE)
     return re.sub(r"\s*([(),;])\s*", r"\1", " ".join(bare.split())).rstrip("; ")
 
 
 def definitions(script: str) -> Mapping[str, str]:
-    """Name to definition of everything that a script creates."""
+    """Name to normalised definition of everything that a script creates."""
     found: dict[str, str] = {}
     current = ""
     for piece in re.split(r"(?<=;)", _COMMENT.sub("", script)):
@@ -48,13 +48,15 @@ def definitions(script: str) -> Mapping[str, str]:
 
 @cache
 def own() -> Mapping[str, str]:
-    """The definitions of the record itself."""
+    """The normalised definitions of ``schema.sql``."""
     return definitions(SCHEMA)
 
 
 def look(connection: sqlite3.Connection, projections: Collection[str] | None) -> Iterator[Finding]:
-    """Everything that is not as it should be. ``projections``: scripts of all tables of other rooms; None: not known,
-    then only what reaches into the record itself is judged.
+    """Every deviation from the expected schema.
+
+    ``projections``: scripts that define all tables of other rooms. None when they are not known: then an added object
+    is reported only when it belongs to a table of ``RECORD``.
     """
     yield from _marks(connection)
     wanted = dict(own())
@@ -67,7 +69,7 @@ def look(connection: sqlite3.Connection, projections: Collection[str] | None) ->
                 yield Finding(said=f"{kind} {name} is defined otherwise than in this version", remedy=LAID_OUT)
             del wanted[name]
         elif name.startswith("sqlite_") and kind in ("index", "table"):
-            continue  # SQLite's own: no other name may begin like that
+            continue  # SQLite's own: the prefix is reserved
         elif (projections is None and table in RECORD) or (projections is not None and name not in known):
             yield Finding(said=f"there is a {kind} {name} that was added to the file", remedy=FOREIGN)
     for name, sql in wanted.items():
@@ -76,7 +78,7 @@ def look(connection: sqlite3.Connection, projections: Collection[str] | None) ->
 
 
 def readable(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether there is a true table of the record under that name, with the columns that it must have."""
+    """Whether ``name`` is a table (no view) with exactly the definition in ``schema.sql``."""
     rows = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = ?", (name,)).fetchall()
     return (
         len(rows) == 1 and rows[0][0] == "table" and isinstance(rows[0][1], str) and in_words(rows[0][1]) == own()[name]

@@ -13,8 +13,8 @@ from ledger.vocabulary import Frozen, Source, SourceClass, Urgency
 
 
 class SourceFacts(Frozen):
-    """``rank``: lower runs first. ``urgency`` is the default; a sensor may know better. ``from_outside``: the words of
-    such a signal come from outside of this repository."""
+    """Properties of one source. ``rank``: lower runs first. ``urgency``: the default, which a sensor may override.
+    ``from_outside``: the text of its signals comes from outside the repository."""
 
     routed_as: SourceClass
     rank: int

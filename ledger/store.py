@@ -1,7 +1,7 @@
-"""The ledger: one SQLite file a repository, append-only, hash-chained, durable.
+"""The ledger: one SQLite file per repository, append-only, hash-chained, durable.
 
-One task writes (``ledger.writer``), one connection reads, and walks over the whole chain have their own. A ledger that
-is opened with ``read_only=True`` works beside a live writer of another process.
+One task writes (``ledger.writer``), one connection reads, and walks over the whole chain open their own. With
+``read_only=True`` a ledger can be read while another process writes it.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ __all__ = ["ChainReport", "Ledger", "LedgerSettings", "SqlValue", "Statement", "
 _PROJECTION = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE)
 _RECORD = re.compile(r"\b(INTO|UPDATE(\s+OR\s+\w+)?)\s+\W?(entries|blobs|chain)\b", re.IGNORECASE)
 _DEFINITION = re.compile(r"(\s|--[^\n]*\n)*CREATE\b", re.IGNORECASE)
-_AT_ONCE = 64  # rows that are made into entries on the event loop; more are in a thread
-_TELLING = 8  # newest entries of an op of which one at least knows its cost
+_AT_ONCE = 64  # rows that are parsed on the event loop; more are parsed in a thread
+_TELLING = 8  # newest entries of an op, at least one of which has its cost
 
 
 class Ledger:
-    """See the module. Made by :meth:`open`, ended by :meth:`close`."""
+    """See the module. Opened by :meth:`open`, closed by :meth:`close`."""
 
     def __init__(
         self,
@@ -90,10 +90,10 @@ class Ledger:
         read_only: bool = False,
         settings: LedgerSettings | None = None,
     ) -> Ledger:
-        """Open the ledger at ``path``; a writer makes it when there is none.
+        """Open the ledger at ``path``; a writer creates it when there is none.
 
-        Raises ``ForeignLedger`` (not ours, newer schema, other repository), ``LedgerReadOnly`` (another writer, no
-        right to write), ``ChainBroken`` (the end of the chain was tampered with; a reader may still look) and
+        Raises ``ForeignLedger`` (no ledger, another schema, another repository), ``LedgerReadOnly`` (another writer, no
+        right to write), ``ChainBroken`` (the end of the chain was tampered with; read-only it still opens) and
         ``LedgerError`` (missing, damaged).
         """
         settings = settings or LedgerSettings()
@@ -128,7 +128,7 @@ class Ledger:
 
     @property
     def head(self) -> Head:
-        """Where the chain stands; for a reader, where it stood when it was opened."""
+        """The newest entry of the chain; for a reader, as of opening."""
         return self._writer.head if self._writer else self._opened_at
 
     @property
@@ -137,7 +137,7 @@ class Ledger:
 
     @property
     def fault(self) -> str:
-        """Why a ledger that was opened for writing no longer writes; empty while all is well."""
+        """Why a ledger opened for writing no longer takes entries; empty while it does."""
         return str(self._writer.fault) if self._writer and self._writer.fault else ""
 
     # --- writing ---
@@ -145,10 +145,10 @@ class Ledger:
     async def append(
         self, *drafts: Draft, project: Sequence[Statement] = (), blobs: Sequence[bytes] = ()
     ) -> tuple[Entry, ...]:
-        """Durable when it returns. The entries, the projection statements and the blobs land whole or not at all.
+        """Append entries, projection statements and blobs atomically; durable when it returns.
 
         ``project`` takes INSERT, UPDATE and DELETE on projections. Raises ``LedgerError`` when a payload cannot be
-        stored or a statement fails (other callers are not touched), ``LedgerReadOnly`` when writing is off.
+        stored or a statement fails (other callers are not affected), ``LedgerReadOnly`` when writing is off.
         """
         writer = self._writing()
         for sql, _ in project:
@@ -175,8 +175,9 @@ class Ledger:
     async def ensure(self, script: str) -> None:
         """Run the CREATE ... IF NOT EXISTS statements of a projection that another room owns, all or none.
 
-        Once for each open ledger, so that it may be asked for before every use. What another process drops meanwhile
-        is made anew after the next open. Two who ask at once may both run it: that is what IF NOT EXISTS is for.
+        They run once per open ledger, so it may be called before every use. A table that another process drops
+        meanwhile is created again after the next open. Concurrent first calls may both run the statements, which IF
+        NOT EXISTS makes harmless.
         """
         writer = self._writing()
         if script in self._ensured:
@@ -191,7 +192,7 @@ class Ledger:
     # --- reading ---
 
     async def query(self, sql: str, params: tuple[SqlValue, ...] = ()) -> list[tuple[SqlValue, ...]]:
-        """Rows of a SELECT over the record and its projections. The connection cannot write."""
+        """Rows of a SELECT over entries, blobs and projections. The connection cannot write."""
         if self._closed:
             raise LedgerError("The ledger is closed.")
         try:
@@ -200,7 +201,7 @@ class Ledger:
             raise unreadable(self.path, error) from error
 
     async def get_blob(self, sha: str) -> bytes:
-        """The bytes stored under ``sha``. Raises ``LedgerError`` when there are none, or when they were changed."""
+        """The bytes stored under ``sha``. Raises ``LedgerError`` when there are none, or when they were altered."""
         rows = await self.query("SELECT data FROM blobs WHERE sha256 = ?", (sha,))
         if not rows:
             raise LedgerError(f"The ledger holds no blob {sha}.")
@@ -221,7 +222,7 @@ class Ledger:
     ) -> list[Entry]:
         """Entries with ``seq > after``, each checked against its own hash (``ChainBroken`` when it fails).
 
-        ``events``: only those whose payload names one of these; together with ``kinds``, or every row is looked at.
+        ``events``: only entries whose payload has one of these events; give ``kinds`` too, or every row is scanned.
         """
         clauses, params = ["seq > ?"], cast(list[SqlValue], [after])
         if op_id is not None:
@@ -239,34 +240,34 @@ class Ledger:
         return _entries(rows) if len(rows) <= _AT_ONCE else await asyncio.to_thread(_entries, rows)
 
     async def slices(self, *, after: int = 0, size: int = 512) -> AsyncGenerator[list[Entry], None]:
-        """All entries with ``seq > after`` up to the newest, ``size`` at a time: a long record is never held whole."""
+        """All entries with ``seq > after`` in lists of ``size``: a long ledger is never in memory as a whole."""
         while entries := await self.entries(after=after, limit=size):
             yield entries
             after = entries[-1].seq
 
     async def spent(self, op_id: str) -> Spend:
-        """What an op has cost so far, as its newest entries say: what the next one has to carry."""
+        """What an op has cost so far: the maximum of each field over its newest entries."""
         newest = await self.entries(op_id=op_id, limit=_TELLING, newest_first=True)
         return Spend(**{name: max((getattr(e.spend, name) for e in newest), default=0) for name in Spend.model_fields})
 
     def subscribe(self) -> Subscription:
-        """Follow what this object appends: ``async with ledger.subscribe() as s: async for entry in s``."""
+        """Follow entries that this object appends: ``async with ledger.subscribe() as s: async for entry in s``."""
         return Subscription(
             limit=self._settings.subscriber_limit, attach=self._attach, detach=self._subscriptions.discard
         )
 
     def hear(self, hearer: Callable[[Entry], None]) -> None:
-        """``hearer`` is called with every entry that this object appends, in order, once it is durable.
+        """Register ``hearer``, called with every entry that this object appends, in order, once it is durable.
 
-        Before whoever appended it goes on: for what must never lag behind the record. It must not raise.
+        It runs before the appending call returns, for state that must always match the ledger. It must not raise.
         """
         self._hearers.append(hearer)
 
     async def verify(self, *, anchors: Collection[Head] = ()) -> ChainReport:
         """Recompute the chain from the stored bytes, compare the columns with them, and check every blob.
 
-        ``anchors`` are heads from outside (trailers of signed commits) that the chain must have passed through: they
-        also show when rows were cut off at the end. Never raises for a damaged record: the report says so.
+        ``anchors`` are heads from outside (trailers of signed commits) that the chain must contain: they also reveal
+        rows cut off at the end. Never raises for a damaged ledger: the report has the findings.
         """
         known = tuple(Anchor(seq=a.seq, hash=a.hash, where="a signed commit") for a in anchors)
         started = self._clock.monotonic()
@@ -279,9 +280,9 @@ class Ledger:
         return report.model_copy(update={"duration_ms": int((self._clock.monotonic() - started) * 1000)})
 
     async def broken_behind(self, seq: int) -> str:
-        """Why the chain from entry ``seq`` to where it stands does not hold; empty where it does.
+        """Why the chain from entry ``seq`` to the head is broken; empty when it is intact.
 
-        For what rests on one old entry: each entry answers for its own bytes only, the chain for all between.
+        For decisions that rest on one old entry: reading an entry checks its own bytes only, not those after it.
         """
         known = self.head
         stop = threading.Event()
@@ -294,7 +295,7 @@ class Ledger:
     # --- end ---
 
     async def close(self) -> None:
-        """Land what was asked for, end the subscriptions, give the lock back. Twice is once."""
+        """Write the queued requests, end the subscriptions, release the lock. Idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -327,7 +328,7 @@ class Ledger:
 
 
 async def _connect(stack: AsyncExitStack, address: str) -> aiosqlite.Connection:
-    """A connection that ``stack`` closes, last opened first closed: the reader before the writer."""
+    """A connection that ``stack`` closes in reverse order: the reader before the writer."""
     return await stack.enter_async_context(aiosqlite.connect(address, uri=True, isolation_level=None))
 
 
@@ -340,7 +341,7 @@ def _named(blobs: Sequence[bytes]) -> tuple[tuple[str, int, bytes], ...]:
 
 
 def _statements(script: str) -> tuple[str, ...]:
-    """Split a script where SQLite itself sees the end of a statement (not inside a text or a trigger)."""
+    """Split a script at the ends of statements as SQLite sees them (not inside a text or a trigger)."""
     found, current = [], ""
     for piece in re.split(r"(?<=;)", script):
         current += piece

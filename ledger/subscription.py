@@ -1,4 +1,4 @@
-"""Following the ledger as it grows, without ever holding up its writer."""
+"""Subscriptions to new ledger entries that never block the writer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ledger.vocabulary import Entry
 class Subscription:
     """``async with ledger.subscribe() as s: async for entry in s``.
 
-    Holds the newest ``limit`` entries that were not yet taken. A follower that is slower than the writer misses the
-    oldest; ``missed`` counts them, and ``Ledger.entries(after=...)`` still has them. Iteration ends when the ledger is
-    closed and everything that is held was taken.
+    Buffers the newest ``limit`` entries that were not yet consumed. A consumer that is slower than the writer loses
+    the oldest; ``missed`` counts them, and ``Ledger.entries(after=...)`` still returns them. Iteration ends when the
+    ledger is closed and the buffer is empty.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Subscription:
         return self._held.popleft()
 
     def offer(self, entry: Entry) -> None:
-        """Called by the writer: never waits."""
+        """Buffer an entry; drops the oldest when full. Called by the writer: never waits."""
         if len(self._held) >= self._limit:
             self._held.popleft()
             self.missed += 1
@@ -60,6 +60,6 @@ class Subscription:
         self._changed.set()
 
     def end(self) -> None:
-        """No entry comes after those that are held."""
+        """Let iteration end after the buffered entries."""
         self._ended = True
         self._changed.set()

@@ -1,4 +1,4 @@
-"""The words that every room uses. There is no second vocabulary.
+"""Value types shared by all rooms: signals, operations, candidates, test runs, verdicts, ledger entries.
 
 All types are frozen and reject unknown fields. Nothing here does I/O. Money is in micro-dollars, durations in
 milliseconds, confidences in basis points (0..10000), so that every value can be stored as canonical JSON.
@@ -47,7 +47,7 @@ SIGNAL_LIMIT_BYTES = 64 * 1024
 
 
 class State(StrEnum):
-    """The eleven phases, then the terminals that are not phases. COMPLETE is both."""
+    """The eleven phases, then the terminal states that are no phases. COMPLETE is both."""
 
     CLASSIFY = "CLASSIFY"
     ROUTE = "ROUTE"
@@ -77,7 +77,7 @@ TERMINAL = frozenset(
 
 
 class Tier(IntEnum):
-    """Risk tiers; a higher one asks for more caution. Payloads show ``.name``."""
+    """Risk tiers; a higher one asks for more caution. Payloads store ``.name``."""
 
     SAFE_AUTO = 0
     NOTIFY_APPLY = 1
@@ -90,7 +90,7 @@ class Tier(IntEnum):
 
 
 class Urgency(IntEnum):
-    """One ranked enum for merging and priority: the highest wins."""
+    """Urgency of a signal or op. Merged signals keep the highest."""
 
     LOW = 0
     NORMAL = 1
@@ -109,7 +109,7 @@ class Complexity(IntEnum):
 
 
 class Route(StrEnum):
-    """Which providers, clock and target cost an op gets."""
+    """Which providers, time limit and target cost an op gets."""
 
     IMMEDIATE = "IMMEDIATE"
     STANDARD = "STANDARD"
@@ -154,7 +154,7 @@ class Source(StrEnum):
 
 
 class SourceClass(StrEnum):
-    """How a source is routed."""
+    """How the ops of a source are routed."""
 
     REFLEX = "reflex"
     STANDARD = "standard"
@@ -163,7 +163,7 @@ class SourceClass(StrEnum):
 
 
 class FailureClass(StrEnum):
-    """What kind of trouble ended an op."""
+    """Kind of failure that ended an op."""
 
     NONE = "none"
     CODE = "code"
@@ -178,7 +178,7 @@ class FailureClass(StrEnum):
 
 
 class RootCause(StrEnum):
-    """Closed list of causes, stamped on every terminal entry."""
+    """Closed list of causes, recorded in every terminal entry."""
 
     NONE = "none"
     BLOCKED_PATH = "blocked_path"
@@ -207,7 +207,7 @@ class RootCause(StrEnum):
 
 
 class Evidence(Frozen):
-    """What a statement rests on."""
+    """A claim, the evidence for it, and how sure it is."""
 
     claim: str
     evidence: str
@@ -216,7 +216,7 @@ class Evidence(Frozen):
 
 
 class Signal(Frozen):
-    """What a sensor emits: a condition that was seen, and how to ask later whether it is gone."""
+    """What a sensor emits: an observed condition, and the check for whether it is gone."""
 
     id: str
     source: Source
@@ -229,7 +229,7 @@ class Signal(Frozen):
     closure: Closure
     base: str  # commit the condition was seen at
     snapshot: str | None = None  # eager only: a commit of the uncommitted tree; repairs go to a branch on it
-    depth: int = Field(default=0, ge=0)  # how many of our own commits stand in its cause chain
+    depth: int = Field(default=0, ge=0)  # number of our own commits in its chain of causes
     boot: str = ""  # id of the daemon's boot; signals of different boots never merge
     seen_at: str = ""  # UTC stamp
 
@@ -297,7 +297,7 @@ class Operation(Frozen):
 
     @property
     def needs_yes(self) -> str:
-        """Why no check can do without a person's yes; empty when all can."""
+        """Why the owner has to approve: the first reason among the closure checks; empty when there is none."""
         return next((s.closure.needs_yes for s in self.signals if s.closure.needs_yes), "")
 
     @property
@@ -313,7 +313,7 @@ class EditKind(StrEnum):
 
 
 class Edit(Frozen):
-    """One file change. ``after`` is None only for a deletion; ``before`` is the sha256 of what was read."""
+    """One file change. ``after`` is None only for a deletion; ``before`` is the sha256 of the content it replaces."""
 
     path: str
     kind: EditKind
@@ -325,13 +325,13 @@ class Edit(Frozen):
 
 
 CONVERSATION = "conversation"
-"""The strategy of a model that converses, and writes what it likes."""
+"""Strategy: a model in a conversation proposes edits of any kind."""
 SEARCH = "cloze"
-"""The strategy of the daemon's own search: listed moves, and holes that a kernel in the process fills."""
+"""Strategy: the daemon's own search, with listed moves and holes that the local kernel fills."""
 
 
 class Candidate(Frozen):
-    """One or more edits, who made them, and what they cost."""
+    """One or more edits, with their provider, model and strategy, and what they cost."""
 
     schema_tag: Literal["2b.1", "2b.1-noop"] = "2b.1"
     edits: tuple[Edit, ...] = ()
@@ -376,7 +376,7 @@ class Frame(Frozen):
 
 
 class TestResult(Frozen):
-    """What the runner (never the model) says about one test. ``message`` and ``detail`` are capped by the plugin."""
+    """Result of one test, from the runner, never from a model. ``message`` and ``detail`` are capped by the plugin."""
 
     __test__ = False  # not a pytest class
 
@@ -400,9 +400,10 @@ class RunStatus(StrEnum):
 
 
 class Answer(Frozen):
-    """What a call of a function comes to with an input that the test does not give.
+    """Outcome of a probe: a call of a function during a test with an input that the test does not use.
 
-    ``key``: digest of the test, the function, which of its calls this is, and all arguments.
+    ``asked`` is the call as text, ``said`` its outcome. ``key``: digest of the test, the function, which of its calls
+    this is, and all arguments.
     """
 
     key: str
@@ -411,11 +412,11 @@ class Answer(Frozen):
 
 
 class Seen(Frozen):
-    """What of a change the tests of a run loaded and entered: files, and functions by path, first line and name."""
+    """Changed files that the tests of a run loaded, and changed functions they entered (path, first line, name)."""
 
     files: frozenset[str] = frozenset()
     functions: frozenset[tuple[str, int, str]] = frozenset()
-    cut: bool = False  # so many calls came first that not all were looked at
+    cut: bool = False  # the limit of observed calls was reached: the sets may be incomplete
 
 
 class TestRun(Frozen):
@@ -429,16 +430,16 @@ class TestRun(Frozen):
     results: tuple[TestResult, ...] = ()
     duration_ms: int = 0
     output: str = ""  # head and tail, capped
-    # test id -> path -> executed lines; empty unless asked for
+    # test id -> path -> executed lines; empty unless requested
     coverage: dict[str, dict[str, tuple[int, ...]]] = Field({})
-    answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless asked for
-    # change by its place -> tests that seem to pass with it; no verdict
+    answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless requested
+    # index of a change -> tests that seem to pass with it; no verdict
     screened: dict[int, frozenset[str]] = Field({})
-    cut: tuple[str, ...] = ()  # tests of whose lines only the first are in the coverage
-    # tests that passed, of those asked for by name -> why nobody but their own process can say so
+    cut: tuple[str, ...] = ()  # tests whose coverage has the first lines only
+    # passed tests, of those requested by name -> why no other process could confirm the result
     unsure: dict[str, str] = Field({})
-    doubted: dict[str, str] = Field({})  # likewise -> where the program's own code says that unlike values are equal
-    seen: Seen | None = None  # None unless asked for
+    doubted: dict[str, str] = Field({})  # likewise -> where the program's own code makes unequal values compare equal
+    seen: Seen | None = None  # None unless requested
 
     @property
     def red(self) -> tuple[TestResult, ...]:
@@ -459,10 +460,10 @@ class Decision(StrEnum):
 
 
 class Verdict(Frozen):
-    """What one deterministic rule says. ``floor`` raises the tier, whatever the decision."""
+    """Result of one deterministic rule. ``floor`` raises the tier, whatever the decision."""
 
     gate: int
-    rule: str  # e.g. "gate13.shrink": named to the model, the person and the ledger
+    rule: str  # e.g. "gate13.shrink": shown to the model and the owner, and recorded
     decision: Decision = Decision.ALLOW
     reason: str = ""
     evidence: tuple[str, ...] = ()
@@ -489,18 +490,18 @@ class EntryKind(StrEnum):
     LEASE = "lease"
     OUTCOME = "outcome"  # terminal record, undo
     GROUNDING = "grounding"  # a convergence record, and later its grade
-    CONTROL = "control"  # what a person asked over the socket
+    CONTROL = "control"  # a request of the owner over the control socket
 
 
 class Draft(Frozen):
-    """An entry before the store gives it a place in the chain. ``payload`` must be canonical JSON material."""
+    """An entry before the store appends it to the chain. ``payload`` must be representable in canonical JSON."""
 
     kind: EntryKind
     op_id: str | None = None
     phase: State | None = None
     payload: dict[str, Any] = Field({})
     spend: Spend = Spend()  # the op's cost and time so far
-    causes: tuple[int, ...] = ()  # sequence numbers of the entries that led here
+    causes: tuple[int, ...] = ()  # sequence numbers of the entries that caused this one
 
 
 class Entry(Draft):
@@ -513,7 +514,7 @@ class Entry(Draft):
 
 
 class Head(Frozen):
-    """Where the chain stands."""
+    """The newest entry of a chain: its number and hash. Of an empty chain: 0 and the genesis hash."""
 
     seq: int
     hash: str

@@ -1,4 +1,4 @@
-"""Heads from outside of the rows, and signed ones in them, against the rows that are there."""
+"""Comparison of known heads (signed commits, head files, signed heads inside the ledger) with the stored entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN_KEY = (
 
 
 def sworn(ends: Sequence[tuple[int, bytes]], told: Told, *, judge: Judge, origin: Head) -> Iterator[Anchor]:
-    """Heads in the ends of sessions, whose signatures hold; the others are told."""
+    """Signed heads of session-end entries that verify under our key or a listed one; all others become findings."""
     unsigned = 0
     for seq, body in ends:
         try:
@@ -39,8 +39,13 @@ def sworn(ends: Sequence[tuple[int, bytes]], told: Told, *, judge: Judge, origin
         if found.standing in (Standing.OURS, Standing.LISTED):
             yield Anchor(seq=signed.seq, hash=signed.hash, where=where, source="chain")
         elif found.standing is Standing.UNKNOWN:
-            told.add(Finding(said=f"the head in entry {seq} is signed with an unknown key, {found.signer}", row=seq,
-                             remedy=UNKNOWN_KEY))  # fmt: skip
+            told.add(
+                Finding(
+                    said=f"the head in entry {seq} is signed with an unknown key, {found.signer}",
+                    row=seq,
+                    remedy=UNKNOWN_KEY,
+                )
+            )
         else:
             told.add(Finding(said=f"the signature of the head in entry {seq} does not hold: {found.why}", row=seq))
     if unsigned:
@@ -48,9 +53,9 @@ def sworn(ends: Sequence[tuple[int, bytes]], told: Told, *, judge: Judge, origin
 
 
 def compare(told: Told, anchors: Iterable[Anchor], *, hashes: dict[int, str], last: int) -> None:
-    """Each anchor against the entry that it names. What lies between two anchors is vouched for by the second.
+    """Add findings for anchors that do not match their entry. A matching anchor vouches for all entries before it.
 
-    Sources are asked one by one: a forged head of one must not vouch for what another one denies.
+    Each source is compared by itself: a forged head of one must not vouch for what another one contradicts.
     """
     by: dict[str, list[Anchor]] = {}
     for anchor in sorted(anchors, key=lambda anchor: anchor.seq):
@@ -95,7 +100,7 @@ def _rewritten(anchor: Anchor, held: int) -> Finding:
 
 
 def strangers(anchors: Iterable[Anchor], told: Told, *, hashes: dict[int, str]) -> None:
-    """Heads under keys that nobody knows, by key: another daemon's, a former key of ours, or a record made anew."""
+    """Add one finding for each unknown signing key: another daemon's, a former key of ours, or a forger's."""
     by: dict[str, list[Anchor]] = {}
     for anchor in anchors:
         if anchor.unknown:

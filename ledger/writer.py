@@ -1,4 +1,4 @@
-"""The one writer: requests of many callers share a transaction, so that they share its one wait for the disk."""
+"""The writer task: concurrent requests share one transaction, and so its one wait for the disk (group commit)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATEMENT_FAULTS = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError)
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Request:
-    """What one caller wants to land whole or not at all."""
+    """What one caller wants to write, atomically."""
 
     future: asyncio.Future[tuple[Entry, ...]]
     fragments: tuple[Fragment, ...] = ()
@@ -36,14 +36,14 @@ class Request:
     statements: tuple[Statement, ...] = ()
 
     def fail(self, error: LedgerError) -> None:
-        """Tell the caller, if it still waits."""
+        """Raise ``error`` in the caller, if it still waits."""
         if not self.future.done():
             self.future.set_exception(error)
 
 
 @dataclass(slots=True, kw_only=True)
 class Placed:
-    """A batch with its places in the chain."""
+    """A batch as rows and entries of the chain; ``head`` is the last of them."""
 
     head: Head
     rows: list[StoredRow] = field(default_factory=list)
@@ -51,9 +51,9 @@ class Placed:
 
 
 class Writer:
-    """Owns the writing connection, the head of the chain and the task that moves it.
+    """Owns the writing connection, the head of the chain and the writer task.
 
-    ``fault`` is empty while writing is possible; once set (full disk, foreign lock, read-only file, damage) it stays,
+    ``fault`` is None while writing is possible; once set (full disk, foreign lock, read-only file, damage) it stays,
     and every request is refused at once: the daemon then works read-only rather than unrecorded.
     """
 
@@ -72,7 +72,7 @@ class Writer:
         self._db = connection
         self._path = path
         self._wal = path.with_name(f"{path.name}-wal")
-        self._files: dict[Path, Identity] = {path: identity(path)}  # the log appears with the first transaction
+        self._files: dict[Path, Identity] = {path: identity(path)}  # the WAL file appears with the first transaction
         self._clock = clock
         self._batch_limit = settings.batch_limit
         self._publish = publish
@@ -87,8 +87,9 @@ class Writer:
         blobs: tuple[tuple[str, int, bytes], ...] = (),
         statements: tuple[Statement, ...] = (),
     ) -> tuple[Entry, ...]:
-        """Returns when everything is on the disk. A caller that is cancelled before its turn leaves no trace; one
-        that is cancelled later has landed whole.
+        """Write atomically; returns the entries once they are on the disk. Raises ``LedgerError``.
+
+        The request of a caller that is cancelled before its batch begins is dropped, later it is written as a whole.
         """
         async with self._slots:
             if self.fault is not None:
@@ -98,7 +99,7 @@ class Writer:
             return await future
 
     async def stop(self) -> None:
-        """Land what was asked for, refuse what comes later, end the task."""
+        """Write the queued requests, refuse later ones, end the task."""
         if self.fault is None:
             self.fault = LedgerError("The ledger is closed.")
         self._queue.put_nowait(None)
@@ -110,7 +111,7 @@ class Writer:
             while batch := await self._gather():
                 await self._land(batch)
         finally:
-            # Also when the loop is torn down or a defect ends this task: nobody waits for ever.
+            # Also when the loop is torn down or a defect ends this task, so that no caller waits for ever.
             if self.fault is None:
                 self.fault = LedgerReadOnly("The ledger's writer has ended.", remedy="Restart the daemon.")
             while not self._queue.empty():
@@ -120,7 +121,7 @@ class Writer:
                 request.fail(self._refusal())
 
     async def _gather(self) -> list[Request]:
-        """The requests that wait by now, at least one; empty when it is time to end."""
+        """The queued requests, at least one and at most ``batch_limit``; empty when the task should end."""
         batch: list[Request] = []
         item = await self._queue.get()
         while item is not None:
@@ -129,11 +130,11 @@ class Writer:
                 return batch
             item = self._queue.get_nowait()
         if batch:
-            self._queue.put_nowait(None)  # land these first, then end
+            self._queue.put_nowait(None)  # write these first, then end
         return batch
 
     async def _land(self, batch: list[Request]) -> None:
-        """Commit a batch. A request whose own statement fails is told so and taken out, the others go again."""
+        """Commit a batch. A request whose own statement fails gets the error, and the others are tried again."""
         if gone := next((file for file, known in self._files.items() if identity(file) != known), None):
             self.fault = moved(gone)
             for request in batch:
@@ -171,7 +172,7 @@ class Writer:
         return placed
 
     async def _commit(self, batch: list[Request], placed: Placed) -> bool:
-        """One transaction. False: a request's own statement failed, it was told, and nothing was committed.
+        """One transaction. False: a request's own statement failed; it got the error, and nothing was committed.
 
         Raises ``sqlite3.Error`` when the ledger itself cannot be written.
         """
@@ -197,6 +198,6 @@ class Writer:
         return True
 
     def _refusal(self) -> LedgerError:
-        """A fresh copy of the fault: one exception object must not travel to several callers."""
+        """A fresh copy of the fault: one exception object must not be raised in several callers."""
         fault = self.fault or LedgerError("The ledger is closed.")
         return type(fault)(fault.message, remedy=fault.remedy)

@@ -1,4 +1,4 @@
-"""Small text files that somebody else may have written: so many bytes and no more, and never a wait."""
+"""Reading of small, possibly untrusted text files: limited in size, never blocking."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ LIMIT = 256 * 1024
 
 
 def read_text(path: Path, *, limit: int = LIMIT) -> str | None:
-    """The beginning of a regular file, ``limit`` bytes at most; None where there is none or it cannot be read.
+    """The first ``limit`` bytes of a regular file as text; None where there is none or it cannot be read.
 
-    A pipe, a device or a folder is no regular file, and what is no text comes with marks in its place.
+    A pipe, device or folder counts as none. Bytes that are not UTF-8 become U+FFFD.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - opening a device may do something
             return None
-        # Non-blocking, or a pipe that is laid there now would hold the reader for ever.
+        # Non-blocking, or a pipe put there meanwhile would block the reader for ever.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError):
         return None

@@ -1,7 +1,7 @@
-"""Files below one root, reached without following a symbolic link and never outside of it.
+"""File access below a root: follows no symbolic link and never leaves the root.
 
-Every component is opened relative to its parent's descriptor with ``O_NOFOLLOW``, so nothing that runs at the same time
-can swap a folder for a link between the check and the use.
+Every component is opened relative to its parent's descriptor with ``O_NOFOLLOW``, so no concurrent process can swap a
+folder for a link between check and use (TOCTOU).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ CONTAINED_RULE = "workspace.contained"
 NO_FOLLOW_RULE = "workspace.no_follow"
 SIZE_RULE = "workspace.too_large"
 LONGEST_NAME, LONGEST_PATH = 255, 2_000
-"""Bytes of a name, which no file system takes more of, and of a path inside the repository: below a folder of ours it
-still is one that the kernel and git take."""
+"""Limits in bytes: of a name, as in file systems; of a path in the repository, so that below one of our folders it is
+still short enough for the kernel and git."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def parts_of(path: str) -> tuple[str, ...]:
-    """Components of a path inside the repository. Raises ``PolicyRefused`` for any other path, and for git's own."""
+    """Components of a path inside the repository. Raises ``PolicyRefused`` for others and for those in ``.git``."""
     parts = tuple(path.split("/"))
     if not path or path.startswith("/") or "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise PolicyRefused(
@@ -43,7 +43,7 @@ def parts_of(path: str) -> tuple[str, ...]:
 
 
 def too_long(path: str) -> bool:
-    """Whether a path is more than a file system and git take, or has halves of characters that no name has."""
+    """Whether a path exceeds the limits of a name or of a path, or has surrogates that no file name can encode."""
     try:
         data = os.fsencode(path)
     except UnicodeEncodeError:
@@ -53,7 +53,10 @@ def too_long(path: str) -> bool:
 
 @contextlib.contextmanager
 def _parent(root: Path, path: str, *, create: bool) -> Iterator[tuple[int, str] | None]:
-    """Descriptor of the folder that holds ``path`` and the last component; None where the folder does not exist."""
+    """Descriptor of the parent folder of ``path``, and the last component; None where the folder does not exist.
+
+    ``create`` makes missing folders. Raises ``PolicyRefused`` when a folder is a link.
+    """
     *folders, name = parts_of(path)
     fd = os.open(root, _FOLDER)
     try:
@@ -71,7 +74,7 @@ def _parent(root: Path, path: str, *, create: bool) -> Iterator[tuple[int, str] 
                     raise _link_refused(path, folder) from error
                 if create:
                     raise
-                yield None  # a plain file stands where a folder would have to be
+                yield None  # a plain file is in the place of a folder
                 return
             os.close(fd)
             fd = below
@@ -94,16 +97,16 @@ def _link_refused(path: str, link: str) -> PolicyRefused:
 
 
 def read_file(root: Path, path: str, *, most: int | None = None) -> bytes | None:
-    """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a link or a path outside.
+    """Bytes of a regular file, None where there is none.
 
-    Also for one of more than ``most`` bytes.
+    Raises ``PolicyRefused`` for a link, a path outside the root, or a file of more than ``most`` bytes.
     """
     with _parent(root, path, create=False) as place:
         if place is None:
             return None
         fd, name = place
         try:
-            # Non-blocking, or a fifo that a test left behind would hold the reader for ever.
+            # Non-blocking, or a FIFO that a test created would block the reader for ever.
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
         except FileNotFoundError:
             return None
@@ -119,13 +122,14 @@ def read_file(root: Path, path: str, *, most: int | None = None) -> bytes | None
             if most is not None and info.st_size > most:
                 raise PolicyRefused(
                     f"{path!r} has {info.st_size} bytes, more than the {most} that are read.",
-                    rule=SIZE_RULE, remedy="Keep files of that size out of what Ouroboros works on.",
-                )  # fmt: skip
+                    rule=SIZE_RULE,
+                    remedy="Keep files of that size out of what Ouroboros works on.",
+                )
             return file.read()
 
 
 def size_of(root: Path, path: str) -> int | None:
-    """Bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a path outside."""
+    """Size in bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a path outside."""
     with _parent(root, path, create=False) as place:
         if place is None:
             return None
@@ -138,7 +142,7 @@ def size_of(root: Path, path: str) -> int | None:
 
 
 def exists(root: Path, path: str) -> bool:
-    """Whether anything (a link too) stands at ``path``."""
+    """Whether anything, a link included, exists at ``path``. Raises ``PolicyRefused`` for a path outside."""
     with _parent(root, path, create=False) as place:
         if place is None:
             return False
@@ -151,13 +155,13 @@ def exists(root: Path, path: str) -> bool:
 
 
 def write_file(root: Path, path: str, data: bytes, mode: int) -> None:
-    """Replace or create a regular file as a whole. Raises ``PolicyRefused`` where a link stands in the way."""
+    """Create or replace a regular file atomically. Raises ``PolicyRefused`` when a component of ``path`` is a link."""
     with _parent(root, path, create=True) as place:
         assert place is not None  # create=True makes every folder or raises
         fd, name = place
         if _is_link(name, fd):
             raise _link_refused(path, name)
-        scratch = f".ouro-{os.urandom(8).hex()}"  # of no more bytes than a name has, whatever the file's own is
+        scratch = f".ouro-{os.urandom(8).hex()}"  # a valid name even where the file's own is of the greatest length
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=fd)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -170,7 +174,7 @@ def write_file(root: Path, path: str, data: bytes, mode: int) -> None:
 
 
 def write_link(root: Path, path: str, target: str) -> None:
-    """Put a symbolic link at ``path`` in place of whatever file or link is there."""
+    """Create a symbolic link at ``path``, replacing a file or link there."""
     with _parent(root, path, create=True) as place:
         assert place is not None
         fd, name = place
@@ -180,9 +184,9 @@ def write_link(root: Path, path: str, target: str) -> None:
 
 
 def lay_link(root: Path, path: str, target: Path) -> None:
-    """Put a symbolic link at ``path`` where the folder for it is there and nothing stands in its place.
+    """Create a symbolic link at ``path`` if its folder exists and nothing is in its place.
 
-    Raises ``PolicyRefused`` where a link stands in the way.
+    Raises ``PolicyRefused`` when a folder of ``path`` is a link.
     """
     with _parent(root, path, create=False) as place:
         if place is not None:
@@ -193,14 +197,14 @@ def lay_link(root: Path, path: str, target: Path) -> None:
 
 @contextlib.contextmanager
 def open_folder(root: Path, path: str) -> Iterator[int | None]:
-    """Descriptor of a folder (``.``: the root itself); None where there is none, or a link would have to be followed
-    that leads out of the root."""
+    """Descriptor of a folder (``.``: the root itself), with links inside the root resolved; None where there is none,
+    or where a link leads out of the root or into ``.git``."""
     real, top = os.path.realpath(root / path), os.path.realpath(root)
     inside = os.path.relpath(real, top)
     with contextlib.ExitStack() as stack:
         try:
             place = stack.enter_context(_parent(Path(top), f"{inside}/x" if inside != "." else "x", create=False))
-        except PolicyRefused:  # it leads outside, into git's own, or was swapped for a link just now
+        except PolicyRefused:  # it leads outside, into .git, or was swapped for a link just now
             place = None
         yield place[0] if place is not None else None
 
@@ -215,9 +219,9 @@ def delete_file(root: Path, path: str) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder of our own with everything below, however deep, also what a test made unreadable.
+    """Remove a folder of our own with everything below, however deep, unreadable folders included.
 
-    Links are not followed. Raises ``OSError``, but not for a folder that is not there.
+    Links are not followed. Raises ``OSError``, but not for a missing folder.
     """
     with contextlib.suppress(FileNotFoundError):
         remove_all(str(folder))
@@ -226,7 +230,7 @@ def remove_tree(folder: Path) -> None:
 def remove_special(folder: Path) -> None:
     """Remove pipes, sockets and devices below a folder of our own. Links are not followed.
 
-    What lies so deep that it has no path is left: nothing that is given a path can open it.
+    Those so deep that their path is too long are left: nothing can open them by a path either.
     """
     waiting = [folder]
     while waiting:
@@ -245,20 +249,20 @@ def remove_special(folder: Path) -> None:
 def prune(root: Path, keep: Collection[str], mounts: Collection[str] = ()) -> None:
     """Remove everything below ``root`` that is not in ``keep`` (files, links), and make the rest readable and writable.
 
-    What stands at ``mounts`` is not touched: removing a place where something is mounted elsewhere unmounts it there.
+    ``mounts`` are not touched: removing a folder that is a mount point in another namespace would unmount it there.
     """
     whole = (*keep, *mounts)
     folders = {"/".join(path.split("/")[:depth]) for path in whole for depth in range(1, path.count("/") + 1)}
     wanted, places = frozenset(keep), frozenset(mounts)
     waiting = [""]
-    while waiting:  # not by recursion: a commit may be deeper than that goes
+    while waiting:  # iterative: a commit's folders may be deeper than the recursion limit
         waiting += _pruned(root, waiting.pop(), wanted, folders, places)
 
 
 def _pruned(
     root: Path, prefix: str, keep: Collection[str], folders: Collection[str], mounts: Collection[str]
 ) -> list[str]:
-    """One folder of :func:`prune`; gives those in it that are to be looked through."""
+    """Prune one folder; returns its sub-folders that are still to be pruned."""
     here, below = root / prefix, []
     if here.stat(follow_symlinks=False).st_mode & 0o700 != 0o700:
         here.chmod(0o700)
@@ -274,7 +278,7 @@ def _pruned(
             else:
                 remove_tree(Path(entry.path))
         elif path not in keep or not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
-            Path(entry.path).unlink()  # a pipe in the place of a file would hold whoever reads it
+            Path(entry.path).unlink()  # a pipe in the place of a file would block its reader
         elif not entry.is_symlink() and entry.stat(follow_symlinks=False).st_mode & 0o600 != 0o600:
             Path(entry.path).chmod(0o600)
     return below

@@ -1,7 +1,7 @@
-"""Programs that a repository's own settings name (filters, drivers, checkers of signatures): git is not to run them.
+"""Overrides for programs that a repository's own git settings name (filters, drivers, signature programs).
 
-Whoever made the repository wrote them; they would run outside of every wall. What the owner's own settings say of the
-same name holds, so that a filter which he installed for himself (large files, for instance) goes on working.
+Such programs are untrusted and would run outside the sandbox, so git must not run them. The value of the owner's own
+settings for the same name is kept, so that a filter which he installed himself (e.g. Git LFS) still works.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ PROGRAM = re.compile(
     re.DOTALL,
 )
 FILE = "core.attributesfile"
-"""Says for which files which driver is taken; like a program, it is the owner's to name."""
+"""Assigns drivers to files; as for programs, only the owner's value counts."""
 HOOK = re.compile(r"hook\.(.+)\.(command|event|enabled)", re.DOTALL)
-"""Hooks that stand in the settings themselves (git 2.54); ``core.hooksPath`` says nothing about them."""
+"""Hooks defined in the settings (git 2.54), which ``core.hooksPath`` does not affect."""
 INCLUDE = re.compile(r"include\.path|includeif\..+\.path", re.DOTALL)
 OF_THE_REPOSITORY = frozenset({"local", "worktree"})
 LIST = ("config", "--show-scope", "--show-origin", "--includes", "-z", "--list")
@@ -31,24 +31,24 @@ Signature = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Arguments and variables for a call of git, the files that they were found out from, and what is not run."""
+    """Arguments and variables for a git call, the settings files they depend on, and the settings refused."""
 
     argv: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()  # settings that name a program which the owner's own do not
+    refused: tuple[str, ...] = ()  # settings that name a program for which the owner's have no value
 
 
 class Drivers:
-    """Remembers the overrides for as long as no file of settings changes."""
+    """Caches the overrides until a settings file changes."""
 
     def __init__(self, *, git_dir: Path, common_dir: Path) -> None:
-        # The branch is a condition under which further settings are included.
+        # HEAD too: `includeIf.onbranch` depends on the branch.
         self._own = tuple(str(path) for path in (common_dir / "config", git_dir / "config.worktree", git_dir / "HEAD"))
         self._found: tuple[Signature, Overrides] | None = None
 
     def overrides(self, listed: Callable[[], bytes]) -> Overrides:
-        """What a call of git needs now. ``listed`` gives all settings, as :data:`LIST` prints them."""
+        """The overrides for a git call now. ``listed`` returns all settings, as :data:`LIST` prints them."""
         known = self._found
         if known is None or known[0] != _signature((*self._own, *known[1].files)):
             found = overrides(listed())
@@ -57,9 +57,9 @@ class Drivers:
 
 
 def overrides(listed: bytes) -> Overrides:
-    """Pure: each program that the repository names gets the owner's value, or none; a hook of settings is switched off.
+    """Pure: each program that the repository names gets the owner's value, or none; all hooks in settings are disabled.
 
-    No hook of anybody's runs when we move a branch: those for a commit are run apart (``governance.changes.hooks``).
+    No hooks run when we move a branch; commit hooks are run separately (``governance.changes.hooks``).
     """
     owners: dict[str, str] = {}
     hooks: dict[str, str] = {}
@@ -87,7 +87,7 @@ def overrides(listed: bytes) -> Overrides:
 
 
 def _switched_off(hook: re.Match[str]) -> dict[str, str]:
-    """A hook by its name; an event can be switched off as a whole, but has no list of events of its own."""
+    """Settings that disable a hook. With key ``enabled`` the name may be that of an event, which has no ``event``."""
     off = {f"hook.{hook[1]}.enabled": "false"}
     return off if hook[2] == "enabled" else {**off, f"hook.{hook[1]}.event": ""}
 

@@ -1,4 +1,4 @@
-"""Waiting for tasks to their end, whatever happens to whoever waits."""
+"""Waiting for tasks to complete, even when the waiting task is cancelled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 async def all_ended(*tasks: asyncio.Future[Any]) -> bool:
-    """Until all of them are done; tells whether a cancellation came meanwhile. Their errors are kept, not raised."""
+    """Wait until all are done; True when the waiting task was cancelled meanwhile. Their exceptions are not raised."""
     cancelled = False
     while not all(task.done() for task in tasks):
         try:
@@ -16,5 +16,5 @@ async def all_ended(*tasks: asyncio.Future[Any]) -> bool:
             cancelled = True
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # looked at, so that the loop does not complain
+            task.exception()  # retrieved, so that the loop does not log it
     return cancelled

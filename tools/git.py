@@ -44,6 +44,8 @@ QUIET = (
     "-c", "maintenance.auto=false",
     "-c", "advice.detachedHead=false",
     "-c", "log.showSignature=false",
+    "-c", "log.mailmap=false",
+    "-c", "diff.orderFile=/dev/null",
     "-c", "diff.noprefix=false",
     "-c", "diff.mnemonicPrefix=false",
 )  # fmt: skip
@@ -70,6 +72,8 @@ ENVIRONMENT = {
     "GIT_PAGER": "cat",
     "LC_ALL": "C.UTF-8",
 }
+MOST_SETTINGS = 4 * 1024 * 1024
+"""Bytes of all settings as git lists them; those that are included may lie in the tree, as large as anybody likes."""
 UNQUOTED = frozenset({"blame"})
 """Their errors quote files that the repository's settings name (``blame.ignoreRevsFile``), wherever they lie."""
 
@@ -177,7 +181,9 @@ class Git:
     def _overrides(self) -> Overrides:
         repo = self.places.repo
         argv = (self.program, f"--git-dir={self.places.git_dir}", f"--work-tree={repo}", *LIST)
-        return self._drivers.overrides(lambda: self._start(argv, repo, self._env).out)
+        return self._drivers.overrides(
+            lambda: self._start(argv, repo, self._env, most_bytes=MOST_SETTINGS).out
+        )  # fmt: skip
 
     def _start(
         self, argv: tuple[str, ...], tree: Path, env: Mapping[str, str], stdin: bytes | None = None,
@@ -233,4 +239,6 @@ def size_in_tree(said: str, path: str) -> int:
 def _verb(argv: tuple[str, ...]) -> str:
     """What was called, in the words that tell it: without settings and folders."""
     words = argv[max(i for i, word in enumerate(argv) if word.startswith("--work-tree=")) + 1 :]
+    while words[:1] == ("-c",):
+        words = words[2:]
     return " ".join(("git", *words[:2]))

@@ -1,4 +1,4 @@
-"""What a tool is, what a call of it leaves behind, and the one place where calls pass: :class:`Toolbox`."""
+"""Interface of tools, records of their calls, and :class:`Toolbox`, through which every call of a model goes."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ WEIGHTS: Mapping[Category, int] = MappingProxyType(
 
 
 class ToolUse(Frozen):
-    """One call, as the exploration ledger keeps it. ``score`` is 0 for a repeat and for what was not run.
+    """Record of one call. ``score`` (for exploration) is 0 for repeats and for calls that were not run.
 
-    ``found`` is False where the answer was that there is nothing.
+    ``found`` is False when the result was that there is nothing.
     """
 
     tool: str
-    arguments: str  # canonical JSON, or the raw text where it could not be read
+    arguments: str  # canonical JSON, or the raw text when it could not be parsed
     ok: bool
     category: Category | None = None
     score: int = 0
@@ -68,13 +68,13 @@ class ToolUse(Frozen):
 
 
 class Nothing(str):
-    """A result that says that there is none: a good answer, but no evidence."""
+    """Text of a successful call that found nothing: no evidence."""
 
     __slots__ = ()
 
 
 class ToolSpec(Frozen):
-    """What a model is told about a tool. ``parameters`` is a JSON schema object."""
+    """Description of a tool for a model. ``parameters`` is a JSON schema object."""
 
     name: str
     description: str
@@ -83,7 +83,7 @@ class ToolSpec(Frozen):
 
 @dataclass(kw_only=True)
 class ToolContext:
-    """One op's surroundings. ``reads``, ``written`` and ``uses`` grow with its calls."""
+    """State of one op's tool calls. ``reads``, ``written`` and ``uses`` grow with its calls."""
 
     workspace: Workspace
     op_id: str
@@ -98,18 +98,18 @@ class ToolContext:
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by each call that writes: one at a time
 
     def note_read(self, path: str, sha: str) -> None:
-        """Remember the first sight of a file; what the op itself wrote is no sight of the owner's file."""
+        """Record the hash of the first read of a file, unless the op has written the file itself."""
         if path not in self.written:
             self.reads.setdefault(path, sha)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a running tool is given. ``visible`` tells whether a path may appear in a result.
+    """Context and callbacks of a running tool. ``visible``: whether a path may appear in the result.
 
-    ``reachable`` is asked before each machine that a call turns to on its way (``name:port``, whether its address is a
-    private one).
-    ``judged`` is the policy's word on writing a path that the call named nowhere; what it denied goes to ``refused``.
+    ``reachable`` gives the policy's verdict on each host to be contacted (``name:port``, whether the address is
+    private). ``judged`` gives the verdict on writing a path that the arguments do not name; the tool collects
+    denials in ``refused``.
     """
 
     context: ToolContext
@@ -121,9 +121,9 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolOutcome:
-    """What goes back to the model (``text``, capped) and into the record (``whole``).
+    """Result of a call: for the model (``text``, capped) and for the record (``whole``).
 
-    ``refused``: what was done and not let stand.
+    ``refused``: verdicts on changes that were undone.
     """
 
     text: str
@@ -135,7 +135,7 @@ class ToolOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A call whose arguments have been read and checked, and what it would touch."""
+    """A call with validated arguments, and what it would touch."""
 
     arguments: str
     paths: tuple[str, ...]
@@ -145,13 +145,13 @@ class Prepared:
 
 
 class Arguments(BaseModel):
-    """Base of every tool's arguments: closed, so that a misspelt name is told."""
+    """Base of every tool's arguments. Unknown names are errors, so that a misspelt one is reported."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AnyTool(Protocol):
-    """A tool as the toolbox sees it."""
+    """A tool as the toolbox uses it, built in or of an MCP server."""
 
     @property
     def name(self) -> str: ...
@@ -177,7 +177,7 @@ class AnyTool(Protocol):
 
 
 class ToolSource(Protocol):
-    """Tools that come and go while the daemon runs."""
+    """Source of tools that appear and disappear while the daemon runs."""
 
     def tools(self) -> Sequence[AnyTool]: ...
 
@@ -195,7 +195,7 @@ class Tool(ABC, Generic[A]):
     category: Category | None = None
     writes: bool = False
     runs_tests: bool = False  # has the test time-out instead of the ordinary one
-    timeout_s: float | None = None  # one of its own
+    timeout_s: float | None = None  # in place of either
     model: type[A]
 
     def schema(self) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class Tool(ABC, Generic[A]):
         return self.model.model_json_schema()
 
     def prepare(self, arguments: str) -> Prepared:
-        """Check the JSON text of the arguments. Raises ``ToolError`` with what is wrong."""
+        """Validate the JSON text of the arguments. Raises ``ToolError`` with the first faults."""
         try:
             read = self.model.model_validate_json(arguments or "{}")
             text = canonical(read.model_dump(mode="json")).decode()
@@ -213,9 +213,12 @@ class Tool(ABC, Generic[A]):
         except LedgerError as error:
             raise ToolError(f"The arguments of {self.name} are not right: {error.message}") from error
         return Prepared(
-            arguments=text, paths=self.paths(read), command=self.command(read), hosts=self.hosts(read),
+            arguments=text,
+            paths=self.paths(read),
+            command=self.command(read),
+            hosts=self.hosts(read),
             start=lambda call: self.run(read, call),
-        )  # fmt: skip
+        )
 
     @abstractmethod
     def paths(self, arguments: A) -> tuple[str, ...]:
@@ -226,12 +229,12 @@ class Tool(ABC, Generic[A]):
         return ""
 
     def hosts(self, arguments: A) -> tuple[str, ...]:
-        """Names of the machines that the call would ask over the network."""
+        """The machines that the call would contact, as ``name:port``."""
         return ()
 
     @abstractmethod
     async def run(self, arguments: A, call: Call) -> str:
-        """Do it. Raises ``OuroError`` or ``OSError`` where it cannot; the text goes to the model."""
+        """Execute the call; returns the result. Raises ``OuroError`` or ``OSError``, whose text goes to the model."""
 
 
 class ToolSettings(Frozen):
@@ -245,9 +248,9 @@ class ToolSettings(Frozen):
 
 
 class Toolbox:
-    """The choke point: every call of a model is judged here, run here and recorded here.
+    """Runs every tool call of a model: policy, time-out, capped result, record.
 
-    ``at_once``: calls of one op that the policy lets run at the same time; who makes several keeps to it.
+    ``at_once``: how many calls of one op the policy lets run at the same time; callers have to respect it.
     """
 
     def __init__(
@@ -270,18 +273,18 @@ class Toolbox:
         self._recent: dict[tuple[str, str], deque[float]] = {}
 
     def schemas(self) -> tuple[ToolSpec, ...]:
-        """What a model is told."""
+        """Descriptions of the offered tools for a model."""
         return tuple(
             ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema()) for tool in self._offered()
         )
 
     def alone(self, name: str) -> bool:
-        """True for a tool that changes files or runs something: nothing else may run beside it."""
+        """True for a tool that writes or runs tests, and for an unknown one: no other call may run at the same time."""
         tool = self._find(name)
         return tool is None or tool.writes or tool.runs_tests
 
     def capped(self, text: str, whole_is: str = "") -> str:
-        """``text`` as it enters a prompt. ``whole_is``: where all of it is kept."""
+        """``text`` capped for a prompt. ``whole_is``: where the full text is kept."""
         rest = "ask for less (a range, a narrower path or pattern) to see the rest"
         return cap(text, self._settings.result_bytes, rest=f"{rest}; the whole is {whole_is}" if whole_is else rest)
 
@@ -297,7 +300,7 @@ class Toolbox:
         question = PolicyQuestion(tool=name, writes=True, tier=context.tier, op_id=context.op_id)
         if tool is None:
             verdict = self._policy.judge(question)
-            if verdict.decision is Decision.ALLOW:  # a policy that knows a tool which is not here
+            if verdict.decision is Decision.ALLOW:  # the policy knows a tool that this toolbox lacks
                 verdict = Verdict(
                     gate=0, rule="tools.unknown", decision=Decision.DENY, reason=f"{name!r} is not a tool."
                 )
@@ -335,9 +338,11 @@ class Toolbox:
         limit = tool.timeout_s or usual
         ok = False
         call = Call(
-            context=context, visible=self._visible(question), judged=self._judged(question),
+            context=context,
+            visible=self._visible(question),
+            judged=self._judged(question),
             reachable=self._reachable(question),
-        )  # fmt: skip
+        )
         try:
             async with context.writing if tool.writes else contextlib.nullcontext(), asyncio.timeout(limit):
                 text = await prepared.start(call)
@@ -363,9 +368,7 @@ class Toolbox:
             found=not isinstance(text, Nothing),
         )
         context.uses.append(use)
-        return ToolOutcome(
-            text=self.capped(text), whole=text, use=use, verdict=verdict, refused=tuple(call.refused)
-        )  # fmt: skip
+        return ToolOutcome(text=self.capped(text), whole=text, use=use, verdict=verdict, refused=tuple(call.refused))
 
     def _refused(
         self,
@@ -386,7 +389,7 @@ class Toolbox:
         return ToolOutcome(text=self.capped(text), whole=text, use=use, verdict=verdict)
 
     def _visible(self, question: PolicyQuestion) -> Callable[[str], bool]:
-        """Whether a file may be shown in a result: the same policy, asked as a read of that path."""
+        """Whether a file may be shown in a result: the policy's verdict on reading that path, cached."""
         answers: dict[str, bool] = {}
 
         def visible(path: str) -> bool:
@@ -399,7 +402,7 @@ class Toolbox:
         return visible
 
     def _reachable(self, question: PolicyQuestion) -> Callable[[str, bool], Verdict]:
-        """Whether a machine may be asked: the same policy, so that a redirect is judged like the first address."""
+        """The policy's verdict on contacting a host, so that a redirect is judged like the first address."""
 
         def reachable(netloc: str, private: bool) -> Verdict:
             asked = {"hosts": (netloc,), "private": private, "paths": (), "running": 0, "recent": 0}
@@ -409,18 +412,18 @@ class Toolbox:
 
     @staticmethod
     def _seen_at(prepared: Prepared, context: ToolContext) -> str:
-        """Where a command finds the workspace."""
+        """The path at which a command sees the workspace; empty without a command or a runner."""
         if not prepared.command or context.runner is None:
             return ""
         return str(context.runner.place_of(context.workspace))
 
     def _judged(self, question: PolicyQuestion) -> Callable[[str], Verdict]:
-        """The same policy, asked as a write to one path."""
+        """The policy's verdict on writing one path."""
         neutral = {"writes": True, "command": "", "hosts": (), "running": 0, "recent": 0}
         return lambda path: self._policy.judge(question.model_copy(update={**neutral, "paths": (path,)}))
 
     def _count(self, op_id: str, tool: str) -> int:
-        """Calls of this tool within the window before this one; counts this one for later."""
+        """Number of calls of this tool by this op in the last ``RATE_WINDOW_S``; records this one."""
         now = self._clock.monotonic()
         for key, times in list(self._recent.items()):
             while times and now - times[0] > RATE_WINDOW_S:

@@ -1,4 +1,4 @@
-"""Text off a picture: an installed program, fed through its standard input, in the sandbox. No picture is written."""
+"""OCR: an installed program reads a picture from its standard input, in the sandbox. No picture is written to disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTALL = "Install it (Debian: apt install tesseract-ocr), or name another progr
 
 
 class SandboxedOcr:
-    """``sandbox`` gives the one that holds now, if any does; ``heavy`` is the slot of whatever works hard."""
+    """``sandbox`` returns the current sandbox, if there is one; ``heavy`` limits concurrent CPU-heavy work."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class SandboxedOcr:
         self._heavy = heavy
 
     def missing(self) -> tuple[str, str]:
-        """Why nothing can be read here, and what to do about it; both empty when it can. Looks at the disk."""
+        """Why OCR is unavailable, and the remedy; both empty when it is available. Reads the disk."""
         try:
             self._found()
         except ProgramMissing as error:
@@ -48,7 +48,7 @@ class SandboxedOcr:
         return "", ""
 
     async def read(self, data: bytes) -> tuple[str | None, str]:
-        """What stands on a picture; or None, and why it could not be read."""
+        """The text of a picture; or None and the reason."""
         why, sandbox = (await asyncio.to_thread(self.missing))[0], self._sandbox()
         if why or sandbox is None:
             return None, why
@@ -76,5 +76,5 @@ class SandboxedOcr:
         return finished.report[:MOST_BYTES].decode("utf-8", errors="replace"), ""
 
     def _found(self) -> Path:
-        """Raises ``ProgramMissing``."""
+        """The program's path, links resolved. Raises ``ProgramMissing``."""
         return find_program(self._program, self._env).resolve()

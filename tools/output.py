@@ -1,4 +1,4 @@
-"""Text for a model, kept within a number of bytes: the head, the tail, and a line that says what is missing."""
+"""Text for a model within a limit of bytes: head, tail, and a line that counts what is left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ HEAD_SHARE = 0.7
 
 
 def cap(text: str, limit: int, *, rest: str = "ask for less to see the rest") -> str:
-    """``text`` if it has at most ``limit`` UTF-8 bytes; else head and tail with a counted line between."""
+    """``text`` if it has at most ``limit`` UTF-8 bytes; else head, tail, and a line that counts the bytes between."""
     data = text.encode("utf-8", errors="replace")
     if len(data) <= limit:
         return data.decode("utf-8")

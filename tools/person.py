@@ -1,4 +1,4 @@
-"""The door to a person: a tool may ask one, and what he says is data. Who he is and how he is reached is not ours."""
+"""Port for questions of a tool to a person. The answer is data and approves nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Protocol
 
 
 class Person(Protocol):
-    """Somebody who may be there."""
+    """A person who may be available."""
 
     async def ask(self, question: str, choices: tuple[str, ...]) -> str | None:
-        """The answer; None when nobody gave one in time. Raises ``ToolError`` when there may be no question now."""
+        """The answer; None when there was none in time. Raises ``ToolError`` when no question is allowed now."""
         ...

@@ -1,4 +1,4 @@
-"""The door through which every tool call is judged. The rules live with the gates; tools only know the question."""
+"""Port of the tool policy, which judges every tool call. The rules are in ``governance``; tools know the protocol."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ledger.vocabulary import Frozen, Tier, Verdict
 
 
 class PolicyQuestion(Frozen):
-    """What a tool is about to do. ``root`` is the folder that ``paths`` are relative to (empty: text only).
+    """A tool call to be judged. ``root`` is the folder that ``paths`` are relative to (empty: only their text counts).
 
-    ``command`` is a whole shell command, which finds ``root`` at ``seen_at`` (empty: there as well). ``hosts`` are the
-    machines that would be asked, as ``name:port``; ``private``: what is asked for leads into a private network, so it
-    must be listed with its port.
+    ``command`` is a whole shell command, which sees ``root`` at ``seen_at`` (empty: at the same path). ``hosts``: the
+    machines to contact, as ``name:port``; ``private``: the address is in a private network, so the host must be listed
+    with its port.
     """
 
     tool: str
@@ -31,20 +31,20 @@ class PolicyQuestion(Frozen):
 
 
 class NotOffered(StrEnum):
-    """Why a name that is no built-in tool's may not be called."""
+    """Why a tool that is not built in may not be called."""
 
     UNKNOWN = "unknown"
-    NOT_CONNECTED = "not connected"  # a server of that name is set, and does not answer now
-    NOT_LISTED = "not listed"  # the server has the tool, the owner has not listed it
+    NOT_CONNECTED = "not connected"  # the server is configured, but not connected now
+    NOT_LISTED = "not listed"  # the server has the tool, but the owner has not listed it
 
 
 class ServerTools(Protocol):
-    """Which tools of connected servers the owner has listed. Asked from any thread; never waits."""
+    """Which tools of connected servers the owner has listed. Thread-safe; never waits."""
 
     def not_offered(self, name: str) -> NotOffered | None: ...
 
 
 class Policy(Protocol):
-    """Answers one question. Blocks for a few file-status calls at most."""
+    """Judges tool calls. Blocks for a few file-status calls at most."""
 
     def judge(self, question: PolicyQuestion) -> Verdict: ...

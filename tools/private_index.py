@@ -1,4 +1,4 @@
-"""A private index: git's staging area in a file of our own, so that the owner's is never read for writing."""
+"""A private git index: a staging area in a file of our own, so that the owner's index is never written."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from tools.untrusted_tree import Programs, UntrustedTree, join_names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateIndex(UntrustedTree):
-    """One index file and the work tree that it describes. Every method blocks; raises ``GitFailed``."""
+    """One index file and its work tree. Every method blocks; raises ``GitFailed``."""
 
     def load(self, tree_ish: str) -> None:
-        """Make the index say what ``tree_ish`` holds; the work tree is not touched."""
+        """Read ``tree_ish`` into the index; the work tree is not touched."""
         self.run("read-tree", tree_ish)
 
     def changed(self) -> tuple[str, ...]:
-        """Tracked paths whose file differs from the index (gone ones too)."""
+        """Tracked paths whose file differs from the index, deleted ones included."""
         self.run("update-index", "-q", "--refresh", ok=(0, 1))
         return self.run("diff-files", "--name-only", "-z").fields
 
     def untracked(self, *, limit_bytes: int | None = None) -> tuple[str, ...]:
-        """Files and links that git neither tracks nor ignores, without nested repositories and very large files."""
+        """Files and links that git neither tracks nor ignores, without nested repositories and too large files."""
         found = self.run("ls-files", "-o", "--exclude-standard", "-z").fields
         return tuple(path for path in found if _wanted(self.root / path, limit_bytes))
 
     def checkout(self, paths: Collection[str]) -> None:
-        """Write the index's files at ``paths`` to the work tree, whatever stands there."""
+        """Write the index's files at ``paths`` to the work tree, overwriting what is there."""
         if paths:
             self.run("checkout-index", "-f", "-u", "-q", "-z", "--stdin", stdin=join_names(paths))
 
     def checkout_all(self) -> None:
-        """Write every file of the index whose cached times differ, which costs one lstat a file."""
+        """Write every file of the index whose cached file times differ; costs one lstat per file."""
         self.run("checkout-index", "-a", "-f", "-u", "-q")
 
     def take_all(self, *, limit_bytes: int | None = None) -> None:
-        """Record everything that is there: tracked changes, and untracked files that are not ignored."""
+        """Stage everything: tracked changes, and untracked files that are not ignored."""
         self.take({*self.changed(), *self.untracked(limit_bytes=limit_bytes)})
 
     def graft(self, tree_ish: str, paths: Collection[str]) -> None:
-        """Give ``paths`` the entries that they have in ``tree_ish``."""
+        """Set the entries of ``paths`` to those that they have in ``tree_ish``."""
         if paths:
             rows = self.run("ls-tree", "-r", "-z", "--full-tree", tree_ish, "--", *paths).out
             self.run("update-index", "-z", "--index-info", stdin=rows)
@@ -69,7 +69,7 @@ def _wanted(path: Path, limit_bytes: int | None) -> bool:
 def scratch_index(
     git: Git, root: Path, *, start: Path | None, folder: Path, programs: Programs | None = None
 ) -> Iterator[PrivateIndex]:
-    """An index that lives for one block, begun as a copy of ``start`` (its cached file times make it quick)."""
+    """A temporary index in ``folder``, begun as a copy of ``start``: its cached file times make a refresh fast."""
     with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as name:
         file = Path(name) / "index"
         if start is not None and start.exists():

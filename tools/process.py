@@ -1,4 +1,4 @@
-"""The one way a child process is run on the event loop: own group, bounded time, bounded output, nothing left behind.
+"""The one way to run a child process on the event loop: own process group, limits on time and output, no leftovers.
 
 asyncio's own subprocess support is not used: its ``wait()`` hangs when a grandchild keeps the pipe or the pipe is full
 (CPython gh-119710). Here one pidfd and plain pipes are watched by the loop; no thread is started.
@@ -19,20 +19,19 @@ from ledger.errors import ChildFailed
 from tools.streams import Collected, HeadAndTail, Reader, Talk, Writer
 
 REPORT_FD = "{report-fd}"
-"""Stands for the number of the report pipe, as a whole element of ``argv`` or a whole value of ``env``."""
+"""Placeholder for the number of the report pipe: a whole element of ``argv`` or a whole value of ``env``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What to run. ``argv`` begins with an absolute path (``ledger.programs`` finds one); ``env`` is the whole
-    environment; ``pass_fds`` stay the caller's to close.
+    """What to run. ``argv`` begins with an absolute path (``ledger.programs`` finds one); ``env`` is the complete
+    environment; the caller closes ``pass_fds``.
 
-    At ``timeout_s`` the group gets SIGTERM, ``grace_s`` later SIGKILL. Output beyond ``cap_bytes`` is dropped in the
-    middle; beyond ``flood_bytes`` the group is ended; all of it goes to the descriptor ``spool``, where there is one.
-    With ``report`` a second pipe is opened for the child. With ``talk`` what comes through that pipe goes there
-    (``Finished.report`` stays empty), and the child's standard input stays open for what is said. With ``speaks`` that
-    pipe is the child's standard output, and ``Finished.output`` is what it wrote to standard error. ``timeout_s`` None:
-    until it ends by itself or is cancelled.
+    At ``timeout_s`` (None: no limit) the group gets SIGTERM, ``grace_s`` later SIGKILL. Output beyond ``cap_bytes`` is
+    dropped in the middle; beyond ``flood_bytes`` the group is ended; all of it is written to the descriptor ``spool``,
+    if given. ``report`` opens a second pipe for the child, read into ``Finished.report``. With ``talk`` its data goes
+    to ``talk`` instead, and the child's standard input stays open for what ``talk`` sends. With ``speaks`` that pipe is
+    the child's standard output, and ``Finished.output`` is its standard error only.
     """
 
     argv: tuple[str, ...]
@@ -40,7 +39,7 @@ class Command:
     env: Mapping[str, str]
     timeout_s: float | None
     grace_s: float = 0.5
-    pipe_grace_s: float = 0.2  # how long pipes are still read after the child is gone
+    pipe_grace_s: float = 0.2  # how long pipes are still read after the child has exited
     stdin: bytes = b""
     cap_bytes: int = 512 * 1024
     flood_bytes: int = 64 * 1024 * 1024
@@ -54,7 +53,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How it ended: exactly one of ``code`` and ``signal`` is set. ``output`` is stdout and stderr as they came."""
+    """How a child ended: exactly one of ``code`` and ``signal`` is set. ``output``: stdout and stderr, interleaved."""
 
     code: int | None
     signal: int | None
@@ -70,7 +69,7 @@ async def run(command: Command) -> Finished:
     """Run ``command`` to its end. Raises ``ChildFailed`` when it cannot be started.
 
     The child's whole process group is dead and the child reaped when this returns or raises. When the task is
-    cancelled the group is ended first (SIGTERM, then SIGKILL) and ``CancelledError`` goes on from there.
+    cancelled the group is ended first (SIGTERM, then SIGKILL), then ``CancelledError`` is raised.
     """
     child = _Child(command, asyncio.get_running_loop())
     try:
@@ -83,7 +82,7 @@ async def run(command: Command) -> Finished:
 
 
 async def wait_gone(pid: int, *, within_s: float) -> bool:
-    """Whether process ``pid``, which need not be our child, is dead; waits for it. A cancellation waits too."""
+    """Wait for process ``pid``, not necessarily a child, to exit; False after ``within_s``. Cancellation is delayed."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -103,7 +102,7 @@ async def wait_gone(pid: int, *, within_s: float) -> bool:
 
 
 async def _to_its_end(future: asyncio.Future[bool]) -> bool:
-    """Wait for ``future`` whatever happens; tells whether a cancellation came meanwhile."""
+    """Wait for ``future`` in spite of cancellations; True when there was one."""
     cancelled = False
     while not future.done():
         try:
@@ -119,7 +118,7 @@ def _settle(future: asyncio.Future[bool], value: bool) -> None:
 
 
 def _pidfd_of(process: Child) -> int:
-    """A descriptor of a child that was just started; the number is still its own, because nobody has reaped it."""
+    """The pidfd of a child that was just started: not reaped yet, so its process id cannot have been reused."""
     try:
         return os.pidfd_open(process.pid)
     except OSError as error:
@@ -218,7 +217,7 @@ class _Child:
             self.end()
 
     def end(self) -> None:
-        """Ask the group to go, and make it go after the grace."""
+        """Send SIGTERM to the group, and SIGKILL after ``grace_s``."""
         if self._ending or self._process.returncode is not None:
             return
         self._ending = True
@@ -227,20 +226,20 @@ class _Child:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process.returncode is not None:
-            return  # reaped: the group's number may belong to somebody else by now
+            return  # reaped: the process group id may have been reused
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
     def _exited(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        self._signal(signal.SIGKILL)  # the rest of the group, while the zombie leader still holds its number
-        self._process.wait()  # does not block: the pidfd says that it has exited
+        self._signal(signal.SIGKILL)  # the rest of the group, while the zombie leader still reserves its id
+        self._process.wait()  # does not block: the pidfd is readable, so it has exited
         self._duration_ms = round((self._loop.time() - self._started) * 1000)
         if self._feed is not None:
             self._feed.close()
         self._maybe_over()
-        if not self.ended.done():  # somebody outside the group keeps a pipe open: not for long
+        if not self.ended.done():  # a process outside the group keeps a pipe open: wait a moment
             self._timers.append(self._loop.call_later(self._command.pipe_grace_s, self._over))
 
     def _maybe_over(self) -> None:

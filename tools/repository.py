@@ -1,4 +1,4 @@
-"""Read-only questions about the owner's repository.
+"""Read-only queries of the owner's git repository.
 
 Nothing here moves a ref, writes the owner's index or touches a file of the checkout; ``snapshot`` adds objects only.
 """
@@ -32,7 +32,7 @@ GITLINK = "160000"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadState:
-    """Where HEAD stands. ``commit`` is None before the first commit, ``branch`` and ``ref`` are None when detached."""
+    """HEAD: ``commit`` is None before the first commit, ``branch`` and ``ref`` are None when detached."""
 
     commit: str | None
     branch: str | None
@@ -41,7 +41,7 @@ class HeadState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirtyPath:
-    """One path that differs from HEAD, and where the difference stands."""
+    """One path that differs from HEAD: in the index, in the work tree, or as an untracked file."""
 
     path: str
     staged: bool
@@ -50,7 +50,7 @@ class DirtyPath:
 
 
 class Repository:
-    """Asks git; raises ``GitFailed`` where git itself fails (an unknown commit, for one)."""
+    """Queries by git commands. Raises ``GitFailed`` where git fails, e.g. for an unknown commit."""
 
     def __init__(self, git: Git, *, untracked_limit_bytes: int = UNTRACKED_LIMIT_BYTES) -> None:
         self._git = git
@@ -61,16 +61,16 @@ class Repository:
         asked = await self._git.call("rev-parse", "-q", "HEAD^{commit}", "--symbolic-full-name", "HEAD", ok=(0, 128))
         commit, _, name = asked.text.partition("\n") if asked.code == 0 else ("", "", "")
         ref = name if name != "HEAD" else None
-        if not name:  # before the first commit, or some other ref has the name HEAD, too
+        if not name:  # before the first commit, or another ref is called HEAD as well
             ref = (await self._git.call("symbolic-ref", "-q", "HEAD", ok=(0, 1))).text or None
         branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
         return HeadState(commit=commit or None, branch=branch, ref=ref)
 
     async def check(self) -> str:
-        """The commit of HEAD, where the repository can be worked on.
+        """The commit of HEAD, when the repository can be worked on.
 
-        Raises ``RepositoryError`` (no repository, bare, empty) or ``RepositoryBusy`` (something of the owner's is half
-        done), each with its own sentence.
+        Raises ``RepositoryError`` (no repository, bare, empty, damaged HEAD) or ``RepositoryBusy`` (a merge, rebase,
+        conflict ... in progress).
         """
         places = self._git.places
         if not places.repo.is_dir() or not (places.git_dir / "HEAD").is_file():
@@ -125,7 +125,7 @@ class Repository:
         return None
 
     async def size(self, commit: str, path: str) -> int | None:
-        """Bytes of a regular file at a commit; None when there is none."""
+        """Size in bytes of a regular file at a commit; None when there is none."""
         args = ("ls-tree", "-l", "-z", "--full-tree", commit, "--", path)
         for row in (await self._git.call(*args, extra_env=_LITERAL)).fields:
             meta, _, name = row.partition("\t")
@@ -135,8 +135,8 @@ class Repository:
         return None
 
     async def read_many(self, commit: str, paths: Collection[str]) -> dict[str, bytes]:
-        """Bytes of those ``paths`` that exist at a commit. Names with newlines are left out, and so is what is larger
-        than ``LARGEST_BYTES``, or beyond ``MOST_BYTES`` in sum: a few packed kilobytes can stand for gigabytes."""
+        """Bytes of those ``paths`` that are files at a commit. Left out are names with newlines, files larger than
+        ``LARGEST_BYTES``, and those beyond ``MOST_BYTES`` in sum: a few packed kilobytes can expand to gigabytes."""
         asked = [path for path in paths if "\n" not in path]
         lines = "".join(f"{commit}:{path}\n" for path in asked).encode("utf-8", errors="surrogateescape")
         heads = (await self._git.call("cat-file", "--batch-check", stdin=lines)).out.split(b"\n")
@@ -150,9 +150,9 @@ class Repository:
         return await self._contents(blobs) if blobs else {}
 
     async def _contents(self, blobs: Mapping[str, tuple[bytes, int]]) -> dict[str, bytes]:
-        """Of blobs, each with its size, by path."""
+        """Bytes of ``blobs`` (path to object name and size), by path. Raises ``RepositoryError`` for a damaged one."""
         names = b"".join(name + b"\n" for name, _ in blobs.values())
-        room = MOST_BYTES + 256 * len(blobs)  # with a line about each
+        room = MOST_BYTES + 256 * len(blobs)  # with a header line for each
         out = (await self._git.call("cat-file", "--batch", stdin=names, most_bytes=room)).out
         found: dict[str, bytes] = {}
         at = 0
@@ -187,13 +187,9 @@ class Repository:
         return (await self._git.call("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, "--")).fields
 
     async def dirty(self, paths: Collection[str] = ()) -> tuple[DirtyPath, ...]:
-        """What the owner has not committed, of ``paths`` or of everything."""
-        rows = (
-            await self._git.call(
-                "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all",
-                "--", *sorted(paths), extra_env=_LITERAL,
-            )
-        ).fields  # fmt: skip
+        """Uncommitted changes of ``paths``, or of everything when it is empty."""
+        status = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all")
+        rows = (await self._git.call(*status, "--", *sorted(paths), extra_env=_LITERAL)).fields
         return tuple(
             DirtyPath(
                 path=row[3:],
@@ -205,8 +201,8 @@ class Repository:
         )
 
     async def trailers(self, commit: str, path: str = "") -> dict[str, str]:
-        """Trailers of the commit message; with ``path``, of the commit that changed it last, of those that ``commit``
-        contains. One that stands more than once has all its values, a line each."""
+        """Trailers of the commit's message; with ``path``, of the last commit in its history that changed that path.
+        The values of a repeated trailer are joined by newlines."""
         args = ("log", "-1", "--format=%(trailers:only,unfold)", commit, "--", *([path] if path else []))
         text = (await self._git.call(*args, extra_env=_LITERAL)).text
         found: dict[str, str] = {}
@@ -217,7 +213,7 @@ class Repository:
         return found
 
     async def has(self, commit: str) -> bool:
-        """True when the commit is there."""
+        """True when the commit exists."""
         return (await self._git.call("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))).code == 0
 
     async def committed_at(self, commit: str) -> datetime:
@@ -225,16 +221,14 @@ class Repository:
         return datetime.fromtimestamp(int((await self._git.call("log", "-1", "--format=%ct", commit, "--")).text), UTC)
 
     async def last_touched(self, commit: str, path: str) -> str | None:
-        """The commit, of those that ``commit`` contains, that changed ``path`` last."""
+        """The last commit in the history of ``commit`` that changed ``path``; None when there is none."""
         args = ("log", "-1", "--format=%H", commit, "--", path)
         return (await self._git.call(*args, extra_env=_LITERAL)).text or None
 
     async def line_ages(self, commit: str, path: str) -> tuple[datetime, ...]:
-        """When each line of a file, as it stands at a commit, was written (its author's time); empty for no file."""
-        done = await self._git.call(
-            "-c", "blame.ignoreRevsFile=", "blame", "--line-porcelain", "--no-textconv", commit, "--", path,
-            ok=(0, 128), extra_env=_LITERAL,
-        )  # fmt: skip
+        """Author time of each line of a file at a commit; empty when there is no such file."""
+        blame = ("-c", "blame.ignoreRevsFile=", "blame", "--line-porcelain", "--no-textconv")
+        done = await self._git.call(*blame, commit, "--", path, ok=(0, 128), extra_env=_LITERAL)
         times = (line.split(b" ")[1] for line in done.out.split(b"\n") if line.startswith(b"author-time "))
         return tuple(datetime.fromtimestamp(int(seconds), UTC) for seconds in times)
 

@@ -1,8 +1,8 @@
-"""After a command: what it changed is put back, and what the policy lets pass is written again like any other edit.
+"""After a command: its changes are undone, and those that the policy allows are written again like any other edit.
 
-So every change meets the policy on the ground that the edit tools find, whatever the command made of it meanwhile:
-links, pipes, folders in the place of files, git folders, odd names, modes. What git ignores may stay where it is (built
-files), is no part of a change, and still has to pass the policy.
+So every change is checked on the tree that the edit tools expect, whatever the command left there: links, pipes,
+folders in place of files, git folders, odd names, modes. Files that git ignores (build products) may stay where the
+policy allows them, and are no part of the change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MORE_ENTRIES = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What one command may change: so many files with so many bytes together."""
+    """Limits of one command: number of files it may change, and their bytes in sum."""
 
     files: int
     size: int
@@ -34,7 +34,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class Settled:
-    """What stands now (path and what became of it), and what does not, with the verdict on it."""
+    """Result. ``kept``: path to ``new``, ``changed`` or ``deleted``; ``refused``: undone paths with the verdict."""
 
     kept: dict[str, str] = field(default_factory=dict)
     refused: dict[str, Verdict] = field(default_factory=dict)
@@ -48,16 +48,22 @@ class _New:
 
 
 class Aftermath:
-    """One command on one workspace: made before it runs, settled behind it. Blocks; nothing else may write meanwhile.
+    """One command on a workspace: created before it runs, settled after it. Blocks; nothing else may write meanwhile.
 
-    ``judged`` is the policy's word on writing a path, ``known`` tells whether the op has read or written a file,
-    ``written`` are the paths that it has written. Raises ``ToolError`` where there are too many files to look at.
+    ``judged`` gives the policy's verdict on writing a path, ``known`` whether the op has read or written a file,
+    ``written`` are the paths that it has written. Raises ``ToolError`` when the workspace has too many files.
     """
 
     def __init__(
-        self, workspace: Workspace, *, judged: Callable[[str], Verdict], known: Callable[[str], bool],
-        written: Iterable[str], mounts: Collection[str], bounds: Bounds,
-    ) -> None:  # fmt: skip
+        self,
+        workspace: Workspace,
+        *,
+        judged: Callable[[str], Verdict],
+        known: Callable[[str], bool],
+        written: Iterable[str],
+        mounts: Collection[str],
+        bounds: Bounds,
+    ) -> None:
         self._workspace, self._judged, self._known = workspace, judged, known
         self._mounts, self._bounds = frozenset(mounts), bounds
         self._written = frozenset(written)
@@ -69,7 +75,7 @@ class Aftermath:
             raise ToolError(f"The workspace holds more than {self._limit} files: no command is run on so many.")
 
     def settle(self) -> Settled:
-        """Judge what differs. Never raises for what the command did: what cannot be looked at is undone as a whole."""
+        """Check what differs. Never raises for what the command did: an unreadable tree is undone as a whole."""
         try:
             return self._settle()
         except (OSError, GitFailed, RecursionError) as error:
@@ -99,14 +105,14 @@ class Aftermath:
         self._restore(self._before.files, keep=())
 
     def _undo(self) -> None:
-        """As it was before the command, by a way that does not look at what is there."""
+        """Restore the state before the command without reading what is there now."""
         self._workspace.start_over(self._mounts)
         for path in (self._workspace.tracked | self._saved.keys()) - self._before.files.keys():
             contained.delete_file(self._workspace.root, path)
         self._write_saved(self._saved.keys())
 
     def _remove_deep(self, after: Sight) -> None:
-        """Folders that are too deep to be looked into go with the new one that they began with."""
+        """Remove folders that are too deep to be read, each from its topmost new folder on."""
         for deep in sorted(after.beyond - self._before.beyond):
             parts = deep.split("/")
             ways = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
@@ -119,11 +125,11 @@ class Aftermath:
                 _forget(after, top)
 
     def _remove_folders(self, after: Sight) -> None:
-        """New folders that may not be there go as a whole; what is below them is no longer in ``after``."""
+        """Remove new folders that the policy refuses, from the disk and with all below them from ``after``."""
         for folder in sorted(after.folders - self._before.folders):
             above = folder.rpartition("/")[0]
             if above and above not in after.folders:
-                after.folders.discard(folder)  # went with the one above
+                after.folders.discard(folder)  # removed with its parent
             elif (verdict := self._verdict(folder)) is not None:
                 self._refuse(folder, verdict)
                 contained.remove_tree(self._workspace.root / folder)
@@ -136,7 +142,7 @@ class Aftermath:
         new: dict[str, _New | None] = {}
         verdicts = {path: self._verdict(path) for path in changed if path in after.files}
         for path in verdicts:
-            if after.files[path].special:  # before git looks at the tree: it would wait at a pipe that it reads
+            if after.files[path].special:  # before git reads the tree: it would block at a pipe
                 (self._workspace.root / path).unlink(missing_ok=True)
         ignored = self._ignored(changed, after)
         keep = set(ignored)
@@ -160,17 +166,17 @@ class Aftermath:
             why = f"one command may change {self._bounds.files} files and {self._bounds.size} bytes"
             self._refuse(".", _no(TOO_MUCH, f"{len(new)} files with {size} bytes were changed; {why}"))
             return
-        for path in sorted(new, key=lambda path: (new[path] is not None, path)):  # what goes makes room first
+        for path in sorted(new, key=lambda path: (new[path] is not None, path)):  # deletions first: they make room
             self._write_again(path, new[path])
 
     def _ignored(self, changed: list[str], after: Sight) -> frozenset[str]:
-        """Files that are neither of the commit nor the op's, and that git ignores."""
+        """Files that git ignores and that neither the commit nor the op has."""
         own = self._workspace.tracked | self._written
         there = {path for path in changed if path not in own and path in after.files and after.files[path].regular}
         return frozenset(there - self._workspace.untracked()) if there else frozenset()
 
     def _restore(self, paths: Iterable[str], *, keep: Collection[str]) -> None:
-        """As it was before the command: what the op had written, else the commit's file, else nothing."""
+        """Restore ``paths``: to what the op had written, else to the commit's file, else to nothing."""
         wanted = set(paths)
         of_commit = {
             path for path in wanted & self._workspace.tracked if path not in self._saved and path in self._before.files
@@ -184,7 +190,7 @@ class Aftermath:
             contained.write_file(self._workspace.root, path, saved.data, 0o755 if saved.executable else 0o644)
 
     def _write_again(self, path: str, new: _New | None) -> None:
-        """One change that may stand, by the way that every edit takes; on the ground as it was."""
+        """Apply one change to the restored tree, with the checks of every edit."""
         old = self._taken(path)
         if new is not None and old is not None and new.data == old.data:
             if new.executable != old.executable:
@@ -225,7 +231,7 @@ class Aftermath:
         return _New(data, bool(mode & stat.S_IXUSR))
 
     def _verdict(self, path: str) -> Verdict | None:
-        """The policy's no; a name that is no text is judged as what can be shown of it."""
+        """The policy's refusal, None when it allows the path; non-UTF-8 names are checked in escaped form."""
         verdict = self._judged(_shown(path))
         return None if verdict.decision is Decision.ALLOW else verdict
 
@@ -234,7 +240,7 @@ class Aftermath:
 
 
 def _forget(sight: Sight, top: str) -> None:
-    """Take out a folder and all that lies in it."""
+    """Remove a folder and everything below it from a snapshot."""
     sight.folders = {path for path in sight.folders if path != top and not path.startswith(f"{top}/")}
     sight.files = {path: seen for path, seen in sight.files.items() if not path.startswith(f"{top}/")}
 

@@ -1,4 +1,4 @@
-"""What stands in a workspace at one moment, so that it can be told afterwards what a command has changed."""
+"""Snapshot of a workspace's files, to find out afterwards what a command changed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from tools.contained import LONGEST_NAME, too_long
 
 RACY_NS = 50_000_000
-"""A file that was changed this shortly before is remembered with its content: its times may not tell a later change."""
+"""A file changed this shortly before is recorded with its digest: a later change may not alter its timestamps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One file, link, pipe or whatever else is no folder. Its change time cannot be set from inside the sandbox."""
+    """Status of anything but a folder. The change time (``ctime_ns``) cannot be set from inside the sandbox."""
 
     kind: int
     mode: int
@@ -39,22 +39,22 @@ class Seen:
 
 @dataclass(slots=True)
 class Sight:
-    """Everything below a root, by relative path (no UTF-8: as surrogates). ``flooded``: there was more.
+    """Everything below a root, by relative path (non-UTF-8 names with surrogates). ``flooded``: cut at the limit.
 
-    ``beyond`` are folders with a path so long that they were not looked into.
+    ``beyond`` are folders that were not entered, because paths below them would be too long.
     """
 
     files: dict[str, Seen] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
-    fresh: dict[str, str] = field(default_factory=dict)  # sha256 of what had just been changed
+    fresh: dict[str, str] = field(default_factory=dict)  # sha256 of files changed within ``RACY_NS``
     beyond: set[str] = field(default_factory=set)
     flooded: bool = False
 
 
 def look(root: Path, *, mounts: Collection[str] = (), limit: int, stamp: Path | None = None) -> Sight:
-    """Walk without following a link; folders that were made unreadable are opened up. At most ``limit`` entries.
+    """Snapshot of ``root`` without ``mounts``, at most ``limit`` entries. Follows no link; makes folders readable.
 
-    ``stamp`` is a place for an empty file, by which the file system tells its time; without it nothing is ``fresh``.
+    ``stamp`` is a path for a temporary empty file that yields the file system's time; without it nothing is ``fresh``.
     """
     sight = Sight()
     now = _now(stamp) if stamp is not None else None
@@ -70,15 +70,19 @@ def look(root: Path, *, mounts: Collection[str] = (), limit: int, stamp: Path | 
                 return sight
             if stat.S_ISDIR(info.st_mode):
                 sight.folders.add(path)
-                if too_long(f"{path}/{LONGEST_NAME * 'x'}"):  # what lies in it may have no path of ours
+                if too_long(f"{path}/{LONGEST_NAME * 'x'}"):  # the path of a file in it may be too long
                     sight.beyond.add(path)
                 else:
                     waiting.append(path)
                 continue
             seen = Seen(
-                stat.S_IFMT(info.st_mode), stat.S_IMODE(info.st_mode), info.st_size, info.st_mtime_ns,
-                info.st_ctime_ns, info.st_ino,
-            )  # fmt: skip
+                stat.S_IFMT(info.st_mode),
+                stat.S_IMODE(info.st_mode),
+                info.st_size,
+                info.st_mtime_ns,
+                info.st_ctime_ns,
+                info.st_ino,
+            )
             sight.files[path] = seen
             if now is not None and seen.regular and info.st_ctime_ns > now - RACY_NS:
                 sight.fresh[path] = digest(root / path)
@@ -86,7 +90,7 @@ def look(root: Path, *, mounts: Collection[str] = (), limit: int, stamp: Path | 
 
 
 def differing(root: Path, before: Sight, after: Sight) -> list[str]:
-    """Paths that are not as they were, sorted."""
+    """Paths that differ between two snapshots, sorted. Reads the files that were ``fresh`` in ``before``."""
     return sorted(
         path
         for path in before.files.keys() | after.files.keys()

@@ -1,4 +1,4 @@
-"""Pipes of a child, watched by the event loop: read as it comes, written as it fits, kept within bounds."""
+"""Pipes of a child process on the event loop: non-blocking readers and writers, and bounded buffers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 
 CHUNK = 64 * 1024
-LAST_READS = 16  # what may still lie in a pipe when it is given up; a holder that keeps writing gets no more
+LAST_READS = 16  # bounds the last reads of a pipe that another process may still be writing
 
 
 class HeadAndTail:
@@ -30,7 +30,7 @@ class HeadAndTail:
             del self._tail[: -self._half]
 
     def result(self) -> tuple[bytes, int]:
-        """What was kept, with a line that says what is missing, and how many bytes that is."""
+        """The kept bytes with a line in place of the cut ones, and how many were cut."""
         tail = bytes(self._tail[-self._half :])
         cut = self.total - len(self._head) - len(tail)
         gap = f"\n[... {cut} bytes cut ...]\n".encode() if cut else b""
@@ -52,7 +52,7 @@ class Collected:
 
 
 class Reader:
-    """Reads a pipe whenever it has something; owns the descriptor. ``ended`` is called once, at end of file."""
+    """Reads a pipe when it has data; owns the descriptor. ``take`` gets the data, ``ended`` is called once, at EOF."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, fd: int, take: Callable[[bytes], None], ended: Callable[[], None]
@@ -77,17 +77,17 @@ class Reader:
         return bool(data)
 
     def hold(self) -> None:
-        """Read no more for now: the pipe fills, and the other side has to wait."""
+        """Pause reading: the pipe fills up, and the writer blocks."""
         if self.open:
             self._loop.remove_reader(self._fd)
 
     def go_on(self) -> None:
-        """Read again after :meth:`hold`."""
+        """Resume reading after :meth:`hold`."""
         if self.open:
             self._loop.add_reader(self._fd, self._ready)
 
     def finish(self) -> None:
-        """Take what lies in the pipe and let it go."""
+        """Read what is left in the pipe, then close it."""
         if not self.open:
             return
         for _ in range(LAST_READS):
@@ -107,7 +107,7 @@ class Reader:
 
 
 class Writer:
-    """Feeds a pipe as it fits; owns the descriptor. What is sent after the other side has gone is dropped."""
+    """Writes to a pipe as it has room, and owns the descriptor. Data sent after the reader closed it is dropped."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         os.set_blocking(fd, False)
@@ -117,7 +117,7 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """Bytes that the other side has not taken yet."""
+        """Bytes that are not yet written to the pipe."""
         return len(self._rest) if self._open else 0
 
     def send(self, data: bytes) -> None:
@@ -127,7 +127,7 @@ class Writer:
             self._loop.add_writer(self._fd, self._ready)
 
     def finish(self) -> None:
-        """The other side sees the end of the file once everything is written."""
+        """Close the pipe once everything is written."""
         self._last = True
         if not self._rest:
             self.close()
@@ -159,9 +159,9 @@ class Writer:
 
 
 class Talk:
-    """A conversation with a child while it runs: ``take`` gets what it reports, as it comes.
+    """Two-way communication with a running child: ``say`` writes to its standard input, ``take`` gets its report.
 
-    What is said before the child is there waits for it. Who cannot keep up calls ``hold``, then ``go_on``.
+    Data sent before the child starts is buffered. A slow consumer calls ``hold``, and ``go_on`` to resume.
     """
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
@@ -172,11 +172,11 @@ class Talk:
 
     @property
     def waiting(self) -> int:
-        """Bytes that were said and not yet heard."""
+        """Bytes that were sent and not yet written to the pipe."""
         return self._writer.waiting if self._writer else len(self._early)
 
     def bind(self, writer: Writer, reader: Reader) -> None:
-        """The child is there; this is its standard input, and this what it reports."""
+        """Attach the started child: the writer of its standard input and the reader of its report."""
         self._writer, self._reader = writer, reader
         writer.send(bytes(self._early))
         self._early.clear()
@@ -188,7 +188,7 @@ class Talk:
             self._writer.send(data)
 
     def finish(self) -> None:
-        """Say no more: the child sees the end of its standard input."""
+        """Close the child's standard input after the data sent so far."""
         if self._writer is not None:
             self._writer.finish()
 

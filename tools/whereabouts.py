@@ -1,6 +1,6 @@
-"""Where a path really leads, and whether two paths name one place: through links, bind mounts and other spellings.
+"""Path resolution, and comparison of places through links, bind mounts and other spellings of a path.
 
-Blocking, and nothing is opened: only names are looked up. A path that cannot be followed leads as far as it can.
+Blocking, but nothing is opened: only names are looked up. A path that cannot be resolved is resolved as far as it can.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Mounts = dict[str, str]
 
 
 class Relation(StrEnum):
-    """How one place lies to another."""
+    """Position of one place relative to another."""
 
     SAME = "same"
     ABOVE = "above"
@@ -28,17 +28,17 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place: its real path, device and inode of itself and of each folder above it, and where its file system has it.
+    """A place: its real path, device and inode of it and of each folder above, and its path within its file system.
 
-    The last tells a bind mount of a folder *inside* another one, which no number does.
+    Only the last reveals a bind mount of a folder *inside* another one.
     """
 
     real: str
-    numbers: tuple[tuple[int, int] | None, ...]  # None: it is not there
+    numbers: tuple[tuple[int, int] | None, ...]  # None: it does not exist
     within: str
 
     def relation(self, other: Spot) -> Relation | None:
-        """How this place lies to ``other``; None when neither holds the other."""
+        """Position of this place relative to ``other``; None when neither contains the other."""
         mine, theirs = self.numbers[0], other.numbers[0]
         if self.real == other.real or self.within == other.within or (mine is not None and mine == theirs):
             return Relation.SAME
@@ -61,7 +61,7 @@ class Spot:
 
 
 class Survey:
-    """One look at the file system: what was looked up once is not looked up again."""
+    """Look-ups of places, cached for the lifetime of the object."""
 
     def __init__(self) -> None:
         self._mounts = _mounts(_mount_table())
@@ -69,7 +69,7 @@ class Survey:
         self._numbers: dict[str, tuple[int, int] | None] = {}
 
     def spot(self, path: Path | str) -> Spot:
-        """Where ``path`` lies. Raises ``ValueError`` for what is no path (a NUL in it)."""
+        """The place of ``path``. Raises ``ValueError`` for an invalid path (with a NUL)."""
         name = os.fspath(path)
         known = self._spots.get(name)
         if known is None:
@@ -80,7 +80,7 @@ class Survey:
         return known
 
     def spots(self, paths: Iterable[Path | str]) -> tuple[Spot, ...]:
-        """The same of several paths."""
+        """The places of several paths."""
         return tuple(self.spot(path) for path in paths)
 
     def _number(self, real: str) -> tuple[int, int] | None:
@@ -102,9 +102,9 @@ def _upwards(real: str) -> Iterator[str]:
 
 
 def way(path: Path | str) -> Iterator[str]:
-    """Each place that is passed on the way to ``path``, links by their own place; the last is where it leads.
+    """Every component visited to resolve ``path``, links by their own path; the last is the path it resolves to.
 
-    Raises ``OSError`` for a path whose links lead in a circle, ``ValueError`` for what is no path.
+    Raises ``OSError`` for a loop of links, ``ValueError`` for an invalid path.
     """
     here, left, links = "/", [part for part in reversed(os.fspath(path).split("/")) if part not in ("", ".")], 0
     place = ""
@@ -126,7 +126,7 @@ def way(path: Path | str) -> Iterator[str]:
         if target.startswith("/"):
             here = "/"
         left += [part for part in reversed(target.split("/")) if part not in ("", ".")]
-    if here != place:  # it ends in a step back, or is the root
+    if here != place:  # the path ends in `..`, or is the root
         yield here
 
 
@@ -137,7 +137,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _within(real: str, mounts: Mounts) -> str:
-    """The file system and the path in it."""
+    """The file system (device number) and the path within it, as one string."""
     for point in _upwards(real):
         inside = mounts.get(point)
         if inside is not None:
@@ -156,7 +156,7 @@ def _mount_table() -> bytes:
 
 @lru_cache(maxsize=4)
 def _mounts(table: bytes) -> Mounts:
-    """Places of mounts, with the file system and the folder of it that is seen there. The latest is on top."""
+    """Mount points with the file system and its folder that is mounted there. A later mount hides an earlier one."""
     found: Mounts = {}
     for line in table.splitlines():
         fields = line.split(b" ")
@@ -167,18 +167,18 @@ def _mounts(table: bytes) -> Mounts:
 
 
 def _plain(field: bytes) -> bytes:
-    r"""``\040`` and the like are characters."""
+    r"""Decode octal escapes (``\040``) of the mount table."""
     first, *rest = field.split(b"\\")
     return first + b"".join(bytes([int(part[:3], 8)]) + part[3:] if len(part) >= 3 else part for part in rest)
 
 
 def is_folder(path: Path | str) -> bool:
-    """Whether a folder is there; False where that cannot be seen, and for what is no path."""
+    """Whether ``path`` is a folder; False when that cannot be determined, and for an invalid path."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_file(path: Path | str) -> bool:
-    """Whether a regular file is there, itself and no link to one; False where that cannot be seen."""
+    """Whether ``path`` is a regular file, and not a link to one; False when that cannot be determined."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except (OSError, ValueError):
@@ -186,6 +186,6 @@ def is_file(path: Path | str) -> bool:
 
 
 def told(path: Path | str) -> str:
-    """A path as a sentence can hold it: what does not print is escaped."""
+    """A path for use in a message: unprintable characters are escaped."""
     text = str(path)
     return text if text.isprintable() else repr(text)[1:-1]

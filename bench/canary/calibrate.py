@@ -18,10 +18,10 @@ from bench.canary.corpus import FIT, HELD, Sample
 from bench.canary.fit import fit, run_of
 from bench.canary.measure import IN_TIME, Figures, Outcome, figures, first_held, proximities, replay, replay_text
 from kernel.canary import Levels
+from kernel.canary.detector import logistic
 from kernel.canary.features import FEATURES
 from kernel.canary.levels import FALLBACK, TEXT
-from kernel.canary.text import pieces, text_steps
-from kernel.canary.watch import logistic
+from kernel.canary.text import split_pieces, steps_of_text
 
 TOP = Path(__file__).parents[2]
 LEVELS = TOP / "kernel" / "canary_levels.toml"
@@ -40,8 +40,10 @@ def text_levels(samples: Iterable[Sample]) -> Levels:
     runs = []
     for sample in samples:
         if sample.split == FIT:
-            prompt, steps = text_steps(sample.text, sample.prompt_text, [step.logprob or 0.0 for step in sample.told])
-            onset = None if sample.onset_char is None else len(pieces(sample.text[: sample.onset_char]))
+            prompt, steps = steps_of_text(
+                sample.text, sample.prompt_text, [step.logprob or 0.0 for step in sample.told]
+            )
+            onset = None if sample.onset_char is None else len(split_pieces(sample.text[: sample.onset_char]))
             runs.append(run_of(prompt, steps, sample.label, onset))
     return fit(runs)
 

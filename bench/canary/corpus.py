@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernel.canary import Step
+from kernel.canary import TokenStep
 
 FORMAT = 2
 HERE = Path(__file__).parent
@@ -37,12 +37,15 @@ class Sample:
     prompt_text: str
     text: str
     prompt: tuple[int, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[TokenStep, ...]
 
     @property
-    def told(self) -> tuple[Step, ...]:
+    def told(self) -> tuple[TokenStep, ...]:
         """The steps as a canary is told them: what was given says nothing of what the model thinks."""
-        return (*(Step(step.token, None, None, None) for step in self.steps[: self.given]), *self.steps[self.given :])
+        return (
+            *(TokenStep(step.token, None, None, None) for step in self.steps[: self.given]),
+            *self.steps[self.given :],
+        )
 
     @property
     def driven(self) -> bool:
@@ -82,7 +85,7 @@ def _line(sample: Sample) -> dict[str, Any]:
 def _sample(line: dict[str, Any]) -> Sample:
     columns = [line.pop(name) for name in ("tokens", "margins", "entropies", "logprobs")]
     steps = tuple(
-        Step(token, margin / 1000, entropy / 1000, logprob / 1000)
+        TokenStep(token, margin / 1000, entropy / 1000, logprob / 1000)
         for token, margin, entropy, logprob in zip(*columns, strict=True)
     )
     schedule = tuple((start, heat) for start, heat in line.pop("schedule"))

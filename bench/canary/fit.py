@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.canary.measure import IN_TIME
-from kernel.canary import Baseline, Levels, Step
-from kernel.canary.features import FEATURES, LOST, STUCK, Features
-from kernel.canary.watch import FAR, logistic
+from kernel.canary import Baseline, Levels, TokenStep
+from kernel.canary.detector import FAR, logistic
+from kernel.canary.features import FEATURES, LOST, STUCK, FeatureTracker
 
 Array = npt.NDArray[np.float64]
 
@@ -39,8 +39,8 @@ class Run:
     onset: int | None
 
 
-def run_of(prompt: Sequence[int], steps: Sequence[Step], label: str, onset: int | None) -> Run:
-    features = Features(prompt)
+def run_of(prompt: Sequence[int], steps: Sequence[TokenStep], label: str, onset: int | None) -> Run:
+    features = FeatureTracker(prompt)
     return Run(np.array([features.push(step) for step in steps]).reshape(-1, len(FEATURES)), label, onset)
 
 

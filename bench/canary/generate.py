@@ -21,7 +21,7 @@ from bench.canary import corpus, label, raw
 from bench.canary.corpus import Sample
 from bench.canary.raw import Answer
 from bench.canary.recipes import Recipe, Schedule, recipes
-from kernel.canary import Step
+from kernel.canary import TokenStep
 
 BATCH = 32
 LENGTH_STEP = 32  # limits are rounded up to it, so that batches are full
@@ -46,7 +46,7 @@ class Writer(Protocol):
     def write(
         self, prompts: Sequence[Sequence[int]], given: Sequence[Sequence[int]], *, max_tokens: int,
         temperature: Sequence[Schedule], seed: Sequence[int],
-    ) -> list[list[Step]]:  # fmt: skip
+    ) -> list[list[TokenStep]]:  # fmt: skip
         """One answer a prompt, without the token that ended it: first what is ``given``, the rest sampled from the
         whole distribution (no top-p, no top-k: garbage needs the tail). ``max_tokens`` counts all of it."""
         ...
@@ -102,7 +102,7 @@ def judged(writer: Writer, wanted: Sequence[Recipe], written: Sequence[Answer]) 
 
 
 def _sample(
-    writer: Writer, recipe: Recipe, given: int, prompt: Sequence[int], steps: Sequence[Step], verdict: label.Label
+    writer: Writer, recipe: Recipe, given: int, prompt: Sequence[int], steps: Sequence[TokenStep], verdict: label.Label
 ) -> Sample:
     answer = [step.token for step in steps]
     onset = None if verdict.onset is None else max(verdict.onset, given)  # the model's own part of the collapse

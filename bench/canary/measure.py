@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.canary.corpus import Sample
-from kernel.canary import Canary, Levels, Step
-from kernel.canary.text import pieces, text_steps
+from kernel.canary import Canary, Levels, TokenStep
+from kernel.canary.text import split_pieces, steps_of_text
 
 IN_TIME = 40
 
@@ -61,7 +61,7 @@ class Figures:
         return self.delays[min(int(share * len(self.delays)), len(self.delays) - 1)] if self.delays else 0
 
 
-def first_alarm(levels: Levels, prompt: Sequence[int], steps: Iterable[Step]) -> tuple[int | None, str]:
+def first_alarm(levels: Levels, prompt: Sequence[int], steps: Iterable[TokenStep]) -> tuple[int | None, str]:
     """Index of the token that raised the alarm, and the signal."""
     canary = Canary(levels, prompt)
     for at, step in enumerate(steps):
@@ -96,8 +96,8 @@ def replay(sample: Sample, levels: Levels) -> Outcome:
 def replay_text(sample: Sample, levels: Levels, *, logprobs: bool) -> Outcome:
     """As ``read_text`` sees it; places are pieces of text."""
     known = [step.logprob or 0.0 for step in sample.told] if logprobs else None
-    prompt, steps = text_steps(sample.text, sample.prompt_text, known)
-    onset = None if sample.onset_char is None else len(pieces(sample.text[: sample.onset_char]))
+    prompt, steps = steps_of_text(sample.text, sample.prompt_text, known)
+    onset = None if sample.onset_char is None else len(split_pieces(sample.text[: sample.onset_char]))
     alarm, signal = first_alarm(levels, prompt, steps)
     return Outcome(sample=sample, onset=onset, alarm=alarm, signal=signal)
 

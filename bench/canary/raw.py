@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from kernel.canary import Step
+from kernel.canary import TokenStep
 
-Answer = tuple[int, list[int], list[Step]]  # number of the recipe, prompt, what came
+Answer = tuple[int, list[int], list[TokenStep]]  # number of the recipe, prompt, what came
 
 
 def append(path: Path, answers: Iterable[Answer]) -> None:
@@ -30,5 +30,5 @@ def read(path: Path) -> list[Answer]:
             number, prompt, steps = json.loads(line)
         except json.JSONDecodeError:
             continue
-        found[number] = (number, prompt, [Step(*step) for step in steps])
+        found[number] = (number, prompt, [TokenStep(*step) for step in steps])
     return [found[number] for number in sorted(found)]

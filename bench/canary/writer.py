@@ -14,15 +14,15 @@ from typing import Any
 
 from bench.canary.recipes import Schedule
 from daemon.settings import prepare_process
-from kernel.canary import Step
+from kernel.canary import TokenStep
 from kernel.cancel import CancelToken
-from kernel.loop.batch import Batch
-from kernel.loop.engine import Engine
-from kernel.loop.packing import Row
-from kernel.loop.passes import full
-from kernel.loop.prompt import chat_prompt
-from kernel.loop.sampling import assess, ranked, uniforms
-from kernel.loop.settings import LocalSettings
+from kernel.engine.cache.batch import Batch
+from kernel.engine.cache.packing import Row
+from kernel.engine.decoding.prompt import chat_prompt
+from kernel.engine.decoding.sampling import assess, draw_uniforms, rank
+from kernel.engine.engine import Engine
+from kernel.engine.model.passes import full_pass
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.provider import Message
 from kernel.weights.registry import load_registry
@@ -47,14 +47,14 @@ class EngineWriter:
     def write(
         self, prompts: Sequence[Sequence[int]], given: Sequence[Sequence[int]], *, max_tokens: int,
         temperature: Sequence[Schedule], seed: Sequence[int],
-    ) -> list[list[Step]]:  # fmt: skip
+    ) -> list[list[TokenStep]]:  # fmt: skip
         """One answer a prompt; the token that ends an answer is left out."""
         import torch
 
         engine, model = self._engine, self._engine.model
         rows = [Row(at, tuple(prompt), 0, max_tokens) for at, prompt in enumerate(prompts)]
-        chances = [uniforms(number, 0, 0, max_tokens) for number in seed]
-        answers: list[list[Step]] = [[] for _ in rows]
+        chances = [draw_uniforms(number, 0, 0, max_tokens) for number in seed]
+        answers: list[list[TokenStep]] = [[] for _ in rows]
         with torch.inference_mode():
             trunk, store, logits = _prefill(engine, rows)
             batch = Batch(model, engine.memory, trunk, store, rows, 1)
@@ -65,9 +65,9 @@ class EngineWriter:
                 for place, row in enumerate(live):
                     if at < len(given[row]):
                         picked[place] = given[row][at]
-                steps = assess(logits, ranked(logits), picked)
+                steps = assess(logits, rank(logits), picked)
                 for place in reversed(range(len(live))):
-                    if engine.vocabulary.ends(steps[place].token):
+                    if engine.vocabulary.is_end(steps[place].token):
                         batch.drop(place)
                         live[place], steps[place] = live[-1], steps[-1]
                         live.pop()
@@ -78,16 +78,13 @@ class EngineWriter:
                     break
                 batch.rearrange()
                 tokens = torch.tensor([[step.token] for step in steps])
-                logits = model.scores(full(model, tokens, batch.view(), 1)[:, -1])
+                logits = model.scores(full_pass(model, tokens, batch.view(), 1)[:, -1])
         return answers
 
 
 def _prefill(engine: Engine, rows: list[Row]) -> tuple[Any, Any, Any]:
-    from kernel.loop.prefill import prefill_rows, prefill_trunk
-
-    at_once = engine.bounds.prefill_tokens
-    trunk = prefill_trunk(engine.model, engine.memory, [], at_once)
-    return (trunk, *prefill_rows(engine.model, engine.memory, trunk, rows, at_once))
+    trunk = engine.prefill.trunk([])
+    return (trunk, *engine.prefill.rows(trunk, rows))
 
 
 def _drawn(logits: Any, heat: Sequence[float], chance: Sequence[float]) -> Any:
@@ -105,9 +102,9 @@ def _at(schedule: Schedule, token: int) -> float:
 
 def open_writer() -> EngineWriter:
     prepare_process()
-    from kernel.loop.load import Source, load_engine
+    from kernel.engine.loading import WeightsLocation, load_engine
 
     name = os.environ.get("OURO_BENCH_MODEL", "qwen2.5-coder-0.5b")
     folder = Path(os.environ.get("OURO_BENCH_MODELS", "~/.cache/ouroboros/models")).expanduser()
-    source = Source(name, load_registry().find(load_policy().model(name).weights), folder)
+    source = WeightsLocation(name, load_registry().find(load_policy().model(name).weights), folder)
     return EngineWriter(name, load_engine(source, LocalSettings(quantise="int8"), print, CancelToken()))

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.kernel import workload
 from daemon.settings import prepare_process
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, InfillRequest, InfillSpan, Limits, Message
 from kernel.providers.local import LocalProvider
 

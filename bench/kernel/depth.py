@@ -21,7 +21,7 @@ WIDTH, INNER, HEADS, VOCABULARY, STEPS, PROMPT = 2048, 5632, 16, 49_152, 4, 128
 
 
 def ouro(layers: int) -> Any:
-    from kernel.loop.config import config_from_published
+    from kernel.engine.model.config import config_from_published
 
     return config_from_published(
         {
@@ -37,8 +37,8 @@ def build(layers: int) -> tuple[Any, Any]:
     """The model, and the bias of its gate, which decides the depth of every token."""
     import torch
 
-    from kernel.loop.assemble import assemble
-    from kernel.loop.products import Int8
+    from kernel.engine.model.assemble import assemble
+    from kernel.engine.model.products import Int8Product
 
     config = ouro(layers)
     shapes = {"qkv": (3 * WIDTH, WIDTH), "out": (WIDTH, WIDTH), "gate_up": (2 * INNER, WIDTH), "down": (WIDTH, INNER)}
@@ -55,7 +55,7 @@ def build(layers: int) -> tuple[Any, Any]:
     def make(name: str) -> Any:
         shape = shapes.get(name.rpartition(".")[2], (VOCABULARY, WIDTH))
         weight = torch.randint(-127, 128, shape, dtype=torch.int8)
-        return Int8(weight, torch.full((shape[0],), 0.01 / shape[1] ** 0.5))
+        return Int8Product(weight, torch.full((shape[0],), 0.01 / shape[1] ** 0.5))
 
     model = assemble(config, tensors, make)
     return model, model.gate.bias
@@ -65,21 +65,22 @@ def timed(model: Any, rule: Any, tokens: int, held: int) -> tuple[float, float, 
     """Median milliseconds a token, mean depth, and layers computed a token."""
     import torch
 
-    from kernel.loop.batch import Batch, Memory
-    from kernel.loop.packing import Row
-    from kernel.loop.passes import adaptive
-    from kernel.loop.prefill import prefill_rows, prefill_trunk
+    from kernel.engine.cache.batch import Batch, CacheFormat
+    from kernel.engine.cache.packing import Row
+    from kernel.engine.cache.prefill import Prefill
+    from kernel.engine.model.passes import adaptive_pass
 
-    memory = Memory(torch.float32, STEPS, held)
+    memory = CacheFormat(torch.float32, STEPS, held)
     took, depth = [], 0
     with torch.inference_mode():
         rows = [Row(0, tuple(range(PROMPT)), 0, tokens + 1)]
-        trunk = prefill_trunk(model, memory, [], 512)
-        store, _ = prefill_rows(model, memory, trunk, rows, 512)
+        prefill = Prefill(model, memory, 512)
+        trunk = prefill.trunk([])
+        store, _ = prefill.rows(trunk, rows)
         batch, before = Batch(model, memory, trunk, store, rows, 1), model.passes
         for token in range(tokens):
             began = time.perf_counter()
-            passed = adaptive(model, torch.tensor([[token]]), batch.view(), rule)
+            passed = adaptive_pass(model, torch.tensor([[token]]), batch.view(), rule)
             model.scores(passed.state[:, -1])
             took.append(time.perf_counter() - began)
             depth += int(passed.walk.depth[0])
@@ -92,7 +93,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=24)
     args = parser.parse_args()
     prepare_process()
-    from kernel.loop.exits import ExitRule
+    from kernel.engine.model.exits import ExitRule
 
     model, bias = build(args.layers)
     found = []

@@ -12,15 +12,15 @@ from unittest import mock
 
 from bench.kernel import published
 from kernel.cancel import CancelToken
-from kernel.loop import load
-from kernel.loop.attention import Part
-from kernel.loop.batch import hidden
-from kernel.loop.engine import Ask, Manner
-from kernel.loop.forms import Arithmetic, Plan
-from kernel.loop.packing import share
-from kernel.loop.passes import full
-from kernel.loop.sampling import Sampling
-from kernel.loop.settings import LocalSettings
+from kernel.engine import loading as load
+from kernel.engine.cache.batch import additive_mask
+from kernel.engine.cache.packing import share_prefix
+from kernel.engine.decoding.sampling import SamplingOptions
+from kernel.engine.engine import DecodeOptions, DecodeRequest
+from kernel.engine.forms import Arithmetic, FormPlan
+from kernel.engine.model.attention import CachePart
+from kernel.engine.model.passes import full_pass
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.weights.registry import load_registry
 
@@ -43,14 +43,14 @@ class Ours:
         weights = load_registry().find(load_policy().model(name).weights)
         arithmetic: Arithmetic = "fp32" if form == "whole" else form  # type: ignore[assignment]
         settings = LocalSettings(quantise="fp32" if form == "fp32" else "none", threads=threads)
-        forced = Plan(arithmetic, None, 0, "forced by the benchmark")
+        forced = FormPlan(arithmetic, None, 0, "forced by the benchmark")
         with mock.patch.object(load, "choose_forms", lambda *_: forced):
-            source = load.Source(name, weights, models)
+            source = load.WeightsLocation(name, weights, models)
             self.engine = load.load_engine(source, settings, lambda _: None, CancelToken())
 
     def write(self, prompt: Sequence[int], tokens: int) -> list[int]:
-        trunk, rows = share([list(prompt)], [0], [tokens])
-        (trail,) = self.engine.answer(Ask(trunk, rows, [()], Manner(sampling=Sampling())))
+        trunk, rows = share_prefix([list(prompt)], [0], [tokens])
+        (trail,) = self.engine.answer(DecodeRequest(trunk, rows, [()], DecodeOptions(sampling=SamplingOptions())))
         return trail.answer.numbers
 
     def scores(self, numbers: Sequence[int]) -> Tensor:
@@ -61,9 +61,9 @@ class Ours:
             count = len(numbers)
             store = engine.memory.store(engine.model, rows=1, capacity=count)
             places = torch.arange(count)
-            mask = hidden(places[None] <= places[:, None])[None, None]
-            view = engine.model.view(places[None], [Part(store, mask=mask, written=True)])
-            state = full(engine.model, torch.tensor([list(numbers)]), view, engine.memory.steps)
+            mask = additive_mask(places[None] <= places[:, None])[None, None]
+            view = engine.model.view(places[None], [CachePart(store, mask=mask, written=True)])
+            state = full_pass(engine.model, torch.tensor([list(numbers)]), view, engine.memory.steps)
             found: Tensor = engine.model.scores(state[0]).float()
             return found
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kernel.loop.prompt import chat_prompt, infill_prompt
-from kernel.loop.tokenizer import Vocabulary
+from kernel.engine.decoding.prompt import chat_prompt, infill_prompt
+from kernel.engine.decoding.tokenizer import Vocabulary
 from kernel.policy import load_policy
 from kernel.provider import InfillSpan, Message
 
@@ -65,7 +65,7 @@ def cut_at_control(numbers: Sequence[int], vocabulary: Vocabulary) -> list[int]:
     """An answer without the control token that ended it, and without what came behind one."""
     found = []
     for number in numbers:
-        if vocabulary.ends(number):
+        if vocabulary.is_end(number):
             break
         found.append(number)
     return found

@@ -27,7 +27,7 @@ from daemon.settings import prepare_process
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kernel.loop.tokenizer import Vocabulary
+    from kernel.engine.decoding.tokenizer import Vocabulary
 
 POINTS = 0.3
 FORMS = ("bf16", "whole", "int8", "int4")

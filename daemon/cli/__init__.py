@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from daemon.cli.base import app, hoist, report, slip_of
+from daemon.cli.base import app, hoist, let_go, open_streams, report
+from daemon.slips import slip_of
 from ledger.errors import OuroError
 from ledger.faults import machine_fault
 
@@ -26,6 +27,7 @@ def assembled() -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script."""
+    open_streams()
     words = hoist(sys.argv[1:])
     try:
         assembled()(args=words, prog_name="ouro")
@@ -38,3 +40,5 @@ def main() -> None:
         if slip is None:
             raise
         sys.exit(report(slip, as_json="--json" in words))
+    finally:
+        let_go()

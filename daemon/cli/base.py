@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,7 +15,7 @@ import typer
 
 from daemon.codes import Exit, epilog, exit_for_error
 from daemon.text import Line, Role, Span, json_text, line, show
-from ledger.errors import OuroError
+from ledger.errors import OuroError, RepositoryError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -65,7 +67,13 @@ def _global(
     ] = False,
 ) -> None:
     """--repo and --json may stand before or after the command."""
-    context.obj = Call(repo=repo.absolute(), json=as_json)
+    try:
+        context.obj = Call(repo=repo.absolute(), json=as_json)
+    except FileNotFoundError as error:
+        raise RepositoryError(
+            "The current folder is gone.",
+            remedy="Go to another one, or name the repository with --repo and its whole path.",
+        ) from error
 
 
 def call_of(context: typer.Context) -> Call:
@@ -121,13 +129,15 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
     import asyncio
     import signal
 
+    from ledger import event_loop
+
     async def stoppable() -> T:
         task = asyncio.create_task(work)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await task
 
     try:
-        return asyncio.run(stoppable())
+        return event_loop.run(stoppable())
     except (KeyboardInterrupt, asyncio.CancelledError):
         typer.echo("", err=True)
         raise typer.Exit(int(Exit.STOPPED)) from None
@@ -139,29 +149,37 @@ def leave(code: Exit) -> None:
         raise typer.Exit(int(code))
 
 
-def slip_of(error: ValueError) -> OuroError | None:
-    """What to say when something was typed that no request can hold; None for any other error."""
-    from pydantic import ValidationError
-
-    from ledger.errors import ControlError
-
-    if not (isinstance(error, ValidationError) and error.title.endswith(("Request", "Ref", "Utterance"))):
-        return None
-    first = error.errors(include_url=False, include_context=False)[0]
-    name = " ".join(str(part).replace("_", "-") for part in first["loc"]) or "that"
-    told = first["msg"].removeprefix("Value error, ").replace("String should", "it should")
-    typed = first["input"] if len(str(first["input"])) <= 40 else f"{str(first['input'])[:37]}..."
-    return ControlError(f"{name} cannot be {typed!r}: {told}.", remedy="The command's --help shows an example.")
-
-
 def report(error: OuroError, *, as_json: bool) -> int:
     """Say what went wrong and what to do about it; returns the exit code."""
     code = getattr(error, "exit", None) or exit_for_error(error)
-    if as_json:
-        told = {"type": type(error).__name__, "message": error.message, "remedy": error.remedy, "exit": int(code)}
-        typer.echo(json.dumps({"error": told}))
+    told = {"type": type(error).__name__, "message": error.message, "remedy": error.remedy, "exit": int(code)}
     parts = [Span("ouro: ", Role.BAD), Span(error.message)]
-    typer.echo(show([line(*parts)], colour=sys.stderr.isatty()), err=True)
-    if error.remedy:
-        typer.echo(show([line(Span("      " + error.remedy))], colour=False), err=True)
+    with suppress(OSError):  # it may be this very stream that takes no more
+        if as_json:
+            typer.echo(json.dumps({"error": told}))
+    with suppress(OSError):
+        typer.echo(show([line(*parts)], colour=sys.stderr.isatty()), err=True)
+        if error.remedy:
+            typer.echo(show([line(Span("      " + error.remedy))], colour=False), err=True)
     return int(code)
+
+
+def open_streams() -> None:
+    """Lead to nowhere the standard streams that were closed before the start: else the next file that is opened would
+    become one, and ``sys`` has none."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is the stream's own
+            os.set_inheritable(nowhere, True)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
+
+
+def let_go() -> None:
+    """What a stream could not take is given up: Python would try once more at the end, and print a trace."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

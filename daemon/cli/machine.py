@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,6 +13,7 @@ import typer
 from daemon.cli.base import Call, answer, call_of, leave, put, sentence
 from daemon.codes import Exit
 from daemon.text import Line, Role, Span, line
+from ledger import event_loop
 from ledger.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _hooks(call: Call) -> Path:
     from tools.git import Git
 
     config = call.config()
-    return asyncio.run(folder_of(Git(config.places, config.env), config.places))
+    return event_loop.run(folder_of(Git(config.places, config.env), config.places))
 
 
 def _site_packages(call: Call) -> Path | None:
@@ -125,7 +125,7 @@ def _site_packages(call: Call) -> Path | None:
     from tools.testing.environment import detect
 
     config = call.config()
-    found = asyncio.run(detect(config.places, config.settings.tests, config.env))
+    found = event_loop.run(detect(config.places, config.settings.tests, config.env))
     if found.problem or not (found.prefix / "pyvenv.cfg").is_file():
         return None
     folder = found.prefix / "lib" / f"python{found.version[0]}.{found.version[1]}" / "site-packages"
@@ -141,7 +141,7 @@ def doctor(context: typer.Context) -> None:
     from daemon.settings import user_environment
 
     call = call_of(context)
-    found = asyncio.run(examine(call.repo, user_environment()))
+    found = event_loop.run(examine(call.repo, user_environment()))
     lines: list[Line] = []
     for check in found.checks:
         mark = Span("ok    ", Role.GOOD) if check.ok else Span("FAIL  ", Role.BAD)

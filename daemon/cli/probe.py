@@ -40,11 +40,11 @@ def probe(
 
 async def _probed(config: Config, text: str, tokens: int) -> ProbeView:
     from daemon.probe import QUESTION, probe
-    from kernel.catalogue import build
+    from kernel.catalogue import build_provider
     from ledger.clock import SystemClock
 
     settings = config.settings
-    provider = build(
+    provider = build_provider(
         settings.kernel.provider, settings.kernel, models_dir=config.places.models, api_key=config.secret
     )  # fmt: skip
     clocks = settings.clocks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -11,6 +10,7 @@ import typer
 from daemon.cli.base import Call, answer, call_of, coloured, leave, put, sentence
 from daemon.codes import Exit
 from daemon.text import Line, Role, Span, json_text, line, show
+from ledger import event_loop
 
 if TYPE_CHECKING:
     from daemon.settings import Config
@@ -42,7 +42,7 @@ def _reading(call: Call, work: Callable[[Config, Ledger], Awaitable[T]]) -> T:
         finally:
             await ledger.close()
 
-    return asyncio.run(whole())
+    return event_loop.run(whole())
 
 
 def log(
@@ -101,7 +101,7 @@ def verify(
     from daemon.verifying import verify_commits
 
     call = call_of(context)
-    report = asyncio.run(verify_commits(call.config(), commits))
+    report = event_loop.run(verify_commits(call.config(), commits))
     lines = [line(f"{commits} is taken for {report.asked}.")] if report.asked else []
     for one in report.commits:
         role = Role.GOOD if one.ok else Role.BAD
@@ -138,7 +138,7 @@ def ledger_verify(context: typer.Context) -> None:
     from daemon.verifying import verify_record
 
     call = call_of(context)
-    report = asyncio.run(verify_record(call.config()))
+    report = event_loop.run(verify_record(call.config()))
     answer(call, report, _record_lines(report))
     leave(Exit.DONE if report.ok else Exit.FAULT)
 

@@ -1,4 +1,4 @@
-"""Changing the owner's repository: apply, roll back, commit, undo, and recovery after a crash.
+"""Changes to the owner's repository: apply, roll back, commit, undo, and recovery after a crash.
 
-Nothing else in Ouroboros writes to the owner's files, branches or index.
+No other part of Ouroboros writes to the owner's files, branches or index.
 """

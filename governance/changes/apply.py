@@ -1,7 +1,7 @@
-"""APPLY: all files of a candidate reach the owner's checkout, or none does.
+"""APPLY: writes all files of a candidate to the owner's checkout, or none.
 
-Journal first. Then every new content is written beside its file and synced; then the names are exchanged, and what
-came out of each exchange must be what was read. Anything else takes all of it back.
+The journal comes first. Then each new content is written beside its file and synced. Then the names are exchanged, and
+the content that came out of each exchange must be what was read; otherwise everything is rolled back.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ STALE_REMEDY = "The op is planned again on what stands there now."
 
 
 def apply(kit: Kit, op_id: str, candidate: Candidate, landing: Landing) -> Receipt:
-    """Write a candidate's files where ``landing`` says. Blocks: call it in one thread.
+    """Write a candidate's files where ``landing`` directs. Blocking: call it in one thread.
 
-    A review landing opens a journal and touches nothing; a dry run does not even that. Raises ``StaleBase`` (a file is
-    not what was read), ``ApplyConflict`` (something of the owner is in the way) or ``ChangeError`` with the tree as it
-    was.
+    A review landing opens a journal and touches no files; a dry run does nothing. Raises ``StaleBase`` (a file is not
+    what was read), ``ApplyConflict`` (a file of the owner's is in the way) or ``ChangeError``, with the tree unchanged.
     """
     changes = plan(candidate)
     journal_id = uuid7_hex()
@@ -51,7 +50,7 @@ def apply(kit: Kit, op_id: str, candidate: Candidate, landing: Landing) -> Recei
 
 
 def _write(kit: Kit, record: JournalRecord, changes: Sequence[FileChange]) -> None:
-    """Journal, stage, swing; whatever fails after the journal is open takes everything back."""
+    """Journal, stage, exchange; any failure after the journal is open rolls everything back."""
     images: dict[str, bytes] = {}
     if record.landing.mode == "branch":
         record, images = _survey(kit, record, changes)
@@ -70,7 +69,7 @@ def _write(kit: Kit, record: JournalRecord, changes: Sequence[FileChange]) -> No
 
 
 def _survey(kit: Kit, record: JournalRecord, changes: Sequence[FileChange]) -> tuple[JournalRecord, dict[str, bytes]]:
-    """Look at every file before the first effect: it must be exactly what was read."""
+    """Check that every file is exactly what was read, before the first effect."""
     seen = {c.path: look_at(kit.places.repo, c.path) for c in changes}
     _refuse(changes, seen)
     slots, images = [], {}
@@ -115,7 +114,7 @@ def _refuse(changes: Sequence[FileChange], seen: Mapping[str, Seen]) -> None:
 
 
 def _stage(kit: Kit, record: JournalRecord, changes: Sequence[FileChange]) -> None:
-    """Every new content beside its file, whole and on disk, under a name that recovery knows."""
+    """Write every new content beside its file, complete and synced, under a name that recovery knows."""
     for folder_path in record.folders:
         with open_parent(kit.places.repo, folder_path) as (folder, name):
             kit.effects.make_folder(folder, name)

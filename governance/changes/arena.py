@@ -1,4 +1,4 @@
-"""An exported copy of what is to be committed, for a hook to look at, and what the hook did to it."""
+"""An exported copy of the tree to commit, for hooks to run on, and detection of what a hook changed in it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from tools.untrusted_tree import list_programs
 
 SHOWN_BYTES = 20_000
 LARGEST_INDEX = 16 << 20
-"""What a hook may make of a small index; of a large one it may make twice as much."""
+"""Maximum size of the index after a hook, or twice its size before, if that is more."""
 LARGEST_MESSAGE = 1 << 20
 ARENAS = "hooks"  # in the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arena:
-    """``tree`` holds the files; ``desk`` the hook's own copies of index and message; ``kept`` the originals.
+    """``tree``: the files; ``desk``: the hook's own copies of index and message; ``kept``: the originals.
 
-    ``files`` compares the tree with what was to be committed, without submodules.
-    Files that a filter stands for are shown to the hook as they are committed: no filter is run over this tree.
+    ``files`` compares the tree with what is to be committed, without submodules. Files with a git filter contain what
+    is committed: no filter is run on this tree.
     """
 
     git: Git
@@ -43,12 +43,12 @@ class Arena:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """What the hook is called with: the message file, for commit-msg."""
+        """Arguments of the hook: the message file, for commit-msg."""
         message = self.desk / "COMMIT_EDITMSG"
         return (str(message),) if (self.kept / "message").exists() else ()
 
     def env(self, seen_at: Path) -> dict[str, str]:
-        """What git sets for a hook; ``seen_at`` is where the tree stands for the hook."""
+        """The environment that git sets for a hook. ``seen_at``: the tree's path as the hook sees it."""
         return {
             "GIT_DIR": str(self.git.places.git_dir),
             "GIT_WORK_TREE": str(seen_at),
@@ -58,14 +58,14 @@ class Arena:
         }
 
     def script(self, script: Path) -> Path:
-        """A hook script that lies in the checkout, as it stands in the copy."""
+        """A hook script's path; for one inside the checkout, its path in the copy."""
         repo, common = self.git.places.repo, self.git.places.common_dir
         if script.is_relative_to(repo) and not script.is_relative_to(common):
             return self.tree / script.relative_to(repo)
         return script
 
     async def changes_hooks(self, script: Path) -> bool:
-        """Does what is to be committed change the folder that the hook script lies in?"""
+        """Whether the commit changes the folder of the hook script, if that is in the checkout."""
         repo = self.git.places.repo
         if self.script(script) == script:
             return False
@@ -74,14 +74,14 @@ class Arena:
         return done.code == 1
 
     async def edits(self) -> str:
-        """What the hook changed in the files, the index or the message, as a diff; empty when nothing.
+        """What the hook changed in files, index or message, as a diff; empty when nothing.
 
-        Nothing that the hook left behind is trusted: not the tree, nor its index, nor its message file.
+        The tree, index and message that the hook leaves are treated as untrusted.
         """
         return await asyncio.to_thread(self._edits)
 
     def _edits(self) -> str:
-        remove_special(self.tree)  # git would wait for ever at a pipe that it reads
+        remove_special(self.tree)  # git would block forever reading a pipe
         parts = [self.files.run("diff").out, self._index_edits()]
         if self.arguments:
             parts.append(self._message_edits())
@@ -91,11 +91,11 @@ class Arena:
         data = _read(self.desk / "index", max(LARGEST_INDEX, 2 * (self.kept / "index").stat().st_size))
         if data is None:
             return b"the index cannot be read any more: it is no plain file, or far larger than it was\n"
-        # git writes to an index that it reads, through a link, too: it is given a copy.
+        # git may update an index while reading it, even through a link: give it a copy.
         copy = self.kept / "index.of-hook"
         copy.write_bytes(data)
         own, hooks = (replace(self.files, index=index) for index in (self.kept / "index", copy))
-        try:  # no tree is made of the hook's: it would stay in the owner's repository, however many folders it has
+        try:  # no write-tree of the hook's index: its objects would remain in the owner's repository
             if own.run("ls-files", "-s", "-z").out == hooks.run("ls-files", "-s", "-z").out:
                 return b""
             return hooks.run("diff-index", "--cached", "-p", own.write_tree()).out or b"the index was changed\n"
@@ -114,13 +114,13 @@ class Arena:
 
 
 def _read(path: Path, limit: int) -> bytes | None:
-    """Bytes of a plain file that is no larger than ``limit``; None for whatever else stands there."""
+    """Bytes of a regular file of at most ``limit`` bytes; None for anything else."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     info = os.fstat(handle)
-    if not stat.S_ISREG(info.st_mode) or info.st_size > limit:  # a folder opens, but makes no file
+    if not stat.S_ISREG(info.st_mode) or info.st_size > limit:  # os.open succeeds on a folder
         os.close(handle)
         return None
     with os.fdopen(handle, "rb") as file:

@@ -1,4 +1,4 @@
-"""The facade of the room that changes the owner's repository."""
+"""Facade for all changes to the owner's repository."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tools.git import Git
 
 
 class Changes:
-    """Landing, apply, prepare, commit; or rollback; and after a crash, recover. Methods without ``async`` block."""
+    """Landing, apply, prepare and commit; or rollback; and recovery after a crash. Methods without ``async`` block."""
 
     def __init__(
         self,
@@ -55,18 +55,18 @@ class Changes:
 
     @property
     def identity(self) -> Identity:
-        """Who commits; the key is made on first use."""
+        """The committer; the key is made on first use."""
         return ensure_identity(self._kit.places, self.settings)
 
     @property
     def identity_line(self) -> str:
-        """``Name <mail>`` of who commits."""
+        """``Name <mail>`` of the committer."""
         return self.identity.line
 
     def landing(self, op: Operation, candidate: Candidate) -> Landing:
-        """Where this candidate may land. Anything unsafe is a review landing with its reason.
+        """Where this candidate may land; a review branch, with the reason, whenever the branch is not safe.
 
-        Raises ``RepositoryBusy`` while a merge, rebase, bisect, cherry-pick or revert is under way.
+        Raises ``RepositoryBusy`` during a merge, rebase, bisect, cherry-pick or revert.
         """
         return self._landing(op.id, base=op.base, tree=op.tree, candidate=candidate)
 
@@ -75,7 +75,7 @@ class Changes:
         return apply(self._kit, op_id, candidate, landing)
 
     async def prepare(self, receipt: Receipt, candidate: Candidate, text: CommitText) -> Prepared:
-        """The tree to commit, after the repository's own hooks agreed to it.
+        """The tree to commit, accepted by the repository's own hooks.
 
         Raises ``HookRefused`` with the hook's output, ``ApplyConflict`` when git cannot take the files into the tree,
         ``ChangeError`` when nothing would change. The caller then rolls back.
@@ -101,26 +101,26 @@ class Changes:
     def commit(
         self, receipt: Receipt, prepared: Prepared, text: CommitText, *, ledger_seq: int, ledger_hash: str
     ) -> Committed:
-        """See :func:`governance.changes.commit.commit`. The ledger's intent entry is written before this is called."""
+        """See :func:`governance.changes.commit.commit`. The ledger's intent entry must be written before."""
         return commit(self._kit, self.identity, receipt, prepared, text, ledger_seq=ledger_seq, ledger_hash=ledger_hash)
 
     def rollback(self, receipt: Receipt) -> Rollback:
-        """Take back what still holds our content; files that the owner changed are kept and named.
+        """Roll back files that still have our content; files that the owner changed are kept and listed.
 
-        A change whose commit is in its ref already is finished instead (``Rollback.commit``).
+        If the change's commit is already in its ref, the change is finished instead (``Rollback.commit``).
         """
         return recover.roll_back(self._kit, receipt.journal)
 
     def recover(self) -> tuple[Recovered, ...]:
-        """At boot, before any op runs: finish or take back every change that a crash left open."""
+        """At boot, before any op runs: finish or roll back every change that a crash left open."""
         return recover.recover(self._kit)
 
     async def undo(self, op_id: str, commit: str, *, ledger_seq: int, ledger_hash: str) -> Committed:
-        """Take back the commit of a finished op by another signed commit; on a review branch where files are dirty.
+        """Revert the commit of a finished op by another signed commit; on a review branch where files are dirty.
 
         Raises ``ChangeError`` (not ours, not in this branch, nothing left to undo), ``ApplyConflict`` (later changes
-        overlap) and what :meth:`apply` and :meth:`prepare` raise; nothing is changed then. A cancellation takes back
-        what was written; one that arrives while the commit is made comes too late and is not raised.
+        overlap) and what :meth:`apply` and :meth:`prepare` raise, with nothing changed. A cancellation rolls back what
+        was written; one that arrives during the commit is too late and is not raised.
         """
         candidate, head, text = await asyncio.to_thread(plan_undo, self._kit, self.identity, op_id, commit)
         name = f"undo-{op_id}"
@@ -139,14 +139,14 @@ class Changes:
         except (OuroError, OSError, asyncio.CancelledError):
             task = asyncio.current_task()
             if done and task is not None:
-                task.uncancel()  # the ref has moved: who asked must be told, and the record must say so
+                task.uncancel()  # the ref has moved: report and record it
                 return done[0]
             for receipt in taken:
                 await uninterrupted(asyncio.to_thread(self.rollback, receipt), lambda back: None)
             raise
 
     def verify(self, commit: str) -> CommitCheck:
-        """Is this commit signed by this repository's daemon, with each trailer exactly once?"""
+        """Whether this commit is signed by this repository's daemon, with each trailer exactly once."""
         try:
             data = self._kit.git.run("cat-file", "commit", commit).out
         except GitFailed as error:

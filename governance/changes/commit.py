@@ -1,7 +1,6 @@
 """The commit: private tree, signed object, compare-and-swap of the ref, then the owner's index and the journal.
 
-The commit is written to the journal before the ref moves. So after a crash the ref alone tells whether the change is
-in.
+The journal names the commit before the ref moves. After a crash the ref alone therefore shows whether the change is in.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from governance.changes.types import Committed, CommitText, Landing, Prepared, R
 from ledger.errors import ApplyConflict, ChangeError
 from ledger.vocabulary import Candidate
 
-REVIEW_NAMES = 9  # an op that is tried again gets ``-2``, ``-3`` ... behind its review branch
+REVIEW_NAMES = 9  # a repeated op gets suffix ``-2``, ``-3`` ... on its review branch
 
 
 def prepare(kit: Kit, receipt: Receipt, candidate: Candidate) -> Prepared:
-    """The tree to commit, on the tip of the branch where that is still possible, else for a review branch."""
+    """The tree to commit, on the tip of the branch if that is still possible, else for a review branch."""
     landing = receipt.landing
     if landing.mode == "dry-run":
         raise ChangeError("A dry run makes no commit.")
@@ -46,7 +45,7 @@ def prepare(kit: Kit, receipt: Receipt, candidate: Candidate) -> Prepared:
 
 
 def branch_tip(kit: Kit, landing: Landing, paths: Collection[str]) -> tuple[str, str]:
-    """The commit that the branch stands at, and why it cannot take this change (empty: it can)."""
+    """The branch's commit, and why it cannot take this change (empty: it can)."""
     if head_ref(kit.git) != landing.ref:
         return "", "another branch is checked out now"
     now = tip(kit.git, landing.ref)
@@ -66,10 +65,9 @@ def commit(
     ledger_seq: int,
     ledger_hash: str,
 ) -> Committed:
-    """Make the commit and move the ref. Blocks: call it in one thread.
+    """Make the commit and move the ref. Blocking: call it in one thread.
 
-    Raises ``RepositoryBusy`` before any effect while the owner is in the middle of a merge or the like; the caller then
-    rolls back.
+    Raises ``RepositoryBusy`` before any effect while a merge or the like is under way; the caller then rolls back.
     """
     message = compose(text, signed_off_by=identity.line, ledger=(ledger_seq, ledger_hash))
     with change_lock(kit.places):
@@ -85,7 +83,7 @@ def commit(
 
 
 class _Commit:
-    """One commit on its way: what all attempts share."""
+    """State shared by all attempts at one commit."""
 
     def __init__(self, *, kit: Kit, identity: Identity, journal: Journal, prepared: Prepared, message: str) -> None:
         self.kit = kit
@@ -111,7 +109,7 @@ class _Commit:
         return None, "This went to a review branch: the branch kept moving."
 
     def on_review(self, reason: str) -> Committed:
-        """A branch of its own; files that were written to the checkout are taken back."""
+        """Commit on a review branch; files already written to the checkout are rolled back."""
         base, name = self.journal.record.landing.base, self.journal.record.landing.review_ref
         for ref in (name, *(f"{name}-{n}" for n in range(2, REVIEW_NAMES + 1))):
             sha = self._move(base, ref, "0" * len(base))
@@ -121,13 +119,13 @@ class _Commit:
             self.journal.close()
             return Committed(commit=sha, ref=ref, mode="review", subject=self.subject, note=reason, kept=back.kept)
         raise ApplyConflict(
-            f"No review branch {name} can be made.",
+            f"No review branch {name} can be made; git says: {self.kit.effects.refusal}.",
             paths=self.prepared.paths,
-            remedy="Delete old review branches; a branch named `ouro` also stands in the way.",
+            remedy="Free the disk if it is full; else delete old review branches, or a branch named `ouro`.",
         )
 
     def _move(self, parent: str, ref: str, old: str) -> str | None:
-        """Commit on ``parent`` and swap ``ref`` from ``old``; None when it does not stand there."""
+        """Commit on ``parent`` and move ``ref`` from ``old``; None when the ref is not at ``old``."""
         tree = self.prepared.tree
         if parent != self.prepared.parent:
             tree = graft_tree(self.kit, self.journal.folder, onto=parent, tree=tree, paths=self.prepared.paths)

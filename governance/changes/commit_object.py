@@ -1,4 +1,4 @@
-"""Commit objects as bytes: built and signed by hand, and taken apart again for the check."""
+"""Commit objects as bytes: built, signed and parsed without git."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def take_apart(data: bytes) -> tuple[bytes, str, str]:
 
 
 def check(data: bytes, identity: Identity) -> CommitCheck:
-    """Is this commit ours: signed by our key, each trailer exactly once."""
+    """Whether this commit is ours: signed by our key, with each trailer exactly once."""
     signed, armoured, message = take_apart(data)
     signature = identity.problem_with(armoured, signed) if armoured else "there is none"
     problems = (*((f"the signature: {signature}",) if signature else ()), *trailer_problems(message))

@@ -1,7 +1,6 @@
-"""Every file and git effect of a change, one method each: the only place of this room that writes.
+"""All file and git effects of a change, one method each; nothing else in this package writes.
 
-``step`` is called just before each effect. It does nothing here; a subclass can end the process there (the crash
-tests do so at every effect in turn), delay, or fail.
+``step`` is called before each effect. A subclass can end the process there (the crash tests do so), delay, or fail.
 """
 
 from __future__ import annotations
@@ -21,24 +20,25 @@ from tools.untrusted_tree import UntrustedTree, join_names, list_programs
 
 ASIDE = ".aside"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-DURABLE = ("-c", "core.fsync=objects,reference")  # git syncs neither by default: a ref could outlive its commit
+DURABLE = ("-c", "core.fsync=objects,reference")  # not git's default: a ref could outlive its commit
 PRIVATE = (*DURABLE, "-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.fileMode=true")
 
 
 class Effects:
-    """Writes. Folders are open descriptors, names are single components, so that no link is ever followed."""
+    """Performs writes. Folders are open descriptors and names single components, so that no link is followed."""
 
     def __init__(self, git: Git, *, rename2: Rename2 = rename2) -> None:
         self.git = git
+        self.refusal = ""
         self._rename2 = rename2
 
     def step(self, effect: str, target: str) -> None:
-        """Called just before each effect."""
+        """Hook for tests, called just before each effect. Does nothing."""
 
     # --- files ------------------------------------------------------------------------------------------------------
 
     def write_new(self, folder: int, name: str, data: bytes, mode: int) -> None:
-        """A new file with exactly these bytes, on disk when this returns."""
+        """A new file with these bytes, synced to disk."""
         self.step("create", name)
         fd = os.open(name, NEW_FILE, 0o600, dir_fd=folder)
         with os.fdopen(fd, "wb") as file:
@@ -55,9 +55,9 @@ class Effects:
         os.rename(source, target, src_dir_fd=folder, dst_dir_fd=folder)
 
     def rename_new(self, folder: int, source: str, target: str) -> None:
-        """Rename; ``FileExistsError`` when ``target`` exists.
+        """Rename without replacing; ``FileExistsError`` when ``target`` exists.
 
-        ``FileNotFoundError`` when ``source`` is gone, or was replaced while hard links stood in for ``renameat2``.
+        ``FileNotFoundError`` when ``source`` is gone, or was replaced during the hard-link fallback for ``renameat2``.
         """
         self.step("rename_new", target)
         try:
@@ -72,9 +72,9 @@ class Effects:
             os.unlink(source, dir_fd=folder)
 
     def exchange(self, folder: int, partner: str, target: str) -> None:
-        """Swap two existing names; afterwards ``partner`` holds what ``target`` held at that very instant.
+        """Swap two existing names; ``partner`` then has what ``target`` had at that instant.
 
-        ``FileNotFoundError`` when ``target`` is gone, or was replaced while hard links stood in for ``renameat2``.
+        ``FileNotFoundError`` when ``target`` is gone, or was replaced during the hard-link fallback for ``renameat2``.
         """
         self.step("exchange", target)
         try:
@@ -100,7 +100,7 @@ class Effects:
         os.unlink(name, dir_fd=folder)
 
     def make_folder(self, folder: int, name: str) -> None:
-        """A new folder; one that appeared meanwhile is fine."""
+        """A new folder; not an error if it exists by now."""
         self.step("mkdir", name)
         with suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=folder)
@@ -112,22 +112,22 @@ class Effects:
             os.rmdir(name, dir_fd=folder)
 
     def sync_folder(self, folder: int) -> None:
-        """The names in this folder are on disk when this returns."""
+        """Sync the folder's entries to disk."""
         self.step("fsync_folder", "")
         os.fsync(folder)
 
     def make_private(self, folder: Path) -> None:
-        """A folder of ours, outside the repository."""
+        """A private folder outside the repository."""
         self.step("mkdir", folder.name)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def remove_private(self, folder: Path) -> None:
-        """A folder of ours, outside the repository, with all that is in it."""
+        """Remove a private folder and its contents."""
         self.step("remove_private", folder.name)
         shutil.rmtree(folder, ignore_errors=True)
 
     def lay_out(self, root: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
-        """Files below a folder of ours."""
+        """Write files below a private folder."""
         for path, (data, mode) in files.items():
             self.step("lay_out", path)
             (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -146,9 +146,9 @@ class Effects:
         self.git.run(*PRIVATE, "read-tree", tree, index=index)
 
     def stage(self, index: Path, root: Path, paths: tuple[str, ...]) -> None:
-        """Take these files below ``root`` into a private index as ``git add`` would (attributes, mode), unfiltered.
+        """Add files below ``root`` to a private index like ``git add`` (attributes, mode), but without filters.
 
-        A model wrote them, so no filter is run over them; and a file that has one is not committed without it.
+        The content is untrusted, so no filter is run on it; a file that has one is refused with ``ApplyConflict``.
         """
         self.step("stage", str(len(paths)))
         tree = UntrustedTree(git=self.git, root=root, index=index, programs=list_programs(self.git), options=PRIVATE)
@@ -178,26 +178,31 @@ class Effects:
         return self.git.run(*DURABLE, "hash-object", "-t", "commit", "-w", "--stdin", stdin=data).text
 
     def move_ref(self, ref: str, new: str, old: str, message: str, identity: Mapping[str, str]) -> bool:
-        """Compare and swap. False when the ref does not stand at ``old`` (all zeros: must not exist)."""
+        """Compare-and-swap. False when the ref is not at ``old`` (all zeros: must not exist), or git cannot write it:
+        ``refusal`` holds git's last message.
+        """
         self.step("move_ref", ref)
         done = self.git.run(
             *DURABLE, "update-ref", "--create-reflog", "-m", message, ref, new, old, ok=(0, 1, 128), extra_env=identity
         )
+        self.refusal = "" if done.code == 0 else (done.err.strip().splitlines() or ["it gave no reason"])[-1]
         return done.code == 0
 
     def update_owner_index(self, lines: bytes) -> bool:
-        """Put entries into the owner's own index. False when another git holds its lock."""
+        """Put entries into the owner's own index. False when another git process holds its lock."""
         self.step("update_owner_index", "")
         done = self.git.run("update-index", "-z", "--index-info", stdin=lines, ok=(0, 128))
         if done.code and "index.lock" not in done.err:
             raise GitFailed(
                 f"The owner's index could not be updated: {done.err.strip()}.",
-                argv=("update-index",), code=done.code, stderr=done.err,
-            )  # fmt: skip
+                argv=("update-index",),
+                code=done.code,
+                stderr=done.err,
+            )
         return done.code == 0
 
     def refresh_owner_index(self) -> None:
-        """Let the owner's index notice that files are unchanged. A held lock is left alone: git does it later."""
+        """Refresh stat data in the owner's index. A held lock is not an error: git refreshes later."""
         self.step("refresh_owner_index", "")
         self.git.run("update-index", "-q", "--refresh", "--ignore-submodules", ok=(0, 1, 128))
 
@@ -211,7 +216,7 @@ def _same_file(folder: int, one: str, other: str) -> bool:
 
 
 def sync_path(effects: Effects, folder: Path) -> None:
-    """:meth:`Effects.sync_folder` for a folder of ours that is named by its path."""
+    """:meth:`Effects.sync_folder` for a private folder given by path."""
     fd = os.open(folder, FOLDER)
     try:
         effects.sync_folder(fd)

@@ -1,8 +1,8 @@
-"""``renameat2``: exchange two names, or rename without replacing, in one atomic step.
+"""``renameat2``: exchange two names, or rename without replacing, atomically.
 
-Not every file system has it (some network and FUSE mounts do not). Then hard links do the same in several steps, each
-of which recovery can tell apart: it is as safe against a crash, but a new file that is renamed over the old one in the
-few microseconds between the last look and our own rename is lost.
+Some file systems lack it (network and FUSE mounts). Hard links then do the same in several steps, each of which
+recovery can recognise. That is as safe in a crash, but a file that another process renames over the old one in the
+microseconds between our last check and our rename is lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Walking to a file without following a symbolic link, and looking at what stands there."""
+"""Opens and inspects files without following symbolic links."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ledger.ids import sha256_hex
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LARGEST = MOST_BYTES
-"""Bytes of a file that are kept in memory. A larger one is none that a change was made for: nobody could read it."""
-NOT_A_FILE = "not-a-file"  # stands where a hash would stand: a link, a folder, a device
+"""Maximum bytes of a file that are kept in memory. No change is made to a larger one."""
+NOT_A_FILE = "not-a-file"  # in place of a hash: a link, a folder, a device
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What stands under a name. ``sha`` is None for nothing and ``NOT_A_FILE`` for anything but a regular file.
+    """What a name refers to. ``sha``: None for nothing, ``NOT_A_FILE`` for anything but a regular file.
 
-    ``data`` is empty where it is more than :data:`LARGEST`.
+    ``data`` is empty for files larger than :data:`LARGEST`.
     """
 
     sha: str | None
@@ -44,7 +44,7 @@ def components(path: str) -> tuple[str, ...]:
 
 @contextmanager
 def open_parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
-    """The open folder that holds ``path``, and the name in it.
+    """The open parent folder of ``path``, and the name in it.
 
     Raises ``ApplyConflict`` when a component is a link or a file, ``FileNotFoundError`` when a folder is missing.
     """
@@ -70,7 +70,7 @@ def open_parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
 
 
 def look(folder: int, name: str) -> Seen:
-    """Read what stands under ``name``; never follows a link, never blocks on a pipe."""
+    """Read ``name``; never follows a link, never blocks on a pipe."""
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def look(folder: int, name: str) -> Seen:
 
 
 def look_at(root: Path, path: str) -> Seen:
-    """:func:`look` at a path inside the repository; a missing folder is a missing file."""
+    """:func:`look` at a path inside the repository; a missing folder counts as a missing file."""
     try:
         with open_parent(root, path) as (folder, name):
             return look(folder, name)

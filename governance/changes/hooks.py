@@ -1,7 +1,7 @@
-"""The repository's own pre-commit and commit-msg hooks: found as the owner configured them, run where he allows it.
+"""Runs the repository's own pre-commit and commit-msg hooks, as the owner configured them.
 
-git's plumbing runs no hooks, so they are run here, with the private index and an exported copy of the tree. Where there
-is no hook nothing is started. A hook that edits files, the index or the message is refused, and its edit is shown.
+git's plumbing runs no hooks, so they are run here, on the private index and an exported copy of the tree; without a
+hook, no process is started. A hook that edits files, index or message is a refusal, and its edit is shown.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NOT_SHOWN = (
 
 
 class HookResult(Frozen):
-    """What a hook said. ``ran`` is False when the repository has no such hook."""
+    """Result of a hook. ``ran`` is False when the repository has no such hook."""
 
     ok: bool
     output: str = ""
@@ -42,21 +42,21 @@ class HookResult(Frozen):
 
 
 class HookRunner(Protocol):
-    """The door through which hooks run."""
+    """Port for running hooks."""
 
     async def run(self, hook: str, *, index: Path, message: Path | None) -> HookResult:
-        """Run one hook on the tree in ``index``; ``message`` is the file that commit-msg is given."""
+        """Run one hook on the tree in ``index``. ``message``: the file for commit-msg."""
         ...
 
 
 class NoHooks:
-    """For a repository that has none: refuses when one is there after all, because nothing can run it."""
+    """For use without a sandbox: refuses if there is a hook, because nothing can run it."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
 
     async def run(self, hook: str, *, index: Path, message: Path | None) -> HookResult:
-        """Fine without a hook, a refusal with one."""
+        """Accepts without a hook, refuses with one."""
         if find_hook(self._git, hook) is None:
             return HookResult(ok=True, ran=False)
         return HookResult(
@@ -66,7 +66,7 @@ class NoHooks:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """The script that git would run, and whose settings name the folder that it lies in (``None``: it is git's own)."""
+    """The script git would run, and the scope of the configuration that names its folder (None: git's own folder)."""
 
     script: Path
     scope: str | None = None
@@ -77,7 +77,7 @@ class Hook:
 
 
 def find_hook(git: Git, hook: str) -> Hook | None:
-    """The hook that git would run: in ``core.hooksPath`` of the configuration, else in the hooks folder."""
+    """The hook that git would run: from the configured ``core.hooksPath``, else from the hooks folder; None without."""
     raw = git.run("config", "--show-scope", "-z", "--type=path", "--get-all", "core.hooksPath", ok=(0, 1)).fields
     own = [(scope, value) for scope, value in zip(raw[::2], raw[1::2], strict=False) if scope != "command"]
     repo, common = git.places.repo, git.places.common_dir
@@ -94,13 +94,13 @@ def find_hook(git: Git, hook: str) -> Hook | None:
 def _is_script(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
-    except OSError:  # git, too, goes on without a hook that it cannot reach
+    except OSError:  # like git, treat an unreachable hook as absent
         return False
     return stat.S_ISREG(mode) and bool(mode & 0o111)
 
 
 class SandboxedHooks:
-    """Runs hooks behind the same walls as the tests. ``mounts`` are more things that they may see (an environment)."""
+    """Runs hooks in the sandbox. ``mounts``: further paths visible to them (a test environment)."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class SandboxedHooks:
         self._env = dict(env or {})
 
     async def run(self, hook: str, *, index: Path, message: Path | None) -> HookResult:
-        """Run one hook in an exported copy of the tree, which stands at the checkout's own path where it can."""
+        """Run one hook in an exported copy of the tree, mounted at the checkout's path where the sandbox can."""
         from tools.sandbox.types import Job, Mount
 
         found = find_hook(self._git, hook)
@@ -151,7 +151,7 @@ class SandboxedHooks:
 
 
 class OwnerHooks:
-    """Runs hooks in the owner's own environment, as ``git commit`` would: only when his own settings say so."""
+    """Runs hooks in the owner's environment, as ``git commit`` would; only if the owner's settings allow it."""
 
     def __init__(self, *, git: Git, settings: ChangeSettings, env: HostEnv) -> None:
         self._git = git
@@ -171,13 +171,21 @@ class OwnerHooks:
                 return HookResult(ok=False, output=f"The change edits {hook} itself; it is not run outside a sandbox.")
             command = Command(
                 argv=(
-                    self._git.program, "-c", f"core.hooksPath={script.parent}", f"--git-dir={self._git.places.git_dir}",
-                    f"--work-tree={arena.tree}", "hook", "run", hook, "--", *arena.arguments,
+                    self._git.program,
+                    "-c",
+                    f"core.hooksPath={script.parent}",
+                    f"--git-dir={self._git.places.git_dir}",
+                    f"--work-tree={arena.tree}",
+                    "hook",
+                    "run",
+                    hook,
+                    "--",
+                    *arena.arguments,
                 ),
                 cwd=arena.tree,
                 env={**self._env.variables, **arena.env(arena.tree)},
                 timeout_s=self._settings.hook_timeout_s,
-            )  # fmt: skip
+            )
             return await _judge(arena, hook, await run(command))
 
 
@@ -189,7 +197,7 @@ def make_hooks(
     env: HostEnv,
     mounts: tuple[Mount, ...] = (),
 ) -> HookRunner:
-    """The runner that the settings ask for."""
+    """The hook runner for the settings."""
     if settings.hooks == "owner":
         return OwnerHooks(git=git, settings=settings, env=env)
     if sandbox is None:
@@ -218,5 +226,5 @@ async def _judge(arena: Arena, hook: str, done: Finished) -> HookResult:
 
 
 def _lies_outside(places: Places, script: Path) -> bool:
-    """Neither in the repository nor in its git folder: the folder has to be shown as well."""
+    """Whether the script is outside repository and git folder, so that its folder must be mounted too."""
     return not any(script.is_relative_to(folder) for folder in (places.repo, places.common_dir))

@@ -1,8 +1,8 @@
-"""The journal: what is needed to take a change back or to finish it, on disk before the first write.
+"""The journal: what is needed to roll a change back or to finish it, on disk before the first write.
 
-One folder a change: ``record.json``, the before-images ``0.before``, ``1.before`` ..., and the private index. The
-change is open exactly as long as ``record.json`` stands there; a folder without it is debris of a crash before the
-first write or after the last one.
+One folder for each change: ``record.json``, the before-images ``0.before``, ``1.before`` ..., and the private index.
+The change is open while ``record.json`` exists. A folder without it is debris of a crash, from before the first write
+or after the last one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PART = ".part"
 
 
 class Journal:
-    """One open change. Every method that writes is durable when it returns."""
+    """One open change. Every write is durable when its method returns."""
 
     def __init__(self, *, folder: Path, record: JournalRecord, effects: Effects) -> None:
         self.folder = folder
@@ -34,7 +34,7 @@ class Journal:
 
     @classmethod
     def create(cls, places: Places, record: JournalRecord, images: Mapping[str, bytes], effects: Effects) -> Journal:
-        """Open a change: before-images first, then the record, then the names."""
+        """Open a change: before-images first, then the record, then the folder's name."""
         folder = places.journal / record.id
         effects.make_private(places.journal)
         effects.make_private(folder)
@@ -51,7 +51,7 @@ class Journal:
 
     @classmethod
     def load(cls, places: Places, journal_id: str, effects: Effects) -> Journal:
-        """An open change. Raises ``ChangeError`` when it is closed or cannot be read."""
+        """An open change. Raises ``ChangeError`` when it is closed or unreadable."""
         folder = places.journal / journal_id
         try:
             record = JournalRecord.model_validate_json(read_regular(folder / RECORD))
@@ -65,7 +65,7 @@ class Journal:
         return cls(folder=folder, record=record, effects=effects)
 
     def mark(self, commit: str, ref: str, parent: str) -> None:
-        """Remember the commit, before its ref moves."""
+        """Record the commit, before its ref moves."""
         mark = CommitMark(commit=commit, ref=ref, parent=parent)
         self.record = self.record.model_copy(update={"mark": mark})
         self._write()
@@ -75,7 +75,7 @@ class Journal:
         return read_regular(self.folder / name)
 
     def close(self) -> None:
-        """The change is over: the record goes first, in one step; the rest is debris from then on."""
+        """End the change: the record is removed first, in one step; the rest is then debris."""
         fd = os.open(self.folder, FOLDER)
         try:
             self._effects.unlink(fd, RECORD)
@@ -97,12 +97,12 @@ class Journal:
 
 
 def open_journals(places: Places) -> tuple[str, ...]:
-    """Ids of the changes that are open, oldest first (ids begin with the time)."""
+    """Ids of the open changes, oldest first (ids begin with the time)."""
     return tuple(sorted(p.parent.name for p in places.journal.glob(f"*/{RECORD}")))
 
 
 def remove_debris(places: Places, effects: Effects) -> None:
-    """Remove journal folders without a record: nothing was written yet, or all is done."""
+    """Remove journal folders without a record: nothing was written, or everything is done."""
     for folder in places.journal.glob("*"):
         if folder.is_dir() and not (folder / RECORD).exists():
             effects.remove_private(folder)

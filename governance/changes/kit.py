@@ -1,4 +1,4 @@
-"""What every part of this room works with, and the lock that all of them take."""
+"""Shared dependencies of this package, and its lock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tools.git import Git
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """Handed down; holds no state of its own."""
+    """Shared dependencies; stateless."""
 
     git: Git
     places: Places
@@ -29,7 +29,7 @@ class Kit:
 
 @contextmanager
 def change_lock(places: Places) -> Iterator[None]:
-    """One change at a time per repository, among threads and processes. Blocks; children do not inherit it."""
+    """One change at a time for a repository, across threads and processes. Blocks; not inherited by children."""
     fd = open_regular(places.state / "changes.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Where a change may land: a pure decision over facts that are gathered from git first."""
+"""Where a change may land: a pure decision on facts gathered from git."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNDER_WAY = {
 
 
 class LandingFacts(Frozen):
-    """What the decision rests on."""
+    """Input of the decision."""
 
     mode: Mode  # the owner's setting
     op_id: str
@@ -37,7 +37,7 @@ class LandingFacts(Frozen):
 
 
 def decide(facts: LandingFacts) -> Landing:
-    """Branch only when every reason against it is absent."""
+    """A dry run if set; the branch if there is no reason against it; else a review branch."""
     review_ref = f"{REVIEW}{facts.op_id}"
     if facts.mode == "dry-run":
         return Landing(mode="dry-run", ref="", reason="Only the diff was asked for.", base=facts.tree)
@@ -76,13 +76,13 @@ def _names(paths: tuple[str, ...]) -> str:
 
 
 def paths_of(candidate: Candidate) -> tuple[str, ...]:
-    """Every path that a candidate touches, the old names of renames too."""
+    """All paths that a candidate touches, including old names of renames."""
     both = (p for e in candidate.edits for p in (e.renamed_from, e.path) if p)
     return tuple(dict.fromkeys(both))
 
 
 def refuse_foreign_state(git: Git) -> None:
-    """Raises ``RepositoryBusy`` while a merge, rebase, bisect, cherry-pick or revert is under way."""
+    """Raise ``RepositoryBusy`` during a merge, rebase, bisect, cherry-pick or revert."""
     for name, what in UNDER_WAY.items():
         if (git.places.git_dir / name).exists():
             raise RepositoryBusy(
@@ -97,20 +97,20 @@ def head_ref(git: Git) -> str | None:
 
 
 def tip(git: Git, ref: str) -> str | None:
-    """The commit that ``ref`` stands at; None when there is none."""
+    """The commit of ``ref``; None when there is none."""
     done = git.run("rev-parse", "--verify", "-q", f"{ref}^{{commit}}", ok=(0, 1, 128))
     return done.text if done.code == 0 else None
 
 
 def contains(git: Git, commit: str, descendant: str) -> bool:
-    """Is ``commit`` an ancestor of ``descendant`` (or the same)?"""
+    """Whether ``commit`` is ``descendant`` or an ancestor of it."""
     if commit == descendant:
         return True
     return git.run("merge-base", "--is-ancestor", commit, descendant, ok=(0, 1, 128)).code == 0
 
 
 def touched_between(git: Git, old: str, new: str, paths: Collection[str]) -> tuple[str, ...]:
-    """Those of ``paths`` that differ between two commits, or that lie under or above something that does."""
+    """Those of ``paths`` that differ between two commits, or are below or above a path that does."""
     if old == new:
         return ()
     changed = git.run("diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", old, new).fields
@@ -118,7 +118,7 @@ def touched_between(git: Git, old: str, new: str, paths: Collection[str]) -> tup
 
 
 def gather(git: Git, *, mode: Mode, op_id: str, base: str, tree: str, candidate: Candidate) -> LandingFacts:
-    """Ask git and the disk. Raises ``RepositoryBusy`` while the owner is in the middle of something."""
+    """Gather the facts from git and disk. Raises ``RepositoryBusy`` as :func:`refuse_foreign_state` does."""
     refuse_foreign_state(git)
     paths = paths_of(candidate)
     head, ref = tip(git, "HEAD"), head_ref(git)
@@ -137,11 +137,18 @@ def gather(git: Git, *, mode: Mode, op_id: str, base: str, tree: str, candidate:
 
 
 def _in_the_way(git: Git, candidate: Candidate, paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Paths that are staged, dirty or untracked; new paths that exist already; old ones that are not on disk."""
+    """Paths that are staged, dirty or untracked; new paths that exist already; old ones not on disk."""
     status = git.run(
-        "--literal-pathspecs", "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all",
-        "--ignore-submodules=all", "--", *paths,
-    )  # fmt: skip
+        "--literal-pathspecs",
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--ignore-submodules=all",
+        "--",
+        *paths,
+    )
     found = {entry[3:] for entry in status.fields}
     for edit in candidate.edits:
         new = edit.path if edit.kind in (EditKind.CREATE, EditKind.RENAME) else None

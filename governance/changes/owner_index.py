@@ -1,7 +1,7 @@
-"""After the branch moved: the owner's own index learns of just the op's paths.
+"""Updates the op's paths in the owner's index after the branch moved.
 
-Without this the old content would look staged against the new commit. An entry that is not what the parent commit holds
-is the owner's staging and is left as it is.
+Without it the old content would look like a staged change against the new commit. Entries that differ from the parent
+commit are staged by the owner and are left alone.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ledger.errors import GitFailed
 
 
 def refresh(kit: Kit, *, paths: Collection[str], parent: str, commit: str) -> str:
-    """Give ``paths`` the entries they have in ``commit``. Returns what could not be done, as a sentence, or nothing."""
+    """Give ``paths`` their entries in ``commit``. Returns what could not be done as a sentence, else an empty text."""
     if not paths:
         return ""
     old, new = tree_entries(kit.git, parent, paths), tree_entries(kit.git, commit, paths)
     note = ""
     for wait_s in (0.0, *kit.settings.index_retries_s):
-        time.sleep(wait_s)  # another git holds the lock for a moment; the list of waits is the bound
+        time.sleep(wait_s)  # wait for another git process to release the lock; bounded by the list
         now = index_entries(kit.git, paths)
         stale = [p for p in paths if now.get(p) == old.get(p) != new.get(p)]
         staged = [p for p in paths if now.get(p) not in (old.get(p), new.get(p))]
@@ -30,7 +30,7 @@ def refresh(kit: Kit, *, paths: Collection[str], parent: str, commit: str) -> st
             if not stale or kit.effects.update_owner_index(index_lines(new, stale, len(commit))):
                 kit.effects.refresh_owner_index()
                 return note
-        except GitFailed as error:  # the commit stands: this must not look like a failure of it
+        except GitFailed as error:  # the commit is made: this must not look like its failure
             return f"{error.message} {note}".rstrip()
     return (
         "Another git holds the owner's index, so it still has the old version of "

@@ -1,4 +1,4 @@
-"""From a candidate's edits to what happens to single files: a pure step."""
+"""Converts a candidate's edits to changes of single files. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ PERMISSIONS = 0o777
 
 
 class FileChange(Frozen):
-    """One file before and after. ``mode`` counts for a new file only: an existing one keeps its own."""
+    """One file before and after. ``mode`` applies to new files only; existing ones keep theirs."""
 
     path: str
     before: str | None  # sha256 of what was read; None: must not exist
-    data: bytes | None  # None: the file goes
+    data: bytes | None  # None: the file is deleted
     mode: int = 0o644
     moved_from: str | None = None  # a renamed file keeps the mode of this one
 
@@ -25,9 +25,9 @@ class FileChange(Frozen):
 
 
 def plan(candidate: Candidate) -> tuple[FileChange, ...]:
-    """Single file changes in order; a rename is a deletion and a creation; edits without effect fall out.
+    """File changes in order. A rename is a deletion and a creation; edits without effect are dropped.
 
-    Raises ``ApplyConflict`` for a path outside the repository and ``ChangeError`` for edits that contradict themselves.
+    Raises ``ApplyConflict`` for a path outside the repository and ``ChangeError`` for contradictory edits.
     """
     changes = tuple(c for edit in candidate.edits for c in _changes_of(edit) if c.before != c.after)
     seen: set[str] = set()

@@ -1,6 +1,6 @@
-"""Boot recovery: every change that a crash left open is finished or taken back.
+"""Boot recovery: finishes or rolls back every change that a crash left open.
 
-The recorded commit decides: reachable from its ref, the change is in and is finished; otherwise all of it goes back.
+If the recorded commit is reachable from its ref, the change is finished, otherwise rolled back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ledger.errors import ChangeError
 
 
 def recover(kit: Kit) -> tuple[Recovered, ...]:
-    """Close every open journal. A journal that cannot be read is left alone and named by its folder."""
+    """Close every open journal. An unreadable one is left alone and reported by its folder's name."""
     with change_lock(kit.places):
         found = tuple(_recover_one(kit, journal_id) for journal_id in open_journals(kit.places))
         remove_debris(kit.places, kit.effects)
@@ -26,7 +26,7 @@ def recover(kit: Kit) -> tuple[Recovered, ...]:
 
 
 def roll_back(kit: Kit, journal_id: str) -> Rollback:
-    """Take one open change back; a change that is closed already has nothing to take back."""
+    """Roll back one open change; nothing to do for a closed one."""
     with change_lock(kit.places):
         if journal_id not in open_journals(kit.places):
             return Rollback()
@@ -35,10 +35,9 @@ def roll_back(kit: Kit, journal_id: str) -> Rollback:
 
 
 def settle(kit: Kit, journal: Journal) -> Recovered:
-    """Finish a change whose commit is in its ref, take back any other, and close it.
+    """Finish a change whose commit is in its ref, roll back any other, and close it.
 
-    A commit on a branch that is not checked out (a review branch, or the owner went elsewhere) leaves nothing of ours
-    in the checkout.
+    If that ref is not checked out (a review branch, or the owner switched branches), the checkout is restored.
     """
     record = journal.record
     commit = record.mark.commit if record.mark and _is_in(kit, record.mark) else None

@@ -1,9 +1,8 @@
-"""Taking a change back, from whatever state a crash left it in.
+"""Rolls a change back from whatever state a crash left it in.
 
-Each file is judged by what stands under its name (T) and under its exchange partners, never by what should have
-happened. A partner is complete whenever it exists (it is written under another name and renamed). So a partner that
-holds neither the old nor the new content came out of the file itself: it is the owner's, and it goes back unless the
-owner has saved again since.
+Each file is judged by the contents under its name and its exchange partners, not by which steps should have run. A
+partner is complete if it exists (it is written under another name and renamed). So a partner with neither the old nor
+the new content came out of the file itself: it is the owner's, and is restored unless the owner has saved again since.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Fate = Literal["restored", "kept"]
 
 
 def take_back(kit: Kit, journal: Journal) -> Rollback:
-    """Undo what still holds our content. Files that the owner changed or committed meanwhile are kept. Idempotent."""
+    """Restore files that still have our content; files that the owner changed or committed are kept. Idempotent."""
     record = journal.record
     adopted = _adopted(kit, journal)
     fates = {slot.path: _settle(kit, journal, slot, adopted=slot.path in adopted) for slot in reversed(record.slots)}
@@ -38,15 +37,24 @@ def take_back(kit: Kit, journal: Journal) -> Rollback:
 
 
 def _adopted(kit: Kit, journal: Journal) -> frozenset[str]:
-    """Paths whose new content the owner has committed himself: his now."""
+    """Paths whose new content the owner has committed."""
     git, record = kit.git, journal.record
     paths = tuple(s.path for s in record.slots)
     if not paths:
         return frozenset()
     moved = git.run(
-        "--literal-pathspecs", "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff",
-        record.landing.base, "HEAD", "--", *paths, ok=(0, 128),
-    ).fields  # fmt: skip
+        "--literal-pathspecs",
+        "diff",
+        "--name-only",
+        "-z",
+        "--no-renames",
+        "--no-ext-diff",
+        record.landing.base,
+        "HEAD",
+        "--",
+        *paths,
+        ok=(0, 128),
+    ).fields
     after = {s.path: s.after for s in record.slots}
     found = set()
     for path in set(moved) & set(paths):
@@ -57,7 +65,7 @@ def _adopted(kit: Kit, journal: Journal) -> frozenset[str]:
 
 
 def _settle(kit: Kit, journal: Journal, slot: Slot, *, adopted: bool) -> Fate:
-    """One file: give back what is the owner's, put back what was there, leave no name of ours."""
+    """One file: restore the owner's save or the original content, and remove all names of ours."""
     try:
         if slot.after is None and not adopted:
             _make_way(kit, slot)
@@ -70,21 +78,21 @@ def _settle(kit: Kit, journal: Journal, slot: Slot, *, adopted: bool) -> Fate:
                 _drop(kit, folder, partner)
             kit.effects.sync_folder(folder)
             return "restored" if look(folder, name).sha == slot.before else "kept"
-    except FileNotFoundError:  # the folder is not there: never made, or removed by the owner
+    except FileNotFoundError:  # no such folder: never made, or removed by the owner
         return "restored" if slot.before is None else "kept"
-    except ApplyConflict:  # the owner has put a link where the folder was
+    except ApplyConflict:  # the owner replaced the folder by a link
         return "kept"
 
 
 def _make_way(kit: Kit, slot: Slot) -> None:
-    """A deleted file may have to come back to a folder that is gone with it."""
+    """Recreate missing parent folders for a deleted file."""
     for folder_path in missing_folders(kit.places.repo, slot.path):
         with open_parent(kit.places.repo, folder_path) as (folder, name):
             kit.effects.make_folder(folder, name)
 
 
 def _tidy(kit: Kit, slot: Slot, folder: int) -> None:
-    """Half-written files go; an exchange by hard links that was cut short is completed or forgotten."""
+    """Remove partial files; complete or drop an interrupted exchange by hard links."""
     for partner in (slot.stem, slot.stem + BACK):
         _drop(kit, folder, partner + PART)
         if look(folder, partner + ASIDE).sha is None:
@@ -96,22 +104,22 @@ def _tidy(kit: Kit, slot: Slot, folder: int) -> None:
 
 
 def _give_back(kit: Kit, slot: Slot, folder: int, name: str) -> None:
-    """The owner's own save, caught by an exchange, goes back where it came from."""
+    """Restore the owner's save that an exchange caught."""
     ours = (slot.before, slot.after)
     for partner in (slot.stem, slot.stem + BACK):
         if look(folder, partner).sha in (None, *ours):
             continue
         if look(folder, name).sha in ours:
             _swap(kit, folder, partner, name)
-            if look(folder, partner).sha not in (None, *ours):  # he saved again on top of ours: the newer one stays
+            if look(folder, partner).sha not in (None, *ours):  # the owner saved again: the newer version stays
                 _swap(kit, folder, partner, name)
 
 
 def _put_back(kit: Kit, journal: Journal, slot: Slot, folder: int, name: str) -> None:
-    """The target holds what we wrote: let it hold again what was there before."""
+    """The target has our content: restore what was there before."""
     partner = slot.stem
     if slot.before is None:
-        _drop(kit, folder, partner)  # a second name of the same file, where exchanges are made of hard links
+        _drop(kit, folder, partner)  # a second name of the same file, from the hard-link fallback
         with suppress(FileNotFoundError):
             kit.effects.rename_new(folder, name, partner)
     else:
@@ -125,7 +133,7 @@ def _put_back(kit: Kit, journal: Journal, slot: Slot, folder: int, name: str) ->
 
 
 def _swap(kit: Kit, folder: int, partner: str, name: str) -> None:
-    """Exchange, or just rename where nothing stands; what the owner makes or removes at this moment stays so."""
+    """Exchange, or rename if the target is missing; what the owner creates or removes at this moment stays so."""
     with suppress(FileNotFoundError, FileExistsError):
         if look(folder, name).sha is None:
             kit.effects.rename_new(folder, partner, name)

@@ -10,7 +10,7 @@ from ledger.vocabulary import Frozen
 
 
 class ChangeSettings(Frozen):
-    """``[changes]`` in the owner's file. The repository's own file may only tighten it."""
+    """``[changes]`` in the owner's settings. The repository's own file may only tighten it."""
 
     mode: Literal["branch", "review", "dry-run"] = Field(
         "branch",

@@ -1,4 +1,4 @@
-"""The daemon's own identity: its key, and the file by which git's own tools check its commits."""
+"""The daemon's signing identity: its key, and the ``allowed_signers`` file for git's own verification."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMESPACES = f"{GIT_NAMESPACE},{NAMESPACE}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who commits. ``public`` is the raw public key; ``key`` and ``allowed_signers`` are files."""
+    """The committer. ``public``: raw public key; ``key`` and ``allowed_signers``: files."""
 
     name: str
     email: str
@@ -40,7 +40,7 @@ class Identity:
 
     @property
     def git_env(self) -> dict[str, str]:
-        """For git calls that write a reflog."""
+        """Environment of git calls that write a reflog."""
         return {"GIT_COMMITTER_NAME": self.name, "GIT_COMMITTER_EMAIL": self.email}
 
     def sign(self, message: bytes, *, namespace: str = GIT_NAMESPACE) -> str:
@@ -54,7 +54,7 @@ class Identity:
         return sshsig.sign(key, message, namespace=namespace)
 
     def sign_head(self, message: bytes) -> str:
-        """An armoured signature of where the ledger's chain stands."""
+        """An armoured signature of the ledger's head."""
         return self.sign(message, namespace=NAMESPACE)
 
     def problem_with(self, signature: str, message: bytes, *, namespace: str = GIT_NAMESPACE) -> str:
@@ -64,13 +64,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
-    """Who knows keys: our own (None: this machine holds none), and fingerprints that the owner has listed."""
+    """Known keys: our own (None: not on this machine), and fingerprints listed by the owner."""
 
     own: bytes | None
     listed: frozenset[str] = frozenset()
 
     def judge(self, signature: str, message: bytes, *, namespace: str = NAMESPACE) -> Judgement:
-        """Whose signature it is. Never raises."""
+        """Classify a signature by its key. Never raises."""
         try:
             key = sshsig.signer_of(signature, message, namespace=namespace)
         except ValueError as error:
@@ -82,7 +82,7 @@ class Keyring:
 
 
 def keyring(places: Places, settings: ChangeSettings) -> tuple[Keyring, str]:
-    """The keys that are known, and why our own is not among them (empty: it is). Makes no key."""
+    """The known keys, and why our own is missing (empty: it is not). Creates no key."""
     listed = frozenset(settings.other_signers)
     if not (places.keys / KEY).exists():
         return Keyring(own=None, listed=listed), f"this machine holds no key of the daemon ({places.keys / KEY})"
@@ -95,9 +95,9 @@ def keyring(places: Places, settings: ChangeSettings) -> tuple[Keyring, str]:
 
 
 def ensure_identity(places: Places, settings: ChangeSettings) -> Identity:
-    """The identity of this repository's daemon; the key is made on first use, outside the repository, mode 0600.
+    """This daemon's identity; the key is created on first use, outside the repository, mode 0600.
 
-    Raises ``ConfigError`` when the key file is not one of ours or others can read it.
+    Raises ``ConfigError`` when the key file is not one of ours or is readable by others.
     """
     import base64
 
@@ -133,7 +133,7 @@ def ensure_identity(places: Places, settings: ChangeSettings) -> Identity:
 
 
 def _make_key(path: Path) -> None:
-    """Made under another name and linked: whoever comes first wins, and no half a key is ever seen."""
+    """Written under another name and linked, so that concurrent creation is safe and no partial key is visible."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 

@@ -24,7 +24,7 @@ WIDTH = 70
 
 
 def pack(*items: bytes) -> bytes:
-    """SSH strings: length, then bytes."""
+    """SSH strings: big-endian length, then bytes."""
     return b"".join(struct.pack(">I", len(item)) + item for item in items)
 
 
@@ -43,7 +43,7 @@ def unpack(data: bytes, count: int) -> tuple[bytes, ...]:
 
 
 def public_blob(public_key: bytes) -> bytes:
-    """The wire form of a raw Ed25519 public key: what stands in base64 in a ``.pub`` file."""
+    """The wire form of a raw Ed25519 public key: the base64 part of a ``.pub`` file."""
     return pack(KEY_TYPE, public_key)
 
 
@@ -56,16 +56,18 @@ def sign(key: Ed25519PrivateKey, message: bytes, *, namespace: str) -> str:
     """An armoured signature, ending with a newline."""
     public = key.public_key().public_bytes_raw()
     signature = pack(KEY_TYPE, key.sign(_to_sign(message, namespace)))
-    blob = MAGIC + struct.pack(">I", VERSION) + pack(
-        public_blob(public), namespace.encode(), b"", HASH.encode(), signature
-    )  # fmt: skip
+    blob = (
+        MAGIC
+        + struct.pack(">I", VERSION)
+        + pack(public_blob(public), namespace.encode(), b"", HASH.encode(), signature)
+    )
     text = base64.b64encode(blob).decode()
     lines = [text[at : at + WIDTH] for at in range(0, len(text), WIDTH)]
     return "\n".join([BEGIN, *lines, END]) + "\n"
 
 
 def problem_with(armoured: str, message: bytes, *, namespace: str, public_key: bytes) -> str:
-    """Why this is no signature of ``message`` by ``public_key`` (raw); empty when it is one."""
+    """Why this is not a signature of ``message`` by ``public_key`` (raw); empty when it is."""
     try:
         signer, parts = _taken_apart(armoured)
     except (ValueError, binascii.Error) as error:
@@ -76,7 +78,7 @@ def problem_with(armoured: str, message: bytes, *, namespace: str, public_key: b
 
 
 def signer_of(armoured: str, message: bytes, *, namespace: str) -> bytes:
-    """The raw public key in a signature of ``message``. Raises ``ValueError``, which says why it is none."""
+    """The raw public key of a valid signature of ``message``. Raises ``ValueError`` with the reason."""
     signer, parts = _taken_apart(armoured)
     kind, key = unpack(signer, 2)
     if kind != KEY_TYPE or parts[0] != KEY_TYPE:
@@ -87,12 +89,12 @@ def signer_of(armoured: str, message: bytes, *, namespace: str) -> bytes:
 
 
 def fingerprint(public_key: bytes) -> str:
-    """As ``ssh-keygen -l`` shows it."""
+    """The fingerprint in the format of ``ssh-keygen -l``."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(public_blob(public_key)).digest()).decode().rstrip("=")
 
 
 def _taken_apart(armoured: str) -> tuple[bytes, tuple[bytes, bytes, bytes, bytes, bytes]]:
-    """The signer's key in its wire form; kind and bytes of the signature, namespace, reserved, hash algorithm."""
+    """The signer's key in wire form; and signature kind, signature bytes, namespace, reserved, hash algorithm."""
     text = armoured.strip()
     if not (text.startswith(BEGIN) and text.endswith(END)):
         raise ValueError("it is not an SSH signature")
@@ -105,7 +107,7 @@ def _taken_apart(armoured: str) -> tuple[bytes, tuple[bytes, bytes, bytes, bytes
 
 
 def _flaw(parts: tuple[bytes, bytes, bytes, bytes, bytes], message: bytes, namespace: str, public_key: bytes) -> str:
-    """Why the parts are no signature of ``message`` by that key."""
+    """Why the parts are not a valid signature of ``message`` by that key; empty when they are."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 

@@ -1,4 +1,4 @@
-"""The commit message: conventional subject, plain body, and trailers in one fixed order, exactly one of each."""
+"""The commit message: conventional subject, body, and trailers in a fixed order, each exactly once."""
 
 from __future__ import annotations
 
@@ -14,13 +14,30 @@ UNDOES = "Ouro-Undoes"
 SIGNED_OFF = "Signed-off-by"
 CO_AUTHOR = "Co-authored-by"
 ORDER = (
-    "Ouro-Op", UNDOES, "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Evidence",
-    "Ouro-Sandbox", LEDGER, "Generated-By", SIGNED_OFF, CO_AUTHOR,
-)  # fmt: skip
-REQUIRED = (
-    "Ouro-Op", "Ouro-Signal", "Ouro-Risk", "Ouro-Provider", "Ouro-Verified", "Ouro-Sandbox", LEDGER, "Generated-By",
+    "Ouro-Op",
+    UNDOES,
+    "Ouro-Signal",
+    "Ouro-Risk",
+    "Ouro-Provider",
+    "Ouro-Verified",
+    "Ouro-Evidence",
+    "Ouro-Sandbox",
+    LEDGER,
+    "Generated-By",
     SIGNED_OFF,
-)  # fmt: skip
+    CO_AUTHOR,
+)
+REQUIRED = (
+    "Ouro-Op",
+    "Ouro-Signal",
+    "Ouro-Risk",
+    "Ouro-Provider",
+    "Ouro-Verified",
+    "Ouro-Sandbox",
+    LEDGER,
+    "Generated-By",
+    SIGNED_OFF,
+)
 REQUIRED_OF_UNDO = (UNDOES, LEDGER, "Generated-By", SIGNED_OFF)
 
 _OURS = re.compile(rf"^\s*(ouro-[a-z-]+|{'|'.join(ORDER)})\s*:", re.IGNORECASE)
@@ -32,13 +49,13 @@ _CONVENTIONAL = re.compile(r"^[a-z]+(\([^()]*\))?!?: \S")
 
 
 def one_line(text: str) -> str:
-    """No control or invisible characters, single blanks, no edges."""
+    """One line of printable characters with single blanks."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(shown.split())
 
 
 def subject_line(text: str) -> str:
-    """A conventional subject of 72 characters at most; ``fix:`` where the type is missing."""
+    """A conventional subject of at most 72 characters; ``fix:`` where the type is missing."""
     line = one_line(text)
     if not _CONVENTIONAL.match(line):
         line = f"fix: {line or 'repair'}"
@@ -50,7 +67,7 @@ def subject_line(text: str) -> str:
 
 
 def clean_body(text: str) -> str:
-    """The body without trailers of our names (a model may have written some) and without control characters."""
+    """The body without control characters and without our trailers, which a model may have written."""
     lines: list[str] = []
     dropping = False
     for raw in text.replace("\r\n", "\n").split("\n"):
@@ -62,7 +79,7 @@ def clean_body(text: str) -> str:
 
 
 def ordered(trailers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The fixed order; the first of each name counts (co-authors may be several); unknown names before the ledger's."""
+    """Trailers in fixed order, the first of each name (co-authors may repeat); unknown names before the ledger's."""
     kept: dict[tuple[str, str], tuple[str, str]] = {}
     canonical = {name.lower(): name for name in ORDER}
     for raw_name, value in trailers:
@@ -75,7 +92,7 @@ def ordered(trailers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 
 def compose(text: CommitText, *, signed_off_by: str, ledger: tuple[int, str] | None) -> str:
-    """The whole message. ``ledger`` is sequence and hash of the entry that announces the commit."""
+    """The complete message. ``ledger``: sequence number and hash of the intent entry."""
     given = [t for t in text.trailers if t[0].lower() not in (LEDGER.lower(), SIGNED_OFF.lower())]
     given.append((SIGNED_OFF, signed_off_by))
     if ledger is not None:
@@ -93,9 +110,9 @@ def read_trailers(message: str) -> dict[str, str]:
 
 
 def said_of(message: str, *names: str) -> tuple[tuple[str, str], ...]:
-    """Every line of a message that reads like one of these trailers, in whatever letter case and wherever it stands.
+    """Every line that resembles one of these trailers, anywhere in the message and in any letter case.
 
-    With the name as it is spelled there; a value that goes on in indented lines is one value.
+    Returns (name as spelled, value) pairs; indented continuation lines belong to the value.
     """
     wanted = {name.lower() for name in names}
     found: list[tuple[str, str]] = []
@@ -113,13 +130,13 @@ def said_of(message: str, *names: str) -> tuple[tuple[str, str], ...]:
 
 
 def head_of(value: str) -> Head | None:
-    """The entry that a trailer names; None where it names none."""
+    """The ledger entry in a trailer's value; None when it is malformed."""
     match = _HEAD.fullmatch(value)
     return Head(seq=int(match.group(1)), hash=match.group(2)) if match else None
 
 
 def trailer_problems(message: str) -> tuple[str, ...]:
-    """What is wrong with the trailers of one of our messages: missing, or given more than once anywhere in it."""
+    """Problems with the trailers of one of our messages: missing, or repeated anywhere in it."""
     names = [m.group(1).lower() for m in map(_OURS.match, message.split("\n")) if m]
     found = read_trailers(message)
     required = REQUIRED_OF_UNDO if UNDOES in found else REQUIRED

@@ -1,6 +1,6 @@
-"""Trees without the owner's index: a private index, and a scratch folder that holds the changed files only.
+"""Builds trees without the owner's index: in a private index and a scratch folder with only the changed files.
 
-git takes them in as ``git add`` would: attributes come from the changed files, then from the private index.
+git adds them as ``git add`` would: attributes come from the changed files, then from the private index.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Entries = Mapping[str, tuple[str, str]]  # path -> (mode, object)
 
 
 def tree_entries(git: Git, tree: str, paths: Collection[str]) -> Entries:
-    """The entries that ``paths`` have in a tree; a path that it does not hold is absent."""
+    """The entries of ``paths`` in a tree; missing paths are absent."""
     fields = git.run("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", tree, "--", *paths).fields
     found = {}
     for field in fields:
@@ -32,7 +32,7 @@ def tree_entries(git: Git, tree: str, paths: Collection[str]) -> Entries:
 
 
 def index_entries(git: Git, paths: Collection[str], index: Path | None = None) -> Entries:
-    """The entries that ``paths`` have in an index (the owner's by default); an unmerged path counts as odd."""
+    """The entries of ``paths`` in an index (default: the owner's). Unmerged paths get an object that matches none."""
     fields = git.run("--literal-pathspecs", "ls-files", "-s", "-z", "--", *paths, index=index).fields
     found = {}
     for field in fields:
@@ -50,10 +50,9 @@ def index_lines(entries: Entries, paths: Collection[str], width: int) -> bytes:
 
 
 def build_tree(kit: Kit, folder: Path, parent: str, changes: Collection[FileChange]) -> str:
-    """The tree of ``parent`` with ``changes`` in it. Works in ``folder``; the checkout and its index are not touched.
+    """The tree of ``parent`` with ``changes`` applied. Works in ``folder``; checkout and owner's index are not touched.
 
-    Raises ``ApplyConflict`` when the tree has no regular file where one is to be changed, or has one where one is to
-    be made.
+    Raises ``ApplyConflict`` when a file to change is not a regular file in the tree, or a file to create exists.
     """
     index, scratch = folder / INDEX, folder / SCRATCH
     kit.effects.remove_private(scratch)
@@ -74,7 +73,7 @@ def build_tree(kit: Kit, folder: Path, parent: str, changes: Collection[FileChan
 
 
 def _modes(changes: Collection[FileChange], entries: Entries) -> dict[str, int]:
-    """File modes in the tree: an existing file keeps its own, a renamed one that of its old name."""
+    """File modes in the tree: existing files keep theirs, renamed ones that of the old name."""
     modes = {}
     for change in changes:
         entry = entries.get(change.path)

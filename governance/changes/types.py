@@ -1,4 +1,4 @@
-"""The values that go in and out of the room that changes the owner's repository. All frozen."""
+"""Inputs and outputs of this package. All frozen."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Mode = Literal["branch", "review", "dry-run"]
 
 
 class Landing(Frozen):
-    """Where a change may land, and why there."""
+    """Where a change may land, and why."""
 
     mode: Mode
     ref: str  # full ref name; empty for a dry run
     reason: str
     base: str  # commit the change is planned on
-    review_ref: str = ""  # where the commit goes when the branch turns out not to be possible
+    review_ref: str = ""  # used when the branch turns out not to be possible
 
 
 class Receipt(Frozen):
@@ -32,7 +32,7 @@ class Receipt(Frozen):
 
 
 class CommitText(Frozen):
-    """The message. ``Ouro-Ledger`` is added by the commit itself; order and strays are put right there."""
+    """The message. The commit adds ``Ouro-Ledger``, and orders and cleans the trailers."""
 
     subject: str
     body: str = ""
@@ -49,7 +49,7 @@ class Prepared(Frozen):
 
 
 class Committed(Frozen):
-    """A signed commit that its ref points at. ``note`` says what was left undone, if anything."""
+    """A signed commit that its ref contains. ``note``: what was not done, if anything."""
 
     commit: str
     ref: str
@@ -57,18 +57,20 @@ class Committed(Frozen):
     subject: str
     signed: bool = True
     note: str = ""
-    kept: tuple[str, ...] = ()  # files that could not be taken back, because the owner had changed them
+    kept: tuple[str, ...] = ()  # files not rolled back, because the owner had changed them
 
 
 class Rollback(Frozen):
-    """Files that hold again what they held before, and files that the owner changed meanwhile (untouched).
+    """``restored``: files with their earlier content again; ``kept``: files that the owner changed meanwhile.
 
-    ``commit`` is set when the change turned out to be in already: then it was finished instead.
+    ``commit`` is set when the change was already committed: it was finished instead. ``stuck``: why it could not be
+    taken back now; its journal stays open.
     """
 
     restored: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     commit: str | None = None
+    stuck: str = ""
 
 
 class Recovered(Frozen):
@@ -84,7 +86,7 @@ class Recovered(Frozen):
 
 
 class CommitCheck(Frozen):
-    """What a commit proves about itself. ``problems`` is empty exactly when ``ok``."""
+    """Verification of a commit. ``problems`` is empty exactly when ``ok``."""
 
     ok: bool
     signed: bool  # by the key of this repository's daemon
@@ -93,7 +95,7 @@ class CommitCheck(Frozen):
 
 
 class Slot(Frozen):
-    """One file of a journalled change. None as a hash means that there is no such file."""
+    """One file of a journalled change. A hash of None means that there is no such file."""
 
     path: str
     before: str | None
@@ -105,7 +107,7 @@ class Slot(Frozen):
 
 
 class CommitMark(Frozen):
-    """Written before the ref moves, so that a later boot can tell whether it did."""
+    """Written before the ref moves, so that recovery can find out whether it did."""
 
     commit: str
     ref: str
@@ -113,7 +115,7 @@ class CommitMark(Frozen):
 
 
 class JournalRecord(Frozen):
-    """Everything that is needed to take a change back, or to finish it."""
+    """Everything needed to roll back or finish a change."""
 
     format: Literal["journal.1"] = "journal.1"
     id: str

@@ -1,4 +1,4 @@
-"""``ouro undo``: a commit that takes an op's commit back, made through the same path as every other change."""
+"""``ouro undo``: reverts an op's commit by a new commit, made like every other change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOTHING = "000000"
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One line of ``diff-tree``: modes and objects on both sides of a commit."""
+    """One line of ``git diff-tree``: modes before and after, and the path."""
 
     old_mode: str
     new_mode: str
@@ -33,8 +33,7 @@ class _Row:
 def plan_undo(kit: Kit, identity: Identity, op_id: str, commit: str) -> tuple[Candidate, str, CommitText]:
     """The inverse edits against HEAD, HEAD itself, and the message.
 
-    Raises ``ChangeError`` when the commit is not ours or not in the branch that is checked out, and ``ApplyConflict``
-    when later changes stand in the way.
+    Raises ``ChangeError`` when the commit is not ours or not in HEAD, ``ApplyConflict`` when later changes overlap.
     """
     git = kit.git
     check = commit_object.check(git.run("cat-file", "commit", commit).out, identity)
@@ -71,13 +70,13 @@ def _rows(git: Git, commit: str) -> tuple[_Row, ...]:
 
 
 def _bytes(git: Git, commit: str, path: str) -> bytes | None:
-    """A file as it stands in a checkout of ``commit`` (filters applied); None: not there."""
+    """A file of ``commit`` as checked out (filters applied); None when there is none."""
     done = git.run("cat-file", "--filters", f"{commit}:{path}", ok=(0, 128))
     return done.out if done.code == 0 else None
 
 
 def _inverse(git: Git, row: _Row, commit: str, head: str) -> Edit | None:
-    """The edit that takes one file back; None when that is done already."""
+    """The edit that reverts one file; None when it is reverted already."""
     before, after = _bytes(git, f"{commit}^", row.path), _bytes(git, commit, row.path)
     now = _bytes(git, head, row.path)
     if now == before:
@@ -96,7 +95,7 @@ def _sha(data: bytes | None) -> str | None:
 
 
 def _merge(git: Git, path: str, *, now: bytes | None, base: bytes | None, wanted: bytes | None) -> bytes:
-    """What later commits made of the file, without what the op made of it."""
+    """HEAD's version of the file with the op's change removed (three-way merge)."""
     if now is None or base is None or wanted is None:
         raise ApplyConflict(f"{path} was made or removed since; it cannot be undone by itself.", paths=(path,))
     with TemporaryDirectory(prefix="ouro-undo-") as folder:

@@ -1,1 +1,1 @@
-"""The loop that closes: what was claimed, what came of it, and how far to trust the next claim of that kind."""
+"""Grounding: convergence records of claims, their outcomes, trust, and the policy that uses them."""

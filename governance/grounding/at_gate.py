@@ -1,4 +1,4 @@
-"""GATE's question to the grounding policy, recorded so that a replay asks it again."""
+"""Applies the grounding policy at GATE, and records its inputs for replay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, Sta
 
 
 async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generation, risk: Tier) -> Standing:
-    """What the candidate stands on, and what the policy makes of it at ``risk``, the tier that it would get."""
+    """The policy's verdict on the candidate's sources. ``risk``: the tier that the candidate would get without it."""
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
     known = behind(op, generation.exploration, generation.reads, generation.failed)
     _, changed = await branch_now(op, crew)
@@ -31,31 +31,36 @@ async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generat
     )
     found = judge(facts)
     await crew.record.note(
-        EntryKind.DECISION, "grounding.judged", phase=State.GATE, stand=found.stand.value, why=found.why,
-        min_sources=found.min_sources, facts=facts.model_dump(mode="json"),
+        EntryKind.DECISION,
+        "grounding.judged",
+        phase=State.GATE,
+        stand=found.stand.value,
+        why=found.why,
+        min_sources=found.min_sources,
+        facts=facts.model_dump(mode="json"),
         behind=await crew.record.ledger.put_blob(evidence.model_dump_json().encode()),
-    )  # fmt: skip
+    )
     return found
 
 
 async def branch_now(op: Operation, crew: Crew) -> tuple[str, tuple[str, ...]]:
-    """HEAD, and the paths that it has otherwise than the op's base, of which the op's evidence speaks."""
+    """HEAD, and the paths that differ between the op's base and HEAD, whose evidence is out of date."""
     head = (await crew.shop.repository.head()).commit or op.base
     return head, () if head == op.base else await crew.shop.repository.changed_between(op.base, head)
 
 
 def may_look_again(dossier: Dossier, crew: Crew) -> bool:
-    """Once an op: who has looked afresh and found no more has to ask."""
+    """Whether GENERATE may gather more evidence: once for each op, and only while GATE may send it back."""
     thin = Feedback(phase=State.GATE, rule=THIN, text="")
     known = any(feedback.rule == THIN for feedback in dossier.feedback)
     return not known and may_return(State.GATE, State.GENERATE, dossier.with_feedback(thin), crew.shop.settings)
 
 
 async def back(op: Operation, crew: Crew, stood: Standing, generation: Generation) -> PhaseResult:
-    """To GENERATE, which gathers evidence first. The candidate itself was not refused: it may come again.
+    """Back to GENERATE to gather evidence. The candidate itself was not refused and may be proposed again.
 
-    Where the branch has otherwise by now what was read, the op goes on from there: looked at again at its old base,
-    it would be no newer.
+    When HEAD has changed a file that was read, HEAD becomes the op's base: at the old one the evidence would stay
+    stale.
     """
     head, changed = await branch_now(op, crew)
     is_stale = op.tree == op.base and not set(changed).isdisjoint(generation.reads)
@@ -66,7 +71,10 @@ async def back(op: Operation, crew: Crew, stood: Standing, generation: Generatio
     )
     text = f"The change stands on too little: {stood.why}. Look at more of what it touches before it is proposed."
     return PhaseResult(
-        next=State.GENERATE, reason=f"{stood.why} ({THIN})", cause=RootCause.NO_CANDIDATE, failure=FailureClass.CODE,
+        next=State.GENERATE,
+        reason=f"{stood.why} ({THIN})",
+        cause=RootCause.NO_CANDIDATE,
+        failure=FailureClass.CODE,
         feedback=Feedback(phase=State.GATE, rule=THIN, text=text),
         replaced=op.model_copy(update={"base": head}) if is_stale else None,
-    )  # fmt: skip
+    )

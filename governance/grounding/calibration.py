@@ -1,7 +1,7 @@
-"""How well what is asserted agrees with what came true, over the whole record. Pure; whole numbers only.
+"""How well stated confidence agrees with outcomes over the whole ledger. Pure; integers only.
 
-Brier: the mean square of the distance between a confidence and its outcome (10000 for true, 0 for not), in basis
-points of the worst: 0 is perfect, 2500 is what "I do not know" gets.
+Brier score: mean squared distance between confidence and outcome (10000 for true, 0 for false), in basis points of the
+maximum: 0 is perfect, and a constant confidence of one half scores 2500.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ WORST_BP: Final = 10_000
 BINS: Final = 10
 INCIDENTS: Final = frozenset({FailureClass.COLLAPSE.value, FailureClass.INTERNAL.value})
 TROUBLE: Final = ("undone", "review.rejected", "change.rolling_back")
-"""What an op is called to account for although it may have ended well."""
+"""Events that count as an incident of an op even when it ended well."""
 
 READ: Final = (
     ((EntryKind.GROUNDING,), ()),
     ((EntryKind.TRANSITION, EntryKind.OUTCOME, EntryKind.CHANGE), ("terminal", *TROUBLE)),
 )
-"""Kinds and events of the entries that :class:`Reckoning` looks at, in two walks over the record."""
+"""Kinds and events of the entries that :class:`Reckoning` needs, for two passes over the ledger."""
 
 
 class Bin(Frozen):
-    """Claims whose confidence was from ``low_bp`` on: how many there are, their mean, how many came true."""
+    """Claims with a confidence of at least ``low_bp``: their number, mean confidence, and how many came true."""
 
     low_bp: int
     n: int = 0
@@ -41,7 +41,7 @@ class Bin(Frozen):
 
 
 class Share(Frozen):
-    """What became of the claims of one kind. ``open``: of ops that are not over."""
+    """Outcomes of the claims of one kind. ``open``: those of ops still running."""
 
     about: About
     records: int = 0
@@ -57,7 +57,7 @@ class Share(Frozen):
 
 
 class Trusted(Frozen):
-    """A key of trust and its tally."""
+    """A trust key with its tally."""
 
     key: str
     hits: int
@@ -66,9 +66,9 @@ class Trusted(Frozen):
 
 
 class Calibration(Frozen):
-    """``accepted``: changes that were committed; of these ``held`` were neither undone nor refused afterwards.
+    """Calibration figures. ``accepted``: committed changes; ``held``: those neither undone nor refused afterwards.
 
-    ``agrees``: the table of trust says what the log says.
+    ``agrees``: the trust table matches the ledger.
     """
 
     records: int = 0
@@ -87,7 +87,7 @@ class Calibration(Frozen):
 
     @property
     def precision_bp(self) -> int | None:
-        """The share of accepted claims whose evidence held."""
+        """Share of accepted changes that held."""
         return WORST_BP * self.held // self.accepted if self.accepted else None
 
     @property
@@ -96,7 +96,7 @@ class Calibration(Frozen):
 
 
 class Reckoning:
-    """Takes entries in any order of kinds, each kind in the order of the ledger."""
+    """Accumulates entries into a :class:`Calibration`. Each kind must come in ledger order; kinds in any order."""
 
     def __init__(self) -> None:
         self._records: Counter[About] = Counter()

@@ -1,4 +1,4 @@
-"""The three claims of an op's record, as the daemon makes them: of a sensor, of a strategy, of a model. Pure."""
+"""The three claims recorded for an op: a sensor's condition, a strategy's change, and a model's replies. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime
 
 from governance.grounding.records import About, Band, Record, TrustKey, band_of
 from kernel.provider import Infill
-from kernel.reprompt.confidence import split
+from kernel.providers.reprompt.confidence import split_confidence
 from ledger.clock import unstamp
 from ledger.vocabulary import Candidate, Operation, Source
 
 ALL_BP = 10_000
 PEOPLE = frozenset({Source.MANUAL, Source.VOICE_HUMAN})
-"""Whose word is not weighed: what a person asks for is worth an op."""
+"""Sources whose signals are not weighed by trust: a person's request is always worth an op."""
 
 
 def source_key(source: Source) -> TrustKey:
@@ -22,12 +22,12 @@ def source_key(source: Source) -> TrustKey:
 
 
 def goal_key(op: Operation) -> TrustKey:
-    """The class of an op's goal: what would show that it is met."""
+    """The trust key of an op's goal: its closure check's kind."""
     return TrustKey(kind="goal", name=op.signals[0].closure.kind)
 
 
 def condition(op: Operation, now: datetime) -> Record:
-    """What the sensor says: this is there, and worth an op. As sure as its surest signal."""
+    """A sensor's claim that its condition exists and is worth an op, with the confidence of its surest signal."""
     surest = max(op.signals, key=lambda signal: signal.confidence_bp)
     seen_at = unstamp(surest.seen_at) if surest.seen_at else None
     told = surest.evidence[0].evidence if surest.evidence else surest.closure.kind
@@ -45,7 +45,7 @@ def condition(op: Operation, now: datetime) -> Record:
 def change(
     op: Operation, candidate: Candidate, *, route: str, evidence: str, confidence_bp: int | None, way: str
 ) -> Record:
-    """What a strategy says: this candidate is what was asked for. ``way``: how the strategy came to it."""
+    """A strategy's claim that a candidate meets the goal. ``way``: the method within the strategy."""
     strategies = dict.fromkeys((candidate.strategy, f"{candidate.strategy}/{way}" if way else candidate.strategy))
     return Record(
         about=About.CHANGE,
@@ -64,7 +64,7 @@ def change(
 
 
 def reply(*, provider: str, model: str, purpose: str, answer: str, confidence_bp: int | None) -> Record:
-    """What an answer of a model says of itself. ``answer``: the blob that holds it."""
+    """A model's claim that its answer is useful. ``answer``: hash of the blob that holds it."""
     return Record(
         about=About.REPLY,
         claim=purpose,
@@ -77,22 +77,22 @@ def reply(*, provider: str, model: str, purpose: str, answer: str, confidence_bp
 
 
 def stated_bp(text: str) -> int | None:
-    """How sure an answer says it is, in its closing line; None when it does not."""
-    _, stated = split(text)
+    """The confidence stated in an answer's closing line; None without one."""
+    _, stated = split_confidence(text)
     return None if stated is None else round(ALL_BP * min(max(stated, 0.0), 1.0))
 
 
 def likeliest_bp(infills: Sequence[Infill]) -> int | None:
-    """The mean probability of a token of the likeliest answer; None where the model gives no probabilities."""
+    """Mean token probability of the likeliest infill; None when the model reports no probabilities."""
     told = [infill.logprob_milli for infill in infills if infill.logprob_milli < 0]
     return round(ALL_BP * math.exp(max(told) / 1000)) if told else None
 
 
 def preferred_bp(gain_milli: int | None, others: Sequence[int | None]) -> int | None:
-    """How likely the chosen one of several repairs is, by a model's own word for each: how much likelier it finds it
-    than what stood there. None where the model was not asked.
+    """Probability that the chosen one of several repairs is right, from the model's log-probability gains.
 
-    One of them is right, or what stood there was: then it is the chosen one's share of all.
+    A gain is relative to the original text, which has gain 0. The result is the softmax share of the chosen repair
+    among all repairs and the original. None when the model was not queried.
     """
     if gain_milli is None:
         return None

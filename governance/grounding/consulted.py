@@ -1,8 +1,8 @@
-"""Trust where it is consulted, with what was consulted: a decision stores it, so that a replay needs no trust.
+"""Trust lookups for decisions. A decision stores the values it used, so that a replay needs no trust table.
 
-It can put a signal further back, a repair further down among its equals, and a doubt into the reasons that a person
-reads; where it is low a change needs more ground to stand on, and in the end a person's yes. It gives no op more time,
-lowers no tier, and opens no gate.
+Low trust can lower the priority of a signal or of equally good repairs, add a doubt to the reasons shown to the owner,
+require more sources for a change, and finally require approval. It never extends a time limit, lowers a tier or opens a
+gate.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ledger.confidence import EVEN_BP, calibrated_bp
 from ledger.vocabulary import Candidate, Frozen, Operation, Route
 
 FEW: Final = 3
-"""Outcomes below which nothing is said of a key: two failures are no habit."""
+"""Minimum number of outcomes for a doubt: two failures prove nothing."""
 
 
 class Confidence(Frozen):
-    """What a sensor asserts, and what came of its source's earlier claims."""
+    """The confidence a sensor asserts, and the outcomes of its source's earlier claims."""
 
     asserted_bp: int
     hits: int
@@ -32,14 +32,14 @@ class Confidence(Frozen):
 
 
 def confidence_of(op: Operation, trust: Trust) -> Confidence:
-    """Of an op: as sure as its surest signal. What a person asks for is taken at its word."""
+    """The confidence of an op's surest signal. A person's request is not calibrated."""
     tally = Tally() if op.origin in PEOPLE else trust.of(source_key(op.origin))
     asserted = max(signal.confidence_bp for signal in op.signals)
     return Confidence(asserted_bp=asserted, hits=tally.hits, outcomes=tally.n)
 
 
 class Standing(Frozen):
-    """One key of trust as it stood when it was consulted."""
+    """One trust key with its tally at the time of the decision."""
 
     key: str
     hits: int
@@ -47,13 +47,13 @@ class Standing(Frozen):
 
     @property
     def doubt(self) -> str:
-        """Why a person should look twice; empty when nothing speaks for it."""
+        """A reason for a closer look; empty when the tally gives none."""
         is_doubted = self.outcomes >= FEW and trust_bp(Tally(self.hits, self.outcomes)) < EVEN_BP
         return f"{self.key} came true {self.hits} of {self.outcomes} times so far" if is_doubted else ""
 
 
 def standings(op: Operation, candidate: Candidate, route: Route, trust: Trust) -> tuple[Standing, ...]:
-    """What is known of everything that a change rests on: who asked, who wrote, how, and for what kind of goal."""
+    """The tallies of everything a change rests on: provider, route, strategy, kind of goal, and source."""
     keys = [
         TrustKey(kind="provider", name=candidate.provider),
         TrustKey(kind="route", name=route.value),
@@ -65,9 +65,9 @@ def standings(op: Operation, candidate: Candidate, route: Route, trust: Trust) -
 
 
 def least_bp(op: Operation, trust: Trust, *, provider: str, strategy: str = "") -> int:
-    """The lowest trust in what a change rests on, of what is known well enough; even where nothing is.
+    """Lowest trust among provider, kind of goal, strategy and source, of those with enough outcomes; 5000 if none has.
 
-    ``strategy`` empty: none has proposed anything yet.
+    ``strategy`` is empty before a candidate exists.
     """
     keys = [TrustKey(kind="provider", name=provider), goal_key(op)]
     keys += [TrustKey(kind="strategy", name=strategy)] if strategy else []
@@ -76,5 +76,5 @@ def least_bp(op: Operation, trust: Trust, *, provider: str, strategy: str = "") 
 
 
 def doubts(known: Sequence[Standing]) -> tuple[str, ...]:
-    """Reasons for whoever has to agree. None of them changes what has to be agreed to."""
+    """The doubts to show to the owner; they change no decision."""
     return tuple(each.doubt for each in known if each.doubt)

@@ -1,7 +1,7 @@
-"""What became of the claims of an op, read from the op's own entries. Pure.
+"""Grades the claims of an op from the op's own entries. Pure.
 
-Nobody is asked: tests that turn green, the check of the signal, an undo, a person's no, a search that finds nothing
-stand in the record already. A claim of which the end of its op says nothing is VOID: it is closed and counts for none.
+The outcomes are in the record already: test results, closure checks, undos, rejections, empty searches. A claim about
+which the end of its op proves nothing is VOID: closed, but not counted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause,
 HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
 
 READ: Final = (
-    EntryKind.GROUNDING, EntryKind.CALL, EntryKind.RUN, EntryKind.TOOL, EntryKind.TRANSITION, EntryKind.DECISION,
-)  # fmt: skip
-"""The kinds of entries that grades are made of."""
+    EntryKind.GROUNDING,
+    EntryKind.CALL,
+    EntryKind.RUN,
+    EntryKind.TOOL,
+    EntryKind.TRANSITION,
+    EntryKind.DECISION,
+)
+"""Kinds of entries that grading needs."""
 
 CONVERSATION = "generate"
 WAVES = ("infill: ", "diverge: ")
@@ -28,7 +33,7 @@ OF_NO_ANSWER = "cancelled"
 
 
 class End(Frozen):
-    """How an op ended. ``origin`` is the phase that it ended in."""
+    """How an op ended. ``origin``: the phase in which it ended."""
 
     state: State
     origin: State | None = None
@@ -37,7 +42,7 @@ class End(Frozen):
 
 
 def of_change(end: End) -> Outcome:
-    """What an op's end says of the change that it offered, and of the answers that the change was made of."""
+    """Outcome of the op's change, and of the model replies that led to it."""
     if end.state is State.COMPLETE:
         return HIT
     if end.cause in OWNERS_NO or end.failure is FailureClass.COLLAPSE:
@@ -47,15 +52,15 @@ def of_change(end: End) -> Outcome:
 
 
 def of_condition(end: End) -> Outcome:
-    """What it says of the signal: was there something to do, and was it wanted?"""
+    """Outcome of the signal's claim: the condition existed and the work was wanted."""
     if end.state is State.COMPLETE:
         return HIT
-    there_was_nothing = end.state is State.NOOP and end.origin is not State.VERIFY  # from there it is a dry run
+    there_was_nothing = end.state is State.NOOP and end.origin is not State.VERIFY  # NOOP from VERIFY is a dry run
     return MISS if there_was_nothing or end.cause in OWNERS_NO else VOID
 
 
 class _Claims:
-    """The records of one op, and what is known of them, as its entries go by."""
+    """The records of one op and their outcomes so far, updated entry by entry."""
 
     def __init__(self) -> None:
         self.records: dict[int, Record] = {}
@@ -64,7 +69,7 @@ class _Claims:
         self.calls = 0
         self._phases: dict[int, State | None] = {}
         self._problem = ""
-        self._last: int | None = None  # the latest answer in words
+        self._last: int | None = None  # sequence number of the latest conversation reply
 
     def take(self, entry: Entry) -> None:
         payload, event = entry.payload, entry.payload.get("event")
@@ -76,7 +81,7 @@ class _Claims:
         elif event == "candidates.tested":
             found = bool(payload.get("green") or payload.get("partial"))
             self._settle(HIT if found else MISS, [f"{name}{payload.get('wave')}" for name in WAVES])
-        elif event == "infilled" and not payload.get("distinct"):  # nothing new: no test will say anything of it
+        elif event == "infilled" and not payload.get("distinct"):  # nothing new, so no test will grade it
             self._settle(VOID, [f"{name}{payload.get('wave')}" for name in WAVES])
         elif event == "context.expanded":
             self._settle(HIT if payload.get("files") else MISS, ["expansion"])
@@ -103,7 +108,7 @@ class _Claims:
         self._last = entry.seq if record.claim == CONVERSATION else None
 
     def _searched(self, *, found: bool) -> None:
-        """An answer that looked something up is of use when one of its searches finds something."""
+        """A reply with searches is a hit when one of them finds something."""
         if self._last is not None:
             known = self.decided.get(self._last)
             self.decided[self._last] = HIT if found or known is HIT else MISS
@@ -114,9 +119,9 @@ class _Claims:
                 self.decided.setdefault(seq, outcome)
 
     def _moved(self, origin: State, to: State, reason: str) -> None:
-        """A step back: what was offered so far was not it, unless something else was in the way."""
+        """A step back: the attempt's replies and change are misses, or void if something else was the cause."""
         if to is State.GENERATE and origin in (State.GENERATE, State.VALIDATE, State.VERIFY):
-            self._attempt(VOID if reason == WAITED else MISS)  # the whole reason: a part of it may be anybody's words
+            self._attempt(VOID if reason == WAITED else MISS)  # compare all of it: parts may be untrusted text
         elif origin in (State.APPLY, State.GATE) and to in (State.PLAN, State.GENERATE):
             self._attempt(VOID)
 
@@ -148,7 +153,7 @@ def _read(entries: Iterable[Entry]) -> _Claims:
 
 
 def at_end(entries: Iterable[Entry], end: End) -> tuple[tuple[Graded, ...], int]:
-    """Grades for every record of an op that has none yet; and how many replies have no record of their own."""
+    """Grades for all ungraded records of an op, and the number of replies without a record."""
     claims = _read(entries)
     replies = sum(record.about is About.REPLY for record in claims.records.values())
     grades = tuple(_graded(seq, claims.records[seq], claims.at_end(seq, end)) for seq in claims.open())
@@ -156,9 +161,9 @@ def at_end(entries: Iterable[Entry], end: End) -> tuple[tuple[Graded, ...], int]
 
 
 def taken_back(entries: Iterable[Entry]) -> tuple[Graded, ...]:
-    """The owner took back, or turned down, what an op had brought to its end: what counted as a hit is a miss.
+    """Grades after an undo or a rejection by the owner: hits of the change and its condition become misses.
 
-    The change, and the signal that asked for it. What a single answer of a model did for a test stands.
+    Replies keep their grades: what an answer did for a test remains true.
     """
     claims = _read(entries)
     return tuple(

@@ -1,4 +1,4 @@
-"""What the policy knows of an op before a candidate is there: its tier, its complexity, and the trust that it has."""
+"""Policy inputs known before an answer exists: tier, complexity and trust."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from ledger.vocabulary import Complexity, Operation
 
 
 def ground_of(shop: Shop, op: Operation, dossier: Dossier, *, strategy: str = "") -> Ground:
-    """As the op stands. ``strategy``: of the candidate, where there is one."""
+    """The policy inputs of an op in its present state. ``strategy``: the candidate's, if there is one."""
     trust = least_bp(op, shop.trust, provider=shop.provider.name, strategy=strategy)
     return Ground(risk=dossier.tier, complexity=dossier.complexity, trust_bp=trust, settings=shop.settings.grounding)
 
 
 def depth_of(crew: Crew, op: Operation, dossier: Dossier) -> Complexity:
-    """As which class of ops it is explored: as the next one where the policy wants to look deeper, or GATE has sent it
-    back for that."""
+    """Complexity class for exploration: one higher when the policy asks for depth or GATE found too few sources."""
     near = crew.holdings.regrounding.caution_milli
     thin = bool(dossier.feedback) and dossier.feedback[-1].rule == THIN
     deep = thin or ground_of(crew.shop, op, dossier).at(near).deep

@@ -1,4 +1,4 @@
-"""How much ground a change must stand on before it may be applied. Pure.
+"""How many independent sources a change needs before it may be applied. Pure.
 
 | what raises it | sources |
 |---|---|
@@ -6,13 +6,12 @@
 | trust below 5000 (more claims of this kind were wrong than right) / below 2500 | +1 / +2 |
 | proximity from 500 / from 700 / from the alarm level on (thousandths; 1000 is collapsed) | +1 / +2 / +3 |
 
-The time of what is still asked shrinks from all of it at 500 to a quarter just below the alarm level, and to none from
-there on: what is collapsing is not waited for. ``act`` is false from the alarm level on, and where trust is below what
-the tier wants: at SAFE_AUTO nobody looks at the change, at NOTIFY_APPLY somebody may, at APPROVAL_REQUIRED somebody
-does. It says that a change may be acted on without a person's yes; it allows nothing that another rule forbids.
+The time for further calls shrinks linearly from all of it at proximity 500 to a quarter just below the alarm level, and
+is zero from there on. ``act`` is false from the alarm level on, and where trust is below the tier's minimum: highest at
+SAFE_AUTO, where no person sees the change first, half of that at NOTIFY_APPLY, none at APPROVAL_REQUIRED. ``act`` means
+that no approval is needed on these grounds; it permits nothing that another rule forbids.
 
-With ``policy`` off, which is for measuring what all this brings, only the last row's last word is left: what has
-collapsed is not acted on.
+With ``policy`` off (for measuring its effect) only collapsed answers are discarded.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from kernel.provider import Report
 from ledger.vocabulary import Complexity, Frozen, Tier
 
 ALARM_MILLI: Final = 880
-"""The canary's own level (``kernel/canary_levels.toml``)."""
+"""The canary's own alarm level (``kernel/canary_levels.toml``)."""
 RESTLESS_MILLI: Final = 500
 NEAR_MILLI: Final = 700
 COLLAPSED_MILLI: Final = 1_000
 WHOLE_MILLI, LEAST_MILLI = 1_000, 250
 EVEN_BP: Final = 5_000
-"""Trust in what nothing is known of."""
+"""Trust without any outcomes."""
 LOW_BP: Final = 2_500
 
 BASE: Mapping[Complexity, int] = MappingProxyType(
@@ -47,11 +46,11 @@ BASE: Mapping[Complexity, int] = MappingProxyType(
     }
 )
 UNSEEN: Final = 2
-"""Fewest sources of a change for which the owner is told or asked: there is a reason why."""
+"""Minimum number of sources from NOTIFY_APPLY on: such a change has a known risk."""
 
 
 class PolicySettings(Frozen):
-    """``[grounding]``. Numbers may only be made stricter than they are here, by anybody."""
+    """``[grounding]``. Each number may only be made stricter than its default."""
 
     policy: bool = Field(
         True,
@@ -59,29 +58,35 @@ class PolicySettings(Frozen):
         "for; off, for measuring: only an answer that has collapsed is not acted on.",
     )
     alarm_milli: int = Field(
-        ALARM_MILLI, ge=RESTLESS_MILLI, le=ALARM_MILLI,
+        ALARM_MILLI,
+        ge=RESTLESS_MILLI,
+        le=ALARM_MILLI,
         description="An answer this close to a collapse (thousandths) is not acted on; only lower.",
-    )  # fmt: skip
+    )
     regroundings: int = Field(
-        2, ge=0, le=2,
+        2,
+        ge=0,
+        le=2,
         description="A collapsed answer is asked for again this often, with fresh evidence, before the op ends; only "
         "fewer.",
-    )  # fmt: skip
+    )
     more_sources: int = Field(
         0, ge=0, le=8, description="Sources that must stand behind a change beyond those of the table; only more."
     )
     least_trust_bp: int = Field(
-        2_000, ge=2_000, le=10_000,
+        2_000,
+        ge=2_000,
+        le=10_000,
         description="Trust (basis points) below which no change is made without a yes at SAFE_AUTO; half of it where "
         "the owner is told first; only higher.",
-    )  # fmt: skip
+    )
 
 
 STANDARD: Final = PolicySettings()
 
 
 class Grounding(Frozen):
-    """What is asked of a change. ``budget_scale_milli``: of the time that is still given; ``deep``: look further."""
+    """The policy's demands on a change. ``budget_scale_milli``: share of the time left; ``deep``: explore further."""
 
     min_sources: int
     deep: bool
@@ -96,7 +101,7 @@ def grounding(
     proximity_milli: int,
     settings: PolicySettings = STANDARD,
 ) -> Grounding:
-    """See the table above. ``trust_bp`` 0 to 10000, ``proximity_milli`` 0 to 1000."""
+    """Apply the table above. ``trust_bp``: 0 to 10000, ``proximity_milli``: 0 to 1000."""
     if not settings.policy:
         is_answer = proximity_milli < settings.alarm_milli
         return Grounding(min_sources=0, deep=False, budget_scale_milli=WHOLE_MILLI * is_answer, act=is_answer)
@@ -114,7 +119,7 @@ def grounding(
 
 
 def wanted_trust(risk: Tier, settings: PolicySettings = STANDARD) -> int:
-    """Basis points that a tier wants before anything is done without a person's yes."""
+    """Trust (basis points) that a tier needs to do without approval."""
     if not settings.policy:
         return 0
     least = {Tier.SAFE_AUTO: settings.least_trust_bp, Tier.NOTIFY_APPLY: settings.least_trust_bp // 2}
@@ -130,7 +135,7 @@ def _scale(proximity: int, alarm: int) -> int:
 
 
 def felt(report: Report | None) -> int:
-    """The proximity that counts of a whole answer: a peak that did not last is close to an alarm, and none."""
+    """The proximity that counts for a whole answer. A peak without an alarm is capped just below the alarm level."""
     if report is None:
         return 0
     if report.alarm:
@@ -140,7 +145,7 @@ def felt(report: Report | None) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What the policy knows of an op before an answer comes."""
+    """Policy inputs known before an answer exists."""
 
     risk: Tier = Tier.SAFE_AUTO
     complexity: Complexity = Complexity.SIMPLE
@@ -148,12 +153,9 @@ class Ground:
     settings: PolicySettings = STANDARD
 
     def at(self, proximity_milli: int) -> Grounding:
-        """What is asked at this proximity."""
+        """The policy's demands at this proximity."""
         return grounding(self.risk, self.complexity, self.trust_bp, proximity_milli, self.settings)
 
     def is_answer(self, proximity_milli: int) -> bool:
-        """False for what is no answer any more. Whether a change may be made of one is for GATE to say: there trust
-        counts, too."""
-        return grounding(
-            Tier.APPROVAL_REQUIRED, self.complexity, self.trust_bp, proximity_milli, self.settings
-        ).act  # fmt: skip
+        """False for a collapsed answer. Trust is left out here: GATE takes it into account."""
+        return grounding(Tier.APPROVAL_REQUIRED, self.complexity, self.trust_bp, proximity_milli, self.settings).act

@@ -1,4 +1,4 @@
-"""What the canary has said of the answers of one attempt so far. Every call of a model is felt here."""
+"""Worst canary reading of the current attempt, updated after each model call."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Pulse:
-    """The attempt's worst answer that still counted. ``begin`` where a new attempt begins."""
+    """The highest proximity among the attempt's accepted answers, and its signal."""
 
     proximity_milli: int = 0
     signal: str = "none"
 
     def begin(self) -> None:
-        """An attempt from a clean context: nothing of the last one counts."""
+        """Reset for an attempt that starts from a clean context."""
         self.proximity_milli, self.signal = 0, "none"
 
     def feel(self, proximity_milli: int, signal: str) -> None:
-        """Take one answer."""
+        """Update with one answer."""
         if proximity_milli > self.proximity_milli:
             self.proximity_milli, self.signal = proximity_milli, signal

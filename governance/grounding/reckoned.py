@@ -1,4 +1,4 @@
-"""The calibration of a ledger, read a slice at a time beside whatever else goes on."""
+"""Computes the calibration of a ledger, in slices so that other work is not blocked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ledger.store import Ledger
 
 
 async def calibration_of(ledger: Ledger) -> Calibration:
-    """Over the whole record, up to now. Takes some seconds for a hundred thousand claims; nobody waits meanwhile."""
+    """Calibration over the whole ledger up to now. Some seconds for 100,000 claims, without blocking the event loop."""
     reckoning = Reckoning()
     upto, table = await in_table(ledger)
     for kinds, events in READ:

@@ -1,7 +1,7 @@
-"""Convergence records: what was claimed, on what evidence and how surely; and, later, what came of it.
+"""Convergence records: a claim with its evidence and confidence, and later its grade.
 
-Both are entries of the ledger. A grade names the sequence number of its record, and what the record was graded as
-before, so that the log is read forwards once and nothing has to be looked up. Everything here is pure.
+Both are ledger entries. A grade names the sequence number of its record and the grade that it replaces, so that one
+forward pass over the ledger suffices. Pure.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ledger.vocabulary import Entry, EntryKind, Frozen
 
 CLAIMED, GRADED = "claimed", "graded"
 SAID: Final = 200
-"""Characters of a claim, of its evidence and of a reason."""
+"""Maximum characters of a claim, its evidence, and a reason."""
 MOST_REPLIES: Final = 64
-"""Replies of a model that have a record of their own, an op. What is beyond is counted when the op ends."""
+"""Maximum number of model replies with a record, for each op. The others are only counted at its end."""
 WEEK: Final = timedelta(days=7)
 
 KeyKind = Literal["provider", "route", "source", "strategy", "goal", "reply"]
 
 
 class TrustKey(Frozen):
-    """What a tally is kept for: one provider, route, source of signals, strategy, class of goals, or kind of reply."""
+    """Key of a tally: a provider, route, source, strategy, kind of goal, or kind of reply."""
 
     kind: KeyKind
     name: str
@@ -36,7 +36,7 @@ class TrustKey(Frozen):
 
     @classmethod
     def of(cls, text: str) -> TrustKey:
-        """The key that ``str`` gave. Raises ``ValueError``."""
+        """Inverse of ``str``. Raises ``ValueError``."""
         kind, _, name = text.partition(" ")
         if kind not in get_args(KeyKind) or not name:
             raise ValueError(f"{text!r} is no key of trust")
@@ -44,15 +44,15 @@ class TrustKey(Frozen):
 
 
 class About(StrEnum):
-    """What a record speaks of."""
+    """The kind of claim."""
 
-    CONDITION = "condition"  # a sensor: this is there, and worth an op
-    CHANGE = "change"  # a strategy: this candidate is what was asked for
-    REPLY = "reply"  # a model: this answer is of use
+    CONDITION = "condition"  # a sensor: the condition exists and is worth an op
+    CHANGE = "change"  # a strategy: the candidate meets the goal
+    REPLY = "reply"  # a model: the answer is useful
 
 
 class Outcome(StrEnum):
-    """What a claim came to. VOID closes a record without counting: nothing was learned of it."""
+    """Outcome of a claim. VOID closes a record without counting it."""
 
     HIT = "hit"
     MISS = "miss"
@@ -60,10 +60,10 @@ class Outcome(StrEnum):
 
 
 class Band(StrEnum):
-    """The time that evidence speaks of."""
+    """Age of evidence."""
 
-    NOW = "now"  # seen by the op itself, on the tree that it works on
-    THIS_CHANGE = "this change"  # seen at the commit that the op is planned on
+    NOW = "now"  # observed by the op on its own tree
+    THIS_CHANGE = "this change"  # observed at the op's base commit
     THIS_WEEK = "this week"
     OLDER = "older"
 
@@ -72,19 +72,19 @@ _WEIGHTS: Final = {Band.NOW: 10_000, Band.THIS_CHANGE: 10_000, Band.THIS_WEEK: 5
 
 
 def weight_bp(band: Band) -> int:
-    """How much evidence of that time counts: what is stale weighs less."""
+    """Weight of evidence of that age; stale evidence weighs less."""
     return _WEIGHTS[band]
 
 
 def band_of(seen_at: datetime | None, *, now: datetime, same_commit: bool) -> Band:
-    """The band of something that was seen at another time. ``seen_at`` None: nobody knows when."""
+    """The age band of an observation. ``seen_at`` None: unknown."""
     if same_commit:
         return Band.THIS_CHANGE
     return Band.THIS_WEEK if seen_at is not None and now - seen_at <= WEEK else Band.OLDER
 
 
 class Record(Frozen):
-    """One claim. ``confidence_bp`` None: nobody said how sure it is. ``source`` is who claims it."""
+    """One claim. ``confidence_bp`` None: not stated. ``source``: what made the claim."""
 
     about: About
     claim: str
@@ -95,7 +95,7 @@ class Record(Frozen):
     band: Band
 
     def payload(self) -> dict[str, Any]:
-        """As it stands in its entry, whose event is :data:`CLAIMED`."""
+        """Payload of its entry, whose event is :data:`CLAIMED`."""
         return {
             "about": self.about.value,
             "claim": self.claim[:SAID],
@@ -108,13 +108,13 @@ class Record(Frozen):
 
     @classmethod
     def read(cls, payload: Mapping[str, Any]) -> Record:
-        """The record of an entry."""
+        """The record in an entry's payload."""
         facts = {name: payload.get(name) for name in cls.model_fields}
         return cls.model_validate({**facts, "keys": tuple(TrustKey.of(key) for key in payload["keys"])})
 
 
 class Graded(Frozen):
-    """What a record came to. ``was`` is the grade that this one replaces; keys and confidence are the record's."""
+    """Grade of a record. ``was``: the grade that it replaces; keys and confidence are the record's."""
 
     record: int  # sequence number
     about: About
@@ -124,7 +124,7 @@ class Graded(Frozen):
     keys: tuple[TrustKey, ...] = ()
 
     def row(self) -> list[Any]:
-        """As it stands in an entry, whose event is :data:`GRADED`."""
+        """Its row in an entry, whose event is :data:`GRADED`."""
         was = self.was.value if self.was else None
         keys = [str(key) for key in self.keys]
         return [self.record, self.about.value, self.outcome.value, was, self.confidence_bp, keys]
@@ -133,13 +133,17 @@ class Graded(Frozen):
     def read(cls, row: Sequence[Any]) -> Graded:
         record, about, outcome, was, confidence_bp, keys = row
         return cls(
-            record=record, about=About(about), outcome=Outcome(outcome), was=Outcome(was) if was else None,
-            confidence_bp=confidence_bp, keys=tuple(TrustKey.of(key) for key in keys),
-        )  # fmt: skip
+            record=record,
+            about=About(about),
+            outcome=Outcome(outcome),
+            was=Outcome(was) if was else None,
+            confidence_bp=confidence_bp,
+            keys=tuple(TrustKey.of(key) for key in keys),
+        )
 
 
 def graded_payload(grades: Iterable[Graded], why: str, *, beyond: int = 0) -> dict[str, Any]:
-    """``why``: what was learned, in words. ``beyond``: replies that have no record of their own."""
+    """Payload of a grading entry. ``why``: the reason; ``beyond``: number of replies without a record."""
     return {"why": why[:SAID], "grades": [grade.row() for grade in grades], "beyond": beyond}
 
 
@@ -148,7 +152,7 @@ def is_record(entry: Entry) -> bool:
 
 
 def grades_in(entry: Entry) -> tuple[Graded, ...]:
-    """The grades that an entry holds; none for any other entry."""
+    """The grades in an entry; empty for other entries."""
     if entry.kind is not EntryKind.GROUNDING or entry.payload.get("event") != GRADED:
         return ()
     return tuple(Graded.read(row) for row in entry.payload["grades"])

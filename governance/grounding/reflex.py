@@ -1,7 +1,7 @@
-"""The re-ground reflex: behind a collapse, or too little evidence, everything is looked at afresh before the next try.
+"""Re-grounding: after a collapse, or when GATE found too little evidence, gather fresh evidence before a new attempt.
 
-What the attempt before has written is gone: the next one opens with what stands in the files, what the tests say now,
-the history and what is remembered. Each is an entry of its own, and one more says what came of it all.
+The earlier attempt's output is dropped. The next one starts from the files, a new test run, the history and memory.
+Each call is recorded, and one more entry summarises the result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PATHS = 6
 COMMITS = 5
 TOLD_LINES, TOLD_CHARS = 3, 140
 AGAIN = frozenset({COLLAPSE, THIN})
-"""Rules behind which the next attempt begins afresh."""
+"""Feedback rules after which the next attempt is re-grounded."""
 MEMORY = "memory"
 UNSTEADY = "the failing tests have passed when they were run again at the same commit: they fail at times only"
 
@@ -36,7 +36,7 @@ UNSTEADY = "the failing tests have passed when they were run again at the same c
 def leave(
     crew: Crew, op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str], proposal: Proposal
 ) -> None:
-    """Note what an attempt leaves that has collapsed: what stood behind it, and how close it came."""
+    """Keep the sources, files and proximity of a collapsed attempt for re-grounding."""
     read = tuple(read)
     crew.holdings.regrounding = Regrounding(
         sources=sources_of(behind(op, uses, read, failed)),
@@ -47,7 +47,7 @@ def leave(
 
 
 async def reground(op: Operation, dossier: Dossier, crew: Crew) -> str:
-    """Gather evidence afresh where the last attempt asks for it. Returns why there is nothing to go on with."""
+    """Gather fresh evidence if the last attempt requires it. Returns why the op cannot continue; normally empty."""
     last = dossier.feedback[-1] if dossier.feedback else None
     if last is None or last.rule not in AGAIN:
         return ""
@@ -64,16 +64,25 @@ async def reground(op: Operation, dossier: Dossier, crew: Crew) -> str:
         after = sources_of(behind(op, context.uses, context.reads, red))
     left.told = tuple(lines)
     await crew.record.note(
-        EntryKind.DECISION, "regrounded", phase=State.GENERATE, why=last.rule, number=regroundings(dossier),
-        most=crew.shop.settings.grounding.regroundings, proximity_milli=left.caution_milli, signal=left.signal,
-        before=list(left.sources), after=list(after), files=list(paths), tests=run.status.value if run else "",
+        EntryKind.DECISION,
+        "regrounded",
+        phase=State.GENERATE,
+        why=last.rule,
+        number=regroundings(dossier),
+        most=crew.shop.settings.grounding.regroundings,
+        proximity_milli=left.caution_milli,
+        signal=left.signal,
+        before=list(left.sources),
+        after=list(after),
+        files=list(paths),
+        tests=run.status.value if run else "",
         remembered=sum(title.startswith(MEMORY) for title, _ in results),
-    )  # fmt: skip
+    )
     return UNSTEADY if run is not None and run.status is RunStatus.GREEN else ""
 
 
 def wanted(op: Operation, dossier: Dossier, before: Sequence[str]) -> tuple[str, ...]:
-    """Files that are read again: targets, what was read before, the failing tests, what was chosen as context."""
+    """Files to read again: targets, files read before, test files, and chosen context."""
     chosen = [f.path for f in (dossier.expansion.files if dossier.expansion else ())]
     tests = [test.partition("::")[0] for test in op.test_ids]
     return tuple(dict.fromkeys([*op.targets, *before, *tests, *chosen]))[:PATHS]
@@ -82,7 +91,7 @@ def wanted(op: Operation, dossier: Dossier, before: Sequence[str]) -> tuple[str,
 async def gather(
     op: Operation, crew: Crew, context: ToolContext, paths: Sequence[str]
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """Results by name, as a conversation is shown them; and the history in short lines, without secrets."""
+    """Results by title, for a conversation's prompt, and the history in short lines without secrets."""
     results: list[tuple[str, str]] = []
     lines: list[str] = []
     for path in paths:
@@ -105,7 +114,7 @@ async def _ask(crew: Crew, context: ToolContext, name: str, **arguments: str | i
 
 
 async def run_again(op: Operation, crew: Crew, workspace: Workspace) -> TestRun | None:
-    """The op's tests, in a process of their own; None where there are none, or nothing can run them."""
+    """A run of the op's tests in a new process; None without tests or runner."""
     runner = crew.shop.runner
     if runner is None or not op.test_ids:
         return None

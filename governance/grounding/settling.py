@@ -1,4 +1,4 @@
-"""Closing the records of an op: grades are read from its entries and land with the one that they follow from."""
+"""Closes the convergence records of an op: computes grades, to be committed with the entry that causes them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ledger.vocabulary import Draft, EntryKind, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """Grades that are not written yet. ``beyond``: replies that have no record of their own."""
+    """Grades not yet written. ``beyond``: number of replies without a record."""
 
     grades: tuple[Graded, ...] = ()
     why: str = ""
     beyond: int = 0
 
     def drafts(self, record: Recorder, phase: State | None = None) -> Sequence[Draft]:
-        """The entry, to land behind the one that says what happened."""
+        """The grading entry, to append after the one that causes it; none without grades."""
         if not self.grades:
             return ()
         facts = graded_payload(self.grades, self.why, beyond=self.beyond)
@@ -30,16 +30,16 @@ class Settled:
 
     @property
     def project(self) -> tuple[Statement, ...]:
-        """What moves the table of trust, to land with it."""
+        """Statements that update the trust table, to commit with it."""
         return statements(self.grades)
 
 
 async def settle(ledger: Ledger, op_id: str, end: End, why: str) -> Settled:
-    """For the terminal entry of an op: every record that is open gets its grade."""
+    """Grades for all open records, at the end of an op."""
     grades, beyond = at_end(await ledger.entries(op_id=op_id, kinds=READ), end)
     return Settled(grades=grades, why=why, beyond=beyond)
 
 
 async def take_back(ledger: Ledger, op_id: str, why: str) -> Settled:
-    """For an undo, and for a review branch that is deleted: what counted as a hit is a miss."""
+    """Grades after an undo or the deletion of a review branch: hits become misses."""
     return Settled(grades=taken_back(await ledger.entries(op_id=op_id, kinds=(EntryKind.GROUNDING,))), why=why)

@@ -1,19 +1,19 @@
-"""What evidence stands behind a candidate, counted so that nothing counts twice. Pure.
+"""The independent sources of evidence for a candidate, each counted once. Pure.
 
 | source | one for |
 |---|---|
 | `file:PATH` | each file that was read, however often and in however many pieces |
-| `tests` | the failing tests that were run, all together: one runner says it |
-| `search`, `callers`, `imports`, `history` | each of these, whatever was asked: the same tree, from another side |
-| `web:HOST` | each machine whose pages were fetched |
-| `said:SOURCE` | each source of signals whose words are somebody's: an issue, the owner |
+| `tests` | all failing tests that were run together, since one runner reports them |
+| `search`, `callers`, `imports`, `history` | each kind of query, however often: views of the same tree |
+| `web:HOST` | each host whose pages were fetched |
+| `said:SOURCE` | each signal source whose text a person wrote: an issue, the owner |
 | `person` | the owner's answer to a question |
 
-A sensor that found its condition in a file is not counted beside that file. What a model has written is no source: not
-its plan, not its choice of files, not what it wrote before. A call that failed, or found nothing, is none either.
+A sensor's finding in a file does not count beside that file. Text written by a model is not a source, nor are its plan
+and its choice of files. Calls that failed or found nothing do not count.
 
-Each speaks of a time. What the op has seen for itself is of now; a file that HEAD has otherwise by now, and words that
-were said of another commit, are of the time when they were read or said, and weigh less (:func:`weight_of`).
+Each source has an age. What the op observed itself is current. A file that HEAD has changed since, and text that was
+written about another commit, keep the time at which they were read or written, and weigh less (:func:`weight_of`).
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ KINDS: Mapping[Category, str] = MappingProxyType(
     }
 )
 SAYING = frozenset({Source.MANUAL, Source.VOICE_HUMAN, Source.GITHUB_ISSUE, Source.BACKLOG, Source.WEB_INTELLIGENCE})
-"""Sources whose signals hold somebody's words, and not what was found in the repository."""
+"""Signal sources whose text a person wrote, as opposed to findings in the repository."""
 
 
 class Said(Frozen):
-    """When a source has said it (UTC stamp, empty: nobody knows), and whether of the commit that the op works on."""
+    """When a signal source's text was written (UTC stamp; empty: unknown), and whether about the op's base commit."""
 
     source: Source
     at: str
@@ -52,10 +52,10 @@ class Said(Frozen):
 
 
 class Behind(Frozen):
-    """What an op has that may be evidence. ``failed``: its tests that were run and failed, ``read``: paths.
+    """Evidence of an op. ``failed``: its tests that ran and failed; ``read``: paths.
 
-    ``changed``: paths that HEAD has otherwise than what was read since ``since``; ``words``: when ``said`` was said.
-    ``now`` is when all this was looked at; empty: it was not asked how old it is.
+    ``changed``: paths that HEAD has changed since ``since``; ``words``: time stamps of signal texts. ``now``: time of
+    this snapshot; empty: ages are not considered.
     """
 
     uses: tuple[ToolUse, ...] = ()
@@ -69,7 +69,7 @@ class Behind(Frozen):
 
 
 def behind(op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str]) -> Behind:
-    """The evidence of ``op``. ``failed`` are test ids that the runner has reported."""
+    """The evidence of ``op``, without ages. ``failed``: ids of tests that the runner reported as failed."""
     said = (s.source for s in op.signals if s.source in SAYING)
     return Behind(
         uses=tuple(uses), read=tuple(sorted(read)), failed=tuple(sorted(failed)), said=tuple(dict.fromkeys(said))
@@ -77,25 +77,27 @@ def behind(op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: 
 
 
 def dated(known: Behind, op: Operation, *, changed: Collection[str], now: datetime) -> Behind:
-    """The same with what tells how old it is. ``changed``: paths in which HEAD differs from the op's base."""
+    """The evidence with its ages. ``changed``: paths in which HEAD differs from the op's base."""
     files = {name.removeprefix(FILE) for name in sources_of(known) if name.startswith(FILE)}
     words = (Said(source=s.source, at=s.seen_at, same_commit=s.base == op.base) for s in op.signals)
     return known.model_copy(
         update={
-            "now": stamp(now), "since": op.created_at, "changed": tuple(sorted(files.intersection(changed))),
+            "now": stamp(now),
+            "since": op.created_at,
+            "changed": tuple(sorted(files.intersection(changed))),
             "words": tuple(each for each in words if each.source in SAYING),
         }
-    )  # fmt: skip
+    )
 
 
 def stale_of(known: Behind) -> tuple[tuple[str, Band], ...]:
-    """The sources that speak of an earlier time than the op's own, by name, each with that time."""
+    """The sources that are older than the op, by name, with their age band."""
     if not known.now:
         return ()
     now, found = unstamp(known.now), dict[str, Band]()
     read = band_of(unstamp(known.since), now=now, same_commit=False)
     found |= {f"{FILE}{path}": read for path in known.changed}
-    for each in known.words:  # who has said it several times has said it last
+    for each in known.words:  # of several texts of one source the most recent counts
         band = band_of(unstamp(each.at) if each.at else None, now=now, same_commit=each.same_commit)
         name = f"{SAID}{each.source.value}"
         found[name] = max(found.get(name, band), band, key=weight_bp)
@@ -104,13 +106,13 @@ def stale_of(known: Behind) -> tuple[tuple[str, Band], ...]:
 
 
 def weight_of(sources: Sequence[str], stale: Iterable[tuple[str, Band]]) -> int:
-    """What sources weigh together, in basis points of one that speaks of now."""
+    """Total weight of sources, in basis points of one current source."""
     bands = dict(stale)
     return sum(weight_bp(bands.get(name, Band.NOW)) for name in sources)
 
 
 def sources_of(known: Behind) -> tuple[str, ...]:
-    """The independent sources by name, sorted, each once."""
+    """Names of the independent sources, sorted."""
     found = {f"{FILE}{posixpath.normpath(path)}" for path in known.read}
     found |= {name for use in known.uses if use.ok and use.found for name in _of(use)}
     found |= {TESTS} if known.failed else set()

@@ -1,4 +1,4 @@
-"""What GATE says of the ground that a candidate stands on: act, look again, or ask. Pure."""
+"""The grounding verdict at GATE on a candidate's sources: act, re-ground, or ask. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ledger.vocabulary import Complexity, Frozen, Tier
 
 ONE = weight_bp(Band.NOW)
 THIN = "grounding.sources"
-"""Rule of the feedback of a candidate with too few sources behind it."""
+"""Feedback rule of a candidate with too few sources."""
 
 
 class Stand(StrEnum):
-    """``ACT``: this rule has no objection. ``REGROUND``: back to GENERATE, for more evidence. ``ASK``: a person."""
+    """``ACT``: no objection. ``REGROUND``: back to GENERATE for more evidence. ``ASK``: approval is required."""
 
     ACT = "act"
     REGROUND = "reground"
@@ -23,9 +23,9 @@ class Stand(StrEnum):
 
 
 class Facts(Frozen):
-    """What the judgement rests on. ``risk``: the tier without this rule; ``again``: evidence may be gathered again.
+    """Input of the verdict. ``risk``: the tier without this rule; ``again``: evidence may be gathered once more.
 
-    ``stale``: of ``sources``, those that speak of an earlier time.
+    ``stale``: those of ``sources`` that are not current.
     """
 
     risk: Tier
@@ -45,14 +45,14 @@ class Standing(Frozen):
 
 
 def named(facts: Facts) -> str:
-    """The sources, with the time of those that are not of now."""
+    """The sources as text, with the age of stale ones."""
     bands = dict(facts.stale)
     told = (f"{name} ({bands[name].value})" if name in bands else name for name in facts.sources)
     return ", ".join(told) or "none"
 
 
 def judge(facts: Facts) -> Standing:
-    """Too few sources, or an answer that is none, is mended by evidence first; too little trust by a person only."""
+    """Too few sources or a collapsed answer: re-ground first, then ask. Too little trust: ask."""
     asked = grounding(facts.risk, facts.complexity, facts.trust_bp, facts.proximity_milli, facts.settings)
     lacking, have = [], weight_of(facts.sources, facts.stale)
     if have < ONE * asked.min_sources:

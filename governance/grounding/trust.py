@@ -1,9 +1,9 @@
-"""Trust: how often claims of a kind have come true, as a pure function of the log.
+"""Trust: how often claims of a kind came true, as a pure function of the ledger.
 
-Whole numbers only, so that a replay gives the same to the bit. The table ``trust`` is a projection: it moves in the
-transaction that appends a grade, and can be rebuilt from the record.
+Integers only, so that a replay is exact. The table ``trust`` is a projection: it is updated in the transaction that
+appends a grade, and can be rebuilt from the entries.
 
-Trust is advice. Nothing reads it to lower a tier, to skip a gate or to widen a limit.
+Trust is advisory. It never lowers a tier, skips a gate or raises a limit.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class Tally:
 
 
 def trust_bp(tally: Tally) -> int:
-    """``(1 + hits) / (2 + n)`` in basis points, rounded down: 5000 while nothing is known."""
+    """``(1 + hits) / (2 + n)`` in basis points, rounded down: 5000 without outcomes."""
     return calibrated_bp(EVEN_BP, hits=tally.hits, n=tally.n)
 
 
 def step_of(graded: Graded) -> tuple[int, int]:
-    """By how much hits and number change for each key of a grade, less what its record counted for before."""
+    """Change of hits and number for each key of a grade, net of the grade that it replaces."""
     hits = (graded.outcome is Outcome.HIT) - (graded.was is Outcome.HIT)
     counted = (Outcome.HIT, Outcome.MISS)
     return hits, (graded.outcome in counted) - (graded.was in counted)
 
 
 def statements(grades: Sequence[Graded]) -> tuple[Statement, ...]:
-    """What moves the table, to land together with the entry of these grades."""
+    """Updates of the table, to commit together with the entry of these grades."""
     running = Trust()
     for graded in grades:
         running.learn(graded)
@@ -65,7 +65,7 @@ def statements(grades: Sequence[Graded]) -> tuple[Statement, ...]:
 
 
 def folded(entries: Iterable[Entry]) -> Trust:
-    """Trust as a pure function of the log: nothing but the entries decides what comes out."""
+    """Trust computed from ``entries`` alone."""
     trust = Trust()
     for entry in entries:
         for graded in grades_in(entry):
@@ -74,7 +74,7 @@ def folded(entries: Iterable[Entry]) -> Trust:
 
 
 async def from_log(ledger: Ledger) -> Trust:
-    """:func:`folded` over the whole ledger, a slice at a time."""
+    """:func:`folded` over the whole ledger, in slices."""
     trust, after = Trust(), 0
     while entries := await ledger.entries(kinds=(EntryKind.GROUNDING,), events=(GRADED,), after=after, limit=SLICE):
         after = entries[-1].seq
@@ -85,7 +85,7 @@ async def from_log(ledger: Ledger) -> Trust:
 
 
 async def rebuild(ledger: Ledger) -> Trust:
-    """Make the table anew from the record, and give what stands in it."""
+    """Rebuild the table from the ledger; returns its contents."""
     await ledger.ensure(SCHEMA)
     trust = await from_log(ledger)
     rows = [(key.kind, key.name, tally.hits, tally.n) for key, tally in trust.tallies.items()]
@@ -96,13 +96,13 @@ async def rebuild(ledger: Ledger) -> Trust:
 
 
 async def in_table(ledger: Ledger) -> tuple[int, dict[TrustKey, Tally]]:
-    """What the projection says, and up to which entry; a ledger that has none says nothing."""
+    """Sequence number of the last entry, and the table's tallies; no tallies when there is no table."""
     if not await ledger.query(IS_THERE):
         return ledger.head.seq, {}
     rows = await ledger.query(
         "SELECT e.seq, t.kind, t.name, t.hits, t.n FROM (SELECT coalesce(max(seq), 0) AS seq FROM entries) AS e"
         " LEFT JOIN trust AS t"
-    )  # one statement: both are of the same moment
+    )  # one statement, so that both are consistent
     tallies = {
         TrustKey.model_validate({"kind": kind, "name": name}): Tally(int(str(hits)), int(str(n)))
         for _, kind, name, hits, n in rows
@@ -112,17 +112,17 @@ async def in_table(ledger: Ledger) -> tuple[int, dict[TrustKey, Tally]]:
 
 
 class Trust:
-    """The tallies in memory. Empty until :meth:`load`; from then on never behind the record."""
+    """Tallies in memory. Empty until :meth:`load`, then kept up to date with the ledger."""
 
     def __init__(self) -> None:
         self._tallies: dict[TrustKey, Tally] = defaultdict(Tally)
-        self._upto: int | None = None  # the last entry that the table knew when it was read
-        self._heard: list[Entry] = []  # what landed meanwhile
+        self._upto: int | None = None  # last entry included in the table when it was read
+        self._heard: list[Entry] = []  # entries appended during load
 
     async def load(self, ledger: Ledger) -> None:
-        """Take over what the ledger's table says, one row a key; from here on every grade that lands is learned.
+        """Read the table, then learn every grade that is appended from now on.
 
-        Once, of a ledger that is open for writing. A table that is lost is made anew from the record.
+        Call once, with a ledger open for writing. A missing table is rebuilt.
         """
         if not await ledger.query(IS_THERE):
             await rebuild(ledger)
@@ -141,7 +141,7 @@ class Trust:
                 self.learn(graded)
 
     def of(self, key: TrustKey) -> Tally:
-        """What is known of a key; nothing is ``Tally(0, 0)``."""
+        """The tally of a key; ``Tally(0, 0)`` if unknown."""
         return self._tallies.get(key, Tally())
 
     def learn(self, record: Graded) -> None:
@@ -152,5 +152,5 @@ class Trust:
 
     @property
     def tallies(self) -> Mapping[TrustKey, Tally]:
-        """Every key that has an outcome."""
+        """Every key with an outcome."""
         return {key: tally for key, tally in self._tallies.items() if tally != Tally()}

@@ -1,4 +1,4 @@
-"""Reading what a model wrote: a JSON object inside prose. Pure."""
+"""Parsing a model's answer: JSON objects inside prose. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def json_objects(text: str) -> list[str]:
         except ValueError:
             at = start + 1
             continue
-        except RecursionError:  # an object without a bottom, and each that begins in it would be another
+        except RecursionError:  # nested too deeply, and so is every object inside it
             break
         found.append(text[start:end])
         at = end
@@ -27,7 +27,7 @@ def json_objects(text: str) -> list[str]:
 
 
 def parse_answer(text: str, model: type[M]) -> tuple[M | None, str]:
-    """The last object of ``text`` that fits ``model``; else None and why the last one did not."""
+    """The last object in ``text`` that fits ``model``; else None and why the first object did not."""
     problem = "there is no JSON object in the answer"
     for candidate in reversed(json_objects(text)):
         try:

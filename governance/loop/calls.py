@@ -1,4 +1,4 @@
-"""Running the calls of one turn: in their order, those that only look side by side, the others each alone."""
+"""Runs the tool calls of one turn in order: read-only neighbours concurrently, the others one at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.manifest import ToolContext, ToolOutcome, ToolUse
 
 
 def batches(calls: Sequence[ToolCall], alone: Callable[[str], bool]) -> list[list[ToolCall]]:
-    """Pure: neighbours that may run at the same time; what changes files or runs something stands alone."""
+    """Consecutive calls that may run concurrently; a call that changes files or runs something is alone. Pure."""
     made: list[list[ToolCall]] = []
     for call in calls:
         if made and not alone(call.name) and not alone(made[-1][-1].name):
@@ -25,9 +25,9 @@ def batches(calls: Sequence[ToolCall], alone: Callable[[str], bool]) -> list[lis
 
 
 async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context: ToolContext) -> list[ToolOutcome]:
-    """Each is judged by the policy and recorded; the outcomes come in the order of the calls.
+    """Check, run and record each call; outcomes in the order of the calls.
 
-    One that would be too many at once waits: the policy refuses only who does not.
+    Calls beyond the concurrency limit wait, so that the policy does not refuse them.
     """
     gate = asyncio.Semaphore(crew.shop.toolbox.at_once)
 
@@ -44,12 +44,12 @@ async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context
 
 
 def names_of(calls: Sequence[ToolCall]) -> list[str]:
-    """The first names of calls, for an entry."""
+    """The first tool names, for an entry."""
     return [call.name[:80] for call in calls[:20]]
 
 
 def title_of(use: ToolUse) -> str:
-    """``get_callers total``: a call in a few words."""
+    """A short title of a call, such as ``get_callers total``."""
     try:
         given = read_json(use.arguments)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Making room in a long conversation: pure counting, no model."""
+"""Shortens long conversations by rules, without a model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ ARGUMENT_CHARS = 1_000
 
 
 def compact(history: History, *, keep: int) -> History:
-    """The newest ``keep`` results and turns stay, the older become counted; long texts and arguments are cut.
-
-    Doing it twice is doing it once.
-    """
+    """Keep the newest ``keep`` results and turns, count older ones, and cut long texts and arguments. Idempotent."""
     spare = max(0, len(history.results) - keep)
     kept: list[Exchange] = []
     gone: Counter[str] = Counter()
@@ -29,9 +26,7 @@ def compact(history: History, *, keep: int) -> History:
             kept.append(_cut(exchange, results))
         else:
             chars += len(exchange.text) + len(exchange.remark) + len(exchange.nudge)
-    return History(
-        exchanges=tuple(kept), dropped=history.dropped + gone, dropped_chars=history.dropped_chars + chars
-    )  # fmt: skip
+    return History(exchanges=tuple(kept), dropped=history.dropped + gone, dropped_chars=history.dropped_chars + chars)
 
 
 def _cut(exchange: Exchange, results: tuple[Result, ...]) -> Exchange:
@@ -45,7 +40,7 @@ def _cut(exchange: Exchange, results: tuple[Result, ...]) -> Exchange:
 
 
 def shortened(text: str, limit: int = TEXT_CHARS) -> str:
-    """Head and tail of a text, with a counted line between; never longer than ``limit``."""
+    """Head and tail of a text around a line with the count of omitted characters; at most ``limit`` characters."""
     if len(text) <= limit:
         return text
     half = (limit - 60) // 2

@@ -1,4 +1,4 @@
-"""The strategy for a model that converses: context, tool loop, edits out of its answer."""
+"""The strategy for conversing models: context, tool loop, and edits from the answer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Noop(BaseModel):
 
 
 def wanted_files(op: Operation, dossier: Dossier, failing: Sequence[TestResult]) -> tuple[str, ...]:
-    """Files that stand in the prompt: targets, frames of the failures, plan, expansion."""
+    """Files for the prompt: targets, stack frames and test files of the failures, plan, expansion. Bounded."""
     paths = list(op.targets)
     paths += [f.path for r in failing for f in reversed(r.frames)]
     paths += [r.id.partition("::")[0] for r in failing]
@@ -70,14 +70,14 @@ def wanted_files(op: Operation, dossier: Dossier, failing: Sequence[TestResult])
 
 
 async def read_files(crew: Crew, context: ToolContext, paths: Sequence[str]) -> dict[str, str]:
-    """Read through the toolbox, so that reads are judged, recorded and hashed like the model's own."""
+    """Read files through the toolbox, so that reads are checked, recorded and hashed like the model's own."""
     files = {}
     for path in paths:
         outcome = await call_tool(crew, State.GENERATE, "read_file", json.dumps({"path": path}), context)
         data = context.workspace.read(path) if outcome.use.ok else None
         if data is not None:
             files[path] = data.decode("utf-8", errors="replace")
-            await look_at(crew, State.GENERATE, path, files[path])  # all of it: the call has shown a part
+            await look_at(crew, State.GENERATE, path, files[path])  # all of it: the call screened a part
     return files
 
 
@@ -93,7 +93,7 @@ def modes_of(workspace: Workspace, paths: Sequence[str]) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """Edits, or why there are none and which rule says so."""
+    """Edits; or none, with the problem and the rule."""
 
     edits: tuple[Edit, ...] = ()
     problem: str = ""
@@ -101,7 +101,7 @@ class Stated:
 
 
 def out_of_bounds(root: Path, parsed: ParsedEdits, protected: tuple[str, ...]) -> Verdict | None:
-    """Gates 1 and 2 on every path that an answer names, before anything there is read (and quoted back)."""
+    """Gate 1's or 2's refusal of a path in an answer, before that file is read and quoted back; else None."""
     for part in parsed.parts:
         for path in (part.old, part.new) if isinstance(part, FileDiff) else (part.path,):
             if path is None:
@@ -115,7 +115,7 @@ def out_of_bounds(root: Path, parsed: ParsedEdits, protected: tuple[str, ...]) -
 
 
 async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -> Stated:
-    """Edits that the tools wrote, else those that the answer states; or why there are none."""
+    """Edits written by tools, else those in the answer; or none, with the reason."""
     if context.written:
         found = []
         for path in sorted(context.written):
@@ -141,10 +141,10 @@ async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -
 
 
 class Answers:
-    """Whether a text answers an op: it states edits that fit, or says that there is nothing to do.
+    """Judges whether a text is an answer: it has edits that apply, or claims that nothing is to be done.
 
-    It is sent back where its edits do not fit, and where the op has not looked around enough (gate 4): that is cheaper
-    than a conversation of its own.
+    It is sent back when its edits do not apply, or when the exploration is insufficient (gate 4), because that is
+    cheaper than another conversation.
     """
 
     def __init__(self, *, op: Operation, crew: Crew, context: ToolContext, complexity: Complexity) -> None:
@@ -183,7 +183,7 @@ class Answers:
 
 
 async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
-    """One conversation, one candidate. Edits by tools act on a workspace of this conversation."""
+    """One conversation for one candidate. Tools edit a workspace of its own."""
     manner = manner_of(crew.asker.provider.capabilities, crew.shop.settings.loop)
     async with crew.workspace(op) as workspace:
         context = context_of(op, dossier, crew, workspace)
@@ -198,9 +198,15 @@ async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[T
         )
         crew.holdings.pulse.begin()
         conversation = Conversation(
-            crew=crew, phase=State.GENERATE, purpose="generate", opening=opening, context=context, judge=judge,
-            manner=manner, limits=limits,
-        )  # fmt: skip
+            crew=crew,
+            phase=State.GENERATE,
+            purpose="generate",
+            opening=opening,
+            context=context,
+            judge=judge,
+            manner=manner,
+            limits=limits,
+        )
         said = await conversation.run()
         looked.keep(context, conversation.looked)
         is_lost = isinstance(said.error, CollapseDetected) or not (op.test_ids and (context.written or said.answer))
@@ -214,10 +220,15 @@ async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[T
 
 
 async def opened(
-    op: Operation, dossier: Dossier, crew: Crew, context: ToolContext, failing: tuple[TestResult, ...],
-    manner: Manner, found: Sequence[tuple[str, str]],
-) -> Opening:  # fmt: skip
-    """The opening. For a model without calls of its own the harness looks around first, and shows what it has found."""
+    op: Operation,
+    dossier: Dossier,
+    crew: Crew,
+    context: ToolContext,
+    failing: tuple[TestResult, ...],
+    manner: Manner,
+    found: Sequence[tuple[str, str]],
+) -> Opening:
+    """The opening. Without native tool calls the daemon explores first and includes the results."""
     files = await read_files(crew, context, wanted_files(op, dossier, failing))
     if manner is not Manner.NATIVE:
         paths = [path for path in files if not is_test_path(path)] or list(files)
@@ -228,13 +239,20 @@ async def opened(
     crew.holdings.remembered |= bool(advice)
     room = prompts.FILES_CHARS if manner is Manner.ONE_SHOT else prompts.FILES_CHARS // 2
     return prompts.generate(
-        op, dossier, failing, files, lessons, advice=advice, found=found, files_chars=room,
+        op,
+        dossier,
+        failing,
+        files,
+        lessons,
+        advice=advice,
+        found=found,
+        files_chars=room,
         posture=crew.asker.posture,
-    )  # fmt: skip
+    )
 
 
 def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:
-    """What came from outside ended it, and nothing of it is used. Raises all but a collapse."""
+    """The proposal after a collapse. Re-raises any other error, with the conversation's end as a note."""
     if isinstance(error, CollapseDetected):
         return collapsed(error, tuple(context.uses), dict(context.reads))
     error.add_note(said.told)
@@ -242,7 +260,7 @@ def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:
 
 
 def collapsed(error: CollapseDetected, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
-    """A bad answer is not an outage: once more, from fresh evidence. Nothing of what it wrote is kept."""
+    """A retry with fresh evidence after a collapse; none of the answer's text is kept."""
     return Proposal(
         candidate=None,
         reason=f"the answer collapsed ({error.signal}): it said the same again and again, or nothing sensible",
@@ -258,9 +276,9 @@ def collapsed(error: CollapseDetected, uses: tuple[ToolUse, ...], reads: dict[st
 
 
 def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal:
-    """Feedback for another turn. Where a rule refused what the model tried, that is the reason.
+    """Feedback for another attempt, unless the deadline ended this one.
 
-    An op whose time was up gets no other turn.
+    If a rule refused the model's tool calls, that is the reason.
     """
     if said.error is not None:
         return broken_off(said, said.error, context)
@@ -290,7 +308,7 @@ def as_proposal(
     context: ToolContext,
     before: Spend,
 ) -> Proposal:
-    """A candidate, or the claim that there is nothing to do."""
+    """A candidate, or the claim that nothing is to be done."""
     provider, spent = crew.asker.provider, crew.record.spend
     spend = Spend(
         usd_micro=spent.usd_micro - before.usd_micro,

@@ -1,4 +1,4 @@
-"""What L2 repair knows of the patches that it tried: how to go on from them, and when to stop (pure)."""
+"""State of L2 repair: results of tried patches, ranking, and stop conditions. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ledger.vocabulary import State
 
 SHOWN_DIFF = 1_500
 HINTS = 2
-"""Branches beside an own one that a prompt tells of."""
+"""Number of sibling branches described in a prompt."""
 SIBLING = "repair.sibling"
-"""Rule of the feedback that tells of another branch."""
+"""Feedback rule of a hint about another branch."""
 
 
 class Trouble(StrEnum):
-    """What kind of failure a branch ended in."""
+    """Kind of failure of a branch."""
 
     NONE = "none"
     SYNTAX = "syntax"
@@ -35,7 +35,7 @@ class Trouble(StrEnum):
 
 
 class Stop(StrEnum):
-    """Why L2 ended without a patch."""
+    """Why L2 repair ended without a patch."""
 
     DEADLINE = "deadline"
     ITERATIONS = "iterations"
@@ -46,7 +46,7 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """A patch that was tried. ``dossier`` is what its author was told, ``measure`` what fails under it, and how."""
+    """A tried patch. ``dossier``: its author's prompt context; ``measure``: the tests that fail with it, and how."""
 
     dossier: Dossier
     proposal: Proposal
@@ -54,31 +54,31 @@ class Branch:
     trouble: Trouble
     measure: frozenset[str] = frozenset()
     diff: str = ""
-    fit: bool = False  # to be tested: a patch, and not too large a one
+    fit: bool = False  # whether to test it: it has a patch that is not too large
 
     @property
     def feedback(self) -> Feedback:
-        """For whoever goes on from here."""
+        """Feedback for the next attempt on this branch."""
         shown = f"\nYour patch was:\n{self.diff[:SHOWN_DIFF]}" if self.diff else ""
         return Feedback(phase=State.GENERATE, rule=f"repair.{self.trouble.value}", text=f"{self.text}{shown}")
 
     @property
     def hint(self) -> Feedback:
-        """For those beside it."""
+        """Feedback for attempts on sibling branches."""
         text = f"Another attempt at the same did not do it either. {self.text[:600]}\n{self.diff[:SHOWN_DIFF]}"
         return Feedback(phase=State.GENERATE, rule=SIBLING, text=text)
 
 
 @dataclass(slots=True)
 class Course:
-    """How the layers went so far: digests of the patches with what failed under them, and of each layer's measure."""
+    """Progress of the layers: digests of patches with their failures, and of each layer's best measure."""
 
     seen: set[str] = field(default_factory=set)
     measures: list[str] = field(default_factory=list)
     rounds: int = 0
 
     def after(self, layer: Sequence[Branch]) -> Stop | None:
-        """Why to stop behind a layer that has not repaired anything; None to go on."""
+        """Add a layer without a repair; returns the stop condition it meets, else None."""
         self.rounds += 1
         if all(branch.trouble is Trouble.ENVIRONMENT for branch in layer):
             return Stop.ENVIRONMENT
@@ -94,17 +94,20 @@ class Course:
 
 
 def noted(course: Course, layer: Sequence[Branch]) -> dict[str, Any]:
-    """For the record: a layer, and all that is needed to go on behind it."""
+    """Entry payload for a layer, with everything needed to resume after it."""
     best = ranked(layer)
     return {
-        "round": course.rounds, "trouble": best[0].trouble.value,
+        "round": course.rounds,
+        "trouble": best[0].trouble.value,
         "branches": [[branch.trouble.value, len(branch.measure)] for branch in layer],
-        "seen": sorted(course.seen), "measures": course.measures, "hints": [b.hint.text for b in best[:HINTS]],
-    }  # fmt: skip
+        "seen": sorted(course.seen),
+        "measures": course.measures,
+        "hints": [b.hint.text for b in best[:HINTS]],
+    }
 
 
 def resumed(note: Mapping[str, Any], dossier: Dossier) -> tuple[Course, Dossier]:
-    """What :func:`noted` said, and a dossier that tells of it."""
+    """Inverse of :func:`noted`: the course, and the dossier with the recorded hints."""
     course = Course(seen=set(note["seen"]), measures=list(note["measures"]), rounds=note["round"])
     for text in note["hints"]:
         dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=SIBLING, text=text))
@@ -112,30 +115,29 @@ def resumed(note: Mapping[str, Any], dossier: Dossier) -> tuple[Course, Dossier]
 
 
 def digest(measure: frozenset[str], patch: str = "") -> str:
-    """Of what fails under a patch, and of the patch."""
+    """Hash of the failures under a patch and of the patch."""
     return sha256_hex("\n".join((patch, *sorted(measure))).encode())[:16]
 
 
 def signature(branch: Branch) -> str:
-    """A patch and what fails under it."""
+    """Digest that identifies a patch together with its failures."""
     candidate = branch.proposal.candidate
     return digest(branch.measure, diff_hash(candidate) if candidate else "")
 
 
 def ranked(layer: Sequence[Branch]) -> list[Branch]:
-    """Best first: what repairs, what does so now and then, then fewer failing tests; what runs no test last. Pure.
+    """Best first: repaired, flaky, then by number of failing tests; branches that ran no test last. Pure.
 
-    A file that cannot be loaded is one failure, however many tests stand in it.
+    A file that cannot be imported counts as one failure, however many tests it contains.
     """
     place = {Trouble.NONE: 0, Trouble.FLAKY: 1, Trouble.TEST: 2, Trouble.TYPE: 2}
     return sorted(layer, key=lambda b: (place.get(b.trouble, 3), len(b.measure) or math.inf))
 
 
 def next_layer(layer: Sequence[Branch], branches: int) -> list[Dossier]:
-    """What the authors of the next layer are told: how their branch went, and what those beside it have learned. Pure.
+    """Dossiers for the next layer: each branch's own feedback plus hints from its siblings. Pure.
 
-    The better half of a layer is gone on with, and the next one grows from it alone; of those that are dropped it is
-    told what they have learned.
+    Only the better half of a layer is continued; the others contribute hints.
     """
     best = ranked(layer)[: (branches + 1) // 2]
     told = []

@@ -1,4 +1,4 @@
-"""How a conversation may end, by name, and what it leaves."""
+"""How a conversation may end, and its result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ledger.vocabulary import FailureClass, RootCause, Verdict
 
 
 class End(StrEnum):
-    """Why nothing more was asked."""
+    """Why a conversation ended."""
 
     ANSWER = "answer"
     ROUNDS = "rounds"
@@ -37,10 +37,10 @@ TOLD = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:
-    """A conversation that has ended.
+    """Result of a conversation.
 
-    ``answer``: the last text, or, where it was cut off, the last one that could be used. ``problem``: what was wrong
-    with it. ``error``: what ended it from outside.
+    ``answer``: the last text, or, when cut off, the last usable one. ``problem``: what was wrong with it. ``error``:
+    the exception that ended the conversation.
     """
 
     end: End
@@ -53,14 +53,14 @@ class Talk:
 
     @property
     def told(self) -> str:
-        """How it ended, in a sentence that names the end."""
+        """How it ended, as a sentence."""
         turns = f"{self.rounds} round{'' if self.rounds == 1 else 's'}"
         why = f": {TOLD[self.end]}" if self.end in TOLD else ""
         return f"the conversation ended after {turns} ({self.end.value}){why}"
 
     @property
     def cause(self) -> tuple[RootCause, FailureClass]:
-        """For an op that got no candidate out of it."""
+        """Root cause and failure class for an op without a candidate."""
         if self.end is End.DEADLINE:
             return RootCause.TIMEOUT, FailureClass.PROVIDER
         answered = self.end is End.ANSWER

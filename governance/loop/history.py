@@ -1,6 +1,6 @@
-"""What was said in a conversation so far, and how it becomes a prompt. Pure.
+"""Exchanges of a conversation so far, and how they become a prompt. Pure.
 
-The opening (rules, goal, context) and what is re-stated each round stand outside of the history: nothing shortens them.
+The opening (rules, goal, context) and the text repeated each round are not part of it: compaction spares them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ODD = re.compile(r"[^\w-]", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """``system``: rules and forms; ``user``: goal and context; ``standing``: rules and goal, said again each round."""
+    """``system``: rules and answer formats; ``user``: goal and context; ``standing``: rules and goal for each round."""
 
     system: str
     user: str
@@ -31,7 +31,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A call that was made, and what came of it, quoted."""
+    """A call and its result, quoted."""
 
     call: ToolCall
     text: str
@@ -39,7 +39,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One turn of the model and our reply: results, a remark on what it wrote, a nudge."""
+    """One turn of the model and the reply: results, a remark on its text, a nudge."""
 
     text: str = ""
     results: tuple[Result, ...] = ()
@@ -49,26 +49,24 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """All exchanges, oldest first; ``dropped``: calls whose results gave way, by tool, ``dropped_chars`` in all."""
+    """All exchanges, oldest first. ``dropped``: removed results by tool; ``dropped_chars``: their total length."""
 
     exchanges: tuple[Exchange, ...] = ()
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_chars: int = 0
 
     def plus(self, exchange: Exchange) -> History:
-        """With one exchange more."""
-        return History(
-            exchanges=(*self.exchanges, exchange), dropped=self.dropped, dropped_chars=self.dropped_chars
-        )  # fmt: skip
+        """The history with one more exchange."""
+        return History(exchanges=(*self.exchanges, exchange), dropped=self.dropped, dropped_chars=self.dropped_chars)
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """Every result that is still whole, oldest first."""
+        """Every result that is still present, oldest first."""
         return tuple(result for exchange in self.exchanges for result in exchange.results)
 
     @property
     def left_out(self) -> str:
-        """The counted line for what gave way; empty when nothing did."""
+        """The line that counts removed results; empty when there are none."""
         if not self.dropped_chars and not self.dropped:
             return ""
         tools = ", ".join(f"{name} {number}" for name, number in self.dropped.most_common(SHOWN_TOOLS))
@@ -79,7 +77,7 @@ class History:
 
 
 def as_messages(opening: Opening, history: History, *, number: int, rounds: int, final: str = "") -> list[Message]:
-    """For a provider with native calls. ``final`` is the last nudge."""
+    """The prompt for a provider with native tool calls. ``final``: the last nudge."""
     said = [Message(role="system", text=opening.system), Message(role="user", text=opening.user)]
     if history.left_out:
         said.append(Message(role="user", text=history.left_out))
@@ -95,7 +93,7 @@ def as_messages(opening: Opening, history: History, *, number: int, rounds: int,
 
 
 def as_texts(opening: Opening, history: History, *, number: int, rounds: int, final: str = "") -> list[Message]:
-    """For a provider without: user and assistant in turn, as every chat template takes them."""
+    """The prompt for a provider without: alternating user and assistant turns, as every chat template accepts."""
     said = [Message(role="system", text=opening.system)]
     mine = [opening.user, history.left_out]
     for exchange in history.exchanges:
@@ -109,7 +107,7 @@ def as_texts(opening: Opening, history: History, *, number: int, rounds: int, fi
 
 
 def size(messages: Sequence[Message]) -> int:
-    """Characters of a prompt, calls included."""
+    """Characters in a prompt, calls included."""
     return sum(len(m.text) + sum(len(c.name) + len(c.arguments) for c in m.calls) for m in messages)
 
 
@@ -122,9 +120,9 @@ def _joined(parts: Sequence[str]) -> str:
 
 
 def recallable(call: ToolCall, *, id: str, limit: int) -> ToolCall:
-    """A call as it may stand in a prompt: an id of its own, arguments that are a JSON object of a sane length.
+    """A call as it may appear in a prompt: with our id, and arguments that are a JSON object of bounded length.
 
-    Servers read the arguments of earlier calls again, and refuse the whole prompt when they cannot.
+    Servers parse the arguments of earlier calls and reject the whole prompt when that fails.
     """
     arguments = call.arguments
     if len(arguments) > limit:

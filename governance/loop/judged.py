@@ -1,4 +1,4 @@
-"""What the loop asks of a text without calls: is it an answer?"""
+"""Whether a text without calls is an answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NO_ANSWER = "That is no answer and no call. Call a tool, or answer in the form t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What a text without calls is worth: an answer (``useful``), and why (by which rule) it is sent back, if it is."""
+    """Whether a text without calls is an answer (``useful``), and why and by which rule it is sent back, if it is."""
 
     useful: bool
     problem: str = ""
@@ -18,7 +18,7 @@ class Judged:
 
     @property
     def remark(self) -> str:
-        """For the model."""
+        """The reply to the model."""
         named = f"{self.problem} ({self.rule})" if self.rule else self.problem
         return f"{named} Answer again." if named else NO_ANSWER
 
@@ -27,6 +27,6 @@ SAYS_NOTHING = Judged(useful=False)
 
 
 class Judge(Protocol):
-    """Says of a text whether it is an answer."""
+    """Decides whether a text is an answer."""
 
     async def __call__(self, text: str) -> Judged: ...

@@ -1,4 +1,4 @@
-"""How a model is talked with, and for how long. Pure."""
+"""Form and time limit of a conversation. Pure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from kernel.provider import Capabilities
 
 
 class Manner(StrEnum):
-    """How a model is talked with."""
+    """Form of a conversation."""
 
-    NATIVE = "native"  # the provider has calls of its own
+    NATIVE = "native"  # native tool calls
     TEXT = "text"
     ONE_SHOT = "one-shot"
 
 
 def manner_of(capabilities: Capabilities, settings: LoopSettings) -> Manner:
-    """Pure."""
+    """The form for a provider's capabilities and the settings. Pure."""
     if settings.tools == "off":
         return Manner.ONE_SHOT
     return Manner.NATIVE if capabilities.tools else Manner.TEXT
 
 
 def deadline_s(settings: LoopSettings, left_s: float, reserve_s: float) -> float:
-    """Pure: what a conversation may take, when the op has ``left_s`` and the phases behind need ``reserve_s``."""
+    """Time limit of a conversation in an op that has ``left_s``, when later phases need ``reserve_s``. Pure."""
     return min(settings.deadline_s, left_s if math.isinf(left_s) else max(left_s - reserve_s, left_s / 2))

@@ -1,7 +1,7 @@
-"""The words that a model is given. All that is not ours (repository, tests, tools, the model itself) is quoted. Pure.
+"""Prompt texts. Everything untrusted (repository, tests, tools, the model itself) is quoted. Pure.
 
-:func:`data` is the one way to quote. The prompts of infilling have no such marks, because they have no orders either:
-they are code and comment lines (:mod:`governance.repair.prompt`).
+:func:`data` is the only way to quote. Infill prompts have no such marks, because they contain no instructions: they are
+code and comment lines (:mod:`governance.repair.prompt`).
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ POSTURES: Mapping[str, str] = {
     "MAINTAIN": "the everyday. Nothing asks for more haste or more breadth than the goal does.",
     "EXPLORE": "nothing presses. Look around before you change anything.",
 }
-"""How the daemon leans in, told to the model. The words are ours: a name that is not here is told nobody."""
+"""Prompt text for each posture. Other names are left out of prompts."""
 
 NOOP_FORM = 'If the goal is met already, answer only {"noop": "why"}.'
 
 
 def data(name: str, text: str, limit: int = 6_000) -> str:
-    """``text`` quoted as data, cut in the middle to ``limit`` characters; end marks and the like in it are defused."""
+    """``text`` quoted as data, cut in the middle to ``limit`` characters, with end marks and the like defused."""
     text = defuse(text)
     name = " ".join(re.sub(r'[<>"]', " ", name).split())
     if len(text) > limit:
@@ -58,7 +58,7 @@ def data(name: str, text: str, limit: int = 6_000) -> str:
 
 
 def failures(results: Iterable[TestResult]) -> str:
-    """What fails and how, for a prompt."""
+    """Failing tests and their errors, for a prompt."""
     parts = []
     for result in list(results)[:4]:
         where = "".join(f"\n  {f.path}:{f.line} in {f.function}" for f in result.frames[-4:])
@@ -67,7 +67,7 @@ def failures(results: Iterable[TestResult]) -> str:
 
 
 def goal(op: Operation, failing: Sequence[TestResult], *, posture: str = "") -> str:
-    """Posture, goal and evidence."""
+    """Posture, goal, and failures or evidence."""
     lines = [f"Posture {posture}: {POSTURES[posture]}"] if posture in POSTURES else []
     lines += ["Goal:", data("goal", op.goal, 2_000)]
     if failing:
@@ -90,8 +90,8 @@ def generate(
     files_chars: int = FILES_CHARS,
     posture: str = "",
 ) -> Opening:
-    """What GENERATE opens with. ``advice``: what came of earlier changes of the files; ``found``: what was looked up
-    before, by name; ``files_chars``: for all files.
+    """The opening of GENERATE. ``advice``: outcomes of earlier changes to the files; ``found``: earlier exploration
+    results by title; ``files_chars``: limit for all files together.
     """
     each = min(FILE_CHARS, files_chars // max(1, len(files)))
     parts = [goal(op, failing, posture=posture)]
@@ -111,7 +111,7 @@ def generate(
 
 
 def steps(plan: Plan) -> str:
-    """A plan as the model that follows it reads it."""
+    """A plan as text."""
     lines = [plan.approach, *(f"- {c.path}: {c.what}" for c in plan.ordered_changes)]
     lines += [f"Risk: {risk}" for risk in plan.risk_factors]
     lines += [f"Tests: {plan.test_strategy}"] if plan.test_strategy else []
@@ -120,13 +120,13 @@ def steps(plan: Plan) -> str:
 
 
 def looking_back(dossier: Dossier) -> list[str]:
-    """What came back of the last attempts: no prompt is sent twice without it."""
+    """Feedback from the last attempts, so that no retry repeats the same prompt."""
     return [feedback(f) for f in dossier.feedback[-FEEDBACK_SHOWN:]]
 
 
 def feedback(item: Feedback) -> str:
     """Why the last attempt was sent back."""
-    if item.phase is State.APPLY:  # nothing was wrong with it
+    if item.phase is State.APPLY:  # the attempt itself was not at fault
         afresh = f"The files have changed since the last attempt ({item.rule}): look afresh."
         return f"{afresh}\n{data('change', item.text, 3_000)}"
     return f"An earlier attempt was refused by {item.rule}. Do not repeat it.\n{data('refusal', item.text, 3_000)}"

@@ -1,7 +1,7 @@
-"""Tool calls in plain text, for a provider that has none of its own: one fixed form, read strictly. Pure.
+"""Tool calls in plain text, for providers without native calls: one fixed form, parsed strictly. Pure.
 
-A turn is calls or an answer, never both. What cannot be read as a whole is not run at all, and is answered with one
-sentence that says what is wrong.
+A turn has calls or an answer, never both. When a turn does not parse completely, none of its calls is run, and the
+reply is one sentence with the error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EDIT_CLOSES = re.compile(r"^>{5,9} ?REPLACE<?\s*$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One turn: ``prose`` outside of the blocks, and calls, or the ``fault`` for which none of them is run."""
+    """A parsed turn: ``prose`` outside the blocks, and the calls, or the ``fault`` for which none is run."""
 
     prose: str
     calls: tuple[ToolCall, ...] = ()
@@ -43,7 +43,7 @@ class Reading:
 
 
 def described(tools: Sequence[ToolSchema]) -> str:
-    """The form and every tool, for the system text."""
+    """The call form and all tools, for the system prompt."""
     return "\n".join([FORM, *(f"- {t.name}: {t.description} Arguments: {_arguments(t.parameters)}" for t in tools)])
 
 
@@ -57,12 +57,12 @@ def _arguments(schema: dict[str, Any]) -> str:
 
 
 def block(name: str, arguments: str) -> str:
-    """One call in its form."""
+    """One call in its text form."""
     return f'{OPEN}\n{{"tool": {json.dumps(name)}, "arguments": {arguments}}}\n{CLOSE}'
 
 
 def read_turn(text: str, *, prefix: str) -> Reading:
-    """What a turn asks for. ``prefix`` makes the ids of its calls unique in the conversation."""
+    """Parse a turn. ``prefix`` makes the ids of its calls unique in the conversation."""
     bodies, prose, answers, fault = _blocks(text.replace("\r\n", "\n").split("\n"))
     said = "\n".join(prose).strip()
     if fault:
@@ -85,10 +85,10 @@ def read_turn(text: str, *, prefix: str) -> Reading:
 
 
 def _blocks(lines: Sequence[str]) -> tuple[list[str], list[str], bool, str]:
-    """Bodies of call blocks, the other lines, whether there are edits among those, and what is not closed."""
+    """Bodies of call blocks, the other lines, whether those contain edits, and the error for an unclosed block."""
     bodies: list[str] = []
     prose: list[str] = []
-    answers = inside = False  # inside an edit, whose text may look like anything
+    answers = inside = False  # inside an edit, whose text may look like a call
     at = 0
     while at < len(lines):
         line = lines[at]
@@ -107,7 +107,7 @@ def _blocks(lines: Sequence[str]) -> tuple[list[str], list[str], bool, str]:
 
 
 def _call(body: str, *, id: str) -> ToolCall | str:
-    """A call, or the rest of a sentence that says what is wrong with its block."""
+    """A call, or the end of a sentence that describes the error in its block."""
     try:
         said = read_json(body, pairs=_once)
     except UnreadableText as error:

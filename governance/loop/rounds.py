@@ -1,7 +1,6 @@
-"""Ask, judge and run the calls, append the results, ask again: until there is an answer or a bound is met.
+"""The tool loop: ask the model, check and run its calls, append the results; until an answer or a bound.
 
-Every bound has a name (:class:`End`), and what happens in between is an entry each: calls and their verdicts, nudges,
-calls that are not run, compactions, the end.
+Every bound has a name (:class:`End`). Calls, verdicts, nudges, calls not run, compactions and the end are recorded.
 """
 
 from __future__ import annotations
@@ -34,26 +33,34 @@ from tools.manifest import ToolContext, ToolOutcome
 NUDGE = "This is the last round: no more tools. Give your answer now, in the form that was asked for."
 TOO_LONG = "Your answer has {size} characters and was not read; {limit} are allowed."
 CORRECTIONS = 2
-"""Answers of one conversation that are sent back; the next one is taken as it is, for the phases behind to judge."""
+"""Answers of a conversation that are sent back; the next one is accepted as it is and judged by later phases."""
 RECALLED_CHARS = 8_192
 RESULT_CHARS = 6_000
 FAILED_CHARS = 300
 
 
 def schemas(crew: Crew) -> tuple[ToolSchema, ...]:
-    """The tools, in the provider's words."""
+    """The toolbox as tool schemas for a provider."""
     return tuple(
         ToolSchema(name=s.name, description=s.description, parameters=s.parameters) for s in crew.shop.toolbox.schemas()
     )
 
 
 class Conversation:
-    """One conversation. ``context`` grows with its calls."""
+    """One conversation. Its calls are added to ``context``."""
 
     def __init__(
-        self, *, crew: Crew, phase: State, purpose: str, opening: Opening, context: ToolContext, judge: Judge,
-        manner: Manner, limits: Limits,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        crew: Crew,
+        phase: State,
+        purpose: str,
+        opening: Opening,
+        context: ToolContext,
+        judge: Judge,
+        manner: Manner,
+        limits: Limits,
+    ) -> None:
         self._crew = crew
         self._phase = phase
         self._purpose = purpose
@@ -70,18 +77,18 @@ class Conversation:
         self.history = History()
         self._steps: list[Step] = []
         self._refused: list[Verdict] = []
-        self.looked: list[tuple[str, str]] = []  # what was looked up before anything was changed
-        self._answer = self._problem = ""  # what it ended with, and why that was sent back where it was
-        self._failed = ""  # what the last call said that did not work
-        self._useful = ""  # the last text that could be used
+        self.looked: list[tuple[str, str]] = []  # exploration results from before the first edit
+        self._answer = self._problem = ""  # the final answer, and why the last one was sent back
+        self._failed = ""  # result of the last failed call
+        self._useful = ""  # the last usable text
         self._number = self._made = self._explored = self._corrected = self._idle = 0
         self._fresh = self._nudged = False
 
     async def run(self) -> Talk:
-        """To its end. Raises what is neither the provider's nor the budget's doing; a cancellation is recorded."""
+        """Run to the end. Errors of provider and budget become results; others are raised. Cancellation is recorded."""
         limit = deadline_s(self._settings, self._crew.clock.remaining_s(), self._crew.shop.settings.repair.reserve_s)
         try:
-            async with self._crew.clock.within(limit) as clock:  # it stands still while a person thinks
+            async with self._crew.clock.within(limit) as clock:  # paused during questions to the owner
                 end = await self._go()
             return await self._ended(end)
         except TimeoutError:
@@ -101,13 +108,23 @@ class Conversation:
     async def _ended(self, end: End, error: OuroError | None = None) -> Talk:
         problem = str(error) if error else self._problem or self._failed
         await self._note(
-            "loop.ended", end=end.value, rounds=self._number, calls=self._made, manner=self._manner.value,
-            wrote=sorted(self._context.written), problem=problem[:RECALLED_CHARS],
-        )  # fmt: skip
+            "loop.ended",
+            end=end.value,
+            rounds=self._number,
+            calls=self._made,
+            manner=self._manner.value,
+            wrote=sorted(self._context.written),
+            problem=problem[:RECALLED_CHARS],
+        )
         return Talk(
-            end=end, answer=self._answer or self._useful, rounds=self._number, calls=self._made,
-            refused=tuple(self._refused), problem=problem, error=error,
-        )  # fmt: skip
+            end=end,
+            answer=self._answer or self._useful,
+            rounds=self._number,
+            calls=self._made,
+            refused=tuple(self._refused),
+            problem=problem,
+            error=error,
+        )
 
     async def _note(self, event: str, **payload: Any) -> None:
         await self._crew.record.note(EntryKind.DECISION, event, phase=self._phase, purpose=self._purpose, **payload)
@@ -126,21 +143,19 @@ class Conversation:
         return End.ROUNDS
 
     async def _ask(self, last: bool) -> Turn:
-        """One turn; at the last one without tools, and told so."""
+        """One turn; the last one has no tools and a nudge to answer."""
         final = NUDGE if last and self._number > 1 else ""
         if final:
             await self._note("loop.nudged", why="last round", round=self._number)
         tools = self._tools if self._manner is Manner.NATIVE and not last else ()
-        return await self._crew.asker.turn(
-            self._phase, self._purpose, self._prompt(final), tools, limits=self._limits
-        )  # fmt: skip
+        return await self._crew.asker.turn(self._phase, self._purpose, self._prompt(final), tools, limits=self._limits)
 
     def _prompt(self, final: str = "") -> list[Message]:
         form = as_messages if self._manner is Manner.NATIVE else as_texts
         return form(self._opening, self.history, number=self._number, rounds=self._rounds, final=final)
 
     async def _take(self, turn: Turn, last: bool) -> End | None:
-        """What a turn amounts to; None: there is another."""
+        """Process a turn; the end it leads to, or None to continue."""
         text, calls = turn.text, turn.calls
         if calls and (last or self._manner is not Manner.NATIVE):
             await self._ignored(calls)
@@ -161,13 +176,13 @@ class Conversation:
         return await self._said(text, last)
 
     async def _ignored(self, calls: Sequence[ToolCall]) -> None:
-        """Calls that are not run: behind the end, too many for a turn, or of a provider that was offered none."""
+        """Record calls that are not run: in the last round, too many, or from a provider that was offered no tools."""
         await self._note("loop.ignored", round=self._number, calls=len(calls), tools=names_of(calls))
 
     async def _said(self, text: str, last: bool) -> End | None:
-        """A turn without calls: the answer, one that is sent back, or none."""
+        """A turn without calls: an answer, an answer to send back, or neither."""
         judged = await self._worth(text)
-        if self._useful and text.strip() and judged == SAYS_NOTHING:  # "Done.", behind an answer among calls
+        if self._useful and text.strip() and judged == SAYS_NOTHING:  # "Done." after an answer with calls
             text, judged = self._useful, await self._worth(self._useful)
         self._problem = judged.problem
         self._useful = text if judged.useful else self._useful
@@ -196,7 +211,7 @@ class Conversation:
         return shortened(text, RECALLED_CHARS)
 
     async def _called(self, text: str, calls: Sequence[ToolCall]) -> End | None:
-        """Run what may be run of a turn's calls, and note what came of it."""
+        """Run a turn's calls, up to the limit, and keep their results."""
         most = self._settings.calls_per_turn
         run, over = calls[:most], calls[most:]
         remark = ""
@@ -217,13 +232,13 @@ class Conversation:
         return await self._went_on(Exchange(text=self._shown(text), results=results, remark=remark), steps)
 
     def _result(self, call: ToolCall, outcome: ToolOutcome) -> Result:
-        """Ids are ours: what a server repeats or leaves out must not make the next prompt impossible."""
+        """A result with our own call id, since servers may repeat or omit ids, which would break the next prompt."""
         self._made += 1
         own = recallable(call, id=f"call_{self._made}", limit=RECALLED_CHARS)
         return Result(own, data(call.name, outcome.text, RESULT_CHARS))
 
     async def _went_on(self, exchange: Exchange, steps: Sequence[Step]) -> End | None:
-        """Keep an exchange. A circle is pointed out once; the next one is the end."""
+        """Append an exchange. The first loop gets a nudge, the next one ends the conversation."""
         circle = stuck_within(self._steps, steps)
         self._steps += steps
         if circle is not None:
@@ -238,7 +253,7 @@ class Conversation:
         return None
 
     async def _is_full(self) -> bool:
-        """Make room where it is needed. True when that was needed twice and nothing new came in between."""
+        """Compact the prompt if needed. True when that was needed twice with no new results in between."""
         settings = self._settings
         before = size(self._prompt())
         if before * 100 < settings.prompt_chars * settings.compact_at:
@@ -251,7 +266,11 @@ class Conversation:
         self._idle = 0 if self._fresh else self._idle + 1
         self._fresh = False
         await self._note(
-            "loop.compacted", round=self._number, results=gone, before=before, after=size(self._prompt()),
+            "loop.compacted",
+            round=self._number,
+            results=gone,
+            before=before,
+            after=size(self._prompt()),
             idle=self._idle,
-        )  # fmt: skip
+        )
         return self._idle >= 2

@@ -1,4 +1,4 @@
-"""Bounds of one conversation."""
+"""Settings of the tool loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ledger.vocabulary import Frozen
 
 
 class LoopSettings(Frozen):
-    """``[loop]``."""
+    """``[loop]``: bounds of one conversation."""
 
     tools: Literal["auto", "off"] = Field(
         "auto",

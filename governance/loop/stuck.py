@@ -1,4 +1,4 @@
-"""Whether a conversation goes round in circles. Pure."""
+"""Detects loops in a conversation. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SAID_NOTHING = "", ""
 
 
 class Step(NamedTuple):
-    """One call (tool and arguments) and what came of it; both empty: a turn without a call and without an answer."""
+    """One call (tool and arguments) and its result; both empty for a turn with neither call nor answer."""
 
     call: str
     result: str
 
 
 def stuck(steps: Sequence[Step]) -> End | None:
-    """What the newest of ``steps`` amount to: monologue, repeat, alternation, or nothing of the kind."""
+    """The loop that the newest of ``steps`` form: monologue, repeat or alternation; None for no loop."""
     if len(steps) >= MONOLOGUE and all(step == SAID_NOTHING for step in steps[-MONOLOGUE:]):
         return End.MONOLOGUE
     if SAID_NOTHING in steps[-1:]:
@@ -34,7 +34,7 @@ def stuck(steps: Sequence[Step]) -> End | None:
 
 
 def stuck_within(before: Sequence[Step], fresh: Sequence[Step]) -> End | None:
-    """The first circle that closes while ``fresh`` steps are added to those ``before``."""
+    """The first loop completed while ``fresh`` steps are added to those ``before``."""
     whole = [*before, *fresh]
     found = (stuck(whole[: len(before) + count]) for count in range(1, len(fresh) + 1))
     return next((end for end in found if end is not None), None)

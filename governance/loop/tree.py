@@ -1,9 +1,9 @@
-"""L2 repair with a model that converses: layers of patch, test and diagnosis, inside GENERATE on its own clock.
+"""L2 repair with a conversing model: layers of patch, test and diagnosis inside GENERATE, with a time limit of its own.
 
-A layer has a few branches, each a patch in a workspace of its own; the best are gone on with, and what each of them
-learned (patch, verdict, failing tests) stands in the prompts of the next layer. With one branch this is a line of
-rounds. The failing tests with their messages are the measure of progress. Only a patch that turns the failing tests
-green is offered, and it takes the normal way through every gate.
+A layer has a few branches, each a patch in its own workspace. The best are continued, and the prompts of the next layer
+contain each branch's patch, verdict and failing tests. With one branch it is a sequence of rounds. Progress is measured
+by the failing tests and their messages. A patch is proposed only if the failing tests pass; it still goes through every
+gate.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ UNSTEADY = "With this patch the tests pass now and then: they failed, and passed
 
 
 def classify_failure(run: TestRun, again: TestRun | None = None) -> Trouble:
-    """Pure: from a run to its kind of trouble; ``again`` are the tests that failed in it, run a second time."""
+    """Kind of failure of a run. ``again``: a rerun of the tests that failed in it. Pure."""
     if run.status is RunStatus.GREEN:
         return Trouble.NONE
     if run.status is RunStatus.TIMEOUT:
@@ -72,7 +72,7 @@ def classify_failure(run: TestRun, again: TestRun | None = None) -> Trouble:
 
 
 def too_large(candidate: Candidate, originals: Mapping[str, bytes | None], settings: RepairSettings) -> str:
-    """Why a repair is larger than L2 may make; empty when it is not. ``originals``: what stands there before."""
+    """Why a repair exceeds L2's size limits; empty when it does not. ``originals``: earlier contents."""
     if len(candidate.edits) > settings.l2_files:
         return f"a repair may touch {settings.l2_files} files, this one touches {len(candidate.edits)}"
     lines = sum(line_changes(originals.get(e.renamed_from or e.path), e.after)[0] for e in candidate.edits)
@@ -82,22 +82,26 @@ def too_large(candidate: Candidate, originals: Mapping[str, bytes | None], setti
 
 
 def measure(run: TestRun) -> frozenset[str]:
-    """The failing tests with their messages."""
+    """The failing tests with hashes of their messages; the run's status if it has none."""
     return frozenset(f"{r.id}|{sha256_hex(r.message)[:12]}" for r in run.red) or frozenset({run.status.value})
 
 
 async def set_clock(crew: Crew, box_s: float) -> None:
-    """L2's own clock, counted from here; the op's deadline is moved where it would come first. Both are recorded."""
+    """Start L2's time limit; extends the op's deadline if that would come first. Recorded."""
     left_s = crew.clock.remaining_s()
-    crew.clock.extend_to(box_s + crew.shop.settings.repair.reserve_s)  # what L2 offers has phases before it
+    crew.clock.extend_to(box_s + crew.shop.settings.repair.reserve_s)  # later phases need time as well
     await crew.record.note(
-        EntryKind.DECISION, "repair.clock", phase=State.GENERATE, repair_s=round(box_s),
-        op_left_s=None if math.isinf(left_s) else round(left_s), winner="repair" if left_s < box_s else "op",
-    )  # fmt: skip
+        EntryKind.DECISION,
+        "repair.clock",
+        phase=State.GENERATE,
+        repair_s=round(box_s),
+        op_left_s=None if math.isinf(left_s) else round(left_s),
+        winner="repair" if left_s < box_s else "op",
+    )
 
 
 async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
-    """Layers of patches until the failing tests pass or a stop is met. A layer that has collapsed is handed on."""
+    """Add layers until the failing tests pass or a stop condition is met. An entirely collapsed layer means a retry."""
     settings = crew.shop.settings.repair
     box_s = crew.shop.settings.clocks.repair_s
     await set_clock(crew, box_s)
@@ -113,7 +117,7 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
                 met = course.after(layer)
                 await crew.record.note(
                     EntryKind.RUN, "repair.round", phase=State.GENERATE, search=key, **noted(course, layer)
-                )  # fmt: skip
+                )
                 good = [branch for branch in layer if branch.trouble is Trouble.NONE]
                 if good:
                     return min(good, key=lambda branch: len(branch.diff)).proposal
@@ -127,17 +131,19 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
     await crew.record.note(EntryKind.RUN, "repair.stopped", phase=State.GENERATE, why=stop.value, tried=tried)
     reason = f"L2 repair ended ({stop.value}) without a patch that turns the tests green; {tried} tried"
     return Proposal(
-        candidate=None, reason=reason if tried or not last.reason else f"{reason}: {last.reason}",
-        cause=RootCause.NO_CANDIDATE, tried=tried,
-    )  # fmt: skip
+        candidate=None,
+        reason=reason if tried or not last.reason else f"{reason}: {last.reason}",
+        cause=RootCause.NO_CANDIDATE,
+        tried=tried,
+    )
 
 
 async def begin(
     op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]
 ) -> tuple[Course, Dossier, str]:
-    """The course, what its first author is told, and what the search is known by.
+    """The course, the first author's dossier, and the key of the search.
 
-    An op that takes the place of one that a crash has ended goes on behind the rounds of that one.
+    An op that replaces one ended by a crash resumes after that op's rounds.
     """
     tests = "\n".join(result.id for result in failing)
     key = sha256_hex(f"{op.tree}\n{tests}\n{crew.shop.settings.repair.model_dump_json()}".encode())[:16]
@@ -148,7 +154,7 @@ async def begin(
 
 
 async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: tuple[TestResult, ...]) -> list[Branch]:
-    """A layer: each branch is asked for with what those before it have proposed, then all are tested side by side."""
+    """One layer: branches are proposed in turn, each with hints about the ones before it, then tested concurrently."""
     asked: list[Branch] = []
     for index in range(crew.shop.settings.repair.l2_branches):
         dossier = authors[index % len(authors)]
@@ -165,7 +171,7 @@ async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: t
 
 
 async def drafted(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal) -> Branch:
-    """A branch before it is tested, with its patch as text."""
+    """An untested branch, with its patch as text."""
     candidate = proposal.candidate
     branch = Branch(dossier=dossier, proposal=proposal, text=proposal.reason, trouble=Trouble.SYNTAX)
     if candidate is None:
@@ -177,7 +183,7 @@ async def drafted(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposa
 
 
 async def attempt(op: Operation, crew: Crew, branch: Branch, places: asyncio.Semaphore, suffix: str) -> Branch:
-    """Test one patch in a workspace of its own. The caller holds the heavy slot."""
+    """Test one patch in its own workspace. The caller must hold the heavy slot."""
     runner, candidate = crew.shop.runner, branch.proposal.candidate
     if runner is None:
         return replace(branch, text=crew.shop.runner_problem, trouble=Trouble.ENVIRONMENT)
@@ -192,7 +198,7 @@ async def attempt(op: Operation, crew: Crew, branch: Branch, places: asyncio.Sem
             limit_s, again = crew.shop.settings.repair.test_limit_s, None
             run = await tests.run(op.test_ids, limit_s=limit_s)
             if run.status is RunStatus.RED and all(r.exception != TIME_LIMIT for r in run.red):
-                # The same copy, in a process of its own: what passes now does not fail for the patch alone.
+                # Rerun in the same workspace: a test that passes now is flaky.
                 again = await tests.run([r.id for r in run.red], limit_s=limit_s)
     trouble = classify_failure(run, again)
     found = frozenset[str]() if trouble is Trouble.NONE else measure(run)

@@ -1,1 +1,1 @@
-"""What the daemon remembers of its own work: advice to the phases. It may raise caution and add context, no more."""
+"""Memory of the daemon's earlier ops, as advice to the phases. It can raise a tier and add context, no more."""

@@ -1,7 +1,7 @@
-"""What became of earlier ops, read from the ledger: one line an op, the last word counts. Pure.
+"""Outcomes of earlier ops, read from the ledger: one for each op, as last updated. Pure.
 
-Trouble of the machine, the provider or the budget says nothing about a file and is left out, and so is what the owner
-cancelled or let expire: only what he turned down is a judgement.
+Failures of machine, provider or budget are left out, because they prove nothing about a file. So are ops that the owner
+cancelled or let expire: only a rejection is a judgement.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from ledger.clock import unstamp
 from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, State
 
 OUTCOMES = ("outcome", "undone", "review.rejected", "review.merged")
-"""Events of the ledger that this module reads."""
+"""Events that this module reads."""
 
 JUDGED = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.COLLAPSE})
 
 
 class Past(Frozen):
-    """One op that had an end which says something about its files."""
+    """An earlier op whose end is informative about its files."""
 
     op_id: str
-    at: str  # UTC stamp of the last word
+    at: str  # UTC stamp of the last update
     files: tuple[str, ...]
     good: bool
     taken_back: bool = False  # the owner undid it, turned it down, or deleted its branch
@@ -34,14 +34,14 @@ class Past(Frozen):
 
 
 def pasts(entries: Iterable[Entry]) -> tuple[Past, ...]:
-    """From outcome entries in the order of the ledger; the newest last word comes last."""
+    """From outcome entries in ledger order; the op updated last comes last."""
     found: dict[str, Past] = {}
     for entry in entries:
         event, op_id = entry.payload.get("event"), entry.op_id or ""
         before = found.get(op_id)
         if event == "outcome":
             past = _ended(entry)
-        elif before is None:  # its end lies before what was read
+        elif before is None:  # its end is older than the entries given
             past = None
         elif event == "review.merged":
             past = before.model_copy(update={"at": entry.at, "good": True, "taken_back": False, "why": ""})

@@ -1,7 +1,7 @@
-"""Short lines that later ops of the same boot see: what worked and what did not.
+"""Short lines about earlier ops of the same boot, for prompts.
 
-Only code and test trouble teaches; infrastructure noise does not, nor does it count. Every ten ops the success rate
-since the first lesson is compared with that before it: where it is worse the buffer is cleared, for lessons mislead.
+Only code and test failures teach; infrastructure failures do not, and do not count. Every ten ops the success rate
+since the first lesson is compared with the rate before it: when it is lower, the lessons are cleared as misleading.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TEACHING = frozenset({FailureClass.CODE, FailureClass.TEST})
 
 @dataclass(slots=True)
 class Rate:
-    """How many of ``n`` ops ended well."""
+    """``good`` of ``n`` ops ended well."""
 
     good: int = 0
     n: int = 0
@@ -29,7 +29,7 @@ class Rate:
         self.n += n
 
     def is_below(self, other: Rate) -> bool:
-        """False where either knows nothing."""
+        """True when this rate is strictly lower; False when either has no data."""
         return self.good * other.n < other.good * self.n
 
 
@@ -42,16 +42,16 @@ class Lessons:
         self._since = Rate()
 
     def begin(self, good: int, n: int) -> None:
-        """What ops of earlier boots came to, which had none of these lessons."""
+        """Add the results of earlier boots to the rate without lessons."""
         self._before.add(good, n)
 
     def learn(self, op: Operation, state: State, failure: FailureClass, files: tuple[str, ...]) -> str:
-        """Take in an op that has ended, and return its line; empty where it neither succeeded nor failed."""
+        """Add an op that has ended and return its line; empty when it neither succeeded nor failed."""
         success = state is State.COMPLETE
         if not success and failure is FailureClass.NONE:
             return ""
         line = f"[{'OK' if success else f'FAIL:{failure.value}'}] {op.goal[:160]} ({', '.join(files[:4])})"
-        rate = self._since if self._lines else self._before  # with no line yet it was told nothing
+        rate = self._since if self._lines else self._before  # without lines its prompt had no lessons
         if success or failure in TEACHING:
             self._lines.append(line)
         if success or failure in JUDGED:
@@ -67,5 +67,5 @@ class Lessons:
             self._since = Rate()
 
     def for_prompt(self) -> tuple[str, ...]:
-        """The lines that may stand in a prompt, oldest first."""
+        """The lines for a prompt, oldest first."""
         return tuple(self._lines)

@@ -1,4 +1,4 @@
-"""Memory as the phases ask it: read from the ledger each time, so that no restart or crash can make it forget."""
+"""Memory as the phases use it, read from the ledger each time so that nothing is lost in a restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOLD_CHARS = 240
 
 
 class Memory:
-    """Of one repository. :attr:`lessons` are of this boot alone."""
+    """Memory of one repository. :attr:`lessons` cover the current boot only."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, settings: MemorySettings) -> None:
         self._ledger = ledger
@@ -28,18 +28,18 @@ class Memory:
         self.lessons = Lessons()
 
     async def load(self) -> None:
-        """Once, before any op: what earlier boots came to is what the lessons of this one have to keep up with."""
+        """Call once before any op: earlier boots' results are the baseline for this boot's lessons."""
         past = await self._past()
         self.lessons.begin(sum(each.good for each in past), len(past))
 
     async def reputations(self, paths: Collection[str]) -> tuple[Reputation, ...]:
-        """What is remembered of ``paths``; nothing where the owner has switched it off."""
+        """Reputations of ``paths``; empty when the owner has switched them off."""
         if not self._settings.reputation or not paths:
             return ()
         return reputations(await self._past(), paths, self._clock.now())
 
     async def advice(self, paths: Collection[str]) -> tuple[str, ...]:
-        """Why earlier changes of ``paths`` came to nothing, newest first: for a model that works on them again."""
+        """Why earlier changes of ``paths`` failed, newest first, for the prompt of a model that changes them again."""
         if not self._settings.history:
             return ()
         now, wanted = self._clock.now(), frozenset(paths)
@@ -47,13 +47,11 @@ class Memory:
         return tuple(_line(each, now) for each in told if now - each.when < TIME_TO_LIVE)[:TOLD]
 
     def taught(self) -> tuple[str, ...]:
-        """The lessons of this boot that may stand in a prompt."""
+        """This boot's lessons for a prompt; empty when switched off."""
         return self.lessons.for_prompt() if self._settings.lessons else ()
 
     async def _past(self) -> tuple[Past, ...]:
-        entries = await self._ledger.entries(
-            kinds=(EntryKind.OUTCOME,), events=OUTCOMES, newest_first=True, limit=READ
-        )  # fmt: skip
+        entries = await self._ledger.entries(kinds=(EntryKind.OUTCOME,), events=OUTCOMES, newest_first=True, limit=READ)
         return pasts(reversed(entries))
 
 

@@ -1,8 +1,8 @@
-"""How likely a change of some files is to go wrong, foretold from what became of earlier ones. Pure.
+"""Predicted risk of changing some files, from the outcomes of earlier changes. Pure.
 
 ``risk = 0.3 (1 - success) + 0.3 fragility + 0.2 min(dependents / 20, 1) + 0.1`` of the worst file. HIGH or worse raises
-the tier by one step, and so does a file of which less than half went well, over three outcomes or more: the formula
-alone calls a file that always fails, and that nobody depends on, MEDIUM. Where both hold, both count.
+the tier by one step. So does a file with three outcomes or more of which less than half were good, because the formula
+alone rates an always failing file without dependents as MEDIUM. Both can apply, for two steps.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BOUNDS = ((8_000, Level.CRITICAL), (6_000, Level.HIGH), (3_000, Level.MEDIUM))
 
 
 class Prophecy(Frozen):
-    """``steps``: by how many the tier rises. ``reasons`` say why, in the words that the owner reads."""
+    """Predicted risk. ``steps``: by how many the tier rises; ``reasons``: one for each step, shown to the owner."""
 
     risk_bp: int
     level: Level
@@ -41,7 +41,7 @@ class Prophecy(Frozen):
 
 
 def risk_of(reputation: Reputation, dependents: int) -> int:
-    """Basis points, 1,000 to 9,000."""
+    """Risk in basis points, 1,000 to 9,000."""
     reach = min(max(dependents, 0), MANY_DEPENDENTS) * WHOLE // MANY_DEPENDENTS
     return (3 * (WHOLE - reputation.success_bp) + 3 * reputation.fragility_bp + 2 * reach + WHOLE) // 10
 
@@ -51,7 +51,7 @@ def level_of(risk_bp: int) -> Level:
 
 
 def foretell(reputations: tuple[Reputation, ...], dependents: int) -> Prophecy:
-    """``dependents``: files outside the change that import one of its files."""
+    """The prediction for the worst file. ``dependents``: files outside the change that import one of its files."""
     worst = max(reputations, key=lambda s: (risk_of(s, dependents), s.path), default=Reputation(path=""))
     risk = risk_of(worst, dependents)
     level, reasons = level_of(risk), []
@@ -62,13 +62,11 @@ def foretell(reputations: tuple[Reputation, ...], dependents: int) -> Prophecy:
         told = f"memory: of {poor[0].outcomes} changes of {poor[0].path} lately, {_share(poor[0])} went well"
         reasons.append(f"{told}{_companions(poor[0])}")
     confidence = min(MOST_CONFIDENT, CONFIDENCE_EACH * worst.outcomes)
-    return Prophecy(
-        risk_bp=risk, level=level, confidence_bp=confidence, steps=len(reasons), reasons=tuple(reasons)
-    )  # fmt: skip
+    return Prophecy(risk_bp=risk, level=level, confidence_bp=confidence, steps=len(reasons), reasons=tuple(reasons))
 
 
 def floors(prophecy: Prophecy, tier: Tier) -> tuple[tuple[Tier, str], ...]:
-    """What it raises ``tier`` to; it never says less."""
+    """Floors above ``tier``, one for each reason."""
     return tuple((tier.raised(step), why) for step, why in enumerate(prophecy.reasons, start=1))
 
 

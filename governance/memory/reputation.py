@@ -1,7 +1,6 @@
-"""The reputation of files, from what became of earlier changes. Pure, in whole numbers, so a replay gives the same.
+"""Reputation of files from the outcomes of earlier changes. Pure and in integers, so that a replay is exact.
 
-An outcome weighs half as much after :data:`HALF_LIFE`, and nothing after :data:`TIME_TO_LIVE`. Weights and rates are in
-basis points.
+An outcome's weight halves with :data:`HALF_LIFE` and is zero after :data:`TIME_TO_LIVE`. Unit: basis points.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ MOST_COMPANIONS = 5
 
 
 class Reputation(Frozen):
-    """What is remembered of one file. ``outcomes`` are counted whole, the others are sums of weights."""
+    """Reputation of one file. ``outcomes`` is a count; the other numbers are sums of weights."""
 
     path: str
     outcomes: int = 0
     weight: int = 0
     good: int = 0
     taken_back: int = 0
-    fails_with: tuple[str, ...] = ()  # files that were changed with it in vain, most often first
+    fails_with: tuple[str, ...] = ()  # files of the same failed changes, most frequent first
 
     @property
     def success_bp(self) -> int:
-        """Share of what went well; whole where nothing is known, for nothing speaks against the file."""
+        """Weighted share of good outcomes; 10000 without outcomes."""
         return self.good * WHOLE // self.weight if self.weight else WHOLE
 
     @property
     def fragility_bp(self) -> int:
-        """Share of what the owner took back or turned down: it had passed all checks, and was wrong."""
+        """Weighted share of changes that the owner undid or rejected although they had passed all checks."""
         return self.taken_back * WHOLE // self.weight if self.weight else 0
 
 
 def weight(age: timedelta) -> int:
-    """Of an outcome so long ago. A clock that was set back makes nothing heavier than now."""
+    """Weight of an outcome of this age. A negative age (clock set back) counts as zero."""
     if age >= TIME_TO_LIVE:
         return 0
     halvings: float = max(age, timedelta(0)) / HALF_LIFE
@@ -50,7 +49,7 @@ def weight(age: timedelta) -> int:
 
 
 def reputations(past: Iterable[Past], paths: Collection[str], now: datetime) -> tuple[Reputation, ...]:
-    """One for each of ``paths``, in their order."""
+    """One for each of ``paths``, in order."""
     lived = [(each, found) for each in past if (found := weight(now - each.when))]
     return tuple(_reputation(path, [(each, heavy) for each, heavy in lived if path in each.files]) for path in paths)
 

@@ -8,7 +8,7 @@ from ledger.vocabulary import Frozen
 
 
 class MemorySettings(Frozen):
-    """What earlier work has to say. It can raise a tier and add to a prompt, never the reverse."""
+    """``[memory]``. Memory can raise a tier and add to a prompt, never the reverse."""
 
     reputation: bool = Field(
         True, description="Files whose changes failed or were taken back are handled with more caution for a week."

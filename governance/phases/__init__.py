@@ -1,1 +1,1 @@
-"""The eleven phases, one file each. A phase gets the frozen op and returns a result; it never moves the state."""
+"""The eleven phases, one file each. A phase gets the frozen op and returns a result; it never changes the state."""

@@ -1,4 +1,4 @@
-"""APPLY: the approved candidate is written, atomically, or nothing is."""
+"""APPLY: write the approved candidate atomically."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ledger.vocabulary import Decision, EntryKind, FailureClass, Operation, Root
 
 
 def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
-    """Back to PLAN on the branch as it is now; nothing was written."""
+    """Back to PLAN with HEAD as the new base; nothing was written."""
     return PhaseResult(
         next=State.PLAN,
         reason=reason,
@@ -28,13 +28,13 @@ def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
 
 
 async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Choose where the change lands, check that nothing moved, write."""
+    """Choose the landing, check that the files are unchanged, and write."""
     generation = dossier.generation
     if generation is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "APPLY without a candidate")
     shop = crew.shop
     refusal = refused_among(generation.candidate.touched, shop.settings.pipeline.protected_paths)
-    if refusal is not None:  # the owner may have protected it while the op waited for a yes
+    if refusal is not None:  # it may have become protected while the op waited for approval
         await crew.record.note(EntryKind.VERDICT, "gate", phase=State.APPLY, **refusal.model_dump(mode="json"))
         why = f"Nothing was written: {refusal.reason} ({refusal.rule})"
         return failed(RootCause.BLOCKED_PATH, FailureClass.POLICY, why)
@@ -46,7 +46,7 @@ async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     await crew.record.note(
         EntryKind.CHANGE, "landing.chosen", phase=State.APPLY, mode=landing.mode, ref=landing.ref, reason=landing.reason
     )
-    if made:  # one file for all that is marked in it: another op has it for the moment of its commit
+    if made:  # marks share a file: another op may hold it until its commit
         await shop.claims.wait_free(op.id, candidate.paths, limit_s=shop.settings.pipeline.claim_wait_s)
     if not await shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")

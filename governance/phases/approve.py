@@ -1,4 +1,4 @@
-"""APPROVE: green passes, yellow waits a moment, orange waits for a person or expires."""
+"""APPROVE: SAFE_AUTO passes, NOTIFY_APPLY waits a short delay, APPROVAL_REQUIRED waits for the owner or expires."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ledger.vocabulary import EntryKind, Operation, State, Tier
 
 
 async def approve(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """The op's own tier decides; nothing here can lower it."""
+    """The op's tier decides; nothing here lowers it."""
     now = stamp(crew.shop.clock.now())
     tier = dossier.tier
     reasons = dossier.gating.reasons if dossier.gating else ()
@@ -25,9 +25,10 @@ async def approve(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         await crew.record.note(
             EntryKind.APPROVAL, "approval.notified", phase=State.APPROVE, delay_s=delay, reason="; ".join(reasons)
         )
-        await asyncio.sleep(delay)  # cancelling the op ends this wait
+        await asyncio.sleep(delay)  # interrupted by cancelling the op
         return PhaseResult(
-            next=State.APPLY, output=Approval(decision="notified", by="tier NOTIFY_APPLY", at=now),
+            next=State.APPLY,
+            output=Approval(decision="notified", by="tier NOTIFY_APPLY", at=now),
             reason=f"shown for {delay} s, not cancelled",
-        )  # fmt: skip
+        )
     return PhaseResult(next=State.APPLY, park=True, reason="; ".join(reasons) or tier.name)

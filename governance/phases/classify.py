@@ -1,4 +1,4 @@
-"""CLASSIFY: risk tier, complexity and blast radius of a signal, without a model. Refuses before money is spent."""
+"""CLASSIFY: risk tier, complexity and blast radius of an op, without a model. Refuses before any budget is spent."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from ledger.vocabulary import (
 
 
 def symptom_only(op: Operation) -> frozenset[str]:
-    """Targets that are test files of the closure: where the trouble shows, not what would be changed."""
+    """Targets that are test files of the closure check: they show the failure and are not what would be changed."""
     shown = {test_id.partition("::")[0] for test_id in op.test_ids}
     return frozenset(p for p in op.targets if p in shown and is_test_path(p))
 
 
 def floors_of(op: Operation, blast_bp: int) -> tuple[tuple[Tier, str], ...]:
-    """What raises the tier whatever rule matched."""
+    """Floors that apply whichever rule matched."""
     floors = list(closing.floors(op))
     if blast_bp > BLAST_LIMIT_BP:
         floors.append((Tier.NOTIFY_APPLY, f"blast radius {blast_bp / 10_000:.2f}"))
@@ -47,31 +47,33 @@ def floors_of(op: Operation, blast_bp: int) -> tuple[tuple[Tier, str], ...]:
 
 
 def texts_of(op: Operation) -> tuple[tuple[str, str], ...]:
-    """What was said of the op by whoever brought it, each with where it stands."""
+    """The op's untrusted texts (goal and evidence), each with its origin."""
     evidence = ((f"evidence from {e.source}", f"{e.claim}\n{e.evidence}") for s in op.signals for e in s.evidence)
     return (("goal", op.goal), *evidence)
 
 
 def is_from_outside(op: Operation) -> bool:
-    """Did somebody on another machine write the words of this op?"""
+    """Whether a signal's text was written on another machine."""
     return any(SOURCES[s.source].from_outside for s in op.signals)
 
 
 def told(verdict: Verdict) -> str:
-    """A rule with what it rests on."""
+    """A verdict's rule with its evidence."""
     return f"{verdict.rule}: {', '.join(verdict.evidence[:3])}"
 
 
 async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Assign tier and complexity; BLOCKED ends the op here."""
+    """Assign tier and complexity; BLOCKED ends the op."""
     shop = crew.shop
     recursion = g19_recursion.check(g19_recursion.Facts(depth=op.depth))
     if recursion.decision is not Decision.ALLOW:
         return PhaseResult(
-            next=State.BLOCKED, cause=RootCause.POLICY_REFUSED, failure=FailureClass.POLICY,
+            next=State.BLOCKED,
+            cause=RootCause.POLICY_REFUSED,
+            failure=FailureClass.POLICY,
             reason=f"{recursion.reason} ({recursion.rule})",
-        )  # fmt: skip
-    if shop.runner is None:  # no candidate could be validated: nothing is spent on one
+        )
+    if shop.runner is None:  # no candidate could be validated, so none is made
         return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
     blast = blast_of(await shop.codebases.at(op.tree), op.targets)
     changed = tuple(p for p in op.targets if p not in symptom_only(op))
@@ -102,14 +104,25 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         foretold=bool(foreseen.floors),
     )
     await crew.record.note(
-        EntryKind.DECISION, "tier.assigned", phase=State.CLASSIFY, facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors], tier=output.tier.name, rule=output.rule,
-        reasons=list(output.reasons), size=size.model_dump(mode="json"), complexity=output.complexity.name,
-        blast_bp=output.blast_bp, **foreseen.record,
-    )  # fmt: skip
+        EntryKind.DECISION,
+        "tier.assigned",
+        phase=State.CLASSIFY,
+        facts=facts.model_dump(mode="json"),
+        floors=[[t.name, why] for t, why in floors],
+        tier=output.tier.name,
+        rule=output.rule,
+        reasons=list(output.reasons),
+        size=size.model_dump(mode="json"),
+        complexity=output.complexity.name,
+        blast_bp=output.blast_bp,
+        **foreseen.record,
+    )
     if output.tier is Tier.BLOCKED:
         return PhaseResult(
-            next=State.BLOCKED, output=output, cause=RootCause.BLOCKED_PATH, failure=FailureClass.POLICY,
+            next=State.BLOCKED,
+            output=output,
+            cause=RootCause.BLOCKED_PATH,
+            failure=FailureClass.POLICY,
             reason="; ".join(output.reasons),
-        )  # fmt: skip
+        )
     return PhaseResult(next=State.ROUTE, output=output, reason=output.reasons[0])

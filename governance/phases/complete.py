@@ -1,4 +1,4 @@
-"""COMPLETE, and every other end: the outcome is recorded and memory is told."""
+"""COMPLETE and the other terminal states: record the outcome and update the lessons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REASON_KEPT = 500
 async def record_outcome(
     op: Operation, dossier: Dossier, record: Recorder, lessons: Lessons, result: PhaseResult, terminal: int
 ) -> None:
-    """Write the outcome of an op that has just ended; ``terminal`` is the sequence number of its last entry."""
+    """Record the outcome of an op that has ended. ``terminal``: sequence number of its terminal entry."""
     state = result.next
     files = dossier.generation.candidate.paths if dossier.generation else op.targets
     lesson = lessons.learn(op, state, result.failure, files)

@@ -1,4 +1,4 @@
-"""CONTEXT_EXPANSION: which files are worth reading. A model sees names only; what it names is checked."""
+"""CONTEXT_EXPANSION: choose files to read. The model sees only file names, and its answer is checked against them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES_SHOWN = 600
 
 
 class Wanted(BaseModel):
-    """One file that the model asks for."""
+    """One file that the model requests."""
 
     path: str
     reason: str = ""
@@ -32,7 +32,7 @@ class Answer(BaseModel):
 
 
 async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansion:
-    """Up to two rounds; ends early when a round confirms nothing new."""
+    """Files chosen by the model in up to ``ROUNDS`` rounds; ends early when a round adds no existing file."""
     known, refused = set(names), list[str]()
     chosen: dict[str, ContextFile] = {}
     listing = "\n".join(names[:NAMES_SHOWN])
@@ -52,7 +52,7 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
                 limits=Limits(max_tokens=512),
             )
         except CollapseDetected:
-            break  # what it wrote is no answer: the op goes on with what is chosen
+            break  # collapsed answer: continue with the files chosen so far
         answer, _ = parse_answer(turn.text, Answer)
         fresh = [w for w in (answer.files if answer else [])[:PER_ROUND] if w.path not in chosen]
         refused += [w.path for w in fresh if w.path not in known]
@@ -64,7 +64,7 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
 
 
 async def by_script(op: Operation, crew: Crew) -> Expansion:
-    """For a kernel without conversation: what the failing tests import from the repository."""
+    """For providers that do not plan: the files that the failing tests import."""
     graph = (await crew.shop.codebases.at(op.tree)).imports
     files: dict[str, ContextFile] = {}
     for test_file in dict.fromkeys(i.partition("::")[0] for i in op.test_ids):
@@ -74,7 +74,7 @@ async def by_script(op: Operation, crew: Crew) -> Expansion:
 
 
 async def expand(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Choose context; a provider that cannot hold a conversation with tools is served by script."""
+    """Choose context files, by model if the provider can plan, else by script."""
     if crew.asker.provider.capabilities.plans:
         output = await by_model(op, crew, await crew.shop.repository.files(op.tree))
     else:

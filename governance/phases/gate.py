@@ -1,4 +1,4 @@
-"""GATE: the rule ladder again, on the real diff; the higher tier counts."""
+"""GATE: the risk ladder on the actual diff; the higher tier counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from governance.result import PhaseResult, failed
 from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
 from ledger.python_source import parse
 from ledger.vocabulary import (
-    CONVERSATION,
+    SEARCH,
     Candidate,
     EditKind,
     EntryKind,
@@ -45,7 +45,7 @@ SECURITY = re.compile(
 
 
 def public_names(data: bytes | None) -> frozenset[str]:
-    """Public functions, classes, methods and constants of a Python file; empty when it does not parse."""
+    """Public functions, classes, methods and assigned names of a Python file; empty when it does not parse."""
     tree = parse(data) if data is not None else None
     if tree is None:
         return frozenset()
@@ -71,7 +71,7 @@ def facts_of(
     core: tuple[str, ...],
     is_ourselves: bool,
 ) -> ChangeFacts:
-    """Pure: what the diff is, in the words of the ladder."""
+    """The ladder's input for a diff. Pure."""
     changed, security = 0, list[str]()
     removed = set[str]()
     for edit in candidate.edits:
@@ -83,7 +83,7 @@ def facts_of(
             if edit.path.endswith(".py"):
                 removed |= public_names(before) - public_names(edit.after)
     paths = candidate.touched
-    moved = tuple(e for e in candidate.edits if e.renamed_from is not None)  # what is gone here, and new there
+    moved = tuple(e for e in candidate.edits if e.renamed_from is not None)  # counted as deleted here and created there
     test_floors = [v.floor for v in verdicts if v.gate == 16 and v.floor is not None]
     return ChangeFacts(
         paths=paths,
@@ -104,32 +104,39 @@ def facts_of(
 
 
 def asking(verdicts: Sequence[Verdict], tier: Tier) -> tuple[str, ...]:
-    """The rules of gates that ask for this very tier, with what they rest on."""
+    """Rules of the gates that require exactly this tier, with their evidence."""
     return tuple(
         f"{v.rule}: {', '.join(v.evidence[:3])}" for v in verdicts if v.floor == tier and tier > Tier.SAFE_AUTO
     )
 
 
 def doubt_of(generation: Generation) -> str:
-    """Why the tests alone do not say which change was meant; empty where they do."""
+    """The reason shown when several different repairs pass the tests; empty when there is one."""
     return f"the tests leave open which repair is meant: {generation.doubt}" if generation.doubt else ""
 
 
 def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
-    """What the owner never lets land with nobody there."""
+    """Floors from the owner's setting ``approval.unattended``."""
     if setting == "nothing":
         return [(Tier.APPROVAL_REQUIRED, 'nothing lands without you: approval.unattended = "nothing"')]
-    if setting == "search" and strategy == CONVERSATION:
-        why = 'a conversing model wrote it, and approval.unattended = "search" ("listed" lets small repairs land)'
+    if setting == "search" and strategy != SEARCH:
+        why = 'approval.unattended = "search", and the search did not make it ("listed" lets small repairs land)'
         return [(Tier.APPROVAL_REQUIRED, why)]
     return []
 
 
 def raised_by(
-    op: Operation, dossier: Dossier, facts: ChangeFacts, *, validation: Validation, blast_bp: int,
-    paths: Collection[str], doubt: str, beyond: Sequence[str],
-) -> list[tuple[Tier, str]]:  # fmt: skip
-    """What the ladder does not know. ``beyond``: programs that change where documentation was asked for."""
+    op: Operation,
+    dossier: Dossier,
+    facts: ChangeFacts,
+    *,
+    validation: Validation,
+    blast_bp: int,
+    paths: Collection[str],
+    doubt: str,
+    beyond: Sequence[str],
+) -> list[tuple[Tier, str]]:
+    """Floors from facts outside the ladder. ``beyond``: files whose code changes though documentation was requested."""
     floors = [*closing.floors(op), (decide(validation.verdicts)[1], "a gate asks for it")]
     floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
     if blast_bp > BLAST_LIMIT_BP:
@@ -141,6 +148,9 @@ def raised_by(
     if validation.missed:
         more = f", and {len(validation.missed) - 3} more" if len(validation.missed) > 3 else ""
         floors.append((Tier.APPROVAL_REQUIRED, f"{'; '.join(validation.missed[:3])}{more}"))
+    if validation.anyway:
+        why = f"passes by now without this change as well: {', '.join(validation.anyway[:3])}"
+        floors.append((Tier.APPROVAL_REQUIRED, why))
     flaky = [test for run in validation.runs for test in run.flaky]
     if flaky:
         floors.append((Tier.NOTIFY_APPLY, f"failed once and passed then: {', '.join(flaky[:3])}"))
@@ -154,7 +164,7 @@ def raised_by(
 
 
 async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Assign the final tier. Nothing lowers what CLASSIFY said."""
+    """Assign the final tier, which is never below CLASSIFY's."""
     generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
     if generation is None or validation is None or classification is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "GATE without a validated candidate")
@@ -163,15 +173,26 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     blast = blast_of(await crew.shop.codebases.at(op.tree), paths)
     originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
     facts = await asyncio.to_thread(
-        facts_of, op, candidate, originals, verdicts=validation.verdicts,
+        facts_of,
+        op,
+        candidate,
+        originals,
+        verdicts=validation.verdicts,
         is_ourselves=blast.is_ourselves and not settings.open_own_governance,
-        protected=protected_among(paths, settings.protected_paths), core=matching(paths, settings.core_paths),
-    )  # fmt: skip
+        protected=protected_among(paths, settings.protected_paths),
+        core=matching(paths, settings.core_paths),
+    )
     doubt = doubt_of(generation)
     floors = raised_by(
-        op, dossier, facts, validation=validation, blast_bp=blast.score_bp, paths=paths,
-        doubt=doubt, beyond=await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals),
-    )  # fmt: skip
+        op,
+        dossier,
+        facts,
+        validation=validation,
+        blast_bp=blast.score_bp,
+        paths=paths,
+        doubt=doubt,
+        beyond=await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals),
+    )
     floors += attended(crew.shop.settings.approval.unattended, candidate.strategy)
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
@@ -185,24 +206,40 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     known = standings(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
     asked = asking((*validation.verdicts, *dossier.marked), assessment.tier)
     output = Gating(
-        tier=assessment.tier, rule=assessment.rule, reasons=(*assessment.reasons, *asked, *untold, *doubts(known)),
-        verdicts=validation.verdicts, blast_bp=blast.score_bp, foretold=bool(foreseen.floors),
-    )  # fmt: skip
+        tier=assessment.tier,
+        rule=assessment.rule,
+        reasons=(*assessment.reasons, *asked, *untold, *doubts(known)),
+        verdicts=validation.verdicts,
+        blast_bp=blast.score_bp,
+        foretold=bool(foreseen.floors),
+    )
     await crew.record.note(
-        EntryKind.DECISION, "tier.assigned", phase=State.GATE, facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors], tier=output.tier.name, rule=output.rule,
-        reasons=list(output.reasons), blast_bp=blast.score_bp, trust=[each.model_dump(mode="json") for each in known],
-        doubts=list(doubts(known)), left_open=generation.doubt, **foreseen.record,
+        EntryKind.DECISION,
+        "tier.assigned",
+        phase=State.GATE,
+        facts=facts.model_dump(mode="json"),
+        floors=[[t.name, why] for t, why in floors],
+        tier=output.tier.name,
+        rule=output.rule,
+        reasons=list(output.reasons),
+        blast_bp=blast.score_bp,
+        trust=[each.model_dump(mode="json") for each in known],
+        doubts=list(doubts(known)),
+        left_open=generation.doubt,
+        **foreseen.record,
         gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
-    )  # fmt: skip
+    )
     return decided(output)
 
 
 def decided(output: Gating) -> PhaseResult:
-    """Where the op goes with that tier."""
+    """The next state for that tier."""
     if output.tier is not Tier.BLOCKED:
         return PhaseResult(next=State.APPROVE, output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
     return PhaseResult(
-        next=State.BLOCKED, output=output, cause=RootCause.BLOCKED_PATH, failure=FailureClass.POLICY,
+        next=State.BLOCKED,
+        output=output,
+        cause=RootCause.BLOCKED_PATH,
+        failure=FailureClass.POLICY,
         reason="; ".join(output.reasons),
-    )  # fmt: skip
+    )

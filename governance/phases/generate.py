@@ -1,4 +1,4 @@
-"""GENERATE: a candidate, by the strategy that the provider can carry."""
+"""GENERATE: produce a candidate with the strategy that fits the provider."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ from ledger.vocabulary import (
 WAITED_RULE = "claims.waited"
 SHOWN_DIFF = 4_000
 MOST_SAID, MOST_FAILING = 2_000, 8
-"""Characters of a failing test's message that gate 20 looks at, and tests of which it does."""
+"""Limits for gate 20's input: characters of a failing test's message, and number of tests."""
 NO_VERDICT = frozenset({RunStatus.INCONCLUSIVE, RunStatus.TIMEOUT, RunStatus.INFRA})
 
 
 def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
-    """None when the op's tests fail at its tree as they should; NOOP when they pass there by now."""
+    """The result when no test of the op is red at its tree: failed without a verdict or unknown tests, else NOOP."""
     if run.status in NO_VERDICT:
         failure = FailureClass.INFRA if run.status is RunStatus.INFRA else FailureClass.TEST
         return failed(RootCause.TESTS_FAILED, failure, f"The failure could not be reproduced: {run.reason}")
@@ -67,9 +67,9 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
 
 
 async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Reproduce, then let the strategy propose; the model loads meanwhile.
+    """Reproduce the failure, then run the strategy; the model loads meanwhile.
 
-    Behind a collapse, or too little evidence, everything is looked at afresh first.
+    After a collapse or with too little evidence, re-ground first.
     """
     crew.holdings.pulse.begin()
     problem = await reground(op, dossier, crew)
@@ -82,7 +82,7 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 
 
 async def met_already(op: Operation, crew: Crew) -> PhaseResult | None:
-    """NOOP where the condition is gone at the op's tree, before anything is spent; None where there is work."""
+    """NOOP when the condition is already gone at the op's tree, before any cost; else None."""
     answer = await closing.at_base(op, crew)
     if answer.closed or answer.gone:
         return PhaseResult(next=State.NOOP, reason=f"nothing is to be done at this commit: {answer.reason}")
@@ -90,7 +90,10 @@ async def met_already(op: Operation, crew: Crew) -> PhaseResult | None:
 
 
 async def generated(op: Operation, dossier: Dossier, crew: Crew, loads: asyncio.Task[None] | None) -> PhaseResult:
-    """``loads``: until the model is there. Who only fills holes is not waited for: other work comes first."""
+    """Reproduce, propose and accept.
+
+    ``loads`` completes when the model is loaded. Infill providers are not awaited: the search has other work first.
+    """
     shop = crew.shop
     infills = crew.asker.provider.capabilities.infill and not crew.asker.provider.capabilities.tools
     run, failing = TestRun(status=RunStatus.GREEN), tuple[TestResult, ...]()
@@ -123,7 +126,7 @@ async def generated(op: Operation, dossier: Dossier, crew: Crew, loads: asyncio.
 
 @contextlib.asynccontextmanager
 async def loading(provider: Provider) -> AsyncIterator[asyncio.Task[None] | None]:
-    """A model that has to be loaded is being loaded in the block; where nobody waits for it, no longer than that."""
+    """Load the provider's model in the background during the block; cancelled at its end."""
     if not isinstance(provider, Preparer):
         yield None
         return
@@ -136,14 +139,17 @@ async def loading(provider: Provider) -> AsyncIterator[asyncio.Task[None] | None
 
 
 def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
-    """Once more with feedback, or the end. An end names what refused the candidates that there were."""
+    """A retry with feedback, or the end of the op, whose reason includes earlier refusals."""
     rule = proposal.rule or "generate.answer"
     if proposal.retry:
         feedback = Feedback(phase=State.GENERATE, rule=rule, text=proposal.reason)
         return PhaseResult(
-            next=State.GENERATE, reason=f"{proposal.reason} ({rule})", cause=proposal.cause, failure=proposal.failure,
+            next=State.GENERATE,
+            reason=f"{proposal.reason} ({rule})",
+            cause=proposal.cause,
+            failure=proposal.failure,
             feedback=feedback,
-        )  # fmt: skip
+        )
     refusals = dossier.refusals
     if not refusals or proposal.cause is not RootCause.NO_CANDIDATE:
         return failed(proposal.cause, proposal.failure, proposal.reason)
@@ -154,10 +160,10 @@ def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
 async def propose(
     op: Operation, dossier: Dossier, crew: Crew, run: TestRun, failing: tuple[TestResult, ...], *, infills: bool
 ) -> Proposal:
-    """Choose the strategy by what the provider can do and by what has failed before."""
+    """Choose the strategy by the provider's capabilities and by earlier failures."""
     if infills and failing:
         rejected = frozenset(f.candidate for f in dossier.feedback if f.candidate)
-        rejected |= frozenset(await crew.shop.refused.hashes())  # for the gate to refuse: not worth a test run
+        rejected |= frozenset(await crew.shop.refused.hashes())  # a gate would refuse these: not worth a test run
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
             crew.holdings.looked.begin(op.tree, context)
@@ -183,9 +189,9 @@ async def propose(
 
 
 async def own(op: Operation, crew: Crew, scene: Scene) -> bool:
-    """Claim the file that the search will most likely change, before anything is spent on it.
+    """Claim the file that the search will most likely change, before spending on it.
 
-    False when another op works on it: this one waited until that ended, and has to look afresh.
+    False when another op held it: this op waited until it was free, and must start again from the new state.
     """
     if not scene.places:
         return True
@@ -200,7 +206,7 @@ async def own(op: Operation, crew: Crew, scene: Scene) -> bool:
 
 
 async def afresh(op: Operation, crew: Crew) -> PhaseResult:
-    """GENERATE again, on the branch as the other op has left it."""
+    """GENERATE again, on HEAD as the other op left it."""
     head = (await crew.shop.repository.head()).commit or op.base
     return PhaseResult(
         next=State.GENERATE,
@@ -213,21 +219,24 @@ async def afresh(op: Operation, crew: Crew) -> PhaseResult:
 
 
 async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[TestResult, ...]) -> PhaseResult:
-    """A model says that there is nothing to do: true only when the check says so."""
+    """A model's claim that nothing is to be done, accepted only if the closure check confirms it."""
     if failing or not op.test_ids:
         text = "The goal is not met: "
         text += f"{failing[0].id} fails" if failing else (await closing.at_base(op, crew)).reason
         return PhaseResult(
-            next=State.GENERATE, reason=text, cause=RootCause.NO_CANDIDATE, failure=FailureClass.CODE,
+            next=State.GENERATE,
+            reason=text,
+            cause=RootCause.NO_CANDIDATE,
+            failure=FailureClass.CODE,
             feedback=Feedback(phase=State.GENERATE, rule="generate.noop", text=text),
-        )  # fmt: skip
+        )
     return PhaseResult(next=State.NOOP, reason=proposal.reason)
 
 
 async def accept(
     op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal, *, failing: tuple[TestResult, ...]
 ) -> PhaseResult:
-    """Record the candidate whole, claim its files, hand it on."""
+    """Record the candidate, claim its files, and continue to VALIDATE; NOOP when it only restores what HEAD has."""
     candidate = proposal.candidate
     if candidate is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "no candidate to accept")
@@ -238,32 +247,51 @@ async def accept(
     originals = await crew.originals(op, candidate)
     rests_on = evidence(proposal.repaired, proposal.shown) if op.test_ids else ""
     claim = change(
-        op, candidate, route=dossier.routing.route.value if dossier.routing else Route.STANDARD.value,
-        evidence=rests_on, confidence_bp=proposal.confidence_bp, way=proposal.way,
-    )  # fmt: skip
+        op,
+        candidate,
+        route=dossier.routing.route.value if dossier.routing else Route.STANDARD.value,
+        evidence=rests_on,
+        confidence_bp=proposal.confidence_bp,
+        way=proposal.way,
+    )
     await crew.record.note(
-        EntryKind.CANDIDATE, "candidate", phase=State.GENERATE, candidate=blob, paths=list(candidate.paths),
-        strategy=candidate.strategy, rationale=candidate.rationale, tried=proposal.tried, hash=diff_hash(candidate),
+        EntryKind.CANDIDATE,
+        "candidate",
+        phase=State.GENERATE,
+        candidate=blob,
+        paths=list(candidate.paths),
+        strategy=candidate.strategy,
+        rationale=candidate.rationale,
+        tried=proposal.tried,
+        hash=diff_hash(candidate),
         evidence=rests_on,
         also=(crew.record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.GENERATE, **claim.payload()),),
-        change=await asyncio.to_thread(change_hash, candidate, originals), notes=list(proposal.notes),
+        change=await asyncio.to_thread(change_hash, candidate, originals),
+        notes=list(proposal.notes),
         diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
-    )  # fmt: skip
+    )
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     output = Generation(
-        candidate=candidate, exploration=proposal.exploration, reads=proposal.reads or {}, tried=proposal.tried,
-        notes=proposal.notes, shown=proposal.shown, repaired=proposal.repaired, doubt=proposal.doubt,
-        remembered=crew.holdings.remembered, failed=tuple(r.id for r in failing),
+        candidate=candidate,
+        exploration=proposal.exploration,
+        reads=proposal.reads or {},
+        tried=proposal.tried,
+        notes=proposal.notes,
+        shown=proposal.shown,
+        repaired=proposal.repaired,
+        doubt=proposal.doubt,
+        remembered=crew.holdings.remembered,
+        failed=tuple(r.id for r in failing),
         raised=tuple(sorted({r.exception for r in failing})),
         said=tuple(sorted({redact((r.detail or r.message)[:MOST_SAID]) for r in failing[:MOST_FAILING]})),
         proximity_milli=proposal.proximity_milli,
-    )  # fmt: skip
+    )
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 
 
 async def lines_of(crew: Crew, tree: str, edit: Edit) -> list[str]:
-    """The lines of a file at ``tree`` that ``edit`` would replace, as ``path:line (text)``."""
+    """The lines at ``tree`` that ``edit`` would replace, as ``path:line (text)``."""
     old = (await crew.shop.repository.read(tree, edit.path) or b"").decode("utf-8", errors="replace").splitlines()
     new = (edit.after or b"").decode("utf-8", errors="replace").splitlines()
     changes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
@@ -272,7 +300,7 @@ async def lines_of(crew: Crew, tree: str, edit: Edit) -> list[str]:
 
 
 async def differs_from(crew: Crew, commit: str, proposal: Proposal) -> bool:
-    """False when the candidate's files would read exactly as they do at ``commit``."""
+    """False when the candidate's files are identical to those at ``commit``."""
     edits = proposal.candidate.edits if proposal.candidate else ()
     for edit in edits:
         if await crew.shop.repository.read(commit, edit.path) != edit.after:

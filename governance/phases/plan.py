@@ -1,4 +1,4 @@
-"""PLAN: what is to be changed, in which order. Checked for coherence; a failed plan is soft."""
+"""PLAN: what to change and in which order. Checked for coherence; a failed plan does not end the op."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ledger.vocabulary import Complexity, EntryKind, Operation, State, Urgency
 
 
 class PlanAnswer(BaseModel):
-    """plan.1 as a model writes it."""
+    """A plan in the form the model writes it."""
 
     approach: str
     ordered_changes: list[PlannedChange] = []
@@ -28,7 +28,7 @@ class PlanAnswer(BaseModel):
 
 
 def incoherent(changes: Collection[PlannedChange], known: Collection[str]) -> str:
-    """Why the plan cannot be followed: a cycle, a path outside the repository. Empty when it can."""
+    """Why the plan cannot be followed: a cycle, a path outside the repository, a missing folder. Empty when it can."""
     paths = {c.path for c in changes}
     for change in changes:
         parts = change.path.split("/")
@@ -48,7 +48,7 @@ def incoherent(changes: Collection[PlannedChange], known: Collection[str]) -> st
 
 
 async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
-    """Ask once; a bad plan is recorded and the op goes on without one."""
+    """One request to the model; a bad plan is recorded and the op continues without one."""
     known = set(await crew.shop.repository.files(op.tree))
     context = "\n".join(f"- {f.path}: {f.reason}" for f in (dossier.expansion.files if dossier.expansion else ()))
     asked = prompts.goal(op, (), posture=crew.asker.posture)
@@ -56,9 +56,11 @@ async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
     user = "\n\n".join([*parts, *prompts.looking_back(dossier)])
     try:
         turn = await crew.asker.turn(
-            State.PLAN, "plan", [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],
+            State.PLAN,
+            "plan",
+            [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],
             limits=Limits(max_tokens=1_024),
-        )  # fmt: skip
+        )
     except ProviderBadOutput as error:
         return Plan(failed=str(error))
     answer, problem = parse_answer(turn.text, PlanAnswer)
@@ -79,7 +81,7 @@ async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
 
 
 async def plan(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """A plan by the model, or, for a kernel that only infills, the plan that its strategy always follows."""
+    """The model's plan, or a fixed one for providers that only infill."""
     if crew.asker.provider.capabilities.plans:
         output = await by_model(op, dossier, crew)
     else:
@@ -89,7 +91,11 @@ async def plan(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             risk_factors=("critical",) if op.urgency is Urgency.CRITICAL else (),
         )
     await crew.record.note(
-        EntryKind.DECISION, "planned", phase=State.PLAN, approach=output.approach, failed=output.failed,
+        EntryKind.DECISION,
+        "planned",
+        phase=State.PLAN,
+        approach=output.approach,
+        failed=output.failed,
         changes=[[c.path, c.what] for c in output.ordered_changes],
-    )  # fmt: skip
+    )
     return PhaseResult(next=State.GENERATE, output=output, reason=output.failed or "planned")

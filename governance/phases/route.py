@@ -1,4 +1,4 @@
-"""ROUTE: which clock and which ceiling an op gets. A lookup, recorded with its inputs."""
+"""ROUTE: choose time limits by table lookup; recorded with its inputs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ledger.vocabulary import Complexity, EntryKind, Operation, State
 
 
 async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Choose the route; trivial ops skip expansion and plan."""
+    """Choose the route; trivial ops skip context expansion and planning."""
     clocks = crew.shop.settings.clocks
     local = crew.shop.provider.capabilities.local
     source_class = SOURCES[op.origin].routed_as
     told = confidence_of(op, crew.shop.trust)
     chosen, reason = choose_route(
         complexity=dossier.complexity, source=source_class, urgency=op.urgency, confidence_bp=told.calibrated_bp
-    )  # fmt: skip
+    )
     undoubted, _ = choose_route(complexity=dossier.complexity, source=source_class, urgency=op.urgency)
-    routes = (chosen, undoubted)  # doubt gives no op more time
+    routes = (chosen, undoubted)  # low confidence must not extend the time limits
     output = Routing(
         route=chosen,
         reason=reason,
@@ -29,10 +29,17 @@ async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         op_ms=1000 * min(op_seconds(route, local=local, clocks=clocks) for route in routes),
     )
     await crew.record.note(
-        EntryKind.DECISION, "route.chosen", phase=State.ROUTE, complexity=dossier.complexity.name,
-        source=source_class.value, urgency=op.urgency.name, route=chosen.value, reason=reason, local=local,
+        EntryKind.DECISION,
+        "route.chosen",
+        phase=State.ROUTE,
+        complexity=dossier.complexity.name,
+        source=source_class.value,
+        urgency=op.urgency.name,
+        route=chosen.value,
+        reason=reason,
+        local=local,
         confidence=told.model_dump(mode="json"),
-    )  # fmt: skip
+    )
     if dossier.complexity is Complexity.TRIVIAL:
         return PhaseResult(next=State.GENERATE, output=output, reason=f"{chosen}, trivial: no expansion, no plan")
     return PhaseResult(next=State.CONTEXT_EXPANSION, output=output, reason=chosen.value)

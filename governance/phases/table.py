@@ -1,4 +1,4 @@
-"""The phases by state, for the orchestrator."""
+"""Maps states to phase functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VALIDATE: the candidate in a fresh workspace: gates, parse, the failing tests, then as much of the suite as fits."""
+"""VALIDATE: gates, parsing, types, the failing tests and the suite on the candidate, in a fresh workspace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from governance import closing
 from governance.codebase import read_python
 from governance.crew import Crew
-from governance.dossier import Dossier, Feedback, Validation
+from governance.dossier import Dossier, Feedback, Generation, Validation
 from governance.irongate import g01_containment
 from governance.irongate.battery import Inspection, asks, diff_hash, inspect, objections
 from governance.irongate.g02_protected import OWN_CODE
@@ -28,6 +28,7 @@ from ledger.vocabulary import (
     EntryKind,
     FailureClass,
     Operation,
+    Outcome,
     RootCause,
     State,
     Tier,
@@ -37,13 +38,13 @@ from tools.testing.typecheck import is_configured, type_errors
 from tools.workspace import Workspace
 
 MOST_TESTS = 64
-"""Failing tests whose sources are compared with a change."""
+"""Maximum number of failing tests whose sources the gates get."""
 FIRST_REASON = 600
-"""Characters of the worst refusal, where others stand beside it."""
+"""Maximum characters of the worst refusal's reason when there are others."""
 
 
 def unparsed(candidate: Candidate) -> dict[str, str]:
-    """The Python files of the candidate that do not parse, with what is said of each."""
+    """The candidate's Python files that do not parse, with the error."""
     found: dict[str, str] = {}
     for edit in candidate.edits:
         if edit.after is not None and is_python(edit.path):
@@ -56,8 +57,7 @@ def unparsed(candidate: Candidate) -> dict[str, str]:
 def syntax_problem(candidate: Candidate, before: Mapping[str, bytes | None]) -> str:
     """The first Python file of the candidate that does not parse; empty when all do.
 
-    ``before``: what stood in the files. One that did not parse then is for the tests to judge: the repository's Python
-    may be newer than the daemon's.
+    ``before``: earlier contents. Files that did not parse before are left to the tests: they may need a newer Python.
     """
     for path, error in unparsed(candidate).items():
         there = before.get(path)
@@ -67,7 +67,7 @@ def syntax_problem(candidate: Candidate, before: Mapping[str, bytes | None]) -> 
 
 
 def unread(candidate: Candidate) -> tuple[Verdict, ...]:
-    """What no gate could read, as its Python is not the daemon's, a person has to."""
+    """Floor APPROVAL_REQUIRED for files that the gates cannot parse."""
     floor = Tier.APPROVAL_REQUIRED
     return tuple(
         Verdict(gate=0, rule="validate.unread", floor=floor, evidence=(f"{path} does not parse here: {error}",))
@@ -76,13 +76,13 @@ def unread(candidate: Candidate) -> tuple[Verdict, ...]:
 
 
 def was_python(workspace: Workspace, candidate: Candidate) -> dict[str, bytes | None]:
-    """The Python that stood in the candidate's files; None for those that are new, or that were something else."""
+    """Earlier contents of the candidate's files; None for those that are new or were not Python."""
     sources = {edit.path: edit.renamed_from or edit.path for edit in candidate.edits}
     return {path: original(workspace, source) if is_python(source) else None for path, source in sources.items()}
 
 
 def back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
-    """To GENERATE with targeted feedback; this very diff is not offered again."""
+    """To GENERATE with feedback; the same diff is not accepted again."""
     feedback = Feedback(phase=State.VALIDATE, rule=rule, text=text, candidate=diff_hash(candidate))
     return PhaseResult(
         next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=failure, feedback=feedback
@@ -90,7 +90,7 @@ def back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: 
 
 
 def said(against: Sequence[Verdict]) -> str:
-    """Why a candidate goes back. All rules are named before their reasons begin: those are cut where they are many."""
+    """The feedback for refusals. All rules come before the further reasons, because a long text is cut later."""
     first, *others = against
     if not others:
         return first.reason
@@ -100,7 +100,7 @@ def said(against: Sequence[Verdict]) -> str:
 
 
 async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> tuple[Verdict, ...]:
-    """Every candidate gate, recorded with its verdict."""
+    """Run all candidate gates and record their input and verdicts."""
     generation = dossier.generation
     if generation is None:
         raise RuntimeError("VALIDATE without a candidate")
@@ -131,21 +131,23 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     )
     verdicts = await asyncio.to_thread(inspect, inspection)
     recorded = await asyncio.to_thread(inspection_without_secrets, inspection)
-    # A secret that is blotted out may be what the verdict was about: a replay is compared with what is told without it.
+    # Redaction may remove what a verdict was about, so a replay is compared with verdicts on the redacted input.
     told = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
     await crew.record.note(
-        EntryKind.VERDICT, "gates", phase=State.VALIDATE,
+        EntryKind.VERDICT,
+        "gates",
+        phase=State.VALIDATE,
         inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
         verdicts=[v.model_dump(mode="json") for v in verdicts],
         without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
-    )  # fmt: skip
+    )
     return verdicts
 
 
 async def known_elsewhere(
     op: Operation, crew: Crew, candidate: Candidate, originals: Mapping[str, bytes | None]
 ) -> tuple[str, ...]:
-    """What is new in the candidate's files and stands in other files of the repository. Mostly nothing is asked."""
+    """New imports and attributes of the candidate that other files already use; usually none have to be looked up."""
     wanted = await asyncio.to_thread(asks, candidate, originals)
     if not wanted:
         return ()
@@ -154,7 +156,7 @@ async def known_elsewhere(
 
 
 async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:
-    """What the repository's type checker says of the candidate's files as they stand; None: nothing to compare."""
+    """Errors of the repository's type checker in the candidate's files as they are now; None: not checked."""
     settings, runner = crew.shop.settings.pipeline, crew.shop.runner
     if settings.type_check == "off" or runner is None or not await asyncio.to_thread(is_configured, workspace):
         return None
@@ -162,9 +164,9 @@ async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> fr
 
 
 async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> closing.Answer:
-    """What the tree says of the condition, with the candidate and nothing that its tests have written.
+    """Closure check with the candidate applied and without files left by its tests.
 
-    VERIFY asks again, of the tree as applied; nobody should be asked to approve what it would refuse.
+    VERIFY repeats it on the applied tree; failing here avoids asking the owner to approve what VERIFY would reject.
     """
     if closing.asks_the_tree(op):
         await workspace.reset()
@@ -172,8 +174,17 @@ async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate:
     return await closing.of_candidate(op, crew, workspace)
 
 
+async def pass_anyway(generation: Generation, crew: Crew, workspace: Workspace) -> tuple[str, ...]:
+    """Which of the tests that failed pass at the op's tree by now: what turns green by itself shows no repair."""
+    if not generation.failed or crew.shop.runner is None:
+        return ()
+    await workspace.reset()
+    run = await crew.shop.runner.run(workspace, generation.failed, limit_s=crew.shop.settings.repair.test_limit_s)
+    return tuple(r.id for r in run.results if r.outcome is Outcome.PASSED and r.id in generation.failed)
+
+
 async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Same candidate, same verdict: a fresh workspace each time."""
+    """Validate in a fresh workspace each time, so that the same candidate gets the same verdict."""
     generation, runner = dossier.generation, crew.shop.runner
     if generation is None or runner is None:
         return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, crew.shop.runner_problem or "no candidate")
@@ -204,6 +215,7 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         reach = await asyncio.to_thread(reach_of, candidate.edits, before)
         measured = await measure_runs(op, crew, workspace, stand=stand, changed=candidate.paths, reach=reach)
         answer = await closure_of(op, crew, workspace, candidate)
+        anyway = () if measured.problem else await pass_anyway(generation, crew, workspace)
     await record_runs(crew, State.VALIDATE, measured)
     if measured.infra:
         return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
@@ -218,12 +230,13 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         suite_ran=measured.suite_ran,
         passed=measured.passed,
         total=measured.total,
+        anyway=anyway,
         missed=reach.missed(measured.seen, by_function=bool(op.test_ids)) if measured.total else (),
     )
     return PhaseResult(next=State.GATE, output=output, reason=f"{measured.passed}/{measured.total} passed")
 
 
 async def record_runs(crew: Crew, phase: State, measured: Measured) -> None:
-    """One entry a test run."""
+    """Record each test run as one entry."""
     for report in measured.reports:
         await crew.record.note(EntryKind.RUN, "validated", phase=phase, **report.model_dump(mode="json"))

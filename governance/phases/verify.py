@@ -1,4 +1,4 @@
-"""VERIFY: the tree as it now stands on disk, the signal's own check on it, then the commit. Or back."""
+"""VERIFY: tests and closure check on the applied tree, then the commit; or a rollback."""
 
 from __future__ import annotations
 
@@ -36,29 +36,35 @@ from tools.workspace import Workspace
 
 
 async def stand(crew: Crew, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
-    """Bring the workspace to the tree that is verified: the disk for a branch landing, else the candidate's tree."""
+    """Bring a workspace to the tree to verify: the checkout for a branch landing, else the candidate's tree."""
     if receipt.landing.mode == "branch":
         runner = crew.shop.runner
-        # A sandbox may stand there, ready for the next run: what it shows in the copy is left alone.
+        # A sandbox may be mounted there for the next run: its mount points are left alone.
         await workspace.overlay_checkout(await asyncio.to_thread(runner.mounted, workspace) if runner else ())
     else:
         await workspace.apply(candidate.edits)
 
 
 async def inverse(crew: Crew, tree: str, edit: Edit) -> Edit:
-    """The edit that takes ``edit`` back to what stood at ``tree``."""
+    """The edit that reverts ``edit`` to the state at ``tree``."""
     before = await crew.shop.repository.read(tree, edit.renamed_from or edit.path)
     after = None if edit.kind is EditKind.CREATE else before
     kind = {EditKind.CREATE: EditKind.DELETE, EditKind.DELETE: EditKind.CREATE}.get(edit.kind, edit.kind)
     seen = sha256_hex(edit.after) if edit.after is not None else None
     if edit.kind is EditKind.RENAME:
-        return Edit(path=edit.renamed_from or edit.path, kind=kind, before=seen, after=after, mode=edit.mode,
-                    renamed_from=edit.path)  # fmt: skip
+        return Edit(
+            path=edit.renamed_from or edit.path,
+            kind=kind,
+            before=seen,
+            after=after,
+            mode=edit.mode,
+            renamed_from=edit.path,
+        )
     return Edit(path=edit.path, kind=kind, before=seen, after=after, mode=edit.mode)
 
 
 async def without_change(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> frozenset[str]:
-    """Tests that are red on the same disk tree without our change: the owner's own work in progress, not our fault."""
+    """Tests that are red in the checkout without the candidate: caused by the owner's uncommitted work."""
     runner = crew.shop.runner
     if runner is None:
         return frozenset()
@@ -70,7 +76,7 @@ async def without_change(op: Operation, crew: Crew, workspace: Workspace, candid
 
 
 async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
-    """Tests and closure on the applied tree; then hooks, the intent, the signed commit."""
+    """Tests and closure check on the applied tree; then hooks, the intent entry and the signed commit."""
     generation, application = dossier.generation, dossier.application
     if generation is None or application is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "VERIFY without an applied candidate")
@@ -81,7 +87,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     tree = head if receipt.landing.mode == "branch" else op.tree
     async with crew.workspace(op, tree=tree) as workspace:
         dirty = await crew.shop.repository.dirty() if receipt.landing.mode == "branch" else ()
-        # The change itself stands there by now: what else differs from what was validated is the owner's.
+        # The change itself is applied already: any other difference from the validated tree is the owner's.
         owners = tree != op.tree or any(each.path not in candidate.touched for each in dirty)
         brought = partial(stand, crew, workspace, receipt, candidate)
         measured = await measure_runs(
@@ -106,21 +112,25 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)
     if not answer.closed:
         return await roll_back(
-            crew, receipt, "verify.closure", f"The signal is still there: {reason}", RootCause.CLOSURE_OPEN,
+            crew,
+            receipt,
+            "verify.closure",
+            f"The signal is still there: {reason}",
+            RootCause.CLOSURE_OPEN,
             diff_hash(generation.candidate),
-        )  # fmt: skip
+        )
     return await commit(op, dossier, crew, candidate, measured, reason)
 
 
 def unforeseen(dossier: Dossier, measured: Measured) -> str:
-    """Pure: what the runs rest on that asks for a higher tier than the one that was given; empty where nothing does."""
+    """The reason for a floor above the op's tier that only these runs revealed; empty when there is none. Pure."""
     return next((why for tier, why in claims(measured.reports) if tier > dossier.tier), "")
 
 
 async def forgive(
     op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate, measured: Measured
 ) -> Measured:
-    """Take out of ``measured`` what is red for the owner's uncommitted edits alone. No verdict is never a good one."""
+    """``measured`` cleared if the owner's uncommitted edits alone cause its failures; else unchanged."""
     if any(r.status not in (RunStatus.GREEN, RunStatus.RED) for r in measured.reports):
         return measured
     owners = await without_change(op, crew, workspace, candidate)
@@ -133,7 +143,7 @@ async def forgive(
 
 
 async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str) -> PhaseResult:
-    """Undo the apply through the journal, then GENERATE once more."""
+    """Undo the apply through the journal, then GENERATE again."""
     await crew.record.note(
         EntryKind.CHANGE, "change.rolling_back", phase=State.VERIFY, journal=receipt.journal, rule=rule
     )
@@ -145,20 +155,23 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
         reason = f"{text}; not taken back, because you changed them meanwhile: {', '.join(rollback.kept)}"
         return failed(cause, FailureClass.USER, reason)
     return PhaseResult(
-        next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=FailureClass.TEST,
+        next=State.GENERATE,
+        reason=f"{text[:400]} ({rule})",
+        cause=cause,
+        failure=FailureClass.TEST,
         feedback=Feedback(phase=State.VERIFY, rule=rule, text=text, candidate=diff),
-    )  # fmt: skip
+    )
 
 
 async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
-    """Only the diff was asked for."""
+    """Record the diff only, and end as NOOP."""
     blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
     await crew.record.note(EntryKind.CANDIDATE, "dry_run", phase=State.VERIFY, candidate=blob)
     return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
 
 
 def waits_for_owner(op: Operation, generation: Generation, committed: Committed) -> tuple[Statement, ...]:
-    """Work on a review branch is remembered until the owner merges or deletes it."""
+    """Statement that stores a review branch as pending until the owner merges or deletes it."""
     if committed.mode != "review":
         return ()
     branch = committed.ref.removeprefix("refs/heads/")
@@ -169,16 +182,22 @@ def waits_for_owner(op: Operation, generation: Generation, committed: Committed)
 async def commit(
     op: Operation, dossier: Dossier, crew: Crew, candidate: Candidate, measured: Measured, reason: str
 ) -> PhaseResult:
-    """Hooks, the intent entry, then the commit; from the intent on nothing interrupts it."""
+    """Hooks, the intent entry, then the commit; not interruptible from the intent on."""
     shop, generation, application = crew.shop, dossier.generation, dossier.application
     if generation is None or application is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "a commit without a candidate")
     receipt = application.receipt
     text = compose(
-        op, dossier, measured.reports, closure=f"Closure: {reason}.", sandbox=shop.sandbox_name,
-        identity=shop.changes.identity_line, passed=measured.passed, total=measured.total,
+        op,
+        dossier,
+        measured.reports,
+        closure=f"Closure: {reason}.",
+        sandbox=shop.sandbox_name,
+        identity=shop.changes.identity_line,
+        passed=measured.passed,
+        total=measured.total,
         co_author=shop.settings.pipeline.co_author,
-    )  # fmt: skip
+    )
     try:
         prepared = await shop.changes.prepare(receipt, candidate, text)
     except HookRefused as error:
@@ -187,17 +206,27 @@ async def commit(
 
     async def effect() -> tuple[Committed, int]:
         intent = await crew.record.note(
-            EntryKind.CHANGE, "commit.intent", phase=State.VERIFY, tree=prepared.tree, parent=prepared.parent,
-            ref=prepared.ref, journal=receipt.journal, paths=list(prepared.paths),
-        )  # fmt: skip
+            EntryKind.CHANGE,
+            "commit.intent",
+            phase=State.VERIFY,
+            tree=prepared.tree,
+            parent=prepared.parent,
+            ref=prepared.ref,
+            journal=receipt.journal,
+            paths=list(prepared.paths),
+        )
         committed = await asyncio.to_thread(
             shop.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
         )
         crew.holdings.receipt = None
         await crew.record.note(
-            EntryKind.CHANGE, "committed", phase=State.VERIFY, **committed.model_dump(mode="json"), intent=intent.seq,
+            EntryKind.CHANGE,
+            "committed",
+            phase=State.VERIFY,
+            **committed.model_dump(mode="json"),
+            intent=intent.seq,
             project=waits_for_owner(op, generation, committed),
-        )  # fmt: skip
+        )
         return committed, intent.seq
 
     try:
@@ -210,8 +239,13 @@ async def commit(
             task.uncancel()  # too late to cancel: the ref has moved
         committed, seq = done[0]
     output = Verification(
-        runs=measured.reports, closed=True, closure_reason=reason, passed=measured.passed, total=measured.total,
-        committed=committed, intent_seq=seq,
-    )  # fmt: skip
+        runs=measured.reports,
+        closed=True,
+        closure_reason=reason,
+        passed=measured.passed,
+        total=measured.total,
+        committed=committed,
+        intent_seq=seq,
+    )
     where = committed.ref.removeprefix("refs/heads/")
     return PhaseResult(next=State.COMPLETE, output=output, reason=f"{committed.commit[:10]} on {where}")

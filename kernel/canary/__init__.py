@@ -1,26 +1,25 @@
-"""The decode canary: notices, token by token, that a model's generation is collapsing.
+"""Decode canary: detects, token by token, that a generation is collapsing.
 
-Three ways of collapsing are known to it: a loop (the same thing again and again), an echo (a passage that was already
-told), and garbage (tokens that the model itself finds absurd). ``features`` measures, ``levels`` says what is normal
-for a model, ``watch`` folds both into one number, ``text`` does the same on finished text. Nothing here imports torch.
+It knows three kinds of collapse: a loop (the same text again and again), an echo (a verbatim copy of an earlier
+passage), and garbage (tokens that the model itself finds improbable). ``features`` are the measurements, ``levels`` the
+normal values of a model, ``detector`` combines both into one proximity, ``text`` applies it to finished text. Nothing
+here imports torch.
 """
 
-from kernel.canary.collapse import CollapseDetected
-from kernel.canary.knobs import Knobs, knobs
+from kernel.canary.detector import Canary, DecodingAdjustment, adjust_decoding
 from kernel.canary.levels import Baseline, Levels, load_levels
-from kernel.canary.step import Reading, Step
+from kernel.canary.reading import CanaryReading, CollapseDetected, TokenStep
 from kernel.canary.text import read_text
-from kernel.canary.watch import Canary
 
 __all__ = [
     "Baseline",
     "Canary",
+    "CanaryReading",
     "CollapseDetected",
-    "Knobs",
+    "DecodingAdjustment",
     "Levels",
-    "Reading",
-    "Step",
-    "knobs",
+    "TokenStep",
+    "adjust_decoding",
     "load_levels",
     "read_text",
 ]

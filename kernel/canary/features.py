@@ -1,19 +1,19 @@
-"""What is measured at every token. Each feature grows with the trouble, so that "above normal" is always the bad side.
+"""Features measured at every token. Each one grows with the trouble, so that "above normal" is always bad.
 
-| name | what | what it catches |
+| name | what | detects |
 |---|---|---|
-| repeat | share of the last 32 tokens that stand more than once among them | stutter, short cycles |
-| echo | share of the recent 4-grams that the answer has said before (running mean) | patterns without end |
-| copy | root of the length of the copy of its own text that the answer is in | a paragraph told twice |
-| loop | root of the tokens of that copy that came after its cycle had closed | cycles, of any period |
-| prompt | root of the length of the copy of the prompt that the answer is in | echo of the prompt |
+| repeat | share of the last 32 tokens that occur more than once among them | stutter, short cycles |
+| echo | share of recent 4-grams that occurred earlier in the answer (running mean) | endless patterns |
+| copy | root of the length of the current copy of the answer's own text | a repeated paragraph |
+| loop | root of the tokens of that copy that came after its cycle had closed | cycles of any period |
+| prompt | root of the length of the current copy of the prompt | echo of the prompt |
 | margin | -log(1 - margin), running mean of the margin | a model that no longer hesitates |
 | entropy | running mean of the entropy, nats | garbage |
-| surprise | running mean of -logprob of what was chosen, nats | garbage |
+| surprise | running mean of -logprob of the chosen token, nats | garbage |
 
-Clean code repeats too: rows of a table, imports, test cases. But each row brings something new, which ends a copy
-after a few tokens and costs a moment of hesitation; a loop does neither. The root keeps one long and legitimate copy
-(an edit writes most of its prompt again) comparable with a short one.
+Clean code repeats too: rows of a table, imports, test cases. But each row brings something new, which ends a copy after
+a few tokens and lowers the margin for a moment; a loop does neither. The root keeps one long and legitimate copy (an
+edit writes most of its prompt again) comparable with a short one.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from collections import deque
 from collections.abc import Sequence
 from math import log, sqrt
 
-from kernel.canary.copies import Copies
-from kernel.canary.step import Step
+from kernel.canary.copies import CopyTracker
+from kernel.canary.reading import TokenStep
 
-STUCK = ("repeat", "echo", "copy", "loop", "prompt", "margin")  # nothing new comes
-LOST = ("entropy", "surprise")  # nothing sensible comes
+STUCK = ("repeat", "echo", "copy", "loop", "prompt", "margin")  # the answer repeats itself
+LOST = ("entropy", "surprise")  # the tokens are improbable
 FEATURES = STUCK + LOST
 WINDOW = 32  # tokens of the self-repeat
-SHARE = 1 / 16  # of the newest token in a running mean
-WORST_NATS = 12.0  # one absurd token must not look like a run of them
-DOUBT = 0.01  # a margin of 1 is no more certain than 0.99: files keep three digits
-QUIET_START = (0.5, 0.0, 0.0)  # of the running means of margin, entropy, surprise: what is not told raises nothing
+SHARE = 1 / 16  # weight of the newest token in a running mean
+WORST_NATS = 12.0  # cap: one very improbable token must not weigh like several
+DOUBT = 0.01  # a margin of 1 counts as 0.99: files keep three digits
+QUIET_START = (0.5, 0.0, 0.0)  # initial means of margin, entropy, surprise; absent values raise nothing
 
 
-class Window:
-    """Share of repeated tokens among the last ``WINDOW``; low while the window still fills."""
+class RepeatWindow:
+    """Share of repeated tokens among the last ``WINDOW``; low until the window is full."""
 
     def __init__(self) -> None:
         self._tokens: deque[int] = deque()
@@ -56,22 +56,17 @@ class Window:
         return len(self._tokens)
 
 
-class Features:
-    """The features of one generation, in O(1) a token. Memory: one number and one table entry a token."""
+class FeatureTracker:
+    """Features of one generation, O(1) time per token. Memory: one number and one table entry a token."""
 
     def __init__(self, prompt: Sequence[int] = ()) -> None:
-        self.copies = Copies(prompt)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the answer, keep the prompt."""
-        self.copies.reset()
-        self.window = Window()
+        self.copies = CopyTracker(prompt)
+        self.window = RepeatWindow()
         self._echo = 0.0
         self._margin, self._entropy, self._surprise = QUIET_START
 
-    def push(self, step: Step) -> tuple[float, ...]:
-        """The values in the order of ``FEATURES``. What a step does not tell stays where it was."""
+    def push(self, step: TokenStep) -> tuple[float, ...]:
+        """Feature values in the order of ``FEATURES``. A value that is None in the step leaves its mean unchanged."""
         copies = self.copies
         copies.push(step.token)
         repeat = self.window.push(step.token)

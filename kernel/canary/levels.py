@@ -1,4 +1,6 @@
-"""What is normal for a model, and how far from it is too far. ``bench/canary/calibrate.py`` writes the file."""
+"""Normal feature values of a model and the alarm threshold, from ``canary_levels.toml`` (written by
+``bench/canary/calibrate.py``).
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
 
 FALLBACK = "default"
-TEXT = "text"  # the table for finished text, cut into word-like pieces
+TEXT = "text"  # table for finished text, split into word-like pieces
 
 
 class Baseline(Frozen):
-    """One feature over clean runs, and the log-odds that one deviation above the mean adds."""
+    """One feature over clean runs, and the log-odds that one standard deviation above the mean adds."""
 
     mean: float
     deviation: float = Field(gt=0)
@@ -24,8 +26,9 @@ class Baseline(Frozen):
 
 
 class Levels(Frozen):
-    """``proximity`` is a logistic function of ``bias`` and the weighted z-scores; at or over ``alarm`` for ``patience``
-    tokens in a row the generation counts as collapsed."""
+    """``proximity`` is a logistic function of ``bias`` and the weighted z-scores. A generation has collapsed when it is
+    at or above ``alarm`` for ``patience`` tokens in a row.
+    """
 
     bias: float
     alarm: float = Field(gt=0, le=1)
@@ -46,6 +49,6 @@ def _tables() -> dict[str, Levels]:
 
 
 def load_levels(model: str) -> Levels:
-    """The levels calibrated for ``model``, or those over all models that were looked at."""
+    """Levels calibrated for ``model``, or the defaults over all calibrated models."""
     tables = _tables()
     return tables.get(model, tables[FALLBACK])

@@ -1,51 +1,59 @@
-"""The same features on finished text, for models of which only the text comes back."""
+"""The canary on finished text, for models that return no token distributions."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from kernel.canary.detector import Canary
 from kernel.canary.levels import TEXT, Levels, load_levels
-from kernel.canary.step import QUIET, Reading, Step
-from kernel.canary.watch import Canary
+from kernel.canary.reading import QUIET, CanaryReading, TokenStep
+from kernel.provider import Report, ToolCall
+from ledger.parsers.json import read_json
 
-# Names and numbers, signs, line ends. Spaces are left out. A name is one piece, however many words it has: cut at its
-# underscores, rows like `a_limit = settings.a_limit,` would hold little that is new. Every piece has an end, for
-# "aaaa..." must become many, and a script without spaces between its words is cut by character.
+# Names and numbers, signs, line ends; spaces are dropped. A name is one piece, however many words it has: split at its
+# underscores, rows like `a_limit = settings.a_limit,` would hold little that is new. The length is bounded, because
+# "aaaa..." must become many pieces, and scripts without spaces are split by character.
 UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 PIECE = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]{{1,24}}|[^\w\s]{{1,16}}|\n+")
+SINGLE_PASS = "single_pass"
+WRITTEN = 400  # minimum characters of an argument that holds content (a file, a command) rather than a name or path
+NEWEST = 1 << 16  # characters read from the end: a collapse continues to the end, and a server may send many megabytes
 
 
-def pieces(text: str) -> list[str]:
-    """``text`` cut into word-like pieces, about as long as tokens."""
+def split_pieces(text: str) -> list[str]:
+    """``text`` split into word-like pieces, about as long as tokens."""
     return PIECE.findall(text)
 
 
-def text_steps(text: str, prompt: str = "", logprobs: Sequence[float] | None = None) -> tuple[list[int], list[Step]]:
-    """Prompt and text as numbers, each piece its own; the second as steps.
+def steps_of_text(
+    text: str, prompt: str = "", logprobs: Sequence[float] | None = None
+) -> tuple[list[int], list[TokenStep]]:
+    """Numbers of the prompt's pieces, and the text's pieces as steps; equal pieces have equal numbers.
 
-    ``logprobs`` (nats, one for each token of the provider) are laid over the pieces by their place in the text.
+    ``logprobs`` (nats, one a token of the provider) are spread over the pieces by position.
     """
     numbers: dict[str, int] = {}
 
     def number(found: Sequence[str]) -> list[int]:
         return [numbers.setdefault(piece, len(numbers)) for piece in found]
 
-    before, after = number(pieces(prompt)), number(pieces(text))
+    before, after = number(split_pieces(prompt)), number(split_pieces(text))
     if not logprobs:
-        return before, [Step(token, None, None, None) for token in after]
+        return before, [TokenStep(token, None, None, None) for token in after]
     places = (at * len(logprobs) // len(after) for at in range(len(after)))
-    return before, [Step(token, None, None, logprobs[place]) for token, place in zip(after, places, strict=True)]
+    return before, [TokenStep(token, None, None, logprobs[place]) for token, place in zip(after, places, strict=True)]
 
 
 def read_text(
     text: str, prompt: str = "", logprobs: Sequence[float] | None = None, *, levels: Levels | None = None
-) -> Reading:
-    """The worst reading over the text; ``alarm`` when any place of it raised one.
+) -> CanaryReading:
+    """The worst reading over the text; ``alarm`` when any position raised one.
 
-    Without ``logprobs`` garbage is seen only where it repeats: words alone do not tell what a model found absurd.
+    Without ``logprobs`` garbage is detected only where it repeats.
     """
-    before, steps = text_steps(text, prompt, logprobs)
+    before, steps = steps_of_text(text, prompt, logprobs)
     canary = Canary(levels or load_levels(TEXT), before)
     worst, alarm = QUIET, False
     for step in steps:
@@ -54,3 +62,37 @@ def read_text(
         if reading.proximity > worst.proximity:
             worst = reading
     return worst._replace(alarm=alarm)
+
+
+async def read_answer(text: str, logprobs: Sequence[float] = ()) -> CanaryReading:
+    """The worst reading over the end of ``text``, computed off the event loop (about 6 ms per thousand characters).
+
+    The prompt is left out, because an answer about code quotes it at length. An answer that only quotes repeats itself
+    eventually, which is detected.
+    """
+    share = min(NEWEST / len(text), 1.0) if text else 1.0
+    chances = logprobs[len(logprobs) - round(share * len(logprobs)) :]
+    return await asyncio.to_thread(read_text, text[-NEWEST:], "", chances)
+
+
+async def read_turn(text: str, calls: Sequence[ToolCall], logprobs: Sequence[float] = ()) -> CanaryReading:
+    """The worst reading over the text of a turn and the long arguments of its calls, each read separately."""
+    readings = [await read_answer(text, logprobs)]
+    readings += [await read_answer(each) for call in calls for each in long_arguments(call)]
+    return max(readings, key=lambda reading: (reading.alarm, reading.proximity))
+
+
+def long_arguments(call: ToolCall) -> Iterator[str]:
+    """The long texts among a call's arguments; the raw text when they cannot be parsed."""
+    try:
+        given = read_json(call.arguments)
+    except ValueError:
+        given = {"": call.arguments}
+    values = given.values() if isinstance(given, dict) else ()
+    yield from (value for value in values if isinstance(value, str) and len(value) >= WRITTEN)
+
+
+def report_of(reading: CanaryReading) -> Report:
+    """The report of a turn of a provider that does not loop."""
+    proximity = round(1000 * reading.proximity)
+    return Report(exit=SINGLE_PASS, proximity_milli=proximity, signal=reading.signal, alarm=reading.alarm)

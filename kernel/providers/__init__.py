@@ -1,1 +1,1 @@
-"""The ways to reach a model, one file each."""
+"""Providers: the local model, chat-completions servers, scripts, and the re-prompt loop around a provider."""

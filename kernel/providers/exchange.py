@@ -1,8 +1,8 @@
-"""One HTTP request with a streamed answer, under four deadlines.
+"""One HTTP request with a streamed response, under four deadlines.
 
-One timer is moved along as the exchange proceeds: until the request is on its way it guards the connection (TLS
-included), then the first byte of the body, then each silence; the total bounds them all. The timer never spans a
-``yield`` of the caller, so it can only ever interrupt this exchange.
+One timer is rescheduled as the exchange proceeds: until the request is sent it limits the connection (TLS included),
+then the first byte of the body, then each silence; the total limits them all. The timer never spans a ``yield`` to the
+caller, so it can only interrupt this exchange.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 Phase = Literal["connection", "first_byte", "idle", "total"]
 
-_WHAT: Final[dict[Phase, str]] = {
+_TIMEOUT_MESSAGES: Final[dict[Phase, str]] = {
     "connection": "no connection was made",
-    "first_byte": "no byte of the answer came",
-    "idle": "the answer fell silent",
+    "first_byte": "no byte of the answer arrived",
+    "idle": "the answer stalled",
     "total": "the answer was not complete",
 }
 
@@ -37,7 +37,7 @@ class Deadlines(Frozen):
     total_s: float
 
     def of(self, phase: Phase) -> float:
-        """How long ``phase`` may last."""
+        """Maximum duration of ``phase``."""
         spans = {"connection": self.connect_s, "first_byte": self.first_byte_s, "idle": self.idle_s}
         return spans.get(phase, self.total_s)
 
@@ -46,8 +46,8 @@ class _Socket(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Exchange:
-    """Owns ``client`` and closes it: a client that saw a cancelled connect is never used again."""
+class HttpExchange:
+    """Owns ``client`` and closes it: a client with a cancelled connect is never reused."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Exchange:
         self._sockets: list[_Socket] = []
 
     async def open(self, method: str, url: str, body: bytes | None = None) -> httpx.Response:
-        """Send the request and wait for the head of the answer."""
+        """Sends the request and waits for the response headers."""
         import httpx
 
         phase: Phase = "connection"
@@ -96,12 +96,12 @@ class Exchange:
             raise self._broken(error) from None
 
     async def pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """The body as it comes."""
+        """The body in the chunks that arrive."""
         import httpx
 
         seen = 0
         loop = asyncio.get_running_loop()
-        chunks = cast("AsyncGenerator[bytes, None]", response.aiter_bytes())  # declared as a mere iterator
+        chunks = cast("AsyncGenerator[bytes, None]", response.aiter_bytes())  # declared as an iterator
         async with aclosing(response), aclosing(chunks) as body:
             while True:
                 phase: Phase = "idle" if seen else "first_byte"
@@ -123,9 +123,9 @@ class Exchange:
                 yield piece
 
     async def aclose(self) -> None:
-        """Close the socket, whatever state it is in."""
+        """Closes the socket in whatever state it is."""
         await self._client.aclose()
-        # httpx forgets a socket whose TLS handshake is cancelled; closing the others twice does no harm.
+        # httpx leaks a socket whose TLS handshake is cancelled; closing the others twice is harmless.
         for made in self._sockets:
             await made.aclose()
 
@@ -133,19 +133,19 @@ class Exchange:
         if asyncio.get_running_loop().time() >= self._end:
             phase = "total"
         return ProviderUnavailable(
-            f"{self._where}: {_WHAT[phase]} within {self._deadlines.of(phase):g} s.",
+            f"{self._where}: {_TIMEOUT_MESSAGES[phase]} within {self._deadlines.of(phase):g} s.",
             provider=self._provider,
             kind=phase,
-            remedy="Look whether the server is overloaded, or raise this deadline in the settings.",
+            remedy="Check whether the server is overloaded, or raise this deadline in the settings.",
         )
 
     def _broken(self, error: Exception) -> ProviderUnavailable:
-        said = self._clean(str(error))
+        detail = self._clean(str(error))
         return ProviderUnavailable(
-            f"{self._where}: the connection failed ({type(error).__name__}{': ' + said if said else ''}).",
+            f"{self._where}: the connection failed ({type(error).__name__}{': ' + detail if detail else ''}).",
             provider=self._provider,
             kind="connection",
-            remedy="Start the server, or name its address in base_url.",
+            remedy="Start the server, or set its address in base_url.",
         )
 
     def _bad(self, why: str) -> ProviderBadOutput:

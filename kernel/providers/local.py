@@ -1,7 +1,7 @@
-"""The model in this process: loaded at first use, computed in one worker thread, dropped when it is idle.
+"""The local model: loaded at first use, computed in one worker thread, unloaded when idle.
 
 torch is imported in the worker thread only, and only when a model is needed. Cancelling an awaiting task sets a token
-that the thread asks between two matrix products; the call returns when the thread has really stopped.
+that the thread checks between two matrix products; the call returns when the thread has stopped.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kernel.canary import load_levels
 from kernel.cancel import Cancelled, CancelToken
-from kernel.loop.settings import LocalSettings
-from kernel.loop.stops import settled
-from kernel.policy import Family, load_policy
+from kernel.engine.decoding.answer import stable_prefix
+from kernel.engine.settings import LocalSettings
+from kernel.policy import InfillFamily, load_policy
 from kernel.provider import (
     Capabilities,
     DivergeRequest,
@@ -40,27 +40,29 @@ from kernel.weights.registry import Weights, load_registry
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 
 if TYPE_CHECKING:
-    from kernel.loop.engine import Engine
-    from kernel.loop.trail import Trail
+    from kernel.engine.decoding.answer import GeneratedAnswer
+    from kernel.engine.engine import Engine
+    from kernel.engine.requests import RequestHandler
 
 PREPARE_S = 600.0
 NAME = "local"
 T = TypeVar("T")
+Work = Callable[["RequestHandler", CancelToken], T]
 
 
 class LocalProvider:
-    """One of the models of ``policy.toml`` by name, or own weights by their path."""
+    """A model of ``policy.toml`` by name, or the owner's own weights by path."""
 
     def __init__(
         self, *, model: str, settings: LocalSettings, models_dir: Path, weights: Weights | None = None
     ) -> None:
-        """``weights`` replaces those that the registry has for the model. Raises ``ConfigError`` for an unknown one."""
+        """``weights`` replaces the registry's entry of the model. Raises ``ConfigError`` for an unknown one."""
         policy = load_policy()
         self._price = policy.price(NAME, model)
         self._settings = settings
         self._models_dir = models_dir
         if own.is_path(model):
-            self._name, self._weights = own.weights_at(model)
+            self._name, self._weights = own.describe_weights(model)
             self._family = policy.family_of_path(model, settings.family)
             self._room = settings.context or 1 << 30
         else:
@@ -74,7 +76,7 @@ class LocalProvider:
         self._idle: asyncio.TimerHandle | None = None
         self._running: CancelToken | None = None
         self._closed = False
-        self._doing = "loaded at first use"
+        self._status = "loaded at first use"
         self._turn = asyncio.Lock()
 
     @property
@@ -83,7 +85,7 @@ class LocalProvider:
 
     @property
     def model(self) -> str:
-        return f"{self._name}@{store.sum8(self._models_dir, self._weights)}"
+        return f"{self._name}@{store.short_sum(self._models_dir, self._weights)}"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -100,17 +102,17 @@ class LocalProvider:
 
     @property
     def left_behind(self) -> bool:
-        """Numeric libraries give their memory back with the process only."""
+        """True after the model was unloaded: numeric libraries return their memory only at the end of the process."""
         return self._worker is not None and self._engine is None and not self._turn.locked()
 
     async def health(self) -> Health:
-        """Looks at names and sizes only."""
+        """Checks libraries, and names and sizes of files only."""
         try:
-            need_torch()
-            self._need_weights()
+            check_libraries()
+            self._check_weights()
         except ProviderUnavailable as error:
             return Health(ready=False, detail=str(error))
-        return Health(ready=True, detail=self._engine.why if self._engine else self._doing)
+        return Health(ready=True, detail=self._engine.why if self._engine else self._status)
 
     def count_tokens(self, text: str) -> int:
         """Exact when the model is loaded, an estimate before."""
@@ -119,102 +121,78 @@ class LocalProvider:
         return round(len(text) / CHARS_PER_TOKEN)
 
     async def infill(self, request: InfillRequest) -> InfillAnswer:
-        """All spans as one batch; the common beginning of their prompts is computed once."""
+        """Fills all spans as one batch; the common prefix of their prompts is computed once."""
         if request.temperature <= 0 and request.samples > 1:
             raise ProviderBadOutput("Greedy answers are all the same: ask for one sample.", provider=NAME)
-        family = self._family_of_holes()
+        family = self._require_family()
         if not request.spans:
             return InfillAnswer(infills=(), usage=Usage())
-        return await self._run(lambda engine, cancel: self._fill(engine, family, request, cancel), request.timeout_s)
+        return await self._run(lambda requests, cancel: requests.fill(family, request, cancel), request.timeout_s)
 
     async def prepare(self) -> None:
-        """Load the model, where it is not in memory."""
-        await self._run(lambda engine, cancel: None, PREPARE_S)
+        """Loads the model when it is not in memory."""
+        await self._run(lambda requests, cancel: None, PREPARE_S)
 
     async def diverge(self, request: DivergeRequest) -> InfillAnswer:
-        """Answers that differ from what stands in the holes, as one batch."""
-        family = self._family_of_holes()
+        """Alternatives to the current texts of the holes, as one batch."""
+        family = self._require_family()
         if not request.spans:
             return InfillAnswer(infills=(), usage=Usage())
 
-        def work(engine: Engine, cancel: CancelToken) -> InfillAnswer:
-            from kernel.loop.asks import diverge
-
-            return diverge(
-                engine, family, request, settings=self._settings, levels=self._levels, room=self._room_of(engine),
-                cancel=cancel,
-            )  # fmt: skip
-
-        return await self._run(work, request.timeout_s)
+        return await self._run(lambda requests, cancel: requests.diverge(family, request, cancel), request.timeout_s)
 
     async def weigh(self, request: WeighRequest) -> WeighAnswer:
-        """What the model thinks of texts in holes, as one batch."""
-        family = self._family_of_holes()
+        """Log-probabilities of texts in holes, as one batch."""
+        family = self._require_family()
         if not request.spans:
             return WeighAnswer(logprobs_milli=(), usage=Usage())
 
-        def work(engine: Engine, cancel: CancelToken) -> WeighAnswer:
-            from kernel.loop.asks import weigh
+        return await self._run(lambda requests, cancel: requests.weigh(family, request, cancel), request.timeout_s)
 
-            return weigh(engine, family, request, room=self._room_of(engine), cancel=cancel)
-
-        return await self._run(work, request.timeout_s)
-
-    def _family_of_holes(self) -> Family:
+    def _require_family(self) -> InfillFamily:
+        """Raises ``ProviderBadOutput`` when the model cannot fill holes."""
         if self._family is None:
             raise ProviderBadOutput(
-                f"{self._name} was not trained to fill holes.", provider=NAME,
-                remedy="For own weights, kernel.local.family says how they do it.",
-            )  # fmt: skip
+                f"{self._name} was not trained to fill holes.",
+                provider=NAME,
+                remedy="For your own weights, set kernel.local.family to their infill format.",
+            )
         return self._family
-
-    def _fill(self, engine: Engine, family: Family, request: InfillRequest, cancel: CancelToken) -> InfillAnswer:
-        from kernel.loop.asks import fill
-
-        return fill(
-            engine, family, request, settings=self._settings, levels=self._levels, room=self._room_of(engine),
-            cancel=cancel,
-        )  # fmt: skip
 
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
     ) -> AsyncIterator[Event]:
-        """One answer, streamed as it grows. Tools are not offered to this model."""
+        """One answer, streamed. Tools are not offered to this model."""
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[str | None] = asyncio.Queue()  # None: nothing more comes
+        queue: asyncio.Queue[str | None] = asyncio.Queue()  # None: end of the answer
         shown = 0
 
-        def grown(trail: Trail) -> None:
+        def on_token(generated: GeneratedAnswer) -> None:
             nonlocal shown
-            answer = trail.answer
-            text = answer.text if answer.finish else settled(answer.text, limits.stop)
+            answer = generated.answer
+            text = answer.text if answer.finish else stable_prefix(answer.text, limits.stop)
             if len(text) > shown:
                 loop.call_soon_threadsafe(queue.put_nowait, text[shown:])
                 shown = len(text)
 
-        def work(engine: Engine, cancel: CancelToken) -> tuple[Trail, int]:
-            from kernel.loop.asks import reply
-
-            return reply(
-                engine, conversation, limits, settings=self._settings, levels=self._levels,
-                room=self._room_of(engine), grown=grown, cancel=cancel,
-            )  # fmt: skip
+        def work(requests: RequestHandler, cancel: CancelToken) -> tuple[GeneratedAnswer, int]:
+            return requests.reply(conversation, limits, on_token, cancel)
 
         task = asyncio.create_task(self._run(work, limits.timeout_s), name="local model")
         task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while (piece := await queue.get()) is not None:
                 yield TextDelta(text=piece)
-            trail, tokens_in = task.result()
+            generated, tokens_in = task.result()
         finally:
             task.cancel()
             await asyncio.wait({task})
-        usage = Usage(tokens_in=tokens_in, tokens_out=trail.answer.tokens)
-        finish = "stop" if trail.answer.finish == "stop" else "length"
-        yield Done.model_validate({"finish": finish, "usage": usage, "report": trail.report()})
+        usage = Usage(tokens_in=tokens_in, tokens_out=generated.answer.tokens)
+        finish = "stop" if generated.answer.finish == "stop" else "length"
+        yield Done.model_validate({"finish": finish, "usage": usage, "report": generated.report()})
 
     async def aclose(self) -> None:
-        """Stop the running call, drop the model and end the thread."""
+        """Stops the running call, drops the model and ends the thread."""
         self._closed = True
         if self._running is not None:
             self._running.cancel()
@@ -224,28 +202,25 @@ class LocalProvider:
             if worker is not None:
                 await asyncio.to_thread(worker.shutdown, wait=True)
 
-    # --- inside ---
-
-    def _room_of(self, engine: Engine) -> int:
-        return min(self._room, engine.model.config.context)
-
-    def _need_weights(self) -> None:
-        """Before anything is imported or tried: without weights there is nothing to try."""
+    def _check_weights(self) -> None:
+        """Raises ``ProviderUnavailable`` when the weights are missing, before anything is imported."""
         there = store.is_published(self._models_dir, self._weights)
         if not there and not store.converted_folders(self._models_dir, self._name, self._weights):
             raise ProviderUnavailable(
-                f"The weights of {self._name} are not on this machine.", provider=NAME, kind="weights",
+                f"The weights of {self._name} are not on this machine.",
+                provider=NAME,
+                kind="weights",
                 remedy=f"Run `ouro model pull {self._name}`.",
-            )  # fmt: skip
+            )
 
-    async def _run(self, work: Callable[[Engine, CancelToken], T], timeout_s: float) -> T:
-        """``work`` in the worker thread, one at a time; loads the model first."""
-        need_torch()
+    async def _run(self, work: Work[T], timeout_s: float) -> T:
+        """Runs ``work`` in the worker thread, one call at a time; loads the model first."""
+        check_libraries()
         if self._engine is None:
-            self._need_weights()
+            self._check_weights()
         async with self._turn:
             if self._closed:
-                raise self._ended()
+                raise self._shutting_down()
             self._stop_idle()
             if self._worker is None:
                 self._worker = ThreadPoolExecutor(1, thread_name_prefix="local-model")
@@ -257,51 +232,58 @@ class LocalProvider:
                 self._running = None
                 self._start_idle()
 
-    def _ended(self) -> ProviderUnavailable:
+    def _shutting_down(self) -> ProviderUnavailable:
         return ProviderUnavailable("The local model is being shut down.", provider=NAME)
 
     async def _until(self, future: asyncio.Future[T], cancel: CancelToken, timeout_s: float) -> T:
+        """Awaits ``future`` under the deadline; on timeout or cancellation waits until the thread has stopped."""
         try:
             async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(future)
         except Cancelled as error:
-            raise self._ended() from error
+            raise self._shutting_down() from error
         except TimeoutError as error:
             raise ProviderUnavailable(
-                f"The model did not answer within {timeout_s:g} s.", provider=NAME, kind="total",
+                f"The model did not answer within {timeout_s:g} s.",
+                provider=NAME,
+                kind="total",
                 remedy="A smaller model, or a longer clocks.turn_local_s.",
-            ) from error  # fmt: skip
+            ) from error
         finally:
             if not future.done():
                 cancel.cancel()
                 await asyncio.wait({future})
-                future.exception()  # Cancelled: expected, and taken note of here
+                future.exception()  # Cancelled is expected; retrieved so that asyncio does not log it
 
-    def _work(self, work: Callable[[Engine, CancelToken], T], cancel: CancelToken) -> T:
-        """In the worker thread."""
-        from kernel.loop.load import Source, load_engine
+    def _work(self, work: Work[T], cancel: CancelToken) -> T:
+        """Body of a call in the worker thread."""
+        from kernel.engine.loading import WeightsLocation, load_engine
+        from kernel.engine.requests import RequestHandler
 
         try:
             if self._engine is None:
-                source = Source(self._name, self._weights, self._models_dir)
-                self._engine = load_engine(source, self._settings, self._tell, cancel)
-            return work(self._engine, cancel)
+                source = WeightsLocation(self._name, self._weights, self._models_dir)
+                self._engine = load_engine(source, self._settings, self._set_status, cancel)
+            room = min(self._room, self._engine.model.config.context)
+            return work(RequestHandler(self._engine, self._settings, self._levels, room), cancel)
         except MemoryError as error:
             raise self._out_of_memory() from error
-        except RuntimeError as error:  # torch has no class of its own for this on the CPU
+        except RuntimeError as error:  # torch raises no specific class for this on the CPU
             if "not enough memory" in str(error) or "can't allocate memory" in str(error):
                 raise self._out_of_memory() from error
             raise
 
-    def _tell(self, what: str) -> None:
-        """What `status` says of a model that is not there yet; called in the worker thread."""
-        self._doing = what
+    def _set_status(self, what: str) -> None:
+        """Status of a model that is not loaded yet; called in the worker thread."""
+        self._status = what
 
     def _out_of_memory(self) -> ProviderUnavailable:
         return ProviderUnavailable(
-            "The model ran out of memory.", provider=NAME, kind="memory",
+            "The model ran out of memory.",
+            provider=NAME,
+            kind="memory",
             remedy="Lower kernel.local.cache_tokens, or choose a smaller model.",
-        )  # fmt: skip
+        )
 
     def _start_idle(self) -> None:
         if self._engine is not None:
@@ -314,12 +296,12 @@ class LocalProvider:
             self._idle = None
 
     def _unload(self) -> None:
-        """The weights are mapped from the file: dropping them gives the pages back."""
+        """Drops the weights, which are mapped from the file, and with them their pages."""
         if not self._turn.locked():
             self._engine = None
 
 
-def need_torch() -> None:
+def check_libraries() -> None:
     """Raises ``ProviderUnavailable`` (kind ``weights``) when the libraries of the kernel are not installed."""
     from importlib.util import find_spec
 

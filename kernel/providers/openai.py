@@ -1,8 +1,8 @@
-"""A server that speaks chat completions: vLLM, llama.cpp, Ollama, OpenAI and others.
+"""Chat-completions servers: vLLM, llama.cpp, Ollama, OpenAI and others.
 
-Every call has an HTTP client of its own that is closed with it, so that a cancelled call closes its socket and cannot
-spoil the next one. The API key is asked for at each call, is held in no attribute, and is cut out of every text that a
-server or a library gives back.
+Every call has its own HTTP client, closed with the call, so that a cancelled call closes its socket and cannot affect
+the next one. The API key is requested at each call, stored in no attribute, and removed from every text of the server
+or a library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from kernel.canary import CollapseDetected
-from kernel.canary.step import QUIET
+from kernel.canary.reading import QUIET
+from kernel.canary.text import read_turn, report_of
 from kernel.provider import (
     CallDelta,
     Capabilities,
@@ -31,11 +32,9 @@ from kernel.provider import (
     ToolSchema,
 )
 from kernel.providers import openai_wire as wire
-from kernel.providers.exchange import Deadlines, Exchange
-from kernel.providers.finished import as_report, read_turn
-from kernel.providers.openai_stream import Assembler
+from kernel.providers.exchange import Deadlines, HttpExchange
+from kernel.providers.openai_stream import SseParser, StreamAssembler
 from kernel.providers.settings import OpenAISettings
-from kernel.providers.sse import EventParser
 from kernel.tokens import prompt_characters
 from ledger.clock import Clock, SystemClock
 from ledger.errors import ConfigError, PolicyRefused, ProviderBadOutput, ProviderError, ProviderUnavailable
@@ -48,7 +47,9 @@ _KEY_MARK: Final = "[API key]"
 
 
 class OpenAIProvider:
-    """Raises ``ConfigError`` for an impossible address and ``PolicyRefused`` for one that the network seal forbids."""
+    """Raises ``ConfigError`` for an invalid address and ``PolicyRefused`` for a remote one when the network is
+    sealed.
+    """
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class OpenAIProvider:
         self._settings = settings
         self._api_key = api_key
         self._clock = clock or SystemClock()
-        self._base = _checked_url(settings.base_url, allow_network=allow_network)
+        self._base = _check_url(settings.base_url, allow_network=allow_network)
         self._tls: ssl.SSLContext | None = None
 
     @property
@@ -78,12 +79,12 @@ class OpenAIProvider:
 
     @property
     def price(self) -> Price | None:
-        """None unless both halves are set."""
+        """None unless both prices are set."""
         read, written = self._settings.price_input_usd_micro, self._settings.price_output_usd_micro
         return None if read is None or written is None else Price(input=read, output=written)
 
     async def health(self) -> Health:
-        """Asks for the list of models. Answers, and never raises a ``ProviderError``."""
+        """Requests the list of models. Never raises a ``ProviderError``."""
         s = self._settings
         deadlines = Deadlines(connect_s=s.health_s, first_byte_s=s.health_s, idle_s=s.health_s, total_s=s.health_s)
         try:
@@ -107,9 +108,9 @@ class OpenAIProvider:
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
     ) -> AsyncGenerator[Event, None]:
-        """One turn. Close the iterator (or cancel) to stop the server: its socket is closed.
+        """One turn. Closing the iterator (or cancelling) closes the socket, which stops the server.
 
-        Raises ``CollapseDetected`` after the last text when the canary says so and may stop it.
+        Raises ``CollapseDetected`` after the last text when the answer has collapsed and ``canary`` is ``stop``.
         """
         s = self._settings
         deadlines = Deadlines(
@@ -123,7 +124,7 @@ class OpenAIProvider:
             response = await exchange.open("POST", f"{self._base}/chat/completions", body)
             if response.status_code != 200:
                 raise await self._refusal(exchange, response)
-            answer = Assembler(where=self._base, clean=self._clean)
+            answer = StreamAssembler(where=self._base, clean=self._clean)
             async with aclosing(self._events(exchange, response, answer)) as events:
                 async for data in events:
                     if text := answer.take(data):
@@ -137,16 +138,16 @@ class OpenAIProvider:
             raise CollapseDetected(reading.proximity, reading.signal, usage.tokens_out, provider=self.name)
         for call in calls:
             yield CallDelta(call=call)
-        yield Done(finish=finish, usage=usage, report=as_report(reading))
+        yield Done(finish=finish, usage=usage, report=report_of(reading))
 
     async def aclose(self) -> None:
-        """Nothing stays open between calls."""
+        """Nothing is open between calls."""
 
     async def _events(
-        self, exchange: Exchange, response: httpx.Response, answer: Assembler
+        self, exchange: HttpExchange, response: httpx.Response, answer: StreamAssembler
     ) -> AsyncGenerator[str, None]:
         """The data of each event, up to ``[DONE]`` or the end of the body."""
-        parser = EventParser()
+        parser = SseParser()
         try:
             async with aclosing(exchange.pieces(response)) as pieces:
                 async for piece in pieces:
@@ -162,22 +163,22 @@ class OpenAIProvider:
                 f"{self._base}: the answer is unusable: it is not UTF-8.", provider=self.name
             ) from None
         except ProviderUnavailable:
-            # After the finish reason only the usage was to come: the answer is whole without it.
-            if not answer.whole:
+            # After the finish reason only the usage is missing: the answer is complete without it.
+            if not answer.complete:
                 raise
 
-    async def _refusal(self, exchange: Exchange, response: httpx.Response) -> ProviderError:
-        """What a status other than success means, with as much of the server's words as came."""
+    async def _refusal(self, exchange: HttpExchange, response: httpx.Response) -> ProviderError:
+        """The error for an unsuccessful status, with the server's message as far as it arrived."""
         body = bytearray()
         try:
             async with aclosing(exchange.pieces(response)) as pieces:
                 async for piece in pieces:
                     body += piece
         except ProviderError:
-            pass  # the status says enough
-        return wire.failure(
+            pass  # the status is sufficient
+        return wire.error_for_status(
             response.status_code,
-            wire.said(body.decode("utf-8", "replace")),
+            wire.error_message(body.decode("utf-8", "replace")),
             where=self._base,
             clean=self._clean,
             retry_s=wire.retry_after_s(response.headers.get("retry-after"), self._clock.now()),
@@ -186,11 +187,11 @@ class OpenAIProvider:
         )
 
     @asynccontextmanager
-    async def _exchange(self, deadlines: Deadlines) -> AsyncIterator[Exchange]:
+    async def _exchange(self, deadlines: Deadlines) -> AsyncIterator[HttpExchange]:
         if self._tls is None:
-            # Importing httpx and reading the certificates take long enough to be felt on the event loop.
+            # Importing httpx and reading the certificates would block the event loop noticeably.
             self._tls = await asyncio.to_thread(_tls_context, self._base.startswith("https:"))
-        exchange = Exchange(
+        exchange = HttpExchange(
             client=self._client(self._tls),
             deadlines=deadlines,
             max_bytes=self._settings.max_answer_bytes,
@@ -214,18 +215,18 @@ class OpenAIProvider:
         }
         if key := self._key():
             headers["Authorization"] = f"Bearer {key}"
-        # trust_env=False: no proxy, .netrc or certificate of the environment changes where the key goes.
+        # trust_env=False: no proxy, .netrc or certificate of the environment may redirect the key.
         return httpx.AsyncClient(verify=tls, headers=headers, timeout=None, trust_env=False, follow_redirects=False)
 
     def _key(self) -> str:
-        variable = self._settings.key_variable if self._settings.key_may_go else ""
+        variable = self._settings.key_variable if self._settings.may_send_key else ""
         key = (self._api_key(variable) or "").strip() if variable else ""
-        # Checked here, because the library would quote the whole header in its complaint.
+        # Checked here, because the library would quote the whole header in its error.
         if any(not "!" <= character <= "~" for character in key):
             raise ProviderUnavailable(
-                f"The API key in {variable} holds a blank or a character that no header can carry.",
+                f"The API key in {variable} contains a space or a character that is invalid in a header.",
                 provider=self.name,
-                remedy=f"Put the key alone into {variable}.",
+                remedy=f"Set {variable} to the key alone.",
             )
         return key
 
@@ -239,20 +240,20 @@ def _tls_context(encrypted: bool) -> ssl.SSLContext:
 
     if encrypted:
         return httpx.create_ssl_context(trust_env=False)
-    # Redirects are not followed, so this one is never used; it trusts nobody, should it ever be.
+    # Never used, since redirects are not followed; it trusts no certificate.
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _checked_url(text: str, *, allow_network: bool) -> str:
+def _check_url(text: str, *, allow_network: bool) -> str:
     """``text`` without a closing slash. Never quoted in an error: it may hold a password."""
     remedy = "Write kernel.openai.base_url like http://127.0.0.1:8080/v1."
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ConfigError("kernel.openai.base_url is not an address.", remedy=remedy) from None
+        raise ConfigError("kernel.openai.base_url is not a URL.", remedy=remedy) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ConfigError("kernel.openai.base_url is not an http or https address.", remedy=remedy)
+        raise ConfigError("kernel.openai.base_url is not an http or https URL.", remedy=remedy)
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigError("kernel.openai.base_url holds a user name, a query or a fragment.", remedy=remedy)
     if not allow_network and not _is_loopback(parts.hostname):

@@ -1,4 +1,6 @@
-"""Chunks of a streamed chat completion become text, whole tool calls, a finish and a usage."""
+"""Parses a streamed chat completion: server-sent events, and their chunks into text, tool calls, finish reason and
+usage.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernel.provider import ToolCall, Usage
-from kernel.providers.openai_wire import PROVIDER, chances, error_status, error_text, failure
+from kernel.providers.openai_wire import PROVIDER, error_for_status, error_status, error_text, token_logprobs
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderBadOutput
 
+_BOM = b"\xef\xbb\xbf"
 Finish = Literal["stop", "length", "calls"]
-
 _FINISHES: Final[dict[str, Finish]] = {
     "stop": "stop",
     "eos": "stop",
@@ -24,8 +26,62 @@ _FINISHES: Final[dict[str, Finish]] = {
 }
 
 
+class SseParser:
+    """Server-sent events from a body in arbitrary pieces. Only ``data`` fields are kept.
+
+    Lines are split as bytes and decoded whole, so that a character split between two pieces stays intact. Invalid UTF-8
+    is an error rather than a replacement character, since the stream may be code.
+    """
+
+    def __init__(self) -> None:
+        self._line: list[bytes] = []  # pieces of the unfinished line
+        self._data: list[str] = []
+        self._after_cr = False  # a following newline belongs to the finished line
+        self._first_line = True
+
+    def feed(self, piece: bytes) -> list[str]:
+        """The data of every event that ``piece`` completes. Raises ``UnicodeDecodeError``."""
+        if not piece:
+            return []
+        if self._after_cr and piece.startswith(b"\n"):
+            piece = piece[1:]
+        self._after_cr = piece.endswith(b"\r")
+        events: list[str] = []
+        for line in piece.splitlines(keepends=True):
+            content = line.rstrip(b"\r\n")
+            self._line.append(content)
+            if len(content) < len(line):
+                self._end_line(events)
+        return events
+
+    def close(self) -> list[str]:
+        """Ends the body: an event that only lacks its blank line still counts."""
+        events: list[str] = []
+        self._end_line(events)
+        self._end_event(events)
+        return events
+
+    def _end_line(self, events: list[str]) -> None:
+        line = b"".join(self._line)
+        self._line.clear()
+        if self._first_line:
+            self._first_line = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            self._end_event(events)
+            return
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            self._data.append(value.removeprefix(b" ").decode("utf-8"))
+
+    def _end_event(self, events: list[str]) -> None:
+        if self._data:
+            events.append("\n".join(self._data))
+            self._data.clear()
+
+
 class _Wire(BaseModel):
-    """Servers add fields of their own; those are passed over."""
+    """Base of the chunk models; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -51,7 +107,7 @@ class _Choice(_Wire):
     index: int = 0
     delta: _Delta | None = None
     finish_reason: str | None = None
-    logprobs: object = None  # an extra: whatever stands there, the answer counts
+    logprobs: object = None  # optional: an invalid value does not invalidate the answer
 
 
 class _Usage(_Wire):
@@ -74,8 +130,8 @@ class _Slot:
     arguments: str = ""
 
 
-class Assembler:
-    """Takes the data of each event in turn; ``whole`` once a finish reason came."""
+class StreamAssembler:
+    """Assembles the data of the events; ``complete`` after a finish reason."""
 
     def __init__(self, *, where: str, clean: Callable[[str], str]) -> None:
         self._where = where
@@ -85,27 +141,27 @@ class Assembler:
         self._reason: str | None = None
         self._usage: _Usage | None = None
         self._texts: list[str] = []
-        self.logprobs: list[float] = []  # of the tokens of the text, in nats, where the server tells them
+        self.logprobs: list[float] = []  # of the text's tokens, in nats; empty when the server sends none
 
     @property
     def text(self) -> str:
-        """All of it so far."""
+        """The text so far."""
         return "".join(self._texts)
 
     @property
-    def whole(self) -> bool:
-        """Nothing of the answer is missing any more; only the usage may still come."""
+    def complete(self) -> bool:
+        """True when only the usage may still arrive."""
         return self._reason is not None
 
     def take(self, data: str) -> str:
-        """The text that this chunk adds."""
+        """Adds a chunk and returns the text that it contributes."""
         try:
             chunk = _Chunk.model_validate_json(data)
         except ValidationError:
-            raise self._bad(f"a chunk is not the JSON that was asked for: {self._clean(data)[:120]}") from None
+            raise self._bad(f"a chunk is not the expected JSON: {self._clean(data)[:120]}") from None
         if chunk.error is not None:
-            text = error_text(chunk.error) or "an error without words"
-            raise failure(error_status(chunk.error), text, where=self._where, clean=self._clean)
+            text = error_text(chunk.error) or "an error without a message"
+            raise error_for_status(error_status(chunk.error), text, where=self._where, clean=self._clean)
         if chunk.usage is not None:
             self._usage = chunk.usage
         text = ""
@@ -118,7 +174,7 @@ class Assembler:
     def _choice(self, choice: _Choice) -> str:
         if choice.finish_reason:
             self._reason = choice.finish_reason
-        self.logprobs += chances(choice.logprobs)
+        self.logprobs += token_logprobs(choice.logprobs)
         if choice.delta is None:
             return ""
         for piece in choice.delta.tool_calls or ():
@@ -129,7 +185,7 @@ class Assembler:
         slot = self._slot_of(piece)
         function = piece.function or _Function()
         slot.id = slot.id or piece.id or ""
-        # Most servers give the name once, some in every piece, and the dialect allows it in parts.
+        # Most servers send the name once, some in every piece, and the protocol allows it in parts.
         if function.name and function.name != slot.name:
             slot.name += function.name
         slot.arguments += function.arguments or ""
@@ -140,7 +196,7 @@ class Assembler:
             slot = self._slots[-1] if self._slots else None
         else:
             slot = self._by_index.get(index)
-        # Some servers number every call 0: another id means another call.
+        # Some servers number every call 0: a different id means a different call.
         if slot is None or (piece.id and slot.id and piece.id != slot.id):
             slot = _Slot()
             self._slots.append(slot)
@@ -149,7 +205,7 @@ class Assembler:
         return slot
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """The whole tool calls, in the order in which they began."""
+        """The complete tool calls, in the order in which they began."""
         made: list[ToolCall] = []
         for number, slot in enumerate(self._slots):
             if not slot.name:
@@ -158,19 +214,19 @@ class Assembler:
         return tuple(made)
 
     def finish(self, media_type: str) -> Finish:
-        """Why the answer ended. ``media_type`` explains an answer that was no stream at all."""
+        """The finish reason. ``media_type`` explains a response that was no stream."""
         if self._reason is None:
             raise self._bad(f"the stream ({media_type or 'of no stated type'}) ended without a finish reason")
         finish = _FINISHES.get(self._reason)
         if finish is None:
             raise self._bad(f"the server ended it with {self._clean(self._reason)!r}")
         if finish == "calls" and not self._slots:
-            raise self._bad("it promises tool calls and has none")
-        # Several servers say "stop" although they call a tool.
+            raise self._bad("it announces tool calls and has none")
+        # Several servers send "stop" with a tool call.
         return "calls" if finish == "stop" and self._slots else finish
 
     def usage(self, prompt_characters: int) -> Usage:
-        """What the server counted, else an estimate."""
+        """The server's count, else an estimate."""
         if self._usage is not None:
             return Usage(tokens_in=self._usage.prompt_tokens, tokens_out=self._usage.completion_tokens)
         written = sum(map(len, self._texts)) + sum(len(slot.name) + len(slot.arguments) for slot in self._slots)

@@ -1,4 +1,4 @@
-"""The chat-completions dialect as pure functions: the request body, and what a server's words of refusal mean."""
+"""The chat-completions protocol as pure functions: request body, error messages and error classes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from kernel.canary import knobs
+from kernel.canary import adjust_decoding
 from kernel.provider import Limits, Message, ToolSchema
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 from ledger.parsers.json import read_json
 
 PROVIDER: Final = "openai"
-_MAX_SAID: Final = 400
+_MAX_MESSAGE: Final = 400
 
 JsonObject = dict[str, object]
 
@@ -23,7 +23,7 @@ JsonObject = dict[str, object]
 def request_body(
     model: str, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits, *, logprobs: bool = False
 ) -> bytes:
-    """The JSON that is posted."""
+    """The JSON request body."""
     body: JsonObject = {
         "messages": [_message(message) for message in conversation],
         "stream": True,
@@ -36,15 +36,15 @@ def request_body(
         body["model"] = model
     if logprobs:
         body["logprobs"] = True
-    if limits.caution_milli:  # the one word against repetition that every such server knows
-        body["frequency_penalty"] = round(knobs(limits.caution_milli / 1000).repetition_penalty - 1.0, 2)
+    if limits.caution_milli:  # the only repetition setting that all such servers support
+        body["frequency_penalty"] = round(adjust_decoding(limits.caution_milli / 1000).repetition_penalty - 1.0, 2)
     if limits.seed is not None:
         body["seed"] = limits.seed
     if limits.stop:
         body["stop"] = list(limits.stop)
     if tools:
         body["tools"] = [{"type": "function", "function": tool.model_dump()} for tool in tools]
-    # Escaped to ASCII: a lone surrogate in somebody's file must not make the request impossible to encode.
+    # Escaped to ASCII: a lone surrogate in a file must not make the request impossible to encode.
     return json.dumps(body).encode("ascii")
 
 
@@ -61,21 +61,21 @@ def _message(message: Message) -> JsonObject:
     return plain
 
 
-def chances(said: object) -> list[float]:
-    """Log-probabilities (nats, at most 0) of a choice's ``logprobs`` object; empty for any other form of it."""
-    rows = said.get("content") if isinstance(said, Mapping) else None
-    told = [row.get("logprob") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    return [min(float(n), 0.0) for n in told if isinstance(n, int | float) and n == n]  # NaN is not itself
+def token_logprobs(logprobs: object) -> list[float]:
+    """Log-probabilities (nats, at most 0) in a choice's ``logprobs`` object; empty for any other form."""
+    rows = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    values = [row.get("logprob") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return [min(float(n), 0.0) for n in values if isinstance(n, int | float) and n == n]  # NaN is not itself
 
 
 def one_line(text: str) -> str:
-    """A server's words, made safe for a terminal and a log line."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 8 * _MAX_SAID]).split())
-    return line if len(line) <= _MAX_SAID else line[: _MAX_SAID - 1] + "…"
+    """A server's message, made safe for a terminal and a log line."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 8 * _MAX_MESSAGE]).split())
+    return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """``Retry-After`` as seconds from ``now``: it is either a number or an HTTP date."""
+    """``Retry-After`` in seconds from ``now``; the header is a number or an HTTP date."""
     if value is None:
         return None
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value.strip()):
@@ -89,8 +89,8 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-def said(body: str) -> str:
-    """The server's own message in an error body; the body itself when it has no known form."""
+def error_message(body: str) -> str:
+    """The message in an error body; the body itself when its form is unknown."""
     try:
         parsed = read_json(body)
     except ValueError:
@@ -101,7 +101,7 @@ def said(body: str) -> str:
 
 
 def error_text(error: object) -> str:
-    """The words of an error object in any of the forms that servers use."""
+    """The message of an error object in any of the forms that servers use."""
     if isinstance(error, str):
         return error
     if isinstance(error, Mapping):
@@ -112,7 +112,7 @@ def error_text(error: object) -> str:
 
 
 def error_status(error: object) -> int:
-    """The HTTP status that an error object inside a stream stands for; 400 when it does not say."""
+    """The HTTP status of an error object inside a stream; 400 when it has none."""
     if not isinstance(error, Mapping):
         return 400
     for key in ("code", "status"):
@@ -125,7 +125,7 @@ def error_status(error: object) -> int:
     return 500 if re.search(r"server_error|internal|overloaded|unavailable", word) else 400
 
 
-def failure(
+def error_for_status(
     status: int,
     text: str,
     *,
@@ -135,16 +135,16 @@ def failure(
     key_name: str = "",
     unnamed: bool = False,
 ) -> ProviderError:
-    """The error that ``status`` stands for. ``clean`` takes secrets out of the server's words; ``unnamed``: the
-    request named no model.
+    """The error for an HTTP status. ``clean`` removes secrets from the server's message; ``unnamed``: the request named
+    no model.
     """
     words = clean(text)
     message = f"{where} answered {status}{': ' + words if words else ''}."
     if status == 429:
-        remedy = "Wait, or lower the number of calls."
+        remedy = "Wait, or reduce the number of calls."
         kind = "rate_limited"
     elif status >= 500:
-        remedy = "Look at the server's log; the call may be repeated later."
+        remedy = "Check the server's log; the call may be repeated later."
         kind = "server"
     else:
         return ProviderBadOutput(message, provider=PROVIDER, remedy=_remedy(status, key_name, unnamed))
@@ -156,7 +156,7 @@ def _remedy(status: int, key_name: str, unnamed: bool) -> str:
         where = f"the environment variable {key_name}" if key_name else "key_variable"
         return f"Put a valid API key into {where}." if key_name else f"Name the variable with the API key in {where}."
     if unnamed and status in (400, 404, 422):
-        return "Set kernel.openai.model: no model was named, and this server has no only one."
+        return "Set kernel.openai.model: no model was named, and this server has several."
     if status == 404 or 300 <= status < 400:
         return "Check base_url (it usually ends in /v1) and the model's name."
     return "Check the model's name and what the server supports."

@@ -2,10 +2,10 @@
 
 The script is a TOML or JSON file::
 
-    tools = false            # what it can do
+    tools = false            # capabilities
     infill = true
 
-    [[infills]]              # for a hole: the first entry whose texts fit decides
+    [[infills]]              # for a hole: the first entry that matches
     prefix_ends = "return "
     suffix_has = ""
     texts = ["subtotal - discount"]
@@ -70,9 +70,9 @@ class ScriptedCall(Frozen):
 
 
 class ScriptedTurn(Frozen):
-    """One answer. ``expect``: texts that must stand in what was sent.
+    """One answer. ``expect``: texts that the conversation must contain.
 
-    ``error``: a kind of ``ProviderUnavailable``, or ``collapsed``: then the text comes first, as of a real model.
+    ``error``: a kind of ``ProviderUnavailable``, or ``collapsed``, which is raised after the text, as by a real model.
     """
 
     text: str = ""
@@ -84,7 +84,7 @@ class ScriptedTurn(Frozen):
 
 
 class ScriptedInfill(Frozen):
-    """Answers for the holes that fit: an empty condition fits every hole."""
+    """Answers for holes that match; an empty condition matches every hole."""
 
     prefix_ends: str = ""
     suffix_has: str = ""
@@ -92,7 +92,7 @@ class ScriptedInfill(Frozen):
     report: Report | None = None
 
 
-class Script(Frozen):
+class ProviderScript(Frozen):
     """A whole script."""
 
     tools: bool = False
@@ -103,8 +103,8 @@ class Script(Frozen):
     price: Price | None = Price(input=0, output=0)
 
     @classmethod
-    def load(cls, path: Path) -> Script:
-        """Read a script. Raises ``ConfigError`` for a file that cannot be read or does not fit."""
+    def load(cls, path: Path) -> ProviderScript:
+        """Reads a script. Raises ``ConfigError`` for an unreadable or invalid file."""
         try:
             text = path.read_text(encoding="utf-8")
             table: dict[str, Any] = (read_json if path.suffix == ".json" else read_toml)(text)
@@ -116,9 +116,9 @@ class Script(Frozen):
 
 
 class ScriptedProvider:
-    """Plays one script from its beginning; ``sent`` keeps what it was asked."""
+    """Plays one script from its beginning; ``sent`` and ``asked`` record the requests."""
 
-    def __init__(self, *, script: Script) -> None:
+    def __init__(self, *, script: ProviderScript) -> None:
         self._script = script
         self._at = 0
         self.sent: list[tuple[Message, ...]] = []
@@ -152,7 +152,7 @@ class ScriptedProvider:
         self.sent.append(tuple(conversation))
         if self._at >= len(self._script.turns):
             raise ProviderBadOutput(
-                f"The script has {len(self._script.turns)} turns; one more was asked.", provider=NAME
+                f"The script has {len(self._script.turns)} turns, and another was requested.", provider=NAME
             )
         turn = self._script.turns[self._at]
         self._at += 1
@@ -163,7 +163,7 @@ class ScriptedProvider:
         if turn.delay_s:
             await asyncio.sleep(turn.delay_s)
         if turn.error and turn.error != COLLAPSED:
-            raise ProviderUnavailable(f"The script says {turn.error}.", provider=NAME, kind=turn.error)
+            raise ProviderUnavailable(f"The script raises {turn.error}.", provider=NAME, kind=turn.error)
         if turn.text:
             yield TextDelta(text=turn.text)
         if turn.error:
@@ -192,4 +192,4 @@ class ScriptedProvider:
         return ScriptedInfill(texts=())
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Holds no resources."""

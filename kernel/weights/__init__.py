@@ -1,1 +1,1 @@
-"""Published weights: where they come from, how they are fetched, and the form they are loaded in."""
+"""Published weights: sources, download, and conversion to the form that the engine loads."""

@@ -1,4 +1,4 @@
-"""What the converter reads from: published weights of any kind, by their published names, a slice of rows at a time."""
+"""Published weights of any kind: tensor names and shapes, and the interface that the converter reads."""
 
 from __future__ import annotations
 
@@ -7,39 +7,89 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from kernel.loop.config import LoopConfig
-from kernel.loop.published import expected_parameters, published_shapes
+from kernel.engine.model.config import OURO_PARAMETERS, OURO_VOCABULARY, OURO_WIDTH, LoopConfig
 from ledger.errors import OuroError
 
 if TYPE_CHECKING:
-    from kernel.weights.four_bits import Codes
+    from kernel.weights.four_bits import FourBitCodes
     from kernel.weights.rounding import Floats
 
+
+Shapes = dict[str, tuple[int, ...]]
+
+EMBEDDING, HEAD, FINAL_NORM = "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"
+GATE = "model.early_exit_gate"
 _SHOWN = 3
 
 
+def published_shapes(config: LoopConfig) -> Shapes:
+    """Every tensor of a checkpoint of this decoder, outermost dimension first.
+
+    A tied head has no tensor of its own. The names are those of the Hugging Face classes.
+    """
+    shapes: Shapes = {EMBEDDING: (config.vocabulary, config.width), FINAL_NORM: (config.width,)}
+    for layer in range(config.layers):
+        shapes |= {f"model.layers.{layer}.{name}": shape for name, shape in _layer_shapes(config).items()}
+    if config.gate:
+        shapes |= {f"{GATE}.weight": (1, config.width), f"{GATE}.bias": (1,)}
+    if not config.tied:
+        shapes[HEAD] = (config.vocabulary, config.width)
+    return shapes
+
+
+def _layer_shapes(config: LoopConfig) -> Shapes:
+    width, inner = config.width, config.inner
+    rows = {"q": config.heads * config.head_size, **dict.fromkeys("kv", config.key_heads * config.head_size)}
+    shapes: Shapes = {f"self_attn.{part}_proj.weight": (count, width) for part, count in rows.items()}
+    if config.bias:
+        shapes |= {f"self_attn.{part}_proj.bias": (count,) for part, count in rows.items()}
+    shapes["self_attn.o_proj.weight"] = (width, rows["q"])
+    shapes |= {f"mlp.{part}_proj.weight": (inner, width) for part in ("gate", "up")}
+    shapes["mlp.down_proj.weight"] = (width, inner)
+    suffixes = ("", "_2") if config.sandwich else ("",)
+    return shapes | {
+        f"{norm}_layernorm{end}.weight": (width,) for norm in ("input", "post_attention") for end in suffixes
+    }
+
+
+def count_parameters(config: LoopConfig) -> int:
+    """Number of parameters in a checkpoint of this decoder."""
+    return sum(map(prod, published_shapes(config).values()))
+
+
+def expected_parameters(config: LoopConfig) -> int | None:
+    """Number of parameters of the published Ouro of this depth; None for any other decoder."""
+    if (config.family, config.width, config.vocabulary) != ("ouro", OURO_WIDTH, OURO_VOCABULARY):
+        return None
+    return OURO_PARAMETERS.get(config.layers)
+
+
 class Checkpoint(Protocol):
-    """A vector of n numbers is one row of n columns here. Reading is safe from several threads."""
+    """Published weights under their published names, read by slices of rows; a vector of n numbers is one row of n
+    columns.
+
+    Reading is safe from several threads.
+    """
 
     @property
     def config(self) -> LoopConfig: ...
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """What is stored, by published name."""
+        """Shapes of the stored tensors, by published name."""
 
     def rows(self, name: str, first: int, count: int) -> Floats:
-        """Rows (count, columns), exactly the stored numbers."""
+        """Rows (count, columns) with exactly the stored numbers."""
 
-    def codes(self, name: str, first: int, count: int) -> Codes | None:
-        """The same rows as the four-bit codes that they are stored as; ``None`` when they are not."""
+    def codes(self, name: str, first: int, count: int) -> FourBitCodes | None:
+        """The same rows as their stored four-bit codes; None when they are stored in another form."""
 
     def write_tokenizer(self, folder: Path) -> None:
-        """``tokenizer.json``, and ``chat_template.jinja`` where there is one."""
+        """Writes ``tokenizer.json``, and ``chat_template.jinja`` where there is one."""
 
 
-def check_whole(config: LoopConfig, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises ``OuroError`` unless ``shapes`` are just the tensors of the decoder."""
+def check_tensors(config: LoopConfig, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ``OuroError`` unless ``shapes`` are exactly the tensors of the decoder."""
     expected = published_shapes(config)
     for problem, names in (
         ("The weights lack", expected.keys() - shapes.keys()),
@@ -50,7 +100,7 @@ def check_whole(config: LoopConfig, shapes: Mapping[str, tuple[int, ...]]) -> No
             more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
             raise OuroError(
                 f"{problem} {', '.join(shown[:_SHOWN])}{more}.",
-                remedy="They are damaged, or of a model that is built in another way.",
+                remedy="They are damaged, or of a model with another architecture.",
             )
     for name, shape in expected.items():
         if shapes[name] != shape:
@@ -62,5 +112,5 @@ def check_whole(config: LoopConfig, shapes: Mapping[str, tuple[int, ...]]) -> No
     if wanted is not None and found != wanted:
         raise OuroError(
             f"The weights have {found:,} numbers; the published Ouro of {config.layers} layers has {wanted:,}.",
-            remedy="They are not the published ones: check where they come from.",
+            remedy="They are not the published ones: check their source.",
         )

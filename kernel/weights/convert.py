@@ -1,4 +1,4 @@
-"""Published weights to the form they are loaded in, once, in a child process of our own interpreter."""
+"""Converts published weights to the form that the engine loads, once, in a child process of our own interpreter."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from pathlib import Path
 
 from kernel.cancel import CancelToken
 from kernel.weights import store
-from kernel.weights.conversion import Job
+from kernel.weights.convert_child import ConversionJob
 from kernel.weights.registry import Weights
 from kernel.weights.sources import Progress
 from ledger.children import PIPE, own_python, start
 from ledger.errors import OuroError, ProviderUnavailable
 from ledger.parsers.json import read_json
 
-# Isolated (-I): neither the current folder nor PYTHONPATH can put a module in front of ours. A signal for the whole
-# group (Ctrl-C, a service that is stopped) is the parent's to answer: it ends the child, and says that it was stopped.
+# Isolated (-I): neither the current folder nor PYTHONPATH can shadow our modules. Signals to the whole process group
+# (Ctrl-C, a stopped service) are handled by the parent, which ends the child and reports the stop.
 _CHILD = """import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.path.insert(0, sys.argv[1])
-from kernel.weights.conversion import main
+from kernel.weights.convert_child import main
 sys.exit(main(sys.argv[2]))"""
 _MAKING = ".making-"
-_OUT_OF_MEMORY = "Free some memory: that is how a system ends what it has no room for."
+_OUT_OF_MEMORY = "Free some memory: the system kills processes that exceed it."
 
 
-def convert(
+def convert_weights(
     name: str, weights: Weights, *, form: store.Form, models_dir: Path, progress: Progress, cancel: CancelToken
-) -> Path:  # fmt: skip
-    """The converted folder, made if it is not there yet; blocking. Raises ``Cancelled`` soon after ``cancel`` is set.
+) -> Path:
+    """The converted folder, created if it does not exist; blocking. Raises ``Cancelled`` soon after ``cancel`` is set.
 
-    The folder appears whole or not at all. Two processes that convert the same weights do not disturb one another.
-    Raises ``ProviderUnavailable`` (kind ``weights``) when there are no weights, ``OuroError`` when they cannot be
-    converted or there is too little disk space.
+    The folder appears complete or not at all; concurrent conversions of the same weights do not interfere. Raises
+    ``ProviderUnavailable`` (kind ``weights``) without weights, ``OuroError`` when they cannot be converted or disk
+    space is short.
     """
     folder = store.converted_folder(models_dir, name, weights, form)
     if store.is_converted(folder):
         return folder
-    _need_published(name, weights, models_dir)
+    _check_published(name, weights, models_dir)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (
-        _among_makers(folder.parent),
+        _converter_lock(folder.parent),
         tempfile.TemporaryDirectory(prefix=_MAKING, dir=folder.parent, ignore_cleanup_errors=True) as making,
     ):
         made = Path(making) / folder.name
         made.mkdir()
-        job = Job(
-            source=store.published(models_dir, weights),
+        job = ConversionJob(
+            source=store.published_path(models_dir, weights),
             sums={
                 store.file_path(models_dir, weights, file): file.sha256
                 for file in store.known_files(models_dir, weights)
@@ -67,12 +67,12 @@ def convert(
         try:
             made.rename(folder)
         except OSError as error:
-            if not store.is_converted(folder):  # another process was first: its result is as good as ours
+            if not store.is_converted(folder):  # another process finished first with the same result
                 raise OuroError(f"The converted weights cannot be put in place: {error}.") from error
     return folder
 
 
-def _need_published(name: str, weights: Weights, models_dir: Path) -> None:
+def _check_published(name: str, weights: Weights, models_dir: Path) -> None:
     if store.is_published(models_dir, weights):
         return
     if weights.own:
@@ -82,12 +82,14 @@ def _need_published(name: str, weights: Weights, models_dir: Path) -> None:
     raise ProviderUnavailable(problem, provider="local", kind="weights", remedy=remedy)
 
 
-def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: Progress, cancel: CancelToken) -> None:
+def _run_child(
+    job: ConversionJob, name: str, weights: Weights, scratch: Path, progress: Progress, cancel: CancelToken
+) -> None:
     package_root = Path(__file__).resolve().parents[2]
     argv = own_python("-c", _CHILD, str(package_root), job.model_dump_json())
     with (
         (scratch / "errors").open("w+") as errors,
-        # The child ends when its stdin does, so it does not outlive us.
+        # The child exits when its stdin closes, so it does not outlive this process.
         start(argv, cwd=scratch, env=None, stdin=PIPE, stdout=PIPE, stderr=errors, own_group=False) as child,
         cancel.stopping(child.kill),
     ):
@@ -103,19 +105,19 @@ def _run_child(job: Job, name: str, weights: Weights, scratch: Path, progress: P
         cancel.check()
         if not finished:
             errors.seek(0)
-            problem, remedy = _told(errors.read(), child.returncode)
-            again = "Look at the file." if weights.own else f"Run `ouro model pull {name}`: it checks the file."
+            problem, remedy = _failure_reason(errors.read(), child.returncode)
+            again = "Check the file." if weights.own else f"Run `ouro model pull {name}`: it checks the file."
             raise OuroError(
                 f"The weights of {name} could not be converted: {problem}",
                 remedy=remedy or again,
             )
 
 
-def _told(errors: str, status: int) -> tuple[str, str]:
-    """What went wrong and what to do, from what the child wrote: its last line, or the end of a traceback."""
+def _failure_reason(errors: str, status: int) -> tuple[str, str]:
+    """Problem and remedy from the child's output: its last line, or the end of a traceback."""
     if status < 0:
         name = signal.Signals(-status).name
-        return f"its process was ended by {name}.", _OUT_OF_MEMORY if status == -signal.SIGKILL else "Try again."
+        return f"its process was killed by {name}.", _OUT_OF_MEMORY if status == -signal.SIGKILL else "Try again."
     last = (errors.strip().splitlines() or ["no message"])[-1]
     try:
         problem, remedy = read_json(last)
@@ -125,10 +127,10 @@ def _told(errors: str, status: int) -> tuple[str, str]:
 
 
 @contextmanager
-def _among_makers(parent: Path) -> Iterator[None]:
-    """All who convert share a lock. Whoever has it alone first removes what nobody will use again.
+def _converter_lock(parent: Path) -> Iterator[None]:
+    """Shared lock of all converters. A process that gets it exclusively first removes leftovers.
 
-    That is what killed processes left half-made, and what older converters made.
+    Leftovers are the half-made folders of killed processes and the folders of older converters.
     """
     lock = os.open(parent / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:

@@ -7,11 +7,11 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernel.loop.config import LoopConfig
-from kernel.loop.published import EMBEDDING, HEAD
+from kernel.engine.model.config import LoopConfig
+from kernel.weights.checkpoint import EMBEDDING, HEAD
 from kernel.weights.gguf_config import architecture_of, config_of
 from kernel.weights.gguf_file import GgufHead, TensorInfo, read_head
-from kernel.weights.gguf_tensors import ROPE_FACTORS, dequantise, need_kind, published_name, row_bytes, stored_codes
+from kernel.weights.gguf_tensors import ROPE_FACTORS, check_kind, dequantise, published_name, row_bytes, unpack_codes
 from kernel.weights.tokenizer_file import write_tokenizer
 from ledger.errors import OuroError
 
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kernel.weights.four_bits import Codes
+    from kernel.weights.four_bits import FourBitCodes
     from kernel.weights.rounding import Floats
 
 
 class GgufCheckpoint:
-    """See ``Checkpoint``."""
+    """Implements ``Checkpoint``."""
 
     def __init__(self, path: Path, *, tied_head: bool = False) -> None:
-        """``tied_head``: the publisher shares one matrix for both ends; where the file has two, the output one is it.
+        """``tied_head``: the publisher uses one matrix as embedding and head; if the file has two, the output matrix is
+        used.
 
-        Raises ``OuroError`` for a file that is not GGUF, of another architecture, or cut off.
+        Raises ``OuroError`` for a file that is not GGUF, of another architecture, or truncated.
         """
         import numpy as np
 
         self._head = read_head(path)
-        architecture_of(self._head)  # the first thing to say about weights that are of another one
+        architecture_of(self._head)  # first, since every later error would be misleading
         self._raw = np.memmap(path, dtype=np.uint8, mode="r")
         _check_extent(path, self._head, len(self._raw))
         stored = dict(self._head.tensors)
@@ -51,22 +52,22 @@ class GgufCheckpoint:
 
     def rows(self, name: str, first: int, count: int) -> Floats:
         info = self._tensors[name]
-        return dequantise(self._stored(name, first, count), info.kind, info.shape[-1])
+        return dequantise(self._stored_rows(name, first, count), info.kind, info.shape[-1])
 
-    def codes(self, name: str, first: int, count: int) -> Codes | None:
+    def codes(self, name: str, first: int, count: int) -> FourBitCodes | None:
         info = self._tensors[name]
-        return stored_codes(self._stored(name, first, count), info.kind, info.shape[-1])
+        return unpack_codes(self._stored_rows(name, first, count), info.kind, info.shape[-1])
 
     def write_tokenizer(self, folder: Path) -> None:
         write_tokenizer(self._head, folder)
 
-    def _stored(self, name: str, first: int, count: int) -> NDArray[np.uint8]:
-        """The bytes of rows (count, bytes)."""
+    def _stored_rows(self, name: str, first: int, count: int) -> NDArray[np.uint8]:
+        """Stored bytes of the rows, (count, bytes)."""
         info = self._tensors[name]
         rows, width = 1 if len(info.shape) == 1 else info.shape[0], row_bytes(info.shape[-1], info.kind)
         table = self._raw[info.offset : info.offset + rows * width].reshape(rows, width)
         if self.config.family == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
-            return table[_unpermuted(first, count, self.config.head_size)]
+            return table[_unpermuted_rows(first, count, self.config.head_size)]
         return table[first : first + count]
 
     def _numbers(self, info: TensorInfo) -> list[float]:
@@ -75,11 +76,10 @@ class GgufCheckpoint:
         return [float(value) for value in dequantise(raw[None, :], info.kind, info.shape[0])[0]]
 
 
-def _unpermuted(first: int, count: int, head_size: int) -> NDArray[np.intp]:
-    """Where rows of queries and keys stand in a file of the architecture llama.
+def _unpermuted_rows(first: int, count: int, head_size: int) -> NDArray[np.intp]:
+    """Row numbers, in a file of the architecture llama, of published rows of queries and keys.
 
-    Its writers put the two numbers that are turned together side by side; published weights have them half a head
-    apart.
+    GGUF writers interleave the two numbers that rotate together; published weights have them half a head apart.
     """
     import numpy as np
 
@@ -89,12 +89,13 @@ def _unpermuted(first: int, count: int, head_size: int) -> NDArray[np.intp]:
 
 
 def _check_extent(path: Path, head: GgufHead, size: int) -> None:
+    """Raises ``OuroError`` for an unsupported kind or shape, or a truncated file."""
     for kind in {info.kind for info in head.tensors.values()}:
         row_bytes(0, kind)
-        need_kind(kind)
+        check_kind(kind)
     for info in head.tensors.values():
         if not 1 <= len(info.shape) <= 2 or not all(info.shape):
-            raise OuroError(f"The tensor {info.name} has the shape {list(info.shape)}, which no decoder of ours has.")
+            raise OuroError(f"The tensor {info.name} has the shape {list(info.shape)}, which no supported decoder has.")
         missing = info.offset + prod(info.shape[:-1]) * row_bytes(info.shape[-1], info.kind) - size
         if missing > 0:
             raise OuroError(f"{path.name} is cut off: {missing} bytes are missing.", remedy="Fetch it again.")

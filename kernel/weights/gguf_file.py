@@ -1,7 +1,7 @@
-"""Reads the head of a GGUF file: metadata and the table of tensors. Format: version 2 and 3, little-endian.
+"""Reads the header of a GGUF file: metadata and tensor table. Versions 2 and 3, little-endian.
 
-The published reader of the format parses every string through numpy and takes ten seconds on a vocabulary; this one
-takes a fraction of one.
+The ``gguf`` package parses every string through numpy and takes ten seconds for a vocabulary; this reader takes a
+fraction of one.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _FIXED = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?"
 _STRING, _ARRAY = 8, 9
 _MAGIC = b"GGUF"
 _DEFAULT_ALIGNMENT = 32
-# Of counts that the file claims: a sparse file is as long as it says.
+# Limits of counts in the file: a sparse file can be as long as it claims.
 _MOST_ENTRIES = 100_000
-_MOST_ITEMS = 4_000_000  # of a list: vocabularies have a quarter million words and merges
+_MOST_ITEMS = 4_000_000  # per list: vocabularies have a quarter million words and merges
 _MOST_DIMENSIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """``shape`` is outermost first (the file has it the other way round); ``offset`` counts from the file's start."""
+    """``shape`` is outermost first (reversed in the file); ``offset`` counts from the file's start."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,18 +42,18 @@ class GgufHead:
     tensors: dict[str, TensorInfo]
 
     def text(self, key: str) -> str:
-        """Raises ``OuroError`` when the file does not say."""
+        """Raises ``OuroError`` when the key is missing."""
         return str(self._value(key))
 
     def number(self, key: str, default: float | None = None) -> float:
-        """The stored number, or ``default`` where there is none. Raises ``OuroError`` without either."""
+        """The stored number, or ``default`` when the key is missing. Raises ``OuroError`` without either."""
         value = self._value(key) if default is None else self.metadata.get(key, default)
         if not isinstance(value, int | float):
             raise OuroError(f"The weights file has no number under {key!r}.")
         return value
 
     def items(self, key: str) -> list[Scalar]:
-        """Raises ``OuroError`` when the file has no such list."""
+        """Raises ``OuroError`` when there is no list under the key."""
         value = self._value(key)
         if not isinstance(value, list):
             raise OuroError(f"The weights file has no list under {key!r}.")
@@ -61,49 +61,49 @@ class GgufHead:
 
     def _value(self, key: str) -> Value:
         if key not in self.metadata:
-            raise OuroError(f"The weights file does not say {key!r}.", remedy="Fetch the weights again.")
+            raise OuroError(f"The weights file has no value for {key!r}.", remedy="Fetch the weights again.")
         return self.metadata[key]
 
 
-class _Cursor:
-    """Walks over the bytes of the head."""
+class _HeadReader:
+    """Cursor over the bytes of the header."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
         self.at = 0
 
-    def fixed(self, kind: int) -> Scalar:
+    def read_fixed(self, kind: int) -> Scalar:
         form = _FIXED[kind]
         (value,) = struct.unpack_from(form, self.data, self.at)
         self.at += struct.calcsize(form)
         result: Scalar = value
         return result
 
-    def count(self) -> int:
-        return int(self.fixed(10))
+    def read_count(self) -> int:
+        return int(self.read_fixed(10))
 
-    def bounded(self, most: int, *, kind: int = 10) -> int:
-        """A count that the file claims. Raises ``struct.error`` for one that no real file has."""
-        found = int(self.fixed(kind))
+    def read_bounded(self, most: int, *, kind: int = 10) -> int:
+        """A count in the file. Raises ``struct.error`` for an implausible one."""
+        found = int(self.read_fixed(kind))
         if found > most:
             raise struct.error(f"{found} is too many")
         return found
 
-    def string(self) -> str:
-        length = self.bounded(len(self.data))
+    def read_string(self) -> str:
+        length = self.read_bounded(len(self.data))
         raw = self.data[self.at : self.at + length]
         self.at += length
         return raw.decode("utf-8", errors="surrogateescape")
 
-    def value(self) -> Value:
-        kind = int(self.fixed(4))
+    def read_value(self) -> Value:
+        kind = int(self.read_fixed(4))
         if kind == _STRING:
-            return self.string()
+            return self.read_string()
         if kind != _ARRAY:
-            return self.fixed(kind)
-        item, length = int(self.fixed(4)), self.bounded(_MOST_ITEMS)
+            return self.read_fixed(kind)
+        item, length = int(self.read_fixed(4)), self.read_bounded(_MOST_ITEMS)
         if item == _STRING:
-            return [self.string() for _ in range(length)]
+            return [self.read_string() for _ in range(length)]
         form = f"<{length}{_FIXED[item][1]}"
         values = list(struct.unpack_from(form, self.data, self.at))
         self.at += struct.calcsize(form)
@@ -111,39 +111,39 @@ class _Cursor:
 
 
 def is_gguf(path: Path) -> bool:
-    """By the first bytes, whatever the name says."""
+    """Checks the magic bytes, whatever the file's name."""
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
 def read_head(path: Path) -> GgufHead:
-    """Raises ``OuroError`` when the file is not GGUF, or is cut off inside its head."""
+    """Raises ``OuroError`` when the file is not GGUF, or truncated inside its header."""
     if not is_gguf(path):
         raise OuroError(f"{path.name} is not a GGUF file.", remedy="Fetch the weights again.")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            return _parse(_Cursor(data))
+            return _read_tables(_HeadReader(data))
         except (struct.error, KeyError, IndexError, ArithmeticError, MemoryError) as error:
             raise OuroError(f"The head of {path.name} is cut off or damaged.", remedy="Fetch it again.") from error
 
 
-def _parse(cursor: _Cursor) -> GgufHead:
+def _read_tables(cursor: _HeadReader) -> GgufHead:
     cursor.at = 4
-    version = int(cursor.fixed(4))
+    version = int(cursor.read_fixed(4))
     if version not in (2, 3):
         raise OuroError(f"GGUF version {version} is not known; versions 2 and 3 are.")
-    tensor_count, value_count = cursor.bounded(_MOST_ENTRIES), cursor.bounded(_MOST_ENTRIES)
+    tensor_count, value_count = cursor.read_bounded(_MOST_ENTRIES), cursor.read_bounded(_MOST_ENTRIES)
     metadata = {}
     for _ in range(value_count):
-        key = cursor.string()
-        metadata[key] = cursor.value()
+        key = cursor.read_string()
+        metadata[key] = cursor.read_value()
     found = []
     for _ in range(tensor_count):
-        name = cursor.string()
-        dimensions = cursor.bounded(_MOST_DIMENSIONS, kind=4)
-        shape = tuple(cursor.count() for _ in range(dimensions))[::-1]
-        found.append((name, shape, int(cursor.fixed(4)), cursor.count()))
-    told = metadata.get("general.alignment")
-    alignment = told if isinstance(told, int) and told > 0 else _DEFAULT_ALIGNMENT
+        name = cursor.read_string()
+        dimensions = cursor.read_bounded(_MOST_DIMENSIONS, kind=4)
+        shape = tuple(cursor.read_count() for _ in range(dimensions))[::-1]
+        found.append((name, shape, int(cursor.read_fixed(4)), cursor.read_count()))
+    stored = metadata.get("general.alignment")
+    alignment = stored if isinstance(stored, int) and stored > 0 else _DEFAULT_ALIGNMENT
     start = -(-cursor.at // alignment) * alignment
     return GgufHead(metadata, {n: TensorInfo(n, s, k, start + o) for n, s, k, o in found})

@@ -1,4 +1,4 @@
-"""Tensors of a GGUF file: their published names, and their stored bytes as numbers or as the four-bit codes they hold.
+"""Tensors of a GGUF file: published names, and stored bytes as numbers or as their four-bit codes.
 
 numpy only; everything works on slices of rows.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from kernel.loop.published import EMBEDDING, FINAL_NORM, HEAD
-from kernel.weights.four_bits import GROUP, Codes
+from kernel.weights.checkpoint import EMBEDDING, FINAL_NORM, HEAD
+from kernel.weights.four_bits import GROUP, FourBitCodes
 from kernel.weights.rounding import to_bf16
 from ledger.errors import OuroError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Bytes = NDArray[np.uint8]
 
 ROPE_FACTORS = "rope_freqs.weight"
-Q4_0, Q4_1, Q4_K = 2, 3, 12  # numbers of the kinds whose codes are those of our own form
+Q4_0, Q4_1, Q4_K = 2, 3, 12  # ids of the kinds whose codes equal those of ``four_bits``
 _GLOBAL = {"token_embd.weight": EMBEDDING, "output_norm.weight": FINAL_NORM, "output.weight": HEAD}
 _IN_BLOCK = {
     "attn_norm": "input_layernorm",
@@ -39,7 +39,7 @@ _BLOCK = re.compile(r"blk\.(\d+)\.(\w+)\.(weight|bias)")
 
 
 def published_name(gguf_name: str) -> str:
-    """Name of the tensor in a published checkpoint; one that no decoder of ours has keeps its own."""
+    """Name of the tensor in a published checkpoint; an unknown name is returned unchanged."""
     if gguf_name in _GLOBAL:
         return _GLOBAL[gguf_name]
     match = _BLOCK.fullmatch(gguf_name)
@@ -49,7 +49,7 @@ def published_name(gguf_name: str) -> str:
 
 
 def row_bytes(columns: int, kind: int) -> int:
-    """Stored bytes of one row of ``columns`` numbers. Raises ``OuroError`` for a kind that cannot be read."""
+    """Stored bytes of a row of ``columns`` numbers. Raises ``OuroError`` for an unknown kind."""
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
     if kind not in list(GGMLQuantizationType):
@@ -60,8 +60,8 @@ def row_bytes(columns: int, kind: int) -> int:
     return int(columns // block * size)
 
 
-def need_kind(kind: int) -> None:
-    """Raises ``OuroError`` for a kind of numbers that nobody here can dequantise."""
+def check_kind(kind: int) -> None:
+    """Raises ``OuroError`` for a kind that cannot be dequantised."""
     import numpy as np
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
@@ -76,7 +76,7 @@ def need_kind(kind: int) -> None:
 
 
 def dequantise(raw: Bytes, kind: int, columns: int) -> Floats:
-    """Rows of stored bytes to float32, shape (rows, columns)."""
+    """Rows of stored bytes as float32 (rows, columns)."""
     from gguf import GGMLQuantizationType, dequantize
 
     values: Any = dequantize(raw, GGMLQuantizationType(kind))
@@ -84,10 +84,10 @@ def dequantise(raw: Bytes, kind: int, columns: int) -> Floats:
     return result
 
 
-def stored_codes(raw: Bytes, kind: int, columns: int) -> Codes | None:
-    """The codes that rows of stored bytes (rows, bytes) hold; ``None`` for a kind that has other ones.
+def unpack_codes(raw: Bytes, kind: int, columns: int) -> FourBitCodes | None:
+    """The four-bit codes in rows of stored bytes (rows, bytes); None for other kinds.
 
-    Of the numbers only scale and zero are rounded, to bf16. Layouts: ``ggml-common.h`` of llama.cpp.
+    Only scale and zero are rounded, to bf16. Layouts: ``ggml-common.h`` of llama.cpp.
     """
     import numpy as np
 
@@ -95,33 +95,33 @@ def stored_codes(raw: Bytes, kind: int, columns: int) -> Codes | None:
         return None
     rows, groups = raw.shape[0], columns // GROUP
     if kind == Q4_K:
-        codes, scale, least = _k_blocks(raw.reshape(rows * columns // 256, -1))
+        codes, scale, least = _unpack_q4_k(raw.reshape(rows * columns // 256, -1))
     else:
         blocks = raw.reshape(rows * groups, -1)
         halves = blocks[:, -GROUP // 2 :]  # the lower bits of all bytes, then the upper ones
         codes = np.concatenate([halves & 15, halves >> 4], axis=1)
-        scale = _halves(blocks[:, :2])
-        least = _halves(blocks[:, 2:4]) if kind == Q4_1 else -8 * scale
+        scale = _from_float16(blocks[:, :2])
+        least = _from_float16(blocks[:, 2:4]) if kind == Q4_1 else -8 * scale
     scale, least = scale.reshape(rows, groups), least.reshape(rows, groups)
-    return Codes(codes.reshape(rows, columns), to_bf16(scale), to_bf16(8 * scale + least))
+    return FourBitCodes(codes.reshape(rows, columns), to_bf16(scale), to_bf16(8 * scale + least))
 
 
-def _k_blocks(blocks: Bytes) -> tuple[Bytes, Floats, Floats]:
-    """Blocks (n, 144) of 256 numbers to codes (n, 8, 32), scales (n, 8) and least values (n, 8)."""
+def _unpack_q4_k(blocks: Bytes) -> tuple[Bytes, Floats, Floats]:
+    """Blocks (n, 144) of 256 numbers as codes (n, 8, 32), scales (n, 8) and minima (n, 8)."""
     import numpy as np
     from gguf import quants
 
     count = blocks.shape[0]
     steps, offsets = quants.Q4_K.get_scale_min(np.ascontiguousarray(blocks[:, 4:16]))
-    scale = _halves(blocks[:, :2])[:, None] * steps.astype(np.float32)
-    least = _halves(blocks[:, 2:4])[:, None] * -offsets.astype(np.float32)
+    scale = _from_float16(blocks[:, :2])[:, None] * steps.astype(np.float32)
+    least = _from_float16(blocks[:, 2:4])[:, None] * -offsets.astype(np.float32)
     nibbles = blocks[:, 16:].reshape(count, 4, 1, GROUP)  # 32 bytes hold two groups: lower bits, then upper bits
     codes = np.concatenate([nibbles & 15, nibbles >> 4], axis=2).reshape(count, 8, GROUP)
     return codes, scale, least
 
 
-def _halves(raw: Bytes) -> Floats:
-    """Two stored bytes (n, 2) to a float32 (n)."""
+def _from_float16(raw: Bytes) -> Floats:
+    """Stored float16 (n, 2 bytes) as float32 (n)."""
     import numpy as np
 
     return np.ascontiguousarray(raw).view(np.float16).astype(np.float32)[:, 0]

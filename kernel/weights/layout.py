@@ -1,12 +1,12 @@
-"""Which tensors a converted folder holds: the parameters of our decoder, in one of four forms.
+"""Tensors of a converted folder: the decoder's parameters in one of four forms.
 
 | form | matrices | head that is shared with the embedding |
 |---|---|---|
-| bf16, fp32 | under their own name | left out: the embedding is it |
-| int8 | ``name.int8`` (rows, columns) with ``name.scale`` (rows) | written on its own |
-| int4 | ``name.int4`` (rows / 4, columns / 64, 160): blocks of ``kernel.weights.four_bits`` | written on its own |
+| bf16, fp32 | under their own name | omitted: the embedding is used |
+| int8 | ``name.int8`` (rows, columns) with ``name.scale`` (rows) | written separately |
+| int4 | ``name.int4`` (rows / 4, columns / 64, 160): blocks of ``kernel.weights.four_bits`` | written separately |
 
-Norms, biases and the exit gate are float32 in all forms; the embedding, which is looked up, is bf16 but in fp32.
+Norms, biases and the exit gate are float32 in all forms; the embedding table is bf16, or float32 in fp32.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kernel.loop.config import LoopConfig
-from kernel.loop.published import EMBEDDING, FINAL_NORM, GATE, HEAD, published_shapes
-from kernel.weights.four_bits import BLOCK, BLOCK_COLUMNS, BLOCK_ROWS, fits
+from kernel.engine.model.config import LoopConfig
+from kernel.weights.checkpoint import EMBEDDING, FINAL_NORM, GATE, HEAD, published_shapes
+from kernel.weights.four_bits import BLOCK, BLOCK_COLUMNS, BLOCK_ROWS, fits_blocks
 from kernel.weights.store import Form
 
 Coding = Literal["F32", "BF16", "int8", "int4"]
@@ -25,8 +25,8 @@ _WIDTHS = {"F32": 4, "BF16": 2, "I8": 1, "U8": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """``parts``: the published tensors whose rows stand one behind the other; a vector is one row of all its parts."""
+class LayoutParameter:
+    """``parts``: the published tensors whose rows are concatenated; a vector is one row of all its parts."""
 
     name: str
     parts: tuple[str, ...]
@@ -37,8 +37,8 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """One tensor of the written file; ``start`` counts from the first byte behind the table."""
+class TensorPlacement:
+    """One tensor of the written file; ``start`` counts from the end of the header."""
 
     name: str
     kind: str
@@ -47,33 +47,34 @@ class Target:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of everything below the outermost dimension."""
+        """Bytes per index of the outermost dimension."""
         return self.size // self.shape[0]
 
     @property
     def size(self) -> int:
+        """Bytes of the tensor."""
         size = _WIDTHS[self.kind]
         for count in self.shape:
             size *= count
         return size
 
 
-def parameters(config: LoopConfig, form: Form) -> Iterator[Parameter]:
-    """In the order of the written file."""
+def list_parameters(config: LoopConfig, form: Form) -> Iterator[LayoutParameter]:
+    """Parameters in the order of the written file."""
     shapes = published_shapes(config)
     plain: Coding = "F32" if form == "fp32" else "BF16"
 
-    def vector(name: str, *parts: str) -> Parameter:
-        return Parameter(name, parts, 1, sum(shapes[part][-1] for part in parts), "F32", vector=True)
+    def vector(name: str, *parts: str) -> LayoutParameter:
+        return LayoutParameter(name, parts, 1, sum(shapes[part][-1] for part in parts), "F32", vector=True)
 
-    def matrix(name: str, *parts: str) -> Parameter:
+    def matrix(name: str, *parts: str) -> LayoutParameter:
         rows, columns = sum(shapes[part][0] for part in parts), shapes[parts[0]][1]
         coding: Coding = plain if form in ("bf16", "fp32") else "int8" if form == "int8" else "int4"
-        if coding == "int4" and not fits(rows, columns):
-            coding = "int8"  # the four-bit product takes whole blocks only
-        return Parameter(name, parts, rows, columns, coding)
+        if coding == "int4" and not fits_blocks(rows, columns):
+            coding = "int8"  # the four-bit product needs whole blocks
+        return LayoutParameter(name, parts, rows, columns, coding)
 
-    yield Parameter("embed", (EMBEDDING,), config.vocabulary, config.width, plain)
+    yield LayoutParameter("embed", (EMBEDDING,), config.vocabulary, config.width, plain)
     for layer in range(config.layers):
         here, there = f"layers.{layer}.", f"model.layers.{layer}."
         qkv = [f"{there}self_attn.{part}_proj" for part in "qkv"]
@@ -97,12 +98,12 @@ def parameters(config: LoopConfig, form: Form) -> Iterator[Parameter]:
         yield matrix("head", EMBEDDING if config.tied else HEAD)
 
 
-def placed(parameter: Parameter, start: int) -> tuple[Target, ...]:
+def place_parameter(parameter: LayoutParameter, start: int) -> tuple[TensorPlacement, ...]:
     """The tensors that a parameter is written as, from ``start`` on; the format allows no gap between tensors."""
     name, rows, columns = parameter.name, parameter.rows, parameter.columns
     if parameter.coding == "int8":
-        first = Target(f"{name}.int8", "I8", (rows, columns), start)
-        return first, Target(f"{name}.scale", "F32", (rows,), start + first.size)
+        first = TensorPlacement(f"{name}.int8", "I8", (rows, columns), start)
+        return first, TensorPlacement(f"{name}.scale", "F32", (rows,), start + first.size)
     if parameter.coding == "int4":
-        return (Target(f"{name}.int4", "U8", (rows // BLOCK_ROWS, columns // BLOCK_COLUMNS, BLOCK), start),)
-    return (Target(name, parameter.coding, (columns,) if parameter.vector else (rows, columns), start),)
+        return (TensorPlacement(f"{name}.int4", "U8", (rows // BLOCK_ROWS, columns // BLOCK_COLUMNS, BLOCK), start),)
+    return (TensorPlacement(name, parameter.coding, (columns,) if parameter.vector else (rows, columns), start),)

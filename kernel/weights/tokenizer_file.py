@@ -1,4 +1,4 @@
-"""Builds ``tokenizer.json`` from the vocabulary in a GGUF file, exactly as the publisher's own tokenizer works."""
+"""Builds ``tokenizer.json`` from the vocabulary in a GGUF file, equivalent to the published tokenizer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """How a family cuts text before byte-pair merging; part of its published tokenizer.
+class TokenizerRules:
+    """How a family splits text before byte-pair merging.
 
-    ``words``: the expression that cuts; empty for the one of GPT-2, which the library has built in.
+    ``words``: regular expression that splits; empty for that of GPT-2, which the library has built in.
     """
 
     words: str = ""
-    single_digits: bool = False  # each digit stands alone, before anything else is cut
-    composed: bool = False  # text is brought into Unicode's composed form first
-    whole_words: bool = False  # a word that is in the vocabulary is one token, whatever the merges say
+    single_digits: bool = False  # each digit is separate, split before anything else
+    composed: bool = False  # text is normalised to NFC first
+    whole_words: bool = False  # a word in the vocabulary is one token, whatever the merges
 
 
 _WORDS = (
@@ -33,16 +33,16 @@ _WORDS = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 RULES = {  # names as in llama.cpp
-    "qwen2": Rules(words=_WORDS.format(digits=""), composed=True),
-    "llama-bpe": Rules(words=_WORDS.format(digits="{1,3}"), whole_words=True),
-    "smollm": Rules(single_digits=True),
-    "gpt-2": Rules(),
+    "qwen2": TokenizerRules(words=_WORDS.format(digits=""), composed=True),
+    "llama-bpe": TokenizerRules(words=_WORDS.format(digits="{1,3}"), whole_words=True),
+    "smollm": TokenizerRules(single_digits=True),
+    "gpt-2": TokenizerRules(),
 }
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # token types; 5 is padding up to a round vocabulary
 
 
 def build_tokenizer(head: GgufHead) -> Tokenizer:
-    """Raises ``OuroError`` for a kind of tokenizer whose rules are not known."""
+    """Raises ``OuroError`` for a kind of tokenizer with unknown rules."""
     from tokenizers import AddedToken, Tokenizer, decoders, normalizers
 
     kind, name = head.text("tokenizer.ggml.model"), str(head.metadata.get("tokenizer.ggml.pre", "unnamed"))
@@ -54,13 +54,13 @@ def build_tokenizer(head: GgufHead) -> Tokenizer:
     tokens = [str(t) for t in head.items("tokenizer.ggml.tokens")]
     types = [int(t) for t in head.items("tokenizer.ggml.token_type")]
     if len(types) != len(tokens) or _NORMAL not in types:
-        raise OuroError("The weights' vocabulary does not say of each token what it is.")
-    # Control tokens have numbers behind the plain ones, or in front of them; only the latter must stand among them.
-    behind = len(types) - types[::-1].index(_NORMAL)
-    tokenizer = Tokenizer(_merging(head, tokens, behind, RULES[name]))
+        raise OuroError("The weights' vocabulary does not give the type of each token.")
+    # Special tokens are numbered after the plain ones, or before them; only the latter belong into the BPE vocabulary.
+    count = len(types) - types[::-1].index(_NORMAL)
+    tokenizer = Tokenizer(_build_bpe(head, tokens, count, RULES[name]))
     if RULES[name].composed:
         tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = _cutter(RULES[name])
+    tokenizer.pre_tokenizer = _build_pre_tokenizer(RULES[name])
     tokenizer.decoder = decoders.ByteLevel()
     for i, token in enumerate(tokens):
         if types[i] in (_CONTROL, _USER_DEFINED):
@@ -70,20 +70,23 @@ def build_tokenizer(head: GgufHead) -> Tokenizer:
     return tokenizer
 
 
-def _merging(head: GgufHead, tokens: list[str], count: int, rules: Rules) -> Any:
-    """Byte-pair merging with the first ``count`` tokens."""
+def _build_bpe(head: GgufHead, tokens: list[str], count: int, rules: TokenizerRules) -> Any:
+    """A BPE model with the first ``count`` tokens."""
     from tokenizers import models
 
     merges = [(left, right) for left, _, right in (str(m).partition(" ") for m in head.items("tokenizer.ggml.merges"))]
-    with _usable("The weights' vocabulary"):
-        "".join(tokens).encode()  # a damaged one may hold what is no text
+    with _library_errors("The weights' vocabulary"):
+        "".join(tokens).encode()  # a damaged vocabulary may hold invalid text
         return models.BPE(
-            vocab={token: i for i, token in enumerate(tokens[:count])}, merges=merges, fuse_unk=False,
-            byte_fallback=False, ignore_merges=rules.whole_words,
-        )  # fmt: skip
+            vocab={token: i for i, token in enumerate(tokens[:count])},
+            merges=merges,
+            fuse_unk=False,
+            byte_fallback=False,
+            ignore_merges=rules.whole_words,
+        )
 
 
-def _cutter(rules: Rules) -> Any:
+def _build_pre_tokenizer(rules: TokenizerRules) -> Any:
     from tokenizers import Regex, pre_tokenizers
 
     steps: list[Any] = [pre_tokenizers.Digits(individual_digits=True)] if rules.single_digits else []
@@ -94,7 +97,7 @@ def _cutter(rules: Rules) -> Any:
 
 
 def write_tokenizer(head: GgufHead, folder: Path) -> None:
-    """``tokenizer.json``, and ``chat_template.jinja`` where the file carries one."""
+    """Writes ``tokenizer.json``, and ``chat_template.jinja`` where the file contains one."""
     build_tokenizer(head).save(str(folder / "tokenizer.json"))
     template = head.metadata.get("tokenizer.chat_template")
     if isinstance(template, str):
@@ -102,29 +105,29 @@ def write_tokenizer(head: GgufHead, folder: Path) -> None:
 
 
 def check_tokenizer(folder: Path, vocabulary: int) -> None:
-    """Raises ``OuroError`` unless the folder's tokenizer can be read and has no more tokens than the model.
+    """Raises ``OuroError`` unless the folder's tokenizer is readable and has no more tokens than the model.
 
-    Nor may plain text ever come out as a control token, not even text that is spelled like one.
+    Plain text must never be encoded to a special token either, not even text that spells one.
     """
     from tokenizers import Tokenizer
 
-    with _usable("tokenizer.json"):
+    with _library_errors("tokenizer.json"):
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokens = tokenizer.get_vocab_size(with_added_tokens=True)
     if tokens > vocabulary:
         raise OuroError(
             f"tokenizer.json has {tokens} tokens, and the model only {vocabulary}.",
-            remedy="It belongs to another model: fetch all files from one place.",
+            remedy="It belongs to another model: fetch all files from one source.",
         )
     tokenizer.encode_special_tokens = True
     for number, token in tokenizer.get_added_tokens_decoder().items():
         if token.special and number in tokenizer.encode(token.content, add_special_tokens=False).ids:
-            raise OuroError(f"Plain text could become the control token {token.content!r} with this tokenizer.")
+            raise OuroError(f"Plain text could become the special token {token.content!r} with this tokenizer.")
 
 
 @contextmanager
-def _usable(what: str) -> Iterator[None]:
-    """The boundary to the tokenizer library, which raises ``Exception`` itself for all that it cannot use."""
+def _library_errors(what: str) -> Iterator[None]:
+    """Boundary to the tokenizer library, which raises plain ``Exception`` for all invalid input."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""INI files that others wrote (:mod:`ledger.parsers`). Pure."""
+"""Bounded reader for untrusted INI files (:mod:`ledger.parsers`). Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ledger.parsers import UnreadableText
 MOST_CHARS: Final = 256 * 1024
 DEFAULTS: Final = "DEFAULT"
 
-# The parser's pattern takes time with the square of the spaces in a row inside a line.
+# The parser's regular expression takes quadratic time in consecutive spaces inside a line.
 _GAP: Final = re.compile(r"\S[^\S\n]{100}")
 
 Sections = Mapping[str, Mapping[str, str]]
 
 
 def read_ini(text: str) -> Sections:
-    """Sections with their values as they are written; what holds for all stands in ``DEFAULTS``, once.
+    """Sections with their values as written: no interpolation, and ``DEFAULTS`` is a section like any other.
 
     Raises ``UnreadableText``.
     """

@@ -1,4 +1,4 @@
-"""JSON that others wrote (:mod:`ledger.parsers`). Pure."""
+"""Bounded reader for untrusted JSON (:mod:`ledger.parsers`). Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 from ledger.parsers import UnreadableText
 
 DEEPEST: Final = 100
-MOST_DIGITS: Final = 300  # of a number: a longer whole number does not fit a float, and takes long to read and to show
+MOST_DIGITS: Final = 300  # of a number: a longer integer fits no float and is slow to parse and to print
 
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?|[\[\]{}]|[0-9]++', re.DOTALL)
 _DIGITS: Final = re.compile(f"[0-9]{{{MOST_DIGITS + 1}}}")
@@ -24,8 +24,8 @@ def read_json(
 ) -> Any:
     """The value of a JSON text. Raises ``UnreadableText``.
 
-    ``pairs`` makes a value of an object's members; ``constant`` one of ``NaN`` and the infinities, which are refused
-    without it. Both may raise ``ValueError``.
+    ``pairs`` builds the value of an object from its members, ``constant`` that of ``NaN`` and the infinities, which
+    are refused without it. Both may raise ``ValueError``.
     """
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -37,12 +37,12 @@ def read_json(
     except json.JSONDecodeError as error:
         why = f"{error.msg} (line {error.lineno}, column {error.colno})"
         raise UnreadableText(f"it is not valid JSON: {why}") from error
-    except (ValueError, RecursionError) as error:  # of a hook; where the stack was deep already
+    except (ValueError, RecursionError) as error:  # from a hook; when called on a deep stack
         raise UnreadableText(str(error)) from error
 
 
 def _count(text: str) -> None:
-    """Raises for brackets and numbers that no program writes. Most texts are too short or too flat to be walked."""
+    """Raises ``UnreadableText`` for nesting and numbers beyond the limits. Most texts pass without a token scan."""
     if text.count("[") + text.count("{") <= DEEPEST and _DIGITS.search(text) is None:
         return
     depth = 0

@@ -1,4 +1,4 @@
-"""TOML that others wrote (:mod:`ledger.parsers`). Pure."""
+"""Bounded reader for untrusted TOML (:mod:`ledger.parsers`). Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from ledger.parsers import UnreadableText
 
-MOST_CHARS: Final = 4 * 1024 * 1024  # lock files of large projects have 2 MB
+MOST_CHARS: Final = 4 * 1024 * 1024  # lock files of large projects reach 2 MB
 DEEPEST: Final = 50
-MOST_PARTS: Final = 16  # of a dotted name: the parser looks at each of its beginnings
+MOST_PARTS: Final = 16  # of a dotted name: the parser processes every prefix of it
 MOST_DIGITS: Final = 300
 
-# What counts, and what hides it: strings and comments. A string that does not end goes on to where the parser gives up.
-# No alternative can be left half matched, so nothing is ever read twice.
+# What is counted, and the strings and comments in which it is not. An unterminated string extends to where the parser
+# gives up. Possessive quantifiers rule out backtracking, so the scan is linear.
 _TOKEN: Final = re.compile(
     r'"""[^"\\]*+(?:(?:\\.?|"(?!""))[^"\\]*+)*+(?:"""(?:""?)?)?'
     r"|'''[^']*+(?:'(?!'')[^']*+)*+(?:'''(?:''?)?)?"
@@ -28,7 +28,7 @@ _TOKEN: Final = re.compile(
 
 
 def read_toml(text: str, *, most_chars: int = MOST_CHARS) -> dict[str, Any]:
-    """The table that a TOML text holds. Raises ``UnreadableText``, which says at which line."""
+    """The table that a TOML text holds. Raises ``UnreadableText``, whose message names the line."""
     if len(text) > most_chars:
         raise UnreadableText(f"it is longer than {most_chars:,} characters")
     _count(text)
@@ -36,12 +36,12 @@ def read_toml(text: str, *, most_chars: int = MOST_CHARS) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UnreadableText(f"it is not valid TOML: {_placed(error, text)}") from error
-    except (ValueError, RecursionError) as error:  # a date that no calendar has
+    except (ValueError, RecursionError) as error:  # an impossible date
         raise UnreadableText(f"it is not valid TOML: {error}") from error
 
 
 def _count(text: str) -> None:
-    """Raises for brackets, dotted names and numbers that no person writes."""
+    """Raises ``UnreadableText`` for nesting, dotted names and numbers beyond the limits."""
     depth = parts = 0
     for found in _TOKEN.finditer(text):
         token = found[0]
@@ -57,7 +57,7 @@ def _count(text: str) -> None:
             depth = max(0, depth - 1)
         elif token in ",=\n":
             parts = 0
-        elif len(token) > MOST_DIGITS and token[0] in "0123456789_":  # hexadecimal too: it is decimal when shown
+        elif len(token) > MOST_DIGITS and token[0] in "0123456789_":  # hexadecimal too: it is printed as decimal
             raise _beyond(f"a number of more than {MOST_DIGITS} digits", text, found.start())
 
 
@@ -67,6 +67,6 @@ def _beyond(what: str, text: str, place: int) -> UnreadableText:
 
 
 def _placed(error: tomllib.TOMLDecodeError, text: str) -> str:
-    """The parser's sentence with line and column also where it only says that the text ended too early."""
+    """The parser's message, with line and column in place of "at end of document"."""
     said, lines = str(error), text.rstrip("\n").splitlines() or [""]
     return said.replace("at end of document", f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end of the file")

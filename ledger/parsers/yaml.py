@@ -1,4 +1,4 @@
-"""YAML that others wrote (:mod:`ledger.parsers`). Pure."""
+"""Bounded reader for untrusted YAML (:mod:`ledger.parsers`). Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ledger.parsers import UnreadableText
 MOST_CHARS: Final = 1024 * 1024
 DEEPEST: Final = 100
 MOST_NODES: Final = 100_000
-MOST_MERGED: Final = 100_000  # members that `<<` copies: lists of aliases there multiply with each level
-# Whole numbers may be written to base 60, and each part is another multiplication of all that came before.
+MOST_MERGED: Final = 100_000  # members copied by `<<`: lists of aliases there multiply with each level
+# Integers may be written in base 60, where each part multiplies the whole value so far.
 _NUMBER: Final = re.compile(r"[0-9_:]{301}")
 
 
@@ -24,7 +24,7 @@ def has_yaml() -> bool:
 
 
 def read_yaml(text: str) -> Any:
-    """The value of a YAML text, of the safe types only; aliases of a node are one object. Raises ``UnreadableText``."""
+    """The value of a YAML text, safe types only; aliases of a node share one object. Raises ``UnreadableText``."""
     reader = _reader()
     if reader is None:
         raise UnreadableText("no YAML library is installed")
@@ -44,7 +44,7 @@ def _reader() -> Callable[[str], Any] | None:
     base: Any = getattr(library, "CSafeLoader", library.SafeLoader)
 
     class Loader(base):  # type: ignore[misc]  # imported late
-        """The safe loader, with a budget for what merging copies."""
+        """The safe loader, with a limit on the members that merges copy."""
 
         merged = 0
 
@@ -63,14 +63,14 @@ def _reader() -> Callable[[str], Any] | None:
         except library.YAMLError as error:
             raise UnreadableText(f"it is not valid YAML: {(str(error).splitlines() or ['?'])[0]}") from error
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-            # what the library's constructors raise for `!!int ""`, `!!bool x`, a date that no calendar has
+            # from the library's constructors, for `!!int ""`, `!!bool x`, an impossible date
             raise UnreadableText(f"it is not valid YAML: {error}") from error
 
     return read
 
 
 def _count(library: Any, loader: Any, text: str) -> None:
-    """Raises for nodes and brackets that no person writes, before any of them is built."""
+    """Raises ``UnreadableText`` for more nodes or nesting than the limits, before any value is built."""
     depth = 0
     for number, event in enumerate(library.parse(text, Loader=loader), start=1):
         if number > MOST_NODES:

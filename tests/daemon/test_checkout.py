@@ -91,7 +91,8 @@ def test_a_pipe_in_a_git_folder_is_not_waited_for(tmp_path: Path, name: str) -> 
     own = repo / ".git/worktrees/second"
     (own / name).unlink()
     os.mkfifo(own / name)
-    checkout_of(tmp_path / "second", home=NOBODYS)
+    with pytest.raises(RepositoryError, match=f"{name} is a named pipe"):
+        checkout_of(tmp_path / "second", home=NOBODYS)
 
 
 def test_settings_cannot_make_another_folder_the_work_tree(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -131,3 +132,34 @@ def test_another_repository_is_kept_out_as_well(tmp_path: Path) -> None:
     env = host_env({"PATH": f"{one}/bin:{other}/bin:/usr/bin"}, [one])
     assert env.path == f"{other}/bin:/usr/bin"
     assert beside(env, [other]).path == beside(env, [other]).variables["PATH"] == "/usr/bin"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("config", "HEAD", "index", "packed-refs", "shallow", "info/exclude", "info/attributes", "logs/HEAD"),
+        *("objects/info/alternates", "refs/heads/main", "logs/refs/heads/main", "refs/ouroboros"),
+    ],
+)
+def test_where_git_would_read_without_end(tmp_path: Path, environ: dict[str, str], name: str) -> None:
+    repo = make_repo(tmp_path / "repo")
+    place = repo / ".git" / name
+    place.unlink(missing_ok=True)
+    place.symlink_to("/dev/null")
+    assert checkout_of(repo, home=NOBODYS).top == repo, "nobody waits there"
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(RepositoryError, match=f"{name} is a named pipe"):
+        places_for(repo, environ)
+    place.unlink()
+    place.symlink_to("/dev/zero")
+    with pytest.raises(RepositoryError, match=f"{name} is a device"):
+        places_for(repo, environ)
+
+
+def test_settings_are_bounded(tmp_path: Path, environ: dict[str, str]) -> None:
+    repo = make_repo(tmp_path / "repo")
+    with (repo / ".git/config").open("a") as file:
+        file.write("# nothing\n" * 200_000)
+    with pytest.raises(RepositoryError, match="more than the 1048576 that are read"):
+        places_for(repo, environ)

@@ -17,6 +17,7 @@ import pytest
 from daemon.api import SubmitRequest, Submitted
 from daemon.bounds import ControlSettings
 from daemon.cli.base import hoist
+from daemon.codes import Exit
 from daemon.control import ControlServer
 from daemon.control_token import renew
 from daemon.places import make_folders, places_for
@@ -61,6 +62,12 @@ class Box:
             check=False,
             timeout=60,
         )
+
+    def shell(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", command], cwd=self.repo, env=self.environ, capture_output=True, text=True, check=False,
+            timeout=60,
+        )  # fmt: skip
 
     @property
     def places(self) -> Places:
@@ -120,6 +127,28 @@ def test_help_is_quick_and_explains_the_exit_codes(box: Box) -> None:
     assert "0 done" in told and "75 the daemon asks to be restarted" in told and "6 no daemon answers" in told
     assert [name for name in {words.split()[0] for words in COMMANDS} if f"\n  {name} " not in done.stdout] == []
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "streams", "code"),
+    [
+        ("--help", ">&-", Exit.DONE),
+        ("--help", ">/dev/full", Exit.FAULT),
+        ("--json log", ">/dev/full", Exit.FAULT),
+        ("log", "<&- >&- 2>&-", Exit.FAULT),
+        ("log", "2>/dev/full", Exit.FAULT),
+        ("repl", "<&-", Exit.NO_DAEMON),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_no_trace(box: Box, words: str, streams: str, code: Exit) -> None:
+    done = box.shell(f"exec {OURO} {words} {streams}")
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr and len(done.stderr.splitlines()) <= 2
+
+
+def test_in_a_folder_that_is_gone_it_says_so(box: Box) -> None:
+    done = box.shell(f"mkdir gone && cd gone && rmdir ../gone && exec {OURO} status")
+    assert done.returncode == Exit.USAGE and "ouro: The current folder is gone." in done.stderr
 
 
 def test_doctor_refuses_a_machine_without_walls(box: Box, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
-from kernel.providers.scripted import Script, ScriptedProvider
-from kernel.reprompt import Reprompted
+from kernel.providers.reprompt import Reprompted
+from kernel.providers.scripted import ProviderScript, ScriptedProvider
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput, ProviderUnavailable
 from tests.daemon.test_cli import Box
@@ -135,7 +135,7 @@ async def test_the_question_is_paid_for_before_it_is_asked() -> None:
 async def test_all_passes_are_paid_for_and_counted() -> None:
     turns = [{"text": "One.\nconfidence: 0.1"}, {"text": "Two.\nconfidence: 0.9"}]
     price = Price(input=0, output=1_000_000)
-    script = Script.model_validate({"turns": turns, "price": price})
+    script = ProviderScript.model_validate({"turns": turns, "price": price})
     clock = ManualClock(datetime(2031, 5, 4, tzinfo=UTC))
     for ceiling in (3_999, 4_000):
         provider = Reprompted(ScriptedProvider(script=script), passes=4, clock=clock)
@@ -188,7 +188,7 @@ def test_a_collapse_is_shown_and_exit_4(box: Box) -> None:
 @pytest.mark.parametrize(
     ("turn", "more", "told"),
     [
-        ({"error": "rate_limited"}, {}, "The script says rate_limited."),
+        ({"error": "rate_limited"}, {}, "The script raises rate_limited."),
         ({"text": "x"}, {"price": None}, "The price of this model is not known"),
     ],
 )

@@ -64,3 +64,9 @@ async def test_reading_beside_a_writer(config: Config, ledger: Ledger) -> None:
         assert report.ok and report.entries == 2
     finally:
         await reader.close()
+
+
+async def test_what_was_typed_and_is_no_text_names_no_op(config: Config, ledger: Ledger) -> None:
+    await intent(ledger)
+    with pytest.raises(ControlError, match="No op matches"):
+        await log_view(ledger, op="\udcff", limit=10, after=None)

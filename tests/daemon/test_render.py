@@ -25,7 +25,7 @@ def plain(block: object) -> str:
     ("event", "payload", "told"),
     [
         (
-            "suite.red",
+            "reproduced",
             {"message": "expected 90, got 110", "frame": {"path": "shop/cart.py", "line": 41, "function": "total"}},
             "why       expected 90, got 110 · shop/cart.py:41 in total()",
         ),
@@ -195,11 +195,11 @@ def test_the_log_tells_of_every_call() -> None:
 
 
 EVENTS = [
-    "suite.red", "reproduced", "localised", "infilled", "candidates.tested", "branched", "candidate", "planned",
+    "reproduced", "localised", "infilled", "candidates.tested", "branched", "candidate", "planned",
     "validated",
     "gate", "approval.requested", "approval.notified", "approval.approved", "landing.chosen",
     "change.rolling_back", "change.recovered", "closure", "gates", "committed", "undone", "terminal",
-    "degraded", "call.ended", "grounding.decided", "grounding.judged", "regrounded", "unknown.event", "",
+    "call.ended", "grounding.decided", "grounding.judged", "regrounded", "unknown.event", "",
 ]  # fmt: skip
 NAMES = st.sampled_from([
     "reason", "lines", "suspicious", "frame", "path", "line", "ids", "status", "passed", "total", "closed", "decision",
@@ -372,9 +372,9 @@ def test_live_blocks_of_two_ops_are_kept_apart() -> None:
         teller.feed(entry(1, "op.started", goal="Make it pass.", tests=["t::a"])),
         teller.feed(entry(2, "tier.assigned", tier="SAFE_AUTO")),
         teller.feed(entry(3, "route.chosen", route="IMMEDIATE")),
-        teller.feed(entry(4, "suite.red", message="boom")),
+        teller.feed(entry(4, "reproduced", message="boom")),
         teller.feed(entry(5, "infilled", infills=2)),
-        teller.feed(entry(6, "suite.red", op=other, message="other")),
+        teller.feed(entry(6, "reproduced", op=other, message="other")),
         teller.feed(entry(7, "validated", passed=1, total=1, diff=DIFF)),
         teller.feed(entry(8, "terminal", to="COMPLETE", commit="3f9c21a0", ref="refs/heads/main")),
     ]

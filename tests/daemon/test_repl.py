@@ -53,6 +53,8 @@ from tests.daemon.test_control import SETTINGS, beside, connected, laid
         ("/said", "owner      It is slow"),
         ("status", "Commands begin with '/': type /status"),
         ("show 7f3a", "type /show 7f3a"),
+        (f"/show {'y' * 300}", "op cannot be 'yyyyy"),
+        ("half a letter \udcc3", "text cannot be"),
     ],
 )
 async def test_commands(typed: str, told: str) -> None:
@@ -164,6 +166,20 @@ async def test_an_end_that_was_missed_is_found(tmp_path: Path) -> None:
         done = asyncio.ensure_future(submit_and_wait(client, SubmitRequest(goal="x"), door.shown.append))
         await door.api.subscribed.wait()
         door.api.published.put_nowait(Event(cursor=9, entry=entry(9, "boot", op=None), missed=50))
+        assert await asyncio.wait_for(done, 5) is Exit.DONE
+
+
+async def test_an_op_is_known_by_its_signals_once_it_has_begun(tmp_path: Path) -> None:
+    door = Door(tmp_path)
+    door.api.ops_now = (op_view(signals=()),)
+    async with door as client:
+        done = asyncio.ensure_future(submit_and_wait(client, SubmitRequest(goal="x"), door.shown.append))
+        await door.api.subscribed.wait()
+        door.api.published.put_nowait(Event(cursor=1, entry=entry(1, "claimed")))
+        while not any(name == "show" for name, _ in door.api.asked):  # noqa: ASYNC110 - a list has no event to wait for
+            await asyncio.sleep(0.005)
+        door.api.ops_now = (op_view(state=State.COMPLETE),)
+        door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "terminal")))
         assert await asyncio.wait_for(done, 5) is Exit.DONE
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from daemon.api import FixRequest, Life
 from daemon.facade import Facade
 from kernel.provider import Health
+from ledger.vocabulary import State
 from tests.e2e.serving import Serving, served
-from tests.e2e.world import SHOP, Infilling, config_for, own_environment
-from tests.repos import make_repo
+from tests.e2e.world import PLUS, SHOP, Infilling, config_for, own_environment
+from tests.repos import git, make_repo
 
 PULL = "The weights are not on this machine."
 
@@ -52,7 +53,7 @@ async def test_weights_that_are_pulled_later_end_the_degraded_state(tmp_path: Pa
 async def test_a_pytest_that_is_installed_later_is_used(tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "repo", {".gitignore": ".venv\n", **SHOP})
     venv.create(repo / ".venv", with_pip=False, symlinks=True)
-    model = Fetched(lambda before, after: [])
+    model = Fetched(lambda before, after: ["    return subtotal - discount"])
     model.there = True
     async with served(config_for(tmp_path, repo), model) as (service, facade):
         assert service.life is Life.DEGRADED and "pytest is not installed" in service.reasons[0]
@@ -60,10 +61,11 @@ async def test_a_pytest_that_is_installed_later_is_used(tmp_path: Path) -> None:
         found = await facade.fix(FixRequest())
         assert found.message.startswith("Green"), found.message
         assert (service.life, service.reasons) == (Life.ACTIVE, ())
-        assert service.home.orchestrator is not None
-        shop = service.home.orchestrator.shop
-        assert shop.runner is service.home.tests.runner and shop.runner is not None
-        assert shop.changes is service.home.changes and shop.runner_problem == ""
+        (repo / "shop/cart.py").write_text(PLUS)
+        git(repo, "commit", "-qam", "A fault")
+        await facade.fix(FixRequest())
+        done = await service.until("terminal", to=State.COMPLETE.value)
+        assert git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Op,valueonly)").strip() == done.op_id
 
 
 async def test_memory_is_what_is_resident_now(tmp_path: Path) -> None:

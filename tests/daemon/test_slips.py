@@ -12,9 +12,10 @@ import pytest
 
 from daemon.api import OpRef, StatusView, SubmitRequest
 from daemon.api_intake import DropRequest, SignalRef
-from daemon.cli.base import report, slip_of
+from daemon.cli.base import report
 from daemon.codes import Exit
 from daemon.settings import Settings
+from daemon.slips import slip_of
 from ledger.vocabulary import Frozen
 from tests.repos import make_repo
 

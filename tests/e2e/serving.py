@@ -75,9 +75,11 @@ async def record_of(config: Config) -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def served(config: Config, model: Provider, *, watch: bool = False) -> AsyncIterator[tuple[Serving, Facade]]:
+async def served(
+    config: Config, model: Provider, *, watch: bool = False, service_type: type[Serving] = Serving
+) -> AsyncIterator[tuple[Serving, Facade]]:
     """A service that is up, until the block ends; ``watch`` starts its senses too."""
-    service = Serving(config, model)
+    service = service_type(config, model)
     try:
         await service.open()
         await service.bring_up()

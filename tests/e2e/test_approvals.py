@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from daemon.api import OpRef, OpsRequest, RejectRequest, SubmitRequest
 from daemon.facade import Facade
+from daemon.settings import Config
 from governance.orchestrator import Ending
+from kernel.provider import Provider
+from ledger.clock import SystemClock
 from ledger.errors import ControlError
 from ledger.vocabulary import RootCause, State
 from tests.e2e.serving import Serving, served
@@ -134,6 +138,36 @@ async def test_nobody_there_means_no(tmp_path: Path) -> None:
         assert not (await api.ops(OpsRequest())).ops
         with pytest.raises(ControlError):
             await api.approve(OpRef(op=waiting.op.id))
+        nothing_left(service, repo)
+    assert (repo / CART).read_text() == SHOP[CART]
+
+
+class Slept(SystemClock):
+    """The machine sleeps, or its clock is set, while nobody waits for anything."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+class OnASleepyMachine(Serving):
+    def __init__(self, config: Config, model: Provider) -> None:
+        super().__init__(config, model)
+        self.clock = self.slept = Slept()
+
+
+async def test_a_yes_that_comes_too_late_is_none_and_is_told_so(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    config = config_for(tmp_path, repo, approval={"timeout_s": 600})
+    async with served(config, documenting(), service_type=OnASleepyMachine) as (service, api):
+        waiting = await parked(service, api)
+        assert isinstance(service, OnASleepyMachine)
+        service.slept.ahead = timedelta(days=1)
+        with pytest.raises(ControlError, match="waited until its time ran out"):
+            await api.approve(OpRef(op=waiting.op.id))
+        ending = await ended(service.home, within_s=5)
+        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_EXPIRED)
         nothing_left(service, repo)
     assert (repo / CART).read_text() == SHOP[CART]
 

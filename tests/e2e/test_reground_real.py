@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from daemon.replay import replay
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.providers.local import LocalProvider
 from ledger.vocabulary import State
 from sensors.requests.manual import manual_signal

@@ -31,7 +31,7 @@ def world(base: Path, script: str = SCRIPT) -> tuple[Path, dict[str, str]]:
     env = {name: str(folder) for name, folder in folders.items()} | {
         "PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]),
         "OURO_KERNEL__PROVIDER": "scripted", "OURO_KERNEL__SCRIPTED__SCRIPT": str(base / "script.json"),
-        "OURO_REPAIR__MOVES": "false", "OURO_APPROVAL__NOTIFY_DELAY_S": "0",
+        "OURO_REPAIR__MOVES": "false", "OURO_APPROVAL__NOTIFY_DELAY_S": "0", "OURO_APPROVAL__UNATTENDED": "listed",
     }  # fmt: skip
     return repo, env
 

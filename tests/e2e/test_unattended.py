@@ -8,14 +8,23 @@ import pytest
 
 from daemon.api import OpRef
 from daemon.replay import replay
+from governance.phases.gate import attended
+from governance.settings import ApprovalSettings
 from ledger.ids import short_id
-from ledger.vocabulary import State, Tier
+from ledger.vocabulary import CONVERSATION, SEARCH, State, Tier
+from sensors.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_refusals import CART, GOOD, RETURN, TEST, shop, work
-from tests.e2e.world import config_for
+from tests.e2e.world import Infilling, config_for, ended, repo_with
 from tests.repos import git
 
+LABEL = 'import os\n\n\ndef label(a, b):\n    where = os.path.join("x", a)\n    return "+".join([a, b]) + where[:0]\n'
+LABELS = (
+    "from calc import label\n\n\ndef test_label():\n    assert label('c', 'd') == 'c-d'\n\n\n"
+    "def test_other():\n    assert label('id', 'e') == 'id-e'\n"
+)
+HOLE = '(os if a else os).system(a)\n    return "-".join([a, b]) + where[:0]'
 OUTSIDE = "    import webbrowser\n    webbrowser.open(str(subtotal))\n    return subtotal - discount"
 STATE = "    total.calls = 1\n    return subtotal - discount"
 
@@ -69,3 +78,23 @@ async def test_an_owner_who_lets_nothing_of_a_conversation_land_is_asked(tmp_pat
         ending = await work(service)
         assert ending.request is not None and ending.dossier.tier is Tier.APPROVAL_REQUIRED
         assert f'approval.unattended = "{setting}"' in await service.told(ending.op.id)
+
+
+async def test_what_the_search_puts_in_a_hole_waits_where_it_acts(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "calc", {"calc.py": LABEL, "tests/test_calc.py": LABELS})
+    head = git(repo, "rev-parse", "HEAD")
+    config = config_for(tmp_path, repo, approval={"unattended": "search"}, repair={"moves": False})
+    async with served(config, Infilling(lambda before, _: [HOLE] * before.endswith("    "))) as (service, _):
+        tests = ["tests/test_calc.py::test_label", "tests/test_calc.py::test_other"]
+        signal = manual_signal("Mend it", files=["calc.py"], closed_when=tests, base=head, clock=service.clock)
+        await service.home.router.submit(signal)
+        ending = await ended(service.home)
+    assert (ending.state, ending.dossier.tier) == (State.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
+    assert git(repo, "rev-parse", "HEAD") == head
+
+
+@pytest.mark.parametrize("strategy", [CONVERSATION, "linear", "", "cloze "])
+def test_only_what_the_search_made_may_land_as_delivered(strategy: str) -> None:
+    assert ApprovalSettings().unattended == "search"
+    assert [tier for tier, _ in attended("search", strategy)] == [Tier.APPROVAL_REQUIRED]
+    assert attended("search", SEARCH) == []

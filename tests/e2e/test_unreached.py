@@ -13,7 +13,7 @@ from ledger.vocabulary import State, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, whole
-from tests.e2e.world import config_for, ended, repo_with
+from tests.e2e.world import Infilling, config_for, ended, repo_with
 from tests.repos import git
 
 CALC = "import os\n\n\ndef add(a, b):\n    return a - b\n"
@@ -97,3 +97,26 @@ async def test_it_waits(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
 async def test_what_the_failing_test_runs_lands(tmp_path: Path) -> None:
     ending, landed = await offered(tmp_path, {"calc.py": CALC + DROP}, {"calc.py": MENDED + DROP})
     assert (ending.state, ending.dossier.tier, landed) == (State.COMPLETE, Tier.SAFE_AUTO, True), ending.reason
+
+
+async def test_what_turns_green_by_itself_shows_no_repair(tmp_path: Path) -> None:
+    """The test passes from the moment on in which the model is asked, whatever it answers."""
+    (shown := tmp_path / "shown").mkdir()
+    test = TEST.replace("== 53", f"== 53 or Path('{shown}/now').exists()")
+    repo = repo_with(tmp_path / "calc", {"calc.py": CALC, "tests/test_calc.py": f"from pathlib import Path\n\n{test}"})
+    head = git(repo, "rev-parse", "HEAD")
+
+    def answers(before: str, after: str) -> list[str]:
+        (shown / "now").touch()
+        return ["return a * b"]
+
+    config = config_for(tmp_path, repo, repair={"moves": False}, tests={"readable": [str(shown)]})
+    async with served(config, Infilling(answers)) as (service, _):
+        signal = manual_signal(
+            "Mend add", files=["calc.py"], closed_when=["tests/test_calc.py::test_add"], base=head, clock=service.clock
+        )
+        await service.home.router.submit(signal)
+        ending = await ended(service.home)
+    assert (ending.state, ending.dossier.tier) == (State.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
+    assert ending.request is not None and "without this change as well" in ending.request.reason
+    assert git(repo, "rev-parse", "HEAD") == head

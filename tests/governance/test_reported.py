@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -27,8 +28,8 @@ from kernel.provider import (
     Report,
     ToolSchema,
 )
-from kernel.providers.scripted import Script, ScriptedProvider
-from kernel.reprompt import Reprompted
+from kernel.providers.reprompt import Reprompted
+from kernel.providers.scripted import ProviderScript, ScriptedProvider
 from ledger.canonical import canonical
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput
@@ -52,7 +53,7 @@ REPORTS = st.builds(
 
 def plays(*turns: dict[str, object], **fields: object) -> ScriptedProvider:
     price = Price(input=1_000_000, output=1_000_000)
-    return ScriptedProvider(script=Script.model_validate({"price": price, "turns": turns, **fields}))
+    return ScriptedProvider(script=ProviderScript.model_validate({"price": price, "turns": turns, **fields}))
 
 
 async def asking(ledger: Ledger, clock: ManualClock, provider: Provider, **ceilings: int) -> tuple[Asker, Budget]:
@@ -77,7 +78,7 @@ class Watched(ScriptedProvider):
 
     def __init__(self, *turns: dict[str, object]) -> None:
         price = Price(input=1_000_000, output=1_000_000)
-        super().__init__(script=Script.model_validate({"price": price, "turns": turns}))
+        super().__init__(script=ProviderScript.model_validate({"price": price, "turns": turns}))
         self.asked_again = asyncio.Event()
 
     async def respond(
@@ -254,3 +255,11 @@ async def test_holes_that_all_collapsed_are_a_collapse(ledger: Ledger, clock: Ma
         await asker.infill(State.GENERATE, "infill: first", InfillRequest(spans=HOLES))
     _, ended = await entries(ledger)
     assert ended.payload["problem"] == "collapsed"
+
+
+def test_a_full_disk_is_told_in_words() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "/state/keys/signing")
+    said = blame(error).reason
+    assert (
+        said == "/state/keys/signing cannot be used: No space left on device. Free space on that disk, then try again."
+    )

@@ -12,7 +12,7 @@ import pytest
 from daemon.settings import prepare_process
 from kernel.cancel import CancelToken
 from kernel.providers.local import LocalProvider
-from kernel.weights.convert import convert
+from kernel.weights.convert import convert_weights
 from kernel.weights.store import Form
 from tests.kernel.local_scene import provider
 from tests.kernel.tiny import NAME, Tiny, write_tiny
@@ -40,7 +40,7 @@ def tiny(kernel_extra: None, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The tiny model below its folder, converted by the real child process."""
     model = write_tiny(tmp_path_factory.mktemp("tiny"))
     for form in FORMS:
-        convert(NAME, model.weights, form=form, models_dir=model.folder, progress=_quiet, cancel=CancelToken())
+        convert_weights(NAME, model.weights, form=form, models_dir=model.folder, progress=_quiet, cancel=CancelToken())
     return model
 
 

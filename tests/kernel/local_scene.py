@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, Event, InfillRequest, InfillSpan, Limits, Message, TextDelta
 from kernel.providers.local import LocalProvider
 from tests.kernel.tiny import NAME, Tiny

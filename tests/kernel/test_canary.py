@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.canary import Baseline, Canary, CollapseDetected, Levels, Step, knobs, load_levels
-from kernel.canary.copies import GRAM, Copies
-from kernel.canary.features import FEATURES, WINDOW, Features
-from kernel.canary.knobs import CALM, MOST_PENALTY, MOST_STEPS
+from kernel.canary import Baseline, Canary, CollapseDetected, Levels, TokenStep, adjust_decoding, load_levels
+from kernel.canary.copies import GRAM, CopyTracker
+from kernel.canary.detector import CALM, MOST_PENALTY, MOST_STEPS
+from kernel.canary.features import FEATURES, WINDOW, FeatureTracker
 from ledger.errors import ProviderBadOutput
 from tests.kernel.canary_levels import LEVELS
 
@@ -23,31 +23,31 @@ IN_TIME = 40
 
 probability = st.floats(0.0, 1.0)
 steps = st.lists(
-    st.builds(Step, st.integers(0, 5), probability, st.floats(0.0, 12.0), st.floats(-40.0, 0.0)), max_size=120
+    st.builds(TokenStep, st.integers(0, 5), probability, st.floats(0.0, 12.0), st.floats(-40.0, 0.0)), max_size=120
 )
 prompts = st.lists(st.integers(0, 5), max_size=60)
 
 
-def sure(token: int) -> Step:
-    return Step(token, 0.99, 0.02, -0.01)
+def sure(token: int) -> TokenStep:
+    return TokenStep(token, 0.99, 0.02, -0.01)
 
 
-def new(token: int) -> Step:
+def new(token: int) -> TokenStep:
     """A token that the model had to think about."""
-    return Step(token, 0.3, 1.4, -1.1)
+    return TokenStep(token, 0.3, 1.4, -1.1)
 
 
-def prose(count: int, seed: int = 1) -> Iterator[Step]:
+def prose(count: int, seed: int = 1) -> Iterator[TokenStep]:
     """Every third token is a surprise, as in ordinary text."""
     source = random.Random(seed)
     for at in range(count):
         token = source.randrange(1000, 9000)
-        yield new(token) if at % 3 == 0 else Step(token, 0.8, 0.4, -0.2)
+        yield new(token) if at % 3 == 0 else TokenStep(token, 0.8, 0.4, -0.2)
 
 
-def table(rows: int, *, frame: int, fresh: int, first: int = 20_000) -> list[Step]:
+def table(rows: int, *, frame: int, fresh: int, first: int = 20_000) -> list[TokenStep]:
     """Rows of ``frame`` tokens that never change around ``fresh`` tokens that always do."""
-    out: list[Step] = []
+    out: list[TokenStep] = []
     for row in range(rows):
         out += [sure(token) for token in range(frame // 2)]
         out += [new(first + row * fresh + at) for at in range(fresh)]
@@ -55,7 +55,7 @@ def table(rows: int, *, frame: int, fresh: int, first: int = 20_000) -> list[Ste
     return out
 
 
-def alarm(found: list[Step], context: list[int] | None = None) -> tuple[int | None, str]:
+def alarm(found: list[TokenStep], context: list[int] | None = None) -> tuple[int | None, str]:
     canary = Canary(LEVELS, context or [])
     for at, step in enumerate(found):
         reading = canary.push(step)
@@ -90,7 +90,7 @@ def test_a_loop_that_stood_in_the_prompt_is_not_given_a_second_start() -> None:
 
 def test_garbage_is_stopped_in_time() -> None:
     source = random.Random(3)
-    hot = [Step(source.randrange(150_000), 0.05, 7.0, -9.0) for _ in range(60)]
+    hot = [TokenStep(source.randrange(150_000), 0.05, 7.0, -9.0) for _ in range(60)]
     at, signal = alarm([*prose(50), *hot])
     assert at is not None and 50 < at < 50 + IN_TIME
     assert signal in ("entropy", "surprise")
@@ -112,7 +112,7 @@ def test_a_counter_that_never_ends_does_not_look_like_the_end_of_the_world_at_on
 # --- what it must leave alone -----------------------------------------------------------------------------------------
 
 
-CLEAN: dict[str, Callable[[], list[Step]]] = {
+CLEAN: dict[str, Callable[[], list[TokenStep]]] = {
     "prose": lambda: list(prose(400)),
     "table": lambda: table(25, frame=6, fresh=4),
     "imports": lambda: table(30, frame=2, fresh=2),
@@ -144,7 +144,7 @@ def test_a_quiet_start_is_no_alarm() -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(steps, prompts)
-def test_readings_are_in_range_repeatable_and_bounded_in_memory(found: list[Step], context: list[int]) -> None:
+def test_readings_are_in_range_repeatable_and_bounded_in_memory(found: list[TokenStep], context: list[int]) -> None:
     canary, second = Canary(LEVELS, context), Canary(LEVELS, context)
     readings = []
     for count, step in enumerate(found, start=1):
@@ -154,17 +154,13 @@ def test_readings_are_in_range_repeatable_and_bounded_in_memory(found: list[Step
         assert reading.signal in (*FEATURES, "none")
         assert not reading.alarm or reading.proximity >= LEVELS.alarm
         assert canary.entries <= len(context) + count + WINDOW
-    assert canary.tokens == len(found)
     assert [second.push(step) for step in found] == readings
-    canary.reset()
-    assert canary.tokens == 0
-    assert [canary.push(step) for step in found] == readings
 
 
 @settings(deadline=None, max_examples=150)
 @given(prompts, st.lists(st.integers(0, 3), max_size=80))
 def test_a_run_is_a_true_copy(context: list[int], answer: list[int]) -> None:
-    copies, stream = Copies(context), list(context)
+    copies, stream = CopyTracker(context), list(context)
     for token in answer:
         copies.push(token)
         stream.append(token)
@@ -178,7 +174,7 @@ def test_a_run_is_a_true_copy(context: list[int], answer: list[int]) -> None:
 
 
 def test_the_alarm_needs_patience() -> None:
-    hot = [Step(at, 0.0, 12.0, -12.0) for at in range(40)]
+    hot = [TokenStep(at, 0.0, 12.0, -12.0) for at in range(40)]
     canary = Canary(LEVELS)
     readings = [canary.push(step) for step in hot]
     over = [reading.proximity >= LEVELS.alarm for reading in readings]
@@ -187,12 +183,12 @@ def test_the_alarm_needs_patience() -> None:
 
 
 def test_one_absurd_token_is_no_garbage() -> None:
-    assert alarm([*prose(30), Step(1, 0.0, 11.0, -35.0), *prose(30, seed=2)]) == (None, "none")
+    assert alarm([*prose(30), TokenStep(1, 0.0, 11.0, -35.0), *prose(30, seed=2)]) == (None, "none")
 
 
 def test_what_a_step_does_not_tell_raises_nothing() -> None:
-    features = Features()
-    untold = [features.push(Step(at, None, None, None)) for at in range(50)]
+    features = FeatureTracker()
+    untold = [features.push(TokenStep(at, None, None, None)) for at in range(50)]
     assert {values[5:] for values in untold} == {untold[0][5:]}
 
 
@@ -200,14 +196,17 @@ def test_what_a_step_does_not_tell_raises_nothing() -> None:
 @given(probability, probability, probability, st.floats(1.0, 2.0))
 def test_knobs_only_grow(one: float, two: float, q: float, penalty: float) -> None:
     low, high = sorted((one, two))
-    less, more = knobs(low, q=q, repetition_penalty=penalty), knobs(high, q=q, repetition_penalty=penalty)
+    less, more = (
+        adjust_decoding(low, q=q, repetition_penalty=penalty),
+        adjust_decoding(high, q=q, repetition_penalty=penalty),
+    )
     assert less.extra_steps <= more.extra_steps <= MOST_STEPS
     assert q <= less.q <= more.q <= 1.0 + 1e-9
     assert penalty <= less.repetition_penalty <= more.repetition_penalty <= penalty * MOST_PENALTY + 1e-9
 
 
 def test_knobs_leave_a_calm_generation_alone_and_turn_fully_in_a_collapse() -> None:
-    calm, full = knobs(CALM, q=0.5), knobs(1.0, q=0.5)
+    calm, full = adjust_decoding(CALM, q=0.5), adjust_decoding(1.0, q=0.5)
     assert (calm.extra_steps, calm.q, calm.repetition_penalty) == (0, 0.5, 1.0)
     assert (full.extra_steps, full.q, full.repetition_penalty) == (MOST_STEPS, 1.0, MOST_PENALTY)
 
@@ -215,7 +214,7 @@ def test_knobs_leave_a_calm_generation_alone_and_turn_fully_in_a_collapse() -> N
 @pytest.mark.parametrize("wrong", [-0.01, 1.01, float("nan")])
 def test_knobs_refuse_what_is_no_proximity(wrong: float) -> None:
     with pytest.raises(ValueError, match="not in"):
-        knobs(wrong)
+        adjust_decoding(wrong)
 
 
 # --- levels and the error ---------------------------------------------------------------------------------------------

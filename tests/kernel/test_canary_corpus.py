@@ -12,7 +12,7 @@ from bench.canary import corpus, label
 from bench.canary.corpus import FIT, HELD, Sample
 from bench.canary.measure import IN_TIME, Outcome, figures, replay, replay_text
 from bench.canary.recipes import recipes
-from kernel.canary import Step, load_levels
+from kernel.canary import TokenStep, load_levels
 
 CLEAN_SAMPLES, COLLAPSED_SAMPLES = 340, 200
 LEAST_TEXT = 0.9  # of the loops, stutters and echoes in finished text; measured: 139 of 150
@@ -173,7 +173,7 @@ def test_a_recipe_that_went_another_way_is_dropped() -> None:
 # --- the file and the recipes -----------------------------------------------------------------------------------------
 
 
-def sample_of(steps: tuple[Step, ...]) -> Sample:
+def sample_of(steps: tuple[TokenStep, ...]) -> Sample:
     return Sample(
         aim="clean",
         kind="prose",
@@ -192,7 +192,7 @@ def sample_of(steps: tuple[Step, ...]) -> Sample:
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    samples = [sample_of((Step(7, 0.123, 1.5, -0.25), Step(8, 1.0, 0.0, -12.0))), sample_of(())]
+    samples = [sample_of((TokenStep(7, 0.123, 1.5, -0.25), TokenStep(8, 1.0, 0.0, -12.0))), sample_of(())]
     path = tmp_path / "toy.jsonl.xz"
     corpus.write(path, samples, model="toy", dropped={"loop": 2})
     header, found = corpus.read(path)
@@ -201,8 +201,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 def test_what_was_given_says_nothing_of_the_models_doubts() -> None:
-    sample = sample_of((Step(7, 0.1, 1.5, -9.0), Step(8, 0.9, 0.2, -0.1)))
-    assert sample.told == (Step(7, None, None, None), Step(8, 0.9, 0.2, -0.1))
+    sample = sample_of((TokenStep(7, 0.1, 1.5, -9.0), TokenStep(8, 0.9, 0.2, -0.1)))
+    assert sample.told == (TokenStep(7, None, None, None), TokenStep(8, 0.9, 0.2, -0.1))
 
 
 def test_an_alarm_before_the_onset_is_no_hit() -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kernel.canary import Canary, Levels, Step
+from kernel.canary import Canary, Levels, TokenStep
 
 pytest.importorskip("numpy", reason="calibration computes with numpy, which comes with the kernel extra")
 
@@ -17,20 +17,20 @@ from bench.canary.calibrate import table
 from bench.canary.fit import Run, fit, run_of
 
 
-def written(seed: int, count: int = 80) -> list[Step]:
+def written(seed: int, count: int = 80) -> list[TokenStep]:
     """Sound text over few words, so that it repeats by chance as code does."""
     source = random.Random(seed)
-    return [Step(source.randrange(60), source.random(), source.random(), -source.random()) for _ in range(count)]
+    return [TokenStep(source.randrange(60), source.random(), source.random(), -source.random()) for _ in range(count)]
 
 
-def looped(seed: int) -> list[Step]:
+def looped(seed: int) -> list[TokenStep]:
     line = list(range(100, 100 + 2 + seed % 9))
-    return written(seed, 40) + [Step(token, 0.98, 0.05, -0.02) for token in line * 40][:60]
+    return written(seed, 40) + [TokenStep(token, 0.98, 0.05, -0.02) for token in line * 40][:60]
 
 
-def hot(seed: int) -> list[Step]:
+def hot(seed: int) -> list[TokenStep]:
     source = random.Random(seed)
-    return written(seed, 40) + [Step(source.randrange(9000), 0.1, 6.0, -7.0) for _ in range(60)]
+    return written(seed, 40) + [TokenStep(source.randrange(9000), 0.1, 6.0, -7.0) for _ in range(60)]
 
 
 def runs(seeds: range) -> list[Run]:
@@ -50,7 +50,7 @@ def levels() -> Levels:
     return fit(runs(range(30)))
 
 
-def alarms(levels: Levels, steps: list[Step]) -> list[int]:
+def alarms(levels: Levels, steps: list[TokenStep]) -> list[int]:
     canary = Canary(levels)
     return [at for at, step in enumerate(steps) if canary.push(step).alarm]
 

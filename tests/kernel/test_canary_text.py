@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.canary import Reading, load_levels, read_text
-from kernel.canary.text import pieces
+from kernel.canary import CanaryReading, load_levels, read_text
+from kernel.canary.text import split_pieces
 from tests.kernel.canary_levels import LEVELS
 
 LOOPING = "The parser reads a line.\n" + "        self.items.append(item)\n" * 30
@@ -77,8 +77,8 @@ def test_log_probabilities_show_garbage_in_text() -> None:
 @given(st.text(max_size=300), st.text(max_size=60), st.none() | st.lists(st.floats(-50.0, 0.0), max_size=40))
 def test_any_text_can_be_read(text: str, prompt: str, logprobs: list[float] | None) -> None:
     reading = read_text(text, prompt, logprobs, levels=LEVELS)
-    assert isinstance(reading, Reading) and 0.0 <= reading.proximity <= 1.0
-    assert all(len(piece) <= 24 or piece.strip("\n") == "" for piece in pieces(text))
+    assert isinstance(reading, CanaryReading) and 0.0 <= reading.proximity <= 1.0
+    assert all(len(piece) <= 24 or piece.strip("\n") == "" for piece in split_pieces(text))
 
 
 @pytest.mark.parametrize("room", ["kernel", "ledger", "governance"])

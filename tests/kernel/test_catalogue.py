@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from kernel.catalogue import build
-from kernel.loop.settings import LocalSettings
+from kernel.catalogue import build_provider
+from kernel.engine.runtime import thread_count
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.provider import Infiller, Price, Provider
 from kernel.settings import KernelSettings
-from kernel.threads import thread_count
 from kernel.weights import store
 from kernel.weights.registry import HuggingFaceSource, WheelSource, load_registry
 from ledger.errors import ConfigError
@@ -25,7 +25,7 @@ HEAVY = ("torch", "transformers", "numpy", "gguf", "tokenizers", "httpx", "safet
 
 def made(name: str, folder: Path, **fields: object) -> Provider:
     settings = KernelSettings.model_validate(fields)
-    return build(name, settings, models_dir=folder, api_key=lambda _: None, allow_network=False)
+    return build_provider(name, settings, models_dir=folder, api_key=lambda _: None, allow_network=False)
 
 
 @pytest.mark.parametrize("name", sorted(load_policy().models))
@@ -45,7 +45,7 @@ async def test_a_script_is_built_from_its_setting(tmp_path: Path) -> None:
 def test_sentences_for_what_cannot_be_built(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no script\. Set kernel\.scripted\.script"):
         made("scripted", tmp_path)
-    with pytest.raises(ConfigError, match=r"no provider 'oracle'\. They are local, openai and scripted"):
+    with pytest.raises(ConfigError, match=r"no provider 'oracle'\. Known providers: local, openai, scripted"):
         made("oracle", tmp_path)
     with pytest.raises(ConfigError, match=r"'gpt' is not known\. Known models: ouro"):
         made("local", tmp_path, model="gpt")
@@ -98,7 +98,7 @@ def test_folders_differ_by_file_and_form(tmp_path: Path) -> None:
         store.converted_folder(tmp_path, name, weights, form)
         for name, weights in registry.weights.items()
         for form in ("bf16", "int8")
-    }  # fmt: skip
+    }
     assert len(folders) == 2 * len(registry.weights)
     assert not any(map(store.is_converted, folders))
 
@@ -120,7 +120,7 @@ def test_thread_settings() -> None:
 
 
 def test_the_cores_that_the_process_may_use_are_counted() -> None:
-    script = "import os; from kernel.threads import thread_count\n"
+    script = "import os; from kernel.engine.runtime import thread_count\n"
     script += "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(thread_count(0))"
     argv = [sys.executable, "-c", script]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)

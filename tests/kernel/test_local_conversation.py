@@ -15,7 +15,7 @@ from governance.loop.manner import Manner, manner_of
 from governance.loop.protocol import block
 from governance.loop.rounds import Conversation
 from governance.loop.settings import LoopSettings
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, Event, Limits, Message, TextDelta, ToolSchema, Usage
 from kernel.providers.local import LocalProvider
 from ledger.clock import ManualClock
@@ -61,10 +61,15 @@ async def talked(model: LocalProvider, folder: Path) -> tuple[Talk, list[dict[st
     try:
         async with crew_in(make_repo(folder / "shop", {"a.py": "x = 1\n"}), ledger, clock, model) as (crew, context):
             talk = Conversation(
-                crew=crew, phase=State.GENERATE, purpose="test", context=context, judge=judge, manner=manner,
+                crew=crew,
+                phase=State.GENERATE,
+                purpose="test",
+                context=context,
+                judge=judge,
+                manner=manner,
                 opening=Opening(system="You mend.", user="What is x?", standing="You mend. What is x?"),
                 limits=Limits(max_tokens=8),
-            )  # fmt: skip
+            )
             return await talk.run(), [e.payload for e in await ledger.entries()]
     finally:
         await ledger.close()

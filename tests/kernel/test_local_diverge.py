@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.loop.prompt import infill_prompt
-from kernel.loop.turns import Turn, best_turns
+from kernel.engine.decoding.branching import BranchPoint, choose_branches
+from kernel.engine.decoding.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import DivergeRequest, InfillSpan
 from kernel.providers.local import LocalProvider
@@ -48,9 +48,9 @@ def expected(tiny: Tiny, local: LocalProvider, span: InfillSpan, text: str, answ
     texts = []
     for _, at, token in sorted(turns, key=lambda turn: -turn[0])[:answers]:
         written = [*stands[:at], token]
-        while len(written) < max(span.max_tokens, len(stands) + 8) and not words.ends(written[-1]):
+        while len(written) < max(span.max_tokens, len(stands) + 8) and not words.is_end(written[-1]):
             written.append(int(scores([*prompt, *written]).argmax()))
-        texts.append(words.decode([n for n in written if not words.ends(n)]))
+        texts.append(words.decode([n for n in written if not words.is_end(n)]))
     return texts
 
 
@@ -80,6 +80,6 @@ async def test_nothing_to_fill_and_too_much(local: LocalProvider) -> None:
 
 
 def test_the_likeliest_turns_are_taken_and_there_are_always_enough() -> None:
-    turns = [Turn(0, 7, -3.0), Turn(1, 9, -1.0), Turn(2, 4, -2.0)]
-    assert best_turns(turns, 2) == [turns[1], turns[2]]
-    assert best_turns(turns, 4) == [turns[1], turns[2], turns[0], turns[0]]
+    turns = [BranchPoint(0, 7, -3.0), BranchPoint(1, 9, -1.0), BranchPoint(2, 4, -2.0)]
+    assert choose_branches(turns, 2) == [turns[1], turns[2]]
+    assert choose_branches(turns, 4) == [turns[1], turns[2], turns[0], turns[0]]

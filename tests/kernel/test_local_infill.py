@@ -7,8 +7,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from kernel.loop.packing import MIN_SHARED, share
-from kernel.loop.prompt import infill_prompt
+from kernel.engine.cache.packing import MIN_SHARED, share_prefix
+from kernel.engine.decoding.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import Infill, InfillSpan, Limits, Usage
 from kernel.providers.local import LocalProvider
@@ -64,7 +64,7 @@ async def test_sharing_a_prefix_changes_nothing(local: LocalProvider) -> None:
     assert local._engine is not None
     family = load_policy().families["qwen2.5-coder"]
     prompts = [infill_prompt(local._engine.vocabulary, family, span) for span in SPANS[:2]]
-    trunk, rows = share([p for p, _ in prompts], [n for _, n in prompts], [1, 1])
+    trunk, rows = share_prefix([p for p, _ in prompts], [n for _, n in prompts], [1, 1])
     assert len(trunk) > MIN_SHARED and all(row.shared > MIN_SHARED for row in rows)
     for span, found in zip(SPANS[:2], shared, strict=True):
         assert same(found, await alone(local, span))

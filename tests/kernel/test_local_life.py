@@ -13,11 +13,11 @@ import pytest
 from pydantic import ValidationError
 
 from kernel.cancel import Cancelled, CancelToken
-from kernel.loop.engine import Ask, Engine, Manner
-from kernel.loop.load import Source, load_engine
-from kernel.loop.packing import Row
-from kernel.loop.sampling import Sampling
-from kernel.loop.settings import LocalSettings
+from kernel.engine.cache.packing import Row
+from kernel.engine.decoding.sampling import SamplingOptions
+from kernel.engine.engine import DecodeOptions, DecodeRequest, Engine
+from kernel.engine.loading import WeightsLocation, load_engine
+from kernel.engine.settings import LocalSettings
 from kernel.provider import Infiller, InfillSpan, Limits, Price
 from kernel.providers.local import LocalProvider
 from kernel.weights import store
@@ -75,7 +75,7 @@ async def test_a_cancelled_call_returns_within_a_second_and_the_worker_is_idle(l
 
 def loaded(tiny: Tiny) -> Engine:
     settings = provider(tiny)._settings
-    return load_engine(Source(NAME, tiny.weights, tiny.folder), settings, lambda what: None, CancelToken())
+    return load_engine(WeightsLocation(NAME, tiny.weights, tiny.folder), settings, lambda what: None, CancelToken())
 
 
 def test_a_pass_is_left_at_the_next_product(tiny: Tiny) -> None:
@@ -92,7 +92,9 @@ def test_a_pass_is_left_at_the_next_product(tiny: Tiny) -> None:
 
     cancel.check = check  # type: ignore[method-assign]  # counts the places where a pass can be left
     with pytest.raises(Cancelled):
-        engine.answer(Ask([], [Row(0, (1, 2, 3), 0, 4)], [()], Manner(Sampling()), cancel=cancel))
+        engine.answer(
+            DecodeRequest([], [Row(0, (1, 2, 3), 0, 4)], [()], DecodeOptions(SamplingOptions()), cancel=cancel)
+        )
     assert checks == 3 and engine.model.passes == 0
 
 
@@ -297,7 +299,7 @@ _WITHOUT_TORCH = """
 import asyncio, sys
 from pathlib import Path
 sys.modules["torch"] = sys.modules["tokenizers"] = None
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.provider import InfillRequest, InfillSpan
 from kernel.providers.local import LocalProvider
 from ledger.errors import ProviderUnavailable

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.provider import InfillRequest, InfillSpan, Limits, Report
 from kernel.providers.local import LocalProvider
 from ledger.errors import ConfigError, ProviderBadOutput, ProviderUnavailable
@@ -54,10 +54,16 @@ async def test_a_looped_model_answers_and_tells_its_depth(ouro: TinyOuro, tmp_pa
 
 @pytest.mark.parametrize(
     "fields",
-    [{"exit": "qexit", "q": 1.0}, {"speculate": "off"}, {"exit": "converge", "eps": 1e-9},
-     {"exit": "accel", "eps": 1e-9}, {"floor": STEPS, "exit": "qexit", "q": 0.0}, {"prefill_tokens": 64}],
+    [
+        {"exit": "qexit", "q": 1.0},
+        {"speculate": "off"},
+        {"exit": "converge", "eps": 1e-9},
+        {"exit": "accel", "eps": 1e-9},
+        {"floor": STEPS, "exit": "qexit", "q": 0.0},
+        {"prefill_tokens": 64},
+    ],
     ids=str,
-)  # fmt: skip
+)
 async def test_what_always_ends_at_full_depth_says_the_same(
     ouro: TinyOuro, tmp_path: Path, fields: dict[str, Any]
 ) -> None:
@@ -80,11 +86,14 @@ async def test_behind_a_collapse_it_thinks_deeper(ouro: TinyOuro, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
-    [({"exit": "qexit", "q": 0.2}, "gate"), ({"exit": "converge", "eps": 5.0}, "converged"),
-     ({"exit": "accel", "eps": 2.0, "patience": 1}, "settled"),
-     ({"exit": "qexit", "q": 0.2, "holes": "last_step_reuse"}, "gate"),
-     ({"exit": "qexit", "q": 0.2, "kv_int8": True}, "gate")],
-)  # fmt: skip
+    [
+        ({"exit": "qexit", "q": 0.2}, "gate"),
+        ({"exit": "converge", "eps": 5.0}, "converged"),
+        ({"exit": "accel", "eps": 2.0, "patience": 1}, "settled"),
+        ({"exit": "qexit", "q": 0.2, "holes": "last_step_reuse"}, "gate"),
+        ({"exit": "qexit", "q": 0.2, "kv_int8": True}, "gate"),
+    ],
+)
 async def test_leaving_early_is_told(ouro: TinyOuro, tmp_path: Path, fields: dict[str, Any], reason: str) -> None:
     _, report = await asked(opened(ouro, tmp_path, **fields))
     assert report.exit == reason and 1000 <= report.depth_milli < 1000 * STEPS

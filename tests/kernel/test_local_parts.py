@@ -11,10 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.cancel import Cancelled, CancelToken
-from kernel.loop.forms import Arithmetic, Trial, plan
-from kernel.loop.memory import available_mb, forget_pages, parse_available_mb, shortage
-from kernel.loop.packing import MIN_SHARED, Row, batches, common, prefill_groups, share
-from kernel.loop.sampling import assess, completing, penalised, pick, ranked, uniforms
+from kernel.engine.cache.packing import (
+    MIN_SHARED,
+    Row,
+    common_prefix_length,
+    share_prefix,
+    split_batches,
+    split_prefill,
+)
+from kernel.engine.decoding.sampling import assess, draw_uniforms, ngram_completions, penalise, pick, rank
+from kernel.engine.forms import Arithmetic, Trial, plan_forms
+from kernel.engine.runtime import available_mb, memory_shortage, parse_available_mb, release_pages
 
 PROMPTS = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=40), min_size=1, max_size=6)
 ROWS = st.lists(
@@ -30,7 +37,7 @@ ROWS = st.lists(
 @given(PROMPTS, st.data())
 def test_what_is_shared_is_a_true_beginning(prompts: list[list[int]], data: st.DataObject) -> None:
     prefixes = [data.draw(st.integers(1, len(prompt))) for prompt in prompts]
-    trunk, rows = share(prompts, prefixes, [1] * len(prompts))
+    trunk, rows = share_prefix(prompts, prefixes, [1] * len(prompts))
     for prompt, row in zip(prompts, rows, strict=True):
         assert row.numbers == tuple(prompt)
         assert trunk[: row.shared] == prompt[: row.shared]
@@ -41,16 +48,16 @@ def test_what_is_shared_is_a_true_beginning(prompts: list[list[int]], data: st.D
 
 def test_a_function_s_context_is_computed_once() -> None:
     context = list(range(100))
-    trunk, rows = share([[*context, 200], [*context[:60], 201, 202]], [100, 60], [5, 5])
+    trunk, rows = share_prefix([[*context, 200], [*context[:60], 201, 202]], [100, 60], [5, 5])
     assert trunk == context
     assert [row.shared for row in rows] == [100, 60]
-    assert common([1, 2, 3], [1, 2]) == 2 and common([], [1]) == 0
+    assert common_prefix_length([1, 2, 3], [1, 2]) == 2 and common_prefix_length([], [1]) == 0
 
 
 @settings(deadline=None, max_examples=100)
 @given(ROWS, st.integers(1, 4), st.integers(1, 300), st.integers(1, 10))
 def test_batches_keep_their_bounds_and_lose_no_row(rows: list[Row], copies: int, places: int, most: int) -> None:
-    found = list(batches(rows, copies=copies, cache_tokens=places, max_rows=most))
+    found = list(split_batches(rows, copies=copies, cache_tokens=places, max_rows=most))
     assert sorted(row.span for batch in found for row in batch) == list(range(len(rows)))
     for batch in found:
         answers = len(batch) * copies
@@ -61,7 +68,7 @@ def test_batches_keep_their_bounds_and_lose_no_row(rows: list[Row], copies: int,
 @settings(deadline=None, max_examples=100)
 @given(ROWS, st.integers(1, 200))
 def test_groups_keep_their_bound_and_lose_no_row(rows: list[Row], tokens: int) -> None:
-    found = list(prefill_groups(rows, tokens=tokens))
+    found = list(split_prefill(rows, tokens=tokens))
     assert sorted(row.span for group in found for row in group) == list(range(len(rows)))
     assert all(len(group) == 1 or len(group) * max(row.rest for row in group) <= tokens for group in found)
 
@@ -93,21 +100,25 @@ def test_forms_are_chosen_by_trial_and_memory(
     trials: dict[Arithmetic, Trial], most: int, expected: tuple[str, str | None, int]
 ) -> None:
     size = {"fp32": 4, "bf16": 2, "int8": 1, "int4": 2}
-    chosen = plan("auto", trials, fits=lambda forms: sum(size[form] for form in forms) <= most)
+    chosen = plan_forms("auto", trials, fits=lambda forms: sum(size[form] for form in forms) <= most)
     assert (chosen.wide, chosen.narrow, chosen.few) == expected
     assert "fp32 4.0/4.0/8.0/4.0/40.0" in chosen.why
-    assert plan("int4", trials, fits=lambda _: False).arithmetics == ("int4",)
+    assert plan_forms("int4", trials, fits=lambda _: False).arithmetics == ("int4",)
 
 
 def test_repetition_is_penalised_by_rule(kernel_extra: None) -> None:
     import torch
 
     logits = torch.tensor([[2.0, -2.0, 1.0, 0.5]] * 2)
-    found = penalised(logits, [[0, 1, 0], []], 2.0, 0)
+    found = penalise(logits, [[0, 1, 0], []], 2.0, 0)
     assert found.tolist() == [[1.0, -4.0, 1.0, 0.5], [2.0, -2.0, 1.0, 0.5]]
-    assert penalised(logits, [[0], [0]], 1.0, 0) is logits
-    assert completing([1, 2, 3, 1, 2], 3) == {3} and completing([1, 2], 3) == set() and completing([5, 5], 1) == {5}
-    banned = penalised(logits, [[1, 2, 3, 1, 2], [0]], 1.0, 3)
+    assert penalise(logits, [[0], [0]], 1.0, 0) is logits
+    assert (
+        ngram_completions([1, 2, 3, 1, 2], 3) == {3}
+        and ngram_completions([1, 2], 3) == set()
+        and ngram_completions([5, 5], 1) == {5}
+    )
+    banned = penalise(logits, [[1, 2, 3, 1, 2], [0]], 1.0, 3)
     assert banned[0].tolist() == [2.0, -2.0, 1.0, float("-inf")] and banned[1].tolist() == logits[1].tolist()
 
 
@@ -115,16 +126,16 @@ def test_memory_is_read_and_compared() -> None:
     assert parse_available_mb("MemTotal: 99 kB\nMemAvailable:    2048000 kB\n") == 2000
     assert parse_available_mb("MemTotal: 99 kB\n") is None
     assert (available_mb() or 1) > 0
-    assert shortage(100, ceiling_mb=0, available=None) is None
-    assert shortage(100, ceiling_mb=100, available=100) is None
-    assert "ceiling is 99 MB" in (shortage(100, ceiling_mb=99, available=1000) or "")
-    assert "99 MB are free" in (shortage(100, ceiling_mb=0, available=99) or "")
+    assert memory_shortage(100, ceiling_mb=0, available=None) is None
+    assert memory_shortage(100, ceiling_mb=100, available=100) is None
+    assert "ceiling is 99 MB" in (memory_shortage(100, ceiling_mb=99, available=1000) or "")
+    assert "99 MB are free" in (memory_shortage(100, ceiling_mb=0, available=99) or "")
 
 
 def test_random_numbers_depend_on_seed_span_and_sample_only() -> None:
-    first = uniforms(1, 2, 3, 5)
-    assert uniforms(1, 2, 3, 9)[:5] == first
-    others = [uniforms(*key, 5) for key in ((0, 2, 3), (1, 0, 3), (1, 2, 0), (12, 3, 0))]
+    first = draw_uniforms(1, 2, 3, 5)
+    assert draw_uniforms(1, 2, 3, 9)[:5] == first
+    others = [draw_uniforms(*key, 5) for key in ((0, 2, 3), (1, 0, 3), (1, 2, 0), (12, 3, 0))]
     assert all(other != first for other in others)
     assert all(0 <= number < 1 for number in first)
 
@@ -134,16 +145,16 @@ def test_tokens_are_drawn_as_often_as_they_are_probable(kernel_extra: None) -> N
 
     wanted = torch.tensor([0.5, 0.3, 0.15, 0.05])
     logits = wanted.log()[None].repeat(2000, 1)
-    chance = uniforms(0, 0, 0, 2000)
+    chance = draw_uniforms(0, 0, 0, 2000)
 
     def shares(temperature: float, top_p: float) -> list[float]:
-        best = ranked(logits)
+        best = rank(logits)
         steps = assess(logits, best, pick(best, [temperature] * len(chance), top_p, chance))
         picked = [step.token for step in steps]
         assert [s.logprob for s in steps] == pytest.approx([float(logits[0, token]) for token in picked], abs=1e-5)
         assert steps[0].margin == pytest.approx(0.2, abs=1e-5)
         assert steps[0].entropy == pytest.approx(float(-(wanted * wanted.log()).sum()), abs=1e-5)
-        two = assess(logits[:1], ranked(logits[:1], 2), torch.tensor([0]))[0].entropy
+        two = assess(logits[:1], rank(logits[:1], 2), torch.tensor([0]))[0].entropy
         assert two == pytest.approx(-(0.5 * math.log(0.5) + 0.3 * math.log(0.3) + 0.2 * math.log(0.2)), abs=1e-5)
         return [picked.count(token) / len(picked) for token in range(4)]
 
@@ -187,8 +198,8 @@ def test_pages_of_a_mapped_file_go_and_come_again(kernel_extra: None, tmp_path: 
     found = load_file(tmp_path / "some.safetensors")
     assert torch.equal(found["numbers"], numbers)
     before = mapped_kb()
-    forget_pages(found["numbers"])
+    release_pages(found["numbers"])
     assert before - mapped_kb() > 15_000
     assert torch.equal(found["numbers"], numbers) and torch.equal(found["front"], torch.ones(3))
-    forget_pages(found["front"])  # less than a page
+    release_pages(found["front"])  # less than a page
     assert torch.equal(found["front"], torch.ones(3))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kernel.loop.prompt import chat_prompt
+from kernel.engine.decoding.prompt import chat_prompt
 from kernel.policy import load_policy
 from kernel.provider import Limits, Message, TextDelta
 from kernel.providers.local import LocalProvider
@@ -49,7 +49,7 @@ async def test_the_prompt_has_the_form_that_the_family_was_trained_with(local: L
     def shown(*conversation: Message) -> str:
         text, plain = "", list[int]()
         for number in [*chat_prompt(words, conversation), tokens.index("<|endoftext|>")]:
-            if not words.ends(number):
+            if not words.is_end(number):
                 plain.append(number)
                 continue
             text += words.decode(plain) + tokens[number]

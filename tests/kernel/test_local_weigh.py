@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kernel.loop.prompt import infill_prompt
+from kernel.engine.decoding.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import InfillSpan, WeighRequest
 from kernel.providers.local import LocalProvider

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.provider import Done, Limits, Message, TextDelta, ToolCall, Usage
+from kernel.providers.openai_stream import SseParser
 from kernel.providers.openai_wire import error_status, retry_after_s
-from kernel.providers.sse import EventParser
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 from tests.kernel.asking import (
     ASK,
@@ -129,13 +129,13 @@ async def test_pieces_split_anywhere_with_crlf_comments_and_other_fields() -> No
 def test_the_cuts_never_matter(datas: list[str], newline: str, cuts: list[int], bom: bool) -> None:
     raw = (b"\xef\xbb\xbf" if bom else b"") + b"".join(event(data, newline) for data in datas)
     edges = [0, *sorted(cuts), len(raw)]
-    parser = EventParser()
+    parser = SseParser()
     found = [data for a, b in pairwise(edges) for data in parser.feed(raw[a:b])]
     assert [*found, *parser.close()] == datas
 
 
 def test_several_data_lines_are_one_event() -> None:
-    parser = EventParser()
+    parser = SseParser()
     assert parser.feed(b"data: a\ndata\ndata:  b\n\n") == ["a\n\n b"]
     assert parser.feed(b"data: a\r") + parser.feed(b"\ndata: b\r\n\r") + parser.feed(b"\n") == ["a\nb"]
     assert parser.close() == []
@@ -195,7 +195,7 @@ async def test_a_broken_chunk_is_bad_output(data: str) -> None:
 
     error = await failing(broken)
     assert isinstance(error, ProviderBadOutput)
-    assert "not the JSON" in error.message
+    assert "not the expected JSON" in error.message
 
 
 async def test_bytes_that_are_not_utf8_are_bad_output() -> None:

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.canary import CollapseDetected
-from kernel.catalogue import build
+from kernel.canary.text import NEWEST, read_answer
+from kernel.catalogue import build_provider
 from kernel.provider import Capabilities, Done, Event, Limits, Message, Report, Spent, Usage
-from kernel.providers.finished import NEWEST, read_answer
-from kernel.providers.openai_wire import chances
-from kernel.reprompt import words
+from kernel.providers.openai_wire import token_logprobs
+from kernel.providers.reprompt import questions
 from kernel.settings import KernelSettings
 from tests.kernel.asking import ASK, against, ask, calls_of, good, provider, text_of
 from tests.kernel.misbehaving import Behaviour, Misbehaving, Peer, call, chunk, usage
@@ -184,8 +184,8 @@ JSON = st.recursive(
 @settings(deadline=None)
 @given(JSON)
 def test_chances_of_anything_are_log_probabilities(said: object) -> None:
-    assert all(isinstance(n, float) and n <= 0.0 for n in chances(said))
-    assert chances({"content": [{"logprob": -1}, {"logprob": float("nan")}, {"logprob": 2.0}]}) == [-1.0, 0.0]
+    assert all(isinstance(n, float) and n <= 0.0 for n in token_logprobs(said))
+    assert token_logprobs({"content": [{"logprob": -1}, {"logprob": float("nan")}, {"logprob": 2.0}]}) == [-1.0, 0.0]
 
 
 # --- asked several times ----------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ async def asked_again(
 ) -> list[Event]:
     table = {"base_url": server.base_url, "model": "m", "reprompt": "auto", **fields}
     settings = KernelSettings.model_validate({"openai": table})
-    made = build("openai", settings, models_dir=Path(), api_key=lambda _: None, allow_network=False)
+    made = build_provider("openai", settings, models_dir=Path(), api_key=lambda _: None, allow_network=False)
     events = [] if seen is None else seen
     async for event in made.respond(conversation, (), ROOM):
         events.append(event)
@@ -226,8 +226,8 @@ async def test_a_server_is_asked_until_it_is_sure() -> None:
     done = events[-1]
     assert isinstance(done, Done) and done.usage == Usage(tokens_in=60, tokens_out=11)
     assert (report_of(events).exit, report_of(events).depth_milli) == ("threshold_met", 2000)
-    assert sent[1][: len(sent[0])] == sent[0] and words.FORM in json.dumps(sent[0], ensure_ascii=False)
-    assert sent[1][-2:] == [{"role": "assistant", "content": "One."}, {"role": "user", "content": words.CHECK}]
+    assert sent[1][: len(sent[0])] == sent[0] and questions.FORM in json.dumps(sent[0], ensure_ascii=False)
+    assert sent[1][-2:] == [{"role": "assistant", "content": "One."}, {"role": "user", "content": questions.CHECK}]
 
 
 async def test_the_owner_says_how_often() -> None:

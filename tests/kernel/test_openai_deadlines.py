@@ -278,8 +278,8 @@ def test_over_https_the_key_may_go(url: str) -> None:
     class Untouched(OpenAISettings):
         base_url: str = url
 
-    assert Untouched().key_may_go is url.startswith("https:")
-    assert Untouched(base_url=url).key_may_go
+    assert Untouched().may_send_key is url.startswith("https:")
+    assert Untouched(base_url=url).may_send_key
 
 
 async def test_a_model_without_a_name_is_told() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.loop.settings import LocalSettings
+from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.provider import InfillRequest, InfillSpan, Limits
 from kernel.providers.local import LocalProvider

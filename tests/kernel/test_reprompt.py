@@ -27,7 +27,7 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
-from kernel.reprompt import Reprompted, words
+from kernel.providers.reprompt import Reprompted, questions
 from ledger.clock import ManualClock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 
@@ -140,7 +140,7 @@ async def test_sure_at_once_is_one_pass() -> None:
     assert text_of(events) == "It is the sign."
     assert (report_of(events).exit, report_of(events).depth_milli) == ("threshold_met", 1000)
     assert done_of(events).usage == Usage(tokens_in=100, tokens_out=10)
-    assert model.asked == [words.first(ASK)]
+    assert model.asked == [questions.first_question(ASK)]
 
 
 async def test_each_pass_is_fed_the_last_answer() -> None:
@@ -149,7 +149,11 @@ async def test_each_pass_is_fed_the_last_answer() -> None:
     assert text_of(events) == "Three."
     report = report_of(events)
     assert (report.exit, report.depth_milli, report.contraction_milli) == ("threshold_met", 3000, 1000)
-    assert model.asked == [words.first(ASK), words.again(ASK, "One."), words.again(ASK, "Two.")]
+    assert model.asked == [
+        questions.first_question(ASK),
+        questions.check_question(ASK, "One."),
+        questions.check_question(ASK, "Two."),
+    ]
     assert done_of(events).usage == Usage(tokens_in=300, tokens_out=30)
 
 

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from governance.loop import prompts
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
-from kernel.reprompt import confidence, words
-from kernel.reprompt.course import (
+from kernel.providers.reprompt import confidence, questions
+from kernel.providers.reprompt.course import (
     STEADY,
     THRESHOLD,
-    Answer,
-    answer_of,
-    change,
+    CheckedAnswer,
     contraction_milli,
-    no_step_forward,
-    verdict,
+    is_no_improvement,
+    parse_answer,
+    stop_reason,
+    text_difference,
 )
-from kernel.reprompt.goals import END, SMALL, worth_asking_again
+from kernel.providers.reprompt.questions import END, SMALL, worth_asking_again
 from kernel.tokens import estimate_tokens, prompt_characters
 
 TOOL = ToolSchema(name="read_file", description="Reads.", parameters={})
@@ -114,13 +114,13 @@ def test_what_is_quoted_in_the_middle_decides_nothing() -> None:
     ],
 )
 def test_a_closing_line_is_taken_off(raw: str, found: tuple[str, float | None]) -> None:
-    assert confidence.split(raw) == found
+    assert confidence.split_confidence(raw) == found
 
 
 @settings(deadline=None)
 @given(text=st.text(max_size=300), sure=st.integers(0, 100))
 def test_what_is_stated_comes_back_and_nothing_else_goes(text: str, sure: int) -> None:
-    left, stated = confidence.split(f"{text}\nconfidence: {sure / 100:.2f}")
+    left, stated = confidence.split_confidence(f"{text}\nconfidence: {sure / 100:.2f}")
     assert left == text.rstrip()
     assert stated == pytest.approx(sure / 100)
 
@@ -128,7 +128,7 @@ def test_what_is_stated_comes_back_and_nothing_else_goes(text: str, sure: int) -
 @settings(deadline=None)
 @given(st.text(st.sampled_from("confide: .09%\n*`>"), max_size=3_000))
 def test_any_text_can_be_split(raw: str) -> None:
-    left, stated = confidence.split(raw)
+    left, stated = confidence.split_confidence(raw)
     assert raw.startswith(left) and (stated is None) <= (left == raw)
 
 
@@ -140,7 +140,7 @@ def test_structure_ranks_answers() -> None:
         "It is the cache.",
         CODE,
     ]
-    scores = [confidence.estimate(text, cut=False) for text in ranked]
+    scores = [confidence.estimate_confidence(text, cut=False) for text in ranked]
     assert scores == sorted(scores) and len(set(scores)) == len(scores)
     assert scores[-1] >= THRESHOLD > scores[-2], "words alone never end the loop"
 
@@ -158,7 +158,7 @@ def test_structure_ranks_answers() -> None:
     ],
 )
 def test_what_is_broken_is_not_trusted(text: str) -> None:
-    assert confidence.estimate(text, cut=False) <= confidence.PLAIN - confidence.BROKEN
+    assert confidence.estimate_confidence(text, cut=False) <= confidence.PLAIN - confidence.BROKEN
 
 
 @pytest.mark.parametrize(
@@ -173,19 +173,19 @@ def test_what_is_broken_is_not_trusted(text: str) -> None:
     ],
 )
 def test_what_is_whole_is(text: str, score: float) -> None:
-    assert confidence.estimate(text, cut=False) == pytest.approx(score)
+    assert confidence.estimate_confidence(text, cut=False) == pytest.approx(score)
 
 
 def test_what_was_cut_off_is_never_sure() -> None:
-    assert confidence.estimate(CODE, cut=True) == confidence.CUT
-    assert answer_of(f"{CODE}\nconfidence: 1.0", cut=True) == Answer(CODE, confidence.CUT, whole=False)
-    assert answer_of(f"\n{CODE}\nconfidence: 1.0", cut=False) == Answer(CODE, 1.0)
+    assert confidence.estimate_confidence(CODE, cut=True) == confidence.CUT
+    assert parse_answer(f"{CODE}\nconfidence: 1.0", cut=True) == CheckedAnswer(CODE, confidence.CUT, whole=False)
+    assert parse_answer(f"\n{CODE}\nconfidence: 1.0", cut=False) == CheckedAnswer(CODE, 1.0)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=400), st.booleans())
 def test_every_estimate_is_a_share(text: str, cut: bool) -> None:
-    score = confidence.estimate(text, cut=cut)
+    score = confidence.estimate_confidence(text, cut=cut)
     assert 0.0 <= score <= 0.9 and (not cut or score <= confidence.CUT)
 
 
@@ -197,24 +197,24 @@ TEXTS = st.text(st.sampled_from("ab .\n("), max_size=60)
 @settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_change_is_a_distance_of_texts(a: str, b: str) -> None:
-    assert 0.0 <= change(a, b) <= 1.0
-    assert change(a, b) == change(b, a)
-    assert change(a, a) == 0.0
+    assert 0.0 <= text_difference(a, b) <= 1.0
+    assert text_difference(a, b) == text_difference(b, a)
+    assert text_difference(a, a) == 0.0
 
 
 def test_change_sees_order_and_indents() -> None:
-    assert change("one two three", "three two one") > 0.5
-    assert change("if a:\n    b()\n    c()", "if a:\n    b()\nc()") > STEADY
-    assert change("all of it", "something else") == 1.0
-    assert change("", "some") == 1.0 and change("", "") == 0.0
-    assert change("  the same \n", "the   same") == 0.0
+    assert text_difference("one two three", "three two one") > 0.5
+    assert text_difference("if a:\n    b()\n    c()", "if a:\n    b()\nc()") > STEADY
+    assert text_difference("all of it", "something else") == 1.0
+    assert text_difference("", "some") == 1.0 and text_difference("", "") == 0.0
+    assert text_difference("  the same \n", "the   same") == 0.0
 
 
 LONG = " ".join(f"word{n}" for n in range(200))
 
 
-def answers(*pairs: tuple[str, float]) -> list[Answer]:
-    return [Answer(text, sure) for text, sure in pairs]
+def answers(*pairs: tuple[str, float]) -> list[CheckedAnswer]:
+    return [CheckedAnswer(text, sure) for text, sure in pairs]
 
 
 @pytest.mark.parametrize(
@@ -230,14 +230,14 @@ def answers(*pairs: tuple[str, float]) -> list[Answer]:
         (answers(("a", 0.5), ("b", 0.5), ("c", 0.5), ("c", 0.5)), "converged"),
     ],
 )
-def test_when_to_stop(so_far: list[Answer], ended: str | None) -> None:
-    assert verdict(so_far, 4) == ended
+def test_when_to_stop(so_far: list[CheckedAnswer], ended: str | None) -> None:
+    assert stop_reason(so_far, 4) == ended
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(TEXTS, st.floats(0, 1)), min_size=1, max_size=6), st.integers(1, 8))
 def test_there_is_always_an_end(pairs: list[tuple[str, float]], passes: int) -> None:
-    assert verdict(answers(*pairs), passes) is not None or len(pairs) < passes
+    assert stop_reason(answers(*pairs), passes) is not None or len(pairs) < passes
 
 
 def test_contraction_is_the_last_change_by_the_one_before() -> None:
@@ -248,9 +248,9 @@ def test_contraction_is_the_last_change_by_the_one_before() -> None:
 
 
 def test_no_step_forward() -> None:
-    whole, piece = Answer("all", 0.5), Answer("al", 0.3, whole=False)
-    assert no_step_forward(Answer(" \n", 1.0), piece) and no_step_forward(piece, whole)
-    assert not no_step_forward(piece, piece) and not no_step_forward(whole, piece)
+    whole, piece = CheckedAnswer("all", 0.5), CheckedAnswer("al", 0.3, whole=False)
+    assert is_no_improvement(CheckedAnswer(" \n", 1.0), piece) and is_no_improvement(piece, whole)
+    assert not is_no_improvement(piece, piece) and not is_no_improvement(whole, piece)
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -258,11 +258,11 @@ def test_no_step_forward() -> None:
 
 def test_later_questions_begin_like_the_first() -> None:
     for asked in (user("Fix it.", "You mend."), [*user("Fix it."), Message(role="tool", text="x", call_id="1")]):
-        first, later = words.first(asked), words.again(asked, "Done.")
-        assert first[-1].role == "user" and first[-1].text.endswith(words.FORM)
+        first, later = questions.first_question(asked), questions.check_question(asked, "Done.")
+        assert first[-1].role == "user" and first[-1].text.endswith(questions.FORM)
         assert later[: len(first)] == first
         assert [m.role for m in later[len(first) :]] == ["assistant", "user"]
-        assert later[-2].text == "Done." and words.FORM in later[-1].text
+        assert later[-2].text == "Done." and questions.FORM in later[-1].text
 
 
 @settings(deadline=None)
@@ -270,9 +270,9 @@ def test_later_questions_begin_like_the_first() -> None:
 def test_what_is_held_suffices_for_every_pass(text: str, max_tokens: int, passes: int) -> None:
     asked, limits = user(text), Limits(max_tokens=max_tokens)
     answer = "x" * int(max_tokens * 3.6)
-    read = estimate_tokens(prompt_characters(words.first(asked), ()))
-    read += (passes - 1) * estimate_tokens(prompt_characters(words.again(asked, answer), ()))
-    most = words.at_most(asked, (), limits, passes)
+    read = estimate_tokens(prompt_characters(questions.first_question(asked), ()))
+    read += (passes - 1) * estimate_tokens(prompt_characters(questions.check_question(asked, answer), ()))
+    most = questions.usage_bound(asked, (), limits, passes)
     assert most.tokens_in >= read and most.tokens_out == passes * max_tokens
-    once = words.at_most(asked, (TOOL,), limits, 1)
+    once = questions.usage_bound(asked, (TOOL,), limits, 1)
     assert once.tokens_in == estimate_tokens(prompt_characters(asked, (TOOL,))) and once.tokens_out == max_tokens

@@ -23,8 +23,8 @@ from kernel.provider import (
     TextDelta,
     ToolCall,
     Usage,
-)  # fmt: skip
-from kernel.providers.scripted import Script, ScriptedProvider
+)
+from kernel.providers.scripted import ProviderScript, ScriptedProvider
 from ledger.errors import ConfigError, ProviderBadOutput, ProviderUnavailable
 
 ASK = (Message(role="system", text="You mend."), Message(role="user", text="make test_total pass"))
@@ -73,7 +73,7 @@ TABLE = {
 
 
 def plays(*turns: dict[str, object], **fields: object) -> ScriptedProvider:
-    return ScriptedProvider(script=Script.model_validate({"turns": turns, **fields}))
+    return ScriptedProvider(script=ProviderScript.model_validate({"turns": turns, **fields}))
 
 
 async def turn(provider: ScriptedProvider) -> list[Event]:
@@ -83,7 +83,7 @@ async def turn(provider: ScriptedProvider) -> list[Event]:
 @pytest.mark.parametrize(("name", "text"), [("s.toml", TOML), ("s.json", json.dumps(TABLE))])
 async def test_a_script_file_is_played_in_order(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    provider = ScriptedProvider(script=Script.load(tmp_path / name))
+    provider = ScriptedProvider(script=ProviderScript.load(tmp_path / name))
     first, second = await turn(provider), await turn(provider)
     calls = [ToolCall(id="call-1-0", name="read_file", arguments='{"path": "shop/cart.py"}')]
     calls.append(ToolCall(id="call-1-1", name="list", arguments="{}"))
@@ -105,7 +105,7 @@ async def test_a_script_file_is_played_in_order(tmp_path: Path, name: str, text:
 async def test_one_turn_too_many_is_said(tmp_path: Path) -> None:
     provider = plays({"text": "once"})
     await turn(provider)
-    with pytest.raises(ProviderBadOutput, match="The script has 1 turns; one more was asked"):
+    with pytest.raises(ProviderBadOutput, match="The script has 1 turns, and another was requested"):
         await turn(provider)
 
 
@@ -156,7 +156,7 @@ async def test_a_delay_can_be_cancelled() -> None:
 
 async def test_the_first_entry_that_fits_fills_the_hole(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(TOML)
-    provider = ScriptedProvider(script=Script.load(tmp_path / "s.toml"))
+    provider = ScriptedProvider(script=ProviderScript.load(tmp_path / "s.toml"))
     spans = (
         InfillSpan(prefix="    return ", suffix="  # here"),
         InfillSpan(prefix="    return ", suffix=""),
@@ -172,20 +172,25 @@ async def test_the_first_entry_that_fits_fills_the_hole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("s.toml", "turns = ["), ("s.json", "{"), ("s.toml", "turn = []"), ("s.toml", "[[turns]]\ntxt = 'x'"),
-     ("s.json", '{"price": {"input": "much", "output": 0}}')],
-)  # fmt: skip
+    [
+        ("s.toml", "turns = ["),
+        ("s.json", "{"),
+        ("s.toml", "turn = []"),
+        ("s.toml", "[[turns]]\ntxt = 'x'"),
+        ("s.json", '{"price": {"input": "much", "output": 0}}'),
+    ],
+)
 def test_a_script_that_does_not_fit_is_refused(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(ConfigError, match="cannot be played") as caught:
-        Script.load(path)
+        ProviderScript.load(path)
     assert str(path) in caught.value.message and caught.value.remedy
 
 
 def test_a_script_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be played"):
-        Script.load(tmp_path / "nowhere.toml")
+        ProviderScript.load(tmp_path / "nowhere.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be played"):
-        Script.load(tmp_path / "binary.toml")
+        ProviderScript.load(tmp_path / "binary.toml")

@@ -58,10 +58,17 @@ class Tiny:
 
 
 def write_tiny(
-    folder: Path, *, tied_head: bool = False, output: bool = True, inner: int = INNER, seed: int = 7,
-    pre: str = "qwen2", architecture: str = "qwen2", kinds: Mapping[str, str] | None = None,
+    folder: Path,
+    *,
+    tied_head: bool = False,
+    output: bool = True,
+    inner: int = INNER,
+    seed: int = 7,
+    pre: str = "qwen2",
+    architecture: str = "qwen2",
+    kinds: Mapping[str, str] | None = None,
     rope_factors: Sequence[float] = (),
-) -> Tiny:  # fmt: skip
+) -> Tiny:
     """``output`` False leaves the output matrix out of the file; ``kinds``: how some tensors are stored, by part.
 
     A file of the architecture llama has no biases, and its queries and keys in the order of its writers.
@@ -168,10 +175,16 @@ def published_form(tiny: Tiny) -> Any:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     parts = {
-        "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj",
-        "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
-        "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-    }  # fmt: skip
+        "attn_norm": "input_layernorm",
+        "ffn_norm": "post_attention_layernorm",
+        "attn_q": "self_attn.q_proj",
+        "attn_k": "self_attn.k_proj",
+        "attn_v": "self_attn.v_proj",
+        "attn_output": "self_attn.o_proj",
+        "ffn_gate": "mlp.gate_proj",
+        "ffn_up": "mlp.up_proj",
+        "ffn_down": "mlp.down_proj",
+    }
     names = {
         "token_embd.weight": "model.embed_tokens.weight",
         "output.weight": "lm_head.weight",
@@ -183,11 +196,18 @@ def published_form(tiny: Tiny) -> Any:
                 names[f"blk.{layer}.{short}.{end}"] = f"model.layers.{layer}.{long}.{end}"
     state = {names[name]: torch.from_numpy(value) for name, value in tiny.numbers.items()}
     config = Qwen2Config(
-        vocab_size=PADDED_VOCABULARY, hidden_size=WIDTH, intermediate_size=tiny.inner, num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS, num_key_value_heads=KEY_HEADS, max_position_embeddings=CONTEXT,
-        rms_norm_eps=EPSILON, rope_parameters={"rope_type": "default", "rope_theta": THETA},
-        tie_word_embeddings="lm_head.weight" not in state, attn_implementation="eager",
-    )  # fmt: skip
+        vocab_size=PADDED_VOCABULARY,
+        hidden_size=WIDTH,
+        intermediate_size=tiny.inner,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        num_key_value_heads=KEY_HEADS,
+        max_position_embeddings=CONTEXT,
+        rms_norm_eps=EPSILON,
+        rope_parameters={"rope_type": "default", "rope_theta": THETA},
+        tie_word_embeddings="lm_head.weight" not in state,
+        attn_implementation="eager",
+    )
     model = Qwen2ForCausalLM(config)
     found = model.load_state_dict(state, strict=False)
     assert not found.unexpected_keys and set(found.missing_keys) <= {"lm_head.weight"}, found

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from kernel.loop.config import config_from_published
-from kernel.loop.published import published_shapes
+from kernel.engine.model.config import config_from_published
+from kernel.weights.checkpoint import published_shapes
 from tests.kernel.tiny import CONTROL, MERGES, PADDED_VOCABULARY, TEMPLATE, USER_DEFINED, byte_symbols
 
 LAYERS, WIDTH, HEADS, INNER, STEPS = 3, 64, 4, 128, 4
@@ -28,14 +28,34 @@ def ouro_config(**fields: Any) -> dict[str, Any]:
     """As published, but small; ``fields`` replace some."""
     layers = fields.get("num_hidden_layers", LAYERS)
     return {
-        "architectures": ["OuroForCausalLM"], "model_type": "ouro", "hidden_size": WIDTH, "num_hidden_layers": layers,
-        "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": WIDTH // HEADS,
-        "intermediate_size": INNER, "hidden_act": "silu", "vocab_size": PADDED_VOCABULARY, "rope_theta": 1_000_000.0,
-        "rope_scaling": None, "rms_norm_eps": 1e-6, "max_position_embeddings": 65_536, "tie_word_embeddings": False,
-        "total_ut_steps": STEPS, "early_exit_threshold": 1.0, "use_sliding_window": False, "sliding_window": None,
-        "layer_types": ["full_attention"] * layers, "attention_dropout": 0.0, "initializer_range": 0.02,
-        "torch_dtype": "bfloat16", "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, **fields,
-    }  # fmt: skip
+        "architectures": ["OuroForCausalLM"],
+        "model_type": "ouro",
+        "hidden_size": WIDTH,
+        "num_hidden_layers": layers,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": HEADS,
+        "head_dim": WIDTH // HEADS,
+        "intermediate_size": INNER,
+        "hidden_act": "silu",
+        "vocab_size": PADDED_VOCABULARY,
+        "rope_theta": 1_000_000.0,
+        "rope_scaling": None,
+        "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 65_536,
+        "tie_word_embeddings": False,
+        "total_ut_steps": STEPS,
+        "early_exit_threshold": 1.0,
+        "use_sliding_window": False,
+        "sliding_window": None,
+        "layer_types": ["full_attention"] * layers,
+        "attention_dropout": 0.0,
+        "initializer_range": 0.02,
+        "torch_dtype": "bfloat16",
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "pad_token_id": 0,
+        **fields,
+    }
 
 
 def write_tiny_ouro(

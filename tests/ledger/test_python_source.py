@@ -21,7 +21,7 @@ from governance.phases.validate import unparsed
 from governance.repair import disagreement
 from governance.repair.moves import proposals
 from governance.repair.spans import Source
-from kernel.reprompt.confidence import _sound
+from kernel.providers.reprompt.confidence import _parses
 from ledger import python_source
 from ledger.python_source import parse, parse_or_why
 from ledger.vocabulary import Candidate, Edit, EditKind
@@ -104,7 +104,7 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
         look(localise._parsed(data))
     assert (parsed(data) is None) == (tree is None)
     needed({"t.py": tree}, "t.py::test_x", {"t.py": (1,)})
-    _sound("python", text)
+    _parses("python", text)
     public_symbols(data)
     mutants_of(data, "f")
     facts_of("a.py", data)

@@ -252,3 +252,22 @@ def test_what_gitpython_asks_for_is_bounded(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(git_python, "hear", functools.partial(children.hear, most_bytes=1_000))
     with ours.opened() as opened, pytest.raises(GitFailed, match="said more than 1000 bytes"):
         assert opened.head.commit.stats.files
+
+
+def test_settings_that_lie_in_the_tree_are_bounded(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    git(repo, "config", "include.path", "../shared")
+    (repo / "shared").write_text(f"[x]\n{''.join(f'key{n} = {n}' + chr(10) for n in range(100_000))}")
+    with pytest.raises(GitFailed, match="it said more than 4194304 bytes"):
+        Git(make_places(tmp_path / "ours", repo), host_env()).run("rev-parse", "HEAD")
+
+
+def test_the_order_of_a_difference_is_nobodys_to_name(tmp_path: Path) -> None:
+    """A repository's own file for it could be a pipe."""
+    repo = make_repo(tmp_path / "repo", {"a": "1\n", "b": "1\n"})
+    (tmp_path / "order").write_text("b\n")
+    git(repo, "config", "diff.orderFile", str(tmp_path / "order"))
+    commit(repo, "second", {"a": "2\n", "b": "2\n"})
+    assert git(repo, "diff", "--name-only", "HEAD^", "HEAD").split() == ["b", "a"]
+    ours = Git(make_places(tmp_path / "ours", repo), host_env())
+    assert ours.run("diff", "--name-only", "HEAD^", "HEAD").text.split() == ["a", "b"]

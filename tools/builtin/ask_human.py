@@ -1,4 +1,4 @@
-"""ask_human: one question to the owner. The policy allows it only where the op is shown to him anyway."""
+"""ask_human: one question to the owner. The policy allows it only for ops that the owner sees anyway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from ledger.errors import ToolError
 from tools.manifest import Arguments, Call, Nothing, Tool
 
-GRACE_S = 60.0  # who waits for the person ends the wait; this is the bound behind it
+GRACE_S = 60.0  # a backstop: the person port itself ends the wait at the limit
 
 
 class AskHumanArguments(Arguments):
@@ -22,7 +22,7 @@ class AskHumanArguments(Arguments):
 
 
 class AskHuman(Tool[AskHumanArguments]):
-    """Waits for the answer, or for the end of the time that an approval has."""
+    """Waits for the answer until the time limit of an approval."""
 
     name = "ask_human"
     description = (

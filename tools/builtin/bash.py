@@ -1,6 +1,6 @@
-"""bash: a shell command on the files of the op, behind the walls that tests run behind.
+"""bash: a shell command on the op's files, in the sandbox in which tests run.
 
-The policy reads the command before it runs. What it changed is judged like every edit when it has run: see
+The policy checks the command before it runs. Its changes are checked afterwards like every edit: see
 :mod:`tools.settle`.
 """
 
@@ -35,7 +35,7 @@ class BashArguments(Arguments):
 
 
 class Bash(Tool[BashArguments]):
-    """Exit code, changed files and output. ``shell`` is the program, ``result_bytes`` what a result may have."""
+    """Exit code, changed files and output. ``shell`` is the path of bash, ``result_bytes`` the limit of a result."""
 
     name = "bash"
     description = (
@@ -71,10 +71,13 @@ class Bash(Tool[BashArguments]):
             try:
                 with _spool(workspace.folder / SAID) as (file, spool):
                     finished, seen = await runner.command(
-                        workspace, (self._shell, "--noprofile", "--norc", "-c", arguments.command),
-                        limit_s=self._settings.command_timeout_s, said=file.parent, spool=spool,
-                    )  # fmt: skip
-            finally:  # whatever ended it: nothing that was not judged stays
+                        workspace,
+                        (self._shell, "--noprofile", "--norc", "-c", arguments.command),
+                        limit_s=self._settings.command_timeout_s,
+                        said=file.parent,
+                        spool=spool,
+                    )
+            finally:  # also after an error: no unchecked change may remain
                 settled = await _to_the_end(asyncio.ensure_future(asyncio.to_thread(aftermath.settle)))
         context.written |= settled.kept.keys()
         call.refused.extend(settled.refused.values())
@@ -92,7 +95,7 @@ class Bash(Tool[BashArguments]):
         )
 
     def _report(self, finished: Finished, settled: Settled, file: Path, seen: Path) -> str:
-        """How it ended and what stands first: the middle of a long result is left out."""
+        """Exit status and changes first, then the output: the middle of a long result is left out."""
         rows = [_ended(finished, self._settings.command_timeout_s), *_changes(settled)]
         head = "\n".join(rows)
         room = max(256, self._room - len(head.encode(errors="replace")) - 200)
@@ -142,7 +145,7 @@ def _plain(path: str) -> str:
 
 @contextlib.contextmanager
 def _spool(folder: Path) -> Iterator[tuple[Path, int]]:
-    """A file for everything that a command says, beside the workspace's files."""
+    """A new file in ``folder`` for the full output of a command, and its descriptor."""
     folder.mkdir(mode=0o700, exist_ok=True)
     file = folder / f"{len(list(folder.iterdir())) + 1}-{os.urandom(3).hex()}.txt"
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -153,7 +156,7 @@ def _spool(folder: Path) -> Iterator[tuple[Path, int]]:
 
 
 async def _to_the_end(settling: asyncio.Future[Settled]) -> Settled:
-    """Wait for it whatever happens: a cancelled call leaves nothing behind either."""
+    """Wait until it is settled, even when the call is cancelled: no unchecked change may remain."""
     if await all_ended(settling):
         raise asyncio.CancelledError
     return settling.result()

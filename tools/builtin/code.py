@@ -1,4 +1,4 @@
-"""What the tools on code share: the index, and the op's workspace seen through it."""
+"""Access of the code tools to the index and to the op's workspace."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tools.index.languages import PYTHON
 from tools.index.view import View, Views
 from tools.manifest import Call
 
-FEW = 300  # contents that are read for a single question; of more, only those in which the name stands
+FEW = 300  # contents that are parsed for one query; of more, only those that contain the name
 
 
 class Code:
-    """The code index as a tool uses it: every file that is not visible to the call stays out of what it gives."""
+    """The code index for tools. Files that are not visible to the call are left out of results."""
 
     def __init__(self, *, index: CodeIndex, wait_s: float) -> None:
         self.index = index
@@ -23,20 +23,20 @@ class Code:
         self._wait_s = wait_s
 
     async def view(self, call: Call) -> View:
-        """The op's workspace now; what the op itself changed is known to the index afterwards."""
+        """The op's workspace now. Indexes the files that the op has changed."""
         context = call.context
         view = await self._views.of(context.workspace, context.git, written=context.written, visible=call.visible)
         await self.index.learn(view.own)
         return view
 
     async def know_word(self, view: View, call: Call, word: str) -> None:
-        """Know every file in which ``word`` may be defined or called, also while the index is still being built."""
+        """Index every file in which ``word`` may be defined or called, also while the index is still being built."""
         missing = await self.index.missing(set(view.files.values()))
         if missing:
             await self.index.learn_blobs(call.context.git, missing, word=word if len(missing) > FEW else None)
 
     async def know_python(self, view: View, call: Call) -> None:
-        """Know every Python file. Raises ``ToolError`` when that takes longer than a call may wait."""
+        """Index every Python file. Raises ``ToolError`` when that takes longer than ``wait_s``."""
         python = {key for key in view.files.values() if key.endswith(f".{PYTHON}")}
         try:
             async with asyncio.timeout(self._wait_s):
@@ -49,7 +49,7 @@ class Code:
             ) from None
 
     async def left_out(self, view: View, call: Call, under: str) -> list[str]:
-        """Source files that were not read, and why."""
+        """Source files below ``under`` that are not indexed, each with the reason."""
         unread = await self.index.having(UNREAD)
         found = {path: unread[key].error for path, key in view.files.items() if key in unread} | dict(view.left_out)
         below = [path for path in sorted(found) if is_below(path, under)]
@@ -57,5 +57,5 @@ class Code:
 
 
 def is_below(path: str, under: str) -> bool:
-    """Whether ``path`` is ``under`` or below it; everything is below nothing."""
+    """Whether ``path`` is ``under`` or below it; always True for an empty ``under``."""
     return not under or path == under or path.startswith(f"{under}/")

@@ -50,7 +50,7 @@ def _replacement(arguments: EditFileArguments) -> ParsedEdits:
 
 
 def _patch(arguments: EditFileArguments) -> ParsedEdits:
-    """The patch; one that begins with its first hunk gets the header that it lacks."""
+    """Parse the patch, adding a missing file header. Raises ``ToolError`` unless it is a diff of ``path`` alone."""
     path, text = arguments.path, arguments.patch
     if text.lstrip("\n").startswith("@@"):
         text = f"--- a/{path}\n+++ b/{path}\n" + text.lstrip("\n")
@@ -63,11 +63,11 @@ def _patch(arguments: EditFileArguments) -> ParsedEdits:
 
 
 def _is_about(part: object, path: str) -> bool:
-    """The policy has judged ``path`` and no other: a patch may name nothing else, on either side."""
+    """Whether a part is a diff of ``path`` alone, on both sides: the policy has judged no other path."""
     return isinstance(part, FileDiff) and {part.old, part.new} <= {path, None}
 
 
 def lines_of(text: str) -> tuple[str, ...]:
-    """Lines of an argument, whatever its line endings are."""
+    """Lines of an argument, without their endings (LF or CRLF)."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     return tuple(lines) if text else ()

@@ -1,4 +1,4 @@
-"""git_blame: who changed each line of a file last, and in which commit."""
+"""git_blame: the author and commit that last changed each line of a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GitBlameArguments(Arguments):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blamed:
-    """One line and the commit that it came with."""
+    """One line and the commit that last changed it."""
 
     commit: str
     author: str
@@ -38,7 +38,7 @@ class Blamed:
 
 
 class GitBlame(Tool[GitBlameArguments]):
-    """Lines of the file in the op's base, in runs of the same commit: id, date, author, subject."""
+    """Lines of the file in the op's base, grouped by runs of one commit: id, date, author, subject."""
 
     name = "git_blame"
     description = "Show for a range of lines which commit (id, date, author, subject) changed each of them last."
@@ -61,10 +61,8 @@ class GitBlame(Tool[GitBlameArguments]):
             raise ToolError(f"There is no file {path!r} in {base[:12]}.", remedy="Only committed files have a history.")
         first, most = arguments.start_line, arguments.start_line + MOST_LINES - 1
         last = max(first, min(arguments.end_line or most, most))
-        done = await git.call(
-            "-c", "blame.ignoreRevsFile=", "blame", "--line-porcelain", "--no-textconv", "-L",
-            f"{first},{last}", base, "--", path, ok=(0, 128),
-        )  # fmt: skip
+        blame = ("-c", "blame.ignoreRevsFile=", "blame", "--line-porcelain", "--no-textconv", "-L", f"{first},{last}")
+        done = await git.call(*blame, base, "--", path, ok=(0, 128))
         if done.code != 0:
             reason = done.err.strip().splitlines()[-1:] or ["git gives no reason"]
             raise ToolError(f"No blame for {path}: {reason[0].removeprefix('fatal: ')}.")
@@ -73,7 +71,7 @@ class GitBlame(Tool[GitBlameArguments]):
         return self._fitted(f"{path} in {base[:12]} · blob {oid}{changed}", list(blamed(done.out)))
 
     def _fitted(self, head: str, lines: list[Blamed]) -> str:
-        """Runs of the same commit under one heading, as many lines as fit."""
+        """Runs of lines of one commit, each under a heading, as many lines as fit."""
         rows, room, before = [head], self._room - len(head.encode()), ""
         width = lines[-1].line if lines else 0
         for at, line in enumerate(lines):
@@ -88,7 +86,7 @@ class GitBlame(Tool[GitBlameArguments]):
 
 
 def blamed(porcelain: bytes) -> Iterator[Blamed]:
-    """Lines of ``git blame --line-porcelain`` (pure)."""
+    """Parse the output of ``git blame --line-porcelain``. Pure."""
     fields: dict[str, str] = {}
     head: list[str] = []
     for row in porcelain.decode("utf-8", errors="replace").split("\n"):
@@ -99,14 +97,18 @@ def blamed(porcelain: bytes) -> Iterator[Blamed]:
             fields[name] = value
         else:
             yield Blamed(
-                commit=head[0], author=fields.get("author", "")[:80], subject=fields.get("summary", "")[:120],
-                day=_day(fields), line=int(head[2]), text=row[1 : LONGEST_LINE + 1].rstrip("\r"),
-            )  # fmt: skip
+                commit=head[0],
+                author=fields.get("author", "")[:80],
+                subject=fields.get("summary", "")[:120],
+                day=_day(fields),
+                line=int(head[2]),
+                text=row[1 : LONGEST_LINE + 1].rstrip("\r"),
+            )
             head, fields = [], {}
 
 
 def _day(fields: dict[str, str]) -> str:
-    """The author's date in UTC. What is no date in a commit object is shown as it stands there."""
+    """The author's date in UTC. An invalid date of a commit object is shown unchanged."""
     try:
         when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(fields.get("author-time", "")))
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""git_diff: what the op has changed so far, what a commit changed, what differs between two commits."""
+"""git_diff: the op's changes so far, the changes of a commit, or the difference between two commits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from tools.manifest import Arguments, Call, Category, Tool
 
 LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 FORM = (
-    "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=all", "--src-prefix=a/",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--no-renames",
+    "--ignore-submodules=all",
+    "--src-prefix=a/",
     "--dst-prefix=b/",
-)  # fmt: skip
+)
 SHOWN_NAMES = 60
 LONGEST_LINE = 300
 BINARY = re.compile(r"^GIT binary patch$.*?(?=^diff --git |\Z)", re.M | re.S)
@@ -72,7 +77,7 @@ def _shown(names: Sequence[str], arguments: GitDiffArguments, call: Call) -> tup
 
 
 async def _ends(arguments: GitDiffArguments, call: Call) -> tuple[str, tuple[str, ...]]:
-    """A title, and the two trees for diff-tree (or a root commit with what makes git show it)."""
+    """A title, and diff-tree's arguments: two commits, or a root commit with the options that show it."""
     new = await commit_of(call, arguments.commit or "base")
     if arguments.since:
         old = await commit_of(call, arguments.since)
@@ -84,7 +89,7 @@ async def _ends(arguments: GitDiffArguments, call: Call) -> tuple[str, tuple[str
 
 
 def fitted(title: str, diff: str, room: int) -> str:
-    """The diff within ``room`` bytes: every file is named, hunks that do not fit are counted (pure)."""
+    """The diff within ``room`` bytes: a list of files, then whole hunks; those that do not fit are counted. Pure."""
     files = FILE.split(BINARY.sub("Binary files differ\n", diff))[1:]
     if not files:
         return f"{title}: no difference."
@@ -92,7 +97,7 @@ def fitted(title: str, diff: str, room: int) -> str:
     rows += [f"  {_summary(file)}" for file in files[:SHOWN_NAMES]]
     rows += [f"  and {len(files) - SHOWN_NAMES} more files"] if len(files) > SHOWN_NAMES else []
     text = "\n".join(rows) + "\n"
-    room -= 200  # for what is said at the end
+    room -= 200  # for the closing note
     left = 0
     for file in files:
         head, *hunks = HUNK.split(file)
@@ -106,7 +111,7 @@ def fitted(title: str, diff: str, room: int) -> str:
 
 
 def _narrow(hunk: str) -> str:
-    """Lines of a generated file may be as long as the file."""
+    """Cut long lines: in a generated file a line may be as long as the file."""
     lines = hunk.split("\n")
     return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} [...]" for line in lines)
 
@@ -116,6 +121,6 @@ def _summary(file: str) -> str:
     lines = [line for hunk in hunks for line in hunk.split("\n")[1:]]
     added, gone = (sum(line.startswith(sign) for line in lines) for sign in "+-")
     name = head.split("\n", 1)[0].removeprefix("diff --git ")
-    path = name[len(name) // 2 + 1 :].removeprefix("b/")  # both sides are the same: renames are not looked for
+    path = name[len(name) // 2 + 1 :].removeprefix("b/")  # both sides are the same: renames are not detected
     what = next((w for w in ("new file", "deleted file", "Binary files") if f"\n{w}" in head), "")
     return f"{path} +{added} -{gone}" + (f" ({what})" if what else "")

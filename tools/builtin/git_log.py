@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -13,6 +14,9 @@ from ledger.errors import ToolError
 from tools.builtin.paths import RepoPath
 from tools.git import Git
 from tools.manifest import Arguments, Call, Category, Nothing, Tool
+
+if TYPE_CHECKING:
+    from git import Commit
 
 SHOWN_FILES = 8
 
@@ -42,18 +46,25 @@ class GitLog(Tool[GitLogArguments]):
 
 
 def _walk(git: Git, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:
-    """Blocks. The repository is opened and closed here: GitPython keeps child processes for as long as it is open."""
+    """Rows of the log; blocks. Opens and closes the repository: GitPython keeps child processes while it is open."""
     rows = []
     with git.opened() as opened:
-        from git.exc import GitError  # after it was imported the safe way
+        from git.exc import GitError  # only now: `opened` imports GitPython safely
 
         try:
             for found in opened.iter_commits(commit, paths=arguments.path, max_count=arguments.limit):
-                when = stamp(found.committed_datetime.astimezone(UTC))
-                rows.append(f"{found.hexsha[:12]} {when} {found.author.name}: {found.summary!s}")
+                rows.append(f"{found.hexsha[:12]} {_date_of(found)} {found.author.name}: {found.summary!s}")
                 files = sorted(name for name in map(str, found.stats.files) if visible(name))
                 more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
                 rows.append(f"    {', '.join(files[:SHOWN_FILES])}{more}")
-        except (GitError, ValueError, OverflowError) as error:
+        except (GitError, ValueError) as error:
             raise ToolError(f"The history cannot be read: {str(error).splitlines()[0]}.") from error
     return rows
+
+
+def _date_of(commit: Commit) -> str:
+    """The commit's time in UTC; git stores any number, even one beyond the calendar."""
+    try:
+        return stamp(commit.committed_datetime.astimezone(UTC))
+    except (ValueError, OverflowError, OSError):
+        return "(no valid date)"

@@ -1,4 +1,4 @@
-"""list_dir and glob_files: what there is in the workspace."""
+"""list_dir and glob_files: the files of the workspace."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class GlobFilesArguments(Arguments):
 
 
 class GlobFiles(Tool[GlobFilesArguments]):
-    """Files whose name, or whole path where the pattern has a slash, fits."""
+    """Files whose name matches the pattern, or whose whole path where the pattern has a slash."""
 
     name = "glob_files"
     description = "Find files by a shell pattern. `*` also crosses folders."

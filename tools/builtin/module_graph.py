@@ -1,4 +1,4 @@
-"""module_graph: what a Python module imports and who imports it, directly and through others."""
+"""module_graph: what a Python module imports and which modules import it, directly and transitively."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _answer(arguments: ModuleGraphArguments, call: Call, view: View, imports: Ma
 
 def _chosen(asked: str, modules: Modules, files: Mapping[str, object], visible: Callable[[str], bool]) -> str:
     fitting = [asked] if asked in files else list(modules.files_of(asked.replace("/", ".")))
-    fitting = [path for path in fitting if visible(path)]  # the policy has judged what was asked, not what it means
+    fitting = [path for path in fitting if visible(path)]  # so far the policy has judged the argument only
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

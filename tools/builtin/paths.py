@@ -27,7 +27,7 @@ RepoPath = Annotated[str, Field(max_length=1024), AfterValidator(tidy)]
 
 
 def open_folder(root: Path, path: str) -> int:
-    """A descriptor of a folder below ``root``; no component may be a link. The caller closes it."""
+    """A descriptor of a folder below ``root``, which the caller closes. Raises ``ToolError``, also for a link."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(root, flags)
     for part in path.split("/") if path else []:

@@ -1,4 +1,4 @@
-"""read_file: lines of a file with their numbers, and the hash that an edit will be checked against."""
+"""read_file: numbered lines of a file, and the hash that edits are checked against."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReadFileArguments(Arguments):
 
 
 class ReadFile(Tool[ReadFileArguments]):
-    """Shows as many whole lines as fit and says where the rest is."""
+    """As many whole lines as fit, and the line at which the rest begins."""
 
     name = "read_file"
     description = (
@@ -58,7 +58,7 @@ class ReadFile(Tool[ReadFileArguments]):
         return "\n".join([_head(arguments, sha, len(data), len(bodies), len(shown), last), *shown])
 
     def _fitting(self, lines: list[str]) -> list[str]:
-        """The first lines that fit beside the heading."""
+        """The first lines that fit below the heading."""
         room = self._room - 400
         shown: list[str] = []
         for line in lines:
@@ -70,7 +70,7 @@ class ReadFile(Tool[ReadFileArguments]):
 
 
 def _taken(workspace: Workspace, path: str) -> tuple[bytes, str, FileText | None]:
-    """The file, its hash and its text. Raises ``ToolError`` where there is none, or one that is too large."""
+    """Bytes, sha256 and text (None: binary) of a file. Raises ``ToolError`` when it is missing or too large."""
     size = contained.size_of(workspace.root, path) or 0
     if size > LARGEST:
         raise ToolError(f"{path} has {size} bytes; up to {LARGEST} are read.", remedy="search_code finds lines in it.")

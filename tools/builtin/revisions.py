@@ -1,4 +1,4 @@
-"""Commits in tool arguments: ids, and steps back from the op's base. Nothing outside the base's history is shown."""
+"""Revisions in tool arguments: commit ids, and steps back from the op's base. Only the base's history is accessible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Revision = Annotated[
 
 
 async def commit_of(call: Call, revision: str) -> str:
-    """The full id. ``base`` and ``HEAD`` are the op's base. Raises ``ToolError`` for what its history does not hold."""
+    """The full id; ``base`` and ``HEAD`` are the op's base. Raises ``ToolError`` for commits outside its history."""
     git, base = call.context.git, call.context.workspace.commit
     asked = revision.replace("HEAD", base).replace("base", base)
     found = await git.call("rev-parse", "-q", "--verify", f"{asked}^{{commit}}", ok=(0, 1, 128))

@@ -1,4 +1,4 @@
-"""run_tests: the owner's tests on the workspace as it stands, by the one test runner."""
+"""run_tests: the repository's tests on the current workspace, by the test runner."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RunTests(Tool[RunTestsArguments]):
 
 
 def summary(run: TestRun) -> str:
-    """A test run in words for a model."""
+    """A test run as text for a model."""
     reason = f": {run.reason}" if run.reason else ""
     rows = [f"{run.status.value}{reason} ({run.passed} passed, {len(run.red)} red, {len(run.collected)} collected)"]
     rows += [_failure(result) for result in run.red[:SHOWN_FAILURES]]

@@ -1,4 +1,4 @@
-"""search_code: where a text stands. ripgrep where it is installed, else a plain search in a thread."""
+"""search_code: text search with ripgrep where it is installed, else a plain search in a thread."""
 
 from __future__ import annotations
 
@@ -60,10 +60,22 @@ class SearchCode(Tool[SearchCodeArguments]):
         self, program: str, arguments: SearchCodeArguments, root: Path, call: Call
     ) -> tuple[list[str], bool]:
         argv = [
-            program, "--no-config", "--no-messages", "--no-ignore", "--hidden", "--null", "--line-number",
-            "--no-heading", "--with-filename", "--color=never", "--sort=path", f"--max-filesize={LARGEST_FILE}",
-            f"--max-columns={LONGEST_LINE}", "--max-columns-preview", "--glob=!.git",
-        ]  # fmt: skip
+            program,
+            "--no-config",
+            "--no-messages",
+            "--no-ignore",
+            "--hidden",
+            "--null",
+            "--line-number",
+            "--no-heading",
+            "--with-filename",
+            "--color=never",
+            "--sort=path",
+            f"--max-filesize={LARGEST_FILE}",
+            f"--max-columns={LONGEST_LINE}",
+            "--max-columns-preview",
+            "--glob=!.git",
+        ]
         if arguments.path:
             # By pattern, not as an argument: ripgrep would follow a link that is named on its command line.
             quoted = GLOB_SPECIAL.sub(r"\\\1", arguments.path)
@@ -80,9 +92,9 @@ class SearchCode(Tool[SearchCodeArguments]):
 
 
 def _hits(output: bytes, most: int, call: Call) -> tuple[list[str], bool]:
-    """Lines of ripgrep's output as they are shown, of files that may be. Blocks for status calls."""
+    """Lines of ripgrep's output in the form of results, of visible files only. Blocks for status calls."""
     hits: list[str] = []
-    torn = False  # a name that holds a line's end: what stands behind it is no name
+    torn = False  # the line before had no NUL: a file name with a newline continues on this one
     for line in output.decode("utf-8", errors="replace").split("\n"):
         path, nul, rest = line.partition("\0")
         whole, torn = bool(nul) and not torn, not nul
@@ -97,7 +109,7 @@ def _hits(output: bytes, most: int, call: Call) -> tuple[list[str], bool]:
 
 
 def _plainly(arguments: SearchCodeArguments, root: Path, call: Call) -> tuple[list[str], bool]:
-    """The search without ripgrep. Python's own regular expressions can run for hours, so only plain words are taken."""
+    """Search without ripgrep, for plain words only: Python's regular expressions may take exponential time."""
     words = arguments.pattern.split("|") if arguments.regex else [arguments.pattern]
     if arguments.regex and any(REGEX_SPECIAL.search(word) for word in words):
         raise ToolError(

@@ -1,4 +1,4 @@
-"""Every built-in tool, made ready for a toolbox."""
+"""Construction of the built-in tools."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def standard_tools(
     tools: ToolSettings | None = None,
     index: CodeIndex | None = None,
 ) -> tuple[AnyTool, ...]:
-    """Every built-in tool. ripgrep is used when the search path has it; without ``index`` one in memory serves."""
+    """The built-in tools. ripgrep is used if it is on the search path; without ``index`` one in memory is made."""
     settings, tools = settings or BuiltinSettings(), tools or ToolSettings()
     index = index or CodeIndex(limit=settings.indexed_files, largest_bytes=settings.indexed_file_bytes)
     code = Code(index=index, wait_s=settings.index_wait_s)

@@ -1,4 +1,4 @@
-"""list_symbols and get_callers: what a file defines, and who calls it. Answered by the code index."""
+"""list_symbols and get_callers: definitions in a file, and callers of a name, from the code index."""
 
 from __future__ import annotations
 
@@ -113,11 +113,11 @@ class GetCallers(Tool[GetCallersArguments]):
         if len(uses.callers) > SHOWN_CALLERS:
             rows.append(f"({len(uses.callers) - SHOWN_CALLERS} more: narrow the path)")
         told = "\n".join([*rows, *notes])
-        return told if uses.callers else Nothing(told)  # what defines it stands in a file that can be read
+        return told if uses.callers else Nothing(told)  # a definition alone is no evidence: read_file shows it too
 
 
 class _Uses(NamedTuple):
-    """Rows about one name."""
+    """Result rows about one name."""
 
     definitions: list[str]
     callers: list[str]
@@ -125,7 +125,7 @@ class _Uses(NamedTuple):
 
 
 def _uses_of(name: str, found: Mapping[str, Facts], arguments: GetCallersArguments, call: Call, view: View) -> _Uses:
-    """Where ``name`` is defined and called, in files that may be shown. Blocks for status calls."""
+    """Where ``name`` is defined and called, in visible files. Blocks for status calls."""
     uses = _Uses([], [], [])
     for path, key in sorted(view.files.items()):
         facts = found.get(key)

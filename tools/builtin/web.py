@@ -1,4 +1,4 @@
-"""web_fetch and web_search: reading from the machines that the owner has listed. They only ever GET."""
+"""web_fetch and web_search: HTTP GET from hosts that the owner has listed."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class WebSearch(Tool[WebSearchArguments]):
 
 
 def found_in(page: Fetched) -> list[dict[str, Any]]:
-    """The results of an answer in SearXNG's form. Raises ``ToolError`` for anything else."""
+    """The results of a SearXNG response. Raises ``ToolError`` for anything else."""
     try:
         answer = read_json(page.data.decode("utf-8", errors="replace"))
     except ValueError as error:
@@ -107,7 +107,7 @@ def _block(number: int, row: dict[str, Any]) -> str:
 
 
 def web_tools(settings: WebSettings) -> tuple[AnyTool, ...]:
-    """web_fetch, and web_search where the owner has set an endpoint."""
+    """web_fetch, and web_search if the owner has configured an endpoint."""
     fetcher = Fetcher(settings=settings)
     if not settings.search_url:
         return (WebFetch(fetcher=fetcher),)

@@ -1,4 +1,4 @@
-"""write_file and delete_file: a whole file of the op's workspace, written or gone."""
+"""write_file and delete_file: write or delete a whole file of the op's workspace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WriteFileArguments(Arguments):
 
 
 class WriteFile(Tool[WriteFileArguments]):
-    """Creates or replaces. A file that is there must have been read; its encoding and line endings stay."""
+    """Creates or replaces a file. An existing one must have been read; its encoding and line endings are kept."""
 
     name = "write_file"
     description = "Write a whole file: create it, or replace one that you have read. edit_file changes parts."

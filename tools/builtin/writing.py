@@ -1,5 +1,5 @@
-"""The one way in which tools write: an edit is resolved against the file as it stands, applied to the op's workspace,
-and shown. Never the owner's checkout."""
+"""Writing by the edit tools: an edit is resolved against the current file, applied to the op's workspace and reported.
+The owner's checkout is never written."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tools.workspace import Workspace
 
 SHOWN_AROUND = 3
 SHOWN_PLACES = 8
-MOST_LINES = 20_000  # of a longer file the changed places are not looked for
+MOST_LINES = 20_000  # of a longer file the changed places are not shown
 
 
 async def write(call: Call, path: str, parsed: ParsedEdits) -> str:
-    """Apply what is stated for ``path``. Raises ``ToolError`` for what does not fit or was not read before."""
+    """Apply the edits of ``path``; returns a report. Raises ``ToolError`` if they do not fit, or it was not read."""
     workspace = call.context.workspace
     before, edit = await asyncio.to_thread(_resolved, workspace, path, parsed)
     return await _apply(call, before, edit)
 
 
 async def remove(call: Call, path: str) -> str:
-    """Delete a file. Raises ``ToolError`` where there is none, or where it was not read before."""
+    """Delete a file; returns a report. Raises ``ToolError`` if there is none, or it was not read before."""
     workspace = call.context.workspace
     before = await asyncio.to_thread(workspace.read, path)
     edit = make_edit(path, before, None)
@@ -60,7 +60,7 @@ async def _apply(call: Call, before: bytes | None, edit: Edit) -> str:
 
 
 def _report(before: bytes | None, edit: Edit) -> Iterator[str]:
-    """What stands there now: size, hash, and the places that changed with the lines around them."""
+    """Report of an applied edit: size, hash, and the changed places with the lines around them."""
     if edit.after is None:
         gone = before or b""
         yield f"{edit.kind.value} {edit.path} · {len(gone)} bytes are gone · sha256 was {sha256_hex(gone)}"
@@ -78,7 +78,7 @@ def _report(before: bytes | None, edit: Edit) -> Iterator[str]:
 
 
 def _places(old: list[str], new: list[str]) -> Iterator[tuple[int, int]]:
-    """Ranges of the new lines (from, before) that hold what changed."""
+    """Ranges of the new lines (start, end) around each change."""
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > 4_000)
     for group in matcher.get_grouped_opcodes(SHOWN_AROUND):
         yield group[0][3], group[-1][4]

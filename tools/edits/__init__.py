@@ -1,6 +1,6 @@
-"""Edits from a model: text in, checked file edits out. Pure: files are read through a function that is handed in.
+"""Edits from a model's answer: text in, checked file edits out. Pure: files are read through a given function.
 
-Three forms are understood: search/replace blocks under a path line, unified diffs, and a whole new file in a fenced
+Three forms are supported: search/replace blocks under a path line, unified diffs, and a whole new file in a fenced
 block under its path.
 """
 

@@ -1,4 +1,4 @@
-"""Reading a unified diff. Line numbers and counts are hints (models miscount); the old text is what must match."""
+"""Parser for unified diffs. Line numbers and counts are hints (models miscount); only the old text must match."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _plain(old: str | None, new: str | None) -> tuple[str | None, str | None]:
 
 
 def parse_diff(lines: Sequence[str], at: int) -> tuple[FileDiff, int, str]:
-    """The diff of one file from ``at`` on: (diff, index after it, trouble or "")."""
+    """The diff of one file that begins at ``at``: (diff, index after it, problem or "")."""
     old: str | None = None
     new: str | None = None
     git = GIT.match(lines[at])
@@ -121,7 +121,7 @@ def _hunk(lines: Sequence[str], at: int) -> tuple[Hunk, int]:
             break
         at += 1
     if len(old) < want_old and len(new) < want_new:
-        # Context lines that were announced and came as empty lines at the very end of the hunk.
+        # Context lines that the header counts and that came as empty lines at the very end of the hunk.
         missing = min(blanks, want_old - len(old), want_new - len(new))
         old += [""] * missing
         new += [""] * missing

@@ -1,4 +1,4 @@
-"""The forms in which a model states edits, as values. Lines carry no line ending."""
+"""Parsed edits of a model, in each supported form. Lines have no line ending."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ledger.vocabulary import Frozen
 
 
 class Split(Frozen):
-    """One reading of a search/replace block: what is looked for and what stands there afterwards."""
+    """One reading of a search/replace block: the search text and its replacement."""
 
     search: tuple[str, ...]
     replace: tuple[str, ...]
@@ -23,7 +23,7 @@ class Replacement(Frozen):
 
 
 class Hunk(Frozen):
-    """One hunk of a unified diff. ``line`` is where the old text was said to begin (1-based; a hint only)."""
+    """One hunk of a unified diff. ``line`` is the stated first line of the old text (1-based; a hint only)."""
 
     line: int
     old: tuple[str, ...]
@@ -33,7 +33,7 @@ class Hunk(Frozen):
 
 
 class FileDiff(Frozen):
-    """The part of a unified diff that speaks of one file. ``old`` None: created; ``new`` None: deleted."""
+    """The part of a unified diff for one file. ``old`` None: created; ``new`` None: deleted."""
 
     kind: Literal["diff"] = "diff"
     old: str | None
@@ -57,7 +57,7 @@ Part = Replacement | FileDiff | WholeFile
 
 
 class EditProblem(Frozen):
-    """Why an edit could not be taken, in words that a model can act on."""
+    """Why an edit cannot be used, worded for the model."""
 
     path: str
     rule: str  # "edits.unreadable", "edits.not_found", "edits.ambiguous", ...
@@ -65,7 +65,7 @@ class EditProblem(Frozen):
 
 
 class EditProblems(Frozen):
-    """Everything that was wrong with an answer; no edit of it is taken."""
+    """All problems of an answer; none of its edits is used."""
 
     problems: tuple[EditProblem, ...]
 
@@ -76,7 +76,7 @@ class EditProblems(Frozen):
 
 
 class ParsedEdits(Frozen):
-    """What was found in an answer, in order."""
+    """The edits and problems found in an answer, in order."""
 
     parts: tuple[Part, ...] = ()
     problems: tuple[EditProblem, ...] = ()

@@ -1,4 +1,4 @@
-"""Where a search text stands in a file: exactly, then up to trailing blanks, then up to uniform indentation."""
+"""Search for text in a file: exact, else ignoring trailing whitespace, else with uniformly shifted indentation."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from itertools import islice
 
 SHOWN_CHARS = 160
 SHOWN_PLACES = 5
-MOST_LINES = 20_000  # of a longer file no more are compared letter by letter
-MOST_PLACES = 500  # where lines that differ by their indentation are looked at
-TELLING_CHARS = 400  # of a line that is compared with others letter by letter
+MOST_LINES = 20_000  # of a file that are compared by similarity
+MOST_PLACES = 500  # of a file that are checked for shifted indentation
+TELLING_CHARS = 400  # of a line that is compared by similarity
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """By how much the file's text is indented further (``add``) or less far (``cut``) than the search text."""
+    """Difference of indentation: the file has ``add`` more than the search text, or ``cut`` less."""
 
     add: str = ""
     cut: str = ""
 
     def apply(self, line: str) -> str | None:
-        """``line`` moved; None when it has not the blanks that would have to go."""
+        """``line`` with the shift applied; None when it lacks the whitespace to cut."""
         if not line.strip():
             return line
         if not line.startswith(self.cut):
@@ -32,15 +32,15 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The search text begins at line index ``start``, and was moved by ``shift``."""
+    """A match that begins at line index ``start``, with its indentation shifted by ``shift``."""
 
     start: int
     shift: Shift = Shift()
 
 
 def _starts(lines: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:
-    """Where ``wanted`` begins in ``lines``, overlaps too. Each line is looked at once or twice (Knuth-Morris-Pratt)."""
-    back = [0] * len(wanted)  # how much of the beginning is the end of so much of it, too
+    """Indices where ``wanted`` begins in ``lines``, overlaps included; linear time (Knuth-Morris-Pratt)."""
+    back = [0] * len(wanted)  # the failure function: length of the longest proper prefix that is also a suffix
     held = 0
     for at in range(1, len(wanted)):
         while held and wanted[at] != wanted[held]:
@@ -58,7 +58,7 @@ def _starts(lines: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:
 
 
 def _shift_at(lines: Sequence[str], wanted: Sequence[str], at: int) -> Shift | None:
-    """The one shift that turns ``wanted`` into the lines at ``at`` (trailing blanks aside), if there is one."""
+    """The shift that turns ``wanted`` into the lines at ``at`` (ignoring trailing whitespace); None without one."""
     shift: Shift | None = None
     for index, line in enumerate(wanted):
         have, want = lines[at + index].rstrip(), line.rstrip()
@@ -82,7 +82,7 @@ def _shift_at(lines: Sequence[str], wanted: Sequence[str], at: int) -> Shift | N
 
 
 def find(lines: Sequence[str], wanted: Sequence[str]) -> tuple[Found, ...]:
-    """Every place where ``wanted`` stands, at the strictest level that finds one. Overlapping places count."""
+    """All matches of ``wanted`` at the strictest level that has any. Overlapping matches count."""
     if not wanted or len(wanted) > len(lines):
         return ()
     exact = tuple(Found(at) for at in _starts(lines, wanted))
@@ -103,7 +103,7 @@ def _short(line: str) -> str:
 
 
 def _nearest(lines: Sequence[str], wanted: Sequence[str]) -> int | None:
-    """Index where most lines of ``wanted`` agree; else where its first telling line is most alike."""
+    """Index where most lines of ``wanted`` agree, else where its first non-blank line is most similar; else None."""
     stripped = [line.strip() for line in lines]
     needles = [line.strip() for line in wanted]
     score: dict[int, int] = {}
@@ -125,7 +125,7 @@ def _nearest(lines: Sequence[str], wanted: Sequence[str]) -> int | None:
 
 
 def not_found(lines: Sequence[str], wanted: Sequence[str]) -> str:
-    """What to tell the model when nothing matched: the nearest lines and the first difference."""
+    """Message for the model when nothing matched: the nearest lines and the first difference."""
     at = _nearest(lines, wanted)
     if at is None:
         first = next((line for line in wanted if line.strip()), "")
@@ -147,7 +147,7 @@ def not_found(lines: Sequence[str], wanted: Sequence[str]) -> str:
 
 
 def ambiguous(found: Sequence[Found], size: int) -> str:
-    """What to tell the model when the text matched several times."""
+    """Message for the model when the text matched several times."""
     places = ", ".join(f"{f.start + 1}-{f.start + size}" for f in found[:SHOWN_PLACES])
     more = f" and {len(found) - SHOWN_PLACES} more" if len(found) > SHOWN_PLACES else ""
     return (

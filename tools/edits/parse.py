@@ -1,4 +1,4 @@
-"""From the text of an answer to its edits. Nothing is guessed: what cannot be read is a problem with a sentence."""
+"""Parser for the edits in a model's answer. Nothing is guessed: an edit that cannot be parsed becomes a problem."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ DECORATION = re.compile(r"^(?:#{1,6}\s+|[-*]\s+|\d+\.\s+)?(?:(?:file|path|filena
 BARE_NAMES = frozenset(
     {"Makefile", "Dockerfile", "LICENSE", "README", "CHANGELOG", "NOTICE", "Procfile", "Jenkinsfile"}
 )
-PATH_REACH = 3  # how many lines above a block its path line may stand, blank and fence lines not counted
+PATH_REACH = 3  # how many lines above a block its path line may be, blank and fence lines not counted
 
 
 def path_of(line: str) -> str | None:
-    """The path that a line names, when it names nothing else: ``**src/a.py**``, ``### `src/a.py`:``, ``File: a.py``."""
+    """The path of a line that has nothing else: ``**src/a.py**``, ``### `src/a.py`:``, ``File: a.py``; else None."""
     text = DECORATION.sub("", line.strip(), count=1).strip()
     text = text.strip("*").strip().rstrip(":").strip("`\"'").strip("*").strip().rstrip(":")
     text = text.removeprefix("./")
@@ -35,7 +35,7 @@ def path_of(line: str) -> str | None:
 
 @dataclass
 class _Reader:
-    """Walks over the lines once; ``parts`` and ``problems`` grow."""
+    """Walks over the lines once and collects ``parts`` and ``problems``."""
 
     lines: list[str]
     at: int = 0
@@ -48,7 +48,7 @@ class _Reader:
         self.problems.append(EditProblem(path=self.path or "", rule=f"edits.{rule}", text=text))
 
     def path_above(self, index: int) -> str | None:
-        """The path line above line ``index``; blank lines and fences between do not count."""
+        """The path on a line above line ``index``, or in a fence's info string; blank lines and fences do not count."""
         seen = 0
         for line in reversed(self.lines[:index]):
             if REPLACE.match(line):
@@ -162,6 +162,6 @@ def path_in_info(info: str) -> str | None:
 
 
 def parse_edits(text: str) -> ParsedEdits:
-    """Every edit that an answer states. An answer without one gives no parts and no problems."""
+    """All edits of an answer. An answer without edits gives no parts and no problems."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     return _Reader(lines).read()

@@ -1,4 +1,4 @@
-"""From stated edits to checked ones: a search text stands once in the file that was read, else a sentence says why."""
+"""From parsed edits to checked ones: each search text must match exactly once in the file that was read."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tools.edits.text import FileText, Line, decode
 
 Read = Callable[[str], bytes | None]
 DEFAULT_MODE = 0o644
-MOST_PAIRS = 1_000_000  # of lines that are compared with one another
+MOST_PAIRS = 1_000_000  # of old and new lines that difflib may compare
 
 
 class _Refused(Exception):
-    """Carries a problem out of the depth of one part."""
+    """Carries a problem out of nested calls; ends one part."""
 
     def __init__(self, rule: str, text: str) -> None:
         super().__init__(text)
@@ -38,7 +38,7 @@ class _Refused(Exception):
 
 @dataclass
 class _State:
-    """Files as they stand after the parts so far. ``None`` means that there is no such file."""
+    """Files before any part (``first``) and after the parts so far (``now``). None: there is no such file."""
 
     read: Read
     first: dict[str, bytes | None] = field(default_factory=dict)
@@ -69,9 +69,9 @@ class _State:
 def resolve(
     parsed: ParsedEdits, read: Read, *, modes: Mapping[str, int] | None = None, rationale: str = ""
 ) -> tuple[Edit, ...] | EditProblems:
-    """Edits against the files that ``read`` gives (None: no such file), or every problem that stands in the way.
+    """Edits of the files that ``read`` returns (None: no such file), or all problems when there is any.
 
-    ``modes`` gives the permission bits of existing files; a file that is not in it gets 0644.
+    ``modes`` has the permission bits of existing files; a file that is not in it gets 0644.
     """
     state = _State(read)
     problems = list(parsed.problems)
@@ -93,7 +93,7 @@ def resolve(
 def make_edit(
     path: str, before: bytes | None, after: bytes | None, *, mode: int = DEFAULT_MODE, rationale: str = ""
 ) -> Edit | None:
-    """The edit that leads from ``before`` to ``after`` (None: no file); None when they are equal."""
+    """The edit from ``before`` to ``after`` (None: no file); None when they are equal."""
     if before == after:
         return None
     kind = EditKind.CREATE if before is None else EditKind.DELETE if after is None else EditKind.MODIFY
@@ -111,10 +111,15 @@ def _edits(state: _State, modes: Mapping[str, int], rationale: str) -> tuple[Edi
             mode = modes.get(source, DEFAULT_MODE)
             edits.append(
                 Edit(
-                    path=path, kind=EditKind.RENAME, before=sha256_hex(before), after=after, mode=mode,
-                    renamed_from=source, rationale=rationale,
+                    path=path,
+                    kind=EditKind.RENAME,
+                    before=sha256_hex(before),
+                    after=after,
+                    mode=mode,
+                    renamed_from=source,
+                    rationale=rationale,
                 )
-            )  # fmt: skip
+            )
         elif path in moved_away and after is None:
             continue
         else:
@@ -125,7 +130,7 @@ def _edits(state: _State, modes: Mapping[str, int], rationale: str) -> tuple[Edi
 
 
 def _contained(part: Part) -> None:
-    """Nothing is read for a path that leads outside, whatever the reader would do with it."""
+    """Raises ``_Refused`` for a path outside the repository, before anything is read."""
     names = [part.old, part.new] if isinstance(part, FileDiff) else [part.path]
     for name in names:
         if name is not None and (not name or name.startswith("/") or ".." in name.split("/") or "\0" in name):
@@ -162,7 +167,7 @@ def _replacement(part: Replacement, state: _State) -> None:
     hits = [(split, find(text.bodies, split.search)) for split in part.readings]
     single = [(split, found[0]) for split, found in hits if len(found) == 1]
     if single:
-        # A search text that holds a divider line and still matches is no accident: the longest reading is meant.
+        # A search text with a divider line that still matches is no accident: the longest reading is meant.
         split, found = max(single, key=lambda hit: len(hit[0].search))
         state.put(part.path, _splice(text, found, split))
         return
@@ -204,7 +209,7 @@ def _ended(bodies: Sequence[str], bare: bool) -> tuple[Line, ...]:
 
 
 def _apply_hunk(text: FileText, hunk: Hunk, moved: int) -> tuple[FileText, int]:
-    """The text after the hunk, and by how many lines what follows has moved."""
+    """The text after the hunk, and the line offset for the hunks that follow."""
     if not hunk.old:
         if text.lines:
             raise _Refused("no_context", "a hunk has no context lines; quote at least one line around the insertion.")
@@ -213,7 +218,7 @@ def _apply_hunk(text: FileText, hunk: Hunk, moved: int) -> tuple[FileText, int]:
     if not found:
         raise _Refused("not_found", not_found(text.bodies, hunk.old))
     if len(found) > 1:
-        # Here the stated line number may decide: it is part of what the model said about the place.
+        # Of several matches the one at the stated line number is meant.
         found = tuple(f for f in found if f.start == hunk.line - 1 + moved) or found
     if len(found) > 1:
         raise _Refused("ambiguous", ambiguous(found, len(hunk.old)))
@@ -226,7 +231,7 @@ def _apply_hunk(text: FileText, hunk: Hunk, moved: int) -> tuple[FileText, int]:
 
 
 def _splice(text: FileText, found: Found, split: Split) -> FileText:
-    """Replace the found lines. Lines that the edit does not change keep their bytes, endings included."""
+    """Replace the matched lines. Lines that the edit does not change keep their bytes, endings included."""
     old = text.lines[found.start : found.start + len(split.search)]
     newline = text.newline
     lines: list[Line] = []
@@ -243,7 +248,7 @@ def _splice(text: FileText, found: Found, split: Split) -> FileText:
 
 
 def _opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
-    """As difflib's. Of very many lines only those at both ends are told to be the same: it would take for ever."""
+    """Opcodes as difflib's. With more than ``MOST_PAIRS`` only common head and tail match: difflib is quadratic."""
     if len(old) * len(new) <= MOST_PAIRS:
         return difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     head = _alike(old, new)
@@ -256,7 +261,7 @@ def _opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int,
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> int:
-    """With how many equal lines both begin."""
+    """Number of equal lines at the start of both."""
     least = min(len(one), len(other))
     return next((at for at in range(least) if one[at] != other[at]), least)
 

@@ -1,4 +1,4 @@
-"""A file's text with everything that must survive an edit: encoding, byte order mark, and each line's own ending."""
+"""A file's text with everything that an edit must preserve: encoding, byte order mark, and each line's ending."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BOMS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Text of a line and how it ends (``\\n``, ``\\r\\n``, or nothing on a last line)."""
+    """Text of a line and its ending (``\\n``, ``\\r\\n``, or nothing on a last line)."""
 
     body: str
     end: str
@@ -36,7 +36,7 @@ class FileText:
 
     @property
     def newline(self) -> str:
-        """The ending that most lines have."""
+        """The most frequent line ending."""
         crlf = sum(line.end == "\r\n" for line in self.lines)
         return "\r\n" if crlf * 2 > sum(bool(line.end) for line in self.lines) else "\n"
 
@@ -44,7 +44,7 @@ class FileText:
         return replace(self, lines=lines)
 
     def encode(self) -> bytes | None:
-        """The file's bytes, or None when its encoding has no form for a character."""
+        """The file's bytes; None when its encoding lacks a character."""
         text = "".join(line.body + line.end for line in self.lines)
         try:
             return self.bom + text.encode(self.encoding)
@@ -68,7 +68,7 @@ def split_lines(text: str) -> tuple[Line, ...]:
 
 
 def decode(data: bytes, path: str) -> FileText | None:
-    """Text of a file, or None when it is binary. A Python file's coding line is honoured."""
+    """Text of a file; None when it is binary. The coding line of a Python file is honoured."""
     for mark, encoding in BOMS:
         if data.startswith(mark):
             try:
@@ -86,7 +86,7 @@ def decode(data: bytes, path: str) -> FileText | None:
 
 
 def _encodings(data: bytes, path: str) -> tuple[str, ...]:
-    """Encodings to try, in order. latin-1 reads anything and gives the same bytes back."""
+    """Encodings to try, in order. latin-1 decodes anything and encodes to the same bytes."""
     if path.endswith((".py", ".pyi")):
         try:
             stated, _ = tokenize.detect_encoding(io.BytesIO(data).readline)

@@ -1,1 +1,1 @@
-"""The code index: what files define, call and import, remembered by the contents of the file."""
+"""The code index: definitions, calls and imports of source files, cached by file content."""

@@ -1,6 +1,6 @@
-"""The index follows the owner's checkout: what is committed there and what is saved is known before an op asks.
+"""Keeps the index current with the owner's checkout: committed and saved files are indexed before an op needs them.
 
-Nothing is rebuilt: a saved file is one file to parse, a commit brings what it changed.
+Incremental: for a saved file one file is parsed, for a commit those that it changed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ READ_AT_ONCE = 32  # files held in memory
 
 
 class CheckoutFeed:
-    """Tells the index of the checkout's files. The file watcher says when."""
+    """Indexes files of the checkout; called by the file watcher."""
 
     def __init__(self, *, index: CodeIndex, git: Git, repository: Repository) -> None:
         self._index = index
         self._git = git
         self._repository = repository
-        self._like = ""  # an id of this repository, which shows the hash that it is in
+        self._like = ""  # an object id of this repository: its length shows the hash function
 
     async def take_in(self) -> None:
-        """Know every source file of HEAD and what is not committed; forget what is beyond the limit.
+        """Index all source files of HEAD and the uncommitted ones; drop contents beyond the limit.
 
         Raises ``GitFailed``, ``ChildFailed`` or ``ToolError``.
         """
@@ -44,7 +44,7 @@ class CheckoutFeed:
         await self._index.forget(keep=keys)
 
     async def refresh(self, paths: Collection[str], *, background: bool = False) -> None:
-        """Know these files of the checkout as they stand on disk. One that is gone, or no plain file, is no news."""
+        """Index these files of the checkout as they are on disk. Missing and non-regular files are skipped."""
         wanted = [path for path in paths if language_of(path) is not None]
         for start in range(0, len(wanted), READ_AT_ONCE):
             contents = await asyncio.to_thread(self._read, wanted[start : start + READ_AT_ONCE])
@@ -57,7 +57,7 @@ class CheckoutFeed:
             try:
                 size = contained.size_of(repo, path) or 0
                 data = contained.read_file(repo, path) if size <= self._index.largest_bytes else None
-            except (PolicyRefused, OSError):  # a link stands there, or nothing any more
+            except (PolicyRefused, OSError):  # a link, or removed meanwhile
                 continue
             key = key_of(oid_of(data, like=self._like), path) if data is not None else None
             if key is not None and data is not None:

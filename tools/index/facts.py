@@ -1,7 +1,7 @@
-"""What the index knows of one file's contents.
+"""Facts of one file's contents: symbols, calls and imports.
 
-Named tuples and nothing else: the child that parses (:mod:`tools.index.worker`) starts in a fraction of the time that
-pydantic takes to load, and JSON takes them as they are.
+Only named tuples: the parsing child (:mod:`tools.index.worker`) starts in a fraction of the time that loading pydantic
+takes, and JSON encodes them directly.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ import json
 from typing import Any, NamedTuple
 
 VERSION = 1
-"""Raised whenever other facts come out of the same file: what was remembered before is then forgotten."""
+"""To be raised when the same file gives other facts than before: cached ones are then discarded."""
 
 UNREAD = ""
-"""The word under which files are found that were not read at all."""
+"""The word under which files that were not read are indexed."""
 
 
 class Symbol(NamedTuple):
-    """Something with a name. ``name`` is qualified inside the file (``Class.method``); lines count from 1."""
+    """A definition. ``name`` is qualified inside the file (``Class.method``); lines count from 1."""
 
     name: str
     kind: str  # "class", "def", "function", "struct", ...
-    signature: str  # as it is written, on one line, without its body
+    signature: str  # as written, on one line, without the body
     line: int
     end: int
 
 
 class CallSite(NamedTuple):
-    """A call of something whose last name is ``callee``, inside ``caller`` (empty: at the top of the file)."""
+    """A call of ``callee`` (the last name of the expression) in ``caller`` (empty: at module level)."""
 
     callee: str
     caller: str
@@ -44,17 +44,17 @@ class Import(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What one file says. With an ``error`` the rest is what could be read around it, maybe nothing."""
+    """Facts of one file. With an ``error`` the rest is what could be parsed around it, possibly nothing."""
 
     symbols: tuple[Symbol, ...] = ()
     calls: tuple[CallSite, ...] = ()
     imports: tuple[Import, ...] = ()
-    names: tuple[str, ...] = ()  # every identifier of a file with an error: what may stand in the part not understood
+    names: tuple[str, ...] = ()  # all identifiers of a file with an error: what the unparsed part may contain
     error: str = ""
 
     @property
     def words(self) -> frozenset[str]:
-        """Names under which the file is looked up: the last name of what it defines and of what it calls."""
+        """Names under which the file is indexed: last names of definitions and of calls, and ``names``."""
         defined = {symbol.name.rpartition(".")[2] for symbol in self.symbols}
         return frozenset(defined | {call.callee for call in self.calls} | {*self.names})
 
@@ -65,19 +65,22 @@ def unread(why: str) -> Facts:
 
 
 def to_json(facts: Facts) -> str:
-    """One line of text."""
+    """Serialise to one line of JSON."""
     return json.dumps(facts, ensure_ascii=True, separators=(",", ":"))
 
 
 def from_json(text: str | bytes) -> Facts:
-    """The reverse of :func:`to_json`. Raises ``ValueError`` for anything else."""
+    """The inverse of :func:`to_json`. Raises ``ValueError`` for invalid JSON."""
     symbols, calls, imports, names, error = json.loads(text)
     return Facts(
-        tuple(Symbol(*row) for row in symbols), tuple(CallSite(*row) for row in calls), imports_from(imports),
-        tuple(names), error,
-    )  # fmt: skip
+        tuple(Symbol(*row) for row in symbols),
+        tuple(CallSite(*row) for row in calls),
+        imports_from(imports),
+        tuple(names),
+        error,
+    )
 
 
 def imports_from(rows: list[Any]) -> tuple[Import, ...]:
-    """Imports as JSON gives them back."""
+    """Imports from their JSON form."""
     return tuple(Import(module, tuple(names), level, line) for module, names, level, line in rows)

@@ -1,4 +1,4 @@
-"""Facts of a file by its tree-sitter grammar: other languages, and Python that does not parse."""
+"""Facts of a file by its tree-sitter grammar: for other languages, and for Python with syntax errors."""
 
 from __future__ import annotations
 
@@ -33,20 +33,18 @@ def _parser(language: str) -> Parser:
 
 
 def read_by_grammar(language: str, data: bytes, error: str = "") -> Facts:
-    """Symbols and calls (and a Python file's imports). ``error`` is what another parser said of the file."""
+    """Symbols and calls, and a Python file's imports. ``error`` is the message of a parser that failed before."""
     root = _parser(language).parse(data).root_node
     reader = _Reader(GRAMMARS[language], imports=language == PYTHON)
     reader.read(root)
     if root.has_error and not error:
         error = f"line {reader.fault}: not understood" if reader.fault else "a part of it is not understood"
     names = dict.fromkeys(IDENTIFIER.findall(data.decode("utf-8", errors="replace"))) if error else ()
-    return Facts(
-        tuple(reader.symbols), tuple(reader.calls), tuple(reader.imports), tuple(names)[:MOST_NAMES], error
-    )  # fmt: skip
+    return Facts(tuple(reader.symbols), tuple(reader.calls), tuple(reader.imports), tuple(names)[:MOST_NAMES], error)
 
 
 class _Reader:
-    """One walk over a tree, without recursion: a hostile file nests as deeply as it likes."""
+    """One walk over a tree, without recursion: a hostile file may be nested arbitrarily deep."""
 
     def __init__(self, grammar: Grammar, *, imports: bool) -> None:
         self._grammar = grammar
@@ -54,7 +52,7 @@ class _Reader:
         self.symbols: list[Symbol] = []
         self.calls: list[CallSite] = []
         self.imports: list[Import] = []
-        self.fault = 0  # line of the first thing that was not understood
+        self.fault = 0  # line of the first syntax error
 
     def read(self, root: Node) -> None:
         stack: list[tuple[Node, str]] = [(root, "")]
@@ -66,7 +64,7 @@ class _Reader:
         self.imports.sort(key=lambda i: i.line)
 
     def _visit(self, node: Node, scope: str) -> str:
-        """Note what ``node`` is; the scope of what is inside it."""
+        """Record what ``node`` defines, calls or imports; returns the scope of its children."""
         line = node.start_point[0] + 1
         if (node.is_error or node.is_missing) and (not self.fault or line < self.fault):
             self.fault = line
@@ -88,7 +86,7 @@ class _Reader:
         return whole
 
     def _last_name(self, node: Node | None) -> str:
-        """The last name of what is called: ``c`` of ``a.b.c``; empty where it has none."""
+        """The last name of a called expression: ``c`` of ``a.b.c``; empty when it has none."""
         while node is not None:
             if node.type in self._grammar.calls:
                 return ""
@@ -108,7 +106,7 @@ def _text(node: Node) -> str:
 
 
 def _defined(node: Node) -> str:
-    """Name of what a node defines; empty where it defines nothing that has one."""
+    """The name that a node defines; empty when it defines none."""
     if node.type in NEED_A_BODY and node.child_by_field_name("body") is None:
         return ""
     if node.type in MAYBE_FUNCTIONS:
@@ -155,7 +153,7 @@ def _receiver(node: Node) -> str:
 
 
 def _signature(node: Node) -> str:
-    """What is written before the body, on one line."""
+    """The text before the body, on one line."""
     body = node.child_by_field_name("body")
     if body is None and (value := node.child_by_field_name("value")) is not None:
         body = value.child_by_field_name("body")

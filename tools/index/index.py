@@ -1,7 +1,7 @@
-"""The code index: facts by contents, read once whoever asks, and kept.
+"""The code index: facts by file content, parsed once and cached.
 
-It does not know the checkout: :mod:`tools.index.checkout` tells it what changed there, :mod:`tools.index.view` which
-contents an op's workspace has. So no answer can be older than the file that it speaks of.
+It knows no paths: :mod:`tools.index.checkout` passes it changed files of the checkout, and :mod:`tools.index.view` maps
+the paths of an op's workspace to contents. So a result is never older than the file that it is about.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tools.index.parse import Parse, Source, parse
 from tools.index.store import FactStore
 from tools.index.trees import batches, read_blobs, sizes
 
-PORTION_FILES = 100  # what is remembered at once while much is new: so much is lost when somebody stops waiting
+PORTION_FILES = 100  # contents that are parsed and stored at once: the most that a cancellation loses
 
 
 class CodeIndex:
-    """See the module. ``limit`` contents are kept; files of more than ``largest_bytes`` are not read."""
+    """See the module. :meth:`forget` keeps ``limit`` contents; files of more than ``largest_bytes`` are not read."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class CodeIndex:
         self._limit = limit
 
     async def learn(self, contents: Mapping[str, bytes], *, background: bool = False) -> None:
-        """Know the facts of ``contents`` (key to bytes). What is known already costs nothing."""
+        """Parse and store ``contents`` (key to bytes), unless they are known already."""
         left = sorted(await self.missing(contents))
         for start in range(0, len(left), PORTION_FILES):
             keys = left[start : start + PORTION_FILES]
@@ -46,7 +46,7 @@ class CodeIndex:
     async def learn_blobs(
         self, git: Git, keys: Collection[str], *, word: str | None = None, background: bool = False
     ) -> None:
-        """Know the facts of contents that git holds; with a ``word`` only of those in which it stands."""
+        """The same for contents in git's object store; with ``word`` only those that contain it."""
         missing = await self.missing(keys)
         by_oid: dict[str, list[str]] = {}
         for key in missing:
@@ -61,28 +61,28 @@ class CodeIndex:
             await self.learn(contents, background=background)
 
     async def leave_out(self, keys: Collection[str]) -> None:
-        """Remember that the contents of ``keys`` are too large to be read."""
+        """Store that the contents of ``keys`` are too large to be read."""
         why = unread(f"it is larger than {self.largest_bytes} bytes")
         await asyncio.to_thread(self._store.put, dict.fromkeys(keys, why))
 
     async def missing(self, keys: Collection[str]) -> set[str]:
-        """Those of ``keys`` of which nothing is known yet."""
+        """Those of ``keys`` that are not in the index."""
         return await asyncio.to_thread(self._store.missing, keys)
 
     async def facts(self, keys: Sequence[str]) -> dict[str, Facts]:
-        """Facts of what is known of ``keys``."""
+        """Facts of those of ``keys`` that are in the index."""
         return await asyncio.to_thread(self._store.get, keys)
 
     async def having(self, word: str) -> dict[str, Facts]:
-        """Facts of all known contents that define or call ``word`` (or, where they do not parse, name it)."""
+        """Facts of all contents that define or call ``word`` (or contain it, where they have a syntax error)."""
         return await asyncio.to_thread(self._store.having, word)
 
     async def imports(self, keys: Collection[str]) -> dict[str, tuple[Import, ...]]:
-        """Imports of what is known of ``keys``."""
+        """Imports of those of ``keys`` that are in the index."""
         return await asyncio.to_thread(self._store.imports, keys)
 
     async def forget(self, *, keep: Collection[str]) -> int:
-        """Keep within the limit; what ``keep`` names stays."""
+        """Drop the oldest contents beyond the limit, but none of ``keep``; returns how many."""
         return await asyncio.to_thread(self._store.forget_beyond, self._limit, keep=keep)
 
     async def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Which file a Python import means (pure), by the paths of a tree alone.
+"""Resolution of Python imports to files, by the paths of a tree alone. Pure.
 
 Packages are folders with or without ``__init__.py``. A leading folder that is no package may be left out of a name
-(``src/shop/cart.py`` is ``shop.cart``); where several files fit, the one nearest to the importer is meant. What a test
-puts on the import path is not known, so rather one file too many is seen than one too few.
+(``src/shop/cart.py`` is ``shop.cart``); of several matching files the nearest to the importer is chosen. What tests add
+to ``sys.path`` is unknown, so the result errs on the side of too many files.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from tools.index.facts import Import
 from tools.testing.imports import module_names
 
-ROOTS = frozenset({"", "src", "lib"})  # where a file may stand in front of a module of the standard library
+ROOTS = frozenset({"", "src", "lib"})  # folders from which a file may shadow a module of the standard library
 SUFFIXES = (".py", ".pyi")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """What one import names: files of the tree, and modules that are not in it. ``lost``: they should be."""
+    """Targets of one import: files of the tree, or a module ``outside`` of it. ``lost``: it should be in the tree."""
 
     files: tuple[str, ...] = ()
     outside: str = ""
@@ -42,7 +42,7 @@ class Modules:
         self._packages = packages
 
     def name_of(self, path: str) -> str:
-        """The name under which a file is imported, as far as its path tells; empty for ``__init__.py`` at the top."""
+        """The name under which a file is imported, judged by its path; empty for ``__init__.py`` at the top."""
         names = module_names(_as_py(path), self._packages)
         parts = path.split("/")
         if any("/".join(parts[:count]) in self._packages for count in range(1, len(parts))):
@@ -54,7 +54,7 @@ class Modules:
         return tuple(self._where.get(name, ()))
 
     def resolve(self, importer: str, said: Import) -> Targets:
-        """What an import in ``importer`` means: the module, and the sub-modules that it names."""
+        """The targets of an import in ``importer``: the module, and the sub-modules that it names."""
         if said.level:
             return self._relative(importer, said)
         base = self._absolute(importer, said.module)
@@ -83,7 +83,7 @@ class Modules:
         return self._at(f"{package.rpartition('/')[0]}/{name}".lstrip("/")) if _stem(package) == "__init__" else None
 
     def _at(self, place: str) -> str | None:
-        """The module at a place without suffix; a package stands before a file of the same name."""
+        """The module at a path without suffix; a package takes precedence over a file of the same name."""
         return self._first(f"{place}/__init__") or self._first(place)
 
     def _first(self, place: str) -> str | None:
@@ -117,7 +117,7 @@ def _root(path: str, name: str) -> str:
 
 
 def _distance(importer: str, path: str, name: str) -> tuple[int, int, bool, int, str]:
-    """Smaller is nearer: the root shares more folders with the importer, is shorter, and a package goes first."""
+    """Sort key, nearest first: a root that shares more folders with the importer, a shorter root, packages, ``.py``."""
     root = _root(path, name)
     shared = 0
     for here, there in zip(importer.split("/")[:-1], root.split("/") if root else (), strict=False):
@@ -131,7 +131,7 @@ Graph = Mapping[str, Mapping[str, int]]  # importer -> target -> line of the imp
 
 
 def graph(modules: Modules, imports: Mapping[str, Sequence[Import]]) -> dict[str, dict[str, int]]:
-    """What each file imports of the tree. ``imports``: what is said in each file."""
+    """The import graph of the tree. ``imports``: the imports of each file."""
     found: dict[str, dict[str, int]] = {}
     for path, rows in imports.items():
         edges = found.setdefault(path, {})
@@ -143,7 +143,7 @@ def graph(modules: Modules, imports: Mapping[str, Sequence[Import]]) -> dict[str
 
 
 def turned(edges: Graph) -> dict[str, dict[str, int]]:
-    """The same graph from the other side: who imports a file, and in which line."""
+    """The reversed graph: the importers of each file, with the line."""
     found: dict[str, dict[str, int]] = {}
     for path, targets in edges.items():
         for target, line in targets.items():
@@ -154,9 +154,9 @@ def turned(edges: Graph) -> dict[str, dict[str, int]]:
 def rings(
     edges: Graph, start: str, depth: int, *, shown: Callable[[str], bool] = lambda path: True
 ) -> Iterator[list[tuple[str, str, int]]]:
-    """What is reached from ``start`` in one step, in two, ... : (file, from which file, line), nothing twice.
+    """Files reached from ``start`` in one step, in two, ... : (file, from which file, line), each file once.
 
-    The way never leads through what is not ``shown``.
+    Files that are not ``shown`` are left out and not followed.
     """
     seen = {start}
     front = [start]

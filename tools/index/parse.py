@@ -1,4 +1,4 @@
-"""Facts of many files. Few and small Python files are read here in a thread; everything else in a child of its own."""
+"""Facts of many files. A few small Python files are parsed here in a thread, everything else in a child process."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tools.index.languages import PYTHON
 from tools.index.python import read_python
 from tools.process import REPORT_FD, Command, Finished, run
 
-QUICK_BYTES = 256 * 1024  # a thread of ours parses no more than this: beyond it a child costs less than it disturbs
+QUICK_BYTES = 256 * 1024  # most that is parsed in a thread: beyond it a child costs less than holding the GIL
 BATCH_FILES = 200
 BATCH_BYTES = 8 * 1024 * 1024
-TIMEOUT_S = 120.0  # for a machine that is busy with something else; the child's own limit is on its computing
+TIMEOUT_S = 120.0  # generous, for a busy machine: the child's own limit is on CPU time
 BACKGROUND_NICENESS = 10
 BOOT = (
     "import json, sys; sys.path[:0] = json.loads(sys.argv[1]); "
@@ -37,15 +37,15 @@ class Source(NamedTuple):
 
 
 class Parse(Protocol):
-    """Gives the facts of each source, in order."""
+    """Returns the facts of each source, in order."""
 
     async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[Facts]: ...
 
 
 async def parse(sources: Sequence[Source], *, background: bool = False) -> list[Facts]:
-    """Facts of ``sources``, in order. ``background``: nobody waits, so the child makes room for others.
+    """Facts of ``sources``, in order. ``background``: not urgent, so the child runs at a low priority.
 
-    Raises ``ChildFailed`` or ``ToolError`` when the child cannot work at all; a file that kills it has an ``error``.
+    Raises ``ChildFailed`` or ``ToolError`` when the child itself fails; a file that crashes it has an ``error``.
     """
     found: dict[int, Facts] = {}
     quick = [n for n, source in enumerate(sources) if source.language == PYTHON]
@@ -88,13 +88,13 @@ async def _in_child(sources: Sequence[Source], niceness: int) -> list[Facts]:
         )
         *lines, _ = done.report.split(b"\n")
         found += [from_json(line) for line in lines]
-        if not lines:  # the first of a fresh child: it has nobody else to blame
+        if not lines:  # the first file of a fresh child: no other can be the cause
             found.append(unread(_death(done)))
     return found
 
 
 def _death(done: Finished) -> str:
-    """Why the child did not answer for a file. Raises ``ToolError`` where that is not the file's fault."""
+    """Why the child gave no facts for a file. Raises ``ToolError`` when that is not the file's fault."""
     if done.timed_out or done.signal == signal.SIGXCPU:
         return "parsing it takes too long"
     if done.signal is not None:
@@ -108,7 +108,7 @@ def _death(done: Finished) -> str:
 
 @cache
 def _folders() -> tuple[str, ...]:
-    """Where the child finds this package and the grammars: it starts without any other folder."""
+    """``sys.path`` entries of the child for this package and the grammars: it starts without site-packages."""
     ours = Path(__file__).resolve().parents[2]
     found = find_spec("tree_sitter")
     grammars = Path(found.origin).parents[1] if found is not None and found.origin else ours

@@ -22,7 +22,7 @@ class _Visitor(ast.NodeVisitor):
     def _enter(self, node: _Function | ast.ClassDef, kind: str, signature: str) -> None:
         for decorator in node.decorator_list:
             self.visit(decorator)
-            if not isinstance(decorator, ast.Call):  # a bare decorator is called with what it stands above
+            if not isinstance(decorator, ast.Call):  # a bare decorator is called with the decorated object
                 self._called(decorator, decorator.lineno)
         name = ".".join([*self.scope, node.name])
         text = " ".join(signature.split())[:LONGEST_SIGNATURE]
@@ -70,7 +70,7 @@ class _Visitor(ast.NodeVisitor):
 
 
 def read_python(data: bytes) -> Facts:
-    """Symbols, calls and imports of one file's bytes; only an ``error`` where it does not parse."""
+    """Symbols, calls and imports of one file; only an ``error`` when it does not parse."""
     tree = parse_or_why(data)
     if isinstance(tree, str):
         return Facts(error=tree)

@@ -1,6 +1,6 @@
-"""Facts on disk, keyed by contents, looked up by name. A cache: what is lost is read again.
+"""Facts on disk, keyed by content, looked up by name. A cache: lost entries are parsed again.
 
-One SQLite file a repository, so that five thousand files cost no memory while nobody asks. Every method blocks.
+One SQLite file per repository, so that thousands of source files cost no memory between queries. Every method blocks.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SCHEMA = """
 CREATE TABLE blobs (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, facts BLOB NOT NULL, imports TEXT NOT NULL);
 CREATE TABLE words (word TEXT NOT NULL, blob INTEGER NOT NULL, PRIMARY KEY (word, blob)) WITHOUT ROWID;
 """
-FORM = VERSION * 1000 + sys.version_info.minor  # other Pythons write the same signature in another way
+FORM = VERSION * 1000 + sys.version_info.minor  # other versions of Python unparse signatures differently
 CACHE_KIB = 4096
 T = TypeVar("T")
 
 
 class FactStore:
-    """See the module. ``file`` None keeps everything in memory (for tests and single questions)."""
+    """See the module. ``file`` None keeps everything in memory (for tests and single queries)."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
@@ -39,11 +39,11 @@ class FactStore:
         self._known: set[str] = set()
 
     def missing(self, keys: Iterable[str]) -> set[str]:
-        """Those of ``keys`` of which nothing is known."""
+        """Those of ``keys`` that are not stored."""
         return self._with(lambda db: set(keys) - self._known)
 
     def put(self, found: Mapping[str, Facts]) -> None:
-        """Remember facts; what is known already stays as it is."""
+        """Store facts; existing ones are not replaced."""
 
         def write(db: sqlite3.Connection) -> None:
             for key, facts in found.items():
@@ -61,7 +61,7 @@ class FactStore:
         self._with(write)
 
     def get(self, keys: Iterable[str]) -> dict[str, Facts]:
-        """Facts of those of ``keys`` that are known."""
+        """Facts of those of ``keys`` that are stored."""
 
         def read(db: sqlite3.Connection) -> dict[str, Facts]:
             rows = (db.execute("SELECT key, facts FROM blobs WHERE key = ?", (key,)).fetchone() for key in keys)
@@ -70,12 +70,12 @@ class FactStore:
         return self._with(read)
 
     def having(self, word: str) -> dict[str, Facts]:
-        """Facts of every file that defines or calls something of this (last) name."""
+        """Facts of every file that is indexed under ``word``: see :attr:`Facts.words`."""
         query = "SELECT key, facts FROM blobs JOIN words ON words.blob = blobs.id WHERE word = ?"
         return self._with(lambda db: {key: _facts(packed) for key, packed in db.execute(query, (_text(word),))})
 
     def imports(self, keys: Collection[str]) -> dict[str, tuple[Import, ...]]:
-        """Imports of those of ``keys`` that are known."""
+        """Imports of those of ``keys`` that are stored."""
 
         def read(db: sqlite3.Connection) -> dict[str, tuple[Import, ...]]:
             rows = db.execute("SELECT key, imports FROM blobs")
@@ -84,7 +84,7 @@ class FactStore:
         return self._with(read)
 
     def forget_beyond(self, limit: int, *, keep: Collection[str]) -> int:
-        """Forget the oldest until ``limit`` contents are left, but none of ``keep``. Returns how many went."""
+        """Delete the oldest until ``limit`` contents are left, but none of ``keep``; returns how many."""
 
         def drop(db: sqlite3.Connection) -> int:
             spare = len(self._known) - limit
@@ -100,14 +100,14 @@ class FactStore:
         return self._with(drop)
 
     def close(self) -> None:
-        """Close the file; the next question opens it again."""
+        """Close the file; the next call opens it again."""
         with self._turn:
             self._shut()
 
     # --- the connection ---
 
     def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Work with the open file. Raises ``ToolError`` after a fault of it; the next call starts with a new file."""
+        """Run ``work`` on the open database. On an error the file is deleted and ``ToolError`` raised."""
         with self._turn:
             try:
                 if self._opened is None:
@@ -116,7 +116,7 @@ class FactStore:
             except (sqlite3.Error, OSError, ValueError, zlib.error) as error:
                 self._shut()
                 for file in self._files():
-                    with suppress(OSError):  # a folder: it is named
+                    with suppress(OSError):  # a folder: the error names it
                         file.unlink(missing_ok=True)
                 raise ToolError(
                     f"The code index failed and starts anew: {error}.", remedy="Ask again; is the disk full?"
@@ -126,7 +126,7 @@ class FactStore:
         if self._file is not None:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in self._files():
-                if kind := other_kind(file):  # SQLite would wait for ever at a pipe
+                if kind := other_kind(file):  # SQLite would block at a pipe for ever
                     raise not_regular(file, kind)
             os.close(open_regular(self._file, os.O_RDWR | os.O_CREAT))
         db = sqlite3.connect(self._file or ":memory:", check_same_thread=False)
@@ -164,5 +164,5 @@ def _facts(packed: bytes) -> Facts:
 
 
 def _text(word: str) -> str:
-    """A name as SQLite takes it: a lone surrogate of a source file is no text."""
+    """A name as SQLite accepts it: lone surrogates of a source file are replaced."""
     return word.encode("utf-8", errors="replace").decode("utf-8")

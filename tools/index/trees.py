@@ -1,4 +1,4 @@
-"""What git holds of a commit: its source files by the id of their contents, and those contents."""
+"""Source files of a commit by content id, and their contents, from git."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ REGULAR = ("100644", "100755")
 
 
 def key_of(oid: str, path: str) -> str | None:
-    """What the index calls contents: the id that git gives them, and the language in which they are read."""
+    """The index key of contents: git's object id and the language; None when the index does not support it."""
     language = language_of(path)
     return f"{oid}.{language}" if language is not None else None
 
 
 def oid_of(data: bytes, *, like: str = "") -> str:
-    """The id that git gives to ``data``, in the hash of the repository that ``like`` (another id) is from."""
-    new = hashlib.sha256 if len(like) == 64 else hashlib.sha1  # an id, no safeguard: git itself holds the trees
+    """Git's object id of ``data``, by the hash function (sha1, sha256) of ``like``, another id of the repository."""
+    new = hashlib.sha256 if len(like) == 64 else hashlib.sha1  # an identifier, no security measure
     return new(b"blob %d\0" % len(data) + data).hexdigest()
 
 
@@ -38,14 +38,14 @@ def list_sources(git: Git, commit: str) -> dict[str, str]:
 
 
 def sizes(git: Git, oids: Sequence[str]) -> dict[str, int]:
-    """Bytes of each of ``oids`` that is there. Blocks."""
+    """Size in bytes of each of ``oids`` that exists. Blocks."""
     asked = "".join(f"{oid}\n" for oid in oids).encode("ascii")
     rows = (row.split() for row in git.run("cat-file", "--batch-check", stdin=asked).out.splitlines())
     return {row[0].decode("ascii"): int(row[2]) for row in rows if len(row) == 3 and row[1] == b"blob"}
 
 
 def read_blobs(git: Git, oids: Sequence[str]) -> dict[str, bytes]:
-    """Contents of each of ``oids`` that is there, in one call of git. Blocks."""
+    """Contents of each of ``oids`` that exists, in one git call. Blocks."""
     asked = "".join(f"{oid}\n" for oid in oids).encode("ascii")
     out = git.run("cat-file", "--batch", stdin=asked).out
     found: dict[str, bytes] = {}
@@ -60,7 +60,7 @@ def read_blobs(git: Git, oids: Sequence[str]) -> dict[str, bytes]:
 
 
 def batches(found: dict[str, int]) -> Iterator[list[str]]:
-    """Ids with their sizes, in portions that are read at once."""
+    """Ids in batches to be read at once. ``found``: id to size."""
     batch: list[str] = []
     held = 0
     for oid, size in found.items():

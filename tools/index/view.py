@@ -1,4 +1,4 @@
-"""The source files of an op's workspace as they stand: those of its commit, and what differs there."""
+"""The source files of an op's workspace as they are now: those of its commit, with the differences."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ KEPT_COMMITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """``files`` maps path to key, ``own`` the keys of contents that the commit does not have to their bytes."""
+    """``files``: path to key. ``own``: the keys of changed files to their bytes."""
 
     commit: str
     files: Mapping[str, str]
     own: Mapping[str, bytes]
-    changed: frozenset[str]  # source files that differ from the commit, gone ones too
-    left_out: Mapping[str, str]  # path to why it is not in ``files``
+    changed: frozenset[str]  # source files that differ from the commit, deleted ones included
+    left_out: Mapping[str, str]  # path to the reason why it is not in ``files``
 
 
 class Views:
-    """Answers what a workspace holds by asking git which files were touched: no other file is opened."""
+    """Views of workspaces, from git's list of changed files: no other file is opened."""
 
     def __init__(self, *, index: CodeIndex) -> None:
         self._index = index
@@ -39,7 +39,7 @@ class Views:
     async def of(
         self, workspace: Workspace, git: Git, *, written: Collection[str], visible: Callable[[str], bool]
     ) -> View:
-        """The workspace now. ``written``: what the op wrote, ignored by git or not; what is not ``visible`` is not
+        """The workspace now. ``written``: paths that the op wrote, even if git ignores them. Only ``visible`` files are
         read."""
         base = await self._listing(git, workspace.commit)
         touched = {p for p in {*await workspace.changed(), *written} if language_of(p) is not None}
@@ -75,5 +75,5 @@ class Views:
             if size is not None and size > self._index.largest_bytes:
                 return None, f"it is larger than {self._index.largest_bytes} bytes"
             return workspace.read(path), ""
-        except (PolicyRefused, OSError):  # a link, or something that runs here took the file away
+        except (PolicyRefused, OSError):  # a link, or removed meanwhile
             return None, ""

@@ -1,7 +1,7 @@
-"""The child that parses: sources come through standard input, a line of JSON for each goes back.
+"""The parsing child: reads sources from standard input, returns a line of JSON for each.
 
-A file that makes a parser loop or crash takes this process with it and nothing else; the parent sees by the number of
-lines which file it was. Each source is a line ``LANGUAGE SIZE`` and so many bytes.
+A file that hangs or crashes a parser ends this process only; the parent sees by the number of lines which file it was.
+Each source is a line ``LANGUAGE SIZE``, followed by ``SIZE`` bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CPU_S = 30
 
 
 def facts_of(language: str, data: bytes) -> Facts:
-    """Facts of one file: Python by ``ast``, what does not parse and everything else by its grammar."""
+    """Facts of one file: valid Python by ``ast``, everything else by its grammar."""
     whole = read_python(data) if language == PYTHON else Facts()
     if language == PYTHON and not whole.error:
         return whole
@@ -28,10 +28,18 @@ def facts_of(language: str, data: bytes) -> Facts:
     return read_by_grammar(language, data, whole.error)
 
 
+def _limit(kind: int, soft: int, hard: int) -> None:
+    """Bound this process, by what it was started with where that is less."""
+    kept = resource.getrlimit(kind)[1]
+    if kept != resource.RLIM_INFINITY:
+        soft, hard = min(soft, kept), min(hard, kept)
+    resource.setrlimit(kind, (soft, hard))
+
+
 def main(report: int, niceness: int) -> None:
     """Answer every source of standard input through the descriptor ``report``."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES)
+    _limit(resource.RLIMIT_CPU, CPU_S, CPU_S + 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(niceness)
     with os.fdopen(report, "w", encoding="ascii", buffering=1) as answers:

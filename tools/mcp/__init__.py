@@ -1,1 +1,1 @@
-"""Tools of MCP servers: connected, bounded and offered beside the built-in ones. The SDK is loaded with the first."""
+"""Tools of MCP servers, with limits, next to the built-in ones. The SDK is imported with the first connection."""

@@ -1,4 +1,4 @@
-"""One connection to a server, from its first message to its end. Only the task that owns the server enters it."""
+"""One connection to a server, from handshake to close. Only the task that owns the server enters it."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ from tools.mcp.results import told
 from tools.mcp.sifting import Sifting
 
 MOST_PAGES = 100
-for _name in ("mcp", "client", "httpx2", "httpcore2"):  # they log addresses and what servers send; we say it ourselves
+for _name in ("mcp", "client", "httpx2", "httpcore2"):  # they log addresses and servers' data; errors are reported here
     logging.getLogger(_name).setLevel(logging.CRITICAL)
-SESSION_GONE = "Session terminated"  # the SDK's word for a session that an HTTP server no longer knows
+SESSION_GONE = "Session terminated"  # the SDK's message for a session that an HTTP server no longer knows
 
 
 class Connection:
-    """Asks one server. Any task may call; ``lost`` is told once nobody answers any more."""
+    """Requests to one server. Any task may call; ``lost`` is called when a call finds the connection gone."""
 
     def __init__(self, client: Client, *, sifting: Sifting, lost: Callable[[], None]) -> None:
         self._client, self._sifting, self._lost = client, sifting, lost
 
     @property
     def about(self) -> str:
-        """What the server calls itself, and the protocol's version."""
+        """Name and version that the server reports, and the protocol version."""
         info = self._client.server_info
         name = " ".join(visible(f"{info.name} {info.version}", 80).split()) if info else "nameless"
         return f"{name}, protocol {self._client.protocol_version}"
 
     async def tools(self, most: int) -> tuple[list[Found], bool]:
-        """The first ``most`` tools, and whether there are more; one that is told wrongly has its flaw.
+        """The first ``most`` tools, and whether there are more; a malformed one has a ``flaw``.
 
-        Raises ``MCPError`` and what a wrong answer raises.
+        Raises ``MCPError``, and validation errors for a malformed answer.
         """
         found: list[Found] = []
         cursors: set[str] = set()
@@ -75,9 +75,9 @@ class Connection:
         return found[:most], True
 
     async def call(self, tool: str, arguments: dict[str, Any], *, timeout_s: float) -> str:
-        """What the tool says. The server is told when nobody waits any more. Raises ``ToolError``.
+        """Result of a tool call as text. The server is notified of a time-out or cancellation. Raises ``ToolError``.
 
-        Not the SDK's own ``call_tool``: that holds the answer against the server's output schema, whose patterns may
+        Not the SDK's own ``call_tool``: that validates the answer by the server's output schema, whose patterns may
         take for ever.
         """
         request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
@@ -104,10 +104,15 @@ class Connection:
 
 @asynccontextmanager
 async def connected(
-    transport: Transport, *, timeout_s: float, pause_s: float, most: int, changed: Callable[[], None],
+    transport: Transport,
+    *,
+    timeout_s: float,
+    pause_s: float,
+    most: int,
+    changed: Callable[[], None],
     lost: Callable[[], None],
-) -> AsyncIterator[Connection]:  # fmt: skip
-    """A connection that has shaken hands. ``changed`` is told when the server says that its tools are others now."""
+) -> AsyncIterator[Connection]:
+    """An initialised connection. ``changed`` is called when the server announces that its list of tools changed."""
 
     async def heard(message: IncomingMessage) -> None:
         if isinstance(message, ToolListChangedNotification):
@@ -131,14 +136,14 @@ async def connected(
 
 
 async def _listen(client: Client, changed: Callable[[], None], pause_s: float) -> None:
-    """Newer servers tell changes only to who has asked for them; the stream may be cut at any time."""
+    """Subscribe to changes, which newer servers announce to subscribers only; the stream may break at any time."""
     while True:
         with suppress(MCPError, SubscriptionLost, TimeoutError):
             async with client.listen(tools_list_changed=True) as events:
                 async for _ in events:
                     changed()
         await asyncio.sleep(max(pause_s, 1.0))
-        changed()  # what happened between two streams was told to nobody
+        changed()  # changes between two streams are not announced
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -1,4 +1,4 @@
-"""A server over streamable HTTP: the SDK's transport on a client that reads a bounded answer and follows nobody."""
+"""A server over streamable HTTP: the SDK's transport, on a client that limits answers and reads no environment."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ EVENT_STREAM = "text/event-stream"
 
 
 class TooLarge(httpx2.StreamError):
-    """An answer is longer than a message may be, or comes in a form whose length cannot be told."""
+    """An answer is longer than a message may be, or compressed, so that its length is unknown."""
 
 
 class Bounded(httpx2.AsyncBaseTransport):
-    """Ends answers that are too long. Events of a stream are bounded by the SDK, one by one."""
+    """Aborts answers that are too long. Events of a stream are limited by the SDK, one by one."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport, limit: int) -> None:
         self._inner, self._limit = inner, limit
@@ -43,7 +43,7 @@ class _Counted(httpx2.AsyncByteStream):
         self._inner, self._limit, self._packed = inner, limit, packed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        if self._packed:  # we said that we take no such thing; unpacked it may be a thousand times longer
+        if self._packed:  # in spite of our Accept-Encoding; decompressed it may be a thousand times longer
             raise TooLarge("the answer is compressed")
         left = self._limit
         async for part in self._inner:
@@ -60,9 +60,9 @@ class _Counted(httpx2.AsyncByteStream):
 async def http_transport(
     url: str, headers: Mapping[str, str], *, message_bytes: int, timeout_s: float
 ) -> AsyncIterator[TransportStreams]:
-    """Streams of a connection to ``url``. No proxy, cookie or netrc of the environment; no other machine by a redirect.
+    """Streams of a connection to ``url``. No proxy or netrc of the environment; redirects only within the origin.
 
-    An answer may take any time (a stream is open for days): who asks has a time-out of his own.
+    Reading has no time-out (a stream may be open for days): callers have their own.
     """
     async with (
         httpx2.AsyncClient(

@@ -1,23 +1,23 @@
-"""Messages out of a stream of bytes: one a line, bounded."""
+"""Splits a stream of bytes into messages: one per line, of limited length."""
 
 from __future__ import annotations
 
-HIGH = 256 * 1024  # from here on the server has to wait until lines are taken
+HIGH = 256 * 1024  # from here on reading pauses until lines are taken
 
 
 class Lines:
-    """Cuts what comes into lines. ``flaw`` is set once a line is longer than ``limit`` bytes."""
+    """Splits added data into lines. ``flaw`` is set once a line is longer than ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._data = bytearray()
-        self._seen = 0  # no line ends before this place
+        self._seen = 0  # no line ends before this index
         self._closed = False
         self.flaw = ""
 
     @property
     def full(self) -> bool:
-        """True while more than enough whole lines wait."""
+        """True while more than ``HIGH`` bytes, with a whole line among them, are buffered."""
         return len(self._data) > HIGH and self._end() >= 0
 
     def add(self, data: bytes) -> None:
@@ -41,7 +41,7 @@ class Lines:
         return line
 
     def close(self) -> None:
-        """Nothing is kept from now on."""
+        """Drop the buffer and all data added later."""
         self._closed = True
         self._data.clear()
         self._seen = 0

@@ -1,4 +1,4 @@
-"""What a server answered to a call, as text for a model: texts as they are, all else told as what it is. Pure."""
+"""Result of a call as text for a model: text parts unchanged, others as a short description. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_PARTS = 200
 
 
 def told(result: CallToolResult) -> str:
-    """Every part of ``result``; its structured form where it has no part."""
+    """The first ``MOST_PARTS`` parts of ``result``; its structured content when it has no parts."""
     parts = [_part(block) for block in result.content[:MOST_PARTS]]
     if len(result.content) > MOST_PARTS:
         parts.append(f"[{len(result.content) - MOST_PARTS} more parts]")

@@ -1,7 +1,7 @@
-"""The argument schema of a server's tool: checked, bounded, and freed of what a model need not read. Pure.
+"""The argument schema of a server's tool: validated, limited in size, without what a model does not need. Pure.
 
-It comes from outside and goes to a model's provider: a reference out of it, or a schema that is none, could make a
-provider refuse every tool. Patterns are never run here, because a hostile one would not end.
+It is untrusted and goes to a model's provider: an external reference or an invalid schema could make a provider refuse
+every tool. Patterns are never run here, because a hostile one may not terminate.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from tools.mcp.names import visible
 
 DEEPEST = 24
 LONGEST_NOTE = 300
-_DROPPED = frozenset({"$schema", "$id", "$comment", "title", "examples", "default"})  # told to people, not needed
+_DROPPED = frozenset({"$schema", "$id", "$comment", "title", "examples", "default"})  # for human readers, not needed
 _NAMES_TO_SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 _KEPT_AS_IS = frozenset({"enum", "const", "required", "dependentRequired"})
 
 
 def argument_schema(raw: object, *, limit: int) -> dict[str, Any]:
-    """``raw`` as it may be told, at most ``limit`` bytes of JSON. Raises ``ToolError`` with what is wrong with it."""
+    """``raw`` as it may be told, at most ``limit`` bytes of JSON; :func:`check_form` says whether it is a schema.
+
+    Raises ``ToolError`` with what is wrong with it.
+    """
     if not isinstance(raw, dict) or raw.get("type") != "object":
         raise ToolError("its schema is not that of an object")
     schema = _schema(raw, 0)
     schema.setdefault("properties", {})
-    _check_form(schema)
     try:
         text = json.dumps(schema, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:  # a number or a character that JSON does not have
@@ -37,7 +39,7 @@ def argument_schema(raw: object, *, limit: int) -> dict[str, Any]:
 
 
 def _schema(raw: dict[str, Any], depth: int) -> dict[str, Any]:
-    """A copy of one schema without what nobody needs; its values are gone through, not its property names."""
+    """A copy of one schema without ``_DROPPED`` keywords, recursively; property names are never dropped."""
     if depth > DEEPEST:
         raise ToolError(f"its schema is deeper than {DEEPEST} levels")
     found: dict[str, Any] = {}
@@ -72,7 +74,7 @@ def _inside(reference: object) -> str:
 
 
 def notes_in(schema: object) -> Iterator[str]:
-    """Every description in a schema, from the outside to the inside."""
+    """Every description in a schema, outermost first."""
     if isinstance(schema, dict):
         if isinstance(schema.get("description"), str):
             yield schema["description"]
@@ -84,7 +86,7 @@ def notes_in(schema: object) -> Iterator[str]:
 
 
 def without_notes(schema: Any, *, names: bool = False) -> Any:
-    """``schema`` without its descriptions. ``names``: its keys are names of arguments."""
+    """``schema`` without its descriptions. ``names``: its keys are argument names, no keywords."""
     if isinstance(schema, dict):
         return {
             key: value if key in _KEPT_AS_IS else without_notes(value, names=not names and key in _NAMES_TO_SCHEMAS)
@@ -94,12 +96,14 @@ def without_notes(schema: Any, *, names: bool = False) -> Any:
     return [without_notes(value) for value in schema] if isinstance(schema, list) else schema
 
 
-def _check_form(schema: dict[str, Any]) -> None:
-    """By the rules of JSON Schema itself. The library comes with the SDK."""
+def check_form(schema: dict[str, Any]) -> None:
+    """By the rules of JSON Schema itself. The library comes with the SDK, and takes some milliseconds for each schema
+    in it: who calls bounds how much there is. Raises ``ToolError``.
+    """
     from jsonschema import Draft202012Validator, SchemaError
 
     try:
-        Draft202012Validator.check_schema(schema)
+        Draft202012Validator.check_schema(schema, format_checker=None)  # a pattern may take seconds to compile
     except SchemaError as error:
         raise ToolError(f"its schema is not valid: {visible(error.message, 200)}") from error
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""Secrets that a server is given: read where the owner says they are, and taken out of whatever comes back."""
+"""Secrets passed to MCP servers: read from the configured sources, and removed from whatever a server returns."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ledger.errors import ConfigError
 from tools.mcp.settings import SecretSource, ServerSettings
 
 Lookup = Callable[[str], str | None]
-"""A secret by the name of its environment variable."""
+"""Returns a secret by the name of its environment variable."""
 
 LONGEST = 8192
-SHORTEST_SCRUBBED = 6  # shorter ones would take words out of ordinary text
+SHORTEST_SCRUBBED = 6  # shorter ones occur in ordinary text
 
 
 def variables_for(settings: ServerSettings, lookup: Lookup) -> dict[str, str]:
-    """The variables of a stdio server that are set."""
+    """The environment variables of a stdio server, those that are set."""
     found = ((name, lookup(name)) for name in settings.env)
     return {name: value for name, value in found if value is not None and "\0" not in value}
 
 
 def headers_for(settings: ServerSettings, lookup: Lookup) -> dict[str, str]:
-    """Headers with their values. Reads files. Raises ``ConfigError`` where one cannot be had."""
+    """Headers with their values. Reads files. Raises ``ConfigError`` for a missing or invalid value."""
     return {name: source.prefix + _value(name, source, lookup) for name, source in settings.headers.items()}
 
 
 def secrets_in(settings: ServerSettings, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What of ``headers`` is secret: each value, and what stands behind its prefix."""
+    """The secret strings of ``headers``: each value, with and without its prefix."""
     bare = (value.removeprefix(settings.headers[name].prefix) for name, value in headers.items())
     return (*headers.values(), *bare)
 
@@ -67,7 +67,7 @@ def _of_file(name: str, path: Path) -> str:
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
-    """``text`` without ``secrets``: a server may quote what it was given."""
+    """``text`` with each of ``secrets`` replaced: a server may echo them."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST_SCRUBBED:
             text = text.replace(secret, "[secret]")

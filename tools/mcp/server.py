@@ -1,4 +1,4 @@
-"""The owner of one server: connects, keeps its tools, connects again after growing waits, gives it up in the end."""
+"""Supervisor of one server: connects, keeps its list of tools current, reconnects with backoff, finally gives up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tools.mcp.ways import Way
 
 Note = Callable[[str, Mapping[str, Any]], Awaitable[None]]
-"""Records what becomes of a server, before it takes effect."""
+"""Records an event of a server, before it takes effect."""
 
 Pause = Callable[[float], Awaitable[None]]
 NO_TOOLS = Offers()
@@ -34,7 +34,7 @@ SHOWN_LEFT_OUT = 20
 
 
 class Standing(StrEnum):
-    """Where a server is in its life."""
+    """Connection state of a server."""
 
     STOPPED = "stopped"
     CONNECTING = "connecting"
@@ -46,7 +46,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerView:
-    """One server for a person. ``reason`` says why it is not connected; ``withheld``: tool and rule."""
+    """Status of one server for the user. ``reason``: why it is not connected; ``withheld``: tool and rule."""
 
     name: str
     place: str
@@ -59,9 +59,9 @@ class ServerView:
 
 
 class Server:
-    """``run`` is the task that owns the connection. All else only looks at what it has found, or asks through it.
+    """``run`` is the task that owns the connection. Other methods read its state or send requests through it.
 
-    ``open_way`` makes what a connection is opened through; it raises ``OuroError`` for what no second try mends.
+    ``open_way`` creates a transport; it raises ``OuroError`` when another attempt is pointless.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Server:
         self._open_way, self._note, self._clock, self._pause, self._draw = open_way, note, clock, pause, draw
         self._screen = screen
         self.offers = NO_TOOLS
-        self.settled = asyncio.Event()  # the first attempt is over, one way or the other
+        self.settled = asyncio.Event()  # the first attempt has succeeded or failed
         self._standing, self._reason, self._about = Standing.STOPPED, "", ""
         self._connection: Connection | None = None
         self._connected_at: float | None = None
@@ -90,19 +90,24 @@ class Server:
         self._secrets: tuple[str, ...] = ()
 
     def view(self) -> ServerView:
-        """How it stands."""
+        """Current status."""
         return ServerView(
-            name=self.name, place=self.settings.place, standing=self._standing, about=self._about,
-            tools=tuple(self.offers.offered), left_out=self.offers.left_out[:SHOWN_LEFT_OUT],
-            withheld=self.offers.withheld, reason=self._reason,
-        )  # fmt: skip
+            name=self.name,
+            place=self.settings.place,
+            standing=self._standing,
+            about=self._about,
+            tools=tuple(self.offers.offered),
+            left_out=self.offers.left_out[:SHOWN_LEFT_OUT],
+            withheld=self.offers.withheld,
+            reason=self._reason,
+        )
 
     @property
     def connected(self) -> bool:
         return self._connection is not None
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> str:
-        """Have one of its tools called, by the server's own name for it. Raises ``ToolError``."""
+        """Call a tool by the server's own name for it; secrets are removed from the result. Raises ``ToolError``."""
         connection = self._connection
         if connection is None:
             raise ToolError(f"The MCP server {self.name!r} is not connected ({self._reason or self._standing.value}).")
@@ -112,7 +117,7 @@ class Server:
             raise ToolError(scrub(error.message, self._secrets)) from error
 
     async def run(self) -> None:
-        """Until it is cancelled, refused or given up. Nothing of the server is left when this returns or raises."""
+        """Run until cancelled, refused or given up. No process or connection is left when this returns or raises."""
         try:
             await self._keep()
         except LedgerError as error:  # nothing is offered that is not recorded
@@ -120,7 +125,7 @@ class Server:
         except asyncio.CancelledError:
             self._stand(Standing.STOPPED)
             raise
-        except Exception as error:  # noqa: BLE001 - the boundary of the task: status says it, nothing dies silently
+        except Exception as error:  # noqa: BLE001 - the boundary of the task: the status shows the error
             self._stand(Standing.REFUSED, _described(_cause(error)))
 
     async def _keep(self) -> None:
@@ -148,17 +153,21 @@ class Server:
             await self._pause(wait_s)
 
     async def _once(self, way: Way) -> str:
-        """One connection, from its beginning to its end; why it ended."""
-        sdk = await asyncio.to_thread(import_module, "tools.mcp.connection")  # a second of work, the first time
+        """One connection, from opening to close; returns the reason for its end."""
+        sdk = await asyncio.to_thread(import_module, "tools.mcp.connection")  # takes a second, the first time
         self._secrets = way.secrets
         limit_s, why = self.settings.connect_timeout_s, "the connection ended"
         try:
             async with sdk.connected(
-                way.transport, timeout_s=limit_s, pause_s=self._bounds.refresh_s, most=self._bounds.tools_listed,
-                changed=self._news.set, lost=self._gone,
-            ) as connection:  # fmt: skip
+                way.transport,
+                timeout_s=limit_s,
+                pause_s=self._bounds.refresh_s,
+                most=self._bounds.tools_listed,
+                changed=self._news.set,
+                lost=self._gone,
+            ) as connection:
                 await self._stay(connection)
-        except Exception as error:  # noqa: BLE001 - the boundary of a server: what it makes the SDK throw ends it only
+        except Exception as error:  # noqa: BLE001 - the boundary of a server: errors of the SDK end this connection only
             cause = _cause(error)
             if isinstance(cause, LedgerError):
                 raise cause from None
@@ -168,7 +177,7 @@ class Server:
         return scrub(visible(way.reason() or why, SHOWN_REASON), self._secrets)
 
     async def _stay(self, connection: Connection) -> None:
-        """Look at the tools now and whenever they change, until nobody answers."""
+        """List the tools now and whenever they change, until the connection is lost."""
         changes, changed_at = 0, self._clock.monotonic()
         await self._look(connection)
         while not self._over.is_set():
@@ -187,12 +196,12 @@ class Server:
                 changed_at = now
 
     async def _look(self, connection: Connection) -> bool:
-        """Ask for the tools; True when they are others than before. What a model is told is recorded first."""
+        """List the tools; True when they changed. What a model will see is recorded first."""
         async with asyncio.timeout(self.settings.connect_timeout_s):
             found, unseen = await connection.tools(self._bounds.tools_listed)
         offers = await asyncio.to_thread(
             sort_out, self.name, found, self.settings, self._bounds, screen=self._screen, unseen=unseen
-        )  # fmt: skip
+        )
         first = self._connection is None
         same = (offers.digest, offers.left_out) == (self.offers.digest, self.offers.left_out)
         if first or not same:
@@ -227,14 +236,14 @@ class Server:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The first thing that went wrong: the SDK's task groups wrap whatever passes through them."""
+    """The first underlying exception: the SDK's task groups wrap exceptions in groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def _described(error: BaseException) -> str:
-    """One line."""
+    """An error as one line."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         return f"its answer is not one that MCP has: {'.'.join(map(str, first['loc']))}: {first['msg']}"

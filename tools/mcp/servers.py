@@ -1,4 +1,4 @@
-"""All MCP servers of one daemon: started together, looked at by toolbox and policy, stopped together."""
+"""All MCP servers of one daemon: started together, queried by toolbox and policy, stopped together."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tools.policy import NotOffered
 from tools.sandbox.types import Sandbox
 
 BACKSTOP_S = 6.0
-"""How long after a server's own time-out the toolbox ends a call: the server is told first."""
+"""Seconds after a server's own time-out at which the toolbox ends a call, so that the server is notified first."""
 
 
 class McpServers:
-    """The servers that the owner has set. What is looked up here never waits and may be asked from any thread."""
+    """The configured servers. Queries never wait and are thread-safe."""
 
     def __init__(
         self,
@@ -46,22 +46,26 @@ class McpServers:
         self._stopped = False
 
     async def start(self, sandbox: Sandbox | None) -> None:
-        """Start what is not started and can be; waits a bounded time until they are connected.
+        """Start the servers that are not running and can be; waits up to ``start_wait_s`` until they are connected.
 
-        A second call starts what had no sandbox before. Nothing starts once ``stop`` was called.
+        A second call starts those that had no sandbox before. After ``stop`` nothing is started.
         """
         if self._stopped:
             return
-        ways = Ways(
-            places=self._places, env=self._env, lookup=self._lookup, bounds=self._settings, sandbox=sandbox
-        )  # fmt: skip
+        ways = Ways(places=self._places, env=self._env, lookup=self._lookup, bounds=self._settings, sandbox=sandbox)
         for name, settings in self._settings.servers.items():
             if name in self._tasks or (settings.command and sandbox is None):
                 continue
             server = Server(
-                name=name, settings=settings, bounds=self._settings, open_way=partial(ways.open, settings),
-                note=self._note, screen=self._screen, clock=self._clock, pause=self._pause,
-            )  # fmt: skip
+                name=name,
+                settings=settings,
+                bounds=self._settings,
+                open_way=partial(ways.open, settings),
+                note=self._note,
+                screen=self._screen,
+                clock=self._clock,
+                pause=self._pause,
+            )
             self._servers[name] = server
             self._tasks[name] = asyncio.create_task(server.run(), name=f"mcp {name}")
         waits = [asyncio.ensure_future(self._servers[name].settled.wait()) for name in self._tasks]
@@ -73,7 +77,7 @@ class McpServers:
                 wait.cancel()
 
     async def stop(self) -> None:
-        """End all; no server, task or descriptor is left when this returns, or raises a cancellation."""
+        """Stop all servers. No process, task or descriptor is left when this returns, or raises ``CancelledError``."""
         self._stopped = True
         tasks = tuple(self._tasks.values())
         for task in tasks:
@@ -82,17 +86,17 @@ class McpServers:
             raise asyncio.CancelledError
 
     def tools(self) -> Sequence[AnyTool]:
-        """What is offered right now."""
+        """The tools that are offered now."""
         return [tool for server in self._servers.values() for tool in _tools(server)]
 
     def find(self, name: str) -> AnyTool | None:
-        """The offered tool of this name."""
+        """The offered tool of this name, if there is one."""
         server = self._servers.get(server_of(name) or "")
         offer = server.offers.offered.get(name) if server else None
         return _tool(server, name) if server is not None and offer is not None else None
 
     def not_offered(self, name: str) -> NotOffered | None:
-        """Why a tool may not be called: rung 0b of the policy. None for one that is offered."""
+        """Why a tool may not be called (rung 0b of the policy); None for an offered one."""
         wanted = server_of(name)
         if wanted is None or wanted not in self._settings.servers:
             return NotOffered.UNKNOWN

@@ -1,4 +1,4 @@
-"""What the owner says about MCP servers: which there are, what of them is offered, and how much they may take."""
+"""Settings of MCP servers: which there are, which of their tools are offered, and limits."""
 
 from __future__ import annotations
 
@@ -81,17 +81,17 @@ class ServerSettings(Frozen):
         return self
 
     def offers(self, tool: str) -> bool:
-        """Whether the owner has listed a tool of this (its own) name."""
+        """Whether the owner has listed a tool, by the server's own name for it."""
         return ALL in self.tools or tool in self.tools
 
     @property
     def place(self) -> str:
-        """The program, or the machine that is asked, for a person; no argument, path or query."""
+        """The program, or scheme and host of the URL, for the user; no argument, path or query."""
         return self.command or f"{urlsplit(self.url).scheme}://{urlsplit(self.url).netloc}"
 
 
 class McpSettings(Frozen):
-    """Bounds for every MCP server. A server is hostile until it is bounded: its texts end up before a model."""
+    """Limits for every MCP server. Servers are untrusted: a model reads their texts."""
 
     servers: dict[str, ServerSettings] = Field({}, description="The servers, by the name that their tools carry.")
     start_wait_s: float = Field(5.0, ge=0, description="Seconds that a start waits for servers to connect.")

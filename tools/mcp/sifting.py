@@ -1,6 +1,6 @@
-"""Tools that a server lists wrongly, taken out before the SDK reads the list: it refuses a list of which one is wrong.
+"""Removal of malformed tools from a server's list before the SDK parses it: one such tool makes it reject the list.
 
-What stays of a tool is what is looked at here: name, description and schema of its arguments.
+Of each tool only the validated members are kept: name, description and argument schema.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 KEPT = ("name", "description", "inputSchema")
 STRICTEST = "2025-11-25"
 """Of the protocol's versions the one that asks most of a tool."""
+AT_ONCE, A_SECOND = 1000, 100
+"""Messages that are read as fast as they come; then no more of them than this."""
 
 
 def sifted(tools: list[Any]) -> tuple[list[dict[str, Any]], list[Found]]:
-    """The tools that a session can read, and the others with what is wrong with them. Pure."""
+    """The well-formed tools, and the others with their flaw. Pure."""
     good: list[dict[str, Any]] = []
     bad: list[Found] = []
     for raw in tools:
@@ -44,20 +46,21 @@ def sifted(tools: list[Any]) -> tuple[list[dict[str, Any]], list[Found]]:
 
 def _why(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(visible(str(part), 40) for part in first["loc"][2:])  # behind "tools" and its number
+    place = ".".join(visible(str(part), 40) for part in first["loc"][2:])  # after "tools" and its index
     return visible(f"it is not told as MCP tells a tool: {f'{place}: ' if place else ''}{first['msg']}", 200)
 
 
 class Sifting:
-    """A transport of which the lists of tools are sifted. ``take`` gives what was taken out since it was last asked."""
+    """A transport that removes malformed tools from lists. ``take`` returns those removed since its last call."""
 
     def __init__(self, transport: Transport, most: int) -> None:
         self._transport, self._most = transport, most
         self._stack = AsyncExitStack()
         self._out: list[Found] = []
+        self._left, self._at = float(AT_ONCE), 0.0
 
     def take(self) -> list[Found]:
-        """At most as many as a server's tools are looked at."""
+        """The removed tools, at most ``most``."""
         out, self._out = self._out, []
         return out
 
@@ -71,7 +74,8 @@ class Sifting:
         return await self._stack.__aexit__(kind, error, trace)
 
     async def sift(self, message: SessionMessage | Exception) -> SessionMessage | Exception:
-        """Take out of an answer that lists tools what is no tool."""
+        """Take out of an answer that lists tools what is no tool. A server that floods has to wait."""
+        await self._keep_pace()
         answer = message.message if isinstance(message, SessionMessage) else None
         tools = answer.result.get("tools") if isinstance(answer, JSONRPCResponse) else None
         if isinstance(answer, JSONRPCResponse) and isinstance(tools, list):
@@ -79,9 +83,16 @@ class Sifting:
             self._out += bad[: self._most - len(self._out)]
         return message
 
+    async def _keep_pace(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._left = min(AT_ONCE, self._left + (now - self._at) * A_SECOND) - 1
+        self._at = now
+        if self._left < 0:
+            await asyncio.sleep(-self._left / A_SECOND)
+
 
 class _Reading:
-    """What comes from a server, sifted."""
+    """The read stream of a server, sifted."""
 
     def __init__(self, inner: ReadStream[SessionMessage | Exception], sifting: Sifting) -> None:
         self._inner, self._sift = inner, sifting.sift

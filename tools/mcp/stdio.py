@@ -1,7 +1,7 @@
-"""A server as a child in the sandbox: its pipes as the streams that the SDK wants.
+"""A server as a child in the sandbox: its pipes as the streams that the SDK expects.
 
 The SDK's own client for stdio is not used: it starts the child outside of any sandbox with variables of the daemon,
-keeps a message of any length in memory, and lets standard error through.
+buffers messages of any length, and passes standard error through.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from tools.streams import Talk
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-LARGE = 64 * 1024  # from here on a message is read in a thread
-MOST_GARBAGE = 20  # lines that are no message; some servers greet on standard output
-MOST_UNHEARD = 4 * 1024 * 1024  # bytes that a server may leave in its standard input
+LARGE = 64 * 1024  # larger messages are parsed in a thread
+MOST_GARBAGE = 20  # lines that are no message; some servers print a greeting
+MOST_UNHEARD = 4 * 1024 * 1024  # bytes for its standard input that a server may leave unread
 
 
 class StdioTransport:
-    """``async with`` it once, in the task that owns the server. Its child is dead and reaped behind the block."""
+    """Enter it once (``async with``), in the task that owns the server. Afterwards the child is dead and reaped."""
 
     def __init__(
         self,
@@ -82,12 +82,12 @@ class StdioTransport:
             raise asyncio.CancelledError
 
     async def _end_child(self) -> bool:
-        """Close its input, give it a moment, end it; tells whether a cancellation came meanwhile."""
+        """Close the child's input, wait ``stop_s``, end it; True when there was a cancellation meanwhile."""
         child = self._child
         if child is None:
             return False
         self._talk.finish()
-        self._lines.close()  # what it still says is read and dropped
+        self._lines.close()  # further output is read and dropped
         self._talk.go_on()
         cancelled = False
         try:
@@ -99,7 +99,7 @@ class StdioTransport:
 
     @property
     def reason(self) -> str:
-        """Why the connection is over, as far as it did not end because we left; empty where nothing is known."""
+        """Why the connection ended, unless we closed it; empty when unknown."""
         return self._why
 
     def _known(self) -> str:
@@ -119,13 +119,13 @@ class StdioTransport:
         self._news.set()
 
     async def _hear(self, child: asyncio.Task[Finished]) -> None:
-        """From the child to the session, as fast as the session takes it."""
+        """Forward messages from the child to the session, as fast as the session takes them."""
         with self._to_session:
             while not self._flaw and not self._lines.flaw:
                 line = self._lines.take()
                 if line is not None:
                     await self._pass_on(line)
-                elif child.done():  # its monitor keeps the pipe: an end of the file alone is never seen
+                elif child.done():  # the sandbox's monitor keeps the pipe open: EOF may never come
                     break
                 else:
                     self._talk.go_on()
@@ -153,7 +153,7 @@ class StdioTransport:
             self._flaw = self._flaw or "the session is over"
 
     async def _say(self) -> None:
-        """From the session to the child. A child that does not listen must not fill the memory."""
+        """Forward messages from the session to the child, until it leaves more than ``MOST_UNHEARD`` bytes unread."""
         async for message in self._from_session:
             text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
             self._talk.say(text.encode() + b"\n")

@@ -1,4 +1,4 @@
-"""A server's tool in the toolbox: judged, run and recorded like any other."""
+"""A server's tool in the toolbox: judged, run and recorded like a built-in one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CallServer = Callable[[str, dict[str, Any]], Awaitable[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class McpTool:
-    """``timeout_s`` is a backstop behind the server's own time-out."""
+    """``timeout_s`` is a backstop, longer than the server's own time-out."""
 
     offer: Offer
     timeout_s: float
@@ -40,11 +40,14 @@ class McpTool:
         return self.offer.writes
 
     def schema(self) -> dict[str, Any]:
-        """As the server gave it, bounded."""
+        """The server's argument schema, cleaned and limited."""
         return self.offer.parameters
 
     def prepare(self, arguments: str) -> Prepared:
-        """Check that the text is an object with what is required; the rest is for the server to refuse."""
+        """Check that the text is a JSON object with the required members; the server validates the rest.
+
+        Raises ``ToolError``.
+        """
         try:
             read = from_json(arguments or "{}", allow_inf_nan=False)
             if not isinstance(read, dict):

@@ -1,4 +1,4 @@
-"""How a server is reached: a child in the sandbox, or an address. Made anew for every connection."""
+"""Transports to a server: a child in the sandbox, or a URL. A new one for every connection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NO_SANDBOX = "No sandbox holds here, and a server that is a child of the daemon 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """``reason``: what the transport knows of why it ended, once it has. ``secrets``: what it carries."""
+    """A transport. ``reason`` returns why it ended, as far as it knows; ``secrets`` are those that the server gets."""
 
     transport: Transport
     secrets: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ways:
-    """What ways are made from. ``sandbox`` None: nothing is started here."""
+    """Creates transports. ``sandbox`` None: no server can be started as a child."""
 
     places: Places
     env: HostEnv
@@ -46,9 +46,9 @@ class Ways:
     sandbox: Sandbox | None
 
     async def open(self, settings: ServerSettings, over: Callable[[], None]) -> Way:
-        """A fresh way to a server; ``over`` is told when the other side has gone.
+        """A new transport to a server; ``over`` is called when the other side has gone.
 
-        Raises ``ConfigError`` and ``SandboxMissing`` for what only the owner can mend.
+        Raises ``ConfigError`` and ``SandboxMissing`` for faults that only the owner can fix.
         """
         if util.find_spec("mcp") is None:
             raise ConfigError("The MCP SDK is not installed.", remedy=INSTALL)
@@ -79,7 +79,7 @@ class Ways:
         return Way(transport=transport, secrets=tuple(secrets.values()), reason=lambda: str(transport.reason))
 
     def _seen(self, settings: ServerSettings) -> tuple[str, tuple[Mount, ...]]:
-        """The program, and what of this machine it sees beside the system. Raises ``ConfigError``."""
+        """The program, and the folders that it sees besides the system's. Raises ``ConfigError``."""
         try:
             program = find_program(settings.command, self.env)
         except ProgramMissing as error:
@@ -115,7 +115,7 @@ def _job(
 
 
 def _needed_by(program: Path) -> tuple[Path, ...]:
-    """The program where the system does not hold it, with the Python that it belongs to."""
+    """The program, if it is outside the system's folders, with the Python installation that it belongs to."""
     wanted: list[Path] = []
     for one in (program, program.resolve()):
         prefix = one.parent.parent
@@ -130,12 +130,12 @@ def _needed_by(program: Path) -> tuple[Path, ...]:
 
 
 def _is_python(prefix: Path) -> bool:
-    """Whether a whole Python is installed there, and not only packages beside other files of the owner's."""
+    """Whether ``prefix`` is a complete Python installation, not just packages among other files of the owner."""
     return any(prefix.glob("lib/python3.*/os.py"))
 
 
 def _refuse(path: Path, kept: tuple[Path, ...], *, below_only: bool = False) -> None:
-    """A folder that a server may not be given: one of ``kept``, one in it, or (unless ``below_only``) one around it."""
+    """Raises ``ConfigError`` for one of ``kept``, a folder in one, or (unless ``below_only``) a folder around one."""
     real = path.resolve()
     for one in (place.resolve() for place in kept):
         if one in (real, *real.parents) or (not below_only and real in one.parents):

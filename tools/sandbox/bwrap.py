@@ -17,6 +17,7 @@ from ledger.parsers.json import read_json
 from tools.process import REPORT_FD, Command, Finished, run, wait_gone
 from tools.sandbox.channel import Status, memory_file, status_pipe
 from tools.sandbox.limits import MIB, limits
+from tools.sandbox.room import within_room
 from tools.sandbox.seccomp import FIRST_PROCESS, NAMESPACED, NETWORKED, program, without_unix_sockets
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.sockets import unix_sockets_for
@@ -58,6 +59,9 @@ class Bwrap:
 
     async def run(self, job: Job) -> Finished:
         """Run ``job``; see :class:`tools.sandbox.types.Sandbox`."""
+        return await within_room(self._run(job), job, self.settings)
+
+    async def _run(self, job: Job) -> Finished:
         with contextlib.ExitStack() as stack:
             status = stack.enter_context(status_pipe())
             filter_code = await asyncio.to_thread(self.filter_for, job)

@@ -17,6 +17,7 @@ from tools.sandbox.launch import launch, launch_command
 from tools.sandbox.launcher import EXECUTE, READ, WRITE
 from tools.sandbox.limits import MIB, limits
 from tools.sandbox.plan import Plan
+from tools.sandbox.room import within_room
 from tools.sandbox.seccomp import SHARED, SHARED_NETWORKED, program
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import SYSTEM, base_environment, configuration, exposed, extra_mounts, refuse_hidden
@@ -48,7 +49,8 @@ class Landlock:
 
     async def run(self, job: Job) -> Finished:
         """Run ``job``; see :class:`tools.sandbox.types.Sandbox`. ``Mount.target`` is not honoured."""
-        return await launch(lambda status_fd: self.command(job, status_fd=status_fd))
+        work = launch(lambda status_fd: self.command(job, status_fd=status_fd))
+        return await within_room(work, job, self.settings)
 
     def command(self, job: Job, *, status_fd: int) -> Command:
         """The exact command line; the probe attacks the same one."""

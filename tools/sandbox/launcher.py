@@ -101,7 +101,7 @@ def main(text: str, *report: str) -> NoReturn:
     own = _made(plan["own"], libc)
     for name in plan["folders"]:
         os.mkdir(os.path.join(plan["own"], name), 0o700)
-    me, free = os.getpid(), _free(own)
+    me, free = os.getpid(), free_bytes(own)
     child = os.fork()
     if child == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
@@ -158,7 +158,7 @@ def _wait(child: int, watched: set[signal.Signals], most: int, own: int, free: i
     while True:
         got = signal.sigtimedwait(watched, LOOK_S) if most else signal.sigwaitinfo(watched)
         if got is None:
-            if free - _free(own) > most and _held(own, most) > most:
+            if free - free_bytes(own) > most and held(own, most) > most:
                 os.write(2, f"launcher: the private folders hold more than {most >> 20} MiB\n".encode())
                 return 128 + signal.SIGXFSZ
             continue
@@ -173,46 +173,46 @@ def _wait(child: int, watched: set[signal.Signals], most: int, own: int, free: i
                 break
 
 
-def _free(folder: int) -> int:
+def free_bytes(folder: int) -> int:
+    """The room in the file system that an open folder lies on."""
     space = os.fstatvfs(folder)
     return space.f_bfree * space.f_frsize
 
 
-def _held(folder: int, most: int) -> int:
-    """Bytes on the disk or in the memory of what lies below; what cannot be looked at counts nothing.
+def held(folder: int, most: int, since: float = 0.0) -> int:
+    """Bytes on the disk or in the memory of what lies below and was changed ``since`` then (seconds, as of a file).
 
-    More than ``most`` where that is more than can be counted. The code that fills the folders runs meanwhile: no link
-    is followed, one folder is open at a time however deep they lie, and one that was moved ends the look.
+    More than ``most`` where it cannot be counted: too many entries, a folder that does not open or was moved. The code
+    that fills the folders runs meanwhile: no link is followed, and one folder is open at a time however deep they lie.
     """
-    in_time, until = True, time.monotonic() + LONGEST_LOOK_S
+    counted, until = True, time.monotonic() + LONGEST_LOOK_S
     here = os.open(".", FOLDER, dir_fd=folder)
-    size, seen, inner = _looked(here, MOST_ENTRIES)
+    size, seen, inner = _looked(here, MOST_ENTRIES, since)
     way: list[tuple[tuple[int, int], list[str]]] = []  # of each folder above: which it is, and what is left to look at
-    while seen < MOST_ENTRIES and (in_time := time.monotonic() < until):
+    while (inner or way) and counted:
         if inner:
             try:
                 below = os.open(inner.pop(), FOLDER, dir_fd=here)
             except OSError:
+                counted = False
                 continue
             way.append((_identity(here), inner))
             os.close(here)
             here = below
-            more, entries, inner = _looked(here, MOST_ENTRIES - seen)
+            more, entries, inner = _looked(here, MOST_ENTRIES - seen, since)
             size, seen = size + more, seen + entries
-        elif way:
+        else:
             above, inner = way.pop()
             parent = os.open("..", FOLDER, dir_fd=here)
             os.close(here)
             here = parent
-            if _identity(here) != above:
-                break
-        else:
-            break
+            counted = _identity(here) == above
+        counted = counted and seen < MOST_ENTRIES and time.monotonic() < until
     os.close(here)
-    return size if seen < MOST_ENTRIES and in_time else most + 1
+    return size if counted and seen < MOST_ENTRIES else most + 1
 
 
-def _looked(folder: int, most: int) -> tuple[int, int, list[str]]:
+def _looked(folder: int, most: int, since: float) -> tuple[int, int, list[str]]:
     """What the entries of an open folder hold, how many there are (at most ``most``), and which are folders."""
     size, seen, inner = 0, 0, []
     with suppress(OSError), os.scandir(folder) as entries:
@@ -221,7 +221,8 @@ def _looked(folder: int, most: int) -> tuple[int, int, list[str]]:
             if seen >= most:
                 break
             with suppress(OSError):
-                size += entry.stat(follow_symlinks=False).st_blocks * 512
+                found = entry.stat(follow_symlinks=False)
+                size += found.st_blocks * 512 if found.st_ctime >= since else 0
             if entry.is_dir(follow_symlinks=False):
                 inner.append(entry.name)
     return size, seen, inner

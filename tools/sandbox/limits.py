@@ -28,6 +28,9 @@ def limits(settings: SandboxSettings) -> tuple[Limit, ...]:
         Limit(resource.RLIMIT_FSIZE, "fsize", settings.file_mb * MIB),
         Limit(resource.RLIMIT_NOFILE, "nofile", settings.open_files),
         Limit(resource.RLIMIT_CORE, "core", 0),
+        # Counted for all programs of the user together: timers and signals that wait, and message queues (bytes).
+        Limit(resource.RLIMIT_SIGPENDING, "sigpending", 4096),
+        Limit(resource.RLIMIT_MSGQUEUE, "msgqueue", 256 * 1024),
         Limit(resource.RLIMIT_RTPRIO, "rtprio", 0),  # some machines let their users run before everybody else
         Limit(resource.RLIMIT_NICE, "nice", 0),
     )

@@ -11,6 +11,7 @@ from tools.process import Command, Finished
 from tools.sandbox.launch import launch, launch_command
 from tools.sandbox.plan import Plan
 from tools.sandbox.probe import interpreter
+from tools.sandbox.room import within_room
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import base_environment
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
@@ -32,7 +33,8 @@ class Plain:
 
     async def run(self, job: Job) -> Finished:
         """Run ``job`` on the host's own paths; ``Job.mounts`` is not honoured."""
-        return await launch(lambda status_fd: self.command(job, status_fd=status_fd))
+        work = launch(lambda status_fd: self.command(job, status_fd=status_fd))
+        return await within_room(work, job, self.settings)
 
     def command(self, job: Job, *, status_fd: int) -> Command:
         """The launcher's command line."""

@@ -24,7 +24,10 @@ class SandboxSettings(BaseModel):
     file_mb: int = Field(1024, ge=1, description="Largest file that may be written, in MiB.")
     open_files: int = Field(1024, ge=64, description="Open files of one process.")
     scratch_mb: int = Field(
-        1024, ge=16, description="Size of the private /tmp, in MiB, where the back end can bound it."
+        1024,
+        ge=16,
+        description="Size of the private /tmp, in MiB, where the back end can bound it; also what a run may add to its "
+        "copy of the repository.",
     )
     output_kb: int = Field(512, ge=4, description="Output kept of one run (half head, half tail), in KiB.")
     flood_mb: int = Field(64, ge=1, description="Output after which a run is ended, in MiB.")

@@ -7,6 +7,7 @@ really had, every collected id has a result, and the ids that had to be there ar
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -426,6 +427,8 @@ def _merged(report: _Report) -> tuple[TestResult, ...]:
 
 
 def _ending(finished: Finished) -> str:
+    if finished.code == 128 + signal.SIGXFSZ:
+        return "it wrote more than it may"
     return f"signal {finished.signal}" if finished.code is None else f"exit status {finished.code}"
 
 

@@ -1,1 +1,1 @@
-"""Reading the web: what an address may be, where a connection really goes, how much is taken, and its text."""
+"""Web access for tools: URL validation, connections to checked addresses only, size limits, text extraction."""

@@ -1,4 +1,4 @@
-"""A body as it comes in: decompressed with a bound, so that a small one cannot become a large one; then its text."""
+"""Response bodies: decompression with a size limit (a small body may expand without end), and conversion to text."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ledger.parsers.json import read_json
 from tools.web.page import text_of
 
 GZIP = 31  # window bits of zlib that mean gzip
-PACKED_MORE = 64 * 1024  # bytes that packing may add to what cannot be packed
-LONGEST_JSON = 4  # times its size: indented, a deep one could become hundreds of megabytes
+PACKED_MORE = 64 * 1024  # bytes that compression may add to incompressible data
+LONGEST_JSON = 4  # times its size: deep JSON could grow to hundreds of megabytes when indented
 TEXTS = (
     "text/html",
     "application/xhtml+xml",
@@ -30,7 +30,7 @@ CHARSETS = re.compile(
 
 
 class Body:
-    """Takes chunks until ``limit`` bytes are there."""
+    """Collects chunks up to ``limit`` decompressed bytes; ``cut``: there was more. Raises ``ToolError``."""
 
     def __init__(self, *, encoding: str, limit: int) -> None:
         if encoding not in ("", "identity", "gzip", "x-gzip"):
@@ -42,9 +42,9 @@ class Body:
         self.cut = False
 
     def take(self, chunk: bytes) -> bool:
-        """Keep what fits; False when no more does, or when no more can come.
+        """Keep what fits; False when the limit is reached or the compressed stream has ended.
 
-        Bytes are counted as they come, too: a packed stream may go on for ever without a word in it, or behind its end.
+        Compressed bytes are limited too: a stream may be endless without producing output, or continue after its end.
         """
         self._packed -= len(chunk)
         try:
@@ -65,7 +65,7 @@ class Body:
 
 
 def kind_of(content_type: str) -> tuple[str, str]:
-    """Media type and charset of the header. Raises ``ToolError`` for what has no text."""
+    """Media type and charset of a Content-Type header. Raises ``ToolError`` for a type that is not text."""
     kind, *options = (part.strip().lower() for part in content_type.split(";"))
     if kind not in TEXTS and not re.fullmatch(r"application/[a-z0-9.-]{1,80}\+(?:json|xml)", kind):
         raise ToolError(f"What is there is {kind[:80] or 'of no stated type'}; only text, HTML, JSON and XML are read.")
@@ -82,7 +82,7 @@ def _known(charset: str) -> bool:
 
 
 def readable(data: bytes, kind: str, charset: str) -> str:
-    """The text that a reader would see. Takes a while for a large page: no I/O."""
+    """The body as text: HTML without markup, JSON indented. No I/O, but slow for a large page."""
     text = data.decode(charset, errors="replace").removeprefix("\ufeff")
     if "html" in kind:
         return text_of(text)
@@ -95,7 +95,7 @@ def readable(data: bytes, kind: str, charset: str) -> str:
 
 
 def _indented(value: object, most: int) -> str:
-    """JSON a line for each value; empty where that would take more than ``most`` characters."""
+    """Indented JSON; empty when it would have more than ``most`` characters."""
     parts: list[str] = []
     for part in json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(value):
         most -= len(part)

@@ -1,6 +1,7 @@
-"""One GET: judged, resolved, sent to the very address that was judged, bounded in time and size; again for a redirect.
+"""HTTP GET to an address that the policy has checked, with limits on time and size. Redirects are checked likewise.
 
-Nothing is remembered between requests and nothing is taken from the environment: no cookies, no proxy, no ``.netrc``.
+The connection goes to the very IP address that was checked, so DNS rebinding has no effect. Requests share no state
+and read nothing from the environment: no cookies, no proxy, no ``.netrc``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ ACCEPT = "text/html, text/plain, application/json, application/xml;q=0.9, */*;q=
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """What came. ``cut``: the page is longer than what was read."""
+    """A response. ``cut``: the page is longer than ``data``."""
 
     target: Target
     kind: str
@@ -41,23 +42,23 @@ class Fetched:
 
 
 async def look_up(host: str, port: int) -> Sequence[str]:
-    """The addresses of a name, as this machine's resolver says. Raises ``OSError``."""
+    """The addresses of a host name, by this machine's resolver. Raises ``OSError``."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(row[4][0]) for row in found))
 
 
 class Fetcher:
-    """``resolve`` and ``trust`` are what this machine says of names and certificates; a test brings its own."""
+    """``resolve`` and ``trust`` (certificates) default to those of this machine; tests replace them."""
 
     def __init__(
         self, *, settings: WebSettings, resolve: Resolve = look_up, trust: ssl.SSLContext | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings = settings
         self._resolve = resolve
         self._trust = trust
 
     async def get(self, target: Target, reachable: Reachable) -> Fetched:
-        """Fetch, follow redirects. Raises ``PolicyRefused`` for a machine that may not be asked, else ``ToolError``."""
+        """Fetch a page, following redirects. Raises ``PolicyRefused`` for a refused host, else ``ToolError``."""
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 for _ in range(self._settings.redirects + 1):
@@ -79,12 +80,12 @@ class Fetcher:
                 return await self._ask(target, url)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # the next address may answer
                 problem = str(error)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # it reads where a redirect leads, too
                 raise ToolError(f"{target.netloc} broke off: {type(error).__name__}: {error}.") from error
         raise ToolError(f"{target.netloc} cannot be reached: {problem or 'it has no address'}.")
 
     async def _ways(self, target: Target, reachable: Reachable) -> Sequence[str]:
-        """The URLs to ask: one for each judged address, or the name itself where a proxy looks it up."""
+        """URLs to try: one for each checked address, or the host name itself where a proxy resolves it."""
         if self._settings.proxy:
             return (target.url,)
         try:
@@ -96,17 +97,23 @@ class Fetcher:
         return [target.at(address) for address in addresses]
 
     async def _ask(self, target: Target, url: str) -> Fetched | Target:
-        """One request; a redirect is a target again. A client of its own each time: nothing is carried over."""
+        """One request, with a client of its own; a redirect gives the next target."""
         import httpx
 
         headers = {
-            "Host": target.authority, "User-Agent": USER_AGENT, "Accept": ACCEPT, "Accept-Encoding": "gzip",
+            "Host": target.authority,
+            "User-Agent": USER_AGENT,
+            "Accept": ACCEPT,
+            "Accept-Encoding": "gzip",
             "Connection": "close",
-        }  # fmt: skip
+        }
         client = httpx.AsyncClient(
-            trust_env=False, follow_redirects=False, timeout=None, proxy=self._settings.proxy or None,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,
+            proxy=self._settings.proxy or None,
             verify=await self._context(target),
-        )  # fmt: skip
+        )
         async with (
             client,
             client.stream("GET", url, headers=headers, extensions={"sni_hostname": target.host}) as response,
@@ -128,7 +135,7 @@ class Fetcher:
         return Fetched(target=target, kind=kind, charset=charset, data=body.data, cut=body.cut)
 
     async def _context(self, target: Target) -> ssl.SSLContext:
-        """What certificates are believed; made once, because that reads a large file."""
+        """The TLS context with the trusted certificates; created once, because that reads a large file."""
         if target.scheme == "http":
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and cheap
         if self._trust is None:

@@ -1,4 +1,4 @@
-"""One spelling for the name of a machine, and whether an address belongs to the public internet. Pure."""
+"""Canonical form of host names, and whether an address belongs to the public internet. Pure."""
 
 from __future__ import annotations
 
@@ -10,23 +10,34 @@ LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 LONGEST_NAME = 253
 UNSURE = frozenset("\u00df\u03c2\u200c\u200d")
-"""Letters that old and new rules for international names spell differently: those names are written as ``xn--``."""
+"""Characters that IDNA 2003 and IDNA 2008 encode differently: such names must be given as ``xn--``."""
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(net)
     for net in (
-        "0.0.0.0/8", "100.64.0.0/10", "168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15",
-        "240.0.0.0/4", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16",
+        "0.0.0.0/8",
+        "100.64.0.0/10",
+        "168.63.129.16/32",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+        "240.0.0.0/4",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "3fff::/20",
+        "5f00::/16",
         "fec0::/10",
     )
-)  # fmt: skip
-"""What some versions of Python call global and is not, and the one public address where a cloud answers its guests."""
+)
+"""Networks that some versions of Python wrongly call global, and the public address of Azure's host services."""
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def canonical_host(host: str) -> str:
-    """``host`` as it is compared, resolved and sent: small ASCII letters, an address in its usual form.
+    """``host`` as it is compared, resolved and sent: lower-case ASCII (IDNA), an IP address in its usual form.
 
-    Raises ``ValueError`` for what is no name and no plainly written address (``2130706433``, ``0x7f.1``, ``127.1``).
+    Raises ``ValueError`` for invalid names and unusual spellings of an address (``2130706433``, ``0x7f.1``, ``127.1``).
     """
     if ":" in host:
         return str(ipaddress.IPv6Address(host)) if "%" not in host else _no(host)
@@ -49,7 +60,7 @@ def _no(host: str) -> str:
 
 
 def host_and_port(netloc: str) -> tuple[str, int | None]:
-    """``name:8080`` or ``[::1]:8080`` in its parts, the name in its one spelling. Raises ``ValueError``."""
+    """Split ``name:8080`` or ``[::1]:8080``; the host in canonical form, port None if absent. Raises ``ValueError``."""
     bracketed = re.fullmatch(r"\[([^\]]+)\](?::([0-9]{1,5}))?", netloc)
     plain = re.fullmatch(r"([^:\[\]]+)(?::([0-9]{1,5}))?", netloc)
     match = bracketed or plain
@@ -62,12 +73,12 @@ def host_and_port(netloc: str) -> tuple[str, int | None]:
 
 
 def joined(host: str, port: int) -> str:
-    """``name:80``; an IPv6 address stands in brackets."""
+    """``name:80``, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_public(address: str) -> bool:
-    """False for loopback, private, link-local, metadata and reserved ranges, and for IPv6 forms that lead to such."""
+    """False for loopback, private, link-local, metadata and reserved ranges, also when embedded in an IPv6 address."""
     return _public(ipaddress.ip_address(address.partition("%")[0])) and "%" not in address
 
 
@@ -81,7 +92,7 @@ def _public(ip: IP) -> bool:
 
 
 def _inside(ip: IP) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 form stands for."""
+    """The IPv4 address embedded in an IPv6 address (NAT64, mapped, 6to4); None without one."""
     if isinstance(ip, ipaddress.IPv4Address):
         return None
     if ip in NAT64:

@@ -1,4 +1,4 @@
-"""The text of a page as a reader would see it: no scripts, styles, comments, nothing hidden. Pure and linear."""
+"""HTML to text as a reader would see it: without scripts, styles, comments, hidden elements. Pure, linear time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TAG = re.compile(r"""<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,60})((?:[^<>"']|"[^"]*"|'[^']
 LONGEST_TAG = 4_096
 ATTRIBUTE = re.compile(r"""([a-zA-Z-]{1,40})\s{0,20}(?:=\s{0,20}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 RAW = ("script", "style", "template", "noscript", "svg", "iframe", "object", "textarea", "title")
-"""Elements whose inside is no text of the page (the title is told by itself)."""
+"""Elements whose content is not text of the page (the title is extracted separately)."""
 VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "wbr", "source", "area", "base", "col", "embed", "track"})
 BLOCKS = frozenset(
     [
@@ -50,18 +50,20 @@ BLOCKS = frozenset(
     ]
 )
 LOWER = {ord(letter): ord(letter) + 32 for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+LONG_REFERENCE = re.compile(r"&#[0-9]{20,};?")
+"""A number that no character has, and that may be too long for Python to read."""
 HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0(?![.\d])", re.I)
 
 
 class _Page:
-    """One pass over the markup. Whatever is not closed ends with the page."""
+    """One pass over the markup. An element that is not closed ends with the page."""
 
     def __init__(self, markup: str) -> None:
         self._markup = markup
         self._lower = markup.translate(LOWER)  # str.lower() may change the length
         self._out: list[str] = []
-        self._hidden: tuple[str, int] | None = None  # the element that hides what is in it, and how deep we are in such
-        self._never: set[str] = set()  # ends that do not come any more: nobody looks for them twice
+        self._hidden: tuple[str, int] | None = None  # name of the hiding element, and its nesting depth
+        self._never: set[str] = set()  # end marks that do not occur any more: searched for only once
 
     def text(self) -> str:
         at, markup = 0, self._markup
@@ -74,10 +76,10 @@ class _Page:
 
     def _say(self, text: str) -> None:
         if self._hidden is None and text:
-            self._out.append(html.unescape(text).replace("\r", "\n"))
+            self._out.append(_unescaped(text).replace("\r", "\n"))
 
     def _mark(self, start: int) -> int:
-        """Deal with what begins at ``start``; where to go on."""
+        """Process the markup at ``start``; returns the index after it."""
         if self._markup.startswith("<!--", start):
             return self._after("-->", start + 4)
         if self._markup.startswith(("<!", "<?"), start):
@@ -108,7 +110,7 @@ class _Page:
             self._say(f"[{alt}]")
 
     def _after(self, end: str, start: int) -> int:
-        """Behind the next ``end``, or the page's end."""
+        """Index after the next ``end``, or the page's end."""
         found = -1 if end in self._never else self._lower.find(end, start)
         if found < 0:
             self._never.add(end)
@@ -116,8 +118,12 @@ class _Page:
         return found + len(end)
 
 
+def _unescaped(text: str) -> str:
+    return html.unescape(LONG_REFERENCE.sub("\ufffd", text))
+
+
 def _attributes(text: str) -> dict[str, str]:
-    return {m[1].lower(): html.unescape(m[2] or m[3] or m[4] or "") for m in ATTRIBUTE.finditer(text)}
+    return {m[1].lower(): _unescaped(m[2] or m[3] or m[4] or "") for m in ATTRIBUTE.finditer(text)}
 
 
 def _hides(text: str) -> bool:
@@ -126,8 +132,8 @@ def _hides(text: str) -> bool:
 
 
 def text_of(markup: str) -> str:
-    """The readable text of HTML, a line a block, its title first."""
+    """The readable text of HTML, one line per block, title first."""
     title = re.search(r"<title[^<>]{0,200}>([^<]{0,300})", markup[:50_000], re.I)
     text = _Page(markup).text()
-    head = " ".join(html.unescape(title[1]).split()) if title else ""
+    head = " ".join(_unescaped(title[1]).split()) if title else ""
     return f"{head}\n\n{text}".strip()

@@ -1,4 +1,4 @@
-"""Settings of the web tools. Which machines may be asked at all is the policy's (``tool_policy.domains``)."""
+"""Settings of the web tools. The hosts that may be contacted are in ``tool_policy.domains``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a request goes, taken from a URL once: this is judged, resolved and asked, never the text again. Pure."""
+"""Destination of a request. A URL is parsed once; the result is checked, resolved and requested. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAFE = "!$%&'()*+,-./:;=?@_~[]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """``host`` in its one spelling; ``path`` with its query."""
+    """``host`` in canonical form; ``path`` includes the query."""
 
     scheme: str
     host: str
@@ -24,7 +24,7 @@ class Target:
 
     @property
     def netloc(self) -> str:
-        """Host and port, as the policy is asked."""
+        """Host and port, the form that the policy checks."""
         return joined(self.host, self.port)
 
     @property
@@ -38,12 +38,12 @@ class Target:
         return f"{self.scheme}://{self.authority}{self.path}"
 
     def at(self, address: str) -> str:
-        """The URL of the same thing at one address of its machine."""
+        """The URL with an IP address in place of the host name."""
         return f"{self.scheme}://{joined(address, self.port)}{self.path}"
 
 
 def target_of(url: str, base: Target | None = None) -> Target:
-    """Read a URL (a redirect's may be relative to ``base``). Raises ``ToolError`` for what could be read two ways."""
+    """Parse a URL, relative to ``base`` for a redirect. Raises ``ToolError`` for unsupported or ambiguous ones."""
     if len(url) > LONGEST or any(char <= " " or char in "\\\x7f" for char in url):
         raise ToolError("The address is too long, or holds blanks, control characters or backslashes.")
     try:

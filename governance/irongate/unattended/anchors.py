@@ -22,6 +22,7 @@ CHECKS = (ast.Raise, ast.Assert)
 ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 UNSEEN = (ast.Return, ast.Break, ast.Continue)
 TURNS = (ast.BoolOp, ast.IfExp)
+DECIDES = ("test", "iter", "subject")
 OWN_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 
 
@@ -87,8 +88,7 @@ class Anchors:
                 if isinstance(block, list):
                     inner = Place((*place.around, said + field.encode()), (*place.nested, kind + field.encode()))
                     self._block(block, inner, before)
-            if any(isinstance(one, ENDS) for one in ast.walk(step)):
-                before[said] += 1
+            before.update(_endings(step))
             self._exits += isinstance(step, UNSEEN)
 
     def _step(self, step: ast.AST, said: bytes, place: Place, before: Counter[bytes]) -> Iterator[Anchor]:
@@ -111,7 +111,7 @@ class Anchors:
 
     def _open(self, part: ast.AST, step: ast.AST) -> Iterator[tuple[ast.Call, tuple[bytes, ...]]]:
         """Open calls, with what decides inside of an expression whether they are made, and with what."""
-        raised = step.exc if isinstance(step, ast.Raise) else None
+        raised = step.exc if isinstance(step, ast.Raise) and not self._calls.is_function(step.exc) else None
         left: list[tuple[ast.AST, tuple[bytes, ...]]] = [(part, ())]
         while left:
             node, turns = left.pop()
@@ -120,7 +120,7 @@ class Anchors:
             for child in reversed(list(ast.iter_child_nodes(node))):
                 more = turns
                 if isinstance(node, OWN_SCOPES):
-                    more = (*turns, *_around(node, child))
+                    more = (*turns, fingerprint(part))  # how often, with what and when is said all around
                 elif isinstance(node, TURNS) and not _is_first(node, child):
                     more = (*turns, fingerprint(node))
                 left.append((child, more))
@@ -138,24 +138,32 @@ class Anchors:
         """Calls below a statement that may reach out, and of which something is found that acts."""
         for step in ast.walk(node):
             if isinstance(step, ast.stmt) and step is not node:
-                for part in heads(step):
-                    yield from (call for call, _ in self._open(part, step) if not self._is_mild(call))
+                yield from self._acting_in(step)
+
+    def _acting_in(self, step: ast.AST) -> Iterator[ast.Call]:
+        """The same in a statement's own head."""
+        for part in heads(step):
+            yield from (call for call, _ in self._open(part, step) if not self._is_mild(call))
 
     def _fed(self) -> dict[str, str]:
         """Names and attributes, as written, whose values go to a call that may reach out."""
         found: dict[str, str] = {}
         for unit in self._every:
             for part in unit.parts():
-                for call, _ in self._open(part, unit.node):
+                for call, turns in self._open(part, unit.node):
                     shown = source(call.func)[:60]
+                    found |= dict.fromkeys(places(part), shown) if fingerprint(part) in turns else {}
                     for arg in (*call.args, *(word.value for word in call.keywords)):
                         found |= dict.fromkeys(places(arg), shown)
                     if isinstance(call.func, ast.Attribute):
                         found |= dict.fromkeys(places(call.func.value), shown)
+        acting = [(call.lineno, source(call)[:60]) for unit in self._every for call in self._acting_in(unit.node)]
         for unit in self._every:
-            test = getattr(unit.node, "test", getattr(unit.node, "iter", None))
-            if isinstance(unit.node, ast.If | ast.While | ast.For | ast.AsyncFor) and test is not None:
-                acts = next((source(call)[:60] for call in self._acting(unit.node)), "")
+            test = next((one for name in DECIDES if (one := getattr(unit.node, name, None)) is not None), None)
+            if isinstance(unit.node, ast.stmt) and test is not None:
+                behind = acting if any(_endings(unit.node)) else ()  # it may end the block before they are made
+                later = (shown for line, shown in behind if line > unit.node.lineno)
+                acts = next((source(call)[:60] for call in self._acting(unit.node)), next(later, ""))
                 found |= dict.fromkeys(places(test), f"whether {acts}") if acts else {}
         pairs = [pair for unit in self._every for pair in given(unit.node)]
         for _ in range(len(pairs) if found else 0):
@@ -164,6 +172,19 @@ class Anchors:
                 break
             found = more | found
         return found
+
+
+def _endings(step: ast.AST) -> Iterator[bytes]:
+    """For each step that ends its block, in ``step`` or at any depth of it: the heads around it."""
+    if isinstance(step, ast.Assert):
+        yield fingerprint(step.test)
+    elif isinstance(step, ENDS):
+        yield type(step).__name__.encode()
+    elif not isinstance(step, Scoped):
+        said = b"".join(map(fingerprint, heads(step)))
+        for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+            for inner in getattr(step, field, None) or ():
+                yield from (said + field.encode() + one for one in _endings(inner))
 
 
 def problems(old: Anchors, new: Anchors, added: Sequence[Unit]) -> Iterator[Found]:
@@ -217,13 +238,6 @@ def _check(step: ast.AST) -> bytes:
     raised = step.exc if isinstance(step, ast.Raise) else None
     made = raised.func if isinstance(raised, ast.Call) else raised
     return type(step).__name__.encode() + (fingerprint(made) if made is not None else b"")
-
-
-def _around(node: ast.AST, child: ast.AST) -> tuple[bytes, ...]:
-    """What gives names inside of a comprehension or lambda their values, and decides how often it is run."""
-    if isinstance(node, ast.Lambda):
-        return (fingerprint(node),)
-    return tuple(fingerprint(one) for one in getattr(node, "generators", ()) if one is not child)
 
 
 def _is_first(node: ast.AST, child: ast.AST) -> bool:

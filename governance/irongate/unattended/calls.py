@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator
 from governance.irongate.unattended.flow import Flow, changed_by, is_text
 from governance.irongate.unattended.names import Kind, Meaning, Names, chain, root_of
 from governance.irongate.unattended.tables import (
-    ACTING,
     ACTS,
     ADDING,
     ASKED,
@@ -21,12 +20,14 @@ from governance.irongate.unattended.tables import (
     ERRORS,
     GOT,
     HIDDEN,
+    INERT,
     KEEPING,
     LEVELS,
     LOGS,
     MATCHES,
     METHODS,
     NAMES,
+    PLAIN,
     TYPES,
     VERBS,
     WORDS_OF,
@@ -166,13 +167,21 @@ def _has_fields(text: str) -> bool:
 
 
 def callee_of(call: ast.Call) -> str:
-    """What is called as it is written: names and attributes, and ``super()``; empty for anything else."""
+    """What is called as it is written: names and attributes, and ``super()``. Of what else has no name, ``.method``.
+
+    Empty where that is not an attribute either.
+    """
     func = call.func
-    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Call):
-        inner = func.value
-        is_super = isinstance(inner.func, ast.Name) and inner.func.id == "super" and not inner.args
-        return f"super().{func.attr}" if is_super else ""
-    return chain(func)
+    said = chain(func)
+    if said or not isinstance(func, ast.Attribute):
+        return said
+    inner = func.value.func if isinstance(func.value, ast.Call) and not func.value.args else None
+    return f"super().{func.attr}" if isinstance(inner, ast.Name) and inner.id == "super" else f".{func.attr}"
+
+
+def is_plain(dotted: str, modules: Collection[str] = PLAIN) -> bool:
+    """Whether a name of the standard library is listed, or of one of these modules."""
+    return dotted.partition(".")[0] in modules or dotted in NAMES
 
 
 def call_spreads(call: ast.Call) -> bool:
@@ -211,24 +220,33 @@ class Calls:
         if not is_open_itself(call, self.names, self.scope, self._patterns, self.flow):
             return False
         callee = callee_of(call)
-        return self._question(callee) not in self._known and not self._is_at_hand(callee)
+        is_known = self._question(callee) in self._known and not self._by_search
+        return not is_known and not self._is_at_hand(callee)
 
     def acts(self, call: ast.Call) -> bool:
-        """Whether a call acts by its name, or is of a library that nobody here can follow."""
-        dotted, last = self.dotted(call.func), callee_of(call).rpartition(".")[2]
-        top = dotted.partition(".")[0]
+        """Whether a call acts: by its name, as a library's, by what it is given to call, or where it is followed."""
+        callee, dotted = callee_of(call), self.dotted(call.func)
+        last = callee.rpartition(".")[2]
         if last in ACTS or not VERBS.isdisjoint(last.split("_")):
             return True
-        if not dotted or dotted in NAMES or top in ACTING:
-            return top in ACTING and dotted not in NAMES
-        is_library = top not in sys.stdlib_module_names and top not in self._path.split("/") and top != ""
-        return is_library and not self.is_mild(call)
+        if isinstance(call.func, ast.Attribute) and not dotted and last in METHODS.keys() | KEEPING:
+            return callee == f"self.{last}" and not self.is_mild(call)
+        if dotted.partition(".")[0] in sys.stdlib_module_names:
+            return not is_plain(dotted, INERT)
+        is_open = is_open_itself(call, self.names, self.scope, self._patterns, self.flow)
+        given = [self._question(chain(one)) for one in self._handed(call)]
+        return (is_open and not self.is_mild(call)) or any(self._known.isdisjoint((one, f"~{one}")) for one in given)
 
     def is_mild(self, call: ast.Call) -> bool:
         """Whether nothing is found by which an open call acts."""
-        func = call.func
-        is_handed = isinstance(func, ast.Name) and self.names.meaning(self.scope, func.id).kind is Kind.LOCAL
-        return is_handed or f"~{self._question(callee_of(call))}" in self._known
+        if isinstance(call.func, ast.Call):
+            return not self.acts(call.func)
+        return f"~{self._question(callee_of(call))}" in self._known
+
+    def is_function(self, node: ast.expr | None) -> bool:
+        """Whether a function is called, and no class."""
+        made = node.func if isinstance(node, ast.Call) else node
+        return isinstance(made, ast.Name) and self.meaning(made.id).kind is Kind.FUNCTION
 
     def keeps(self, call: ast.Call) -> ast.expr | None:
         """The container that a call changes, which the function itself has made."""
@@ -260,8 +278,9 @@ class Calls:
         callee = callee_of(call)
         if callee and self.keeps(call) is None:
             if is_open_itself(call, self.names, self.scope, self._patterns, self.flow):
-                yield from (self._question(callee), f"~{self._question(callee)}")
-            yield from (self._question(chain(one)) for one in self._handed(call))
+                yield from self._both(callee)
+            for one in self._handed(call):
+                yield from self._both(chain(one))
 
     def is_handed(self, node: ast.expr) -> bool:
         """Whether the search may hand this on to be called: what the function is handed itself."""
@@ -274,6 +293,10 @@ class Calls:
     def finds_nothing(self, target: str) -> bool:
         """Whether an import is of what nobody defines."""
         return f"-{self._path}|{target}" in self._known
+
+    def _both(self, callee: str) -> tuple[str, str]:
+        """Whether it reaches nothing, and whether nothing is found that acts."""
+        return self._question(callee), f"~{self._question(callee)}"
 
     def _question(self, callee: str) -> str:
         return f"{self._path}|{self.scope}|{callee}"

@@ -101,7 +101,7 @@ class Change:
             flow,
             patterns=self._patterns,
             known=known,
-            had=had | arguments,
+            had=had - {""} if by_search else had | arguments,
             by_search=by_search,
         )
 
@@ -125,6 +125,7 @@ class Change:
     def _expressions(self, calls: Calls, old: list[Unit], literals: Literals, known: frozenset[str]) -> Expressions:
         nodes = list(_nodes(old))
         called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        called |= {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
         return Expressions(
             calls,
             literals,

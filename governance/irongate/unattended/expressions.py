@@ -17,6 +17,7 @@ from governance.irongate.unattended.tables import (
     ASKED,
     BUILTINS,
     CALLABLES,
+    CALLING,
     DUNDER_FIELDS,
     FIELDS,
     HIDDEN,
@@ -101,6 +102,8 @@ class Expressions:
         elif kind is Kind.CLASS:
             if node.id not in self._classes:
                 yield "name", f"hands the class {node.id} on"
+        elif kind is Kind.VALUE and node.id not in self.calls.names.data:
+            yield "name", f"hands {node.id} on, for which the module may keep what can be called"
         elif kind not in (Kind.LOCAL, Kind.VALUE):
             yield "name", f"uses {node.id}, which is {kind.value}"
 
@@ -143,16 +146,17 @@ class Expressions:
                 yield from self._on(func.value)
         if _is_made_of_literals(node):
             yield "value", "puts a value together from literals"
-        yield from self._arguments(node, asks)
+        yield from self.arguments(node, asks=asks)
 
-    def _arguments(self, node: ast.Call, asks: bool) -> Iterator[Found]:
+    def arguments(self, node: ast.Call, *, asks: bool = False) -> Iterator[Found]:
+        """Everything in what a call is given that is not listed."""
         func = node.func
         name = func.id if isinstance(func, ast.Name) else ""
         dotted = self.calls.dotted(func)
         for at, arg in enumerate(node.args):
             if at == 0 and dotted in PATTERNS and isinstance(arg, ast.Constant):
                 yield from self._pattern(arg, asks)
-            elif (at == 0 and name in ("map", "filter")) or (at == 1 and dotted == "re.sub"):
+            elif CALLING.get(dotted or name) == at:
                 yield from self._callable(arg, asks)
             elif at == 1 and name in CLASSES:
                 yield from self._class(arg)
@@ -161,7 +165,7 @@ class Expressions:
             else:
                 yield from self.problems(arg, asks=asks)
         for word in node.keywords:
-            if word.arg == "key":
+            if word.arg in ("key", "func"):
                 yield from self._callable(word.value, asks)
             else:
                 yield from self.problems(word.value, asks=asks)
@@ -172,6 +176,8 @@ class Expressions:
 
     def _callable(self, node: ast.expr, asks: bool) -> Iterator[Found]:
         """What others call: a builtin that reaches nothing, or an expression written on the spot."""
+        if fingerprint(node) in self._kept:
+            return
         if isinstance(node, ast.Lambda):
             if node.args.defaults or node.args.kw_defaults:
                 yield "syntax", "gives a lambda defaults"

@@ -50,7 +50,8 @@ def _imports(scope: str, old: Sequence[Unit], new: Sequence[Unit], before: Names
             break
     loaded = {target.rpartition(".")[0] for target, _ in had}
     for target, bound in fresh:
-        listed = target in NAMES or target in MODULES or _is_own(target, loaded)
+        standard = (target in NAMES or target in MODULES) and not calls.finds(target)
+        listed = standard or _is_own(target, loaded)
         if (scope and not broken) or not (listed or (broken and calls.finds(target))):
             yield "import", f"imports {target}"
         elif bound.startswith("__") or bound in TAKEN:

@@ -18,10 +18,10 @@ from itertools import islice
 
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.calls import callee_of, handed, is_open_itself
-from governance.irongate.unattended.flow import changed_by
+from governance.irongate.unattended.calls import callee_of, handed, is_open_itself, is_plain
+from governance.irongate.unattended.flow import changed_by, given
 from governance.irongate.unattended.names import Kind, Names, chain, module_of
-from governance.irongate.unattended.tables import ACTS, BUILTINS, LEVELS, LOGS, MODULES, NAMES, words
+from governance.irongate.unattended.tables import ACTS, BUILTINS, INERT, LEVELS, LOGS, MODULES, NAMES, PLAIN, words
 from governance.irongate.unattended.units import Function, functions
 
 DEEPEST, MOST_STEPS, MOST_MEANT, MOST_ASKED = 8, 1000, 12, 300
@@ -39,8 +39,8 @@ DEFINES = re.compile(rb"\bdef[ \t]+(\w+)")
 GIVES = re.compile(rb"\bself\.(\w+)[ \t]*[:=]|^[ \t]+(\w+)[ \t]*[:=]", re.M)
 MADE_BY = ("__new__", "__init__", "__post_init__", "__del__", "__setattr__", "__getattribute__", "__getattr__",
            "__call__", "__init_subclass__")  # fmt: skip
-PLAIN = words("re string math cmath numbers decimal fractions itertools bisect heapq unicodedata html calendar struct")
-"""Standard modules of which nothing reaches out."""
+ASKING = words("getattr hasattr iter next type super id print vars locals hash format")
+"""Builtins beside the listed ones that do not act by themselves."""
 
 
 class Elsewhere:
@@ -62,7 +62,7 @@ class Elsewhere:
                 continue
             path, scope, callee = one.removeprefix("~").split("|", 2)
             self._is_mild = one.startswith("~")
-            if callee.startswith("."):
+            if callee.startswith(".") and not scope:
                 found |= {one} if self._is_field(callee[1:]) else set()
             elif self._read(path) is not None and self._closed_call(path, scope, callee, 0):
                 found.add(one)
@@ -102,19 +102,21 @@ class Elsewhere:
         meant = list(islice(self._meant(path, scope, callee), MOST_MEANT + 1))
         if not meant and self._is_mild:
             return not self._seems_to_act(path, scope, callee)
-        return bool(meant) and len(meant) <= MOST_MEANT and all(self._closed(*one, depth) for one in meant)
+        is_few = self._is_mild or 0 < len(meant) <= MOST_MEANT
+        return is_few and all(self._closed(*one, depth) for one in meant)
 
     def _seems_to_act(self, path: str, scope: str, callee: str) -> bool:
         """Whether what the repository does not define acts by its name."""
         read = self._read(path)
         root, _, last = callee.rpartition(".")
-        if read is None or not callee or last in ACTS:
+        if read is None or last in ACTS or not read.acting.isdisjoint((callee, last, f"self.{last}")):
             return True
         first = callee.partition(".")[0]
         kind, target = read.names.meaning(scope, first)
         if kind is Kind.IMPORT:
-            return not _is_plain(".".join([target, *callee.split(".")[1:]]))
-        return not root and kind is Kind.BUILTIN and last not in BUILTINS and last != "super"
+            return not is_plain(".".join([target, *callee.split(".")[1:]]), INERT)
+        is_builtin = kind is Kind.BUILTIN and last not in BUILTINS | ASKING
+        return not root and (is_builtin or kind is Kind.UNKNOWN)
 
     def _meant(self, path: str, scope: str, callee: str) -> Iterator[tuple[str, str]]:
         """The functions and classes (path and qualified name) that a callee may be; none where that is not known."""
@@ -128,9 +130,12 @@ class Elsewhere:
                 yield from self._everywhere(rest[0])
             return
         meaning = names.meaning(scope, root)
-        if (rest and root in ("", "self", "cls")) or meaning.kind in (Kind.LOCAL, Kind.VALUE):
+        is_nameless = not root and self._is_mild
+        if is_nameless or (rest and root in ("self", "cls")) or meaning.kind in (Kind.LOCAL, Kind.VALUE):
             if rest and rest[-1] not in ACTS:
                 yield from self._everywhere(rest[-1])
+            elif self._is_mild and meaning.kind is Kind.VALUE:
+                yield from self._everywhere("__call__")
             return
         if meaning.kind in (Kind.FUNCTION, Kind.CLASS) and len(rest) <= (meaning.kind is Kind.CLASS):
             around = scope.split(".") if scope else []
@@ -200,7 +205,8 @@ class Elsewhere:
                 return False
             self._known[key] = True  # a circle is closed where all else in it is
             nodes = self._find(path, qualified)
-            is_closed = bool(nodes) and all(self._closed_node(path, qualified, node, depth) for node in nodes)
+            is_closed = all(self._closed_node(path, qualified, node, depth) for node in nodes)
+            is_closed = is_closed and (self._is_mild or bool(nodes))
             if not is_closed:  # what leaned on it is asked again
                 for each in list(self._known)[list(self._known).index(key) :]:
                     del self._known[each]
@@ -232,9 +238,9 @@ class Elsewhere:
                 return False
             if isinstance(one, ast.Global | ast.Nonlocal) and not self._is_mild:
                 return False
-            if isinstance(one, ast.Import | ast.ImportFrom) and not self._harmless(path, one):
+            if isinstance(one, ast.Import | ast.ImportFrom) and not (self._is_mild or self._harmless(path, one)):
                 return False
-            if _hands_on(one, names, qualified, called):
+            if _hands_on(one, names, qualified, called, INERT if self._is_mild else PLAIN):
                 return False
             if isinstance(one, ast.Call) and id(one) not in raised and changed_by(one) is None:
                 if not all(
@@ -252,10 +258,10 @@ class Elsewhere:
         if isinstance(call.func, ast.Name):
             kind, target = names.meaning(scope, call.func.id)
             is_told = kind is Kind.BUILTIN and target == "print" and not call.keywords
-            return is_told or _is_plain(names.dotted(scope, call.func))
+            return is_told or is_plain(names.dotted(scope, call.func))
         dotted = names.dotted(scope, call.func)
         if dotted:
-            return _is_plain(dotted)
+            return is_plain(dotted)
         on = call.func.value if isinstance(call.func, ast.Attribute) else call.func
         is_log = isinstance(on, ast.Name) and on.id in LOGS and names.meaning(scope, on.id).kind is Kind.VALUE
         return is_log and isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS
@@ -263,7 +269,8 @@ class Elsewhere:
     def _closed_class(self, path: str, qualified: str, node: ast.ClassDef, names: Names, depth: int) -> bool:
         outer = qualified.rpartition(".")[0]
         marks = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
-        if node.keywords or any(_said(one, names, outer) not in CLOSED_MARKS for one in marks):
+        odd = [one for one in marks if _said(one, names, outer) not in CLOSED_MARKS]
+        if (node.keywords or odd) and not self._is_mild:
             return False
         for base in node.bases:
             said = _said(base.value if isinstance(base, ast.Subscript) else base, names, outer)
@@ -312,6 +319,19 @@ class Source:
         for name, node in functions(tree):
             self.functions.setdefault(name, []).append(node)
 
+    @cached_property
+    def acting(self) -> frozenset[str]:
+        """Names and attributes, as written, that somewhere in the file are given what acts: an alias, a partial."""
+        found = set[str]()
+        scopes: list[tuple[str, list[ast.AST]]] = [("", [self.tree]), *self.functions.items()]
+        for scope, tops in scopes:
+            for name, value in (pair for top in tops for node in ast.walk(top) for pair in given(node)):
+                parts = list(ast.walk(value)) if value is not None and name not in found else []
+                called = {id(part.func) for part in parts if isinstance(part, ast.Call)}
+                if any(_hands_on(part, self.names, scope, called, INERT) for part in parts):
+                    found.add(name)
+        return frozenset(found)
+
 
 def _classes(tree: ast.Module, qualified: str) -> list[ast.AST]:
     body: list[ast.stmt] = tree.body
@@ -326,16 +346,12 @@ def _said(node: ast.AST, names: Names, scope: str) -> str:
     return names.dotted(scope, node) or chain(node)
 
 
-def _is_plain(dotted: str) -> bool:
-    return dotted.partition(".")[0] in PLAIN or dotted in NAMES
-
-
 def _is_part(node: ast.AST) -> bool:
     """``@name.setter`` and its like."""
     return isinstance(node, ast.Attribute) and node.attr in ("setter", "getter", "deleter")
 
 
-def _hands_on(node: ast.AST, names: Names, scope: str, called: Collection[int]) -> bool:
+def _hands_on(node: ast.AST, names: Names, scope: str, called: Collection[int], plain: Collection[str]) -> bool:
     """Whether what reaches out of the program is spoken of without being called: a builtin or a standard name."""
     if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
         said = names.dotted(scope, node) if isinstance(node, ast.Attribute) else ""
@@ -345,4 +361,4 @@ def _hands_on(node: ast.AST, names: Names, scope: str, called: Collection[int]) 
             return node.id not in BUILTINS and not node.id.endswith(("Error", "Exception", "Warning", "Iteration"))
         said = meaning.target if meaning.kind is Kind.IMPORT else ""
     module = said.partition(".")[0]
-    return module in sys.stdlib_module_names and module not in PLAIN and said not in MODULES and said not in NAMES
+    return module in sys.stdlib_module_names and module not in plain and said not in MODULES and said not in NAMES

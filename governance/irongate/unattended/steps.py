@@ -146,8 +146,7 @@ class Steps:
         if isinstance(node, ast.Yield):
             yield from expressions.problems(node.value) if node.value is not None else ()
         elif isinstance(node, ast.Call) and self._after.keeps(node) is not None:
-            for arg in (*node.args, *(word.value for word in node.keywords)):
-                yield from expressions.problems(arg)
+            yield from expressions.arguments(node)
         else:
             yield from expressions.problems(node)
 
@@ -158,6 +157,8 @@ class Steps:
         is_error = is_imported and said.endswith(("Error", "Exception"))
         if made is not None and said not in ERRORS and said not in self._errors and not is_error:
             yield "raises", f"raises {said or 'something'}, which this file does not raise"
+        elif self._after.is_function(node.exc):
+            yield "raises", f"raises what {said} gives"
         elif said in ERRORS and self._after.meaning(said).kind is not Kind.BUILTIN:
             yield "raises", f"raises {said}, which is another here"
         catches = any(isinstance(unit.node, ast.ExceptHandler) for unit in self._new)

@@ -127,6 +127,12 @@ NAMES = frozenset(f"{module}.{name}" for module, of in HARMLESS.items() for name
 MODULES = frozenset(HARMLESS)
 PATTERNS = words("re.compile re.findall re.finditer re.fullmatch re.match re.search re.split re.sub")
 """What takes a pattern as its first argument: its text goes nowhere else."""
+CALLING = {
+    **dict.fromkeys(("map", "filter", "functools.reduce", "functools.partial"), 0),
+    **dict.fromkeys((f"itertools.{name}" for name in words("dropwhile filterfalse starmap takewhile")), 0),
+    **dict.fromkeys(("re.sub", "itertools.accumulate", "itertools.groupby"), 1),
+}
+"""What calls one of its arguments, and which."""
 MATCHES = words("match search fullmatch findall finditer sub split")
 """Methods of a compiled pattern."""
 DUNDER_FIELDS = words("__name__ __qualname__")
@@ -175,11 +181,13 @@ ACTS = words(
 )
 """What objects of libraries act with. Of a method of another name that the repository does not define, called in what
 a changed function calls, nothing is held against that function."""
-ACTING = words(
-    "ctypes ftplib gc http importlib marshal multiprocessing os pathlib pickle runpy shelve shutil signal smtplib "
-    "socket sqlite3 ssl subprocess sys tempfile urllib zipfile tarfile"
+PLAIN = words("re string math cmath numbers decimal fractions itertools bisect heapq unicodedata html calendar struct")
+"""Standard modules of which nothing reaches out."""
+INERT = PLAIN | words(
+    "abc codecs collections contextlib copy dataclasses datetime enum functools inspect keyword operator textwrap time "
+    "traceback typing weakref zlib"
 )
-"""Standard modules that act on the machine."""
+"""Those, and modules of which only what acts by its name does."""
 VERBS = words(
     "charge delete deploy destroy drop erase execute kill pay publish purge push revoke send shutdown sync transfer "
     "upload wipe write"

@@ -75,13 +75,17 @@ SPOILERS = {
         "    except OSError as error:\n"
         "        print(folder, error.strerror, file=open('filled.txt', 'a'))\n"
     ),
+    "fills its copy": (
+        "import time\nfor n in range(64):\n    with open(f'f{n}', 'wb') as file: file.write(bytes(1 << 20))\n"
+        "time.sleep(60)\n"
+    ),
     "opens everything": "import os\nheld = []\nwhile True: held.append(os.open('/dev/null', 0))\n",
 }
 BOUNDS = {"scratch_mb": 16, "open_files": 256, "memory_mb": 1024}
 
 
 @pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[] if name in ("forges a report", "fills the private folders") else [pytest.mark.long])
+    pytest.param(name, marks=[] if name == "forges a report" or name.startswith("fills") else [pytest.mark.long])
     for name in SPOILERS
 ])  # fmt: skip
 async def test_a_suite_that_spoils_its_own_run_is_never_believed(
@@ -96,6 +100,8 @@ async def test_a_suite_that_spoils_its_own_run_is_never_believed(
     if name == "fills the private folders":
         filled = (run_of.ws.root / "filled.txt").read_text()
         assert filled.count("No space left on device") == 3, filled
+    if name == "fills its copy":
+        assert "it wrote more than it may" in run.reason, run
     world.assert_untouched()
     await run_of.ws.reset()
     assert git(repo, "status", "--porcelain") == ""

@@ -40,7 +40,7 @@ def walk(folder, *rest):
         else:
             os.unlink(entry.path)
     return size
-parts['remove'] = parts['_held'] = walk
+parts['remove'] = parts['held'] = walk
 """
 
 

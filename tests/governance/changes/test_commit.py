@@ -289,7 +289,7 @@ async def test_a_review_name_that_cannot_be_made(tmp_path: Path) -> None:
     git(scene.repo, "checkout", "-q", "--detach")
     receipt = scene.changes.apply(OP, ONE, scene.land(ONE))
     prepared = await scene.changes.prepare(receipt, ONE, TEXT)
-    with pytest.raises(ApplyConflict, match="review branch"):
+    with pytest.raises(ApplyConflict, match=r"review branch .* git says: .*'refs/heads/ouro' exists"):
         scene.changes.commit(receipt, prepared, TEXT, **LEDGER)  # type: ignore[arg-type]
     scene.changes.rollback(receipt)
     scene.no_leftovers()

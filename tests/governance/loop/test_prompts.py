@@ -27,7 +27,7 @@ from governance.record import Recorder
 from governance.repair.prompt import Example, header
 from governance.repair.settings import RepairSettings
 from kernel.provider import CallDelta, Done, Event, Limits, Message, TextDelta, ToolCall, ToolSchema, Usage
-from kernel.reprompt.goals import worth_asking_again
+from kernel.providers.reprompt.questions import worth_asking_again
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Outcome, State, TestResult, Tier

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kernel.cancel import CancelToken
-from kernel.loop.config import LoopConfig
+from kernel.engine.model.config import LoopConfig
 from kernel.weights import store
-from kernel.weights.convert import convert
-from kernel.weights.own import weights_at
+from kernel.weights.convert import convert_weights
+from kernel.weights.own import describe_weights
 from tests.kernel.tiny import Tiny
 
 Progress = Callable[[int, int, str], None]
@@ -20,16 +20,20 @@ def run(
     model: Tiny, form: store.Form = "bf16", *, progress: Progress | None = None, cancel: CancelToken | None = None
 ) -> Path:
     """Of a file that a registry describes."""
-    return convert(
-        "tiny", model.weights, form=form, models_dir=model.folder, progress=progress or quiet,
+    return convert_weights(
+        "tiny",
+        model.weights,
+        form=form,
+        models_dir=model.folder,
+        progress=progress or quiet,
         cancel=cancel or CancelToken(),
-    )  # fmt: skip
+    )
 
 
 def run_own(place: Path, models_dir: Path, form: store.Form = "bf16") -> Path:
     """Of a file or folder of the owner's."""
-    name, weights = weights_at(place)
-    return convert(name, weights, form=form, models_dir=models_dir, progress=quiet, cancel=CancelToken())
+    name, weights = describe_weights(place)
+    return convert_weights(name, weights, form=form, models_dir=models_dir, progress=quiet, cancel=CancelToken())
 
 
 def quiet(done: int, total: int, what: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from kernel.cancel import Cancelled, CancelToken
 from kernel.weights import store
-from kernel.weights.conversion import Job
+from kernel.weights.convert_child import ConversionJob
 from kernel.weights.gguf_file import read_head
 from ledger.errors import OuroError, ProviderUnavailable
 from tests.kernel.tiny import LAYERS, WIDTH, Tiny, entry, write_tiny
@@ -95,16 +95,22 @@ def gguf(folder: Path, architecture: str = "qwen2", **fields: object) -> Path:
 
 
 SIZES = {
-    "block_count": 1, "context_length": 128, "embedding_length": 64, "feed_forward_length": 96, "head_count": 4,
-    "head_count_kv": 2, "rope_freq_base": 1e4, "layer_norm_rms_eps": 1e-6,
-}  # fmt: skip
+    "block_count": 1,
+    "context_length": 128,
+    "embedding_length": 64,
+    "feed_forward_length": 96,
+    "head_count": 4,
+    "head_count_kv": 2,
+    "rope_freq_base": 1e4,
+    "layer_norm_rms_eps": 1e-6,
+}
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
         ({"architecture": "gemma2"}, "Weights of the architecture 'gemma2' cannot be converted"),
-        ({}, r"does not say 'qwen2\.embedding_length'"),
+        ({}, r"has no value for 'qwen2\.embedding_length'"),
         (SIZES, r"lack model\.layers\.0\.input_layernorm\.weight, .* and 10 more"),
         (SIZES | {"head_count_kv": 3}, "4 query heads cannot share 3 key heads"),
     ],
@@ -188,7 +194,7 @@ def test_a_killed_child_leaves_nothing(big: Tiny) -> None:
             killed.extend(children() - before)
             os.kill(killed[0], signal.SIGKILL)
 
-    with pytest.raises(OuroError, match="could not be converted: its process was ended by SIGKILL") as caught:
+    with pytest.raises(OuroError, match="could not be converted: its process was killed by SIGKILL") as caught:
         run(big, progress=kill)
     assert len(killed) == 1
     assert "memory" in caught.value.remedy
@@ -236,9 +242,9 @@ _PARENT = """
 import sys
 from pathlib import Path
 from kernel.cancel import CancelToken
-from kernel.weights.convert import convert
+from kernel.weights.convert import convert_weights
 from kernel.weights.registry import Weights
-convert("tiny", Weights.model_validate_json(sys.argv[2]), form="bf16", models_dir=Path(sys.argv[1]),
+convert_weights("tiny", Weights.model_validate_json(sys.argv[2]), form="bf16", models_dir=Path(sys.argv[1]),
         progress=lambda *step: print(step, flush=True), cancel=CancelToken())
 """
 
@@ -247,13 +253,11 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     """It hangs in a pipe that nobody writes to; what wakes it is the end of its standard input."""
     os.mkfifo(tmp_path / "weights.gguf")
     pipe = tmp_path / "weights.gguf"
-    job = Job(
-        source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", tied_head=False, workers=1
-    )  # fmt: skip
-    argv = [sys.executable, "-c", "import sys; from kernel.weights.conversion import main; main(sys.argv[1])"]
+    job = ConversionJob(source=pipe, sums={pipe: "0" * 64}, folder=tmp_path, form="bf16", tied_head=False, workers=1)
+    argv = [sys.executable, "-c", "import sys; from kernel.weights.convert_child import main; main(sys.argv[1])"]
     with subprocess.Popen(
         [*argv, job.model_dump_json()], cwd=Path(__file__).parents[3], stdin=subprocess.PIPE
-    ) as child:  # fmt: skip
+    ) as child:
         assert child.stdin is not None
         child.stdin.close()
         try:

@@ -124,12 +124,12 @@ def test_int4_of_other_numbers_is_about_as_near_as_four_bits_can_be(mixed: Tiny)
 def test_int4_computes_what_the_numbers_compute(mixed: Tiny) -> None:
     import torch
 
-    from kernel.loop.products import Int4
+    from kernel.engine.model.products import Int4Product
 
     found = tensors(run(mixed, "int4"))
     x = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(3))
     name = "layers.1.gate_up"
-    out = Int4(found[f"{name}.int4"])(x)
+    out = Int4Product(found[f"{name}.int4"])(x)
     wanted = x @ matrices(mixed)[name].t()
     assert (out - wanted).abs().max() / wanted.std() < 0.03
 
@@ -184,7 +184,7 @@ def test_slices_of_a_large_matrix_come_together(kernel_extra: None, tmp_path: Pa
     """More rows than are converted at once: the blocks of four-bit weights must not show the seams."""
     import torch
 
-    from kernel.weights import writing
+    from kernel.weights import converted_file as writing
 
     inner = 40_000
     model = write_tiny(tmp_path, inner=inner)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernel.weights.four_bits import BLOCK, GROUP, Codes, fits, joined, packed, quantise
+from kernel.weights.four_bits import BLOCK, GROUP, FourBitCodes, fits_blocks, join_codes, pack_blocks, quantise_rows
 from kernel.weights.rounding import from_bf16, to_bf16, to_int8
 
 BF16 = 2.0**-8  # twice the largest relative error of its rounding
 
 
-def values_of(found: Codes) -> Any:
+def values_of(found: FourBitCodes) -> Any:
     """The weights (rows, columns) that the codes stand for: ``(code - 8) * scale + zero``."""
     import numpy as np
 
@@ -50,7 +50,7 @@ def test_a_group_is_never_worse_than_with_even_steps(offset: float) -> None:
     import numpy as np
 
     values = random(300, 1536, offset=offset)
-    found = quantise(values)
+    found = quantise_rows(values)
     error = (by_group(values_of(found) - values) ** 2).sum(-1)
     assert (error <= plain_error(values) * 1.0001).all()
     assert error.sum() < 0.9 * plain_error(values).sum()
@@ -68,7 +68,7 @@ def test_no_number_is_lost(numbers: list[float], size: float) -> None:
     import numpy as np
 
     values = np.array([numbers], dtype=np.float32) * np.float32(size)
-    error = np.abs(values_of(quantise(values)) - values)
+    error = np.abs(values_of(quantise_rows(values)) - values)
     assert (error <= 0.12 * np.ptp(values) + BF16 * np.abs(values).max() + 1e-30).all()
 
 
@@ -77,7 +77,7 @@ def test_sixteen_even_values_come_back_exactly() -> None:
 
     codes = np.tile(np.arange(16, dtype=np.float32), 4)[None, :]
     values = (codes - 8) * np.float32(0.25) + np.float32(1.5)
-    assert (values_of(quantise(values)) == values).all()
+    assert (values_of(quantise_rows(values)) == values).all()
 
 
 def test_equal_numbers_and_nothing_at_all() -> None:
@@ -85,7 +85,7 @@ def test_equal_numbers_and_nothing_at_all() -> None:
 
     values = np.zeros((2, 64), dtype=np.float32)
     values[1] = 0.37
-    back = values_of(quantise(values))
+    back = values_of(quantise_rows(values))
     assert (back[0] == 0).all()
     assert np.abs(back[1] - 0.37).max() < 0.37 * BF16
 
@@ -93,15 +93,15 @@ def test_equal_numbers_and_nothing_at_all() -> None:
 def test_rows_are_joined_in_their_order() -> None:
     import numpy as np
 
-    first, second = quantise(random(3, 64, 1)), quantise(random(5, 64, 2))
-    both = joined([first, second])
-    assert isinstance(both, Codes)
+    first, second = quantise_rows(random(3, 64, 1)), quantise_rows(random(5, 64, 2))
+    both = join_codes([first, second])
+    assert isinstance(both, FourBitCodes)
     assert (values_of(both) == np.concatenate([values_of(first), values_of(second)])).all()
 
 
 @pytest.mark.parametrize(("rows", "columns", "taken"), [(4, 64, True), (6, 64, False), (64, 96, False)])
 def test_which_matrices_make_whole_blocks(rows: int, columns: int, taken: bool) -> None:
-    assert fits(rows, columns) == taken
+    assert fits_blocks(rows, columns) == taken
 
 
 def test_every_code_scale_and_zero_has_its_place_in_a_block() -> None:
@@ -112,7 +112,7 @@ def test_every_code_scale_and_zero_has_its_place_in_a_block() -> None:
     numbers = np.random.default_rng(3)
     codes = numbers.integers(0, 16, (rows, columns), dtype=np.uint8)
     scale, zero = (numbers.integers(0, 1 << 16, (rows, columns // GROUP), dtype=np.uint16) for _ in range(2))
-    blocks = packed(Codes(codes, scale, zero))
+    blocks = pack_blocks(FourBitCodes(codes, scale, zero))
     assert blocks.shape == (rows // 4, columns // 64, BLOCK)
     for row in range(rows):
         for column in range(columns):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kernel.loop.config import Rope
+from kernel.engine.model.config import Rope
 from kernel.weights.gguf_config import config_of
 from kernel.weights.gguf_file import GgufHead, TensorInfo
 from ledger.errors import OuroError
@@ -85,12 +85,19 @@ def test_four_bit_rows_are_put_in_order_with_their_codes(kernel_extra: None, tmp
 def head(**values: Any) -> GgufHead:
     """Of a file with heads of 128; ``values`` stand below ``llama.``, with ``__`` for a dot."""
     metadata: dict[str, Any] = {
-        "general.architecture": "llama", "llama.embedding_length": 2048, "llama.feed_forward_length": 8192,
-        "llama.block_count": 16, "llama.attention.head_count": 16, "llama.attention.head_count_kv": 8,
-        "llama.context_length": 131_072, "llama.attention.layer_norm_rms_epsilon": 1e-5,
-        "llama.rope.freq_base": 500_000.0, "tokenizer.ggml.bos_token_id": 128_000,
-        "tokenizer.ggml.eos_token_id": 128_009, "tokenizer.ggml.eot_token_id": 128_008,
-    }  # fmt: skip
+        "general.architecture": "llama",
+        "llama.embedding_length": 2048,
+        "llama.feed_forward_length": 8192,
+        "llama.block_count": 16,
+        "llama.attention.head_count": 16,
+        "llama.attention.head_count_kv": 8,
+        "llama.context_length": 131_072,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.rope.freq_base": 500_000.0,
+        "tokenizer.ggml.bos_token_id": 128_000,
+        "tokenizer.ggml.eos_token_id": 128_009,
+        "tokenizer.ggml.eot_token_id": 128_008,
+    }
     metadata |= {f"llama.{key.replace('__', '.')}": value for key, value in values.items()}
     return GgufHead(metadata, {"token_embd.weight": TensorInfo("token_embd.weight", (128_256, 2048), 0, 0)})
 
@@ -123,7 +130,7 @@ def test_stretched_positions_are_told_from_the_factors(kernel_extra: None, rope:
     """The rule that they were made by comes back, and what the engine computes from it fits wave by wave."""
     import torch
 
-    from kernel.loop.rope import frequencies
+    from kernel.engine.model.attention import frequencies
 
     told = torch.tensor(factors(rope, half))  # rounded to float32, as a file has them
     found = config_of(head(), told.tolist(), tied=False).rope
@@ -144,7 +151,7 @@ def test_other_rules_for_positions() -> None:
     del (found := head()).metadata["llama.rope.freq_base"]
     assert config_of(found, [], tied=False).rope.theta == 10_000
     for told in ([1.0] * 60 + [2.0] * 4, [1.0 + at / 10 for at in range(64)], [0.5] * 64):
-        with pytest.raises(OuroError, match="a rule that cannot be told from the file"):
+        with pytest.raises(OuroError, match="a rule that cannot be recovered from the file"):
             rope(told)
     for values in ({"rope__scaling__type": "yarn"}, {"rope__scaling__type": "longrope", "rope__scaling__factor": 2.0}):
         with pytest.raises(OuroError, match=r"positions of the kind '(yarn|longrope)' cannot be loaded"):
@@ -157,11 +164,11 @@ def test_ends_and_heads() -> None:
     assert (config.head_size, config.heads, config.key_heads, config.tied, config.bias) == (128, 16, 8, True, False)
     assert config_of(head(attention__key_length=64, attention__value_length=64), [], tied=True).head_size == 64
     for values in ({"rope__dimension_count": 64}, {"attention__value_length": 64}):
-        with pytest.raises(OuroError, match="turned in part, or are of two sizes"):
+        with pytest.raises(OuroError, match="partial rotary positions, or heads of two sizes"):
             config_of(head(**values), [], tied=True)
     with pytest.raises(OuroError, match=r"has no number under 'llama\.attention\.head_count'"):
         config_of(head(attention__head_count=[16, 8]), [], tied=True)
-    with pytest.raises(OuroError, match=r"one part of weights that were cut in several") as caught:
+    with pytest.raises(OuroError, match=r"one part of split weights") as caught:
         found = head()
         found.metadata["split.count"] = 3
         config_of(found, [], tied=True)
@@ -178,7 +185,7 @@ def test_factors_are_read_from_the_file(kernel_extra: None, tmp_path: Path) -> N
 
 def test_a_rule_that_cannot_be_told_leaves_nothing(kernel_extra: None, tmp_path: Path) -> None:
     model = write_tiny(tmp_path, architecture="llama", pre="smollm", rope_factors=[1.0, 2.0, 1.0, 2.0] * 2)
-    with pytest.raises(OuroError, match="a rule that cannot be told") as caught:
+    with pytest.raises(OuroError, match="a rule that cannot be recovered") as caught:
         run(model)
     assert "published folder" in caught.value.remedy
     assert made(tmp_path) == []

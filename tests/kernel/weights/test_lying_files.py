@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.loop.config import config_from_published
+from kernel.engine.model.config import config_from_published
 from kernel.weights.gguf_file import read_head
 from kernel.weights.published_folder import read_json
 from kernel.weights.safetensors_file import read_table
@@ -17,9 +17,16 @@ from ledger.errors import OuroError
 
 LENGTH = 2**36  # of a sparse file, which holds nothing
 CONFIG = {
-    "model_type": "llama", "vocab_size": 100, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1,
-    "num_attention_heads": 4, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 1e4,
-}  # fmt: skip
+    "model_type": "llama",
+    "vocab_size": 100,
+    "hidden_size": 64,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 1e4,
+}
 
 
 def gguf(values: int = 0, tensors: int = 0, rest: bytes = b"") -> bytes:

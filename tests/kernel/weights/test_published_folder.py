@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from kernel.weights import store
-from kernel.weights.own import weights_at
+from kernel.weights.own import describe_weights
 from ledger.errors import OuroError
 from tests.kernel.tiny import TEMPLATE
 from tests.kernel.tiny_ouro import LAYERS, STEPS, TinyOuro, random_numbers, write_published, write_tiny_ouro
@@ -109,10 +109,19 @@ def test_templates_and_stops_that_lie_beside(kernel_extra: None, tmp_path: Path)
 
 
 QWEN = {
-    "model_type": "qwen2", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "intermediate_size": 96, "vocab_size": 304, "rope_theta": 1e6, "rms_norm_eps": 1e-6,
-    "max_position_embeddings": 2048, "tie_word_embeddings": True, "eos_token_id": 2,
-}  # fmt: skip
+    "model_type": "qwen2",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 96,
+    "vocab_size": 304,
+    "rope_theta": 1e6,
+    "rms_norm_eps": 1e-6,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+    "eos_token_id": 2,
+}
 
 
 def test_a_tied_qwen2_with_biases_that_stores_its_head_too(kernel_extra: None, tmp_path: Path) -> None:
@@ -184,13 +193,13 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
         r"model\.norm\.weight has the shape \[2, 32\]; the configuration says \[64\]",
     ),
     "dtype": (set_in_table(dtype="F8_E4M3"), r"holds 'model\.norm\.weight' as F8_E4M3, which cannot be read"),
-    "offsets": (set_in_table(data_offsets=[5, 3]), "is not a safetensors file, or its head is damaged"),
+    "offsets": (set_in_table(data_offsets=[5, 3]), "is not a safetensors file, or its header is damaged"),
     "cut off": (cut, r"model\.safetensors is cut off: 100 bytes are missing"),
     "pickle": (write("model.safetensors", b"\x80\x04\x95" + bytes(500)), "is not a safetensors file"),
     "empty": (write("model.safetensors", b""), "is not a safetensors file"),
     "kind": (set_config(model_type="gpt_neox"), "Models of the type 'gpt_neox' cannot be loaded"),
     "activation": (set_config(hidden_act="gelu"), "with the activation 'gelu' cannot be loaded"),
-    "number": (set_config(rope_theta="leave out"), r"config\.json does not say 'rope_theta'"),
+    "number": (set_config(rope_theta="leave out"), r"config\.json has no 'rope_theta'"),
     "heads": (set_config(num_key_value_heads=3), "does not fit together"),
     "layers": (set_config(num_hidden_layers=4), r"lack model\.layers\.3\.input_layernorm\.weight, .* and 8 more"),
     "vocabulary": (set_config(vocab_size=300), r"has the shape \[304, 64\]; the configuration says \[300, 64\]"),
@@ -236,7 +245,7 @@ def test_plain_text_that_would_become_a_control_token(kernel_extra: None, tmp_pa
         {**found["added_tokens"][0], "id": found["model"]["vocab"]["return"], "content": "return"}
     )
     path.write_text(json.dumps(found))
-    with pytest.raises(OuroError, match="Plain text could become the control token 'return'"):
+    with pytest.raises(OuroError, match="Plain text could become the special token 'return'"):
         run_own(model.folder, tmp_path)
 
 
@@ -245,8 +254,8 @@ def test_too_little_space_is_said_before_anything_is_read(kernel_extra: None, tm
     config = QWEN | {"num_hidden_layers": 1, "tie_word_embeddings": True, "intermediate_size": 1 << 34}
     folder = tmp_path / "huge"
     folder.mkdir()
-    from kernel.loop.config import config_from_published
-    from kernel.loop.published import published_shapes
+    from kernel.engine.model.config import config_from_published
+    from kernel.weights.checkpoint import published_shapes
 
     at, table = 0, {}
     for name, shape in published_shapes(config_from_published(config)).items():
@@ -266,12 +275,12 @@ def test_too_little_space_is_said_before_anything_is_read(kernel_extra: None, tm
 
 def test_own_weights_that_change_before_they_are_converted(kernel_extra: None, tmp_path: Path) -> None:
     from kernel.cancel import CancelToken
-    from kernel.weights.convert import convert
+    from kernel.weights.convert import convert_weights
     from tests.kernel.weights.converting import quiet
 
     model = write_tiny_ouro(tmp_path / "ouro")
-    name, weights = weights_at(model.folder)
+    name, weights = describe_weights(model.folder)
     cut(model.folder)
     with pytest.raises(OuroError, match="have changed or are gone") as caught:
-        convert(name, weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
+        convert_weights(name, weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
     assert "Start again" in caught.value.remedy

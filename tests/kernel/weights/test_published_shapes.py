@@ -6,9 +6,8 @@ from math import prod
 
 import pytest
 
-from kernel.loop.config import LoopConfig, config_from_published
-from kernel.loop.published import expected_parameters, parameters, published_shapes
-from kernel.weights.checkpoint import check_whole
+from kernel.engine.model.config import LoopConfig, config_from_published
+from kernel.weights.checkpoint import check_tensors, count_parameters, expected_parameters, published_shapes
 from ledger.errors import OuroError
 from tests.kernel.tiny_ouro import ouro_config
 
@@ -25,11 +24,11 @@ def real(layers: int) -> LoopConfig:
 def test_a_real_ouro_has_just_these_numbers(layers: int, count: int) -> None:
     config = real(layers)
     shapes = published_shapes(config)
-    assert sum(map(prod, shapes.values())) == parameters(config) == expected_parameters(config) == count
+    assert sum(map(prod, shapes.values())) == count_parameters(config) == expected_parameters(config) == count
     size, head = BYTES[layers]
     assert 2 * count + head == size
     assert len(shapes) == 11 * layers + 5
-    check_whole(config, shapes)
+    check_tensors(config, shapes)
 
 
 def test_the_names_are_those_of_the_published_class() -> None:
@@ -56,7 +55,7 @@ def test_the_names_are_those_of_the_published_class() -> None:
 def test_an_ouro_of_the_real_size_with_other_numbers_is_none_of_the_published() -> None:
     config = config_from_published(ouro_config(num_hidden_layers=24, **{**REAL, "intermediate_size": 5120}))
     with pytest.raises(OuroError, match=r"have 1,359,155,201 numbers; the published Ouro of 24 layers has 1,434,652"):
-        check_whole(config, published_shapes(config))
+        check_tensors(config, published_shapes(config))
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "llama"])
@@ -65,12 +64,15 @@ def test_plain_decoders_have_what_transformers_gives_them(kernel_extra: None, ki
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     numbers = {
-        "vocab_size": 304, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "tie_word_embeddings": tied,
-    }  # fmt: skip
-    model = (
-        Qwen2ForCausalLM(Qwen2Config(**numbers)) if kind == "qwen2" else LlamaForCausalLM(LlamaConfig(**numbers))
-    )  # fmt: skip
+        "vocab_size": 304,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": tied,
+    }
+    model = Qwen2ForCausalLM(Qwen2Config(**numbers)) if kind == "qwen2" else LlamaForCausalLM(LlamaConfig(**numbers))
     config = config_from_published({**model.config.to_dict(), "model_type": kind})
     found = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if tied:

@@ -10,11 +10,11 @@ import pytest
 
 from kernel.cancel import CancelToken
 from kernel.weights import store
-from kernel.weights.convert import convert
-from kernel.weights.pull import Pulled, pull_weights
+from kernel.weights.convert import convert_weights
+from kernel.weights.pull import PullResult, pull_weights
 from kernel.weights.registry import HuggingFaceSource, PublishedFile, Source, Weights, load_registry
 from kernel.weights.settings import PullSettings
-from kernel.weights.sums import read_sums
+from kernel.weights.store import read_sums
 from ledger.errors import OuroError, ProviderUnavailable
 from tests.kernel.tiny_ouro import write_tiny_ouro
 from tests.kernel.weights.converting import config_in, made, quiet
@@ -46,7 +46,7 @@ def described(files: dict[str, bytes], *sources: Source) -> Weights:
     )
 
 
-def fetch(models: Path, weights: Weights) -> Pulled:
+def fetch(models: Path, weights: Weights) -> PullResult:
     return pull_weights("ouro", weights, models_dir=models, progress=quiet, settings=SETTINGS)
 
 
@@ -73,13 +73,13 @@ def test_the_registry_knows_all_four() -> None:
 def test_all_files_come_and_their_sums_are_kept(published: dict[str, bytes], tmp_path: Path) -> None:
     with serving(Host(b"", files=published)) as host:
         weights = described(published, host.source)
-        assert store.sum8(tmp_path, weights) == "unpinned" and not store.is_published(tmp_path, weights)
+        assert store.short_sum(tmp_path, weights) == "unpinned" and not store.is_published(tmp_path, weights)
         pulled = fetch(tmp_path, weights)
         assert host.names == [*NEEDED[:2], *OPTIONAL, NEEDED[2]]
         asked = len(host.names)
         assert fetch(tmp_path, weights) == pulled and len(host.names) == asked
     assert pulled.path == tmp_path / "ouro"
-    assert pulled.note.startswith("Its publisher names no sums: those of the first pull stand in sums.json")
+    assert pulled.note.startswith("Its publisher gives no checksums: those of the first pull are kept in sums.json")
     assert there(tmp_path) == {*published, "sums.json"}  # two of the optional ones are not published
     sums = read_sums(tmp_path / "ouro")
     assert {name: (file.bytes, file.sha256) for name, file in sums.items()} == {
@@ -87,8 +87,8 @@ def test_all_files_come_and_their_sums_are_kept(published: dict[str, bytes], tmp
     }
     assert store.is_published(tmp_path, weights)
 
-    folder = convert("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
-    assert folder.name == f"ouro-{store.sum8(tmp_path, weights)}-v3-bf16"
+    folder = convert_weights("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
+    assert folder.name == f"ouro-{store.short_sum(tmp_path, weights)}-v3-bf16"
     assert config_in(folder).gate
     assert json.loads((folder / store.STAMP).read_text())["sums"] == {n: f.sha256 for n, f in sums.items()}
 
@@ -100,7 +100,7 @@ def test_what_rotted_later_is_noticed_and_fetched_again(published: dict[str, byt
         path = tmp_path / "ouro" / "model.safetensors"
         path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
         with pytest.raises(OuroError, match=r"model\.safetensors is not the file that its publisher released"):
-            convert("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
+            convert_weights("ouro", weights, form="bf16", models_dir=tmp_path, progress=quiet, cancel=CancelToken())
         assert made(tmp_path) == []
         del host.names[:]
         fetch(tmp_path, weights)
@@ -116,7 +116,7 @@ def test_a_publisher_who_changes_a_file_is_not_followed(published: dict[str, byt
         (tmp_path / "ouro" / "config.json").unlink()
         assert not store.is_published(tmp_path, weights)
         host.files = changed
-        with pytest.raises(ProviderUnavailable, match="not the released file"):
+        with pytest.raises(ProviderUnavailable, match="not the released one"):
             fetch(tmp_path, weights)
         assert not (tmp_path / "ouro" / "config.json").exists()
         host.files = published
@@ -133,7 +133,7 @@ def test_an_interrupted_pull_counts_for_nothing_and_goes_on(published: dict[str,
         host.files = {name: content for name, content in published.items() if name != "model.safetensors"}
         with pytest.raises(ProviderUnavailable, match="status 404"):
             fetch(tmp_path, weights)
-        partial = store.partial_file(tmp_path / "ouro" / "model.safetensors")
+        partial = store.partial_path(tmp_path / "ouro" / "model.safetensors")
         assert there(tmp_path) == {"config.json", "tokenizer.json", "tokenizer_config.json", partial.name}
         assert not store.is_published(tmp_path, weights)
         partial.write_bytes(data[:1000])
@@ -153,7 +153,7 @@ def test_a_page_of_the_network_is_not_taken_for_a_file(published: dict[str, byte
     page = PAGE + bytes(len(published[name]) - len(PAGE)) if name == "model.safetensors" else PAGE
     with serving(Host(b"", files=published | {name: page})) as host:
         weights = described(published, host.source)
-        with pytest.raises(ProviderUnavailable, match=f"What was sent as {name} is something else"):
+        with pytest.raises(ProviderUnavailable, match=f"The download is not a valid {name}"):
             fetch(tmp_path, weights)
     assert name not in there(tmp_path) and not any(file.endswith(".partial") for file in there(tmp_path))
     assert not store.is_published(tmp_path, weights)
@@ -165,7 +165,7 @@ def test_the_sum_that_the_hub_announces_must_be_right(published: dict[str, bytes
     with serving(Host(b"", files=published, headers=small)) as host:
         fetch(tmp_path / "small", described(published, host.source))
     with serving(Host(b"", files=published, headers={"X-Linked-Etag": '"' + "0" * 64 + '"'})) as host:
-        with pytest.raises(ProviderUnavailable, match="its sha256 is another one"):
+        with pytest.raises(ProviderUnavailable, match="its sha256 differs"):
             fetch(tmp_path / "wrong", described(published, host.source))
         assert there(tmp_path / "wrong") == set()
     right = hashlib.sha256(published["model.safetensors"]).hexdigest()
@@ -179,7 +179,7 @@ def test_a_file_of_another_size_is_refused(published: dict[str, bytes], tmp_path
     longer = published | {"model.safetensors": published["model.safetensors"] + b"more"}
     with (
         serving(Host(b"", files=longer)) as host,
-        pytest.raises(ProviderUnavailable, match="bytes there; the file has"),
+        pytest.raises(ProviderUnavailable, match=r"bytes; \d+ were expected"),
     ):
         fetch(tmp_path, described(published, host.source))
     assert "model.safetensors" not in there(tmp_path)

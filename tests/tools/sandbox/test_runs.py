@@ -22,7 +22,7 @@ from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.choice import left_behind
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.launch import launcher
-from tools.sandbox.launcher import _held, remove, remove_unless_in_use
+from tools.sandbox.launcher import held, remove, remove_unless_in_use
 from tools.sandbox.plain import Plain
 from tools.sandbox.probe import interpreter
 from tools.sandbox.settings import SandboxSettings
@@ -30,6 +30,16 @@ from tools.sandbox.types import Job, Mount, Wall
 from tools.streams import Talk
 
 ESCAPE = "(setsid sh -c '(sleep {token} &) ; sleep {token}' >/dev/null 2>&1 &) ; sleep 0.3; "
+
+
+TIMERS = """
+import ctypes, signal, struct
+libc, made = ctypes.CDLL(None, use_errno=True), 0
+event = struct.pack("QiI48x", 0, signal.SIGRTMIN, 0)
+while made < 10_000 and libc.timer_create(1, event, ctypes.byref(ctypes.c_void_p())) == 0:
+    made += 1
+print(made)
+"""
 
 
 def number() -> str:
@@ -268,6 +278,34 @@ async def test_private_folders_that_grow_too_large_end_the_run(landlock: Landloc
     assert not list(small.runs.parent.glob(f"{small.runs.name}-*"))
 
 
+@pytest.mark.parametrize("forbidden", [False, True], ids=["counted", "not to be counted"])
+async def test_a_copy_that_grows_too_large_ends_the_run(box: Box, work: Path, forbidden: bool) -> None:
+    """What was there before counts for nothing."""
+    small = replace(box, settings=SandboxSettings(scratch_mb=16))
+    (work / "before").write_bytes(bytes(20 << 20))
+    mounts = (Mount(source=work, target=work, writable=True, ours=True, closed=True),)
+    script = "umask 444; mkdir d; head -c {size}M /dev/zero > d/large; {then}"
+    script = script if forbidden else script.removeprefix("umask 444; ")
+
+    def job(size: int, then: str) -> Job:
+        return replace(shell(work, script.format(size=size, then=f"{then}; rm d/large; rmdir d")), mounts=mounts)
+
+    within = await small.run(job(8, "sleep 0.7; echo there"))
+    assert within.code == 0 and within.output == b"there\n", within
+    beyond = await small.run(job(40, "sleep 60"))
+    assert beyond.code == 128 + signal.SIGXFSZ and b"more than 16 MiB" in beyond.output and not beyond.timed_out
+
+
+async def test_what_is_counted_for_all_programs_of_a_user_is_not_taken_from_them(box: Box, work: Path) -> None:
+    """A timer takes one of the signals that wait: who has them all leaves none to anybody."""
+    program, needed = interpreter()
+    kept = Mount(source=work, target=work, writable=True, closed=True)
+    done = await box.run(
+        Job(argv=(str(program), "-I", "-S", "-c", TIMERS), cwd=work, mounts=(kept, *needed), timeout_s=20)
+    )
+    assert done.code == 0 and 0 < int(done.output) <= 4096, done.output
+
+
 async def test_who_was_left_behind_is_found(landlock: Landlock, places: Places) -> None:
     left = landlock.runs.with_name(f"{landlock.runs.name}-0a")
     left.mkdir(parents=True)
@@ -313,7 +351,7 @@ def test_deep_folders_are_counted_and_removed(tmp_path: Path) -> None:
     deep(top, 10_000)
     fd = os.open(top, os.O_RDONLY)
     try:
-        assert _held(fd, 1 << 40) >= 1 << 20  # more than the bound, where it takes too long
+        assert held(fd, 1 << 40) >= 1 << 20  # more than the bound, where it takes too long
     finally:
         os.close(fd)
     remove(str(top))
@@ -326,7 +364,7 @@ def test_who_holds_too_many_files_to_be_counted_holds_too_much(tmp_path: Path, m
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
         for count in range(30):
-            assert (_held(fd, 1 << 40) > 1 << 40) == (count + 1 >= 20)
+            assert (held(fd, 1 << 40) > 1 << 40) == (count + 1 >= 20)
             (tmp_path / "inner" / str(count)).touch()
     finally:
         os.close(fd)
@@ -340,7 +378,7 @@ def test_a_link_is_neither_followed_nor_removed_through(tmp_path: Path) -> None:
     (top / "link").symlink_to(other)
     fd = os.open(top, os.O_RDONLY)
     try:
-        assert _held(fd, 1 << 40) < 1 << 20
+        assert held(fd, 1 << 40) < 1 << 20
     finally:
         os.close(fd)
     (tmp_path / "itself").symlink_to(other)

@@ -31,6 +31,7 @@ from tools.web.page import text_of
         ("<!DOCTYPE html><?xml version='1'?>x", "x"),
         ("<p>not closed <b", "not closed <b"),
         ("\u0130<SCRIPT>no</SCRIPT>x", "\u0130x"),
+        (f"<title>t</title>&#{'9' * 5000};<img alt='&#{'9' * 4000}'>x", "t\n\n\ufffd[\ufffd]x"),
     ],
 )
 def test_what_a_reader_sees(markup: str, text: str) -> None:

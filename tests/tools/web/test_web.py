@@ -107,7 +107,15 @@ async def test_a_redirect_is_judged_like_a_first_address(location: str) -> None:
 
 @pytest.mark.parametrize(
     "location",
-    ["file:///etc/passwd", "http://user@localhost/", "http://2130706433/", "gopher://localhost/", "http://[", ""],
+    [
+        "file:///etc/passwd",
+        "http://user@localhost/",
+        "http://2130706433/",
+        "gopher://localhost/",
+        "http://[",
+        "",
+        "http://xn--" + "a" * 80,
+    ],
 )
 async def test_a_redirect_to_no_address_is_not_followed(location: str) -> None:
     async with site({"/": to(location)}) as web:

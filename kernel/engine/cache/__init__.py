@@ -1,0 +1,1 @@
+"""Keys and values: storage, prompt prefill, and batches of rows that share a prefix."""

@@ -1,0 +1,1 @@
+"""Decoding: tokenizer, prompts, sampling, batched and speculative decoding."""

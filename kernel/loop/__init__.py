@@ -1,1 +1,0 @@
-"""Looped decoders in plain PyTorch: one model class for the Ouro family and for plain Llama and Qwen2 decoders."""
