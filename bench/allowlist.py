@@ -100,7 +100,7 @@ def judged(repair: Repair, *, by_search: bool = False) -> tuple[Tier, Verdict]:
         provider="honest", model="people", strategy=SEARCH if by_search else CONVERSATION,
     )  # fmt: skip
     signal = Signal(
-        id="sig-1", source=Source.TEST_FAILURE, goal="a test fails", key="0" * 64, base="c" * 40,
+        id="sig-1", source=Source("test_failure"), goal="a test fails", key="0" * 64, base="c" * 40,
         closure=TestsPass(ids=("tests/test_it.py::test_it",)),
     )  # fmt: skip
     op = Operation(

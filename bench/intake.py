@@ -53,7 +53,7 @@ def make_signal(number: int, *, files: int = 2_000) -> Signal:
     """One of many: five on each file, all urgencies that do not wait."""
     return Signal(
         id=new_signal_id(),
-        source=Source.TEST_FAILURE,
+        source=Source("test_failure"),
         goal=f"Make test {number} pass.",
         targets=(f"src/{number % files}.py",),
         urgency=Urgency.CRITICAL if number % 3 == 0 else Urgency.HIGH,

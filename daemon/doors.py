@@ -89,7 +89,7 @@ class CommittedTests:
         return fitting
 
     async def _begin(self, runner: TestRunner, commit: str, held: AsyncExitStack) -> SeveralRuns:
-        workspace = await self._workspaces.acquire("test_failure", commit)
+        workspace = await self._workspaces.acquire("suite", commit)
         held.push_async_callback(self._workspaces.release, workspace)
         return await held.enter_async_context(runner.several(workspace))
 

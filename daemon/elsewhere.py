@@ -10,8 +10,8 @@ from daemon.checkout import checkout_of
 from daemon.places import beside, git_folders
 from ledger.errors import RepositoryError
 from ledger.places import HostEnv, Places
-from sensors.looker import TRAILER
 from sensors.ports import OtherFile
+from sensors.sensor import TRAILER
 from sensors.watch.named import Refs
 from tools.git import Git
 from tools.repository import Repository

@@ -306,7 +306,7 @@ class Facade:
             live = [v.short for v in self._service.table.newest(ended=False) if set(v.signals) & set(found.signals)]
             return found.model_copy(update={"message": at_it_already(found.message, live)})
         dirty = [each.path for each in await self._house.repository.dirty()]
-        left_out = not_looked_at(dirty, eager=self._house.config.settings.test_failure.eager)
+        left_out = not_looked_at(dirty, eager=senses.reads_uncommitted)
         return found.model_copy(update={"message": f"{found.message} {left_out}".strip()})
 
     async def _is_missing(self, node_id: str) -> bool:
@@ -346,13 +346,13 @@ class Facade:
             )
 
     async def hear(self, request: Utterance) -> Answered:
-        return await Hearing(api=self, voice=self._senses.voice, note=self._heard).hear(request)
+        return await Hearing(api=self, voice=self._senses.speech, note=self._heard).hear(request)
 
     async def say(self, request: SayRequest) -> Reply:
-        return await self._senses.intent.hear(request.text)
+        return await self._senses.free_text.hear(request.text)
 
     async def conversation(self) -> ConversationView:
-        return ConversationView(said=await self._senses.intent.conversation())
+        return ConversationView(said=await self._senses.free_text.conversation())
 
     async def answer(self, request: AnswerRequest) -> Ack:
         wish = await self._senses.answer_wish(request.op, request.text)

@@ -6,7 +6,7 @@ A spoken reference may only be the end of an id, or "it" where there is just one
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from daemon.api import Api, OpRef, OpsRequest, OpView, StatusView
 from daemon.api_intake import SignalRef, SignalsRequest, SignalView
@@ -14,8 +14,8 @@ from daemon.api_people import Answered, Utterance
 from daemon.narrate import short_of
 from daemon.text import count
 from ledger.errors import ControlError
-from sensors.voice.grammar import IT, Goal, Order, OrderName
-from sensors.voice.sensor import VoiceCommand
+from sensors.requests.replies import IT, Goal, Order, OrderName
+from sensors.roles import SpeechSensor
 
 SHOWN = 5
 MAY_BE_RETRIED = frozenset({"dead", "queued"})
@@ -30,7 +30,7 @@ class Note(Protocol):
 class Hearing:
     """``note`` is called before anything is done; what is not acted on leaves no trace but a number."""
 
-    def __init__(self, *, api: Api, voice: VoiceCommand, note: Note) -> None:
+    def __init__(self, *, api: Api, voice: SpeechSensor[Any], note: Note) -> None:
         self._api = api
         self._voice = voice
         self._note = note

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 from daemon.api import Fixing, SuiteView
 from daemon.doors import RepositoryIgnores, is_taken_over, is_unchanged
@@ -12,42 +12,27 @@ from daemon.house import House
 from daemon.sensor_ports import sensor_ports
 from daemon.text import count
 from daemon.webhook.endpoint import WebhookEndpoint
-from governance.irongate.secrets import redact
 from governance.left_alone import LeftAlone
-from ledger.clock import stamp
 from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
 from sensors.bus import Bus, Event, Topic
-from sensors.failing_tests import signals_of
-from sensors.github_issue.deliveries import Deliveries
 from sensors.intake.records import Receipt
-from sensors.intent.sensor import IntentDiscovery
-from sensors.registry import build_sensors, named_places
+from sensors.registry import build_sensors, named_places, switch_of
+from sensors.requests.deliveries import Deliveries
 from sensors.requests.replies import Reply
+from sensors.roles import FreeTextSensor, SpeechSensor, SuiteSensor
 from sensors.runner import CodeFollower, SensorRunner
 from sensors.sensor import SensorState
-from sensors.test_failure.sensor import TestFailure
-from sensors.voice.sensor import VoiceCommand
 from sensors.watch.watcher import Watcher
 from tools.index.checkout import CheckoutFeed
 
 NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
 SET_UP = "`ouro doctor` checks the set-up."
-NO_VOICE = "Spoken commands are switched off (sensors.voice_command.enabled)."
-NO_FREE_TEXT = "Free text is switched off (sensors.intent_discovery.enabled)."
-T = TypeVar("T")
 
 
 def _silent(state: SensorState) -> str:
     """Of a sensor that has no line in status."""
     return f"unavailable: {state.problem}" if state.problem else "on"
-
-
-def _is_noteworthy(state: SensorState) -> bool:
-    """Whether a sensor's line belongs into status. That of the tests has a place of its own there."""
-    if state.source is Source.TEST_FAILURE:
-        return False
-    return bool(state.problem if state.source is Source.GITHUB_ISSUE else state.line)
 
 
 class Senses:
@@ -73,9 +58,13 @@ class Senses:
         self.by_source = built.sensors
         """The sensors that are on."""
         self._resting = built.resting
-        self._test_failure = self._sensor(Source.TEST_FAILURE, TestFailure)
+        self._built = built
+        suite = built.find(SuiteSensor)
+        if suite is None:
+            raise LookupError("No sensor in sensors/registry.py watches the tests (SuiteSensor).")
+        self._suite: SuiteSensor[Any] = suite
         house.router.compare_by(self._is_unchanged)
-        house.router.tell_hindered(self._test_failure.forget)  # whoever was in the way makes an event when he is done
+        house.router.tell_hindered(suite.forget)  # whoever was in the way makes an event when he is done
         self._runners = {
             source: SensorRunner(sensor=sensor, ledger=house.ledger) for source, sensor in self.by_source.items()
         }
@@ -89,33 +78,37 @@ class Senses:
         )
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _sensor(self, source: Source, kind: type[T]) -> T:
-        """The sensor of a source. Raises ``LookupError`` where it is switched off."""
-        found = self.by_source.get(source)
-        if not isinstance(found, kind):
-            raise LookupError(f"The sensor {source.value} is switched off.")
+    @property
+    def speech(self) -> SpeechSensor[Any]:
+        """Raises ``ControlError`` where spoken commands are switched off."""
+        found = self._built.find(SpeechSensor)
+        if found is None:
+            raise ControlError(
+                f"Spoken commands are switched off ({switch_of(SpeechSensor)}).",
+                remedy="Switch it on in your own settings file.",
+            )
         return found
 
     @property
-    def voice(self) -> VoiceCommand:
-        """Raises ``ControlError`` where spoken commands are switched off."""
-        try:
-            return self._sensor(Source.VOICE_HUMAN, VoiceCommand)
-        except LookupError as error:
-            raise ControlError(NO_VOICE, remedy="Switch it on in your own settings file.") from error
+    def free_text(self) -> FreeTextSensor[Any]:
+        """Raises ``ControlError`` where free text is switched off."""
+        found = self._built.find(FreeTextSensor)
+        if found is None:
+            raise ControlError(
+                f"Free text is switched off ({switch_of(FreeTextSensor)}).",
+                remedy="/help lists the commands; /submit GOAL hands in work.",
+            )
+        return found
 
     @property
-    def intent(self) -> IntentDiscovery:
-        """Raises ``ControlError`` where free text is switched off."""
-        try:
-            return self._sensor(Source.INTENT_DISCOVERY, IntentDiscovery)
-        except LookupError as error:
-            remedy = "/help lists the commands; /submit GOAL hands in work."
-            raise ControlError(NO_FREE_TEXT, remedy=remedy) from error
+    def reads_uncommitted(self) -> bool:
+        """Whether saved, uncommitted files are tested as well."""
+        return self._suite.reads_uncommitted
 
     async def answer_wish(self, reference: str, text: str) -> Reply | None:
         """The owner's answer to a wish; None where ``reference`` is none. Raises ``ControlError`` for other words."""
-        return await self.intent.answer(reference, text) if Source.INTENT_DISCOVERY in self.by_source else None
+        found = self._built.find(FreeTextSensor)
+        return await found.answer(reference, text) if found is not None else None
 
     async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:
         """Watch, and let the sensors look at start-up. ``lost`` is told of a task that ends by a fault."""
@@ -162,8 +155,8 @@ class Senses:
     async def _scan(self, node_id: str | None, receipts: list[Receipt]) -> Fixing:
         await self.settle_branches()
         if node_id is None:
-            await self._test_failure.scan_once(force=True)
-            state = self._test_failure.state()
+            await self._suite.scan_once(force=True)
+            state = self._suite.state()
             if state.problem:
                 raise TestsUnavailable(state.problem, remedy=state.remedy)
             message = state.line
@@ -200,16 +193,7 @@ class Senses:
                 f"{node_id} could not be judged: {run.reason}",
                 remedy=NAMED if run.status is RunStatus.INCONCLUSIVE else SET_UP,
             )
-        for signal in signals_of(
-            run.red,
-            base=head.commit,
-            snapshot=None,
-            green_before=frozenset(),
-            depth=0,
-            seen_at=stamp(house.clock.now()),
-            redact=redact,
-        ):
-            await self._emit(signal)
+        await self._suite.submit_failures(run, head.commit)
         return f"{node_id} fails at {head.commit[:12]}."
 
     async def _is_unchanged(self, before: Signal, now: Signal) -> bool:
@@ -245,8 +229,8 @@ class Senses:
 
     async def suite(self, commit: str | None) -> SuiteView:
         """What is known of the tests at ``commit``."""
-        state = self._runners[Source.TEST_FAILURE].state()
-        known = await self._test_failure.known(commit) if commit else None
+        state = self._runners[self._suite.source].state()
+        known = await self._suite.known(commit) if commit else None
         if known is None:
             status = "running" if state.running else "unknown"
             return SuiteView(status=status, note="; ".join(part for part in (state.line, state.note) if part))
@@ -286,10 +270,16 @@ class Senses:
     def notes(self) -> tuple[str, ...]:
         """What the owner may want to know, for `ouro status`."""
         states = [runner.state() for runner in self._runners.values()]
-        tests = self._runners[Source.TEST_FAILURE].state()
+        tests = self._runners[self._suite.source].state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
-        lines = (f"{state.source.value}: {state.line}" for state in states if _is_noteworthy(state))
+        lines = (f"{state.source.value}: {state.line}" for state in states if self._is_noteworthy(state))
         goals = self._house.router.goals.problem
         notes = (tests.note, polling, self._code.note, self._webhooks.note, goals, *lines)
         return tuple(note for note in notes if note)
+
+    def _is_noteworthy(self, state: SensorState) -> bool:
+        """Whether a sensor's line belongs into status. That of the suite has a place of its own there."""
+        if state.source == self._suite.source:
+            return False
+        return bool(state.problem if self.by_source[state.source].spec.problems_only else state.line)

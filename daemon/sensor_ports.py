@@ -18,7 +18,7 @@ from ledger.places import HostEnv
 from ledger.programs import find_program
 from ledger.vocabulary import Signal
 from sensors.intake.records import Receipt
-from sensors.ports import DaemonPorts, Emit, GhAnswer, LeftAlone
+from sensors.ports import Emit, GhAnswer, LeftAlone, SensorPorts
 from sensors.watch.named import Refs
 from tools.git import Git
 from tools.index.index import CodeIndex
@@ -100,7 +100,7 @@ class CommittedNames:
         return False
 
 
-def sensor_ports(house: House, *, emit: Emit, left_alone: LeftAlone, follow: Callable[[Refs], None]) -> DaemonPorts:
+def sensor_ports(house: House, *, emit: Emit, left_alone: LeftAlone, follow: Callable[[Refs], None]) -> SensorPorts:
     """For one boot. ``follow`` makes the watcher watch branches of another repository."""
     config, router = house.config, house.router
 
@@ -127,7 +127,7 @@ def sensor_ports(house: House, *, emit: Emit, left_alone: LeftAlone, follow: Cal
         return Gh(env=config.env, folder=config.places.state, lookup=config.secret, timeout_s=timeout_s)
 
     webhook = config.settings.webhook
-    return DaemonPorts(
+    return SensorPorts(
         repository=house.repository,
         emit=emit,
         ledger=house.ledger,

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -35,12 +36,10 @@ from ledger.errors import ConfigError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
 from sensors.bus import BusSettings
-from sensors.github_issue.settings import GitHubIssueSettings
 from sensors.health.health import HealthSettings
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.settings import RouterSettings
-from sensors.registry import SensorsSettings
-from sensors.test_failure.settings import TestFailureSettings
+from sensors.registry import SensorsSettings, with_sensors
 from sensors.watch.watcher import WatchSettings
 from tools.builtin.settings import BuiltinSettings
 from tools.manifest import ToolSettings
@@ -75,8 +74,6 @@ class Settings(Frozen):
     router: RouterSettings = RouterSettings()
     governor: GovernorSettings = GovernorSettings()
     health: HealthSettings = HealthSettings()
-    test_failure: TestFailureSettings = TestFailureSettings()
-    github_issue: GitHubIssueSettings = GitHubIssueSettings()
     webhook: WebhookSettings = WebhookSettings()
     sensors: SensorsSettings = SensorsSettings()
     watch: WatchSettings = WatchSettings()
@@ -99,6 +96,10 @@ class Settings(Frozen):
             memory=self.memory,
             grounding=self.grounding,
         )
+
+
+if not TYPE_CHECKING:
+    Settings = with_sensors(Settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

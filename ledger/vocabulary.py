@@ -122,25 +122,9 @@ SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Source(StrEnum):
-    """Which sensor (or person) a signal comes from. A sensor may bring a name that is no member here."""
+    """Which sensor a signal comes from, or ``MANUAL`` for a person. A sensor brings its own name: ``Source("name")``."""
 
-    TEST_FAILURE = "test_failure"
     MANUAL = "manual"
-    GITHUB_ISSUE = "github_issue"
-    BACKLOG = "backlog"
-    TODO_SCANNER = "todo_scanner"
-    DOC_STALENESS = "doc_staleness"
-    OPPORTUNITY_MINER = "opportunity_miner"
-    RUNTIME_HEALTH = "runtime_health"
-    VOICE_HUMAN = "voice_human"
-    CROSS_REPO_DRIFT = "cross_repo_drift"
-    PERFORMANCE_REGRESSION = "performance_regression"
-    VISION_SENSOR = "vision_sensor"
-    CAPABILITY_GAP = "capability_gap"
-    SCHEDULED = "scheduled"
-    EXPLORATION = "exploration"
-    WEB_INTELLIGENCE = "web_intelligence"
-    INTENT_DISCOVERY = "intent_discovery"
 
     @classmethod
     def _missing_(cls, value: object) -> Source | None:

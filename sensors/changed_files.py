@@ -12,25 +12,24 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import TypeVar
 
 from ledger.clock import stamp
 from ledger.errors import RepositoryError
-from ledger.ids import new_signal_id
-from ledger.sources import SOURCES
 from ledger.vocabulary import Closure, Evidence, Frozen, Signal
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.looker import NOT_YET, Looker, depth_at
-from sensors.memory import Again, SensorMemory
-from sensors.ports import HistoryPort, SensorPorts
-from sensors.sensor import FileSensorSettings
+from sensors.memory import Again
+from sensors.ports import RepositoryPort
+from sensors.sensor import FileSensorSettings, Sensor
+
+F = TypeVar("F", bound=FileSensorSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedFiles:
     """A ``TreeFilesPort`` on one commit."""
 
-    repository: HistoryPort
+    repository: RepositoryPort
     commit: str
 
     async def sizes(self) -> Mapping[str, int]:
@@ -38,9 +37,6 @@ class CommittedFiles:
 
     async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
         return await self.repository.read_many(self.commit, paths)
-
-
-GOAL_SHOWN = 1_500
 
 
 class FileFinding(Frozen):
@@ -82,19 +78,11 @@ class LookResult:
     problem: str = ""
 
 
-class ChangedFiles(Looker):
-    """A subclass names its ``source``, which paths it ``wants``, and what it can ``find``."""
+class ChangedFiles(Sensor[F]):
+    """A subclass names which paths it ``wants``, and what it can ``find``. With an empty ``first_line``, status shows
+    nothing while none of its files exists. ``looks_back``: it also looks at what was there before its first look."""
 
-    looks_back: bool = True  # is what stood there before the first look of any interest?
-    quiet: ClassVar[bool] = False  # on by default: where none of its files is there, it says nothing in status
-
-    def __init__(self, *, ports: SensorPorts, settings: FileSensorSettings) -> None:
-        super().__init__(line="" if self.quiet else NOT_YET)
-        self._ports = ports
-        self._repository = ports.repository
-        self._clock = ports.clock
-        self._limits = settings
-        self._memory = SensorMemory(ledger=ports.ledger, clock=ports.clock, sensor=self.source)
+    looks_back: bool = True
 
     @abstractmethod
     def wants(self, path: str) -> bool:
@@ -108,7 +96,7 @@ class ChangedFiles(Looker):
 
     async def start(self, bus: Bus) -> None:
         """Look once, then whenever HEAD has moved, until cancelled."""
-        limits = self._limits
+        limits = self._settings
         await self._look_after(bus, Topic.REFS_MOVED, quiet_s=limits.debounce_s, most_s=limits.debounce_most_s)
 
     # --- a look ---
@@ -132,7 +120,7 @@ class ChangedFiles(Looker):
         return signals
 
     async def _concerned(self, head: str) -> bool:
-        return not self.quiet or any(map(self.wants, await self._repository.files(head)))
+        return self.first_line != "" or any(map(self.wants, await self._repository.files(head)))
 
     async def _asked(self, head: str) -> dict[str, str | None]:
         """The files to look at, each with the commit to compare it with (None: there is none)."""
@@ -160,7 +148,7 @@ class ChangedFiles(Looker):
 
     async def _read(self, head: str, asked: Mapping[str, str | None]) -> Look:
         """The files and what they were. Those beyond the bounds are left out here, and put off later."""
-        read = list(asked)[: self._limits.most_files]
+        read = list(asked)[: self._settings.most_files]
         then: dict[str, list[str]] = {}
         for path in read:
             if since := asked[path]:
@@ -168,7 +156,7 @@ class ChangedFiles(Looker):
         now, *parts = await asyncio.gather(*map(self._repository.read_many, (head, *then), (read, *then.values())))
         return Look(
             commit=head,
-            now={path: data for path, data in now.items() if len(data) <= self._limits.largest_bytes},
+            now={path: data for path, data in now.items() if len(data) <= self._settings.largest_bytes},
             before={path: data for part in parts for path, data in part.items()},
             compared=frozenset(path for path, since in asked.items() if since),
         )
@@ -178,12 +166,11 @@ class ChangedFiles(Looker):
         keys = await asyncio.to_thread(lambda: {self._key(finding): finding for finding in found.findings})
         said = await self._memory.said(keys)
         fresh = [key for key in keys if key not in said]
-        room = min(self._limits.per_look, self._limits.per_day - await self._memory.said_lately())
+        room = min(self._settings.per_look, self._settings.per_day - await self._memory.said_lately())
         signals = []
         for key in fresh[: max(0, room)]:
             signal = await self._signal(key, keys[key], head)
-            receipt = await self._ports.emit(signal)
-            await self._memory.say(key, signal.id, receipt.status)
+            await self._send(signal)
             signals.append(signal)
         return tuple(signals), tuple(keys[key].via or keys[key].path for key in fresh[max(0, room) :])
 
@@ -191,7 +178,7 @@ class ChangedFiles(Looker):
         self, head: str, asked: Mapping[str, str | None], found: LookResult, left: Collection[str]
     ) -> None:
         """Remember the look, and what it left for another one."""
-        now, read = stamp(self._clock.now()), list(asked)[: self._limits.most_files]
+        now, read = stamp(self._clock.now()), list(asked)[: self._settings.most_files]
         again = {path: Again(path=path, since=head, due=stamp(due)) for path, due in found.later.items()}
         beyond = set(asked).difference(read, (again.path for again in await self._memory.due()))
         for path in (*left, *sorted(beyond)):
@@ -203,21 +190,15 @@ class ChangedFiles(Looker):
         return fingerprint(self.source.value, finding.path, finding.what)
 
     async def _signal(self, key: str, finding: FileFinding, head: str) -> Signal:
-        depth = await depth_at(self._repository, self._ports.depth_of, head, finding.via or finding.path)
-        redact = self._ports.redact
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
-            goal=redact(finding.goal)[:GOAL_SHOWN],
-            targets=finding.targets,
-            urgency=SOURCES[self.source].urgency,
-            confidence_bp=finding.confidence_bp,
-            evidence=tuple(e.model_copy(update={"evidence": redact(e.evidence)}) for e in finding.evidence),
+        return self._new_signal(
+            goal=finding.goal,
             key=key,
             closure=finding.closure,
             base=head,
-            depth=depth,
-            seen_at=stamp(self._clock.now()),
+            targets=finding.targets,
+            confidence_bp=finding.confidence_bp,
+            evidence=finding.evidence,
+            depth=await self._depth_at(head, finding.via or finding.path),
         )
 
 

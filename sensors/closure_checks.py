@@ -38,7 +38,7 @@ class ClosureAnswer(Frozen):
     gone: bool = False
 
 
-AskCheck = Callable[[Any, TreePort], Awaitable[ClosureAnswer]]
+AnswerCheck = Callable[[Any, TreePort], Awaitable[ClosureAnswer]]
 """Answers checks of one kind on a tree."""
 MarkFile = Callable[[Any, bytes, str], bytes | None]
 """The bytes of a check's file with the daemon's own mark in it: check, bytes before, op id; None: nothing to mark."""
@@ -51,7 +51,7 @@ class ClosurePorts(NamedTuple):
     elsewhere: ElsewherePort | None = None
 
 
-def on_file(answer: Callable[[Any, bytes | None], ClosureAnswer]) -> AskCheck:
+def on_file(answer: Callable[[Any, bytes | None], ClosureAnswer]) -> AnswerCheck:
     """Ask a pure function of the check and its file's bytes (None: there is no such file), in a thread."""
 
     async def ask(check: FileCheck, tree: TreePort) -> ClosureAnswer:
@@ -115,7 +115,7 @@ def tests_answer(ids: Sequence[str], run: TestRun) -> ClosureAnswer:
 class ClosureEvaluator:
     """Evaluates closure checks of every kind on a tree. ``checks`` and ``marks`` come from the sensors' specs."""
 
-    def __init__(self, *, checks: Mapping[type[Check], AskCheck], marks: Mapping[type[Check], MarkFile]) -> None:
+    def __init__(self, *, checks: Mapping[type[Check], AnswerCheck], marks: Mapping[type[Check], MarkFile]) -> None:
         self._checks = checks
         self._marks = marks
 

@@ -1,26 +1,19 @@
-"""From red tests to signals: one signal for each cause. Pure."""
+"""Red test results: grouped by cause, and the ids by which a signal names them. Pure."""
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ledger.ids import new_signal_id
-from ledger.vocabulary import Evidence, Signal, Source, TestResult, TestsPass, Urgency
-from sensors.bus import fingerprint
-from sensors.ports import Redact
+from ledger.vocabulary import TestResult
 
 MAX_IDS = 50
 # Bytes, as a signal holds them: a character may take six. Together they stay below what a signal may hold, whatever the
 # tests of a hostile repository say.
 ID_BUDGET = 24_000  # of test ids in one signal: parametrised ids can be very long
 LONGEST_ID = 8_000  # a longer one is told by its file
-LONGEST_FILE = 6_000
-SHORT = 200
-MESSAGE = 3_000
-MAX_EVIDENCE = 5
 
 
 NO_NETWORK = (
@@ -53,7 +46,8 @@ def cut(text: str, most: int) -> str:
     return f"{text[: max(0, fits)]}..."
 
 
-def _inside(path: str) -> bool:
+def is_inside(path: str) -> bool:
+    """True for a path inside the repository."""
     return bool(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
@@ -66,7 +60,7 @@ def needs_network(result: TestResult) -> bool:
 def cause_of(result: TestResult) -> Cause:
     """The file of the deepest frame inside the repository; a test without frames is its own file."""
     own = result.id.split("::")[0]
-    deepest = next((frame.path for frame in reversed(result.frames) if _inside(frame.path)), own)
+    deepest = next((frame.path for frame in reversed(result.frames) if is_inside(frame.path)), own)
     return Cause(deepest, result.exception)
 
 
@@ -89,68 +83,3 @@ def named(results: Sequence[TestResult]) -> tuple[str, ...]:
             break
         ids.append(test)
     return tuple(ids)
-
-
-def key_of(ids: Sequence[str], cause: Cause) -> str:
-    """sha256 over the sorted ids, the exception type and the file."""
-    return fingerprint(*sorted(ids), cause.exception, cause.file)
-
-
-def _one_line(text: str, limit: int) -> str:
-    return cut(next((part.strip() for part in text.splitlines() if part.strip()), ""), limit)
-
-
-def goal_of(ids: Sequence[str], cause: Cause, message: str) -> str:
-    """One sentence: which test, how it fails, where."""
-    exception = cut(cause.exception, SHORT)
-    more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-    said = _one_line(message, SHORT)
-    how = ": ".join(part for part in (exception, said) if part and not said.startswith(f"{part}:")) or "it is red"
-    return f"Make {cut(ids[0], 4 * SHORT)}{more} pass ({how}, in {cut(cause.file, SHORT)})."
-
-
-def signals_of(
-    red: Iterable[TestResult],
-    *,
-    base: str,
-    snapshot: str | None,
-    green_before: Collection[str],
-    depth: int,
-    seen_at: str,
-    redact: Redact,
-) -> tuple[Signal, ...]:
-    """One signal for each cause among ``red`` at a tree.
-
-    Critical when all of its tests were green at the parent commit, else high.
-    """
-    found = []
-    for cause, results in by_cause(red).items():
-        ids = named(results)
-        urgency = Urgency.CRITICAL if set(ids) <= set(green_before) else Urgency.HIGH
-        found.append(
-            Signal(
-                id=new_signal_id(),
-                source=Source.TEST_FAILURE,
-                goal=redact(goal_of(ids, cause, redact(results[0].message))),
-                targets=(cause.file,) if _inside(cause.file) and weight(cause.file) <= LONGEST_FILE else (),
-                urgency=urgency,
-                evidence=tuple(_evidence(result, snapshot or base, redact) for result in results[:MAX_EVIDENCE]),
-                key=key_of(ids, cause),
-                closure=TestsPass(ids=ids),
-                base=base,
-                snapshot=snapshot,
-                depth=depth,
-                seen_at=seen_at,
-            )
-        )
-    return tuple(found)
-
-
-def _evidence(result: TestResult, tree: str, redact: Redact) -> Evidence:
-    said = result.message or result.detail or result.outcome.value
-    return Evidence(
-        claim=f"{cut(result.id, 4 * SHORT)} is red at {tree[:12]}, twice in a row.",
-        evidence=cut(redact(said), MESSAGE),
-        confidence_bp=10_000,
-        source="pytest",
-    )

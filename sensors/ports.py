@@ -10,13 +10,8 @@ from typing import Protocol
 
 from ledger.clock import Clock
 from ledger.store import Ledger
-from ledger.vocabulary import (
-    Frozen,
-    Signal,
-    Source,
-    TestRun,
-    Verdict,
-)
+from ledger.vocabulary import Frozen, Signal, Source, TestRun, Verdict
+from sensors.alarm import Alarm, wall_alarm
 from sensors.intake.records import Receipt
 from sensors.watch.named import Refs
 
@@ -38,30 +33,6 @@ class Differing(Protocol):
     def path(self) -> str: ...
 
 
-class RepositoryPort(Protocol):
-    """Read-only questions about the owner's repository."""
-
-    async def head(self) -> Head: ...
-
-    async def check(self) -> str:
-        """The commit of HEAD. Raises ``RepositoryError`` with a clear sentence when nothing can be worked on."""
-        ...
-
-    async def parent(self, commit: str) -> str | None: ...
-
-    async def trailers(self, commit: str, path: str = "") -> dict[str, str]:
-        """Of a commit's message; with ``path``, of the commit of its history that changed that file last."""
-        ...
-
-    async def snapshot(self) -> str:
-        """A commit of the uncommitted tree; HEAD's own commit when nothing is changed."""
-        ...
-
-    async def dirty(self) -> Collection[Differing]:
-        """What the owner has not committed; empty for a clean checkout."""
-        ...
-
-
 class IgnorePort(Protocol):
     """What git ignores. Paths are relative to the top of the repository, with ``/``; folders without a slash at the
     end."""
@@ -81,10 +52,6 @@ class TestPort(Protocol):
     async def run(self, commit: str, ids: Sequence[str] | None = None) -> TestRun:
         """The suite, or some ids of it, at the tree of ``commit`` in a fresh workspace. A cancellation kills it."""
         ...
-
-
-class ReadyTestPort(TestPort, Protocol):
-    """Can do beforehand what takes time before a run."""
 
     async def make_ready(self, commit: str) -> None:
         """The suite is soon run at ``commit``, and some of it once more: prepare for that. What was prepared before is
@@ -134,8 +101,28 @@ class TreePort(TreeFilesPort, Protocol):
         ...
 
 
-class HistoryPort(RepositoryPort, CommittedFilesPort, Protocol):
-    """Questions about committed files, and how they came to be."""
+class RepositoryPort(CommittedFilesPort, Protocol):
+    """Read-only questions about the owner's repository."""
+
+    async def head(self) -> Head: ...
+
+    async def check(self) -> str:
+        """The commit of HEAD. Raises ``RepositoryError`` with a clear sentence when nothing can be worked on."""
+        ...
+
+    async def parent(self, commit: str) -> str | None: ...
+
+    async def trailers(self, commit: str, path: str = "") -> dict[str, str]:
+        """Of a commit's message; with ``path``, of the commit of its history that changed that file last."""
+        ...
+
+    async def snapshot(self) -> str:
+        """A commit of the uncommitted tree; HEAD's own commit when nothing is changed."""
+        ...
+
+    async def dirty(self) -> Collection[Differing]:
+        """What the owner has not committed; empty for a clean checkout."""
+        ...
 
     async def has(self, commit: str) -> bool:
         """Is the commit (still) there to be asked about?"""
@@ -244,22 +231,17 @@ class OcrPort(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorPorts:
-    """Ports that every sensor gets. ``unavailable`` returns why no model can work on its signals, or an empty text."""
+    """All ports that the daemon offers to sensors."""
 
-    repository: HistoryPort
+    repository: RepositoryPort
     emit: Emit
     ledger: Ledger
     clock: Clock
     depth_of: DepthOf
     redact: Redact = str
-    unavailable: Callable[[], str] = str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonPorts(SensorPorts):
-    """All ports that the daemon offers to a sensor's ``build`` function."""
-
-    tests: ReadyTestPort
+    unavailable: Callable[[], str] = str  # why no model can work on its signals, or an empty text
+    alarm: Alarm = wall_alarm
+    tests: TestPort
     top: Path  # top of the checkout
     spool: Path  # folder where pytest runs of the owner leave reports
     emit_for_owner: Emit  # for a signal that a person asks for now, whatever became of it before

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, create_model
 
 from ledger.sources import declare_source
 from ledger.vocabulary import Check, Source
-from sensors.closure_checks import AskCheck, ClosureEvaluator, ClosurePorts, MarkFile
-from sensors.ports import DaemonPorts
-from sensors.sensor import Sensor, SensorSpec, Stricter
+from sensors import memory
+from sensors.closure_checks import AnswerCheck, ClosureEvaluator, ClosurePorts, MarkFile
+from sensors.ports import SensorPorts
+from sensors.requests import deliveries
+from sensors.sensor import Sensor, SensorSettings, SensorSpec, Stricter
 from sensors.watch.named import Named
 
 FOLDERS = (
@@ -34,28 +36,29 @@ FOLDERS = (
     "intent",
 )
 SPECS: tuple[SensorSpec[Any], ...] = tuple(import_module(f"sensors.{folder}").SPEC for folder in FOLDERS)
+M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R", bound=Sensor[Any])
 
 for _spec in SPECS:
     declare_source(_spec.source, _spec.facts)
 
 
-class _SensorSections(BaseModel):
+class SensorsSettings(SensorSettings):
     """The sensors of work that no failing test asks for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
+def with_sensors(base: type[M]) -> type[M]:
+    """``base``, the model of all settings, with a field for the settings of each sensor: in the section ``sensors``, or
+    at the top where a spec says so."""
+    tables: dict[str, dict[str, Any]] = {"": {}, "sensors": {}}
+    for spec in SPECS:
+        above, _, name = spec.path.rpartition(".")
+        tables[above][name] = (spec.settings, spec.settings())
+    section = create_model(
+        "SensorsSettings", __base__=SensorsSettings, __doc__=SensorsSettings.__doc__, **tables["sensors"]
+    )
+    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, sensors=(section, section()), **tables[""])
 
-def sections_of(specs: Sequence[SensorSpec[Any]]) -> type[BaseModel]:
-    """The model of the settings section ``[sensors]``: a field for each spec whose settings lie there."""
-    found = [(spec.path.rpartition("."), spec.settings) for spec in specs]
-    fields: dict[str, Any] = {name: (model, model()) for (above, _, name), model in found if above == "sensors"}
-    return create_model("SensorsSettings", __base__=_SensorSections, __doc__=_SensorSections.__doc__, **fields)
-
-
-if TYPE_CHECKING:
-    SensorsSettings = _SensorSections
-else:
-    SensorsSettings = sections_of(SPECS)
 
 TIGHTEN: Mapping[str, Stricter] = {
     f"{spec.path}.{name}": direction for spec in SPECS for name, direction in spec.tighten.items()
@@ -69,18 +72,19 @@ def is_enabled(settings: BaseModel) -> bool:
 
 def closure_evaluator(root: BaseModel | None = None, ports: ClosurePorts = ClosurePorts()) -> ClosureEvaluator:  # noqa: B008
     """Answers every sensor's closure checks, those of disabled ones too. ``root``: all settings; None: the defaults."""
-    checks: dict[type[Check], AskCheck] = {}
+    checks: dict[type[Check], AnswerCheck] = {}
     marks: dict[type[Check], MarkFile] = {}
     for spec in SPECS:
-        checks |= spec.closure_checks(spec.settings() if root is None else spec.settings_in(root), ports)
-        marks |= spec.marks()
+        sensor = spec.load()
+        checks |= sensor.closure_checks(spec.settings() if root is None else spec.settings_in(root), ports)
+        marks |= sensor.marks
     return ClosureEvaluator(checks=checks, marks=marks)
 
 
 def named_places(root: BaseModel, top: str) -> Named:
     """Files and folders beside the source that the watcher follows for enabled sensors."""
     each = [(spec, spec.settings_in(root)) for spec in SPECS]
-    found = [spec.places(settings, top) for spec, settings in each if is_enabled(settings)]
+    found = [spec.load().places(settings, top) for spec, settings in each if is_enabled(settings)]
     return Named(
         files=frozenset().union(*(named.files for named in found)),
         folders=tuple(folder for named in found for folder in named.folders),
@@ -89,31 +93,38 @@ def named_places(root: BaseModel, top: str) -> Named:
 
 def tables() -> tuple[str, ...]:
     """SQL of every table that sensors keep beside the record."""
-    from sensors import memory
-
-    return (memory.SCHEMA, *(sql for spec in SPECS for sql in spec.tables()))
+    return (memory.SCHEMA, deliveries.SCHEMA, *(sql for spec in SPECS for sql in spec.load().tables))
 
 
 class BuiltSensors(NamedTuple):
     """The enabled sensors of one boot, and of those that have nothing to do the line for status."""
 
-    sensors: Mapping[Source, Sensor]
+    sensors: Mapping[Source, Sensor[Any]]
     resting: Mapping[Source, str]
 
+    def find(self, role: type[R]) -> R | None:
+        """The sensor with this role (`sensors.roles`); None where it is switched off."""
+        return next((sensor for sensor in self.sensors.values() if isinstance(sensor, role)), None)
 
-def build_sensors(ports: DaemonPorts, root: BaseModel) -> BuiltSensors:
+
+def switch_of(role: type[Sensor[Any]]) -> str:
+    """The setting that switches the sensor with this role (`sensors.roles`) on and off."""
+    return next(f"{spec.path}.enabled" for spec in SPECS if issubclass(spec.load(), role))
+
+
+def build_sensors(ports: SensorPorts, root: BaseModel) -> BuiltSensors:
     """Build every enabled sensor. ``root``: all settings."""
-    sensors: dict[Source, Sensor] = {}
+    sensors: dict[Source, Sensor[Any]] = {}
     resting: dict[Source, str] = {}
     for spec in SPECS:
         settings = spec.settings_in(root)
         if not is_enabled(settings):
             continue
-        built = spec.build(ports, settings)
-        if isinstance(built, str):
-            resting[spec.source] = built
+        kind = spec.load()
+        if reason := kind.reason_to_rest(settings):
+            resting[spec.source] = reason
         else:
-            sensors[spec.source] = built
+            sensors[spec.source] = kind(ports=ports, settings=settings)
     return BuiltSensors(sensors, resting)
 
 

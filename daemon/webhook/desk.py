@@ -22,8 +22,8 @@ from ledger.errors import LedgerError
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Draft, EntryKind, Verdict
 from sensors.bus import Bus, Event, Topic
-from sensors.github_issue.deliveries import Deliveries
-from sensors.github_issue.news import BuildNews, IssueNews, News, of_github, of_standard
+from sensors.requests.deliveries import Deliveries
+from sensors.requests.news import BuildNews, IssueNews, News, of_github, of_standard
 
 PATHS: Mapping[str, Scheme] = {"/webhooks/github": Scheme.GITHUB, "/webhooks/standard": Scheme.STANDARD}
 JSON = "application/json"

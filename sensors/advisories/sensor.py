@@ -11,16 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import ClassVar
 
 from ledger.errors import AdvisoriesUnavailable, OuroError
-from ledger.vocabulary import Evidence, Source, VersionAtLeast
+from ledger.vocabulary import Evidence, VersionAtLeast
+from sensors.advisories import SPEC, WebIntelligenceSettings
 from sensors.advisories.matching import Advisory, affects, merged, named, safe_version, spans_above
-from sensors.advisories.pins import Pin, UnreadablePins, is_manifest, parsed, pins
-from sensors.advisories.settings import WebIntelligenceSettings
+from sensors.advisories.pins import Pin, UnreadablePins, is_manifest, parsed, pins, version_answer
 from sensors.advisories.sources import sources_of
-from sensors.alarm import Alarm, wall_alarm
 from sensors.bus import Bus, Topic, until_quiet, wake_at
 from sensors.changed_files import ChangedFiles, FileFinding, Look, LookResult
+from sensors.closure_checks import on_file
 from sensors.ports import SensorPorts
 
 NO_SOURCE = "neither sensors.web_intelligence.folder nor api is set"
@@ -44,20 +45,17 @@ class Pinned:
     locks: list[str] = field(default_factory=list)
 
 
-class WebIntelligence(ChangedFiles):
+class WebIntelligence(ChangedFiles[WebIntelligenceSettings]):
     """Its files are read whole at each look: what is new may be the advisory."""
 
-    source = Source.WEB_INTELLIGENCE
+    spec = SPEC
+    checks: ClassVar = {VersionAtLeast: on_file(version_answer)}
 
-    def __init__(
-        self, *, ports: SensorPorts, settings: WebIntelligenceSettings | None = None, alarm: Alarm = wall_alarm
-    ) -> None:
-        self._settings = settings or WebIntelligenceSettings()
-        self._sources = sources_of(self._settings)
+    def __init__(self, *, ports: SensorPorts, settings: WebIntelligenceSettings) -> None:
+        self._sources = sources_of(settings)
         lacks = ports.unavailable
         ports = replace(ports, unavailable=lambda: lacks() or ("" if self._sources else NO_SOURCE))
-        super().__init__(ports=ports, settings=self._settings)
-        self._alarm = alarm
+        super().__init__(ports=ports, settings=settings)
         self._seen = ""  # the commit of the last look that had its answers
 
     def wants(self, path: str) -> bool:
@@ -72,7 +70,7 @@ class WebIntelligence(ChangedFiles):
             due = self._clock.now()
             while True:
                 due = await self._look_by(due)
-                with self._alarm(due, wake.set):
+                with self._ports.alarm(due, wake.set):
                     await wake.wait()
                 await until_quiet(wake, quiet_s=limits.debounce_s, most_s=limits.debounce_most_s)
 

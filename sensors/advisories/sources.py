@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ledger.errors import AdvisoriesUnavailable
 from ledger.parsers.json import read_json
+from sensors.advisories import AdvisorySettings
 from sensors.advisories.matching import ECOSYSTEM, Advisory, AdvisoryId
 from sensors.advisories.pins import canonical
-from sensors.advisories.settings import AdvisorySettings
 
 if TYPE_CHECKING:
     import httpx

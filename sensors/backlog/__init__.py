@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pydantic import Field
 
-from ledger.vocabulary import Check, ItemDone, Source, SourceClass, Urgency
-from sensors.backlog.settings import BacklogSettings
-from sensors.closure_checks import AskCheck, ClosurePorts, MarkFile, on_file
-from sensors.ports import DaemonPorts
-from sensors.sensor import DocsRow, Sensor, SensorSpec
+from ledger.sources import SourceFacts
+from ledger.vocabulary import Source, SourceClass, Urgency
+from sensors.sensor import DocsRow, FileSensorSettings, SensorSpec
 
 
-def _build(ports: DaemonPorts, settings: BacklogSettings) -> Sensor:
-    from sensors.backlog.sensor import Backlog
+class BacklogSettings(FileSensorSettings):
+    """The owner's list of wishes."""
 
-    return Backlog(ports=ports, settings=settings)
-
-
-def _closure_checks(settings: BacklogSettings, ports: ClosurePorts) -> Mapping[type[Check], AskCheck]:
-    from sensors.backlog.items import item_answer
-
-    return {ItemDone: on_file(item_answer)}
-
-
-def _marks() -> Mapping[type[Check], MarkFile]:
-    from sensors.backlog.items import mark_item
-
-    return {ItemDone: mark_item}
+    enabled: bool = Field(
+        True,
+        description="Work on ready items of a committed .ouro/backlog.toml or .ouro/backlog.md. On: without such a "
+        "file it costs nothing, its items are requests, and what is proposed waits for the owner's yes.",
+    )
+    per_look: int = Field(1, ge=0, description="Most items of one look; what is left over waits for the next commit.")
 
 
 SPEC = SensorSpec(
-    source=Source.BACKLOG,
-    rank=5,
-    urgency=Urgency.NORMAL,
-    routed_as=SourceClass.BACKGROUND,
+    source=Source("backlog"),
+    facts=SourceFacts(rank=5, urgency=Urgency.NORMAL, routed_as=SourceClass.BACKGROUND, is_testimony=True),
     settings=BacklogSettings,
     tighten={"enabled": "off"},
-    closure_checks=_closure_checks,
-    marks=_marks,
-    build=_build,
+    sensor="sensors.backlog.sensor:Backlog",
     docs=(
         DocsRow(
             "ready items of `.ouro/backlog.toml` or `.ouro/backlog.md`, one per look",

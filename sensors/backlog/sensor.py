@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
-from ledger.vocabulary import Evidence, ItemDone, Source
-from sensors.backlog.items import READERS, BacklogItem, UnreadableBacklog, items, ready
-from sensors.backlog.settings import BacklogSettings
+from ledger.vocabulary import Evidence, ItemDone
+from sensors.backlog import SPEC, BacklogSettings
+from sensors.backlog.items import READERS, BacklogItem, UnreadableBacklog, item_answer, items, mark_item, ready
 from sensors.changed_files import ChangedFiles, FileFinding, Look, LookResult
-from sensors.ports import SensorPorts
+from sensors.closure_checks import on_file
 
 
-class Backlog(ChangedFiles):
+class Backlog(ChangedFiles[BacklogSettings]):
     """Emits each item once. The daemon marks it as done in the commit that does it."""
 
-    source = Source.BACKLOG
-    quiet = True
-
-    def __init__(self, *, ports: SensorPorts, settings: BacklogSettings | None = None) -> None:
-        super().__init__(ports=ports, settings=settings or BacklogSettings())
+    spec = SPEC
+    checks: ClassVar = {ItemDone: on_file(item_answer)}
+    marks: ClassVar = {ItemDone: mark_item}
+    first_line = ""
 
     def wants(self, path: str) -> bool:
         return path in READERS

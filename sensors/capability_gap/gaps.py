@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from ledger.vocabulary import Entry, EntryKind, Frozen, RootCause, Source, State
+from ledger.sources import SOURCES
+from ledger.vocabulary import Entry, EntryKind, Frozen, RootCause, State
+from sensors.capability_gap import SPEC
 from sensors.requests.sentences import VERBS, words_of
 
 MOST_FILES = 4
@@ -30,7 +32,6 @@ _MISSING = {
     RootCause.PROVIDER_UNAVAILABLE.value: "the model could not be reached or has no weights",
     RootCause.SANDBOX_MISSING.value: "no sandbox or no pytest was there",
 }
-_BY_WORDS = frozenset({Source.MANUAL.value, Source.VOICE_HUMAN.value, Source.INTENT_DISCOVERY.value})
 
 
 class GapKind(StrEnum):
@@ -83,7 +84,7 @@ def entropy(classes: Iterable[str]) -> float:
 
 def goal_class(origin: str, goal: str) -> str:
     """The kind of a goal: who brought it, and of a goal in a person's words also the word that it begins with."""
-    if origin not in _BY_WORDS:
+    if origin not in {source.value for source, facts in SOURCES.items() if facts.is_free_text}:
         return origin
     first = next(iter(words_of(goal)), "")
     return f"{origin}: {first if first in VERBS else 'other'}"
@@ -101,7 +102,7 @@ def read(entries: Sequence[Entry]) -> OpSeen | None:
     if started is None or ended is None or ended.op_id is None:
         return None
     origin, goal = str(started.payload.get("origin", "")), str(started.payload.get("goal", ""))
-    if origin == Source.CAPABILITY_GAP.value:
+    if origin == SPEC.source.value:
         return None
     depth = started.payload.get("depth")
     return OpSeen(

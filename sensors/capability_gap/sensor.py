@@ -7,23 +7,18 @@ tool was called and answered, or an op about the file completed. The work itself
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, OuroError
-from ledger.ids import new_signal_id
-from ledger.sources import SOURCES
-from ledger.store import Ledger
-from ledger.vocabulary import Entry, EntryKind, Evidence, OwnerConfirms, Signal, Source
+from ledger.vocabulary import Entry, EntryKind, Evidence, OwnerConfirms, Signal
 from sensors.bus import Bus, fingerprint
+from sensors.capability_gap import SPEC, CapabilityGapSettings
 from sensors.capability_gap.gaps import GapKind, entropy, is_real, read
-from sensors.capability_gap.settings import CapabilityGapSettings
-from sensors.capability_gap.sightings import GapMemory, Met
-from sensors.ports import Emit, HistoryPort, Redact, Withdraw
+from sensors.capability_gap.sightings import SCHEMA, GapMemory, Met
+from sensors.ports import SensorPorts
 from sensors.python_source.syntax import is_test
-from sensors.sensor import SensorState
+from sensors.sensor import Sensor
 
 LOOKED_BACK = 5_000
 """Entries before this boot that are read when nothing is remembered: a long record is not read whole."""
@@ -33,35 +28,17 @@ SHOWN_SEQS = 10
 SHOWN_GAPS = 3
 
 
-class CapabilityGap:
+class CapabilityGap(Sensor[CapabilityGapSettings]):
     """Emits gaps with a place in the repository."""
 
-    source = Source.CAPABILITY_GAP
+    spec = SPEC
+    tables = (SCHEMA,)
+    first_line = ""
 
-    def __init__(
-        self,
-        *,
-        repository: HistoryPort,
-        emit: Emit,
-        withdraw: Withdraw,
-        unavailable: Callable[[], str],
-        ledger: Ledger,
-        clock: Clock,
-        redact: Redact = str,
-        settings: CapabilityGapSettings | None = None,
-    ) -> None:
-        self._settings = settings or CapabilityGapSettings()
-        self._repository = repository
-        self._emit = emit
-        self._withdraw = withdraw
-        self._unavailable = unavailable
-        self._ledger = ledger
-        self._clock = clock
-        self._redact = redact
-        self._memory = GapMemory(ledger=ledger, clock=clock, days=self._settings.days)
-        self._turn = asyncio.Lock()
+    def __init__(self, *, ports: SensorPorts, settings: CapabilityGapSettings) -> None:
+        super().__init__(ports=ports, settings=settings)
+        self._gaps = GapMemory(ledger=ports.ledger, clock=ports.clock, days=settings.days)
         self._read = 0  # the last entry that was looked at
-        self._line = ""
 
     # --- the protocol of sensors ---
 
@@ -73,17 +50,13 @@ class CapabilityGap:
                 if entry.payload.get("event") == "terminal":  # whatever was missed before it is read now
                     await self._look()
 
-    async def scan_once(self) -> tuple[Signal, ...]:
+    async def _scan(self) -> tuple[Signal, ...]:
         """Read what ops have left since the last time."""
-        async with self._turn:
-            up_to = self._ledger.head.seq
-            for ended in await self._ended():
-                await self._take_in(ended)
-            self._read = up_to
-            return await self._judge()
-
-    def state(self) -> SensorState:
-        return SensorState(source=self.source, line=self._line)
+        up_to = self._ledger.head.seq
+        for ended in await self._ended():
+            await self._take_in(ended)
+        self._read = up_to
+        return await self._judge()
 
     # --- what ops leave ---
 
@@ -91,11 +64,11 @@ class CapabilityGap:
         try:
             await self.scan_once()
         except OuroError as error:  # the next op that ends is another chance
-            self._line = f"cannot look: {error}"
+            self._say(f"cannot look: {error}")
 
     async def _ended(self) -> Sequence[Entry]:
         if not self._read:
-            remembered = await self._memory.read_up_to()
+            remembered = await self._gaps.read_up_to()
             self._read = max(remembered or 0, self._ledger.head.seq - LOOKED_BACK, 0)
         return await self._ledger.entries(kinds=(EntryKind.TRANSITION,), events=("terminal",), after=self._read)
 
@@ -105,15 +78,15 @@ class CapabilityGap:
         seen = read(await self._ledger.entries(op_id=ended.op_id, kinds=OF_AN_OP))
         if seen is None:
             return
-        rounds = {str(met.gap): await self._memory.round_of(met.gap) for met in await self._memory.met()}
-        for gap in await self._memory.see(seen, ended.seq):
+        rounds = {str(met.gap): await self._gaps.round_of(met.gap) for met in await self._gaps.met()}
+        for gap in await self._gaps.see(seen, ended.seq):
             await self._take_back(rounds[gap].signal, gap)
 
     async def _take_back(self, signal: str, gap: str) -> None:
         if not signal:
             return
         try:
-            await self._withdraw(signal, f"{gap} is served by now.")
+            await self._ports.withdraw(signal, f"{gap} is served by now.")
         except ControlError:
             return  # done already, or an op is at it: the owner sees that op
 
@@ -123,28 +96,28 @@ class CapabilityGap:
         settings = self._settings
         real = [
             met
-            for met in await self._memory.met()
+            for met in await self._gaps.met()
             if is_real(met.classes, least=settings.least_seen, least_entropy_milli=settings.least_entropy_milli)
         ]
-        self._line = self._told(real)
+        self._say(self._told(real))
         signals: list[Signal] = []
-        if settings.work and not self._unavailable():
+        if settings.work and not self._ports.unavailable():
             for met in real:
                 signals += await self._said(met)
         return tuple(signals)
 
     async def _said(self, met: Met) -> Sequence[Signal]:
         """The signal for a gap that has a place and was not said in this round; none for any other."""
-        now = await self._memory.round_of(met.gap)
+        now = await self._gaps.round_of(met.gap)
         head = (await self._repository.head()).commit
-        if now.signal or head is None or await self._memory.said_lately() >= self._settings.per_day:
+        if now.signal or head is None or await self._gaps.said_lately() >= self._settings.per_day:
             return ()
         place = place_of(met, await self._repository.files(head))
         if not place:
             return ()
         signal = self._signal(met, place, head, now.number)
-        receipt = await self._emit(signal)
-        await self._memory.say(met, now.number, receipt.of or signal.id, receipt.status)
+        receipt = await self._ports.emit(signal)
+        await self._gaps.say(met, now.number, receipt.of or signal.id, receipt.status)
         return (signal,)
 
     def _signal(self, met: Met, place: str, head: str, number: int) -> Signal:
@@ -156,19 +129,15 @@ class CapabilityGap:
             confidence_bp=6_000,
             source="capability_gap",
         )
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
-            goal=self._redact(goal_of(met, place)),
+        return self._new_signal(
+            goal=goal_of(met, place),
             targets=(place,),
-            urgency=SOURCES[self.source].urgency,
             confidence_bp=6_000,
             evidence=(rests,),
             key=fingerprint(self.source.value, str(met.gap), str(number)),
             closure=OwnerConfirms(question=f"Will work of this kind be served now: {met.gap}?"),
             base=head,
             depth=met.depth,
-            seen_at=stamp(self._clock.now()),
         )
 
     def _told(self, real: Sequence[Met]) -> str:
@@ -181,9 +150,9 @@ class CapabilityGap:
             for met in real[:SHOWN_GAPS]
         )
         more = f"; and {len(real) - SHOWN_GAPS} more" if len(real) > SHOWN_GAPS else ""
-        missing = self._unavailable() if self._settings.work else ""
+        missing = self._ports.unavailable() if self._settings.work else ""
         why = f" · unavailable: {missing}" if missing else ""
-        return self._redact(f"not served: {told}{more}{why}")
+        return self._ports.redact(f"not served: {told}{more}{why}")
 
 
 def place_of(met: Met, files: Sequence[str]) -> str:

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pydantic import Field
 
-from ledger.vocabulary import Check, PageWithout, ParametersDocumented, Source, SourceClass, SymbolDocumented, Urgency
-from sensors.closure_checks import AskCheck, ClosurePorts, on_file
-from sensors.docs.settings import DocStalenessSettings
-from sensors.ports import DaemonPorts
-from sensors.sensor import DocsRow, Sensor, SensorSpec
+from ledger.sources import SourceFacts
+from ledger.vocabulary import Source, SourceClass, Urgency
+from sensors.sensor import DocsRow, FileSensorSettings, SensorSpec
 
 
-def _build(ports: DaemonPorts, settings: DocStalenessSettings) -> Sensor:
-    from sensors.docs.sensor import DocStaleness
+class DocStalenessSettings(FileSensorSettings):
+    """Docstrings and pages of what changes."""
 
-    return DocStaleness(ports=ports, settings=settings)
-
-
-def _closure_checks(settings: DocStalenessSettings, ports: ClosurePorts) -> Mapping[type[Check], AskCheck]:
-    from sensors.docs.pages import page_answer
-    from sensors.docs.signatures import parameters_answer
-    from sensors.docs.stale import documented_answer
-
-    return {
-        SymbolDocumented: on_file(documented_answer),
-        ParametersDocumented: on_file(parameters_answer),
-        PageWithout: on_file(page_answer),
-    }
+    enabled: bool = Field(
+        False,
+        description="Write docstrings for public symbols that a commit adds or changes without one, and bring those up "
+        "to date whose parameters have changed. Off: whether and how a repository documents is its owner's taste, and "
+        "a change of docstrings alone may land by itself.",
+    )
+    pages: bool = Field(
+        True, description="Say also which pages (README, docs/) name what a commit has taken away; waits for your yes."
+    )
+    least_lines: int = Field(5, ge=1, description="Shorter symbols are left to speak for themselves.")
 
 
 SPEC = SensorSpec(
-    source=Source.DOC_STALENESS,
-    rank=6,
-    urgency=Urgency.LOW,
-    routed_as=SourceClass.BACKGROUND,
+    source=Source("doc_staleness"),
+    facts=SourceFacts(rank=6, urgency=Urgency.LOW, routed_as=SourceClass.BACKGROUND),
     settings=DocStalenessSettings,
     tighten={"enabled": "off"},
-    closure_checks=_closure_checks,
-    build=_build,
+    sensor="sensors.docs.sensor:DocStaleness",
     docs=(
         DocsRow(
             "public symbols without a docstring that a commit adds or changes",

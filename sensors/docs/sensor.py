@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import PurePosixPath
+from typing import ClassVar
 
-from ledger.vocabulary import Evidence, Source, SymbolDocumented
+from ledger.vocabulary import Evidence, PageWithout, ParametersDocumented, SymbolDocumented
 from sensors.changed_files import ChangedFiles, CommittedFiles, FileFinding, Look, LookResult
-from sensors.docs.pages import is_page
-from sensors.docs.settings import DocStalenessSettings
-from sensors.docs.stale import Gone, gone_names, stale_docstrings, stale_pages
-from sensors.ports import SensorPorts
+from sensors.closure_checks import on_file
+from sensors.docs import SPEC, DocStalenessSettings
+from sensors.docs.pages import is_page, page_answer
+from sensors.docs.signatures import parameters_answer
+from sensors.docs.stale import Gone, documented_answer, gone_names, stale_docstrings, stale_pages
 from sensors.python_source.docstrings import Public, public_symbols
 from sensors.python_source.syntax import is_own_python, is_test
 
 
-class DocStaleness(ChangedFiles):
+class DocStaleness(ChangedFiles[DocStalenessSettings]):
     """What had no docstring when the sensor looked for the first time is left alone until its code changes."""
 
-    source = Source.DOC_STALENESS
+    spec = SPEC
+    checks: ClassVar = {
+        SymbolDocumented: on_file(documented_answer),
+        ParametersDocumented: on_file(parameters_answer),
+        PageWithout: on_file(page_answer),
+    }
     looks_back = False
-
-    def __init__(self, *, ports: SensorPorts, settings: DocStalenessSettings | None = None) -> None:
-        self._settings = settings or DocStalenessSettings()
-        super().__init__(ports=ports, settings=self._settings)
 
     def wants(self, path: str) -> bool:
         return is_page(path) or _is_public(path)

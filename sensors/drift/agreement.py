@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from ledger.errors import OuroError
 from ledger.vocabulary import SidesAgree
 from sensors.closure_checks import ClosureAnswer
+from sensors.drift import ContractPair
 from sensors.drift.contracts import UnreadableContract, contract, differences
-from sensors.drift.settings import ContractPair
 from sensors.ports import ElsewherePort, OtherFile, Redact, TreePort
 
 SHOWN = 5

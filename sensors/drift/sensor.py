@@ -7,22 +7,18 @@ can make the daemon read another one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import PurePath
 
-from ledger.clock import stamp
 from ledger.errors import OuroError
-from ledger.ids import new_signal_id
-from ledger.sources import SOURCES
-from ledger.vocabulary import Draft, EntryKind, Evidence, Frozen, SidesAgree, Signal, Source
+from ledger.vocabulary import Check, Draft, EntryKind, Evidence, Frozen, SidesAgree, Signal
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.drift.agreement import part_of
+from sensors.closure_checks import AnswerCheck, ClosurePorts
+from sensors.drift import SPEC, ContractPair, CrossRepoDriftSettings
+from sensors.drift.agreement import Agreement, part_of
 from sensors.drift.contracts import Contract, UnreadableContract, contract, differences
-from sensors.drift.settings import ContractPair, CrossRepoDriftSettings
-from sensors.looker import Looker
-from sensors.memory import SensorMemory
-from sensors.ports import ElsewherePort, OtherFile, SensorPorts
-from sensors.watch.named import Refs
+from sensors.ports import OtherFile
+from sensors.sensor import Sensor
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS contracts_agreed (pair TEXT PRIMARY KEY, digest TEXT NOT NULL);"
 UNNAMED = "unavailable: no pair of contracts is named"
@@ -46,26 +42,18 @@ class Drift(Frozen):
         return fingerprint(self.name, self.pair.here, self.here.digest, self.there.digest)
 
 
-class CrossRepoDrift(Looker):
-    """Emits contracts that differ. ``follow`` watches branches of another repository; repeating it is harmless."""
+class CrossRepoDrift(Sensor[CrossRepoDriftSettings]):
+    """Emits contracts that differ."""
 
-    source = Source.CROSS_REPO_DRIFT
+    spec = SPEC
+    tables = (SCHEMA,)
 
-    def __init__(
-        self,
-        *,
-        ports: SensorPorts,
-        elsewhere: ElsewherePort,
-        follow: Callable[[Refs], None],
-        settings: CrossRepoDriftSettings,
-    ) -> None:
-        super().__init__()
-        self._ports = ports
-        self._repository = ports.repository
-        self._elsewhere = elsewhere
-        self._follow = follow
-        self._settings = settings
-        self._memory = SensorMemory(ledger=ports.ledger, clock=ports.clock, sensor=self.source)
+    @classmethod
+    def closure_checks(cls, settings: CrossRepoDriftSettings, ports: ClosurePorts) -> Mapping[type[Check], AnswerCheck]:
+        agreement = Agreement(
+            elsewhere=ports.elsewhere, pairs=settings.pairs, largest=settings.largest_bytes, redact=ports.redact
+        )
+        return {SidesAgree: agreement.answer}
 
     # --- the protocol of sensors ---
 
@@ -103,8 +91,8 @@ class CrossRepoDrift(Looker):
 
     async def _compare(self, name: str, pair: ContractPair, head: str) -> Drift | None:
         """None when both say the same. Raises ``RepositoryError`` and `Unreadable`."""
-        self._follow(await self._elsewhere.refs(pair.repository))
-        there = await self._elsewhere.read(pair.repository, pair.there, largest=self._settings.largest_bytes)
+        self._ports.follow(await self._ports.elsewhere.refs(pair.repository))
+        there = await self._ports.elsewhere.read(pair.repository, pair.there, largest=self._settings.largest_bytes)
         here = (await self._repository.read_many(head, [pair.here])).get(pair.here)
         mine, theirs = await asyncio.to_thread(self._read, pair, here, there)
         if mine == theirs:
@@ -131,38 +119,32 @@ class CrossRepoDrift(Looker):
         if await self._memory.said([drift.key]) or await self._memory.said_lately() >= self._settings.per_day:
             return ()
         signal = self._signal(head, drift)
-        receipt = await self._ports.emit(signal)
-        await self._memory.say(drift.key, signal.id, receipt.status)
+        await self._send(signal, drift.key)
         return (signal,)
 
     def _signal(self, head: str, drift: Drift) -> Signal:
-        redact, pair = self._ports.redact, drift.pair
+        pair = drift.pair
         part = f" in its part {pair.part}" if pair.part else ""
         other = f"{pair.there} of the repository {PurePath(pair.repository).name!r}"
-        lines = differences(drift.here, drift.there)
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
-            goal=redact(f"Let {pair.here}{part} say what {other} says at {drift.commit[:12]}.")[:1_500],
+        return self._new_signal(
+            goal=f"Let {pair.here}{part} say what {other} says at {drift.commit[:12]}.",
             targets=(pair.here,),
-            urgency=SOURCES[self.source].urgency,
             confidence_bp=SURE_BP,
             evidence=(
-                _said("The two differ", redact("\n".join(lines))),
-                _said("The other side says", redact(drift.there.readable)[:TEXT_SHOWN]),
+                _said("The two differ", "\n".join(differences(drift.here, drift.there))),
+                _said("The other side says", self._ports.redact(drift.there.readable)[:TEXT_SHOWN]),
             ),
             key=fingerprint(self.source.value, drift.key),
             closure=SidesAgree(pair=drift.name, path=pair.here),
             base=head,
             depth=int(drift.by_op),
-            seen_at=stamp(self._ports.clock.now()),
         )
 
     # --- what both said when they agreed last ---
 
     async def _agreed(self, name: str) -> str:
-        await self._ports.ledger.ensure(SCHEMA)
-        rows = await self._ports.ledger.query("SELECT digest FROM contracts_agreed WHERE pair = ?", (name,))
+        await self._ledger.ensure(SCHEMA)
+        rows = await self._ledger.query("SELECT digest FROM contracts_agreed WHERE pair = ?", (name,))
         return str(rows[0][0]) if rows else ""
 
     async def _remember(self, name: str, digest: str) -> None:
@@ -170,7 +152,7 @@ class CrossRepoDrift(Looker):
             return
         payload = {"event": "sides_agree", "sensor": self.source.value, "pair": name, "digest": digest}
         keep = ("INSERT OR REPLACE INTO contracts_agreed VALUES (?, ?)", (name, digest))
-        await self._ports.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=[keep])
+        await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=[keep])
 
 
 def _said(claim: str, text: str) -> Evidence:

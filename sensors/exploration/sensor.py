@@ -8,51 +8,37 @@ for the owner to decide.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
-from ledger.clock import stamp
-from ledger.ids import new_signal_id
-from ledger.sources import SOURCES
-from ledger.vocabulary import EntryKind, Evidence, Signal, Source, SymbolPinned
+from ledger.vocabulary import EntryKind, Evidence, Signal, SymbolPinned
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.exploration.settings import ProactiveExplorationSettings
+from sensors.exploration import SPEC, ProactiveExplorationSettings
+from sensors.exploration.pinning import pinned_answer
 from sensors.exploration.untested import OWN, UntestedFunction, failures_in, file_for_tests, places
-from sensors.looker import Looker, depth_at
-from sensors.memory import SensorMemory
-from sensors.ports import SensorPorts
 from sensors.python_source.syntax import is_own_python, is_test
+from sensors.sensor import Sensor
 
-Occupied = Callable[[], Awaitable[str]]
 STIRS = (Topic.FILES_CHANGED, Topic.REFS_MOVED, Topic.TESTS_REPORTED, Topic.ISSUE_TOLD, Topic.BUILD_FAILED)
 PAST = 500  # ends of ops that are looked at
 AGAIN_S = 3_600.0  # between two looks while nothing happens: only a new day can bring anything
 
 
-class ProactiveExploration(Looker):
-    """Emits untested functions. ``occupied`` returns why now is no time for it, or an empty text."""
+class ProactiveExploration(Sensor[ProactiveExplorationSettings]):
+    """Emits untested functions."""
 
-    source = Source.EXPLORATION
-
-    def __init__(
-        self, *, ports: SensorPorts, occupied: Occupied, settings: ProactiveExplorationSettings | None = None
-    ) -> None:
-        super().__init__()
-        self._ports = ports
-        self._repository = ports.repository
-        self._occupied = occupied
-        self._settings = settings or ProactiveExplorationSettings()
-        self._memory = SensorMemory(ledger=ports.ledger, clock=ports.clock, sensor=self.source)
-        self._barren = ""  # commit at which there was nothing
+    spec = SPEC
+    checks: ClassVar = {SymbolPinned: pinned_answer}
+    _barren = ""  # commit at which there was nothing
 
     # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
         """Look after each look at the machine that finds everything at rest for long enough, until cancelled."""
-        clock = self._ports.clock
+        clock = self._clock
         busy_at, again_at = clock.monotonic(), 0.0
         async with bus.subscribe(Topic.HEALTH_SAMPLED, *STIRS) as events:
             async for delivery in events:
-                if delivery.event.topic is not Topic.HEALTH_SAMPLED or await self._occupied():
+                if delivery.event.topic is not Topic.HEALTH_SAMPLED or await self._ports.busy_with():
                     busy_at, again_at = clock.monotonic(), 0.0
                 elif clock.monotonic() >= max(busy_at + self._settings.idle_s, again_at):
                     again_at = clock.monotonic() + AGAIN_S
@@ -76,7 +62,7 @@ class ProactiveExploration(Looker):
         """The first place that was not visited; at most one a look, so that each can be answered for itself."""
         paths = [p for p in await self._repository.files(head) if p.isprintable() and is_own_python(p)]
         tests, own = [p for p in paths if is_test(p)], [p for p in paths if not is_test(p)]
-        entries = await self._ports.ledger.entries(
+        entries = await self._ledger.entries(
             kinds=(EntryKind.OUTCOME,), events=("outcome",), limit=PAST, newest_first=True
         )
         failed = failures_in(entries)
@@ -94,8 +80,7 @@ class ProactiveExploration(Looker):
             self._barren = head
             return self._say(f"Nothing is left to visit at {head[:12]}.")
         signal = await self._signal(key, keys[key], file_for_tests(keys[key], tests) or "", head)
-        receipt = await self._ports.emit(signal)
-        await self._memory.say(key, signal.id, receipt.status)
+        await self._send(signal)
         self._say(f"Visited {keys[key].symbol} in {keys[key].path}.")
         return (signal,)
 
@@ -117,21 +102,15 @@ class ProactiveExploration(Looker):
                 "a comparison), made by the daemon, turns a test of that file red.",
             ),
         )
-        redact = self._ports.redact
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
+        return self._new_signal(
             goal=f"Pin what {place.symbol} in {place.path} does by tests in the new file {test}; change nothing else",
             targets=(place.path,),
-            urgency=SOURCES[self.source].urgency,
             confidence_bp=5_000,
             evidence=tuple(
-                Evidence(claim=claim, evidence=redact(said), confidence_bp=10_000, source="exploration")
-                for claim, said in rows
+                Evidence(claim=claim, evidence=said, confidence_bp=10_000, source="exploration") for claim, said in rows
             ),
             key=key,
             closure=SymbolPinned(path=place.path, symbol=place.symbol, test=test, body=place.body),
             base=head,
-            depth=await depth_at(self._repository, self._ports.depth_of, head, place.path),
-            seen_at=stamp(self._ports.clock.now()),
+            depth=await self._depth_at(head, place.path),
         )

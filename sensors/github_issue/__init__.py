@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
+from ledger.sources import SourceFacts
 from ledger.vocabulary import Source, SourceClass, Urgency
-from sensors.github_issue.settings import GitHubIssueSettings
-from sensors.ports import DaemonPorts
-from sensors.sensor import DocsRow, Sensor, SensorSpec
+from sensors.sensor import DocsRow, SensorSettings, SensorSpec
 
 
-def _build(ports: DaemonPorts, settings: GitHubIssueSettings) -> Sensor:
-    from sensors.github_issue.deliveries import Deliveries
-    from sensors.github_issue.poll import IssuePoll
-    from sensors.github_issue.sensor import GitHubIssue
+class GitHubIssueSettings(SensorSettings):
+    """Whose issues are work. They come by webhook (see ``[webhook]``), or are asked for where there is none."""
 
-    deliveries = Deliveries(ledger=ports.ledger)
-    poll = None
-    if settings.poll_s and not ports.has_issue_webhook:
-        gh = ports.gh(settings.gh_timeout_s)
-        poll = IssuePoll(gh=gh, deliveries=deliveries, clock=ports.clock, redact=ports.redact, settings=settings)
-    return GitHubIssue(
-        repository=ports.repository,
-        files=ports.repository,
-        tests=ports.tests,
-        deliveries=deliveries,
-        emit=ports.emit,
-        withdraw=ports.withdraw,
-        takes_words=lambda: not ports.unavailable(),
-        ledger=ports.ledger,
-        clock=ports.clock,
-        redact=ports.redact,
-        settings=settings,
-        poll=poll,
+    authors: tuple[str, ...] = Field(
+        (), description="Login names, whole, whose issues count; nobody else's does, whatever label they bear."
     )
-
-
-def _tables() -> tuple[str, ...]:
-    from sensors.github_issue import deliveries, sensor
-
-    return (deliveries.SCHEMA, sensor.SCHEMA)
+    label: str = Field("ouroboros", min_length=1, description="Issues with this label count.")
+    repositories: tuple[str, ...] = Field(
+        (), description="Where issues may come from (`owner/name`); none: wherever the webhook's secret is used."
+    )
+    poll_s: float = Field(
+        0.0,
+        ge=0,
+        description="How often GitHub's command line `gh` is asked for the issues of `repositories`, where no webhook "
+        "of GitHub's is set up. 0: never; off, because it uses your login there.",
+    )
+    gh_timeout_s: float = Field(30.0, gt=0, description="Seconds that one call of `gh` may take.")
 
 
 SPEC = SensorSpec(
-    source=Source.GITHUB_ISSUE,
-    rank=4,
-    urgency=Urgency.NORMAL,
-    routed_as=SourceClass.STANDARD,
-    from_outside=True,
+    source=Source("github_issue"),
+    facts=SourceFacts(
+        rank=4, urgency=Urgency.NORMAL, routed_as=SourceClass.STANDARD, from_outside=True, is_testimony=True
+    ),
     settings=GitHubIssueSettings,
     section="github_issue",
-    tables=_tables,
-    build=_build,
+    sensor="sensors.github_issue.sensor:GitHubIssue",
+    problems_only=True,
     docs=(
         DocsRow(
             "open issues with your label, by authors whom you name; from a webhook or [polled](#issues)",

@@ -17,10 +17,10 @@ from ledger.errors import ChildFailed
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Draft, EntryKind
 from sensors.bus import fingerprint
-from sensors.github_issue.deliveries import Deliveries
-from sensors.github_issue.news import BODY_CHARS, IssueNews, Login, name_of, same_login
-from sensors.github_issue.settings import GitHubIssueSettings
+from sensors.github_issue import GitHubIssueSettings
 from sensors.ports import GhAnswer, GhPort, Redact
+from sensors.requests.deliveries import Deliveries
+from sensors.requests.news import BODY_CHARS, IssueNews, Login, name_of, same_login
 
 T = TypeVar("T", bound=BaseModel)
 LIMIT = 100  # issues of one list; where there are more, one that is missing may just be beyond it

@@ -7,35 +7,21 @@ approve nor choose anything. Closed when the failing tests that the issue names 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
-from ledger.clock import Clock, stamp
+from ledger.clock import stamp
 from ledger.errors import ControlError, OuroError, RepositoryError
-from ledger.ids import new_signal_id
-from ledger.store import Ledger, Statement
-from ledger.vocabulary import (
-    Draft,
-    EntryKind,
-    Evidence,
-    Frozen,
-    OwnerConfirms,
-    Signal,
-    Source,
-    TestResult,
-    TestsPass,
-    Urgency,
-)
-from sensors.alarm import Alarm, wall_alarm
+from ledger.store import Statement
+from ledger.vocabulary import Draft, EntryKind, Evidence, Frozen, OwnerConfirms, Signal, TestResult, TestsPass
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.failing_tests import by_cause, named, needs_network
-from sensors.github_issue.deliveries import Deliveries, WaitingNews
-from sensors.github_issue.news import IssueNews, digest_of, goal_of, name_of, same_login, text_of
+from sensors.github_issue import SPEC, GitHubIssueSettings
 from sensors.github_issue.poll import GhUnavailable, IssuePoll
-from sensors.github_issue.settings import GitHubIssueSettings
-from sensors.ports import CommittedFilesPort, Emit, Redact, RepositoryPort, TestPort, Withdraw
+from sensors.ports import SensorPorts
+from sensors.requests.deliveries import Deliveries, WaitingNews
 from sensors.requests.named_check import defined, files_of, named_tests
-from sensors.sensor import SensorState
+from sensors.requests.news import IssueNews, digest_of, goal_of, name_of, same_login, text_of
+from sensors.sensor import Sensor
 
 ASKING = frozenset({"opened", "reopened", "edited", "labeled"})
 ENDING = frozenset({"closed", "deleted", "transferred"})
@@ -99,44 +85,25 @@ class KnownIssue(Frozen):
     round: int = 0
 
 
-class GitHubIssue:
-    """Emits issues. ``takes_words`` returns whether the model can work on a goal without a test."""
+class GitHubIssue(Sensor[GitHubIssueSettings]):
+    """Emits issues."""
 
-    source = Source.GITHUB_ISSUE
+    spec = SPEC
+    tables = (SCHEMA,)
 
-    def __init__(
-        self,
-        *,
-        repository: RepositoryPort,
-        files: CommittedFilesPort,
-        tests: TestPort,
-        deliveries: Deliveries,
-        emit: Emit,
-        withdraw: Withdraw,
-        takes_words: Callable[[], bool],
-        ledger: Ledger,
-        clock: Clock,
-        redact: Redact = str,
-        settings: GitHubIssueSettings | None = None,
-        poll: IssuePoll | None = None,
-        alarm: Alarm = wall_alarm,
-    ) -> None:
-        self._repository = repository
-        self._files = files
-        self._tests = tests
-        self._deliveries = deliveries
-        self._emit = emit
-        self._withdraw = withdraw
-        self._takes_words = takes_words
-        self._ledger = ledger
-        self._clock = clock
-        self._redact = redact
-        self._settings = settings or GitHubIssueSettings()
-        self._poll = poll
-        self._alarm = alarm
-        self._turn = asyncio.Lock()
-        line = "No issue was told." if self._settings.authors else "unavailable: github_issue.authors names nobody"
-        self._state = SensorState(source=self.source, line=line)
+    def __init__(self, *, ports: SensorPorts, settings: GitHubIssueSettings) -> None:
+        super().__init__(ports=ports, settings=settings)
+        self._deliveries = Deliveries(ledger=ports.ledger)
+        self._poll: IssuePoll | None = None
+        if settings.poll_s and not ports.has_issue_webhook:
+            self._poll = IssuePoll(
+                gh=ports.gh(settings.gh_timeout_s),
+                deliveries=self._deliveries,
+                clock=ports.clock,
+                redact=ports.redact,
+                settings=settings,
+            )
+        self._say("No issue was told." if settings.authors else "unavailable: github_issue.authors names nobody")
 
     # --- the protocol of sensors ---
 
@@ -145,12 +112,14 @@ class GitHubIssue:
         async with bus.subscribe(Topic.ISSUE_TOLD) as events, asyncio.TaskGroup() as group:
             if self._poll is not None and self._settings.authors:
                 group.create_task(self._ask_on())
-            await self._deal()
-            async for _ in events:
+            async with self._turn:
                 await self._deal()
+            async for _ in events:
+                async with self._turn:
+                    await self._deal()
 
-    async def scan_once(self) -> tuple[Signal, ...]:
-        """Ask where issues are asked for, and deal with everything that waits."""
+    async def _scan(self) -> tuple[Signal, ...]:
+        """Poll, where issues are polled, and process everything that waits."""
         if self._poll is not None:
             await self._ask(self._poll)
         return await self._deal()
@@ -161,7 +130,7 @@ class GitHubIssue:
         while True:
             await self.scan_once()
             over.clear()
-            with self._alarm(self._clock.now() + timedelta(seconds=self._settings.poll_s), over.set):
+            with self._ports.alarm(self._clock.now() + timedelta(seconds=self._settings.poll_s), over.set):
                 await over.wait()
 
     async def _ask(self, poll: IssuePoll) -> None:
@@ -171,26 +140,21 @@ class GitHubIssue:
         try:
             await poll.look(known)
         except GhUnavailable as error:
-            self._state = self._state.model_copy(update={"line": f"unavailable: {error}", "problem": str(error)})
+            self._say(f"unavailable: {error}", problem=str(error))
         else:
-            line = f"asked at {stamp(self._clock.now())}" if self._state.problem else self._state.line
-            self._state = self._state.model_copy(update={"line": line, "problem": ""})
+            self._say(f"asked at {stamp(self._clock.now())}" if self._state.problem else self._state.line)
 
     async def _deal(self) -> tuple[Signal, ...]:
         """Everything that waits. What cannot be dealt with now is tried again at the next call."""
         signals: list[Signal] = []
         after = 0
-        async with self._turn:
-            while (waiting := await self._deliveries.waiting(after=after)) is not None:
-                after = waiting.number
-                try:
-                    signals += await self._deal_with(waiting)
-                except OuroError as error:
-                    self._say(f"{name_of(waiting.news)} waits: {error}")
+        while (waiting := await self._deliveries.waiting(after=after)) is not None:
+            after = waiting.number
+            try:
+                signals += await self._deal_with(waiting)
+            except OuroError as error:
+                self._say(f"{name_of(waiting.news)} waits: {error}", problem=self._state.problem)
         return tuple(signals)
-
-    def state(self) -> SensorState:
-        return self._state
 
     # --- one piece of news ---
 
@@ -209,12 +173,12 @@ class GitHubIssue:
             await self._done(waiting, judged)
             return ()
         signal = await self._signal(news, known.round)
-        if isinstance(signal.closure, OwnerConfirms) and not self._takes_words():
+        if isinstance(signal.closure, OwnerConfirms) and self._ports.unavailable():
             await self._done(waiting, NO_CHECK)
             return ()
         if known.digest != digest_of(news):
             await self._take_back(known, "The issue was edited.")
-        receipt = await self._emit(signal)
+        receipt = await self._ports.emit(signal)
         row = (known.issue, digest_of(news), receipt.of or signal.id, known.round)
         keep: Statement = (
             "INSERT OR REPLACE INTO github_issues (issue, digest, signal, round) VALUES (?, ?, ?, ?)",
@@ -235,7 +199,7 @@ class GitHubIssue:
         if not known.signal:
             return
         try:
-            await self._withdraw(known.signal, reason)
+            await self._ports.withdraw(known.signal, reason)
         except ControlError:
             return  # done already, or an op is at it: the owner sees that op
 
@@ -253,7 +217,7 @@ class GitHubIssue:
             "became": became,
         }
         await self._deliveries.dealt_with(waiting, Draft(kind=EntryKind.VERDICT, payload=payload), *project)
-        self._say(f"{name} ({waiting.news.action}): {judged.reason}")
+        self._say(f"{name} ({waiting.news.action}): {judged.reason}", problem=self._state.problem)
 
     # --- from news to a signal ---
 
@@ -266,37 +230,30 @@ class GitHubIssue:
         closure = TestsPass(ids=ids) if ids else OwnerConfirms(question=f"Is issue {name_of(news)} resolved?")
         said = Evidence(
             claim=f"Issue {name_of(news)}, written by {news.author}, says.",
-            evidence=self._redact(text_of(news)),
+            evidence=text_of(news),
             confidence_bp=GUESS_BP,
             source="github issue",
         )
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
-            goal=self._redact(goal_of(news)),
+        return self._new_signal(
+            goal=goal_of(news),
             targets=tuple(path for path in targets if not path.startswith("/") and ".." not in path.split("/"))[
                 :MOST_TARGETS
             ],
-            urgency=Urgency.NORMAL,
             confidence_bp=SURE_BP if ids else GUESS_BP,
             evidence=(said,),
             key=fingerprint(self.source.value, name_of(news), digest_of(news), str(number)),
             closure=closure,
             base=head,
-            seen_at=stamp(self._clock.now()),
         )
 
     async def _reproduced(self, news: IssueNews, head: str) -> tuple[TestResult, ...]:
         """The tests that the issue names, as far as they are committed and red twice in a row."""
         tests = named_tests(text_of(news))
-        real = defined(tests, await self._files.read_many(head, files_of(tests))) if tests else ()
+        real = defined(tests, await self._repository.read_many(head, files_of(tests))) if tests else ()
         if not real:
             return ()
-        once = {r.id for r in (await self._tests.run(head, real)).red if not needs_network(r)}
+        once = {r.id for r in (await self._ports.tests.run(head, real)).red if not needs_network(r)}
         if not once:
             return ()
-        again = await self._tests.run(head, sorted(once))
+        again = await self._ports.tests.run(head, sorted(once))
         return tuple(result for result in again.red if result.id in once)
-
-    def _say(self, line: str) -> None:
-        self._state = self._state.model_copy(update={"line": line})

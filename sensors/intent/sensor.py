@@ -6,99 +6,71 @@ makes a signal of it; his no is remembered with its reason.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from ledger.clock import Clock
 from ledger.errors import ControlError, RepositoryError
-from ledger.sources import SOURCES
-from ledger.store import Ledger
-from ledger.vocabulary import Evidence, Signal, Source
+from ledger.vocabulary import Evidence, Signal
 from sensors.bus import Bus
-from sensors.intent.settings import IntentDiscoverySettings
-from sensors.intent.wish_book import ConversationLog, WishBook, WishQuestion
+from sensors.intent import SPEC, IntentDiscoverySettings
+from sensors.intent.wish_book import SCHEMA, ConversationLog, WishBook, WishQuestion
 from sensors.intent.wishes import answer_in, inferred, names_in
-from sensors.ports import Emit, HistoryPort, NamesPort, Redact
+from sensors.ports import SensorPorts
 from sensors.requests.manual import manual_signal
 from sensors.requests.named_check import named_check
 from sensors.requests.replies import ConversationTurn, Reply
-from sensors.sensor import SensorState
+from sensors.roles import FreeTextSensor
 
 SHOWN = 120
 NOTED = "Noted. I heard nothing to work on: /submit GOAL hands in work, /help lists the commands."
 CONTEXT_TURNS = 3
 
 
-class IntentDiscovery:
-    """See the module. ``unavailable`` says why a goal in words is of no use here; empty when it is."""
+class IntentDiscovery(FreeTextSensor[IntentDiscoverySettings]):
+    """See the module."""
 
-    source = Source.INTENT_DISCOVERY
+    spec = SPEC
+    tables = (SCHEMA,)
+    first_line = ""
 
-    def __init__(
-        self,
-        *,
-        repository: HistoryPort,
-        names: NamesPort,
-        emit: Emit,
-        unavailable: Callable[[], str],
-        ledger: Ledger,
-        clock: Clock,
-        redact: Redact = str,
-        settings: IntentDiscoverySettings | None = None,
-    ) -> None:
-        self._settings = settings or IntentDiscoverySettings()
-        self._repository = repository
-        self._names = names
-        self._emit = emit
-        self._unavailable = unavailable
-        self._clock = clock
-        self._redact = redact
-        self._turn = asyncio.Lock()
-        self._book = WishBook(ledger=ledger, clock=clock, days=self._settings.open_days)
+    def __init__(self, *, ports: SensorPorts, settings: IntentDiscoverySettings) -> None:
+        super().__init__(ports=ports, settings=settings)
+        self._book = WishBook(ledger=ports.ledger, clock=ports.clock, days=settings.open_days)
         self._conversation = ConversationLog(
-            ledger=ledger, clock=clock, redact=redact, turns=self._settings.turns, turn_chars=self._settings.turn_chars
+            ledger=ports.ledger,
+            clock=ports.clock,
+            redact=ports.redact,
+            turns=settings.turns,
+            turn_chars=settings.turn_chars,
         )
-        self._line = ""
-
-    # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
-        """Nothing is watched: the REPL brings what was said. Only what still waits is shown."""
+        """Show the open questions. Nothing is watched: the REPL brings what is said."""
         await self._show()
 
-    async def scan_once(self) -> tuple[Signal, ...]:
+    async def _scan(self) -> tuple[Signal, ...]:
         await self._show()
         return ()
-
-    def state(self) -> SensorState:
-        return SensorState(source=self.source, line=self._line)
 
     # --- what is said ---
 
     async def hear(self, text: str) -> Reply:
-        """Free text of the owner: an answer to the question just asked, a wish, or talk. One at a time."""
         async with self._turn:
-            clean = self._redact(text)
+            clean = self._ports.redact(text)
             reply = await self._answered_just_now(clean) or await self._wished(clean)
             await self._conversation.add(clean, reply.message)
             return reply
 
     async def answer(self, reference: str, text: str) -> Reply | None:
-        """The owner's yes, or no with a reason, to an open question; None when ``reference`` is none.
-
-        Raises ``ControlError`` for words that are neither.
-        """
         async with self._turn:
             asked = await self._book.find(reference)
             if asked is None:
                 return None
-            said = answer_in(self._redact(text))
+            said = answer_in(self._ports.redact(text))
             if said is None:
                 raise ControlError(f"{asked.id} takes a yes, or a no with its reason.", remedy=_how(asked.id))
             return await self._settle(asked, *said)
 
     async def conversation(self) -> tuple[ConversationTurn, ...]:
-        """The last turns, oldest first."""
         return await self._conversation.last()
 
     async def _answered_just_now(self, text: str) -> Reply | None:
@@ -112,12 +84,12 @@ class IntentDiscovery:
 
     async def _wished(self, text: str) -> Reply:
         names = names_in(text)
-        wish = inferred(text, await self._names.known(names) if names else ())
+        wish = inferred(text, await self._ports.names.known(names) if names else ())
         if wish is None or wish.confidence_bp < self._settings.least_bp:
             return Reply(message=NOTED)
-        why = self._unavailable()
+        why = self._ports.unavailable()
         if why:
-            self._line = f"unavailable: {why}"
+            self._say(f"unavailable: {why}")
             return Reply(message=f"Noted. That sounds like a wish, but {why}.")
         before = await self._book.about(wish)
         if before is not None and before.status == "no":
@@ -170,17 +142,16 @@ class IntentDiscovery:
             closed_when=named.tests,
             base=head,
             clock=self._clock,
-            urgency=SOURCES[self.source].urgency,
+            urgency=self.spec.facts.urgency,
             confidence_bp=wish.confidence_bp,
             evidence=(said, *asked.before),
         )
-        receipt = await self._emit(signal)
+        receipt = await self._ports.emit_for_owner(signal)
         done = receipt.reason or f"{receipt.status} as {signal.id}; what is proposed waits for your approval"
         return signal, f"{done[:1].upper()}{done[1:]}."
 
     async def _show(self) -> None:
-        waiting = await self._book.open()
-        self._line = _line(waiting)
+        self._say(_line(await self._book.open()))
 
 
 def _question(asked: WishQuestion) -> str:

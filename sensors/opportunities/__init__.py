@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pydantic import Field
 
-from ledger.vocabulary import AllReached, Check, DuplicateGone, MetricBelow, Source, SourceClass, SymbolGone, Urgency
-from sensors.closure_checks import AskCheck, ClosurePorts, on_file
-from sensors.opportunities.settings import OpportunityMinerSettings
-from sensors.ports import DaemonPorts
-from sensors.sensor import DocsRow, Sensor, SensorSpec
+from ledger.sources import SourceFacts
+from ledger.vocabulary import Source, SourceClass, Urgency
+from sensors.sensor import DocsRow, FileSensorSettings, SensorSpec
 
 
-def _build(ports: DaemonPorts, settings: OpportunityMinerSettings) -> Sensor:
-    from sensors.opportunities.sensor import OpportunityMiner
+class OpportunityMinerSettings(FileSensorSettings):
+    """What has become hard to read, stands there twice, or is used no more."""
 
-    return OpportunityMiner(ports=ports, settings=settings)
-
-
-def _closure_checks(settings: OpportunityMinerSettings, ports: ClosurePorts) -> Mapping[type[Check], AskCheck]:
-    from sensors.opportunities.surveys import TreeSurvey, metric_answer, reached_answer
-
-    survey = TreeSurvey()
-    return {
-        MetricBelow: on_file(metric_answer),
-        AllReached: on_file(reached_answer),
-        DuplicateGone: survey.ask_duplicate,
-        SymbolGone: survey.ask_gone,
-    }
+    enabled: bool = Field(
+        False,
+        description="Simplify functions that a commit has made too complex, join those that it has made equal, remove "
+        "what it has left without use. Off: a rewrite that nobody asked for is only as safe as the tests are good, "
+        "and it may land by itself.",
+    )
+    complexity: int = Field(15, ge=3, description="Cyclomatic complexity from which on a function is too complex.")
+    duplicates: bool = Field(True, description="Say which functions are the same up to their local names.")
+    least_statements: int = Field(8, ge=3, description="Functions with fewer statements are no duplicates.")
+    dead_code: bool = Field(
+        True, description="Say which private functions nothing names any more, and what can never be carried out."
+    )
+    most_tree_files: int = Field(
+        2_000,
+        ge=1,
+        description="In a repository with more Python files neither duplicates nor dead functions are said.",
+    )
+    per_look: int = Field(
+        1, ge=0, description="Most functions of one look; what is left over waits for the next commit."
+    )
 
 
 SPEC = SensorSpec(
-    source=Source.OPPORTUNITY_MINER,
-    rank=6,
-    urgency=Urgency.LOW,
-    routed_as=SourceClass.BACKGROUND,
+    source=Source("opportunity_miner"),
+    facts=SourceFacts(rank=6, urgency=Urgency.LOW, routed_as=SourceClass.BACKGROUND),
     settings=OpportunityMinerSettings,
     tighten={"enabled": "off"},
-    closure_checks=_closure_checks,
-    build=_build,
+    sensor="sensors.opportunities.sensor:OpportunityMiner",
     docs=(
         DocsRow(
             "functions that a commit makes more complex than `complexity`",

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
-from ledger.vocabulary import Evidence, MetricBelow, Source
+from ledger.vocabulary import AllReached, Check, DuplicateGone, Evidence, MetricBelow, SymbolGone
 from sensors.changed_files import ChangedFiles, CommittedFiles, FileFinding, Look, LookResult
+from sensors.closure_checks import AnswerCheck, ClosurePorts, on_file
+from sensors.opportunities import SPEC, OpportunityMinerSettings
 from sensors.opportunities.findings import new_duplicates, new_unreached, new_unused
-from sensors.opportunities.settings import OpportunityMinerSettings
+from sensors.opportunities.surveys import TreeSurvey, metric_answer, reached_answer
 from sensors.ports import SensorPorts
 from sensors.python_source.census import Census, SourceTree, facts_of
 from sensors.python_source.complexity import complexities
 from sensors.python_source.syntax import is_own_python, is_test
 
 
-class OpportunityMiner(ChangedFiles):
+class OpportunityMiner(ChangedFiles[OpportunityMinerSettings]):
     """Emits what a commit makes worse. What was there at the first look is left alone until it gets worse."""
 
-    source = Source.OPPORTUNITY_MINER
+    spec = SPEC
     looks_back = False
 
-    def __init__(self, *, ports: SensorPorts, settings: OpportunityMinerSettings | None = None) -> None:
-        self._settings = settings or OpportunityMinerSettings()
-        self._census = Census(most_files=self._settings.most_tree_files)
-        super().__init__(ports=ports, settings=self._settings)
+    @classmethod
+    def closure_checks(
+        cls, settings: OpportunityMinerSettings, ports: ClosurePorts
+    ) -> Mapping[type[Check], AnswerCheck]:
+        survey = TreeSurvey()
+        return {
+            MetricBelow: on_file(metric_answer),
+            AllReached: on_file(reached_answer),
+            DuplicateGone: survey.ask_duplicate,
+            SymbolGone: survey.ask_gone,
+        }
+
+    def __init__(self, *, ports: SensorPorts, settings: OpportunityMinerSettings) -> None:
+        super().__init__(ports=ports, settings=settings)
+        self._census = Census(most_files=settings.most_tree_files)
 
     def wants(self, path: str) -> bool:
         return is_own_python(path) and not is_test(path)

@@ -8,9 +8,9 @@ from statistics import median
 from ledger.ids import sha256_hex
 from ledger.vocabulary import MetricLimit, MetricWithin
 from sensors.closure_checks import ClosureAnswer
+from sensors.performance import RESULT, PerformanceRegressionSettings
 from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, measurements, shown
 from sensors.performance.noise import is_worse
-from sensors.performance.settings import RESULT, PerformanceRegressionSettings
 from sensors.ports import Redact, TreePort
 
 MOST = 300

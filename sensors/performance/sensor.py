@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 
-from ledger.clock import stamp
-from ledger.ids import new_signal_id
-from ledger.sources import SOURCES
-from ledger.vocabulary import Closure, Evidence, Frozen, MetricLimit, MetricWithin, OwnerConfirms, Signal, Source
+from ledger.vocabulary import Check, Closure, Evidence, Frozen, MetricLimit, MetricWithin, OwnerConfirms, Signal
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.looker import Looker, depth_at
-from sensors.memory import SensorMemory
+from sensors.closure_checks import AnswerCheck, ClosurePorts
+from sensors.performance import SPEC, PerformanceRegressionSettings
 from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, measurements, shown
-from sensors.performance.measuring import MOST, digest_of, ruler_of
+from sensors.performance.measuring import MOST, Benchmark, digest_of, ruler_of
 from sensors.performance.noise import Usual, is_worse, percent, usual
-from sensors.performance.samples import Samples, baseline
-from sensors.performance.settings import PerformanceRegressionSettings
+from sensors.performance.samples import SCHEMA, Samples, baseline
 from sensors.ports import SensorPorts
+from sensors.sensor import Sensor
+from sensors.watch.named import Named
 from sensors.watch.named_files import FileRefused, NamedFile, placed, read_named
 
 UNNAMED = "unavailable: no result file is named"
@@ -57,20 +54,27 @@ class Worse(Frozen):
         )
 
 
-class PerformanceRegression(Looker):
-    """See the module. ``top`` is the top of the checkout."""
+class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
+    """See the module."""
 
-    source = Source.PERFORMANCE_REGRESSION
+    spec = SPEC
+    tables = (SCHEMA,)
 
-    def __init__(self, *, ports: SensorPorts, top: Path, settings: PerformanceRegressionSettings) -> None:
-        super().__init__()
-        self._ports = ports
-        self._repository = ports.repository
-        self._settings = settings
-        self._top = str(top)
+    @classmethod
+    def closure_checks(
+        cls, settings: PerformanceRegressionSettings, ports: ClosurePorts
+    ) -> Mapping[type[Check], AnswerCheck]:
+        return {MetricWithin: Benchmark(settings, redact=ports.redact).answer}
+
+    @classmethod
+    def places(cls, settings: PerformanceRegressionSettings, top: str) -> Named:
+        return Named(files=frozenset({placed(settings.result, top)} if settings.result else ()))
+
+    def __init__(self, *, ports: SensorPorts, settings: PerformanceRegressionSettings) -> None:
+        super().__init__(ports=ports, settings=settings)
+        self._top = str(ports.top)
         self._path = placed(settings.result, self._top)
         self._samples = Samples(ledger=ports.ledger, clock=ports.clock)
-        self._memory = SensorMemory(ledger=ports.ledger, clock=ports.clock, sensor=self.source)
 
     # --- the protocol of sensors ---
 
@@ -156,16 +160,14 @@ class PerformanceRegression(Looker):
         signals = []
         for some in list(by_range.values())[:room]:
             signal = await self._signal(head, some[:MOST_SAID])
-            receipt = await self._ports.emit(signal)
-            for each in some:
-                await self._memory.say(_key(each), signal.id, receipt.status)
+            await self._send(signal, *map(_key, some))
             signals.append(signal)
         return tuple(signals)
 
     # --- a signal ---
 
     async def _signal(self, head: str, worse: Sequence[Worse]) -> Signal:
-        first, redact = worse[0], self._ports.redact
+        first = worse[0]
         changed = await self._changed(first)
         there = frozenset(await self._repository.files(head))
         closure = await self._closure(head, there, worse)
@@ -175,22 +177,18 @@ class PerformanceRegression(Looker):
         listed = "\n".join(changed[:MOST_FILES]) + (
             f"\nand {len(changed) - MOST_FILES} more" * (len(changed) > MOST_FILES)
         )
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
-            goal=redact(f"Mend what made a benchmark worse in {span}: {first.line}. {DONE_WHEN}")[:1_500],
+        return self._new_signal(
+            goal=f"Mend what made a benchmark worse in {span}: {first.line}. {DONE_WHEN}",
             targets=tuple(suspects[:MOST_TARGETS]),
-            urgency=SOURCES[self.source].urgency,
             confidence_bp=SURE_BP,
             evidence=(
-                _said("What was measured", redact("\n".join(each.line for each in worse))),
-                _said(f"Files changed in {span}", redact(listed or "not known")),
+                _said("What was measured", "\n".join(each.line for each in worse)),
+                _said(f"Files changed in {span}", listed or "not known"),
             ),
             key=fingerprint(self.source.value, *(_key(each) for each in worse)),
             closure=closure,
             base=head,
-            depth=await depth_at(self._repository, self._ports.depth_of, first.commit),
-            seen_at=stamp(self._ports.clock.now()),
+            depth=await self._depth_at(first.commit),
         )
 
     async def _changed(self, worse: Worse) -> tuple[str, ...]:

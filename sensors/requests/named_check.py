@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ledger.vocabulary import Frozen
-from sensors.ports import HistoryPort
+from sensors.ports import RepositoryPort
 from sensors.python_source.syntax import is_test, parsed
 from sensors.requests.sentences import squeezed
 
@@ -65,7 +65,7 @@ class NamedCheck(Frozen):
     targets: tuple[str, ...] = ()
 
 
-async def named_check(text: str, commit: str, files: HistoryPort) -> NamedCheck:
+async def named_check(text: str, commit: str, files: RepositoryPort) -> NamedCheck:
     """Look the names of ``text`` up at ``commit``."""
     there = frozenset(await files.files(commit))
     targets = tuple(path for path in paths_in(text) if path in there and not is_test(path))[:MOST_TARGETS]

@@ -1,4 +1,4 @@
-"""Values exchanged with a person: utterances, answers, turns of the conversation."""
+"""Values exchanged with a person: utterances, orders, answers, turns of the conversation."""
 
 from __future__ import annotations
 
@@ -39,3 +39,26 @@ class Reply(Frozen):
     message: str
     wish: str = ""
     signal: str = ""
+
+
+OrderName = Literal["status", "ops", "show", "cancel", "pause", "resume", "retry"]
+IT = "it"
+"""A reference that names nothing: the one thing that it can mean, if there is just one."""
+
+
+class Order(Frozen):
+    """``target``: the end of an id, or :data:`IT`; empty for an order that needs none."""
+
+    name: OrderName
+    target: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Does it do more than tell?"""
+        return self.name not in ("status", "ops", "show")
+
+
+class Goal(Frozen):
+    """Work that is asked for, in the speaker's words."""
+
+    text: str

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pydantic import Field
 
-from ledger.vocabulary import Check, Source, SourceClass, SuiteAnswers, Urgency
-from sensors.closure_checks import AskCheck, ClosurePorts
-from sensors.ports import DaemonPorts
-from sensors.runtime_health.settings import RuntimeHealthSettings
-from sensors.sensor import DocsRow, Sensor, SensorSpec
+from ledger.sources import SourceFacts
+from ledger.vocabulary import Source, SourceClass, Urgency
+from sensors.sensor import DocsRow, SensorSettings, SensorSpec
 
 
-def _build(ports: DaemonPorts, settings: RuntimeHealthSettings) -> Sensor:
-    from sensors.runtime_health.sensor import RuntimeHealth
+class RuntimeHealthSettings(SensorSettings):
+    """A suite that has stopped answering."""
 
-    return RuntimeHealth(ports=ports, tests=ports.tests, pressed=ports.pressed_by, settings=settings)
-
-
-def _closure_checks(settings: RuntimeHealthSettings, ports: ClosurePorts) -> Mapping[type[Check], AskCheck]:
-    from sensors.runtime_health.suite_health import ask_suite
-
-    return {SuiteAnswers: ask_suite}
+    enabled: bool = Field(
+        True,
+        description="Work on a suite that gives no answer at HEAD and does at an ancestor. On: as long as the suite "
+        "answers it costs nothing, and without an answer no other repair can be tested.",
+    )
+    ancestors: int = Field(50, ge=1, description="How far back an ancestor is looked for at which the suite answered.")
+    per_day: int = Field(3, ge=0, description="Most signals within 24 hours.")
 
 
 SPEC = SensorSpec(
-    source=Source.RUNTIME_HEALTH,
-    rank=2,
-    urgency=Urgency.HIGH,
-    routed_as=SourceClass.REFLEX,
+    source=Source("runtime_health"),
+    facts=SourceFacts(rank=2, urgency=Urgency.HIGH, routed_as=SourceClass.REFLEX),
     settings=RuntimeHealthSettings,
     tighten={"enabled": "off"},
-    closure_checks=_closure_checks,
-    build=_build,
+    sensor="sensors.runtime_health.sensor:RuntimeHealth",
     docs=(
         DocsRow(
             "a suite that gives no answer at HEAD (it hangs, collects nothing, pytest refuses its settings) and does "

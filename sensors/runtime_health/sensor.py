@@ -9,28 +9,23 @@ Woken by health samples; reads the record of earlier test runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from ledger.clock import stamp
-from ledger.ids import new_signal_id
-from ledger.sources import SOURCES
-from ledger.vocabulary import Draft, EntryKind, Evidence, RunStatus, Signal, Source, SuiteAnswers, TestRun
+from ledger.vocabulary import Draft, EntryKind, Evidence, RunStatus, Signal, SuiteAnswers, TestRun
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.looker import Looker, depth_at
-from sensors.memory import SensorMemory
-from sensors.ports import SensorPorts, TestPort
-from sensors.runtime_health.settings import RuntimeHealthSettings
+from sensors.runtime_health import SPEC, RuntimeHealthSettings
 from sensors.runtime_health.suite_health import (
     VERDICTS,
     PastRun,
     answering,
+    ask_suite,
     last_at,
     named_of,
     past_of,
     suspects,
     untouched,
 )
+from sensors.sensor import Sensor
 
 FEW, MANY = 20, 500  # runs that are read: to see whether all is well, and to find an ancestor
 SHOWN, OUTPUT_SHOWN = 300, 1_500
@@ -47,28 +42,14 @@ class _Fault(NamedTuple):
     changed: tuple[str, ...]
 
 
-class RuntimeHealth(Looker):
-    """Emits a suite without an answer. ``pressed``: the resource that the machine lacks; timeouts do not count then."""
+class RuntimeHealth(Sensor[RuntimeHealthSettings]):
+    """Emits a suite without an answer. Timeouts do not count while the machine is short of a resource."""
 
-    source = Source.RUNTIME_HEALTH
-
-    def __init__(
-        self,
-        *,
-        ports: SensorPorts,
-        tests: TestPort,
-        pressed: Callable[[], str],
-        settings: RuntimeHealthSettings | None = None,
-    ) -> None:
-        super().__init__(line="")
-        self._ports = ports
-        self._repository = ports.repository
-        self._tests = tests
-        self._pressed = pressed
-        self._settings = settings or RuntimeHealthSettings()
-        self._memory = SensorMemory(ledger=ports.ledger, clock=ports.clock, sensor=self.source)
-        self._seen_seq = -1  # of the ledger, when the record was last read
-        self._settled: tuple[str, int] | None = None  # commit and run of which nothing more is to be found out
+    spec = SPEC
+    checks: ClassVar = {SuiteAnswers: ask_suite}
+    first_line = ""
+    _seen_seq = -1  # of the ledger, when the record was last read
+    _settled: tuple[str, int] | None = None  # commit and run of which nothing more is to be found out
 
     # --- the protocol of sensors ---
 
@@ -76,12 +57,12 @@ class RuntimeHealth(Looker):
         """Read the record after each look at the machine, where it has grown, until cancelled."""
         async with bus.subscribe(Topic.HEALTH_SAMPLED) as looks:
             async for _ in looks:
-                if self._ports.ledger.head.seq != self._seen_seq:
+                if self._ledger.head.seq != self._seen_seq:
                     await self._look()
 
     async def _scan(self) -> tuple[Signal, ...]:
         """At the record; where the suite gives no answer at HEAD, find out why. Raises ``RepositoryError``."""
-        self._seen_seq = self._ports.ledger.head.seq
+        self._seen_seq = self._ledger.head.seq
         head = (await self._repository.head()).commit
         last = last_at(head, await self._runs(FEW)) if head else None
         if head is None or last is None or last.answered:
@@ -102,7 +83,7 @@ class RuntimeHealth(Looker):
             return self._settle(head, last, f"{what}; an op was asked for.")
         if await self._memory.said_lately() >= self._settings.per_day:
             return self._say(f"{what}; enough was said today.")
-        if last.status is RunStatus.TIMEOUT and (pressed := self._pressed()):
+        if last.status is RunStatus.TIMEOUT and (pressed := self._ports.pressed_by()):
             self._seen_seq = -1
             return self._say(f"{what}; looked into when the machine is not short of {pressed}.")
         answered = answering(await self._runs(MANY))
@@ -116,8 +97,7 @@ class RuntimeHealth(Looker):
         if isinstance(found, str):
             return self._settle(head, last, found)
         signal = await self._signal(key, found)
-        receipt = await self._ports.emit(signal)
-        await self._memory.say(key, signal.id, receipt.status)
+        await self._send(signal)
         self._settle(head, last, f"{what}, and does at {good[:12]}.")
         return (signal,)
 
@@ -136,7 +116,7 @@ class RuntimeHealth(Looker):
         return _Fault(head, good, now, passed, changed)
 
     async def _run(self, commit: str) -> TestRun:
-        run = await self._tests.run(commit)
+        run = await self._ports.tests.run(commit)
         payload = {
             "event": "compared",
             "sensor": self.source.value,
@@ -146,7 +126,7 @@ class RuntimeHealth(Looker):
             "collected": len(run.collected),
             "duration_ms": run.duration_ms,
         }
-        await self._ports.ledger.append(Draft(kind=EntryKind.RUN, payload=payload))
+        await self._ledger.append(Draft(kind=EntryKind.RUN, payload=payload))
         return run
 
     async def _ancestor(self, head: str, among: frozenset[str]) -> str | None:
@@ -159,9 +139,7 @@ class RuntimeHealth(Looker):
         return None
 
     async def _runs(self, limit: int) -> tuple[PastRun, ...]:
-        entries = await self._ports.ledger.entries(
-            kinds=(EntryKind.RUN,), events=("run",), limit=limit, newest_first=True
-        )
+        entries = await self._ledger.entries(kinds=(EntryKind.RUN,), events=("run",), limit=limit, newest_first=True)
         return past_of(entries)
 
     async def _signal(self, key: str, fault: _Fault) -> Signal:
@@ -175,12 +153,9 @@ class RuntimeHealth(Looker):
             (f"Changed since {good}", shown),
             ("Done when", "the whole suite answers again, and these tests pass in it"),
         )
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
+        return self._new_signal(
             goal=f"Make the test suite answer again. {reason}. It did at {good}; the cause is in what changed since.",
             targets=suspects(fault.changed),
-            urgency=SOURCES[self.source].urgency,
             confidence_bp=SURE_BP,
             evidence=tuple(
                 Evidence(claim=claim, evidence=said, confidence_bp=10_000, source="test runs") for claim, said in rows
@@ -191,8 +166,7 @@ class RuntimeHealth(Looker):
                 least=len(fault.passed),
             ),
             base=fault.head,
-            depth=await depth_at(self._repository, self._ports.depth_of, fault.head),
-            seen_at=stamp(self._ports.clock.now()),
+            depth=await self._depth_at(fault.head),
         )
 
     def _settle(self, head: str, last: PastRun, line: str, *, problem: str = "") -> tuple[Signal, ...]:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
+from ledger.sources import SourceFacts
 from ledger.vocabulary import Source, SourceClass, Urgency
-from sensors.ports import DaemonPorts
 from sensors.scheduled.schedule import ScheduledSettings
-from sensors.sensor import DocsRow, Sensor, SensorSpec
-
-
-def _build(ports: DaemonPorts, settings: ScheduledSettings) -> Sensor | str:
-    from sensors.scheduled.sensor import ScheduledTrigger
-
-    if not settings.entries:
-        return "on; nothing is scheduled (sensors.scheduled.entries)"
-    return ScheduledTrigger(ports=ports, known=ports.is_known, is_open=ports.is_open, settings=settings)
-
-
-def _tables() -> tuple[str, ...]:
-    from sensors.scheduled.sensor import SCHEMA
-
-    return (SCHEMA,)
-
+from sensors.sensor import DocsRow, SensorSpec
 
 SPEC = SensorSpec(
-    source=Source.SCHEDULED,
-    rank=5,
-    urgency=Urgency.NORMAL,
-    routed_as=SourceClass.STANDARD,
+    source=Source("scheduled"),
+    facts=SourceFacts(rank=5, urgency=Urgency.NORMAL, routed_as=SourceClass.STANDARD),
     settings=ScheduledSettings,
     tighten={"enabled": "off"},
-    tables=_tables,
-    build=_build,
+    sensor="sensors.scheduled.sensor:ScheduledTrigger",
     docs=(
         DocsRow(
             "an entry of your schedule that is due (nothing without an entry)",

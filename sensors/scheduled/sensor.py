@@ -13,13 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ledger.clock import stamp, unstamp
-from ledger.ids import new_signal_id
-from ledger.vocabulary import Draft, EntryKind, Evidence, Signal, Source
-from sensors.alarm import Alarm, wall_alarm
+from ledger.vocabulary import Draft, EntryKind, Evidence, Signal
 from sensors.bus import Bus, Subscription, Topic, fingerprint
-from sensors.looker import Looker
-from sensors.ports import SensorPorts, SignalLookup
+from sensors.ports import SensorPorts
+from sensors.scheduled import SPEC
 from sensors.scheduled.schedule import Due, ScheduledSettings, ScheduleEntry, after, last_due, zone
+from sensors.sensor import Sensor
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS schedule_seen (
@@ -35,26 +34,19 @@ class EntryState(NamedTuple):
     signal: str
 
 
-class ScheduledTrigger(Looker):
-    """Emits due entries. ``known``: whether a signal key was ever taken in; ``is_open``: whether a signal is open."""
+class ScheduledTrigger(Sensor[ScheduledSettings]):
+    """Emits due entries."""
 
-    source = Source.SCHEDULED
+    spec = SPEC
+    tables = (SCHEMA,)
+    first_line = ""
 
-    def __init__(
-        self,
-        *,
-        ports: SensorPorts,
-        known: SignalLookup,
-        is_open: SignalLookup,
-        settings: ScheduledSettings | None = None,
-        alarm: Alarm = wall_alarm,
-    ) -> None:
-        super().__init__(line="")
-        self._ports = ports
-        self._known = known
-        self._is_open = is_open
-        self._settings = settings or ScheduledSettings()
-        self._alarm = alarm
+    @classmethod
+    def reason_to_rest(cls, settings: ScheduledSettings) -> str:
+        return "" if settings.entries else "on; nothing is scheduled (sensors.scheduled.entries)"
+
+    def __init__(self, *, ports: SensorPorts, settings: ScheduledSettings) -> None:
+        super().__init__(ports=ports, settings=settings)
         self._wake = asyncio.Event()
 
     # --- the protocol of sensors ---
@@ -70,7 +62,7 @@ class ScheduledTrigger(Looker):
 
     async def _scan(self) -> tuple[Signal, ...]:
         """Send what is due by now. Raises ``RepositoryError`` where nothing can be worked on; it stays due."""
-        await self._ports.ledger.ensure(SCHEMA)
+        await self._ledger.ensure(SCHEMA)
         signals = [await self._send_if_due(name, entry) for name, entry in self._settings.entries.items()]
         self._say(self._next_in_words())
         return tuple(signal for signal in signals if signal is not None)
@@ -87,11 +79,11 @@ class ScheduledTrigger(Looker):
         if not times:
             await self._wake.wait()
             return
-        with self._alarm(min(times), self._wake.set):
+        with self._ports.alarm(min(times), self._wake.set):
             await self._wake.wait()
 
     def _coming(self) -> Iterable[tuple[str, datetime]]:
-        now = self._ports.clock.now()
+        now = self._clock.now()
         for name, entry in self._settings.entries.items():
             moment = next(after(entry, now), None)
             if moment is not None:
@@ -110,7 +102,7 @@ class ScheduledTrigger(Looker):
     # --- one entry ---
 
     async def _send_if_due(self, name: str, entry: ScheduleEntry) -> Signal | None:
-        now = self._ports.clock.now()
+        now = self._clock.now()
         seen = await self._seen(name, entry)
         if seen is None:
             await self._settle(name, entry, now, "begun")
@@ -134,40 +126,38 @@ class ScheduledTrigger(Looker):
             return "missed: that is longer ago than sensors.scheduled.catch_up_s"
         if entry.in_words and self._ports.unavailable():
             return f"unavailable: {self._ports.unavailable()}"
-        if seen.signal and await self._is_open(seen.signal):
+        if seen.signal and await self._ports.is_open(seen.signal):
             return "passed over: its last signal is not done with"
         return ""
 
     async def _send(self, name: str, entry: ScheduleEntry, seen: EntryState, due: Due) -> Signal | None:
         key = fingerprint(self.source.value, name, stamp(due.at))
-        if await self._known(key):  # sent, but the daemon was killed before it could note so; or the clock went back
-            await self._settle(name, entry, self._ports.clock.now(), "sent before", due=due, signal=seen.signal)
+        if await self._ports.is_known(
+            key
+        ):  # sent, but the daemon was killed before it could note so; or the clock went back
+            await self._settle(name, entry, self._clock.now(), "sent before", due=due, signal=seen.signal)
             return None
-        head = await self._ports.repository.check()
+        head = await self._repository.check()
         signal = self._signal(name, entry, due, key, head)
         receipt = await self._ports.emit(signal)
-        await self._settle(name, entry, self._ports.clock.now(), receipt.status, due=due, signal=signal.id)
+        await self._settle(name, entry, self._clock.now(), receipt.status, due=due, signal=signal.id)
         return signal
 
     def _signal(self, name: str, entry: ScheduleEntry, due: Due, key: str, head: str) -> Signal:
-        redact = self._ports.redact
         said = Evidence(
             claim="The owner's schedule asks for it",
             evidence=f"{name}, {entry.cron}: due {_local(entry, due.at)}",
             confidence_bp=10_000,
             source="schedule",
         )
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
-            goal=redact(" ".join(entry.goal.split())),
+        return self._new_signal(
+            goal=" ".join(entry.goal.split()),
             targets=entry.files,
             urgency=entry.rank,
             evidence=(said,),
             key=key,
             closure=entry.closure,
             base=head,
-            seen_at=stamp(self._ports.clock.now()),
         )
 
     # --- what is remembered ---
@@ -175,7 +165,7 @@ class ScheduledTrigger(Looker):
     async def _seen(self, name: str, entry: ScheduleEntry) -> EntryState | None:
         """None for an entry that is new, or that is due at other times than it was."""
         sql = "SELECT until, signal FROM schedule_seen WHERE name = ? AND form = ?"
-        for until, signal in await self._ports.ledger.query(sql, (name, entry.form)):
+        for until, signal in await self._ledger.query(sql, (name, entry.form)):
             return EntryState(until=unstamp(str(until)), signal=str(signal))
         return None
 
@@ -194,7 +184,7 @@ class ScheduledTrigger(Looker):
         }
         row = (name, entry.form, stamp(until), signal)
         keep = ("INSERT OR REPLACE INTO schedule_seen (name, form, until, signal) VALUES (?, ?, ?, ?)", row)
-        await self._ports.ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=(keep,))
+        await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=(keep,))
 
 
 def _local(entry: ScheduleEntry, moment: datetime) -> str:

@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
+from ledger.sources import SourceFacts
 from ledger.vocabulary import Source, SourceClass, Urgency
-from sensors.ports import DaemonPorts
-from sensors.sensor import DocsRow, Sensor, SensorSpec
-from sensors.test_failure.settings import TestFailureSettings
+from sensors.sensor import DocsRow, SensorSettings, SensorSpec
 
 
-def _build(ports: DaemonPorts, settings: TestFailureSettings) -> Sensor:
-    from sensors.test_failure.sensor import TestFailure
+class TestFailureSettings(SensorSettings):
+    """When and how the suite is run by itself."""
 
-    return TestFailure(
-        repository=ports.repository,
-        tests=ports.tests,
-        emit=ports.emit,
-        ledger=ports.ledger,
-        clock=ports.clock,
-        depth_of=ports.depth_of,
-        spool=ports.spool,
-        redact=ports.redact,
-        left_alone=ports.left_alone,
-        settings=settings,
+    __test__ = False  # not a pytest class
+
+    eager: bool = Field(False, description="Also look at saved, uncommitted files; repairs go to a review branch.")
+    debounce_s: float = Field(2.0, ge=0, description="The suite is run when nothing has moved for this long.")
+    debounce_most_s: float = Field(30.0, gt=0, description="It is run after this long even if things keep moving.")
+    confirm_limit: int = Field(
+        200, ge=1, description="More red tests than this are confirmed by running the whole suite again."
     )
-
-
-def _tables() -> tuple[str, ...]:
-    from sensors.test_failure.outcomes import SCHEMA
-
-    return (SCHEMA,)
+    remembered: int = Field(2_000, ge=1, description="Commits whose outcome is remembered.")
 
 
 SPEC = SensorSpec(
-    source=Source.TEST_FAILURE,
-    rank=2,
-    urgency=Urgency.HIGH,
-    routed_as=SourceClass.REFLEX,
+    source=Source("test_failure"),
+    facts=SourceFacts(rank=2, urgency=Urgency.HIGH, routed_as=SourceClass.REFLEX),
     settings=TestFailureSettings,
     section="test_failure",
-    tables=_tables,
-    build=_build,
-    docs=(
-        DocsRow(
-            "tests that fail twice in a row at HEAD",
-            "those tests pass",
-            "no",
-        ),
-    ),
+    sensor="sensors.test_failure.sensor:TestFailure",
+    docs=(DocsRow("tests that fail twice in a row at HEAD", "those tests pass", "no"),),
 )

@@ -8,7 +8,9 @@ from typing import Any
 
 from ledger.clock import Clock, stamp
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, Frozen, RunStatus, TestRun
+from ledger.vocabulary import Draft, EntryKind, RunStatus, TestRun
+from sensors.roles import KnownOutcome
+from sensors.test_failure import SPEC
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS test_outcomes (
@@ -21,19 +23,6 @@ CREATE TABLE IF NOT EXISTS test_outcomes (
 );
 """
 LISTED = 50
-
-
-class KnownOutcome(Frozen):
-    """The suite at one commit: ``red`` failed twice in a row, ``flaky`` failed once and passed when run again."""
-
-    tree: str
-    red: tuple[str, ...] = ()
-    flaky: tuple[str, ...] = ()
-    collected: int = 0
-
-    @property
-    def green(self) -> bool:
-        return not self.red
 
 
 class Outcomes:
@@ -67,7 +56,7 @@ class Outcomes:
             stamp(self._clock.now()),
         )
         payload: dict[str, Any] = {
-            "sensor": "test_failure",
+            "sensor": SPEC.source.value,
             "event": "known",
             "commit": known.tree,
             "green": known.green,
@@ -93,7 +82,7 @@ class Outcomes:
     async def note_run(self, tree: str, ids: Sequence[str] | None, run: TestRun) -> None:
         """Record that tests were run."""
         payload: dict[str, Any] = {
-            "sensor": "test_failure",
+            "sensor": SPEC.source.value,
             "event": "run",
             "commit": tree,
             "asked": None if ids is None else len(ids),

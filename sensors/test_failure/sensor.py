@@ -14,18 +14,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ledger.clock import Clock, stamp
+from ledger.clock import stamp
 from ledger.errors import OuroError
 from ledger.parsers.json import read_json
-from ledger.store import Ledger
-from ledger.vocabulary import Frozen, Signal, Source
+from ledger.vocabulary import Frozen, Signal, TestRun
 from sensors.bus import Bus, Subscription, Topic, until_quiet
-from sensors.failing_tests import needs_network, signals_of
-from sensors.looker import depth_at
-from sensors.ports import DepthOf, Emit, LeftAlone, ReadyTestPort, Redact, RepositoryPort
-from sensors.sensor import SensorState
-from sensors.test_failure.outcomes import KnownOutcome, Outcomes
-from sensors.test_failure.settings import TestFailureSettings
+from sensors.failing_tests import needs_network
+from sensors.ports import SensorPorts
+from sensors.roles import KnownOutcome, SuiteSensor
+from sensors.test_failure import SPEC, TestFailureSettings
+from sensors.test_failure.outcomes import SCHEMA, Outcomes
+from sensors.test_failure.signals import signals_of
 from sensors.test_failure.suite import Suite, SuiteFinding
 
 LIMIT_BYTES = 1024 * 1024
@@ -69,43 +68,22 @@ TAKEN_BACK = "its repair was taken back; left alone until the code changes"
 OFFLINE = "needs the network, which tests do not have here; left alone"
 
 
-class TestFailure:
-    """See the module. ``depth_of`` tells how deep an op of ours stood in its cause chain; ``redact`` takes secrets out
-    of what goes into signals; ``spool`` is where reports of the owner's test runs appear; ``left_alone`` names what is
-    red because the owner took its repair back."""
+class TestFailure(SuiteSensor[TestFailureSettings]):
+    """See the module."""
 
     __test__ = False  # not a pytest class
-    source = Source.TEST_FAILURE
+    spec = SPEC
+    tables = (SCHEMA,)
 
-    def __init__(
-        self,
-        *,
-        repository: RepositoryPort,
-        tests: ReadyTestPort,
-        emit: Emit,
-        ledger: Ledger,
-        clock: Clock,
-        depth_of: DepthOf,
-        spool: Path | None = None,
-        redact: Redact = str,
-        left_alone: LeftAlone | None = None,
-        settings: TestFailureSettings | None = None,
-    ) -> None:
-        self._repository = repository
-        self._emit = emit
-        self._clock = clock
-        self._depth_of = depth_of
-        self._spool = spool
-        self._redact = redact
-        self._left_alone = left_alone
-        self._settings = settings or TestFailureSettings()
-        self._outcomes = Outcomes(ledger=ledger, clock=clock, keep=self._settings.remembered)
+    def __init__(self, *, ports: SensorPorts, settings: TestFailureSettings) -> None:
+        super().__init__(ports=ports, settings=settings)
+        self._outcomes = Outcomes(ledger=ports.ledger, clock=ports.clock, keep=settings.remembered)
         self._suite = Suite(
-            tests=tests,
-            repository=repository,
+            tests=ports.tests,
+            repository=ports.repository,
             outcomes=self._outcomes,
-            confirm_limit=self._settings.confirm_limit,
-            redact=redact,
+            confirm_limit=settings.confirm_limit,
+            redact=ports.redact,
         )
         self._wake = asyncio.Event()
         self._again = False  # woken during a look without HEAD having moved
@@ -114,7 +92,6 @@ class TestFailure:
         self._looked: set[str] = set()  # trees of this boot: what an earlier one found red is looked at again
         self._reported: tuple[str, ...] = ()  # red in the owner's last own run
         self._offline: tuple[str, ...] = ()  # red for want of a network, in the last look
-        self._state = SensorState(source=self.source, line="has not looked yet")
 
     # --- the protocol of sensors ---
 
@@ -128,31 +105,29 @@ class TestFailure:
             group.create_task(self._listen(events))
             await self._work()
 
-    async def scan_once(self, *, force: bool = False) -> tuple[Signal, ...]:
-        """Look at HEAD now; ``force`` runs the suite even where its outcome is known.
+    @property
+    def reads_uncommitted(self) -> bool:
+        return self._settings.eager
 
-        Raises ``RepositoryError`` where nothing can be looked at.
-        """
+    async def scan_once(self, *, force: bool = False) -> tuple[Signal, ...]:  # does not wait for a look in progress
+        return await self._scan(force=force)
+
+    async def _scan(self, *, force: bool = False) -> tuple[Signal, ...]:
         head = await self._repository.check()
         await self._read_reports()
-        self._say(f"Testing {head[:12]}.", running=True)
-        signals = await self._look(head, base=head, force=force)
+        self._show(f"Testing {head[:12]}.", running=True)
+        signals = await self._look_at(head, base=head, force=force)
         if self._settings.eager:
             tree = await self._repository.snapshot()
             if tree != head:
-                signals += await self._look(tree, base=head, force=force)
+                signals += await self._look_at(tree, base=head, force=force)
         await self._note(head)
         return signals
 
-    def state(self) -> SensorState:
-        return self._state
-
     async def known(self, commit: str) -> KnownOutcome | None:
-        """What was seen of the tests at ``commit``."""
         return await self._outcomes.of(commit)
 
     def forget(self) -> None:
-        """What was found red is looked at again at the next wake-up: the work on it was given up meanwhile."""
         self._looked.clear()
 
     # --- being woken ---
@@ -174,7 +149,7 @@ class TestFailure:
                     )
                 await self._look_unless_head_moves()
             except OuroError as error:
-                self._say(str(error))
+                self._show(str(error))
                 self.forget()
             finally:
                 await self._suite.let_go()
@@ -207,28 +182,28 @@ class TestFailure:
 
     # --- looking ---
 
-    async def _look(self, tree: str, *, base: str, force: bool) -> tuple[Signal, ...]:
+    async def _look_at(self, tree: str, *, base: str, force: bool) -> tuple[Signal, ...]:
         """One tree: HEAD, or (``tree`` is not ``base``) a snapshot of the uncommitted files on it."""
         where = "" if tree == base else "With uncommitted files: "
         known = None if force else await self._outcomes.of(tree)
         doubted = tree == self._doubted and tree not in self._settled
         if known is not None and (not doubted if known.green else tree in self._looked):
-            self._say(where + _sentence(known))
+            self._show(where + _sentence(known))
             return ()
         self._looked.add(tree)
         finding = await self._suite.look(tree)
         self._settled.update((tree,) if doubted else ())
         if finding.problem:
-            self._say(where + finding.problem)
+            self._show(where + finding.problem)
             if tree == base:
                 told = {"problem": finding.problem, "remedy": finding.remedy}
                 self._state = self._state.model_copy(update=told)
             return ()
         signals = await self._signals(finding, base=base)
         for signal in signals:
-            await self._emit(signal)
+            await self._ports.emit(signal)
         await self._outcomes.remember(finding.known)
-        self._say(where + _sentence(finding.known))
+        self._show(where + _sentence(finding.known))
         return signals
 
     async def _signals(self, finding: SuiteFinding, *, base: str) -> tuple[Signal, ...]:
@@ -238,8 +213,8 @@ class TestFailure:
         if tree != base:  # what is red at HEAD as well has its signal already
             at_head = await self._outcomes.of(base)
             red = tuple(result for result in red if at_head is None or result.id not in at_head.red)
-        elif self._left_alone is not None and red:
-            left = await self._left_alone(base)
+        elif red:
+            left = await self._ports.left_alone(base)
             red = tuple(result for result in red if result.id not in left)
         if not red:
             return ()
@@ -248,23 +223,34 @@ class TestFailure:
             base=base,
             snapshot=tree if tree != base else None,
             green_before=await self._suite.green_before(tree, [result.id for result in red]),
-            depth=await depth_at(self._repository, self._depth_of, tree) if tree == base else 0,
+            depth=await self._depth_at(tree) if tree == base else 0,
             seen_at=stamp(self._clock.now()),
-            redact=self._redact,
+            redact=self._ports.redact,
         )
+
+    async def submit_failures(self, run: TestRun, commit: str) -> None:
+        for signal in signals_of(
+            run.red,
+            base=commit,
+            snapshot=None,
+            green_before=frozenset(),
+            depth=0,
+            seen_at=stamp(self._clock.now()),
+            redact=self._ports.redact,
+        ):
+            await self._ports.emit(signal)
 
     # --- what the owner is told ---
 
     async def _read_reports(self) -> None:
-        if self._spool is not None:
-            for report in await asyncio.to_thread(take_reports, self._spool):
-                if report.red is not None:
-                    self._reported = report.red
+        for report in await asyncio.to_thread(take_reports, self._ports.spool):
+            if report.red is not None:
+                self._reported = report.red
 
     async def _note(self, head: str) -> None:
         known = await self._outcomes.of(head)
         at_head = known.red if known is not None else ()
-        left = await self._left_alone(head) if self._left_alone is not None and at_head else frozenset()
+        left = await self._ports.left_alone(head) if at_head else frozenset()
         alone = [test for test in at_head if test in left]
         fresh = [test for test in self._reported if test not in at_head]
         notes = [f"{alone[0]}{_more(alone)}: {TAKEN_BACK}"] if alone else []
@@ -273,7 +259,7 @@ class TestFailure:
             notes.append(f"red only in uncommitted edits: {fresh[0]}{_more(fresh)}")
         self._state = self._state.model_copy(update={"note": "; ".join(notes)})
 
-    def _say(self, line: str, *, running: bool = False) -> None:
+    def _show(self, line: str, *, running: bool = False) -> None:
         fresh = {"problem": "", "remedy": ""} if running else {}
         self._state = self._state.model_copy(update={"line": line, "running": running, **fresh})
 

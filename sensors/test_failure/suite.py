@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from ledger.errors import OuroError
 from ledger.vocabulary import Frozen, RunStatus, TestResult, TestRun
 from sensors.closure_checks import tests_answer
-from sensors.ports import ReadyTestPort, Redact, RepositoryPort
+from sensors.ports import Redact, RepositoryPort, TestPort
 from sensors.redaction import run_without_secrets
-from sensors.test_failure.outcomes import KnownOutcome, Outcomes
+from sensors.roles import KnownOutcome
+from sensors.test_failure.outcomes import Outcomes
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
@@ -30,7 +31,7 @@ class Suite:
     def __init__(
         self,
         *,
-        tests: ReadyTestPort,
+        tests: TestPort,
         repository: RepositoryPort,
         outcomes: Outcomes,
         confirm_limit: int,

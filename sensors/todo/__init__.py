@@ -1,37 +1,32 @@
-"""TODO, FIXME and HACK comments."""
+"""TODO, FIXME and HACK comments that ask for something."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pydantic import Field
 
-from ledger.vocabulary import Check, MarkerAbsent, Source, SourceClass, Urgency
-from sensors.closure_checks import AskCheck, ClosurePorts, on_file
-from sensors.ports import DaemonPorts
-from sensors.sensor import DocsRow, Sensor, SensorSpec
-from sensors.todo.settings import TodoScannerSettings
+from ledger.sources import SourceFacts
+from ledger.vocabulary import Source, SourceClass, Urgency
+from sensors.sensor import DocsRow, FileSensorSettings, SensorSpec
 
 
-def _build(ports: DaemonPorts, settings: TodoScannerSettings) -> Sensor:
-    from sensors.todo.sensor import TodoScanner
+class TodoScannerSettings(FileSensorSettings):
+    """Markers in comments."""
 
-    return TodoScanner(ports=ports, settings=settings)
-
-
-def _closure_checks(settings: TodoScannerSettings, ports: ClosurePorts) -> Mapping[type[Check], AskCheck]:
-    from sensors.todo.markers import marker_answer
-
-    return {MarkerAbsent: on_file(marker_answer)}
+    enabled: bool = Field(
+        False,
+        description="Work on TODO, FIXME and HACK comments. Off: a note to oneself is no request, and each costs model "
+        "calls; what is proposed waits for the owner's yes.",
+    )
+    least_words: int = Field(3, ge=1, description="A marker with fewer words says too little to act on.")
+    aged_days: int = Field(90, ge=0, description="A marker that stood there before is said after this time; 0: never.")
 
 
 SPEC = SensorSpec(
-    source=Source.TODO_SCANNER,
-    rank=6,
-    urgency=Urgency.LOW,
-    routed_as=SourceClass.BACKGROUND,
+    source=Source("todo_scanner"),
+    facts=SourceFacts(rank=6, urgency=Urgency.LOW, routed_as=SourceClass.BACKGROUND),
     settings=TodoScannerSettings,
     tighten={"enabled": "off"},
-    closure_checks=_closure_checks,
-    build=_build,
+    sensor="sensors.todo.sensor:TodoScanner",
     docs=(
         DocsRow(
             "TODO, FIXME and HACK comments of three words or more that a commit adds, or that are old by `git blame`",

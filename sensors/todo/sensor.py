@@ -5,31 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from ledger.vocabulary import Evidence, MarkerAbsent, Source
+from ledger.vocabulary import Evidence, MarkerAbsent
 from sensors.changed_files import ChangedFiles, FileFinding, Look, LookResult
-from sensors.ports import SensorPorts
+from sensors.closure_checks import on_file
 from sensors.python_source.syntax import is_own_python
-from sensors.todo.markers import Marker, markers
-from sensors.todo.settings import TodoScannerSettings
+from sensors.todo import SPEC, TodoScannerSettings
+from sensors.todo.markers import Marker, marker_answer, markers
 
 BLAMED = 50  # files a look; git reads the whole history of each
 TEXT_SHOWN = 400
 
 
-class TodoScanner(ChangedFiles):
+class TodoScanner(ChangedFiles[TodoScannerSettings]):
     """Emits TODO, FIXME and HACK comments. One is *new* if the changed files did not have it before, under any name.
 
     Comments that were there at the first look are emitted when their line is old enough.
     """
 
-    source = Source.TODO_SCANNER
+    spec = SPEC
+    checks: ClassVar = {MarkerAbsent: on_file(marker_answer)}
 
-    def __init__(self, *, ports: SensorPorts, settings: TodoScannerSettings | None = None) -> None:
-        self._settings = settings or TodoScannerSettings()
-        super().__init__(ports=ports, settings=self._settings)
-        self.looks_back = self._settings.aged_days > 0
+    @property
+    def looks_back(self) -> bool:
+        return self._settings.aged_days > 0
 
     def wants(self, path: str) -> bool:
         return is_own_python(path)

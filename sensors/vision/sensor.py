@@ -14,46 +14,41 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ledger.clock import stamp
-from ledger.ids import new_signal_id, sha256_hex
-from ledger.sources import SOURCES
-from ledger.vocabulary import Closure, Evidence, OwnerConfirms, RunStatus, Signal, Source, TestsPass
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Closure, Evidence, OwnerConfirms, RunStatus, Signal, TestsPass
 from sensors.bus import Bus, Delivery, Topic, fingerprint
 from sensors.failing_tests import named, needs_network
-from sensors.looker import Looker, depth_at
-from sensors.memory import SensorMemory
-from sensors.ports import OcrPort, SensorPorts, TestPort
+from sensors.ports import SensorPorts
+from sensors.sensor import Sensor
+from sensors.vision import SPEC, VisionSettings
 from sensors.vision.frames import NoPicture, picture
 from sensors.vision.screen_text import ScreenError, loose, real_tests, recognise
-from sensors.vision.settings import ENDINGS, VisionSettings
-from sensors.watch.named import below
-from sensors.watch.named_files import FileRefused, read_named
+from sensors.watch.named import Named, below
+from sensors.watch.named_files import FileRefused, placed, read_named
 
 UNNAMED = "unavailable: no folder of pictures is named"
 NAME_ONE = "Name the folder in which new pictures appear: sensors.vision.folder."
+ENDINGS = (".png", ".jpg", ".jpeg")
 SURE_BP, GUESS_BP = 8_000, 5_000
 MOST_TARGETS = 4
 REMEMBERED = 512  # pictures that need not be read again
 HOUR = timedelta(hours=1)
 
 
-class Vision(Looker):
-    """See the module. ``top`` is the top of the checkout, ``folder`` where pictures appear, both real."""
+class Vision(Sensor[VisionSettings]):
+    """See the module."""
 
-    source = Source.VISION_SENSOR
+    spec = SPEC
 
-    def __init__(
-        self, *, ports: SensorPorts, ocr: OcrPort, tests: TestPort, top: Path, folder: str, settings: VisionSettings
-    ) -> None:
-        super().__init__()
-        self._ports = ports
-        self._repository = ports.repository
-        self._ocr = ocr
-        self._tests = tests
-        self._settings = settings
-        self._top = str(top)
-        self._folder = folder
-        self._memory = SensorMemory(ledger=ports.ledger, clock=ports.clock, sensor=self.source)
+    @classmethod
+    def places(cls, settings: VisionSettings, top: str) -> Named:
+        return Named(folders=((placed(settings.folder, top), ENDINGS),) if settings.folder else ())
+
+    def __init__(self, *, ports: SensorPorts, settings: VisionSettings) -> None:
+        super().__init__(ports=ports, settings=settings)
+        self._ocr = ports.ocr(settings.program, settings.languages, settings.limit_s)
+        self._top = str(ports.top)
+        self._folder = placed(settings.folder, self._top)
         self._known: OrderedDict[str, None] = OrderedDict()
         self._read_at: deque[datetime] = deque()
 
@@ -86,7 +81,7 @@ class Vision(Looker):
 
     def _fresh(self) -> list[str]:
         """Pictures that were written lately, the newest first. In a thread."""
-        since = (self._ports.clock.now() - timedelta(seconds=self._settings.fresh_s)).timestamp()
+        since = (self._clock.now() - timedelta(seconds=self._settings.fresh_s)).timestamp()
         try:
             with os.scandir(self._folder) as entries:
                 pictures = [e for e in entries if self._is_picture(e.path) and e.is_file(follow_symlinks=False)]
@@ -149,7 +144,7 @@ class Vision(Looker):
         return await self._tell(seen, head) if seen is not None else "it shows no error of this repository"
 
     def _may_read(self) -> bool:
-        now = self._ports.clock.now().astimezone(UTC)
+        now = self._clock.now().astimezone(UTC)
         while self._read_at and now - self._read_at[0] > HOUR:
             self._read_at.popleft()
         if len(self._read_at) >= self._settings.per_hour:
@@ -178,18 +173,17 @@ class Vision(Looker):
         if isinstance(closure, str):
             return closure
         signal = await self._signal(key, seen, error, closure, head, touched)
-        receipt = await self._ports.emit(signal)
-        await self._memory.say(key, signal.id, receipt.status)
+        await self._send(signal)
         return signal
 
     async def _closure(self, seen: ScreenError, error: str, tests: Sequence[str], head: str) -> Closure | str:
         """The tests that the picture names, if they are red twice in a row; a text says why there is nothing to do."""
         if tests:
-            once = await self._tests.run(head, tests)
+            once = await self._ports.tests.run(head, tests)
             if once.status is RunStatus.GREEN:
                 return f"it shows {tests[0]} failing, which passes at {head[:12]}"
             ids = sorted({r.id for r in once.red if not needs_network(r)})
-            again = await self._tests.run(head, ids) if ids else once
+            again = await self._ports.tests.run(head, ids) if ids else once
             red = named([result for result in again.red if result.id in ids])
             if red:
                 return TestsPass(ids=red)
@@ -206,12 +200,9 @@ class Vision(Looker):
         at = f"{where.path}:{where.line}" if where else seen.path
         lines = [error, *(f"{place.path}:{place.line}" for place in seen.places)]
         lines += closure.ids if isinstance(closure, TestsPass) else ()
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
+        return self._new_signal(
             goal=f"Mend what a picture of a screen shows: {error} at {at}.",
             targets=tuple(dict.fromkeys(place.path for place in seen.places))[:MOST_TARGETS] or (seen.path,),
-            urgency=SOURCES[self.source].urgency,
             confidence_bp=SURE_BP if isinstance(closure, TestsPass) else GUESS_BP,
             evidence=(
                 Evidence(
@@ -224,8 +215,7 @@ class Vision(Looker):
             key=key,
             closure=closure,
             base=head,
-            depth=await depth_at(self._repository, self._ports.depth_of, touched),
-            seen_at=stamp(self._ports.clock.now()),
+            depth=await self._depth_at(touched),
         )
 
 

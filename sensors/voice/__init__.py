@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
+from ledger.sources import SourceFacts
 from ledger.vocabulary import Source, SourceClass, Urgency
-from sensors.ports import DaemonPorts
-from sensors.sensor import DocsRow, Sensor, SensorSpec
-from sensors.voice.settings import VoiceCommandSettings
+from sensors.sensor import DocsRow, SensorSettings, SensorSpec
 
 
-def _build(ports: DaemonPorts, settings: VoiceCommandSettings) -> Sensor:
-    from sensors.voice.sensor import VoiceCommand
+class VoiceCommandSettings(SensorSettings):
+    """What is spoken to the daemon."""
 
-    return VoiceCommand(
-        repository=ports.repository,
-        emit=ports.emit_for_owner,
-        takes_words=lambda: not ports.unavailable(),
-        clock=ports.clock,
-        redact=ports.redact,
-        settings=settings,
+    enabled: bool = Field(
+        True,
+        description="Take spoken commands that a speech program of the owner's hands over (`ouro hear`). On: without "
+        "such a program it costs nothing, it approves nothing, and a goal without a test waits for the owner's yes.",
     )
+    least_bp: int = Field(
+        7_000, ge=0, le=10_000, description="Below this confidence (basis points) what changes something is asked back."
+    )
+    unstated_bp: int = Field(
+        0, ge=0, le=10_000, description="Confidence that counts where the speech program states none."
+    )
+    repeat_s: float = Field(5.0, ge=0, description="The same words within this time are one command.")
 
 
 SPEC = SensorSpec(
-    source=Source.VOICE_HUMAN,
-    rank=1,
-    urgency=Urgency.CRITICAL,
-    routed_as=SourceClass.REFLEX,
+    source=Source("voice_human"),
+    facts=SourceFacts(
+        rank=1,
+        urgency=Urgency.CRITICAL,
+        routed_as=SourceClass.REFLEX,
+        is_request=True,
+        is_testimony=True,
+        is_free_text=True,
+    ),
     settings=VoiceCommandSettings,
     section="sensors.voice_command",
     tighten={"enabled": "off", "least_bp": "higher"},
-    build=_build,
+    sensor="sensors.voice.sensor:VoiceCommand",
     docs=(
         DocsRow(
             "goals that a speech program has heard (`ouro hear`)",

@@ -12,25 +12,10 @@ from itertools import dropwhile
 from typing import Literal
 
 from ledger.vocabulary import Frozen
+from sensors.requests.replies import IT, Goal, Order, OrderName
 from sensors.requests.sentences import bare, is_imperative, is_negated, word_set, words_of
 
-OrderName = Literal["status", "ops", "show", "cancel", "pause", "resume", "retry"]
-IT = "it"
-"""A reference that names nothing: the one thing that it can mean, if there is just one."""
-
 LEAST_REFERENCE = 3  # letters of an id: fewer are misheard too easily
-
-
-class Order(Frozen):
-    """``target``: the end of an id, or :data:`IT`; empty for an order that needs none."""
-
-    name: OrderName
-    target: str = ""
-
-    @property
-    def changes(self) -> bool:
-        """Does it do more than tell?"""
-        return self.name not in ("status", "ops", "show")
 
 
 class Forbidden(Frozen):
@@ -38,12 +23,6 @@ class Forbidden(Frozen):
 
     rule: Literal["voice.approval", "voice.typed"]
     typed: str
-
-
-class Goal(Frozen):
-    """Work that is asked for, in the speaker's words."""
-
-    text: str
 
 
 class Unclear(Frozen):

@@ -7,55 +7,37 @@ utterances are not kept.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
-from ledger.clock import Clock
 from ledger.errors import RepositoryError
-from ledger.sources import SOURCES
-from ledger.vocabulary import Evidence, Signal, Source
+from ledger.vocabulary import Evidence, Signal
 from sensors.bus import Bus
-from sensors.ports import Emit, HistoryPort, Redact
+from sensors.ports import SensorPorts
 from sensors.requests.manual import manual_signal
 from sensors.requests.named_check import named_check
-from sensors.requests.replies import Answered, Utterance
+from sensors.requests.replies import Answered, Goal, Order, Utterance
 from sensors.requests.sentences import words_of
+from sensors.roles import SpeechSensor
 from sensors.sensor import SensorState
-from sensors.voice.grammar import Forbidden, Goal, Meaning, Order, Unclear, parse
-from sensors.voice.settings import VoiceCommandSettings
+from sensors.voice import SPEC, VoiceCommandSettings
+from sensors.voice.grammar import Forbidden, Meaning, Unclear, parse
 
 NO_WORDS = "The kernel takes no goal in words; name a test that fails."
 
 
-class VoiceCommand:
+class VoiceCommand(SpeechSensor[VoiceCommandSettings]):
     """Judges utterances and emits goals. The caller carries out orders."""
 
-    source = Source.VOICE_HUMAN
+    spec = SPEC
 
-    def __init__(
-        self,
-        *,
-        repository: HistoryPort,
-        emit: Emit,
-        takes_words: Callable[[], bool],
-        clock: Clock,
-        redact: Redact = str,
-        settings: VoiceCommandSettings | None = None,
-    ) -> None:
-        self._repository = repository
-        self._emit = emit
-        self._takes_words = takes_words
-        self._clock = clock
-        self._redact = redact
-        self._settings = settings or VoiceCommandSettings()
+    def __init__(self, *, ports: SensorPorts, settings: VoiceCommandSettings) -> None:
+        super().__init__(ports=ports, settings=settings)
         self._last: tuple[tuple[str, ...], float] | None = None
         self._counts: Counter[str] = Counter()
-
-    # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
         """Nothing to watch: the control socket delivers utterances."""
 
-    async def scan_once(self) -> tuple[Signal, ...]:
+    async def _scan(self) -> tuple[Signal, ...]:
         return ()
 
     def state(self) -> SensorState:
@@ -66,7 +48,6 @@ class VoiceCommand:
     # --- an utterance ---
 
     def judge(self, heard: Utterance) -> Order | Goal | Answered:
-        """What is to be done, or the answer that ends it. Of two equal ones at the same time the second is a repeat."""
         meaning = parse(heard.text)
         answered = self._turned_away(heard, meaning)
         if answered is not None:
@@ -89,7 +70,7 @@ class VoiceCommand:
         stated = f"only {sure // 100} % sure" if heard.confidence_bp is not None else "not told how sure"
         return Answered(
             outcome="asked_back",
-            message=f"Did you say: {self._redact(heard.text)[:200]}? The speech program was {stated}: say it again, "
+            message=f"Did you say: {self._ports.redact(heard.text)[:200]}? The speech program was {stated}: say it again, "
             f"or type {_typed(meaning)}.",
             rule="voice.confidence",
         )
@@ -104,15 +85,10 @@ class VoiceCommand:
         return words == words_of(heard.text) and self._clock.monotonic() - at < self._settings.repeat_s
 
     def count(self, answered: Answered) -> Answered:
-        """``answered``, counted for status."""
         self._counts[answered.outcome] += 1
         return answered
 
     async def take(self, goal: Goal, heard: Utterance) -> Answered:
-        """A goal becomes a signal; without a test that it names the owner's yes is its closure.
-
-        Raises ``ControlError`` for what is no goal, ``RepositoryError`` where there is no commit.
-        """
         head = (await self._repository.head()).commit
         if head is None:
             raise RepositoryError("There is no commit yet.")
@@ -121,26 +97,26 @@ class VoiceCommand:
             return Answered(
                 outcome="asked_back", message=f"There are {len(named.several)} such tests: {', '.join(named.several)}."
             )
-        if not named.tests and not self._takes_words():
+        if not named.tests and self._ports.unavailable():
             return Answered(outcome="refused", rule="voice.no_words", message=NO_WORDS)
         said = Evidence(
             claim="The owner said it",
-            evidence=self._redact(heard.text),
+            evidence=self._ports.redact(heard.text),
             confidence_bp=self._sure(heard),
             source="voice",
         )
         signal = manual_signal(
-            self._redact(goal.text),
+            self._ports.redact(goal.text),
             source=self.source,
             files=named.targets,
             closed_when=named.tests,
             base=head,
             clock=self._clock,
-            urgency=SOURCES[self.source].urgency,
+            urgency=self.spec.facts.urgency,
             confidence_bp=self._sure(heard),
             evidence=(said,),
         )
-        receipt = await self._emit(signal)
+        receipt = await self._ports.emit_for_owner(signal)
         done = f"until {', '.join(named.tests)} passes" if named.tests else "and you will be asked to approve it"
         message = f"Queued: {signal.goal} {done}." if receipt.status == "queued" else receipt.reason
         return Answered(outcome="queued", message=message, signal=receipt.of or signal.id)

@@ -65,7 +65,7 @@ def op_view(**changes: object) -> OpView:
     values: dict[str, object] = {
         "id": OP,
         "short": short_id(OP),
-        "origin": Source.TEST_FAILURE,
+        "origin": Source("test_failure"),
         "goal": "Make test_total pass.",
         "state": State.GENERATE,
         "tier": Tier.SAFE_AUTO,

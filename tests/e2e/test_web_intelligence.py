@@ -44,7 +44,7 @@ async def test_a_pin_with_an_advisory_is_moved_when_the_owner_allows_it(tmp_path
     ):
         waiting = await ended(service.home)
         assert waiting.request is not None, (waiting.state, waiting.reason)
-        assert (waiting.op.origin, waiting.op.targets) == (Source.WEB_INTELLIGENCE, (PINS,))
+        assert (waiting.op.origin, waiting.op.targets) == (Source("web_intelligence"), (PINS,))
         assert waiting.dossier.tier is Tier.APPROVAL_REQUIRED
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))

@@ -30,7 +30,7 @@ def signal(
     *,
     targets: Sequence[str] = (),
     urgency: Urgency = Urgency.HIGH,
-    source: Source = Source.TEST_FAILURE,
+    source: Source = Source("test_failure"),
     base: str = "c0",
     boot: str = "",
     depth: int = 0,

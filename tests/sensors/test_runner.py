@@ -16,7 +16,7 @@ from tests.sensors.signals import open_ledger
 class Clumsy:
     """A sensor with a bug."""
 
-    source = Source.TEST_FAILURE
+    source = Source("test_failure")
 
     async def start(self, bus: Bus) -> None:
         async with asyncio.TaskGroup() as group:

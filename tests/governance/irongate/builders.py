@@ -23,7 +23,7 @@ TEST_ID = "tests/test_calc.py::test_add"
 
 
 def signal(
-    *, goal: str = "tests/test_calc.py::test_add fails", source: Source = Source.TEST_FAILURE, depth: int = 0,
+    *, goal: str = "tests/test_calc.py::test_add fails", source: Source = Source("test_failure"), depth: int = 0,
     ids: tuple[str, ...] = (TEST_ID,),
 ) -> Signal:  # fmt: skip
     closure = TestsPass(ids=ids) if ids else OwnerConfirms(question="Done?")

@@ -10,8 +10,8 @@ from typing import Any
 
 from ledger.sources import SOURCES
 from ledger.vocabulary import Source, VersionAtLeast, VersionSpan
+from sensors.advisories import WebIntelligenceSettings
 from sensors.advisories.sensor import WebIntelligence
-from sensors.advisories.settings import WebIntelligenceSettings
 from sensors.bus import Bus, Event, Topic
 from tests.repos import commit, git
 from tests.sensors.advisories.osv_server import osv_server, says
@@ -40,7 +40,7 @@ async def test_a_pin_with_an_advisory_is_said_once_with_the_version_that_mends_i
             "Move the pin of paper-clips in requirements.txt from 1.2 to 1.6.0 or later: "
             "GHSA-aaaa-bbbb-cccc (CVE-2026-11111, PYSEC-2026-11)"
         )
-        assert (signal.source, signal.targets) == (Source.WEB_INTELLIGENCE, ("requirements.txt",))
+        assert (signal.source, signal.targets) == (Source("web_intelligence"), ("requirements.txt",))
         assert signal.evidence[0].evidence.startswith("Clips leave their folder")
         assert SOURCES[signal.source].from_outside and signal.base == git(s.repo, "rev-parse", "HEAD")
         assert await look(s).scan_once() == ()

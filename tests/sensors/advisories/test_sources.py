@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from ledger.errors import AdvisoriesUnavailable
-from sensors.advisories.settings import AdvisorySettings
+from sensors.advisories import AdvisorySettings
 from sensors.advisories.sources import Folder, OsvApi, sources_of
 from tests.sensors.advisories.osv_server import Fault, breaks_off, drips, endless, osv_server, says
 

@@ -117,7 +117,7 @@ async def test_ready_items_are_said_one_at_a_time_and_once(tmp_path: Path) -> No
         assert await sensor.scan_once() == () and sensor.state().line == ""
         wished = commit(s.repo, "wishes", {MARKDOWN: TASKS})
         (first,) = await sensor.scan_once()
-        assert (first.source, first.base, first.targets) == (Source.BACKLOG, wished, ("shop/cart.py",))
+        assert (first.source, first.base, first.targets) == (Source("backlog"), wished, ("shop/cart.py",))
         assert isinstance(first.closure, ItemDone) and first.closure.needs_yes
         sensor = Backlog(ports=s.ports())
         assert [found.goal for found in await sensor.scan_once()] == ["Say so"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, OwnerConfirms, Source, Urgency
 from sensors.bus import Bus
+from sensors.capability_gap import CapabilityGapSettings
 from sensors.capability_gap.sensor import CapabilityGap
-from sensors.capability_gap.settings import CapabilityGapSettings
 from sensors.intake.queue import WITHOUT_SUCCESS
 from tests.repos import git
 from tests.sensors.looking import Scene, scene
@@ -70,7 +70,7 @@ async def test_a_file_that_many_kinds_of_ops_find_nothing_for_is_a_gap_with_its_
         assert f"file {CART} (3 ops of 3 kinds, entries {', '.join(map(str, seqs))})" in sensor.state().line
         (said,) = await s.ledger.entries(events=("gap.said",))
         assert said.causes == tuple(seqs)
-    assert (signal.source, signal.urgency, signal.targets) == (Source.CAPABILITY_GAP, Urgency.NORMAL, (CART,))
+    assert (signal.source, signal.urgency, signal.targets) == (Source("capability_gap"), Urgency.NORMAL, (CART,))
     assert isinstance(signal.closure, OwnerConfirms) and signal.depth == 1
     assert signal.base == git(s.repo, "rev-parse", "HEAD")
     assert f"ledger entries {', '.join(map(str, seqs))}" in signal.evidence[0].evidence

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ledger.vocabulary import Source, SymbolDocumented
+from sensors.docs import DocStalenessSettings
 from sensors.docs.sensor import DocStaleness
-from sensors.docs.settings import DocStalenessSettings
 from sensors.docs.stale import documented_answer
 from sensors.python_source.docstrings import public_symbols
 from sensors.registry import closure_evaluator
@@ -89,7 +89,7 @@ async def test_what_a_commit_adds_or_changes_is_said_once(tmp_path: Path) -> Non
         more = dict.fromkeys(files, OLD + NEW) | {"shop/cart.py": OLD + NEW + "\n\ndef short():\n    return 1\n"}
         added = commit(s.repo, "add", more)
         (found,) = await sensor.scan_once()
-        assert (found.source, found.base, found.targets) == (Source.DOC_STALENESS, added, ("shop/cart.py",))
+        assert (found.source, found.base, found.targets) == (Source("doc_staleness"), added, ("shop/cart.py",))
         assert found.goal == "Say in a docstring what new in shop/cart.py does"
         assert not (await closure_evaluator().is_closed(found.closure, Held({"shop/cart.py": OLD + NEW}))).closed
         commit(s.repo, "change", {"shop/cart.py": (OLD + NEW).replace("+ 1", "+ 3")})

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ledger.vocabulary import PageWithout, ParametersDocumented
+from sensors.docs import DocStalenessSettings
 from sensors.docs.pages import calling, is_page, naming, page_answer
 from sensors.docs.sensor import DocStaleness
-from sensors.docs.settings import DocStalenessSettings
 from sensors.docs.signatures import parameters_answer, signatures
 from sensors.docs.stale import gone_names, stale_docstrings, stale_pages
 from sensors.registry import closure_evaluator

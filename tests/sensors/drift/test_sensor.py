@@ -18,8 +18,8 @@ from ledger.clock import SystemClock
 from ledger.vocabulary import SidesAgree, Signal
 from sensors.bus import Bus, Event, Topic
 from sensors.closure_checks import ClosureEvaluator, ClosurePorts
+from sensors.drift import ContractPair, CrossRepoDriftSettings
 from sensors.drift.sensor import CrossRepoDrift
-from sensors.drift.settings import ContractPair, CrossRepoDriftSettings
 from sensors.registry import SensorsSettings, closure_evaluator
 from sensors.watch.named import Refs
 from tests.repos import commit, git, host_env, make_places, make_repo, write

@@ -10,8 +10,8 @@ import pytest
 
 from ledger.vocabulary import Draft, EntryKind, Source, SymbolPinned
 from sensors.bus import Bus, Event, Topic
+from sensors.exploration import ProactiveExplorationSettings
 from sensors.exploration.sensor import ProactiveExploration
-from sensors.exploration.settings import ProactiveExplorationSettings
 from sensors.exploration.untested import failures_in, file_for_tests, imports_of, module_of, nearness, places
 from tests.repos import commit
 from tests.sensors.looking import Scene, scene
@@ -73,7 +73,7 @@ async def test_each_place_is_visited_once_over_restarts_and_slowly(tmp_path: Pat
         await failed(at, "shop/cart.py", "tests/test_cart.py")
         sensor = ProactiveExploration(ports=at.ports(), occupied=never)
         (signal,) = await sensor.scan_once()
-        assert (signal.source, signal.targets) == (Source.EXPLORATION, ("shop/cart.py",))
+        assert (signal.source, signal.targets) == (Source("exploration"), ("shop/cart.py",))
         assert isinstance(signal.closure, SymbolPinned) and signal.closure.needs_yes
         assert (signal.closure.symbol, signal.closure.test) == ("rebate", "tests/test_shop_cart_rebate.py")
         assert "1 ops ended in this file" in " ".join(e.claim for e in signal.evidence)

@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sensors.github_issue.news import (
+from sensors.github_issue import GitHubIssueSettings
+from sensors.github_issue.sensor import judge
+from sensors.requests.named_check import defined, named_tests
+from sensors.requests.news import (
     BODY_CHARS,
     BuildNews,
     IssueNews,
@@ -20,9 +23,6 @@ from sensors.github_issue.news import (
     of_standard,
     same_login,
 )
-from sensors.github_issue.sensor import judge
-from sensors.github_issue.settings import GitHubIssueSettings
-from sensors.requests.named_check import defined, named_tests
 from tests.daemon.webhook.knocking import issue, workflow_run
 
 LISTED = GitHubIssueSettings(authors=("octocat", "dependabot[bot]"), repositories=("octo/shop",))

@@ -15,9 +15,9 @@ from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import OwnerConfirms, TestsPass
 from sensors.bus import Bus
+from sensors.github_issue import GitHubIssueSettings
 from sensors.github_issue.poll import LIMIT, IssuePoll
 from sensors.github_issue.sensor import GitHubIssue
-from sensors.github_issue.settings import GitHubIssueSettings
 from tests.repos import host_env, make_places
 from tests.sensors.github_issue.scripted_gh import ScriptedGh, listed
 from tests.sensors.github_issue.test_sensor import RED, World

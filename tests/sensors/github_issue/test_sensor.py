@@ -14,12 +14,12 @@ from ledger.ids import sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, OwnerConfirms, Signal, Source, TestsPass, Urgency
 from sensors.bus import Bus, Event, Topic
-from sensors.github_issue.deliveries import Deliveries
-from sensors.github_issue.news import IssueNews, of_github
+from sensors.github_issue import GitHubIssueSettings
 from sensors.github_issue.sensor import GitHubIssue
-from sensors.github_issue.settings import GitHubIssueSettings
 from sensors.intake.records import Receipt
 from sensors.intake.router import IntakeRouter
+from sensors.requests.deliveries import Deliveries
+from sensors.requests.news import IssueNews, of_github
 from tests.daemon.webhook.knocking import issue
 from tests.repos import git, host_env, make_places, make_repo
 from tests.sensors.pytestdoor import PlainDoor
@@ -86,7 +86,7 @@ async def test_a_test_that_the_issue_names_and_that_fails_is_its_check(tmp_path:
         (signal,) = await w.sensor.scan_once()
         assert signal.closure == TestsPass(ids=(RED,))
         assert (signal.source, signal.urgency, signal.targets) == (
-            Source.GITHUB_ISSUE,
+            Source("github_issue"),
             Urgency.NORMAL,
             ("test_cart.py",),
         )

@@ -68,7 +68,7 @@ async def produce(router: IntakeRouter, round_number: int) -> None:
     async def send(name: str) -> None:
         sent = Signal(
             id=new_signal_id(),
-            source=Source.TEST_FAILURE,
+            source=Source("test_failure"),
             goal=f"Make {name} pass.",
             targets=(f"{int(name.rpartition('-')[2]) % 7}.py",),
             urgency=Urgency.HIGH,

@@ -141,7 +141,7 @@ async def done(router: IntakeRouter, count: int) -> list[Operation]:
 
 async def fill(router: IntakeRouter) -> None:
     for name in ("a", "shop/cart/b", "c"):
-        await router.submit(signal(name, source=Source.BACKLOG, urgency=Urgency.NORMAL, targets=(f"{name}.py",)))
+        await router.submit(signal(name, source=Source("backlog"), urgency=Urgency.NORMAL, targets=(f"{name}.py",)))
 
 
 async def test_what_serves_a_goal_comes_first_and_replay_knows_why(ledger: Ledger, clock: ManualClock) -> None:

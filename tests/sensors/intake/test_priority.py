@@ -8,7 +8,7 @@ from ledger.sources import SOURCES
 from ledger.vocabulary import Source, SourceClass, Urgency
 from sensors.intake.priority import PriorityInputs, order_key, priority, size_penalty
 
-F, M = Source.TEST_FAILURE, Source.MANUAL
+F, M = Source("test_failure"), Source.MANUAL
 C, H, N, L = Urgency.CRITICAL, Urgency.HIGH, Urgency.NORMAL, Urgency.LOW
 
 

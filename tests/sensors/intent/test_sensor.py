@@ -10,8 +10,8 @@ import pytest
 
 from ledger.errors import ControlError
 from ledger.vocabulary import OwnerConfirms, Source, TestsPass, Urgency
+from sensors.intent import IntentDiscoverySettings
 from sensors.intent.sensor import NOTED, IntentDiscovery
-from sensors.intent.settings import IntentDiscoverySettings
 from tests.repos import commit
 from tests.sensors.looking import Scene, scene
 
@@ -48,7 +48,7 @@ async def test_a_wish_is_a_question_and_only_a_yes_makes_work_of_it(tmp_path: Pa
         (signal,) = s.sent
         assert done is not None and done.signal == signal.id
         assert later.state().line == "" and await later.answer(asked.wish, "yes") is None
-    assert (signal.source, signal.urgency, signal.goal) == (Source.INTENT_DISCOVERY, Urgency.LOW, WISH)
+    assert (signal.source, signal.urgency, signal.goal) == (Source("intent_discovery"), Urgency.LOW, WISH)
     assert signal.closure == OwnerConfirms(question=f"Is this done: {WISH}")
     assert [e.evidence for e in signal.evidence] == [WISH, "The cart is odd today."]
 

@@ -10,8 +10,8 @@ import pytest
 
 from ledger.vocabulary import AllReached, Place, SymbolGone
 from sensors.closure_checks import ClosureAnswer
+from sensors.opportunities import OpportunityMinerSettings
 from sensors.opportunities.sensor import OpportunityMiner
-from sensors.opportunities.settings import OpportunityMinerSettings
 from sensors.opportunities.surveys import gone_answer, reached_answer
 from sensors.opportunities.unused import unused
 from sensors.python_source.census import SourceTree, facts_of

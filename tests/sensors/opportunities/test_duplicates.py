@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ledger.vocabulary import DuplicateGone, Place
 from sensors.closure_checks import ClosureAnswer
+from sensors.opportunities import OpportunityMinerSettings
 from sensors.opportunities.sensor import OpportunityMiner
-from sensors.opportunities.settings import OpportunityMinerSettings
 from sensors.opportunities.surveys import duplicate_answer
 from sensors.python_source.census import SourceTree, facts_of
 from sensors.python_source.duplicates import sets_of

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ledger.vocabulary import MetricBelow, Source
+from sensors.opportunities import OpportunityMinerSettings
 from sensors.opportunities.sensor import OpportunityMiner
-from sensors.opportunities.settings import OpportunityMinerSettings
 from sensors.opportunities.surveys import metric_answer
 from sensors.python_source.complexity import complexities
 from sensors.registry import closure_evaluator
@@ -70,7 +70,7 @@ async def test_what_a_commit_makes_too_complex_is_said_once(tmp_path: Path) -> N
         commit(s.repo, "worse", {"a.py": worse, "test_a.py": branching("f", 20)})
         found = await sensor.scan_once()
         assert [signal.goal.split()[1] for signal in found] == ["worst", "new"]
-        assert found[0].source is Source.OPPORTUNITY_MINER
+        assert found[0].source is Source("opportunity_miner")
         assert found[1].closure == MetricBelow(path="a.py", symbol="new", value=8, others=("old", "worst"))
         assert not (await closure_evaluator().is_closed(found[0].closure, Held({"a.py": worse}))).closed
         commit(s.repo, "as complex as before", {"a.py": worse.replace("x = 1 + 1", "x = 1 + 2")})

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sensors.performance import PerformanceRegressionSettings
 from sensors.performance.measurements import Better
 from sensors.performance.noise import NoiseBounds, is_worse, percent, usual
-from sensors.performance.settings import PerformanceRegressionSettings
 
 BOUNDS = PerformanceRegressionSettings().bounds
 Draw = Callable[[random.Random], float]

@@ -11,10 +11,10 @@ import pytest
 from pydantic import ValidationError
 
 from ledger.vocabulary import MetricLimit, MetricWithin, OwnerConfirms
+from sensors.performance import PerformanceRegressionSettings
 from sensors.performance.measuring import Benchmark, digest_of, ruler_of
 from sensors.performance.samples import Earlier, baseline
 from sensors.performance.sensor import PerformanceRegression
-from sensors.performance.settings import PerformanceRegressionSettings
 from tests.repos import commit, git, write
 from tests.sensors.looking import Scene, scene
 from tests.sensors.trees import Held

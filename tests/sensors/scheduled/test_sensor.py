@@ -82,7 +82,7 @@ async def test_what_is_due_is_sent_once_and_says_what_it_rests_on(tmp_path: Path
         assert await sensor.scan_once() == ()
         s.clock.advance(1)
         (signal,) = await sensor.scan_once()
-        assert (signal.source, signal.targets, signal.urgency) == (Source.SCHEDULED, ("a.py",), Urgency.NORMAL)
+        assert (signal.source, signal.targets, signal.urgency) == (Source("scheduled"), ("a.py",), Urgency.NORMAL)
         assert signal.goal == "Look over the prices, [secret]" and signal.base == git(s.repo, "rev-parse", "HEAD")
         assert isinstance(signal.closure, OwnerConfirms)
         assert signal.evidence[0].evidence == "prices, 0 3 * * *: due 2026-01-06 03:00 UTC"

@@ -13,8 +13,8 @@ from ledger.errors import RepositoryError
 from ledger.vocabulary import MarkerAbsent, Source, Urgency
 from sensors.bus import Bus, Event, Topic
 from sensors.registry import closure_evaluator
+from sensors.todo import TodoScannerSettings
 from sensors.todo.sensor import TodoScanner
-from sensors.todo.settings import TodoScannerSettings
 from tests.repos import commit, git, write
 from tests.sensors.looking import OURS, scene
 from tests.sensors.signals import START
@@ -41,7 +41,7 @@ async def test_what_stood_there_is_not_new_and_what_a_commit_brings_is_said_once
             "Do what the FIXME in old.py asks for: the second half is never read",
         ]
         hack, fixme = found
-        assert (hack.source, hack.urgency, hack.base, hack.depth) == (Source.TODO_SCANNER, Urgency.LOW, second, 0)
+        assert (hack.source, hack.urgency, hack.base, hack.depth) == (Source("todo_scanner"), Urgency.LOW, second, 0)
         assert isinstance(fixme.closure, MarkerAbsent) and len(fixme.closure.others) == 1
         assert "old.py:2" in fixme.evidence[0].evidence
         assert not (await closure_evaluator().is_closed(fixme.closure, Held({"old.py": A + B}))).closed

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ledger.vocabulary import OwnerConfirms, TestsPass
+from sensors.vision import VisionSettings
 from sensors.vision.sensor import Vision
-from sensors.vision.settings import VisionSettings
 from sensors.watch.named_files import placed
 from tests.repos import commit, host_env, make_places
 from tests.sensors.looking import Scene, scene

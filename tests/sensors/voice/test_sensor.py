@@ -9,9 +9,9 @@ import pytest
 from ledger.errors import ControlError
 from ledger.vocabulary import OwnerConfirms, Source, TestsPass, Urgency
 from sensors.requests.replies import Answered, Utterance
+from sensors.voice import VoiceCommandSettings
 from sensors.voice.grammar import Goal, Order
 from sensors.voice.sensor import VoiceCommand
-from sensors.voice.settings import VoiceCommandSettings
 from tests.sensors.looking import Scene, scene
 
 FILES = {
@@ -47,7 +47,7 @@ async def test_a_goal_that_names_a_test_is_done_when_it_passes(tmp_path: Path) -
         assert answered.outcome == "queued" and answered.signal == signal.id
         assert "until tests/test_cart.py::test_total passes" in answered.message
     assert signal.closure == TestsPass(ids=("tests/test_cart.py::test_total",))
-    assert (signal.source, signal.urgency, signal.confidence_bp) == (Source.VOICE_HUMAN, Urgency.CRITICAL, 9_000)
+    assert (signal.source, signal.urgency, signal.confidence_bp) == (Source("voice_human"), Urgency.CRITICAL, 9_000)
     assert (signal.goal, signal.targets) == ("fix test total in shop/cart.py", ("shop/cart.py",))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ledger.ids import sha256_hex
 from ledger.store import Ledger, SqlValue, Statement
 from ledger.vocabulary import Draft, Frozen
-from sensors.github_issue.news import IssueNews
+from sensors.requests.news import IssueNews
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS webhook_seen (
