@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from daemon.answers import Answers
-from daemon.api import Ack, Event, OpRef, OpView, RejectRequest
+from daemon.api import Ack, Event, OpRef, RejectRequest
 from daemon.control_token import own_state
 from daemon.exits import Exit, exit_for_op
 from daemon.history import History
@@ -16,7 +16,6 @@ from daemon.optable import OpTable
 from daemon.settings import Config
 from ledger.clock import SystemClock, stamp
 from ledger.errors import OuroError
-from ledger.vocabulary import RootCause
 
 if TYPE_CHECKING:
     from daemon.service import Service
@@ -78,13 +77,6 @@ async def undo(config: Config, request: OpRef) -> Ack:
         await service.close()
 
 
-def has_expired(view: OpView, now: str) -> bool:
-    """Pure: whether nobody answered in time. The boot that finds that out may not have written it down yet."""
-    if view.root_cause is RootCause.NONE and view.commit is None:
-        return bool(view.waiting_until) and view.waiting_until <= now
-    return view.root_cause is RootCause.APPROVAL_EXPIRED
-
-
 async def decide(
     config: Config, request: OpRef | RejectRequest, *, on_event: Callable[[Event], None] | None = None
 ) -> Exit:
@@ -109,7 +101,7 @@ async def decide(
             if service.stopping.is_set() or service.history is None:
                 return Exit.STOPPED  # nobody has decided anything yet
             api, view = Facade(service), await service.history.resolve(request.op)
-            if has_expired(view, stamp(service.clock.now())):
+            if view.has_expired(stamp(service.clock.now())):
                 service.say(f"{view.short} waited until its time ran out; `ouro fix` takes up what is still red.")
                 return Exit.REFUSED
             service.only = view.id

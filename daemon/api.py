@@ -192,6 +192,12 @@ class OpView(Frozen):
     steps: tuple[Step, ...] = ()
     diff: str = ""
 
+    def has_expired(self, now: str) -> bool:
+        """True when its time for an answer is over at ``now``; the record may lack the entry until the next boot."""
+        if self.root_cause is RootCause.NONE and self.commit is None:
+            return bool(self.waiting_until) and self.waiting_until <= now
+        return self.root_cause is RootCause.APPROVAL_EXPIRED
+
 
 class OpsView(Frozen):
     ops: tuple[OpView, ...] = ()

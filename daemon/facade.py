@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.alone import has_expired
 from daemon.answers import Answers, slim
 from daemon.api import (
     Ack,
@@ -321,7 +320,7 @@ class Facade:
         self._turn_away(view)
         await self._house.inbox.refuse_changed(view.id)
         await self._heard("approve", op=view.id)
-        late = has_expired(view, stamp(self._service.clock.now()))  # a machine that slept, or whose clock was set
+        late = view.has_expired(stamp(self._service.clock.now()))  # a machine that slept, or whose clock was set
         await self._pool.decide(view.id, "approved", by="owner")
         if late:  # gate 8 says so in the record, and makes no approval of it
             raise ControlError(

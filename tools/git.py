@@ -181,9 +181,7 @@ class Git:
     def _overrides(self) -> Overrides:
         repo = self.places.repo
         argv = (self.program, f"--git-dir={self.places.git_dir}", f"--work-tree={repo}", *LIST)
-        return self._drivers.overrides(
-            lambda: self._start(argv, repo, self._env, most_bytes=MOST_SETTINGS).out
-        )  # fmt: skip
+        return self._drivers.overrides(lambda: self._start(argv, repo, self._env, most_bytes=MOST_SETTINGS).out)
 
     def _start(
         self, argv: tuple[str, ...], tree: Path, env: Mapping[str, str], stdin: bytes | None = None,

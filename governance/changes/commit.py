@@ -100,8 +100,8 @@ class _Commit:
             now, reason = branch_tip(kit, landing, prepared.paths)
             if reason:
                 return None, f"This went to a review branch: {reason}."
-            sha = self._move(now, landing.ref, now)
-            if sha is None:
+            sha, refusal = self._move(now, landing.ref, now)
+            if refusal:
                 continue
             note = owner_index.refresh(kit, paths=prepared.paths, parent=now, commit=sha)
             self.journal.close()
@@ -112,20 +112,23 @@ class _Commit:
         """Commit on a review branch; files already written to the checkout are rolled back."""
         base, name = self.journal.record.landing.base, self.journal.record.landing.review_ref
         for ref in (name, *(f"{name}-{n}" for n in range(2, REVIEW_NAMES + 1))):
-            sha = self._move(base, ref, "0" * len(base))
-            if sha is None:
+            sha, refusal = self._move(base, ref, "0" * len(base))
+            if refusal:
                 continue
             back = take_back(self.kit, self.journal) if self.journal.record.slots else Rollback()
             self.journal.close()
             return Committed(commit=sha, ref=ref, mode="review", subject=self.subject, note=reason, kept=back.kept)
         raise ApplyConflict(
-            f"No review branch {name} can be made; git says: {self.kit.effects.refusal}.",
+            f"No review branch {name} can be made; git says: {refusal}.",
             paths=self.prepared.paths,
             remedy="Free the disk if it is full; else delete old review branches, or a branch named `ouro`.",
         )
 
-    def _move(self, parent: str, ref: str, old: str) -> str | None:
-        """Commit on ``parent`` and move ``ref`` from ``old``; None when the ref is not at ``old``."""
+    def _move(self, parent: str, ref: str, old: str) -> tuple[str, str]:
+        """Commit on ``parent`` and move ``ref`` from ``old``.
+
+        Returns the commit, and git's reason where the ref did not move, else an empty text.
+        """
         tree = self.prepared.tree
         if parent != self.prepared.parent:
             tree = graft_tree(self.kit, self.journal.folder, onto=parent, tree=tree, paths=self.prepared.paths)
@@ -135,4 +138,4 @@ class _Commit:
         sha = self.kit.effects.write_commit(data)
         self.journal.mark(sha, ref, parent)
         reflog = f"ouroboros: {self.subject}"
-        return sha if self.kit.effects.move_ref(ref, sha, old, reflog, self.identity.git_env) else None
+        return sha, self.kit.effects.move_ref(ref, sha, old, reflog, self.identity.git_env)

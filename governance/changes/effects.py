@@ -29,7 +29,6 @@ class Effects:
 
     def __init__(self, git: Git, *, rename2: Rename2 = rename2) -> None:
         self.git = git
-        self.refusal = ""
         self._rename2 = rename2
 
     def step(self, effect: str, target: str) -> None:
@@ -177,16 +176,16 @@ class Effects:
         self.step("write_commit", "")
         return self.git.run(*DURABLE, "hash-object", "-t", "commit", "-w", "--stdin", stdin=data).text
 
-    def move_ref(self, ref: str, new: str, old: str, message: str, identity: Mapping[str, str]) -> bool:
-        """Compare-and-swap. False when the ref is not at ``old`` (all zeros: must not exist), or git cannot write it:
-        ``refusal`` holds git's last message.
+    def move_ref(self, ref: str, new: str, old: str, message: str, identity: Mapping[str, str]) -> str:
+        """Compare-and-swap. Returns an empty text when ``ref`` moved, else git's last message.
+
+        It does not move when it is not at ``old`` (all zeros: must not exist), or cannot be written.
         """
         self.step("move_ref", ref)
         done = self.git.run(
             *DURABLE, "update-ref", "--create-reflog", "-m", message, ref, new, old, ok=(0, 1, 128), extra_env=identity
         )
-        self.refusal = "" if done.code == 0 else (done.err.strip().splitlines() or ["it gave no reason"])[-1]
-        return done.code == 0
+        return "" if done.code == 0 else (done.err.strip().splitlines() or ["it gave no reason"])[-1]
 
     def update_owner_index(self, lines: bytes) -> bool:
         """Put entries into the owner's own index. False when another git process holds its lock."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from governance.irongate.g20_unattended import Facts, check
-from governance.measure import evaded
-from ledger.vocabulary import EditKind, RunStatus, Tier
-from tests.cage.hostile_candidates import BAD, PATH, TESTS, HostileCandidate
-from tests.tools.testing.projects import Project, make_environment, make_project, shared_packages
+from ledger.vocabulary import EditKind, Tier
+from tests.cage.hostile_candidates import BAD, HostileCandidate
+from tests.tools.testing.projects import Project
 from tools.testing import runner
 from tools.testing.watch import UNWATCHED
 
@@ -62,20 +60,6 @@ def compiled(folder: Path, globals_: str, init: str) -> bytes:
     return made.read_bytes()
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.mktemp("bare")
-    return make_environment(base / "venv", shared_packages(base / "packages"))
-
-
-@pytest.fixture
-async def project(tmp_path: Path, environment: Path) -> AsyncIterator[Project]:
-    one = await make_project(tmp_path, {**TESTS, PATH: BAD}, environment, "landlock")
-    yield one
-    await one.workspaces.release(one.ws)
-    await one.workspaces.close()
-
-
 @pytest.mark.parametrize("name", EXTENSIONS)
 @pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "the wall taken away"])
 async def test_a_compiled_extension_is_not_believed(
@@ -87,8 +71,7 @@ async def test_a_compiled_extension_is_not_believed(
     project.write(CANDIDATE.files)
     (project.ws.root / "_fast.so").write_bytes(extension)
     run = await project.run(CANDIDATE.failing)
-    is_believed = run.status is RunStatus.GREEN and not run.doubted and not evaded(run, CANDIDATE.failing)
-    assert is_believed is not is_watched, (run.status, run.reason, run.doubted)
+    assert CANDIDATE.convinces(run) is not is_watched, (run.status, run.reason, run.doubted)
 
 
 def test_a_change_that_brings_one_waits(tmp_path: Path) -> None:

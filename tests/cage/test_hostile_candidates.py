@@ -3,15 +3,10 @@ where nothing watches."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from governance.measure import evaded
-from ledger.vocabulary import RunStatus
-from tests.cage.hostile_candidates import BAD, CASES, GOOD, PATH, TESTS, HostileCandidate, candidates
-from tests.tools.testing.projects import Project, make_environment, make_project, shared_packages
+from tests.cage.hostile_candidates import CASES, GOOD, TESTS, HostileCandidate, candidates
+from tests.tools.testing.projects import Project
 from tools.testing import runner
 from tools.testing.runner import SeveralRuns
 from tools.testing.watch import UNWATCHED
@@ -30,27 +25,13 @@ CONTROLS = 40
 """At least so many work where no run is watched; others fail by themselves, or at what else the runner looks at."""
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.mktemp("bare")
-    return make_environment(base / "venv", shared_packages(base / "packages"))
-
-
-@pytest.fixture
-async def project(tmp_path: Path, environment: Path) -> AsyncIterator[Project]:
-    one = await make_project(tmp_path, {**TESTS, PATH: BAD}, environment, "landlock")
-    yield one
-    await one.workspaces.release(one.ws)
-    await one.workspaces.close()
-
-
 async def is_believed(project: Project, tests: SeveralRuns, candidate: HostileCandidate) -> bool:
     """Whether nobody but a person could stop it: the tests that failed and then all are green, without a doubt."""
     for ids in (candidate.failing, None):
         await tests.reset()
         project.write(candidate.files)
         run = await tests.run(ids)
-        if run.status is not RunStatus.GREEN or run.doubted or evaded(run, candidate.failing):
+        if not candidate.convinces(run):
             return False
     return True
 

@@ -43,9 +43,14 @@ async def within_room(work: Coroutine[Any, Any, Finished], job: Job, settings: S
         return run.result()
     said = f"The run was ended: it wrote more than {settings.scratch_mb} MiB (sandbox.scratch_mb) to its copy.\n"
     return Finished(
-        code=128 + signal.SIGXFSZ, signal=None, output=said.encode(), cut_bytes=0, timed_out=False, flooded=False,
+        code=128 + signal.SIGXFSZ,
+        signal=None,
+        output=said.encode(),
+        cut_bytes=0,
+        timed_out=False,
+        flooded=False,
         duration_ms=round((time.monotonic() - began) * 1000),
-    )  # fmt: skip
+    )
 
 
 def _room(folders: Sequence[Path]) -> list[int]:

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from governance.irongate.syntax import source
+from governance.irongate.syntax import BLOCKS, source
 from governance.irongate.unattended.calls import Calls
 from governance.irongate.unattended.flow import given, places
-from governance.irongate.unattended.units import Found, Scoped, Unit, fingerprint, heads, inside
+from governance.irongate.unattended.units import Found, Scoped, Unit, fingerprint, heads, inside, steps_of
 
 CHECKS = (ast.Raise, ast.Assert)
 ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
@@ -83,7 +83,7 @@ class Anchors:
             self.all += self._step(step, said, place, Counter(before))
             if isinstance(step, Scoped):
                 continue  # what stands in it is judged by itself
-            for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+            for field in BLOCKS:
                 block = getattr(step, field, None)
                 if isinstance(block, list):
                     inner = Place((*place.around, said + field.encode()), (*place.nested, kind + field.encode()))
@@ -182,9 +182,8 @@ def _endings(step: ast.AST) -> Iterator[bytes]:
         yield type(step).__name__.encode()
     elif not isinstance(step, Scoped):
         said = b"".join(map(fingerprint, heads(step)))
-        for field in ("body", "handlers", "cases", "orelse", "finalbody"):
-            for inner in getattr(step, field, None) or ():
-                yield from (said + field.encode() + one for one in _endings(inner))
+        for field, inner in steps_of(step):
+            yield from (said + field.encode() + one for one in _endings(inner))
 
 
 def problems(old: Anchors, new: Anchors, added: Sequence[Unit]) -> Iterator[Found]:

@@ -30,7 +30,7 @@ class Steps:
     """One function before and after: its statements, those of functions inside apart.
 
     ``errors``: what the file raises. ``own``: attributes that its methods may give to their objects. ``by_search``: the
-    daemon's own search made the change, for which calls and checks need not stay in their place.
+    daemon's own search made the change, of which only what acts has to stay in its place.
     """
 
     def __init__(

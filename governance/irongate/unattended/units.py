@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from governance.irongate.syntax import BLOCKS
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scoped = Function | ast.ClassDef
 ROOT, LARGE = "", 4000
@@ -44,22 +46,22 @@ def units(tree: ast.Module) -> dict[str, list[Unit]]:
             found[scope]  # also where nothing stands in it
         else:
             place = f"{place}{kind}."
-        blocks = [(f"{place}{field} ", inner) for field, inner in _blocks(node)]
+        blocks = [(f"{place}{field} ", inner) for field, inner in steps_of(node)]
         left += [(scope, "" if isinstance(node, Scoped) else where, inner) for where, inner in reversed(blocks)]
     return found
 
 
-def _blocks(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def steps_of(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     """The statements (and handlers and cases) that stand in a compound one, each with its block's name."""
     if not isinstance(node, ast.Lambda | ast.IfExp):
-        for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+        for field in BLOCKS:
             value = getattr(node, field, None)
             yield from ((field, inner) for inner in value) if isinstance(value, list) else ()
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
     """The statements (and handlers and cases) that stand in a compound one."""
-    return (inner for _, inner in _blocks(node))
+    return (inner for _, inner in steps_of(node))
 
 
 def heads(node: ast.AST) -> Iterator[ast.AST]:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from governance.measure import evaded
+from ledger.vocabulary import RunStatus, TestRun
+
 PATH = "calc.py"
 BAD = "import os\nimport sys\n\n\ndef add(a, b):\n    return a - b\n"
 GOOD = BAD.replace("a - b", "a + b")
@@ -54,6 +57,10 @@ class HostileCandidate:
         if self.tests == "pytest":
             return ("tests/test_calc.py::test_add", "unit/test_unit.py::test_unit")
         return ("tests/test_calc.py::TestCalc::test_add", "unit/test_unit.py::TestUnit::test_unit")
+
+    def convinces(self, run: TestRun) -> bool:
+        """Whether a run of its tests is green, without a doubt."""
+        return run.status is RunStatus.GREEN and not run.doubted and not evaded(run, self.failing)
 
     @property
     def files(self) -> dict[str, str]:
