@@ -38,8 +38,10 @@ from sensors.bus import Bus, Topic
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.test_failure.sensor import TestFailure, TestFailureSettings
+from sensors.test_failure import TestFailureSettings
+from sensors.test_failure.sensor import TestFailure
 from sensors.watch.watcher import Watcher, WatchSettings
+from tests.sensors.ports import sensor_ports
 from tools.git import Git
 from tools.repository import Repository
 
@@ -184,15 +186,17 @@ async def commit_figures(base: Path) -> list[tuple[str, str]]:
     await router.recover()
     tests = InstantTests(git)
 
-    async def depth_of(op_id: str) -> int:
-        return 0
-
     sensing, watching = TestFailureSettings(), WatchSettings()
     bus = Bus(clock=SystemClock())
-    sensor = TestFailure(
-        repository=Repository(git), tests=tests, emit=router.submit, ledger=ledger, clock=SystemClock(),
-        depth_of=depth_of, spool=places.spool, settings=sensing,
-    )  # fmt: skip
+    ports = sensor_ports(
+        repository=Repository(git),
+        emit=router.submit,
+        ledger=ledger,
+        clock=SystemClock(),
+        tests=tests,
+        spool=places.spool,
+    )
+    sensor = TestFailure(ports=ports, settings=sensing)
     watcher = Watcher(places=places, ignore=Ignores(git), settings=watching)
     tasks = [asyncio.create_task(watcher.run(bus)), asyncio.create_task(sensor.start(bus))]
     await watcher.ready.wait()

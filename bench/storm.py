@@ -29,10 +29,10 @@ from ledger.places import HostEnv
 from ledger.store import Ledger
 from ledger.vocabulary import Frame, Outcome, RootCause, State, TestResult
 from sensors.bus import Bus, Topic
-from sensors.failing_tests import signals_of
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
+from sensors.test_failure.signals import signals_of
 from sensors.watch.watcher import Watcher, WatchSettings
 from tools.git import Git
 

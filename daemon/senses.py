@@ -20,7 +20,7 @@ from sensors.intake.records import Receipt
 from sensors.registry import build_sensors, named_places, switch_of
 from sensors.requests.deliveries import Deliveries
 from sensors.requests.replies import Reply
-from sensors.roles import FreeTextSensor, SpeechSensor, SuiteSensor
+from sensors.roles import FreeTextSensor, SpeechSensor
 from sensors.runner import CodeFollower, SensorRunner
 from sensors.sensor import SensorState
 from sensors.watch.watcher import Watcher
@@ -59,12 +59,9 @@ class Senses:
         """The sensors that are on."""
         self._resting = built.resting
         self._built = built
-        suite = built.find(SuiteSensor)
-        if suite is None:
-            raise LookupError("No sensor in sensors/registry.py watches the tests (SuiteSensor).")
-        self._suite: SuiteSensor[Any] = suite
+        self._suite = built.suite
         house.router.compare_by(self._is_unchanged)
-        house.router.tell_hindered(suite.forget)  # whoever was in the way makes an event when he is done
+        house.router.tell_hindered(self._suite.forget)  # whoever was in the way makes an event when he is done
         self._runners = {
             source: SensorRunner(sensor=sensor, ledger=house.ledger) for source, sensor in self.by_source.items()
         }
@@ -81,7 +78,7 @@ class Senses:
     @property
     def speech(self) -> SpeechSensor[Any]:
         """Raises ``ControlError`` where spoken commands are switched off."""
-        found = self._built.find(SpeechSensor)
+        found = self._built.speech
         if found is None:
             raise ControlError(
                 f"Spoken commands are switched off ({switch_of(SpeechSensor)}).",
@@ -92,7 +89,7 @@ class Senses:
     @property
     def free_text(self) -> FreeTextSensor[Any]:
         """Raises ``ControlError`` where free text is switched off."""
-        found = self._built.find(FreeTextSensor)
+        found = self._built.free_text
         if found is None:
             raise ControlError(
                 f"Free text is switched off ({switch_of(FreeTextSensor)}).",
@@ -107,7 +104,7 @@ class Senses:
 
     async def answer_wish(self, reference: str, text: str) -> Reply | None:
         """The owner's answer to a wish; None where ``reference`` is none. Raises ``ControlError`` for other words."""
-        found = self._built.find(FreeTextSensor)
+        found = self._built.free_text
         return await found.answer(reference, text) if found is not None else None
 
     async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum, StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, GetCoreSchemaHandler, field_validator, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from ledger.closures import AllReached as AllReached
 from ledger.closures import Check as Check
@@ -121,20 +122,31 @@ class Route(StrEnum):
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-class Source(StrEnum):
-    """Which sensor a signal comes from, or ``MANUAL`` for a person. A sensor brings its own name: ``Source("name")``."""
+class Source(str):
+    """Name of the sensor that a signal comes from; ``MANUAL``: a person. Equal names are one object.
 
-    MANUAL = "manual"
+    A sensor brings a name of its own, so this is no closed list. Raises ``ValueError`` for a malformed name.
+    """
+
+    __slots__ = ()
+    MANUAL: ClassVar[Source]
+    _known: ClassVar[dict[str, Source]] = {}
+
+    def __new__(cls, name: str) -> Source:
+        if not SOURCE_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a source: small letters, digits and underscores, at most 40")
+        return cls._known.setdefault(name, super().__new__(cls, name))
+
+    @property
+    def value(self) -> str:
+        return str(self)
 
     @classmethod
-    def _missing_(cls, value: object) -> Source | None:
-        """The one member for a well-formed name that is not listed above."""
-        if not isinstance(value, str) or not SOURCE_NAME.fullmatch(value):
-            return None
-        member = str.__new__(cls, value)
-        member._name_, member._value_ = value.upper(), value
-        known = cls._value2member_map_.setdefault(value, member)
-        return known if isinstance(known, Source) else None
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+Source.MANUAL = Source("manual")
 
 
 class SourceClass(StrEnum):

@@ -80,9 +80,12 @@ class LookResult:
 
 class ChangedFiles(Sensor[F]):
     """A subclass names which paths it ``wants``, and what it can ``find``. With an empty ``first_line``, status shows
-    nothing while none of its files exists. ``looks_back``: it also looks at what was there before its first look."""
+    nothing while none of its files exists."""
 
-    looks_back: bool = True
+    @property
+    def looks_back(self) -> bool:
+        """Whether it also looks at what was there before its first look."""
+        return True
 
     @abstractmethod
     def wants(self, path: str) -> bool:

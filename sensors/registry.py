@@ -14,6 +14,7 @@ from sensors import memory
 from sensors.closure_checks import AnswerCheck, ClosureEvaluator, ClosurePorts, MarkFile
 from sensors.ports import SensorPorts
 from sensors.requests import deliveries
+from sensors.roles import FreeTextSensor, SpeechSensor, SuiteSensor
 from sensors.sensor import Sensor, SensorSettings, SensorSpec, Stricter
 from sensors.watch.named import Named
 
@@ -37,7 +38,6 @@ FOLDERS = (
 )
 SPECS: tuple[SensorSpec[Any], ...] = tuple(import_module(f"sensors.{folder}").SPEC for folder in FOLDERS)
 M = TypeVar("M", bound=BaseModel)
-R = TypeVar("R", bound=Sensor[Any])
 
 for _spec in SPECS:
     declare_source(_spec.source, _spec.facts)
@@ -102,12 +102,26 @@ class BuiltSensors(NamedTuple):
     sensors: Mapping[Source, Sensor[Any]]
     resting: Mapping[Source, str]
 
-    def find(self, role: type[R]) -> R | None:
-        """The sensor with this role (`sensors.roles`); None where it is switched off."""
-        return next((sensor for sensor in self.sensors.values() if isinstance(sensor, role)), None)
+    @property
+    def suite(self) -> SuiteSensor[Any]:
+        """Raises ``LookupError`` where no listed sensor watches the suite."""
+        found = next((sensor for sensor in self.sensors.values() if isinstance(sensor, SuiteSensor)), None)
+        if found is None:
+            raise LookupError("No sensor in FOLDERS has the role SuiteSensor.")
+        return found
+
+    @property
+    def speech(self) -> SpeechSensor[Any] | None:
+        """None: switched off."""
+        return next((sensor for sensor in self.sensors.values() if isinstance(sensor, SpeechSensor)), None)
+
+    @property
+    def free_text(self) -> FreeTextSensor[Any] | None:
+        """None: switched off."""
+        return next((sensor for sensor in self.sensors.values() if isinstance(sensor, FreeTextSensor)), None)
 
 
-def switch_of(role: type[Sensor[Any]]) -> str:
+def switch_of(role: type[Any]) -> str:
     """The setting that switches the sensor with this role (`sensors.roles`) on and off."""
     return next(f"{spec.path}.enabled" for spec in SPECS if issubclass(spec.load(), role))
 

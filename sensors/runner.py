@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from ledger.errors import LedgerError, OuroError
 from ledger.store import Ledger
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 class SensorRunner:
     """Runs one sensor for the daemon's task group."""
 
-    def __init__(self, *, sensor: Sensor, ledger: Ledger) -> None:
+    def __init__(self, *, sensor: Sensor[Any], ledger: Ledger) -> None:
         self._sensor = sensor
         self._ledger = ledger
         self._failure = ""

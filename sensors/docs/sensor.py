@@ -26,7 +26,10 @@ class DocStaleness(ChangedFiles[DocStalenessSettings]):
         ParametersDocumented: on_file(parameters_answer),
         PageWithout: on_file(page_answer),
     }
-    looks_back = False
+
+    @property
+    def looks_back(self) -> bool:
+        return False
 
     def wants(self, path: str) -> bool:
         return is_page(path) or _is_public(path)

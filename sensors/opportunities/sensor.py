@@ -21,7 +21,6 @@ class OpportunityMiner(ChangedFiles[OpportunityMinerSettings]):
     """Emits what a commit makes worse. What was there at the first look is left alone until it gets worse."""
 
     spec = SPEC
-    looks_back = False
 
     @classmethod
     def closure_checks(
@@ -38,6 +37,10 @@ class OpportunityMiner(ChangedFiles[OpportunityMinerSettings]):
     def __init__(self, *, ports: SensorPorts, settings: OpportunityMinerSettings) -> None:
         super().__init__(ports=ports, settings=settings)
         self._census = Census(most_files=settings.most_tree_files)
+
+    @property
+    def looks_back(self) -> bool:
+        return False
 
     def wants(self, path: str) -> bool:
         return is_own_python(path) and not is_test(path)

@@ -118,7 +118,7 @@ class ScheduledTrigger(Sensor[ScheduledSettings]):
         if why:
             await self._settle(name, entry, now, why, due=due, signal=seen.signal)
             return None
-        return await self._send(name, entry, seen, due)
+        return await self._send_due(name, entry, seen, due)
 
     async def _why_not(self, entry: ScheduleEntry, seen: EntryState, due: Due) -> str:
         """Why nothing follows; empty when something does."""
@@ -130,7 +130,7 @@ class ScheduledTrigger(Sensor[ScheduledSettings]):
             return "passed over: its last signal is not done with"
         return ""
 
-    async def _send(self, name: str, entry: ScheduleEntry, seen: EntryState, due: Due) -> Signal | None:
+    async def _send_due(self, name: str, entry: ScheduleEntry, seen: EntryState, due: Due) -> Signal | None:
         key = fingerprint(self.source.value, name, stamp(due.at))
         if await self._ports.is_known(
             key

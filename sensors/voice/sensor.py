@@ -70,8 +70,8 @@ class VoiceCommand(SpeechSensor[VoiceCommandSettings]):
         stated = f"only {sure // 100} % sure" if heard.confidence_bp is not None else "not told how sure"
         return Answered(
             outcome="asked_back",
-            message=f"Did you say: {self._ports.redact(heard.text)[:200]}? The speech program was {stated}: say it again, "
-            f"or type {_typed(meaning)}.",
+            message=f"Did you say: {self._ports.redact(heard.text)[:200]}? The speech program was {stated}: "
+            f"say it again, or type {_typed(meaning)}.",
             rule="voice.confidence",
         )
 

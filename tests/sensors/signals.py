@@ -19,6 +19,7 @@ from sensors.intake.settings import RouterSettings
 from sensors.intake.surroundings import Surroundings
 from sensors.ports import TrackRecord
 
+TEST_FAILURE = Source("test_failure")
 REPO_ID = "0123456789ab"
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 ALLOW = Verdict(gate=19, rule="gate19.recursion")
@@ -30,7 +31,7 @@ def signal(
     *,
     targets: Sequence[str] = (),
     urgency: Urgency = Urgency.HIGH,
-    source: Source = Source("test_failure"),
+    source: Source = TEST_FAILURE,
     base: str = "c0",
     boot: str = "",
     depth: int = 0,

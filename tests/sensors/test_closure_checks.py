@@ -91,7 +91,7 @@ def kinds(base: type[Check]) -> Iterator[type[Check]]:
 
 
 def test_every_kind_is_answered_by_one_sensor_or_by_the_evaluator_itself() -> None:
-    answered = [kind for spec in SPECS for kind in spec.closure_checks(spec.settings(), ClosurePorts())]
+    answered = [kind for spec in SPECS for kind in spec.load().closure_checks(spec.settings(), ClosurePorts())]
     assert len(answered) == len(set(answered))
     assert {*answered, TestsPass, OwnerConfirms} == set(kinds(Check))
     assert set(kinds(FileCheck)) <= set(answered) and set(kinds(TreeCheck)) <= set(answered)

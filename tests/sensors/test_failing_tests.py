@@ -12,12 +12,10 @@ from sensors.failing_tests import (
     by_cause,
     cause_of,
     cut,
-    goal_of,
-    key_of,
     named,
-    signals_of,
     weight,
 )
+from sensors.test_failure.signals import goal_of, key_of, signals_of
 
 
 def red(

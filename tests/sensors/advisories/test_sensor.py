@@ -26,7 +26,7 @@ PLAIN = {"requirements.txt": "glue==1.0\npaper-clips==1.2\n", "a.py": "x = 1\n"}
 def look(s: Scene, bell: Bell | None = None, **settings: Any) -> WebIntelligence:
     """A new sensor on the same ledger."""
     told = WebIntelligenceSettings.model_validate({"folder": str(FOLDER), "debounce_s": 0, **settings})
-    return WebIntelligence(ports=s.ports(), settings=told, alarm=bell or Bell())
+    return WebIntelligence(ports=s.ports(alarm=bell or Bell()), settings=told)
 
 
 async def test_a_pin_with_an_advisory_is_said_once_with_the_version_that_mends_it(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.ids import new_op_id
 from ledger.vocabulary import EditKind, ItemDone, Source
+from sensors.backlog import BacklogSettings
 from sensors.backlog.items import MARKDOWN, TOML, BacklogItem, UnreadableBacklog, item_answer, items, marked, ready
 from sensors.backlog.sensor import Backlog
 from sensors.registry import closure_evaluator
@@ -113,13 +114,13 @@ async def test_an_item_is_closed_by_the_mark_of_an_op_and_by_no_other() -> None:
 
 async def test_ready_items_are_said_one_at_a_time_and_once(tmp_path: Path) -> None:
     async with scene(tmp_path, {"a.py": "x = 1\n"}) as s:
-        sensor = Backlog(ports=s.ports())
+        sensor = Backlog(ports=s.ports(), settings=BacklogSettings())
         assert await sensor.scan_once() == () and sensor.state().line == ""
         wished = commit(s.repo, "wishes", {MARKDOWN: TASKS})
         (first,) = await sensor.scan_once()
         assert (first.source, first.base, first.targets) == (Source("backlog"), wished, ("shop/cart.py",))
         assert isinstance(first.closure, ItemDone) and first.closure.needs_yes
-        sensor = Backlog(ports=s.ports())
+        sensor = Backlog(ports=s.ports(), settings=BacklogSettings())
         assert [found.goal for found in await sensor.scan_once()] == ["Say so"]
         commit(s.repo, "touched", {MARKDOWN: TASKS + "\n"})
         assert await sensor.scan_once() == ()

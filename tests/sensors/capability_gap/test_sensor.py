@@ -21,12 +21,8 @@ CART = "shop/cart.py"
 
 
 def gap(s: Scene, **settings: object) -> CapabilityGap:
-    ports = s.ports()
-    return CapabilityGap(
-        repository=s.repository, emit=ports.emit, withdraw=s.router.drop, unavailable=ports.unavailable,
-        ledger=s.ledger, clock=s.clock, redact=ports.redact,
-        settings=CapabilityGapSettings.model_validate({"work": True, **settings}),
-    )  # fmt: skip
+    told = CapabilityGapSettings.model_validate({"work": True, **settings})
+    return CapabilityGap(ports=s.ports(), settings=told)
 
 
 async def op(

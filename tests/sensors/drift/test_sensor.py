@@ -20,7 +20,7 @@ from sensors.bus import Bus, Event, Topic
 from sensors.closure_checks import ClosureEvaluator, ClosurePorts
 from sensors.drift import ContractPair, CrossRepoDriftSettings
 from sensors.drift.sensor import CrossRepoDrift
-from sensors.registry import SensorsSettings, closure_evaluator
+from sensors.registry import closure_evaluator
 from sensors.watch.named import Refs
 from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tests.sensors.looking import Scene, scene
@@ -49,16 +49,14 @@ class Two:
     def sensor(self, **changed: object) -> CrossRepoDrift:
         pair = ContractPair.model_validate({**self.pair.model_dump(), **changed})
         return CrossRepoDrift(
-            ports=self.w.ports(),
-            elsewhere=self.elsewhere,
-            follow=self.followed.append,
+            ports=self.w.ports(elsewhere=self.elsewhere, follow=self.followed.append),
             settings=CrossRepoDriftSettings(pairs={"order": pair}, debounce_s=0, largest_bytes=10_000),
         )
 
     def evaluator(self, pairs: dict[str, ContractPair]) -> ClosureEvaluator:
         """As the daemon makes it of its settings."""
         drift = CrossRepoDriftSettings(pairs=pairs, largest_bytes=10_000)
-        settings = Settings(sensors=SensorsSettings(cross_repo_drift=drift))
+        settings = Settings.model_validate({"sensors": {"cross_repo_drift": drift}})
         return closure_evaluator(settings, ClosurePorts(redact=self.w.ports().redact, elsewhere=self.elsewhere))
 
 
@@ -210,9 +208,8 @@ async def test_a_branch_of_the_other_repository_wakes_it(tmp_path: Path) -> None
 
 async def test_without_a_pair_it_says_what_is_missing(tmp_path: Path) -> None:
     async with two(tmp_path, said(), said(a=1)) as t:
-        sensor = CrossRepoDrift(
-            ports=t.w.ports(), elsewhere=t.elsewhere, follow=t.followed.append, settings=CrossRepoDriftSettings(),
-        )  # fmt: skip
+        ports = t.w.ports(elsewhere=t.elsewhere, follow=t.followed.append)
+        sensor = CrossRepoDrift(ports=ports, settings=CrossRepoDriftSettings())
         signals: tuple[Signal, ...] = await sensor.scan_once()
         assert signals == () and sensor.state().line.startswith("unavailable: ")
         answer = await t.evaluator({}).is_closed(SidesAgree(pair="order", path=HERE), Held({HERE: said(a=1)}))

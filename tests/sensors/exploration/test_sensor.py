@@ -62,22 +62,18 @@ async def failed(at: Scene, *paths: str) -> None:
     assert failures_in(await at.ledger.entries(kinds=(EntryKind.OUTCOME,)))
 
 
-async def never() -> str:
-    return ""
-
-
 async def test_each_place_is_visited_once_over_restarts_and_slowly(tmp_path: Path) -> None:
     async with scene(tmp_path, FILES) as at:
-        sensor = ProactiveExploration(ports=at.ports(), occupied=never)
+        sensor = ProactiveExploration(ports=at.ports(), settings=ProactiveExplorationSettings())
         assert await sensor.scan_once() == () and "Nothing has failed" in sensor.state().line
         await failed(at, "shop/cart.py", "tests/test_cart.py")
-        sensor = ProactiveExploration(ports=at.ports(), occupied=never)
+        sensor = ProactiveExploration(ports=at.ports(), settings=ProactiveExplorationSettings())
         (signal,) = await sensor.scan_once()
         assert (signal.source, signal.targets) == (Source("exploration"), ("shop/cart.py",))
         assert isinstance(signal.closure, SymbolPinned) and signal.closure.needs_yes
         assert (signal.closure.symbol, signal.closure.test) == ("rebate", "tests/test_shop_cart_rebate.py")
         assert "1 ops ended in this file" in " ".join(e.claim for e in signal.evidence)
-        sensor = ProactiveExploration(ports=at.ports(), occupied=never)
+        sensor = ProactiveExploration(ports=at.ports(), settings=ProactiveExplorationSettings())
         (signal,) = await sensor.scan_once()
         assert isinstance(signal.closure, SymbolPinned) and signal.closure.path == "shop/tax.py"
         assert await sensor.scan_once() == () and sensor.state().line == "Enough was said today."
@@ -97,7 +93,7 @@ async def test_it_looks_when_nothing_has_happened_for_a_while(tmp_path: Path) ->
     async with scene(tmp_path, FILES) as at:
         await failed(at, "shop/cart.py")
         settings = ProactiveExplorationSettings(idle_s=300)
-        sensor = ProactiveExploration(ports=at.ports(), occupied=occupied, settings=settings)
+        sensor = ProactiveExploration(ports=at.ports(busy_with=occupied), settings=settings)
         bus = Bus(clock=at.clock)
         running = asyncio.create_task(sensor.start(bus))
         try:
@@ -136,5 +132,7 @@ async def test_it_looks_when_nothing_has_happened_for_a_while(tmp_path: Path) ->
 
 async def test_a_kernel_that_takes_no_words_says_so(tmp_path: Path) -> None:
     async with scene(tmp_path, FILES) as at:
-        sensor = ProactiveExploration(ports=at.ports(unavailable=lambda: "only fills"), occupied=never)
+        sensor = ProactiveExploration(
+            ports=at.ports(unavailable=lambda: "only fills"), settings=ProactiveExplorationSettings()
+        )
         assert await sensor.scan_once() == () and sensor.state().line == "unavailable: only fills"

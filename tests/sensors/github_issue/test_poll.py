@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,12 @@ from ledger.store import Ledger
 from ledger.vocabulary import OwnerConfirms, TestsPass
 from sensors.bus import Bus
 from sensors.github_issue import GitHubIssueSettings
-from sensors.github_issue.poll import LIMIT, IssuePoll
+from sensors.github_issue.poll import LIMIT
 from sensors.github_issue.sensor import GitHubIssue
-from tests.repos import host_env, make_places
 from tests.sensors.github_issue.scripted_gh import ScriptedGh, listed
 from tests.sensors.github_issue.test_sensor import RED, World
 from tests.sensors.scheduled.test_sensor import Bell
 from tests.sensors.signals import START, open_ledger
-from tools.git import Git
-from tools.repository import Repository
 
 
 class Asking(World):
@@ -36,20 +34,13 @@ class Asking(World):
         self.settings = GitHubIssueSettings.model_validate(told)
         self.clock, self.bell = ManualClock(START), Bell()
         lookup = {"GH_TOKEN": token}.get
-        door = Gh(env=gh.env, folder=path, lookup=lookup, timeout_s=self.settings.gh_timeout_s)
-
-        def clean(text: str) -> str:
-            return text.replace("hunter2", "<secret>")
-
-        poll = IssuePoll(
-            gh=door, deliveries=self.deliveries, clock=self.clock, redact=clean, settings=self.settings
-        )  # fmt: skip
-        repository = Repository(Git(make_places(path / "ours", self.repo), host_env()))
-        self.sensor = GitHubIssue(
-            repository=repository, files=repository, tests=self.door, deliveries=self.deliveries, emit=self.emit,
-            withdraw=self.router.drop, takes_words=lambda: True, ledger=ledger, clock=self.clock, redact=clean,
-            settings=self.settings, poll=poll, alarm=self.bell,
-        )  # fmt: skip
+        self.ports = replace(
+            self.ports,
+            clock=self.clock,
+            alarm=self.bell,
+            gh=lambda timeout_s: Gh(env=gh.env, folder=path, lookup=lookup, timeout_s=timeout_s),
+        )
+        self.sensor = GitHubIssue(ports=self.ports, settings=self.settings)
 
     @property
     def waiting(self) -> list[str]:

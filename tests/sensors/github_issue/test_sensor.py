@@ -22,6 +22,7 @@ from sensors.requests.deliveries import Deliveries
 from sensors.requests.news import IssueNews, of_github
 from tests.daemon.webhook.knocking import issue
 from tests.repos import git, host_env, make_places, make_repo
+from tests.sensors.ports import sensor_ports
 from tests.sensors.pytestdoor import PlainDoor
 from tests.sensors.signals import make_router, open_ledger
 from tools.git import Git
@@ -49,12 +50,17 @@ class World:
         self.deliveries = Deliveries(ledger=ledger)
         self.door = PlainDoor(tool, path / "door")
         self.sent: list[Signal] = []
-        repository = Repository(tool)
-        self.sensor = GitHubIssue(
-            repository=repository, files=repository, tests=self.door, deliveries=self.deliveries, emit=self.emit,
-            withdraw=self.router.drop, takes_words=lambda: words, ledger=ledger, clock=SystemClock(),
-            redact=lambda text: text.replace("hunter2", "<secret>"), settings=GitHubIssueSettings(authors=("octocat",)),
-        )  # fmt: skip
+        self.ports = sensor_ports(
+            repository=Repository(tool),
+            emit=self.emit,
+            ledger=ledger,
+            clock=SystemClock(),
+            tests=self.door,
+            withdraw=self.router.drop,
+            unavailable=lambda: "" if words else "it takes no words",
+            redact=lambda text: text.replace("hunter2", "<secret>"),
+        )
+        self.sensor = GitHubIssue(ports=self.ports, settings=GitHubIssueSettings(authors=("octocat",)))
 
     async def emit(self, signal: Signal) -> Receipt:
         self.sent.append(signal)

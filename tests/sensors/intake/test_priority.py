@@ -42,7 +42,7 @@ def test_formula(
 
 
 def test_every_source_has_a_rank_and_a_class() -> None:
-    for source in Source:
+    for source in SOURCES:
         assert priority(PriorityInputs(source=source, urgency=N, files=0, confidence_bp=0)) < 99
         assert (SOURCES[source].routed_as is SourceClass.REFLEX) == (SOURCES[source].rank <= 2)
 

@@ -27,11 +27,8 @@ class Names:
 
 
 def intent(s: Scene, unavailable: str = "", **settings: float) -> IntentDiscovery:
-    ports = s.ports()
-    return IntentDiscovery(
-        repository=s.repository, names=Names(), emit=ports.emit, unavailable=lambda: unavailable, ledger=s.ledger,
-        clock=s.clock, redact=ports.redact, settings=IntentDiscoverySettings.model_validate(settings),
-    )  # fmt: skip
+    ports = s.ports(lambda: unavailable, names=Names())
+    return IntentDiscovery(ports=ports, settings=IntentDiscoverySettings.model_validate(settings))
 
 
 async def test_a_wish_is_a_question_and_only_a_yes_makes_work_of_it(tmp_path: Path) -> None:

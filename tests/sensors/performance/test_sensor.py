@@ -26,7 +26,7 @@ SETTINGS = PerformanceRegressionSettings(result=RESULT, command=("python", "benc
 
 def made(w: Scene, **changed: object) -> PerformanceRegression:
     settings = SETTINGS.model_copy(update=changed)
-    return PerformanceRegression(ports=w.ports(), top=Path(os.path.realpath(w.repo)), settings=settings)
+    return PerformanceRegression(ports=w.ports(), settings=settings)
 
 
 def measured(w: Scene, value: float, name: str = "parse", **more: object) -> None:

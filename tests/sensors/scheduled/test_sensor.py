@@ -56,9 +56,7 @@ class Bell:
 def trigger(s: Scene, bell: Bell | None = None, *, catch_up_s: float = 86_400.0, **entries: Any) -> ScheduledTrigger:
     """A new sensor on the same ledger, as after a restart."""
     told = ScheduledSettings.model_validate({"entries": entries or {"prices": NIGHTLY}, "catch_up_s": catch_up_s})
-    return ScheduledTrigger(
-        ports=s.ports(), known=s.router.knows, is_open=s.router.is_open, settings=told, alarm=bell or Bell()
-    )
+    return ScheduledTrigger(ports=s.ports(alarm=bell or Bell()), settings=told)
 
 
 async def settled(s: Scene) -> list[str]:
@@ -119,7 +117,7 @@ async def test_a_kill_between_sending_and_noting_so_does_not_send_twice(tmp_path
 
         told = ScheduledSettings.model_validate({"entries": {"prices": NIGHTLY}})
         ports = replace(s.ports(), emit=sent_and_killed)
-        dying = ScheduledTrigger(ports=ports, known=s.router.knows, is_open=s.router.is_open, settings=told)
+        dying = ScheduledTrigger(ports=ports, settings=told)
         with pytest.raises(Killed):
             await dying.scan_once()
         (line,) = s.router.snapshot().lines
@@ -180,7 +178,7 @@ async def test_where_the_kernel_takes_no_words_only_tests_are_asked_for(tmp_path
         tested = {**NIGHTLY, "closed_when": ["tests/test_a.py::test_b"]}
         told = ScheduledSettings.model_validate({"entries": {"prices": NIGHTLY, "tested": tested}})
         ports = s.ports(unavailable=lambda: "it only fills holes")
-        sensor = ScheduledTrigger(ports=ports, known=s.router.knows, is_open=s.router.is_open, settings=told)
+        sensor = ScheduledTrigger(ports=ports, settings=told)
         await sensor.scan_once()
         s.clock.advance(16 * HOUR_S)
         (signal,) = await sensor.scan_once()

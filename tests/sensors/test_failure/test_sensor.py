@@ -17,10 +17,12 @@ from sensors.bus import Bus, Event, Topic
 from sensors.intake.records import Receipt
 from sensors.intake.router import IntakeRouter
 from sensors.registry import closure_evaluator
-from sensors.test_failure.sensor import TestFailure, TestFailureSettings
+from sensors.test_failure import TestFailureSettings
+from sensors.test_failure.sensor import TestFailure
 from sensors.watch.watcher import Watcher, WatchSettings
 from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tests.sensors.gitdoors import GitIgnores
+from tests.sensors.ports import sensor_ports
 from tests.sensors.pytestdoor import PlainDoor, PytestDoor
 from tests.sensors.signals import make_router, open_ledger
 from tests.sensors.trees import Held
@@ -64,14 +66,16 @@ class World:
             return await self.router.submit(signal)
 
         self.sensor = TestFailure(
-            repository=Repository(Git(self.places, host_env())),
-            tests=self.door,
-            emit=emit,
-            ledger=self.ledger,
-            clock=SystemClock(),
-            depth_of=depth_of,
-            spool=self.places.spool,
-            redact=lambda text: text.replace("hunter2", "<secret>"),
+            ports=sensor_ports(
+                repository=Repository(Git(self.places, host_env())),
+                emit=emit,
+                ledger=self.ledger,
+                clock=SystemClock(),
+                depth_of=depth_of,
+                tests=self.door,
+                spool=self.places.spool,
+                redact=lambda text: text.replace("hunter2", "<secret>"),
+            ),
             settings=settings or TestFailureSettings(debounce_s=0.05),
         )
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from ledger.vocabulary import OwnerConfirms, TestsPass
 from sensors.vision import VisionSettings
 from sensors.vision.sensor import Vision
-from sensors.watch.named_files import placed
 from tests.repos import commit, host_env, make_places
 from tests.sensors.looking import Scene, scene
 from tests.sensors.pytestdoor import PlainDoor
@@ -57,11 +56,8 @@ class World:
         self.sensor = self.made()
 
     def made(self, unavailable: str = "") -> Vision:
-        top = Path(os.path.realpath(self.w.repo))
-        return Vision(
-            ports=self.w.ports(lambda: unavailable), ocr=self.reader, tests=self.door, top=top,
-            folder=placed(self.settings.folder, str(top)), settings=self.settings,
-        )  # fmt: skip
+        ports = self.w.ports(lambda: unavailable, ocr=lambda *_: self.reader, tests=self.door)
+        return Vision(ports=ports, settings=self.settings)
 
     def shoot(self, name: str, data: bytes) -> None:
         (self.shots / name).write_bytes(data)

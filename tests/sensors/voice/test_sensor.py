@@ -23,11 +23,8 @@ FILES = {
 
 
 def voice(s: Scene, *, words: bool = True, **settings: float) -> VoiceCommand:
-    ports = s.ports()
-    return VoiceCommand(
-        repository=s.repository, emit=ports.emit, takes_words=lambda: words, clock=s.clock, redact=ports.redact,
-        settings=VoiceCommandSettings.model_validate(settings),
-    )  # fmt: skip
+    ports = s.ports(lambda: "" if words else "it takes no words")
+    return VoiceCommand(ports=ports, settings=VoiceCommandSettings.model_validate(settings))
 
 
 def heard(text: str, sure: int | None = 9_000) -> Utterance:

@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
-from sensors.looker import Looker
 
 from ledger.clock import SystemClock
 from ledger.errors import RepositoryError
 from ledger.vocabulary import Signal, Source
 from sensors.bus import Bus, Event, Topic
-from sensors.sensor import SensorState
+from sensors.sensor import Sensor, SensorState
+from sensors.todo import SPEC
 
 QUIET_S = 0.05
 
 
-class Window(Looker):
+class Window(Sensor[Any]):
     """Looks when the refs have moved. A look takes ``look_s``; ``busy`` says what it meets."""
 
-    source = Source("todo_scanner")
+    spec = SPEC
 
     def __init__(self, *, look_s: float = 0.0, busy: str = "") -> None:
-        super().__init__()
+        self._turn = asyncio.Lock()
+        self._say("has not looked yet")
         self.look_s = look_s
         self.busy = busy
         self.at_once = self.most_at_once = 0
