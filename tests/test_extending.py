@@ -11,6 +11,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from sensors.registry import FOLDERS, docs_table
 
 ROOT = Path(__file__).parents[1]
@@ -69,21 +71,33 @@ def blocks(section: str) -> dict[str, str]:
     return {path: textwrap.dedent(f"   {text.lstrip()}") for path, text in found}
 
 
-def test_a_sensor_is_its_folder_and_a_line(tmp_path: Path) -> None:
-    copy_product(tmp_path / "tree")
+def follow_recipe(tree: Path, *, keep: tuple[str, ...]) -> None:
+    """A copy of the product with the recipe's sensor, and of ours only those of ``keep``."""
+    copy_product(tree)
     section = (ROOT / "docs" / "extending.md").read_text().partition("## A sensor")[2].partition("\n## ")[0]
     files = blocks(section)
     assert {str(Path(path).parent) for path in files} == {"sensors/licence"}
     for path, text in files.items():
-        (tmp_path / "tree" / path).parent.mkdir(exist_ok=True)
-        (tmp_path / "tree" / path).write_text(text)
-    registry = tmp_path / "tree" / "sensors" / "registry.py"
-    registry.write_text(registry.read_text().replace("FOLDERS = (\n", 'FOLDERS = (\n    "licence",\n'))
+        (tree / path).parent.mkdir(exist_ok=True)
+        (tree / path).write_text(text)
+    for folder in set(FOLDERS) - set(keep):
+        shutil.rmtree(tree / "sensors" / folder)
+    registry = tree / "sensors" / "registry.py"
+    listed = "".join(f'    "{folder}",\n' for folder in ("licence", *keep))
+    registry.write_text(re.sub(r"FOLDERS = \(\n.*?\n\)", f"FOLDERS = (\n{listed})", registry.read_text(), flags=re.S))
 
-    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'tree')!r})\n{END_TO_END}"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+
+def run_in(tree: Path, code: str) -> subprocess.CompletedProcess[str]:
+    told = f"import sys; sys.path.insert(0, {str(tree)!r})\n{code}"
+    argv = [sys.executable, "-P", "-c", told, str(tree.parent)]
+    return subprocess.run(argv, capture_output=True, text=True, cwd=tree.parent, check=False)
+
+
+@pytest.mark.parametrize("keep", [FOLDERS, ("test_failure",)], ids=["all", "one"])
+def test_a_sensor_is_its_folder_and_a_line(tmp_path: Path, keep: tuple[str, ...]) -> None:
+    """Also where the others are gone: nothing outside their folders needs them."""
+    follow_recipe(tmp_path / "tree", keep=keep)
+    done = run_in(tmp_path / "tree", END_TO_END)
     assert done.returncode == 0, done.stderr[-3_000:]
     seen = json.loads(done.stdout)
     assert (seen["origin"], seen["goal"]) == ("licence", "Add the licence header to shop/cart.py")
@@ -91,6 +105,28 @@ def test_a_sensor_is_its_folder_and_a_line(tmp_path: Path) -> None:
     assert "shop/cart.py has a licence header" in seen["closed"]
     assert (seen["routed_as"], seen["sent"]) == ("background", 1)
     assert (seen["default"], seen["tighten"], seen["documented"]) == (False, True, True)
+
+
+def test_no_module_of_the_product_needs_a_sensor(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    follow_recipe(tree, keep=())
+    modules = [
+        ".".join(path.relative_to(tree).with_suffix("").parts).removesuffix(".__init__")
+        for room in ROOMS
+        for path in sorted((tree / room).rglob("*.py"))
+        if "data" not in path.parts and not path.name.startswith(("_ouro", "__main__"))
+    ]
+    missing = """
+import importlib
+for module in {modules!r}:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "sensors":
+            raise SystemExit(f"{{module}} needs {{error.name}}") from error
+"""
+    done = run_in(tree, missing.format(modules=modules))
+    assert done.returncode == 0, done.stderr[-3_000:]
 
 
 def test_the_page_lists_every_sensor_as_its_spec_describes_it() -> None:
