@@ -16,7 +16,7 @@ from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
 from governance.grounding.grading import End as GradedEnd
 from governance.grounding.settling import settle
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.record import Recorder
 from governance.refused import Refused, Waiting
 from governance.retries import wanted_again

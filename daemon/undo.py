@@ -9,7 +9,7 @@ from governance.changes.changes import Changes
 from governance.changes.trailers import UNDOES
 from governance.changes.types import Committed
 from governance.grounding.settling import take_back
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.record import Recorder
 from governance.refused import Refused, TakenBack, refusals_of
 from ledger.errors import ControlError, OuroError

@@ -12,7 +12,7 @@ from governance.approval import Answer, Inbox, Request
 from governance.budget import Budget
 from governance.doors import WorkSource
 from governance.dossier import Approval
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.orchestrator import Ending, Orchestrator
 from governance.record import Recorder
 from governance.refused import Refused, refusals_of

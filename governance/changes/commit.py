@@ -106,7 +106,8 @@ class _Commit:
             note = owner_index.refresh(kit, paths=prepared.paths, parent=now, commit=sha)
             self.journal.close()
             return Committed(commit=sha, ref=landing.ref, mode="branch", subject=self.subject, note=note), ""
-        return None, "This went to a review branch: the branch kept moving."
+        why = "the branch kept moving" if tip(kit.git, landing.ref) != now else f"git cannot move the branch: {refusal}"
+        return None, f"This went to a review branch: {why}."
 
     def on_review(self, reason: str) -> Committed:
         """Commit on a review branch; files already written to the checkout are rolled back."""

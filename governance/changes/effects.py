@@ -177,7 +177,7 @@ class Effects:
         return self.git.run(*DURABLE, "hash-object", "-t", "commit", "-w", "--stdin", stdin=data).text
 
     def move_ref(self, ref: str, new: str, old: str, message: str, identity: Mapping[str, str]) -> str:
-        """Compare-and-swap. Returns an empty text when ``ref`` moved, else git's last message.
+        """Compare-and-swap. Returns an empty text when ``ref`` moved, else the first line of git's reason.
 
         It does not move when it is not at ``old`` (all zeros: must not exist), or cannot be written.
         """
@@ -185,7 +185,7 @@ class Effects:
         done = self.git.run(
             *DURABLE, "update-ref", "--create-reflog", "-m", message, ref, new, old, ok=(0, 1, 128), extra_env=identity
         )
-        return "" if done.code == 0 else (done.err.strip().splitlines() or ["it gave no reason"])[-1]
+        return "" if done.code == 0 else (done.err.strip().rstrip(".").splitlines() or ["it gave no reason"])[0]
 
     def update_owner_index(self, lines: bytes) -> bool:
         """Put entries into the owner's own index. False when another git process holds its lock."""

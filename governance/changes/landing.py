@@ -34,6 +34,7 @@ class LandingFacts(Frozen):
     forward: bool = True  # HEAD is ``base`` or a descendant of it
     touched: tuple[str, ...] = ()  # the candidate's paths that changed between ``base`` and HEAD
     in_the_way: tuple[str, ...] = ()  # the candidate's paths with work of the owner in them
+    converted: tuple[str, ...] = ()  # unchanged for git, but with other bytes than a checkout of the commit has
 
 
 def decide(facts: LandingFacts) -> Landing:
@@ -67,6 +68,12 @@ def _against_branch(facts: LandingFacts) -> str:
         return f"The branch moved on and changed {_names(facts.touched)}."
     if facts.in_the_way:
         return f"The owner has work of his own in {_names(facts.in_the_way)}."
+    if facts.converted:
+        return (
+            f"git takes {_names(facts.converted)} for unchanged, but its bytes are not those that a checkout of the "
+            "commit has: look at core.autocrlf, .gitattributes and the marks assume-unchanged and skip-worktree "
+            "(`git ls-files -v`)."
+        )
     return ""
 
 
@@ -123,6 +130,7 @@ def gather(git: Git, *, mode: Mode, op_id: str, base: str, tree: str, candidate:
     paths = paths_of(candidate)
     head, ref = tip(git, "HEAD"), head_ref(git)
     forward = head is not None and contains(git, base, head)
+    in_the_way, converted = _unready(git, candidate, paths)
     return LandingFacts(
         mode=mode,
         op_id=op_id,
@@ -132,12 +140,16 @@ def gather(git: Git, *, mode: Mode, op_id: str, base: str, tree: str, candidate:
         head_ref=ref,
         forward=forward,
         touched=touched_between(git, base, head, paths) if forward and head else (),
-        in_the_way=_in_the_way(git, candidate, paths),
+        in_the_way=in_the_way,
+        converted=converted,
     )
 
 
-def _in_the_way(git: Git, candidate: Candidate, paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Paths that are staged, dirty or untracked; new paths that exist already; old ones not on disk."""
+def _unready(git: Git, candidate: Candidate, paths: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Paths that the owner works on, and paths with other bytes than were read although git calls them unchanged.
+
+    The first are staged, dirty or untracked; new paths that exist already; old ones not on disk.
+    """
     status = git.run(
         "--literal-pathspecs",
         "status",
@@ -150,14 +162,19 @@ def _in_the_way(git: Git, candidate: Candidate, paths: tuple[str, ...]) -> tuple
         *paths,
     )
     found = {entry[3:] for entry in status.fields}
+    converted: list[str] = []
     for edit in candidate.edits:
         new = edit.path if edit.kind in (EditKind.CREATE, EditKind.RENAME) else None
         old = edit.renamed_from if edit.kind is EditKind.RENAME else edit.path
         try:
             if new and look_at(git.places.repo, new).sha is not None:
                 found.add(new)
-            if old and old != new and look_at(git.places.repo, old).sha in (None, NOT_A_FILE):
-                found.add(old)
+            if old and old != new:
+                on_disk = look_at(git.places.repo, old).sha
+                if on_disk in (None, NOT_A_FILE):
+                    found.add(old)
+                elif on_disk != edit.before and old not in found:
+                    converted.append(old)
         except (ApplyConflict, OSError):
             found.add(edit.path)  # a link or something unreadable: never written through
-    return tuple(p for p in paths if p in found) + tuple(sorted(found.difference(paths)))
+    return tuple(p for p in paths if p in found) + tuple(sorted(found.difference(paths))), tuple(converted)

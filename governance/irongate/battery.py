@@ -22,7 +22,6 @@ from governance.irongate import (
 )
 from governance.irongate.doctests import object_of
 from governance.irongate.g19_recursion import change_hash, diff_hash
-from governance.irongate.secrets import redact
 from governance.irongate.verdicts import denied, passed
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
@@ -38,8 +37,6 @@ from ledger.vocabulary import (
     Verdict,
 )
 from tools.manifest import ToolUse
-
-__all__ = ["Inspection", "change_hash", "decide", "diff_hash", "inspect", "redact"]
 
 SEVERITY = {Decision.ALLOW: 0, Decision.REPAIR: 1, Decision.DENY: 2}
 

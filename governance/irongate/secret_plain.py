@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from governance.irongate.secret_shapes import START
+from governance.irongate.secret_shapes import START, compiled
 
 SHORTEST = 3
 LONGEST_NAME = 120  # of a setting, with what stands before it on its line
@@ -54,8 +54,8 @@ SENTENCE = re.compile(
 )
 UNLESS_SET = re.compile(r"\$\{\w{0,40}PASS\w{0,40}:?[-=](?P<value>[^}\s$]{3,128})\}")
 # What has to occur in a text (in small letters) for an expression to be tried, and the expression.
-COMMANDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (hint, re.compile(shape.replace(r"\b", START, 1) if shape.startswith((r"\b", r"(?i)\b")) else shape))
+COMMANDS = tuple(
+    (hint, shape.replace(r"\b", START, 1) if shape.startswith((r"\b", r"(?i)\b")) else shape)
     for hint, shape in (
         ("mysql", r"\bmysql\w*\b[^\n|;&]{0,200}?\s-p[\"']?(?P<value>[^\s\"'|;&\-][^\s\"'|;&]{2,127})"),
         ("mariadb", r"\bmariadb[\w\-]*[^\n|;&]{0,200}?\s-p[\"']?(?P<value>[^\s\"'|;&\-][^\s\"'|;&]{2,127})"),
@@ -122,9 +122,9 @@ def is_a_value(value: str, *, bare: bool) -> bool:
 
 def plain(text: str, lower: str) -> Iterator[tuple[str, int, int]]:
     """Rule and place of every such password."""
-    for hint, shape in COMMANDS:
+    for hint, form in COMMANDS:
         if hint in lower:
-            for found in shape.finditer(text):
+            for found in compiled(form).finditer(text):
                 if not _NO_PASSWORD.search(found["value"]) and found["value"].lower() not in _PLAIN:
                     yield "password", *found.span("value")
     if not any(hint in lower for hint in _HINTS):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from governance.dossier import Dossier, Feedback
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.repair.proposal import Proposal
 from ledger.ids import sha256_hex
 from ledger.vocabulary import State

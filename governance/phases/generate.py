@@ -18,7 +18,7 @@ from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
 from governance.grounding.records import CLAIMED
 from governance.grounding.reflex import leave, reground
-from governance.irongate.battery import change_hash, diff_hash
+from governance.irongate.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets import redact
 from governance.loop.conversation import collapsed, converse
 from governance.loop.prompts import FEEDBACK_SHOWN

@@ -11,8 +11,9 @@ from governance.codebase import read_python
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Generation, Validation
 from governance.irongate import g01_containment
-from governance.irongate.battery import Inspection, asks, diff_hash, inspect, objections
+from governance.irongate.battery import Inspection, asks, inspect, objections
 from governance.irongate.g02_protected import OWN_CODE
+from governance.irongate.g19_recursion import diff_hash
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere

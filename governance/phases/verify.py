@@ -10,7 +10,7 @@ from governance.changes.types import Committed, Receipt
 from governance.crew import Crew
 from governance.dossier import Dossier, Feedback, Generation, Verification
 from governance.evidence import claims
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.measure import Measured, measure_runs
 from governance.message import compose
 from governance.phases.validate import record_runs

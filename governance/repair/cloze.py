@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from governance.crew import Crew
 from governance.grounding.claims import preferred_bp
 from governance.grounding.trust import TrustKey, trust_bp
-from governance.irongate.battery import change_hash, diff_hash
+from governance.irongate.g19_recursion import change_hash, diff_hash
 from governance.repair.asking import asked, prepared
 from governance.repair.bases import Bases
 from governance.repair.bench import Bench, at_once

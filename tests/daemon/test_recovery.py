@@ -14,7 +14,7 @@ from daemon.doors import admit, may_release
 from daemon.facade import Facade
 from daemon.settings import Config
 from governance.changes.landing import REVIEW
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from kernel.provider import Price
 from ledger.clock import SystemClock
 from ledger.ids import new_op_id, sha256_hex

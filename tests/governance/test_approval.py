@@ -9,7 +9,7 @@ import pytest
 from daemon.recovery import end_of, ops_in
 from governance.approval import Answer, Inbox
 from governance.dossier import Classification, Dossier, Generation
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.record import Recorder
 from governance.refused import Refused
 from governance.settings import ApprovalSettings

@@ -9,7 +9,7 @@ from daemon.narrate import narrate
 from governance.approval import Request
 from governance.crew import Crew
 from governance.dossier import Dossier
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.orchestrator import Phase
 from governance.pool import KEPT_ENDINGS
 from governance.record import Recorder

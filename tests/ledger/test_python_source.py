@@ -7,7 +7,6 @@ import contextlib
 import gc
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -114,40 +113,49 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
             g20_unattended.check(g20_unattended.Facts(path=path, kind=EditKind.MODIFY, before=before, after=after))
 
 
-def parsed_side_by_side(within_s: float) -> list[BaseException]:
-    """What threads meet that parse deep texts at once, until one meets something, or so long."""
-    texts = [b"x = " + b"-" * 2_500 + b"1", b"x = a" + b".b" * 1_200, b"x = 1" + b" + 1" * 900]
+def parsed_side_by_side(wait_s: float) -> list[BaseException]:
+    """What a thread meets whose parsing stops, at each collection of garbage, until another has parsed a text.
+
+    The other gets ``wait_s`` for it; where parsing takes turns it comes after the first.
+    """
     met: list[BaseException] = []
-    until = time.monotonic() + within_s
+    asked, answered, first = threading.Semaphore(0), threading.Semaphore(0), threading.get_ident()
+    waiting = parsing = True
 
-    def one() -> None:
-        while not met and time.monotonic() < until:
-            for text in texts:
-                try:
-                    parse_or_why(text)
-                except BaseException as error:  # noqa: BLE001 - whatever it is: it never raises
-                    met.append(error)
+    def interrupt(phase: str, _: object) -> None:
+        nonlocal waiting
+        if phase == "start" and waiting and threading.get_ident() == first:
+            asked.release()
+            waiting = answered.acquire(timeout=wait_s)
 
-    before, collected = sys.getswitchinterval(), gc.get_threshold()
-    sys.setswitchinterval(1e-6)
+    def other() -> None:
+        while asked.acquire() and parsing:
+            parse_or_why(b"x = 1")
+            answered.release()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    collected = gc.get_threshold()
+    gc.callbacks.append(interrupt)
     gc.set_threshold(20, 2, 2)
     try:
-        threads = [threading.Thread(target=one) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        parse_or_why(b"x = " + b"-" * 2_000 + b"1")
+    except BaseException as error:  # noqa: BLE001 - whatever it is: it never raises
+        met.append(error)
     finally:
-        sys.setswitchinterval(before)
         gc.set_threshold(*collected)
+        gc.callbacks.remove(interrupt)
+        parsing = False
+        asked.release()
+        thread.join()
     return met
 
 
 def test_parsing_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert parsed_side_by_side(1.0) == []
+    assert parsed_side_by_side(0.2) == []
     monkeypatch.setattr(python_source, "_TURN", contextlib.nullcontext())
     if sys.version_info[:2] == (3, 11):
-        assert parsed_side_by_side(30.0), "the trap itself works"
+        assert parsed_side_by_side(60.0), "the trap itself works"
 
 
 @pytest.mark.parametrize(

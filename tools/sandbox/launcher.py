@@ -353,6 +353,8 @@ def _raise_walls(plan: Plan, libc: Libc) -> None:
     _landlock(plan, libc)
     for kind, value in plan["limits"]:
         most = value + (tasks if kind == resource.RLIMIT_NPROC else 0)
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)  # an ordinary user cannot raise his own
         resource.setrlimit(kind, (most, most))
     _drop_capabilities(kept, CAPSET[plan["machine"]], libc)
     if plan["filter"]:

@@ -143,6 +143,14 @@ async def test_lost_races_are_run_again_and_then_given_up(tmp_path: Path) -> Non
     scene.no_leftovers()
 
 
+async def test_a_lock_that_was_left_behind_is_named(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path)
+    write(scene.repo, {".git/refs/heads/main.lock": ""})
+    done = await scene.run(MIXED)
+    assert done.mode == "review" and "main.lock" in done.note and "moving" not in done.note
+    assert scene.status() == "" and scene.head() == scene.base
+
+
 async def test_owner_switches_branches_meanwhile(tmp_path: Path) -> None:
     scene = make_scene(tmp_path)
     receipt = scene.changes.apply(OP, ONE, scene.land(ONE))

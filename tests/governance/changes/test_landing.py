@@ -29,6 +29,7 @@ ONE = candidate(modify("a.py", FILES["a.py"], "a = 2\n"))
         ({"head": "c", "forward": False}, "review", "does not contain"),
         ({"head": "c", "touched": ("a",)}, "review", "changed a"),
         ({"in_the_way": ("a", "b", "c", "d")}, "review", "a, b, c and 1 more"),
+        ({"converted": ("a",)}, "review", "takes a for unchanged"),
     ],
 )
 def test_table(facts: dict[str, object], mode: str, word: str) -> None:
@@ -76,6 +77,32 @@ def test_owners_work_in_the_files_means_review(tmp_path: Path, how: str) -> None
     landing = scene.land(what)
     assert landing.mode == "review"
     assert what.paths[0] in landing.reason
+
+
+@pytest.mark.parametrize("how", ["autocrlf", "eol=crlf", "assume-unchanged", "skip-worktree"])
+async def test_bytes_that_git_calls_unchanged_but_a_checkout_would_not_have_go_to_review(
+    tmp_path: Path, how: str
+) -> None:
+    """Planning again would read the same bytes again; the checkout stays, and the work lies on a review branch."""
+    scene = make_scene(tmp_path)
+    read, here = FILES["a.py"], FILES["a.py"]
+    if how == "autocrlf":
+        git(scene.repo, "config", "core.autocrlf", "true")
+        read = "a = 1\r\n"  # so does a checkout write it
+    elif how == "eol=crlf":
+        commit(scene.repo, "Attributes", {".gitattributes": "*.py text eol=crlf\n"})
+        scene.base, read = scene.head(), "a = 1\r\n"
+    else:
+        git(scene.repo, "update-index", f"--{how}", "a.py")
+        here = "a = 7  # the owner's own\n"
+        write(scene.repo, {"a.py": here})
+    what = candidate(modify("a.py", read, read.replace("1", "2")))
+    done = await scene.run(what)
+    assert done.mode == "review"
+    assert "takes a.py for unchanged" in done.note
+    assert scene.show(done.commit, "a.py") == "a = 2"
+    assert (scene.repo / "a.py").read_bytes() == here.encode()
+    scene.no_leftovers()
 
 
 def test_an_untracked_folder_over_the_path_is_no_obstacle_but_a_linked_one_is(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from governance.ask import Asker
 from governance.budget import Budget, BudgetSettings
 from governance.crew import Crew, Holdings, OpClock
-from governance.irongate.battery import diff_hash
+from governance.irongate.g19_recursion import diff_hash
 from governance.record import Recorder
 from governance.repair.bases import around
 from governance.repair.bench import Bench

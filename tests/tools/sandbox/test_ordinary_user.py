@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -54,17 +55,34 @@ def theirs() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def as_somebody(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python as an ordinary user: ours, or the system's where ours lies in a folder that nobody else may enter."""
+def as_somebody(*argv: str, cwd: Path, most: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run Python as an ordinary user who may have ``most`` processes.
+
+    Ours, or the system's where ours lies in a folder that nobody else may enter.
+    """
+
+    def limit() -> None:
+        if most is not None:
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
     packages = sysconfig.get_paths()["purelib"]
     env = {"PATH": os.defpath, "PYTHONPATH": f"{ROOT}:{packages}", "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(cwd)}
     own = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for program in (sys.executable, shutil.which(own, path=os.defpath) or sys.executable):
         try:
             done = subprocess.run(
-                [program, "-c", *argv], cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False,
-                user=SOMEBODY, group=SOMEBODY, extra_groups=[],
-            )  # fmt: skip
+                [program, "-c", *argv],
+                cwd=cwd,
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+                user=SOMEBODY,
+                group=SOMEBODY,
+                extra_groups=[],
+                preexec_fn=limit,
+            )
         except PermissionError:
             continue
         if done.returncode == 0 or "ModuleNotFoundError" not in done.stderr:
@@ -79,3 +97,10 @@ def test_the_number_of_processes_is_bounded_for_everybody_but_root(box: Box, the
     found = {label: set(walls) for label, walls in json.loads(done.stdout).items()}
     assert found["without"] - found["whole"] == {Wall.PROCESS_LIMIT}, found
     assert Wall.PROCESS_LIMIT not in found["whole"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can set a lower limit for somebody else")
+def test_the_walls_stand_where_the_owner_may_have_fewer_processes_than_the_settings_say(box: Box, theirs: Path) -> None:
+    done = as_somebody(PROVING, str(theirs), box.name, cwd=theirs, most=300)
+    assert done.returncode == 0, done.stderr
+    assert Wall.PROCESS_LIMIT not in json.loads(done.stdout)["whole"]
