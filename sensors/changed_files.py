@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ledger.clock import stamp
 from ledger.errors import RepositoryError
-from ledger.vocabulary import Closure, Evidence, Frozen, Signal
+from ledger.vocabulary import Closure, Evidence, Frozen, Signal, Source
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.memory import Again
 from sensors.ports import RepositoryPort
@@ -37,6 +37,16 @@ class CommittedFiles:
 
     async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
         return await self.repository.read_many(self.commit, paths)
+
+
+def evidence_for(
+    source: Source, claim: str, text: str, done: str, *, confidence_bp: int = 10_000
+) -> tuple[Evidence, ...]:
+    """What was seen in a file, and when the work on it is done."""
+    return (
+        Evidence(claim=claim, evidence=text, confidence_bp=confidence_bp, source=source.value),
+        Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source=source.value),
+    )
 
 
 class FileFinding(Frozen):

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import PurePosixPath
 from typing import ClassVar
 
-from ledger.vocabulary import Evidence, PageWithout, ParametersDocumented, SymbolDocumented
-from sensors.changed_files import ChangedFiles, CommittedFiles, FileFinding, Look, LookResult
+from ledger.vocabulary import PageWithout, ParametersDocumented, SymbolDocumented
+from sensors.changed_files import ChangedFiles, CommittedFiles, FileFinding, Look, LookResult, evidence_for
 from sensors.closure_checks import on_file
 from sensors.docs import SPEC, DocStalenessSettings
 from sensors.docs.pages import is_page, page_answer
@@ -90,13 +90,7 @@ def _finding(path: str, symbol: Public, how: str) -> FileFinding:
         goal=f"Say in a docstring what {symbol.name} in {path} does",
         closure=SymbolDocumented(path=path, symbol=symbol.name),
         targets=(path,),
-        evidence=(
-            Evidence(
-                claim=f"{symbol.name} was {how}",
-                evidence=f"{path}:{symbol.line}: it has no docstring to speak of",
-                confidence_bp=10_000,
-                source="doc_staleness",
-            ),
-            Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source="doc_staleness"),
+        evidence=evidence_for(
+            SPEC.source, f"{symbol.name} was {how}", f"{path}:{symbol.line}: it has no docstring to speak of", done
         ),
     )

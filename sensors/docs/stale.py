@@ -6,15 +6,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ledger.vocabulary import Evidence, PageWithout, ParametersDocumented, SymbolDocumented
-from sensors.changed_files import FileFinding
+from ledger.vocabulary import PageWithout, ParametersDocumented, SymbolDocumented
+from sensors.changed_files import FileFinding, evidence_for
 from sensors.closure_checks import ClosureAnswer
+from sensors.docs import SPEC
 from sensors.docs.pages import found_in
 from sensors.docs.signatures import PythonSignature, signatures
 from sensors.python_source.docstrings import public_symbols, says_something, symbols
 from sensors.python_source.syntax import parsed
-
-DOC = "doc_staleness"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +28,6 @@ class Gone:
     @property
     def shown(self) -> str:
         return f"the parameter {self.parameter} of {self.name}" if self.parameter else self.name
-
-
-def _evidence(claim: str, told: str, done: str) -> tuple[Evidence, ...]:
-    return (
-        Evidence(claim=claim, evidence=told, confidence_bp=10_000, source=DOC),
-        Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source=DOC),
-    )
 
 
 # --- docstrings ---
@@ -69,7 +61,8 @@ def _stale_docstring(path: str, found: PythonSignature, old: PythonSignature) ->
         goal=f"Bring the docstring of {found.name} in {path} up to date with its parameters",
         closure=ParametersDocumented(path=path, symbol=found.name, told=(*kept, *missing), gone=gone),
         targets=(path,),
-        evidence=_evidence(
+        evidence=evidence_for(
+            SPEC.source,
             f"The parameters of {found.name} changed, its docstring did not",
             "; ".join(lines),
             f"The docstring of {found.name} speaks of the parameters that there are, and no code is another.",
@@ -152,7 +145,8 @@ def _stale_page(path: str, text: str, gone: Gone) -> Iterator[FileFinding]:
         goal=f"Bring {path} up to date: it names {gone.shown}, which is gone{now}",
         closure=check,
         targets=(path,),
-        evidence=_evidence(
+        evidence=evidence_for(
+            SPEC.source,
             f"{gone.shown} is gone from {gone.path}{now}",
             f"{places} still names it",
             f"{path} says what there is in its place, and no code is another.",

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ledger.vocabulary import AllReached, DuplicateGone, Evidence, Place, SymbolGone
-from sensors.changed_files import FileFinding
+from ledger.vocabulary import AllReached, DuplicateGone, Place, SymbolGone
+from sensors.changed_files import FileFinding, evidence_for
+from sensors.opportunities import SPEC
 from sensors.opportunities.unused import last, unused
 from sensors.python_source.census import SourceTree
 from sensors.python_source.duplicates import Place as At
 from sensors.python_source.duplicates import functions_of, sets_of
 from sensors.python_source.modules import Defined
-
-MINER = "opportunity_miner"
-
-
-def _evidence(claim: str, told: str, done: str) -> tuple[Evidence, ...]:
-    return (
-        Evidence(claim=claim, evidence=told, confidence_bp=10_000, source=MINER),
-        Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source=MINER),
-    )
-
 
 # --- duplicates ---
 
@@ -55,7 +46,7 @@ def _duplicate(shape: str, places: tuple[tuple[At, Defined], ...], via: str) -> 
             nodes=min(found.nodes for _, found in places),
         ),
         targets=paths,
-        evidence=_evidence("The same stands there more than once", lines, done),
+        evidence=evidence_for(SPEC.source, "The same stands there more than once", lines, done),
         confidence_bp=6_000,
     )
 
@@ -93,7 +84,8 @@ def _unused(path: str, name: str, found: Defined, via: str, twins: int) -> FileF
         goal=f"Remove {name} from {path}: nothing uses it any more",
         closure=SymbolGone(place=Place(path=path, symbol=name), shape=found.shape, twins=twins),
         targets=(path,),
-        evidence=_evidence(
+        evidence=evidence_for(
+            SPEC.source,
             f"{name} is private and nothing in the repository names it",
             f"{path}:{found.line}-{found.last}; its last use was in {via}",
             done,
@@ -125,8 +117,11 @@ def _unreached(path: str, name: str, found: Defined, others: tuple[str, ...]) ->
             path=path, symbol=name, nodes=found.nodes - sum(end.nodes for end in found.unreached), others=others
         ),
         targets=(path,),
-        evidence=_evidence(
-            f"Statements of {name} can never be carried out", lines, "They are gone, and it does what it did."
+        evidence=evidence_for(
+            SPEC.source,
+            f"Statements of {name} can never be carried out",
+            lines,
+            "They are gone, and it does what it did.",
         ),
         confidence_bp=6_000,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from ledger.vocabulary import AllReached, Check, DuplicateGone, Evidence, MetricBelow, SymbolGone
-from sensors.changed_files import ChangedFiles, CommittedFiles, FileFinding, Look, LookResult
+from ledger.vocabulary import AllReached, Check, DuplicateGone, MetricBelow, SymbolGone
+from sensors.changed_files import ChangedFiles, CommittedFiles, FileFinding, Look, LookResult, evidence_for
 from sensors.closure_checks import AnswerCheck, ClosurePorts, on_file
 from sensors.opportunities import SPEC, OpportunityMinerSettings
 from sensors.opportunities.findings import new_duplicates, new_unreached, new_unused
@@ -91,14 +91,8 @@ def _finding(path: str, name: str, value: int, limit: int, others: tuple[str, ..
         goal=f"Make {name} in {path} simpler without a change of what it does",
         closure=MetricBelow(path=path, symbol=name, value=limit, others=others),
         targets=(path,),
-        evidence=(
-            Evidence(
-                claim=f"{name} has become hard to read",
-                evidence=f"{path}: its cyclomatic complexity is {value}",
-                confidence_bp=10_000,
-                source="opportunity_miner",
-            ),
-            Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source="opportunity_miner"),
+        evidence=evidence_for(
+            SPEC.source, f"{name} has become hard to read", f"{path}: its cyclomatic complexity is {value}", done
         ),
         confidence_bp=6_000,
     )

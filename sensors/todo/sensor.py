@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple
 
-from ledger.vocabulary import Evidence, MarkerAbsent
-from sensors.changed_files import ChangedFiles, FileFinding, Look, LookResult
+from ledger.vocabulary import MarkerAbsent
+from sensors.changed_files import ChangedFiles, FileFinding, Look, LookResult, evidence_for
 from sensors.closure_checks import on_file
 from sensors.python_source.syntax import is_own_python
 from sensors.todo import SPEC, TodoScannerSettings
@@ -98,13 +98,7 @@ def _finding(path: str, marker: Marker, all_there: Sequence[Marker], why: str) -
             path=path, digest=marker.digest, others=tuple(m.digest for m in all_there if m.digest != marker.digest)
         ),
         targets=(path,),
-        evidence=(
-            Evidence(
-                claim=f"A {marker.word} {why}",
-                evidence=f"{path}:{marker.line}: {text}",
-                confidence_bp=8_000,
-                source="todo_scanner",
-            ),
-            Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source="todo_scanner"),
+        evidence=evidence_for(
+            SPEC.source, f"A {marker.word} {why}", f"{path}:{marker.line}: {text}", done, confidence_bp=8_000
         ),
     )
