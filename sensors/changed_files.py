@@ -50,7 +50,7 @@ def evidence_for(
 
 
 class FileFinding(Frozen):
-    """A condition that was seen in a file. ``what`` tells it from others in the same file, at this commit and later.
+    """A condition that was seen in a file. ``what`` tells it apart from others in the same file, also later.
 
     ``via``: the changed file that has brought it about, where that is another one.
     """
@@ -67,10 +67,10 @@ class FileFinding(Frozen):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What is to be looked at: the files at ``commit``, and what stood there (and at names that are gone) before.
+    """Input of a look: the files at ``commit``, and their earlier contents (also those of removed names).
 
     ``before`` has no entry for a file that was not there, or that there is nothing to compare with; ``compared`` are
-    the files of which it can be told what is new in them.
+    the files whose new parts are known.
     """
 
     commit: str

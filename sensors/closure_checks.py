@@ -28,7 +28,7 @@ from sensors.ports import ElsewherePort, Redact, TreePort
 
 
 class ClosureAnswer(Frozen):
-    """The answer to a closure check, and the sentence that says what it rests on.
+    """The answer to a closure check, and a sentence with the reason.
 
     ``gone``: the file or symbol that the check names no longer exists, so no change can close it. That is not closed.
     """
@@ -120,7 +120,7 @@ class ClosureEvaluator:
         self._marks = marks
 
     async def is_closed(self, closure: Closure, tree: TreePort, *, confirmed: bool = False) -> ClosureAnswer:
-        """``tree`` runs tests and reads files of the tree that is asked about; ``confirmed`` is the owner's yes."""
+        """``tree`` runs tests and reads files of the checked tree; ``confirmed`` is the owner's yes."""
         if isinstance(closure, TestsPass):
             if not closure.ids:
                 return ClosureAnswer(closed=False, reason="The check names no test.")

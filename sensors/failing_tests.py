@@ -27,7 +27,7 @@ NO_NETWORK = (
 
 
 class Cause(NamedTuple):
-    """What failing tests have in common: where the deepest frame inside the repository stands, and what was raised."""
+    """What failing tests have in common: the file of the deepest frame inside the repository, and what was raised."""
 
     file: str
     exception: str
@@ -52,7 +52,7 @@ def is_inside(path: str) -> bool:
 
 
 def needs_network(result: TestResult) -> bool:
-    """A test that failed for want of a network, which no test has behind the sandbox: no code repairs that."""
+    """True for a test that failed because the sandbox has no network: no code repairs that."""
     said = f"{result.message}\n{result.detail}"
     return any(words in said for words in NO_NETWORK)
 
@@ -73,7 +73,7 @@ def by_cause(results: Iterable[TestResult]) -> dict[Cause, tuple[TestResult, ...
 
 
 def named(results: Sequence[TestResult]) -> tuple[str, ...]:
-    """The test ids that a signal names: sorted, at most 50, bounded in length. A file stands for all tests in it."""
+    """The test ids that a signal names: sorted, at most 50, bounded in length. A file includes all tests in it."""
     ids: list[str] = []
     budget = ID_BUDGET
     told = {result.id if weight(result.id) <= LONGEST_ID else result.id.partition("::")[0] for result in results}

@@ -1,4 +1,4 @@
-"""What a sensor has looked at and said: durable, so that a restart says nothing twice."""
+"""What a sensor has looked at and emitted: durable, so that a restart repeats nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SensorMemory:
         return str(rows[0][0]) if rows else None
 
     async def said(self, keys: Collection[str]) -> frozenset[str]:
-        """Those of ``keys`` that were said before."""
+        """Those of ``keys`` that were emitted before."""
         found: set[str] = set()
         for some in _batches(tuple(keys)):
             marks = ", ".join("?" * len(some))
@@ -59,7 +59,7 @@ class SensorMemory:
         return frozenset(found)
 
     async def said_lately(self) -> int:
-        """How many things were said within a day."""
+        """How many signals were emitted within a day."""
         since = stamp(self._clock.now() - DAY)
         rows = await self._query("SELECT count(*) FROM sensor_said WHERE sensor = ? AND at > ?", self._sensor, since)
         return int(str(rows[0][0]))
@@ -74,7 +74,7 @@ class SensorMemory:
         return tuple(Again(path=str(path), since=str(since) or None, due=str(due)) for path, since, due in rows)
 
     async def say(self, key: str, signal_id: str, status: str) -> None:
-        """A signal was taken in: it is not said again."""
+        """A signal was taken in: it is not emitted again."""
         payload = {"event": "sensor_said", "sensor": self._sensor, "key": key, "signal": signal_id, "status": status}
         await self._write(
             payload,

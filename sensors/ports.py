@@ -17,7 +17,7 @@ from sensors.watch.named import Refs
 
 
 class Head(Protocol):
-    """Where HEAD stands; ``commit`` is None before the first commit, ``branch`` is None when detached."""
+    """Position of HEAD; ``commit`` is None before the first commit, ``branch`` is None when detached."""
 
     @property
     def commit(self) -> str | None: ...
@@ -84,7 +84,7 @@ class TreeFilesPort(Protocol):
 
 
 class TreePort(TreeFilesPort, Protocol):
-    """One tree, which a closure check is asked on."""
+    """One tree, on which a closure check is evaluated."""
 
     async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
         """Those tests, on this tree; None: all that there are. ``instead``: files as they are to be for this run."""
@@ -135,7 +135,7 @@ class RepositoryPort(CommittedFilesPort, Protocol):
         ...
 
     async def committed_at(self, commit: str) -> datetime:
-        """When a commit was made, by the clock of whoever made it (UTC, whole seconds)."""
+        """When a commit was made, by its committer's clock (UTC, whole seconds)."""
         ...
 
     async def changed_between(self, old: str, new: str) -> Sequence[str]:
@@ -147,7 +147,7 @@ class RepositoryPort(CommittedFilesPort, Protocol):
         ...
 
     async def line_ages(self, commit: str, path: str) -> Sequence[datetime]:
-        """When each line of a file, as it stands at a commit, was written (its author's time, UTC)."""
+        """When each line of a file at a commit was written (its author's time, UTC)."""
         ...
 
 

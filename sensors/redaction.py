@@ -9,7 +9,7 @@ LONGEST_GOAL = 2_000
 
 
 def id_without_secrets(test: str, redact: Redact) -> str:
-    """The id of a test, or where a secret stands in it, of what holds the test: its function, else its file.
+    """The id of a test, or if that contains a secret, of what holds the test: its function, else its file.
 
     An id is run again, so nothing of it can be blotted out; who asks for a function gets all of its parameters.
     """
@@ -20,7 +20,7 @@ def id_without_secrets(test: str, redact: Redact) -> str:
 
 
 def run_without_secrets(run: TestRun, redact: Redact) -> TestRun:
-    """A run with such ids; of results that come to share one, the red ones stand last and count."""
+    """A run with such ids; of results that come to share one, the red ones come last and count."""
     results = [
         result.model_copy(update={"id": id_without_secrets(result.id, redact)}) if result.outcome.red else result
         for result in run.results

@@ -49,7 +49,7 @@ class SensorsSettings(SensorSettings):
 
 def with_sensors(base: type[M]) -> type[M]:
     """``base``, the model of all settings, with a field for the settings of each sensor: in the section ``sensors``, or
-    at the top where a spec says so."""
+    at the top where its spec has such a ``section``."""
     tables: dict[str, dict[str, Any]] = {"": {}, "sensors": {}}
     for spec in SPECS:
         above, _, name = spec.path.rpartition(".")

@@ -23,7 +23,7 @@ class KnownOutcome(Frozen):
 
 
 class SuiteSensor(Sensor[S]):
-    """Knows how the test suite stands. There is one."""
+    """Knows the state of the test suite. There is one."""
 
     @property
     @abstractmethod

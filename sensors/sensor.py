@@ -99,9 +99,11 @@ class SensorSpec(Generic[S]):
 class Sensor(ABC, Generic[S]):
     """Base class of sensors. A sensor costs nothing while nothing happens: an event wakes it, and it looks.
 
-    A subclass names its ``spec``, implements one look (``_scan``), and says in ``start`` when it looks. ``checks``: the
-    kinds of closure checks that it answers. ``marks``: kinds that the daemon fulfils by a mark in the file. ``tables``:
-    SQL of tables that it keeps beside the record. ``first_line``: its line in status before the first look.
+    A subclass names its ``spec``, implements one look (``_scan``), and decides in ``start`` when to look.
+
+    ``checks``: the kinds of closure checks that it answers. ``marks``: kinds that the daemon fulfils by a mark in the
+    file. ``tables``: SQL of tables that it keeps beside the record. ``first_line``: its line in status before the first
+    look.
     """
 
     spec: ClassVar[SensorSpec[Any]]
@@ -141,7 +143,7 @@ class Sensor(ABC, Generic[S]):
 
     @abstractmethod
     async def start(self, bus: Bus) -> None:
-        """Subscribe, look once, and go on until cancelled. The caller's task group owns this."""
+        """Subscribe, look once, and continue until cancelled. The caller's task group owns this."""
 
     @abstractmethod
     async def _scan(self) -> tuple[Signal, ...]:
@@ -158,7 +160,7 @@ class Sensor(ABC, Generic[S]):
     # --- for subclasses: when to look, and what status shows ---
 
     async def _look(self) -> None:
-        """Look now; what stands in the way is shown, and whatever wakes the sensor next is another chance."""
+        """Look now; an obstacle is shown, and the next event is another chance."""
         with self._shown():
             await self.scan_once()
 
@@ -175,7 +177,7 @@ class Sensor(ABC, Generic[S]):
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        """An error that the daemon knows ends the block, and stands in status."""
+        """An ``OuroError`` ends the block, and is shown in status."""
         try:
             yield
         except OuroError as error:

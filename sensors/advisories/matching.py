@@ -99,7 +99,7 @@ class AffectedSpan(NamedTuple):
 
 
 def affects(advisory: Advisory, package: str, version: Version) -> bool:
-    """Does the advisory say that this version of ``package`` (canonical name) has the defect?"""
+    """True when this version of ``package`` (canonical name) has the advisory's defect."""
     return any(span.holds(version) for span in spans(advisory, package))
 
 
@@ -137,7 +137,7 @@ def fixes(advisory: Advisory, package: str) -> Iterator[Version]:
 
 
 def safe_version(package: str, pinned: Version, advisories: Sequence[Advisory]) -> Version | None:
-    """The lowest later version that is called fixed and has none of these defects; None: nobody knows of one."""
+    """The lowest later version that is listed as fixed and has none of these defects; None: not known."""
     called = {version for advisory in advisories if not advisory.withdrawn for version in fixes(advisory, package)}
     later = sorted(v for v in called if v > pinned and (pinned.is_prerelease or not v.is_prerelease))
     found = [span for advisory in advisories for span in spans(advisory, package)]

@@ -29,7 +29,7 @@ Rows = Iterable[tuple[str, object]]
 
 
 class UnreadablePins(ValueError):
-    """A file is not what its name says; the text says why."""
+    """A file does not have the format of its name; the text gives the reason."""
 
 
 class Pin(Frozen):
@@ -50,7 +50,7 @@ def is_manifest(path: str) -> bool:
 
 
 def pins(path: str, data: bytes) -> tuple[Pin, ...]:
-    """What a file says of versions. Raises :class:`UnreadablePins`."""
+    """The versions that a file pins. Raises :class:`UnreadablePins`."""
     name = PurePosixPath(path).name
     read = READERS.get(name, _of_requirements)
     try:
@@ -119,7 +119,7 @@ def _of_requirements(text: str) -> Iterator[Pin]:
 
 
 def _of_requirement(text: object, *, locked: bool = False) -> Iterator[Pin]:
-    """What a requirement in the form of PEP 508 says; nothing for what is none (a folder, a URL)."""
+    """The pin of a PEP 508 requirement; nothing for other lines (a folder, a URL)."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:

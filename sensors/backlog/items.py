@@ -31,7 +31,7 @@ FILE = re.compile(r"`([\w./-]+\.\w+)`")
 
 
 class UnreadableBacklog(ValueError):
-    """A backlog file is not what it should be; the text says why."""
+    """A backlog file is malformed; the text gives the reason."""
 
 
 class BacklogItem(Frozen):

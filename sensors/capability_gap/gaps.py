@@ -60,7 +60,7 @@ class OpGaps(NamedTuple):
 
 
 class OpSeen(Frozen):
-    """What an op that has ended tells. ``served``: the names of gaps that it shows to be none (any more)."""
+    """The gaps of an op that has ended. ``served``: names of gaps that it shows to be closed."""
 
     op: str
     goal_class: str
@@ -96,7 +96,7 @@ def is_real(classes: Sequence[str], *, least: int, least_entropy_milli: int) -> 
 
 
 def read(entries: Sequence[Entry]) -> OpSeen | None:
-    """Everything that the entries of one op tell; None when it has not ended, or was about a gap itself."""
+    """The gaps in the entries of one op; None when it has not ended, or was about a gap itself."""
     started = next((e for e in entries if e.payload.get("event") == "op.started"), None)
     ended = next((e for e in reversed(entries) if e.payload.get("event") == "terminal"), None)
     if started is None or ended is None or ended.op_id is None:

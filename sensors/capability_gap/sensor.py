@@ -43,7 +43,7 @@ class CapabilityGap(Sensor[CapabilityGapSettings]):
     # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
-        """Catch up, then look whenever an op has ended, until cancelled. The ledger tells, not the bus."""
+        """Catch up, then look whenever an op has ended, until cancelled. The ledger wakes it, not the bus."""
         async with self._ledger.subscribe() as entries:
             await self._look()
             async for entry in entries:
@@ -107,7 +107,7 @@ class CapabilityGap(Sensor[CapabilityGapSettings]):
         return tuple(signals)
 
     async def _said(self, met: Met) -> Sequence[Signal]:
-        """The signal for a gap that has a place and was not said in this round; none for any other."""
+        """The signal for a gap that has a place and was not emitted in this round; none for any other."""
         now = await self._gaps.round_of(met.gap)
         head = (await self._repository.head()).commit
         if now.signal or head is None or await self._gaps.said_lately() >= self._settings.per_day:
@@ -170,7 +170,7 @@ def place_of(met: Met, files: Sequence[str]) -> str:
 
 
 def goal_of(met: Met, place: str) -> str:
-    """What is asked of an op. Pure."""
+    """The goal of an op about a gap. Pure."""
     if met.gap.kind is GapKind.TOOL:
         return (
             f"Models asked {len(met.seqs)} times for a tool {met.gap.name}, which is not offered. {place} has that "

@@ -35,7 +35,7 @@ class Met(NamedTuple):
 
 
 class Round(NamedTuple):
-    """``number`` counts how often a gap was served; ``signal`` is what it was said with in this round."""
+    """``number`` counts how often a gap was served; ``signal``: the one emitted for it in this round."""
 
     number: int = 0
     signal: str = ""

@@ -31,7 +31,7 @@ SUFFIXES: Final = (".md", ".rst")
 
 
 def is_page(path: str) -> bool:
-    """A README, or what stands below a folder of documents; no page of history."""
+    """True for a README and files below a folder of documents, except changelogs."""
     pure = PurePosixPath(path)
     if pure.suffix.lower() not in SUFFIXES or HISTORY.search(path):
         return False
@@ -60,7 +60,7 @@ def calling(text: str, name: str, parameter: str) -> tuple[int, ...]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, bool]]:
-    """Each line that speaks of the present, with its number, and whether it stands in a block of code."""
+    """Each line about the present state, with its number, and whether it is in a block of code."""
     fenced, history = False, False
     for number, line in enumerate(text.splitlines(), 1):
         if FENCE.match(line):

@@ -42,7 +42,7 @@ class DocStaleness(ChangedFiles[DocStalenessSettings]):
         return found
 
     async def _stale_pages(self, look: Look, gone: list[Gone], found: LookResult) -> None:
-        """Only pages that the commit has not touched: whoever has just written one knows what it says."""
+        """Only pages that the commit has not touched: a page that was just edited is up to date."""
         files = CommittedFiles(repository=self._repository, commit=look.commit)
         sizes = await files.sizes()
         small = [path for path, size in sizes.items() if size <= self._settings.largest_bytes]
@@ -69,7 +69,7 @@ def _of_code(look: Look) -> tuple[Look, list[Gone]]:
 
 
 def _find(look: Look, least_lines: int) -> LookResult:
-    """Pure. A symbol is as it was when one of that name and code stood in any of the files before."""
+    """Pure. A symbol is unchanged when one of that name and code was in any of the files before."""
     before = {(s.name, s.body) for data in look.before.values() for s in public_symbols(data)}
     names = {(path, s.name) for path, data in look.before.items() for s in public_symbols(data)}
     changed = {path: data for path, data in look.now.items() if path in look.compared}

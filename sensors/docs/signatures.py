@@ -104,7 +104,7 @@ def documented_parameters(node: ast.stmt) -> Iterator[tuple[str, int]]:
 
 
 def _docstring(node: ast.stmt) -> tuple[str, int]:
-    """The text as it stands in the file, and the line of its first line."""
+    """The text as in the file, and the line number of its first line."""
     if not isinstance(node, AnyFunction | ast.ClassDef) or ast.get_docstring(node, clean=False) is None:
         return "", 0
     first = node.body[0]

@@ -155,7 +155,7 @@ def _stale_page(path: str, text: str, gone: Gone) -> Iterator[FileFinding]:
 
 
 def documented_answer(check: SymbolDocumented, data: bytes | None) -> ClosureAnswer:
-    """Closed when the symbol is there and has a docstring that says something."""
+    """Closed when the symbol is there and has a docstring with more than its name."""
     if data is None:
         return ClosureAnswer(closed=False, gone=True, reason=f"there is no {check.path} any more")
     tree = parsed(data)

@@ -43,7 +43,7 @@ class ContractPair(SensorSettings):
 
 
 class CrossRepoDriftSettings(SensorSettings):
-    """Contracts that stand in another repository of this machine, too."""
+    """Contracts that are also in another repository of this machine."""
 
     enabled: bool = Field(
         False,

@@ -28,11 +28,11 @@ _TOKEN = re.compile(r"~(?![01])")
 
 
 class UnreadableContract(ValueError):
-    """A contract that cannot be compared; says why."""
+    """A contract that cannot be compared, with the reason."""
 
 
 class Contract(Frozen):
-    """``text`` is the same for all contracts that say the same. ``structured``: it is JSON, of which ``value`` can be
+    """``text`` is the same for all equivalent contracts. ``structured``: it is JSON, of which ``value`` can be
     walked."""
 
     structured: bool
@@ -48,12 +48,12 @@ class Contract(Frozen):
 
     @property
     def readable(self) -> str:
-        """For whoever has to write it down elsewhere."""
+        """In a form that can be copied into another file."""
         return json.dumps(self.value, indent=2, ensure_ascii=False) if self.structured else self.text
 
 
 def contract(data: bytes, path: str, part: str = "") -> Contract:
-    """What a file says, or the part of it that a JSON pointer names. Raises `Unreadable`."""
+    """The content of a file, or the part that a JSON pointer selects. Raises `Unreadable`."""
     load = _loader(path)
     try:
         text = data.decode("utf-8-sig")
@@ -92,7 +92,7 @@ def at(value: Any, pointer: str, path: str) -> Any:
 
 
 def differences(here: Contract, there: Contract) -> tuple[str, ...]:
-    """A line for each place that differs, as far as so many can be listed; empty when the two say the same."""
+    """A line for each place that differs, as far as so many can be listed; empty when the two are equivalent."""
     if here == there:
         return ()
     if here.structured and there.structured:

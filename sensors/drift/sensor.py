@@ -90,7 +90,7 @@ class CrossRepoDrift(Sensor[CrossRepoDriftSettings]):
         return tuple(signals)
 
     async def _compare(self, name: str, pair: ContractPair, head: str) -> Drift | None:
-        """None when both say the same. Raises ``RepositoryError`` and `Unreadable`."""
+        """None when both are equivalent. Raises ``RepositoryError`` and `Unreadable`."""
         self._ports.follow(await self._ports.elsewhere.refs(pair.repository))
         there = await self._ports.elsewhere.read(pair.repository, pair.there, largest=self._settings.largest_bytes)
         here = (await self._repository.read_many(head, [pair.here])).get(pair.here)

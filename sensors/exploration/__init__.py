@@ -10,7 +10,7 @@ from sensors.sensor import DocsRow, SensorSettings, SensorSpec
 
 
 class ProactiveExplorationSettings(SensorSettings):
-    """What nobody has asked for."""
+    """Work without a request."""
 
     enabled: bool = Field(
         False,

@@ -41,7 +41,7 @@ COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 
 class Mutant(NamedTuple):
-    """A file with one change in a function. ``what`` says which, and where."""
+    """A file with one change in a function. ``what`` describes the change and its place."""
 
     what: str
     data: bytes
@@ -98,7 +98,7 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _spliced(data: bytes, node: ast.expr, other: ast.expr) -> Mutant:
-    """The file with ``other`` where ``node`` stands; nothing else of it moves before that place."""
+    """The file with ``other`` in the place of ``node``; nothing before that place moves."""
     lines = data.splitlines(keepends=True)
     last = node.end_lineno or node.lineno
     head = b"".join(lines[: node.lineno - 1]) + lines[node.lineno - 1][: node.col_offset]

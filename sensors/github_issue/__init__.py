@@ -10,7 +10,7 @@ from sensors.sensor import DocsRow, SensorSettings, SensorSpec
 
 
 class GitHubIssueSettings(SensorSettings):
-    """Whose issues are work. They come by webhook (see ``[webhook]``), or are asked for where there is none."""
+    """Whose issues are work. They come by webhook (see ``[webhook]``), or by polling where there is none."""
 
     authors: tuple[str, ...] = Field(
         (), description="Login names, whole, whose issues count; nobody else's does, whatever label they bear."

@@ -189,7 +189,7 @@ class IssuePoll:
         return True
 
     async def _stranger(self, news: IssueNews) -> str:
-        """Somebody who is not on the list and had a hand in it; empty when there is nobody."""
+        """A login that is not on the list and had a hand in it; empty when there is none."""
         owner, _, name = news.repository.partition("/")
         fields = ("-f", f"owner={owner}", "-f", f"name={name}", "-F", f"number={news.number}")
         answer = await self._call("api", "graphql", "-f", f"query={QUERY}", *fields)

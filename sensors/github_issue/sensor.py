@@ -125,7 +125,7 @@ class GitHubIssue(Sensor[GitHubIssueSettings]):
         return await self._deal()
 
     async def _ask_on(self) -> None:
-        """The named fallback of webhooks: nobody tells, so GitHub is asked now and then."""
+        """The fallback where there is no webhook: poll at intervals."""
         over = asyncio.Event()
         while True:
             await self.scan_once()

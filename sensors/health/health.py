@@ -36,12 +36,12 @@ class MachineReading(NamedTuple):
 
 
 def nothing_late() -> int:
-    """Where nobody measures the event loop."""
+    """Where the event loop is not measured."""
     return 0
 
 
 class Health:
-    """Without :meth:`run` it looks when it is asked. ``lag_ms``: of the event loop while it is measured, else 0."""
+    """Without :meth:`run` it looks on request. ``lag_ms``: of the event loop while it is measured, else 0."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Health:
         return f"the machine is {vitals.condition.value}, score {vitals.score}: {why}"
 
     async def look(self) -> Vitals:
-        """What is known now: looks when nobody has for :attr:`HealthSettings.every_s`."""
+        """What is known now: looks when the last look is older than :attr:`HealthSettings.every_s`."""
         async with self._looking:
             now = self._clock.monotonic()
             if self._at is None or now - self._at >= self._settings.every_s:

@@ -102,7 +102,7 @@ class Board:
         self.claims.take(lease.op_id, lease.claims)
 
     def drop(self, op_id: str) -> None:
-        """An op is no longer active: its files are free, and what waited behind them takes part again."""
+        """An op is no longer active: its files are free, and signals that waited for them take part again."""
         self.held.pop(op_id, None)
         self.order.freed(self.claims.release(op_id))
 
@@ -127,7 +127,7 @@ class Board:
         return sum(held.lease.state is not ItemState.PARKED for held in self.held.values())
 
     def evicted(self, now: datetime, free: Callable[[Lane], bool]) -> tuple[str, ...]:
-        """Give the ready slots out anew; returns what lost its slot and still waits."""
+        """Assign the ready slots again; returns the signals that lost their slot and still wait."""
         before, self._slots = self._slots, self.order.ready(now, self._settings.ready_slots, free)
         return tuple(signal_id for signal_id in before if signal_id in self.order and signal_id not in self._slots)
 

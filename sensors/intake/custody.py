@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Custody:
-    """Carries out the steps; ``changed`` is set whenever what waits could be looked at anew."""
+    """Carries out the steps; ``changed`` is set whenever waiting signals may have become ready."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class Custody:
         stopped: bool,
         spend: Spend,
     ) -> None:
-        """An op ended: each of its items goes on as :func:`after_end` says."""
+        """An op ended: each of its items moves on by :func:`after_end`."""
         held = self._board.held.get(op_id)
         items = self._board.of_op(op_id)
         if not items or (held is not None and held.ending is not None):
@@ -189,7 +189,7 @@ class Custody:
         facts: Mapping[str, str | None] | None = None,
         spend: Spend = NOTHING,
     ) -> None:
-        """Write how an op's items go on without it, then free its files."""
+        """Write the next state of an op's items, then free its files."""
         over = asyncio.Event()
         if held is not None:
             held.ending = over

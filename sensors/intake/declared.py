@@ -28,7 +28,7 @@ class GoalsFile:
 
 
 class DeclaredGoals:
-    """What cannot be read declares nothing; :attr:`problem` says so."""
+    """A file that cannot be read declares nothing; :attr:`problem` has the reason."""
 
     def __init__(self, *, files: CommittedFilesPort | None, clock: Clock, redact: Redact = str) -> None:
         self.problem = ""

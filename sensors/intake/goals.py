@@ -29,13 +29,13 @@ Paths = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(insid
 
 
 class BadGoals(ValueError):
-    """The file is not what it should be; the text says why."""
+    """The file is malformed; the text gives the reason."""
 
 
 class DeclaredGoal(Frozen):
     """One goal as the owner declared it. ``until``: the last day (UTC) on which it counts; None: until it is removed.
 
-    ``paths`` name files, or folders with all that is in them; ``*`` stands for anything, slashes too.
+    ``paths`` name files, or folders with all that is in them; ``*`` matches anything, slashes too.
     """
 
     text: str = Field(min_length=1, max_length=300)

@@ -1,4 +1,4 @@
-"""The governor at work: looks at the machine, infers the posture, and tells the ledger what is held back and why."""
+"""The governor at work: looks at the machine, infers the posture, and records what is held back and why."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Governor:
     # --- what it does ---
 
     async def look(self) -> None:
-        """Look at the machine and infer the posture where that was long ago; record what is held back anew."""
+        """Look at the machine and infer the posture if that was long ago; record changes of what is held back."""
         async with self._looking:
             await self._look_around()
             await self._infer()

@@ -132,7 +132,7 @@ class Situation(NamedTuple):
 
 
 class Ruling(Frozen):
-    """``rule`` is empty when the lane is free. ``until``: when a count falls; None where only a new look can tell."""
+    """``rule`` is empty when the lane is free. ``until``: when a count falls; None: unknown before a new look."""
 
     rule: str = ""
     reason: str = ""
@@ -186,7 +186,7 @@ def _pressed(lane: Lane, situation: Situation) -> Ruling | None:
 
 
 def explores(source: Source) -> bool:
-    """Does it look where nobody asked it to? Such work is the first to wait."""
+    """True for a source that looks without a request. Such work is the first to wait."""
     return SOURCES[source].routed_as in (SourceClass.BACKGROUND, SourceClass.SPECULATIVE)
 
 

@@ -107,7 +107,7 @@ class IntakeHistory:
         return tuple(self._begun.values())
 
     def hour(self, now: datetime) -> Tally:
-        """Counted anew only when an op came, went, or left the hour."""
+        """Counted again only when an op came, went, or left the hour."""
         known = self._counted
         if known is None or (known.oldest is not None and known.oldest <= now - HOUR):
             known = self._counted = tally(self.day(now), now)

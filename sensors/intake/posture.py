@@ -25,7 +25,7 @@ class Posture(StrEnum):
 
 
 class Signs(Frozen):
-    """What the posture is inferred from; all of it stands in the ledger. ``_day`` and ``_hour``: the last one."""
+    """What the posture is inferred from; all of it is in the ledger. ``_day`` and ``_hour``: the last one."""
 
     critical_waiting: int = Field(0, ge=0)  # signals queued or in work, by urgency and class
     reflex_waiting: int = Field(0, ge=0)
@@ -74,7 +74,7 @@ def infer(signs: Signs) -> Inferred:
 
 
 def failed_percent(signs: Signs) -> int:
-    """Of the ops that ended in the last day; 0 while they are too few to say."""
+    """Of the ops that ended in the last day; 0 while they are too few."""
     ended = signs.completed_day + signs.failed_day
     return signs.failed_day * 100 // ended if ended >= ENOUGH_ENDED else 0
 
@@ -104,7 +104,7 @@ def _explore(signs: Signs) -> tuple[int, str]:
 def settle(
     standing: CurrentPosture, inferred: Inferred, *, now: datetime, hysteresis_s: float, bypass_bp: int
 ) -> CurrentPosture:
-    """The posture from here on. The owner's word stands until it ends; an inferred one stays for ``hysteresis_s``
+    """The posture from here on. The owner's choice holds until it ends; an inferred one stays for ``hysteresis_s``
     unless the next is inferred with at least ``bypass_bp``."""
     fresh = CurrentPosture(
         posture=inferred.posture, since=stamp(now), confidence_bp=inferred.confidence_bp, why=inferred.why

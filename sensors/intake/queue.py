@@ -249,7 +249,7 @@ class DurableQueue:
 
 
 async def rebuild(ledger: Ledger) -> list[Row]:
-    """Every statement that makes the tables anew from the entries alone."""
+    """Every statement that rebuilds the tables from the entries alone."""
     rows: list[Row] = []
     for entry in await ledger.entries(kinds=(EntryKind.SIGNAL, EntryKind.LEASE)):
         if MARK in entry.payload:

@@ -107,17 +107,17 @@ class IntakeRouter:
         self._inherited: tuple[str, ...] = ()  # ops of earlier boots that recover() has not looked at
 
     def compare_by(self, unchanged: Unchanged) -> None:
-        """``unchanged`` says whether all that matters for a signal is as it was for an earlier one with its key."""
+        """``unchanged``: whether all that matters for a signal is as it was for an earlier one with its key."""
         self._unchanged = unchanged
 
     def tell_hindered(self, told: Callable[[], None]) -> None:
-        """``told`` hears of every op that ended because the owner was in the way."""
+        """``told`` is called for every op that ended because the owner was in the way."""
         self._hindered = told
 
     # --- signals come in ---
 
     async def submit(self, signal: Signal, *, asked: bool = False) -> Receipt:
-        """Take a signal; it is durable when this returns. The receipt says what became of it.
+        """Take a signal; it is durable when this returns. The receipt holds its state.
 
         ``asked``: a person wants it done now, whatever became of it before.
         """
@@ -338,7 +338,7 @@ class IntakeRouter:
         )
 
     async def requeue(self, op_id: str) -> None:
-        """An op that ended in a crash left nothing behind: count the attempt and queue its signals again."""
+        """An op ended in a crash without effects: count the attempt and queue its signals again."""
         cause = RootCause.CRASH_RECOVERED
         await whole(self._finish(op_id, State.POSTMORTEM, cause=cause, branch=None, retry=True, stopped=False))
 
@@ -372,7 +372,7 @@ class IntakeRouter:
         await whole(self._custody.put(item.model_copy(update=update), "dropped"))
 
     async def release(self, signal_id: str) -> None:
-        """Queue a parked, quarantined, dead or held back signal: with fresh attempts, and whatever the caps say."""
+        """Queue a parked, quarantined, dead or held back signal: with fresh attempts, regardless of caps."""
         await self._load()
         item = self._waiting(signal_id)
         if item.state is ItemState.AWAITING_MERGE:
@@ -389,12 +389,12 @@ class IntakeRouter:
         self._paused = True
 
     def resume(self) -> None:
-        """Hand out again; also look anew at the clock and at the head."""
+        """Hand out again; also read the clock and the head again."""
         self._paused = False
         self.look_anew()
 
     def snapshot(self, *, lines: int = 200) -> QueueSnapshot:
-        """The queue as it stands; synchronous, from memory. At most ``lines`` signals are described, all counted."""
+        """The present queue; synchronous, from memory. At most ``lines`` signals are described, all counted."""
         return self._board.snapshot(
             now=self._clock.now(), paused=self._paused, lines=lines, ruling=self.governor.rulings()
         )

@@ -1,4 +1,4 @@
-"""Steps that are carried out whole, even when whoever asked for them is cancelled meanwhile."""
+"""Steps that run to completion, even when their caller is cancelled meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the owner said in the REPL as free text: kept as conversation, and asked about where it sounds like a wish.
+"""Free text in the REPL: kept as conversation; what sounds like a wish becomes a question to the owner.
 
 The rules may be wrong about what somebody meant, so nothing follows from a wish but a question. Only the owner's yes
 makes a signal of it; his no is remembered with its reason.
@@ -44,7 +44,7 @@ class IntentDiscovery(FreeTextSensor[IntentDiscoverySettings]):
         )
 
     async def start(self, bus: Bus) -> None:
-        """Show the open questions. Nothing is watched: the REPL brings what is said."""
+        """Show the open questions. Nothing is watched: the REPL brings the text."""
         await self._show()
 
     async def _scan(self) -> tuple[Signal, ...]:
@@ -104,7 +104,7 @@ class IntentDiscovery(FreeTextSensor[IntentDiscoverySettings]):
         return Reply(message=_question(asked), wish=asked.id)
 
     async def _context(self) -> tuple[Evidence, ...]:
-        """What the owner said just before: words like "it" are about that."""
+        """The owner's last turns: words like "it" refer to them."""
         said = [each.text for each in await self._conversation.last() if each.who == "owner"][-CONTEXT_TURNS:]
         text = "\n".join(said)
         if not text:
@@ -113,7 +113,7 @@ class IntentDiscovery(FreeTextSensor[IntentDiscoverySettings]):
         return (Evidence(claim=claim, evidence=text, confidence_bp=5_000, source="conversation"),)
 
     async def _settle(self, asked: WishQuestion, yes: bool, reason: str) -> Reply:
-        """Work first, then the mark: what was cut off in between is asked again, and the router knows it by its key."""
+        """Work first, then the mark: after a crash in between the question is open, and the router knows the key."""
         signal_id = ""
         message = f"Then not. I shall not ask about that again ({asked.id})."
         if yes:

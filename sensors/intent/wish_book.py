@@ -1,4 +1,4 @@
-"""Wishes that were inferred, and what the owner said to them. Durable: a no is not asked again after a restart."""
+"""Wishes that were inferred, and the owner's answers. Durable: after a no the question is not repeated."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _key(wish: Wish) -> str:
 
 
 class ConversationLog:
-    """Keeps ``turns`` turns: what the owner said, and what was answered."""
+    """Keeps ``turns`` turns: the owner's text, and the reply."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, redact: Redact, turns: int, turn_chars: int) -> None:
         self._ledger = ledger

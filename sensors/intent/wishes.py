@@ -1,4 +1,4 @@
-"""Is there a wish in what somebody says? Rules only, no model. Pure.
+"""Finds a wish in a person's text. Rules only, no model. Pure.
 
 Three forms count: a sentence that begins with a word that asks for a change, one that says it is a wish ("I wish", "it
 would be nice if", "can we"), and a complaint ("why does it always"). How sure that is depends on whether the sentence
@@ -71,7 +71,7 @@ class Wish(Frozen):
 
 
 def sentences(text: str) -> tuple[str, ...]:
-    """The sentences of what was said, without quoted code and output."""
+    """The sentences of a text, without quoted code and output."""
     spoken = _QUOTED_LINES.sub(" ", _FENCED.sub(" ", text[:LONGEST]))
     return tuple(each for each in map(squeezed, _SENTENCE.split(spoken)) if each)
 
@@ -115,7 +115,7 @@ def _kind(sentence: str) -> WishKind | None:
 
 
 def key_words(text: str) -> str:
-    """The same for a wish that is said again in other letters, marks and politeness."""
+    """The same for a wish in other letters, marks and politeness."""
     return " ".join(words_of(bare(text)))
 
 

@@ -10,7 +10,7 @@ from sensors.sensor import DocsRow, FileSensorSettings, SensorSpec
 
 
 class OpportunityMinerSettings(FileSensorSettings):
-    """What has become hard to read, stands there twice, or is used no more."""
+    """Code that has become hard to read, is duplicated, or is used no more."""
 
     enabled: bool = Field(
         False,

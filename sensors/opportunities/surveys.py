@@ -60,7 +60,7 @@ def _defined_again(place: Place, tree: SourceTree) -> bool:
 
 
 def gone_answer(check: SymbolGone, tree: SourceTree) -> ClosureAnswer:
-    """Closed when the function is gone, nothing names it, and it stands nowhere else."""
+    """Closed when the function is gone, nothing names it, and it was not moved elsewhere."""
     facts = tree.files.get(check.place.path)
     if tree.partial or (facts is not None and facts.module is None):
         return ClosureAnswer(closed=False, reason=tree.partial or f"{check.place.path} cannot be read as Python")

@@ -1,6 +1,6 @@
 """Private functions and methods that nothing in a tree names. Pure.
 
-A name counts as used when it stands anywhere else in the tree as a whole word: in code, in a string, in ``__all__``, in
+A name counts as used when it occurs anywhere else in the tree as a whole word: in code, in a string, in ``__all__``, in
 a test, a page or a configuration file. When in doubt, it is used.
 """
 
@@ -20,7 +20,7 @@ ROOTS: Final = frozenset({"object", "ABC", "Generic"})
 
 
 def unused(tree: SourceTree) -> dict[Place, Defined]:
-    """Those that nothing names, by path and qualified name; nothing where that cannot be told."""
+    """Those that nothing names, by path and qualified name; nothing where that cannot be decided."""
     modules = dict(tree.modules())
     unread = any(path not in modules and is_own_python(path) and not is_test(path) for path in tree.files)
     if tree.partial or unread or any(module.composed for module in modules.values()):

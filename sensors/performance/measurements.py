@@ -21,7 +21,7 @@ class Better(StrEnum):
 
 
 class Measurement(Frozen):
-    """One value of one metric. ``commit`` is the one that the file says was measured; empty when it says none."""
+    """One value of one metric. ``commit``: the measured one by the file; empty when it names none."""
 
     name: str
     value: float
@@ -36,7 +36,7 @@ class UnreadableMeasurements(ValueError):
 
 
 def measurements(data: bytes) -> tuple[Measurement, ...]:
-    """Every metric that the file names; of a name and commit that stand there twice, the last. Raises `Unreadable`."""
+    """Every metric that the file names; of a name and commit that occur twice, the last. Raises `Unreadable`."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -83,7 +83,7 @@ def _lines(text: str) -> Iterator[Measurement]:
 
 
 def _pytest_benchmark(whole: Mapping[str, Any]) -> Iterator[Measurement]:
-    """The median of each: one slow round says nothing of the code."""
+    """The median of each: one slow round proves nothing."""
     info = whole.get("commit_info")
     info = info if isinstance(info, dict) else {}
     commit = info.get("id") if isinstance(info.get("id"), str) else ""

@@ -85,7 +85,7 @@ class Benchmark:
         return compared(check.limits, {name: median(values) for name, values in found.items()})
 
     async def _measure(self, tree: TreePort) -> dict[str, Measurement] | str:
-        """One run; a text says why there is none."""
+        """One run; a text gives the reason when there is none."""
         settings = self._settings
         data, why = await tree.produce(
             self._argv, path=self._path, limit_s=settings.command_s, largest=settings.largest_bytes

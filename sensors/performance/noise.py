@@ -29,7 +29,7 @@ class NoiseBounds(Frozen):
 
 
 class Usual(Frozen):
-    """What earlier values say. ``limit`` is the last value that is still no worse."""
+    """Summary of earlier values. ``limit`` is the last value that is still no worse."""
 
     median: float
     limit: float
@@ -37,7 +37,7 @@ class Usual(Frozen):
 
 
 def usual(earlier: Sequence[float], better: Better, bounds: NoiseBounds) -> Usual | None:
-    """None where nothing can be said: too few values, or a median of zero, of which no share can be worse."""
+    """None without a baseline: too few values, or a median of zero, of which no share can be worse."""
     if len(earlier) < max(1, bounds.least):
         return None
     sign = 1.0 if better is Better.LOWER else -1.0

@@ -104,7 +104,7 @@ class Samples:
         return MetricSeries(now=median(float(str(value)) for _, value in here), earlier=earlier)
 
     async def mark(self, metric: str, commit: str) -> None:
-        """What was measured at a commit is worse than usual: it says nothing of what is."""
+        """Mark a measurement as worse than usual: it is no part of the baseline."""
         sql = "UPDATE metric_samples SET worse = 1 WHERE metric = ? AND commit_id = ?"
         await self._ledger.append(project=[(sql, (metric, commit))])
 

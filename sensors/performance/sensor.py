@@ -110,7 +110,7 @@ class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
     async def _at_commits(
         self, head: str, file: NamedFile, read: Sequence[Measurement]
     ) -> list[tuple[Measurement, str]] | str:
-        """What was measured, each with its commit; a text says why nothing can be made of it."""
+        """What was measured, each with its commit; a text gives the reason when it is of no use."""
         named = {each.commit for each in read if each.commit}
         there = {commit for commit in named if await self._repository.has(commit)}
         found = [(self._directed(each), each.commit) for each in read if each.commit in there and not each.dirty]

@@ -1,4 +1,4 @@
-"""Every file of a tree, and what is needed of each to tell duplicates and dead code: small, kept by contents."""
+"""Every file of a tree, and the facts about each for duplicates and dead code: small, kept by contents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BINARY: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """``words``: how often each word that begins with an underscore stands in it; ``module``: None but for Python."""
+    """``words``: how often each word that begins with an underscore occurs in it; ``module``: None but for Python."""
 
     words: Counter[str]
     module: Module | None
@@ -33,7 +33,7 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTree:
-    """A whole tree. ``partial``: why not all of it could be read; then nothing is to be said of what is not there."""
+    """A whole tree. ``partial``: why not all of it could be read; then absence proves nothing."""
 
     files: Mapping[str, FileFacts]
     partial: str = ""

@@ -1,4 +1,4 @@
-"""Public symbols of Python files, and whether a docstring says something of them. Pure."""
+"""Public symbols of Python files, and whether they have a docstring of substance. Pure."""
 
 from __future__ import annotations
 

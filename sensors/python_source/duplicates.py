@@ -20,7 +20,7 @@ Place = tuple[str, str]  # path and qualified name
 
 
 def sets_of(tree: SourceTree, *, least_statements: int) -> Mapping[str, tuple[tuple[Place, Defined], ...]]:
-    """The functions of each shape that stands in several places, by shape; generated code and copied files left out."""
+    """The functions of each shape that occurs in several places, by shape; generated code and copied files left out."""
     found: dict[str, list[tuple[Place, Defined]]] = {}
     for place, function in functions_of(tree):
         if function.shape and function.statements >= least_statements:

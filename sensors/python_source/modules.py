@@ -24,7 +24,7 @@ class Defined:
     """A function or method. ``name`` is qualified; ``nodes``: how many its syntax tree has.
 
     ``shape``: digest of its code up to the names of what is local to it; the same where it does the same with the same
-    things. Empty where that cannot be said. ``switched_off``: a part of it is closed by a constant.
+    things. Empty where that is not known. ``switched_off``: a part of it is closed by a constant.
     """
 
     name: str
@@ -173,7 +173,7 @@ def imported_names(node: ast.AST) -> tuple[str, ...]:
 
 
 def _bindings(path: str, tree: ast.Module) -> dict[str, str]:
-    """What each name of a module stands for: the same word in two modules only where it is the same thing."""
+    """What each name of a module refers to: the same word in two modules only where it is the same thing."""
     found: dict[str, set[str]] = {}
     for node in _top(tree):
         for name, (module, what) in _imported(path, node):
@@ -288,7 +288,7 @@ def _pieces(tree: ast.Module) -> frozenset[str]:
 
 
 def _composes(tree: ast.Module) -> bool:
-    """Whether something is put behind an underscore alone, as ``f"_{name}"`` does."""
+    """Whether something is appended to a bare underscore, as ``f"_{name}"`` does."""
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr) and len(node.values) > 1:
             first = node.values[0]

@@ -20,7 +20,7 @@ def stem_of(path: str) -> str:
 
 
 def users(place: Place, tree: SourceTree, texts: Mapping[str, bytes]) -> str:
-    """Where a function that does not stand at ``place`` any more is still used; empty when nowhere.
+    """Where a function that is gone from ``place`` is still used; empty when nowhere.
 
     ``texts``: the Python files that hold its name.
     """

@@ -12,7 +12,7 @@ SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreached:
-    """Statements behind the end of their block: where they begin and end, what stands before them, their size."""
+    """Statements after the end of their block: where they begin and end, what precedes them, their size."""
 
     line: int
     last: int
@@ -21,7 +21,7 @@ class Unreached:
 
 
 def unreached(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Unreached, ...]:
-    """The dead ends of a function, in order. What a person writes behind one on purpose is none of them."""
+    """The dead ends of a function, in order, without those that a person leaves on purpose."""
     return tuple(found for block in _blocks(function) if (found := _behind(block)) is not None)
 
 
@@ -55,7 +55,7 @@ def _behind(block: list[ast.stmt]) -> Unreached | None:
 
 
 def _ends(statement: ast.stmt) -> bool:
-    """Whether nothing behind a statement in its block is ever carried out."""
+    """Whether no statement after this one in its block ever runs."""
     if isinstance(statement, JUMPS):
         return True
     if isinstance(statement, ast.If):

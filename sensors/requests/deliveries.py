@@ -66,7 +66,7 @@ class Deliveries:
         await self._ledger.append(named, project=project, blobs=(data,))
 
     async def waiting(self, *, after: int = 0) -> WaitingNews | None:
-        """The oldest news behind ``after`` that nobody has dealt with."""
+        """The oldest news after number ``after`` that are not dealt with."""
         await self._ledger.ensure(SCHEMA)
         rows = await self._ledger.query(
             "SELECT number, news FROM webhook_waiting WHERE number > ? ORDER BY number LIMIT 1", (after,)

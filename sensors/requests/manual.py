@@ -44,7 +44,7 @@ def manual_signal(
     confidence_bp: int = 10_000,
     evidence: Sequence[Evidence] = (),
 ) -> Signal:
-    """A signal for a goal at commit ``base``; ``source`` says how the person gave it.
+    """A signal for a goal at commit ``base``; ``source``: how the person gave it.
 
     Raises ``ControlError`` for a goal or a path that cannot be taken.
     """

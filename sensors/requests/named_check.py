@@ -34,7 +34,7 @@ def files_of(tests: Iterable[str]) -> tuple[str, ...]:
 
 
 def defined(tests: Iterable[str], files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Those of ``tests`` that the files of a commit define: running a name that nobody has defined says nothing."""
+    """Those of ``tests`` that the files of a commit define: running an undefined name proves nothing."""
     trees = {path: parsed(data) for path, data in files.items()}
     return tuple(test for test in tests if _defines(trees.get(test.partition("::")[0]), test.split("::")[1:]))
 

@@ -54,11 +54,11 @@ class Order(Frozen):
 
     @property
     def changes(self) -> bool:
-        """Does it do more than tell?"""
+        """True when it does more than report."""
         return self.name not in ("status", "ops", "show")
 
 
 class Goal(Frozen):
-    """Work that is asked for, in the speaker's words."""
+    """Requested work, in the speaker's words."""
 
     text: str

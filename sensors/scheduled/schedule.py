@@ -99,7 +99,7 @@ class ScheduleEntry(BaseModel):
 
     @property
     def closure(self) -> Closure:
-        """That it "ran" is nothing that an op could show: the tests say what is to hold, else the owner does."""
+        """That it "ran" is nothing that an op could show: the tests decide, else the owner does."""
         return closure_of(self.goal, self.closed_when)
 
     @property

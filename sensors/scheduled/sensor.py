@@ -188,6 +188,6 @@ class ScheduledTrigger(Sensor[ScheduledSettings]):
 
 
 def _local(entry: ScheduleEntry, moment: datetime) -> str:
-    """As the owner would say it."""
+    """In the entry's own time zone."""
     there = moment.astimezone(UTC).astimezone(zone(entry.tz))
     return f"{there:%Y-%m-%d %H:%M} {entry.tz}"

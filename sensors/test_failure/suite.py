@@ -47,7 +47,7 @@ class Suite:
         """HEAD is looked at soon: where its outcome is not known, the runs may begin to get ready. The second one has a
         process of its own, whose hash seed is another: what fails by chance shows.
 
-        What is wrong with the repository is for the look to say.
+        Problems of the repository are reported by the look.
         """
         with contextlib.suppress(OuroError):
             head = (await self._repository.head()).commit

@@ -16,7 +16,7 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 class Marker(Frozen):
-    """One marker. ``text`` is what stands behind it, with the comment lines that go on right below it."""
+    """One marker. ``text`` is what follows it, with the comment lines right below it."""
 
     word: str
     text: str
@@ -30,7 +30,7 @@ class Marker(Frozen):
 
 
 def digest_of(text: str) -> str:
-    """Of what a marker says; upper and lower case, blank space and a full stop are the same."""
+    """Of a marker's text; upper and lower case, blank space and a full stop are the same."""
     return sha256_hex(" ".join(_whole(text).casefold().split()).rstrip(" ."))
 
 
@@ -78,7 +78,7 @@ def markers(data: bytes) -> tuple[Marker, ...]:
 
 
 def marker_answer(check: MarkerAbsent, data: bytes | None) -> ClosureAnswer:
-    """Closed when no comment says what the marker said, and no marker is new beside those that stood there."""
+    """Closed when no comment has the marker's text, and no marker is new beside the earlier ones."""
     if data is None:
         return ClosureAnswer(closed=True, reason=f"there is no {check.path} any more")
     found = comments(data)

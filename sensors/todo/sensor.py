@@ -65,7 +65,7 @@ class TodoScanner(ChangedFiles[TodoScannerSettings]):
 
 
 class _Sorted(NamedTuple):
-    """All markers by file; findings for those that are new; the others that say enough."""
+    """All markers by file; findings for those that are new; the others that are long enough."""
 
     there: dict[str, Sequence[Marker]]
     findings: list[FileFinding]

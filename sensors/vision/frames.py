@@ -15,7 +15,7 @@ DATA = 0xDA
 
 
 class NoPicture(ValueError):
-    """Says why; ``partial`` when more may follow."""
+    """With the reason; ``partial`` when more may follow."""
 
     def __init__(self, why: str, *, partial: bool = False) -> None:
         super().__init__(why)

@@ -39,7 +39,7 @@ class ScreenPlace(Frozen):
 
 
 class ScreenError(Frozen):
-    """An error on a screen: ``error`` is the type of it and what it says, ``places`` where, the telling one first;
+    """An error on a screen: ``error`` is its type and message, ``places`` where, the likeliest first;
     ``tests`` are pairs of a file that is there and a test's name as it was read."""
 
     error: str
@@ -111,7 +111,7 @@ def recognise(text: str, files: Collection[str], *, top: str) -> ScreenError | N
 
 
 def _error(lines: Sequence[str]) -> str:
-    """The last line that names an error and stands for itself, in words that can be printed."""
+    """The last line that names an error by itself, in printable words."""
     for line in reversed(lines):
         beside = _AT.match(line)  # pytest names the kind of error behind the place
         match = _ERROR.match((beside[3] or "") if beside else line)

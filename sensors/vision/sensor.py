@@ -177,7 +177,7 @@ class Vision(Sensor[VisionSettings]):
         return signal
 
     async def _closure(self, seen: ScreenError, error: str, tests: Sequence[str], head: str) -> Closure | str:
-        """The tests that the picture names, if they are red twice in a row; a text says why there is nothing to do."""
+        """The tests that the picture names, if red twice in a row; a text: why there is nothing to do."""
         if tests:
             once = await self._ports.tests.run(head, tests)
             if once.status is RunStatus.GREEN:

@@ -46,7 +46,7 @@ class Refs:
         return path.startswith((f"{self.git_dir}/", f"{self.common_dir}/"))
 
     def moved(self, path: str) -> bool:
-        """Does a change of this path tell of HEAD, a branch, or the marks of a merge or rebase?"""
+        """True when a change of this path concerns HEAD, a branch, or the marks of a merge or rebase."""
         insides = (inside for root in (self.git_dir, self.common_dir) if (inside := below(path, root)) is not None)
         inside = next(insides, "")
         return inside in STATE_FILES or (inside.startswith("refs/heads/") and not inside.endswith(".lock"))
@@ -91,7 +91,7 @@ class Named:
         return any(place == folder or place.startswith(f"{folder}/") for place in self.places)
 
     def watched(self) -> tuple[str, ...]:
-        """The folders to watch, as far as they are there: each with the one above it, which tells when it comes back.
+        """The folders to watch, as far as they are there: each with the one above it, which shows when it comes back.
 
         Looks at the disk.
         """
@@ -102,7 +102,7 @@ class Named:
         return tuple(found)
 
     def present(self, top: str) -> set[str]:
-        """What tells something in a folder or below it. Looks at the disk."""
+        """The files of interest in a folder or below it. Looks at the disk."""
         found: set[str] = set()
         for place in self.places:
             if place == top or place.startswith(f"{top}/"):

@@ -11,7 +11,7 @@ from sensors.watch.named import below
 
 
 class FileRefused(ValueError):
-    """The file is there, but is not read; says why."""
+    """The file is there, but is not read, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class NamedFile:
 
 def placed(path: str, top: str) -> str:
     """A path of the settings as an absolute one. Relative ones begin at the top of the repository; in others the
-    folder is the real one, as the watcher says it."""
+    folder is the real one, as the watcher names it."""
     if not path.startswith("/"):
         return os.path.normpath(f"{top}/{path}")
     folder, _, name = os.path.normpath(path).rpartition("/")

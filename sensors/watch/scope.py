@@ -64,7 +64,7 @@ NEVER = frozenset({".git", "node_modules", "__pycache__", ".venv"})
 
 @dataclass(frozen=True, slots=True)
 class WatchScope:
-    """The folders of one repository as text, made once: this is asked for every event."""
+    """The folders of one repository as text, made once, since it is used for every event."""
 
     repo: str
     git_dir: str
@@ -91,7 +91,7 @@ class WatchScope:
         return (self.refs.heads, *(other.heads for other in self.others))
 
     def topic(self, path: str) -> Topic | None:
-        """What a changed path (absolute) tells of; None when it tells nothing."""
+        """The subject of a changed path (absolute); None when there is none."""
         if self.named.tells(path):
             return Topic.NAMED_CHANGED
         in_spool = below(path, self.spool)
@@ -108,7 +108,7 @@ class WatchScope:
         return Topic.FILES_CHANGED
 
     def relative(self, path: str) -> str:
-        """An absolute path of the work tree as git says it."""
+        """An absolute path of the work tree as git writes it."""
         return path[len(self.repo) + 1 :]
 
     def is_ref_folder(self, path: str) -> bool:

@@ -175,7 +175,7 @@ class Watcher:
         self._timer = loop.call_at(when, self._ripe.set)
 
     def _refs_now(self) -> set[str]:
-        """What tells of HEAD and branches, remembered as it is. In a thread."""
+        """The state of HEAD and branches, remembered. In a thread."""
         refs = self._scope.refs.present()
         self._checksums.changed(refs)
         return refs
@@ -290,7 +290,7 @@ class Watcher:
         return sorted_out
 
     async def _ignored_among(self, paths: Collection[str]) -> frozenset[str]:
-        """Those that git ignores. When git cannot say, none: an event too many is better than one too few."""
+        """Those that git ignores. When git fails, none: an event too many is better than one too few."""
         if not paths:
             return frozenset()
         try:
