@@ -59,9 +59,9 @@ class Senses:
         """The sensors that are on."""
         self._resting = built.resting
         self._built = built
-        self._suite = built.suite
+        self.suite_sensor = built.suite
         house.router.compare_by(self._is_unchanged)
-        house.router.tell_hindered(self._suite.forget)  # whoever was in the way makes an event when he is done
+        house.router.tell_hindered(self.suite_sensor.forget)  # whoever was in the way makes an event when he is done
         self._runners = {
             source: SensorRunner(sensor=sensor, ledger=house.ledger) for source, sensor in self.by_source.items()
         }
@@ -100,7 +100,7 @@ class Senses:
     @property
     def reads_uncommitted(self) -> bool:
         """Whether saved, uncommitted files are tested as well."""
-        return self._suite.reads_uncommitted
+        return self.suite_sensor.reads_uncommitted
 
     async def answer_wish(self, reference: str, text: str) -> Reply | None:
         """The owner's answer to a wish; None where ``reference`` is none. Raises ``ControlError`` for other words."""
@@ -152,8 +152,8 @@ class Senses:
     async def _scan(self, node_id: str | None, receipts: list[Receipt]) -> Fixing:
         await self.settle_branches()
         if node_id is None:
-            await self._suite.scan_once(force=True)
-            state = self._suite.state()
+            await self.suite_sensor.scan_once(force=True)
+            state = self.suite_sensor.state()
             if state.problem:
                 raise TestsUnavailable(state.problem, remedy=state.remedy)
             message = state.line
@@ -190,7 +190,7 @@ class Senses:
                 f"{node_id} could not be judged: {run.reason}",
                 remedy=NAMED if run.status is RunStatus.INCONCLUSIVE else SET_UP,
             )
-        await self._suite.submit_failures(run, head.commit)
+        await self.suite_sensor.submit_failures(run, head.commit)
         return f"{node_id} fails at {head.commit[:12]}."
 
     async def _is_unchanged(self, before: Signal, now: Signal) -> bool:
@@ -226,8 +226,8 @@ class Senses:
 
     async def suite(self, commit: str | None) -> SuiteView:
         """What is known of the tests at ``commit``."""
-        state = self._runners[self._suite.source].state()
-        known = await self._suite.known(commit) if commit else None
+        state = self._runners[self.suite_sensor.source].state()
+        known = await self.suite_sensor.known(commit) if commit else None
         if known is None:
             status = "running" if state.running else "unknown"
             return SuiteView(status=status, note="; ".join(part for part in (state.line, state.note) if part))
@@ -267,7 +267,7 @@ class Senses:
     def notes(self) -> tuple[str, ...]:
         """What the owner may want to know, for `ouro status`."""
         states = [runner.state() for runner in self._runners.values()]
-        tests = self._runners[self._suite.source].state()
+        tests = self._runners[self.suite_sensor.source].state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
         lines = (f"{state.source.value}: {state.line}" for state in states if self._is_noteworthy(state))
@@ -277,6 +277,6 @@ class Senses:
 
     def _is_noteworthy(self, state: SensorState) -> bool:
         """Whether a sensor's line belongs into status. That of the suite has a place of its own there."""
-        if state.source == self._suite.source:
+        if state.source == self.suite_sensor.source:
             return False
         return bool(state.problem if self.by_source[state.source].spec.problems_only else state.line)
