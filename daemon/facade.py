@@ -53,6 +53,7 @@ from daemon.machine import machine_view
 from daemon.mcp import mcp_view
 from daemon.optable import COLLAPSES, REGROUNDINGS
 from daemon.told import at_it_already, cannot_talk, not_looked_at
+from governance.changes.landing import refuse_foreign_state
 from governance.grounding.calibration import Calibration
 from governance.record import Recorder
 from ledger.clock import stamp
@@ -319,6 +320,9 @@ class Facade:
         view = await self._history.resolve(request.op)
         self._turn_away(view)
         await self._house.inbox.refuse_changed(view.id)
+        await asyncio.to_thread(
+            refuse_foreign_state, self._house.git
+        )  # the op would end in APPLY, and its work be lost
         await self._heard("approve", op=view.id)
         late = view.has_expired(stamp(self._service.clock.now()))  # a machine that slept, or whose clock was set
         await self._pool.decide(view.id, "approved", by="owner")

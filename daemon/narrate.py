@@ -214,8 +214,13 @@ def _compared(payload: Payload, entry: Entry) -> Told:
 
 def _generated(payload: Payload, entry: Entry) -> Told:
     what = _few(_names(payload, "paths", "files")) or _text(payload, "reason")
-    proof = _text(payload, "evidence").partition(";")[0]
-    return Told("propose", _join(what, _text(payload, "rationale"), _text(payload, "strategy"), proof))
+    return Told("propose", _join(what, _text(payload, "rationale"), _text(payload, "strategy")))
+
+
+def _proven(payload: Payload, entry: Entry) -> Told | None:
+    """How well tests prove a change, once they have run on it."""
+    proof = _text(payload, "evidence")
+    return Told("evidence", proof) if proof else None
 
 
 def _validated(payload: Payload, entry: Entry) -> Told:
@@ -438,6 +443,7 @@ _TELLERS: Mapping[str, Callable[[Payload, Entry], Told | None]] = {
     "branched": _branched,
     "compared": _compared,
     "candidate": _generated,
+    "tier.assigned": _proven,
     "planned": _plain("plan", "approach", "failed"),
     "validated": _validated,
     "closure": _closure,

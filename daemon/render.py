@@ -10,6 +10,7 @@ from daemon.api_intake import PostureView
 from daemon.mcp import told
 from daemon.narrate import LABEL_WIDTH, Told, asked_line, describe, short_of
 from daemon.text import Block, Line, Role, Span, clean, count, duration, line, money
+from governance.difftext import HEADERS
 from ledger.clock import unstamp
 from ledger.vocabulary import Entry, State
 
@@ -201,11 +202,17 @@ def diff_lines(diff: str) -> list[Line]:
     """A unified diff in the look of an op block: changed lines, numbered; a path line where there are several files."""
     files: list[tuple[str, list[Line]]] = []
     old = new = old_left = new_left = 0
-    for raw in diff.splitlines():
+    for raw in diff.split("\n"):
         hunk = _HUNK.match(raw)
         if old_left <= 0 and new_left <= 0:  # between hunks: headers only
-            if raw.startswith("+++ ") or not files:
-                files.append((raw[4:].removeprefix("b/"), []))
+            if raw.startswith("diff --git "):
+                files.append((raw.rpartition(" b/")[2], []))
+            elif raw.startswith(HEADERS) and files:
+                files[-1][1].append(line(INDENT, raw))
+            elif raw.startswith("+++ ") or not files:
+                name = raw[4:].removeprefix("b/")
+                if not files or name not in (files[-1][0], "/dev/null"):  # else git's own header named it
+                    files.append((name, []))
             if hunk:
                 old, new = int(hunk[1]), int(hunk[3])
                 old_left, new_left = int(hunk[2] or 1), int(hunk[4] or 1)
@@ -229,7 +236,7 @@ def _changed(number: int, raw: str, role: Role) -> Line:
 def diff_block(diff: str) -> Block:
     """A diff as git shows it, coloured by line."""
     lines = []
-    for raw in diff.splitlines():
+    for raw in diff.removesuffix("\n").split("\n"):
         role = Role.PLAIN
         if raw.startswith(("+++", "---", "diff ", "index ")):
             role = Role.HEAD

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from governance.budget import Budget
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
@@ -98,6 +99,20 @@ def at_most(spans: Sequence[InfillSpan], texts: Sequence[str], answers: int) -> 
     return Usage(tokens_in=round(chars / CHARS_PER_TOKEN), tokens_out=answers * sum(s.max_tokens for s in spans))
 
 
+R = TypeVar("R", DivergeRequest, WeighRequest)
+
+
+async def _without_secrets(request: R, timeout_s: float) -> R:
+    """The request with its surroundings and texts redacted, and this time limit."""
+
+    def redacted() -> R:
+        texts = tuple(redact(text) for text in request.texts)
+        spans = spans_without_secrets(request.spans)
+        return request.model_copy(update={"spans": spans, "texts": texts, "timeout_s": timeout_s})
+
+    return await asyncio.to_thread(redacted)
+
+
 class Asker:
     """Model client of one op. ``turn_s`` is the route's time limit for one call.
 
@@ -184,7 +199,7 @@ class Asker:
         """Alternatives to the spans' current texts; None if the provider has none to give. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Diverger):
             return None
-        request = request.model_copy(update={"timeout_s": self._left_s})
+        request = await _without_secrets(request, self._left_s)
         most, told = at_most(request.spans, request.texts, request.answers), careful(request.caution_milli, 0.0)
         return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), told)
 
@@ -246,7 +261,7 @@ class Asker:
         """Log probabilities of texts in spans (see ``WeighAnswer``); None if unsupported. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Weigher):
             return None
-        request = request.model_copy(update={"timeout_s": self._turn_s})
+        request = await _without_secrets(request, self._turn_s)
         most = at_most(request.spans, request.texts, 0)
         heard = Heard(most.tokens_in)
         async with self._recorded(phase, purpose, most, heard, self._turn_s, {}):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.children import NOTHING, Child, start
+from ledger.children import Child, start
 from ledger.errors import ChildFailed
 from tools.streams import Collected, HeadAndTail, Reader, Talk, Writer
 
@@ -144,7 +144,6 @@ class _Child:
         self._duration_ms = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._streams: list[Reader] = []
-        self._feed: Writer | None = None
         self._process = self._spawn()
         loop.add_reader(self._pidfd, self._exited)
         if command.timeout_s is not None:
@@ -156,11 +155,11 @@ class _Child:
             out_r, out_w = os.pipe()
             ours.callback(os.close, out_r)
             theirs.callback(os.close, out_w)
-            stdin_r = stdin_w = report_r = report_w = -1
-            if command.stdin or command.talk:
-                stdin_r, stdin_w = os.pipe()
-                theirs.callback(os.close, stdin_r)
-                ours.callback(os.close, stdin_w)
+            # A pipe even where there is nothing to read: whoever owns /dev/null can change its rights by a descriptor.
+            stdin_r, stdin_w = os.pipe()
+            theirs.callback(os.close, stdin_r)
+            ours.callback(os.close, stdin_w)
+            report_r = report_w = -1
             if command.report or command.speaks:
                 report_r, report_w = os.pipe()
                 ours.callback(os.close, report_r)
@@ -172,13 +171,12 @@ class _Child:
         if report_r >= 0:
             take = command.talk.take if command.talk else self._report.add
             self._streams.append(Reader(self._loop, report_r, take, self._maybe_over))
-        if stdin_w >= 0:
-            self._feed = Writer(self._loop, stdin_w)
-            self._feed.send(command.stdin)
-            if command.talk:
-                command.talk.bind(self._feed, self._streams[-1])
-            else:
-                self._feed.finish()
+        self._feed = Writer(self._loop, stdin_w)
+        self._feed.send(command.stdin)
+        if command.talk:
+            command.talk.bind(self._feed, self._streams[-1])
+        else:
+            self._feed.finish()
         return process
 
     def _popen(self, stdin_r: int, out_w: int, report_w: int) -> Child:
@@ -190,7 +188,7 @@ class _Child:
                 argv,
                 cwd=command.cwd,
                 env={name: number if value == REPORT_FD else value for name, value in command.env.items()},
-                stdin=stdin_r if stdin_r >= 0 else NOTHING,
+                stdin=stdin_r,
                 stdout=report_w if command.speaks else out_w,
                 stderr=out_w,
                 pass_fds=(*command.pass_fds, *((report_w,) if command.report else ())),
@@ -236,8 +234,7 @@ class _Child:
         self._signal(signal.SIGKILL)  # the rest of the group, while the zombie leader still reserves its id
         self._process.wait()  # does not block: the pidfd is readable, so it has exited
         self._duration_ms = round((self._loop.time() - self._started) * 1000)
-        if self._feed is not None:
-            self._feed.close()
+        self._feed.close()
         self._maybe_over()
         if not self.ended.done():  # a process outside the group keeps a pipe open: wait a moment
             self._timers.append(self._loop.call_later(self._command.pipe_grace_s, self._over))

@@ -190,7 +190,7 @@ def usage(output: bytes) -> dict[str, Any]:
         "tokens_in": sum(p["tokens_in"] for p in calls),
         "tokens_out": sum(p["tokens_out"] for p in calls),
         "usd_micro": sum(p["usd_micro"] for p in calls),
-        "evidence": next((p["evidence"] for p in reversed(payloads) if p.get("event") == "candidate"), "")[:100],
+        "evidence": gated.get("evidence", "")[:100],
         "tier": gated.get("tier", ""),
         "doubt": gated.get("left_open", "")[:300],
         "infills": sum(p["infills"] for p in payloads if p.get("event") == "infilled"),

@@ -92,9 +92,7 @@ def refuse_foreign_state(git: Git) -> None:
     """Raise ``RepositoryBusy`` during a merge, rebase, bisect, cherry-pick or revert."""
     for name, what in UNDER_WAY.items():
         if (git.places.git_dir / name).exists():
-            raise RepositoryBusy(
-                f"A {what} is under way in {git.places.repo}.", remedy="Finish or abort it, then it goes on by itself."
-            )
+            raise RepositoryBusy(f"A {what} is under way in {git.places.repo}.", remedy="Finish or abort it first.")
 
 
 def head_ref(git: Git) -> str | None:

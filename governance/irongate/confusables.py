@@ -15,7 +15,8 @@ ZERO_WIDTH = frozenset(
 )
 JOINER = "\u200d"
 TAGS = range(0xE0000, 0xE0080)
-PLAIN_CONTROLS = frozenset("\t\n\r\f")
+PLAIN_CONTROLS = frozenset("\t\n\f")
+"""A return that does not end a line is none: Python begins a new line there, which no viewer shows."""
 
 _PAIRS = (
     ("аеорсухіјѕһԁԛԝѵ", "aeopcyxijshdqwv"),  # Cyrillic, small

@@ -140,4 +140,6 @@ EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
     (_example("a.py", None, "x = 'é'\n", strict_ascii=True), Decision.REPAIR),
     (_example("a.py", "x = 'é'\n", "x = 'é'\ny = 1\n", strict_ascii=True), Decision.ALLOW),
     (_example("a.txt", None, "a\x1b[31mred\n"), Decision.DENY),
+    (_example("a.py", None, "# a comment\rwhat_python_runs()\n"), Decision.DENY),
+    (_example("a.py", "x = 1\r\n", "x = 1\r\ny = 2\r\n"), Decision.ALLOW),
 )

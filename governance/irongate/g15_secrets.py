@@ -1,18 +1,26 @@
 """Gate 15, secrets: a change may not bring a key or a password. Only added lines are judged, and only what is new.
 
-The verdict names the rule and the place, never the secret.
+Nor may it bring code that reads like a password: that is blotted out where the owner looks at the change, so that he
+would approve what he is not shown. The verdict names the rule and the place, never the secret.
 """
 
 from __future__ import annotations
 
+import ast
+import re
+
 from governance.irongate.lines import added, as_text
-from governance.irongate.secrets import findings, redact
-from governance.irongate.verdicts import denied, passed, shown
+from governance.irongate.paths import is_python
+from governance.irongate.secrets import Finding, findings, redact
+from governance.irongate.syntax import dump, parse_copy
+from governance.irongate.verdicts import denied, passed, repairable, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
 __all__ = ["EXAMPLES", "GATE", "Facts", "check", "redact"]
 
 GATE = 15
+WORD_OF_A_PERSON = re.compile(r"[\w !@#%^*+=.,:/?~-]*")
+"""What a made-up password may be written in; brackets, braces and what a shell acts on are code."""
 
 
 class Facts(Frozen):
@@ -39,7 +47,42 @@ def check(facts: Facts) -> Verdict:
             f"The change brings a secret into {shown(facts.path)}; read it from the environment or a vault instead."
         )
         return denied(GATE, "secret", reason, evidence=spots)
+    hidden = _hidden(facts)
+    if hidden:
+        reason = (
+            f"In {shown(facts.path)} code reads like a password; it would be blotted out where the owner looks at the "
+            f"change. Write it another way."
+        )
+        return repairable(GATE, "hidden", reason, evidence=hidden)
     return passed(GATE)
+
+
+def _hidden(facts: Facts) -> list[str]:
+    """Places where code is blotted out that was not before; a plain text in a string or a comment is none."""
+    text, before = as_text(facts.after), as_text(facts.before)
+    found = findings(text, guesses=True)
+    known = {before[one.start : one.end] for one in findings(before, guesses=True)} if found else set()
+    fresh = [one for one in found if text[one.start : one.end] not in known]
+    if not fresh:
+        return []
+    is_code = is_python(facts.path) and _skeleton(text) != _skeleton(_blotted(text, fresh))
+    odd = [one for one in fresh if is_code or not WORD_OF_A_PERSON.fullmatch(text[one.start : one.end])]
+    return [f"{facts.path}:{text.count(chr(10), 0, one.start) + 1}" for one in odd]
+
+
+def _blotted(text: str, found: list[Finding]) -> str:
+    for one in reversed(found):
+        text = f"{text[: one.start]}0{text[one.end :]}"
+    return text
+
+
+def _skeleton(text: str) -> str | None:
+    """A program without what its strings say; None where it does not parse, or is nested too deeply."""
+    tree = parse_copy(text)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            node.value = ""
+    return dump(tree) if tree is not None else None
 
 
 def _example(after: str, before: str | None = None) -> Facts:
@@ -61,4 +104,7 @@ EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
     (_example("-----BEGIN RSA " + "PRIVATE KEY-----\nabc\n"), Decision.DENY),
     (_example("url = 'postgres://app:" + "s3cr3tPw9" + "@db/app'\n"), Decision.DENY),
     (_example("url = 'postgres://postgres:postgres@db/app'\n"), Decision.ALLOW),
+    (_example("password = 'calypso" + "77!'\n"), Decision.ALLOW),
+    (_example("openssl = k = 0\nx = openssl -k" + " (exec)(text)\n"), Decision.REPAIR),
+    (_example("password = f'x{(exec)" + "(text)}'\n"), Decision.REPAIR),
 )

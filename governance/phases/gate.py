@@ -12,7 +12,7 @@ from governance.blast import blast_of
 from governance.crew import Crew
 from governance.difftext import line_changes
 from governance.dossier import Dossier, Gating, Generation, Validation
-from governance.evidence import claims
+from governance.evidence import claimed, claims, evidence
 from governance.foresight import foresee
 from governance.grounding.at_gate import back, stand
 from governance.grounding.consulted import doubts, standings
@@ -226,6 +226,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         trust=[each.model_dump(mode="json") for each in known],
         doubts=list(doubts(known)),
         left_open=generation.doubt,
+        evidence=evidence(generation.repaired, generation.shown, claimed(validation.runs)) if op.test_ids else "",
         **foreseen.record,
         gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
     )

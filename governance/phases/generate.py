@@ -245,7 +245,8 @@ async def accept(
         return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
     blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
     originals = await crew.originals(op, candidate)
-    rests_on = evidence(proposal.repaired, proposal.shown) if op.test_ids else ""
+    # Its first word stands for what tests have proven, and none has run yet: GATE says it.
+    rests_on = evidence(proposal.repaired, proposal.shown).partition("; ")[2] if op.test_ids else ""
     claim = change(
         op,
         candidate,
@@ -259,12 +260,12 @@ async def accept(
         "candidate",
         phase=State.GENERATE,
         candidate=blob,
+        tree=op.tree,
         paths=list(candidate.paths),
         strategy=candidate.strategy,
         rationale=candidate.rationale,
         tried=proposal.tried,
         hash=diff_hash(candidate),
-        evidence=rests_on,
         also=(crew.record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.GENERATE, **claim.payload()),),
         change=await asyncio.to_thread(change_hash, candidate, originals),
         notes=list(proposal.notes),

@@ -34,6 +34,9 @@ from ledger.vocabulary import (
 )
 from tools.workspace import Workspace
 
+MEASURED_AGAIN = 2
+"""How often the tests are run again because the branch moved on meanwhile: what lands is what was tested."""
+
 
 async def stand(crew: Crew, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
     """Bring a workspace to the tree to verify: the checkout for a branch landing, else the candidate's tree."""
@@ -83,7 +86,27 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     receipt, candidate = application.receipt, closing.applied(generation, application)
     if receipt.landing.mode == "dry-run":
         return await dry_run(crew, generation)
-    head = (await crew.shop.repository.head()).commit or op.tree
+    for _ in range(1 + MEASURED_AGAIN):
+        head = (await crew.shop.repository.head()).commit or op.tree
+        found = await verified(op, dossier, crew, generation, receipt, candidate, head)
+        if isinstance(found, PhaseResult):
+            return found
+        measured, reason = found
+        if receipt.landing.mode != "branch" or (await crew.shop.repository.head()).commit == head:
+            break
+    return await commit(op, dossier, crew, candidate, measured, reason)
+
+
+async def verified(
+    op: Operation,
+    dossier: Dossier,
+    crew: Crew,
+    generation: Generation,
+    receipt: Receipt,
+    candidate: Candidate,
+    head: str,
+) -> PhaseResult | tuple[Measured, str]:
+    """What the tests on ``head`` with the change say, and why the signal is gone; or what ends this attempt."""
     tree = head if receipt.landing.mode == "branch" else op.tree
     async with crew.workspace(op, tree=tree) as workspace:
         dirty = await crew.shop.repository.dirty() if receipt.landing.mode == "branch" else ()
@@ -119,7 +142,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             RootCause.CLOSURE_OPEN,
             diff_hash(generation.candidate),
         )
-    return await commit(op, dossier, crew, candidate, measured, reason)
+    return measured, reason
 
 
 def unforeseen(dossier: Dossier, measured: Measured) -> str:

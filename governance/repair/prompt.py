@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ LINE_CHARS = 140
 WAS_LINES, WAS_CHARS = 30, 1_200
 BODY_LINES, BODIES_CHARS = 8, 800
 """What is called in a function is shown whole where it is so short, up to so much in all; else its first lines are."""
+_NAMED = re.compile(r"\bdef\s+\w+")
 BEHIND_CHARS = 800
 """Of what stands behind a hole: it is read anew for every hole, what stands before it is not."""
 
@@ -29,6 +31,11 @@ class Example:
     source: str
     result: TestResult
     data: tuple[str, ...] = ()
+
+    @property
+    def says(self) -> tuple[str, str, str]:
+        """All that the test tells of itself beside its name: of two that say the same, who is shown one knows both."""
+        return _NAMED.sub("def ", self.source), self.result.exception, self.result.message
 
 
 def comment(text: str, limit: int) -> list[str]:

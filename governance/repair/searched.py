@@ -31,8 +31,9 @@ class Node:
     live: bool = True
 
     def shown(self, most: int) -> tuple[str, ...]:
-        """Tests that whoever changed this base, or one that it comes from, was shown."""
-        own = tuple(e.test_id for e in self.scene.shown(most))
+        """Tests that whoever changed this base, or one that it comes from, was shown, under whichever name."""
+        seen = {example.says for example in self.scene.shown(most)}
+        own = tuple(example.test_id for example in self.scene.examples if example.says in seen)
         return own + (self.parent.shown(most) if self.parent is not None else ())
 
     def step(self) -> Step | None:

@@ -111,8 +111,9 @@ class _Choice(_Wire):
 
 
 class _Usage(_Wire):
-    prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
+    # No call has more; larger counts would not fit into the ledger, where they are summed.
+    prompt_tokens: int = Field(ge=0, lt=2**31)
+    completion_tokens: int = Field(ge=0, lt=2**31)
 
 
 class _Chunk(_Wire):

@@ -16,6 +16,8 @@ from ledger.parsers.json import read_json
 
 PROVIDER: Final = "openai"
 _MAX_MESSAGE: Final = 400
+MOST_NATS: Final = 1e6
+"""A token with a lower log-probability than minus this counts as one with it."""
 
 JsonObject = dict[str, object]
 
@@ -65,7 +67,8 @@ def token_logprobs(logprobs: object) -> list[float]:
     """Log-probabilities (nats, at most 0) in a choice's ``logprobs`` object; empty for any other form."""
     rows = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     values = [row.get("logprob") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    return [min(float(n), 0.0) for n in values if isinstance(n, int | float) and n == n]  # NaN is not itself
+    # NaN is not itself; an integer may be larger than any float.
+    return [float(max(min(n, 0), -MOST_NATS)) for n in values if isinstance(n, int | float) and n == n]
 
 
 def one_line(text: str) -> str:

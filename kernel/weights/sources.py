@@ -56,12 +56,14 @@ def fetch_http(url: str, partial: Path, total: int | None, settings: PullSetting
             httpx.Client(timeout=deadlines, follow_redirects=True) as client,
             client.stream("GET", url, headers=headers) as answer,
         ):
+            if answer.headers.get("Content-Encoding", "identity") != "identity":  # it may expand without end
+                raise SourceFailed(f"{host} compressed the file, which was not requested.")
             have = _body_offset(answer, have, total)
             most = total if total is not None else _body_length(answer)
             with partial.open("r+b" if partial.exists() else "wb") as out:
                 out.truncate(have)
                 out.seek(have)
-                for chunk in answer.iter_bytes(CHUNK):
+                for chunk in answer.iter_raw(CHUNK):
                     have += len(chunk)
                     if have > most:
                         raise SourceFailed(f"{host} sent more bytes than the file has.")

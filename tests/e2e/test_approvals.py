@@ -16,7 +16,7 @@ from daemon.settings import Config
 from governance.orchestrator import Ending
 from kernel.provider import Provider
 from ledger.clock import SystemClock
-from ledger.errors import ControlError
+from ledger.errors import ControlError, RepositoryBusy
 from ledger.vocabulary import RootCause, State
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Pondering, Talking, after_a_look, swap
@@ -96,6 +96,20 @@ async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_pa
     assert git(repo, "rev-parse", "HEAD^") == head
     assert BETTER in (repo / CART).read_text()
     assert "APPROVAL_REQUIRED" in git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Risk,valueonly)")
+
+
+async def test_a_yes_during_a_merge_is_refused_and_the_work_goes_on_waiting(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    async with served(config_for(tmp_path, repo), documenting()) as (service, api):
+        op_id = (await parked(service, api)).op.id
+        merge = repo / ".git" / "MERGE_HEAD"
+        merge.write_text(git(repo, "rev-parse", "HEAD") + "\n")
+        with pytest.raises(RepositoryBusy, match="A merge is under way"):
+            await api.approve(OpRef(op=op_id))
+        merge.unlink()
+        assert [view.id for view in (await api.status()).waiting] == [op_id]
+        await api.approve(OpRef(op=op_id))
+        assert (await ended(service.home)).state is State.COMPLETE
 
 
 async def test_what_the_owner_has_protected_meanwhile_is_not_written_whatever_he_said_before(tmp_path: Path) -> None:

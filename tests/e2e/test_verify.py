@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from governance.changes.effects import Effects
 from kernel.provider import Message
 from ledger.vocabulary import EntryKind, State
 from sensors.requests.manual import manual_signal
-from tests.e2e.serving import Serving
+from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, looked, swap
-from tests.e2e.world import SHOP, config_for, ended, repo_with
+from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with
 from tests.repos import git
 from tools.git import Git
+from tools.testing.runner import SeveralRuns, TestRunner
+from tools.workspace import Workspace
 
 CART, TEST = "shop/cart.py", "tests/test_level.py"
 FILES = SHOP | {
@@ -87,3 +90,35 @@ async def test_a_repair_that_verify_refuses(tmp_path: Path, learns: bool) -> Non
         assert git(repo, "rev-parse", "HEAD") == head
     assert git(repo, "status", "--porcelain") == ""
     assert given[0] == "1"
+
+
+OTHER = "shop/other.py"
+HALF = "from shop.cart import total\n\n\ndef half():\n    return total([10], discount=2)\n"
+
+
+async def test_what_the_owner_commits_while_tests_run_is_tested_with_the_change(tmp_path: Path) -> None:
+    """His commit is green by itself, and so is the change; together they are not."""
+    test = "from shop import other\n\n\ndef test_half():\n    assert not hasattr(other, 'half') or other.half() == 12\n"
+    repo = repo_with(tmp_path / "shop", {**SHOP, CART: PLUS, OTHER: "X = 1\n", "tests/test_other.py": test})
+
+    class Overtaken(TestRunner):
+        @asynccontextmanager
+        async def several(self, ws: Workspace) -> AsyncIterator[SeveralRuns]:
+            async with super().several(ws) as tests:
+                yield tests
+            if (repo / CART).read_text() != PLUS and "half" not in (repo / OTHER).read_text():
+                (repo / OTHER).write_text(HALF)
+                git(repo, "commit", "-q", "-m", "mine", "--only", OTHER)
+
+    class Busy(Serving):
+        runner_type = Overtaken
+
+    config = config_for(tmp_path, repo, repair={"search_s": 1})
+    async with served(config, Infilling(lambda prefix, suffix: []), service_type=Busy) as (service, _):
+        base, closed_when = git(repo, "rev-parse", "HEAD"), ("tests/test_cart.py::test_total_with_discount",)
+        signal = manual_signal("Mend it", closed_when=closed_when, files=[CART], base=base, clock=service.clock)
+        await service.home.router.submit(signal)
+        ending = await ended(service.home)
+        told = await service.told(ending.op.id)
+    assert ending.state is State.POSTMORTEM and "verify.tests" in told and "test_half" in told, told
+    assert git(repo, "log", "--format=%s", "-1") == "mine" and (repo / CART).read_text() == PLUS

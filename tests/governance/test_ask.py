@@ -13,6 +13,7 @@ from governance.budget import Budget, BudgetSettings
 from governance.record import Recorder
 from kernel.provider import (
     Capabilities,
+    DivergeRequest,
     Done,
     Event,
     Health,
@@ -26,6 +27,8 @@ from kernel.provider import (
     TextDelta,
     ToolSchema,
     Usage,
+    WeighAnswer,
+    WeighRequest,
 )
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput, ProviderUnavailable
@@ -256,6 +259,30 @@ async def test_secrets_reach_neither_the_model_nor_the_record(ledger: Ledger, cl
     await ask(asker, f"token = '{SECRET}'")
     assert speaker.heard
     assert SECRET not in speaker.heard[0]
+
+
+class Knowing(Speaker):
+    """Gives other texts, and weighs given ones; keeps what it is sent."""
+
+    def hear(self, request: DivergeRequest | WeighRequest) -> None:
+        self.heard += [*(span.prefix + span.suffix for span in request.spans), *request.texts]
+
+    async def diverge(self, request: DivergeRequest) -> InfillAnswer:
+        self.hear(request)
+        return InfillAnswer(infills=(), usage=Usage())
+
+    async def weigh(self, request: WeighRequest) -> WeighAnswer:
+        self.hear(request)
+        return WeighAnswer(logprobs_milli=(-1,), usage=Usage())
+
+
+async def test_no_kind_of_question_about_a_hole_shows_a_secret(ledger: Ledger, clock: ManualClock) -> None:
+    model = Knowing()
+    asker, _, _ = await asking(ledger, clock, model)
+    spans, texts = (InfillSpan(prefix=f"key = '{SECRET}'\nreturn ", suffix=f"# {SECRET}"),), (f"'{SECRET}'",)
+    await asker.diverge(State.GENERATE, "test", DivergeRequest(spans=spans, texts=texts, answers=2))
+    await asker.weigh(State.GENERATE, "test", WeighRequest(spans=spans, texts=texts))
+    assert len(model.heard) == 4 and not any(SECRET in text for text in model.heard)
 
 
 async def test_infills_are_counted(ledger: Ledger, clock: ManualClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import tracemalloc
 from datetime import timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from kernel.provider import Done, Limits, Message, TextDelta, ToolCall, Usage
 from kernel.providers.openai_stream import SseParser
-from kernel.providers.openai_wire import error_status, retry_after_s
+from kernel.providers.openai_wire import MOST_NATS, error_status, retry_after_s, token_logprobs
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 from tests.kernel.asking import (
     ASK,
@@ -31,7 +32,7 @@ from tests.kernel.asking import (
     provider,
     text_of,
 )
-from tests.kernel.misbehaving import Misbehaving, Peer, call, chunk, event
+from tests.kernel.misbehaving import Misbehaving, Peer, call, chunk, event, usage
 
 # --- the plain way ----------------------------------------------------------------------------------------------------
 
@@ -206,19 +207,34 @@ async def test_bytes_that_are_not_utf8_are_bad_output() -> None:
     assert "UTF-8" in (await failing(latin)).message
 
 
-async def test_a_false_compression_is_bad_output_and_a_true_one_is_read() -> None:
-    packed = gzip.compress(event(chunk("ok", finish="stop")))
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_compressed_answer_is_refused_before_it_is_expanded(status: int) -> None:
+    packed = gzip.compress(gzip.compress(bytes(64 << 20)))  # as errors too: their text is read
 
     async def zipped(peer: Peer) -> None:
-        await peer.head(content_type=STREAM, content_encoding="gzip")
+        await peer.head(status, content_type=STREAM, content_encoding="gzip, gzip")
         await peer.send(packed)
 
-    async def lies(peer: Peer) -> None:
-        await peer.head(content_type=STREAM, content_encoding="gzip")
-        await peer.send(b"data: plain\n\n")
+    tracemalloc.start()
+    try:
+        error = await failing(zipped)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert "compressed" in error.message if status == 200 else isinstance(error, ProviderUnavailable)
 
-    assert text_of(await against(zipped)) == "ok"
-    assert isinstance(await failing(lies), ProviderBadOutput)
+
+@pytest.mark.parametrize("count", [2**31, 2**63, 10**30])
+async def test_a_count_of_tokens_that_no_call_has_is_bad_output(count: int) -> None:
+    async def boasts(peer: Peer) -> None:
+        await peer.stream(chunk("ok"), chunk(finish="stop"), usage(1, count), "[DONE]")
+
+    assert isinstance(await failing(boasts), ProviderBadOutput)
+
+
+def test_a_logprob_beyond_all_floats_is_a_number_all_the_same() -> None:
+    told = {"content": [{"logprob": -(10**400)}, {"logprob": 10**400}, {"logprob": float("-inf")}]}
+    assert token_logprobs(told) == [-MOST_NATS, 0.0, -MOST_NATS]
 
 
 async def test_an_endless_answer_is_refused() -> None:

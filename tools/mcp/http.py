@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
+from tools.mcp.sifting import Pace
+
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
 
 EVENT_STREAM = "text/event-stream"
+REQUESTS, REQUESTS_A_SECOND = 100, 5
+LINES, LINES_A_SECOND = 100_000, 10_000
+"""Requests of one connection, and lines of its event streams: as fast as they come, then no more than a second's. A
+server can make the SDK open an ended stream again without pause, and send lines that make no message."""
 
 
 class TooLarge(httpx2.StreamError):
@@ -20,18 +26,27 @@ class TooLarge(httpx2.StreamError):
 
 
 class Bounded(httpx2.AsyncBaseTransport):
-    """Aborts answers that are too long. Events of a stream are limited by the SDK, one by one."""
+    """Aborts answers that are too long or compressed, and paces requests and event streams.
+
+    Events of a stream are limited in size by the SDK, one by one.
+    """
 
     def __init__(self, inner: httpx2.AsyncBaseTransport, limit: int) -> None:
         self._inner, self._limit = inner, limit
+        self._requests, self._lines = Pace(REQUESTS, REQUESTS_A_SECOND), Pace(LINES, LINES_A_SECOND)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await self._requests.keep()
         response = await self._inner.handle_async_request(request)
-        if response.headers.get("content-type", "").lower().startswith(EVENT_STREAM):
-            return response
         stream = response.stream
         assert isinstance(stream, httpx2.AsyncByteStream)  # an asynchronous transport has no other
-        response.stream = _Counted(stream, self._limit, packed="content-encoding" in response.headers)
+        events = response.headers.get("content-type", "").lower().startswith(EVENT_STREAM)
+        response.stream = _Counted(
+            stream,
+            None if events else self._limit,
+            packed="content-encoding" in response.headers,
+            lines=self._lines,
+        )
         return response
 
     async def aclose(self) -> None:
@@ -39,16 +54,20 @@ class Bounded(httpx2.AsyncBaseTransport):
 
 
 class _Counted(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, limit: int, *, packed: bool) -> None:
-        self._inner, self._limit, self._packed = inner, limit, packed
+    """``limit``: most bytes of the body; None for an event stream, which is paced by its lines."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, limit: int | None, *, packed: bool, lines: Pace) -> None:
+        self._inner, self._limit, self._packed, self._lines = inner, limit, packed, lines
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._packed:  # in spite of our Accept-Encoding; decompressed it may be a thousand times longer
             raise TooLarge("the answer is compressed")
-        left = self._limit
+        taken = 0
         async for part in self._inner:
-            left -= len(part)
-            if left < 0:
+            taken += len(part)
+            if self._limit is None:
+                await self._lines.keep(part.count(b"\n") + part.count(b"\r"))
+            elif taken > self._limit:
                 raise TooLarge(f"the answer is longer than {self._limit} bytes")
             yield part
 

@@ -50,6 +50,22 @@ def _why(error: ValidationError) -> str:
     return visible(f"it is not told as MCP tells a tool: {f'{place}: ' if place else ''}{first['msg']}", 200)
 
 
+class Pace:
+    """Lets through ``at_once`` units as fast as they come, then ``a_second`` of them."""
+
+    def __init__(self, at_once: int, a_second: int) -> None:
+        self._most, self._rate = at_once, a_second
+        self._left, self._at = float(at_once), 0.0
+
+    async def keep(self, units: int = 1) -> None:
+        """Account for ``units``, and wait while more were taken than the pace allows."""
+        now = asyncio.get_running_loop().time()
+        self._left = min(self._most, self._left + (now - self._at) * self._rate) - units
+        self._at = now
+        if self._left < 0:
+            await asyncio.sleep(-self._left / self._rate)
+
+
 class Sifting:
     """A transport that removes malformed tools from lists. ``take`` returns those removed since its last call."""
 
@@ -57,7 +73,7 @@ class Sifting:
         self._transport, self._most = transport, most
         self._stack = AsyncExitStack()
         self._out: list[Found] = []
-        self._left, self._at = float(AT_ONCE), 0.0
+        self._pace = Pace(AT_ONCE, A_SECOND)
 
     def take(self) -> list[Found]:
         """The removed tools, at most ``most``."""
@@ -75,20 +91,13 @@ class Sifting:
 
     async def sift(self, message: SessionMessage | Exception) -> SessionMessage | Exception:
         """Take out of an answer that lists tools what is no tool. A server that floods has to wait."""
-        await self._keep_pace()
+        await self._pace.keep()
         answer = message.message if isinstance(message, SessionMessage) else None
         tools = answer.result.get("tools") if isinstance(answer, JSONRPCResponse) else None
         if isinstance(answer, JSONRPCResponse) and isinstance(tools, list):
             answer.result["tools"], bad = await asyncio.to_thread(sifted, tools)
             self._out += bad[: self._most - len(self._out)]
         return message
-
-    async def _keep_pace(self) -> None:
-        now = asyncio.get_running_loop().time()
-        self._left = min(AT_ONCE, self._left + (now - self._at) * A_SECOND) - 1
-        self._at = now
-        if self._left < 0:
-            await asyncio.sleep(-self._left / A_SECOND)
 
 
 class _Reading:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,19 @@ FIRST = f"/proc/{FIRST_PROCESS}"
 GO_FIRST = ("/bin/sh", "-c", '{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"', "sh")
 """Where the memory of the machine is all taken the kernel ends the run before any other process. From inside nothing in
 /proc can be written, so that this is said before the walls stand."""
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")  # of the host, which bubblewrap shows
+KEEP_DEVICES = (
+    "/bin/sh",
+    "-c",
+    "unshare --mount --propagation private true 2>/dev/null && "
+    "exec unshare --mount --propagation private /bin/sh -c '"
+    f'for name in {" ".join(DEVICES)}; do mount --bind -o ro /dev/$name /dev/$name; done; exec "$@"'
+    '\' sh "$@"; exec "$@"',
+    "sh",
+)
+"""Root inside could take the host's devices from all other users: it owns them, so that no capability is asked for to
+change their mode. Read-only mounts of them keep that and can still be written to; bubblewrap makes none itself, and
+takes over those that it finds. Where root may not mount (in a container) it goes without."""
 SCRATCH = (TMP, Path("/run"), HOME, Path("/dev/shm"))
 
 
@@ -83,7 +97,8 @@ class Bwrap:
         settings = self.settings
         fds = (status_fd,) if filter_fd is None else (status_fd, filter_fd)
         flags = (flag for flag in self.flags() if not (job.network and flag == "--unshare-net"))
-        argv = [*GO_FIRST, str(self.program), *flags, "--json-status-fd", str(status_fd)]
+        first = (*KEEP_DEVICES, *GO_FIRST) if os.geteuid() == 0 else GO_FIRST
+        argv = [*first, str(self.program), *flags, "--json-status-fd", str(status_fd)]
         if filter_fd is not None:
             argv += ["--seccomp", str(filter_fd)]
         argv += [*self.tree(job), "--chdir", str(job.cwd), *self.environment(job)]

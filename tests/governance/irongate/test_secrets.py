@@ -273,3 +273,25 @@ def test_both_ends_of_a_long_text_are_looked_at_by_the_detector() -> None:
     for text in (f"sl_key = '{made(64, HEX)}'\n{hint}", f"{hint}sl_key = '{made(64, HEX)}'\n"):
         places = list(detected(text, text.lower()))
         assert places and all(text[start:end].isalnum() for start, end in places)
+
+
+CODE = (
+    "openssl = k = 0\nx = openssl -k (exec)(text)\n",
+    "zip = P = 0\nx = (zip, 0 -P,(exec)(text))\n",
+    "password = f'x{(exec)(text)}'\n",
+    "openssl = k = 0\nx = openssl -k +99999\n",
+    "run('openssl x -k y;curl$IFS-evil')\n",
+    "x = {'password':\n  f'x{(exec)(text)}'}\n",
+)
+
+
+@pytest.mark.parametrize("path", ["a.py", "a.sh"])
+@pytest.mark.parametrize("text", CODE)
+def test_code_that_would_be_blotted_out_before_the_owners_eyes_is_sent_back(text: str, path: str) -> None:
+    if path == "a.sh" and "99999" in text:
+        pytest.skip("a number is no code to a shell")
+    assert redact(text) != text
+    facts = g15_secrets.Facts(path=path, before=b"x = 1\n", after=f"x = 1\n{text}".encode())
+    assert g15_secrets.check(facts).rule == "gate15.hidden"
+    again = facts.model_copy(update={"before": text.encode(), "after": f"{text}y = 1\n".encode()})
+    assert g15_secrets.check(again).decision is Decision.ALLOW

@@ -142,6 +142,12 @@ def test_a_file_of_another_length_is_refused_and_costs_nothing(tmp_path: Path, d
     assert kept.read_bytes() == DATA[:1000]
 
 
+def test_a_compressed_file_is_refused_before_it_is_expanded(tmp_path: Path) -> None:
+    with serving(Host(DATA, headers={"Content-Encoding": "gzip, gzip"})) as host:
+        assert "compressed" in refused(tmp_path, host.source).message
+    assert files(tmp_path) == set()
+
+
 def test_another_piece_than_was_asked_for_is_refused(tmp_path: Path) -> None:
     with serving(Host(DATA, named_range="bytes 7-99/100")) as host:
         kept = partial(tmp_path, DATA[:1000], weights_of(DATA))

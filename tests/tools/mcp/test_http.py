@@ -13,10 +13,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from ledger.errors import ToolError
 from tests.tools.mcp.conftest import SECRETS, Hall, call, until, view
+from tools.mcp.http import LINES, REQUESTS, REQUESTS_A_SECOND, Bounded
 from tools.mcp.server import Standing
 
 SECRET = SECRETS["MCP_TOKEN"]
@@ -105,6 +107,53 @@ async def test_answers_that_are_no_message_are_survived(hall: Hall, kind: str) -
     said = {"compressed": "compressed", "long": "longer than 2097152 bytes", "nonsense": "JSON"}[kind]
     async with answering(head + more, body) as (url, _):
         assert said in await refused(hall, url)
+
+
+async def test_an_event_stream_is_never_decompressed(hall: Hall) -> None:
+    body = gzip.compress(b"\n" * 20_000_000)  # lines that make no event, each of which the SDK would look at
+    longest_s = 0.0
+
+    async def watch() -> None:
+        nonlocal longest_s
+        clock = asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            await asyncio.sleep(0)
+            longest_s = max(longest_s, clock() - began)
+
+    watching = asyncio.create_task(watch())
+    head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip"
+    async with answering(head, body) as (url, _):
+        await refused(hall, url)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert longest_s < 1.5  # 20 million lines take longer
+
+
+async def test_requests_and_lines_of_a_server_are_paced() -> None:
+    """A server ends its stream and has it opened again at once, or sends lines that make no message."""
+
+    class Blank(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(3):
+                yield b"\n" * (LINES // 2)
+
+    class Quick(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=Blank())
+
+    transport, clock = Bounded(Quick(), 4096), asyncio.get_running_loop().time
+    request = httpx2.Request("GET", "http://127.0.0.1/mcp")
+    for _ in range(REQUESTS):
+        response = await transport.handle_async_request(request)
+    began = clock()
+    await transport.handle_async_request(request)
+    assert clock() - began > 0.5 / REQUESTS_A_SECOND
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            async for _ in response.stream:
+                pass
 
 
 async def test_a_port_where_nobody_listens_is_told(hall: Hall) -> None:

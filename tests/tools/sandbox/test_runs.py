@@ -56,6 +56,18 @@ async def test_code_output_input_environment_and_report(box: Box, work: Path) ->
     assert second.startswith("yes /") and second.endswith("C.UTF-8 1")
 
 
+async def test_no_descriptor_leads_to_a_file_of_the_host(box: Box, work: Path) -> None:
+    """Who owns a file, a device among them, can change its rights for all by a descriptor that only reads."""
+    done = await box.run(shell(work, "for n in 0 1 2; do readlink /proc/self/fd/$n; done; cat"))
+    assert [line.partition(":")[0] for line in done.output.decode().split()] == ["pipe"] * 3, done.output
+
+
+async def test_nobody_inside_changes_a_device_of_the_host(bwrap: Bwrap, work: Path) -> None:
+    before = Path("/dev/zero").stat().st_ctime_ns
+    done = await bwrap.run(shell(work, "chmod 666 /dev/zero; echo x >/dev/null && echo written"))
+    assert done.output.endswith(b"written\n") and Path("/dev/zero").stat().st_ctime_ns == before, done.output
+
+
 async def test_home_and_tmp_are_writable_and_thrown_away(box: Box, work: Path) -> None:
     script = 'test -w "$HOME" && echo x > "$HOME/kept" && mkdir -p "$TMPDIR/a/b" && echo $HOME'
     first = await box.run(shell(work, script))
