@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sensors.manual import manual_signal
 
 from daemon.api import OpRef
 from daemon.replay import replay
@@ -13,6 +12,7 @@ from governance.phases.gate import attended
 from governance.settings import ApprovalSettings
 from ledger.ids import short_id
 from ledger.vocabulary import CONVERSATION, SEARCH, State, Tier
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_refusals import CART, GOOD, RETURN, TEST, shop, work
